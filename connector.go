@@ -1,0 +1,179 @@
+package crmgate
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// AuthType is how a CRM lets people in.
+type AuthType string
+
+// The two kinds of sign-in.
+const (
+	OAuth  AuthType = "oauth"
+	APIKey AuthType = "apiKey"
+)
+
+// Connector knows one platform. It is safe for concurrent use.
+//
+// There is one method for each operation of the connector ABI (connectors-wasm/ABI.md), under the ABI's name without
+// "get". Methods, and not operation values over one Call, because the compiler then checks every call and the
+// operation's documentation stands where it is used; the one implementation pays with a line each.
+//
+// Every method fails with an error matching errors.ErrUnsupported if the connector has no such operation; the caller
+// then does the standard thing. Any other failure is a *ConnectorError. A deadline is always in force, the caller's
+// or the host's, whichever ends first.
+type Connector interface {
+	// Manifest is the connector's manifest; never nil, not to be modified.
+	Manifest() *Manifest
+	// Implements reports whether the module exports an interface of this name; names that crmgate never calls count.
+	Implements(name string) bool
+
+	// AuthType was asked when the module was loaded. A platform without a module answers a Refusal.
+	AuthType() (AuthType, error)
+	// OAuthInfo says which application to use. What is left empty is the manifest's.
+	OAuthInfo(context.Context, OAuthInfoRequest) (OAuthInfo, error)
+	// OverridingOAuthOption says what to add to the code exchange.
+	OverridingOAuthOption(context.Context, OAuthOptionRequest) (OAuthOption, error)
+	// BasicAuth turns an API key into what follows "Basic ".
+	BasicAuth(ctx context.Context, apiKey Secret) (Secret, error)
+	// UserInfo asks the CRM who the person is.
+	UserInfo(context.Context, UserInfoRequest) (UserInfo, error)
+	// AuthValidation asks the CRM whether the sign-in still stands.
+	AuthValidation(context.Context, UserRequest) (Outcome, error)
+	// RefreshUserInfo reads the person's particulars anew.
+	RefreshUserInfo(context.Context, UserRequest) (Outcome, error)
+	// UnAuthorize ends the grant at the CRM.
+	UnAuthorize(context.Context, UserRequest) (Outcome, error)
+	// PostSaveUserInfo runs after a sign-in was stored.
+	PostSaveUserInfo(context.Context, UserRequest) (Outcome, error)
+	// LicenseStatus returns the connector's own JSON object.
+	LicenseStatus(context.Context, UserRequest) (json.RawMessage, error)
+	// RefreshAccessToken replaces the standard refresh (checkAndRefreshAccessToken).
+	RefreshAccessToken(context.Context, RefreshRequest) (RefreshAnswer, error)
+}
+
+// OAuthInfoRequest is what getOauthInfo gets. For a stored grant, Hostname and TokenURL are those stored with it.
+type OAuthInfoRequest struct {
+	Hostname  string
+	TokenURL  string
+	Account   AccountID
+	UserEmail string
+}
+
+// OAuthInfo is an OAuth client registration as a connector knows it. Empty members are the manifest's to fill.
+type OAuthInfo struct {
+	ClientID         string
+	ClientSecret     Secret
+	AccessTokenURI   string
+	AuthorizationURI string
+	RedirectURI      string
+	Scopes           string
+	Hostname         string
+	TokenAuth        TokenAuth // empty: the manifest's
+	// FailMessage, if not empty, ends the sign-in with this text for the person.
+	FailMessage string
+}
+
+// OAuthOptionRequest is what getOverridingOAuthOption gets.
+type OAuthOptionRequest struct {
+	Code  Secret
+	OAuth OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
+}
+
+// OAuthOption is added to a token request. A body member replaces the standard one of the same name.
+type OAuthOption struct {
+	Headers map[string]string
+	Query   map[string]string
+	Body    map[string]string
+}
+
+// UserInfoRequest is what getUserInfo gets. After a code exchange APIKey is empty; from a form, Data and Query are.
+type UserInfoRequest struct {
+	AuthHeader  Secret // "Bearer …" or "Basic …"
+	Hostname    string
+	Query       map[string]string // the callback's parameters, code and state excepted
+	CallbackURI string            // without the code
+	TokenURL    string
+	APIURL      string
+	Username    string
+	// Data is the token answer as a JSON object, the tokens excepted; nil if there was none.
+	Data json.RawMessage
+	// APIKey and AdditionalInfo (a JSON object) are what the form held; both may hold credentials.
+	APIKey         Secret
+	AdditionalInfo Secret
+}
+
+// UserInfo is what getUserInfo answers.
+type UserInfo struct {
+	Successful bool
+	// Message is for the person; nil if there is none. A failed sign-in should have one.
+	Message            *ReturnMessage
+	ID                 UserID // not empty if Successful
+	Name               string
+	TimezoneName       string
+	TimezoneOffset     json.RawMessage // JSON number or string, or nil
+	AdditionalInfo     json.RawMessage // JSON object, or nil
+	OverridingHostname string
+	OverridingAPIKey   Secret
+}
+
+// UserRequest is what operations on a signed-in person get.
+type UserRequest struct {
+	User        User
+	TokenExpiry json.RawMessage // RFC 3339 string, or nil
+	AuthHeader  Secret
+}
+
+// Outcome is what operations on a signed-in person answer.
+type Outcome struct {
+	Successful bool
+	Message    *ReturnMessage
+	// AdditionalInfo, if not nil, is a JSON object to be merged over the user's.
+	AdditionalInfo json.RawMessage
+}
+
+// RefreshRequest is what checkAndRefreshAccessToken gets.
+type RefreshRequest struct {
+	UserRequest
+	OAuth        OAuthInfo
+	RefreshToken Secret // the guest sees it only if its manifest reveals it
+}
+
+// RefreshAnswer is what checkAndRefreshAccessToken answers.
+type RefreshAnswer struct {
+	AccessToken    Secret // not empty
+	RefreshToken   Secret // empty: keep the old one
+	ExpiresIn      int64  // seconds; 0: unknown
+	AdditionalInfo json.RawMessage
+}
+
+// ReturnMessage is the toast that clients show (WIRE 1.3). Extra keys of a connector are kept in order of the JSON object it gave.
+type ReturnMessage struct {
+	Message     string          `json:"message,omitempty"`
+	MessageType string          `json:"messageType,omitempty"`
+	TTL         int             `json:"ttl,omitempty"` // milliseconds
+	Details     json.RawMessage `json:"details,omitempty"`
+	raw         json.RawMessage
+}
+
+type plainMessage ReturnMessage
+
+// UnmarshalJSON keeps the object whole, so that route-specific keys reach the client.
+func (m *ReturnMessage) UnmarshalJSON(b []byte) error {
+	var p plainMessage
+	if err := json.Unmarshal(b, &p); err != nil {
+		return err
+	}
+	*m = ReturnMessage(p)
+	m.raw = append(json.RawMessage(nil), b...)
+	return nil
+}
+
+// MarshalJSON writes what UnmarshalJSON read, or the fields of a message made here.
+func (m ReturnMessage) MarshalJSON() ([]byte, error) {
+	if m.raw != nil {
+		return m.raw, nil
+	}
+	return json.Marshal(plainMessage(m))
+}

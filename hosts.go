@@ -1,0 +1,183 @@
+package crmgate
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Hosts is what a platform may reach: the manifest's crmgate.hosts.
+type Hosts []HostPattern
+
+// HostPattern is one entry of Hosts: "host", "*.suffix" or "{hostname}", each with an optional port.
+type HostPattern struct {
+	// Host is in lower case, without the "*." of a wildcard; empty for {hostname}.
+	Host     string
+	Wildcard bool   // one or more whole labels stand before Host
+	Person   bool   // {hostname}: the person's own host
+	Port     uint16 // 0: none was written, which means 443
+}
+
+// ParseHostPattern reads one entry. That a wildcard is no public suffix is for the loader to check: the list is not in the standard library.
+func ParseHostPattern(s string) (HostPattern, error) {
+	var p HostPattern
+	host, port, found := strings.Cut(s, "}")
+	if found && host == "{hostname" {
+		p.Person = true
+		if port == "" {
+			return p, nil
+		}
+		s = "x" + port // only the port is left to read
+	}
+	if rest, ok := strings.CutPrefix(s, "*."); ok {
+		p.Wildcard, s = true, rest
+	}
+	h, n, err := splitHost(s)
+	if err != nil {
+		return p, err
+	}
+	if p.Person {
+		h = ""
+	}
+	p.Host, p.Port = h, n
+	return p, nil
+}
+
+func (p HostPattern) String() string {
+	s := p.Host
+	if p.Person {
+		s = "{hostname}"
+	}
+	if p.Wildcard {
+		s = "*." + s
+	}
+	if p.Port != 0 {
+		s += ":" + strconv.Itoa(int(p.Port))
+	}
+	return s
+}
+
+// matches reports whether host (lower case) and port are meant. personHost stands for {hostname}.
+func (p HostPattern) matches(host string, port uint16, personHost string) bool {
+	want := p.Port
+	if p.Person {
+		h, n, err := splitHost(personHost)
+		if err != nil || h != host {
+			return false
+		}
+		if want == 0 {
+			want = n
+		}
+	} else if p.Wildcard {
+		if !strings.HasSuffix(host, "."+p.Host) || len(host) == len(p.Host)+1 {
+			return false
+		}
+	} else if p.Host != host {
+		return false
+	}
+	if want == 0 {
+		want = 443
+	}
+	return port == want
+}
+
+// Allow reports whether the URL may be requested, with personHost for {hostname}: https to a listed host, or http to a
+// host that is listed with a port (whether its address may be dialled is for egress to say). The error is fit for a person.
+func (h Hosts) Allow(u *url.URL, personHost string) error {
+	if u.User != nil {
+		return fmt.Errorf("a URL with a user name in it is not allowed")
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("scheme %q is not allowed", u.Scheme)
+	}
+	host, port, err := splitHost(u.Host)
+	if err != nil {
+		return err
+	}
+	if port == 0 {
+		port = 443
+		if u.Scheme == "http" {
+			port = 80
+		}
+	}
+	for _, p := range h {
+		if !p.matches(host, port, personHost) {
+			continue
+		}
+		if u.Scheme == "https" || p.Port != 0 || p.Person && strings.Contains(personHost, ":") {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s://%s is not among the hosts that the manifest declares", u.Scheme, u.Host)
+}
+
+// AllowURL is Allow for a URL that is still text.
+func (h Hosts) AllowURL(raw, personHost string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("%q is not an absolute URL", clip(raw))
+	}
+	return h.Allow(u, personHost)
+}
+
+// AllowHost reports whether a bare host, with or without a port, is listed.
+func (h Hosts) AllowHost(host string) bool {
+	name, port, err := splitHost(host)
+	if err != nil {
+		return false
+	}
+	if port == 0 {
+		port = 443
+	}
+	for _, p := range h {
+		if !p.Person && p.matches(name, port, "") {
+			return true
+		}
+	}
+	return false
+}
+
+// splitHost reads "name" or "name:port" and lowers its letters. Names are DNS names of one label or more, or IPv4
+// addresses; IPv6 literals are not taken: no CRM has one, and they have many spellings.
+func splitHost(s string) (host string, port uint16, err error) {
+	host, digits, hasPort := strings.Cut(s, ":")
+	if hasPort {
+		n, err := strconv.ParseUint(digits, 10, 16)
+		if err != nil || n == 0 || digits[0] == '+' {
+			return "", 0, fmt.Errorf("%q has no valid port", clip(s))
+		}
+		port = uint16(n)
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if len(host) == 0 || len(host) > 253 {
+		return "", 0, fmt.Errorf("%q is not a host name", clip(s))
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if len(label) == 0 || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return "", 0, fmt.Errorf("%q is not a host name", clip(s))
+		}
+	}
+	return host, port, nil
+}
+
+// hostOf reads the host, and the port if there is one, out of what a person or a manifest may give: "app.clio.com",
+// "https://app.clio.com/x", "app.clio.com/x?y".
+func hostOf(s string) string {
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		s = rest
+	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		s = s[:i]
+	}
+	return s
+}
+
+// clip shortens foreign text for an error message.
+func clip(s string) string {
+	if len(s) > 80 {
+		s = s[:80] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}

@@ -1,0 +1,204 @@
+package crmgate
+
+import (
+	"net/url"
+	"strings"
+)
+
+// DefaultRedirectURI is App Connect's landing page, used where a manifest names none.
+const DefaultRedirectURI = "https://apps.ringcentral.com/integration/ringcentral-embeddable/latest/redirect.html"
+
+// TokenAuth is how a client authenticates at a token endpoint.
+type TokenAuth string
+
+// The four styles. Basic encodes id and secret first, as RFC 6749 section 2.3.1 demands; BasicRaw does not.
+const (
+	TokenAuthBasic    TokenAuth = "basic"
+	TokenAuthBasicRaw TokenAuth = "basicRaw"
+	TokenAuthBody     TokenAuth = "body"
+	TokenAuthNone     TokenAuth = "none"
+)
+
+// Valid reports whether a is one of the four styles.
+func (a TokenAuth) Valid() bool {
+	return a == TokenAuthBasic || a == TokenAuthBasicRaw || a == TokenAuthBody || a == TokenAuthNone
+}
+
+// Manifest is what a connector's author declares about one platform: App Connect's format, read for what this server
+// needs of it, and the crmgate object. It is immutable once parsed.
+type Manifest struct {
+	Platform Platform
+	Title    string // the platform's name for people
+	AuthType AuthType
+	OAuth    OAuthManifest
+	// Environment lists where a person's CRM may be; nil if the manifest has no environment.
+	Environment Hosts
+
+	// From the crmgate object:
+
+	Hosts      Hosts    // what may be reached
+	Config     []string // names of configuration values that the connector may read
+	Reveal     []string // what the connector may see that others may not: "clientSecret", "refreshToken"
+	ShortState bool     // the CRM cannot take a long state
+	Token      TokenManifest
+
+	byHost map[string]*Manifest // with the overrides of that host applied
+}
+
+// OAuthManifest is auth.oauth.
+type OAuthManifest struct {
+	AuthURL     string
+	ClientID    string
+	RedirectURI string // never empty
+	Scope       string // verbatim: it may hold several parameters
+	CustomState string
+}
+
+// TokenManifest is crmgate.token: what is particular to a platform's token endpoint.
+type TokenManifest struct {
+	Auth TokenAuth // "auth": default TokenAuthBasic
+	PKCE bool      // "pkce": default true
+	// Path is where in the answer the tokens stand ("path": "data.auth"); empty: where they usually do.
+	Path string
+	// Milliseconds says that expires_in counts milliseconds ("expiresIn": "milliseconds").
+	Milliseconds bool
+	// Lifetime is how long an access token lives, in seconds, when the answer does not say ("lifetime"); 0: unknown.
+	Lifetime int64
+}
+
+// ForHost returns the manifest with the overrides for a person's host applied.
+func (m *Manifest) ForHost(hostname string) *Manifest {
+	if o := m.byHost[strings.ToLower(hostOf(hostname))]; o != nil {
+		return o
+	}
+	return m
+}
+
+// CheckHostname turns what a client sent as hostname into a host that the platform may have: "" if none was given (the
+// texts "undefined" and "null", which clients do send, included), a Refusal if it is not one of the platform's.
+func (m *Manifest) CheckHostname(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if s == "" || s == "undefined" || s == "null" {
+		return "", nil
+	}
+	host := strings.ToLower(hostOf(s))
+	if _, _, err := splitHost(host); err != nil {
+		return "", Refuse("hostname: %v", err)
+	}
+	anyHost := m.Environment == nil
+	for _, p := range m.Hosts {
+		anyHost = anyHost && !p.Person
+	}
+	if anyHost || m.Environment.AllowHost(host) || m.Hosts.AllowHost(host) {
+		return host, nil
+	}
+	return "", Refuse("hostname %q is not one that the manifest of %s allows", clip(host), m.Platform)
+}
+
+// Reveals reports whether the manifest lets the connector see name.
+func (m *Manifest) Reveals(name string) bool {
+	for _, r := range m.Reveal {
+		if r == name {
+			return true
+		}
+	}
+	return false
+}
+
+// parsePlatform reads one platform's member, overrides not applied.
+func parsePlatform(p Platform, n node) (*Manifest, error) {
+	m := &Manifest{Platform: p}
+	r := reader{}
+	m.Title = r.text(n.at("name"))
+	if m.Title == "" {
+		m.Title = string(p)
+	}
+	m.readAuth(&r, n.at("auth"))
+	m.readEnvironment(&r, n.at("environment"))
+	m.readCrmgate(&r, n.at("crmgate"))
+	return m, r.err
+}
+
+func (m *Manifest) readAuth(r *reader, n node) {
+	m.AuthType = AuthType(r.oneOf(n.at("type"), string(OAuth), string(APIKey)))
+	o := n.at("oauth")
+	m.OAuth = OAuthManifest{
+		AuthURL:     r.text(o.at("authUrl")),
+		ClientID:    r.text(o.at("clientId")),
+		RedirectURI: r.text(o.at("redirectUri")),
+		Scope:       r.text(o.at("scope")),
+		CustomState: r.text(o.at("customState")),
+	}
+	if m.OAuth.RedirectURI == "" {
+		m.OAuth.RedirectURI = DefaultRedirectURI
+	}
+	if m.AuthType != OAuth {
+		return
+	}
+	// An organisation's own application brings its own authorization URL.
+	managed := r.flag(o.at("adminManaged").at("enabled"), false)
+	if !managed || m.OAuth.AuthURL != "" {
+		r.absolute(o.at("authUrl"), m.OAuth.AuthURL)
+	}
+	r.absolute(o.at("redirectUri"), m.OAuth.RedirectURI)
+}
+
+func (m *Manifest) readEnvironment(r *reader, n node) {
+	if !n.present() {
+		return
+	}
+	m.Environment = Hosts{}
+	add := func(n node) {
+		if s := r.text(n); s != "" {
+			p, err := ParseHostPattern(hostOf(s))
+			r.check(n, err == nil && !p.Person, "a URL or a host, with or without *. in front")
+			m.Environment = append(m.Environment, p)
+		}
+	}
+	add(n.at("url"))
+	add(n.at("urlIdentifier"))
+	for _, s := range r.list(n.at("selections")) {
+		add(s.at("const"))
+	}
+}
+
+func (m *Manifest) readCrmgate(r *reader, n node) {
+	r.object(n)
+	for _, h := range r.list(n.at("hosts")) {
+		p, err := ParseHostPattern(r.text(h))
+		r.check(h, err == nil, `"host", "*.suffix" or "{hostname}", each with an optional port`)
+		m.Hosts = append(m.Hosts, p)
+	}
+	prefix := strings.ToUpper(string(m.Platform)) + "_"
+	for _, c := range r.list(n.at("config")) {
+		s := r.text(c)
+		r.check(c, strings.HasPrefix(s, prefix) && len(s) > len(prefix) &&
+			strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "", "a name of capitals that begins with "+prefix)
+		m.Config = append(m.Config, s)
+	}
+	for _, v := range r.list(n.at("reveal")) {
+		m.Reveal = append(m.Reveal, r.oneOf(v, "clientSecret", "refreshToken"))
+	}
+	m.ShortState = r.flag(n.at("shortState"), false)
+
+	t := n.at("token")
+	r.object(t)
+	m.Token = TokenManifest{Auth: TokenAuthBasic, PKCE: r.flag(t.at("pkce"), true), Path: r.text(t.at("path"))}
+	if a := t.at("auth"); a.present() {
+		m.Token.Auth = TokenAuth(r.oneOf(a, "basic", "basicRaw", "body", "none"))
+	}
+	if e := t.at("expiresIn"); e.present() {
+		m.Token.Milliseconds = r.oneOf(e, "seconds", "milliseconds") == "milliseconds"
+	}
+	if l := t.at("lifetime"); l.present() {
+		f, ok := l.value.(float64)
+		r.check(l, ok && f >= 1 && f <= 1e9 && f == float64(int64(f)), "a whole number of seconds")
+		m.Token.Lifetime = int64(f)
+	}
+}
+
+// absolute checks the text that n gave, or its default, to be an absolute http or https URL.
+func (r *reader) absolute(n node, s string) {
+	u, err := url.Parse(s)
+	r.check(n, err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "an absolute URL")
+}

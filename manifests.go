@@ -1,0 +1,213 @@
+package crmgate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+)
+
+// Manifests is what a connectors folder declares: the published documents and the platforms in them. Immutable.
+type Manifests struct {
+	docs      map[string]document
+	platforms map[Platform]*Manifest
+}
+
+type document struct {
+	public []byte // without the crmgate objects
+	named  bool   // it has author.name, without which App Connect's server does not give it out
+	// version is the top-level version; empty if there is none.
+	version string
+}
+
+// ManifestError says where a manifest is wrong and what was expected there.
+type ManifestError struct {
+	File string // clio.json
+	Path string // platforms.clio.auth.oauth.authUrl
+	Want string // an absolute URL
+	Got  string // "x", a number, nothing
+}
+
+func (e *ManifestError) Error() string {
+	where := e.File
+	if e.Path != "" {
+		where += ": " + e.Path
+	}
+	return fmt.Sprintf("%s: expected %s, got %s", where, e.Want, e.Got)
+}
+
+// ParseManifests reads the manifests of a connectors folder. files maps a name to the bytes of NAME.json; the name
+// "manifest" is the default document, whose platforms are the base that NAME.json adds to. {publicUrl} in them stands
+// for publicURL. The first thing found wrong is returned as a *ManifestError.
+func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, error) {
+	ms := &Manifests{docs: map[string]document{}, platforms: map[Platform]*Manifest{}}
+	trees := map[string]node{}
+	for name, b := range files {
+		b = bytes.ReplaceAll(b, []byte("{publicUrl}"), []byte(publicURL))
+		tree, doc, err := parseDocument(name+".json", b)
+		if err != nil {
+			return nil, err
+		}
+		if name == "manifest" {
+			ms.docs["default"] = doc
+		} else {
+			ms.docs[name] = doc
+		}
+		trees[name] = tree
+	}
+	base := trees["manifest"].at("platforms")
+	for name, n := range base.members() {
+		if err := ms.add(Platform(name), n); err != nil {
+			return nil, err
+		}
+	}
+	for name, tree := range trees {
+		if name == "manifest" {
+			continue
+		}
+		own := tree.at("platforms").at(name)
+		if _, ok := own.value.(map[string]any); !ok {
+			return nil, own.wrong("an object: a file describes the platform that it is named after")
+		}
+		if err := ms.add(Platform(name), merge(base.at(name), own)); err != nil {
+			return nil, err
+		}
+	}
+	return ms, nil
+}
+
+// merge lays base over own, save for the crmgate object, which is own's.
+func merge(base, own node) node {
+	members, _ := base.value.(map[string]any)
+	if members == nil {
+		return own
+	}
+	all := maps.Clone(own.value.(map[string]any))
+	for k, v := range members {
+		if k != "crmgate" || all[k] == nil {
+			all[k] = v
+		}
+	}
+	return node{file: own.file, path: own.path, value: all}
+}
+
+func parseDocument(file string, b []byte) (node, document, error) {
+	var d document
+	n, err := parseJSON(file, b)
+	if err != nil {
+		return n, d, err
+	}
+	var r reader
+	r.object(n.at("platforms"))
+	r.check(n.at("platforms"), n.at("platforms").present(), "an object of platforms")
+	d.version = r.text(n.at("version"))
+	d.named = r.text(n.at("author").at("name")) != ""
+	if r.err != nil {
+		return n, d, r.err
+	}
+	d.public, err = withoutCrmgate(b)
+	return n, d, err
+}
+
+// withoutCrmgate removes platforms.*.crmgate. A document without one stays as it is, byte for byte.
+func withoutCrmgate(b []byte) ([]byte, error) {
+	var top, platforms map[string]json.RawMessage
+	if err := json.Unmarshal(b, &top); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(top["platforms"], &platforms); err != nil {
+		return nil, err
+	}
+	found := false
+	for name, raw := range platforms {
+		var p map[string]json.RawMessage
+		if json.Unmarshal(raw, &p) != nil || p["crmgate"] == nil {
+			continue
+		}
+		found = true
+		delete(p, "crmgate")
+		platforms[name], _ = json.Marshal(p)
+	}
+	if !found {
+		return b, nil
+	}
+	top["platforms"], _ = json.Marshal(platforms)
+	return json.Marshal(top)
+}
+
+func (ms *Manifests) add(p Platform, n node) error {
+	if !p.Valid() || strings.EqualFold(string(p), "crmgate") {
+		return n.wrong("a platform name of letters and digits, not crmgate")
+	}
+	m, err := parsePlatform(p, n)
+	if err != nil {
+		return err
+	}
+	m.byHost, err = parseOverrides(p, n)
+	if err != nil {
+		return err
+	}
+	ms.platforms[p] = m
+	return nil
+}
+
+// parseOverrides returns, for each host that an override of triggerType hostname names, the manifest as it is there.
+func parseOverrides(p Platform, n node) (map[string]*Manifest, error) {
+	var r reader
+	trees := map[string]any{}
+	for _, o := range r.list(n.at("override")) {
+		if r.text(o.at("triggerType")) != "hostname" {
+			continue // other triggers are for clients
+		}
+		host := strings.ToLower(hostOf(r.text(o.at("triggerValue"))))
+		_, _, err := splitHost(host)
+		r.check(o.at("triggerValue"), err == nil, "a host")
+		tree := trees[host]
+		if tree == nil {
+			tree = clone(n.value)
+		}
+		for _, v := range r.list(o.at("overrideObjects")) {
+			path := r.text(v.at("path"))
+			r.check(v.at("path"), set(tree, strings.Split(path, "."), v.at("value").value), "the path of a member")
+		}
+		trees[host] = tree
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	byHost := map[string]*Manifest{}
+	for host, tree := range trees {
+		m, err := parsePlatform(p, node{file: n.file, path: n.path + " (overridden for " + host + ")", value: tree})
+		if err != nil {
+			return nil, err
+		}
+		byHost[host] = m
+	}
+	return byHost, nil
+}
+
+// Platform returns the manifest of one platform.
+func (ms *Manifests) Platform(p Platform) (*Manifest, bool) {
+	m, ok := ms.platforms[p]
+	return m, ok
+}
+
+// Platforms returns all of them, in no order. The map is the caller's.
+func (ms *Manifests) Platforms() map[Platform]*Manifest { return maps.Clone(ms.platforms) }
+
+// Published returns the JSON document to give out under a name; "" and "default" are manifest.json. ok is false if
+// there is none or it names no author. The bytes are not to be modified.
+func (ms *Manifests) Published(name string) (doc []byte, ok bool) {
+	if name == "" {
+		name = "default"
+	}
+	d, ok := ms.docs[name]
+	return d.public, ok && d.named
+}
+
+// Version returns the version of manifest.json; ok is false if there is no such file.
+func (ms *Manifests) Version() (version string, ok bool) {
+	d, ok := ms.docs["default"]
+	return d.version, ok
+}
