@@ -36,6 +36,8 @@ const (
 type Refusal struct {
 	Kind    Kind
 	Message string
+	// Plain says that clients expect the bare Message as the body, as upstream App Connect sends some of its refusals.
+	Plain bool
 	// Err is the cause, for the log only; may be nil.
 	Err error
 }
@@ -44,6 +46,9 @@ type Refusal struct {
 func Refuse(format string, args ...any) *Refusal {
 	return &Refusal{Message: fmt.Sprintf(format, args...)}
 }
+
+// RefusePlain returns a Refusal of kind Invalid whose body is the bare text.
+func RefusePlain(text string) *Refusal { return &Refusal{Message: text, Plain: true} }
 
 func (r *Refusal) Error() string {
 	if r.Err != nil {

@@ -31,6 +31,7 @@ type Manifest struct {
 	Title    string // the platform's name for people
 	AuthType AuthType
 	OAuth    OAuthManifest
+	Fields   []FormField // of the API-key form
 	// Environment lists where a person's CRM may be; nil if the manifest has no environment.
 	Environment Hosts
 
@@ -52,6 +53,12 @@ type OAuthManifest struct {
 	RedirectURI string // never empty
 	Scope       string // verbatim: it may hold several parameters
 	CustomState string
+}
+
+// FormField is a field of auth.apiKey.page.content, as far as a sign-in depends on it.
+type FormField struct {
+	Const    string
+	Required bool
 }
 
 // TokenManifest is crmgate.token: what is particular to a platform's token endpoint.
@@ -131,6 +138,9 @@ func (m *Manifest) readAuth(r *reader, n node) {
 	}
 	if m.OAuth.RedirectURI == "" {
 		m.OAuth.RedirectURI = DefaultRedirectURI
+	}
+	for _, f := range r.list(n.at("apiKey").at("page").at("content")) {
+		m.Fields = append(m.Fields, FormField{Const: r.text(f.at("const")), Required: r.flag(f.at("required"), false)})
 	}
 	if m.AuthType != OAuth {
 		return
