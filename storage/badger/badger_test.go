@@ -1,0 +1,123 @@
+package badger_test
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/storagetest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+func mustOpen(t testing.TB, dir string) *badger.Engine {
+	t.Helper()
+	e, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestConformanceInMemory(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storagetest.Store {
+		return storagetest.Store{Engine: mustOpen(t, "")}
+	})
+}
+
+func TestConformanceOnDisk(t *testing.T) {
+	t.Parallel()
+	storagetest.Run(t, func(t *testing.T) storagetest.Store {
+		dir := filepath.Join(t.TempDir(), "store")
+		return storagetest.Store{
+			Engine: mustOpen(t, dir),
+			Reopen: func() storage.Engine { return mustOpen(t, dir) },
+		}
+	})
+}
+
+func TestDirectoryIsPrivate(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "deep", "store")
+	e := mustOpen(t, dir)
+	defer e.Close()
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v; want 0700", info.Mode(), err)
+	}
+}
+
+func TestDirectoriesThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	locked := t.TempDir()
+	e := mustOpen(t, locked)
+	defer e.Close()
+	for _, tt := range []struct {
+		name, dir string
+		want      error
+		text      string
+	}{
+		{"a file", file, syscall.ENOTDIR, "is a file"},
+		{"below a file", filepath.Join(file, "x"), syscall.ENOTDIR, "cannot be made"},
+		{"in use", locked, badger.ErrInUse, "is in use by another crmgate"},
+		{"read-only", "/proc/self/store", fs.ErrNotExist, "cannot be made"},
+		{"not writable", "/sys", fs.ErrPermission, "cannot be written"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.name == "not writable" && syscall.Access(tt.dir, 2) == nil {
+				t.Skip("this machine lets us write to " + tt.dir)
+			}
+			_, err := badger.Open(badger.Config{Dir: tt.dir, Logger: slog.New(slog.DiscardHandler)})
+			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) || !strings.Contains(err.Error(), tt.dir) {
+				t.Errorf("got %v, want %v and %q", err, tt.want, tt.text)
+			}
+		})
+	}
+}
+
+// A full disk is Badger's death by SIGBUS, so it never comes to that: not even the files are made.
+func TestDiskAlmostFull(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "store")
+	_, err := badger.Open(badger.Config{Dir: dir, MinFree: math.MaxUint64})
+	if !errors.Is(err, crmgate.ErrTransient) || !strings.Contains(err.Error(), "the disk is almost full") {
+		t.Errorf("open: got %v", err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) > 0 {
+		t.Errorf("%d files, %v; want none", len(files), err)
+	}
+
+	e := mustOpen(t, dir)
+	defer e.Close()
+	put := func(tx storage.Tx) error { return tx.Set([]byte("a"), []byte("1"), 0) }
+	if err := e.Update(t.Context(), put); err != nil {
+		t.Fatal(err)
+	}
+	badger.SetMinFree(e, math.MaxUint64)
+	if err := e.Update(t.Context(), put); !errors.Is(err, crmgate.ErrTransient) {
+		t.Errorf("update: got %v, want a refusal", err)
+	}
+	get := func(tx storage.Tx) error { _, err := tx.Get([]byte("a")); return err }
+	if err := errors.Join(e.View(t.Context(), get), e.Update(t.Context(), get)); err != nil {
+		t.Errorf("reads do not go on: %v", err)
+	}
+}
