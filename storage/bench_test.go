@@ -1,0 +1,75 @@
+package storage_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// BenchmarkSession is a session check's read, of a person of the connector's own app.
+func BenchmarkSession(b *testing.B) {
+	s := mustStore(b, b.TempDir())
+	for i := range 1000 {
+		_, err := s.SignIn(b.Context(), crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, keep)
+		must(b, err)
+	}
+	keys := make([]crmgate.UserKey, 1000)
+	for i := range keys {
+		keys[i] = crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		if _, err := s.Session(b.Context(), keys[i%len(keys)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUpdate64Writers reports durable writes a second, and how many of them go into the time of one bare fsync.
+func BenchmarkUpdate64Writers(b *testing.B) {
+	dir := b.TempDir()
+	e := mustEngine(b, filepath.Join(dir, "store"))
+	fsync := bareFsync(b, dir)
+	value := make([]byte, 200)
+	b.ResetTimer()
+	var n atomic.Int64
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
+				key := fmt.Appendf(nil, "%09d", i)
+				if err := e.Update(b.Context(), func(tx storage.Tx) error { return tx.Set(key, value, 0) }); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	perWrite := b.Elapsed() / time.Duration(b.N)
+	b.ReportMetric(float64(time.Second/max(perWrite, 1)), "writes/s")
+	b.ReportMetric(float64(time.Second/fsync), "fsyncs/s")
+	b.ReportMetric(float64(fsync)/float64(max(perWrite, 1)), "writes/fsync")
+}
+
+// bareFsync is how long the disk takes to make one small append durable.
+func bareFsync(b *testing.B, dir string) time.Duration {
+	f, err := os.Create(filepath.Join(dir, "fsync"))
+	must(b, err)
+	defer f.Close()
+	const rounds = 100
+	start := time.Now()
+	for range rounds {
+		_, err := f.Write(make([]byte, 200))
+		must(b, err)
+		must(b, f.Sync())
+	}
+	return time.Since(start) / rounds
+}

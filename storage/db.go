@@ -1,0 +1,174 @@
+package storage
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"sync"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// ErrWrongKey means that the key ring is not the one that the store was made with.
+var ErrWrongKey = errors.New("the key ring does not open this store: start with the key ring that the store was made with, or restore it from a backup")
+
+// Config is what Open needs beside the engine and the key ring.
+type Config struct {
+	// Now tells the time by which records expire; default time.Now.
+	Now func() time.Time
+}
+
+// DB is the store. Errors of its methods match crmgate.ErrNotFound, crmgate.ErrSealed and crmgate.ErrConflict where
+// the method says so, crmgate.ErrTransient if the engine cannot write at the moment, and otherwise are the engine's;
+// none of them has personal data or secrets in its text. Safe for concurrent use.
+type DB struct {
+	engine Engine
+	ring   *KeyRing
+	now    func() time.Time
+	macs   sync.Pool // of hash.Hash: HMAC-SHA256 under the store's lookup key
+}
+
+// Open checks that the key ring is the store's, before anything is written, and returns the store. ErrWrongKey if it
+// is not. An empty store takes the key ring that it is first opened with. The engine remains the caller's to close,
+// after the last use of the DB.
+func Open(ctx context.Context, engine Engine, ring *KeyRing, c Config) (*DB, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	db := &DB{engine: engine, ring: ring, now: c.Now}
+	key, err := db.unlock(ctx)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		if err = db.initialise(ctx); err == nil {
+			key, err = db.unlock(ctx)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	db.macs.New = func() any { return hmac.New(sha256.New, key) }
+	return db, nil
+}
+
+// unlock proves the key ring on the check value and returns the key that hashes ids. It writes nothing.
+// crmgate.ErrNotFound if the store is empty.
+func (db *DB) unlock(ctx context.Context) (key []byte, err error) {
+	err = db.view(ctx, func(r records) error {
+		_, err := r.get(checkValue, fixed(checkValue))
+		switch {
+		case errors.Is(err, crmgate.ErrSealed):
+			return ErrWrongKey
+		case errors.Is(err, crmgate.ErrNotFound):
+			return r.empty()
+		case err != nil:
+			return err
+		}
+		key, err = r.get(lookupKey, fixed(lookupKey))
+		if errors.Is(err, crmgate.ErrNotFound) {
+			return errDamaged
+		}
+		return err
+	})
+	return key, err
+}
+
+var errDamaged = errors.New("it has records, but not those that every store begins with: it is damaged, or another program's; restore it from a backup")
+
+// empty returns crmgate.ErrNotFound if there is no record at all, and else that the store is damaged.
+func (r records) empty() error {
+	err := r.tx.Scan(nil, func(_, _ []byte) error { return errDamaged })
+	if err == nil {
+		return crmgate.ErrNotFound
+	}
+	return err
+}
+
+// initialise writes what every store begins with. Of several nodes that open an empty store, one does.
+func (db *DB) initialise(ctx context.Context) error {
+	return db.update(ctx, func(r records) error {
+		_, err := r.tx.Get(fixed(checkValue))
+		if !errors.Is(err, crmgate.ErrNotFound) {
+			return err
+		}
+		key := make([]byte, sha256.Size)
+		_, _ = rand.Read(key) // never fails
+		return errors.Join(
+			r.set(checkValue, fixed(checkValue), nil, 0),
+			r.set(lookupKey, fixed(lookupKey), key, 0))
+	})
+}
+
+// Ready reads the check value: nil if the engine answers.
+func (db *DB) Ready(ctx context.Context) error {
+	err := db.engine.View(ctx, func(tx Tx) error {
+		_, err := tx.Get(fixed(checkValue))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	return nil
+}
+
+// MadeOnce returns the bytes kept under a name, such as a server key, and stores what generate returns if there are
+// none. Everybody who ever asks for a name gets the same bytes. generate may run more than once.
+func (db *DB) MadeOnce(ctx context.Context, name string, generate func() []byte) ([]byte, error) {
+	key := append(fixed(serverKey), name...)
+	var value []byte
+	read := func(r records) (err error) {
+		value, err = r.get(serverKey, key)
+		return err
+	}
+	err := db.view(ctx, read)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		err = db.update(ctx, func(r records) error {
+			if err := read(r); !errors.Is(err, crmgate.ErrNotFound) {
+				return err
+			}
+			value = generate()
+			return r.set(serverKey, key, value, 0)
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("server key %s: %w", name, err)
+	}
+	return value, nil
+}
+
+func (db *DB) view(ctx context.Context, fn func(records) error) error {
+	return db.engine.View(ctx, func(tx Tx) error { return fn(records{db, tx, db.now()}) })
+}
+
+func (db *DB) update(ctx context.Context, fn func(records) error) error {
+	return db.engine.Update(ctx, func(tx Tx) error { return fn(records{db, tx, db.now()}) })
+}
+
+// fixed is the key of a kind that has one record, and the prefix of one that has many.
+func fixed(k kind) []byte { return []byte{byte(k), '/'} }
+
+// hashed is the key of a record that belongs to an id, which it does not show.
+func (db *DB) hashed(k kind, id string) []byte {
+	return db.appendHash(fixed(k), k, "", id)
+}
+
+// hashedOn is the same for an id on a platform, which it shows.
+func (db *DB) hashedOn(k kind, p crmgate.Platform, id string) []byte {
+	key := make([]byte, 0, 3+len(p)+sha256.Size)
+	key = append(append(append(key, byte(k), '/'), p...), '/')
+	return db.appendHash(key, k, p, id)
+}
+
+func (db *DB) appendHash(key []byte, k kind, p crmgate.Platform, id string) []byte {
+	mac := db.macs.Get().(hash.Hash)
+	defer db.macs.Put(mac)
+	mac.Reset()
+	input := make([]byte, 0, 128)
+	input = append(binary.AppendUvarint(append(input, byte(k)), uint64(len(p))), p...)
+	_, _ = mac.Write(append(input, id...))
+	return mac.Sum(key)
+}

@@ -1,0 +1,26 @@
+// Package storage keeps people, what was granted to them, and their sessions: typed and sealed, over an [Engine] that
+// knows only bytes.
+//
+//	DB       people, sessions, generations, states, server keys     what a record means, when it expires
+//	records  sealed, bound to their key, type and version           written once, for every engine
+//	Engine   ordered bytes, serializable updates                    storage/badger
+//
+// Every value is sealed with a [KeyRing] that lies outside the store, and its associated data is the key it is stored
+// under with its type and version, so that a record that was changed, or moved to another place, does not open. Keys
+// name nobody: ids of people, accounts and states are hashed under a key of the store. A platform's name is in clear.
+//
+// A person has two records. The session record is small and binary; it is all that a session check opens. The person
+// record has the rest, the grant included.
+//
+//	s/clio/HASH   session: id, flags, hostname, the owner and generation of the app
+//	p/clio/HASH   person: user and grant
+//	g/clio/HASH   generation of an account's app
+//	x/HASH        a spent state          t/HASH, n/, i/SLOT   short states, their cursor and slots
+//	k/NAME        a server key           c/, l/               check value; the key that hashes ids
+//
+// Raising the generation of an account's app ends every session that came from it, by one write. A session that has
+// ended never lives again: signing in makes a new id, which tokens of the old one do not have.
+//
+// A sealed value that is replaced by an older one of the same record, by somebody who can write to the store, opens:
+// nothing outside the store knows which is the latest.
+package storage

@@ -1,0 +1,150 @@
+package storage_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+)
+
+// The environment that makes the test binary the process to be killed.
+const (
+	childStore = "CRMGATE_TEST_STORE"
+	childRing  = "CRMGATE_TEST_RING"
+	childRun   = "CRMGATE_TEST_RUN"
+)
+
+// signInForever signs people in from several goroutines, and prints a person and their session once they are stored.
+func signInForever(dir, ringPath, run string) {
+	fail := func(err error) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ring, _, err := storage.LoadKeyRing(ringPath)
+	if err != nil {
+		fail(err)
+	}
+	engine, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		fail(err)
+	}
+	db, err := storage.Open(context.Background(), engine, ring, storage.Config{})
+	if err != nil {
+		fail(err)
+	}
+	var mu sync.Mutex
+	for g := range 8 {
+		go func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprintf("%s-%d-%d", run, g, i)
+				s, err := db.SignIn(context.Background(), crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(id)}, func(p *crmgate.Person) error {
+					p.Grant.AccessToken = crmgate.NewSecret("token of " + id)
+					return nil
+				})
+				if err != nil {
+					fail(err)
+				}
+				mu.Lock()
+				fmt.Printf("%s %s\n", id, s.ID)
+				mu.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+// No kill at any moment loses what was acknowledged. (It says nothing of power cuts: the kernel survives.)
+func TestKill(t *testing.T) {
+	t.Parallel()
+	kills := 50
+	if testing.Short() {
+		kills = 5
+	}
+	dir, ringPath := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "ring")
+	rng := rand.New(rand.NewPCG(1, 2))
+	acknowledged := map[string]string{}
+	var slowest time.Duration
+	for run := range kills {
+		killChild(t, dir, ringPath, fmt.Sprint(run), rng, acknowledged)
+		start := time.Now()
+		ring, _, err := storage.LoadKeyRing(ringPath)
+		must(t, err)
+		engine, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+		must(t, err)
+		db, err := storage.Open(t.Context(), engine, ring, storage.Config{})
+		must(t, err)
+		slowest = max(slowest, time.Since(start))
+		found := 0
+		must(t, db.People(t.Context(), func(p crmgate.Person, s storage.Session) error {
+			id := string(p.User.Key.ID)
+			if p.Grant.AccessToken.Reveal() != "token of "+id {
+				t.Errorf("%s has a wrong grant", id)
+			}
+			if want := acknowledged[id]; want != "" {
+				if found++; s.ID != want {
+					t.Errorf("%s has session %s, acknowledged was %s", id, s.ID, want)
+				}
+			}
+			return nil
+		}))
+		if found != len(acknowledged) {
+			t.Fatalf("kill %d: %d of %d acknowledged sign-ins are lost", run, len(acknowledged)-found, len(acknowledged))
+		}
+		must(t, engine.Close())
+	}
+	t.Logf("%d kills, %d acknowledged sign-ins, 0 lost, slowest reopen %v", kills, len(acknowledged), slowest)
+	if len(acknowledged) == 0 {
+		t.Error("nothing was ever acknowledged")
+	}
+	if slowest > 2*time.Second && !testing.Short() {
+		t.Errorf("reopening took %v, want less than 2 s", slowest)
+	}
+}
+
+// killChild starts the process, reads what it acknowledges, and kills it after a random number of those.
+func killChild(t *testing.T, dir, ring, run string, rng *rand.Rand, acknowledged map[string]string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childStore+"="+dir, childRing+"="+ring, childRun+"="+run)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	killed := make(chan struct{})
+	// By count, not by time: so that every run gets somewhere on a slow machine. The scheduler adds the chance.
+	after := rng.IntN(40)
+	lines := bufio.NewScanner(out)
+	for n := 0; lines.Scan(); n++ {
+		if n == after {
+			go func() {
+				defer close(killed)
+				_ = cmd.Process.Kill()
+			}()
+		}
+		var id, sid string
+		if k, err := fmt.Sscan(lines.Text(), &id, &sid); k != 2 || err != nil {
+			continue // the kill cut the last line
+		}
+		if len(sid) == 22 {
+			acknowledged[id] = sid
+		}
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Exited() {
+		t.Fatalf("the child ended by itself: %v", err)
+	}
+	<-killed
+}

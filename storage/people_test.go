@@ -1,0 +1,290 @@
+package storage_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+var (
+	errTest = errors.New("a test's own error")
+	ann     = crmgate.UserKey{Platform: "clio", ID: "1-clio"}
+)
+
+func secretsEqual() cmp.Option { return cmp.Comparer(crmgate.Secret.Equal) }
+
+func keep(*crmgate.Person) error { return nil }
+
+func mustSignIn(t *testing.T, s store, key crmgate.UserKey, update func(*crmgate.Person) error) storage.Session {
+	t.Helper()
+	session, err := s.SignIn(t.Context(), key, update)
+	must(t, err)
+	return session
+}
+
+func mustSession(t *testing.T, s store, key crmgate.UserKey) storage.Session {
+	t.Helper()
+	session, err := s.Session(t.Context(), key)
+	must(t, err)
+	return session
+}
+
+// The filled person has every field set, so that a field that is added to the vocabulary and not stored is noticed.
+func TestEveryFieldIsKept(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		fill(t, s, 1)
+		key, update := filled(0)
+		var want crmgate.Person
+		must(t, update(&want))
+		noZero(t, reflect.ValueOf(want))
+		got, err := s.Person(t.Context(), key)
+		must(t, err)
+		if d := cmp.Diff(want, got, secretsEqual()); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func noZero(t *testing.T, v reflect.Value) {
+	for i := range v.NumField() {
+		f := v.Field(i)
+		if f.IsZero() {
+			t.Errorf("the test person lacks %s", v.Type().Field(i).Name)
+		}
+		if f.Kind() == reflect.Struct && f.Type().PkgPath() == reflect.TypeFor[crmgate.User]().PkgPath() && f.Type() != reflect.TypeFor[crmgate.Secret]() {
+			noZero(t, f)
+		}
+	}
+}
+
+func TestNobody(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		_, err := s.Session(t.Context(), ann)
+		wantErr(t, err, crmgate.ErrNotFound)
+		_, err = s.Person(t.Context(), ann)
+		wantErr(t, err, crmgate.ErrNotFound)
+		_, err = s.UpdatePerson(t.Context(), ann, keep)
+		wantErr(t, err, crmgate.ErrNotFound)
+		_, err = s.EndSession(t.Context(), ann)
+		wantErr(t, err, crmgate.ErrNotFound)
+		_, err = s.DeleteUser(t.Context(), ann)
+		wantErr(t, err, crmgate.ErrNotFound)
+	})
+}
+
+func TestSessionsAcrossSignIns(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		first := mustSignIn(t, s, ann, func(p *crmgate.Person) error {
+			if p.User.Key.ID != "" {
+				t.Error("a new person is not the zero Person")
+			}
+			p.User.Hostname = "a.example"
+			return nil
+		})
+		if b, err := base64.RawURLEncoding.DecodeString(first.ID); len(b) != 16 || err != nil {
+			t.Errorf("session id %q, want 128 bits in base64url", first.ID)
+		}
+		if got := mustSession(t, s, ann); got != first || got.Hostname != "a.example" {
+			t.Errorf("got %+v, want %+v", got, first)
+		}
+		if again := mustSignIn(t, s, ann, keep); again.ID != first.ID {
+			t.Error("a second browser ended the first")
+		}
+		other := mustSignIn(t, s, crmgate.UserKey{Platform: "other", ID: ann.ID}, keep)
+		if other.ID == first.ID {
+			t.Error("two platforms share a session")
+		}
+
+		_, err := s.EndSession(ctx, ann)
+		must(t, err)
+		if got := mustSession(t, s, ann); !got.Ended {
+			t.Error("the session goes on after logout")
+		}
+		second := mustSignIn(t, s, ann, keep)
+		if second.ID == first.ID || second.Ended {
+			t.Errorf("after logout: %+v, was %+v", second, first)
+		}
+
+		_, err = s.DeleteUser(ctx, ann)
+		must(t, err)
+		_, err = s.Session(ctx, ann)
+		wantErr(t, err, crmgate.ErrNotFound)
+		third := mustSignIn(t, s, ann, keep)
+		if third.ID == first.ID || third.ID == second.ID {
+			t.Error("an old session lives again")
+		}
+	})
+}
+
+func TestAFailedSignInStoresNothing(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest })
+		wantErr(t, err, errTest)
+		_, err = s.SignIn(t.Context(), ann, func(p *crmgate.Person) error {
+			p.User.AdditionalInfo = []byte("{")
+			return nil
+		})
+		if err == nil {
+			t.Error("what is no JSON was stored")
+		}
+		_, err = s.Session(t.Context(), ann)
+		wantErr(t, err, crmgate.ErrNotFound)
+	})
+}
+
+func TestEndSessionForgetsTheGrantAndKeepsTheProfile(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		mustSignIn(t, s, ann, func(p *crmgate.Person) error {
+			p.User.Name = "Ann"
+			p.Grant.AccessToken = crmgate.NewSecret("token")
+			return nil
+		})
+		was, err := s.EndSession(t.Context(), ann)
+		must(t, err)
+		if was.Grant.AccessToken.Reveal() != "token" {
+			t.Error("the grant to revoke was not returned")
+		}
+		now, err := s.Person(t.Context(), ann)
+		must(t, err)
+		if !now.Grant.Empty() || now.User.Name != "Ann" {
+			t.Errorf("afterwards: grant empty %v, name %q", now.Grant.Empty(), now.User.Name)
+		}
+	})
+}
+
+func TestUpdatePersonFollowsHostname(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		first := mustSignIn(t, s, ann, keep)
+		p, err := s.UpdatePerson(t.Context(), ann, func(p *crmgate.Person) error {
+			p.User.Key = crmgate.UserKey{Platform: "other", ID: "2"} // does not rename anybody
+			p.User.Hostname = "b.example"
+			return nil
+		})
+		must(t, err)
+		if got := mustSession(t, s, ann); p.User.Key != ann || got.Hostname != "b.example" || got.ID != first.ID || got.Ended {
+			t.Errorf("got %+v of %v", got, p.User.Key)
+		}
+		_, err = s.UpdatePerson(t.Context(), ann, func(*crmgate.Person) error { return errTest })
+		wantErr(t, err, errTest)
+		_, err = s.EndSession(t.Context(), ann)
+		must(t, err)
+		_, err = s.UpdatePerson(t.Context(), ann, func(p *crmgate.Person) error { p.User.Hostname = "c.example"; return nil })
+		must(t, err)
+		if !mustSession(t, s, ann).Ended {
+			t.Error("an update brought a session back to life")
+		}
+	})
+}
+
+func ofApp(account crmgate.AccountID, revision uint64) func(*crmgate.Person) error {
+	return func(p *crmgate.Person) error {
+		p.Grant.App = crmgate.App{Account: account, Revision: revision}
+		return nil
+	}
+}
+
+func TestGenerations(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		bob := crmgate.UserKey{Platform: "clio", ID: "2-clio"}
+		eve := crmgate.UserKey{Platform: "clio", ID: "3-clio"}
+		first := mustSignIn(t, s, ann, ofApp("acme", 0))
+		mustSignIn(t, s, bob, keep)
+		mustSignIn(t, s, eve, ofApp("other", 0))
+		g, err := s.RaiseGeneration(ctx, "acme", "clio")
+		if g != 1 || err != nil {
+			t.Errorf("raised to %d, %v", g, err)
+		}
+		_, err = s.RaiseGeneration(ctx, "acme", "other")
+		must(t, err)
+		if g, err := s.Generation(ctx, "acme", "clio"); g != 1 || err != nil {
+			t.Errorf("generation %d, %v", g, err)
+		}
+		for key, ended := range map[crmgate.UserKey]bool{ann: true, bob: false, eve: false} {
+			if got := mustSession(t, s, key); got.Ended != ended {
+				t.Errorf("session of %v: ended is %v", key, got.Ended)
+			}
+		}
+		_, err = s.UpdatePerson(ctx, ann, ofApp("acme", 1))
+		must(t, err)
+		if !mustSession(t, s, ann).Ended {
+			t.Error("an update brought a session of an older generation back to life")
+		}
+		_, err = s.SignIn(ctx, ann, ofApp("acme", 0))
+		wantErr(t, err, crmgate.ErrConflict)
+		second := mustSignIn(t, s, ann, ofApp("acme", 1))
+		if second.ID == first.ID || second.App != "acme" || second.Generation != 1 || mustSession(t, s, ann).Ended {
+			t.Errorf("after signing in again: %+v, was %+v", second, first)
+		}
+		if again := mustSignIn(t, s, ann, ofApp("acme", 1)); again.ID != second.ID {
+			t.Error("a second browser ended the first")
+		}
+		_, err = s.UpdatePerson(ctx, ann, ofApp("", 0))
+		must(t, err)
+		if !mustSession(t, s, ann).Ended {
+			t.Error("a session goes on without the app that its grant came from")
+		}
+	})
+}
+
+func TestPeople(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		var want []string
+		for i := range 20 {
+			key := crmgate.UserKey{Platform: crmgate.Platform(fmt.Sprintf("p%d", i%3)), ID: crmgate.UserID(fmt.Sprint(i))}
+			session := mustSignIn(t, s, key, keep)
+			want = append(want, key.String()+" "+session.ID)
+		}
+		var got []string
+		must(t, s.People(t.Context(), func(p crmgate.Person, session storage.Session) error {
+			got = append(got, p.User.Key.String()+" "+session.ID)
+			return nil
+		}))
+		slices.Sort(want)
+		slices.Sort(got)
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+		err := s.People(t.Context(), func(crmgate.Person, storage.Session) error { return errTest })
+		wantErr(t, err, errTest)
+	})
+}
+
+func TestReopen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := mustStore(t, dir)
+	fill(t, s, 30)
+	before := map[crmgate.UserKey]storage.Session{}
+	for i := range 30 {
+		key, _ := filled(i)
+		before[key] = mustSession(t, s, key)
+	}
+	must(t, s.engine.Close())
+	db, err := storage.Open(t.Context(), mustEngine(t, dir), s.ring, storage.Config{Now: s.clock.now})
+	must(t, err)
+	n := 0
+	must(t, db.People(t.Context(), func(p crmgate.Person, session storage.Session) error {
+		if n++; session != before[p.User.Key] {
+			t.Errorf("%v: %+v, was %+v", p.User.Key, session, before[p.User.Key])
+		}
+		return nil
+	}))
+	if n != len(before) {
+		t.Errorf("%d people, want %d", n, len(before))
+	}
+	wantErr(t, db.SpendState(t.Context(), "canary-state", time.Hour), crmgate.ErrConflict)
+	if g, err := db.Generation(t.Context(), "4711-account", "clio"); g != 1 || err != nil {
+		t.Errorf("generation %d, %v", g, err)
+	}
+}

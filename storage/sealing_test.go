@@ -1,0 +1,208 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// canaries must occur nowhere but in what is opened.
+var canaries = []string{"canary", "4711", "acme.example"}
+
+// filled is a person with a canary in every field.
+func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
+	key := crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprintf("4711%04d-canary", n))}
+	return key, func(p *crmgate.Person) error {
+		p.User = crmgate.User{
+			Key: key, Name: "Canary Name", Hostname: "canary.acme.example", Account: "4711-account",
+			HashedExtension: "canary-extension", TimezoneName: "canary/zone", TimezoneOffset: []byte(`"canary"`),
+			AdditionalInfo: []byte(`{"canary":"<4711>"}`), Created: time.Unix(1, 0).UTC(), SignedIn: time.Unix(2, 0).UTC(),
+		}
+		p.Grant = crmgate.Grant{
+			AccessToken: crmgate.NewSecret("canary-access"), RefreshToken: crmgate.NewSecret("canary-refresh"), APIKey: crmgate.NewSecret("canary-key"),
+			Issued: time.Unix(3, 0).UTC(), Expiry: time.Unix(4, 0).UTC(), Dead: "canary-dead",
+			App: crmgate.App{ClientID: "canary-client", TokenURL: "https://acme.example/token", Account: "4711-account", Revision: 1},
+		}
+		return nil
+	}
+}
+
+// fill stores n people and one record of every other kind.
+func fill(t *testing.T, s store, n int) {
+	t.Helper()
+	_, err := s.RaiseGeneration(t.Context(), "4711-account", "clio")
+	must(t, err)
+	for i := range n {
+		key, update := filled(i)
+		_, err := s.SignIn(t.Context(), key, update)
+		must(t, err)
+	}
+	must(t, s.SpendState(t.Context(), "canary-state", time.Hour))
+	must(t, s.PutState(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
+	_, err = s.MadeOnce(t.Context(), "session", func() []byte { return []byte("canary-server-key") })
+	must(t, err)
+}
+
+func TestAMovedRecordNeverOpens(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	fill(t, s, 16)
+	pairs := raw(t, s.engine)
+	if len(pairs) < 40 {
+		t.Fatalf("%d records, want 40", len(pairs))
+	}
+	for _, at := range pairs {
+		for _, from := range pairs {
+			_, err := s.OpenRecord(at.key, from.value)
+			if moved := !bytes.Equal(at.key, from.key); moved != errors.Is(err, crmgate.ErrSealed) {
+				t.Errorf("record of %q under %q: %v", from.key, at.key, err)
+			}
+		}
+	}
+}
+
+func TestSwappedPeopleDoNotOpen(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		fill(t, s, 2)
+		a, _ := filled(0)
+		b, _ := filled(1)
+		for _, kind := range []string{"p/", "s/"} {
+			var two []pair
+			for _, p := range raw(t, s.engine) {
+				if strings.HasPrefix(string(p.key), kind) {
+					two = append(two, p)
+				}
+			}
+			write(t, s.engine, two[0].key, two[1].value)
+			write(t, s.engine, two[1].key, two[0].value)
+		}
+		for _, key := range []crmgate.UserKey{a, b} {
+			_, err := s.Person(t.Context(), key)
+			wantErr(t, err, crmgate.ErrSealed)
+			quiet(t, err)
+			_, err = s.Session(t.Context(), key)
+			wantErr(t, err, crmgate.ErrSealed)
+			quiet(t, err)
+		}
+		err := s.People(t.Context(), func(crmgate.Person, storage.Session) error { t.Error("listed"); return nil })
+		wantErr(t, err, crmgate.ErrSealed)
+		quiet(t, err)
+		if !strings.Contains(err.Error(), "2 records") {
+			t.Errorf("got %v, want both counted", err)
+		}
+		was, err := s.DeleteUser(t.Context(), a)
+		if err != nil || was.User.Key != a {
+			t.Errorf("delete what does not open: %v, %v", was.User.Key, err)
+		}
+		_, err = s.Person(t.Context(), a)
+		wantErr(t, err, crmgate.ErrNotFound)
+	})
+}
+
+// quiet checks that an error's text shows nothing of anybody.
+func quiet(t *testing.T, err error) {
+	t.Helper()
+	for _, c := range canaries {
+		if strings.Contains(strings.ToLower(err.Error()), c) {
+			t.Errorf("the error shows %q: %v", c, err)
+		}
+	}
+}
+
+func TestFlippedBytesNeverOpen(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	fill(t, s, 8)
+	pairs := raw(t, s.engine)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		p := pairs[rng.IntN(len(pairs))]
+		v := bytes.Clone(p.value)
+		at, bit := rng.IntN(len(v)), byte(1)<<rng.IntN(8)
+		v[at] ^= bit
+		write(t, s.engine, p.key, v)
+		must(t, s.engine.View(t.Context(), func(tx storage.Tx) error {
+			stored, err := tx.Get(p.key)
+			if err != nil {
+				return err
+			}
+			if _, err = s.OpenRecord(p.key, stored); !errors.Is(err, crmgate.ErrSealed) {
+				t.Errorf("%q with byte %d flipped by %02x: %v", p.key, at, bit, err)
+			}
+			return nil
+		}))
+		write(t, s.engine, p.key, p.value)
+	}
+	for _, p := range pairs {
+		for n := range len(p.value) {
+			if _, err := s.OpenRecord(p.key, p.value[:n]); !errors.Is(err, crmgate.ErrSealed) {
+				t.Fatalf("%q cut to %d bytes: %v", p.key, n, err)
+			}
+		}
+	}
+}
+
+func TestAnotherVersionIsNamed(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	fill(t, s, 1)
+	for _, p := range raw(t, s.engine) {
+		if p.key[0] == 's' {
+			write(t, s.engine, p.key, s.SealVersion(p.key, 2))
+		}
+	}
+	key, _ := filled(0)
+	_, err := s.Session(t.Context(), key)
+	if err == nil || errors.Is(err, crmgate.ErrSealed) || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("got %v, want an error that names the version", err)
+	}
+}
+
+func TestNothingShowsInTheStore(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := mustStore(t, dir)
+	fill(t, s, 20)
+	key, _ := filled(3)
+	_, err := s.EndSession(t.Context(), key)
+	must(t, err)
+	var all [][]byte
+	for _, p := range raw(t, s.engine) {
+		all = append(all, p.key, p.value)
+	}
+	must(t, s.engine.Close())
+	files := 0
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		b, err := os.ReadFile(path)
+		all = append(all, b)
+		return err
+	}))
+	if files < 3 {
+		t.Fatalf("%d files in the store", files)
+	}
+	for _, b := range all {
+		b = bytes.ToLower(b)
+		for _, c := range canaries {
+			if bytes.Contains(b, []byte(c)) {
+				t.Errorf("%q lies open in the store", c)
+			}
+		}
+	}
+	if !bytes.Contains(bytes.Join(all, nil), []byte("p/clio/")) {
+		t.Error("the search does not find what is there")
+	}
+}

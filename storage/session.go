@@ -1,0 +1,161 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Session is what a session token is checked against.
+type Session struct {
+	// ID is the sid that the person's tokens carry: 128 random bits, base64url.
+	ID string
+	// Hostname is the person's, so that a check need not open their record.
+	Hostname string
+	// Ended says that no token is good any more: the person logged out, or their organisation's app was replaced.
+	Ended bool
+	// App owns the app that issued the grant; empty for the connector's own.
+	App crmgate.AccountID
+	// Generation is the revision of App's app that issued the grant.
+	Generation uint64
+}
+
+// Session returns a person's session; crmgate.ErrNotFound if they never signed in. It opens the session record, for
+// people of a managed app its generation as well, and nothing else.
+func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error) {
+	var s Session
+	err := db.view(ctx, func(r records) (err error) {
+		s, err = r.session(key)
+		return err
+	})
+	if err != nil {
+		return Session{}, fmt.Errorf("read session: %w", err)
+	}
+	return s, nil
+}
+
+// session reads a session, and ends it if its app's generation has passed.
+func (r records) session(key crmgate.UserKey) (Session, error) {
+	b, err := r.get(session, r.db.sessionKey(key))
+	if err != nil {
+		return Session{}, err
+	}
+	s, err := decodeSession(b)
+	if err != nil || s.App == "" || s.Ended {
+		return s, err
+	}
+	g, err := r.generation(s.App, key.Platform)
+	s.Ended = g != s.Generation
+	return s, err
+}
+
+func (r records) setSession(key crmgate.UserKey, s Session) error {
+	b, err := s.encode()
+	if err != nil {
+		return err
+	}
+	return r.set(session, r.db.sessionKey(key), b, 0)
+}
+
+func (db *DB) sessionKey(key crmgate.UserKey) []byte {
+	return db.hashedOn(session, key.Platform, string(key.ID))
+}
+
+// Generation returns the generation of an account's app of a platform: 0 if none was ever replaced. A managed app's
+// Revision is the generation in which it was entered.
+func (db *DB) Generation(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
+	var g uint64
+	err := db.view(ctx, func(r records) (err error) {
+		g, err = r.generation(account, p)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("read generation: %w", err)
+	}
+	return g, nil
+}
+
+// RaiseGeneration ends every session whose grant came from the account's app of a platform, from the moment that it
+// returns, and returns the new generation.
+func (db *DB) RaiseGeneration(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
+	var g uint64
+	err := db.update(ctx, func(r records) (err error) {
+		if g, err = r.generation(account, p); err != nil {
+			return err
+		}
+		g++
+		return r.set(generation, r.db.hashedOn(generation, p, string(account)), binary.BigEndian.AppendUint64(nil, g), 0)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("raise generation: %w", err)
+	}
+	return g, nil
+}
+
+func (r records) generation(account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
+	b, err := r.get(generation, r.db.hashedOn(generation, p, string(account)))
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case len(b) != 8:
+		return 0, errMalformed
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// A session's payload is
+//
+//	flags (1) | id (16) | generation (8) | length of App (2) | App | Hostname
+const (
+	flagEnded  = 1
+	sidLen     = 16
+	sessionLen = 1 + sidLen + 8 + 2
+)
+
+func (s Session) encode() ([]byte, error) {
+	sid, err := base64.RawURLEncoding.DecodeString(s.ID)
+	if err != nil || len(sid) != sidLen || len(s.App) > 0xffff {
+		return nil, errMalformed
+	}
+	b := make([]byte, 1, sessionLen+len(s.App)+len(s.Hostname))
+	if s.Ended {
+		b[0] = flagEnded
+	}
+	b = append(b, sid...)
+	b = binary.BigEndian.AppendUint64(b, s.Generation)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(s.App)))
+	b = append(b, s.App...)
+	return append(b, s.Hostname...), nil
+}
+
+func decodeSession(b []byte) (Session, error) {
+	// An unknown flag is refused: it may be a reason not to let somebody in.
+	if len(b) < sessionLen || b[0]&^flagEnded != 0 {
+		return Session{}, errMalformed
+	}
+	app := int(binary.BigEndian.Uint16(b[sessionLen-2:]))
+	rest := b[sessionLen:]
+	if app > len(rest) {
+		return Session{}, errMalformed
+	}
+	return Session{
+		Ended:      b[0]&flagEnded != 0,
+		ID:         base64.RawURLEncoding.EncodeToString(b[1 : 1+sidLen]),
+		Generation: binary.BigEndian.Uint64(b[1+sidLen:]),
+		App:        crmgate.AccountID(rest[:app]),
+		Hostname:   string(rest[app:]),
+	}, nil
+}
+
+func newSessionID() string {
+	b := make([]byte, sidLen)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}

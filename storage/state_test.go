@@ -1,0 +1,89 @@
+package storage_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+func TestSpendStateHasOneWinner(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		var won atomic.Int64
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() {
+				err := s.SpendState(t.Context(), "state", time.Minute)
+				if err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, crmgate.ErrConflict) {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if won.Load() != 1 {
+			t.Errorf("%d winners, want 1", won.Load())
+		}
+		must(t, s.SpendState(t.Context(), "another", time.Minute))
+	})
+}
+
+// The engine keeps the records; the time is the injected one.
+func TestExpiryIsTheRecordsOwn(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		must(t, s.SpendState(ctx, "state", time.Minute))
+		must(t, s.PutState(ctx, "short", []byte("value"), time.Minute, 10))
+		s.clock.add(time.Minute - time.Millisecond)
+		wantErr(t, s.SpendState(ctx, "state", time.Minute), crmgate.ErrConflict)
+		b, err := s.State(ctx, "short")
+		if string(b) != "value" || err != nil {
+			t.Errorf("got %q, %v", b, err)
+		}
+		s.clock.add(time.Millisecond)
+		must(t, s.SpendState(ctx, "state", time.Minute))
+		_, err = s.State(ctx, "short")
+		wantErr(t, err, crmgate.ErrNotFound)
+		if len(raw(t, s.engine)) != 6 {
+			t.Error("the engine dropped records, and the test shows nothing")
+		}
+	})
+}
+
+func TestShortStatesAreLimited(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		put := func(i int) error { return s.PutState(ctx, fmt.Sprint(i), []byte("value"), 10*time.Minute, 20) }
+		var stored atomic.Int64
+		var group sync.WaitGroup
+		for i := range 50 {
+			group.Go(func() {
+				err := put(i)
+				if err == nil {
+					stored.Add(1)
+				} else if !errors.Is(err, crmgate.ErrTransient) {
+					t.Error(err)
+				}
+			})
+			if i == 9 { // half of them a minute earlier
+				group.Wait()
+				s.clock.add(time.Minute)
+			}
+		}
+		group.Wait()
+		if stored.Load() != 20 {
+			t.Errorf("%d stored, want 20", stored.Load())
+		}
+		s.clock.add(9 * time.Minute)
+		for i := range 10 {
+			must(t, put(100+i))
+		}
+		wantErr(t, put(200), crmgate.ErrTransient)
+		wantErr(t, s.PutState(ctx, "none", nil, time.Minute, 0), crmgate.ErrTransient)
+	})
+}
