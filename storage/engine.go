@@ -12,7 +12,8 @@ var ErrClosed = errors.New("the store is closed")
 // Engine is a transactional, ordered key-value store: bytes under keys, and nothing of what they mean. What every
 // engine must do is tested by the package storagetest. An Engine is safe for concurrent use.
 //
-// Keys have 1 to 1,000 bytes and values up to 1,000,000. A function given to View or Update must not call the engine
+// Keys have 1 to 1,000 bytes, values up to 1,000,000, and what one Update writes up to 2,000,000; an engine may take
+// more, and what it does not take is an error that harms no other caller. A function given to View or Update must not call the engine
 // again, and its Tx is neither to be kept after it returned nor to be used by two goroutines at once.
 type Engine interface {
 	// View runs fn on one snapshot of the store, in which every Update that has returned takes part. Tx.Set and

@@ -78,7 +78,7 @@ func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 		{"a file", file, syscall.ENOTDIR, "is a file"},
 		{"below a file", filepath.Join(file, "x"), syscall.ENOTDIR, "cannot be made"},
 		{"in use", locked, badger.ErrInUse, "is in use by another crmgate"},
-		{"read-only", "/proc/self/store", fs.ErrNotExist, "cannot be made"},
+		{"where nothing can be made", "/proc/self/store", fs.ErrNotExist, "cannot be made"},
 		{"not writable", "/sys", fs.ErrPermission, "cannot be written"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -119,5 +119,38 @@ func TestDiskAlmostFull(t *testing.T) {
 	get := func(tx storage.Tx) error { _, err := tx.Get([]byte("a")); return err }
 	if err := errors.Join(e.View(t.Context(), get), e.Update(t.Context(), get)); err != nil {
 		t.Errorf("reads do not go on: %v", err)
+	}
+}
+
+func TestTransactionTooLarge(t *testing.T) {
+	t.Parallel()
+	e := mustOpen(t, "")
+	defer e.Close()
+	err := e.Update(t.Context(), func(tx storage.Tx) error {
+		for i := range 4 {
+			if err := tx.Set([]byte{byte(i)}, make([]byte, 900_000), 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("got %v", err)
+	}
+	if err := e.Update(t.Context(), func(tx storage.Tx) error { return tx.Set([]byte("a"), nil, 0) }); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is not committed is not reported as stored.
+func TestCommitFails(t *testing.T) {
+	t.Parallel()
+	e := mustOpen(t, "")
+	badger.Break(e)
+	if err := e.Update(t.Context(), func(tx storage.Tx) error { return tx.Set([]byte("a"), nil, 0) }); err == nil {
+		t.Error("a write that was lost is reported as stored")
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package badger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -84,24 +85,36 @@ func (s *stage) Set(key, value []byte, ttl time.Duration) error {
 		// Badger counts whole seconds and would drop the record up to one second early.
 		w.expires = uint64(time.Now().Add(ttl).Unix()) + 1
 	}
-	s.write(key, w)
-	return nil
+	return s.write(key, w)
 }
 
 func (s *stage) Delete(key []byte) error {
-	s.write(key, entry{deleted: true})
-	return nil
+	return s.write(key, entry{deleted: true})
 }
 
-// overhead is more than what Badger counts for an entry beyond its key and value.
-const overhead = 32
+const (
+	maxKey   = 1000
+	maxValue = 1 << 20
+	// overhead is more than what Badger counts for an entry beyond its key and value.
+	overhead = 32
+)
 
-func (s *stage) write(key []byte, w entry) {
+// write refuses at once what Badger would refuse at commit, where it would fail the whole batch.
+func (s *stage) write(key []byte, w entry) error {
+	switch {
+	case len(key) == 0 || len(key) > maxKey:
+		return fmt.Errorf("a key of %d bytes", len(key))
+	case len(w.value) > maxValue:
+		return fmt.Errorf("a value of %d bytes", len(w.value))
+	case bytes.HasPrefix(key, []byte("!badger!")):
+		return errors.New("a key that Badger keeps for itself")
+	}
 	if s.writes == nil {
 		s.writes = map[string]entry{}
 	}
 	s.writes[string(key)] = w
 	s.size += int64(len(key)+len(w.value)) + overhead
+	return nil
 }
 
 // Scan merges what is not committed yet into the committed records.

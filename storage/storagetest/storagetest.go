@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"failures among many writers":               mixedWriters,
 		"a record with a ttl lives till then":       ttl,
 		"large and empty values":                    sizes,
+		"what is too large harms nobody else":       tooLarge,
 		"large transactions side by side":           largeTransactions,
 		"an ended context":                          endedContext,
 		"a context that ends while queued":          queuedContext,
@@ -467,6 +468,40 @@ func sizes(t *testing.T, s Store) {
 			}
 		})
 	}
+}
+
+func tooLarge(t *testing.T, s Store) {
+	const absurd = 64 << 20
+	parallel(t, 30, func(i int) error {
+		key, v, fails := []byte(fmt.Sprintf("%03d", i)), []byte("1"), true
+		switch i % 3 {
+		case 0:
+			fails = false
+		case 1:
+			key = nil
+		case 2:
+			v = make([]byte, absurd)
+		}
+		err := s.Update(t.Context(), func(tx storage.Tx) error { return tx.Set(key, v, 0) })
+		if fails != (err != nil) {
+			return fmt.Errorf("a key of %d bytes and a value of %d: %v", len(key), len(v), err)
+		}
+		return nil
+	})
+	err := s.Update(t.Context(), func(tx storage.Tx) error {
+		for i := range absurd / 500_000 {
+			if err := tx.Set([]byte{'x', byte(i)}, make([]byte, 500_000), 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	mustView(t, s, func(tx storage.Tx) {
+		want(t, "how many were stored", fmt.Sprint(strings.Count(all(tx, "0"), "=1")), "10")
+		if err != nil {
+			want(t, "of a transaction that was refused", all(tx, "x"), "")
+		}
+	})
 }
 
 // Together they exceed what most engines take in one transaction.
