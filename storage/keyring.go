@@ -48,6 +48,9 @@ func NewKeyRing() (*KeyRing, error) {
 	return newKeyRing(h)
 }
 
+// String shows nothing of the keys, for whoever prints a KeyRing.
+func (k *KeyRing) String() string { return "[key ring]" }
+
 func newKeyRing(h *keyset.Handle) (*KeyRing, error) {
 	for i := range h.Len() {
 		e, err := h.Entry(i)

@@ -206,3 +206,29 @@ func TestNothingShowsInTheStore(t *testing.T) {
 		t.Error("the search does not find what is there")
 	}
 }
+
+// The same id on two platforms, and of an account and a person, is not to be recognised.
+func TestKeysAreNotLinked(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	for _, p := range []crmgate.Platform{"clio", "other"} {
+		_, err := s.SignIn(t.Context(), crmgate.UserKey{Platform: p, ID: "1"}, func(*crmgate.Person) error { return nil })
+		must(t, err)
+		_, err = s.RaiseGeneration(t.Context(), "1", p)
+		must(t, err)
+	}
+	seen := map[string]string{}
+	for _, p := range raw(t, s.engine) {
+		if len(p.key) < 32 {
+			continue
+		}
+		hash := string(p.key[len(p.key)-32:])
+		if other := seen[hash]; other != "" {
+			t.Errorf("%q and %q have the same hash", p.key, other)
+		}
+		seen[hash] = string(p.key)
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d hashed keys, want 6", len(seen))
+	}
+}

@@ -23,6 +23,9 @@ type request struct {
 	err error
 }
 
+// errTooLarge is one function's writes that no batch can take.
+var errTooLarge = errors.New("the transaction is too large")
+
 // errAbandoned marks a function that did not return. Nobody sees it: the caller's goroutine is unwinding.
 var errAbandoned = errors.New("the function did not return")
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -69,5 +68,3 @@ func checkSpace(dir string, want uint64) error {
 	}
 	return nil
 }
-
-func trimmed(s string) string { return strings.TrimRight(s, "\n") }

@@ -2,9 +2,9 @@ package badger
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -187,8 +187,5 @@ func (l logger) Infof(f string, a ...any)    { l.Logger.Debug(message(f, a)) } /
 func (l logger) Debugf(string, ...any)       {}
 
 func message(format string, args []any) string {
-	return "badger: " + trimmed(fmt.Sprintf(format, args...))
+	return "badger: " + strings.TrimSpace(fmt.Sprintf(format, args...))
 }
-
-// errTooLarge is a single transaction that no batch can take.
-var errTooLarge = errors.New("the transaction is too large")
