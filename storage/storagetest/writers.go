@@ -144,7 +144,9 @@ func mixedWriters(t *testing.T, s Store) {
 		key := fmt.Sprintf("%03d", i)
 		defer func() { _ = recover() }()
 		err := s.Update(t.Context(), func(tx storage.Tx) error {
-			must(t, set(tx, key, "1"))
+			if err := set(tx, key, "1"); err != nil {
+				return err
+			}
 			switch i % 3 {
 			case 1:
 				return errTest
