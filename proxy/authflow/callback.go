@@ -1,0 +1,170 @@
+package authflow
+
+import (
+	"context"
+	"errors"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/token"
+)
+
+// CallbackRequest is a callback as a client forwards it: each parameter as the query parser left it, "" if it was not there.
+type CallbackRequest struct {
+	CallbackURI, State, Code, Error string
+	Hostname, TokenURL, APIURL      string
+	Username, UserEmail             string
+	Account                         crmgate.AccountID // rcAccountId: what the client says
+	HashedExtension                 string            // the rc-extension-id header
+	RCToken                         crmgate.Secret    // proves the account, if given
+	LoginSecret                     crmgate.Secret    // X-Crmgate-Login
+}
+
+// Callback finishes an OAuth sign-in. If the CRM or the connector turns the person away in words, SignedIn has a
+// Message and no Token; every other failure is an error, and then nothing was stored.
+func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, error) {
+	cb, err := readCallback(r, f.PublicURL)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	in, err := f.callback(ctx, r, cb)
+	in.Agent = cb.agent
+	f.Count("oauth", f.known(cb.platform), outcome(in, err))
+	return in, err
+}
+
+func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (SignedIn, error) {
+	conn, err := f.Connector(cb.platform)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	bound, err := f.openBound(ctx, r, &cb)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if cb.hostname, err = conn.Manifest().CheckHostname(cb.hostname); err != nil {
+		return SignedIn{}, err
+	}
+	if err := f.checkURLs(conn.Manifest(), cb.hostname, r); err != nil {
+		return SignedIn{}, err
+	}
+	account, err := f.account(ctx, r, bound)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{
+		Hostname: cb.hostname, TokenURL: r.TokenURL, Account: account, UserEmail: r.UserEmail,
+	})
+	var fail *token.FailMessage
+	if errors.As(err, &fail) {
+		return SignedIn{Message: &crmgate.ReturnMessage{MessageType: "danger", Message: fail.Message}}, nil
+	}
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if bound.ID != "" && client.ID != bound.ClientID {
+		return SignedIn{}, crmgate.Refuse("The application of %s was changed during this sign-in. Please start again.", cb.platform)
+	}
+	code, err := cb.code(client.RedirectURI)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if bound.ID != "" {
+		if err := f.spend(ctx, bound); err != nil {
+			return SignedIn{}, err
+		}
+	}
+	tokens, err := f.Tokens.Exchange(ctx, conn, client, token.Exchange{
+		Code: code, RedirectURI: client.RedirectURI, Verifier: crmgate.NewSecret(bound.Verifier),
+	})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	crmgate.TraceOf(ctx).Step("exchanged")
+	info, err := conn.UserInfo(ctx, crmgate.UserInfoRequest{
+		AuthHeader: crmgate.NewSecret("Bearer " + tokens.Access.Reveal()),
+		Hostname:   cb.hostname, Query: cb.query, CallbackURI: cb.withoutCode,
+		TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username, Data: tokens.Data,
+	})
+	if err != nil || !info.Successful {
+		return turnedAway(info), err
+	}
+	crmgate.TraceOf(ctx).Step("identified")
+	return f.signIn(ctx, conn, info, signIn{
+		hostname: cb.hostname, account: account, hashedExtension: r.HashedExtension,
+		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
+	})
+}
+
+// openBound opens the state if it is one of ours and lays what it says over the callback. The zero state is none.
+func (f *Flows) openBound(ctx context.Context, r CallbackRequest, cb *callback) (state, error) {
+	if !ours(cb.state) {
+		if f.RefusePlainState {
+			return state{}, crmgate.Refuse("This server takes only sign-ins that it started itself: ask /authUrl with mode=bound.")
+		}
+		return state{}, nil
+	}
+	s, err := f.openState(ctx, cb.state)
+	if err != nil {
+		return s, err
+	}
+	if err := s.heldBy(r.LoginSecret); err != nil {
+		return s, err
+	}
+	cb.hostname = s.Hostname
+	return s, nil
+}
+
+// checkURLs holds what the client says about the CRM to what the manifest allows, before anything is sent there.
+func (f *Flows) checkURLs(m *crmgate.Manifest, hostname string, r CallbackRequest) error {
+	for name, v := range map[string]string{"tokenUrl": r.TokenURL, "apiUrl": r.APIURL} {
+		if v == "" {
+			continue
+		}
+		if err := m.Hosts.AllowURL(v, hostname); err != nil {
+			return crmgate.Refuse("%s: %v", name, err)
+		}
+	}
+	return nil
+}
+
+// account says which organisation the sign-in belongs to: a bound state's word, else RingCentral's, else the client's where the operator allows it.
+func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (crmgate.AccountID, error) {
+	if bound.ID != "" {
+		return bound.Account, nil
+	}
+	if !r.RCToken.IsZero() {
+		who, err := f.rc.identify(ctx, r.RCToken)
+		return who.Account, err
+	}
+	if f.RequireAccountProof && r.Account != "" {
+		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This server wants proof of the account: send a RingCentral access token, or start with mode=bound."}
+	}
+	return r.Account, nil
+}
+
+// turnedAway is the answer for a person whom the connector did not let in.
+func turnedAway(info crmgate.UserInfo) SignedIn {
+	m := info.Message
+	if m == nil {
+		m = &crmgate.ReturnMessage{MessageType: "warning", Message: "The CRM did not accept this sign-in.", TTL: 3000}
+	}
+	return SignedIn{Message: m}
+}
+
+// known returns the platform if there is one of that name, and "" otherwise: strangers do not get to name metrics.
+func (f *Flows) known(p crmgate.Platform) crmgate.Platform {
+	if _, err := f.Connector(p); err != nil {
+		return ""
+	}
+	return p
+}
+
+func outcome(in SignedIn, err error) string {
+	switch {
+	case err != nil:
+		return "error"
+	case in.Token.IsZero():
+		return "refused"
+	}
+	return "ok"
+}

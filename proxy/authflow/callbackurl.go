@@ -1,0 +1,149 @@
+package authflow
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+)
+
+// callback is what a forwarded callback says once it is read.
+type callback struct {
+	platform crmgate.Platform
+	hostname string // as it came
+	state    string // decoded
+	agent    bool   // the state names an agent's session
+	uri      *url.URL
+	err      string // the error parameter
+	// query has the callback's parameters without code and state, and withoutCode is its URI without the code: what a connector gets to see.
+	query       map[string]string
+	withoutCode string
+}
+
+// missing reports whether a parameter is not there; clients do send the text "undefined".
+func missing(s string) bool { return s == "" || s == "undefined" }
+
+// readCallback reads the shapes that clients send. They put the URL that the browser ended on into the query without
+// encoding it, so that its parameters arrive cut off from it, in any order:
+//
+//	callbackUri=https://…/redirect.html?code=ABC & state=platform=clio & hostname=app.clio.com
+//	callbackUri=https://…/redirect.html?state=platform=clio & code=ABC
+//
+// and some do encode it. All of that is upstream App Connect's behaviour, its texts included. Where it would send the
+// code "undefined" to the CRM, because there was none, we say so without asking the CRM.
+func readCallback(r CallbackRequest, publicURL string) (callback, error) {
+	var cb callback
+	raw := r.CallbackURI
+	if missing(raw) {
+		if missing(r.Code) {
+			return cb, crmgate.RefusePlain("Missing callbackUri")
+		}
+		raw = publicURL + "/oauth-callback?code=" + url.QueryEscape(r.Code)
+	}
+	uri, err := url.Parse(raw)
+	if err != nil || !uri.IsAbs() || uri.Host == "" {
+		return cb, crmgate.Refuse("Invalid URL")
+	}
+	if err := cb.readState(r, raw, uri); err != nil {
+		return cb, err
+	}
+	if !strings.Contains(raw, "code=") && !missing(r.Code) {
+		raw += "&code=" + url.QueryEscape(r.Code)
+		if uri, err = url.Parse(raw); err != nil {
+			return cb, crmgate.Refuse("Invalid URL")
+		}
+	}
+	cb.uri = uri
+	q := uri.Query()
+	if cb.err = q.Get("error"); cb.err == "" && missing(q.Get("code")) {
+		cb.err = r.Error
+	}
+	cb.query = map[string]string{}
+	for name := range q {
+		if name != "code" && name != "state" {
+			cb.query[name] = q.Get(name)
+		}
+	}
+	bare := *uri
+	q.Del("code")
+	bare.RawQuery = q.Encode()
+	cb.withoutCode = bare.String()
+	return cb, nil
+}
+
+// readState finds the state, and in it the platform and the host name.
+func (cb *callback) readState(r CallbackRequest, raw string, uri *url.URL) error {
+	once := uri.Query().Get("state")
+	if once == "" {
+		once = r.State
+	}
+	// The parser has decoded it once; clients that encode, encode twice.
+	state, err := url.PathUnescape(once)
+	if err != nil {
+		return crmgate.Refuse("URI malformed")
+	}
+	cb.state = state
+	if missing(state) && !strings.Contains(raw, "platform=") {
+		return crmgate.Refuse("The callback has no state, so the CRM that it came from is not known.")
+	}
+	q, _ := url.ParseQuery(state) // what does not parse is left out
+	name := q.Get("platform")
+	if name == "" {
+		name = afterPlatform(raw)
+	}
+	if name == "" {
+		name = afterPlatform(state)
+	}
+	if name == "" {
+		return crmgate.RefusePlain("Missing platform name")
+	}
+	cb.platform = crmgate.Platform(name)
+	cb.agent = q.Get("sessionId") != ""
+	cb.hostname = r.Hostname
+	if missing(cb.hostname) {
+		cb.hostname = q.Get("hostname")
+	}
+	return nil
+}
+
+// afterPlatform returns the name after the first "platform=". Upstream takes all that follows; a platform's name ends where its letters and digits do.
+func afterPlatform(s string) string {
+	_, rest, _ := strings.Cut(s, "platform=")
+	for i := 0; i < len(rest); i++ {
+		if !alphanumeric(rest[i]) {
+			return rest[:i]
+		}
+	}
+	return rest
+}
+
+// code checks that the callback came to redirectURI and brought a code. Upstream compares the path alone; a code that
+// was sent to another origin may be known to others.
+func (cb callback) code(redirectURI string) (crmgate.Secret, error) {
+	want, err := url.Parse(redirectURI)
+	if err != nil {
+		return crmgate.Secret{}, crmgate.Refuse("Invalid URL")
+	}
+	if path(cb.uri) != path(want) {
+		return crmgate.Secret{}, crmgate.Refuse("Redirected path should match configured path, but got: %s", cb.uri.Path)
+	}
+	if !strings.EqualFold(cb.uri.Scheme, want.Scheme) || !strings.EqualFold(cb.uri.Host, want.Host) {
+		return crmgate.Secret{}, crmgate.Refuse("Redirected origin should match configured origin, but got: %s://%s", cb.uri.Scheme, cb.uri.Host)
+	}
+	if cb.err != "" {
+		return crmgate.Secret{}, authorizationError(cb.err, cb.uri.Query().Get("error_description"))
+	}
+	code := cb.uri.Query().Get("code")
+	if missing(code) {
+		return crmgate.Secret{}, crmgate.Refuse("Missing code, unable to request token")
+	}
+	return crmgate.NewSecret(code), nil
+}
+
+// path is a URL's path as JavaScript's URL has it: never empty.
+func path(u *url.URL) string {
+	if u.Path == "" {
+		return "/"
+	}
+	return u.Path
+}

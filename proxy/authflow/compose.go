@@ -1,0 +1,138 @@
+package authflow
+
+import (
+	"context"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/token"
+)
+
+// ComposeRequest asks for the URL that a browser opens to sign in.
+type ComposeRequest struct {
+	Platform crmgate.Platform
+	Hostname string // as the client sent it
+	// Mode is "bound", or "compat" or empty for the URL that App Connect's own client composes.
+	Mode string
+	// Origin is the origin that wants the callback; pinned in a bound state if it is one of the allowed ones.
+	Origin string
+	// RCToken, if not empty, proves the account of a bound sign-in.
+	RCToken crmgate.Secret
+}
+
+// Composed is the answer to a ComposeRequest.
+type Composed struct {
+	AuthURL string
+	// LoginSecret is what a bound callback must show; empty in compat mode.
+	LoginSecret crmgate.Secret
+}
+
+// Compose makes an authorization URL. A platform that is unknown, has no authorization URL or does not allow the host name is a Refusal.
+func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error) {
+	conn, err := f.Connector(r.Platform)
+	if err != nil {
+		return Composed{}, err
+	}
+	m := conn.Manifest()
+	if m.AuthType != crmgate.OAuth {
+		return Composed{}, crmgate.Refuse("%s signs people in with an API key, not by OAuth: post its form to /apiKeyLogin", m.Platform)
+	}
+	hostname, err := m.CheckHostname(r.Hostname)
+	if err != nil {
+		return Composed{}, err
+	}
+	m = m.ForHost(hostname)
+	o := m.OAuth
+	if o.AuthURL == "" || o.ClientID == "" {
+		return Composed{}, crmgate.Refuse("the manifest of %s names no authUrl or no clientId", m.Platform)
+	}
+	switch r.Mode {
+	case "", "compat":
+		return Composed{AuthURL: authURL(o, plainState(m), "")}, nil
+	case "bound":
+		return f.composeBound(ctx, m, hostname, r)
+	}
+	return Composed{}, crmgate.Refuse("mode is compat or bound")
+}
+
+func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, hostname string, r ComposeRequest) (Composed, error) {
+	s := state{
+		Platform: m.Platform, Hostname: hostname, ClientID: m.OAuth.ClientID,
+		RedirectURI: m.OAuth.RedirectURI, Origin: f.pinned(r.Origin),
+	}
+	if !r.RCToken.IsZero() {
+		who, err := f.rc.identify(ctx, r.RCToken)
+		if err != nil {
+			return Composed{}, err
+		}
+		s.Account = who.Account
+	}
+	extra := ""
+	if m.Token.PKCE {
+		v := token.NewVerifier()
+		s.Verifier = v.Reveal()
+		extra = "&code_challenge=" + token.Challenge(v) + "&code_challenge_method=S256"
+	}
+	param, secret, err := f.bindState(ctx, s, m.ShortState)
+	if err != nil {
+		return Composed{}, err
+	}
+	return Composed{AuthURL: authURL(m.OAuth, param, extra), LoginSecret: secret}, nil
+}
+
+// plainState is the state that App Connect's clients send: the manifest's own, or the platform's name.
+func plainState(m *crmgate.Manifest) string {
+	if m.OAuth.CustomState != "" {
+		return m.OAuth.CustomState
+	}
+	return "platform=" + string(m.Platform)
+}
+
+// authURL composes as App Connect's client does, to the letter: net/url would sort and encode what must stay verbatim.
+// A scope that contains "=" is a piece of query of its own (Google's "access_type=offline&scope=…").
+func authURL(o crmgate.OAuthManifest, state, extra string) string {
+	var b strings.Builder
+	b.WriteString(o.AuthURL)
+	if strings.Contains(o.AuthURL, "?") {
+		b.WriteByte('&')
+	} else {
+		b.WriteByte('?')
+	}
+	b.WriteString("response_type=code&client_id=" + encodeURIComponent(o.ClientID))
+	if strings.Contains(o.Scope, "=") {
+		b.WriteString("&" + o.Scope)
+	} else if o.Scope != "" {
+		b.WriteString("&scope=" + encodeURIComponent(o.Scope))
+	}
+	b.WriteString("&state=" + state + "&redirect_uri=" + encodeURIComponent(o.RedirectURI) + extra)
+	return encodeStray(b.String())
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// percent encodes the bytes of s that keep does not name.
+func percent(s string, keep func(byte) bool) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; keep(c) {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', hexDigits[c>>4], hexDigits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z'
+}
+
+// encodeURIComponent is JavaScript's (ECMA-262, 19.2.6.4).
+func encodeURIComponent(s string) string {
+	return percent(s, func(c byte) bool { return alphanumeric(c) || strings.IndexByte("-_.!~*'()", c) >= 0 })
+}
+
+// encodeStray percent-encodes what may not stand in a URL (RFC 3986, section 2) and touches nothing else.
+func encodeStray(s string) string {
+	return percent(s, func(c byte) bool { return alphanumeric(c) || strings.IndexByte("-._~:/?#[]@!$&'()*+,;=%", c) >= 0 })
+}

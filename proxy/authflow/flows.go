@@ -1,0 +1,209 @@
+package authflow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// Config is what New needs. Fields without a default are required.
+type Config struct {
+	DB     *storage.DB
+	Tokens *token.Engine
+	// Connector finds a connector by platform; its error is a Refusal fit for the client. A platform that has only a
+	// manifest has a connector too, whose operations refuse.
+	Connector func(crmgate.Platform) (crmgate.Connector, error)
+	// Fetch reaches RingCentral.
+	Fetch crmgate.Fetch
+	// PublicURL is how browsers reach this server, without a slash at its end.
+	PublicURL string
+	// RingCentralURL is where rcAccessToken is verified.
+	RingCentralURL string
+	// AllowedOrigins may be posted a callback by the landing page; none means PublicURL's own.
+	AllowedOrigins []string
+	// SessionKey signs session tokens (HS256); at least 32 bytes.
+	SessionKey crmgate.Secret
+	// HashKey salts what /userInfoHash answers.
+	HashKey crmgate.Secret
+	// RequireAccountProof refuses a callback that names an account by rcAccountId alone.
+	RequireAccountProof bool
+	// RefusePlainState refuses callbacks whose state is not one of ours.
+	RefusePlainState bool
+	// Now tells the time; default time.Now.
+	Now func() time.Time
+	// Logger gets what the client is not told; default slog.Default().
+	Logger *slog.Logger
+	// Count, if set, is told of every sign-in and logout: what happened, where, and how it ended.
+	Count func(flow string, platform crmgate.Platform, outcome string)
+}
+
+// Flows runs the flows. Safe for concurrent use.
+type Flows struct {
+	Config
+	rc     *ringCentral
+	tokens sessionTokens
+}
+
+// New checks the configuration and returns Flows.
+func New(c Config) (*Flows, error) {
+	if len(c.SessionKey.Reveal()) < 32 {
+		return nil, errors.New("the session key must have at least 32 bytes")
+	}
+	public, err := url.Parse(c.PublicURL)
+	if err != nil || public.Host == "" {
+		return nil, errors.New("the public URL must be an absolute URL, such as https://connect.example.com")
+	}
+	if len(c.AllowedOrigins) == 0 {
+		c.AllowedOrigins = []string{public.Scheme + "://" + public.Host}
+	}
+	for i, o := range c.AllowedOrigins {
+		u, err := url.Parse(o)
+		if err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" || strings.Contains(o, "*") {
+			return nil, errors.New("an allowed origin must be a scheme and a host, such as https://app.example.com: " + o)
+		}
+		c.AllowedOrigins[i] = strings.ToLower(u.Scheme + "://" + u.Host)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Count == nil {
+		c.Count = func(string, crmgate.Platform, string) {}
+	}
+	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now)}
+	f.rc, err = newRingCentral(c.RingCentralURL, c.Fetch, c.Now)
+	return f, err
+}
+
+// pinned returns the origin that a landing page may post to: the one asked for if it is allowed, else the first that is.
+func (f *Flows) pinned(origin string) string {
+	if slices.Contains(f.AllowedOrigins, strings.ToLower(origin)) {
+		return strings.ToLower(origin)
+	}
+	return f.AllowedOrigins[0]
+}
+
+// SignedIn is what a successful or refused sign-in answers.
+type SignedIn struct {
+	// Token is the session token; empty if the CRM did not let the person in, and then Message says why.
+	Token   crmgate.Secret
+	Name    string
+	Message *crmgate.ReturnMessage
+	// Agent says that the state named an agent's session (sessionId): the answer goes to a browser tab, not to a client.
+	Agent bool
+}
+
+// signIn stores a person whom the CRM has just let in, and makes their session token. It is the one place where a
+// sign-in is stored. info is what the connector said, in what the request and the CRM gave.
+func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate.UserInfo, in signIn) (SignedIn, error) {
+	m := conn.Manifest()
+	key := crmgate.UserKey{Platform: m.Platform, ID: info.ID}
+	if err := checkID(info.ID); err != nil {
+		return SignedIn{}, &crmgate.ConnectorError{Platform: m.Platform, Operation: "getUserInfo", Message: err.Error()}
+	}
+	hostname, err := f.hostname(m, info.OverridingHostname, in.hostname)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	session, err := f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
+		u := &p.User
+		u.Key = key
+		u.SignedIn = f.Now()
+		if u.Created.IsZero() {
+			u.Created = u.SignedIn
+		}
+		keep(&u.Name, info.Name)
+		keep(&u.Hostname, hostname)
+		keep(&u.Account, in.account)
+		keep(&u.HashedExtension, in.hashedExtension)
+		keep(&u.TimezoneName, info.TimezoneName)
+		if len(info.TimezoneOffset) > 0 {
+			u.TimezoneOffset = info.TimezoneOffset
+		}
+		var err error
+		if u.AdditionalInfo, err = mergeObjects(u.AdditionalInfo, info.AdditionalInfo); err != nil {
+			return err
+		}
+		p.Grant = in.grant(p.Grant)
+		return nil
+	})
+	if err != nil {
+		return SignedIn{}, err
+	}
+	crmgate.TraceOf(ctx).Step("stored")
+	f.afterSave(ctx, conn, key)
+	t, err := f.tokens.issue(key, session.ID)
+	return SignedIn{Token: t, Name: info.Name, Message: info.Message}, err
+}
+
+// signIn's particulars, apart from what the connector said.
+type signIn struct {
+	hostname        string
+	account         crmgate.AccountID
+	hashedExtension string
+	grant           func(old crmgate.Grant) crmgate.Grant
+}
+
+// hostname chooses the host to store: the connector's word goes before the request's, but where it will be dialled it is checked like a stranger's.
+func (f *Flows) hostname(m *crmgate.Manifest, overriding, requested string) (string, error) {
+	if overriding == "" {
+		return requested, nil
+	}
+	for _, h := range m.Hosts {
+		if h.Person {
+			return m.CheckHostname(overriding)
+		}
+	}
+	if len(overriding) > 253 {
+		return "", crmgate.Refuse("the connector of %s answered a host name that is too long", m.Platform)
+	}
+	return overriding, nil
+}
+
+// afterSave calls postSaveUserInfo. The sign-in stands whatever it answers.
+func (f *Flows) afterSave(ctx context.Context, conn crmgate.Connector, key crmgate.UserKey) {
+	if !conn.Implements("postSaveUserInfo") {
+		return
+	}
+	p, err := f.DB.Person(ctx, key)
+	if err == nil {
+		var out crmgate.Outcome
+		if out, err = f.call(ctx, conn.PostSaveUserInfo, conn, p); err == nil {
+			err = f.apply(ctx, key, out)
+		}
+	}
+	if err != nil {
+		f.Logger.WarnContext(ctx, "postSaveUserInfo", "platform", key.Platform, "err", err)
+	}
+}
+
+// call runs an operation on a signed-in person with the credential they have now.
+func (f *Flows) call(ctx context.Context, op func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error), conn crmgate.Connector, p crmgate.Person) (crmgate.Outcome, error) {
+	req, err := userRequest(ctx, conn, p)
+	if err != nil {
+		return crmgate.Outcome{}, err
+	}
+	return op(ctx, req)
+}
+
+// apply stores what an operation changed about the user.
+func (f *Flows) apply(ctx context.Context, key crmgate.UserKey, out crmgate.Outcome) error {
+	if len(out.AdditionalInfo) == 0 {
+		return nil
+	}
+	_, err := f.DB.UpdatePerson(ctx, key, func(p *crmgate.Person) (err error) {
+		p.User.AdditionalInfo, err = mergeObjects(p.User.AdditionalInfo, out.AdditionalInfo)
+		return err
+	})
+	return err
+}

@@ -1,0 +1,185 @@
+package authflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/token"
+)
+
+// expired is what a person is told whose sign-in the CRM has ended.
+var expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User session expired. Please connect again.", TTL: 5000}
+
+// Validate says whether a person's sign-in still stands at the CRM, refreshing the access token if it is due. A
+// sign-in that has ended is an Outcome that is not successful. A failure that says nothing about the sign-in is an
+// error if the connector has an opinion of its own (upstream answers 400), and an unsuccessful Outcome if it has none.
+func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (crmgate.Outcome, error) {
+	conn, err := f.Connector(key.Platform)
+	if err != nil {
+		return crmgate.Outcome{}, err
+	}
+	own := conn.Implements("authValidation")
+	p, err := f.Tokens.Live(ctx, key)
+	switch {
+	case errors.Is(err, crmgate.ErrUserDead):
+		return crmgate.Outcome{Message: &expired}, nil
+	case err != nil && !own:
+		return crmgate.Outcome{Message: f.excuse(ctx, err)}, nil
+	case err != nil:
+		return crmgate.Outcome{}, err
+	case !own:
+		return crmgate.Outcome{Successful: true}, nil
+	}
+	out, err := f.call(ctx, conn.AuthValidation, conn, p)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return crmgate.Outcome{Successful: true}, nil
+	}
+	if err == nil {
+		err = f.apply(ctx, key, out)
+	}
+	return out, err
+}
+
+// excuse turns a failure into words for the person; the log gets the cause.
+func (f *Flows) excuse(ctx context.Context, err error) *crmgate.ReturnMessage {
+	f.Logger.WarnContext(ctx, "a live token could not be had", "err", err)
+	text := "The CRM cannot be reached at the moment. Please try again later."
+	if errors.Is(err, crmgate.ErrAppDead) {
+		text = "The CRM rejects the application that signed you in. Please tell your administrator."
+	}
+	return &crmgate.ReturnMessage{MessageType: "warning", Message: text, TTL: 5000}
+}
+
+// License returns the connector's own object; any failure is an error.
+func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
+	conn, err := f.Connector(key.Platform)
+	if err != nil {
+		return nil, err
+	}
+	if !conn.Implements("getLicenseStatus") {
+		return nil, fmt.Errorf("getLicenseStatus: %w", errors.ErrUnsupported)
+	}
+	p, err := f.Tokens.Live(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	req, err := userRequest(ctx, conn, p)
+	if err != nil {
+		return nil, err
+	}
+	return conn.LicenseStatus(ctx, req)
+}
+
+// ImplementsRefresh reports whether a platform's connector reads particulars anew at all: upstream answers before it looks for the user if not.
+func (f *Flows) ImplementsRefresh(p crmgate.Platform) bool {
+	conn, err := f.Connector(p)
+	return err == nil && conn.Implements("refreshUserInfo")
+}
+
+// RefreshInfo reads the person's particulars anew. It never fails: what went wrong is said in the Outcome, as upstream does.
+func (f *Flows) RefreshInfo(ctx context.Context, key crmgate.UserKey) crmgate.Outcome {
+	conn, err := f.Connector(key.Platform)
+	if err != nil {
+		return RefreshFailure(key.Platform, 0)
+	}
+	if !conn.Implements("refreshUserInfo") {
+		return crmgate.Outcome{Successful: true}
+	}
+	p, err := f.Tokens.Live(ctx, key)
+	if errors.Is(err, crmgate.ErrUserDead) {
+		return crmgate.Outcome{Message: &expired}
+	}
+	var out crmgate.Outcome
+	if err == nil {
+		if out, err = f.call(ctx, conn.RefreshUserInfo, conn, p); err == nil {
+			err = f.apply(ctx, key, out)
+		}
+	}
+	if err != nil {
+		f.Logger.WarnContext(ctx, "refreshUserInfo", "platform", key.Platform, "err", err)
+		return RefreshFailure(key.Platform, crmStatus(err))
+	}
+	return out
+}
+
+// crmStatus is the CRM's HTTP status behind an error; 0 if there is none.
+func crmStatus(err error) int {
+	var te *token.Error
+	var ce *crmgate.ConnectorError
+	switch {
+	case errors.As(err, &te):
+		return te.Status
+	case errors.As(err, &ce):
+		return ce.Status
+	}
+	return 0
+}
+
+// RefreshFailure is upstream's answer when refreshUserInfo fails, by the CRM's status. Its generic form has an id that
+// is a number, where the others have a string.
+func RefreshFailure(platform crmgate.Platform, status int) crmgate.Outcome {
+	message, detail, id := "Error performing refreshUserInfo", "Please check if your account has the necessary permissions.", any(1)
+	switch {
+	case status == 429:
+		message, id = "Rate limit exceeded", "1"
+		detail = fmt.Sprintf("You have exceeded the maximum number of requests allowed by %s. Please try again in the next minute. If the problem persists please contact support.", platform)
+	case status >= 400 && status < 410:
+		message, id = "Authorization error", "1"
+		detail = fmt.Sprintf("It seems like there's something wrong with your authorization of %s. Please Logout and then Connect your %s account within this extension.", platform, platform)
+	}
+	details, _ := json.Marshal([]any{map[string]any{
+		"title": "Details", "items": []any{map[string]any{"id": id, "type": "text", "text": detail}},
+	}})
+	return crmgate.Outcome{Message: &crmgate.ReturnMessage{Message: message, MessageType: "warning", TTL: 5000, Details: details}}
+}
+
+// Logout ends the person's session and forgets the grant, and then tells the CRM. What the CRM says does not matter to
+// the person, who is logged out already. crmgate.ErrNotFound if there is no such person.
+func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.ReturnMessage, error) {
+	p, err := f.DB.EndSession(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	m := f.revoke(ctx, p)
+	f.Count("logout", key.Platform, "ok")
+	return m, nil
+}
+
+// Forget removes a person and what they were granted, and then tells the CRM. crmgate.ErrNotFound if there is no such person.
+func (f *Flows) Forget(ctx context.Context, key crmgate.UserKey) error {
+	p, err := f.DB.DeleteUser(ctx, key)
+	if err != nil {
+		return err
+	}
+	f.revoke(ctx, p)
+	f.Count("delete", key.Platform, "ok")
+	return nil
+}
+
+// revoke ends a grant at the CRM, after it was forgotten here. An expired access token is not refreshed for that. The
+// connector is the stored user's, not the session token's.
+func (f *Flows) revoke(ctx context.Context, p crmgate.Person) *crmgate.ReturnMessage {
+	name := string(p.User.Key.Platform)
+	conn, err := f.Connector(p.User.Key.Platform)
+	if err == nil {
+		name = conn.Manifest().Title
+	}
+	done := &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}
+	if err != nil || p.Grant.Empty() || !conn.Implements("unAuthorize") {
+		return done
+	}
+	out, err := f.call(ctx, conn.UnAuthorize, conn, p)
+	if err != nil {
+		f.Count("revoke", p.User.Key.Platform, "error")
+		f.Logger.WarnContext(ctx, "the CRM was not told of a logout", "platform", p.User.Key.Platform, "err", err)
+		return done
+	}
+	f.Count("revoke", p.User.Key.Platform, "ok")
+	if out.Successful && out.Message != nil {
+		return out.Message
+	}
+	return done
+}

@@ -1,0 +1,55 @@
+package authflow
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Landing returns the origins that a landing page may post its URL to: the one pinned in the state, if that is ours and
+// still opens, else all that are allowed. It spends nothing.
+func (f *Flows) Landing(ctx context.Context, stateParam string) []string {
+	if ours(stateParam) {
+		if s, err := f.openState(ctx, stateParam); err == nil {
+			return []string{s.Origin}
+		}
+	}
+	return f.AllowedOrigins
+}
+
+// UserInfoHash is how clients may name a RingCentral id without telling it: hex(SHA-256(value ":" hash key)).
+func (f *Flows) UserInfoHash(value string) string {
+	sum := sha256.Sum256([]byte(value + ":" + f.HashKey.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Interface is one line of what /implementedInterfaces answers.
+type Interface struct {
+	Name        string
+	Implemented bool
+}
+
+// Interfaces lists what a platform's connector implements, in upstream's order, the interfaces that crmgate never calls included.
+func (f *Flows) Interfaces(p crmgate.Platform) ([]Interface, error) {
+	conn, err := f.Connector(p)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := conn.AuthType()
+	if err != nil {
+		return nil, err
+	}
+	byType := map[crmgate.AuthType]string{crmgate.OAuth: "getOauthInfo", crmgate.APIKey: "getBasicAuth"}
+	list := []Interface{{"getAuthType", true}, {byType[kind], conn.Implements(byType[kind])}}
+	for _, name := range []string{
+		"getUserInfo", "createCallLog", "updateCallLog", "getCallLog", "createMessageLog", "updateMessageLog", "createContact",
+		"findContact", "listAppointments", "createAppointment", "updateAppointment", "refreshAppointment", "confirmAppointment",
+		"cancelAppointment", "unAuthorize", "upsertCallDisposition", "findContactWithName", "getUserList", "getManagedAuthOptions",
+		"getLicenseStatus", "getLogFormatType", "refreshUserInfo",
+	} {
+		list = append(list, Interface{name, conn.Implements(name)})
+	}
+	return append(list, Interface{"cacheCallNote", false}), nil // a setting of upstream's server, which this one does not have
+}

@@ -1,0 +1,133 @@
+package authflow
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+const (
+	// identityLife is how long RingCentral's word is believed: long enough for the requests of one sign-in, short enough that a revoked token is soon refused.
+	identityLife = time.Minute
+	// maxIdentities bounds the cache.
+	maxIdentities = 4096
+	extensionPath = "/restapi/v1.0/account/~/extension/~"
+)
+
+// identity is who a RingCentral token belongs to.
+type identity struct {
+	Account   crmgate.AccountID
+	Extension crmgate.ExtensionID
+	Admin     bool
+}
+
+// ringCentral verifies RingCentral access tokens. Safe for concurrent use.
+type ringCentral struct {
+	url   string
+	fetch crmgate.Fetch
+	now   func() time.Time
+
+	mu    sync.Mutex
+	known map[[32]byte]knownIdentity // guarded by mu; by the token's hash, so that no token lies in memory for long
+}
+
+type knownIdentity struct {
+	identity
+	until time.Time
+}
+
+func newRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*ringCentral, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("the RingCentral URL must be an absolute URL: %q", base)
+	}
+	return &ringCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now, known: map[[32]byte]knownIdentity{}}, nil
+}
+
+// identify asks RingCentral whose token it is, or remembers. A refusal of RingCentral's is a Refusal in upstream's words; failures are not remembered.
+func (rc *ringCentral) identify(ctx context.Context, token crmgate.Secret) (identity, error) {
+	key := sha256.Sum256([]byte(token.Reveal()))
+	rc.mu.Lock()
+	k, ok := rc.known[key]
+	rc.mu.Unlock()
+	if ok && rc.now().Before(k.until) {
+		return k.identity, nil
+	}
+	who, err := rc.ask(ctx, token)
+	if err != nil {
+		return who, err
+	}
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	if len(rc.known) >= maxIdentities {
+		clear(rc.known) // simpler than an order of age; costs a call to RingCentral each
+	}
+	rc.known[key] = knownIdentity{who, rc.now().Add(identityLife)}
+	return who, nil
+}
+
+func (rc *ringCentral) ask(ctx context.Context, token crmgate.Secret) (identity, error) {
+	var who identity
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rc.url, nil)
+	if err != nil {
+		return who, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	req.Header.Set("Accept", "application/json")
+	resp, err := rc.fetch(req, crmgate.Egress{Name: "ringcentral", Operator: true})
+	if err != nil {
+		return who, unreachable(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 400 {
+		return who, crmgate.Refuse("Request failed with status code %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return who, unreachable(err)
+	}
+	var answer struct {
+		ID      json.Number `json:"id"`
+		Account struct {
+			ID flexibleID `json:"id"`
+		} `json:"account"`
+		Permissions struct {
+			Admin struct {
+				Enabled bool `json:"enabled"`
+			} `json:"admin"`
+		} `json:"permissions"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.ID == "" || answer.Account.ID == "" {
+		return who, unreachable(fmt.Errorf("status %d without account and extension", resp.StatusCode))
+	}
+	return identity{crmgate.AccountID(answer.Account.ID), crmgate.ExtensionID(answer.ID), answer.Permissions.Admin.Enabled}, nil
+}
+
+func unreachable(err error) error {
+	return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "RingCentral could not be asked who you are. Please try again.", Err: err}
+}
+
+// flexibleID takes an id written as a JSON string or number.
+type flexibleID string
+
+func (id *flexibleID) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		s = string(b)
+	}
+	if s == "null" {
+		s = ""
+	}
+	*id = flexibleID(s)
+	return nil
+}

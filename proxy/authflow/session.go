@@ -1,0 +1,128 @@
+package authflow
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/crmgate/crmgate"
+)
+
+const (
+	sessionLife  = 14 * 24 * time.Hour
+	sessionRenew = 7 * 24 * time.Hour
+	// maxSessionToken bounds what is parsed before its signature is known. Ours have about 300 bytes.
+	maxSessionToken = 4096
+)
+
+// SessionState is what a request's session token is worth.
+type SessionState int
+
+// Upstream App Connect tells the first two apart, and so do its refusals.
+const (
+	NoSession   SessionState = iota // no token, or a bad one in the Authorization header
+	Undecodable                     // a bad token in the query
+	Ghost                           // a good token of nobody, or of a session that has ended
+	Live
+)
+
+// Session is a checked session.
+type Session struct {
+	State    SessionState
+	Key      crmgate.UserKey // of Ghost and Live
+	Hostname string          // of Live
+	// Renewed is a token with a new life, if the one presented has half its life behind it; only of Live.
+	Renewed crmgate.Secret
+}
+
+// Session checks a request's session token: header is the Authorization header, query is the jwtToken parameter, which
+// counts only if there is no bearer token. It opens the session record and nothing else. The error is the store's.
+func (f *Flows) Session(ctx context.Context, header string, query *string) (Session, error) {
+	bad := NoSession
+	raw, ok := bearer(header)
+	if !ok {
+		if query == nil || *query == "" {
+			return Session{}, nil
+		}
+		raw, bad = *query, Undecodable
+	}
+	c, err := f.tokens.verify(raw)
+	if err != nil {
+		return Session{State: bad}, nil
+	}
+	s := Session{State: Ghost, Key: crmgate.UserKey{Platform: c.Platform, ID: c.ID}}
+	r, err := f.DB.Session(ctx, s.Key)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return s, nil
+	case err != nil:
+		return Session{}, err
+	case r.Ended || c.SID == "" || c.SID != r.ID:
+		return s, nil
+	}
+	s.State, s.Hostname = Live, r.Hostname
+	if c.Expires.Sub(f.Now()) <= sessionRenew {
+		s.Renewed, err = f.tokens.issue(s.Key, r.ID)
+	}
+	return s, err
+}
+
+// bearer returns the token of "Bearer <token>": the scheme in any case, exactly one space. ok is false for what is no bearer header.
+func bearer(header string) (token string, ok bool) {
+	scheme, token, found := strings.Cut(header, " ")
+	return token, found && strings.EqualFold(scheme, "bearer") && token != "" && token[0] != ' '
+}
+
+// sessionTokens makes and verifies the tokens that clients hold: HS256, the claims id, platform, iat, exp and sid.
+// Upstream's verification also takes HS384 and HS512, and tokens without exp; ours are never made so.
+type sessionTokens struct {
+	key    crmgate.Secret
+	now    func() time.Time
+	parser *jwt.Parser
+}
+
+func newSessionTokens(key crmgate.Secret, now func() time.Time) sessionTokens {
+	return sessionTokens{key: key, now: now, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(now))}
+}
+
+type claims struct {
+	ID       crmgate.UserID   `json:"id"`
+	Platform crmgate.Platform `json:"platform"`
+	Issued   *jwt.NumericDate `json:"iat"`
+	Expires  *jwt.NumericDate `json:"exp"`
+	Earliest *jwt.NumericDate `json:"nbf,omitempty"`
+	SID      string           `json:"sid,omitempty"`
+}
+
+// What golang-jwt asks of claims. Issuer, subject and audience do not exist in these tokens.
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Expires, nil }
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.Issued, nil }
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error)      { return c.Earliest, nil }
+func (c *claims) GetIssuer() (string, error)                   { return "", nil }
+func (c *claims) GetSubject() (string, error)                  { return "", nil }
+func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return nil, nil }
+
+func (t sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
+	now := t.now()
+	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
+		ID: key.ID, Platform: key.Platform, SID: sid,
+		Issued: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(sessionLife)),
+	}).SignedString([]byte(t.key.Reveal()))
+	return crmgate.NewSecret(s), err
+}
+
+func (t sessionTokens) verify(raw string) (claims, error) {
+	var c claims
+	if len(raw) > maxSessionToken {
+		return c, errors.New("longer than any session token")
+	}
+	_, err := t.parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return []byte(t.key.Reveal()), nil })
+	if err == nil && (c.ID == "" || !c.Platform.Valid()) {
+		err = errors.New("names nobody")
+	}
+	return c, err
+}

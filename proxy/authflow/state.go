@@ -1,0 +1,128 @@
+package authflow
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+const (
+	stateLife = 10 * time.Minute
+	// statePrefix tells our states from those of manifests and of CRMs.
+	statePrefix = "cg."
+	// maxShortStates bounds the records that asking for URLs can leave, for CRMs that cannot take a long state.
+	maxShortStates = 10_000
+	stateLabel     = "state"
+)
+
+// state is what a callback needs to know of the request that composed its URL. It travels sealed inside the state
+// parameter itself, so that asking for a URL writes nothing; only a spent state leaves a record, its id.
+type state struct {
+	ID          string            `json:"i"`
+	Platform    crmgate.Platform  `json:"p"`
+	Account     crmgate.AccountID `json:"a,omitempty"`
+	Hostname    string            `json:"h,omitempty"`
+	ClientID    string            `json:"c"`
+	Revision    uint64            `json:"n,omitempty"`
+	RedirectURI string            `json:"r"`
+	Origin      string            `json:"o"`
+	Verifier    string            `json:"v,omitempty"` // PKCE
+	SecretHash  []byte            `json:"s"`
+	Expires     int64             `json:"e"` // Unix seconds
+}
+
+// errStateUnusable is shown for every state that does not open: forged, of another key, or past its life in the store.
+var errStateUnusable = crmgate.Refuse("This sign-in link is not valid. Please start again.")
+
+// random returns n random bytes as text for URLs.
+func random(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// bindState makes the state parameter for s, and the secret that only whoever asked for it holds.
+func (f *Flows) bindState(ctx context.Context, s state, short bool) (param string, loginSecret crmgate.Secret, err error) {
+	loginSecret = crmgate.NewSecret(random(32))
+	hash := sha256.Sum256([]byte(loginSecret.Reveal()))
+	s.ID, s.SecretHash, s.Expires = random(16), hash[:], f.Now().Add(stateLife).Unix()
+	plain, err := json.Marshal(s)
+	if err != nil {
+		return "", loginSecret, err
+	}
+	handle := s.ID
+	if short {
+		err = f.DB.PutState(ctx, s.ID, plain, stateLife, maxShortStates)
+		if errors.Is(err, crmgate.ErrTransient) {
+			err = &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many sign-ins are under way. Please try again in a few minutes.", Err: err}
+		}
+	} else {
+		var sealed []byte
+		sealed, err = f.DB.Seal(stateLabel, plain)
+		handle = base64.RawURLEncoding.EncodeToString(sealed)
+	}
+	return statePrefix + handle + ",platform=" + string(s.Platform), loginSecret, err
+}
+
+// ours reports whether a state parameter claims to be one that bindState made.
+func ours(param string) bool { return strings.HasPrefix(param, statePrefix) }
+
+// openState opens a state parameter without spending it. A state that is forged, changed or expired is a Refusal.
+func (f *Flows) openState(ctx context.Context, param string) (state, error) {
+	var s state
+	handle, platform, _ := strings.Cut(strings.TrimPrefix(param, statePrefix), ",platform=")
+	var plain []byte
+	var err error
+	if len(handle) == base64.RawURLEncoding.EncodedLen(16) {
+		plain, err = f.DB.State(ctx, handle)
+	} else {
+		var sealed []byte
+		if sealed, err = base64.RawURLEncoding.DecodeString(handle); err != nil {
+			return s, errStateUnusable
+		}
+		plain, err = f.DB.Unseal(stateLabel, sealed)
+	}
+	if errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) {
+		return s, errStateUnusable
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(plain, &s); err != nil {
+		return s, err
+	}
+	if platform != string(s.Platform) {
+		return s, errStateUnusable
+	}
+	if f.Now().Unix() >= s.Expires {
+		return s, crmgate.Refuse("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes()))
+	}
+	return s, nil
+}
+
+// heldBy refuses whoever does not hold the login secret. The state can still be used.
+func (s state) heldBy(secret crmgate.Secret) error {
+	hash := sha256.Sum256([]byte(secret.Reveal()))
+	if subtle.ConstantTimeCompare(hash[:], s.SecretHash) != 1 {
+		return crmgate.Refuse("This sign-in was started by another browser, or the X-Crmgate-Login header is missing.")
+	}
+	return nil
+}
+
+// spend makes the state unusable; exactly one of all callers is let through.
+func (f *Flows) spend(ctx context.Context, s state) error {
+	left := time.Unix(s.Expires, 0).Sub(f.Now())
+	err := f.DB.SpendState(ctx, s.ID, left+time.Minute)
+	if errors.Is(err, crmgate.ErrConflict) {
+		return crmgate.Refuse("This sign-in link was used already. Please start again.")
+	}
+	return err
+}

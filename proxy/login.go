@@ -1,0 +1,109 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+func (s *Server) authURL(ctx context.Context, r *request) (any, error) {
+	var platform string
+	var q authflow.ComposeRequest
+	err := r.params(map[string]*string{"platform": &platform, "hostname": &q.Hostname, "mode": &q.Mode, "origin": &q.Origin})
+	if err != nil {
+		return nil, err
+	}
+	if platform == "" {
+		return nil, crmgate.Refuse("Please provide platform.")
+	}
+	if q.Origin == "" {
+		q.Origin = r.header("Origin")
+	}
+	q.Platform = crmgate.Platform(platform)
+	if q.RCToken, err = r.rcToken(""); err != nil {
+		return nil, err
+	}
+	c, err := s.Flows.Compose(ctx, q)
+	return struct {
+		AuthURL     string `json:"authUrl"`
+		LoginSecret string `json:"loginSecret,omitempty"`
+	}{c.AuthURL, c.LoginSecret.Reveal()}, err
+}
+
+func (s *Server) landing(ctx context.Context, r *request) (any, error) {
+	state := ""
+	if v := r.optional("state"); v != nil {
+		state = *v
+	}
+	var b strings.Builder
+	policy, err := s.pages.Landing(&b, s.Flows.Landing(ctx, state))
+	return page{b.String(), policy}, err
+}
+
+// signedIn is the answer to a sign-in.
+type signedIn struct {
+	Token   string                 `json:"jwtToken,omitempty"`
+	Name    string                 `json:"name,omitempty"`
+	Message *crmgate.ReturnMessage `json:"returnMessage,omitempty"`
+}
+
+func (s *Server) oauthCallback(ctx context.Context, r *request) (any, error) {
+	var q authflow.CallbackRequest
+	var account string
+	err := r.params(map[string]*string{
+		"callbackUri": &q.CallbackURI, "state": &q.State, "code": &q.Code, "error": &q.Error,
+		"hostname": &q.Hostname, "tokenUrl": &q.TokenURL, "apiUrl": &q.APIURL,
+		"username": &q.Username, "userEmail": &q.UserEmail, "rcAccountId": &account,
+	})
+	if err != nil {
+		return nil, err
+	}
+	q.Account = crmgate.AccountID(account)
+	q.HashedExtension = clean(r.header("rc-extension-id"))
+	q.LoginSecret = crmgate.NewSecret(r.header("X-Crmgate-Login"))
+	if q.RCToken, err = r.rcToken(""); err != nil {
+		return nil, err
+	}
+	in, err := s.Flows.Callback(ctx, q)
+	if err == nil && in.Agent && !in.Token.IsZero() {
+		return text("Authentication successful. Please go back to AI Agent and confirm it."), nil
+	}
+	return signedIn{in.Token.Reveal(), in.Name, in.Message}, err
+}
+
+func (s *Server) apiKeyLogin(ctx context.Context, r *request) (any, error) {
+	var b struct {
+		Platform       crmgate.Platform `json:"platform"`
+		APIKey         crmgate.Secret   `json:"apiKey"`
+		Hostname       string           `json:"hostname"`
+		AdditionalInfo json.RawMessage  `json:"additionalInfo"`
+		RCToken        string           `json:"rcAccessToken"`
+	}
+	if err := r.body(&b); err != nil {
+		return nil, err
+	}
+	rc, err := r.rcToken(b.RCToken)
+	if err != nil {
+		return nil, err
+	}
+	in, err := s.Flows.APIKey(ctx, authflow.APIKeyRequest{
+		Platform: b.Platform, APIKey: b.APIKey, Hostname: b.Hostname,
+		AdditionalInfo: crmgate.NewSecret(string(b.AdditionalInfo)), RCToken: rc, HashedExtension: clean(r.header("rc-extension-id")),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := signedIn{in.Token.Reveal(), in.Name, in.Message}
+	if in.Token.IsZero() {
+		return failed{out}, nil // the OAuth callback says the same with 200
+	}
+	return out, nil
+}
+
+// clean keeps of a header what may be stored: clients send a hash, and nothing else of any length.
+func clean(s string) string {
+	return strings.ToValidUTF8(s[:min(len(s), 128)], "")
+}

@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Metrics counts what the server does. Labels come from the route table, the connectors folder and fixed words, never
+// from strangers. Its methods are handed to the packages that have something to count; they are safe for concurrent use.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	flows    *prometheus.CounterVec
+	tokens   *prometheus.CounterVec
+	egress   *prometheus.HistogramVec
+	guests   *prometheus.HistogramVec
+}
+
+// NewMetrics returns metrics with a registry of their own.
+func NewMetrics() *Metrics {
+	buckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_requests_total", Help: "Requests answered."}, []string{"route", "status"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_request_seconds", Help: "Time to answer.", Buckets: buckets}, []string{"route"}),
+		flows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_flows_total", Help: "Sign-ins, logouts and revocations, by how they ended."}, []string{"flow", "platform", "outcome"}),
+		tokens:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_token_requests_total", Help: "Exchanges and refreshes, by how they ended."}, []string{"kind", "platform", "outcome"}),
+		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
+		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.flows, m.tokens, m.egress, m.guests,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *Metrics) request(route string, status int, d time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.duration.WithLabelValues(route).Observe(d.Seconds())
+}
+
+// Flow counts a sign-in, logout or revocation.
+func (m *Metrics) Flow(flow string, platform crmgate.Platform, outcome string) {
+	m.flows.WithLabelValues(flow, string(platform), outcome).Inc()
+}
+
+// Token counts a token request.
+func (m *Metrics) Token(kind string, platform crmgate.Platform, outcome string) {
+	m.tokens.WithLabelValues(kind, string(platform), outcome).Inc()
+}
+
+// Egress counts an outbound request.
+func (m *Metrics) Egress(name, outcome string, d time.Duration) {
+	m.egress.WithLabelValues(name, outcome).Observe(d.Seconds())
+}
+
+// Guest counts a call into a connector.
+func (m *Metrics) Guest(platform crmgate.Platform, operation, outcome string, d time.Duration) {
+	m.guests.WithLabelValues(string(platform), operation, outcome).Observe(d.Seconds())
+}
+
+// Operator returns the handler of the admin listener: /metrics; /healthz, which says that the process answers; and
+// /readyz, which asks ready.
+func (m *Metrics) Operator(ready func(context.Context) error) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := ready(r.Context()); err != nil {
+			http.Error(w, "not ready: the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	return mux
+}

@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+// unsuccessful is {"successful":false}.
+type unsuccessful struct {
+	Successful bool `json:"successful"`
+}
+
+// outcome is how operations on a signed-in person answer.
+type outcome struct {
+	Successful bool                   `json:"successful"`
+	Message    *crmgate.ReturnMessage `json:"returnMessage,omitempty"`
+}
+
+func (s *Server) hostname(_ context.Context, _ *request, ses authflow.Session) (any, error) {
+	return text(ses.Hostname), nil
+}
+
+func (s *Server) authValidation(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+	out, err := s.Flows.Validate(ctx, ses.Key)
+	return outcome{out.Successful, out.Message}, err
+}
+
+// licenseStatus tells of every failure with status 200, as its clients expect.
+func (s *Server) licenseStatus(ctx context.Context, r *request) (any, error) {
+	type license struct {
+		Valid       bool   `json:"isLicenseValid"`
+		Status      string `json:"licenseStatus"`
+		Description string `json:"licenseStatusDescription"`
+	}
+	invalid := func(why string) license { return license{Status: "Invalid (" + why + ")"} }
+	out, err := s.session(func(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+		own, err := s.Flows.License(ctx, ses.Key)
+		if err != nil {
+			s.Logger.InfoContext(ctx, "license status", "platform", ses.Key.Platform, "err", err)
+			return invalid("Connect to get license status"), nil
+		}
+		return own, nil
+	}, refusals{ghost: reply(invalid("User not found")), undecodable: errInvalidToken})(ctx, r)
+	if err == errNoSession { //nolint:errorlint // our own value
+		return invalid("Invalid user session"), nil
+	}
+	return out, err
+}
+
+func (s *Server) unAuthorize(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+	m, err := s.Flows.Logout(ctx, ses.Key)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// refreshInfo answers for a ghost without looking further if the connector has nothing to refresh, as upstream does.
+func (s *Server) refreshInfo(ctx context.Context, r *request) (any, error) {
+	notFound := outcome{Message: &crmgate.ReturnMessage{Message: "User not found", MessageType: "warning", TTL: 5000}}
+	generic := authflow.RefreshFailure("", 0)
+	nothing := func(p crmgate.Platform) any {
+		if !s.Flows.ImplementsRefresh(p) {
+			return unsuccessful{true}
+		}
+		return notFound
+	}
+	return s.session(func(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+		out := s.Flows.RefreshInfo(ctx, ses.Key)
+		return outcome{out.Successful, out.Message}, nil
+	}, refusals{ghostOf: nothing, undecodable: reply(outcome{Message: generic.Message})})(ctx, r)
+}

@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+)
+
+func (s *Server) isAlive(context.Context, *request) (any, error) { return plain("OK"), nil }
+
+func (s *Server) serverVersionInfo(context.Context, *request) (any, error) {
+	version, ok := s.Manifests.Version()
+	if !ok || version == "" {
+		version = "unknown"
+	}
+	return map[string]string{"version": version}, nil
+}
+
+func (s *Server) crmManifest(_ context.Context, r *request) (any, error) {
+	name, err := r.param("platformName")
+	if err != nil {
+		return nil, err
+	}
+	doc, ok := s.Manifests.Published(name)
+	if !ok {
+		return nil, crmgate.RefusePlain("Platform not found")
+	}
+	return rawJSON(doc), nil
+}
+
+func (s *Server) implementedInterfaces(_ context.Context, r *request) (any, error) {
+	name, err := r.param("platform")
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return nil, crmgate.RefusePlain("Please provide platform.")
+	}
+	list, err := s.Flows.Interfaces(crmgate.Platform(name))
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer // a map would lose the order
+	for i, in := range list {
+		b.WriteString(map[bool]string{true: "{", false: ","}[i == 0])
+		b.WriteString(`"` + in.Name + `":`)
+		b.WriteString(map[bool]string{true: "true", false: "false"}[in.Implemented])
+	}
+	b.WriteByte('}')
+	return rawJSON(b.Bytes()), nil
+}
+
+// userInfoHash joins repeated values and takes a missing one for the text "undefined", as JavaScript does when upstream concatenates them.
+func (s *Server) userInfoHash(_ context.Context, r *request) (any, error) {
+	hash := func(name string) string {
+		values := r.query.PeekMulti(name)
+		if len(values) == 0 {
+			return s.Flows.UserInfoHash("undefined")
+		}
+		all := make([]string, len(values))
+		for i, v := range values {
+			all[i] = string(v)
+		}
+		return s.Flows.UserInfoHash(strings.Join(all, ","))
+	}
+	return struct {
+		ExtensionID string `json:"extensionId"`
+		AccountID   string `json:"accountId"`
+	}{hash("extensionId"), hash("accountId")}, nil
+}

@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+const (
+	typeJSON = "application/json; charset=utf-8"
+	typeHTML = "text/html; charset=utf-8"
+)
+
+// Kinds of replies that are not JSON. Upstream sends bare strings as HTML.
+type (
+	text  string // text/html
+	plain string // text/plain
+	// rawJSON is sent as it is, and never gets a _debug member.
+	rawJSON []byte
+	page    struct{ html, policy string }
+	// failed is a JSON reply of status 400.
+	failed struct{ body any }
+)
+
+// reply writes what a handler answered.
+func (s *Server) reply(r *request, status int, body any) {
+	fc := r.fc
+	fc.SetStatusCode(status)
+	switch b := body.(type) {
+	case nil:
+		// upstream's null: empty, without a type
+	case text:
+		write(fc, typeHTML, string(b))
+	case plain:
+		write(fc, "text/plain; charset=utf-8", string(b))
+	case rawJSON:
+		write(fc, typeJSON, string(b))
+	case page:
+		h := &fc.Response.Header
+		h.Set("Content-Security-Policy", b.policy)
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		write(fc, typeHTML, b.html)
+	case failed:
+		s.reply(r, 400, b.body)
+	default:
+		out, err := json.Marshal(b)
+		if err != nil {
+			writeError(fc, 500, "internal error, request "+r.id)
+			s.Logger.Error("encode the answer", "request_id", r.id, "err", err)
+			return
+		}
+		fc.Response.Header.Set("Cache-Control", "no-store")
+		write(fc, typeJSON, string(s.debugged(r, out)))
+	}
+}
+
+// debugged adds the trace to a JSON object for whom the operator lets ask for it. Upstream adds stack traces, and turns
+// strings into objects of characters; both help nobody.
+func (s *Server) debugged(r *request, object []byte) []byte {
+	if !s.Debug || r.header("is-debug") != "true" || len(object) < 2 || object[0] != '{' {
+		return object
+	}
+	steps := r.trace.Steps()
+	d, _ := json.Marshal(map[string]any{
+		"requestId": r.id, "totalDuration": time.Since(r.trace.Start).Milliseconds(), "traceCount": len(steps), "traces": steps,
+	})
+	out := append([]byte{}, object[:len(object)-1]...)
+	if len(object) > 2 {
+		out = append(out, ',')
+	}
+	return append(append(append(out, `"_debug":`...), d...), '}')
+}
+
+func write(fc *fasthttp.RequestCtx, contentType, body string) {
+	fc.SetContentType(contentType)
+	fc.SetBodyString(body)
+}
+
+// writeError writes {"error": sentence}, the shape of every failure that has no other.
+func writeError(fc *fasthttp.RequestCtx, status int, sentence string) {
+	fc.SetStatusCode(status)
+	b, _ := json.Marshal(map[string]string{"error": sentence}) // never fails
+	write(fc, typeJSON, string(b))
+	if status == 503 {
+		fc.Response.Header.Set("Retry-After", "5")
+	}
+}
+
+// refuse is the error table: it turns what a flow returned into a status and a body. Whoever is not meant to read an
+// error gets "internal error" and the request's id; the log has the rest.
+func (s *Server) refuse(ctx context.Context, r *request, err error) {
+	var early earlyReply
+	var refusal *crmgate.Refusal
+	var connector *crmgate.ConnectorError
+	var fetch *crmgate.FetchError
+	sentence, busy, after, fromToken := authflow.TokenFailure(err)
+	switch {
+	case errors.As(err, &early):
+		s.reply(r, 200, early.body)
+		return
+	case errors.As(err, &refusal) && refusal.Plain:
+		s.reply(r, 400, text(refusal.Message))
+	case errors.As(err, &refusal):
+		writeError(r.fc, statuses[refusal.Kind], refusal.Message)
+	case errors.Is(err, errBody{}):
+		writeError(r.fc, 415, "The body must be application/json or application/x-www-form-urlencoded.")
+	case fromToken && busy:
+		writeError(r.fc, 503, sentence)
+		r.fc.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
+	case fromToken:
+		writeError(r.fc, 400, sentence)
+	case errors.As(err, &connector):
+		writeError(r.fc, 400, connector.Message)
+	case errors.As(err, &fetch):
+		writeError(r.fc, 400, fetch.Message)
+	case errors.Is(err, crmgate.ErrTransient), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		writeError(r.fc, 503, "The server cannot do this at the moment. Please try again.")
+	default:
+		writeError(r.fc, 500, "internal error, request "+r.id)
+		s.Logger.ErrorContext(ctx, "internal error", "err", err)
+		return
+	}
+	s.Logger.InfoContext(ctx, "refused", "status", r.fc.Response.StatusCode(), "err", err)
+}
+
+var statuses = map[crmgate.Kind]int{
+	crmgate.Invalid: 400, crmgate.Forbidden: 403, crmgate.Missing: 404, crmgate.Unavailable: 503,
+}

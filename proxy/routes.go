@@ -1,0 +1,90 @@
+package proxy
+
+import (
+	"context"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+// route is a row of the route table.
+type route struct {
+	method, path string
+	run          func(context.Context, *request) (any, error)
+	form         bool // takes a body of up to maxBody
+	quick        bool // touches nothing but the store
+}
+
+// table is the route table, by path in lower case. Upstream matches paths without regard to case.
+func (s *Server) table() map[string]*route {
+	routes := map[string]*route{}
+	for _, rt := range []route{
+		{method: "GET", path: "/isAlive", run: s.isAlive, quick: true},
+		{method: "GET", path: "/serverVersionInfo", run: s.serverVersionInfo, quick: true},
+		{method: "GET", path: "/crmManifest", run: s.crmManifest, quick: true},
+		{method: "GET", path: "/implementedInterfaces", run: s.implementedInterfaces},
+		{method: "GET", path: "/userInfoHash", run: s.userInfoHash, quick: true},
+
+		{method: "GET", path: "/authUrl", run: s.authURL},
+		{method: "GET", path: "/redirect.html", run: s.landing, quick: true},
+		{method: "GET", path: "/oauth-callback", run: s.oauthCallback},
+		{method: "POST", path: "/apiKeyLogin", run: s.apiKeyLogin, form: true},
+
+		{method: "GET", path: "/hostname", run: s.session(s.hostname, refusals{ghost: errUserNotFound, undecodable: errUserNotFound}), quick: true},
+		{method: "GET", path: "/authValidation", run: s.session(s.authValidation, refusals{ghost: reply(unsuccessful{}), undecodable: errInvalidToken})},
+		{method: "GET", path: "/licenseStatus", run: s.licenseStatus},
+		{method: "POST", path: "/unAuthorize", run: s.session(s.unAuthorize, refusals{ghost: errUserNotFound, undecodable: errUserNotFound})},
+		{method: "POST", path: "/user/refreshInfo", run: s.refreshInfo},
+	} {
+		routes[strings.ToLower(rt.path)] = &rt
+	}
+	return routes
+}
+
+// Upstream's refusals of session routes.
+const pleaseAuthorize = "Please go to Settings and authorize CRM platform"
+
+var (
+	errNoSession    = crmgate.RefusePlain(pleaseAuthorize)
+	errInvalidToken = crmgate.RefusePlain("Invalid JWT token")
+	errUserNotFound = crmgate.RefusePlain("User not found")
+)
+
+// refusals is what a session route answers when there is no live session; that there is none at all is the same everywhere.
+type refusals struct {
+	ghost, undecodable error
+	ghostOf            func(crmgate.Platform) any // where the answer to a ghost depends on its platform
+}
+
+// earlyReply is an answer in the place of an error: some routes tell of a bad session with status 200.
+type earlyReply struct{ body any }
+
+func (earlyReply) Error() string { return "answered without a session" }
+
+func reply(body any) error { return earlyReply{body} }
+
+// session runs a handler for a live session and hands out a renewed token where one is due.
+func (s *Server) session(run func(context.Context, *request, authflow.Session) (any, error), no refusals) func(context.Context, *request) (any, error) {
+	return func(ctx context.Context, r *request) (any, error) {
+		ses, err := s.Flows.Session(ctx, r.header("Authorization"), r.optional("jwtToken"))
+		if err != nil {
+			return nil, err
+		}
+		switch ses.State {
+		case authflow.NoSession:
+			return nil, errNoSession
+		case authflow.Undecodable:
+			return nil, no.undecodable
+		case authflow.Ghost:
+			if no.ghostOf != nil {
+				return no.ghostOf(ses.Key.Platform), nil
+			}
+			return nil, no.ghost
+		}
+		if !ses.Renewed.IsZero() {
+			r.fc.Response.Header.Set("X-Refreshed-Jwt-Token", ses.Renewed.Reveal())
+		}
+		return run(ctx, r, ses)
+	}
+}

@@ -1,0 +1,225 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/ui"
+)
+
+const (
+	// maxBody is the largest body that is taken (upstream: 50 MB); routes without a form take smallBody. fasthttp
+	// allocates what Content-Length announces, before a byte of it has come.
+	maxBody   = 1 << 20
+	smallBody = 64 << 10
+	// requestTime bounds a whole request: a sign-in makes three calls to a CRM, of ten seconds each at the most.
+	requestTime = 45 * time.Second
+)
+
+// Config is what New needs.
+type Config struct {
+	Flows *authflow.Flows
+	// Manifests is what /crmManifest and /serverVersionInfo answer from.
+	Manifests *crmgate.Manifests
+	// Debug answers requests with the header "is-debug: true" with their trace as well.
+	Debug bool
+	// Metrics counts requests; required.
+	Metrics *Metrics
+	// Logger gets what the client is not told; default slog.Default().
+	Logger *slog.Logger
+}
+
+// Server answers clients. Make one with New, run it with Serve, end it with Shutdown.
+type Server struct {
+	Config
+	http     fasthttp.Server
+	pages    *ui.Pages
+	routes   map[string]*route
+	boot     string        // begins every request id, so that ids of two runs differ
+	requests atomic.Uint64 // numbers them
+	base     context.Context
+	stop     context.CancelFunc
+}
+
+// New returns a server that listens nowhere yet.
+func New(c Config) (*Server, error) {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	pages, err := ui.New()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 4)
+	_, _ = rand.Read(b) // never fails
+	s := &Server{Config: c, pages: pages, boot: hex.EncodeToString(b)}
+	s.base, s.stop = context.WithCancel(context.Background())
+	s.routes = s.table()
+	s.http = fasthttp.Server{
+		Handler:                      s.handle,
+		ErrorHandler:                 s.handleError,
+		HeaderReceived:               s.limits,
+		ReadBufferSize:               16 << 10, // the longest header taken
+		MaxRequestBodySize:           smallBody,
+		ReadTimeout:                  5 * time.Second,
+		WriteTimeout:                 10 * time.Second,
+		IdleTimeout:                  60 * time.Second,
+		Concurrency:                  16 << 10,
+		MaxConnsPerIP:                8 << 10, // a proxy in front is one address
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		DisablePreParseMultipartForm: true,
+		CloseOnShutdown:              true,
+		SecureErrorLogMessage:        true,
+		Logger:                       quiet{},
+	}
+	return s, nil
+}
+
+// quiet drops fasthttp's own log: strangers' broken connections are no news, and handleError tells what matters.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// Serve answers on l until Shutdown, and closes it.
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+
+// Shutdown takes no more connections and waits for the requests under way, until ctx ends; then it cancels them.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.stop()
+	return s.http.ShutdownWithContext(ctx)
+}
+
+// limits allows a form where there is one.
+func (s *Server) limits(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	path, _, _ := splitTarget(h.RequestURI())
+	if rt := s.routes[path]; rt != nil && rt.form {
+		return fasthttp.RequestConfig{MaxRequestBodySize: maxBody}
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// handle is every request's way through the front.
+func (s *Server) handle(fc *fasthttp.RequestCtx) {
+	start := time.Now()
+	id := s.boot + "-" + strconv.FormatUint(s.requests.Add(1), 36)
+	name := "none"
+	defer func() {
+		if p := recover(); p != nil {
+			s.Logger.Error("panic", "request_id", id, "panic", p, "stack", string(debug.Stack()))
+			fc.Response.Reset()
+			writeError(fc, 500, "internal error, request "+id)
+		}
+		fc.Response.Header.Set("X-Request-Id", id)
+		cors(fc)
+		s.Metrics.request(name, fc.Response.StatusCode(), time.Since(start))
+	}()
+	if fc.IsOptions() {
+		preflight(fc)
+		return
+	}
+	path, query, ok := splitTarget(fc.Request.Header.RequestURI())
+	rt := s.routes[path]
+	if !ok || rt == nil {
+		writeError(fc, 404, "There is nothing at this address.")
+		return
+	}
+	name = rt.path
+	method := string(fc.Method())
+	if method == fasthttp.MethodHead {
+		method = fasthttp.MethodGet
+	}
+	if method != rt.method {
+		fc.Response.Header.Set("Allow", rt.method)
+		writeError(fc, 405, rt.path+" takes "+rt.method+" only.")
+		return
+	}
+	r := request{fc: fc, id: id, trace: crmgate.Trace{ID: id, Start: start}}
+	r.query.ParseBytes(query)
+	s.answer(rt, &r)
+}
+
+// answer runs a route. Routes that only read the session's record get no deadline of their own: making one costs more than they do.
+func (s *Server) answer(rt *route, r *request) {
+	ctx := crmgate.WithTrace(s.base, &r.trace)
+	if !rt.quick {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, requestTime)
+		defer cancel()
+	}
+	reply, err := rt.run(ctx, r)
+	if err != nil {
+		s.refuse(ctx, r, err)
+		return
+	}
+	s.reply(r, 200, reply)
+}
+
+// splitTarget reads a request target: its path as routes are named (lower case, no slash at the end), and its query.
+// A target in absolute form is not ok; nor does any path that is not canonical match a route.
+func splitTarget(target []byte) (path string, query []byte, ok bool) {
+	for i, c := range target {
+		if c == '?' {
+			target, query = target[:i], target[i+1:]
+			break
+		}
+	}
+	if len(target) == 0 || target[0] != '/' || len(target) > 256 {
+		return "", nil, false
+	}
+	path = strings.ToLower(string(target))
+	if len(path) > 1 {
+		path = strings.TrimSuffix(path, "/")
+	}
+	return path, query, true
+}
+
+// handleError answers what fasthttp could not read.
+func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
+	var small *fasthttp.ErrSmallBuffer
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &small):
+		writeError(fc, 431, "The request's address or headers are too long.")
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		writeError(fc, 413, "The body is too large.")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		writeError(fc, 408, "The request did not come in time.")
+	default:
+		writeError(fc, 400, "The request is not well-formed HTTP.")
+	}
+	fc.SetConnectionClose()
+	cors(fc)
+	s.Metrics.request("none", fc.Response.StatusCode(), 0)
+}
+
+// cors lets any origin read any answer, as clients expect: no cookie carries a session.
+func cors(fc *fasthttp.RequestCtx) {
+	h := &fc.Response.Header
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "x-refreshed-jwt-token")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+func preflight(fc *fasthttp.RequestCtx) {
+	fc.SetStatusCode(204)
+	h := &fc.Response.Header
+	h.Set("Access-Control-Allow-Methods", "GET,POST,PATCH,PUT,DELETE")
+	h.Set("Vary", "Access-Control-Request-Headers")
+	if want := fc.Request.Header.Peek("Access-Control-Request-Headers"); len(want) > 0 {
+		h.SetBytesV("Access-Control-Allow-Headers", want)
+	}
+}

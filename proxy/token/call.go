@@ -1,0 +1,181 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/crmgate/crmgate"
+)
+
+// maxAnswer bounds a token answer; real ones have a few kilobytes.
+const maxAnswer = 256 << 10
+
+// call is one token request: the RoundTripper under x/oauth2, and where what it read is kept. It makes one request and no second.
+type call struct {
+	engine *Engine
+	client Client
+	option crmgate.OAuthOption
+	sent   bool
+	answer answer
+}
+
+// do runs request, which asks x/oauth2 for a token, over this transport.
+func (c *call) do(ctx context.Context, request func(context.Context, *oauth2.Config) error) (Tokens, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.engine.Timeout)
+	defer cancel()
+	conf := &oauth2.Config{
+		ClientID: c.client.ID, ClientSecret: c.client.Secret.Reveal(),
+		Endpoint: oauth2.Endpoint{TokenURL: c.client.TokenURL, AuthStyle: oauth2.AuthStyleInParams},
+	}
+	if c.client.Auth == crmgate.TokenAuthBasic || c.client.Auth == crmgate.TokenAuthBasicRaw {
+		conf.Endpoint.AuthStyle = oauth2.AuthStyleInHeader // encodes id and secret first, as RFC 6749 section 2.3.1 demands
+	}
+	if c.client.Auth == crmgate.TokenAuthNone {
+		conf.ClientSecret = ""
+	}
+	err := request(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: c}), conf)
+	if err != nil {
+		return Tokens{}, unwrapped(err)
+	}
+	now := c.engine.Now()
+	t := Tokens{Access: crmgate.NewSecret(c.answer.access), Refresh: crmgate.NewSecret(c.answer.refresh), Issued: now, Expiry: c.answer.expiry}
+	t.Data, err = json.Marshal(c.answer.data)
+	return t, err
+}
+
+// unwrapped takes our own error out of the layers that net/http and x/oauth2 put around it, which quote the URL.
+func unwrapped(err error) error {
+	var te *Error
+	var refusal *crmgate.Refusal
+	switch {
+	case errors.As(err, &te):
+		return te
+	case errors.As(err, &refusal):
+		return refusal
+	}
+	return &Error{Kind: crmgate.ErrTransient, Message: "The CRM's token endpoint could not be asked.", Err: err}
+}
+
+// RoundTrip sends the request and answers in the one form that x/oauth2 takes, or with an *Error.
+func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c.sent {
+		return nil, errors.New("a second token request for one intention")
+	}
+	c.sent = true
+	req, err := c.shaped(req)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.engine.Fetch(req, crmgate.Egress{
+		Name: string(c.client.manifest.Platform), Hosts: c.client.manifest.Hosts, Hostname: c.client.Hostname, MaxBody: maxAnswer,
+	})
+	if err != nil {
+		return nil, c.noAnswer(err, 0)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return nil, c.noAnswer(err, resp.StatusCode)
+	}
+	c.answer, err = normalise(body, c.client.manifest.Token, c.engine.Now())
+	if err := c.judge(resp, body, err); err != nil {
+		return nil, err
+	}
+	plain, err := json.Marshal(map[string]string{"access_token": c.answer.access, "refresh_token": c.answer.refresh, "token_type": "Bearer"})
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader(plain)), Request: req,
+	}, nil
+}
+
+// shaped returns the request with the connector's overrides and the client-authentication style that x/oauth2 does not have.
+func (c *call) shaped(req *http.Request) (*http.Request, error) {
+	raw, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range c.option.Body {
+		form.Set(k, v)
+	}
+	body := form.Encode()
+	out := req.Clone(req.Context())
+	out.Body = io.NopCloser(strings.NewReader(body))
+	out.ContentLength = int64(len(body))
+	out.GetBody = nil // without it nothing below can send the body a second time
+	q := out.URL.Query()
+	for k, v := range c.option.Query {
+		q.Set(k, v)
+	}
+	if len(c.option.Query) > 0 {
+		out.URL.RawQuery = q.Encode()
+	}
+	out.Header.Set("Accept", "application/json, application/x-www-form-urlencoded")
+	if c.client.Auth == crmgate.TokenAuthBasicRaw {
+		out.SetBasicAuth(c.client.ID, c.client.Secret.Reveal())
+	}
+	for k, v := range c.option.Headers {
+		out.Header.Set(k, v)
+	}
+	return out, nil
+}
+
+// noAnswer is the error of a request that brought no whole answer.
+func (c *call) noAnswer(err error, status int) error {
+	var fe *crmgate.FetchError
+	if errors.As(err, &fe) && fe.Kind == crmgate.FetchRefused {
+		return &crmgate.Refusal{Message: "The token endpoint may not be reached: " + fe.Message, Err: err}
+	}
+	where := c.client.TokenURL
+	where, _, _ = strings.Cut(where, "?")
+	return &Error{Kind: crmgate.ErrTransient, Status: status, Message: fmt.Sprintf("Unable to connect to %q", where), Err: err}
+}
+
+// judge says what is wrong with an answer; nil if it is a token.
+func (c *call) judge(resp *http.Response, body []byte, parse error) error {
+	e := &Error{Kind: crmgate.ErrTransient, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, c.engine.Now())}
+	switch {
+	case c.answer.errCode != "":
+		e.Code = c.answer.errCode
+		e.Kind = kindOf(e.Code)
+		e.Message = StandardText(e.Code, c.answer.errText)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		e.Message = "HTTP status " + strconv.Itoa(resp.StatusCode)
+		e.Err = errors.New(preview(body))
+	case parse != nil:
+		e.Message = fmt.Sprintf("The CRM answered the token request with status %d and no token.", resp.StatusCode)
+		e.Err = fmt.Errorf("%w: %s", parse, preview(body))
+	default:
+		return nil
+	}
+	return e
+}
+
+// retryAfter reads Retry-After in both of its forms (RFC 9110, 10.2.3); at most an hour is believed.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
+		return min(time.Duration(n)*time.Second, time.Hour)
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(0, min(t.Sub(now), time.Hour))
+	}
+	return 0
+}

@@ -1,0 +1,18 @@
+// Package token is everything that speaks to token endpoints: the exchange of a code, the refresh of a grant, and the
+// reading of what endpoints really answer.
+//
+// One request is made for one intention, with one client-authentication style, which the manifest or the connector
+// names. golang.org/x/oauth2 would by default try a second style after any failure, a timeout included, and so send a
+// single-use code or refresh token twice. A RoundTripper under it (call) does what it cannot: it adds a connector's
+// overrides, follows no redirect, and turns the answers of real endpoints into the one that x/oauth2 accepts.
+//
+//	Live ── due? ──no──► the person as stored
+//	          │yes
+//	        flight, one a person ──► getOauthInfo ──► token request ──► read the answer ──► store
+//	          │                                                            │
+//	   every caller waits for it;                                     user-dead, app-dead or transient
+//	   none ends it by leaving
+//
+// It never deletes what it did not get an answer about: a grant is marked dead only by the CRM's own invalid_grant for
+// the very refresh token that is still stored.
+package token

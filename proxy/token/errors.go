@@ -1,0 +1,104 @@
+package token
+
+import (
+	"errors"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Error is a token request that did not bring a token. errors.Is matches it with its Kind.
+type Error struct {
+	// Kind is crmgate.ErrUserDead, crmgate.ErrAppDead or crmgate.ErrTransient.
+	Kind error
+	// Code is the CRM's error code, such as invalid_grant; empty if it gave none.
+	Code string
+	// Status is the CRM's HTTP status; 0 if there was no answer.
+	Status int
+	// Message is what clients are told; it holds no secret.
+	Message string
+	// RetryAfter is how long to wait, if somebody said so.
+	RetryAfter time.Duration
+	// Err is the cause, for the log.
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return e.Message + ": " + e.Err.Error()
+	}
+	return e.Message
+}
+
+func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
+
+// FailMessage is what a connector says instead of naming an application (failMessage): the sign-in ends with this text.
+type FailMessage struct{ Message string }
+
+func (f *FailMessage) Error() string { return f.Message }
+
+// StandardText is what clients are told of an error code: the wording of RFC 6749 if it is a code of that RFC, else the
+// CRM's description, else the code.
+func StandardText(code, description string) string {
+	switch code {
+	case "invalid_request":
+		return "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or is otherwise malformed."
+	case "invalid_client":
+		return "Client authentication failed (e.g., unknown client, no client authentication included, or unsupported authentication method)."
+	case "invalid_grant":
+		return "The provided authorization grant (e.g., authorization code, resource owner credentials) or refresh token is invalid, expired, revoked, does not match the redirection URI used in the authorization request, or was issued to another client."
+	case "unauthorized_client":
+		return "The client is not authorized to request an authorization code using this method."
+	case "unsupported_grant_type":
+		return "The authorization grant type is not supported by the authorization server."
+	case "access_denied":
+		return "The resource owner or authorization server denied the request."
+	case "unsupported_response_type":
+		return "The authorization server does not support obtaining an authorization code using this method."
+	case "invalid_scope":
+		return "The requested scope is invalid, unknown, or malformed."
+	case "server_error":
+		return "The authorization server encountered an unexpected condition that prevented it from fulfilling the request. (This error code is needed because a 500 Internal Server Error HTTP status code cannot be returned to the client via an HTTP redirect.)"
+	case "temporarily_unavailable":
+		return "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the server."
+	}
+	if description != "" {
+		return clip(description)
+	}
+	return clip(code)
+}
+
+// clip shortens a CRM's words for a client.
+func clip(s string) string {
+	const longest = 300
+	if len(s) > longest {
+		s = s[:longest] + "…"
+	}
+	return s
+}
+
+// kindOf decides by the answer, never by a guess: what is not known to be the person's or the application's fault may succeed later.
+func kindOf(code string) error {
+	switch code {
+	case "invalid_grant":
+		return crmgate.ErrUserDead
+	case "invalid_client", "unauthorized_client", "redirect_uri_mismatch":
+		return crmgate.ErrAppDead
+	}
+	return crmgate.ErrTransient
+}
+
+// outcome is how a request ended, for metrics.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, crmgate.ErrUserDead):
+		return "user-dead"
+	case errors.Is(err, crmgate.ErrAppDead):
+		return "app-dead"
+	case errors.Is(err, crmgate.ErrTransient):
+		return "transient"
+	}
+	return "error"
+}
