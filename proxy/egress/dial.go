@@ -1,0 +1,96 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// errNotAllowed is the refusal of an address for plain http.
+var errNotAllowed = errors.New("plain http to an address that the operator has not allowed")
+
+// Resolve dials another address for a host and port, as curl's --resolve does.
+type Resolve struct {
+	From string // host:port, in lower case
+	To   string // address:port
+}
+
+// ParseResolve reads HOST:PORT:ADDR:PORT.
+func ParseResolve(s string) (Resolve, error) {
+	wrong := fmt.Errorf("--resolve: expected HOST:PORT:ADDR:PORT, such as app.clio.com:443:127.0.0.1:8443, got %q", s)
+	host, rest, ok := strings.Cut(s, ":")
+	port, to, ok2 := strings.Cut(rest, ":")
+	if _, err := netip.ParseAddrPort(to); !ok || !ok2 || host == "" || port == "" || err != nil {
+		return Resolve{}, wrong
+	}
+	if _, err := netip.ParseAddrPort("127.0.0.1:" + port); err != nil {
+		return Resolve{}, wrong
+	}
+	return Resolve{From: strings.ToLower(net.JoinHostPort(host, port)), To: to}, nil
+}
+
+// dialer opens connections. The address is checked when it is dialled, after the name was resolved.
+type dialer struct {
+	allow    []netip.Prefix
+	guard    *ssrf.Guardian
+	resolve  map[string]string
+	resolver *net.Resolver
+}
+
+func newDialer(c Config) *dialer {
+	var v4, v6 []netip.Prefix
+	for _, p := range c.Allow {
+		if p.Addr().Is4() {
+			v4 = append(v4, p)
+		} else {
+			v6 = append(v6, p)
+		}
+	}
+	d := &dialer{allow: c.Allow, resolve: map[string]string{}, resolver: c.Resolver, guard: ssrf.New(
+		ssrf.WithAnyPort(), ssrf.WithNetworks("tcp4", "tcp6"), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
+	for _, r := range c.Resolve {
+		d.resolve[r.From] = r.To
+	}
+	return d
+}
+
+// guarded refuses special addresses unless they are allowed.
+func (d *dialer) guarded(ctx context.Context, network, addr string) (net.Conn, error) {
+	return d.dial(ctx, network, addr, d.guard.Safe)
+}
+
+// allowedOnly refuses every address that is not allowed by name.
+func (d *dialer) allowedOnly(ctx context.Context, network, addr string) (net.Conn, error) {
+	return d.dial(ctx, network, addr, func(_, address string, _ syscall.RawConn) error {
+		ap, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		for _, p := range d.allow {
+			if p.Contains(ap.Addr()) {
+				return nil
+			}
+		}
+		return errNotAllowed
+	})
+}
+
+// unguarded dials what the operator has configured.
+func (d *dialer) unguarded(ctx context.Context, network, addr string) (net.Conn, error) {
+	return d.dial(ctx, network, addr, nil)
+}
+
+func (d *dialer) dial(ctx context.Context, network, addr string, check func(string, string, syscall.RawConn) error) (net.Conn, error) {
+	if to := d.resolve[strings.ToLower(addr)]; to != "" {
+		addr = to
+	}
+	nd := net.Dialer{Timeout: 5 * time.Second, Control: check, Resolver: d.resolver}
+	return nd.DialContext(ctx, network, addr)
+}

@@ -1,0 +1,331 @@
+package egress_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/egress"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func newClient(t *testing.T, c egress.Config) *egress.Client {
+	t.Helper()
+	client, err := egress.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+// policy allows the given hosts, as a manifest does.
+func policy(t *testing.T, hosts ...string) crmgate.Egress {
+	t.Helper()
+	e := crmgate.Egress{Name: "test", Redirects: 5}
+	for _, h := range hosts {
+		p, err := crmgate.ParseHostPattern(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Hosts = append(e.Hosts, p)
+	}
+	return e
+}
+
+func fetch(t *testing.T, c *egress.Client, url string, e crmgate.Egress, header ...string) (string, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return "", &crmgate.FetchError{Kind: crmgate.FetchRequest, Err: err}
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := c.Fetch(req, e)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+func wantKind(t *testing.T, err error, kind string) {
+	t.Helper()
+	var fe *crmgate.FetchError
+	if !errors.As(err, &fe) || fe.Kind != kind {
+		t.Errorf("got %v, want a FetchError of kind %s", err, kind)
+	}
+}
+
+func TestHTTPNeedsAPortAndTheOperatorsLeave(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
+	defer s.Close()
+	addr := strings.TrimPrefix(s.URL, "http://")
+	open := newClient(t, egress.Config{Allow: loopback})
+	if b, err := fetch(t, open, s.URL, policy(t, addr)); err != nil || b != "hello" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	shut := newClient(t, egress.Config{})
+	_, err := fetch(t, shut, s.URL, policy(t, addr))
+	wantKind(t, err, crmgate.FetchRefused)
+	_, err = fetch(t, open, s.URL, policy(t, "127.0.0.1"))
+	wantKind(t, err, crmgate.FetchRefused)
+	// What the operator names is dialled wherever it is, over a connection of its own.
+	if b, err := fetch(t, shut, s.URL, crmgate.Egress{Name: "ringcentral", Operator: true}); err != nil || b != "hello" {
+		t.Errorf("the operator's URL: %q, %v", b, err)
+	}
+	_, err = fetch(t, shut, s.URL, policy(t, addr))
+	wantKind(t, err, crmgate.FetchRefused)
+}
+
+func TestForms(t *testing.T) {
+	c := newClient(t, egress.Config{Allow: loopback})
+	e := policy(t, "crm.example", "*.crm.example", "127.0.0.1:9")
+	for _, url := range []string{
+		"https://evil.example/", "https://crm.example.evil.example/", "https://evilcrm.example/", "https://crm.example:8443/",
+		"https://user@crm.example/", "https://crm.example@evil.example/", "http://crm.example/", "ftp://crm.example/", "file:///etc/passwd",
+		"https://[::1]/", "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https:///x", "https://crm.example%2eevil.example/",
+	} {
+		_, err := fetch(t, c, url, e)
+		var fe *crmgate.FetchError
+		if !errors.As(err, &fe) || fe.Kind != crmgate.FetchRefused && fe.Kind != crmgate.FetchRequest {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	_, err := fetch(t, c, "http://127.0.0.1:9/", e, "X-Evil", "a\r\nHost: b")
+	wantKind(t, err, crmgate.FetchRequest)
+	_, err = fetch(t, c, "http://127.0.0.1:9/", e)
+	wantKind(t, err, crmgate.FetchConnect)
+}
+
+// resolver is a DNS server of one test's: answer gives the address of the n-th question for a name.
+func resolver(t *testing.T, answer func(name string, n int64) netip.Addr) *net.Resolver {
+	t.Helper()
+	var asked atomic.Int64
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		go func() {
+			defer server.Close()
+			serveDNS(server, func(name string) netip.Addr { return answer(name, asked.Add(1)) })
+		}()
+		return client, nil
+	}}
+}
+
+// serveDNS answers questions over a stream (RFC 1035, 4.2.2), until it ends.
+func serveDNS(c net.Conn, answer func(string) netip.Addr) {
+	for {
+		head := make([]byte, 2)
+		if _, err := io.ReadFull(c, head); err != nil {
+			return
+		}
+		b := make([]byte, int(head[0])<<8|int(head[1]))
+		if _, err := io.ReadFull(c, b); err != nil {
+			return
+		}
+		var m dnsmessage.Message
+		if m.Unpack(b) != nil || len(m.Questions) == 0 {
+			return
+		}
+		q := m.Questions[0]
+		m.Response, m.Additionals = true, nil
+		a := answer(q.Name.String())
+		h := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 0}
+		switch {
+		case q.Type == dnsmessage.TypeA && a.Is4():
+			m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AResource{A: a.As4()}}}
+		case q.Type == dnsmessage.TypeAAAA && !a.Is4():
+			m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}}}
+		}
+		out, err := m.Pack()
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(append([]byte{byte(len(out) >> 8), byte(len(out))}, out...)); err != nil {
+			return
+		}
+	}
+}
+
+func TestForbiddenAddressesBehindNames(t *testing.T) {
+	for _, a := range []string{
+		"127.0.0.1", "127.255.255.254", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254",
+		"100.64.0.1", "192.0.0.1", "192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
+		"::1", "::", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1",
+		"2002:7f00:1::", "2001:db8::1", "2001::1", "100::1",
+	} {
+		c := newClient(t, egress.Config{Timeout: 2 * time.Second, Resolver: resolver(t, func(string, int64) netip.Addr { return netip.MustParseAddr(a) })})
+		_, err := fetch(t, c, "https://crm.example/", policy(t, "crm.example"))
+		var fe *crmgate.FetchError
+		if !errors.As(err, &fe) || fe.Kind != crmgate.FetchRefused {
+			t.Errorf("%s: %v", a, err)
+		}
+	}
+}
+
+func TestRebindingAndRedirects(t *testing.T) {
+	var reached atomic.Int64
+	sentinel := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	defer sentinel.Close()
+	_, port, _ := net.SplitHostPort(sentinel.Listener.Addr().String())
+	// An address of documentation at first, loopback ever after: each dial is checked with what it really dials.
+	c := newClient(t, egress.Config{Timeout: 2 * time.Second, Resolver: resolver(t, func(_ string, n int64) netip.Addr {
+		if n <= 2 {
+			return netip.MustParseAddr("192.0.2.1")
+		}
+		return netip.MustParseAddr("127.0.0.1")
+	})})
+	for range 5 {
+		_, err := fetch(t, c, "https://crm.example:"+port+"/", policy(t, "crm.example:"+port))
+		wantKind(t, err, crmgate.FetchRefused)
+	}
+
+	var to string
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }))
+	defer front.Close()
+	open := newClient(t, egress.Config{Allow: loopback, Timeout: 2 * time.Second})
+	for _, to = range []string{sentinel.URL, "http://localhost:" + port + "/", "//127.0.0.1:" + port, "ftp://x.example/", "https://user:pw@127.0.0.1:" + port, "http://[::1]:" + port + "/", front.URL} {
+		_, err := fetch(t, open, front.URL, policy(t, strings.TrimPrefix(front.URL, "http://")))
+		wantKind(t, err, crmgate.FetchRefused)
+	}
+	if reached.Load() != 0 {
+		t.Error("a forbidden place was reached")
+	}
+}
+
+func TestRedirectsCarryNoCredentialsToAnotherHost(t *testing.T) {
+	var got http.Header
+	second := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() }))
+	defer second.Close()
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, second.URL, 307) }))
+	defer first.Close()
+	e := policy(t, strings.TrimPrefix(first.URL, "http://"), strings.TrimPrefix(second.URL, "http://"))
+	c := newClient(t, egress.Config{Allow: loopback})
+	if _, err := fetch(t, c, first.URL, e, "Authorization", "Bearer canary", "Cookie", "canary", "X-Api-Key", "canary", "Accept", "text/plain"); err != nil {
+		t.Fatal(err)
+	}
+	if s := fmt.Sprint(got); strings.Contains(s, "canary") || got.Get("Accept") != "text/plain" {
+		t.Errorf("the second host got %v", got)
+	}
+	e.Redirects = 0
+	if _, err := fetch(t, c, first.URL, e); err != nil {
+		t.Errorf("a redirect that is not followed is an answer: %v", err)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	_, _ = z.Write(make([]byte, 64<<20))
+	_ = z.Close()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/bomb":
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(bomb.Bytes())
+		case "/endless":
+			for {
+				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+					return
+				}
+			}
+		case "/exact":
+			_, _ = w.Write(make([]byte, 1<<20))
+		case "/silent":
+			<-r.Context().Done()
+		case "/trickle":
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		case "/cut":
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte("x"))
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer s.Close()
+	s.Config.ErrorLog = nil
+	c := newClient(t, egress.Config{Allow: loopback, Timeout: 500 * time.Millisecond, MaxPerName: 2})
+	e := policy(t, strings.TrimPrefix(s.URL, "http://"))
+	for path, kind := range map[string]string{
+		"/bomb": crmgate.FetchSize, "/endless": crmgate.FetchSize, "/silent": crmgate.FetchTimeout, "/trickle": crmgate.FetchTimeout, "/cut": crmgate.FetchConnect,
+	} {
+		t.Run(path, func(t *testing.T) {
+			b, err := fetch(t, c, s.URL+path, e)
+			wantKind(t, err, kind)
+			if len(b) > 1<<20 {
+				t.Errorf("%d bytes came through", len(b))
+			}
+		})
+	}
+	if b, err := fetch(t, c, s.URL+"/exact", e); err != nil || len(b) != 1<<20 {
+		t.Errorf("exactly the limit: %d, %v", len(b), err)
+	}
+
+	// Two places a name: whoever finds them taken waits no longer than its deadline, and others are not concerned.
+	var held []*http.Response
+	for range 2 {
+		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/exact", nil)
+		resp, err := c.Fetch(req, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, resp)
+	}
+	_, err := fetch(t, c, s.URL+"/exact", e)
+	wantKind(t, err, crmgate.FetchTimeout)
+	other := e
+	other.Name = "other"
+	if _, err := fetch(t, c, s.URL+"/exact", other); err != nil {
+		t.Errorf("another name: %v", err)
+	}
+	for _, r := range held {
+		r.Body.Close()
+	}
+	if _, err := fetch(t, c, s.URL+"/exact", e); err != nil {
+		t.Errorf("after the places were given back: %v", err)
+	}
+}
+
+func TestResolveKeepsTheNameForTLS(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) }))
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	r, err := egress.ParseResolve("EXAMPLE.com:443:" + s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, egress.Config{Allow: loopback, Resolve: []egress.Resolve{r}, RootCAs: roots})
+	if b, err := fetch(t, c, "https://example.com/", policy(t, "example.com")); err != nil || b != "example.com" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	shut := newClient(t, egress.Config{Resolve: []egress.Resolve{r}, RootCAs: roots})
+	_, err = fetch(t, shut, "https://example.com/", policy(t, "example.com"))
+	wantKind(t, err, crmgate.FetchRefused)
+	for _, bad := range []string{"", "x", "a:b:c:d", "a:443:b:443", "a:443:127.0.0.1", ":443:127.0.0.1:1", "a:99999:127.0.0.1:1"} {
+		if _, err := egress.ParseResolve(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
