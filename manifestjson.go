@@ -3,6 +3,7 @@ package crmgate
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,11 +17,10 @@ type node struct {
 
 // parseJSON reads one JSON object. A syntax error is told by line and column.
 func parseJSON(file string, b []byte) (node, error) {
-	b = bytes.TrimPrefix(b, []byte("\uFEFF"))
 	n := node{file: file}
 	if err := json.Unmarshal(b, &n.value); err != nil {
-		var at *json.SyntaxError
-		if !asSyntaxError(err, &at) {
+		at, ok := errors.AsType[*json.SyntaxError](err)
+		if !ok {
 			return n, n.wrong("JSON")
 		}
 		before := b[:min(int(at.Offset), len(b))]
@@ -32,12 +32,6 @@ func parseJSON(file string, b []byte) (node, error) {
 		return n, n.wrong("an object")
 	}
 	return n, nil
-}
-
-func asSyntaxError(err error, at **json.SyntaxError) bool {
-	e, ok := err.(*json.SyntaxError) //nolint:errorlint // json.Unmarshal returns it unwrapped
-	*at = e
-	return ok
 }
 
 // at returns a member; one that is not there, also of what is no object, is a node without a value.

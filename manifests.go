@@ -44,6 +44,7 @@ func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, erro
 	ms := &Manifests{docs: map[string]document{}, platforms: map[Platform]*Manifest{}}
 	trees := map[string]node{}
 	for name, b := range files {
+		b = bytes.TrimPrefix(b, []byte("\uFEFF")) // as editors on Windows leave it
 		b = bytes.ReplaceAll(b, []byte("{publicUrl}"), []byte(publicURL))
 		tree, doc, err := parseDocument(name+".json", b)
 		if err != nil {

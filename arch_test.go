@@ -1,0 +1,147 @@
+package crmgate_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/crmgate/crmgate"
+
+// arrows lists which of our packages each of them may import. A new arrow needs a line here, and a reason in the commit.
+var arrows = map[string][]string{
+	".": {},
+	"./cmd/crmgate": {".", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/practice", "./proxy/token", "./proxy/ui",
+		"./storage", "./storage/badger", "./wasmhost"},
+	"./proxy":               {".", "./proxy/authflow", "./proxy/ui"},
+	"./proxy/authflow":      {".", "./proxy/token", "./storage"},
+	"./proxy/token":         {".", "./storage"},
+	"./proxy/egress":        {"."},
+	"./proxy/practice":      {"."},
+	"./proxy/ui":            {},
+	"./storage":             {"."},
+	"./storage/badger":      {".", "./storage"},
+	"./storage/storagetest": {".", "./storage"},
+	"./wasmhost":            {"."},
+}
+
+// owners lists the one package that may import each of these modules, so that replacing one is a change in one folder.
+var owners = map[string]string{
+	"code.dny.dev/ssrf":                   "./proxy/egress",
+	"github.com/alecthomas/kong":          "./cmd/crmgate",
+	"github.com/dgraph-io/badger":         "./storage/badger",
+	"github.com/golang-jwt/jwt":           "./proxy/authflow",
+	"github.com/prometheus/client_golang": "./proxy",
+	"github.com/tetratelabs/wazero":       "./wasmhost",
+	"github.com/tink-crypto/tink-go":      "./storage",
+	"github.com/valyala/fasthttp":         "./proxy",
+	"golang.org/x/oauth2":                 "./proxy/token",
+}
+
+// performers are the parts of the standard library that the vocabulary has no use for. net/http is not among them:
+// crmgate.Fetch speaks of its requests, and performs none.
+var performers = []string{"io/fs", "net", "os", "os/exec", "path/filepath", "plugin", "syscall"}
+
+type listed struct {
+	ImportPath string
+	Imports    []string // of the package without its tests, which may import what they like
+}
+
+func listPackages(t *testing.T) []listed {
+	t.Helper()
+	// -e: a package that does not build yet is for the compiler to tell.
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestArrowsPointOneWay(t *testing.T) {
+	t.Parallel()
+	for _, p := range listPackages(t) {
+		name := "." + strings.TrimPrefix(p.ImportPath, module)
+		allowed, known := arrows[name]
+		if !known {
+			t.Errorf("%s is a new package: add its line to arrows, and say why in the commit", name)
+			continue
+		}
+		for _, i := range p.Imports {
+			if ours, ok := strings.CutPrefix(i, module); ok && !slices.Contains(allowed, "."+ours) {
+				t.Errorf("%s imports .%s: if that arrow is wanted, add it to arrows, and say why in the commit", name, ours)
+			}
+			for owned, owner := range owners {
+				if (i == owned || strings.HasPrefix(i, owned+"/")) && name != owner {
+					t.Errorf("%s imports %s, which is for %s only", name, i, owner)
+				}
+			}
+			if i == "testing" && !strings.HasSuffix(name, "test") {
+				t.Errorf("%s imports testing outside of its tests", name)
+			}
+			if name == "." && (strings.Contains(i, ".") || slices.Contains(performers, i)) {
+				t.Errorf("the vocabulary imports %s: it takes the standard library only, and does no I/O", i)
+			}
+		}
+	}
+}
+
+// Host and guest share the ABI, a text and golden vectors, and no code.
+func TestServerDoesNotRequireItsGuests(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "connectors-wasm") {
+		t.Error("go.mod names connectors-wasm")
+	}
+}
+
+// What works on one machine only works by accident.
+func TestNoMachinePaths(t *testing.T) {
+	t.Parallel()
+	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() {
+			if slices.Contains([]string{".git", "bin", "data", "node_modules", "testdata"}, e.Name()) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if strings.HasSuffix(path, "_test.go") || !e.Type().IsRegular() {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, p := range []string{"/work/", "/root/", "/home/"} {
+			if bytes.Contains(b, []byte(p)) {
+				t.Errorf("%s names %s", path, p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
