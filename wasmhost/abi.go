@@ -1,0 +1,289 @@
+package wasmhost
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+)
+
+// The documents that cross into guests and back, by operation; connectors-wasm/ABI.md is their text. This is the one
+// place where secrets are revealed to a connector.
+
+type oauthInfoIn struct {
+	Hostname string            `json:"hostname,omitempty"`
+	TokenURL string            `json:"tokenUrl,omitempty"`
+	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
+	Email    string            `json:"userEmail,omitempty"`
+}
+
+// oauthInfoDoc is getOauthInfo's answer, and what other operations get as oauthInfo.
+type oauthInfoDoc struct {
+	ClientID         string            `json:"clientId,omitempty"`
+	ClientSecret     string            `json:"clientSecret,omitempty"`
+	AccessTokenURI   string            `json:"accessTokenUri,omitempty"`
+	AuthorizationURI string            `json:"authorizationUri,omitempty"`
+	RedirectURI      string            `json:"redirectUri,omitempty"`
+	Scopes           words             `json:"scopes,omitempty"`
+	Hostname         string            `json:"hostname,omitempty"`
+	FailMessage      string            `json:"failMessage,omitempty"`
+	TokenAuth        crmgate.TokenAuth `json:"tokenAuth,omitempty"`
+}
+
+func (d oauthInfoDoc) check() error {
+	if d.TokenAuth != "" && !d.TokenAuth.Valid() {
+		return errors.New("tokenAuth is none of basic, basicRaw, body, none")
+	}
+	return nil
+}
+
+func (d oauthInfoDoc) info() crmgate.OAuthInfo {
+	return crmgate.OAuthInfo{
+		ClientID: d.ClientID, ClientSecret: crmgate.NewSecret(d.ClientSecret), AccessTokenURI: d.AccessTokenURI,
+		AuthorizationURI: d.AuthorizationURI, RedirectURI: d.RedirectURI, Scopes: string(d.Scopes),
+		Hostname: d.Hostname, FailMessage: d.FailMessage, TokenAuth: d.TokenAuth,
+	}
+}
+
+// shown is an application as the connector may see it.
+func shown(i crmgate.OAuthInfo, m *crmgate.Manifest) oauthInfoDoc {
+	d := oauthInfoDoc{
+		ClientID: i.ClientID, AccessTokenURI: i.AccessTokenURI, AuthorizationURI: i.AuthorizationURI,
+		RedirectURI: i.RedirectURI, Scopes: words(i.Scopes), Hostname: i.Hostname, TokenAuth: i.TokenAuth,
+	}
+	if m.Reveals("clientSecret") {
+		d.ClientSecret = i.ClientSecret.Reveal()
+	}
+	return d
+}
+
+type oauthOptionIn struct {
+	Code      string       `json:"code"`
+	OAuthInfo oauthInfoDoc `json:"oauthInfo"`
+}
+
+type oauthOptionOut struct {
+	Headers map[string]string `json:"headers"`
+	Query   map[string]string `json:"query"`
+	Body    map[string]string `json:"body"`
+}
+
+func (oauthOptionOut) check() error { return nil }
+
+type basicAuthIn struct {
+	APIKey string `json:"apiKey"`
+}
+
+type basicAuthOut struct {
+	Basic string `json:"basic"`
+}
+
+func (d basicAuthOut) check() error { return need("basic", d.Basic) }
+
+type userInfoIn struct {
+	AuthHeader     string            `json:"authHeader"`
+	Hostname       string            `json:"hostname"`
+	Platform       crmgate.Platform  `json:"platform"`
+	Query          map[string]string `json:"query,omitempty"`
+	CallbackURI    string            `json:"callbackUri,omitempty"`
+	TokenURL       string            `json:"tokenUrl,omitempty"`
+	APIURL         string            `json:"apiUrl,omitempty"`
+	Username       string            `json:"username,omitempty"`
+	Data           json.RawMessage   `json:"data,omitempty"`
+	APIKey         string            `json:"apiKey,omitempty"`
+	AdditionalInfo json.RawMessage   `json:"additionalInfo,omitempty"`
+}
+
+type userInfoOut struct {
+	Successful *bool `json:"successful"`
+	User       struct {
+		ID                 id              `json:"id"`
+		Name               string          `json:"name"`
+		TimezoneName       string          `json:"timezoneName"`
+		TimezoneOffset     json.RawMessage `json:"timezoneOffset"`
+		AdditionalInfo     json.RawMessage `json:"platformAdditionalInfo"`
+		OverridingHostname string          `json:"overridingHostname"`
+		OverridingAPIKey   string          `json:"overridingApiKey"`
+	} `json:"platformUserInfo"`
+	Message *crmgate.ReturnMessage `json:"returnMessage"`
+}
+
+func (d userInfoOut) check() error {
+	switch {
+	case d.Successful == nil:
+		return errors.New("successful is missing")
+	case !*d.Successful:
+		return nil
+	case d.User.ID == "":
+		return errors.New("platformUserInfo.id is missing")
+	}
+	if o := d.User.TimezoneOffset; len(o) > 0 && strings.ContainsAny(string(o[:1]), "{[tf") {
+		return errors.New("platformUserInfo.timezoneOffset is no number or string")
+	}
+	return isObject("platformUserInfo.platformAdditionalInfo", d.User.AdditionalInfo)
+}
+
+func (d userInfoOut) info() crmgate.UserInfo {
+	u := d.User
+	return crmgate.UserInfo{
+		Successful: *d.Successful, Message: d.Message, ID: crmgate.UserID(u.ID), Name: u.Name,
+		TimezoneName: u.TimezoneName, TimezoneOffset: notNull(u.TimezoneOffset), AdditionalInfo: notNull(u.AdditionalInfo),
+		OverridingHostname: u.OverridingHostname, OverridingAPIKey: crmgate.NewSecret(u.OverridingAPIKey),
+	}
+}
+
+// userIn is what operations on a signed-in person get.
+type userIn struct {
+	User       userDoc `json:"user"`
+	AuthHeader string  `json:"authHeader"`
+}
+
+type userDoc struct {
+	ID             crmgate.UserID    `json:"id"`
+	Platform       crmgate.Platform  `json:"platform"`
+	Hostname       string            `json:"hostname"`
+	Account        crmgate.AccountID `json:"rcAccountId,omitempty"`
+	TimezoneName   string            `json:"timezoneName,omitempty"`
+	TimezoneOffset json.RawMessage   `json:"timezoneOffset,omitempty"`
+	TokenExpiry    json.RawMessage   `json:"tokenExpiry,omitempty"`
+	AdditionalInfo json.RawMessage   `json:"platformAdditionalInfo,omitempty"`
+}
+
+func userOf(r crmgate.UserRequest) userDoc {
+	u := r.User
+	return userDoc{
+		ID: u.Key.ID, Platform: u.Key.Platform, Hostname: u.Hostname, Account: u.Account, TimezoneName: u.TimezoneName,
+		TimezoneOffset: u.TimezoneOffset, TokenExpiry: r.TokenExpiry, AdditionalInfo: u.AdditionalInfo,
+	}
+}
+
+// userChange is how a connector changes the user: it has no database.
+type userChange struct {
+	AdditionalInfo json.RawMessage `json:"platformAdditionalInfo"`
+}
+
+func (d userChange) check() error {
+	return isObject("user.platformAdditionalInfo", d.AdditionalInfo)
+}
+
+type outcomeOut struct {
+	Successful *bool                  `json:"successful"`
+	Message    *crmgate.ReturnMessage `json:"returnMessage"`
+	User       userChange             `json:"user"`
+}
+
+func (d outcomeOut) check() error { return d.User.check() }
+
+// outcome takes a missing successful for true: unAuthorize and postSaveUserInfo have none in App Connect's interfaces.
+func (d outcomeOut) outcome() crmgate.Outcome {
+	return crmgate.Outcome{
+		Successful: d.Successful == nil || *d.Successful, Message: d.Message, AdditionalInfo: notNull(d.User.AdditionalInfo),
+	}
+}
+
+// validationOut is an outcome that must say whether it was successful.
+type validationOut struct{ outcomeOut }
+
+func (d validationOut) check() error {
+	if d.Successful == nil {
+		return errors.New("successful is missing")
+	}
+	return d.outcomeOut.check()
+}
+
+// licenseOut is the connector's own object, as it is.
+type licenseOut struct{ json.RawMessage }
+
+func (d licenseOut) check() error { return isObject("it", d.RawMessage) }
+
+type refreshIn struct {
+	userIn
+	OAuthInfo    oauthInfoDoc `json:"oauthInfo"`
+	RefreshToken string       `json:"refreshToken,omitempty"`
+}
+
+type refreshOut struct {
+	AccessToken  string     `json:"accessToken"`
+	RefreshToken string     `json:"refreshToken"`
+	ExpiresIn    int64      `json:"expiresIn"`
+	User         userChange `json:"user"`
+}
+
+func (d refreshOut) check() error {
+	return errors.Join(need("accessToken", d.AccessToken), d.User.check())
+}
+
+// document is an answer that knows what it must have.
+type document interface{ check() error }
+
+// decode reads an answer. The error says what is wrong with it, and quotes nothing of it.
+func decode[D document](b []byte) (D, error) {
+	var d D
+	if err := json.Unmarshal(b, &d); err != nil {
+		var t *json.UnmarshalTypeError
+		if errors.As(err, &t) && t.Field != "" {
+			return d, fmt.Errorf("%s is of the wrong type", t.Field)
+		}
+		return d, errors.New("it is no JSON object")
+	}
+	return d, d.check()
+}
+
+func need(name, v string) error {
+	if v == "" {
+		return fmt.Errorf("%s is missing", name)
+	}
+	return nil
+}
+
+func isObject(name string, v json.RawMessage) error {
+	if v = notNull(v); len(v) > 0 && v[0] != '{' {
+		return fmt.Errorf("%s is no object", name)
+	}
+	return nil
+}
+
+func notNull(v json.RawMessage) json.RawMessage {
+	if string(v) == "null" {
+		return nil
+	}
+	return v
+}
+
+// id is a string, or a number as it is written.
+type id string
+
+func (d *id) UnmarshalJSON(b []byte) error {
+	var s string
+	switch {
+	case string(b) == "null":
+	case b[0] == '"':
+		if err := json.Unmarshal(b, &s); err != nil {
+			return err
+		}
+	case bytes.ContainsAny(b, "{[tf"):
+		return &json.UnmarshalTypeError{Field: "platformUserInfo.id", Value: "value"}
+	default:
+		s = string(b)
+	}
+	*d = id(s)
+	return nil
+}
+
+// words is a string, or a list of strings that a space joins.
+type words string
+
+func (w *words) UnmarshalJSON(b []byte) error {
+	var list []string
+	if b[0] == '[' {
+		if err := json.Unmarshal(b, &list); err != nil {
+			return err
+		}
+		*w = words(strings.Join(list, " "))
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(w))
+}

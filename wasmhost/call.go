@@ -1,0 +1,205 @@
+package wasmhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/crmgate/crmgate"
+)
+
+// call is the state of one call into a guest. The goroutine that runs the guest owns it.
+type call struct {
+	module    *module
+	operation string
+	hostname  string // the person's, for {hostname} in the manifest's hosts
+	input     []byte
+	secrets   []string // what went in and must not come out in a log or message
+
+	output    []byte
+	hasOutput bool
+	pending   []byte // the answer of the latest fetch or config
+	fetches   int
+	lines     int
+}
+
+type callKey struct{}
+
+func withCall(ctx context.Context, c *call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// limitError is a guest stopped at a limit; the text ends the sentence "The connector of X …".
+type limitError string
+
+func (e limitError) Error() string { return string(e) }
+
+// results of an export.
+const (
+	resultAnswer      = 0
+	resultError       = 1
+	resultUnsupported = 2
+)
+
+// invoke runs an operation on an instance of its own and returns the guest's answer.
+func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
+	began := time.Now()
+	defer func() {
+		m.host.Observe(m.manifest.Platform, c.operation, outcome(err), time.Since(began))
+	}()
+	if !m.facts.exports(c.operation) {
+		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	defer cancel()
+	inst, err := m.acquire(ctx)
+	if err != nil {
+		return nil, c.failed("could not be started", err)
+	}
+	out, err = m.run(ctx, inst, c)
+	var ce *crmgate.ConnectorError
+	m.release(inst, !errors.As(err, &ce) || ce.Err == nil)
+	return out, err
+}
+
+// run calls an export. An error with a cause means that the instance must not be used again.
+func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, error) {
+	inst.log.call = c
+	stack := [1]uint64{}
+	err := inst.guest.ExportedFunction(c.operation).CallWithStack(withCall(ctx, c), stack[:])
+	inst.log.call = nil
+	if err != nil {
+		return nil, c.stopped(ctx, err)
+	}
+	switch result := int32(stack[0]); {
+	case result == resultUnsupported:
+		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
+	case result != resultAnswer && result != resultError:
+		return nil, c.wrong(fmt.Sprintf("returned %d: expected 0, 1 or 2", result))
+	case !c.hasOutput:
+		return nil, c.wrong(fmt.Sprintf("returned %d without an output", result))
+	case result == resultError:
+		return nil, c.told()
+	}
+	return c.output, nil
+}
+
+// told is the error that the guest answered with.
+func (c *call) told() error {
+	var e struct {
+		Message string `json:"message"`
+		Status  int    `json:"status"`
+	}
+	if json.Unmarshal(c.output, &e) != nil || e.Message == "" {
+		return c.wrong(`answered an error without a "message"`)
+	}
+	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: cut(c.scrubbed(e.Message), 1000), Status: e.Status}
+}
+
+// wrong is a guest that broke the ABI but is sound.
+func (c *call) wrong(how string) error {
+	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.sentence(how)}
+}
+
+// failed is a call that did not run in order, with its cause.
+func (c *call) failed(how string, err error) error {
+	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.sentence(how), Err: err}
+}
+
+func (c *call) sentence(how string) string {
+	return fmt.Sprintf("The connector of %s %s in %s.", c.module.manifest.Platform, how, c.operation)
+}
+
+// stopped says why a guest did not return.
+func (c *call) stopped(ctx context.Context, err error) error {
+	var limit limitError
+	var exit *sys.ExitError
+	switch {
+	case errors.As(err, &limit):
+		return c.failed(string(limit), err)
+	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return c.failed("was given up", ctx.Err())
+	case ctx.Err() != nil:
+		return c.failed(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), ctx.Err())
+	case errors.As(err, &exit):
+		return c.failed(fmt.Sprintf("ended itself with status %d", exit.ExitCode()), err)
+	}
+	// The trap's first line names it; the rest is the guest's stack, for the log.
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return c.failed("trapped", errors.New(cut(c.scrubbed(first), 200)))
+}
+
+func outcome(err error) string {
+	var ce *crmgate.ConnectorError
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, errors.ErrUnsupported):
+		return "unsupported"
+	case errors.As(err, &ce) && ce.Err != nil:
+		return "stopped"
+	}
+	return "error"
+}
+
+// scrubbed takes out of a guest's words the secrets that it was given.
+func (c *call) scrubbed(s string) string {
+	for _, secret := range c.secrets {
+		if len(secret) >= 6 { // shorter ones would make holes in every text
+			s = strings.ReplaceAll(s, secret, "[secret]")
+		}
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
+
+// maxLine bounds a line of a guest's log.
+const maxLine = 8 << 10
+
+// say writes a line of the guest's to the log, until it has said enough.
+func (c *call) say(ctx context.Context, level slog.Level, text string) {
+	c.lines++
+	limit := c.module.host.MaxLogLines
+	switch {
+	case c.lines > limit:
+		return
+	case c.lines == limit:
+		text = "the connector logs too much; the rest of this call is left out"
+	}
+	c.module.host.Logger.Log(ctx, level, cut(c.scrubbed(text), maxLine), "platform", c.module.manifest.Platform, "operation", c.operation)
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// guestLog takes what a language's runtime prints.
+type guestLog struct {
+	call *call // whose instance this is at the moment; owned by the goroutine that runs the guest
+	part []byte
+}
+
+func (g *guestLog) Write(b []byte) (int, error) {
+	n := len(b)
+	for len(b) > 0 {
+		line, rest, ended := bytes.Cut(b, []byte("\n"))
+		g.part = append(g.part, line[:min(len(line), maxLine)]...)
+		if ended || len(g.part) > maxLine {
+			if g.call != nil {
+				g.call.say(context.Background(), slog.LevelInfo, string(g.part))
+			}
+			g.part = g.part[:0]
+		}
+		b = rest
+	}
+	return n, nil
+}

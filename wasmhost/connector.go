@@ -1,0 +1,175 @@
+package wasmhost
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+)
+
+// connector is a crmgate.Connector over a module.
+type connector struct{ m *module }
+
+var _ crmgate.Connector = (*connector)(nil)
+
+// ask runs one operation: encode, call, decode.
+func ask[D document](ctx context.Context, m *module, operation, hostname string, in any, secrets ...string) (D, error) {
+	c := &call{module: m, operation: operation, hostname: hostname, input: encode(in), secrets: secrets}
+	out, err := m.invoke(ctx, c)
+	if err != nil {
+		var none D
+		return none, err
+	}
+	d, err := decode[D](out)
+	if err != nil {
+		return d, c.wrong("gave an answer that is wrong (" + err.Error() + ")")
+	}
+	return d, nil
+}
+
+func (c *connector) Manifest() *crmgate.Manifest         { return c.m.manifest }
+func (c *connector) Implements(name string) bool         { return c.m.facts.exports(name) }
+func (c *connector) AuthType() (crmgate.AuthType, error) { return c.m.facts.AuthType, nil }
+
+func (c *connector) OAuthInfo(ctx context.Context, r crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+	d, err := ask[oauthInfoDoc](ctx, c.m, "getOauthInfo", r.Hostname, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
+	return d.info(), err
+}
+
+func (c *connector) OverridingOAuthOption(ctx context.Context, r crmgate.OAuthOptionRequest) (crmgate.OAuthOption, error) {
+	code := r.Code.Reveal()
+	d, err := ask[oauthOptionOut](ctx, c.m, "getOverridingOAuthOption", r.OAuth.Hostname,
+		oauthOptionIn{code, shown(r.OAuth, c.m.manifest)}, code, r.OAuth.ClientSecret.Reveal())
+	return crmgate.OAuthOption(d), err
+}
+
+func (c *connector) BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error) {
+	d, err := ask[basicAuthOut](ctx, c.m, "getBasicAuth", "", basicAuthIn{apiKey.Reveal()}, apiKey.Reveal())
+	return crmgate.NewSecret(d.Basic), err
+}
+
+func (c *connector) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
+	in := userInfoIn{
+		AuthHeader: r.AuthHeader.Reveal(), Hostname: r.Hostname, Platform: c.m.manifest.Platform, Query: r.Query,
+		CallbackURI: r.CallbackURI, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username, Data: r.Data,
+		APIKey: r.APIKey.Reveal(), AdditionalInfo: json.RawMessage(r.AdditionalInfo.Reveal()),
+	}
+	d, err := ask[userInfoOut](ctx, c.m, "getUserInfo", r.Hostname, in,
+		append(formSecrets(r.AdditionalInfo), headerSecret(r.AuthHeader), r.APIKey.Reveal())...)
+	if err != nil {
+		return crmgate.UserInfo{}, err
+	}
+	return d.info(), nil
+}
+
+func (c *connector) AuthValidation(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	d, err := ask[validationOut](ctx, c.m, "authValidation", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	return d.outcome(), err
+}
+
+func (c *connector) RefreshUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	d, err := ask[validationOut](ctx, c.m, "refreshUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	return d.outcome(), err
+}
+
+func (c *connector) UnAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	d, err := ask[outcomeOut](ctx, c.m, "unAuthorize", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	return d.outcome(), err
+}
+
+func (c *connector) PostSaveUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	d, err := ask[outcomeOut](ctx, c.m, "postSaveUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	return d.outcome(), err
+}
+
+func (c *connector) LicenseStatus(ctx context.Context, r crmgate.UserRequest) (json.RawMessage, error) {
+	d, err := ask[licenseOut](ctx, c.m, "getLicenseStatus", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	return d.RawMessage, err
+}
+
+func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	in := refreshIn{userIn{userOf(r.UserRequest), r.AuthHeader.Reveal()}, shown(r.OAuth, c.m.manifest), ""}
+	if c.m.manifest.Reveals("refreshToken") {
+		in.RefreshToken = r.RefreshToken.Reveal()
+	}
+	d, err := ask[refreshOut](ctx, c.m, "checkAndRefreshAccessToken", r.User.Hostname, in,
+		headerSecret(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal())
+	return crmgate.RefreshAnswer{
+		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),
+		ExpiresIn: d.ExpiresIn, AdditionalInfo: notNull(d.User.AdditionalInfo),
+	}, err
+}
+
+// headerSecret is what follows the scheme.
+func headerSecret(h crmgate.Secret) string {
+	_, credential, _ := strings.Cut(h.Reveal(), " ")
+	return credential
+}
+
+// formSecrets are a form's texts: any of them may be a credential.
+func formSecrets(form crmgate.Secret) []string {
+	var fields map[string]any
+	if json.Unmarshal([]byte(form.Reveal()), &fields) != nil {
+		return nil
+	}
+	var all []string
+	for _, v := range fields {
+		if s, ok := v.(string); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// manifestOnly is the connector of a platform that has no module.
+type manifestOnly struct{ m *crmgate.Manifest }
+
+var _ crmgate.Connector = manifestOnly{}
+
+func (c manifestOnly) refusal() error { return notFound(c.m.Platform) }
+
+func (c manifestOnly) Manifest() *crmgate.Manifest { return c.m }
+func (c manifestOnly) Implements(string) bool      { return false }
+
+func (c manifestOnly) AuthType() (crmgate.AuthType, error) { return "", c.refusal() }
+
+func (c manifestOnly) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+	return crmgate.OAuthInfo{}, c.refusal()
+}
+
+func (c manifestOnly) OverridingOAuthOption(context.Context, crmgate.OAuthOptionRequest) (crmgate.OAuthOption, error) {
+	return crmgate.OAuthOption{}, c.refusal()
+}
+
+func (c manifestOnly) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
+	return crmgate.Secret{}, c.refusal()
+}
+
+func (c manifestOnly) UserInfo(context.Context, crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
+	return crmgate.UserInfo{}, c.refusal()
+}
+
+func (c manifestOnly) AuthValidation(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
+	return crmgate.Outcome{}, c.refusal()
+}
+
+func (c manifestOnly) RefreshUserInfo(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
+	return crmgate.Outcome{}, c.refusal()
+}
+
+func (c manifestOnly) UnAuthorize(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
+	return crmgate.Outcome{}, c.refusal()
+}
+
+func (c manifestOnly) PostSaveUserInfo(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
+	return crmgate.Outcome{}, c.refusal()
+}
+
+func (c manifestOnly) LicenseStatus(context.Context, crmgate.UserRequest) (json.RawMessage, error) {
+	return nil, c.refusal()
+}
+
+func (c manifestOnly) RefreshAccessToken(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	return crmgate.RefreshAnswer{}, c.refusal()
+}

@@ -1,0 +1,143 @@
+package wasmhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/crmgate/crmgate"
+)
+
+// fetchRequest and fetchAnswer are the documents of the import fetch.
+type fetchRequest struct {
+	Method     string            `json:"method"`
+	URL        string            `json:"url"`
+	Headers    map[string]string `json:"headers"`
+	Body       *string           `json:"body"`
+	BodyBase64 []byte            `json:"bodyBase64"`
+	TimeoutMs  int64             `json:"timeoutMs"`
+}
+
+type fetchAnswer struct {
+	Status     int               `json:"status"`
+	Headers    map[string]string `json:"headers"`
+	Body       *string           `json:"body,omitempty"`
+	BodyBase64 []byte            `json:"bodyBase64,omitempty"`
+}
+
+type fetchFailure struct {
+	Error fetchError `json:"error"`
+}
+
+type fetchError struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+// redirects is how many a GET or HEAD follows.
+const redirects = 5
+
+// fetch performs a guest's request and returns the answer's document. It never traps: what is wrong is an answer too.
+func (c *call) fetch(ctx context.Context, doc []byte) []byte {
+	a, err := c.perform(ctx, doc)
+	if err != nil {
+		e := fetchError{Kind: crmgate.FetchConnect, Message: "the request failed"}
+		var fe *crmgate.FetchError
+		if errors.As(err, &fe) {
+			e = fetchError{fe.Kind, fe.Message}
+		}
+		return encode(fetchFailure{e})
+	}
+	return encode(a)
+}
+
+func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
+	var r fetchRequest
+	if err := json.Unmarshal(doc, &r); err != nil {
+		return fetchAnswer{}, badRequest("the request is not the JSON object that fetch takes")
+	}
+	if r.TimeoutMs > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, min(time.Duration(min(r.TimeoutMs, 1<<31))*time.Millisecond, c.module.host.Deadline))
+		defer cancel()
+	}
+	req, err := r.request(ctx)
+	if err != nil {
+		return fetchAnswer{}, err
+	}
+	m := c.module.manifest
+	resp, err := c.module.host.Fetch(req, crmgate.Egress{Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, Redirects: redirects})
+	if err != nil {
+		return fetchAnswer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fetchAnswer{}, err
+	}
+	a := fetchAnswer{Status: resp.StatusCode, Headers: map[string]string{}}
+	for name, values := range resp.Header {
+		a.Headers[strings.ToLower(name)] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
+	}
+	if utf8.Valid(body) {
+		s := string(body)
+		a.Body = &s
+	} else {
+		a.BodyBase64 = body
+	}
+	return a, nil
+}
+
+func badRequest(format string, args ...any) error {
+	return &crmgate.FetchError{Kind: crmgate.FetchRequest, Message: fmt.Sprintf(format, args...)}
+}
+
+// request makes the HTTP request, or says what is malformed.
+func (r fetchRequest) request(ctx context.Context) (*http.Request, error) {
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return nil, badRequest("url is not an absolute URL")
+	}
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	if r.Body != nil && r.BodyBase64 != nil {
+		return nil, badRequest("body and bodyBase64 are both given")
+	}
+	body := r.BodyBase64
+	if r.Body != nil {
+		body = []byte(*r.Body)
+	}
+	req, err := http.NewRequestWithContext(ctx, strings.ToUpper(r.Method), u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, badRequest("method or url is malformed")
+	}
+	for name, v := range r.Headers {
+		switch http.CanonicalHeaderKey(name) {
+		case "Host", "Content-Length", "Connection", "Transfer-Encoding":
+			return nil, badRequest("the header %s is the host's", http.CanonicalHeaderKey(name))
+		}
+		if strings.ContainsAny(name+v, "\r\n\x00") {
+			return nil, badRequest("a header has a line break in it")
+		}
+		req.Header.Set(name, v)
+	}
+	return req, nil
+}
+
+// encode writes one of our own documents.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // maps, strings and numbers: never fails
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

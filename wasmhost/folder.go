@@ -1,0 +1,160 @@
+package wasmhost
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/crmgate/crmgate"
+)
+
+// maxModule bounds a module's file.
+const maxModule = 16 << 20
+
+// Folder is a loaded connectors folder: NAME.wasm with its manifest NAME.json, and manifest.json, the manifest
+// "default". Safe for concurrent use.
+type Folder struct {
+	manifests  *crmgate.Manifests
+	connectors map[crmgate.Platform]crmgate.Connector
+	modules    []*module
+}
+
+// Load reads a folder, checks everything in it, and compiles what is not in the cache yet. {publicUrl} in manifests
+// stands for publicURL. The error says which file is wrong, and what was expected.
+func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error) {
+	files, err := jsonFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &Folder{connectors: map[crmgate.Platform]crmgate.Connector{}}
+	if f.manifests, err = crmgate.ParseManifests(files, publicURL); err != nil {
+		return nil, err
+	}
+	platforms := f.manifests.Platforms()
+	for p, m := range platforms {
+		if err := checkHosts(m); err != nil {
+			return nil, err
+		}
+		f.connectors[p] = manifestOnly{m}
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range names {
+		p := crmgate.Platform(strings.TrimSuffix(filepath.Base(path), ".wasm"))
+		m := platforms[p]
+		if m == nil {
+			err = fmt.Errorf("%s has no manifest: expected a file %s.json beside it, or the platform %s in manifest.json", filepath.Base(path), p, p)
+		} else {
+			err = h.add(ctx, f, path, m)
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return f, nil
+}
+
+func jsonFiles(dir string) (map[string][]byte, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the folder of connectors: %w", err)
+	}
+	files := map[string][]byte{}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || e.IsDir() {
+			continue
+		}
+		if files[name], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// add loads one module.
+func (h *Host) add(ctx context.Context, f *Folder, path string, m *crmgate.Manifest) error {
+	file := filepath.Base(path)
+	b, err := readModule(path)
+	if err != nil {
+		return err
+	}
+	mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), slots: make(chan struct{}, h.MaxInstances)}
+	f.modules = append(f.modules, mod)
+	if mod.facts, err = h.examine(ctx, mod, b); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if err := mod.facts.suit(m); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	f.connectors[m.Platform] = &connector{mod}
+	return nil
+}
+
+func readModule(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxModule {
+		return nil, fmt.Errorf("%s: expected a module of at most %d MB, got %d", filepath.Base(path), maxModule>>20, info.Size()>>20)
+	}
+	return os.ReadFile(path)
+}
+
+// checkHosts refuses hosts that are everybody's: *.com, *.co.uk.
+func checkHosts(m *crmgate.Manifest) error {
+	hosts := slices.Clone(m.Hosts)
+	for _, h := range m.Hosts {
+		if h.Person { // the environment says where that may be
+			hosts = append(hosts, m.Environment...)
+		}
+	}
+	for _, h := range hosts {
+		if suffix, _ := publicsuffix.PublicSuffix(h.Host); h.Wildcard && suffix == h.Host {
+			return fmt.Errorf("the manifest of %s: expected hosts of one owner, got %s, which is a public suffix", m.Platform, h)
+		}
+	}
+	return nil
+}
+
+// Connector returns the connector of a platform. One that is not in the folder is a *crmgate.Refusal; one that has only
+// a manifest has a connector whose operations refuse in the same words.
+func (f *Folder) Connector(p crmgate.Platform) (crmgate.Connector, error) {
+	if c := f.connectors[p]; c != nil {
+		return c, nil
+	}
+	return nil, notFound(p)
+}
+
+func notFound(p crmgate.Platform) error {
+	name := string(p)
+	if len(name) > 64 {
+		name = name[:64] + "…"
+	}
+	return crmgate.Refuse("Connector not found for platform: %s", strings.ToValidUTF8(name, "\uFFFD"))
+}
+
+// Manifests returns what the folder declares.
+func (f *Folder) Manifests() *crmgate.Manifests { return f.manifests }
+
+// Platforms lists the platforms, those without a module included.
+func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys(f.connectors)) }
+
+// Close lets go of all modules. Calls under way end with an error.
+func (f *Folder) Close() error {
+	for _, m := range f.modules {
+		m.close()
+	}
+	return nil
+}

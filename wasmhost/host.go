@@ -1,0 +1,80 @@
+package wasmhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Config is what New needs. Fields without a default are required.
+type Config struct {
+	// CacheDir keeps compiled modules, 0700: it holds machine code that is trusted.
+	CacheDir string
+	// Fetch performs what guests fetch.
+	Fetch crmgate.Fetch
+	// Setting returns a configuration value; ok is false if it is not set. It is asked only for names that the guest's manifest declares.
+	Setting func(name string) (value crmgate.Secret, ok bool)
+	// Logger gets what guests log; default slog.Default().
+	Logger *slog.Logger
+	// Observe, if set, is told of every call: "ok", "unsupported", "error" or "stopped", and how long it took.
+	Observe func(p crmgate.Platform, operation, outcome string, d time.Duration)
+
+	Deadline     time.Duration // of a call, waiting for an instance included; default 10 s
+	MemoryPages  uint32        // of an instance, 64 KiB each; default 1024, which is 64 MiB
+	MaxOutput    int           // bytes of an answer; default 1 MiB
+	MaxFetches   int           // of a call; default 32
+	MaxLogLines  int           // of a call; default 100
+	MaxInstances int           // of a connector; default 16
+	Idle         time.Duration // after which a connector is let go from memory; default 5 min
+}
+
+// Host compiles and runs connectors. Safe for concurrent use.
+type Host struct {
+	Config
+	cache wazero.CompilationCache
+}
+
+// New opens the compilation cache. The caller closes the host, after the folders that it loaded.
+func New(_ context.Context, c Config) (*Host, error) {
+	if c.Fetch == nil || c.Setting == nil {
+		return nil, errors.New("the wasm host needs Fetch and Setting")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Observe == nil {
+		c.Observe = func(crmgate.Platform, string, string, time.Duration) {}
+	}
+	or(&c.Deadline, 10*time.Second)
+	or(&c.MemoryPages, 1024)
+	or(&c.MaxOutput, 1<<20)
+	or(&c.MaxFetches, 32)
+	or(&c.MaxLogLines, 100)
+	or(&c.MaxInstances, 16)
+	or(&c.Idle, 5*time.Minute)
+	if err := os.MkdirAll(c.CacheDir, 0o700); err != nil {
+		return nil, err
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(c.CacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
+	}
+	return &Host{Config: c, cache: cache}, nil
+}
+
+func or[T comparable](v *T, otherwise T) {
+	var zero T
+	if *v == zero {
+		*v = otherwise
+	}
+}
+
+// Close releases the compilation cache.
+func (h *Host) Close() error { return h.cache.Close(context.Background()) }

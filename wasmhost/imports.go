@@ -1,0 +1,127 @@
+package wasmhost
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// abiModule is what guests import from: version 1 of the ABI.
+const abiModule = "crmgate_v1"
+
+// hostFunction is one import. It reads its parameters from the stack and leaves its result there.
+type hostFunction struct {
+	name            string
+	params, results []api.ValueType
+	run             func(ctx context.Context, c *call, mem api.Memory, stack []uint64)
+}
+
+const (
+	i32 = api.ValueTypeI32
+	i64 = api.ValueTypeI64
+)
+
+// hostFunctions are the guest's doors; connectors-wasm/ABI.md says what they promise.
+func hostFunctions() []hostFunction {
+	return []hostFunction{
+		{"input", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
+			s[0] = give(mem, s, c.input)
+		}},
+		{"output", []api.ValueType{i32, i32}, nil, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
+			if n := uint32(s[1]); int64(n) > int64(c.module.host.MaxOutput) {
+				panic(limitError("answered more than is taken"))
+			}
+			c.output, c.hasOutput = slices.Clone(read(mem, s)), true
+		}},
+		{"fetch", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
+			if c.fetches++; c.fetches > c.module.host.MaxFetches {
+				panic(limitError("fetched more often than one call may"))
+			}
+			c.pending = c.fetch(ctx, read(mem, s))
+			s[0] = uint64(len(c.pending))
+		}},
+		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
+			value, ok := c.config(string(read(mem, s)))
+			if !ok {
+				c.pending = nil
+				s[0] = api.EncodeI32(-1)
+				return
+			}
+			c.pending = []byte(value)
+			s[0] = uint64(len(c.pending))
+		}},
+		{"take", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
+			s[0] = give(mem, s, c.pending)
+		}},
+		{"log", []api.ValueType{i32, i32, i32}, nil, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
+			levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+			level := levels[min(uint32(s[0]), 3)]
+			s[2] = uint64(min(uint32(s[2]), 2*maxLine)) // cut after secrets are taken out
+			c.say(ctx, level, string(read(mem, s[1:])))
+		}},
+		{"now", nil, []api.ValueType{i64}, func(_ context.Context, _ *call, _ api.Memory, s []uint64) {
+			s[0] = uint64(time.Now().UnixMilli())
+		}},
+		{"random", []api.ValueType{i32, i32}, nil, func(_ context.Context, _ *call, mem api.Memory, s []uint64) {
+			if uint32(s[1]) > 64<<10 {
+				panic(limitError("asked for more than 64 KB of random bytes at once"))
+			}
+			_, _ = rand.Read(read(mem, s)) // never fails; the view is the guest's memory
+		}},
+	}
+}
+
+// hostSignatures are the imports by name, as checkShape compares them.
+func hostSignatures() map[string]string {
+	all := map[string]string{}
+	for _, f := range hostFunctions() {
+		all[f.name] = typesOf(f.params, f.results)
+	}
+	return all
+}
+
+func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
+	b := rt.NewHostModuleBuilder(abiModule)
+	for _, f := range hostFunctions() {
+		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, guest api.Module, stack []uint64) {
+			c, _ := ctx.Value(callKey{}).(*call)
+			f.run(ctx, c, guest.Memory(), stack)
+		}), f.params, f.results).Export(f.name)
+	}
+	_, err := b.Instantiate(ctx)
+	return err
+}
+
+// read returns the range of memory that the first two words of the stack name; one outside traps.
+func read(mem api.Memory, s []uint64) []byte {
+	b, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+	if !ok {
+		panic(limitError("named memory that it does not have"))
+	}
+	return b
+}
+
+// give copies b to where the stack says if it fits there, and returns its length.
+func give(mem api.Memory, s []uint64, b []byte) uint64 {
+	if uint64(len(b)) <= uint64(uint32(s[1])) && !mem.Write(uint32(s[0]), b) {
+		panic(limitError("named memory that it does not have"))
+	}
+	return uint64(len(b))
+}
+
+// config returns a configuration value that the manifest declares.
+func (c *call) config(name string) (string, bool) {
+	if !slices.Contains(c.module.manifest.Config, name) {
+		return "", false
+	}
+	v, ok := c.module.host.Setting(name)
+	if ok {
+		c.secrets = append(c.secrets, v.Reveal())
+	}
+	return v.Reveal(), ok
+}

@@ -1,0 +1,233 @@
+package wasmhost
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/crmgate/crmgate"
+)
+
+// module is one connector's code: on disk, and in memory while it is used.
+type module struct {
+	host     *Host
+	manifest *crmgate.Manifest
+	path     string
+	sum      [sha256.Size]byte
+	facts    facts
+	slots    chan struct{} // a place for each instance that runs
+
+	mu      sync.Mutex
+	loaded  *loaded       // guarded by mu; nil while away
+	loading chan struct{} // guarded by mu; closed when the load under way has ended; nil if there is none
+	loadErr error         // guarded by mu; of the last load
+	idle    *time.Timer   // guarded by mu
+	closed  bool          // guarded by mu
+}
+
+// loaded is a module in memory, with a runtime of its own, so that letting go frees everything.
+type loaded struct {
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	free     []*instance // guarded by module.mu
+	users    int         // guarded by module.mu: calls that hold an instance or are about to
+}
+
+func (l *loaded) close() { _ = l.runtime.Close(context.Background()) }
+
+// instance runs one call at a time.
+type instance struct {
+	owner *loaded
+	guest api.Module
+	log   *guestLog
+}
+
+// load compiles a module, or takes it from the cache, and links the host to it.
+func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+		WithCompilationCache(m.host.cache).WithCloseOnContextDone(true).WithMemoryLimitPages(m.host.MemoryPages))
+	l := &loaded{runtime: rt}
+	var err error
+	if l.compiled, err = rt.CompileModule(ctx, b); err != nil {
+		l.close()
+		return nil, fmt.Errorf("it does not compile: %w", err)
+	}
+	if err = instantiateHost(ctx, rt); err == nil {
+		_, err = wasi_snapshot_preview1.Instantiate(ctx, rt)
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// instantiate makes an instance. It has a name of nobody's, so that there can be many.
+func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) {
+	log := &guestLog{}
+	c := &call{module: m, operation: "_initialize"}
+	log.call = c
+	guest, err := l.runtime.InstantiateModule(withCall(ctx, c), l.compiled, wazero.NewModuleConfig().
+		WithName("").WithStartFunctions("_initialize").WithRandSource(rand.Reader).
+		WithSysWalltime().WithSysNanotime().WithStdout(log).WithStderr(log))
+	if err != nil {
+		return nil, err
+	}
+	return &instance{owner: l, guest: guest, log: log}, nil
+}
+
+var errClosed = errors.New("the connectors are being closed")
+
+// acquire takes an instance for one call, bringing the module in if it is away.
+func (m *module) acquire(ctx context.Context) (*instance, error) {
+	select {
+	case m.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	inst, err := m.take(ctx)
+	if err != nil {
+		<-m.slots
+	}
+	return inst, err
+}
+
+func (m *module) take(ctx context.Context) (*instance, error) {
+	l, inst, err := m.present(ctx)
+	if err != nil || inst != nil {
+		return inst, err
+	}
+	inst, err = m.instantiate(ctx, l)
+	if err != nil {
+		m.leave(l, nil)
+	}
+	return inst, err
+}
+
+// present returns the loaded module, counted as used, and a free instance if there is one.
+func (m *module) present(ctx context.Context) (*loaded, *instance, error) {
+	for {
+		m.mu.Lock()
+		if m.closed {
+			m.mu.Unlock()
+			return nil, nil, errClosed
+		}
+		if l := m.loaded; l != nil {
+			l.users++
+			var inst *instance
+			if n := len(l.free); n > 0 {
+				inst, l.free = l.free[n-1], l.free[:n-1]
+			}
+			m.mu.Unlock()
+			return l, inst, nil
+		}
+		if m.loading == nil {
+			m.loading = make(chan struct{})
+			go m.bringIn(m.loading)
+		}
+		wait := m.loading
+		m.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+		m.mu.Lock()
+		err := m.loadErr
+		m.mu.Unlock()
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// bringIn loads the module for whoever waits; no caller's context ends it.
+func (m *module) bringIn(done chan struct{}) {
+	l, err := m.reload()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed && l != nil {
+		l.close()
+		l, err = nil, errClosed
+	}
+	m.loaded, m.loadErr, m.loading = l, err, nil
+	close(done)
+}
+
+func (m *module) reload() (*loaded, error) {
+	b, err := readModule(m.path)
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(b) != m.sum {
+		return nil, fmt.Errorf("%s was changed since it was loaded: restart to use it", filepath.Base(m.path))
+	}
+	return m.load(context.Background(), b)
+}
+
+// release gives an instance back; one that is not sound is closed, and only that one.
+func (m *module) release(inst *instance, sound bool) {
+	if !sound {
+		_ = inst.guest.Close(context.Background())
+		m.leave(inst.owner, nil)
+	} else {
+		m.leave(inst.owner, inst)
+	}
+	<-m.slots
+}
+
+// leave ends a use of l. The last one to leave starts the clock after which the module is let go.
+func (m *module) leave(l *loaded, inst *instance) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l.users--
+	if inst != nil {
+		l.free = append(l.free, inst)
+	}
+	if l.users > 0 || m.closed {
+		return
+	}
+	if m.idle == nil {
+		m.idle = time.AfterFunc(m.host.Idle, m.letGo)
+	} else {
+		m.idle.Reset(m.host.Idle)
+	}
+}
+
+// letGo frees the module's memory if nobody uses it.
+func (m *module) letGo() {
+	m.mu.Lock()
+	l := m.loaded
+	if l == nil || l.users > 0 || m.closed {
+		m.mu.Unlock()
+		return
+	}
+	m.loaded = nil
+	m.mu.Unlock()
+	l.close()
+}
+
+func (m *module) close() {
+	m.mu.Lock()
+	l, wait := m.loaded, m.loading
+	m.closed, m.loaded = true, nil
+	if m.idle != nil {
+		m.idle.Stop()
+	}
+	m.mu.Unlock()
+	if wait != nil {
+		<-wait
+	}
+	if l != nil {
+		l.close()
+	}
+}
