@@ -1,0 +1,3 @@
+module github.com/crmgate/crmgate/connectors-wasm
+
+go 1.26

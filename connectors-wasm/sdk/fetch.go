@@ -1,0 +1,136 @@
+package sdk
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"time"
+	"unicode/utf8"
+)
+
+// Request is an HTTP request. The server performs it, if the manifest's hosts allow it.
+type Request struct {
+	Method  string // GET if empty
+	URL     string // absolute
+	Headers map[string]string
+	Body    []byte
+	// Timeout may only shorten the server's; 0 leaves it.
+	Timeout time.Duration
+}
+
+// Response is the answer to a Request, whatever its status.
+type Response struct {
+	Status  int
+	Headers map[string]string // names in lower case, repeats joined by ", "
+	Body    []byte
+}
+
+// JSON decodes the body into v. The error quotes nothing of it.
+func (r Response) JSON(v any) error {
+	if err := json.Unmarshal(r.Body, v); err != nil {
+		return Error{Message: "the CRM's answer is not the JSON that was expected", Status: r.Status}
+	}
+	return nil
+}
+
+// OK reports whether the status is one of success.
+func (r Response) OK() bool { return r.Status >= 200 && r.Status < 300 }
+
+// FetchError is a request without an answer. Kind is "request" (malformed), "refused" (by the server's policy),
+// "timeout", "connect" or "size".
+type FetchError struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+func (e *FetchError) Error() string { return e.Message }
+
+// Fetch performs an HTTP request. A status of failure is no error; the error is a *FetchError. GET and HEAD follow up
+// to five redirects, other methods none.
+func Fetch(r Request) (Response, error) {
+	var a answerDoc
+	if err := json.Unmarshal(fetch(encode(requestOf(r))), &a); err != nil {
+		return Response{}, &FetchError{Kind: "connect", Message: "the server's answer to fetch is no JSON"}
+	}
+	if a.Error != nil {
+		return Response{}, a.Error
+	}
+	return a.response(), nil
+}
+
+// Get is a Fetch with the method GET and the header Authorization.
+func Get(url, authHeader string) (Response, error) {
+	return Fetch(Request{Method: "GET", URL: url, Headers: map[string]string{"Authorization": authHeader, "Accept": "application/json"}})
+}
+
+// PostForm is a Fetch with the method POST, a form as the body, and headers beside its Content-Type.
+func PostForm(url string, headers map[string]string, form url.Values) (Response, error) {
+	all := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
+	maps.Copy(all, headers)
+	return Fetch(Request{Method: "POST", URL: url, Headers: all, Body: []byte(form.Encode())})
+}
+
+// StatusError is the error of an operation that the CRM answered with a status it cannot go on with.
+func StatusError(r Response) error {
+	return Error{Message: fmt.Sprintf("Request failed with status code %d", r.Status), Status: r.Status}
+}
+
+// payload is a body in a document: text where it is UTF-8, base64 where it is not.
+type payload struct {
+	Body       *string `json:"body,omitempty"`
+	BodyBase64 []byte  `json:"bodyBase64,omitempty"`
+}
+
+func payloadOf(b []byte) payload {
+	if !utf8.Valid(b) {
+		return payload{BodyBase64: b}
+	}
+	s := string(b)
+	return payload{Body: &s}
+}
+
+func (p payload) bytes() []byte {
+	if p.Body != nil {
+		return []byte(*p.Body)
+	}
+	return p.BodyBase64
+}
+
+type requestDoc struct {
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers,omitempty"`
+	payload
+	TimeoutMs int64 `json:"timeoutMs,omitempty"`
+}
+
+func requestOf(r Request) requestDoc {
+	d := requestDoc{Method: r.Method, URL: r.URL, Headers: r.Headers, TimeoutMs: r.Timeout.Milliseconds()}
+	if d.Method == "" {
+		d.Method = "GET"
+	}
+	if len(r.Body) > 0 {
+		d.payload = payloadOf(r.Body)
+	}
+	return d
+}
+
+func (d requestDoc) request() Request {
+	return Request{Method: d.Method, URL: d.URL, Headers: d.Headers, Body: d.bytes(), Timeout: time.Duration(d.TimeoutMs) * time.Millisecond}
+}
+
+type answerDoc struct {
+	Status  int               `json:"status,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"`
+	payload
+	Error *FetchError `json:"error,omitempty"`
+}
+
+func answerOf(r Response) answerDoc {
+	return answerDoc{Status: r.Status, Headers: r.Headers, payload: payloadOf(r.Body)}
+}
+
+func (d answerDoc) response() Response {
+	return Response{Status: d.Status, Headers: d.Headers, Body: d.bytes()}
+}

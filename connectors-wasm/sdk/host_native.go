@@ -1,0 +1,108 @@
+//go:build !wasip1
+
+package sdk
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Host plays the server for a connector that runs natively, in a test. The zero value knows no configuration and
+// reaches nothing.
+type Host struct {
+	// Config holds the configuration values, by name.
+	Config map[string]string
+	// Fetch answers the connector's requests. An error should be a *FetchError; any other is one of kind "connect".
+	Fetch func(Request) (Response, error)
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+	// Log gets what the connector logs; nil drops it.
+	Log func(Level, string)
+
+	in, out []byte
+}
+
+// Result is what an export left with its host.
+type Result struct {
+	Code   int32  // 0 answer, 1 error, 2 unsupported
+	Output []byte // the last output; nil if there was none
+}
+
+// current is the host of the export that runs; Run holds turn meanwhile. An export takes no argument to carry it in,
+// so natively, as in a module's instance, it is state of the program.
+var (
+	turn    sync.Mutex
+	current *Host
+)
+
+// Run calls an export as a server would: host answers its imports and input is its input, a json.RawMessage as it is
+// or anything else encoded. Runs take turns, so that parallel tests may use it; an export must not call it.
+func Run(host Host, input any, export func() int32) (Result, error) {
+	in, err := json.Marshal(input)
+	if err != nil {
+		return Result{}, fmt.Errorf("encode the input: %w", err)
+	}
+	turn.Lock()
+	defer turn.Unlock()
+	host.in = in
+	current = &host
+	defer func() { current = nil }()
+	code := export()
+	return Result{Code: code, Output: host.out}, nil
+}
+
+func running() *Host {
+	if current == nil {
+		panic("sdk: called outside of an export; natively, call the export by sdk.Run")
+	}
+	return current
+}
+
+func input() []byte { return running().in }
+
+func output(b []byte) { running().out = append([]byte{}, b...) }
+
+// fetch passes the documents through JSON, as they cross the boundary.
+func fetch(request []byte) []byte {
+	var r requestDoc
+	if err := json.Unmarshal(request, &r); err != nil {
+		return encode(answerDoc{Error: &FetchError{Kind: "request", Message: err.Error()}})
+	}
+	h := running()
+	if h.Fetch == nil {
+		return encode(answerDoc{Error: &FetchError{Kind: "refused", Message: "this host reaches nothing"}})
+	}
+	a, err := h.Fetch(r.request())
+	if err != nil {
+		var fe *FetchError
+		if !errors.As(err, &fe) {
+			fe = &FetchError{Kind: "connect", Message: err.Error()}
+		}
+		return encode(answerDoc{Error: fe})
+	}
+	return encode(answerOf(a))
+}
+
+func config(name string) (string, bool) {
+	v, ok := running().Config[name]
+	return v, ok
+}
+
+func log(level Level, text string) {
+	if h := running(); h.Log != nil {
+		h.Log(level, text)
+	}
+}
+
+func now() int64 {
+	if h := running(); h.Now != nil {
+		return h.Now().UnixMilli()
+	}
+	return time.Now().UnixMilli()
+}
+
+func random(b []byte) { _, _ = rand.Read(b) } // never fails
