@@ -1,20 +1,19 @@
-// The connector of the practice CRM: OAuth. It is the one to copy when you write your own.
+// Practice is the connector of the practice CRM, which lets people in by OAuth. It shows every operation that an OAuth
+// connector usually has.
 package main
 
 import (
-	"errors"
-	"fmt"
+	"encoding/json"
 	"net/url"
+	"strings"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 )
 
-func main() {} // a reactor: the host calls the exports
+func main() {}
 
 //go:wasmexport getAuthType
-func getAuthType() int32 {
-	return sdk.Answer(func(struct{}) (sdk.AuthType, error) { return sdk.AuthType{Type: "oauth"}, nil })
-}
+func getAuthType() int32 { return sdk.Answer(authType) }
 
 //go:wasmexport getOauthInfo
 func getOauthInfo() int32 { return sdk.Answer(oauthInfo) }
@@ -28,97 +27,90 @@ func authValidation() int32 { return sdk.Answer(validate) }
 //go:wasmexport refreshUserInfo
 func refreshUserInfo() int32 { return sdk.Answer(refresh) }
 
-//go:wasmexport unAuthorize
-func unAuthorize() int32 { return sdk.Answer(revoke) }
-
 //go:wasmexport getLicenseStatus
 func getLicenseStatus() int32 { return sdk.Answer(license) }
 
-// base is where the practice CRM is; every other connector's is its CRM's.
+//go:wasmexport unAuthorize
+func unAuthorize() int32 { return sdk.Answer(revoke) }
+
 func base() string { return sdk.ConfigOr("PRACTICE_URL", "http://127.0.0.1:8081") }
 
+func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "oauth"}, nil }
+
 func oauthInfo(sdk.OAuthInfoRequest) (sdk.OAuthInfo, error) {
-	return sdk.OAuthInfo{
-		ClientID:       sdk.ConfigOr("PRACTICE_CLIENT_ID", "practice-client"),
-		ClientSecret:   sdk.ConfigOr("PRACTICE_CLIENT_SECRET", ""),
-		AccessTokenURI: base() + "/oauth/token",
+	id, _ := sdk.Config("PRACTICE_CLIENT_ID") // the manifest has one too
+	secret, _ := sdk.Config("PRACTICE_CLIENT_SECRET")
+	return sdk.OAuthInfo{ClientID: id, ClientSecret: secret, AccessTokenURI: base() + "/oauth/token"}, nil
+}
+
+func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
+	p, problem, err := me(in.AuthHeader)
+	if err != nil || problem != nil {
+		return sdk.UserInfo{ReturnMessage: problem}, err
+	}
+	return sdk.UserInfo{Successful: true, ReturnMessage: success("Connected to Practice CRM."), PlatformUserInfo: &sdk.PlatformUserInfo{
+		ID: p.ID.String() + "-practice", Name: p.Name, TimezoneName: p.Timezone.Name, TimezoneOffset: p.Timezone.Offset,
+		PlatformAdditionalInfo: p.additional(),
+	}}, nil
+}
+
+func validate(in sdk.UserRequest) (sdk.Outcome, error) {
+	_, problem, err := me(in.AuthHeader)
+	return sdk.Outcome{Successful: problem == nil, ReturnMessage: problem}, err
+}
+
+func refresh(in sdk.UserRequest) (sdk.Outcome, error) {
+	p, problem, err := me(in.AuthHeader)
+	if err != nil || problem != nil {
+		return sdk.Outcome{ReturnMessage: problem}, err
+	}
+	return sdk.Outcome{
+		Successful: true, ReturnMessage: success("User information refreshed."), User: &sdk.UserChange{PlatformAdditionalInfo: p.additional()},
 	}, nil
-}
-
-// me is what the CRM says of a person.
-type me struct {
-	ID       int    `json:"id"`
-	Name     string `json:"name"`
-	Email    string `json:"email"`
-	Timezone struct {
-		Name   string `json:"name"`
-		Offset int    `json:"offset"`
-	} `json:"timezone"`
-}
-
-func ask(authHeader string) (me, error) {
-	var m me
-	err := sdk.GetJSON(base()+"/api/me", authHeader, &m)
-	if err == nil && m.ID == 0 {
-		err = &sdk.Error{Message: "The practice CRM did not say who you are."}
-	}
-	return m, err
-}
-
-// refused reports whether the CRM does not know the token.
-func refused(err error) bool {
-	var e *sdk.Error
-	return errors.As(err, &e) && e.Status == 401
-}
-
-func userInfo(r sdk.UserInfoRequest) (sdk.UserInfo, error) {
-	m, err := ask(r.AuthHeader)
-	if refused(err) {
-		return sdk.UserInfo{Message: &sdk.ReturnMessage{MessageType: "warning", Message: "The practice CRM does not accept this sign-in.", TTL: 3000}}, nil
-	}
-	if err != nil {
-		return sdk.UserInfo{}, err
-	}
-	return sdk.UserInfo{
-		Successful: true,
-		User: &sdk.PlatformUser{
-			ID: fmt.Sprintf("%d-practice", m.ID), Name: m.Name,
-			TimezoneName: m.Timezone.Name, TimezoneOffset: m.Timezone.Offset,
-			AdditionalInfo: map[string]any{"email": m.Email},
-		},
-		Message: &sdk.ReturnMessage{MessageType: "success", Message: "Connected to the practice CRM.", TTL: 3000},
-	}, nil
-}
-
-func validate(r sdk.UserRequest) (sdk.Outcome, error) {
-	_, err := ask(r.AuthHeader)
-	if refused(err) {
-		return sdk.Outcome{Message: &sdk.ReturnMessage{MessageType: "warning", Message: "It seems like your practice CRM session is expired. Please connect again.", TTL: 3000}}, nil
-	}
-	return sdk.Outcome{Successful: err == nil}, err
-}
-
-func refresh(r sdk.UserRequest) (sdk.Outcome, error) {
-	m, err := ask(r.AuthHeader)
-	if err != nil {
-		return sdk.Outcome{}, err
-	}
-	return sdk.Outcome{Successful: true, User: &sdk.UserChange{AdditionalInfo: map[string]any{"email": m.Email}}}, nil
-}
-
-func revoke(r sdk.UserRequest) (sdk.Outcome, error) {
-	const bearer = len("Bearer ")
-	token := r.AuthHeader[min(bearer, len(r.AuthHeader)):]
-	a, err := sdk.Fetch(sdk.Request{
-		Method: "POST", URL: base() + "/oauth/revoke", Body: url.Values{"token": {token}}.Encode(),
-		Headers: map[string]string{"content-type": "application/x-www-form-urlencoded", "authorization": r.AuthHeader},
-	})
-	if err == nil && a.Status != 200 {
-		err = &sdk.Error{Message: fmt.Sprintf("Request failed with status code %d", a.Status), Status: a.Status}
-	}
-	return sdk.Outcome{Successful: err == nil, Message: &sdk.ReturnMessage{MessageType: "success", Message: "Logged out of the practice CRM", TTL: 3000}}, err
 }
 
 func license(sdk.UserRequest) (sdk.LicenseStatus, error) {
-	return sdk.LicenseStatus{Valid: true, Status: "Valid", Description: "The practice CRM costs nothing."}, nil
+	return sdk.LicenseStatus{IsLicenseValid: true, LicenseStatus: "Valid", LicenseStatusDescription: "Practice"}, nil
+}
+
+func revoke(in sdk.UserRequest) (sdk.Outcome, error) {
+	token := strings.TrimPrefix(in.AuthHeader, "Bearer ")
+	r, err := sdk.PostForm(base()+"/oauth/revoke", map[string]string{"Authorization": in.AuthHeader}, url.Values{"token": {token}})
+	if err == nil && !r.OK() {
+		err = sdk.StatusError(r)
+	}
+	return sdk.Outcome{Successful: err == nil, ReturnMessage: success("Logged out of Practice CRM")}, err
+}
+
+// person is what the CRM knows of the one who is signed in.
+type person struct {
+	ID       json.Number `json:"id"`
+	Name     string      `json:"name"`
+	Email    string      `json:"email"`
+	Timezone struct {
+		Name   string          `json:"name"`
+		Offset json.RawMessage `json:"offset"`
+	} `json:"timezone"`
+}
+
+// additional is what is kept with the user.
+func (p person) additional() map[string]any { return map[string]any{"email": p.Email} }
+
+// me asks the CRM who the person is. The message is what to tell one whom the CRM no longer knows.
+func me(authHeader string) (person, *sdk.ReturnMessage, error) {
+	var p person
+	r, err := sdk.Get(base()+"/api/me", authHeader)
+	switch {
+	case err != nil:
+		return p, nil, err
+	case r.Status == 401:
+		return p, &sdk.ReturnMessage{MessageType: "warning", Message: "Practice CRM did not accept the sign-in. Please connect again.", TTL: 5000}, nil
+	case !r.OK():
+		return p, nil, sdk.StatusError(r)
+	}
+	return p, nil, r.JSON(&p)
+}
+
+func success(message string) *sdk.ReturnMessage {
+	return &sdk.ReturnMessage{MessageType: "success", Message: message, TTL: 3000}
 }

@@ -96,10 +96,10 @@ type Level int32
 
 // The levels.
 const (
-	Debug Level = iota
-	Info
-	Warn
-	Errors
+	LevelDebug Level = iota
+	LevelInfo
+	LevelWarn
+	LevelError
 )
 
 // Log writes a line to the server's log, cut at 8 KB. It must hold no secret.

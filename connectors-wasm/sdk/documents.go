@@ -1,0 +1,203 @@
+package sdk
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// None is the input of an operation that has none.
+type None struct{}
+
+// AuthType is getAuthType's answer: "oauth" or "apiKey", as the manifest says.
+type AuthType struct {
+	Type string `json:"type"`
+}
+
+// OAuthInfoRequest is getOauthInfo's input. For a stored grant, Hostname and TokenURL are those stored with it.
+type OAuthInfoRequest struct {
+	Hostname    string `json:"hostname,omitempty"`
+	TokenURL    string `json:"tokenUrl,omitempty"`
+	RCAccountID string `json:"rcAccountId,omitempty"`
+	UserEmail   string `json:"userEmail,omitempty"`
+}
+
+// OAuthInfo is getOauthInfo's answer, and the oauthInfo that other operations get. What is empty is the manifest's, or
+// in the input of others not known or not revealed.
+type OAuthInfo struct {
+	ClientID         string `json:"clientId,omitempty"`
+	ClientSecret     string `json:"clientSecret,omitempty"`
+	AccessTokenURI   string `json:"accessTokenUri,omitempty"`
+	AuthorizationURI string `json:"authorizationUri,omitempty"`
+	RedirectURI      string `json:"redirectUri,omitempty"`
+	Scopes           Words  `json:"scopes,omitempty"`
+	Hostname         string `json:"hostname,omitempty"`
+	// TokenAuth is how the client authenticates at the token endpoint: "basic", "basicRaw", "body" or "none".
+	TokenAuth string `json:"tokenAuth,omitempty"`
+	// FailMessage, if not empty, ends the sign-in with this text for the person.
+	FailMessage string `json:"failMessage,omitempty"`
+}
+
+// Words is a list of words in one string, with spaces between them. It is read from a JSON list too.
+type Words string
+
+// UnmarshalJSON reads a string or a list of strings.
+func (w *Words) UnmarshalJSON(b []byte) error {
+	if b[0] != '[' {
+		return json.Unmarshal(b, (*string)(w))
+	}
+	var list []string
+	err := json.Unmarshal(b, &list)
+	*w = Words(strings.Join(list, " "))
+	return err
+}
+
+// OAuthOptionRequest is getOverridingOAuthOption's input.
+type OAuthOptionRequest struct {
+	Code      string    `json:"code"`
+	OAuthInfo OAuthInfo `json:"oauthInfo"`
+}
+
+// OAuthOption is getOverridingOAuthOption's answer: what is added to the code exchange, or replaces what is there.
+type OAuthOption struct {
+	Headers map[string]string `json:"headers,omitempty"`
+	Query   map[string]string `json:"query,omitempty"`
+	Body    map[string]string `json:"body,omitempty"`
+}
+
+// BasicAuthRequest is getBasicAuth's input.
+type BasicAuthRequest struct {
+	APIKey string `json:"apiKey"`
+}
+
+// BasicAuth is getBasicAuth's answer: what follows "Basic ".
+type BasicAuth struct {
+	Basic string `json:"basic"`
+}
+
+// UserInfoRequest is getUserInfo's input.
+type UserInfoRequest struct {
+	AuthHeader  string            `json:"authHeader"`
+	Hostname    string            `json:"hostname"`
+	Platform    string            `json:"platform"`
+	Query       map[string]string `json:"query,omitempty"` // the callback's parameters, code and state excepted
+	CallbackURI string            `json:"callbackUri,omitempty"`
+	TokenURL    string            `json:"tokenUrl,omitempty"`
+	APIURL      string            `json:"apiUrl,omitempty"`
+	Username    string            `json:"username,omitempty"`
+	// Data is the token answer as a JSON object, the tokens excepted.
+	Data json.RawMessage `json:"data,omitempty"`
+	// APIKey and AdditionalInfo, a JSON object, are what the form held.
+	APIKey         string         `json:"apiKey,omitempty"`
+	AdditionalInfo map[string]any `json:"additionalInfo,omitempty"`
+}
+
+// UserInfo is getUserInfo's answer. One that is not successful should have a message.
+type UserInfo struct {
+	Successful       bool              `json:"successful"`
+	PlatformUserInfo *PlatformUserInfo `json:"platformUserInfo,omitempty"` // needed if successful
+	ReturnMessage    *ReturnMessage    `json:"returnMessage,omitempty"`
+}
+
+// PlatformUserInfo says who the person is.
+type PlatformUserInfo struct {
+	ID                     string          `json:"id"` // unique in the platform, by custom with its name behind: "123-clio"
+	Name                   string          `json:"name"`
+	TimezoneName           string          `json:"timezoneName,omitempty"`
+	TimezoneOffset         json.RawMessage `json:"timezoneOffset,omitempty"` // a number or a string, kept as it is
+	PlatformAdditionalInfo map[string]any  `json:"platformAdditionalInfo,omitempty"`
+	OverridingHostname     string          `json:"overridingHostname,omitempty"`
+	OverridingAPIKey       string          `json:"overridingApiKey,omitempty"`
+}
+
+// ReturnMessage is what the client shows as a toast.
+type ReturnMessage struct {
+	Message     string   `json:"message"`
+	MessageType string   `json:"messageType,omitempty"` // "success", "warning", "danger" or "error"
+	TTL         int      `json:"ttl,omitempty"`         // milliseconds
+	Details     []Detail `json:"details,omitempty"`
+}
+
+// Detail is a section under a message.
+type Detail struct {
+	Title string       `json:"title"`
+	Items []DetailItem `json:"items"`
+}
+
+// DetailItem is a line of a Detail.
+type DetailItem struct {
+	ID   string `json:"id"`
+	Type string `json:"type"` // "text"
+	Text string `json:"text"`
+}
+
+// UserRequest is the input of the operations on a signed-in person: authValidation, refreshUserInfo, unAuthorize,
+// postSaveUserInfo and getLicenseStatus.
+type UserRequest struct {
+	User       User   `json:"user"`
+	AuthHeader string `json:"authHeader"`
+}
+
+// User is a signed-in person.
+type User struct {
+	ID                     string          `json:"id"`
+	Platform               string          `json:"platform"`
+	Hostname               string          `json:"hostname"`
+	RCAccountID            string          `json:"rcAccountId,omitempty"`
+	TimezoneName           string          `json:"timezoneName,omitempty"`
+	TimezoneOffset         json.RawMessage `json:"timezoneOffset,omitempty"`
+	TokenExpiry            string          `json:"tokenExpiry,omitempty"` // RFC 3339
+	PlatformAdditionalInfo map[string]any  `json:"platformAdditionalInfo,omitempty"`
+}
+
+// Outcome is the answer of authValidation, refreshUserInfo, unAuthorize and postSaveUserInfo.
+type Outcome struct {
+	Successful    bool           `json:"successful"`
+	ReturnMessage *ReturnMessage `json:"returnMessage,omitempty"`
+	User          *UserChange    `json:"user,omitempty"`
+}
+
+// UserChange is how a connector changes the stored user: the members of the object are merged over those that are there.
+type UserChange struct {
+	PlatformAdditionalInfo map[string]any `json:"platformAdditionalInfo"`
+}
+
+// LicenseStatus is getLicenseStatus's answer; a connector may answer any other JSON object, which the client gets as it is.
+type LicenseStatus struct {
+	IsLicenseValid           bool   `json:"isLicenseValid"`
+	LicenseStatus            string `json:"licenseStatus"`
+	LicenseStatusDescription string `json:"licenseStatusDescription"`
+}
+
+// RefreshRequest is checkAndRefreshAccessToken's input. RefreshToken needs "refreshToken" in the manifest's reveal.
+type RefreshRequest struct {
+	User         User      `json:"user"`
+	AuthHeader   string    `json:"authHeader"`
+	OAuthInfo    OAuthInfo `json:"oauthInfo"`
+	RefreshToken string    `json:"refreshToken,omitempty"`
+}
+
+// Refreshed is checkAndRefreshAccessToken's answer. Without a refresh token the old one is kept; without ExpiresIn,
+// in seconds, the token's lifetime is not known.
+type Refreshed struct {
+	AccessToken  string      `json:"accessToken"`
+	RefreshToken string      `json:"refreshToken,omitempty"`
+	ExpiresIn    int64       `json:"expiresIn,omitempty"`
+	User         *UserChange `json:"user,omitempty"`
+}
+
+// ManagedAuthRequest is getManagedAuthOptions' input: a field of the form, and the account's values so far.
+type ManagedAuthRequest struct {
+	FieldConst    string         `json:"fieldConst"`
+	AccountValues map[string]any `json:"accountValues"`
+}
+
+// ManagedAuthOptions is getManagedAuthOptions' answer.
+type ManagedAuthOptions struct {
+	Options []ManagedAuthOption `json:"options"`
+}
+
+// ManagedAuthOption is one choice.
+type ManagedAuthOption struct {
+	Value string `json:"value"`
+	Label string `json:"label"`
+}
