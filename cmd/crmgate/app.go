@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// app is everything but the listeners, wired together.
+type app struct {
+	db      *storage.DB
+	folder  *wasmhost.Folder
+	flows   *authflow.Flows
+	metrics *proxy.Metrics
+
+	closers []func() error // in the order of opening; Close runs them backwards
+}
+
+func (a *app) Close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}
+
+// openApp opens the store and the connectors. What it opened is closed again if it fails.
+func openApp(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *app, err error) {
+	a := &app{metrics: proxy.NewMetrics()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if err := a.openStore(ctx, &f.storeFlags, log); err != nil {
+		return nil, err
+	}
+	client, err := a.openEgress(&f.storeFlags)
+	if err != nil {
+		return nil, err
+	}
+	host, err := wasmhost.New(ctx, wasmhost.Config{
+		CacheDir: f.cache(), Fetch: client.Fetch, Setting: f.connectorConfig, Logger: log, Observe: a.metrics.Guest,
+	})
+	if err != nil {
+		return nil, advice(err, "the folder for compiled connectors")
+	}
+	a.closers = append(a.closers, host.Close)
+	if a.folder, err = host.Load(ctx, f.Connectors, f.publicURL()); err != nil {
+		return nil, fmt.Errorf("connectors: %w", err)
+	}
+	a.closers = append(a.closers, a.folder.Close)
+	tokens, err := token.New(token.Config{
+		DB: a.db, Connector: a.folder.Connector, Fetch: client.Fetch, Logger: log, Observe: a.metrics.Token,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, func() error { tokens.Close(); return nil })
+	return a, a.openFlows(ctx, f, tokens, client, log)
+}
+
+func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) error {
+	engine, err := badger.Open(badger.Config{Dir: f.Data, Logger: log})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, engine.Close)
+	ring, created, err := storage.LoadKeyRing(f.keyset())
+	if err != nil {
+		return err
+	}
+	if created {
+		log.Warn("made a key ring: whoever has it and the database can read all tokens, so keep it elsewhere (--keyset), and keep a copy", "file", f.keyset())
+	}
+	a.db, err = storage.Open(ctx, engine, ring, storage.Config{})
+	return err
+}
+
+func (a *app) openEgress(f *storeFlags) (*egress.Client, error) {
+	c := egress.Config{Allow: f.Egress, Observe: a.metrics.Egress}
+	for _, s := range f.Resolve {
+		r, err := egress.ParseResolve(s)
+		if err != nil {
+			return nil, err
+		}
+		c.Resolve = append(c.Resolve, r)
+	}
+	client, err := egress.New(c)
+	if err == nil {
+		a.closers = append(a.closers, func() error { client.Close(); return nil })
+	}
+	return client, err
+}
+
+func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine, client *egress.Client, log *slog.Logger) error {
+	session, err := a.serverKey(ctx, "CRMGATE_SESSION_KEY")
+	if err != nil {
+		return err
+	}
+	hash, err := a.serverKey(ctx, "CRMGATE_HASH_KEY")
+	if err != nil {
+		return err
+	}
+	a.flows, err = authflow.New(authflow.Config{
+		DB: a.db, Tokens: tokens, Connector: a.folder.Connector, Fetch: client.Fetch,
+		PublicURL: f.publicURL(), RingCentralURL: f.RingCentralURL, AllowedOrigins: f.AllowedOrigin,
+		SessionKey: session, HashKey: hash,
+		RequireAccountProof: f.AccountProof == "required", RefusePlainState: f.CompatState == "off",
+		Logger: log, Count: a.metrics.Flow,
+	})
+	return err
+}
+
+// serverKey is the key that the operator set, or one that is made once and kept sealed in the store.
+func (a *app) serverKey(ctx context.Context, name string) (crmgate.Secret, error) {
+	k, ok, err := setting(name)
+	if ok || err != nil {
+		return k, err
+	}
+	b, err := a.db.MadeOnce(ctx, name, func() []byte {
+		b := make([]byte, 32)
+		_, _ = rand.Read(b) // never fails
+		return b
+	})
+	return crmgate.NewSecret(string(b)), err
+}
+
+// connectorConfig is what a connector may ask for, if its manifest declares the name.
+func (f *serveFlags) connectorConfig(name string) (crmgate.Secret, bool) {
+	if v, ok := f.preset[name]; ok {
+		return crmgate.NewSecret(v), true
+	}
+	v, ok, err := setting(name)
+	return v, ok && err == nil
+}

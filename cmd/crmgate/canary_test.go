@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// TestNoSecretLeaves runs the flows from end to end and then looks for every secret that took part: in the log, in the
+// metrics, in every answer but the one it belongs in, and in every file of the store.
+func TestNoSecretLeaves(t *testing.T) {
+	t.Setenv("CRMGATE_SESSION_KEY", sessionKey)
+	g := newGate(t, func(f *serveFlags) { f.DebugHeader = true })
+	var answers strings.Builder
+	see := func(a answer) answer {
+		answers.WriteString(a.body)
+		for k, v := range a.header {
+			answers.WriteString(k + strings.Join(v, ","))
+		}
+		return a
+	}
+
+	c := g.compose("bound")
+	landed := g.land(c, "ada")
+	see(g.callback(landed, "wrong"))
+	signedIn := g.callback(landed, c.LoginSecret, "is-debug", "true")
+	oauth := g.token(signedIn)
+	key := g.apiKey()
+	for _, token := range []string{oauth, key} {
+		for _, path := range []string{"/authValidation", "/hostname", "/licenseStatus", "/implementedInterfaces?platform=practice"} {
+			see(g.get(path, append(bearer(token), "is-debug", "true")...))
+		}
+		see(g.do("POST", "/user/refreshInfo", "", bearer(token)...))
+	}
+	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"canary-wrong-key"}`, "is-debug", "true"))
+	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","rcAccessToken":"canary-rc-token"}`))
+	see(g.callback(strings.Replace(landed, "code=", "code=canary-code", 1), c.LoginSecret))
+
+	person, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	must(t, err)
+	secrets := map[string]string{
+		"access token": person.Grant.AccessToken.Reveal(), "refresh token": person.Grant.RefreshToken.Reveal(),
+		"API key": practice.APIKey, "client secret": practice.ClientSecret, "session key": sessionKey,
+		"session token": oauth, "other session token": key, "login secret": c.LoginSecret,
+		"wrong API key": "canary-wrong-key", "wrong RingCentral token": "canary-rc-token", "wrong code": "canary-code",
+	}
+	for _, entry := range must2(g.server.flows.Entries(t.Context()))(t) {
+		var b bytes.Buffer
+		must(t, printJSON(&b, entry))
+		answers.WriteString(b.String())
+	}
+	metrics := httptest.NewRecorder()
+	g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
+	if !strings.Contains(metrics.Body.String(), `crmgate_flows_total{flow="oauth",outcome="ok",platform="practice"} 1`) {
+		t.Error("the sign-in was not counted")
+	}
+	g.stop()
+
+	if answers.Len() == 0 || g.log.String() == "" {
+		t.Fatal("nothing to search")
+	}
+	places := map[string]string{"an answer": answers.String(), "the log": g.log.String(), "the metrics": metrics.Body.String()}
+	files := 0
+	err = filepath.WalkDir(g.flags.Data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		places["the file "+filepath.Base(path)] = string(b)
+		files++
+		return err
+	})
+	must(t, err)
+	if files < 3 {
+		t.Fatalf("only %d files in the store", files)
+	}
+	personal := map[string]string{"name": "Ada Lovelace", "id": "1-practice"}
+	for place, content := range places {
+		for name, secret := range secrets {
+			if secret == "" || strings.Contains(content, secret) {
+				t.Errorf("the %s is in %s", name, place)
+			}
+		}
+		for name, p := range personal {
+			if strings.HasPrefix(place, "the file") && strings.Contains(content, p) {
+				t.Errorf("a person's %s is in %s in clear", name, place)
+			}
+		}
+	}
+}
+
+// must2 takes a pair of results apart.
+func must2[V any](v V, err error) func(*testing.T) V {
+	return func(t *testing.T) V {
+		t.Helper()
+		must(t, err)
+		return v
+	}
+}

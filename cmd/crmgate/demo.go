@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+type demoCommand struct {
+	Listen   string `help:"Address of crmgate." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	Practice string `help:"Address of the practice CRM; the practice connectors' manifests name it." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	Admin    string `name:"admin-listen" help:"Address for /metrics, /healthz and /readyz; empty for none." default:"127.0.0.1:9090" placeholder:"ADDR"`
+	Data     string `help:"Folder for the database." default:"./data" placeholder:"DIR"`
+	// The connectors that make build leaves.
+	Connectors string `help:"Folder of connectors." default:"./bin/connectors" placeholder:"DIR"`
+	Once       bool   `help:"Stop after the two sign-ins."`
+}
+
+func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	crm, err := listen("--practice", c.Practice)
+	if err != nil {
+		return err
+	}
+	practiceURL := "http://" + crm.Addr().String()
+	hs := &http.Server{Handler: practice.New(practice.Config{}), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = hs.Serve(crm) }() // ends with Close
+	defer hs.Close()
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	s, err := start(ctx, &serveFlags{
+		storeFlags: storeFlags{Data: c.Data, Connectors: c.Connectors, Egress: loopback},
+		Listen:     c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, DebugHeader: true,
+		preset: map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
+	}, log)
+	if err != nil {
+		return err
+	}
+	d := demo{out: out, base: "http://" + s.addr, practice: practiceURL, admin: c.Admin, client: &http.Client{Timeout: 15 * time.Second}}
+	defer d.client.CloseIdleConnections()
+	if err := d.show(ctx, c); err != nil {
+		return errors.Join(err, s.stop())
+	}
+	if c.Once {
+		return s.stop()
+	}
+	return s.wait(ctx)
+}
+
+// demo plays the part of the extension.
+type demo struct {
+	out                   io.Writer
+	base, practice, admin string
+	client                *http.Client
+}
+
+func (d *demo) show(ctx context.Context, c *demoCommand) error {
+	fmt.Fprintf(d.out, "\ncrmgate answers at %s, a practice CRM at %s.\n\n", d.base, d.practice)
+	token, err := d.oauth(ctx)
+	if err != nil {
+		return fmt.Errorf("the sign-in by OAuth: %w", err)
+	}
+	if err := d.apiKey(ctx); err != nil {
+		return fmt.Errorf("the sign-in with an API key: %w", err)
+	}
+	host, err := d.get(ctx, "/authValidation", token)
+	if err != nil {
+		return fmt.Errorf("the session: %w", err)
+	}
+	fmt.Fprintf(d.out, "3  session    GET /authValidation says %s\n\nWhat is in the store (crmgate users list --data %s):\n\n", host, c.Data)
+	list := usersListCommand{storeFlags: storeFlags{Data: c.Data}}
+	if err := list.Run(ctx, d.out, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	open, err := d.authURL(ctx, "")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, `
+Open in a browser, to see what a person sees:
+  %s
+
+Try:
+  curl '%s/crmManifest?platformName=practice'
+  curl '%s/authUrl?platform=practice&mode=bound'
+  curl '%s/authValidation' -H 'Authorization: Bearer %s'
+  curl -X POST '%s/apiKeyLogin' -H 'Content-Type: application/json' -d '{"platform":"practicekey","apiKey":"%s"}'
+  bin/crmgate users show practicekey 2-practicekey --data %s
+`, open.AuthURL, d.base, d.base, d.base, token, d.base, practice.APIKey, c.Data)
+	if d.admin != "" {
+		fmt.Fprintf(d.out, "  curl 'http://%s/metrics'\n", d.admin)
+	}
+	if !c.Once {
+		fmt.Fprint(d.out, "\nCtrl-C ends it.\n\n")
+	}
+	return nil
+}
+
+type composed struct {
+	AuthURL     string `json:"authUrl"`
+	LoginSecret string `json:"loginSecret"`
+}
+
+func (d *demo) authURL(ctx context.Context, mode string) (composed, error) {
+	var c composed
+	body, err := d.get(ctx, "/authUrl?platform=practice&mode="+mode, "")
+	if err == nil {
+		err = json.Unmarshal([]byte(body), &c)
+	}
+	return c, err
+}
+
+// signIn is what both kinds of sign-in answer.
+type signIn struct {
+	Token   string `json:"jwtToken"`
+	Name    string `json:"name"`
+	Message struct {
+		Message string `json:"message"`
+	} `json:"returnMessage"`
+}
+
+func (d *demo) oauth(ctx context.Context) (token string, err error) {
+	c, err := d.authURL(ctx, "bound")
+	if err != nil {
+		return "", err
+	}
+	landed, err := practice.Browse(ctx, d.client, c.AuthURL, "ada")
+	if err != nil {
+		return "", err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.base+"/oauth-callback?callbackUri="+url.QueryEscape(landed), nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("X-Crmgate-Login", c.LoginSecret)
+	in, err := d.signIn(req)
+	fmt.Fprintf(d.out, "1  OAuth      %s signed in\n", in.Name)
+	return in.Token, err
+}
+
+func (d *demo) apiKey(ctx context.Context) error {
+	body := fmt.Sprintf(`{"platform":"practicekey","apiKey":%q}`, practice.APIKey)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.base+"/apiKeyLogin", strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	in, err := d.signIn(req)
+	fmt.Fprintf(d.out, "2  API key    %s signed in\n", in.Name)
+	return err
+}
+
+func (d *demo) signIn(req *http.Request) (signIn, error) {
+	var in signIn
+	body, err := d.do(req)
+	if err != nil {
+		return in, err
+	}
+	if err := json.Unmarshal([]byte(body), &in); err != nil {
+		return in, err
+	}
+	if in.Token == "" {
+		return in, errors.New("the CRM did not let them in: " + in.Message.Message)
+	}
+	return in, nil
+}
+
+func (d *demo) get(ctx context.Context, path, token string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.base+path, nil)
+	if err != nil {
+		return "", err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	return d.do(req)
+}
+
+func (d *demo) do(req *http.Request) (string, error) {
+	resp, err := d.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", resp.StatusCode, b)
+	}
+	return string(b), err
+}

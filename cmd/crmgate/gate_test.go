@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// built is what the tests share: the connectors, built once from source, and their compiled form.
+var built struct{ connectors, cache string }
+
+func TestMain(m *testing.M) {
+	testscript.Main(withConnectors{m}, map[string]func(){
+		"crmgate": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// withConnectors builds the connectors before the tests; children that play the program do not come here.
+type withConnectors struct{ m *testing.M }
+
+func (w withConnectors) Run() int {
+	if os.Getenv("CRMGATE_BARE") != "" { // a child of BenchmarkProgram
+		serveBare()
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "crmgate-test")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	built.connectors, built.cache = filepath.Join(dir, "connectors"), filepath.Join(dir, "cache")
+	for _, name := range []string{"practice", "practicekey"} {
+		buildConnector(name)
+	}
+	return w.m.Run()
+}
+
+func buildConnector(name string) {
+	source := filepath.Join("..", "..", "connectors-wasm")
+	build := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w",
+		"-o", filepath.Join(built.connectors, name+".wasm"), "./"+name)
+	build.Dir = source
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	manifest, err := os.ReadFile(filepath.Join(source, name, name+".json"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(built.connectors, name+".json"), manifest, 0o600)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// gate is a running server with a practice CRM of its own: real store, real wasm, real HTTP.
+type gate struct {
+	t      *testing.T
+	url    string
+	crm    *practice.CRM
+	crmURL string
+	server *server
+	flags  *serveFlags
+	log    *journal
+	client *http.Client
+}
+
+// journal keeps what was logged. Safe for concurrent use.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// connectorsFor copies the connectors to a folder of the test's own, for a practice CRM at an address, with files laid over.
+func connectorsFor(t *testing.T, crm string, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"practice", "practicekey"} {
+		must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
+		b, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
+		must(t, err)
+		b = bytes.ReplaceAll(b, []byte("127.0.0.1:8081"), []byte(crm))
+		must(t, os.WriteFile(filepath.Join(dir, name+".json"), b, 0o600))
+	}
+	for name, content := range files {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	return dir
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newGate starts a server; change may alter its flags first.
+func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
+	t.Helper()
+	crm := practice.New(practice.Config{})
+	hs := httptest.NewServer(crm)
+	t.Cleanup(hs.Close)
+	g := &gate{t: t, crm: crm, crmURL: hs.URL, log: &journal{}, client: &http.Client{
+		Timeout:       20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	t.Cleanup(g.client.CloseIdleConnections)
+	g.flags = &serveFlags{
+		storeFlags: storeFlags{
+			Data: filepath.Join(t.TempDir(), "data"), Cache: built.cache, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			Connectors: connectorsFor(t, strings.TrimPrefix(hs.URL, "http://"), nil),
+		},
+		Listen: "127.0.0.1:0", RingCentralURL: hs.URL, CompatState: "on", AccountProof: "optional",
+		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICEKEY_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
+	}
+	for _, c := range change {
+		c(g.flags)
+	}
+	g.start()
+	t.Cleanup(func() { g.stop() })
+	return g
+}
+
+func (g *gate) start() {
+	g.t.Helper()
+	s, err := start(context.Background(), g.flags, slog.New(traced{slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})}))
+	must(g.t, err)
+	g.server, g.url = s, "http://"+s.addr
+}
+
+func (g *gate) stop() {
+	if g.server != nil {
+		if err := g.server.stop(); err != nil {
+			g.t.Error(err)
+		}
+		g.server = nil
+	}
+}
+
+// answer is what the server said.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request; header is names and values in turn.
+func (g *gate) do(method, path, body string, header ...string) answer {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, strings.NewReader(body))
+	must(g.t, err)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := g.client.Do(req)
+	must(g.t, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	must(g.t, err)
+	if resp.StatusCode == 500 {
+		g.t.Errorf("%s %s: 500 %s", method, path, b)
+	}
+	return answer{resp.StatusCode, resp.Header, string(b)}
+}
+
+func (g *gate) get(path string, header ...string) answer {
+	g.t.Helper()
+	return g.do("GET", path, "", header...)
+}
+
+func (g *gate) postJSON(path, body string, header ...string) answer {
+	g.t.Helper()
+	return g.do("POST", path, body, append([]string{"Content-Type", "application/json"}, header...)...)
+}
+
+// bearer is the header of a session.
+func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
+
+// compose asks for an authorization URL.
+func (g *gate) compose(mode string) composed {
+	g.t.Helper()
+	var c composed
+	a := g.get("/authUrl?platform=practice&mode=" + mode)
+	if err := json.Unmarshal([]byte(a.body), &c); err != nil || c.AuthURL == "" {
+		g.t.Fatalf("authUrl: %d %s", a.status, a.body)
+	}
+	return c
+}
+
+// land has a person sign in at the CRM and returns the URL that the browser ended on.
+func (g *gate) land(c composed, person string) string {
+	g.t.Helper()
+	landed, err := practice.Browse(g.t.Context(), g.client, c.AuthURL, person)
+	must(g.t, err)
+	return landed
+}
+
+// callback forwards a landed URL as a client does that encodes it.
+func (g *gate) callback(landed, loginSecret string, header ...string) answer {
+	g.t.Helper()
+	return g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed), append([]string{"X-Crmgate-Login", loginSecret}, header...)...)
+}
+
+// token reads the session token out of a sign-in's answer.
+func (g *gate) token(a answer) string {
+	g.t.Helper()
+	var in signIn
+	if err := json.Unmarshal([]byte(a.body), &in); err != nil || in.Token == "" {
+		g.t.Fatalf("no session token: %d %s\n%s", a.status, a.body, g.log)
+	}
+	return in.Token
+}
+
+func (g *gate) oauth(person string) string {
+	g.t.Helper()
+	c := g.compose("bound")
+	return g.token(g.callback(g.land(c, person), c.LoginSecret))
+}
+
+func (g *gate) apiKey() string {
+	g.t.Helper()
+	return g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`))
+}
+
+func (a answer) want(t *testing.T, status int, body string) {
+	t.Helper()
+	if a.status != status || a.body != body {
+		t.Errorf("got  %d %s\nwant %d %s", a.status, a.body, status, body)
+	}
+}
+
+// wantError checks {"error": …} with a text that contains the given one.
+func (a answer) wantError(t *testing.T, status int, text string) {
+	t.Helper()
+	var e struct{ Error string }
+	err := json.Unmarshal([]byte(a.body), &e)
+	if err != nil || a.status != status || e.Error == "" || !strings.Contains(e.Error, text) {
+		t.Errorf("got  %d %s\nwant %d with an error that contains %q", a.status, a.body, status, text)
+	}
+	if a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("X-Request-Id") == "" {
+		t.Errorf("an error without CORS headers or request id: %v", a.header)
+	}
+}

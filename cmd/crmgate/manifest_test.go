@@ -1,0 +1,81 @@
+package main
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// manyPlatforms has the shapes that App Connect's published manifest has, with names of our own.
+const manyPlatforms = `{
+ "serverUrl": "https://x.example", "author": {"name": "Somebody"}, "version": "1.2.3", "redirectUri": "https://ignored.example/",
+ "platforms": {
+  "sheets": {"environment": {"type": "fixed", "url": "https://docs.sheets.example/spreadsheets"}, "auth": {"type": "oauth", "oauth": {
+    "authUrl": "https://accounts.example/o/oauth2/auth", "clientId": "12-ab.apps.example", "redirectUri": "https://app.example/redirect.html",
+    "scope": "access_type=offline&prompt=consent&scope=https://www.example/auth/a https://www.example/auth/b https://www.example/auth/c",
+    "customState": "platform=sheets"}}},
+  "suite": {"environment": {"type": "dynamic", "urlIdentifier": "*.app.suite.example/app*"}, "auth": {"type": "oauth", "oauth": {
+    "authUrl": "https://system.suite.example/authorize.nl", "clientId": "0b", "redirectUri": "https://app.example/redirect.html",
+    "scope": "scope=restlets+rest_webservices", "customState": "fillerString,platform=suite"}}},
+  "level": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://level.example/choose", "clientId": "68-m", "customState": "", "scope": "scope=a.write b/c.readonly"}}},
+  "law": {"environment": {"type": "selectable", "selections": [{"const": "https://app.law.example"}, {"const": "https://au.app.law.example"}]},
+   "auth": {"type": "oauth", "oauth": {"authUrl": "https://app.law.example/oauth/authorize", "clientId": "us", "redirectUri": "https://app.example/redirect.html"}},
+   "override": [{"triggerType": "hostname", "triggerValue": "au.app.law.example", "overrideObjects": [
+     {"path": "auth.oauth.authUrl", "value": "https://au.app.law.example/oauth/authorize"}, {"path": "auth.oauth.clientId", "value": "au"}]},
+    {"triggerType": "meta", "overrideObjects": [{"path": "author.name", "value": "x"}]}]},
+  "keys": {"environment": {"type": "dynamic", "urlIdentifier": "*.keys.example"}, "auth": {"type": "apiKey", "apiKey": {"page": {"content": [{"const": "apiKey", "required": true}]}},
+    "oauth": {"authUrl": "", "clientId": "", "customState": "", "scope": ""}}}
+ }}`
+
+func TestAuthURLOfManyPlatforms(t *testing.T) {
+	g := newGate(t, func(f *serveFlags) {
+		f.Connectors = connectorsFor(t, "127.0.0.1:1", map[string]string{"manifest.json": manyPlatforms})
+	})
+	const redirect = "&redirect_uri=https%3A%2F%2Fapp.example%2Fredirect.html"
+	for _, c := range []struct{ query, want string }{
+		{"platform=sheets", "https://accounts.example/o/oauth2/auth?response_type=code&client_id=12-ab.apps.example&access_type=offline&prompt=consent" +
+			"&scope=https://www.example/auth/a%20https://www.example/auth/b%20https://www.example/auth/c&state=platform=sheets" + redirect},
+		{"platform=sheets&hostname=https://docs.sheets.example/x", "https://accounts.example/o/oauth2/auth?response_type=code&client_id=12-ab.apps.example&access_type=offline&prompt=consent" +
+			"&scope=https://www.example/auth/a%20https://www.example/auth/b%20https://www.example/auth/c&state=platform=sheets" + redirect},
+		{"platform=suite&hostname=7.app.suite.example", "https://system.suite.example/authorize.nl?response_type=code&client_id=0b&scope=restlets+rest_webservices&state=fillerString,platform=suite" + redirect},
+		{"platform=level", "https://level.example/choose?response_type=code&client_id=68-m&scope=a.write%20b/c.readonly&state=platform=level" +
+			"&redirect_uri=https%3A%2F%2Fapps.ringcentral.com%2Fintegration%2Fringcentral-embeddable%2Flatest%2Fredirect.html"},
+		{"platform=law&hostname=undefined", "https://app.law.example/oauth/authorize?response_type=code&client_id=us&state=platform=law" + redirect},
+		{"platform=law&hostname=AU.app.law.example", "https://au.app.law.example/oauth/authorize?response_type=code&client_id=au&state=platform=law" + redirect},
+	} {
+		var got composed
+		a := g.get("/authUrl?" + c.query)
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != 200 || got.AuthURL != c.want || got.LoginSecret != "" {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.query, a.body, c.want)
+		}
+	}
+	g.get("/authUrl?platform=law&hostname=evil.example").wantError(t, 400, "not one that the manifest of law allows")
+	g.get("/authUrl?platform=suite&hostname=evilapp.suite.example").wantError(t, 400, "not one that the manifest of suite allows")
+	g.get("/authUrl?platform=keys").wantError(t, 400, "keys signs people in with an API key")
+	g.get("/authUrl?platform=nowhere").wantError(t, 400, "Connector not found for platform: nowhere")
+
+	g.get("/serverVersionInfo").want(t, 200, `{"version":"1.2.3"}`)
+	a := g.get("/crmManifest?platformName=")
+	if a.status != 200 || a.body != manyPlatforms || a.header.Get("Content-Type") != "application/json; charset=utf-8" {
+		t.Errorf("the manifest is not served as it is: %d %s", a.status, a.body)
+	}
+	// A platform that has only a manifest composes, and can do no more.
+	g.get("/implementedInterfaces?platform=law").wantError(t, 400, "Connector not found for platform: law")
+	g.get("/oauth-callback?callbackUri="+url.QueryEscape("https://app.example/redirect.html?code=A&state=platform=law")).
+		wantError(t, 400, "Connector not found for platform: law")
+	g.postJSON("/apiKeyLogin", `{"platform":"keys","apiKey":"x"}`).wantError(t, 400, "Connector not found for platform: keys")
+
+	var bound composed
+	a = g.get("/authUrl?platform=sheets&mode=bound")
+	if err := json.Unmarshal([]byte(a.body), &bound); err != nil || bound.LoginSecret == "" {
+		t.Fatalf("bound: %s", a.body)
+	}
+	u, err := url.Parse(bound.AuthURL)
+	must(t, err)
+	q := u.Query()
+	if !strings.HasPrefix(q.Get("state"), "cg.") || !strings.HasSuffix(q.Get("state"), ",platform=sheets") ||
+		q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || strings.Contains(q.Get("state"), "&") {
+		t.Errorf("bound: %s", bound.AuthURL)
+	}
+}

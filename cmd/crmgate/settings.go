@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+)
+
+// storeFlags say where things are kept; every command that touches the store has them.
+type storeFlags struct {
+	Data       string         `help:"Folder for the database and what belongs to it." default:"./data" placeholder:"DIR"`
+	Keyset     string         `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
+	Connectors string         `help:"Folder of connectors: NAME.wasm and NAME.json, and manifest.json." default:"./connectors" placeholder:"DIR"`
+	Cache      string         `help:"Folder for compiled connectors (default DATA/cache)." placeholder:"DIR"`
+	Egress     []netip.Prefix `name:"allow-egress" help:"Private addresses that connectors may reach all the same, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
+	Resolve    []string       `help:"Dial ADDR:PORT for HOST:PORT. Repeatable." placeholder:"HOST:PORT:ADDR:PORT"`
+}
+
+func (s *storeFlags) keyset() string {
+	if s.Keyset != "" {
+		return s.Keyset
+	}
+	return filepath.Join(s.Data, "keyset.json")
+}
+
+func (s *storeFlags) cache() string {
+	if s.Cache != "" {
+		return s.Cache
+	}
+	return filepath.Join(s.Data, "cache")
+}
+
+func (s *storeFlags) socket() string { return filepath.Join(s.Data, "control.sock") }
+
+// serveFlags are the flags of serve that wire has to know.
+type serveFlags struct {
+	storeFlags
+	Listen         string   `help:"Address to answer clients on." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	PublicURL      string   `help:"How browsers reach this server (default http://LISTEN)." placeholder:"URL"`
+	RingCentralURL string   `name:"ringcentral-url" help:"Where RingCentral access tokens are verified." default:"https://platform.ringcentral.com" placeholder:"URL"`
+	AdminListen    string   `help:"Address for /metrics, /healthz and /readyz; empty for none." default:"127.0.0.1:9090" placeholder:"ADDR"`
+	AllowedOrigin  []string `help:"Origin that the landing page may hand a sign-in to (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
+	AccountProof   string   `help:"Whether a callback must prove the account that it names: optional or required." enum:"optional,required" default:"optional"`
+	CompatState    string   `help:"Whether callbacks with the plain state of today's clients are taken: on or off." enum:"on,off" default:"on"`
+	DebugHeader    bool     `help:"Answer requests with the header is-debug: true with a trace as well."`
+
+	preset map[string]string // connectors' configuration that goes before the environment's
+}
+
+func (s *serveFlags) publicURL() string {
+	if s.PublicURL != "" {
+		return strings.TrimSuffix(s.PublicURL, "/")
+	}
+	return "http://" + s.Listen
+}
+
+// setting reads NAME from the environment, or from the file that NAME_FILE names, less one line end. ok is false if neither is set.
+func setting(name string) (value crmgate.Secret, ok bool, err error) {
+	v, inEnv := os.LookupEnv(name)
+	file, inFile := os.LookupEnv(name + "_FILE")
+	switch {
+	case inEnv && inFile:
+		return value, false, fmt.Errorf("both %s and %s_FILE are set: leave one", name, name)
+	case inFile:
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return value, false, fmt.Errorf("%s_FILE: %w", name, err)
+		}
+		v = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	}
+	return crmgate.NewSecret(v), inEnv || inFile, nil
+}
+
+// advice adds what to do to an error of the operating system.
+func advice(err error, what string) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: %w: is it owned by somebody else?", what, err)
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+type usersCommand struct {
+	List   usersListCommand   `cmd:"" help:"List the people who have signed in."`
+	Show   usersShowCommand   `cmd:"" help:"Show one of them."`
+	Delete usersDeleteCommand `cmd:"" help:"Forget one of them, end their session and revoke at the CRM."`
+}
+
+type usersListCommand struct {
+	storeFlags
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+type oneUser struct {
+	storeFlags
+	Platform crmgate.Platform `arg:"" help:"The platform, such as clio."`
+	ID       crmgate.UserID   `arg:"" help:"The user's id, such as 123-clio."`
+	JSON     bool             `name:"json" help:"Print JSON."`
+}
+
+func (o *oneUser) path() string {
+	return "/users/" + url.PathEscape(string(o.Platform)) + "/" + url.PathEscape(string(o.ID))
+}
+
+type (
+	usersShowCommand   struct{ oneUser }
+	usersDeleteCommand struct{ oneUser }
+)
+
+func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	var all []authflow.Entry
+	if err := ask(ctx, &c.storeFlags, log, http.MethodGet, "/users", &all); err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b authflow.Entry) int {
+		return strings.Compare(string(a.Platform)+"/"+string(a.ID), string(b.Platform)+"/"+string(b.ID))
+	})
+	if c.JSON {
+		return printJSON(out, all)
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(out, "Nobody has signed in.")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PLATFORM\tID\tNAME\tHOST\tSTATE\tHOLDS\tSIGNED IN")
+	for _, e := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Platform, printable(string(e.ID)), printable(e.Name), printable(e.Hostname),
+			e.State, holds(e), when(e.SignedIn))
+	}
+	return w.Flush()
+}
+
+func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	var e authflow.Entry
+	if err := ask(ctx, &c.storeFlags, log, http.MethodGet, c.path(), &e); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out, e)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range [][2]string{
+		{"platform", string(e.Platform)}, {"id", string(e.ID)}, {"name", e.Name}, {"host", e.Hostname}, {"account", string(e.Account)},
+		{"time zone", e.Timezone}, {"state", e.State}, {"reason", e.Reason}, {"client id", e.ClientID},
+		{"access token", e.AccessToken.String()}, {"expires", when(e.Expiry)}, {"refresh token", e.RefreshToken.String()},
+		{"API key", e.APIKey.String()}, {"first sign-in", when(e.Created)}, {"last sign-in", when(e.SignedIn)},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
+		}
+	}
+	return w.Flush()
+}
+
+func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	if err := ask(ctx, &c.storeFlags, log, http.MethodDelete, c.path(), &struct{}{}); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out, map[string]any{"deleted": map[string]any{"platform": c.Platform, "id": c.ID}})
+	}
+	_, err := fmt.Fprintf(out, "%s %s is forgotten.\n", c.Platform, printable(string(c.ID)))
+	return err
+}
+
+// holds says which credentials are kept for somebody.
+func holds(e authflow.Entry) string {
+	var h []string
+	for name, s := range map[string]crmgate.Secret{"access token": e.AccessToken, "refresh token": e.RefreshToken, "API key": e.APIKey} {
+		if !s.IsZero() {
+			h = append(h, name)
+		}
+	}
+	if len(h) == 0 {
+		return "nothing"
+	}
+	slices.Sort(h)
+	return strings.Join(h, ", ")
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+// printable keeps what a CRM wrote from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+func printJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// ask sends a request to the running server's control socket, or, if there is none, opens the store and answers it here.
+func ask(ctx context.Context, f *storeFlags, log *slog.Logger, method, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://crmgate"+path, nil)
+	if err != nil {
+		return err
+	}
+	var dialer net.Dialer
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return dialer.DialContext(ctx, "unix", f.socket())
+	}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return askAtRest(ctx, f, log, req, into)
+	}
+	if err != nil {
+		return fmt.Errorf("the running server: %w", err)
+	}
+	defer resp.Body.Close()
+	return decode(resp.StatusCode, resp.Body, into)
+}
+
+// askAtRest answers from a store that no server has open.
+func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.Request, into any) error {
+	if _, err := os.Stat(f.keyset()); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no store in %s (no %s): name the folder with --data", f.Data, f.keyset())
+	}
+	serve := serveFlags{storeFlags: *f, Listen: "localhost", RingCentralURL: "https://platform.ringcentral.com"}
+	a, err := openApp(ctx, &serve, log)
+	if err != nil {
+		return err
+	}
+	w := &recorder{status: http.StatusOK, header: http.Header{}}
+	proxy.Control(a.flows).ServeHTTP(w, req)
+	return errors.Join(decode(w.status, strings.NewReader(w.body.String()), into), a.Close())
+}
+
+// recorder keeps an answer in memory.
+type recorder struct {
+	status int
+	header http.Header
+	body   strings.Builder
+}
+
+func (r *recorder) Header() http.Header         { return r.header }
+func (r *recorder) WriteHeader(status int)      { r.status = status }
+func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
+
+func decode(status int, body io.Reader, into any) error {
+	if status == http.StatusOK {
+		return json.NewDecoder(body).Decode(into)
+	}
+	var failed struct{ Error string }
+	if err := json.NewDecoder(body).Decode(&failed); err != nil {
+		return fmt.Errorf("the server answered with status %d", status)
+	}
+	return errors.New(failed.Error)
+}
