@@ -22,25 +22,20 @@ type HostPattern struct {
 // ParseHostPattern reads one entry. That a wildcard is no public suffix is for the loader to check: the list is not in the standard library.
 func ParseHostPattern(s string) (HostPattern, error) {
 	var p HostPattern
-	host, port, found := strings.Cut(s, "}")
-	if found && host == "{hostname" {
-		p.Person = true
-		if port == "" {
-			return p, nil
-		}
-		s = "x" + port // only the port is left to read
+	name := s
+	if rest, ok := strings.CutPrefix(s, "{hostname}"); ok && (rest == "" || rest[0] == ':') {
+		p.Person, name = true, "person"+rest // only the port is left to read
+	} else if rest, ok := strings.CutPrefix(s, "*."); ok {
+		p.Wildcard, name = true, rest
 	}
-	if rest, ok := strings.CutPrefix(s, "*."); ok {
-		p.Wildcard, s = true, rest
-	}
-	h, n, err := splitHost(s)
+	host, port, err := splitHost(name)
 	if err != nil {
-		return p, err
+		return HostPattern{}, fmt.Errorf("%q is no host pattern", clip(s))
 	}
-	if p.Person {
-		h = ""
+	if !p.Person {
+		p.Host = host
 	}
-	p.Host, p.Port = h, n
+	p.Port = port
 	return p, nil
 }
 
@@ -144,7 +139,7 @@ func splitHost(s string) (host string, port uint16, err error) {
 	host, digits, hasPort := strings.Cut(s, ":")
 	if hasPort {
 		n, err := strconv.ParseUint(digits, 10, 16)
-		if err != nil || n == 0 || digits[0] == '+' {
+		if err != nil || n == 0 {
 			return "", 0, fmt.Errorf("%q has no valid port", clip(s))
 		}
 		port = uint16(n)
@@ -172,6 +167,15 @@ func hostOf(s string) string {
 		s = s[:i]
 	}
 	return s
+}
+
+// canonicalHost is hostOf in its one spelling: lower case, no final dot, and no port if it is 443.
+func canonicalHost(s string) (string, error) {
+	host, port, err := splitHost(hostOf(s))
+	if err == nil && port != 0 && port != 443 {
+		host += ":" + strconv.Itoa(int(port))
+	}
+	return host, err
 }
 
 // clip shortens foreign text for an error message.

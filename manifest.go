@@ -75,7 +75,8 @@ type TokenManifest struct {
 
 // ForHost returns the manifest with the overrides for a person's host applied.
 func (m *Manifest) ForHost(hostname string) *Manifest {
-	if o := m.byHost[strings.ToLower(hostOf(hostname))]; o != nil {
+	host, err := canonicalHost(hostname)
+	if o := m.byHost[host]; err == nil && o != nil {
 		return o
 	}
 	return m
@@ -88,8 +89,8 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	if s == "" || s == "undefined" || s == "null" {
 		return "", nil
 	}
-	host := strings.ToLower(hostOf(s))
-	if _, _, err := splitHost(host); err != nil {
+	host, err := canonicalHost(s)
+	if err != nil {
 		return "", Refuse("hostname: %v", err)
 	}
 	anyHost := m.Environment == nil
@@ -116,6 +117,7 @@ func (m *Manifest) Reveals(name string) bool {
 func parsePlatform(p Platform, n node) (*Manifest, error) {
 	m := &Manifest{Platform: p}
 	r := reader{}
+	r.object(n)
 	m.Title = r.text(n.at("name"))
 	if m.Title == "" {
 		m.Title = string(p)
@@ -127,8 +129,10 @@ func parsePlatform(p Platform, n node) (*Manifest, error) {
 }
 
 func (m *Manifest) readAuth(r *reader, n node) {
+	r.object(n)
 	m.AuthType = AuthType(r.oneOf(n.at("type"), string(OAuth), string(APIKey)))
 	o := n.at("oauth")
+	r.object(o)
 	m.OAuth = OAuthManifest{
 		AuthURL:     r.text(o.at("authUrl")),
 		ClientID:    r.text(o.at("clientId")),
@@ -157,6 +161,7 @@ func (m *Manifest) readEnvironment(r *reader, n node) {
 	if !n.present() {
 		return
 	}
+	r.object(n)
 	m.Environment = Hosts{}
 	add := func(n node) {
 		if s := r.text(n); s != "" {

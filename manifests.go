@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -23,7 +24,7 @@ type document struct {
 
 // ManifestError says where a manifest is wrong and what was expected there.
 type ManifestError struct {
-	File string // clio.json
+	File string // clio.json; "manifest.json with clio.json" if both describe the platform
 	Path string // platforms.clio.auth.oauth.authUrl
 	Want string // an absolute URL
 	Got  string // "x", a number, nothing
@@ -43,7 +44,9 @@ func (e *ManifestError) Error() string {
 func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, error) {
 	ms := &Manifests{docs: map[string]document{}, platforms: map[Platform]*Manifest{}}
 	trees := map[string]node{}
-	for name, b := range files {
+	names := slices.Sorted(maps.Keys(files)) // the same fault is reported at every start
+	for _, name := range names {
+		b := files[name]
 		b = bytes.TrimPrefix(b, []byte("\uFEFF")) // as editors on Windows leave it
 		b = bytes.ReplaceAll(b, []byte("{publicUrl}"), []byte(publicURL))
 		tree, doc, err := parseDocument(name+".json", b)
@@ -59,15 +62,18 @@ func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, erro
 	}
 	base := trees["manifest"].at("platforms")
 	for name, n := range base.members() {
+		if _, ok := files[name]; ok && name != "manifest" {
+			continue // it is read together with its own file
+		}
 		if err := ms.add(Platform(name), n); err != nil {
 			return nil, err
 		}
 	}
-	for name, tree := range trees {
+	for _, name := range names {
 		if name == "manifest" {
 			continue
 		}
-		own := tree.at("platforms").at(name)
+		own := trees[name].at("platforms").at(name)
 		if _, ok := own.value.(map[string]any); !ok {
 			return nil, own.wrong("an object: a file describes the platform that it is named after")
 		}
@@ -78,7 +84,7 @@ func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, erro
 	return ms, nil
 }
 
-// merge lays base over own, save for the crmgate object, which is own's.
+// merge lays base over own, save for the crmgate object, which is own's. Own is an object; a base that is none is left out.
 func merge(base, own node) node {
 	members, _ := base.value.(map[string]any)
 	if members == nil {
@@ -90,7 +96,7 @@ func merge(base, own node) node {
 			all[k] = v
 		}
 	}
-	return node{file: own.file, path: own.path, value: all}
+	return node{file: base.file + " with " + own.file, path: own.path, value: all}
 }
 
 func parseDocument(file string, b []byte) (node, document, error) {
@@ -161,8 +167,7 @@ func parseOverrides(p Platform, n node) (map[string]*Manifest, error) {
 		if r.text(o.at("triggerType")) != "hostname" {
 			continue // other triggers are for clients
 		}
-		host := strings.ToLower(hostOf(r.text(o.at("triggerValue"))))
-		_, _, err := splitHost(host)
+		host, err := canonicalHost(r.text(o.at("triggerValue")))
 		r.check(o.at("triggerValue"), err == nil, "a host")
 		tree := trees[host]
 		if tree == nil {
@@ -170,7 +175,7 @@ func parseOverrides(p Platform, n node) (map[string]*Manifest, error) {
 		}
 		for _, v := range r.list(o.at("overrideObjects")) {
 			path := r.text(v.at("path"))
-			r.check(v.at("path"), set(tree, strings.Split(path, "."), v.at("value").value), "the path of a member")
+			r.check(v.at("path"), set(tree, strings.Split(path, "."), clone(v.at("value").value)), "the path of a member")
 		}
 		trees[host] = tree
 	}

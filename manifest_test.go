@@ -1,0 +1,296 @@
+package crmgate_test
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+)
+
+const publicURL = "https://gate.example"
+
+// law.json has one of everything that is read, and things that are not, which are kept.
+const law = `{
+ "serverUrl": "https://x.example", "redirectUri": "https://plays.no.part/", "version": "1.2.3", "author": {"name": "Somebody", "websiteUrl": "https://s.example"},
+ "platforms": {"law": {
+  "name": "Law CRM",
+  "environment": {"type": "selectable", "selections": [{"const": "https://app.law.example", "name": "US"}, {"const": "https://au.app.law.example", "name": "AU"}]},
+  "auth": {"type": "oauth", "oauth": {
+    "authUrl": "https://app.law.example/oauth/authorize", "clientId": "us", "redirectUri": "{publicUrl}/redirect.html",
+    "scope": "access_type=offline&scope=a b", "customState": "platform=law&x=y"}},
+  "override": [
+   {"triggerType": "hostname", "triggerValue": "AU.app.law.example", "overrideObjects": [
+     {"path": "auth.oauth.authUrl", "value": "https://au.app.law.example/oauth/authorize"}, {"path": "auth.oauth.clientId", "value": "au"}]},
+   {"triggerType": "hostname", "triggerValue": "https://new.law.example/", "overrideObjects": [
+     {"path": "auth.oauth", "value": {"authUrl": "https://new.law.example/"}}, {"path": "auth.oauth.clientId", "value": "new"}, {"path": "made.on.the.way", "value": 1}]},
+   {"triggerType": "meta", "overrideObjects": [{"path": "author.name", "value": "x"}]}],
+  "page": {"callLog": {"title": "<b>&amp;</b>", "big": 12345678901234567890}},
+  "crmgate": {"hosts": ["*.law.example", "{hostname}", "127.0.0.1:8081"], "config": ["LAW_CLIENT_SECRET"], "reveal": ["refreshToken"], "shortState": true,
+    "token": {"auth": "body", "pkce": false, "path": "data.auth", "expiresIn": "milliseconds", "lifetime": 3600}}
+ }}}`
+
+func parse(files map[string]string) (*crmgate.Manifests, error) {
+	all := map[string][]byte{}
+	for name, text := range files {
+		all[name] = []byte(text)
+	}
+	return crmgate.ParseManifests(all, publicURL)
+}
+
+func mustParse(t testing.TB, files map[string]string, p crmgate.Platform) *crmgate.Manifest {
+	t.Helper()
+	ms, err := parse(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, ok := ms.Platform(p)
+	if !ok {
+		t.Fatalf("there is no platform %s", p)
+	}
+	return m
+}
+
+func TestParseManifests(t *testing.T) {
+	t.Parallel()
+	m := mustParse(t, map[string]string{"law": law}, "law")
+	want := crmgate.OAuthManifest{
+		AuthURL: "https://app.law.example/oauth/authorize", ClientID: "us", RedirectURI: publicURL + "/redirect.html",
+		Scope: "access_type=offline&scope=a b", CustomState: "platform=law&x=y",
+	}
+	if m.Platform != "law" || m.Title != "Law CRM" || m.AuthType != crmgate.OAuth || m.OAuth != want {
+		t.Errorf("got %+v", m)
+	}
+	if got := m.Environment; !reflect.DeepEqual(got, mustHosts(t, "app.law.example", "au.app.law.example")) {
+		t.Errorf("environment: got %v", got)
+	}
+	if got := m.Hosts; !reflect.DeepEqual(got, mustHosts(t, "*.law.example", "{hostname}", "127.0.0.1:8081")) {
+		t.Errorf("hosts: got %v", got)
+	}
+	token := crmgate.TokenManifest{Auth: crmgate.TokenAuthBody, Path: "data.auth", Milliseconds: true, Lifetime: 3600}
+	if m.Token != token || !m.ShortState || !reflect.DeepEqual(m.Config, []string{"LAW_CLIENT_SECRET"}) {
+		t.Errorf("crmgate: got %+v", m)
+	}
+	if !m.Reveals("refreshToken") || m.Reveals("clientSecret") {
+		t.Errorf("reveal: got %v", m.Reveal)
+	}
+}
+
+func TestManifestDefaults(t *testing.T) {
+	t.Parallel()
+	m := mustParse(t, map[string]string{"manifest": "\uFEFF" + `{"platforms": {"keys": {"auth": {
+		"type": "apiKey", "oauth": {"authUrl": "", "clientId": "", "customState": "", "scope": ""},
+		"apiKey": {"page": {"content": [{"const": "apiKey", "required": true}, {"const": "note", "title": "x"}, {"type": "warning"}]}}}}}}`}, "keys")
+	if m.Title != "keys" || m.AuthType != crmgate.APIKey || m.Environment != nil || m.Hosts != nil || m.ShortState {
+		t.Errorf("got %+v", m)
+	}
+	if want := (crmgate.TokenManifest{Auth: crmgate.TokenAuthBasic, PKCE: true}); m.Token != want {
+		t.Errorf("token: got %+v, want %+v", m.Token, want)
+	}
+	if want := (crmgate.OAuthManifest{RedirectURI: crmgate.DefaultRedirectURI}); m.OAuth != want {
+		t.Errorf("oauth: got %+v, want %+v", m.OAuth, want)
+	}
+	if want := []crmgate.FormField{{Const: "apiKey", Required: true}, {Const: "note"}, {}}; !reflect.DeepEqual(m.Fields, want) {
+		t.Errorf("fields: got %+v, want %+v", m.Fields, want)
+	}
+	// An organisation that brings its own application brings the authorization URL too.
+	mustParse(t, map[string]string{"a": `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"adminManaged": {"enabled": true}}}}}}`}, "a")
+}
+
+func TestOverrideByHostname(t *testing.T) {
+	t.Parallel()
+	m := mustParse(t, map[string]string{"law": law}, "law")
+	for _, c := range []struct{ host, clientID, authURL string }{
+		{"", "us", "https://app.law.example/oauth/authorize"},
+		{"app.law.example", "us", "https://app.law.example/oauth/authorize"},
+		{"au.app.law.example", "au", "https://au.app.law.example/oauth/authorize"},
+		{"https://AU.app.law.example:443/x", "au", "https://au.app.law.example/oauth/authorize"},
+		{"au.app.law.example.", "au", "https://au.app.law.example/oauth/authorize"},
+		{"x.au.app.law.example", "us", "https://app.law.example/oauth/authorize"},
+		{"au.app.law.example:8443", "us", "https://app.law.example/oauth/authorize"},
+		{"new.law.example", "new", "https://new.law.example/"},
+		{"not a host", "us", "https://app.law.example/oauth/authorize"},
+	} {
+		got := m.ForHost(c.host)
+		if got.OAuth.ClientID != c.clientID || got.OAuth.AuthURL != c.authURL || got.Title != "Law CRM" {
+			t.Errorf("%s: got %+v", c.host, got.OAuth)
+		}
+	}
+	if got := m.ForHost("new.law.example").OAuth; got.Scope != "" || got.RedirectURI != crmgate.DefaultRedirectURI {
+		t.Errorf("a replaced object keeps old members: %+v", got)
+	}
+}
+
+// manifest.json is the operator's view of every platform; a connector's own file fills in what it lacks.
+func TestManifestIsLaidOverConnectorsFile(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"law": law,
+		"manifest": `{"platforms": {
+			"law": {"name": "Ours", "auth": {"type": "oauth", "oauth": {"authUrl": "https://base.example/", "clientId": "base"}}, "crmgate": {"hosts": ["evil.example"]}},
+			"other": {"auth": {"type": "apiKey"}}}}`,
+	}
+	m := mustParse(t, files, "law")
+	if m.Title != "Ours" || m.OAuth.ClientID != "base" || m.OAuth.Scope != "" {
+		t.Errorf("manifest.json does not win: %+v", m)
+	}
+	if len(m.Environment) != 2 || m.ForHost("au.app.law.example").OAuth.ClientID != "au" {
+		t.Errorf("what manifest.json lacks does not come from law.json: %+v", m)
+	}
+	if m.Hosts.AllowHost("evil.example") || !m.Hosts.AllowHost("a.law.example") {
+		t.Errorf("the crmgate object is not law.json's: %v", m.Hosts)
+	}
+
+	// What manifest.json says alone need not be enough.
+	files["manifest"] = `{"platforms": {"law": {"name": "Ours"}}}`
+	if m := mustParse(t, files, "law"); m.Title != "Ours" || m.OAuth.ClientID != "us" {
+		t.Errorf("got %+v", m)
+	}
+	files["manifest"] = `{"platforms": {"law": {"auth": {"type": "oauth", "oauth": {"authUrl": "x"}}}}}`
+	if _, err := parse(files); err == nil || !strings.HasPrefix(err.Error(), "manifest.json with law.json: platforms.law.auth.oauth.authUrl:") {
+		t.Errorf("got %v, want an error that names both files", err)
+	}
+}
+
+func TestPublished(t *testing.T) {
+	t.Parallel()
+	const manifest = ` {"author": {"name": "Somebody"}, "version": "2.0",  "platforms": {"keys": {"auth": {"type": "apiKey"}}}}`
+	ms, err := parse(map[string]string{
+		"law": law, "manifest": manifest,
+		"mute": `{"platforms": {"mute": {"auth": {"type": "apiKey"}}}}`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", "default"} {
+		if got, ok := ms.Published(name); !ok || string(got) != manifest {
+			t.Errorf("%q: a document without crmgate is changed: %s", name, got)
+		}
+	}
+	if got, ok := ms.Version(); !ok || got != "2.0" {
+		t.Errorf("version: got %q, %v", got, ok)
+	}
+	for _, name := range []string{"mute", "keys", "manifest", "nowhere"} {
+		if got, ok := ms.Published(name); ok {
+			t.Errorf("%s, which names no author or is no file, is published: %s", name, got)
+		}
+	}
+
+	public, ok := ms.Published("law")
+	var got, want map[string]any
+	if err := json.Unmarshal(public, &got); err != nil || !ok {
+		t.Fatalf("law: %v, %v", ok, err)
+	}
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(law, "{publicUrl}", publicURL)), &want); err != nil {
+		t.Fatal(err)
+	}
+	delete(want["platforms"].(map[string]any)["law"].(map[string]any), "crmgate")
+	if !reflect.DeepEqual(got, want) || !strings.Contains(string(public), "12345678901234567890") {
+		t.Errorf("got %s", public)
+	}
+	if n := len(ms.Platforms()); n != 3 {
+		t.Errorf("got %d platforms, want law, keys and mute", n)
+	}
+
+	ms, err = parse(map[string]string{"law": law})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := ms.Version(); ok {
+		t.Error("there is a version without a manifest.json")
+	}
+	if _, ok := ms.Published(""); ok {
+		t.Error("there is a default without a manifest.json")
+	}
+}
+
+func TestWrongManifests(t *testing.T) {
+	t.Parallel()
+	const key = `{"platforms": {"a": {"auth": {"type": "apiKey"}`
+	const open = `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example"`
+	for _, c := range []struct{ text, want string }{
+		{``, `a.json: expected JSON, got an error in line 1, column 0: unexpected end of JSON input`},
+		{"{\n \"platforms\": {,}}", `a.json: expected JSON, got an error in line 2, column 16: invalid character ','`},
+		{`{} {}`, `a.json: expected JSON, got an error in line 1, column 4`},
+		{`[]`, `a.json: expected an object, got a list`},
+		{`null`, `a.json: expected an object, got nothing`},
+		{`{}`, `a.json: platforms: expected an object of platforms, got nothing`},
+		{`{"platforms": []}`, `a.json: platforms: expected an object, got a list`},
+		{`{"platforms": {}}`, `a.json: platforms.a: expected an object: a file describes the platform that it is named after, got nothing`},
+		{`{"platforms": {"b": {"auth": {"type": "apiKey"}}}}`, `a.json: platforms.a: expected an object`},
+		{`{"platforms": {"a": 5}}`, `a.json: platforms.a: expected an object: a file describes the platform that it is named after, got 5`},
+		{key + `}}, "version": 2}`, `a.json: version: expected a string, got 2`},
+		{key + `}}, "author": {"name": {}}}`, `a.json: author.name: expected a string, got an object`},
+		{key + `, "name": 1}}}`, `a.json: platforms.a.name: expected a string, got 1`},
+		{`{"platforms": {"a": {}}}`, `a.json: platforms.a.auth.type: expected one of "oauth" "apiKey", got nothing`},
+		{`{"platforms": {"a": {"auth": "oauth"}}}`, `a.json: platforms.a.auth: expected an object, got "oauth"`},
+		{`{"platforms": {"a": {"auth": {"type": "magic"}}}}`, `a.json: platforms.a.auth.type: expected one of "oauth" "apiKey", got "magic"`},
+		{`{"platforms": {"a": {"auth": {"type": "oauth"}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, got nothing`},
+		{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, got "/authorize"`},
+		{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "javascript:alert(1)"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL`},
+		{open + `, "redirectUri": "redirect.html"}}}}}`, `a.json: platforms.a.auth.oauth.redirectUri: expected an absolute URL, got "redirect.html"`},
+		{open + `, "clientId": 12}}}}}`, `a.json: platforms.a.auth.oauth.clientId: expected a string, got 12`},
+		{open + `, "scope": ["a"]}}}}}`, `a.json: platforms.a.auth.oauth.scope: expected a string, got a list`},
+		{`{"platforms": {"a": {"auth": {"type": "apiKey", "apiKey": {"page": {"content": [{"const": "k"}, {"required": "yes"}]}}}}}}`,
+			`a.json: platforms.a.auth.apiKey.page.content[1].required: expected true or false, got "yes"`},
+		{key + `, "environment": "x"}}}`, `a.json: platforms.a.environment: expected an object, got "x"`},
+		{key + `, "environment": {"url": "https://a b"}}}}`, `a.json: platforms.a.environment.url: expected a URL or a host, with or without *. in front, got "https://a b"`},
+		{key + `, "environment": {"urlIdentifier": "{hostname}"}}}}`, `a.json: platforms.a.environment.urlIdentifier: expected a URL or a host`},
+		{key + `, "environment": {"selections": [{"const": "https://a.example"}, {"const": 5}]}}}}`, `a.json: platforms.a.environment.selections[1].const: expected a string, got 5`},
+		{key + `, "override": {}}}}`, `a.json: platforms.a.override: expected a list, got an object`},
+		{key + `, "override": [{"triggerType": "hostname", "triggerValue": "a b"}]}}}`, `a.json: platforms.a.override[0].triggerValue: expected a host, got "a b"`},
+		{key + `, "override": [{"triggerType": "hostname", "triggerValue": "b", "overrideObjects": [{"path": "auth.type.x"}]}]}}}`,
+			`a.json: platforms.a.override[0].overrideObjects[0].path: expected the path of a member, got "auth.type.x"`},
+		{key + `, "override": [{"triggerType": "hostname", "triggerValue": "b", "overrideObjects": [{"value": 1}]}]}}}`,
+			`a.json: platforms.a.override[0].overrideObjects[0].path: expected the path of a member, got nothing`},
+		{key + `, "override": [{"triggerType": "hostname", "triggerValue": "b", "overrideObjects": [{"path": "auth.type", "value": "x"}]}]}}}`,
+			`a.json: platforms.a (overridden for b).auth.type: expected one of "oauth" "apiKey", got "x"`},
+		{key + `, "crmgate": []}}}`, `a.json: platforms.a.crmgate: expected an object, got a list`},
+		{key + `, "crmgate": {"hosts": "a.example"}}}}`, `a.json: platforms.a.crmgate.hosts: expected a list, got "a.example"`},
+		{key + `, "crmgate": {"hosts": ["a.example", "*"]}}}}`, `a.json: platforms.a.crmgate.hosts[1]: expected "host", "*.suffix" or "{hostname}", each with an optional port, got "*"`},
+		{key + `, "crmgate": {"hosts": ["https://a.example"]}}}}`, `a.json: platforms.a.crmgate.hosts[0]: expected "host"`},
+		{key + `, "crmgate": {"config": ["CLIO_CLIENT_SECRET"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name of capitals that begins with A_, got "CLIO_CLIENT_SECRET"`},
+		{key + `, "crmgate": {"config": ["A_"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name of capitals that begins with A_`},
+		{key + `, "crmgate": {"config": ["A_secret"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name of capitals that begins with A_`},
+		{key + `, "crmgate": {"reveal": ["apiKey"]}}}}`, `a.json: platforms.a.crmgate.reveal[0]: expected one of "clientSecret" "refreshToken", got "apiKey"`},
+		{key + `, "crmgate": {"shortState": 1}}}}`, `a.json: platforms.a.crmgate.shortState: expected true or false, got 1`},
+		{key + `, "crmgate": {"token": true}}}}`, `a.json: platforms.a.crmgate.token: expected an object, got true`},
+		{key + `, "crmgate": {"token": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.token.auth: expected one of "basic" "basicRaw" "body" "none", got "digest"`},
+		{key + `, "crmgate": {"token": {"expiresIn": "days"}}}}}`, `a.json: platforms.a.crmgate.token.expiresIn: expected one of "seconds" "milliseconds", got "days"`},
+		{key + `, "crmgate": {"token": {"lifetime": 0.5}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got 0.5`},
+		{key + `, "crmgate": {"token": {"lifetime": -1}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got -1`},
+	} {
+		_, err := parse(map[string]string{"a": c.text})
+		var wrong *crmgate.ManifestError
+		if !errors.As(err, &wrong) || wrong.File != "a.json" || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s\ngot  %v\nwant %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestPlatformNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "1a", "a-b", "a.b", "a/b", "ä", "a b", "crmgate", "CrmGate", strings.Repeat("a", 65)} {
+		quoted, _ := json.Marshal(name)
+		text := `{"platforms": {` + string(quoted) + `: {"auth": {"type": "apiKey"}}}}`
+		for _, file := range []string{"manifest", name} {
+			var wrong *crmgate.ManifestError
+			if _, err := parse(map[string]string{file: text}); !errors.As(err, &wrong) || wrong.File != file+".json" {
+				t.Errorf("%q in %s.json: got %v, want a ManifestError", name, file, err)
+			}
+		}
+	}
+}
+
+// The same fault is reported at every start, so that mending one shows the next.
+func TestFirstFaultIsTold(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		_, err := parse(map[string]string{"c": "{", "a": "{", "d": "{", "b": "{"})
+		if err == nil || !strings.HasPrefix(err.Error(), "a.json:") {
+			t.Fatalf("got %v, want the fault of a.json", err)
+		}
+	}
+}
