@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -49,14 +50,16 @@ func (e *FetchError) Error() string { return e.Message }
 // Fetch performs an HTTP request. A status of failure is no error; the error is a *FetchError. GET and HEAD follow up
 // to five redirects, other methods none.
 func Fetch(r Request) (Response, error) {
-	var a answerDoc
-	if err := json.Unmarshal(fetch(encode(requestOf(r))), &a); err != nil {
-		return Response{}, &FetchError{Kind: "connect", Message: "the server's answer to fetch is no JSON"}
+	answer := fetch(encode(r))
+	var f failure
+	var a Response
+	if err := errors.Join(json.Unmarshal(answer, &f), json.Unmarshal(answer, &a)); err != nil {
+		return Response{}, &FetchError{Kind: "connect", Message: "the server's answer to fetch is not the JSON that was expected"}
 	}
-	if a.Error != nil {
-		return Response{}, a.Error
+	if f.Error != nil {
+		return Response{}, f.Error
 	}
-	return a.response(), nil
+	return a, nil
 }
 
 // Get is a Fetch with the method GET and the header Authorization.
@@ -105,7 +108,8 @@ type requestDoc struct {
 	TimeoutMs int64 `json:"timeoutMs,omitempty"`
 }
 
-func requestOf(r Request) requestDoc {
+// MarshalJSON writes the document that crosses the boundary.
+func (r Request) MarshalJSON() ([]byte, error) {
 	d := requestDoc{Method: r.Method, URL: r.URL, Headers: r.Headers, TimeoutMs: r.Timeout.Milliseconds()}
 	if d.Method == "" {
 		d.Method = "GET"
@@ -113,24 +117,41 @@ func requestOf(r Request) requestDoc {
 	if len(r.Body) > 0 {
 		d.payload = payloadOf(r.Body)
 	}
-	return d
+	return encode(d), nil
 }
 
-func (d requestDoc) request() Request {
-	return Request{Method: d.Method, URL: d.URL, Headers: d.Headers, Body: d.bytes(), Timeout: time.Duration(d.TimeoutMs) * time.Millisecond}
+// UnmarshalJSON reads the document that crosses the boundary.
+func (r *Request) UnmarshalJSON(b []byte) error {
+	var d requestDoc
+	err := json.Unmarshal(b, &d)
+	*r = Request{Method: d.Method, URL: d.URL, Headers: d.Headers, Body: d.bytes(), Timeout: time.Duration(d.TimeoutMs) * time.Millisecond}
+	return err
 }
 
-type answerDoc struct {
-	Status  int               `json:"status,omitempty"`
-	Headers map[string]string `json:"headers,omitempty"`
+type responseDoc struct {
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers"`
 	payload
-	Error *FetchError `json:"error,omitempty"`
 }
 
-func answerOf(r Response) answerDoc {
-	return answerDoc{Status: r.Status, Headers: r.Headers, payload: payloadOf(r.Body)}
+// MarshalJSON writes the document that crosses the boundary.
+func (r Response) MarshalJSON() ([]byte, error) {
+	headers := r.Headers
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	return encode(responseDoc{r.Status, headers, payloadOf(r.Body)}), nil
 }
 
-func (d answerDoc) response() Response {
-	return Response{Status: d.Status, Headers: d.Headers, Body: d.bytes()}
+// UnmarshalJSON reads the document that crosses the boundary.
+func (r *Response) UnmarshalJSON(b []byte) error {
+	var d responseDoc
+	err := json.Unmarshal(b, &d)
+	*r = Response{Status: d.Status, Headers: d.Headers, Body: d.bytes()}
+	return err
+}
+
+// failure is the other document that a fetch can answer with.
+type failure struct {
+	Error *FetchError `json:"error"`
 }

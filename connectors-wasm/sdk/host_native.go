@@ -68,23 +68,23 @@ func output(b []byte) { running().out = append([]byte{}, b...) }
 
 // fetch passes the documents through JSON, as they cross the boundary.
 func fetch(request []byte) []byte {
-	var r requestDoc
+	var r Request
 	if err := json.Unmarshal(request, &r); err != nil {
-		return encode(answerDoc{Error: &FetchError{Kind: "request", Message: err.Error()}})
+		return encode(failure{&FetchError{Kind: "request", Message: err.Error()}})
 	}
 	h := running()
 	if h.Fetch == nil {
-		return encode(answerDoc{Error: &FetchError{Kind: "refused", Message: "this host reaches nothing"}})
+		return encode(failure{&FetchError{Kind: "refused", Message: "this host reaches nothing"}})
 	}
-	a, err := h.Fetch(r.request())
+	a, err := h.Fetch(r)
 	if err != nil {
 		var fe *FetchError
 		if !errors.As(err, &fe) {
 			fe = &FetchError{Kind: "connect", Message: err.Error()}
 		}
-		return encode(answerDoc{Error: fe})
+		return encode(failure{fe})
 	}
-	return encode(answerOf(a))
+	return encode(a)
 }
 
 func config(name string) (string, bool) {

@@ -1,0 +1,16 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/sdktest"
+)
+
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	sdktest.Replay(t, "../abi", "practicekey", map[string]func() int32{
+		"getAuthType":  getAuthType,
+		"getBasicAuth": getBasicAuth,
+		"getUserInfo":  getUserInfo,
+	})
+}

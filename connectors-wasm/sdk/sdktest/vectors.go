@@ -1,0 +1,144 @@
+// Package sdktest replays golden vectors, the files of ../../abi or an author's own, against a connector that runs
+// natively.
+package sdktest
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate/connectors-wasm/sdk"
+)
+
+// Vectors are the cases of one operation.
+type Vectors struct {
+	Operation string `json:"operation"`
+	Cases     []Case `json:"cases"`
+}
+
+// Case is one call: documents exactly as they cross the boundary.
+type Case struct {
+	Name    string          `json:"name"`
+	Input   json.RawMessage `json:"input"`
+	Fetches []Exchange      `json:"fetches,omitempty"` // in order
+	Result  int32           `json:"result"`
+	Output  json.RawMessage `json:"output,omitempty"` // none where Result is 2
+}
+
+// Exchange is a request of the connector's, and what the host answers.
+type Exchange struct {
+	Request json.RawMessage `json:"request"`
+	Answer  json.RawMessage `json:"answer"`
+}
+
+// MustRead reads all vectors of a folder; a member that the format does not have fails the test.
+func MustRead(t *testing.T, dir string) []Vectors {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no vectors in %s (%v)", dir, err)
+	}
+	var all []Vectors
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v Vectors
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&v); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if v.Operation+".json" != filepath.Base(path) {
+			t.Fatalf("%s holds the operation %q", path, v.Operation)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// Replay calls the exports of a connector, by operation, with the cases of dir whose name begins with the connector's
+// name and a colon, and compares its requests, result and output. The connector has no configuration.
+// An export without a case fails the test, and so does a case without an export.
+func Replay(t *testing.T, dir, connector string, exports map[string]func() int32) {
+	t.Helper()
+	replayed := map[string]bool{}
+	for _, v := range MustRead(t, dir) {
+		for _, c := range v.Cases {
+			if !strings.HasPrefix(c.Name, connector+": ") {
+				continue
+			}
+			export := exports[v.Operation]
+			if export == nil {
+				t.Errorf("%s: %q has a case, and there is no export", v.Operation, c.Name)
+				continue
+			}
+			replayed[v.Operation] = true
+			t.Run(v.Operation+"/"+c.Name, func(t *testing.T) {
+				t.Parallel()
+				c.replay(t, export)
+			})
+		}
+	}
+	for operation := range exports {
+		if !replayed[operation] {
+			t.Errorf("%s is exported, and has no case", operation)
+		}
+	}
+}
+
+func (c Case) replay(t *testing.T, export func() int32) {
+	next := 0
+	got, err := sdk.Run(sdk.Host{Fetch: func(r sdk.Request) (sdk.Response, error) {
+		if next == len(c.Fetches) {
+			t.Errorf("fetch %d, %s %s: expected no more", next+1, r.Method, r.URL)
+			return sdk.Response{}, &sdk.FetchError{Kind: "refused", Message: "not in the vector"}
+		}
+		x := c.Fetches[next]
+		next++
+		if sent, err := json.Marshal(r); err != nil || !Equal(sent, x.Request) {
+			t.Errorf("fetch %d: got %s (%v), want %s", next, sent, err, x.Request)
+		}
+		return x.answer(t)
+	}}, c.Input, export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next != len(c.Fetches) {
+		t.Errorf("got %d fetches, want %d", next, len(c.Fetches))
+	}
+	if got.Code != c.Result || !Equal(got.Output, c.Output) {
+		t.Errorf("got %d %s, want %d %s", got.Code, got.Output, c.Result, c.Output)
+	}
+}
+
+func (x Exchange) answer(t *testing.T) (sdk.Response, error) {
+	var failed struct {
+		Error *sdk.FetchError `json:"error"`
+	}
+	var r sdk.Response
+	if err := json.Unmarshal(x.Answer, &failed); err != nil {
+		t.Errorf("the vector's answer: %v", err)
+	}
+	if failed.Error != nil {
+		return r, failed.Error
+	}
+	if err := json.Unmarshal(x.Answer, &r); err != nil {
+		t.Errorf("the vector's answer: %v", err)
+	}
+	return r, nil
+}
+
+// Equal reports whether two documents are the same JSON value; two empty ones are.
+func Equal(a, b []byte) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+}
