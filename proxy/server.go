@@ -115,7 +115,7 @@ func (s *Server) limits(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 // handle is every request's way through the front.
 func (s *Server) handle(fc *fasthttp.RequestCtx) {
 	start := time.Now()
-	id := s.boot + "-" + strconv.FormatUint(s.requests.Add(1), 36)
+	id := s.newID()
 	name := "none"
 	defer func() {
 		if p := recover(); p != nil {
@@ -150,6 +150,11 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 	r := request{fc: fc, id: id, trace: crmgate.Trace{ID: id, Start: start}}
 	r.query.ParseBytes(query)
 	s.answer(rt, &r)
+}
+
+// newID returns the id of a request, which its answer and every log line about it carry.
+func (s *Server) newID() string {
+	return s.boot + "-" + strconv.FormatUint(s.requests.Add(1), 36)
 }
 
 // answer runs a route. Routes that only read the session's record get no deadline of their own: making one costs more than they do.
@@ -202,6 +207,7 @@ func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
 		writeError(fc, 400, "The request is not well-formed HTTP.")
 	}
 	fc.SetConnectionClose()
+	fc.Response.Header.Set("X-Request-Id", s.newID())
 	cors(fc)
 	s.Metrics.request("none", fc.Response.StatusCode(), 0)
 }

@@ -120,7 +120,8 @@ func TestAPIKeyRefusals(t *testing.T) {
 	g.postJSON("/apiKeyLogin", `"x"`).wantError(t, 400, "not a JSON object")
 	g.postJSON("/apiKeyLogin", `{"platform":7}`).wantError(t, 400, "platform is of the wrong type")
 	g.postJSON("/apiKeyLogin", "{\"platform\":\"\xff\"}").wantError(t, 400, "not a JSON object")
-	g.postJSON("/apiKeyLogin", strings.Repeat(`{"additionalInfo":`, 10_000)+"1"+strings.Repeat("}", 10_000)).wantError(t, 400, "not a JSON object")
+	g.postJSON("/apiKeyLogin", deep(20_000)).wantError(t, 400, "not a JSON object")
+	g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","additionalInfo":`+deep(9_000)+"}").want(t, 400, wrongKey)
 	g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+strings.Repeat("x", 2<<20)+`"}`).wantError(t, 413, "too large")
 	g.postJSON("/apiKeyLogin", `{"platform":"nowhere","apiKey":"x"}`).wantError(t, 400, "Connector not found for platform: nowhere")
 	g.postJSON("/apiKeyLogin", `{"platform":"practice","apiKey":"x"}`).wantError(t, 400, "OAuth")
@@ -140,6 +141,14 @@ func TestAPIKeyRefusals(t *testing.T) {
 	g.apiKey()
 	form := url.Values{"platform": {"practicekey"}, "additionalInfo[apiKey]": {practice.APIKey}}
 	g.token(g.do("POST", "/apiKeyLogin", form.Encode(), "Content-Type", "application/x-www-form-urlencoded"))
+}
+
+// wrongKey is what the connector says of a key that the CRM does not know.
+const wrongKey = `{"returnMessage":{"message":"Practice CRM did not accept the API key. Please check it and try again.","messageType":"warning","ttl":5000}}`
+
+// deep is an object in an object, n times.
+func deep(n int) string {
+	return strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n)
 }
 
 func TestConventions(t *testing.T) {
@@ -176,7 +185,7 @@ func TestConventions(t *testing.T) {
 		t.Errorf("implementedInterfaces: %s", a.body)
 	}
 	a = g.get("/crmManifest?platformName=practice")
-	if a.status != 200 || strings.Contains(a.body, "crmgate\"") || !json.Valid([]byte(a.body)) {
+	if a.status != 200 || strings.Contains(a.body, `"crmgate":`) || !json.Valid([]byte(a.body)) {
 		t.Errorf("crmManifest: %d %s", a.status, a.body)
 	}
 	a = g.get("/authUrl?platform=practicekey")
