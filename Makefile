@@ -65,7 +65,7 @@ fuzz: ## Fuzz every target for FUZZTIME each (default 30s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n > 0) print $$2, f[--n] }' | \
 	while read -r package target; do \
 		printf '%-10s %s %s\n' fuzz "$$package" "$$target"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "$$package" </dev/null; \
 	done
 
 clean: ## Remove what was built; what make run stored stays, in data

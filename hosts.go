@@ -65,7 +65,7 @@ func (p HostPattern) matches(host string, port uint16, personHost string) bool {
 			want = n
 		}
 	} else if p.Wildcard {
-		if !strings.HasSuffix(host, "."+p.Host) || len(host) == len(p.Host)+1 {
+		if !strings.HasSuffix(host, "."+p.Host) { // a host has no empty label, so something stands before it
 			return false
 		}
 	} else if p.Host != host {
@@ -116,7 +116,7 @@ func (h Hosts) AllowURL(raw, personHost string) error {
 	return h.Allow(u, personHost)
 }
 
-// AllowHost reports whether a bare host, with or without a port, is listed.
+// AllowHost reports whether a bare host, with or without a port, is listed. {hostname} lists none.
 func (h Hosts) AllowHost(host string) bool {
 	name, port, err := splitHost(host)
 	if err != nil {
@@ -126,7 +126,7 @@ func (h Hosts) AllowHost(host string) bool {
 		port = 443
 	}
 	for _, p := range h {
-		if !p.Person && p.matches(name, port, "") {
+		if p.matches(name, port, "") {
 			return true
 		}
 	}

@@ -175,7 +175,7 @@ func parseOverrides(p Platform, n node) (map[string]*Manifest, error) {
 		}
 		for _, v := range r.list(o.at("overrideObjects")) {
 			path := r.text(v.at("path"))
-			r.check(v.at("path"), set(tree, strings.Split(path, "."), clone(v.at("value").value)), "the path of a member")
+			r.check(v.at("path"), set(tree, strings.Split(path, "."), v.at("value").value), "the path of a member")
 		}
 		trees[host] = tree
 	}
