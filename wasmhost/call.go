@@ -57,12 +57,12 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	if !m.facts.exports(c.operation) {
 		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
-	defer cancel()
 	inst, err := m.acquire(ctx)
 	if err != nil {
 		return nil, c.failed("could not be started", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	defer cancel()
 	out, err = m.run(ctx, inst, c)
 	var ce *crmgate.ConnectorError
 	m.release(inst, !errors.As(err, &ce) || ce.Err == nil)
@@ -74,7 +74,7 @@ func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, erro
 	inst.log.call = c
 	stack := [1]uint64{}
 	err := inst.guest.ExportedFunction(c.operation).CallWithStack(withCall(ctx, c), stack[:])
-	inst.log.call = nil
+	inst.log.end()
 	if err != nil {
 		return nil, c.stopped(ctx, err)
 	}
@@ -194,12 +194,22 @@ func (g *guestLog) Write(b []byte) (int, error) {
 		line, rest, ended := bytes.Cut(b, []byte("\n"))
 		g.part = append(g.part, line[:min(len(line), maxLine)]...)
 		if ended || len(g.part) > maxLine {
-			if g.call != nil {
-				g.call.say(context.Background(), slog.LevelInfo, string(g.part))
-			}
-			g.part = g.part[:0]
+			g.flush()
 		}
 		b = rest
 	}
 	return n, nil
+}
+
+func (g *guestLog) flush() {
+	if g.call != nil && len(g.part) > 0 {
+		g.call.say(context.Background(), slog.LevelInfo, string(g.part))
+	}
+	g.part = g.part[:0]
+}
+
+// end leaves nothing of a call for the next one.
+func (g *guestLog) end() {
+	g.flush()
+	g.call, g.part = nil, nil
 }

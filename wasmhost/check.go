@@ -76,17 +76,19 @@ func (h *Host) examine(ctx context.Context, m *module, b []byte) (facts, error) 
 		return f, err
 	}
 	f.Exports = slices.Sorted(maps.Keys(l.compiled.ExportedFunctions()))
+	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
+	defer cancel()
 	inst, err := m.instantiate(ctx, l)
+	if err != nil {
+		return f, (&call{module: m, operation: "_initialize"}).stopped(ctx, err)
+	}
+	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
 	if err != nil {
 		return f, err
 	}
 	var answer struct{ Type crmgate.AuthType }
-	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
-	if err == nil {
-		err = json.Unmarshal(out, &answer)
-	}
-	if err != nil || answer.Type != crmgate.OAuth && answer.Type != crmgate.APIKey {
-		return f, fmt.Errorf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q, %w`, cut(string(out), 80), errors.Join(err, errAnswer))
+	if json.Unmarshal(out, &answer) != nil || answer.Type != crmgate.OAuth && answer.Type != crmgate.APIKey {
+		return f, fmt.Errorf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, cut(string(out), 80))
 	}
 	f.AuthType = answer.Type
 	known, err := json.Marshal(f)
@@ -99,8 +101,6 @@ func (h *Host) examine(ctx context.Context, m *module, b []byte) (facts, error) 
 	return f, nil
 }
 
-var errAnswer = errors.New("which is no such answer")
-
 // compiler names what the cache was made by: another version compiles anew.
 func compiler() string {
 	version := "unknown"
@@ -111,7 +111,7 @@ func compiler() string {
 			}
 		}
 	}
-	return version + "-" + runtime.GOARCH
+	return version + "-" + runtime.GOARCH + "-1" // raised when what is checked here changes
 }
 
 // checkBinary tells modules from what people put in their place.

@@ -2,6 +2,7 @@ package wasmhost
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 
@@ -56,7 +57,7 @@ func (c *connector) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (cr
 		APIKey: r.APIKey.Reveal(), AdditionalInfo: json.RawMessage(r.AdditionalInfo.Reveal()),
 	}
 	d, err := ask[userInfoOut](ctx, c.m, "getUserInfo", r.Hostname, in,
-		append(formSecrets(r.AdditionalInfo), headerSecret(r.AuthHeader), r.APIKey.Reveal())...)
+		append(append(formSecrets(r.AdditionalInfo), headerSecrets(r.AuthHeader)...), r.APIKey.Reveal())...)
 	if err != nil {
 		return crmgate.UserInfo{}, err
 	}
@@ -64,27 +65,27 @@ func (c *connector) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (cr
 }
 
 func (c *connector) AuthValidation(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[validationOut](ctx, c.m, "authValidation", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	d, err := ask[validationOut](ctx, c.m, "authValidation", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
 	return d.outcome(), err
 }
 
 func (c *connector) RefreshUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[validationOut](ctx, c.m, "refreshUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	d, err := ask[validationOut](ctx, c.m, "refreshUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
 	return d.outcome(), err
 }
 
 func (c *connector) UnAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[outcomeOut](ctx, c.m, "unAuthorize", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	d, err := ask[outcomeOut](ctx, c.m, "unAuthorize", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
 	return d.outcome(), err
 }
 
 func (c *connector) PostSaveUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[outcomeOut](ctx, c.m, "postSaveUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	d, err := ask[outcomeOut](ctx, c.m, "postSaveUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
 	return d.outcome(), err
 }
 
 func (c *connector) LicenseStatus(ctx context.Context, r crmgate.UserRequest) (json.RawMessage, error) {
-	d, err := ask[licenseOut](ctx, c.m, "getLicenseStatus", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecret(r.AuthHeader))
+	d, err := ask[licenseOut](ctx, c.m, "getLicenseStatus", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
 	return d.RawMessage, err
 }
 
@@ -94,17 +95,22 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 		in.RefreshToken = r.RefreshToken.Reveal()
 	}
 	d, err := ask[refreshOut](ctx, c.m, "checkAndRefreshAccessToken", r.User.Hostname, in,
-		headerSecret(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal())
+		append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal())...)
 	return crmgate.RefreshAnswer{
 		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),
 		ExpiresIn: d.ExpiresIn, AdditionalInfo: notNull(d.User.AdditionalInfo),
 	}, err
 }
 
-// headerSecret is what follows the scheme.
-func headerSecret(h crmgate.Secret) string {
-	_, credential, _ := strings.Cut(h.Reveal(), " ")
-	return credential
+// headerSecrets are what follows the scheme, and what that encodes where it is an API key.
+func headerSecrets(h crmgate.Secret) []string {
+	scheme, credential, _ := strings.Cut(h.Reveal(), " ")
+	all := []string{credential}
+	if decoded, err := base64.StdEncoding.DecodeString(credential); err == nil && scheme == "Basic" {
+		user, password, _ := strings.Cut(string(decoded), ":")
+		all = append(all, user, password)
+	}
+	return all
 }
 
 // formSecrets are a form's texts: any of them may be a credential.

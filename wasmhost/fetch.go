@@ -74,14 +74,18 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		return fetchAnswer{}, err
 	}
 	m := c.module.manifest
-	resp, err := c.module.host.Fetch(req, crmgate.Egress{Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, Redirects: redirects})
+	resp, err := c.module.host.Fetch(req, crmgate.Egress{Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, Redirects: redirects, MaxBody: c.module.host.MaxResponse})
 	if err != nil {
 		return fetchAnswer{}, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	most := c.module.host.MaxResponse
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
 		return fetchAnswer{}, err
+	}
+	if int64(len(body)) > most {
+		return fetchAnswer{}, &crmgate.FetchError{Kind: crmgate.FetchSize, Message: fmt.Sprintf("the answer is larger than %d bytes", most)}
 	}
 	a := fetchAnswer{Status: resp.StatusCode, Headers: map[string]string{}}
 	for name, values := range resp.Header {

@@ -128,8 +128,8 @@ func checkHosts(m *crmgate.Manifest) error {
 	return nil
 }
 
-// Connector returns the connector of a platform. One that is not in the folder is a *crmgate.Refusal; one that has only
-// a manifest has a connector whose operations refuse in the same words.
+// Connector returns the connector of a platform. One that is not in the folder is a *crmgate.Refusal that
+// matches crmgate.ErrNotFound; one that has only a manifest has a connector whose operations refuse in the same words.
 func (f *Folder) Connector(p crmgate.Platform) (crmgate.Connector, error) {
 	if c := f.connectors[p]; c != nil {
 		return c, nil
@@ -142,7 +142,9 @@ func notFound(p crmgate.Platform) error {
 	if len(name) > 64 {
 		name = name[:64] + "…"
 	}
-	return crmgate.Refuse("Connector not found for platform: %s", strings.ToValidUTF8(name, "\uFFFD"))
+	r := crmgate.Refuse("Connector not found for platform: %s", strings.ToValidUTF8(name, "\uFFFD"))
+	r.Err = crmgate.ErrNotFound
+	return r
 }
 
 // Manifests returns what the folder declares.

@@ -26,10 +26,11 @@ type Config struct {
 	// Observe, if set, is told of every call: "ok", "unsupported", "error" or "stopped", and how long it took.
 	Observe func(p crmgate.Platform, operation, outcome string, d time.Duration)
 
-	Deadline     time.Duration // of a call, waiting for an instance included; default 10 s
+	Deadline     time.Duration // of a call, once it has an instance; default 10 s
 	MemoryPages  uint32        // of an instance, 64 KiB each; default 1024, which is 64 MiB
 	MaxOutput    int           // bytes of an answer; default 1 MiB
 	MaxFetches   int           // of a call; default 32
+	MaxResponse  int64         // bytes of a fetched body; default 4 MiB
 	MaxLogLines  int           // of a call; default 100
 	MaxInstances int           // of a connector; default 16
 	Idle         time.Duration // after which a connector is let go from memory; default 5 min
@@ -56,6 +57,7 @@ func New(_ context.Context, c Config) (*Host, error) {
 	or(&c.MemoryPages, 1024)
 	or(&c.MaxOutput, 1<<20)
 	or(&c.MaxFetches, 32)
+	or(&c.MaxResponse, 4<<20)
 	or(&c.MaxLogLines, 100)
 	or(&c.MaxInstances, 16)
 	or(&c.Idle, 5*time.Minute)

@@ -42,7 +42,13 @@ type loaded struct {
 	users    int         // guarded by module.mu: calls that hold an instance or are about to
 }
 
-func (l *loaded) close() { _ = l.runtime.Close(context.Background()) }
+// close frees everything. Closing the runtime leaves the machine code in the cache's memory; that is the module's to free.
+func (l *loaded) close() {
+	_ = l.runtime.Close(context.Background())
+	if l.compiled != nil {
+		_ = l.compiled.Close(context.Background())
+	}
+}
 
 // instance runs one call at a time.
 type instance struct {
@@ -56,7 +62,11 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(m.host.cache).WithCloseOnContextDone(true).WithMemoryLimitPages(m.host.MemoryPages))
 	l := &loaded{runtime: rt}
-	var err error
+	b, err := boundTables(b)
+	if err != nil {
+		l.close()
+		return nil, err
+	}
 	if l.compiled, err = rt.CompileModule(ctx, b); err != nil {
 		l.close()
 		return nil, fmt.Errorf("it does not compile: %w", err)
@@ -79,6 +89,7 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 	guest, err := l.runtime.InstantiateModule(withCall(ctx, c), l.compiled, wazero.NewModuleConfig().
 		WithName("").WithStartFunctions("_initialize").WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().WithStdout(log).WithStderr(log))
+	log.end()
 	if err != nil {
 		return nil, err
 	}

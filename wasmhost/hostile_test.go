@@ -1,0 +1,220 @@
+package wasmhost_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// hostile are guests whose getUserInfo misbehaves, each in its own way, and what the error says of it.
+func hostile() map[string]struct {
+	body []byte
+	more []fn
+	want string
+} {
+	type h = struct {
+		body []byte
+		more []fn
+		want string
+	}
+	big := int64(1) << 30
+	return map[string]h{
+		"trap":         {unreachable, nil, "trapped"},
+		"latetrap":     {seq(answer(`{"successful":false}`, 0), drop, unreachable), nil, "trapped"},
+		"loop":         {forever, nil, "ran past its deadline of 700ms"},
+		"recursion":    {invoke(fFirst + 2), nil, "trapped"},
+		"grow":         {seq([]byte{0x03, 0x40}, num(16), []byte{0x40, 0, 0x1a, 0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
+		"huge":         {seq(invoke(fOutput, 0, big), num(0)), nil, "answered more than is taken"},
+		"silent":       {num(0), nil, "returned 0 without an output"},
+		"silenterror":  {num(1), nil, "returned 1 without an output"},
+		"odd":          {answer("{}", 7), nil, "returned 7"},
+		"negative":     {answer("{}", -1), nil, "returned -1"},
+		"outside":      {seq(invoke(fOutput, 131072, 10), num(0)), nil, "named memory that it does not have"},
+		"minus":        {seq(invoke(fOutput, -4, 8), num(0)), nil, "named memory that it does not have"},
+		"minuslength":  {seq(invoke(fOutput, 0, -1), num(0)), nil, "answered more than is taken"},
+		"inputoutside": {seq(invoke(fInput, 131060, 131072), drop, num(0)), nil, "named memory that it does not have"},
+		"logoutside":   {seq(invoke(fLog, 1, 131072, 10), num(0)), nil, "named memory that it does not have"},
+		"fetchoutside": {seq(invoke(fFetch, 131072, 10), drop, num(0)), nil, "named memory that it does not have"},
+		"confoutside":  {seq(invoke(fConfig, 0, -1), drop, num(0)), nil, "named memory that it does not have"},
+		"randomlots":   {seq(invoke(fRandom, 0, 65537), num(0)), nil, "64 KB of random"},
+		"nojson":       {answer("nonsense", 0), nil, "it is no JSON object"},
+		"nulljson":     {answer("null", 0), nil, "it is no JSON object"},
+		"listjson":     {answer("[]", 0), nil, "it is no JSON object"},
+		"emptyjson":    {seq(invoke(fOutput, 0, 0), num(0)), nil, "it is no JSON object"},
+		"nosuccess":    {answer("{}", 0), nil, "successful is missing"},
+		"noid":         {answer(`{"successful":true,"platformUserInfo":{"name":"x"}}`, 0), nil, "platformUserInfo.id is missing"},
+		"nouser":       {answer(`{"successful":true}`, 0), nil, "platformUserInfo.id is missing"},
+		"objectid":     {answer(`{"successful":true,"platformUserInfo":{"id":{}}}`, 0), nil, "id is of the wrong type"},
+		"badinfo":      {answer(`{"successful":true,"platformUserInfo":{"id":1,"platformAdditionalInfo":[]}}`, 0), nil, "platformAdditionalInfo is no object"},
+		"badoffset":    {answer(`{"successful":true,"platformUserInfo":{"id":1,"timezoneOffset":{}}}`, 0), nil, "timezoneOffset is no number or string"},
+		"deep":         {seq(text(1024, `{"successful":`+strings.Repeat("[", 12_000)), invoke(fOutput, 1024, 12_014), num(0)), nil, "it is no JSON object"},
+		"nomessage":    {answer(`{"text":"x"}`, 1), nil, `an error without a "message"`},
+		"storm":        {seq([]byte{0x03, 0x40}, invoke(fFetch, 0, 0), drop, []byte{0x0c, 0, 0x0b, 0}), nil, "fetched more often than one call may"},
+		"leak":         {answer(`{"message":"no: top-secret-token"}`, 1), nil, "no: [secret]"},
+	}
+}
+
+func TestHostileGuests(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"good.wasm": oauth(answer(`{"successful":true,"platformUserInfo":{"id":7}}`, 0)).String(), "good.json": manifest("good", "")}
+	for name, g := range hostile() {
+		files[name+".wasm"] = oauth(g.body, g.more...).String()
+		files[name+".json"] = manifest(name, "")
+	}
+	f := load(t, newHost(t, wasmhost.Config{Deadline: short}), files)
+	good := connector(t, f, "good")
+	for name, g := range hostile() {
+		t.Run(name, func(t *testing.T) {
+			c := connector(t, f, crmgate.Platform(name))
+			_, err := c.UserInfo(t.Context(), bearer(""))
+			wantError(t, err, g.want)
+			var ce *crmgate.ConnectorError
+			if errors.As(err, &ce) && (string(ce.Platform) != name || ce.Operation != "getUserInfo" || ce.Message == "") {
+				t.Errorf("the error does not say who failed: %+v", ce)
+			}
+			if strings.Contains(fmt.Sprint(err), "top-secret-token") {
+				t.Errorf("a secret got out: %v", err)
+			}
+			if i, err := c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil || i.ClientID != "fine" {
+				t.Errorf("the next call: %+v, %v", i, err)
+			}
+			if u, err := good.UserInfo(t.Context(), bearer("")); err != nil || u.ID != "7" {
+				t.Errorf("another connector: %+v, %v", u, err)
+			}
+		})
+	}
+}
+
+// The last output counts, and what is optional may be missing.
+func TestOddAnswersThatAreInOrder(t *testing.T) {
+	t.Parallel()
+	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{
+		"x.wasm": oauth(seq(answer("nonsense", 0), drop, answer(`{"successful":true,"platformUserInfo":{"id":"a"},"new":1}`, 0)),
+			fn{"authValidation", tI32, num(2)}, fn{"createCallLog", tI32, unreachable}).String(),
+		"x.json": manifest("x", ""),
+	})
+	c := connector(t, f, "x")
+	if u, err := c.UserInfo(t.Context(), bearer("")); err != nil || u.ID != "a" {
+		t.Errorf("two outputs: %+v, %v", u, err)
+	}
+	if _, err := c.AuthValidation(t.Context(), crmgate.UserRequest{}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("result 2: %v", err)
+	}
+	if _, err := c.UnAuthorize(t.Context(), crmgate.UserRequest{}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("no export: %v", err)
+	}
+	if !c.Implements("createCallLog") || !c.Implements("authValidation") || c.Implements("unAuthorize") {
+		t.Error("Implements does not follow the exports")
+	}
+}
+
+// A guest that floods the log is heard a hundred times, and what it was given in confidence is not heard at all.
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	var log journal
+	line := "token top-secret-token config x-setting"
+	flood := seq(text(1024, line), []byte{0x03, 0x40}, invoke(fLog, 9, 1024, int64(len(line))),
+		// The counter lives in memory at 0: up to 10,000.
+		num(0), num(0), []byte{0x28, 2, 0}, num(1), add, []byte{0x36, 2, 0},
+		num(0), []byte{0x28, 2, 0}, num(10_000), []byte{0x48, 0x0d, 0, 0x0b},
+		answer(`{"successful":false}`, 0))
+	name := "X_SETTING"
+	withConfig := seq(text(4096, name), invoke(fConfig, 4096, int64(len(name))), drop, flood)
+	f := load(t, newHost(t, wasmhost.Config{
+		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+		Setting: func(string) (crmgate.Secret, bool) { return crmgate.NewSecret("x-setting"), true },
+	}), map[string]string{"x.wasm": oauth(withConfig).String(), "x.json": manifest("x", `"config": ["X_SETTING"]`)})
+	if _, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil {
+		t.Fatal(err)
+	}
+	said := log.String()
+	if n := strings.Count(said, "\n"); n != 100 || !strings.Contains(said, "logs too much") {
+		t.Errorf("%d lines were logged, want 100, the last one saying so", n)
+	}
+	if strings.Contains(said, "top-secret-token") || strings.Contains(said, "x-setting") || !strings.Contains(said, "token [secret] config [secret]") {
+		t.Errorf("secrets in the log: %.300s", said)
+	}
+}
+
+// A configuration value is given out only if it is declared and set; an empty one is not the same as none.
+func TestConfiguration(t *testing.T) {
+	t.Parallel()
+	// The answer's id is what config returned, plus 50.
+	ask := func(name string) []byte {
+		digits := func(at, div int64) []byte { // memory[at] = '0' + (n + 50) / div % 10
+			return seq(num(at), num(0), []byte{0x28, 2, 0}, num(50), add, num(div), []byte{0x6d}, num(10), []byte{0x6f}, num('0'), add, []byte{0x3a, 0, 0})
+		}
+		const shape = `{"successful":true,"platformUserInfo":{"id":"__"}}`
+		at := int64(1024 + strings.Index(shape, "__"))
+		return seq(text(4096, name), num(0), invoke(fConfig, 4096, int64(len(name))), []byte{0x36, 2, 0},
+			text(1024, shape), digits(at, 10), digits(at+1, 1), invoke(fOutput, 1024, int64(len(shape))), num(0))
+	}
+	for name, want := range map[string]crmgate.UserID{
+		"X_FULL": "57", "X_EMPTY": "50", "X_UNSET": "49", "X_UNDECLARED": "49", "PATH": "49", "CRMGATE_SESSION_KEY": "49",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := load(t, newHost(t, wasmhost.Config{Setting: func(name string) (crmgate.Secret, bool) {
+				v, ok := map[string]string{"X_FULL": "7 bytes", "X_EMPTY": "", "X_UNDECLARED": "x", "PATH": "x"}[name]
+				return crmgate.NewSecret(v), ok
+			}}), map[string]string{"x.wasm": oauth(ask(name)).String(), "x.json": manifest("x", `"config": ["X_FULL", "X_EMPTY", "X_UNSET"]`)})
+			if u, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != want {
+				t.Errorf("config returned %s - 50, want %s - 50 (%v)", u.ID, want, err)
+			}
+		})
+	}
+}
+
+// What a guest fetches that it may not, it is told; it does not trap.
+func TestRequestsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ request, want string }{
+		"not JSON":          {`GET /`, `"kind":"request"`},
+		"no URL":            {`{}`, "not an absolute URL"},
+		"relative":          {`{"url":"/x"}`, "not an absolute URL"},
+		"host header":       {`{"url":"https://ok.example/","headers":{"hOsT":"evil.example"}}`, "the header Host is the host's"},
+		"length header":     {`{"url":"https://ok.example/","headers":{"content-length":"1"}}`, "is the host's"},
+		"transfer encoding": {`{"url":"https://ok.example/","headers":{"Transfer-Encoding":"chunked"}}`, "is the host's"},
+		"header injection":  {`{"url":"https://ok.example/","headers":{"X":"a\r\nHost: evil"}}`, "line break"},
+		"name injection":    {`{"url":"https://ok.example/","headers":{"X: a\r\nY":"b"}}`, "line break"},
+		"method injection":  {`{"method":"GET / HTTP/1.1\r\nX: y\r\n","url":"https://ok.example/"}`, "malformed"},
+		"URL injection":     {`{"url":"https://ok.example/\r\nX: y"}`, "not an absolute URL"},
+		"two bodies":        {`{"url":"https://ok.example/","body":"a","bodyBase64":"YQ=="}`, "both"},
+		"other host":        {`{"url":"https://evil.example/"}`, `"kind":"refused"`},
+		"suffix host":       {`{"url":"https://ok.example.evil.example/"}`, `"kind":"refused"`},
+		"user info":         {`{"url":"https://ok.example@evil.example/"}`, `"kind":"refused"`},
+		"file":              {`{"url":"file://ok.example/etc/passwd"}`, `"kind":"refused"`},
+		"http":              {`{"url":"http://ok.example/"}`, `"kind":"refused"`},
+		"other port":        {`{"url":"https://ok.example:8443/"}`, `"kind":"refused"`},
+		"person's host":     {`{"url":"https://mine.example/"}`, `"kind":"connect"`}, // allowed, and nobody there
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log journal
+			h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Fetch: policyOnly})
+			f := load(t, h, map[string]string{
+				"x.wasm": oauth(fetching(c.request)).String(), "x.json": manifest("x", `"hosts": ["ok.example", "{hostname}"]`),
+			})
+			if _, err := connector(t, f, "x").UserInfo(t.Context(), bearer("mine.example")); !errors.Is(err, errors.ErrUnsupported) {
+				t.Fatalf("fetch did not come back: %v", err)
+			}
+			if said := strings.ReplaceAll(log.String(), `\"`, `"`); !strings.Contains(said, c.want) {
+				t.Errorf("got %s, want %s", said, c.want)
+			}
+		})
+	}
+}
+
+// policyOnly is a Fetch that checks where a request goes, and finds nobody there.
+func policyOnly(r *http.Request, e crmgate.Egress) (*http.Response, error) {
+	if err := e.Hosts.Allow(r.URL, e.Hostname); err != nil {
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
+	}
+	return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "nobody is there"}
+}
