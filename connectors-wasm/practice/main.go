@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 
@@ -108,7 +109,13 @@ func me(authHeader string) (person, *sdk.ReturnMessage, error) {
 	case !r.OK():
 		return p, nil, sdk.StatusError(r)
 	}
-	return p, nil, r.JSON(&p)
+	if err := r.JSON(&p); err != nil {
+		return p, nil, err
+	}
+	if p.ID == "" {
+		return p, nil, errors.New("the CRM did not say who the person is")
+	}
+	return p, nil, nil
 }
 
 func success(message string) *sdk.ReturnMessage {

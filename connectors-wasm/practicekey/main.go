@@ -4,6 +4,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 )
@@ -49,6 +50,9 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	}
 	if err := r.JSON(&p); err != nil {
 		return sdk.UserInfo{}, err
+	}
+	if p.ID == "" {
+		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
 	}
 	return sdk.UserInfo{
 		Successful:    true,

@@ -30,7 +30,7 @@ type Response struct {
 // JSON decodes the body into v. The error quotes nothing of it.
 func (r Response) JSON(v any) error {
 	if err := json.Unmarshal(r.Body, v); err != nil {
-		return Error{Message: "the CRM's answer is not the JSON that was expected", Status: r.Status}
+		return errors.New("the CRM's answer is not the JSON that was expected")
 	}
 	return nil
 }

@@ -1,3 +1,5 @@
+//go:build !wasip1
+
 // Package sdktest replays golden vectors, the files of ../../abi or an author's own, against a connector that runs
 // natively.
 package sdktest
