@@ -28,7 +28,7 @@ func hostile() map[string]struct {
 		"trap":         {unreachable, nil, "trapped"},
 		"latetrap":     {seq(answer(`{"successful":false}`, 0), drop, unreachable), nil, "trapped"},
 		"loop":         {forever, nil, "ran past its deadline of 700ms"},
-		"recursion":    {invoke(fFirst + 2), nil, "trapped"},
+		"recursion":    {invoke(fFirst + 2), nil, "The connector of recursion"},
 		"grow":         {seq([]byte{0x03, 0x40}, num(16), []byte{0x40, 0, 0x1a, 0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
 		"huge":         {seq(invoke(fOutput, 0, big), num(0)), nil, "answered more than is taken"},
 		"silent":       {num(0), nil, "returned 0 without an output"},

@@ -1,0 +1,233 @@
+package wasmhost_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// What is wrong in a folder is refused when it is loaded, by a sentence that names the file and what was expected.
+func TestFoldersThatAreRefused(t *testing.T) {
+	t.Parallel()
+	fine := oauth(answer(`{"successful":false}`, 0))
+	without := func(name string) mod {
+		m := fine
+		m.exports = slices.DeleteFunc(slices.Clone(m.exports), func(f fn) bool { return f.name == name })
+		return m
+	}
+	with := func(f ...fn) mod {
+		m := fine
+		m.exports = append(slices.Clone(m.exports), f...)
+		return m
+	}
+	importing := func(i imported) mod {
+		m := fine
+		m.imports = append(slices.Clone(abiImports), i)
+		return m
+	}
+	authType := func(body []byte) mod {
+		m := without("getAuthType")
+		m.exports = append(m.exports, fn{"getAuthType", tI32, body})
+		return m
+	}
+	table := func(b ...byte) mod { m := fine; m.table = b; return m }
+	memory := func(pages uint32) mod { m := fine; m.pages = pages; return m }
+	hidden := fine
+	hidden.noMem = true
+	starting := fine
+	starting.start = forever
+
+	for name, c := range map[string]struct {
+		wasm     string
+		manifest string // of x; empty: one in order
+		want     []string
+	}{
+		"empty":               {"", "", []string{"x.wasm", "no WebAssembly module"}},
+		"text":                {"hello, world", "", []string{"x.wasm", "no WebAssembly module"}},
+		"component":           {"\x00asm\x0d\x00\x01\x00", "", []string{"recompile as a core wasip1 module"}},
+		"other version":       {"\x00asm\x02\x00\x00\x00", "", []string{"expected 1"}},
+		"nothing in it":       {"\x00asm\x01\x00\x00\x00", "", []string{"export memory is missing"}},
+		"truncated":           {fine.String()[:300], "", []string{"x.wasm"}},
+		"too long a section":  {"\x00asm\x01\x00\x00\x00\x01\xff\xff\xff\xff\x0f", "", []string{"malformed"}},
+		"too large":           {strings.Repeat("\x00", 16<<20+1), "", []string{"x.wasm", "at most 16 MB"}},
+		"no memory":           {hidden.String(), "", []string{"export memory is missing"}},
+		"no getAuthType":      {without("getAuthType").String(), "", []string{"export getAuthType is missing"}},
+		"no getUserInfo":      {without("getUserInfo").String(), "", []string{"export getUserInfo is missing"}},
+		"no getOauthInfo":     {without("getOauthInfo").String(), "", []string{"export getOauthInfo is missing", "type oauth"}},
+		"wrong signature":     {with(fn{"authValidation", tNothing, nil}).String(), "", []string{"authValidation", "() ->", "expected () -> i32"}},
+		"unknown import":      {importing(imported{"crmgate_v1", "exec", tI32}).String(), "", []string{"crmgate_v1.exec, which does not exist", "fetch"}},
+		"wrong import":        {importing(imported{"crmgate_v1", "now", tI32}).String(), "", []string{"crmgate_v1.now", "expected () -> i64"}},
+		"other module":        {importing(imported{"env", "abort", tI32}).String(), "", []string{"env.abort", "crmgate_v1 and wasi_snapshot_preview1 only"}},
+		"unknown WASI":        {importing(imported{"wasi_snapshot_preview1", "fork", tI32}).String(), "", []string{"fork"}},
+		"wrong WASI":          {importing(imported{"wasi_snapshot_preview1", "fd_write", tI32}).String(), "", []string{"fd_write"}},
+		"other type":          {authType(answer(`{"type":"apiKey"}`, 0)).String(), "", []string{`answers "apiKey"`, `"oauth"`}},
+		"odd type":            {authType(answer(`{"type":"magic"}`, 0)).String(), "", []string{"getAuthType", "magic"}},
+		"type traps":          {authType(unreachable).String(), "", []string{"trapped in getAuthType"}},
+		"type loops":          {authType(forever).String(), "", []string{"deadline", "getAuthType"}},
+		"start loops":         {starting.String(), "", []string{"deadline"}},
+		"table of gigabytes":  {table(1, 0x70, 0, 0x80, 0xc2, 0xd7, 0x2f).String(), "", []string{"table of 100000000"}},
+		"table of odd kind":   {table(1, 0x70, 9, 1).String(), "", []string{"flags 0x9"}},
+		"table cut short":     {table(3, 0x70, 0, 1).String(), "", []string{"malformed"}},
+		"memory at once":      {memory(65536).String(), "", []string{"x.wasm"}},
+		"refresh in the dark": {with(fn{"checkAndRefreshAccessToken", tI32, num(2)}).String(), "", []string{"checkAndRefreshAccessToken", `"refreshToken" in crmgate.reveal`}},
+		"public suffix":       {fine.String(), manifest("x", `"hosts": ["*.co.uk"]`), []string{"manifest of x", "*.co.uk", "public suffix"}},
+		"bad manifest":        {fine.String(), `{"platforms": {"x": {"auth": {"type": "magic"}}}}`, []string{"x.json", "platforms.x.auth.type"}},
+		"manifest of another": {fine.String(), manifest("y", ""), []string{"x.json"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c.manifest == "" {
+				c.manifest = manifest("x", "")
+			}
+			h := newHost(t, wasmhost.Config{Deadline: short})
+			_, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": c.wasm, "x.json": c.manifest}), "http://p")
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want an error with %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestFoldersThatAreIncomplete(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, wasmhost.Config{})
+	wasm := oauth(num(2)).String()
+	if _, err := h.Load(t.Context(), filepath.Join(t.TempDir(), "nowhere"), ""); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+	if _, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": wasm}), ""); err == nil || !strings.Contains(err.Error(), "x.wasm has no manifest") {
+		t.Errorf("no manifest: %v", err)
+	}
+	// A manifest in manifest.json is one too; a platform without a module is served as a manifest only.
+	f := load(t, h, map[string]string{"x.wasm": wasm, "manifest.json": manifest("x", ""), "only.json": manifest("only", "")})
+	if got := f.Platforms(); !slices.Equal(got, []crmgate.Platform{"only", "x"}) {
+		t.Errorf("Platforms: %v", got)
+	}
+	if _, ok := f.Manifests().Published("only"); !ok {
+		t.Error("a manifest without a module is not published")
+	}
+	c := connector(t, f, "only")
+	if c.Manifest() == nil || c.Implements("getUserInfo") {
+		t.Errorf("a platform without a module: %v, %v", c.Manifest(), c.Implements("getUserInfo"))
+	}
+	_, atAuthType := c.AuthType()
+	_, atUserInfo := c.UserInfo(t.Context(), bearer(""))
+	_, atUnknown := f.Connector("unknown")
+	for want, err := range map[string]error{"platform: only": atAuthType, "for platform: only": atUserInfo, "platform: unknown": atUnknown} {
+		var r *crmgate.Refusal
+		if !errors.As(err, &r) || !errors.Is(err, crmgate.ErrNotFound) || !strings.HasSuffix(r.Message, want) || !strings.HasPrefix(r.Message, "Connector not found for platform: ") {
+			t.Errorf("got %v, want a refusal that ends with %q", err, want)
+		}
+	}
+}
+
+// A table without a maximum gets one: a guest that grows it is told no.
+func TestTablesAreBounded(t *testing.T) {
+	t.Parallel()
+	// The id of the answer is 1 if the table grew by a hundred million elements, else 0.
+	grow := seq([]byte{0xd0, 0x70}, num(100_000_000), []byte{0xfc, 0x0f, 0}, num(0), []byte{0x4e}) // table.grow >= 0
+	const shape = `{"successful":true,"platformUserInfo":{"id":"_"}}`
+	at := int64(1024 + strings.Index(shape, "_"))
+	m := oauth(seq(text(1024, shape), num(at), grow, num('0'), add, []byte{0x3a, 0, 0}, invoke(fOutput, 1024, int64(len(shape))), num(0)))
+	m.table = []byte{1, 0x70, 0, 1}
+	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")})
+	if u, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != "0" {
+		t.Errorf("the table grew: %q, %v", u.ID, err)
+	}
+}
+
+// A start with a warm cache neither compiles nor runs anything.
+func TestWarmStart(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for _, name := range []string{"practice", "practicekey"} {
+		b, err := os.ReadFile(filepath.Join("..", "connectors-wasm", name, name+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name+".json"], files[name+".wasm"] = string(b), string(guest(t, name))
+	}
+	load(t, newHost(t, wasmhost.Config{}), files)
+	ran := false
+	began := time.Now()
+	h := newHost(t, wasmhost.Config{Observe: func(crmgate.Platform, string, string, time.Duration) { ran = true }})
+	f := load(t, h, files)
+	t.Logf("two Go connectors, start to ready: %v", time.Since(began))
+	if ran {
+		t.Error("a guest was called")
+	}
+	if a, err := connector(t, f, "practicekey").AuthType(); err != nil || a != crmgate.APIKey {
+		t.Errorf("AuthType: %v, %v", a, err)
+	}
+}
+
+// The cache is trusted machine code: nobody else may write there.
+func TestCacheIsPrivate(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "cache")
+	load(t, newHost(t, wasmhost.Config{CacheDir: dir}), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifest("x", "")})
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && info.Mode().Perm()&0o022 != 0 {
+			t.Errorf("%s: %v", path, info.Mode())
+		}
+		if path == dir && info.Mode().Perm() != 0o700 {
+			t.Errorf("the cache is %v", info.Mode())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNewSaysWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	if _, err := wasmhost.New(context.Background(), wasmhost.Config{CacheDir: t.TempDir()}); err == nil {
+		t.Error("a host without Fetch and Setting was made")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := wasmhost.Config{CacheDir: file, Fetch: policyOnly, Setting: func(string) (crmgate.Secret, bool) { return crmgate.Secret{}, false }}
+	if _, err := wasmhost.New(context.Background(), c); err == nil {
+		t.Error("a file was taken for the cache")
+	}
+}
+
+// Bytes at random, and modules with a byte changed, are refused or run; nothing else.
+func TestDamagedModules(t *testing.T) {
+	t.Parallel()
+	whole := oauth(answer(`{"successful":false}`, 0)).bytes()
+	files := map[string]string{"x.json": manifest("x", "")}
+	h := newHost(t, wasmhost.Config{CacheDir: t.TempDir(), Deadline: 200 * time.Millisecond})
+	for i := 0; i < len(whole); i += 7 {
+		b := slices.Clone(whole)
+		b[i] ^= 0x55
+		these := maps.Clone(files)
+		these["x.wasm"] = string(b)
+		f, err := h.Load(t.Context(), folder(t, these), "")
+		if err != nil {
+			continue
+		}
+		_, _ = connector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
