@@ -1,10 +1,7 @@
 package practice
 
 import (
-	"encoding/json"
-	"maps"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -12,154 +9,165 @@ import (
 
 // TokenAnswer is a form in which real token endpoints answer.
 type TokenAnswer struct {
+	// Name is what Mood.Token calls it.
 	Name string
-	// Valid says that a token can be read from it.
+	// Valid says that a token can be read from it. An answer that is not valid grants nothing and uses nothing up: the
+	// code or refresh token that was sent works afterwards.
 	Valid bool
-	// Expires says that it tells when the access token ends.
-	Expires bool
+	// Lifetime is how long it says that the token lives, if Config.AccessLife is left at its default; 0: it does not say.
+	Lifetime time.Duration
 	// Refresh says that it brings a refresh token.
 	Refresh bool
+	// Path is what the manifest must name as the place of the tokens; empty: nothing.
+	Path string
+	// Milliseconds says that the manifest must declare expires_in to count milliseconds.
+	Milliseconds bool
 
-	same, noRefresh bool
-	write           func(http.ResponseWriter, granted)
+	keep   bool   // the refresh token is not rotated
+	status int    // 0: 200
+	kind   string // content type; empty: none
+	body   string // with placeholders, see render
+	pad    int    // blanks after the body
+	short  bool   // the connection ends before the announced length
 }
 
-// fields are the members of an ordinary answer.
-func fields(g granted) map[string]any {
-	return map[string]any{"access_token": g.access, "refresh_token": g.refresh, "token_type": "Bearer", "expires_in": int(g.life.Seconds())}
-}
+// The placeholders $ACCESS, $REFRESH, and so on, are filled in by render. Plain is the answer of RFC 6749, 5.1.
+const (
+	plain = `{"access_token":"$ACCESS","token_type":"Bearer","expires_in":$SECONDS,"refresh_token":"$REFRESH"}`
+	form  = "access_token=$ACCESS&token_type=Bearer&expires_in=$SECONDS&refresh_token=$REFRESH"
 
-// with is an ordinary answer with members changed; a nil value leaves one out.
-func with(change func(granted) map[string]any) func(http.ResponseWriter, granted) {
-	return func(w http.ResponseWriter, g granted) {
-		m := fields(g)
-		maps.Copy(m, change(g))
-		maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil })
-		writeJSON(w, 200, m)
+	typeJSON = "application/json"
+	typeText = "text/plain; charset=utf-8"
+	typeHTML = "text/html; charset=utf-8"
+	typeForm = "application/x-www-form-urlencoded"
+)
+
+// with is an answer with something else in place of expires_in; "" for nothing.
+func with(member string) string {
+	if member != "" {
+		member = "," + member
 	}
+	return `{"access_token":"$ACCESS","token_type":"Bearer","refresh_token":"$REFRESH"` + member + "}"
 }
 
-// member changes one member of an ordinary answer.
-func member(name string, v any) func(http.ResponseWriter, granted) {
-	return with(func(granted) map[string]any { return map[string]any{name: v} })
+// typed is an answer with something in place of token_type.
+func typed(member string) string {
+	return strings.Replace(plain, `"token_type":"Bearer",`, member, 1)
 }
 
-// as writes bytes under a content type; "" is none.
-func as(contentType string, body func(granted) string) func(http.ResponseWriter, granted) {
-	return func(w http.ResponseWriter, g granted) {
-		w.Header()["Content-Type"] = nil // none, where net/http would guess
-		if contentType != "" {
-			w.Header().Set("Content-Type", contentType)
-		}
-		_, _ = w.Write([]byte(body(g)))
-	}
-}
-
-func jsonText(g granted) string {
-	b, _ := json.Marshal(fields(g)) // never fails
-	return string(b)
-}
-
-func formText(g granted) string {
-	return url.Values{"access_token": {g.access}, "refresh_token": {g.refresh}, "expires_in": {strconv.Itoa(int(g.life.Seconds()))}}.Encode()
-}
-
-// ends is an absolute expiry in place of expires_in.
-func ends(name string, format func(time.Time) any) func(http.ResponseWriter, granted) {
-	return with(func(g granted) map[string]any {
-		return map[string]any{"expires_in": nil, name: format(g.now.Add(g.life))}
-	})
-}
-
-func null(json.RawMessage) any { return json.RawMessage("null") }
-
-// TokenAnswers lists the forms. The first is the ordinary one.
+// TokenAnswers lists the forms; the first is the ordinary one.
 func TokenAnswers() []TokenAnswer {
-	good := func(name string, write func(http.ResponseWriter, granted)) TokenAnswer {
-		return TokenAnswer{Name: name, Valid: true, Expires: true, Refresh: true, write: write}
+	const life = defaultAccessLife
+	// good has everything, timeless has no lifetime, bad is no token.
+	good := func(name, kind, body string) TokenAnswer {
+		return TokenAnswer{Name: name, Valid: true, Lifetime: life, Refresh: true, kind: kind, body: body}
 	}
-	timeless := func(name string, write func(http.ResponseWriter, granted)) TokenAnswer {
-		return TokenAnswer{Name: name, Valid: true, Refresh: true, write: write}
+	timeless := func(name, body string) TokenAnswer {
+		return TokenAnswer{Name: name, Valid: true, Refresh: true, kind: typeJSON, body: body}
 	}
-	bad := func(name string, write func(http.ResponseWriter, granted)) TokenAnswer {
-		return TokenAnswer{Name: name, write: write}
-	}
-	text := func(s string) func(http.ResponseWriter, granted) {
-		return as("application/json", func(granted) string { return s })
-	}
-	wrapped := func(name string) func(http.ResponseWriter, granted) {
-		return func(w http.ResponseWriter, g granted) { writeJSON(w, 200, map[string]any{"ok": true, name: fields(g)}) }
-	}
+	bad := func(name, kind, body string) TokenAnswer { return TokenAnswer{Name: name, kind: kind, body: body} }
 	return []TokenAnswer{
-		good("ordinary", with(func(granted) map[string]any { return nil })),
-		good("JSON as text/plain", as("text/plain", jsonText)),
-		good("JSON as text/html", as("text/html", jsonText)),
-		good("JSON without a type", as("", jsonText)),
-		good("form", as("application/x-www-form-urlencoded", formText)),
-		good("form as text/plain", as("text/plain", formText)),
-		good("form as JSON", as("application/json", formText)),
-		good("byte order mark", as("application/json", func(g granted) string { return "\uFEFF" + jsonText(g) })),
-		good("expires_in as float", with(func(g granted) map[string]any {
-			return map[string]any{"expires_in": json.RawMessage(strconv.FormatFloat(g.life.Seconds(), 'f', 1, 64))}
-		})),
-		good("expires_in as string", with(func(g granted) map[string]any {
-			return map[string]any{"expires_in": strconv.Itoa(int(g.life.Seconds()))}
-		})),
-		timeless("expires_in empty", member("expires_in", "")),
-		timeless("expires_in negative", member("expires_in", -1)),
-		timeless("expires_in missing", member("expires_in", nil)),
-		timeless("expires_in null", member("expires_in", null(nil))),
-		good("expires_in in absurd milliseconds", with(func(granted) map[string]any { return map[string]any{"expires_in": 500_000_000} })),
-		good("expires_at in seconds", ends("expires_at", func(t time.Time) any { return t.Unix() })),
-		good("expires_at in milliseconds", ends("expires_at", func(t time.Time) any { return t.UnixMilli() })),
-		good("expires_at as ISO 8601", ends("expires_at", func(t time.Time) any { return t.UTC().Format(time.RFC3339) })),
-		good("expires as RFC 1123", ends("expires", func(t time.Time) any { return t.UTC().Format(http.TimeFormat) })),
-		good("expires in seconds", ends("expires", func(t time.Time) any { return strconv.FormatInt(t.Unix(), 10) })),
-		good("nested in data", wrapped("data")),
-		good("nested in response", wrapped("response")),
-		good("camelCase", func(w http.ResponseWriter, g granted) {
-			writeJSON(w, 200, map[string]any{"accessToken": g.access, "refreshToken": g.refresh, "expiresIn": int(g.life.Seconds())})
-		}),
-		good("error null beside a token", member("error", null(nil))),
-		good("error false beside a token", member("error", false)),
-		good("error 0 beside a token", member("error", 0)),
-		good("token_type null", member("token_type", null(nil))),
-		good("token_type a number", member("token_type", 7)),
-		good("token_type missing", member("token_type", nil)),
-		good("status 201", func(w http.ResponseWriter, g granted) { writeJSON(w, 201, fields(g)) }),
-		{Name: "no refresh_token", Valid: true, Expires: true, noRefresh: true, write: member("refresh_token", nil)},
-		{Name: "the same refresh_token", Valid: true, Expires: true, Refresh: true, same: true, write: with(func(g granted) map[string]any {
-			if g.previous == "" {
-				return nil
-			}
-			return map[string]any{"refresh_token": g.previous}
-		})},
-		good("extra fields", with(func(granted) map[string]any {
-			return map[string]any{"instance_url": "https://eu1.practice.example", "api_domain": "https://api.practice.example", "restUrl": "https://rest.practice.example/9/", "scope": "read write", "big": json.RawMessage("12345678901234567890")}
-		})),
+		good("json", typeJSON, plain),
+		good("json as text", typeText, plain),
+		good("json as html", typeHTML, plain),
+		good("json as form", typeForm, plain),
+		good("json without type", "", plain),
+		good("form", typeForm, form),
+		good("form as json", typeJSON, form),
+		good("form as text", typeText, form),
+		good("form as html", typeHTML, form),
+		good("form without type", "", form),
+		good("byte order mark", typeJSON, "\uFEFF"+plain),
+		good("blanks around", typeJSON, "\r\n\t "+plain+"\r\n"),
 
-		bad("error as an object", func(w http.ResponseWriter, _ granted) {
-			writeJSON(w, 400, map[string]any{"error": map[string]any{"code": "invalid_grant", "message": "Bad code"}})
-		}),
-		bad("error with status 200", func(w http.ResponseWriter, _ granted) { writeJSON(w, 200, map[string]any{"error": "invalid_grant"}) }),
-		bad("ok false", func(w http.ResponseWriter, _ granted) {
-			writeJSON(w, 200, map[string]any{"ok": false, "error": "code_already_used"})
-		}),
-		bad("HTML", func(w http.ResponseWriter, r granted) { misbehave(w, nil, "html") }),
-		bad("empty", text("")),
-		bad("cut JSON", as("application/json", func(g granted) string { return strings.TrimSuffix(jsonText(g), "}") })),
-		bad("an array", text(`["access_token"]`)),
-		bad("two megabytes", as("application/json", func(granted) string { return `{"access_token":"` + strings.Repeat("x", 2<<20) + `"}` })),
+		good("expires_in float", typeJSON, with(`"expires_in":$SECONDS.0`)),
+		good("expires_in text", typeJSON, with(`"expires_in":"$SECONDS"`)),
+		good("expires_in epoch", typeJSON, with(`"expires_in":$EPOCH`)),
+		{
+			Name: "expires_in milliseconds", Valid: true, Lifetime: life, Refresh: true, Milliseconds: true,
+			kind: typeJSON, body: with(`"expires_in":$MILLIS`),
+		},
+		{ // ten years and more can only be milliseconds
+			Name: "expires_in absurd", Valid: true, Lifetime: 500_000 * time.Second, Refresh: true,
+			kind: typeJSON, body: with(`"expires_in":500000000`),
+		},
+		timeless("expires_in empty", with(`"expires_in":""`)),
+		timeless("expires_in null", with(`"expires_in":null`)),
+		timeless("expires_in zero", with(`"expires_in":0`)),
+		timeless("expires_in negative", with(`"expires_in":-1`)),
+		timeless("expires_in words", with(`"expires_in":"never"`)),
+		timeless("expires_in missing", with("")),
+		good("expires_at seconds", typeJSON, with(`"expires_at":$EPOCH`)),
+		good("expires_at text", typeJSON, with(`"expires_at":"$EPOCH"`)),
+		good("expires_at milliseconds", typeJSON, with(`"expires_at":$MSEPOCH`)),
+		good("expires_at iso", typeJSON, with(`"expires_at":"$ISO"`)),
+		good("expires_at rfc1123", typeJSON, with(`"expires_at":"$HTTPDATE"`)),
+		good("expires seconds", typeJSON, with(`"expires":$EPOCH`)),
+		good("expires milliseconds", typeJSON, with(`"expires":$MSEPOCH`)),
+		good("expires iso", typeJSON, with(`"expires":"$ISO"`)),
+		good("expires rfc1123", typeJSON, with(`"expires":"$HTTPDATE"`)),
+
+		good("nested data", typeJSON, `{"status":"success","data":`+plain+`}`),
+		good("nested response", typeJSON, `{"ok":true,"response":`+plain+`}`),
+		good("camelCase", typeJSON, `{"accessToken":"$ACCESS","tokenType":"Bearer","expiresIn":$SECONDS,"refreshToken":"$REFRESH"}`),
+		{
+			Name: "custom path", Valid: true, Lifetime: life, Refresh: true, Path: "result.oauth",
+			kind: typeJSON, body: `{"result":{"oauth":` + plain + `}}`,
+		},
+
+		good("error null", typeJSON, with(`"expires_in":$SECONDS,"error":null`)),
+		good("error false", typeJSON, with(`"expires_in":$SECONDS,"error":false`)),
+		good("error zero", typeJSON, with(`"expires_in":$SECONDS,"error":0`)),
+		good("error empty", typeJSON, with(`"expires_in":$SECONDS,"error":""`)),
+		good("token_type null", typeJSON, typed(`"token_type":null,`)),
+		good("token_type number", typeJSON, typed(`"token_type":7,`)),
+		good("token_type missing", typeJSON, typed("")),
+		{Name: "status 201", Valid: true, Lifetime: life, Refresh: true, status: 201, kind: typeJSON, body: plain},
+		{
+			Name: "no refresh_token", Valid: true, Lifetime: life, keep: true,
+			kind: typeJSON, body: `{"access_token":"$ACCESS","token_type":"Bearer","expires_in":$SECONDS}`,
+		},
+		{Name: "same refresh_token", Valid: true, Lifetime: life, Refresh: true, keep: true, kind: typeJSON, body: plain},
+		good("extra fields", typeJSON, with(`"expires_in":$SECONDS,"instance_url":"https://eu1.practice.example",`+
+			`"api_domain":"https://api.practice.example","restUrl":"https://rest.practice.example/9/","scope":"read write",`+
+			`"big":12345678901234567890`)), // more digits than a float64 has
+
+		{Name: "error object", status: 400, kind: typeJSON, body: `{"error":{"code":"invalid_grant","message":"It is not good."}}`},
+		bad("error with status 200", typeJSON, `{"error":"invalid_grant","error_description":"It is not good."}`),
+		bad("ok false", typeJSON, `{"ok":false,"error":"invalid_grant"}`),
+		bad("ok false alone", typeJSON, `{"ok":false}`),
+		bad("html", typeHTML, "<!doctype html><title>Maintenance</title><p>We will be back soon."),
+		{Name: "html with status 502", status: 502, kind: typeHTML, body: "<html><h1>502 Bad Gateway</h1></html>"},
+		bad("empty", typeJSON, ""),
+		bad("empty without type", "", ""),
+		bad("cut", typeJSON, `{"access_token":"$ACCESS","token_type":"Bear`),
+		{Name: "cut connection", kind: typeJSON, body: `{"access_token":"$ACCESS","token_type":"Bear`, short: true},
+		bad("array", typeJSON, "["+plain+"]"),
+		bad("text", typeJSON, `"$ACCESS"`),
+		bad("null", typeJSON, "null"),
+		bad("no token", typeJSON, `{"token_type":"Bearer","expires_in":$SECONDS}`),
+		bad("empty token", typeJSON, `{"access_token":"","token_type":"Bearer","expires_in":$SECONDS}`),
+		{Name: "two megabytes", kind: typeJSON, body: plain, pad: 2 << 20},
 	}
 }
 
-// answerNamed returns a form; the ordinary one for a name that is none.
-func answerNamed(name string) TokenAnswer {
-	all := TokenAnswers()
-	for _, a := range all {
-		if a.Name == name {
-			return a
-		}
-	}
-	return all[0]
+// granted is what the placeholders of an answer stand for.
+type granted struct {
+	access, refresh string
+	life            time.Duration
+	now             time.Time
+}
+
+// render fills in the placeholders.
+func (a TokenAnswer) render(g granted) string {
+	end := g.now.Add(g.life).UTC()
+	return strings.NewReplacer(
+		"$ACCESS", g.access, "$REFRESH", g.refresh,
+		"$SECONDS", strconv.FormatInt(int64(g.life/time.Second), 10),
+		"$MILLIS", strconv.FormatInt(g.life.Milliseconds(), 10),
+		"$EPOCH", strconv.FormatInt(end.Unix(), 10),
+		"$MSEPOCH", strconv.FormatInt(end.UnixMilli(), 10),
+		"$ISO", end.Format(time.RFC3339),
+		"$HTTPDATE", end.Format(http.TimeFormat),
+	).Replace(a.body) + strings.Repeat(" ", a.pad)
 }

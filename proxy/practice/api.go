@@ -1,50 +1,84 @@
 package practice
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 )
 
-// me tells a person who they are.
-func (c *CRM) me(w http.ResponseWriter, r *http.Request) {
-	mood := c.count(&c.counts.Me)
-	if misbehave(w, r, mood.Me) {
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, "internal server error", 500)
 		return
 	}
-	p, ok := c.authorized(r)
+	w.Header().Set("Content-Type", typeJSON)
+	w.WriteHeader(status)
+	_, _ = w.Write(b)
+}
+
+// me says who the holder of an access token, or of the API key, is.
+func (c *CRM) me(w http.ResponseWriter, r *http.Request) {
+	mood, changed := c.count(&c.counts.Me)
+	if misbehave(w, r, mood.Me, changed) {
+		return
+	}
+	p, ok := c.caller(r)
 	if !ok {
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		writeJSON(w, 401, map[string]string{"message": "who are you?"})
+		w.Header().Set("WWW-Authenticate", `Bearer realm="practice", error="invalid_token"`)
+		writeJSON(w, 401, map[string]string{"error": "invalid_token"})
 		return
 	}
 	writeJSON(w, 200, p)
 }
 
-func (c *CRM) authorized(r *http.Request) (Person, bool) {
-	if key, _, ok := r.BasicAuth(); ok {
-		return People()[1], key == APIKey
+// caller finds out who asks.
+func (c *CRM) caller(r *http.Request) (Person, bool) {
+	if token, ok := bearerOf(r); ok {
+		return c.holder(token)
 	}
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
+	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	pair, err := base64.StdEncoding.DecodeString(value)
+	// The colon may be missing: connectors are known to send the bare key, and CRMs to take it.
+	key, _, _ := strings.Cut(string(pair), ":")
+	if err != nil || !strings.EqualFold(scheme, "Basic") || key != APIKey {
 		return Person{}, false
 	}
-	return c.byAccess(token)
+	return c.person("grace")
 }
 
-// ringCentral tells whose RingCentral token it is, as RingCentral's own endpoint does.
-func (c *CRM) ringCentral(w http.ResponseWriter, r *http.Request) {
-	mood := c.count(&c.counts.RingCentral)
-	if misbehave(w, r, mood.RingCentral) {
-		return
-	}
-	ids := map[string]int{"Bearer " + RCAdminToken: 101, "Bearer " + RCUserToken: 102}
-	id, ok := ids[r.Header.Get("Authorization")]
-	if !ok {
-		writeJSON(w, 401, map[string]string{"errorCode": "TokenInvalid"})
-		return
-	}
-	writeJSON(w, 200, map[string]any{
-		"id": id, "account": map[string]any{"id": "62000001"},
-		"permissions": map[string]any{"admin": map[string]any{"enabled": id == 101}},
-	})
+type extensionJSON struct {
+	ID      int `json:"id"`
+	Account struct {
+		ID string `json:"id"`
+	} `json:"account"`
+	Permissions struct {
+		Admin struct {
+			Enabled bool `json:"enabled"`
+		} `json:"admin"`
+	} `json:"permissions"`
 }
+
+// ringCentral says whose RingCentral token it is.
+func (c *CRM) ringCentral(w http.ResponseWriter, r *http.Request) {
+	mood, changed := c.count(&c.counts.RingCentral)
+	if misbehave(w, r, mood.RingCentral, changed) {
+		return
+	}
+	var e extensionJSON
+	e.Account.ID = "1"
+	switch token, _ := bearerOf(r); token {
+	case RCAdminToken:
+		e.ID = 101
+		e.Permissions.Admin.Enabled = true
+	case RCUserToken:
+		e.ID = 102
+	default:
+		writeJSON(w, 401, map[string]string{"errorCode": "TokenInvalid", "message": "Token not found"})
+		return
+	}
+	writeJSON(w, 200, e)
+}
+
+func (c *CRM) showCounts(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, c.Counts()) }

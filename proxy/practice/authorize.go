@@ -1,6 +1,7 @@
 package practice
 
 import (
+	"encoding/base64"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -8,83 +9,126 @@ import (
 	"time"
 )
 
-const codeLife = time.Minute
-
-// request is an authorization request (RFC 6749, 4.1.1; RFC 7636, 4.3).
-type request struct {
-	redirectURI *url.URL
-	state       string
-	challenge   string
+// code is an authorization code. Guarded by CRM.mu.
+type code struct {
+	person      Person
+	redirectURI string
+	challenge   string // PKCE, S256; empty without
+	expires     time.Time
+	used        bool
+	family      *family // what came of it
 }
 
-// readRequest refuses what must not be sent back to the redirect URI: a client or a redirect URI that is not known.
-func readRequest(q url.Values) (request, string) {
-	u, err := url.Parse(q.Get("redirect_uri"))
+// authorization is a request for a code (RFC 6749, 4.1.1; RFC 7636, 4.3).
+type authorization struct {
+	redirect  *url.URL
+	given     string // redirect as it was written: the token request must repeat it
+	state     string
+	challenge string
+	err       string // an OAuth error that the application is told
+}
+
+// readAuthorization refuses, with a text for the person, what must not be sent back to the redirect URI (RFC 6749, 4.1.2.1).
+func readAuthorization(q url.Values) (a authorization, wrong string) {
+	for name, v := range q {
+		if len(v) > 1 {
+			return a, name + " stands there more than once."
+		}
+	}
+	a = authorization{given: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge")}
+	u, err := url.Parse(a.given)
 	switch {
 	case q.Get("client_id") != ClientID:
-		return request{}, "The client_id is not known here."
-	case err != nil || !u.IsAbs() || u.Host == "" || u.Fragment != "" ||
-		!strings.HasSuffix(u.Path, "/redirect.html") && !strings.HasSuffix(u.Path, "/oauth-callback"):
-		return request{}, "The redirect_uri is not registered: its path ends in /redirect.html or /oauth-callback."
-	case q.Get("response_type") != "code":
-		return request{}, "The response_type must be code."
-	case q.Get("code_challenge") != "" && q.Get("code_challenge_method") != "S256":
-		return request{}, "The code_challenge_method must be S256."
+		return a, "The client_id is not known here."
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "":
+		return a, "The redirect_uri is not an absolute URL."
+	case !strings.HasSuffix(u.Path, "/redirect.html") && !strings.HasSuffix(u.Path, "/oauth-callback"):
+		return a, "The redirect_uri is not registered: its path ends in /redirect.html or /oauth-callback."
 	}
-	return request{u, q.Get("state"), q.Get("code_challenge")}, ""
+	a.redirect = u
+	sum, err := base64.RawURLEncoding.DecodeString(a.challenge)
+	s256 := q.Get("code_challenge_method") == "S256" && err == nil && len(sum) == 32
+	switch {
+	case q.Get("response_type") != "code":
+		a.err = "unsupported_response_type"
+	case (q.Has("code_challenge") || q.Has("code_challenge_method")) && !s256:
+		a.err = "invalid_request"
+	}
+	return a, ""
 }
 
-var consentPage = template.Must(template.New("").Parse(`<!doctype html>
+// answer sends the browser back with code or error, and the state.
+func (a authorization) answer(w http.ResponseWriter, name, value string) {
+	q := a.redirect.Query()
+	q.Set(name, value)
+	if a.state != "" {
+		q.Set("state", a.state)
+	}
+	to := *a.redirect
+	to.RawQuery = q.Encode()
+	w.Header().Set("Location", to.String())
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusFound)
+}
+
+// consentPage has a form without action: it goes to the page's own address, whose query says what is asked for.
+const consentPage = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Practice CRM</title>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:24rem;margin:3rem auto;padding:0 1rem}button{display:block;width:100%;margin:.5rem 0;padding:.6rem;font:inherit}</style>
 <h1>Practice CRM</h1>
 <p>An application wants to sign you in. Who are you?</p>
 <form method="post">
 {{range .}}<button name="person" value="{{.Login}}">{{.Name}}</button>
-{{end}}<button name="person" value="deny">Do not sign in</button>
-</form></html>`))
+{{end}}<button name="person" value="deny">Deny</button>
+</form></html>
+`
 
-func (c *CRM) consent(w http.ResponseWriter, r *http.Request) {
+func (c *CRM) showConsent(w http.ResponseWriter, r *http.Request) {
 	c.count(&c.counts.Authorize)
-	if _, wrong := readRequest(r.URL.Query()); wrong != "" {
-		http.Error(w, wrong, http.StatusBadRequest)
+	a, wrong := readAuthorization(r.URL.Query())
+	switch {
+	case wrong != "":
+		http.Error(w, wrong, 400)
+		return
+	case a.err != "":
+		a.answer(w, "error", a.err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_ = consentPage.Execute(w, People())
-}
-
-// decide takes what the person pressed.
-func (c *CRM) decide(w http.ResponseWriter, r *http.Request) {
-	req, wrong := readRequest(r.URL.Query())
-	if wrong != "" {
-		http.Error(w, wrong, http.StatusBadRequest)
+	var page strings.Builder
+	if err := template.Must(template.New("consent").Parse(consentPage)).Execute(&page, c.people); err != nil {
+		http.Error(w, "internal server error", 500)
 		return
 	}
-	q := req.redirectURI.Query()
-	q.Set("error", "access_denied")
-	for _, p := range People() {
-		if p.Login == r.FormValue("person") {
-			q.Del("error")
-			q.Set("code", c.issueCode(p, r.URL.Query().Get("redirect_uri"), req.challenge))
-		}
-	}
-	if req.state != "" {
-		q.Set("state", req.state)
-	}
-	to := *req.redirectURI
-	to.RawQuery = q.Encode()
-	w.Header().Set("Location", to.String())
-	w.WriteHeader(http.StatusFound)
+	h := w.Header()
+	h.Set("Content-Type", typeHTML)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	// No form-action: browsers hold redirects after a form to it too, and these lead to the application.
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	_, _ = w.Write([]byte(page.String()))
 }
 
-func (c *CRM) issueCode(p Person, redirectURI, challenge string) string {
-	s := random()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.codes) >= most {
-		clear(c.codes)
+// consent takes what the person pressed.
+func (c *CRM) consent(w http.ResponseWriter, r *http.Request) {
+	c.count(&c.counts.Consents)
+	a, wrong := readAuthorization(r.URL.Query())
+	login := r.PostFormValue("person")
+	p, known := c.person(login)
+	switch {
+	case wrong != "":
+		http.Error(w, wrong, 400)
+	case a.err != "":
+		a.answer(w, "error", a.err)
+	case login == "deny" || login == "nobody":
+		a.answer(w, "error", "access_denied")
+	case !known:
+		http.Error(w, "There is nobody of that name.", 400)
+	default:
+		c.mu.Lock()
+		name := c.codes.add("code-", code{
+			person: p, redirectURI: a.given, challenge: a.challenge, expires: c.config.Now().Add(codeLife),
+		})
+		c.mu.Unlock()
+		a.answer(w, "code", name)
 	}
-	c.codes[s] = code{p, redirectURI, challenge, c.Now().Add(codeLife)}
-	return s
 }

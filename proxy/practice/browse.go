@@ -2,6 +2,7 @@ package practice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,37 +10,57 @@ import (
 	"strings"
 )
 
-// Browse plays a person's browser: it opens an authorization URL of the practice CRM, presses a person's button (or
-// "deny"), and returns the URL that the CRM sends the browser back to, which it does not open.
+// Browse plays a person in a browser: it opens a consent page and presses the button of person, a login name such as
+// "ada"; "deny" and "nobody" press Deny. It returns the address that the browser would go to next, with code (or error)
+// and state in it, and does not go there. The client's own redirect policy plays no part. The error says what the CRM
+// showed instead; it quotes no address, which could hold a state.
 func Browse(ctx context.Context, client *http.Client, authURL, person string) (landed string, err error) {
-	once := *client
-	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		body := ""
-		if method == http.MethodPost {
-			body = url.Values{"person": {person}}.Encode()
-		}
-		req, err := http.NewRequestWithContext(ctx, method, authURL, strings.NewReader(body))
-		if err != nil {
-			return "", err
-		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		resp, err := once.Do(req)
-		if err != nil {
-			return "", err
-		}
-		b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-		resp.Body.Close()
-		if err != nil {
-			return "", err
-		}
-		if resp.StatusCode >= 400 {
-			return "", fmt.Errorf("the practice CRM says %d: %s", resp.StatusCode, b)
-		}
-		landed = resp.Header.Get("Location")
+	still := *client
+	still.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	landed, err = visit(ctx, &still, http.MethodGet, authURL, "")
+	if err != nil {
+		return "", fmt.Errorf("open the consent page: %w", err)
+	}
+	if landed != "" {
+		return landed, nil // refused, and the application is told
+	}
+	landed, err = visit(ctx, &still, http.MethodPost, authURL, url.Values{"person": {person}}.Encode())
+	if err != nil {
+		return "", fmt.Errorf("press the button of %s: %w", person, err)
 	}
 	if landed == "" {
-		return "", fmt.Errorf("the practice CRM sent the browser nowhere")
+		return "", errors.New("the consent was answered without a redirect")
 	}
 	return landed, nil
+}
+
+// visit returns where a page redirects to, empty if it is shown.
+func visit(ctx context.Context, client *http.Client, method, address, body string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return "", errors.New("the address is not a URL")
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", typeForm)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return "", err
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(io.LimitReader(resp.Body, maxRequest)) // to its end, so that the connection is used again
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return "", nil
+	case resp.StatusCode == http.StatusFound && resp.Header.Get("Location") != "":
+		return resp.Header.Get("Location"), nil
+	}
+	return "", fmt.Errorf("status %d: %s", resp.StatusCode, page)
 }

@@ -1,168 +1,299 @@
 package practice
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
+// family is all that came out of one consent. Guarded by CRM.mu, as are access and refresh.
+type family struct {
+	person Person
+	ended  bool
+}
+
+type access struct {
+	family  *family
+	expires time.Time
+}
+
+type refresh struct {
+	family  *family
+	rotated time.Time // zero: not yet
+}
+
+// refusal is an OAuth error (RFC 6749, 5.2); the zero value is none.
+type refusal struct{ code, why string }
+
 func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
-	mood := c.count(&c.counts.Token)
-	if mood.Latency > 0 {
-		t := time.NewTimer(mood.Latency)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-r.Context().Done():
-			return
-		}
+	parse := r.ParseForm()
+	form := r.PostForm
+	mood, changed := c.count(&c.counts.Token)
+	switch form.Get("grant_type") {
+	case "authorization_code":
+		c.count(&c.counts.Exchanges)
+	case "refresh_token":
+		c.count(&c.counts.Refreshes)
 	}
+	pause(r.Context(), mood.Latency)
 	switch {
 	case mood.Hang:
-		<-r.Context().Done()
-		return
+		hang(r.Context(), changed)
 	case mood.CutBefore:
-		cut(w)
+		cut()
 	case mood.Status != 0:
-		if mood.RetryAfter != 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(mood.RetryAfter))
+		if mood.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(mood.RetryAfter/time.Second)))
 		}
-		w.WriteHeader(mood.Status)
+		http.Error(w, http.StatusText(mood.Status), mood.Status)
 		return
 	case mood.Error != "":
-		writeJSON(w, 400, map[string]string{"error": mood.Error})
+		refuse(w, refusal{mood.Error, "The CRM is in that mood."})
+		return
+	case parse != nil:
+		refuse(w, refusal{"invalid_request", "The body is not a form."})
 		return
 	}
-	g, failure := c.grant(r)
-	if failure != "" {
-		status := 400
-		if failure == "invalid_client" {
-			status = 401
-		}
-		writeJSON(w, status, map[string]string{"error": failure})
+	answer := c.answers["json"]
+	if mood.Token != "" {
+		answer = c.answers[mood.Token]
+	}
+	g, no := c.grant(r, answer)
+	if no.code != "" {
+		refuse(w, no)
 		return
 	}
 	if mood.CutAfter {
-		cut(w)
+		cut()
 	}
-	answerNamed(mood.Token).write(w, g)
+	answer.write(w, g)
 }
 
-// granted is a token answer before it is written.
-type granted struct {
-	access, refresh, previous string // previous is the refresh token that was used
-	life                      time.Duration
-	now                       time.Time
+func (a TokenAnswer) write(w http.ResponseWriter, g granted) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h["Content-Type"] = nil // net/http would guess one
+	if a.kind != "" {
+		h.Set("Content-Type", a.kind)
+	}
+	status := a.status
+	if status == 0 {
+		status = 200
+	}
+	body := a.render(g)
+	if a.short {
+		writeShort(w, status, body)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
 }
 
-// grant serves a token request; failure is an error code of RFC 6749, 5.2.
-func (c *CRM) grant(r *http.Request) (g granted, failure string) {
-	if r.ParseForm() != nil {
-		return g, "invalid_request"
+// writeShort announces more than it sends, and cuts the connection.
+func writeShort(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)+100))
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body))
+	_ = http.NewResponseController(w).Flush() // what is still buffered would be dropped
+	cut()
+}
+
+func refuse(w http.ResponseWriter, no refusal) {
+	status := 400
+	switch no.code {
+	case "invalid_client":
+		status = 401
+		w.Header().Set("WWW-Authenticate", `Basic realm="practice"`)
+	case "server_error":
+		status = 500
+	case "temporarily_unavailable":
+		status = 503
 	}
-	if !authenticated(r) {
-		return g, "invalid_client"
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, status, map[string]string{"error": no.code, "error_description": no.why})
+}
+
+// grant does what the request asks for, in one step.
+func (c *CRM) grant(r *http.Request, answer TokenAnswer) (granted, refusal) {
+	form := r.PostForm
+	for name, v := range form {
+		if len(v) > 1 {
+			return granted{}, refusal{"invalid_request", name + " stands there more than once."}
+		}
 	}
-	switch r.PostForm.Get("grant_type") {
+	if no := authenticate(r); no.code != "" {
+		return granted{}, no
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch form.Get("grant_type") {
 	case "authorization_code":
-		c.count(&c.counts.Exchanges)
-		return c.exchange(r)
+		return c.exchange(form, answer)
 	case "refresh_token":
-		c.count(&c.counts.Refreshes)
-		return c.rotate(r.PostForm.Get("refresh_token"))
+		return c.rotate(form, answer)
+	case "":
+		return granted{}, refusal{"invalid_request", "grant_type is missing."}
 	}
-	return g, "unsupported_grant_type"
+	return granted{}, refusal{"unsupported_grant_type", "Only authorization_code and refresh_token are."}
 }
 
-// authenticated takes Basic, encoded as RFC 6749 demands or raw, or the body.
-func authenticated(r *http.Request) bool {
-	id, secret, ok := r.BasicAuth()
-	if !ok {
-		id, secret = r.PostForm.Get("client_id"), r.PostForm.Get("client_secret")
-	}
-	if i, err := url.QueryUnescape(id); ok && err == nil {
-		id = i
-	}
-	if s, err := url.QueryUnescape(secret); ok && err == nil {
-		secret = s
-	}
-	return id == ClientID && secret == ClientSecret
-}
-
-func (c *CRM) exchange(r *http.Request) (granted, string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	s := r.PostForm.Get("code")
-	k, ok := c.codes[s]
-	delete(c.codes, s) // single use, whatever comes of it
+// exchange redeems a code. c.mu is held.
+func (c *CRM) exchange(form url.Values, answer TokenAnswer) (granted, refusal) {
+	code := c.codes.entries[form.Get("code")]
 	switch {
-	case !ok || !c.Now().Before(k.expires) || r.PostForm.Get("redirect_uri") != k.redirectURI:
-		return granted{}, "invalid_grant"
-	case k.challenge != "" && k.challenge != challengeOf(r.PostForm.Get("code_verifier")):
-		return granted{}, "invalid_grant"
+	case code == nil || !c.config.Now().Before(code.expires):
+		return granted{}, refusal{"invalid_grant", "The code is not known, or too old."}
+	case code.used:
+		if code.family != nil {
+			code.family.ended = true // RFC 6749, 4.1.2
+		}
+		return granted{}, refusal{"invalid_grant", "The code was used already."}
+	case code.redirectURI != form.Get("redirect_uri"):
+		return granted{}, refusal{"invalid_grant", "redirect_uri is not that of the authorization request."}
+	case !proves(form.Get("code_verifier"), code.challenge):
+		return granted{}, refusal{"invalid_grant", "code_verifier does not fit the challenge."}
+	case !answer.Valid:
+		return c.invented(), refusal{}
 	}
-	return c.issue(&family{person: k.person}, ""), ""
+	code.used = true
+	code.family = &family{person: code.person}
+	return c.issue(code.family, "", answer), refusal{}
 }
 
-func challengeOf(verifier string) string {
-	sum := sha256.Sum256([]byte(verifier))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+// rotate redeems a refresh token. c.mu is held.
+func (c *CRM) rotate(form url.Values, answer TokenAnswer) (granted, refusal) {
+	name := form.Get("refresh_token")
+	t := c.refresh.entries[name]
+	now := c.config.Now()
+	switch {
+	case t == nil || t.family.ended:
+		return granted{}, refusal{"invalid_grant", "The refresh token is not known, or was ended."}
+	case !t.rotated.IsZero() && !now.Before(t.rotated.Add(c.config.Grace)):
+		c.counts.Reuses++
+		t.family.ended = true // RFC 9700, 4.14.2
+		return granted{}, refusal{"invalid_grant", "The refresh token was used already; whatever came of it has ended."}
+	case !answer.Valid:
+		return c.invented(), refusal{}
+	}
+	if !answer.keep && t.rotated.IsZero() {
+		t.rotated = now
+	}
+	return c.issue(t.family, name, answer), refusal{}
 }
 
-// rotate exchanges a refresh token for another. One that comes twice ends the family (RFC 9700, 4.14), save within its grace.
-func (c *CRM) rotate(old string) (granted, string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r, ok := c.refresh[old]
-	if !ok || r.ended {
-		return granted{}, "invalid_grant"
-	}
-	if !r.used.IsZero() && c.Now().Sub(r.used) >= c.Grace {
-		r.ended = true
-		return granted{}, "invalid_grant"
-	}
-	r.used = c.Now()
-	c.refresh[old] = r
-	return c.issue(r.family, old), ""
-}
-
-// issue makes tokens. c.mu is held.
-func (c *CRM) issue(f *family, previous string) granted {
-	if len(c.access) >= most {
-		clear(c.access)
-	}
-	if len(c.refresh) >= most {
-		clear(c.refresh)
-	}
-	g := granted{access: random(), refresh: random(), previous: previous, life: c.AccessLife, now: c.Now()}
-	c.access[g.access] = access{f, g.now.Add(g.life)}
-	c.refresh[g.refresh] = refresh{family: f}
-	if previous != "" && (answerNamed(c.mood.Token).same || answerNamed(c.mood.Token).noRefresh) {
-		c.refresh[previous] = refresh{family: f} // it goes on being good
+// issue makes tokens for a family; old is the refresh token that was redeemed, if one was. c.mu is held.
+func (c *CRM) issue(f *family, old string, answer TokenAnswer) granted {
+	g := granted{refresh: old, life: c.config.AccessLife, now: c.config.Now()}
+	g.access = c.access.add("access-", access{family: f, expires: g.now.Add(g.life)})
+	if answer.Refresh && (old == "" || !answer.keep) {
+		g.refresh = c.refresh.add("refresh-", refresh{family: f})
 	}
 	return g
 }
 
-// revoke ends a family by either of its tokens. A token that is not known is revoked already (RFC 7009, 2.2).
+// invented is what an answer is filled with that grants nothing.
+func (c *CRM) invented() granted {
+	return granted{access: "access-" + rand.Text(), refresh: "refresh-" + rand.Text(), life: c.config.AccessLife, now: c.config.Now()}
+}
+
+// proves reports whether a PKCE verifier fits (RFC 7636, 4.6). One without a challenge does not: somebody took the challenge away (RFC 9700, 4.8.2).
+func proves(verifier, challenge string) bool {
+	if challenge == "" || verifier == "" {
+		return challenge == verifier
+	}
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
+}
+
+// authenticate checks the client: by Basic, encoded (RFC 6749, 2.3.1) or raw, or in the body; not both ways at once.
+func authenticate(r *http.Request) refusal {
+	form := r.PostForm
+	id, secret, basic := r.BasicAuth()
+	switch {
+	case basic && form.Has("client_secret"):
+		return refusal{"invalid_request", "The client authenticates in two ways."}
+	case basic && form.Has("client_id") && form.Get("client_id") != ClientID:
+		return refusal{"invalid_request", "client_id is not that of the client that authenticates."}
+	case basic && (id == ClientID && secret == ClientSecret || unescaped(id) == ClientID && unescaped(secret) == ClientSecret):
+	case !basic && form.Get("client_id") == ClientID && form.Get("client_secret") == ClientSecret:
+	default:
+		return refusal{"invalid_client", "The client is not known, or its secret is wrong."}
+	}
+	return refusal{}
+}
+
+func unescaped(s string) string {
+	u, err := url.QueryUnescape(s)
+	if err != nil {
+		return s
+	}
+	return u
+}
+
+// revoke ends the family of a token (RFC 7009). The client authenticates as it does for tokens, or by a Bearer token of that family.
 func (c *CRM) revoke(w http.ResponseWriter, r *http.Request) {
-	mood := c.count(&c.counts.Revoke)
-	if misbehave(w, r, mood.Revoke) {
+	parse := r.ParseForm()
+	mood, changed := c.count(&c.counts.Revoke)
+	if misbehave(w, r, mood.Revoke, changed) {
 		return
 	}
-	if r.ParseForm() != nil || r.PostForm.Get("token") == "" {
-		writeJSON(w, 400, map[string]string{"error": "invalid_request"})
+	name := r.PostForm.Get("token")
+	if parse != nil || name == "" {
+		refuse(w, refusal{"invalid_request", "token is missing."})
 		return
 	}
+	bearer, byBearer := bearerOf(r)
+	if !byBearer {
+		if no := authenticate(r); no.code != "" {
+			refuse(w, no)
+			return
+		}
+	}
+	if !c.endFamily(name, bearer, byBearer) {
+		writeJSON(w, 401, map[string]string{"error": "invalid_token"})
+		return
+	}
+	w.WriteHeader(200) // tokens that are not known are revoked already (RFC 7009, 2.2)
+}
+
+// endFamily ends the family of a token; false if the bearer is nobody. A bearer that has expired will do, for it can do
+// no more than end itself, and those who sign out late would leave a refresh token behind.
+func (c *CRM) endFamily(name, bearer string, byBearer bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := r.PostForm.Get("token")
-	if a, ok := c.access[t]; ok {
-		a.ended = true
+	f := c.familyOf(name)
+	if byBearer {
+		own := c.familyOf(bearer)
+		if own == nil {
+			return false
+		}
+		if own != f {
+			return true // somebody else's: as if it were not known
+		}
 	}
-	if f, ok := c.refresh[t]; ok {
+	if f != nil {
 		f.ended = true
 	}
+	return true
+}
+
+// familyOf returns the family of an access or refresh token, nil if there is no such token. c.mu is held.
+func (c *CRM) familyOf(name string) *family {
+	if t := c.access.entries[name]; t != nil {
+		return t.family
+	}
+	if t := c.refresh.entries[name]; t != nil {
+		return t.family
+	}
+	return nil
+}
+
+// bearerOf reads a Bearer token; the scheme's name is in any case (RFC 9110, 11.1).
+func bearerOf(r *http.Request) (string, bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return token, strings.EqualFold(scheme, "Bearer")
 }
