@@ -53,11 +53,11 @@ type serveFlags struct {
 	preset map[string]string // connectors' configuration that goes before the environment's
 }
 
-func (s *serveFlags) publicURL() string {
-	if s.PublicURL != "" {
-		return strings.TrimSuffix(s.PublicURL, "/")
+func (f *serveFlags) publicURL() string {
+	if f.PublicURL != "" {
+		return strings.TrimSuffix(f.PublicURL, "/")
 	}
-	return "http://" + s.Listen
+	return "http://" + f.Listen
 }
 
 // setting reads NAME from the environment, or from the file that NAME_FILE names, less one line end. ok is false if neither is set.
