@@ -1,0 +1,191 @@
+package practice_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+const (
+	redirectURI = "https://gate.example/redirect.html?keep=1"
+	verifier    = "a-verifier-of-at-least-forty-three-characters"
+)
+
+// clock is a time that tests move. Safe for concurrent use.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time // guarded by mu
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// app is an application that uses a practice CRM over HTTP.
+type app struct {
+	*testing.T
+	*clock
+	crm *practice.CRM
+	url string
+}
+
+func newApp(t *testing.T, c practice.Config) *app {
+	t.Helper()
+	a := &app{T: t, clock: &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}}
+	c.Now = a.Now
+	a.crm = practice.New(c)
+	hs := httptest.NewServer(a.crm)
+	t.Cleanup(hs.Close)
+	a.url = hs.URL
+	return a
+}
+
+// must ends the test on an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// authURL is an authorization URL, with changes.
+func (a *app) authURL(changes ...string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {practice.ClientID}, "redirect_uri": {redirectURI}, "state": {"platform=practice&x=ü"},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+	}
+	for i := 0; i < len(changes); i += 2 {
+		q.Set(changes[i], changes[i+1])
+	}
+	return a.url + "/oauth/authorize?" + q.Encode()
+}
+
+// code signs a person in and returns the code.
+func (a *app) code(person string) string {
+	a.Helper()
+	landed, err := practice.Browse(a.Context(), http.DefaultClient, a.authURL(), person)
+	must(a.T, err)
+	u, err := url.Parse(landed)
+	must(a.T, err)
+	if got := u.Query().Get("state"); got != "platform=practice&x=ü" || u.Query().Get("keep") != "1" || u.Query().Get("code") == "" {
+		a.Fatalf("landed on %s", landed)
+	}
+	return u.Query().Get("code")
+}
+
+// reply is what an endpoint said.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	err    error // the connection was cut
+}
+
+// send posts a form, with an Authorization header if that is not empty.
+func (a *app) send(ctx context.Context, path, authorization string, form url.Values) reply {
+	a.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url+path, strings.NewReader(form.Encode()))
+	must(a.T, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return a.do(req, authorization)
+}
+
+func (a *app) get(path, authorization string) reply {
+	a.Helper()
+	req, err := http.NewRequestWithContext(a.Context(), http.MethodGet, a.url+path, nil)
+	must(a.T, err)
+	return a.do(req, authorization)
+}
+
+func (a *app) do(req *http.Request, authorization string) reply {
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return reply{err: err}
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return reply{resp.StatusCode, resp.Header, string(b), err}
+}
+
+func basic(id, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
+}
+
+// client is the proper way to authenticate.
+func client() string {
+	return basic(url.QueryEscape(practice.ClientID), url.QueryEscape(practice.ClientSecret))
+}
+
+func exchangeForm(code string) url.Values {
+	return url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier}}
+}
+
+func refreshForm(token string) url.Values {
+	return url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+}
+
+func (a *app) token(form url.Values) reply {
+	a.Helper()
+	return a.send(a.Context(), "/oauth/token", client(), form)
+}
+
+// tokens are what a good answer holds.
+type tokens struct {
+	Access  string `json:"access_token"`
+	Refresh string `json:"refresh_token"`
+	Life    int    `json:"expires_in"`
+}
+
+func (a *app) granted(r reply) tokens {
+	a.Helper()
+	var got tokens
+	if err := json.Unmarshal([]byte(r.body), &got); err != nil || r.status != 200 || got.Access == "" {
+		a.Fatalf("no token: %+v", r)
+	}
+	return got
+}
+
+func (a *app) signIn(person string) tokens {
+	a.Helper()
+	return a.granted(a.token(exchangeForm(a.code(person))))
+}
+
+// refused checks an OAuth error.
+func (a *app) refused(r reply, status int, code string) {
+	a.Helper()
+	var got struct{ Error string }
+	if err := json.Unmarshal([]byte(r.body), &got); err != nil || r.status != status || got.Error != code {
+		a.Errorf("got  %d %s %v\nwant %d %s", r.status, r.body, r.err, status, code)
+	}
+}
+
+// wantLive checks which tokens are good.
+func (a *app) wantLive(t tokens, access, refresh bool) {
+	a.Helper()
+	if a.crm.Live(t.Access) != access || a.crm.LiveRefresh(t.Refresh) != refresh {
+		a.Errorf("live: access token %v, refresh token %v; want %v, %v", a.crm.Live(t.Access), a.crm.LiveRefresh(t.Refresh), access, refresh)
+	}
+}
