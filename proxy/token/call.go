@@ -143,6 +143,9 @@ func (c *call) noAnswer(err error, status int) error {
 	if errors.As(err, &fe) && fe.Kind == crmgate.FetchRefused {
 		return &crmgate.Refusal{Message: "The token endpoint may not be reached: " + fe.Message, Err: err}
 	}
+	if fe != nil && fe.Kind == crmgate.FetchSize {
+		return &Error{Kind: crmgate.ErrTransient, Status: status, Message: "The CRM's answer to the token request is too large.", Err: err}
+	}
 	where := c.client.TokenURL
 	where, _, _ = strings.Cut(where, "?")
 	return &Error{Kind: crmgate.ErrTransient, Status: status, Message: fmt.Sprintf("Unable to connect to %q", where), Err: err}
