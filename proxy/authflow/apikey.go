@@ -24,7 +24,7 @@ func (f *Flows) APIKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		return SignedIn{}, crmgate.RefusePlain("Missing platform name")
 	}
 	in, err := f.apiKey(ctx, r)
-	f.Count("apiKey", f.known(r.Platform), outcome(in, err))
+	f.ended(ctx, "apiKey", r.Platform, outcome(in, err))
 	return in, err
 }
 

@@ -28,7 +28,7 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 	}
 	in, err := f.callback(ctx, r, cb)
 	in.Agent = cb.agent
-	f.Count("oauth", f.known(cb.platform), outcome(in, err))
+	f.ended(ctx, "oauth", cb.platform, outcome(in, err))
 	return in, err
 }
 
@@ -149,6 +149,13 @@ func turnedAway(info crmgate.UserInfo) SignedIn {
 		m = &crmgate.ReturnMessage{MessageType: "warning", Message: "The CRM did not accept this sign-in.", TTL: 3000}
 	}
 	return SignedIn{Message: m}
+}
+
+// ended tells the log and the metrics how a sign-in went. The error itself is the caller's to log.
+func (f *Flows) ended(ctx context.Context, flow string, p crmgate.Platform, outcome string) {
+	p = f.known(p)
+	f.Count(flow, p, outcome)
+	f.Logger.InfoContext(ctx, "sign-in", "by", flow, "platform", p, "outcome", outcome)
 }
 
 // known returns the platform if there is one of that name, and "" otherwise: strangers do not get to name metrics.

@@ -145,6 +145,7 @@ func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.Retur
 	}
 	m := f.revoke(ctx, p)
 	f.Count("logout", key.Platform, "ok")
+	f.Logger.InfoContext(ctx, "logout", "platform", key.Platform)
 	return m, nil
 }
 
