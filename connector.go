@@ -148,7 +148,7 @@ type RefreshAnswer struct {
 	AdditionalInfo json.RawMessage
 }
 
-// ReturnMessage is the toast that clients show (WIRE 1.3). Extra keys of a connector are kept in order of the JSON object it gave.
+// ReturnMessage is the toast that clients show. What UnmarshalJSON read is written again as it was, keys of the connector's own included.
 type ReturnMessage struct {
 	Message     string          `json:"message,omitempty"`
 	MessageType string          `json:"messageType,omitempty"`

@@ -51,6 +51,9 @@ func (t *Trace) Step(name string) {
 
 // Steps returns what was noted so far.
 func (t *Trace) Steps() []Step {
+	if t == nil {
+		return nil
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]Step{}, t.steps...)

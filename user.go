@@ -42,7 +42,7 @@ type User struct {
 	Hostname string // the person's CRM host, checked against the manifest; empty if the CRM has no use for one
 	// Account is the organisation the sign-in belonged to; empty if it named none.
 	Account AccountID
-	// HashedExtension is the rc-extension-id header of the sign-in, as it came: clients send it already hashed (WIRE 1.4).
+	// HashedExtension is the rc-extension-id header of the sign-in, as it came: clients send it already hashed.
 	HashedExtension string
 	TimezoneName    string
 	// TimezoneOffset is a JSON number or string, kept as the connector gave it.

@@ -1,0 +1,27 @@
+package crmgate_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Clients show keys that this server knows nothing of.
+func TestReturnMessageIsKeptWhole(t *testing.T) {
+	t.Parallel()
+	const given = `{"messageType":"warning","message":"Try again","own":{"b":1,"a":12345678901234567890},"ttl":3000}`
+	var m crmgate.ReturnMessage
+	if err := json.Unmarshal([]byte(given), &m); err != nil || m.Message != "Try again" || m.MessageType != "warning" || m.TTL != 3000 {
+		t.Fatalf("got %+v, %v", m, err)
+	}
+	for _, v := range []any{m, &m} {
+		if got, err := json.Marshal(v); err != nil || string(got) != given {
+			t.Errorf("got %s, %v, want %s", got, err, given)
+		}
+	}
+	ours, err := json.Marshal(crmgate.ReturnMessage{Message: "Welcome", MessageType: "success"})
+	if want := `{"message":"Welcome","messageType":"success"}`; err != nil || string(ours) != want {
+		t.Errorf("got %s, %v, want %s", ours, err, want)
+	}
+}
