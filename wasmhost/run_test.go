@@ -1,0 +1,329 @@
+package wasmhost_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// relayFiles are the relay under a name, with its manifest.
+func relayFiles(t testing.TB, name, more string) map[string]string {
+	return map[string]string{name + ".wasm": string(guest(t, "relay")), name + ".json": manifest(name, more)}
+}
+
+const relayManifest = `"hosts": ["relay.example"], "reveal": ["refreshToken"]`
+
+func answering(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// What a manifest does not reveal, the guest does not get.
+func TestSecretsStayAway(t *testing.T) {
+	t.Parallel()
+	var seen sync.Map
+	h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		b, _ := io.ReadAll(r.Body)
+		seen.Store(r.URL.Path, string(b))
+		return answering(200, `{"accessToken":"new"}`), nil
+	}})
+	c := connector(t, load(t, h, relayFiles(t, "shy", relayManifest)), "shy")
+	app := crmgate.OAuthInfo{ClientID: "id", ClientSecret: crmgate.NewSecret("client-secret"), FailMessage: "not for others"}
+	a, err := c.RefreshAccessToken(t.Context(), crmgate.RefreshRequest{OAuth: app, RefreshToken: crmgate.NewSecret("refresh-token")})
+	if err != nil || a.AccessToken.Reveal() != "new" {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if _, err := c.OverridingOAuthOption(t.Context(), crmgate.OAuthOptionRequest{Code: crmgate.NewSecret("code"), OAuth: app}); err != nil {
+		t.Fatal(err)
+	}
+	seen.Range(func(path, doc any) bool {
+		if strings.Contains(doc.(string), "client-secret") || strings.Contains(doc.(string), "failMessage") {
+			t.Errorf("%s: the guest was given %s", path, doc)
+		}
+		return true
+	})
+	if doc, _ := seen.Load("/checkAndRefreshAccessToken"); !strings.Contains(fmt.Sprint(doc), `"refreshToken":"refresh-token"`) {
+		t.Errorf("the refresh token that is revealed did not arrive: %v", doc)
+	}
+}
+
+// A guest reaches a real server through a real client, and only the one that its manifest declares.
+func TestFetchOverTheWire(t *testing.T) {
+	t.Parallel()
+	crm := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer top-secret-token" {
+			w.WriteHeader(401)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":12,"name":"Ada","timezone":{"name":"Europe/London","offset":1}}`)
+	}))
+	defer crm.Close()
+	client := crm.Client()
+	fetch := func(r *http.Request, e crmgate.Egress) (*http.Response, error) {
+		if err := e.Hosts.Allow(r.URL, e.Hostname); err != nil {
+			return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
+		}
+		return client.Do(r)
+	}
+	b, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "practice", "practice.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimPrefix(crm.URL, "http://")
+	for _, at := range []string{address, "127.0.0.1:1"} { // what the manifest declares
+		h := newHost(t, wasmhost.Config{Fetch: fetch, Setting: func(name string) (crmgate.Secret, bool) {
+			return crmgate.NewSecret(crm.URL), name == "PRACTICE_URL"
+		}})
+		f := load(t, h, map[string]string{
+			"practice.wasm": string(guest(t, "practice")), "practice.json": string(bytes.ReplaceAll(b, []byte("127.0.0.1:8081"), []byte(at))),
+		})
+		u, err := connector(t, f, "practice").UserInfo(t.Context(), bearer(""))
+		if at != address {
+			wantError(t, err, "not among the hosts")
+			continue
+		}
+		if err != nil || !u.Successful || u.ID != "12-practice" || u.Name != "Ada" || string(u.TimezoneOffset) != "1" {
+			t.Errorf("%+v, %v", u, err)
+		}
+		if u, err := connector(t, f, "practice").UserInfo(t.Context(), crmgate.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer other")}); err != nil || u.Successful || u.Message == nil {
+			t.Errorf("a wrong token: %+v, %v", u, err)
+		}
+	}
+}
+
+// Sixty-four people at once, on fewer instances: each gets their own answer.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, wasmhost.Config{MaxInstances: 4, Deadline: time.Minute, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		b, _ := io.ReadAll(r.Body)
+		_, id, _ := strings.Cut(read(b).str("authHeader"), " ")
+		return answering(200, `{"successful":true,"platformUserInfo":{"id":"`+id+`"}}`), nil
+	}})
+	c := connector(t, load(t, h, relayFiles(t, "many", relayManifest)), "many")
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			for j := range 10 {
+				id := fmt.Sprintf("person-%d-%d", i, j)
+				u, err := c.UserInfo(t.Context(), crmgate.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer " + id)})
+				if err != nil || string(u.ID) != id {
+					t.Errorf("%s got %q, %v", id, u.ID, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Good and bad calls at once: a guest that traps takes nobody with it.
+func TestTrapsAmongOthers(t *testing.T) {
+	t.Parallel()
+	// getUserInfo traps if the request is longer than 200 bytes.
+	body := seq(invoke(fInput, 0, 0), num(200), []byte{0x4a, 0x04, 0x40, 0x00, 0x0b}, answer(`{"successful":true,"platformUserInfo":{"id":"a"}}`, 0))
+	f := load(t, newHost(t, wasmhost.Config{MaxInstances: 3, Deadline: time.Minute}), map[string]string{"x.wasm": oauth(body).String(), "x.json": manifest("x", "")})
+	c := connector(t, f, "x")
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			for range 10 {
+				hostname := ""
+				if i%2 == 0 {
+					hostname = strings.Repeat("x", 200)
+				}
+				u, err := c.UserInfo(t.Context(), bearer(hostname))
+				if hostname != "" {
+					wantError(t, err, "trapped")
+				} else if err != nil || u.ID != "a" {
+					t.Errorf("%+v, %v", u, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Who waits for an instance, or for a guest, waits no longer than their context says.
+func TestContextsAreHonoured(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	h := newHost(t, wasmhost.Config{MaxInstances: 1, Deadline: time.Minute, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		entered <- struct{}{}
+		<-leave
+		return answering(200, `{"successful":false}`), nil
+	}})
+	c := connector(t, load(t, h, relayFiles(t, "slow", relayManifest)), "slow")
+	done := make(chan error)
+	go func() {
+		_, err := c.UserInfo(t.Context(), bearer(""))
+		done <- err
+	}()
+	<-entered
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := c.UserInfo(ctx, bearer(""))
+	wantError(t, err, "slow")
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("waiting for an instance: %v", err)
+	}
+	close(leave)
+	if err := <-done; err != nil {
+		t.Errorf("the call that was waited for: %v", err)
+	}
+
+	f := load(t, newHost(t, wasmhost.Config{Deadline: time.Minute}), map[string]string{"x.wasm": oauth(forever).String(), "x.json": manifest("x", "")})
+	ctx, cancel = context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err = connector(t, f, "x").UserInfo(ctx, bearer(""))
+	wantError(t, err, "was given up")
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("a call that was given up: %v", err)
+	}
+}
+
+// What comes back from the CRM is bounded, and told as the ABI says.
+func TestAnswersOfTheCRM(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		resp *http.Response
+		err  error
+		want string
+	}{
+		"text":      {&http.Response{StatusCode: 201, Header: http.Header{"X-Two": {"a", "b"}}, Body: io.NopCloser(strings.NewReader("ü"))}, nil, `{"status":201,"headers":{"x-two":"a, b"},"body":"ü"}`},
+		"bytes":     {&http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("\xff\x00"))}, nil, `{"status":200,"headers":{},"bodyBase64":"/wA="}`},
+		"empty":     {answering(204, ""), nil, `{"status":204,"headers":{},"body":""}`},
+		"too large": {answering(200, strings.Repeat("x", 1001)), nil, `{"error":{"kind":"size","message":"the answer is larger than 1000 bytes"}}`},
+		"broken":    {&http.Response{StatusCode: 200, Body: io.NopCloser(io.MultiReader(strings.NewReader("x"), brokenReader{}))}, nil, `{"error":{"kind":"connect","message":"the request failed"}}`},
+		"timeout":   {nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "it took too long", Err: errors.New("10.1.2.3")}, `{"error":{"kind":"timeout","message":"it took too long"}}`},
+		"other":     {nil, errors.New("dial tcp 10.1.2.3"), `{"error":{"kind":"connect","message":"the request failed"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log journal
+			h := newHost(t, wasmhost.Config{MaxResponse: 1000, Logger: slog.New(slog.NewJSONHandler(&log, nil)), Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return c.resp, c.err }})
+			f := load(t, h, map[string]string{"x.wasm": oauth(fetching(`{"url":"https://ok.example/"}`)).String(), "x.json": manifest("x", "")})
+			if _, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+				t.Fatal(err)
+			}
+			if last := log.String()[strings.Index(log.String(), "\n")+1:]; read([]byte(last)).str("msg") != c.want {
+				t.Errorf("the guest was told %s, want %s", read([]byte(last)).str("msg"), c.want)
+			}
+		})
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) {
+	return 0, errors.New("read tcp 10.1.2.3: connection reset")
+}
+
+// A connector that nobody uses goes from memory, and comes back when it is asked. The clock is a false one.
+func TestIdleConnectorsAreLetGo(t *testing.T) {
+	t.Parallel()
+	// The id is how often this instance was called: memory[0] counts.
+	const shape = `{"successful":true,"platformUserInfo":{"id":"_"}}`
+	at := int64(1024 + strings.Index(shape, "_"))
+	body := seq(num(0), num(0), []byte{0x2d, 0, 0}, num(1), add, []byte{0x3a, 0, 0}, text(1024, shape),
+		num(at), num(0), []byte{0x2d, 0, 0}, num('0'), add, []byte{0x3a, 0, 0}, invoke(fOutput, 1024, int64(len(shape))), num(0))
+	files := map[string]string{"x.wasm": oauth(body).String(), "x.json": manifest("x", "")}
+	synctest.Test(t, func(t *testing.T) {
+		c := connector(t, load(t, newHost(t, wasmhost.Config{Idle: time.Minute}), files), "x")
+		for _, step := range []struct {
+			wait time.Duration
+			want crmgate.UserID
+		}{{0, "1"}, {30 * time.Second, "2"}, {50 * time.Second, "3"}, {61 * time.Second, "1"}, {time.Second, "2"}} {
+			time.Sleep(step.wait)
+			if u, err := c.UserInfo(t.Context(), bearer("")); err != nil || u.ID != step.want {
+				t.Errorf("after %v: call %q of its instance, %v; want call %q", step.wait, u.ID, err, step.want)
+			}
+		}
+	})
+}
+
+// A file that changes under a running server is not brought in half-checked.
+func TestChangedFileIsNotRun(t *testing.T) {
+	t.Parallel()
+	dir := folder(t, map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifest("x", "")})
+	f, err := newHost(t, wasmhost.Config{}).Load(t.Context(), dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(unreachable).bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = connector(t, f, "x").OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
+	wantError(t, err, "x.wasm was changed since it was loaded")
+	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(num(2)).bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connector(t, f, "x").OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil {
+		t.Errorf("after it was put back: %v", err)
+	}
+}
+
+// After Close, calls end with an error; so do those that were under way.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, wasmhost.Config{Deadline: 5 * time.Second})
+	dir := folder(t, map[string]string{"x.wasm": oauth(forever).String(), "x.json": manifest("x", "")})
+	f, err := h.Load(t.Context(), dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connector(t, f, "x")
+	if _, err := c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := c.UserInfo(t.Context(), bearer(""))
+		done <- err
+	}()
+	time.AfterFunc(20*time.Millisecond, func() { _ = f.Close() })
+	wantError(t, <-done, "The connector of x")
+	_, err = c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
+	wantError(t, err, "being closed")
+	if err := f.Close(); err != nil {
+		t.Errorf("a second Close: %v", err)
+	}
+}
+
+// Every call is observed, with how it ended.
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	seen := map[string]int{}
+	h := newHost(t, wasmhost.Config{Observe: func(p crmgate.Platform, operation, outcome string, d time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[string(p)+" "+operation+" "+outcome]++; d <= 0 {
+			t.Errorf("%s took %v", operation, d)
+		}
+	}})
+	f := load(t, h, map[string]string{"x.wasm": oauth(unreachable, fn{"authValidation", tI32, answer(`{"message":"no"}`, 1)}).String(), "x.json": manifest("x", "")})
+	c := connector(t, f, "x")
+	_, _ = c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
+	_, _ = c.UserInfo(t.Context(), bearer(""))
+	_, _ = c.AuthValidation(t.Context(), crmgate.UserRequest{})
+	_, _ = c.UnAuthorize(t.Context(), crmgate.UserRequest{})
+	for _, want := range []string{"x getOauthInfo ok", "x getUserInfo stopped", "x authValidation error", "x unAuthorize unsupported"} {
+		if seen[want] != 1 {
+			t.Errorf("%s was observed %d times: %v", want, seen[want], seen)
+		}
+	}
+}
