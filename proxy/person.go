@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
@@ -43,7 +44,7 @@ func (s *Server) licenseStatus(ctx context.Context, r *request) (any, error) {
 		}
 		return own, nil
 	}, refusals{ghost: reply(invalid("User not found")), undecodable: errInvalidToken})(ctx, r)
-	if err == errNoSession { //nolint:errorlint // our own value
+	if errors.Is(err, errNoSession) {
 		return invalid("Invalid user session"), nil
 	}
 	return out, err

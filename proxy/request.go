@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -120,7 +121,8 @@ func (r *request) body(into any) error {
 
 // badJSON says what is wrong with a body without quoting it: it may hold a credential.
 func badJSON(err error) error {
-	if t, ok := err.(*json.UnmarshalTypeError); ok && t.Field != "" { //nolint:errorlint // json.Unmarshal returns it unwrapped
+	var t *json.UnmarshalTypeError
+	if errors.As(err, &t) && t.Field != "" {
 		return &crmgate.Refusal{Message: "The body's " + t.Field + " is of the wrong type."}
 	}
 	return &crmgate.Refusal{Message: "The body is not a JSON object."}

@@ -83,7 +83,11 @@ func start(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *server, err
 		s.serveInternal(admin, s.metrics.Operator(s.db.Ready))
 	}
 	go func() { s.failed <- s.front.Serve(l) }()
-	log.Info("ready", "listen", s.addr, "public_url", f.publicURL(), "platforms", len(s.folder.Platforms()),
+	adminAddr := ""
+	if admin != nil {
+		adminAddr = admin.Addr().String()
+	}
+	log.Info("ready", "listen", s.addr, "admin", adminAddr, "public_url", f.publicURL(), "platforms", len(s.folder.Platforms()),
 		"after", time.Since(began).Round(time.Millisecond).String(), "version", version)
 	return s, nil
 }

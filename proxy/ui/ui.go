@@ -27,7 +27,7 @@ func New() (*Pages, error) {
 		return nil, err
 	}
 	css, err := files.ReadFile("style.css")
-	return &Pages{templates: t, style: template.CSS(css)}, err //nolint:gosec // our own file
+	return &Pages{templates: t, style: template.CSS(css)}, err
 }
 
 // Landing writes the page that a CRM sends the browser back to. It posts its own URL to the window that opened it, at

@@ -1,0 +1,240 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// TestCRMInEveryMood: each of them ends in a clear error, stores nothing, and the next sign-in works.
+func TestCRMInEveryMood(t *testing.T) {
+	g := newGate(t)
+	for _, c := range []struct {
+		name, want string
+		mood       practice.Mood
+		status     int
+	}{
+		{"token endpoint down", "HTTP status 500", practice.Mood{Status: 500}, 400},
+		{"token endpoint busy", "HTTP status 429", practice.Mood{Status: 429, RetryAfter: time.Second}, 400},
+		{"token request cut", "Unable to connect to", practice.Mood{CutBefore: true}, 400},
+		{"token answer lost", "Unable to connect to", practice.Mood{CutAfter: true}, 400},
+		{"token answer a page", "HTTP status 502", practice.Mood{Token: "html with status 502"}, 400},
+		{"client not known", "Client authentication failed", practice.Mood{Error: "invalid_client"}, 400},
+		{"user info 500", "500", practice.Mood{Me: "500"}, 400},
+		{"user info 429", "429", practice.Mood{Me: "429"}, 400},
+		{"user info a page", "", practice.Mood{Me: "html"}, 400},
+		{"user info empty", "", practice.Mood{Me: "empty"}, 400},
+		{"user info cut", "", practice.Mood{Me: "cut"}, 400},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			co := g.compose("bound")
+			landed := g.land(co, "alan")
+			g.crm.SetMood(c.mood)
+			g.callback(landed, co.LoginSecret).wantError(t, c.status, c.want)
+			if c.mood.Me != "" {
+				g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`).wantError(t, 400, c.want)
+			}
+			g.crm.SetMood(practice.Mood{})
+			if _, err := g.server.flows.Entry(t.Context(), crmgate.UserKey{Platform: "practice", ID: "3-practice"}); err == nil {
+				t.Error("a sign-in that failed was stored")
+			}
+			g.oauth("ada")
+		})
+	}
+	t.Run("user info refused", func(t *testing.T) {
+		co := g.compose("bound")
+		landed := g.land(co, "alan")
+		g.crm.SetMood(practice.Mood{Me: "401"})
+		a := g.callback(landed, co.LoginSecret)
+		g.crm.SetMood(practice.Mood{})
+		var in signIn
+		if json.Unmarshal([]byte(a.body), &in) != nil || a.status != 200 || in.Token != "" || in.Message.Message == "" {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+	t.Run("RingCentral", func(t *testing.T) {
+		for mood, status := range map[string]int{"500": 400, "html": 503, "empty": 503, "cut": 503} {
+			g.crm.SetMood(practice.Mood{RingCentral: mood})
+			g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","rcAccessToken":"`+practice.RCAdminToken+`"}`).wantError(t, status, "")
+		}
+		g.crm.SetMood(practice.Mood{})
+		g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`","rcAccessToken":"`+practice.RCAdminToken+`"}`))
+	})
+}
+
+// TestSignedInWhileTheCRMIsIll goes through the session routes of somebody whose CRM does not answer as it should.
+func TestSignedInWhileTheCRMIsIll(t *testing.T) {
+	g := newGate(t)
+	token := g.oauth("ada")
+	refresh := func() string {
+		t.Helper()
+		a := g.do("POST", "/user/refreshInfo", "", bearer(token)...)
+		if a.status != 200 {
+			t.Errorf("refreshInfo: %d", a.status)
+		}
+		return a.body
+	}
+	if b := refresh(); !strings.HasPrefix(b, `{"successful":true`) {
+		t.Errorf("refreshInfo: %s", b)
+	}
+	for mood, want := range map[string]string{
+		"429": `"message":"Rate limit exceeded"`, "403": `"message":"Authorization error"`, "500": `"message":"Error performing refreshUserInfo"`, "cut": `"message":"Error performing refreshUserInfo"`,
+	} {
+		g.crm.SetMood(practice.Mood{Me: mood})
+		if b := refresh(); !strings.Contains(b, want) || !strings.Contains(b, `"successful":false`) {
+			t.Errorf("%s: %s", mood, b)
+		}
+		if a := g.get("/licenseStatus", bearer(token)...); a.status != 200 {
+			t.Errorf("licenseStatus: %d %s", a.status, a.body)
+		}
+	}
+	g.crm.SetMood(practice.Mood{Me: "500"})
+	g.get("/authValidation", bearer(token)...).wantError(t, 400, "")
+	g.crm.SetMood(practice.Mood{})
+	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":true}`)
+
+	// The grant ends at the CRM: the connector says so, and a logout that the CRM refuses is a logout all the same.
+	g.crm.ExpireAccess()
+	if a := g.get("/authValidation", bearer(token)...); a.status != 200 || !strings.Contains(a.body, `{"successful":false,"returnMessage":`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	g.crm.SetMood(practice.Mood{Revoke: "500"})
+	if a := g.do("POST", "/unAuthorize", "", bearer(token)...); a.status != 200 || !strings.Contains(a.body, `"messageType":"success"`) {
+		t.Errorf("logout: %d %s", a.status, a.body)
+	}
+	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":false}`)
+	p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	if err != nil || !p.Grant.Empty() || p.User.Name == "" {
+		t.Errorf("after logout: %+v, %v; want the person without a grant", p, err)
+	}
+}
+
+func TestLogoutTellsTheCRM(t *testing.T) {
+	g := newGate(t)
+	token := g.oauth("ada")
+	access := func() string {
+		p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+		must(t, err)
+		return p.Grant.AccessToken.Reveal()
+	}
+	granted := access()
+	g.do("POST", "/unAuthorize", "", bearer(token)...)
+	if g.crm.Live(granted) || g.crm.Counts().Revoke != 1 {
+		t.Error("the access token lives on at the CRM")
+	}
+	g.oauth("ada")
+	granted = access()
+	runUsers(t, g, "delete", "practice", "1-practice")
+	if g.crm.Live(granted) || g.crm.Counts().Revoke != 2 {
+		t.Error("the access token of a deleted user lives on at the CRM")
+	}
+}
+
+// runUsers runs crmgate users against the running server and returns what it prints.
+func runUsers(t *testing.T, g *gate, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if status := run(append(append([]string{"users"}, args...), "--data", g.flags.Data), &out, &errs); status != 0 {
+		t.Fatalf("users %v: status %d: %s", args, status, errs.String())
+	}
+	return out.String()
+}
+
+func TestUsersOfARunningServer(t *testing.T) {
+	g := newGate(t)
+	if out := runUsers(t, g, "list"); out != "Nobody has signed in.\n" {
+		t.Errorf("list: %s", out)
+	}
+	token := g.oauth("ada")
+	g.apiKey()
+	var all []map[string]any
+	if err := json.Unmarshal([]byte(runUsers(t, g, "list", "--json")), &all); err != nil || len(all) != 2 || all[0]["refreshToken"] != "[secret]" {
+		t.Errorf("list --json: %v, %v", all, err)
+	}
+	out := runUsers(t, g, "show", "practice", "1-practice")
+	if !strings.Contains(out, "Ada Lovelace") || !strings.Contains(out, "[secret]") {
+		t.Errorf("show: %s", out)
+	}
+	runUsers(t, g, "delete", "practice", "1-practice")
+	g.get("/hostname", bearer(token)...).want(t, 400, "User not found")
+	var errs bytes.Buffer
+	if status := run([]string{"users", "show", "practice", "1-practice", "--data", g.flags.Data}, &errs, &errs); status != 1 || !strings.Contains(errs.String(), "no such user") {
+		t.Errorf("a deleted user: status %d, %s", status, errs.String())
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for want, args := range map[int][]string{0: {"version"}, 1: {"users", "list", "--data", "/nowhere/at/all"}, 2: {"serve", "--no-such-flag"}} {
+		var out bytes.Buffer
+		if got := run(args, &out, &out); got != want {
+			t.Errorf("%v: status %d, want %d: %s", args, got, want, out.String())
+		}
+	}
+}
+
+func TestOperatorEndpoints(t *testing.T) {
+	g := newGate(t, func(f *serveFlags) { f.AdminListen = "127.0.0.1:0" })
+	g.apiKey()
+	// The log says where the admin listener is.
+	var addr string
+	for line := range strings.Lines(g.log.String()) {
+		var l struct{ Admin string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Admin != "" {
+			addr = l.Admin
+		}
+	}
+	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n"} {
+		resp, err := http.Get("http://" + addr + path)
+		must(t, err)
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 200 || b.String() != want {
+			t.Errorf("%s: %d %q", path, resp.StatusCode, b.String())
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestNothingIsLeftRunning(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	g := newGate(t)
+	g.oauth("ada")
+	g.apiKey()
+	c := g.compose("bound")
+	g.get("/oauth-callback?callbackUri=" + url.QueryEscape(g.land(c, "deny")))
+	g.stop()
+	g.client.CloseIdleConnections()
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"),
+		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")) // sleeps for ten seconds before it looks whether it is over
+}
+
+// TestLogIsReadable: a line for each thing that happened, with the id that the answer carried.
+func TestLogIsReadable(t *testing.T) {
+	g := newGate(t)
+	a := g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`)
+	found := false
+	for line := range strings.Lines(g.log.String()) {
+		var l struct {
+			Msg, Platform, Outcome string
+			ID                     string `json:"request_id"`
+			Level                  slog.Level
+		}
+		must(t, json.Unmarshal([]byte(line), &l))
+		found = found || l.Msg == "sign-in" && l.Platform == "practicekey" && l.Outcome == "ok" && l.ID == a.header.Get("X-Request-Id")
+	}
+	if !found {
+		t.Errorf("no line of the sign-in:\n%s", g.log)
+	}
+}

@@ -1,0 +1,6 @@
+package proxy
+
+var (
+	FormToJSON  = formToJSON
+	SplitTarget = splitTarget
+)
