@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,7 +53,7 @@ func (s *Server) reply(r *request, status int, body any) {
 	case failed:
 		s.reply(r, 400, b.body)
 	default:
-		out, err := json.Marshal(b)
+		out, err := encode(b)
 		if err != nil {
 			writeError(fc, 500, "internal error, request "+r.id)
 			s.Logger.Error("encode the answer", "request_id", r.id, "err", err)
@@ -80,6 +81,15 @@ func (s *Server) debugged(r *request, object []byte) []byte {
 	return append(append(append(out, `"_debug":`...), d...), '}')
 }
 
+// encode writes JSON as JavaScript does: "&" in a URL stays as it is.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
 func write(fc *fasthttp.RequestCtx, contentType, body string) {
 	fc.SetContentType(contentType)
 	fc.SetBodyString(body)
@@ -88,7 +98,7 @@ func write(fc *fasthttp.RequestCtx, contentType, body string) {
 // writeError writes {"error": sentence}, the shape of every failure that has no other.
 func writeError(fc *fasthttp.RequestCtx, status int, sentence string) {
 	fc.SetStatusCode(status)
-	b, _ := json.Marshal(map[string]string{"error": sentence}) // never fails
+	b, _ := encode(map[string]string{"error": sentence}) // never fails
 	write(fc, typeJSON, string(b))
 	if status == 503 {
 		fc.Response.Header.Set("Retry-After", "5")
