@@ -85,6 +85,24 @@ func (r records) set(k kind, key, payload []byte, ttl time.Duration) error {
 	return r.tx.Set(key, append(header, sealed...), ttl)
 }
 
+// number returns a record that holds a number; 0 if there is none.
+func (r records) number(k kind, key []byte) (uint64, error) {
+	b, err := r.get(k, key)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case len(b) != 8:
+		return 0, errMalformed
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+func (r records) setNumber(k kind, key []byte, n uint64) error {
+	return r.set(k, key, binary.BigEndian.AppendUint64(nil, n), 0)
+}
+
 // open authenticates before it looks at anything, so that what it says of a record is true of what was once sealed.
 func (r records) open(k kind, key, stored []byte) ([]byte, error) {
 	if len(stored) < headerLen {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/crmgate/crmgate"
@@ -89,7 +88,7 @@ func (db *DB) RaiseGeneration(ctx context.Context, account crmgate.AccountID, p 
 			return err
 		}
 		g++
-		return r.set(generation, r.db.hashedOn(generation, p, string(account)), binary.BigEndian.AppendUint64(nil, g), 0)
+		return r.setNumber(generation, r.db.hashedOn(generation, p, string(account)), g)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("raise generation: %w", err)
@@ -98,16 +97,7 @@ func (db *DB) RaiseGeneration(ctx context.Context, account crmgate.AccountID, p 
 }
 
 func (r records) generation(account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
-	b, err := r.get(generation, r.db.hashedOn(generation, p, string(account)))
-	switch {
-	case errors.Is(err, crmgate.ErrNotFound):
-		return 0, nil
-	case err != nil:
-		return 0, err
-	case len(b) != 8:
-		return 0, errMalformed
-	}
-	return binary.BigEndian.Uint64(b), nil
+	return r.number(generation, r.db.hashedOn(generation, p, string(account)))
 }
 
 // A session's payload is

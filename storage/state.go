@@ -47,7 +47,7 @@ func (t tooMany) Is(target error) bool { return target == crmgate.ErrTransient }
 // to come free. With several, PutState may refuse while a later slot is free, and never exceeds the limit.
 func (db *DB) PutState(ctx context.Context, id string, value []byte, ttl time.Duration, limit int) error {
 	err := db.update(ctx, func(r records) error {
-		n, err := r.cursor()
+		n, err := r.number(stateCursor, fixed(stateCursor)) // how many were ever put
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (db *DB) PutState(ctx context.Context, id string, value []byte, ttl time.Du
 			return tooMany{limit}
 		}
 		return errors.Join(
-			r.set(stateCursor, fixed(stateCursor), binary.BigEndian.AppendUint64(nil, n+1), 0),
+			r.setNumber(stateCursor, fixed(stateCursor), n+1),
 			r.set(stateSlot, slot, nil, ttl),
 			r.set(shortState, db.hashed(shortState, id), value, ttl))
 	})
@@ -68,20 +68,6 @@ func (db *DB) PutState(ctx context.Context, id string, value []byte, ttl time.Du
 		return fmt.Errorf("store state: %w", err)
 	}
 	return nil
-}
-
-// cursor returns how many short states were ever put.
-func (r records) cursor() (uint64, error) {
-	b, err := r.get(stateCursor, fixed(stateCursor))
-	switch {
-	case errors.Is(err, crmgate.ErrNotFound):
-		return 0, nil
-	case err != nil:
-		return 0, err
-	case len(b) != 8:
-		return 0, errMalformed
-	}
-	return binary.BigEndian.Uint64(b), nil
 }
 
 // State returns what PutState kept under an id; crmgate.ErrNotFound if there is nothing, or its time is over.
