@@ -60,9 +60,9 @@ func (c *call) fetch(ctx context.Context, doc []byte) []byte {
 }
 
 func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
-	var r fetchRequest
-	if err := json.Unmarshal(doc, &r); err != nil {
-		return fetchAnswer{}, badRequest("the request is not the JSON object that fetch takes")
+	r, err := parseFetch(doc)
+	if err != nil {
+		return fetchAnswer{}, err
 	}
 	if r.TimeoutMs > 0 {
 		var cancel context.CancelFunc
@@ -98,6 +98,14 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		a.BodyBase64 = body
 	}
 	return a, nil
+}
+
+func parseFetch(doc []byte) (fetchRequest, error) {
+	var r fetchRequest
+	if err := json.Unmarshal(doc, &r); err != nil {
+		return r, badRequest("the request is not the JSON object that fetch takes")
+	}
+	return r, nil
 }
 
 func badRequest(format string, args ...any) error {
