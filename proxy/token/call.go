@@ -9,9 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 
@@ -26,8 +24,10 @@ type call struct {
 	engine *Engine
 	client Client
 	option crmgate.OAuthOption
-	sent   bool
-	answer answer
+	// secrets are what is sent; no message or log line repeats them, even if the CRM's answer does.
+	secrets []crmgate.Secret
+	sent    bool
+	answer  answer
 }
 
 // do runs request, which asks x/oauth2 for a token, over this transport.
@@ -78,7 +78,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := c.engine.Fetch(req, crmgate.Egress{
-		Name: string(c.client.manifest.Platform), Hosts: c.client.manifest.Hosts, Hostname: c.client.Hostname, MaxBody: maxAnswer,
+		Name: string(c.client.Platform), Hosts: c.client.manifest.Hosts, Hostname: c.client.Hostname, MaxBody: maxAnswer,
 	})
 	if err != nil {
 		return nil, c.noAnswer(err, 0)
@@ -86,7 +86,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, c.noAnswer(err, resp.StatusCode)
+		return nil, c.noAnswer(fmt.Errorf("%w; it began with %s", err, c.preview(body)), resp.StatusCode)
 	}
 	c.answer, err = normalise(body, c.client.manifest.Token, c.engine.Now())
 	if err := c.judge(resp, body, err); err != nil {
@@ -135,50 +135,4 @@ func (c *call) shaped(req *http.Request) (*http.Request, error) {
 		out.Header.Set(k, v)
 	}
 	return out, nil
-}
-
-// noAnswer is the error of a request that brought no whole answer.
-func (c *call) noAnswer(err error, status int) error {
-	var fe *crmgate.FetchError
-	if errors.As(err, &fe) && fe.Kind == crmgate.FetchRefused {
-		return &crmgate.Refusal{Message: "The token endpoint may not be reached: " + fe.Message, Err: err}
-	}
-	if fe != nil && fe.Kind == crmgate.FetchSize {
-		return &Error{Kind: crmgate.ErrTransient, Status: status, Message: "The CRM's answer to the token request is too large.", Err: err}
-	}
-	where := c.client.TokenURL
-	where, _, _ = strings.Cut(where, "?")
-	return &Error{Kind: crmgate.ErrTransient, Status: status, Message: fmt.Sprintf("Unable to connect to %q", where), Err: err}
-}
-
-// judge says what is wrong with an answer; nil if it is a token.
-func (c *call) judge(resp *http.Response, body []byte, parse error) error {
-	e := &Error{Kind: crmgate.ErrTransient, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, c.engine.Now())}
-	switch {
-	case c.answer.errCode != "":
-		e.Code = c.answer.errCode
-		e.Kind = kindOf(e.Code)
-		e.Message = StandardText(e.Code, c.answer.errText)
-	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		e.Message = "HTTP status " + strconv.Itoa(resp.StatusCode)
-		e.Err = errors.New(preview(body))
-	case parse != nil:
-		e.Message = fmt.Sprintf("The CRM answered the token request with status %d and no token.", resp.StatusCode)
-		e.Err = fmt.Errorf("%w: %s", parse, preview(body))
-	default:
-		return nil
-	}
-	return e
-}
-
-// retryAfter reads Retry-After in both of its forms (RFC 9110, 10.2.3); at most an hour is believed.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
-		return min(time.Duration(n)*time.Second, time.Hour)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, min(t.Sub(now), time.Hour))
-	}
-	return 0
 }

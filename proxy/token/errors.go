@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -30,12 +31,13 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
-func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
-
-// FailMessage is what a connector says instead of naming an application (failMessage): the sign-in ends with this text.
-type FailMessage struct{ Message string }
-
-func (f *FailMessage) Error() string { return f.Message }
+// Unwrap returns the kind, and the cause if there is one.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
 
 // StandardText is what clients are told of an error code: the wording of RFC 6749 if it is a code of that RFC, else the
 // CRM's description, else the code.
@@ -74,7 +76,7 @@ func clip(s string) string {
 	if len(s) > longest {
 		s = s[:longest] + "…"
 	}
-	return s
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 // kindOf decides by the answer, never by a guess: what is not known to be the person's or the application's fault may succeed later.
@@ -82,7 +84,8 @@ func kindOf(code string) error {
 	switch code {
 	case "invalid_grant":
 		return crmgate.ErrUserDead
-	case "invalid_client", "unauthorized_client", "redirect_uri_mismatch":
+	case "invalid_client", "unauthorized_client",
+		"redirect_uri_mismatch", "invalid_client_id", "invalid_client_credentials": // Salesforce's
 		return crmgate.ErrAppDead
 	}
 	return crmgate.ErrTransient

@@ -1,15 +1,26 @@
 package token
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/crmgate/crmgate"
 )
 
-// Normalise shows what is read out of an answer.
-func Normalise(body []byte, m crmgate.TokenManifest, now time.Time) (access, code string, expiry time.Time, err error) {
-	a, err := normalise(body, m, now)
-	return a.access, a.errCode, a.expiry, err
+// Answer is what was read.
+type Answer struct {
+	Access, Refresh string
+	Code, Text      string
+	Expiry          time.Time
+	Data            string
 }
 
-var Preview = preview
+// Normalise shows what is read out of an answer.
+func Normalise(body []byte, m crmgate.TokenManifest, now time.Time) (Answer, error) {
+	a, err := normalise(body, m, now)
+	data, _ := json.Marshal(a.data)
+	return Answer{a.access, a.refresh, a.errCode, a.errText, a.expiry, string(data)}, err
+}
+
+// Preview shows what a log shows of an answer.
+func Preview(body []byte, sent ...crmgate.Secret) string { return preview(sent, body) }

@@ -9,48 +9,140 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
-// TestNormalise has what the practice CRM's answers do not: units, places, and nonsense.
-func TestNormalise(t *testing.T) {
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func TestNormaliseTokens(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	const ten = 10 * 365 * 24 * time.Hour
 	for _, c := range []struct {
-		name, body   string
-		m            crmgate.TokenManifest
-		access, code string
-		life         time.Duration
+		name, body      string
+		m               crmgate.TokenManifest
+		access, refresh string
+		life            time.Duration // 0: unknown
+		data            string        // "": not looked at
 	}{
-		{"milliseconds by the manifest", `{"access_token":"a","expires_in":3600000}`, crmgate.TokenManifest{Milliseconds: true}, "a", "", time.Hour},
-		{"milliseconds, absurd as seconds", `{"access_token":"a","expires_in":500000000}`, crmgate.TokenManifest{}, "a", "", 500000 * time.Second},
-		{"an epoch under expires_in", `{"access_token":"a","expires_in":1795525200}`, crmgate.TokenManifest{}, "a", "", time.Hour},
-		{"the manifest's lifetime", `{"access_token":"a"}`, crmgate.TokenManifest{Lifetime: 60}, "a", "", time.Minute},
-		{"the manifest's path", `{"x":{"y":{"access_token":"a","expires_in":60}},"access_token":"b"}`, crmgate.TokenManifest{Path: "x.y"}, "a", "", time.Minute},
-		{"a path that is not there", `{"access_token":"b"}`, crmgate.TokenManifest{Path: "x.y"}, "b", "", 0},
-		{"expiry beside the object that has the token", `{"data":{"access_token":"a"},"expires_in":60}`, crmgate.TokenManifest{}, "a", "", time.Minute},
-		{"not a number", `{"access_token":"a","expires_in":"NaN"}`, crmgate.TokenManifest{}, "a", "", 0},
-		{"infinite", `{"access_token":"a","expires_in":1e999}`, crmgate.TokenManifest{}, "a", "", 0},
-		{"an access token that is a number", `{"access_token":12345678901234567890}`, crmgate.TokenManifest{}, "12345678901234567890", "", 0},
-		{"an error beside a token", `{"access_token":"a","error":"invalid_scope"}`, crmgate.TokenManifest{}, "", "invalid_scope", 0},
-		{"an error that is a number", `{"error":401}`, crmgate.TokenManifest{}, "", "401", 0},
-		{"an error that is true", `{"error":true}`, crmgate.TokenManifest{}, "", "error", 0},
-		{"an error nested", `{"response":{"error":"invalid_grant"}}`, crmgate.TokenManifest{}, "", "invalid_grant", 0},
-		{"an error in a form", `error=invalid_grant&error_description=x`, crmgate.TokenManifest{}, "", "invalid_grant", 0},
-		{"ok false alone", `{"ok":false}`, crmgate.TokenManifest{}, "", "error", 0},
+		{"the answer of RFC 6749", `{"access_token":"a","token_type":"Bearer","expires_in":3600,"refresh_token":"r"}`,
+			crmgate.TokenManifest{}, "a", "r", time.Hour, `{"expires_in":3600,"token_type":"Bearer"}`},
+		{"a form", "access_token=a&token_type=bearer&expires_in=3600&refresh_token=r", crmgate.TokenManifest{}, "a", "r", time.Hour, `{"expires_in":"3600","token_type":"bearer"}`},
+		{"a form with escapes", "access_token=a%2Bb+c&refresh_token=r%3D", crmgate.TokenManifest{}, "a+b c", "r=", 0, `{}`},
+		{"a form with a malformed pair", "x=%zz&access_token=a", crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"a byte order mark", "\uFEFF" + `{"access_token":"a"}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"a byte order mark after blanks, before a form", " \uFEFF\r\naccess_token=a\n", crmgate.TokenManifest{}, "a", "", 0, ""},
+
+		{"expires_in a float", `{"access_token":"a","expires_in":3599.9}`, crmgate.TokenManifest{}, "a", "", 3599900 * time.Millisecond, ""},
+		{"expires_in with an exponent", `{"access_token":"a","expires_in":3.6e3}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_in a text", `{"access_token":"a","expires_in":" 3600 "}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_in empty", `{"access_token":"a","expires_in":""}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in null", `{"access_token":"a","expires_in":null}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in zero", `{"access_token":"a","expires_in":0}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in negative", `{"access_token":"a","expires_in":-1}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in words", `{"access_token":"a","expires_in":"never"}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in an object", `{"access_token":"a","expires_in":{"s":1}}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in not a number", `{"access_token":"a","expires_in":"NaN"}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in infinite", `{"access_token":"a","expires_in":1e999}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"expires_in huge", `{"access_token":"a","expires_in":1e300}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"milliseconds by the manifest", `{"access_token":"a","expires_in":3600000}`, crmgate.TokenManifest{Milliseconds: true}, "a", "", time.Hour, ""},
+		{"milliseconds by the manifest, huge", `{"access_token":"a","expires_in":1e300}`, crmgate.TokenManifest{Milliseconds: true}, "a", "", ten, ""},
+		{"milliseconds, absurd as seconds", `{"access_token":"a","expires_in":500000000}`, crmgate.TokenManifest{}, "a", "", 500000 * time.Second, ""},
+		{"an epoch under expires_in", `{"access_token":"a","expires_in":1795525200}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"an epoch in milliseconds under expires_in", `{"access_token":"a","expires_in":1795525200000}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+
+		{"expires_at in seconds", `{"access_token":"a","expires_at":1795525200}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_at in seconds, a text", `{"access_token":"a","expires_at":"1795525200"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_at in milliseconds", `{"access_token":"a","expires_at":1795525200000}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_at in ISO 8601", `{"access_token":"a","expires_at":"2026-11-24T13:00:00Z"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_at with an offset and a fraction", `{"access_token":"a","expires_at":"2026-11-24T14:00:00.000+0100"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_at without a zone", `{"access_token":"a","expires_at":"2026-11-24T13:00:00"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_on with a blank", `{"access_token":"a","expires_on":"2026-11-24 13:00:00"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires in RFC 1123", `{"access_token":"a","expires":"Tue, 24 Nov 2026 13:00:00 GMT"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires in RFC 1123, UTC", `{"access_token":"a","expires":"Tue, 24 Nov 2026 13:00:00 UTC"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires in RFC 1123 with an offset", `{"access_token":"a","expires":"Tue, 24 Nov 2026 15:00:00 +0200"}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires relative", `{"access_token":"a","expires":3600}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expires_in empty beside expires_at", `{"access_token":"a","expires_in":"","expires_at":1795525200}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
+		{"expired when issued", `{"access_token":"a","expires_at":"2020-01-01T00:00:00Z"}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"a lifetime of millennia", `{"access_token":"a","expires_at":"9999-12-31T23:59:59Z"}`, crmgate.TokenManifest{}, "a", "", ten, ""},
+		{"the manifest's lifetime", `{"access_token":"a"}`, crmgate.TokenManifest{Lifetime: 60}, "a", "", time.Minute, ""},
+		{"the manifest's lifetime is only a default", `{"access_token":"a","expires_in":30}`, crmgate.TokenManifest{Lifetime: 60}, "a", "", 30 * time.Second, ""},
+
+		{"nested in data", `{"status":1,"data":{"access_token":"a","refresh_token":"r","expires_in":60,"x":"y"}}`, crmgate.TokenManifest{}, "a", "r", time.Minute, `{"data":{"expires_in":60,"x":"y"},"status":1}`},
+		{"response.token, a text", `{"response":{"token":"a","refreshToken":"r"}}`, crmgate.TokenManifest{}, "a", "r", 0, `{"response":{}}`},
+		{"response.token, an object", `{"response":{"token":{"access_token":"a","expires_in":60}}}`, crmgate.TokenManifest{}, "a", "", time.Minute, ""},
+		{"camelCase", `{"accessToken":"a","refreshToken":"r","expiresIn":60,"idToken":"i"}`, crmgate.TokenManifest{}, "a", "r", time.Minute, `{"expiresIn":60}`},
+		{"the manifest's path", `{"x":{"y":{"access_token":"a","expires_in":60}},"access_token":"b"}`, crmgate.TokenManifest{Path: "x.y"}, "a", "", time.Minute, ""},
+		{"a path that is not there", `{"access_token":"b"}`, crmgate.TokenManifest{Path: "x.y"}, "b", "", 0, ""},
+		{"expiry beside the object that has the token", `{"data":{"access_token":"a"},"expires_in":60}`, crmgate.TokenManifest{}, "a", "", time.Minute, ""},
+
+		{"error null", `{"access_token":"a","error":null}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"error false", `{"access_token":"a","error":false}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"error zero", `{"access_token":"a","error":0}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"error empty", `{"access_token":"a","error":""}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"error an empty object", `{"access_token":"a","error":{}}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"ok true", `{"access_token":"a","ok":true}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"token_type null", `{"access_token":"a","token_type":null}`, crmgate.TokenManifest{}, "a", "", 0, `{"token_type":null}`},
+		{"token_type a number", `{"access_token":"a","token_type":7}`, crmgate.TokenManifest{}, "a", "", 0, `{"token_type":7}`},
+		{"an access token that is a number", `{"access_token":12345678901234567890}`, crmgate.TokenManifest{}, "12345678901234567890", "", 0, `{}`},
+		{"refresh_token null", `{"access_token":"a","refresh_token":null}`, crmgate.TokenManifest{}, "a", "", 0, `{}`},
+		{"extra members", `{"access_token":"a","id_token":"i","instance_url":"https://eu1.example","scope":"read write","big":12345678901234567890}`,
+			crmgate.TokenManifest{}, "a", "", 0, `{"big":12345678901234567890,"instance_url":"https://eu1.example","scope":"read write"}`},
+		{"a token again under another name", `{"access_token":"aaaa","refresh_token":"rrrr","legacy":"rrrr","all":["aaaa",{"access_token":"b"},1]}`,
+			crmgate.TokenManifest{}, "aaaa", "rrrr", 0, `{"all":[{},1]}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			access, code, expiry, err := token.Normalise([]byte(c.body), c.m, now)
+			a, err := token.Normalise([]byte(c.body), c.m, noon)
 			var life time.Duration
-			if !expiry.IsZero() {
-				life = expiry.Sub(now)
+			if !a.Expiry.IsZero() {
+				life = a.Expiry.Sub(noon)
 			}
-			if err != nil || access != c.access || code != c.code || life != c.life {
-				t.Errorf("got %q %q %v %v", access, code, life, err)
+			if err != nil || a.Access != c.access || a.Refresh != c.refresh || a.Code != "" || life != c.life {
+				t.Errorf("got %+v, life %v, %v; want %q %q, life %v", a, life, err, c.access, c.refresh, c.life)
+			}
+			if c.data != "" && a.Data != c.data {
+				t.Errorf("data %s, want %s", a.Data, c.data)
 			}
 		})
 	}
-	for _, body := range []string{"", " ", "\uFEFF", "null", "true", "7", `""`, `"x"`, "[]", "{}", "{", "<html>", "hello", "hello=", `{"access_token":""}`, `{"access_token":null}`, `{"access_token":{}}`} {
-		if access, code, _, err := token.Normalise([]byte(body), crmgate.TokenManifest{}, now); err == nil {
-			t.Errorf("%q was read as %q %q", body, access, code)
+}
+
+func TestNormaliseErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, body, code, text string }{
+		{"the error of RFC 6749", `{"error":"invalid_grant","error_description":"x"}`, "invalid_grant", "x"},
+		{"in a form", `error=invalid_grant&error_description=x+y`, "invalid_grant", "x y"},
+		{"in an object", `{"error":{"code":"invalid_grant","message":"x"}}`, "invalid_grant", "x"},
+		{"in an object without a code", `{"error":{"hint":1}}`, "error", ""},
+		{"a number", `{"error":401,"message":"x"}`, "401", "x"},
+		{"true", `{"error":true}`, "error", ""},
+		{"nested", `{"response":{"error":"invalid_grant"}}`, "invalid_grant", ""},
+		{"beside a token", `{"access_token":"a","error":"invalid_scope"}`, "invalid_scope", ""},
+		{"ok false", `{"ok":false,"error":"invalid_client"}`, "invalid_client", ""},
+		{"ok false alone", `{"ok":false}`, "error", ""},
+		{"ok false beside a token", `{"ok":false,"access_token":"a"}`, "error", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a, err := token.Normalise([]byte(c.body), crmgate.TokenManifest{}, noon)
+			if err != nil || a.Access != "" || a.Code != c.code || a.Text != c.text {
+				t.Errorf("got %+v, %v; want %q %q", a, err, c.code, c.text)
+			}
+		})
+	}
+}
+
+func TestNormaliseRefusesWhatIsNoToken(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{
+		"", " ", "\uFEFF", "null", "true", "7", `""`, `"x"`, "[]", `[{"access_token":"a"}]`, "{}", "{", `{"access_token":"a"`, `{"access_token":"abc`,
+		"<html>", "<html a=b>", "hello", "hello=", `{"access_token":""}`, `{"access_token":null}`, `{"access_token":{}}`, `{"access_token":["a"]}`,
+		`{"access_token":true}`, `{"data":[{"access_token":"a"}]}`, `{"token":7}`,
+		strings.Repeat("x", 2<<20), strings.Repeat("[", 1<<20), `{"a":` + strings.Repeat(`{"a":`, 1<<16),
+	} {
+		a, err := token.Normalise([]byte(body), crmgate.TokenManifest{}, noon)
+		if err == nil || a.Access != "" || a.Code != "" {
+			t.Errorf("%.60q was read as %+v, %v", body, a, err)
+		}
+		if err != nil && len(body) > 3 && strings.Contains(err.Error(), body) {
+			t.Errorf("%.60q is quoted by the error", body)
 		}
 	}
 }
@@ -58,23 +150,50 @@ func TestNormalise(t *testing.T) {
 func TestPreviewsShowNoToken(t *testing.T) {
 	t.Parallel()
 	const secret = "abcDEF123-._~abcDEF123abcDEF123"
-	for _, pad := range []int{0, 100, 170, 190, 199, 500} {
-		p := token.Preview([]byte(strings.Repeat("x ", pad/2) + `{"access_token":"` + secret + `"`))
-		if strings.Contains(p, secret[:10]) || len(p) > 500 {
-			t.Errorf("pad %d: %s", pad, p)
+	for _, pad := range []int{0, 100, 170, 190, 199, 500, 760, 770, 780, 790, 795} {
+		for _, filler := range []string{"x ", strings.Repeat("y", 790)} {
+			body := strings.Repeat(filler, pad/len(filler)+1)[:pad] + `{"access_token":"` + secret + `"`
+			p := token.Preview([]byte(body))
+			if strings.Contains(p, secret[:4]) || len(p) > 200 {
+				t.Errorf("pad %d: %s", pad, p)
+			}
+		}
+	}
+	for body, want := range map[string]string{
+		`{"refresh_token":"short","x":1}`:             `{"refresh_token":[…],"x":1}`,
+		`{"token":"sh\"ort`:                           `{"token":[…]`,
+		"access_token=short&expires_in=9":             "access_token=[…]&expires_in=9",
+		"The token sent-by-us is bad":                 "The token […] is bad",
+		"<h1>Maintenance</h1> We will be back soon.":  "<h1>Maintenance</h1> We will be back soon.",
+		"opaque eyJhbGciOiJub25lIn0.e30.c2ln goes on": "opaque […] goes on",
+	} {
+		if got := token.Preview([]byte(body), crmgate.NewSecret("sent-by-us"), crmgate.Secret{}); got != want {
+			t.Errorf("%s: got %s, want %s", body, got, want)
 		}
 	}
 }
 
 func FuzzNormalise(f *testing.F) {
-	f.Add([]byte(`{"access_token":"a","expires_in":"3600","data":{"x":[1]}}`), "data", int64(60))
-	f.Add([]byte("access_token=a&expires_in=1"), "", int64(0))
-	f.Add([]byte("\uFEFF{\"error\":{\"code\":1}}"), "a.b.", int64(0))
-	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, body []byte, path string, life int64) {
-		access, code, _, err := token.Normalise(body, crmgate.TokenManifest{Path: path, Lifetime: life % 1e9}, now)
-		if err == nil && (access == "") == (code == "") {
-			t.Errorf("neither a token nor an error, or both: %q %q", access, code)
+	f.Add([]byte(`{"access_token":"a","expires_in":"3600","data":{"x":[1]}}`), "data", int64(60), false)
+	f.Add([]byte("access_token=a&expires_in=1"), "", int64(0), true)
+	f.Add([]byte("\uFEFF{\"error\":{\"code\":1}}"), "a.b.", int64(0), false)
+	f.Add([]byte(`{"token":{"access_token":1},"expires_at":"2026-11-24T13:00:00Z"}`), ".", int64(1), false)
+	f.Fuzz(func(t *testing.T, body []byte, path string, life int64, milliseconds bool) {
+		m := crmgate.TokenManifest{Path: path, Lifetime: max(0, life%1e9), Milliseconds: milliseconds}
+		a, err := token.Normalise(body, m, noon)
+		switch {
+		case err == nil && (a.Access == "") == (a.Code == ""):
+			t.Errorf("neither a token nor an error, or both: %+v", a)
+		case err != nil && (a.Access != "" || a.Code != ""):
+			t.Errorf("%+v beside %v", a, err)
+		case !a.Expiry.IsZero() && !a.Expiry.After(noon):
+			t.Errorf("%v is over already", a.Expiry)
+		}
+		if _, err := a.Expiry.MarshalJSON(); err != nil {
+			t.Errorf("cannot be stored: %v", err)
+		}
+		if p := token.Preview(body); len(p) > 200 {
+			t.Errorf("a preview of %d bytes", len(p))
 		}
 	})
 }

@@ -1,0 +1,231 @@
+package token_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+)
+
+func TestRefreshOnlyWhenDue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	first := w.stored()
+	for _, step := range []struct {
+		after time.Duration
+		want  int
+	}{{0, 0}, {53 * time.Minute, 0}, {90 * time.Second, 1}, {0, 0}, {-time.Hour, 0}} { // an hour's token is due six minutes early; a clock may go back
+		w.clock.add(step.after)
+		if n := w.requests(func() { _, err := w.live(); must(t, err) }); n != step.want {
+			t.Errorf("after %v: %d requests, want %d", step.after, n, step.want)
+		}
+	}
+	if g := w.stored(); g.AccessToken.Equal(first.AccessToken) || g.RefreshToken.Equal(first.RefreshToken) || g.App.ClientID != practice.ClientID {
+		t.Errorf("the new grant was not stored: %+v", g)
+	}
+}
+
+// TestOneRefresh is the promise: a due token, rotation with reuse detection, a slow CRM, a thousand callers, one request.
+func TestOneRefresh(t *testing.T) {
+	t.Parallel()
+	const callers, rounds = 1000, 5
+	w := newWorld(t, "")
+	w.signIn()
+	w.crm.SetMood(practice.Mood{Latency: 50 * time.Millisecond})
+	for range rounds {
+		w.clock.add(55 * time.Minute)
+		n := w.requests(func() {
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					if p, err := w.live(); err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
+						t.Errorf("a caller got %v", err)
+					}
+				})
+			}
+			wg.Wait()
+		})
+		if n != 1 {
+			t.Fatalf("%d refreshes, want 1", n)
+		}
+	}
+}
+
+func TestCallersWhoLeaveDoNotEndTheFlight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	before := w.stored()
+	w.crm.SetMood(practice.Mood{Latency: 200 * time.Millisecond})
+	w.clock.add(59 * time.Minute)
+	ctx, leave := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer leave()
+	if _, err := w.engine.Live(ctx, ada); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v", err)
+	}
+	n := w.requests(func() { _, err := w.live(); must(t, err) })
+	if g := w.stored(); n > 1 || g.AccessToken.Equal(before.AccessToken) || w.crm.Counts().Refreshes != 1 {
+		t.Errorf("%d refreshes in all, want 1 whose tokens are stored", w.crm.Counts().Refreshes)
+	}
+}
+
+func TestFailuresOfThreeKinds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		mood    practice.Mood
+		kind    error
+		message string
+		dead    bool
+	}{
+		{"invalid_grant", practice.Mood{Error: "invalid_grant"}, crmgate.ErrUserDead, "The provided authorization grant", true},
+		{"invalid_client", practice.Mood{Error: "invalid_client"}, crmgate.ErrAppDead, "Client authentication failed", false},
+		{"unauthorized_client", practice.Mood{Error: "unauthorized_client"}, crmgate.ErrAppDead, "The client is not authorized", false},
+		{"an error of its own", practice.Mood{Error: "weather"}, crmgate.ErrTransient, "in that mood", false},
+		{"500", practice.Mood{Status: 500}, crmgate.ErrTransient, "HTTP status 500", false},
+		{"429", practice.Mood{Status: 429, RetryAfter: 7 * time.Second}, crmgate.ErrTransient, "HTTP status 429", false},
+		{"cut before", practice.Mood{CutBefore: true}, crmgate.ErrTransient, "Unable to connect to", false},
+		{"hang", practice.Mood{Hang: true}, crmgate.ErrTransient, "Unable to connect to", false},
+		{"a page of HTML", practice.Mood{Token: "html with status 502"}, crmgate.ErrTransient, "HTTP status 502", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			w.signIn()
+			before := w.stored()
+			w.crm.SetMood(c.mood)
+			w.clock.add(55 * time.Minute) // due, and alive for five minutes more
+			p, err := w.live()
+			if c.dead != (err != nil) || err == nil && !p.Grant.AccessToken.Equal(before.AccessToken) {
+				t.Fatalf("while the token lives: %v", err)
+			}
+			w.clock.add(time.Hour)
+			_, err = w.live()
+			var te *token.Error
+			if !errors.Is(err, c.kind) || !errors.As(err, &te) {
+				t.Fatalf("got %v, want %v", err, c.kind)
+			}
+			if c.mood.RetryAfter > 0 && te.RetryAfter != 7*time.Second {
+				t.Errorf("Retry-After %v", te.RetryAfter)
+			}
+			now := w.stored()
+			if now.RefreshToken.IsZero() || !now.RefreshToken.Equal(before.RefreshToken) || (now.Dead != "") != c.dead {
+				t.Errorf("stored %+v", now)
+			}
+			if c.dead {
+				if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrUserDead) {
+					t.Errorf("a dead grant cost %d requests, %v", n, err)
+				}
+				return
+			}
+			if !strings.Contains(te.Message, c.message) {
+				t.Errorf("message %q, want %q", te.Message, c.message)
+			}
+			w.crm.SetMood(practice.Mood{})
+			_, err = w.live()
+			must(t, err)
+		})
+	}
+}
+
+func TestKeptRefreshTokens(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	old := w.stored()
+	c := w.client()
+	fresh := token.Tokens{Access: crmgate.NewSecret("new")}
+	if g := fresh.Grant(c, old); !g.RefreshToken.Equal(old.RefreshToken) {
+		t.Error("an answer without a refresh token lost the one there was")
+	}
+	dead := old
+	dead.Dead = "the CRM said so"
+	if g := fresh.Grant(c, dead); !g.RefreshToken.IsZero() || g.Dead != "" {
+		t.Error("a refresh token that is dead was kept")
+	}
+	other := old
+	other.App.ClientID = "other"
+	if g := fresh.Grant(c, other); !g.RefreshToken.IsZero() {
+		t.Error("another application's refresh token was kept")
+	}
+	w.conn.info.ClientID = "other"
+	w.clock.add(2 * time.Hour)
+	var err error
+	if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrAppDead) {
+		t.Errorf("a grant of another application cost %d requests, %v", n, err)
+	}
+}
+
+func TestNothingToRefreshWith(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.crm.SetMood(practice.Mood{Token: "no refresh_token"})
+	w.signIn()
+	w.clock.add(59 * time.Minute)
+	_, err := w.live()
+	must(t, err)
+	w.clock.add(2 * time.Minute)
+	if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrUserDead) {
+		t.Errorf("%d requests, %v", n, err)
+	}
+}
+
+// TestLogoutDuringRefresh: what somebody else has stored meanwhile is never overwritten.
+func TestLogoutDuringRefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	w.conn.own = func(crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		_, err := w.db.EndSession(context.Background(), ada)
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), ExpiresIn: 60}, err
+	}
+	if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
+		t.Errorf("got %v", err)
+	}
+	if g := w.stored(); !g.Empty() {
+		t.Errorf("a refresh brought somebody back who had logged out: %+v", g)
+	}
+}
+
+func TestSignInDuringRefusedRefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	w.conn.own = func(crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		w.signIn()
+		return crmgate.RefreshAnswer{}, fmt.Errorf("refused: %w", crmgate.ErrUserDead)
+	}
+	p, err := w.live()
+	if err != nil || p.Grant.Dead != "" || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
+		t.Errorf("a newer grant was not used: %v", err)
+	}
+	if w.stored().Dead != "" {
+		t.Error("a newer grant was marked dead")
+	}
+}
+
+func TestAPIKeysNeedNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	_, err := w.db.SignIn(t.Context(), ada, func(p *crmgate.Person) error {
+		p.Grant.APIKey = crmgate.NewSecret("key")
+		return nil
+	})
+	must(t, err)
+	if n := w.requests(func() { _, err = w.live() }); n != 0 || err != nil {
+		t.Errorf("%d requests, %v", n, err)
+	}
+	if _, err := w.engine.Live(t.Context(), crmgate.UserKey{Platform: "practice", ID: "nobody"}); !errors.Is(err, crmgate.ErrNotFound) {
+		t.Errorf("nobody: %v", err)
+	}
+}

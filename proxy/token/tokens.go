@@ -1,0 +1,80 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Exchange is a code to be redeemed.
+type Exchange struct {
+	Code        crmgate.Secret
+	RedirectURI string
+	Verifier    crmgate.Secret // PKCE; empty without
+}
+
+// Tokens is what a token endpoint granted.
+type Tokens struct {
+	Access  crmgate.Secret // never empty
+	Refresh crmgate.Secret
+	Issued  time.Time
+	Expiry  time.Time // zero: unknown
+	// Data is the answer as a JSON object, the tokens excepted.
+	Data json.RawMessage
+}
+
+// Exchange redeems a code, with one request. Errors are *Error, or a *crmgate.Refusal or *crmgate.ConnectorError if nothing was sent.
+func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client, x Exchange) (Tokens, error) {
+	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, x.Code, x.Verifier}}
+	if conn.Implements("getOverridingOAuthOption") {
+		var err error
+		r.option, err = conn.OverridingOAuthOption(ctx, crmgate.OAuthOptionRequest{Code: x.Code, OAuth: c.Info})
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return Tokens{}, err
+		}
+	}
+	t, err := r.do(ctx, func(ctx context.Context, conf *oauth2.Config) error {
+		conf.RedirectURL = x.RedirectURI
+		var opts []oauth2.AuthCodeOption
+		if !x.Verifier.IsZero() {
+			opts = append(opts, oauth2.VerifierOption(x.Verifier.Reveal()))
+		}
+		_, err := conf.Exchange(ctx, x.Code.Reveal(), opts...)
+		return err
+	})
+	e.Observe("exchange", c.Platform, outcome(err))
+	return t, err
+}
+
+// refresh redeems a refresh token, with one request.
+func (e *Engine) refresh(ctx context.Context, c Client, token crmgate.Secret) (Tokens, error) {
+	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, token}}
+	return r.do(ctx, func(ctx context.Context, conf *oauth2.Config) error {
+		// The source is asked once and dropped: one that is kept refreshes in memory and tells nobody.
+		_, err := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: token.Reveal()}).Token()
+		return err
+	})
+}
+
+// Grant is what to store for these tokens. old is the same person's grant until now: its refresh token is kept if the
+// answer brought none, the same client id got it, and it is not known to be dead.
+func (t Tokens) Grant(c Client, old crmgate.Grant) crmgate.Grant {
+	g := crmgate.Grant{AccessToken: t.Access, RefreshToken: t.Refresh, Issued: t.Issued, Expiry: t.Expiry, App: c.App}
+	if g.RefreshToken.IsZero() && old.App.ClientID == c.ID && old.Dead == "" {
+		g.RefreshToken = old.RefreshToken
+	}
+	return g
+}
+
+// NewVerifier makes a PKCE code verifier (RFC 7636, 4.1).
+func NewVerifier() crmgate.Secret { return crmgate.NewSecret(oauth2.GenerateVerifier()) }
+
+// Challenge is the S256 code challenge of a verifier (RFC 7636, 4.2).
+func Challenge(verifier crmgate.Secret) string {
+	return oauth2.S256ChallengeFromVerifier(verifier.Reveal())
+}

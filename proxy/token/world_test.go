@@ -1,0 +1,182 @@
+package token_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// clock is the time of a test, which the test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time // guarded by mu
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// connector is the practice CRM's, without the sandbox: what token needs of one is its manifest and its application.
+type connector struct {
+	crmgate.Connector
+	manifest *crmgate.Manifest
+	info     crmgate.OAuthInfo
+	own      func(crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) // checkAndRefreshAccessToken, if it has one
+	option   *crmgate.OAuthOption
+}
+
+func (c *connector) Manifest() *crmgate.Manifest { return c.manifest }
+
+func (c *connector) Implements(name string) bool {
+	return name == "checkAndRefreshAccessToken" && c.own != nil || name == "getOverridingOAuthOption" && c.option != nil
+}
+
+func (c *connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+	return c.info, nil
+}
+
+func (c *connector) OverridingOAuthOption(context.Context, crmgate.OAuthOptionRequest) (crmgate.OAuthOption, error) {
+	return *c.option, nil
+}
+
+func (c *connector) RefreshAccessToken(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	return c.own(r)
+}
+
+// world is an engine over a real store, before a real CRM.
+type world struct {
+	t      *testing.T
+	clock  *clock
+	crm    *practice.CRM
+	url    string
+	db     *storage.DB
+	conn   *connector
+	engine *token.Engine
+}
+
+const redirect = "https://app.example/redirect.html"
+
+var ada = crmgate.UserKey{Platform: "practice", ID: "1-practice"}
+
+// newWorld makes one; extra is put into the manifest's crmgate.token.
+func newWorld(t *testing.T, extra string) *world {
+	t.Helper()
+	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
+	w.crm = practice.New(practice.Config{Now: w.clock.Now})
+	s := httptest.NewServer(w.crm)
+	t.Cleanup(s.Close)
+	w.url = s.URL
+	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
+		"authUrl":"` + s.URL + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
+		"crmgate":{"hosts":["` + strings.TrimPrefix(s.URL, "http://") + `"],"token":{` + extra + `}}}}}`)}, "")
+	must(t, err)
+	m, _ := manifests.Platform("practice")
+	w.conn = &connector{manifest: m, info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: s.URL + "/oauth/token"}}
+
+	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxPerName: 2000})
+	must(t, err)
+	t.Cleanup(client.Close)
+	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	t.Cleanup(func() { engine.Close() })
+	ring, err := storage.NewKeyRing()
+	must(t, err)
+	w.db, err = storage.Open(t.Context(), engine, ring, storage.Config{Now: w.clock.Now})
+	must(t, err)
+	w.engine, err = token.New(token.Config{
+		DB: w.db, Fetch: client.Fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second,
+		Connector: func(crmgate.Platform) (crmgate.Connector, error) { return w.conn, nil },
+	})
+	must(t, err)
+	t.Cleanup(w.engine.Close)
+	return w
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// code has Ada sign in at the CRM and returns the code that it gave.
+func (w *world) code(verifier crmgate.Secret) crmgate.Secret {
+	w.t.Helper()
+	u := w.url + "/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri=" + url.QueryEscape(redirect)
+	if !verifier.IsZero() {
+		u += "&code_challenge_method=S256&code_challenge=" + token.Challenge(verifier)
+	}
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	landed, err := practice.Browse(w.t.Context(), client, u, "ada")
+	must(w.t, err)
+	to, err := url.Parse(landed)
+	must(w.t, err)
+	return crmgate.NewSecret(to.Query().Get("code"))
+}
+
+func (w *world) client() token.Client {
+	w.t.Helper()
+	c, err := w.engine.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{})
+	must(w.t, err)
+	return c
+}
+
+func (w *world) exchange() (token.Tokens, error) {
+	w.t.Helper()
+	return w.engine.Exchange(w.t.Context(), w.conn, w.client(), token.Exchange{Code: w.code(crmgate.Secret{}), RedirectURI: redirect})
+}
+
+// signIn stores Ada with a fresh grant.
+func (w *world) signIn() {
+	w.t.Helper()
+	tokens, err := w.exchange()
+	must(w.t, err)
+	_, err = w.db.SignIn(w.t.Context(), ada, func(p *crmgate.Person) error {
+		p.Grant = tokens.Grant(w.client(), p.Grant)
+		return nil
+	})
+	must(w.t, err)
+}
+
+func (w *world) live() (crmgate.Person, error) { return w.engine.Live(w.t.Context(), ada) }
+
+func (w *world) stored() crmgate.Grant {
+	w.t.Helper()
+	p, err := w.db.Person(w.t.Context(), ada)
+	must(w.t, err)
+	return p.Grant
+}
+
+// requests counts the token requests of f.
+func (w *world) requests(f func()) int {
+	before := w.crm.Counts().Token
+	f()
+	return w.crm.Counts().Token - before
+}
