@@ -57,12 +57,15 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	if !m.facts.exports(c.operation) {
 		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(m.closing, cancel)()
 	inst, err := m.acquire(ctx)
 	if err != nil {
 		return nil, c.failed("could not be started", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
-	defer cancel()
+	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
+	defer ended()
 	out, err = m.run(ctx, inst, c)
 	var ce *crmgate.ConnectorError
 	m.release(inst, !errors.As(err, &ce) || ce.Err == nil)
@@ -71,11 +74,8 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 
 // run calls an export. An error with a cause means that the instance must not be used again.
 func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, error) {
-	inst.log.call = c
 	stack := [1]uint64{}
-	err := inst.guest.ExportedFunction(c.operation).CallWithStack(withCall(ctx, c), stack[:])
-	inst.log.end()
-	if err != nil {
+	if err := inst.call(ctx, c, inst.guest.ExportedFunction(c.operation), stack[:]); err != nil {
 		return nil, c.stopped(ctx, err)
 	}
 	switch result := int32(stack[0]); {

@@ -75,7 +75,9 @@ func (h *Host) examine(ctx context.Context, m *module, b []byte) (facts, error) 
 	if err := checkShape(l.compiled); err != nil {
 		return f, err
 	}
-	f.Exports = slices.Sorted(maps.Keys(l.compiled.ExportedFunctions()))
+	exported := l.compiled.ExportedFunctions()
+	delete(exported, exportStart)
+	f.Exports = slices.Sorted(maps.Keys(exported))
 	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
 	defer cancel()
 	inst, err := m.instantiate(ctx, l)
@@ -111,7 +113,7 @@ func compiler() string {
 			}
 		}
 	}
-	return version + "-" + runtime.GOARCH + "-1" // raised when what is checked here changes
+	return version + "-" + runtime.GOARCH + "-2" // raised when what is checked here changes
 }
 
 // checkBinary tells modules from what people put in their place.

@@ -36,5 +36,5 @@ func DecodeFetch(t *testing.T, b []byte) (*http.Request, error) {
 	return r.request(t.Context())
 }
 
-// BoundTables is what a module's bytes go through before wazero sees them.
-func BoundTables(b []byte) ([]byte, error) { return boundTables(b) }
+// Prepare is what a module's bytes go through before wazero sees them.
+func Prepare(b []byte) ([]byte, error) { return prepare(b) }

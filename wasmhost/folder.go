@@ -90,6 +90,7 @@ func (h *Host) add(ctx context.Context, f *Folder, path string, m *crmgate.Manif
 		return err
 	}
 	mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), slots: make(chan struct{}, h.MaxInstances)}
+	mod.closing, mod.end = context.WithCancel(context.Background())
 	f.modules = append(f.modules, mod)
 	if mod.facts, err = h.examine(ctx, mod, b); err != nil {
 		return fmt.Errorf("%s: %w", file, err)

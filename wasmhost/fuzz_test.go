@@ -66,8 +66,8 @@ func FuzzFetchRequest(f *testing.F) {
 	})
 }
 
-// Bounding the tables of a module keeps it a module: what wazero accepts before, it accepts after.
-func FuzzTables(f *testing.F) {
+// Metering a module keeps it a module: what wazero accepts before, it accepts after.
+func FuzzPrepare(f *testing.F) {
 	m := oauth(num(2))
 	f.Add(m.bytes())
 	m.table = []byte{1, 0x70, 0, 1}
@@ -78,7 +78,7 @@ func FuzzTables(f *testing.F) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
 	f.Cleanup(func() { _ = rt.Close(ctx) })
 	f.Fuzz(func(t *testing.T, b []byte) {
-		bounded, err := wasmhost.BoundTables(b)
+		metered, err := wasmhost.Prepare(b)
 		if err != nil {
 			return
 		}
@@ -87,9 +87,9 @@ func FuzzTables(f *testing.F) {
 			return
 		}
 		_ = before.Close(ctx)
-		after, err := rt.CompileModule(ctx, bounded)
+		after, err := rt.CompileModule(ctx, metered)
 		if err != nil {
-			t.Fatalf("bounded, it is no module any more: %v", err)
+			t.Fatalf("metered, it is no module any more: %v", err)
 		}
 		_ = after.Close(ctx)
 	})

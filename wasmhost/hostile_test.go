@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost"
@@ -25,10 +26,15 @@ func hostile() map[string]struct {
 	}
 	big := int64(1) << 30
 	return map[string]h{
-		"trap":         {unreachable, nil, "trapped"},
-		"latetrap":     {seq(answer(`{"successful":false}`, 0), drop, unreachable), nil, "trapped"},
-		"loop":         {forever, nil, "ran past its deadline of 700ms"},
-		"recursion":    {invoke(fFirst + 2), nil, "The connector of recursion"},
+		"trap":      {unreachable, nil, "trapped"},
+		"latetrap":  {seq(answer(`{"successful":false}`, 0), drop, unreachable), nil, "trapped"},
+		"loop":      {forever, nil, "ran past its deadline of 700ms"},
+		"recursion": {invoke(fFirst + 2), nil, "The connector of recursion"},
+		"exponential": {seq(num(0), []byte{0x28, 2, 0}, num(60), []byte{0x4e, 0x04, 0x40}, num(0), []byte{0x0f, 0x0b}, // at depth 60: return
+			counted(1), invoke(fFirst+2), drop, invoke(fFirst+2), drop, counted(-1), num(0)), nil, "ran past its deadline"},
+		"fill":         {seq([]byte{0x03, 0x40}, num(0), num(7), num(131072), []byte{0xfc, 0x0b, 0, 0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
+		"logs":         {seq([]byte{0x03, 0x40}, invoke(fLog, 1, 0, 10), []byte{0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
+		"outputs":      {seq([]byte{0x03, 0x40}, invoke(fOutput, 0, 100_000), []byte{0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
 		"grow":         {seq([]byte{0x03, 0x40}, num(16), []byte{0x40, 0, 0x1a, 0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
 		"huge":         {seq(invoke(fOutput, 0, big), num(0)), nil, "answered more than is taken"},
 		"silent":       {num(0), nil, "returned 0 without an output"},
@@ -60,6 +66,11 @@ func hostile() map[string]struct {
 	}
 }
 
+// counted adds to the number at address 0.
+func counted(n int64) []byte {
+	return seq(num(0), num(0), []byte{0x28, 2, 0}, num(n), add, []byte{0x36, 2, 0})
+}
+
 func TestHostileGuests(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"good.wasm": oauth(answer(`{"successful":true,"platformUserInfo":{"id":7}}`, 0)).String(), "good.json": manifest("good", "")}
@@ -72,8 +83,12 @@ func TestHostileGuests(t *testing.T) {
 	for name, g := range hostile() {
 		t.Run(name, func(t *testing.T) {
 			c := connector(t, f, crmgate.Platform(name))
+			began := time.Now()
 			_, err := c.UserInfo(t.Context(), bearer(""))
 			wantError(t, err, g.want)
+			if took := time.Since(began); took > short+5*time.Second { // on a busy machine
+				t.Errorf("it was stopped after %v", took)
+			}
 			var ce *crmgate.ConnectorError
 			if errors.As(err, &ce) && (string(ce.Platform) != name || ce.Operation != "getUserInfo" || ce.Message == "") {
 				t.Errorf("the error does not say who failed: %+v", ce)

@@ -89,6 +89,9 @@ func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
 	b := rt.NewHostModuleBuilder(abiModule)
 	for _, f := range hostFunctions() {
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, guest api.Module, stack []uint64) {
+			if err := ctx.Err(); err != nil {
+				panic(err) // its time is up: what it still asks for is not done
+			}
 			c, _ := ctx.Value(callKey{}).(*call)
 			f.run(ctx, c, guest.Memory(), stack)
 		}), f.params, f.results).Export(f.name)

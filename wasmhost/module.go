@@ -26,6 +26,8 @@ type module struct {
 	sum      [sha256.Size]byte
 	facts    facts
 	slots    chan struct{} // a place for each instance that runs
+	closing  context.Context
+	end      context.CancelFunc // ends closing, and with it the calls under way
 
 	mu      sync.Mutex
 	loaded  *loaded       // guarded by mu; nil while away
@@ -55,15 +57,16 @@ func (l *loaded) close() {
 type instance struct {
 	owner *loaded
 	guest api.Module
+	stop  api.MutableGlobal // set, it makes the guest trap; an instance that was told to stop is not used again
 	log   *guestLog
 }
 
 // load compiles a module, or takes it from the cache, and links the host to it.
 func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCompilationCache(m.host.cache).WithCloseOnContextDone(true).WithMemoryLimitPages(m.host.MemoryPages))
+		WithCompilationCache(m.host.cache).WithMemoryLimitPages(m.host.MemoryPages))
 	l := &loaded{runtime: rt}
-	b, err := boundTables(b)
+	b, err := prepare(b)
 	if err != nil {
 		l.close()
 		return nil, err
@@ -88,19 +91,46 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 	c := &call{module: m, operation: "_initialize"}
 	log.call = c
 	guest, err := l.runtime.InstantiateModule(withCall(ctx, c), l.compiled, wazero.NewModuleConfig().
-		WithName("").WithStartFunctions("_initialize").WithRandSource(rand.Reader).
+		WithName("").WithStartFunctions().WithRandSource(rand.Reader).
 		WithSysWalltime().WithSysNanotime().WithStdout(log).WithStderr(log))
-	log.end()
 	if err != nil {
 		return nil, err
 	}
-	return &instance{owner: l, guest: guest, log: log}, nil
+	stop, ok := guest.ExportedGlobal(exportStop).(api.MutableGlobal)
+	if !ok {
+		return nil, errors.Join(errors.New("it has no brake"), guest.Close(ctx))
+	}
+	inst := &instance{owner: l, guest: guest, stop: stop, log: log}
+	for _, name := range []string{exportStart, "_initialize"} {
+		if f := guest.ExportedFunction(name); f != nil && err == nil {
+			err = inst.call(ctx, c, f, nil)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, guest.Close(context.Background()))
+	}
+	return inst, nil
+}
+
+// call runs a function of the guest until it returns, traps, or the context ends. After an error the instance must not be
+// used again.
+func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack []uint64) error {
+	defer inst.log.end()
+	inst.log.call = c
+	undisturbed := context.AfterFunc(ctx, func() { inst.stop.Set(1) })
+	err := f.CallWithStack(withCall(ctx, c), stack)
+	if !undisturbed() && err == nil {
+		err = ctx.Err()
+	}
+	return err
 }
 
 var errClosed = errors.New("the connectors are being closed")
 
 // acquire takes an instance for one call, bringing the module in if it is away.
 func (m *module) acquire(ctx context.Context) (*instance, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	defer cancel()
 	select {
 	case m.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -207,12 +237,13 @@ func (m *module) leave(l *loaded, inst *instance) {
 	if inst != nil {
 		l.free = append(l.free, inst)
 	}
-	if l.users > 0 || m.closed {
-		return
-	}
-	if m.idle == nil {
+	switch {
+	case l.users > 0:
+	case m.closed:
+		l.close()
+	case m.idle == nil:
 		m.idle = time.AfterFunc(m.host.Idle, m.letGo)
-	} else {
+	default:
 		m.idle.Reset(m.host.Idle)
 	}
 }
@@ -230,10 +261,13 @@ func (m *module) letGo() {
 	l.close()
 }
 
+// close ends the calls under way. The memory goes now, or when the last of them has returned.
 func (m *module) close() {
+	m.end()
 	m.mu.Lock()
 	l, wait := m.loaded, m.loading
 	m.closed, m.loaded = true, nil
+	used := l != nil && l.users > 0
 	if m.idle != nil {
 		m.idle.Stop()
 	}
@@ -241,7 +275,7 @@ func (m *module) close() {
 	if wait != nil {
 		<-wait
 	}
-	if l != nil {
+	if l != nil && !used {
 		l.close()
 	}
 }

@@ -2,7 +2,6 @@ package wasmhost
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
@@ -10,49 +9,18 @@ import (
 // of its own below 2^27 elements, which is a gigabyte.
 const maxTable = 1 << 16
 
-const tableSection = 4
-
-var errMalformed = errors.New("it is malformed: a section ends too early")
-
-// boundTables returns the module with a maximum on every table that declares none, so that table.grow cannot pass it
-// either. A declared maximum is lowered to maxTable; a table that begins larger is refused.
+// boundTables rewrites the body of a table section, which is a count, and for each table a type, flags, a minimum and, if
+// flag 1 says so, a maximum: every table gets a maximum that table.grow cannot pass either. A declared maximum is lowered
+// to maxTable; a table that begins larger is refused.
 func boundTables(b []byte) ([]byte, error) {
-	if err := checkBinary(b); err != nil {
-		return nil, err
-	}
-	for at := 8; at < len(b); {
-		size, n := binary.Uvarint(b[at+1:])
-		body := at + 1 + n
-		if n <= 0 || size > uint64(len(b)-body) {
-			return nil, errMalformed
-		}
-		end := body + int(size)
-		if b[at] != tableSection {
-			at = end
-			continue
-		}
-		tables, err := bounded(b[body:end])
-		if err != nil {
-			return nil, err
-		}
-		out := append(make([]byte, 0, len(b)+64), b[:at+1]...)
-		out = binary.AppendUvarint(out, uint64(len(tables)))
-		return append(append(out, tables...), b[end:]...), nil
-	}
-	return b, nil
-}
-
-// bounded rewrites the body of a table section: a count, and for each table a type, flags, a minimum and, if flag 1 says
-// so, a maximum.
-func bounded(b []byte) ([]byte, error) {
-	r := &leb{rest: b}
-	count := r.next()
+	r := &reader{rest: b}
+	count := r.uint()
 	out := binary.AppendUvarint(nil, count)
-	for range min(count, uint64(len(b))) {
-		kind, flags, least := r.byte(), r.byte(), r.next()
+	for range count {
+		kind, flags, least := r.byte(), r.byte(), r.uint()
 		most := uint64(maxTable)
 		if flags == 1 {
-			most = r.next()
+			most = min(most, r.uint())
 		}
 		switch {
 		case r.failed:
@@ -64,36 +32,10 @@ func bounded(b []byte) ([]byte, error) {
 		}
 		out = append(out, kind, 1)
 		out = binary.AppendUvarint(out, least)
-		out = binary.AppendUvarint(out, min(most, maxTable))
+		out = binary.AppendUvarint(out, most)
 	}
-	if r.failed || len(r.rest) > 0 {
+	if len(r.rest) > 0 {
 		return nil, errMalformed
 	}
 	return out, nil
-}
-
-// leb reads the integers of the binary format. failed stays set after the first thing that is not there.
-type leb struct {
-	rest   []byte
-	failed bool
-}
-
-func (r *leb) byte() byte {
-	if len(r.rest) == 0 {
-		r.failed = true
-		return 0
-	}
-	c := r.rest[0]
-	r.rest = r.rest[1:]
-	return c
-}
-
-func (r *leb) next() uint64 {
-	v, n := binary.Uvarint(r.rest)
-	if n <= 0 {
-		r.failed = true
-		return 0
-	}
-	r.rest = r.rest[n:]
-	return v
 }
