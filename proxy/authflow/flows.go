@@ -189,7 +189,7 @@ func (f *Flows) afterSave(ctx context.Context, conn crmgate.Connector, key crmga
 
 // call runs an operation on a signed-in person with the credential they have now.
 func (f *Flows) call(ctx context.Context, op func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error), conn crmgate.Connector, p crmgate.Person) (crmgate.Outcome, error) {
-	req, err := userRequest(ctx, conn, p)
+	req, err := token.UserRequest(ctx, conn, p)
 	if err != nil {
 		return crmgate.Outcome{}, err
 	}

@@ -66,7 +66,7 @@ func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessa
 	if err != nil {
 		return nil, err
 	}
-	req, err := userRequest(ctx, conn, p)
+	req, err := token.UserRequest(ctx, conn, p)
 	if err != nil {
 		return nil, err
 	}

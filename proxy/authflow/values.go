@@ -1,15 +1,12 @@
 package authflow
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 	"unicode/utf8"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/token"
 )
 
 // keep sets *old to v unless v is empty: what a sign-in did not bring leaves what was there.
@@ -54,15 +51,4 @@ func checkID(id crmgate.UserID) error {
 		return errors.New("platformUserInfo.id is no UTF-8 text")
 	}
 	return nil
-}
-
-// userRequest is what an operation on a signed-in person gets.
-func userRequest(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (crmgate.UserRequest, error) {
-	req := crmgate.UserRequest{User: p.User}
-	if e := p.Grant.Expiry; !e.IsZero() {
-		req.TokenExpiry, _ = json.Marshal(e.UTC().Format(time.RFC3339))
-	}
-	var err error
-	req.AuthHeader, err = token.AuthHeader(ctx, conn, p)
-	return req, err
 }
