@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,14 +95,11 @@ func TestWhatIsSent(t *testing.T) {
 		w := newWorld(t, "")
 		var got *http.Request
 		sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = r.ParseForm(); got = r }))
-		m, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{"authUrl":"https://x.example","clientId":"practice-client"}},
-			"crmgate":{"hosts":["` + strings.TrimPrefix(sink.URL, "http://") + `"],"token":{"auth":"` + string(c.style) + `"}}}}}`)}, "")
-		must(t, err)
-		w.conn.manifest, _ = m.Platform("practice")
-		w.conn.info = crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(c.secret), AccessTokenURI: sink.URL}
+		w.declare(sink.URL, `"auth":"`+string(c.style)+`"`)
+		w.conn.info.ClientSecret = crmgate.NewSecret(c.secret)
 		w.conn.option = c.option
 		verifier := token.NewVerifier()
-		_, err = w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect, Verifier: verifier})
+		_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect, Verifier: verifier})
 		if err == nil {
 			t.Error("an empty answer was a token")
 		}
@@ -144,10 +142,134 @@ func TestClientIsHeldToTheManifest(t *testing.T) {
 			t.Errorf("got %v, want a Refusal with %q", err, want)
 		}
 	}
+	w.conn.info = crmgate.OAuthInfo{AccessTokenURI: w.url + "/oauth/token"}
+	asked := crmgate.OAuthInfoRequest{TokenURL: "https://evil.example/token"}
+	var r *crmgate.Refusal
+	if _, err := w.engine.Client(t.Context(), w.conn, asked); !errors.As(err, &r) || !strings.HasPrefix(r.Message, "tokenUrl: ") {
+		t.Errorf("a token URL from outside: %v", err)
+	}
 	w.conn.info = crmgate.OAuthInfo{FailMessage: "Not today"}
 	_, err := w.engine.Client(t.Context(), w.conn, crmgate.OAuthInfoRequest{})
 	var f *token.FailMessage
 	if !errors.As(err, &f) || f.Message != "Not today" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestRedirectsAreNotFollowed: the code and the secret go to the declared URL and nowhere else.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	var hits atomic.Int32
+	sink := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		hits.Add(1)
+		http.Redirect(rw, r, "/elsewhere", http.StatusTemporaryRedirect)
+	}))
+	defer sink.Close()
+	c := w.client()
+	c.TokenURL = sink.URL + "/token?tenant=1"
+	_, err := w.engine.Exchange(t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+	var refusal *crmgate.Refusal
+	if !errors.As(err, &refusal) || hits.Load() != 0 {
+		t.Errorf("a host that the manifest does not name: %v, %d requests", err, hits.Load())
+	}
+	w.declare(sink.URL, "")
+	c = w.client()
+	_, err = w.engine.Exchange(t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+	var te *token.Error
+	if !errors.As(err, &te) || te.Message != "HTTP status 307" || hits.Load() != 1 {
+		t.Errorf("got %v after %d requests", err, hits.Load())
+	}
+}
+
+// TestWhatClientsAreTold has the messages that the practice CRM does not provoke.
+func TestWhatClientsAreTold(t *testing.T) {
+	t.Parallel()
+	const code = "the-code-that-was-sent"
+	for _, c := range []struct {
+		name    string
+		status  int
+		header  http.Header
+		body    string
+		kind    error
+		code    string
+		message string
+		after   time.Duration
+	}{
+		{"a standard text", 400, nil, `{"error":"invalid_scope","error_description":"x"}`, crmgate.ErrTransient, "invalid_scope", "The requested scope is invalid, unknown, or malformed.", 0},
+		{"with status 200", 200, nil, `{"error":"access_denied"}`, crmgate.ErrTransient, "access_denied", "The resource owner or authorization server denied the request.", 0},
+		{"another code's description", 400, nil, `error=odd&error_description=Odd+things`, crmgate.ErrTransient, "odd", "Odd things", 0},
+		{"another code", 400, nil, `{"error":"odd"}`, crmgate.ErrTransient, "odd", "odd", 0},
+		{"a redirect URI that is not registered", 400, nil, `{"error":"redirect_uri_mismatch"}`, crmgate.ErrAppDead, "redirect_uri_mismatch", "redirect_uri_mismatch", 0},
+		{"a description that repeats the code", 400, nil, `{"error":"odd","error_description":"` + code + ` is odd"}`, crmgate.ErrTransient, "odd", "[…] is odd", 0},
+		{"a status", 503, http.Header{"Retry-After": {"Tue, 24 Nov 2026 12:00:30 GMT"}}, "busy", crmgate.ErrTransient, "", "HTTP status 503", 30 * time.Second},
+		{"a status, and an absurd time to wait", 429, http.Header{"Retry-After": {"999999"}}, "", crmgate.ErrTransient, "", "HTTP status 429", time.Hour},
+		{"a status that has no body", 204, nil, "", crmgate.ErrTransient, "", "The CRM answered the token request with status 204 and no token.", 0},
+		{"a token that cannot be read", 200, nil, `{"access_token":"` + code + `"`, crmgate.ErrTransient, "", "The CRM answered the token request with status 200 and no token.", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			sink := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				for k, v := range c.header {
+					rw.Header()[k] = v
+				}
+				rw.WriteHeader(c.status)
+				_, _ = rw.Write([]byte(c.body))
+			}))
+			defer sink.Close()
+			w.declare(sink.URL, "")
+			_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})
+			var te *token.Error
+			if !errors.As(err, &te) {
+				t.Fatalf("got %v", err)
+			}
+			if te.Message != c.message || te.Code != c.code || te.Status != c.status || te.RetryAfter != c.after || !errors.Is(err, c.kind) {
+				t.Errorf("got %+v", te)
+			}
+			if strings.Contains(err.Error(), code) {
+				t.Errorf("the log shows the code: %v", err)
+			}
+		})
+	}
+}
+
+func TestNobodyThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	sink := httptest.NewServer(http.NotFoundHandler())
+	w.declare(sink.URL, "")
+	c := w.client()
+	c.TokenURL += "/token?key=of-ours"
+	sink.Close()
+	_, err := w.engine.Exchange(t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+	var te *token.Error
+	if !errors.As(err, &te) || te.Message != `Unable to connect to "`+sink.URL+`/token"` || te.Kind != crmgate.ErrTransient {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAuthHeader(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	for _, c := range []struct {
+		grant crmgate.Grant
+		want  string
+	}{
+		{crmgate.Grant{AccessToken: crmgate.NewSecret("a")}, "Bearer a"},
+		{crmgate.Grant{APIKey: crmgate.NewSecret("k")}, "Basic <k>"},
+		{crmgate.Grant{APIKey: crmgate.NewSecret("bad")}, ""},
+	} {
+		got, err := token.AuthHeader(t.Context(), w.conn, crmgate.Person{Grant: c.grant})
+		if got.Reveal() != c.want || (err != nil) != (c.want == "") {
+			t.Errorf("got %q, %v; want %q", got.Reveal(), err, c.want)
+		}
+	}
+}
+
+func TestNewNeedsItsParts(t *testing.T) {
+	t.Parallel()
+	if _, err := token.New(token.Config{}); err == nil {
+		t.Error("an engine without anything")
 	}
 }

@@ -59,21 +59,114 @@ func TestOneRefresh(t *testing.T) {
 	}
 }
 
+// held makes Ada's refresh due and stops it in the connector: entered says that it is there, release lets it end.
+func (w *world) held() (entered <-chan struct{}, release func()) {
+	in, out := make(chan struct{}, 1), make(chan struct{})
+	w.clock.add(55 * time.Minute) // alive for five minutes more
+	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		in <- struct{}{}
+		<-out
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("fresh"), ExpiresIn: 3600}, ctx.Err()
+	}
+	return in, sync.OnceFunc(func() { close(out) })
+}
+
 func TestCallersWhoLeaveDoNotEndTheFlight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
+	w := newWorld(t, "", func(c *token.Config) { c.Timeout = time.Minute })
+	w.signIn()
+	entered, release := w.held()
+	defer release()
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() { _, err := w.engine.Live(ctx, ada); left <- err }()
+	<-entered
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("who left got %v", err)
+	}
+	stayed := make(chan error)
+	go func() { _, err := w.live(); stayed <- err }() // joins, or comes when all is done
+	release()
+	must(t, <-stayed)
+	w.engine.Close()
+	if got := w.stored().AccessToken.Reveal(); got != "fresh" || len(entered) != 0 {
+		t.Errorf("stored %q after %d more refreshes", got, len(entered))
+	}
+}
+
+// TestCloseWaitsForFlights: nobody waits for the refresh any more, and its tokens are stored all the same.
+func TestCloseWaitsForFlights(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", func(c *token.Config) { c.Timeout = time.Minute })
+	w.signIn()
+	entered, release := w.held()
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() { _, err := w.engine.Live(ctx, ada); left <- err }()
+	<-entered
+	leave()
+	<-left
+	release()
+	w.engine.Close()
+	if w.stored().AccessToken.Reveal() != "fresh" {
+		t.Error("Close did not wait")
+	}
+}
+
+func TestCallersDoNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", func(c *token.Config) { c.Timeout, c.Wait = time.Minute, time.Millisecond })
 	w.signIn()
 	before := w.stored()
-	w.crm.SetMood(practice.Mood{Latency: 200 * time.Millisecond})
-	w.clock.add(59 * time.Minute)
-	ctx, leave := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer leave()
-	if _, err := w.engine.Live(ctx, ada); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got %v", err)
+	_, release := w.held()
+	defer release()
+	p, err := w.live()
+	if err != nil || !p.Grant.AccessToken.Equal(before.AccessToken) {
+		t.Errorf("with a token that still lives: %v", err)
 	}
-	n := w.requests(func() { _, err := w.live(); must(t, err) })
-	if g := w.stored(); n > 1 || g.AccessToken.Equal(before.AccessToken) || w.crm.Counts().Refreshes != 1 {
-		t.Errorf("%d refreshes in all, want 1 whose tokens are stored", w.crm.Counts().Refreshes)
+	w.clock.add(time.Hour)
+	_, err = w.live()
+	var te *token.Error
+	if !errors.As(err, &te) || te.Kind != crmgate.ErrTransient || te.RetryAfter <= 0 || te.Message == "" {
+		t.Errorf("without: %v", err)
+	}
+}
+
+// TestWhenDue walks the margins: two minutes, a tenth of the lifetime, half of it.
+func TestWhenDue(t *testing.T) {
+	t.Parallel()
+	access, refresh := crmgate.NewSecret("a"), crmgate.NewSecret("r")
+	for _, c := range []struct {
+		name          string
+		issued, left  time.Duration // from now; issued 0: unknown
+		access, fresh crmgate.Secret
+		due           bool
+	}{
+		{"two minutes of ten", -8*time.Minute + time.Second, 2*time.Minute + time.Second, access, refresh, false},
+		{"less than two minutes of ten", -8*time.Minute - time.Second, 2*time.Minute - time.Second, access, refresh, true},
+		{"a tenth of ten hours", -9*time.Hour + time.Second, time.Hour + time.Second, access, refresh, false},
+		{"less than a tenth of ten hours", -9*time.Hour - time.Second, time.Hour - time.Second, access, refresh, true},
+		{"half of a minute", -29 * time.Second, 31 * time.Second, access, refresh, false},
+		{"less than half of a minute", -31 * time.Second, 29 * time.Second, access, refresh, true},
+		{"issued nobody knows when", 0, 3 * time.Minute, access, refresh, false},
+		{"issued nobody knows when, and nearly over", 0, time.Minute, access, refresh, true},
+		{"issued in the future, as the clock has gone back", time.Hour, 2 * time.Hour, access, refresh, false},
+		{"issued after it ended", time.Hour, time.Minute, access, refresh, true},
+		{"no access token at all", -time.Minute, time.Hour, crmgate.Secret{}, refresh, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			g := crmgate.Grant{AccessToken: c.access, RefreshToken: c.fresh, Expiry: w.clock.Now().Add(c.left)}
+			if c.issued != 0 {
+				g.Issued = w.clock.Now().Add(c.issued)
+			}
+			w.store(g)
+			if n := w.requests(func() { _, _ = w.live() }); (n == 1) != c.due {
+				t.Errorf("%d requests, due %v", n, c.due)
+			}
+		})
 	}
 }
 
@@ -184,7 +277,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.conn.own = func(crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
 		_, err := w.db.EndSession(context.Background(), ada)
 		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), ExpiresIn: 60}, err
 	}
@@ -201,7 +294,7 @@ func TestSignInDuringRefusedRefresh(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.conn.own = func(crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
 		w.signIn()
 		return crmgate.RefreshAnswer{}, fmt.Errorf("refused: %w", crmgate.ErrUserDead)
 	}

@@ -13,6 +13,9 @@ import (
 // errSuperseded says that the grant which was refreshed is no longer the one that is stored: somebody signed in or out meanwhile.
 var errSuperseded = errors.New("superseded")
 
+// writeTimeout bounds the write of what the CRM has answered. It is generous: what is not written is lost.
+const writeTimeout = 30 * time.Second
+
 // renew refreshes what is stored now, if it is still due, and stores what comes of it.
 func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person, error) {
 	p, err := e.DB.Person(ctx, key)
@@ -33,7 +36,7 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 	t, info, err := e.renewed(ctx, conn, c, p)
 	e.Observe("refresh", key.Platform, outcome(err))
 	// The CRM has answered, and may have rotated the token: however late it is, that is written down.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):

@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,7 +48,7 @@ type connector struct {
 	crmgate.Connector
 	manifest *crmgate.Manifest
 	info     crmgate.OAuthInfo
-	own      func(crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) // checkAndRefreshAccessToken, if it has one
+	own      func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) // checkAndRefreshAccessToken, if it has one
 	option   *crmgate.OAuthOption
 }
 
@@ -65,8 +66,15 @@ func (c *connector) OverridingOAuthOption(context.Context, crmgate.OAuthOptionRe
 	return *c.option, nil
 }
 
-func (c *connector) RefreshAccessToken(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
-	return c.own(r)
+func (c *connector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgate.Secret, error) {
+	if key.Reveal() == "bad" {
+		return crmgate.Secret{}, errors.New("bad key")
+	}
+	return crmgate.NewSecret("<" + key.Reveal() + ">"), nil
+}
+
+func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	return c.own(ctx, r)
 }
 
 // world is an engine over a real store, before a real CRM.
@@ -84,20 +92,17 @@ const redirect = "https://app.example/redirect.html"
 
 var ada = crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 
-// newWorld makes one; extra is put into the manifest's crmgate.token.
-func newWorld(t *testing.T, extra string) *world {
+// newWorld makes one; extra is put into the manifest's crmgate.token, and change changes the engine's configuration.
+func newWorld(t *testing.T, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
 	w.crm = practice.New(practice.Config{Now: w.clock.Now})
 	s := httptest.NewServer(w.crm)
 	t.Cleanup(s.Close)
 	w.url = s.URL
-	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
-		"authUrl":"` + s.URL + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
-		"crmgate":{"hosts":["` + strings.TrimPrefix(s.URL, "http://") + `"],"token":{` + extra + `}}}}}`)}, "")
-	must(t, err)
-	m, _ := manifests.Platform("practice")
-	w.conn = &connector{manifest: m, info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: s.URL + "/oauth/token"}}
+	w.conn = &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret)}}
+	w.declare(s.URL, extra)
+	w.conn.info.AccessTokenURI = s.URL + "/oauth/token"
 
 	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxPerName: 2000})
 	must(t, err)
@@ -109,13 +114,28 @@ func newWorld(t *testing.T, extra string) *world {
 	must(t, err)
 	w.db, err = storage.Open(t.Context(), engine, ring, storage.Config{Now: w.clock.Now})
 	must(t, err)
-	w.engine, err = token.New(token.Config{
+	c := token.Config{
 		DB: w.db, Fetch: client.Fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second,
 		Connector: func(crmgate.Platform) (crmgate.Connector, error) { return w.conn, nil },
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	w.engine, err = token.New(c)
 	must(t, err)
 	t.Cleanup(w.engine.Close)
 	return w
+}
+
+// declare makes the connector that of a CRM at url, whose tokens come from there; extra goes into crmgate.token.
+func (w *world) declare(url, extra string) {
+	w.t.Helper()
+	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
+		"authUrl":"` + url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
+		"crmgate":{"hosts":["` + strings.TrimPrefix(url, "http://") + `"],"token":{` + extra + `}}}}}`)}, "")
+	must(w.t, err)
+	w.conn.manifest, _ = manifests.Platform("practice")
+	w.conn.info.AccessTokenURI = url
 }
 
 func must(t *testing.T, err error) {
@@ -160,6 +180,19 @@ func (w *world) signIn() {
 	must(w.t, err)
 	_, err = w.db.SignIn(w.t.Context(), ada, func(p *crmgate.Person) error {
 		p.Grant = tokens.Grant(w.client(), p.Grant)
+		return nil
+	})
+	must(w.t, err)
+}
+
+// store stores Ada with a grant of our own making.
+func (w *world) store(g crmgate.Grant) {
+	w.t.Helper()
+	if g.App == (crmgate.App{}) {
+		g.App = w.client().App
+	}
+	_, err := w.db.SignIn(w.t.Context(), ada, func(p *crmgate.Person) error {
+		p.Grant = g
 		return nil
 	})
 	must(w.t, err)

@@ -1,0 +1,228 @@
+package token_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+)
+
+// TestRefreshReadsEveryAnswer: whatever form an answer has, the refresh token that is stored afterwards is one that the CRM takes.
+func TestRefreshReadsEveryAnswer(t *testing.T) {
+	t.Parallel()
+	for _, a := range practice.TokenAnswers() {
+		t.Run(a.Name, func(t *testing.T) {
+			t.Parallel()
+			extra := `"path":"` + a.Path + `"`
+			if a.Milliseconds {
+				extra += `,"expiresIn":"milliseconds"`
+			}
+			w := newWorld(t, extra)
+			w.signIn()
+			before := w.stored()
+			w.crm.SetMood(practice.Mood{Token: a.Name})
+			w.clock.add(time.Hour)
+			_, err := w.live()
+			now := w.stored()
+			switch {
+			case (err == nil) != a.Valid:
+				t.Fatalf("got %v", err)
+			case !a.Valid && errors.Is(err, crmgate.ErrUserDead):
+				if now.Dead == "" {
+					t.Error("a grant that the CRM refused is not marked dead")
+				}
+				return
+			case !a.Valid && (!errors.Is(err, crmgate.ErrTransient) || !reflect.DeepEqual(before, now)):
+				t.Errorf("got %v; stored %+v, before %+v", err, now, before)
+			case a.Valid && !w.crm.Live(now.AccessToken.Reveal()):
+				t.Error("the access token is not live")
+			}
+			if !w.crm.LiveRefresh(now.RefreshToken.Reveal()) {
+				t.Error("the refresh token is lost")
+			}
+			w.crm.SetMood(practice.Mood{})
+			w.clock.add(240 * time.Hour)
+			if _, err := w.live(); err != nil && !now.Expiry.IsZero() {
+				t.Errorf("the next refresh: %v", err)
+			}
+			if n := w.crm.Counts().Reuses; n != 0 {
+				t.Errorf("%d refresh tokens were used twice", n)
+			}
+		})
+	}
+}
+
+// TestLostAnswer: the CRM has rotated and nobody has heard of it. Nothing can be saved, and nothing is pretended.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	w.crm.SetMood(practice.Mood{CutAfter: true})
+	if n := w.requests(func() {
+		if _, err := w.live(); !errors.Is(err, crmgate.ErrTransient) {
+			t.Errorf("got %v", err)
+		}
+	}); n != 1 || w.stored().Dead != "" {
+		t.Errorf("%d requests, stored %+v", n, w.stored())
+	}
+	w.crm.SetMood(practice.Mood{})
+	if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestSignInWithoutRefreshTokenDuringRefresh: the sign-in keeps the refresh token, which the refresh has just rotated.
+func TestSignInWithoutRefreshTokenDuringRefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	w.conn.own = func(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
+			p.Grant = token.Tokens{Access: crmgate.NewSecret("signed in")}.Grant(w.client(), p.Grant)
+			return nil
+		})
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("refreshed"), RefreshToken: crmgate.NewSecret("rotated")}, err
+	}
+	_, err := w.live()
+	must(t, err)
+	if g := w.stored(); g.RefreshToken.Reveal() != "rotated" || g.AccessToken.Reveal() != "refreshed" {
+		t.Error("the rotated refresh token was dropped")
+	}
+}
+
+// TestRefusedBesideNewAccessToken: the refresh token is the refused one, but somebody has just got an access token.
+func TestRefusedBesideNewAccessToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
+			p.Grant = token.Tokens{Access: crmgate.NewSecret("newer")}.Grant(w.client(), p.Grant)
+			return nil
+		})
+		return crmgate.RefreshAnswer{}, errors.Join(err, crmgate.ErrUserDead)
+	}
+	p, err := w.live()
+	if err != nil || p.Grant.AccessToken.Reveal() != "newer" || w.stored().Dead != "" {
+		t.Errorf("got %v, stored %+v", err, w.stored())
+	}
+}
+
+func TestConnectorsOwnRefresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `"lifetime":600`)
+	w.signIn()
+	before := w.stored()
+	_, err := w.db.UpdatePerson(t.Context(), ada, func(p *crmgate.Person) error {
+		p.User.AdditionalInfo = json.RawMessage(`{"kept":1,"changed":1}`)
+		return nil
+	})
+	must(t, err)
+	answer := crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own-1"), ExpiresIn: 7200, AdditionalInfo: json.RawMessage(`{"changed":2}`)}
+	var got crmgate.RefreshRequest
+	w.conn.own = func(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		got = r
+		return answer, nil
+	}
+	w.clock.add(time.Hour)
+	var p crmgate.Person
+	n := w.requests(func() { p, err = w.live() })
+	must(t, err)
+	if n != 0 {
+		t.Errorf("%d standard requests beside the connector's own", n)
+	}
+	if got.AuthHeader.Reveal() != "Bearer "+before.AccessToken.Reveal() || !got.RefreshToken.Equal(before.RefreshToken) ||
+		string(got.TokenExpiry) != `"2026-11-24T13:00:00Z"` || got.OAuth.ClientID != practice.ClientID {
+		t.Errorf("the connector was asked %+v", got)
+	}
+	if g := p.Grant; g.AccessToken.Reveal() != "own-1" || !g.RefreshToken.Equal(before.RefreshToken) || g.Expiry.Sub(w.clock.Now()) != 2*time.Hour || g.App != before.App {
+		t.Errorf("got %+v", g)
+	}
+	if string(p.User.AdditionalInfo) != `{"changed":2,"kept":1}` {
+		t.Errorf("additional info %s", p.User.AdditionalInfo)
+	}
+
+	// Nonsense about the person does not cost the tokens; without a lifetime the manifest's counts.
+	for i, info := range []string{`[1]`, `null`, `{"x":"` + strings.Repeat("y", 70<<10) + `"}`, `{`} {
+		answer = crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own-2"), RefreshToken: crmgate.NewSecret("r"), AdditionalInfo: json.RawMessage(info)}
+		w.clock.add(3 * time.Hour)
+		p, err = w.live()
+		must(t, err)
+		if p.Grant.RefreshToken.Reveal() != "r" || p.Grant.Expiry.Sub(w.clock.Now()) != 10*time.Minute || string(p.User.AdditionalInfo) != `{"changed":2,"kept":1}` {
+			t.Errorf("%d: got %+v, info %.50s", i, p.Grant, p.User.AdditionalInfo)
+		}
+	}
+}
+
+// TestOwnRefreshWithoutRefreshToken: a connector may need none, so an expired access token is not the end.
+func TestOwnRefreshWithoutRefreshToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.crm.SetMood(practice.Mood{Token: "no refresh_token"})
+	w.signIn()
+	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own"), ExpiresIn: 60}, nil
+	}
+	w.clock.add(2 * time.Hour)
+	p, err := w.live()
+	if err != nil || p.Grant.AccessToken.Reveal() != "own" || w.stored().AccessToken.Reveal() != "own" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestAnswerAfterTheDeadline: a connector that answers late has refreshed all the same.
+func TestAnswerAfterTheDeadline(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", func(c *token.Config) { c.Timeout = 20 * time.Millisecond })
+	w.store(crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("old"), Expiry: w.clock.Now()})
+	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		<-ctx.Done()
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late")}, nil
+	}
+	p, err := w.live()
+	if err != nil || p.Grant.AccessToken.Reveal() != "late" || w.stored().RefreshToken.Reveal() != "late" {
+		t.Errorf("got %v, stored %+v", err, w.stored())
+	}
+}
+
+// TestRefreshKeepsTheSession: a grant stays that of the organisation's app, and so does the session.
+func TestRefreshKeepsTheSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	_, err := w.db.SignIn(t.Context(), ada, func(p *crmgate.Person) error { p.Grant.App.Account = "acme"; return nil })
+	must(t, err)
+	before, err := w.db.Session(t.Context(), ada)
+	must(t, err)
+	w.clock.add(2 * time.Hour)
+	_, err = w.live()
+	must(t, err)
+	after, err := w.db.Session(t.Context(), ada)
+	if err != nil || after != before || w.stored().App.Account != "acme" {
+		t.Errorf("the session is %+v, was %+v; the app is %+v; %v", after, before, w.stored().App, err)
+	}
+}
+
+func TestPanicInAConnector(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) { panic("a bug") }
+	if _, err := w.live(); err == nil || strings.Contains(err.Error(), "a bug") {
+		t.Errorf("got %v", err)
+	}
+	w.conn.own = nil
+	_, err := w.live()
+	must(t, err)
+}
