@@ -16,7 +16,7 @@ import (
 )
 
 // BenchmarkCall measures the way into a guest and back. raw is an empty call of wazero's, the floor of the machine; brake
-// is the same with the deadline's check; echo is a document of 1 KB there and back through a Go guest; userInfo is the
+// is the same with wazero's own brake, which metering replaces; echo is a document of 1 KB there and back through a Go guest; userInfo is the
 // practice connector's getUserInfo, its fetch answered at once; wait is 64 people on two instances.
 func BenchmarkCall(b *testing.B) {
 	b.Run("raw", func(b *testing.B) { empty(b, wazero.NewRuntimeConfig(), b.Context()) })

@@ -105,12 +105,12 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 // headerSecrets are what follows the scheme, and what that encodes where it is an API key.
 func headerSecrets(h crmgate.Secret) []string {
 	scheme, credential, _ := strings.Cut(h.Reveal(), " ")
-	all := []string{credential}
-	if decoded, err := base64.StdEncoding.DecodeString(credential); err == nil && scheme == "Basic" {
-		user, password, _ := strings.Cut(string(decoded), ":")
-		all = append(all, user, password)
+	if scheme != "Basic" {
+		return []string{credential}
 	}
-	return all
+	decoded, _ := base64.StdEncoding.DecodeString(credential) // what is no base64 encodes nothing
+	user, password, _ := strings.Cut(string(decoded), ":")
+	return []string{credential, user, password}
 }
 
 // formSecrets are a form's texts: any of them may be a credential.

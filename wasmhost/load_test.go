@@ -1,6 +1,7 @@
 package wasmhost_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -77,6 +78,11 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"table of gigabytes":  {table(1, 0x70, 0, 0x80, 0xc2, 0xd7, 0x2f).String(), "", []string{"table of 100000000"}},
 		"table of odd kind":   {table(1, 0x70, 9, 1).String(), "", []string{"flags 0x9"}},
 		"table cut short":     {table(3, 0x70, 0, 1).String(), "", []string{"malformed"}},
+		"huge function":       {oauth(seq(bytes.Repeat([]byte{0x01}, 140_000), num(2))).String(), "", []string{"function of 140", "expected at most 131072"}},
+		"many blocks":         {oauth(seq(bytes.Repeat([]byte{0x02, 0x40, 0x0b}, 5000), num(2))).String(), "", []string{"5000 blocks"}},
+		"odd instruction":     {oauth(seq([]byte{0xfe, 0x03, 0x00}, num(2))).String(), "", []string{"instruction, 0xfe"}},
+		"sections twice":      {fine.String() + "\x0a\x01\x00", "", []string{"out of order"}},
+		"imported memory":     {"\x00asm\x01\x00\x00\x00\x02\x0b\x01\x03env\x01m\x02\x00\x01\x00", "", []string{"env.m, which is no function"}},
 		"memory at once":      {memory(65536).String(), "", []string{"x.wasm"}},
 		"refresh in the dark": {with(fn{"checkAndRefreshAccessToken", tI32, num(2)}).String(), "", []string{"checkAndRefreshAccessToken", `"refreshToken" in crmgate.reveal`}},
 		"public suffix":       {fine.String(), manifest("x", `"hosts": ["*.co.uk"]`), []string{"manifest of x", "*.co.uk", "public suffix"}},

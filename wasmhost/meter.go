@@ -19,6 +19,14 @@ const (
 	bulkCost = 256 // of filling or copying, which may take milliseconds
 )
 
+// Limits of one function. Compiling takes time and memory that grow faster than a function does, and cannot be stopped:
+// modules of a few hundred KB have been made that take minutes and gigabytes. What toolchains make stays far below.
+const (
+	maxBody   = 128 << 10
+	maxLocals = 512
+	maxBlocks = 4096
+)
+
 // Exports that metering adds. No toolchain makes such names; a module that has them is refused as having them twice.
 const (
 	exportStop  = "crmgate:stop"
@@ -110,8 +118,9 @@ func checkpoint(tick uint64, cost int64) []byte {
 // meterFunction puts checkpoints into one function's body.
 func meterFunction(f, check, bulk []byte) ([]byte, error) {
 	r := &reader{rest: f}
+	var locals, blocks uint64
 	for range r.uint() { // groups of locals
-		r.skip()
+		locals += r.uint()
 		r.byte()
 		if r.failed {
 			return nil, errMalformed
@@ -133,12 +142,19 @@ func meterFunction(f, check, bulk []byte) ([]byte, error) {
 		}
 		switch kind {
 		case opLoop:
+			blocks++
 			put(len(f)-len(r.rest), check)
+		case opBlock:
+			blocks++
 		case opCall:
 			calls = true
 		case opBulk:
 			put(at, bulk)
 		}
+	}
+	if len(f) > maxBody || locals > maxLocals || blocks > maxBlocks {
+		return nil, fmt.Errorf("it has a function of %d bytes, %d locals and %d blocks: expected at most %d, %d and %d",
+			len(f), locals, blocks, maxBody, maxLocals, maxBlocks)
 	}
 	out := append(make([]byte, 0, len(f)+len(body)), f[:entry]...)
 	if calls {
@@ -151,6 +167,7 @@ func meterFunction(f, check, bulk []byte) ([]byte, error) {
 const (
 	opOther = iota
 	opLoop
+	opBlock
 	opCall
 	opBulk
 )
@@ -161,6 +178,9 @@ func (r *reader) operands(op byte) (kind int, err error) {
 	case op == 0x03: // loop
 		r.skip()
 		return opLoop, nil
+	case op == 0x02, op == 0x04: // block, if
+		r.skip()
+		return opBlock, nil
 	case op == 0x10: // call
 		r.skip()
 		return opCall, nil
@@ -177,7 +197,7 @@ func (r *reader) operands(op byte) (kind int, err error) {
 	case op >= 0x28 && op <= 0x3e: // loads and stores
 		r.skip()
 		r.skip()
-	case op == 0x02, op == 0x04, op == 0x0c, op == 0x0d, // block, if, br, br_if
+	case op == 0x0c, op == 0x0d, // br, br_if
 		op >= 0x20 && op <= 0x26, // variables and tables
 		op == 0x3f, op == 0x40,   // memory.size, memory.grow
 		op == 0x41, op == 0x42, // i32.const, i64.const

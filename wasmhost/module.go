@@ -59,6 +59,8 @@ type instance struct {
 	guest api.Module
 	stop  api.MutableGlobal // set, it makes the guest trap; an instance that was told to stop is not used again
 	log   *guestLog
+	// exports are the functions called so far: each has a stack of its own, which is most of what a call would allocate.
+	exports map[string]api.Function
 }
 
 // load compiles a module, or takes it from the cache, and links the host to it.
@@ -100,7 +102,7 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 	if !ok {
 		return nil, errors.Join(errors.New("it has no brake"), guest.Close(ctx))
 	}
-	inst := &instance{owner: l, guest: guest, stop: stop, log: log}
+	inst := &instance{owner: l, guest: guest, stop: stop, log: log, exports: map[string]api.Function{}}
 	for _, name := range []string{exportStart, "_initialize"} {
 		if f := guest.ExportedFunction(name); f != nil && err == nil {
 			err = inst.call(ctx, c, f, nil)
@@ -110,6 +112,15 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 		return nil, errors.Join(err, guest.Close(context.Background()))
 	}
 	return inst, nil
+}
+
+func (inst *instance) export(name string) api.Function {
+	f := inst.exports[name]
+	if f == nil {
+		f = inst.guest.ExportedFunction(name)
+		inst.exports[name] = f
+	}
+	return f
 }
 
 // call runs a function of the guest until it returns, traps, or the context ends. After an error the instance must not be
