@@ -1,6 +1,10 @@
 package authflow
 
-import "github.com/crmgate/crmgate"
+import (
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
 
 // What ReadCallback makes of a callback, for the table of shapes.
 type ReadCallbackResult struct {
@@ -22,3 +26,18 @@ var (
 	AuthURL      = authURL
 	MergeObjects = mergeObjects
 )
+
+// SessionTokens makes and checks session tokens at the time that now tells.
+func SessionTokens(key string, now func() time.Time) (issue func(crmgate.UserKey, string) crmgate.Secret, good func(string) bool) {
+	t := newSessionTokens(crmgate.NewSecret(key), now)
+	return func(k crmgate.UserKey, sid string) crmgate.Secret {
+			s, err := t.issue(k, sid)
+			if err != nil {
+				panic(err)
+			}
+			return s
+		}, func(raw string) bool {
+			_, err := t.verify(raw)
+			return err == nil
+		}
+}

@@ -49,7 +49,7 @@ type Config struct {
 type Flows struct {
 	Config
 	rc     *ringCentral
-	tokens sessionTokens
+	tokens *sessionTokens
 }
 
 // New checks the configuration and returns Flows.

@@ -2,8 +2,10 @@ package authflow
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -82,11 +84,19 @@ type sessionTokens struct {
 	key    crmgate.Secret
 	now    func() time.Time
 	parser *jwt.Parser
+
+	mu sync.RWMutex
+	// known are claims whose signature was found good, by the hash of the whole token; guarded by mu. What depends on
+	// the time is checked at each use. Reading the same JSON again was a third of a session check.
+	known map[[sha256.Size]byte]claims
 }
 
-func newSessionTokens(key crmgate.Secret, now func() time.Time) sessionTokens {
-	return sessionTokens{key: key, now: now, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithExpirationRequired(), jwt.WithTimeFunc(now))}
+// maxKnown bounds known; an entry has some 200 bytes.
+const maxKnown = 16 << 10
+
+func newSessionTokens(key crmgate.Secret, now func() time.Time) *sessionTokens {
+	return &sessionTokens{key: key, now: now, known: map[[sha256.Size]byte]claims{}, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation())}
 }
 
 type claims struct {
@@ -106,7 +116,7 @@ func (c *claims) GetIssuer() (string, error)                   { return "", nil 
 func (c *claims) GetSubject() (string, error)                  { return "", nil }
 func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return nil, nil }
 
-func (t sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
+func (t *sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
 	now := t.now()
 	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
 		ID: key.ID, Platform: key.Platform, SID: sid,
@@ -115,14 +125,40 @@ func (t sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, e
 	return crmgate.NewSecret(s), err
 }
 
-func (t sessionTokens) verify(raw string) (claims, error) {
-	var c claims
+// verify returns the claims of a token of ours that is good now.
+func (t *sessionTokens) verify(raw string) (claims, error) {
 	if len(raw) > maxSessionToken {
-		return c, errors.New("longer than any session token")
+		return claims{}, errors.New("longer than any session token")
 	}
+	sum := sha256.Sum256([]byte(raw))
+	t.mu.RLock()
+	c, ok := t.known[sum]
+	t.mu.RUnlock()
+	if !ok {
+		var err error
+		if c, err = t.authentic(raw); err != nil {
+			return c, err
+		}
+		t.mu.Lock()
+		if len(t.known) >= maxKnown {
+			clear(t.known) // simpler than an order of age; costs a signature each
+		}
+		t.known[sum] = c
+		t.mu.Unlock()
+	}
+	now := t.now()
+	if !now.Before(c.Expires.Time) || c.Earliest != nil && now.Before(c.Earliest.Time) {
+		return c, errors.New("not good at this time")
+	}
+	return c, nil
+}
+
+// authentic returns the claims of a token that we have signed, whenever it is good.
+func (t *sessionTokens) authentic(raw string) (claims, error) {
+	var c claims
 	_, err := t.parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return []byte(t.key.Reveal()), nil })
-	if err == nil && (c.ID == "" || !c.Platform.Valid()) {
-		err = errors.New("names nobody")
+	if err == nil && (c.ID == "" || !c.Platform.Valid() || c.Expires == nil) {
+		err = errors.New("names nobody, or has no end")
 	}
 	return c, err
 }
