@@ -154,7 +154,7 @@ func (f *Folder) Manifests() *crmgate.Manifests { return f.manifests }
 // Platforms lists the platforms, those without a module included.
 func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys(f.connectors)) }
 
-// Close lets go of all modules. Calls under way end with an error.
+// Close lets go of all modules. Calls under way end with an error, and Close waits for them.
 func (f *Folder) Close() error {
 	for _, m := range f.modules {
 		m.close()

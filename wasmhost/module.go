@@ -35,6 +35,7 @@ type module struct {
 	loadErr error         // guarded by mu; of the last load
 	idle    *time.Timer   // guarded by mu
 	closed  bool          // guarded by mu
+	unused  chan struct{} // guarded by mu; closed when the last call has returned after close
 }
 
 // loaded is a module in memory, with a runtime of its own, so that letting go frees everything.
@@ -251,7 +252,7 @@ func (m *module) leave(l *loaded, inst *instance) {
 	switch {
 	case l.users > 0:
 	case m.closed:
-		l.close()
+		close(m.unused)
 	case m.idle == nil:
 		m.idle = time.AfterFunc(m.host.Idle, m.letGo)
 	default:
@@ -272,13 +273,16 @@ func (m *module) letGo() {
 	l.close()
 }
 
-// close ends the calls under way. The memory goes now, or when the last of them has returned.
+// close ends the calls under way, waits until they have returned, and frees the memory.
 func (m *module) close() {
 	m.end()
 	m.mu.Lock()
 	l, wait := m.loaded, m.loading
 	m.closed, m.loaded = true, nil
-	used := l != nil && l.users > 0
+	if l != nil && l.users > 0 {
+		m.unused = make(chan struct{})
+	}
+	unused := m.unused
 	if m.idle != nil {
 		m.idle.Stop()
 	}
@@ -286,7 +290,11 @@ func (m *module) close() {
 	if wait != nil {
 		<-wait
 	}
-	if l != nil && !used {
-		l.close()
+	if l == nil {
+		return
 	}
+	if unused != nil {
+		<-unused
+	}
+	l.close()
 }

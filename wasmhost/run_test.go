@@ -295,7 +295,7 @@ func TestClose(t *testing.T) {
 		done <- err
 	}()
 	time.AfterFunc(20*time.Millisecond, func() { _ = f.Close() })
-	wantError(t, <-done, "The connector of x")
+	wantError(t, <-done, "was given up")
 	_, err = c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
 	wantError(t, err, "being closed")
 	if err := f.Close(); err != nil {
