@@ -96,12 +96,15 @@ func (p *victim) start(t *testing.T) time.Duration {
 func (p *victim) work(t *testing.T, live, dead map[string]bool) int {
 	var mu sync.Mutex
 	n := 0
+	first := make(chan struct{}) // closed when a change was acknowledged: before that a kill shows nothing
 	note := func(from, to map[string]bool, token string) {
 		mu.Lock()
 		defer mu.Unlock()
 		delete(from, token)
 		to[token] = true
-		n++
+		if n++; n == 1 {
+			close(first)
+		}
 	}
 	// A logout that was asked for and not acknowledged may have happened or not: nothing is known of its token any more.
 	forget := func(token string) {
@@ -116,7 +119,12 @@ func (p *victim) work(t *testing.T, live, dead map[string]bool) int {
 			}
 		})
 	}
-	time.AfterFunc(time.Duration(20+rand.IntN(150))*time.Millisecond, func() { _ = p.cmd.Process.Kill() })
+	select {
+	case <-first:
+	case <-time.After(30 * time.Second):
+		t.Error("nothing was acknowledged in 30 s")
+	}
+	time.AfterFunc(time.Duration(rand.IntN(100))*time.Millisecond, func() { _ = p.cmd.Process.Kill() })
 	wg.Wait()
 	_ = p.cmd.Wait()
 	p.client.CloseIdleConnections()
