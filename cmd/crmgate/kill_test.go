@@ -40,8 +40,11 @@ func TestKilledDuringSignIns(t *testing.T) {
 	live, dead := map[string]bool{}, map[string]bool{} // session tokens, as they were acknowledged
 	var slowest time.Duration
 	acknowledged := 0
-	for range kills {
-		slowest = max(slowest, p.start(t))
+	for i := range kills {
+		took := p.start(t)
+		if i > 0 { // the first start compiles the connectors
+			slowest = max(slowest, took)
+		}
 		for token := range live {
 			if !p.lives(t, token) {
 				t.Fatal("a session that was acknowledged is lost")
@@ -54,7 +57,7 @@ func TestKilledDuringSignIns(t *testing.T) {
 		}
 		acknowledged += p.work(t, live, dead)
 	}
-	t.Logf("%d kills, %d acknowledged changes, slowest start %v", kills, acknowledged, slowest.Round(time.Millisecond))
+	t.Logf("%d kills, %d acknowledged changes, slowest start after one %v", kills, acknowledged, slowest.Round(time.Millisecond))
 	if acknowledged < kills {
 		t.Errorf("only %d changes were acknowledged: the test shows little", acknowledged)
 	}
