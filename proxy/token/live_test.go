@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,48 @@ func TestOneRefresh(t *testing.T) {
 		if n != 1 {
 			t.Fatalf("%d refreshes, want 1", n)
 		}
+	}
+}
+
+// TestLateCallersDoNotRefreshAgain: somebody has read the old grant, and asks for a refresh when another's is over.
+func TestLateCallersDoNotRefreshAgain(t *testing.T) {
+	t.Parallel()
+	var slow atomic.Bool
+	stopped, goOn := make(chan struct{}), make(chan struct{})
+	w := newWorld(t, "", func(c *token.Config) {
+		now := c.Now
+		c.Now = func() time.Time { // the time is asked for between the reading and the refresh
+			if slow.CompareAndSwap(true, false) {
+				close(stopped)
+				<-goOn
+			}
+			return now()
+		}
+	})
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	slow.Store(true)
+	n := w.requests(func() {
+		late := make(chan crmgate.Person)
+		go func() {
+			p, err := w.live()
+			if err != nil {
+				t.Errorf("who came late got %v", err)
+			}
+			late <- p
+		}()
+		<-stopped
+		_, err := w.live()
+		if err != nil {
+			t.Errorf("who came first got %v", err)
+		}
+		close(goOn)
+		if p := <-late; !p.Grant.AccessToken.Equal(w.stored().AccessToken) {
+			t.Error("who came late got another token than the stored one")
+		}
+	})
+	if n != 1 {
+		t.Errorf("%d requests, want 1", n)
 	}
 }
 
