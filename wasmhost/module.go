@@ -90,6 +90,8 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 
 // instantiate makes an instance. It has a name of nobody's, so that there can be many.
 func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	defer cancel()
 	log := &guestLog{}
 	c := &call{module: m, operation: "_initialize"}
 	log.call = c
@@ -139,14 +141,15 @@ func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack [
 
 var errClosed = errors.New("the connectors are being closed")
 
-// acquire takes an instance for one call, bringing the module in if it is away.
+// acquire takes an instance for one call, bringing the module in if it is away. A place comes free within a call's
+// deadline, or the caller is told; bringing the module in is the machine's work, and takes as long as it takes.
 func (m *module) acquire(ctx context.Context) (*instance, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	wait, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	select {
 	case m.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-wait.Done():
+		return nil, wait.Err()
 	}
 	inst, err := m.take(ctx)
 	if err != nil {
