@@ -104,6 +104,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // shaped returns the request with the connector's overrides and the client-authentication style that x/oauth2 does not have.
 func (c *call) shaped(req *http.Request) (*http.Request, error) {
+	defer req.Body.Close()
 	raw, err := io.ReadAll(req.Body)
 	if err != nil {
 		return nil, err
@@ -119,12 +120,12 @@ func (c *call) shaped(req *http.Request) (*http.Request, error) {
 	out := req.Clone(req.Context())
 	out.Body = io.NopCloser(strings.NewReader(body))
 	out.ContentLength = int64(len(body))
-	out.GetBody = nil // without it nothing below can send the body a second time
-	q := out.URL.Query()
-	for k, v := range c.option.Query {
-		q.Set(k, v)
-	}
-	if len(c.option.Query) > 0 {
+	out.GetBody = nil            // without it nothing below can send the body a second time
+	if len(c.option.Query) > 0 { // else the query stays as it was written
+		q := out.URL.Query()
+		for k, v := range c.option.Query {
+			q.Set(k, v)
+		}
 		out.URL.RawQuery = q.Encode()
 	}
 	out.Header.Set("Accept", "application/json, application/x-www-form-urlencoded")

@@ -14,5 +14,6 @@
 //	   none ends it by leaving
 //
 // It never deletes what it did not get an answer about: a grant is marked dead only by the CRM's own invalid_grant for
-// the very refresh token that is still stored.
+// the very tokens that are still stored. And what a CRM has answered is stored before anybody hears of it, however late
+// it came and whoever has left: the CRM may have rotated the refresh token, and the old one would be worth nothing.
 package token

@@ -182,6 +182,30 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+// TestOverridesOfTheQuery: they are added to the token URL's own, which otherwise stays as it was written.
+func TestOverridesOfTheQuery(t *testing.T) {
+	t.Parallel()
+	for want, option := range map[string]*crmgate.OAuthOption{
+		"b=1&a=%20":     nil,
+		"a=+&b=2&c=%26": {Query: map[string]string{"b": "2", "c": "&"}, Headers: map[string]string{"authorization": "Custom x"}},
+	} {
+		w := newWorld(t, "")
+		var query, authorization string
+		sink := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			query, authorization = r.URL.RawQuery, r.Header.Get("Authorization")
+			_, _ = rw.Write([]byte(`{"access_token":"a"}`))
+		}))
+		w.declare(sink.URL, "")
+		w.conn.info.AccessTokenURI += "/token?b=1&a=%20"
+		w.conn.option = option
+		_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+		sink.Close()
+		if err != nil || query != want || (authorization == "Custom x") != (option != nil) {
+			t.Errorf("query %q, want %q; Authorization %q; %v", query, want, authorization, err)
+		}
+	}
+}
+
 // TestWhatClientsAreTold has the messages that the practice CRM does not provoke.
 func TestWhatClientsAreTold(t *testing.T) {
 	t.Parallel()

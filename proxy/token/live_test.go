@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -292,12 +293,34 @@ func TestKeptRefreshTokens(t *testing.T) {
 	if g := fresh.Grant(c, other); !g.RefreshToken.IsZero() {
 		t.Error("another application's refresh token was kept")
 	}
-	w.conn.info.ClientID = "other"
+}
+
+// TestTheAppThatIssuedTheGrant: no other application's credentials are sent with a refresh token, nor it with them.
+func TestTheAppThatIssuedTheGrant(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	before := w.stored()
 	w.clock.add(2 * time.Hour)
-	var err error
-	if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrAppDead) {
-		t.Errorf("a grant of another application cost %d requests, %v", n, err)
+	good := w.conn.info
+	for message, info := range map[string]crmgate.OAuthInfo{
+		"The application that signed you in is no longer the one in use. Please connect again.": {ClientID: "other", AccessTokenURI: good.AccessTokenURI},
+		"Ask your administrator.": {FailMessage: "Ask your administrator."},
+	} {
+		w.conn.info = info
+		var err error
+		var te *token.Error
+		n := w.requests(func() { _, err = w.live() })
+		if n != 0 || !errors.As(err, &te) || te.Kind != crmgate.ErrAppDead || te.Message != message {
+			t.Errorf("%d requests, %v", n, err)
+		}
 	}
+	if !reflect.DeepEqual(w.stored(), before) {
+		t.Error("the grant was touched")
+	}
+	w.conn.info = good
+	_, err := w.live()
+	must(t, err)
 }
 
 func TestNothingToRefreshWith(t *testing.T) {

@@ -51,6 +51,10 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 func (e *Engine) issuer(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (Client, error) {
 	app := p.Grant.App
 	c, err := e.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: p.User.Hostname, TokenURL: app.TokenURL, Account: p.User.Account})
+	var fail *FailMessage
+	if errors.As(err, &fail) {
+		return c, &Error{Kind: crmgate.ErrAppDead, Message: fail.Message, Err: errors.New("the connector names no application")}
+	}
 	if err != nil {
 		return c, err
 	}
