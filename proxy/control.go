@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -15,18 +16,20 @@ import (
 //	GET    /users                  all entries
 //	GET    /users/{platform}/{id}  one
 //	DELETE /users/{platform}/{id}  removes the person and revokes at the CRM
-func Control(f *authflow.Flows) http.Handler {
+//
+// forget is what DELETE does.
+func Control(d authflow.Directory, forget func(context.Context, crmgate.UserKey) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users", func(w http.ResponseWriter, r *http.Request) {
-		all, err := f.Entries(r.Context())
+		all, err := d.Entries(r.Context())
 		control(w, all, err)
 	})
 	mux.HandleFunc("GET /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
-		e, err := f.Entry(r.Context(), keyOf(r))
+		e, err := d.Entry(r.Context(), keyOf(r))
 		control(w, e, err)
 	})
 	mux.HandleFunc("DELETE /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
-		control(w, struct{}{}, f.Forget(r.Context(), keyOf(r)))
+		control(w, struct{}{}, forget(r.Context(), keyOf(r)))
 	})
 	return mux
 }

@@ -47,29 +47,34 @@ func openApp(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *app, err 
 	if err := a.openStore(ctx, &f.storeFlags, log); err != nil {
 		return nil, err
 	}
+	return a, a.openRest(ctx, f, log)
+}
+
+// openRest opens what stands on the store.
+func (a *app) openRest(ctx context.Context, f *serveFlags, log *slog.Logger) error {
 	client, err := a.openEgress(&f.storeFlags)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: f.cache(), Fetch: client.Fetch, Setting: f.connectorConfig, Logger: log, Observe: a.metrics.Guest,
 	})
 	if err != nil {
-		return nil, advice(err, "the folder for compiled connectors")
+		return advice(err, "the folder for compiled connectors")
 	}
 	a.closers = append(a.closers, host.Close)
 	if a.folder, err = host.Load(ctx, f.Connectors, f.publicURL()); err != nil {
-		return nil, fmt.Errorf("connectors: %w", err)
+		return fmt.Errorf("connectors: %w", err)
 	}
 	a.closers = append(a.closers, a.folder.Close)
 	tokens, err := token.New(token.Config{
 		DB: a.db, Connector: a.folder.Connector, Fetch: client.Fetch, Logger: log, Observe: a.metrics.Token,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.closers = append(a.closers, func() error { tokens.Close(); return nil })
-	return a, a.openFlows(ctx, f, tokens, client, log)
+	return a.openFlows(ctx, f, tokens, client, log)
 }
 
 func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) error {

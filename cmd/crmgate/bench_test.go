@@ -74,7 +74,10 @@ func BenchmarkProgram(b *testing.B) {
 		body := `{"platform":"practicekey","apiKey":"` + practice.APIKey + `"}`
 		report(b, load(b, p, fmt.Sprintf("POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body), spell))
 	})
-	b.Run("oauthCallback", func(b *testing.B) {
+	b.Run("authUrl", func(b *testing.B) {
+		report(b, load(b, p, "GET /authUrl?platform=practice&mode=bound HTTP/1.1\r\nHost: x\r\n\r\n", spell))
+	})
+	b.Run("authUrlAndCallback", func(b *testing.B) {
 		report(b, p.during(spell, 8, func() error { _, err := d.oauth(context.Background()); return err }))
 	})
 	b.Run("footprint", func(b *testing.B) {

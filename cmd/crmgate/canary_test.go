@@ -51,7 +51,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		"session token": oauth, "other session token": key, "login secret": c.LoginSecret,
 		"wrong API key": "canary-wrong-key", "wrong RingCentral token": "canary-rc-token", "wrong code": "canary-code",
 	}
-	for _, entry := range must2(g.server.flows.Entries(t.Context()))(t) {
+	for _, entry := range must2(g.directory().Entries(t.Context()))(t) {
 		var b bytes.Buffer
 		must(t, printJSON(&b, entry))
 		answers.WriteString(b.String())

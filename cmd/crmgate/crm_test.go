@@ -45,7 +45,7 @@ func TestCRMInEveryMood(t *testing.T) {
 				g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`).wantError(t, 400, c.want)
 			}
 			g.crm.SetMood(practice.Mood{})
-			if _, err := g.server.flows.Entry(t.Context(), crmgate.UserKey{Platform: "practice", ID: "3-practice"}); err == nil {
+			if _, err := g.directory().Entry(t.Context(), crmgate.UserKey{Platform: "practice", ID: "3-practice"}); err == nil {
 				t.Error("a sign-in that failed was stored")
 			}
 			g.oauth("ada")

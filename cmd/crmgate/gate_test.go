@@ -20,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
@@ -166,6 +167,8 @@ func (g *gate) stop() {
 		g.server = nil
 	}
 }
+
+func (g *gate) directory() authflow.Directory { return authflow.Directory{DB: g.server.db} }
 
 // answer is what the server said.
 type answer struct {

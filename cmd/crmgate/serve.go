@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
 type serveCommand struct{ serveFlags }
@@ -78,7 +79,7 @@ func start(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *server, err
 	if err != nil {
 		return nil, err
 	}
-	s.serveInternal(control, proxy.Control(s.flows))
+	s.serveInternal(control, proxy.Control(authflow.Directory{DB: s.db}, s.flows.Forget))
 	if admin != nil {
 		s.serveInternal(admin, s.metrics.Operator(s.db.Ready))
 	}

@@ -14,9 +14,9 @@ import (
 
 // storeFlags say where things are kept; every command that touches the store has them.
 type storeFlags struct {
-	Data       string         `help:"Folder for the database and what belongs to it." default:"./data" placeholder:"DIR"`
+	Data       string         `help:"Folder for the database and what belongs to it (default ${default})." default:"./data" placeholder:"DIR"`
 	Keyset     string         `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
-	Connectors string         `help:"Folder of connectors: NAME.wasm and NAME.json, and manifest.json." default:"./connectors" placeholder:"DIR"`
+	Connectors string         `help:"Folder of connectors: NAME.wasm and NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
 	Cache      string         `help:"Folder for compiled connectors (default DATA/cache)." placeholder:"DIR"`
 	Egress     []netip.Prefix `name:"allow-egress" help:"Private addresses that connectors may reach all the same, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
 	Resolve    []string       `help:"Dial ADDR:PORT for HOST:PORT. Repeatable." placeholder:"HOST:PORT:ADDR:PORT"`
@@ -41,10 +41,10 @@ func (s *storeFlags) socket() string { return filepath.Join(s.Data, "control.soc
 // serveFlags are the flags of serve that wire has to know.
 type serveFlags struct {
 	storeFlags
-	Listen         string   `help:"Address to answer clients on." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	Listen         string   `help:"Address to answer clients on (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	PublicURL      string   `help:"How browsers reach this server (default http://LISTEN)." placeholder:"URL"`
-	RingCentralURL string   `name:"ringcentral-url" help:"Where RingCentral access tokens are verified." default:"https://platform.ringcentral.com" placeholder:"URL"`
-	AdminListen    string   `help:"Address for /metrics, /healthz and /readyz; empty for none." default:"127.0.0.1:9090" placeholder:"ADDR"`
+	RingCentralURL string   `name:"ringcentral-url" help:"Where RingCentral access tokens are verified (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
+	AdminListen    string   `help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
 	AllowedOrigin  []string `help:"Origin that the landing page may hand a sign-in to (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
 	AccountProof   string   `help:"Whether a callback must prove the account that it names: optional or required." enum:"optional,required" default:"optional"`
 	CompatState    string   `help:"Whether callbacks with the plain state of today's clients are taken: on or off." enum:"on,off" default:"on"`

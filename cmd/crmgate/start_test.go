@@ -56,7 +56,7 @@ func TestStartRefusals(t *testing.T) {
 		startFails(t, &bad, "bad")
 	})
 	g.start() // after all that, the first one's store is as it was
-	if e, err := g.server.flows.Entries(t.Context()); err != nil || len(e) != 1 {
+	if e, err := g.directory().Entries(t.Context()); err != nil || len(e) != 1 {
 		t.Errorf("%v, %v; want the one who had signed in", e, err)
 	}
 }

@@ -171,13 +171,19 @@ func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.R
 	if _, err := os.Stat(f.keyset()); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("there is no store in %s (no %s): name the folder with --data", f.Data, f.keyset())
 	}
-	serve := serveFlags{storeFlags: *f, Listen: "localhost", RingCentralURL: "https://platform.ringcentral.com"}
-	a, err := openApp(ctx, &serve, log)
-	if err != nil {
-		return err
+	a := &app{metrics: proxy.NewMetrics()}
+	if err := a.openStore(ctx, f, log); err != nil {
+		return errors.Join(err, a.Close())
 	}
 	w := &recorder{status: http.StatusOK, header: http.Header{}}
-	proxy.Control(a.flows).ServeHTTP(w, req)
+	proxy.Control(authflow.Directory{DB: a.db}, func(ctx context.Context, key crmgate.UserKey) error {
+		// Telling the CRM takes everything else.
+		serve := serveFlags{storeFlags: *f, Listen: "localhost", RingCentralURL: "https://platform.ringcentral.com"}
+		if err := a.openRest(ctx, &serve, log); err != nil {
+			return err
+		}
+		return a.flows.Forget(ctx, key)
+	}).ServeHTTP(w, req)
 	return errors.Join(decode(w.status, strings.NewReader(w.body.String()), into), a.Close())
 }
 

@@ -27,10 +27,13 @@ type Entry struct {
 	SignedIn     time.Time         `json:"signedIn,omitzero"`
 }
 
+// Directory is who has signed in. It needs no connectors, so that a store at rest can be looked into without them.
+type Directory struct{ DB *storage.DB }
+
 // Entries lists everybody, in no order that means anything. What does not open is left out, and the error says so.
-func (f *Flows) Entries(ctx context.Context) ([]Entry, error) {
+func (d Directory) Entries(ctx context.Context) ([]Entry, error) {
 	all := []Entry{}
-	err := f.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
+	err := d.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
 		all = append(all, entry(p, s))
 		return nil
 	})
@@ -38,12 +41,12 @@ func (f *Flows) Entries(ctx context.Context) ([]Entry, error) {
 }
 
 // Entry returns one person; crmgate.ErrNotFound if there is none.
-func (f *Flows) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error) {
-	p, err := f.DB.Person(ctx, key)
+func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error) {
+	p, err := d.DB.Person(ctx, key)
 	if err != nil {
 		return Entry{}, err
 	}
-	s, err := f.DB.Session(ctx, key)
+	s, err := d.DB.Session(ctx, key)
 	return entry(p, s), err
 }
 
