@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/crmgate/crmgate/proxy/practice"
@@ -245,5 +247,38 @@ func TestDebugHeader(t *testing.T) {
 	off := newGate(t)
 	if a := off.get("/serverVersionInfo", "is-debug", "true"); strings.Contains(a.body, "_debug") {
 		t.Errorf("a trace without the operator's leave: %s", a.body)
+	}
+}
+
+// TestReplayedAtOnce: of a hundred equal callbacks at the same instant one is let through, and the CRM sees one request.
+func TestReplayedAtOnce(t *testing.T) {
+	g := newGate(t)
+	c := g.compose("bound")
+	landed := g.land(c, "ada")
+	before := g.crm.Counts().Token
+	var signedIn atomic.Int64
+	var wg sync.WaitGroup
+	for range 100 {
+		wg.Go(func() {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.url+"/oauth-callback?callbackUri="+url.QueryEscape(landed), nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			req.Header.Set("X-Crmgate-Login", c.LoginSecret)
+			resp, err := g.client.Do(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp.Body.Close()
+			if resp.StatusCode == 200 {
+				signedIn.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := g.crm.Counts().Token - before; n != 1 || signedIn.Load() != 1 {
+		t.Errorf("%d token requests, %d sign-ins; want one of each", n, signedIn.Load())
 	}
 }
