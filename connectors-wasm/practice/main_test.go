@@ -12,7 +12,7 @@ import (
 
 func TestVectors(t *testing.T) {
 	t.Parallel()
-	sdktest.Replay(t, "../abi", "practice", map[string]func() int32{
+	sdktest.Replay(t, "practice.vectors.json", map[string]func() int32{
 		"getAuthType":      getAuthType,
 		"getOauthInfo":     getOauthInfo,
 		"getUserInfo":      getUserInfo,

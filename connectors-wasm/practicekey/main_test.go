@@ -10,7 +10,7 @@ import (
 
 func TestVectors(t *testing.T) {
 	t.Parallel()
-	sdktest.Replay(t, "../abi", "practicekey", map[string]func() int32{
+	sdktest.Replay(t, "practicekey.vectors.json", map[string]func() int32{
 		"getAuthType":  getAuthType,
 		"getBasicAuth": getBasicAuth,
 		"getUserInfo":  getUserInfo,

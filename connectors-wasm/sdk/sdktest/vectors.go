@@ -1,7 +1,6 @@
 //go:build !wasip1
 
-// Package sdktest replays golden vectors, the files of ../../abi or an author's own, against a connector that runs
-// natively.
+// Package sdktest replays a connector's vectors, NAME.vectors.json, against the connector as it runs natively.
 package sdktest
 
 import (
@@ -10,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
@@ -37,8 +35,19 @@ type Exchange struct {
 	Answer  json.RawMessage `json:"answer"`
 }
 
-// MustRead reads all vectors of a folder; a member that the format does not have fails the test.
-func MustRead(t *testing.T, dir string) []Vectors {
+// MustRead reads a file of a connector's own vectors, a list of Vectors, or all files of a folder, each of which has the
+// vectors of the operation that it is named after. A member that the format does not have fails the test.
+func MustRead(t *testing.T, path string) []Vectors {
+	t.Helper()
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return mustReadFolder(t, path)
+	}
+	var all []Vectors
+	mustDecode(t, path, &all)
+	return all
+}
+
+func mustReadFolder(t *testing.T, dir string) []Vectors {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(paths) == 0 {
@@ -46,16 +55,8 @@ func MustRead(t *testing.T, dir string) []Vectors {
 	}
 	var all []Vectors
 	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var v Vectors
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&v); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
+		mustDecode(t, path, &v)
 		if v.Operation+".json" != filepath.Base(path) {
 			t.Fatalf("%s holds the operation %q", path, v.Operation)
 		}
@@ -64,17 +65,27 @@ func MustRead(t *testing.T, dir string) []Vectors {
 	return all
 }
 
-// Replay calls the exports of a connector, by operation, with the cases of dir whose name begins with the connector's
-// name and a colon, and compares its requests, result and output. The connector has no configuration.
-// An export without a case fails the test, and so does a case without an export.
-func Replay(t *testing.T, dir, connector string, exports map[string]func() int32) {
+func mustDecode(t *testing.T, path string, into any) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// Replay calls the exports of a connector, by operation, with the cases of its vectors, and compares its requests,
+// result and output. The connector has no configuration. An export without a case fails the test, and so does a case
+// without an export.
+func Replay(t *testing.T, file string, exports map[string]func() int32) {
 	t.Helper()
 	replayed := map[string]bool{}
-	for _, v := range MustRead(t, dir) {
+	for _, v := range MustRead(t, file) {
 		for _, c := range v.Cases {
-			if !strings.HasPrefix(c.Name, connector+": ") {
-				continue
-			}
 			export := exports[v.Operation]
 			if export == nil {
 				t.Errorf("%s: %q has a case, and there is no export", v.Operation, c.Name)
