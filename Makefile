@@ -36,7 +36,7 @@ connectors: $(GUESTS:%=bin/connectors/%.wasm) ## Build the connectors into bin/c
 bin/connectors/%.wasm bin/connectors/%.json: $(GUEST_FILES)
 	$(call say,build,bin/connectors/$*.wasm)
 	@cd connectors-wasm && GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -trimpath -buildvcs=false -ldflags '-s -w' -o ../bin/connectors/$*.wasm ./$*
-	@cp connectors-wasm/$*/$*.json bin/connectors/
+	@cp connectors-wasm/$*/$*.json $(wildcard connectors-wasm/$*/$*.vectors.json) bin/connectors/
 
 # Ctrl-C goes to the shell and to crmgate alike: the shell waits for it to end, so that make has nothing to complain of.
 run: build ## Show two sign-ins against a practice CRM, and stay up

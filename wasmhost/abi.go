@@ -13,6 +13,17 @@ import (
 // The documents that cross into guests and back, by operation; connectors-wasm/ABI.md is their text. This is the one
 // place where secrets are revealed to a connector.
 
+type authTypeOut struct {
+	Type crmgate.AuthType `json:"type"`
+}
+
+func (d authTypeOut) check() error {
+	if d.Type != crmgate.OAuth && d.Type != crmgate.APIKey {
+		return errors.New("type is neither oauth nor apiKey")
+	}
+	return nil
+}
+
 type oauthInfoIn struct {
 	Hostname string            `json:"hostname,omitempty"`
 	TokenURL string            `json:"tokenUrl,omitempty"`
@@ -216,6 +227,25 @@ func (d refreshOut) check() error {
 	return errors.Join(need("accessToken", d.AccessToken), d.User.check())
 }
 
+type managedOptionsOut struct {
+	Options []struct {
+		Value id `json:"value"` // numbers are taken as they are written
+		Label id `json:"label"`
+	} `json:"options"`
+}
+
+func (d managedOptionsOut) check() error {
+	if d.Options == nil {
+		return errors.New("options is missing")
+	}
+	for i, o := range d.Options {
+		if err := errors.Join(need("value", string(o.Value)), need("label", string(o.Label))); err != nil {
+			return fmt.Errorf("options[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
 // document is an answer that knows what it must have.
 type document interface{ check() error }
 
@@ -233,6 +263,34 @@ func decode[D document](b []byte) (D, error) {
 		return d, errors.New("it is no JSON object")
 	}
 	return d, d.check()
+}
+
+// checkAnswer holds an operation's answer to what ABI.md requires of it.
+func checkAnswer(operation string, b []byte) error {
+	var err error
+	switch operation {
+	case "getAuthType":
+		_, err = decode[authTypeOut](b)
+	case "getOauthInfo":
+		_, err = decode[oauthInfoDoc](b)
+	case "getOverridingOAuthOption":
+		_, err = decode[oauthOptionOut](b)
+	case "getBasicAuth":
+		_, err = decode[basicAuthOut](b)
+	case "getUserInfo":
+		_, err = decode[userInfoOut](b)
+	case "authValidation", "refreshUserInfo":
+		_, err = decode[validationOut](b)
+	case "unAuthorize", "postSaveUserInfo":
+		_, err = decode[outcomeOut](b)
+	case "getLicenseStatus":
+		_, err = decode[licenseOut](b)
+	case "checkAndRefreshAccessToken":
+		_, err = decode[refreshOut](b)
+	case "getManagedAuthOptions":
+		_, err = decode[managedOptionsOut](b)
+	}
+	return err
 }
 
 func need(name, v string) error {
@@ -268,7 +326,7 @@ func (d *id) UnmarshalJSON(b []byte) error {
 			return err
 		}
 	case bytes.ContainsAny(b, "{[tf"):
-		return &json.UnmarshalTypeError{Field: "platformUserInfo.id", Value: "value"}
+		return &json.UnmarshalTypeError{Value: "value"} // the decoder adds where
 	default:
 		s = string(b)
 	}

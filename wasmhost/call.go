@@ -25,6 +25,7 @@ type call struct {
 
 	output    []byte
 	hasOutput bool
+	told      bool   // it answered an error, in order
 	pending   []byte // the answer of the latest fetch or config
 	fetches   int
 	lines     int
@@ -86,13 +87,13 @@ func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, erro
 	case !c.hasOutput:
 		return nil, c.wrong(fmt.Sprintf("returned %d without an output", result))
 	case result == resultError:
-		return nil, c.told()
+		return nil, c.refusal()
 	}
 	return c.output, nil
 }
 
-// told is the error that the guest answered with.
-func (c *call) told() error {
+// refusal is the error that the guest answered with.
+func (c *call) refusal() error {
 	var e struct {
 		Message string `json:"message"`
 		Status  int    `json:"status"`
@@ -100,6 +101,7 @@ func (c *call) told() error {
 	if json.Unmarshal(c.output, &e) != nil || e.Message == "" {
 		return c.wrong(`answered an error without a "message"`)
 	}
+	c.told = true
 	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: cut(c.scrubbed(e.Message), 1000), Status: e.Status}
 }
 

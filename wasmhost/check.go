@@ -41,58 +41,35 @@ func (f facts) exports(name string) bool {
 }
 
 // suit holds a module to its manifest.
-func (f facts) suit(m *crmgate.Manifest) error {
+func (f facts) suit(m *crmgate.Manifest) Problems {
+	var all Problems
 	if f.AuthType != m.AuthType {
-		return fmt.Errorf("getAuthType answers %q, and the manifest's auth.type is %q: expected them to agree", f.AuthType, m.AuthType)
+		all.add(Problem{"getAuthType", fmt.Sprintf("getAuthType answers %q, and the manifest's auth.type is %q: expected them to agree", f.AuthType, m.AuthType), ""})
 	}
 	needed := map[crmgate.AuthType]string{crmgate.OAuth: "getOauthInfo", crmgate.APIKey: "getBasicAuth"}[f.AuthType]
 	for _, name := range []string{needed, "getUserInfo"} {
 		if !f.exports(name) {
-			return fmt.Errorf("the export %s is missing: a connector of type %s needs it", name, f.AuthType)
+			all.add(Problem{"exports", fmt.Sprintf("the export %s is missing: a connector of type %s needs it", name, f.AuthType), exportAdvice(name, f.Exports)})
 		}
 	}
 	if f.exports("checkAndRefreshAccessToken") && !m.Reveals("refreshToken") {
-		return errors.New(`it exports checkAndRefreshAccessToken: expected "refreshToken" in crmgate.reveal of the manifest`)
+		all.add(Problem{"manifest", `it exports checkAndRefreshAccessToken: expected "refreshToken" in crmgate.reveal of the manifest`,
+			`add "reveal": ["refreshToken"] to the manifest's crmgate object, or leave the export out: then the standard refresh is done`})
 	}
-	return nil
+	return all
 }
 
-// examine returns a module's facts: remembered ones, or those found by compiling it to the cache and asking it.
+// examine returns a module's facts: remembered ones, or those found by inspecting it.
 func (h *Host) examine(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
 	path := filepath.Join(h.CacheDir, "facts-"+compiler()+"-"+hex.EncodeToString(m.sum[:]))
 	if known, err := os.ReadFile(path); err == nil && json.Unmarshal(known, &f) == nil && len(f.Exports) > 0 {
 		return f, nil
 	}
-	if err := checkBinary(b); err != nil {
-		return f, err
-	}
-	l, err := m.load(ctx, b)
+	f, err := h.inspect(ctx, m, b)
 	if err != nil {
 		return f, err
 	}
-	defer l.close()
-	if err := checkShape(l.compiled); err != nil {
-		return f, err
-	}
-	exported := l.compiled.ExportedFunctions()
-	delete(exported, exportStart)
-	f.Exports = slices.Sorted(maps.Keys(exported))
-	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
-	defer cancel()
-	inst, err := m.instantiate(ctx, l)
-	if err != nil {
-		return f, (&call{module: m, operation: "_initialize"}).stopped(ctx, err)
-	}
-	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
-	if err != nil {
-		return f, err
-	}
-	var answer struct{ Type crmgate.AuthType }
-	if json.Unmarshal(out, &answer) != nil || answer.Type != crmgate.OAuth && answer.Type != crmgate.APIKey {
-		return f, fmt.Errorf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, cut(string(out), 80))
-	}
-	f.AuthType = answer.Type
 	known, err := json.Marshal(f)
 	if err == nil {
 		err = os.WriteFile(path, known, 0o600)
@@ -100,6 +77,40 @@ func (h *Host) examine(ctx context.Context, m *module, b []byte) (facts, error) 
 	if err != nil {
 		h.Logger.WarnContext(ctx, "the facts of a connector could not be kept; the next start compiles it again", "err", err)
 	}
+	return f, nil
+}
+
+// inspect compiles a module to the cache, looks at what it exports and imports, starts it, and asks its type. What is
+// wrong with it is of type Problems; it goes as far as the module lets it.
+func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
+	var f facts
+	l, err := m.load(ctx, b)
+	if err != nil {
+		return f, Problems{{"module", err.Error(), moduleAdvice(b)}}
+	}
+	defer l.close()
+	exported := l.compiled.ExportedFunctions()
+	delete(exported, exportStart)
+	f.Exports = slices.Sorted(maps.Keys(exported))
+	if wrong := checkShape(l, f.Exports); len(wrong) > 0 {
+		return f, wrong
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
+	defer cancel()
+	inst, err := m.instantiate(ctx, l)
+	if err != nil {
+		err = (&call{module: m, operation: "_initialize"}).stopped(ctx, err)
+		return f, Problems{{"start", err.Error(), "what a module does when it starts, before any operation is called, must end soon and not trap"}}
+	}
+	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
+	if err != nil {
+		return f, Problems{{"getAuthType", err.Error(), authTypeAdvice}}
+	}
+	answer, err := decode[authTypeOut](out)
+	if err != nil {
+		return f, Problems{{"getAuthType", fmt.Sprintf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, cut(string(out), 80)), authTypeAdvice}}
+	}
+	f.AuthType = answer.Type
 	return f, nil
 }
 
@@ -129,36 +140,47 @@ func checkBinary(b []byte) error {
 	return nil
 }
 
-// checkShape checks exports and imports by name and signature.
-func checkShape(c wazero.CompiledModule) error {
-	if _, ok := c.ExportedMemories()["memory"]; !ok {
-		return errors.New("the export memory is missing")
+// checkShape checks exports and imports by name and signature. exports are the names of the exported functions, sorted.
+func checkShape(l *loaded, exports []string) Problems {
+	var all Problems
+	if _, ok := l.compiled.ExportedMemories()["memory"]; !ok {
+		all.add(Problem{"exports", "the export memory is missing", "export the module's memory under the name memory (C: leave out -Wl,--no-export-memory; WAT: (memory (export \"memory\") 2))"})
 	}
-	exported := c.ExportedFunctions()
+	exported := l.compiled.ExportedFunctions()
 	for _, name := range operations {
 		if f := exported[name]; f != nil && signature(f) != "() -> i32" {
-			return fmt.Errorf("the export %s has the signature %s: expected () -> i32", name, signature(f))
+			all.add(Problem{"exports", fmt.Sprintf("the export %s has the signature %s: expected () -> i32", name, signature(f)),
+				"an operation takes nothing and returns an i32: it reads its request with input, leaves its answer with output, and returns 0"})
 		}
 	}
 	if exported["getAuthType"] == nil {
-		return errors.New("the export getAuthType is missing")
+		all.add(Problem{"exports", "the export getAuthType is missing", exportAdvice("getAuthType", exports)})
 	}
-	known := hostSignatures()
-	for _, f := range c.ImportedFunctions() {
-		from, name, _ := f.Import()
-		switch from {
-		case wasi_snapshot_preview1.ModuleName:
-		case abiModule:
-			if want := known[name]; want == "" {
-				return fmt.Errorf("it imports %s.%s, which does not exist: expected one of %s", from, name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
-			} else if signature(f) != want {
-				return fmt.Errorf("it imports %s.%s as %s: expected %s", from, name, signature(f), want)
-			}
-		default:
-			return fmt.Errorf("it imports %s.%s: expected imports from %s and %s only", from, name, abiModule, wasi_snapshot_preview1.ModuleName)
+	for _, f := range l.compiled.ImportedFunctions() {
+		if p, ok := checkImport(l.runtime, f); !ok {
+			all.add(p)
 		}
 	}
-	return nil
+	return all
+}
+
+// checkImport holds one import to what the host offers.
+func checkImport(rt wazero.Runtime, f api.FunctionDefinition) (Problem, bool) {
+	from, name, _ := f.Import()
+	if from != abiModule && from != wasi_snapshot_preview1.ModuleName {
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s: expected imports from %s and %s only", from, name, abiModule, wasi_snapshot_preview1.ModuleName), importAdvice(from, name)}, false
+	}
+	offered := rt.Module(from).ExportedFunctionDefinitions()
+	switch want := offered[name]; {
+	case want == nil && from == abiModule:
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which does not exist: expected one of %s", from, name, strings.Join(slices.Sorted(maps.Keys(offered)), ", ")), ""}, false
+	case want == nil:
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which does not exist", from, name), importAdvice(from, name)}, false
+	case signature(f) != signature(want):
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s as %s: expected %s", from, name, signature(f), signature(want)),
+			"declare it with the types that ABI.md gives"}, false
+	}
+	return Problem{}, true
 }
 
 func signature(f api.FunctionDefinition) string {

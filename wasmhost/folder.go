@@ -72,7 +72,7 @@ func jsonFiles(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok || e.IsDir() {
+		if !ok || e.IsDir() || strings.HasSuffix(name, ".vectors") { // a connector's vectors are for checking it
 			continue
 		}
 		if files[name], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
@@ -95,8 +95,8 @@ func (h *Host) add(ctx context.Context, f *Folder, path string, m *crmgate.Manif
 	if mod.facts, err = h.examine(ctx, mod, b); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	if err := mod.facts.suit(m); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	if wrong := mod.facts.suit(m); len(wrong) > 0 {
+		return fmt.Errorf("%s: %w", file, wrong)
 	}
 	f.connectors[m.Platform] = &connector{mod}
 	return nil
@@ -160,4 +160,44 @@ func (f *Folder) Close() error {
 		m.close()
 	}
 	return nil
+}
+
+// Answer is what an operation left: its result, 0, 1 or 2, and its output, none with 2.
+type Answer struct {
+	Result int32
+	Output []byte
+}
+
+// Call runs one operation with its request and answer as they cross the boundary. It is for checking connectors: the
+// server asks by Connector. hostname is the person's. The error is a *crmgate.ConnectorError if the guest did not answer
+// in order, or left out what ABI.md requires of the answer; a guest that answers an error does so in order. Secrets are
+// not taken out of what it says, save configuration values.
+func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostname string, input []byte) (Answer, error) {
+	conn, ok := f.connectors[p].(*connector)
+	if !ok {
+		return Answer{}, notFound(p)
+	}
+	c := &call{module: conn.m, operation: operation, hostname: hostname, input: input}
+	out, err := conn.m.invoke(ctx, c)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return Answer{Result: resultUnsupported}, nil
+	case c.told:
+		return Answer{resultError, c.output}, nil
+	case err != nil:
+		return Answer{}, err
+	}
+	if err := checkAnswer(operation, out); err != nil {
+		return Answer{}, c.wrong("gave an answer that is wrong (" + err.Error() + ")")
+	}
+	return Answer{resultAnswer, out}, nil
+}
+
+// MemorySize returns the bytes of memory of a connector's instances that run no call at the moment.
+func (f *Folder) MemorySize(p crmgate.Platform) int64 {
+	conn, ok := f.connectors[p].(*connector)
+	if !ok {
+		return 0
+	}
+	return conn.m.memorySize()
 }

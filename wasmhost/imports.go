@@ -45,8 +45,8 @@ func hostFunctions() []hostFunction {
 			c.pending = c.fetch(ctx, read(mem, s))
 			s[0] = uint64(len(c.pending))
 		}},
-		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
-			value, ok := c.config(string(read(mem, s)))
+		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
+			value, ok := c.config(ctx, string(read(mem, s)))
 			if !ok {
 				c.pending = nil
 				s[0] = api.EncodeI32(-1)
@@ -74,15 +74,6 @@ func hostFunctions() []hostFunction {
 			_, _ = rand.Read(read(mem, s)) // never fails; the view is the guest's memory
 		}},
 	}
-}
-
-// hostSignatures are the imports by name, as checkShape compares them.
-func hostSignatures() map[string]string {
-	all := map[string]string{}
-	for _, f := range hostFunctions() {
-		all[f.name] = typesOf(f.params, f.results)
-	}
-	return all
 }
 
 func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
@@ -118,8 +109,9 @@ func give(mem api.Memory, s []uint64, b []byte) uint64 {
 }
 
 // config returns a configuration value that the manifest declares.
-func (c *call) config(name string) (string, bool) {
+func (c *call) config(ctx context.Context, name string) (string, bool) {
 	if !slices.Contains(c.module.manifest.Config, name) {
+		c.say(ctx, slog.LevelWarn, "it asks for the configuration value "+cut(name, 64)+", which its manifest does not declare")
 		return "", false
 	}
 	v, ok := c.module.host.Setting(name)

@@ -301,3 +301,15 @@ func (m *module) close() {
 	}
 	l.close()
 }
+
+func (m *module) memorySize() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var n int64
+	if m.loaded != nil {
+		for _, inst := range m.loaded.free {
+			n += int64(inst.guest.Memory().Size())
+		}
+	}
+	return n
+}
