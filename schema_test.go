@@ -1,0 +1,92 @@
+package crmgate_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/crmgate/crmgate"
+)
+
+func manifestSchema(t testing.TB) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(crmgate.ManifestSchema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("manifest.schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile("manifest.schema.json")
+}
+
+// fits reports whether a manifest fits the schema; what is no JSON does not.
+func fits(s *jsonschema.Schema, text string) bool {
+	v, err := jsonschema.UnmarshalJSON(strings.NewReader(strings.TrimPrefix(text, "\uFEFF")))
+	return err == nil && s.Validate(v) == nil
+}
+
+// onlyParser are faults that no schema of one file can tell.
+var onlyParser = []string{
+	"platforms.a: expected an object", // the file is named after its platform
+	"CLIO_CLIENT_SECRET",              // the platform's name in capitals
+	`got "auth.type.x"`,               // what the path leads through
+	"(overridden for b)",              // the manifest as it is with its override
+}
+
+func TestSchemaAndParserAgree(t *testing.T) {
+	t.Parallel()
+	s := manifestSchema(t)
+	for _, c := range wrongManifests {
+		told := false
+		for _, only := range onlyParser {
+			told = told || strings.Contains(c.want, only)
+		}
+		if fits(s, c.text) && !told {
+			t.Errorf("the parser refuses it (%s), the schema does not:\n%s", c.want, c.text)
+		}
+	}
+	for _, text := range []string{law, `{"platforms": {}}`, `{"$schema": "x", "platforms": {"a": {"auth": {"type": "apiKey", "oauth": null}, "environment": null, "override": null, "crmgate": null}}}`} {
+		if _, err := parse(map[string]string{"manifest": text}); err != nil || !fits(s, text) {
+			t.Errorf("parser: %v, schema: %v:\n%s", err, fits(s, text), text)
+		}
+	}
+	// What the server does not know it leaves alone, and the schema points it out where it can only be a mistake.
+	misspelt := `{"platforms": {"a": {"auth": {"type": "apiKey"}, "crmgate": {"host": ["a.example"]}}}}`
+	if _, err := parse(map[string]string{"a": misspelt}); err != nil || fits(s, misspelt) {
+		t.Errorf("a misspelt member of crmgate: parser %v, schema %v", err, fits(s, misspelt))
+	}
+}
+
+// Every manifest that the project ships fits.
+func TestShippedManifestsFitTheSchema(t *testing.T) {
+	t.Parallel()
+	s := manifestSchema(t)
+	paths, err := filepath.Glob(filepath.Join("connectors-wasm", "*", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, path := range paths {
+		dir, file := filepath.Split(path)
+		if file != filepath.Base(dir)+".json" {
+			continue // vectors
+		}
+		seen++
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !fits(s, string(b)) {
+			t.Errorf("%s does not fit the schema", path)
+		}
+	}
+	if seen < 2 {
+		t.Errorf("only %d manifests found", seen)
+	}
+}
