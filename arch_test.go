@@ -20,7 +20,7 @@ const module = "github.com/crmgate/crmgate"
 var arrows = map[string][]string{
 	".": {},
 	"./cmd/crmgate": {".", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/practice", "./proxy/token", "./proxy/ui",
-		"./storage", "./storage/badger", "./wasmhost"},
+		"./storage", "./storage/badger", "./wasmhost", "./wasmhost/connectortest"},
 	"./proxy":               {".", "./proxy/authflow", "./proxy/ui"},
 	"./proxy/authflow":      {".", "./proxy/token", "./storage"},
 	"./proxy/token":         {".", "./storage"},
@@ -31,19 +31,22 @@ var arrows = map[string][]string{
 	"./storage/badger":      {".", "./storage"},
 	"./storage/storagetest": {".", "./storage"},
 	"./wasmhost":            {"."},
+	// A check of connectors runs the host, and plays the CRM by what the server and make run have for that.
+	"./wasmhost/connectortest": {".", "./proxy/egress", "./proxy/practice", "./wasmhost"},
 }
 
 // owners lists the one package that may import each of these modules, so that replacing one is a change in one folder.
 var owners = map[string]string{
-	"code.dny.dev/ssrf":                   "./proxy/egress",
-	"github.com/alecthomas/kong":          "./cmd/crmgate",
-	"github.com/dgraph-io/badger":         "./storage/badger",
-	"github.com/golang-jwt/jwt":           "./proxy/authflow",
-	"github.com/prometheus/client_golang": "./proxy",
-	"github.com/tetratelabs/wazero":       "./wasmhost",
-	"github.com/tink-crypto/tink-go":      "./storage",
-	"github.com/valyala/fasthttp":         "./proxy",
-	"golang.org/x/oauth2":                 "./proxy/token",
+	"code.dny.dev/ssrf":                     "./proxy/egress",
+	"github.com/alecthomas/kong":            "./cmd/crmgate",
+	"github.com/dgraph-io/badger":           "./storage/badger",
+	"github.com/golang-jwt/jwt":             "./proxy/authflow",
+	"github.com/prometheus/client_golang":   "./proxy",
+	"github.com/santhosh-tekuri/jsonschema": "./wasmhost/connectortest",
+	"github.com/tetratelabs/wazero":         "./wasmhost",
+	"github.com/tink-crypto/tink-go":        "./storage",
+	"github.com/valyala/fasthttp":           "./proxy",
+	"golang.org/x/oauth2":                   "./proxy/token",
 }
 
 // performers are the parts of the standard library that the vocabulary has no use for. net/http is not among them:

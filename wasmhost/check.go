@@ -100,11 +100,11 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	inst, err := m.instantiate(ctx, l)
 	if err != nil {
 		err = (&call{module: m, operation: "_initialize"}).stopped(ctx, err)
-		return f, Problems{{"start", err.Error(), "what a module does when it starts, before any operation is called, must end soon and not trap"}}
+		return f, Problems{{"start", saying(err), startAdvice("what a module does when it starts, before any operation is called, must end soon and not trap", f.Exports)}}
 	}
 	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
 	if err != nil {
-		return f, Problems{{"getAuthType", err.Error(), authTypeAdvice}}
+		return f, Problems{{"getAuthType", saying(err), startAdvice(authTypeAdvice, f.Exports)}}
 	}
 	answer, err := decode[authTypeOut](out)
 	if err != nil {
@@ -197,3 +197,6 @@ func typesOf(params, results []api.ValueType) string {
 	}
 	return strings.TrimSpace("(" + list(params) + ") -> " + list(results))
 }
+
+// Operations lists what the host calls, in the ABI's order. The slice is the caller's.
+func Operations() []string { return slices.Clone(operations) }

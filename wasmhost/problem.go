@@ -2,9 +2,12 @@ package wasmhost
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/crmgate/crmgate"
 )
 
 // Problem is one thing that is wrong with a module, in the words of the ABI.
@@ -29,6 +32,20 @@ func (p Problems) Error() string {
 	return strings.Join(texts, "; ")
 }
 
+// saying is a connector's failure in one sentence, with its cause.
+func saying(err error) string {
+	var ce *crmgate.ConnectorError
+	if !errors.As(err, &ce) {
+		return err.Error()
+	}
+	text := strings.TrimSuffix(ce.Message, ".")
+	if ce.Err != nil {
+		cause, _, _ := strings.Cut(ce.Err.Error(), "\n")
+		text += " (" + cause + ")"
+	}
+	return text
+}
+
 const authTypeAdvice = `getAuthType takes {} and answers {"type": "oauth"} or {"type": "apiKey"}, as auth.type in the manifest says; it needs no fetch and no configuration`
 
 // exportAdvice says how to export an operation, in the languages that most connectors are written in.
@@ -39,11 +56,25 @@ func exportAdvice(name string, exports []string) string {
 			return fmt.Sprintf("there is an export %s: call it %s, for names are compared letter by letter", e, name)
 		}
 	}
-	if slices.Contains(exports, "_start") && !slices.Contains(exports, "_initialize") {
-		return "it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared; C: -mexec-model=reactor; " +
-			`Rust: crate-type = ["cdylib"]) that exports ` + name
+	if isCommand(exports) {
+		return makeReactor + " that exports " + name
 	}
 	return fmt.Sprintf(`export it (Go: //go:wasmexport %[1]s; C: __attribute__((export_name("%[1]s"))); Rust: #[unsafe(export_name = "%[1]s")]; AssemblyScript: export function %[1]s(): i32)`, name)
+}
+
+const makeReactor = `it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared; C: -mexec-model=reactor; Rust: crate-type = ["cdylib"])`
+
+// isCommand reports whether a module was built to run once: its runtime was never set up when an operation is called.
+func isCommand(exports []string) bool {
+	return slices.Contains(exports, "_start") && !slices.Contains(exports, "_initialize")
+}
+
+// startAdvice is the advice for a module that fails at once.
+func startAdvice(otherwise string, exports []string) string {
+	if isCommand(exports) {
+		return makeReactor
+	}
+	return otherwise
 }
 
 // importAdvice says where an import comes from that no connector has.
@@ -52,7 +83,7 @@ func importAdvice(from, name string) string {
 	case strings.HasPrefix(from, "crmgate_v"):
 		return "this server speaks version 1 of the ABI: import from " + abiModule
 	case from == "env" && slices.Contains([]string{"abort", "seed", "trace", "console.log"}, name):
-		return "AssemblyScript imports it by itself: build with --use abort= and --exportRuntime off, and do without Math.random, trace and console"
+		return "AssemblyScript imports it by itself: build with --use abort=, and do without Math.random, trace and console"
 	case from == "gojs" || from == "go":
 		return "it was built for browsers: build with GOOS=wasip1 GOARCH=wasm -buildmode=c-shared"
 	case strings.HasPrefix(from, "__wbindgen") || from == "wbg":

@@ -1,0 +1,321 @@
+package connectortest_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/crmgate/crmgate/wasmhost/connectortest"
+)
+
+// shared is a folder for what takes long and is made once: compiled modules, and a compiler.
+var shared string
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = os.MkdirTemp("", "connectortest"); err != nil {
+		panic(err)
+	}
+	// The practice CRM's handlers that hang end with their connection, a moment after the check.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(shared)
+		os.Exit(code)
+	}))
+}
+
+// need skips the test where a tool is missing that only builds connectors in another language; not under CI.
+func need(t *testing.T, tool, install string) {
+	t.Helper()
+	if _, err := exec.LookPath(tool); err == nil {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s is missing: install %s", tool, install)
+	}
+	t.Skipf("%s is missing: install %s to test connectors in this language", tool, install)
+}
+
+func run(t *testing.T, dir string, env []string, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", name, err, out)
+	}
+}
+
+// inC builds testdata/c/NAME.c.
+func inC(t *testing.T, name, to string) {
+	need(t, "clang", "clang")
+	need(t, "wasm-ld", "lld")
+	run(t, filepath.Join("testdata", "c"), nil, "clang", "--target=wasm32", "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
+		"-Wall", "-Werror", "-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined", "-o", to, name+".c")
+}
+
+// inGo builds a connector of the connectors' own module; a name of two words adds a flag that is left out.
+func inGo(folder string, flags ...string) func(*testing.T, string, string) {
+	return func(t *testing.T, _, to string) {
+		args := append(append([]string{"build", "-trimpath", "-ldflags=-s -w"}, flags...), "-o", to, "./"+folder)
+		run(t, filepath.Join("..", "..", "connectors-wasm"), []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "CGO_ENABLED=0"}, "go", args...)
+	}
+}
+
+// assemblyScript installs the compiler that testdata/as/package.json names, once.
+var assemblyScript = sync.OnceValues(func() (string, error) {
+	to := filepath.Join(shared, "as")
+	if err := os.CopyFS(to, os.DirFS(filepath.Join("testdata", "as"))); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	cmd.Dir = to
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("npm ci: %w\n%s", err, out)
+	}
+	return to, err
+})
+
+// inAssemblyScript builds testdata/as/NAME.ts.
+func inAssemblyScript(flags ...string) func(*testing.T, string, string) {
+	return func(t *testing.T, name, to string) {
+		need(t, "npm", "nodejs and npm")
+		dir, err := assemblyScript()
+		if err != nil && os.Getenv("CI") == "" {
+			t.Skipf("the compiler of AssemblyScript could not be installed: %v", err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, dir, nil, filepath.Join("node_modules", ".bin", "asc"), append([]string{name + ".ts", "-O", "--runtime", "incremental", "-o", to}, flags...)...)
+	}
+}
+
+const oauthManifest = `{"platforms": {%q: {"auth": {"type": "oauth", "oauth": {"authUrl": "http://127.0.0.1:8081/oauth/authorize", "clientId": "x"}}, "crmgate": {"hosts": ["127.0.0.1:8081"]}}}}`
+
+// check builds a connector and returns all of its cases.
+func check(t *testing.T, name, manifest string, build func(*testing.T, string, string)) []connectortest.Result {
+	t.Helper()
+	dir := t.TempDir()
+	wasm := filepath.Join(dir, name+".wasm")
+	build(t, name, wasm)
+	if err := os.WriteFile(filepath.Join(dir, name+".json"), []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return checkFile(t, wasm)
+}
+
+func checkFile(t *testing.T, file string) []connectortest.Result {
+	t.Helper()
+	var all []connectortest.Result
+	err := connectortest.Check(t.Context(), file, connectortest.Config{Repeats: 200, CacheDir: filepath.Join(shared, "cache")}, func(r connectortest.Result) { all = append(all, r) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func lines(all []connectortest.Result, outcomes ...connectortest.Outcome) string {
+	var b strings.Builder
+	for _, r := range all {
+		if len(outcomes) == 0 || slices.Contains(outcomes, r.Outcome) {
+			fmt.Fprintf(&b, "%s  %s: %s -> %s\n", r.Outcome, r.Case, r.Message, r.Advice)
+		}
+	}
+	return b.String()
+}
+
+// TestBrokenConnectors: each is wrong in one way that authors were seen to go wrong in, and gets the line that helps.
+func TestBrokenConnectors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		build func(*testing.T, string, string)
+		want  []string // beginnings of lines; there are no others
+	}{
+		{"signature", inC, []string{
+			"failed  exports: the export getUserInfo has the signature (i32) -> i32: expected () -> i32 -> an operation takes nothing and returns an i32"}},
+		{"misnamed", inC, []string{
+			"failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> there is an export get_user_info: call it getUserInfo"}},
+		{"undeclared", inC, []string{
+			`failed  imports: it imports env.fetch: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> fetch is declared and nowhere defined; if it is one of ABI.md's, name it (C: __attribute__((import_module("crmgate_v1"), import_name("fetch"))))`}},
+		{"traps", inC, []string{
+			"failed  getUserInfo: every member that it may be given: it trapped (wasm error: unreachable)",
+			"failed  getUserInfo: the CRM answers 401: it trapped (wasm error: unreachable) -> a CRM in trouble is an answer too"}},
+		{"chatty", inC, []string{
+			"failed  secrets: the access token is in a line of its log (the sign-in, and "}},
+		{"grows", inC, []string{
+			"failed  getUserInfo: 200 calls: memory grows without end: it went from "}},
+		{"wanders", inC, []string{
+			"failed  hosts: it asks for https://statistics.example, which the manifest does not declare -> add it to crmgate.hosts",
+			"failed  configuration: it asks for CLIO_CLIENT_SECRET, which the manifest does not declare -> add it to crmgate.config"}},
+		{"unstable", inC, []string{
+			"failed  getUserInfo: 200 calls: the same person got "}},
+		{"hopeful", inC, []string{
+			"failed  getUserInfo: the CRM answers 401: it takes that for a success", "failed  getUserInfo: the CRM answers 403: it takes",
+			"failed  getUserInfo: the CRM answers 429: it takes", "failed  getUserInfo: the CRM answers 500: it takes", "failed  getUserInfo: the CRM answers with a page: it takes",
+			"failed  getUserInfo: the CRM answers with nothing: it takes", "failed  getUserInfo: the CRM's answer is cut off: it takes", "failed  getUserInfo: the CRM does not answer: it takes"}},
+		{"mute", inC, []string{
+			"failed  getUserInfo: the CRM is well: it returned 0 without an output -> ABI.md says what getUserInfo takes and answers"}},
+		{"abort", inAssemblyScript(), []string{
+			"failed  imports: it imports env.abort: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> AssemblyScript imports it by itself: build with --use abort="}},
+		{"stubborn", inAssemblyScript("--use", "abort="), []string{
+			"failed  getUserInfo: the CRM answers 403: it fetched more often than one call may", "failed  getUserInfo: the CRM answers 429: it", "failed  getUserInfo: the CRM answers 500: it",
+			"failed  getUserInfo: the CRM answers with a page: it", "failed  getUserInfo: the CRM answers with nothing: it", "failed  getUserInfo: the CRM's answer is cut off: it",
+			"failed  getUserInfo: the CRM does not answer: it ran past its deadline of 3s -> give up sooner"}},
+		{"command", inGo("testdata/hoards"), []string{
+			"failed  getAuthType: The connector of command trapped in getAuthType (wasm error: unreachable) -> it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared"}},
+		{"hoards", inGo("testdata/hoards", "-buildmode=c-shared"), []string{
+			"failed  getUserInfo: the CRM answers 401: an error with status 401", "failed  authValidation: the CRM answers 401: it takes that for a success",
+			"failed  authValidation: the CRM answers 403: it", "failed  authValidation: the CRM answers 429: it", "failed  authValidation: the CRM answers 500: it",
+			"failed  authValidation: the CRM answers with a page: it", "failed  authValidation: the CRM answers with nothing: it",
+			"failed  authValidation: the CRM's answer is cut off: it trapped", "failed  authValidation: the CRM does not answer: it trapped",
+			"failed  secrets: the access token is in platformAdditionalInfo", "failed  secrets: the access token is in the message of its error"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			all := check(t, c.name, fmt.Sprintf(oauthManifest, c.name), c.build)
+			got := strings.Split(strings.TrimSuffix(lines(all, connectortest.Failed, connectortest.Warning), "\n"), "\n")
+			ok := len(got) == len(c.want)
+			for i := range min(len(got), len(c.want)) {
+				ok = ok && strings.HasPrefix(got[i], c.want[i])
+			}
+			if !ok {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+// TestConnectorsInOrder: what is right passes, in C and in Go, with and without recorded answers.
+func TestConnectorsInOrder(t *testing.T) {
+	t.Parallel()
+	t.Run("in C", func(t *testing.T) {
+		t.Parallel()
+		all := check(t, "good", fmt.Sprintf(oauthManifest, "good"), inC)
+		wantAllOK(t, all, "getUserInfo: the CRM is well", "getUserInfo: the CRM is slow", "getUserInfo: the CRM does not answer", "getUserInfo: 200 calls", "secrets")
+	})
+	sources, err := filepath.Glob(filepath.Join("..", "..", "connectors-wasm", "*", "*.vectors.json"))
+	if err != nil || len(sources) < 2 {
+		t.Fatalf("only %d connectors with vectors: %v", len(sources), err)
+	}
+	for _, source := range sources {
+		name := strings.TrimSuffix(filepath.Base(source), ".vectors.json")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			inGo(name, "-buildmode=c-shared")(t, name, filepath.Join(dir, name+".wasm"))
+			for _, suffix := range []string{".json", ".vectors.json"} {
+				b, err := os.ReadFile(strings.TrimSuffix(source, ".vectors.json") + suffix)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, name+suffix), b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all := checkFile(t, filepath.Join(dir, name+".wasm"))
+			wantAllOK(t, all, "getUserInfo: the CRM is well", "getUserInfo: the CRM answers 500", "getUserInfo: 200 calls", "secrets")
+		})
+	}
+}
+
+// wantAllOK checks that every case is in order, and that these were among them.
+func wantAllOK(t *testing.T, all []connectortest.Result, among ...string) {
+	t.Helper()
+	for _, r := range all {
+		if r.Outcome != connectortest.OK {
+			t.Errorf("%s  %s: %s -> %s", r.Outcome, r.Case, r.Message, r.Advice)
+		}
+	}
+	for _, name := range among {
+		if !slices.ContainsFunc(all, func(r connectortest.Result) bool { return r.Case == name }) {
+			t.Errorf("there is no case %q:\n%s", name, lines(all))
+		}
+	}
+}
+
+// TestVectorsThatAreWrong: a connector that does otherwise than was recorded is told where.
+func TestVectorsThatAreWrong(t *testing.T) {
+	t.Parallel()
+	const request = `"request": {"method": "GET", "url": "http://127.0.0.1:8081/api/me", "headers": {"Authorization": "Bearer t"}}`
+	const said = `"answer": {"status": 200, "headers": {}, "body": "{\"id\":1,\"name\":\"Ada\",\"email\":\"a\"}"}`
+	vector := func(fetches, output string) string {
+		return `[{"operation": "getUserInfo", "cases": [{"name": "x", "input": {"authHeader": "Bearer t"}, "fetches": [` + fetches + `], "result": 0, "output": ` + output + `}]}]`
+	}
+	const right = `{"successful": true, "platformUserInfo": {"id": "1-good", "name": "Ada"}}`
+	for _, c := range []struct{ name, vectors, want string }{
+		{"other answer", vector(`{`+request+`, `+said+`}`, `{"successful": false}`), `failed  recorded: getUserInfo, x: it answers 0 {"successful":true,`},
+		{"other request", vector(`{`+strings.Replace(request, "/me", "/you", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: it asks GET http://127.0.0.1:8081/api/me, recorded is GET http://127.0.0.1:8081/api/you"},
+		{"other header", vector(`{`+strings.Replace(request, "Bearer t", "Bearer u", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: its headers are map[Authorization:Bearer t]"},
+		{"no request", vector("", right), "failed  recorded: getUserInfo, x: it makes a request that is not recorded"},
+		{"a request more", vector(`{`+request+`, `+said+`}, {`+request+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: it makes 1 requests, recorded are 2"},
+		{"no such operation", strings.Replace(vector("", right), "getUserInfo", "unAuthorize", 1), "failed  recorded: unAuthorize, x: the module does not export unAuthorize"},
+		{"no JSON", `[{`, "failed  vectors: "},
+		{"no operation", `[{"cases": []}]`, "failed  vectors: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			inC(t, "good", filepath.Join(dir, "good.wasm"))
+			for name, content := range map[string]string{"good.json": fmt.Sprintf(oauthManifest, "good"), "good.vectors.json": c.vectors} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := lines(checkFile(t, filepath.Join(dir, "good.wasm")), connectortest.Failed); !strings.HasPrefix(got, c.want) {
+				t.Errorf("got\n%s\nwant a first line that begins with\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestFilesThatCannotBeChecked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lone := filepath.Join(dir, "lone.wasm")
+	if err := os.WriteFile(lone, []byte("\x00asm\x01\x00\x00\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(checkFile(t, lone), connectortest.Failed); !strings.HasPrefix(got, "failed  manifest: there is no lone.json beside it -> a connector has a manifest of its name") {
+		t.Errorf("without a manifest: %s", got)
+	}
+	for _, file := range []string{filepath.Join(dir, "nowhere.wasm"), filepath.Join(dir, "x.txt"), dir} {
+		if err := connectortest.Check(t.Context(), file, connectortest.Config{}, func(connectortest.Result) {}); err == nil {
+			t.Errorf("%s was checked", file)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := os.WriteFile(filepath.Join(dir, "lone.json"), []byte(fmt.Sprintf(oauthManifest, "lone")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_ = connectortest.Check(ended, lone, connectortest.Config{}, func(connectortest.Result) {})
+}
+
+// The vectors in this package are those of the ABI.
+func TestVectorsAreTheABIs(t *testing.T) {
+	t.Parallel()
+	theirs, err := filepath.Glob(filepath.Join("..", "..", "connectors-wasm", "abi", "*.json"))
+	if err != nil || len(theirs) == 0 {
+		t.Fatalf("no vectors: %v", err)
+	}
+	ours, _ := filepath.Glob(filepath.Join("abi", "*.json"))
+	if len(ours) != len(theirs) {
+		t.Errorf("%d files here, %d in connectors-wasm/abi: copy them", len(ours), len(theirs))
+	}
+	for _, path := range theirs {
+		want, err1 := os.ReadFile(path)
+		got, err2 := os.ReadFile(filepath.Join("abi", filepath.Base(path)))
+		if err1 != nil || err2 != nil || string(got) != string(want) {
+			t.Errorf("%s differs from connectors-wasm/abi: copy it", filepath.Base(path))
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package connectortest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// practiceHost is where connectors of the practice CRM look for it.
+const practiceHost = "127.0.0.1:8081"
+
+// patience is how long a request to the CRM may take: short, for the CRM that never answers is met often.
+const patience = 700 * time.Millisecond
+
+// pace is how long a slow CRM takes.
+const pace = 150 * time.Millisecond
+
+// crm plays the connector's CRM, over real HTTP: whatever host is asked for, one server on loopback answers. Safe for
+// concurrent use.
+type crm struct {
+	practice *practice.CRM
+	server   *http.Server
+	address  string
+	client   *egress.Client
+
+	mu      sync.Mutex
+	mood    mood              // guarded by mu
+	replay  *replay           // guarded by mu; nil: answer by the URL
+	known   map[string]string // guarded by mu; method and URL, to the answer's place in answers
+	answers []exchange        // guarded by mu
+	unmask  map[string]string // guarded by mu; credentials of ours, and those that were recorded in their place
+	fetched int               // guarded by mu
+	missing []string          // guarded by mu; requests that nothing was recorded for
+	strange []string          // guarded by mu; hosts that are not declared
+}
+
+func newCRM() (*crm, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	client, err := egress.New(egress.Config{Timeout: patience})
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	c := &crm{
+		practice: practice.New(practice.Config{}), address: l.Addr().String(), client: client,
+		known: map[string]string{}, unmask: map[string]string{},
+	}
+	c.server = &http.Server{Handler: c, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = c.server.Serve(l) }() // ends with close
+	return c, nil
+}
+
+func (c *crm) close() {
+	c.client.Close()
+	_ = c.server.Close()
+}
+
+// url is where the server answers, whatever host it plays.
+func (c *crm) url() string { return "http://" + c.address }
+
+// learn has the CRM answer as it was recorded.
+func (c *crm) learn(exchanges []exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, x := range exchanges {
+		c.known[requestKey(x.Request.Method, x.Request.URL)] = strconv.Itoa(len(c.answers))
+		c.answers = append(c.answers, x)
+	}
+}
+
+// requestKey is what two equal requests have in common.
+func requestKey(method, raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return method + " " + raw
+	}
+	return strings.ToUpper(method) + " " + strings.ToLower(u.Host) + u.RequestURI()
+}
+
+// as sets the mood, and forgets what was counted.
+func (c *crm) as(m mood) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mood, c.fetched, c.missing = m, 0, nil
+}
+
+// since returns how many requests there were in this mood, and those that nothing was recorded for.
+func (c *crm) since() (fetched int, missing []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fetched, c.missing
+}
+
+// Fetch performs a guest's request under the egress policy, and has the CRM's part of it played.
+func (c *crm) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, error) {
+	if err := e.Hosts.Allow(r.URL, e.Hostname); err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.strange = append(c.strange, r.URL.Scheme+"://"+r.URL.Host)
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
+	}
+	c.mu.Lock()
+	c.fetched++
+	replay, answer := c.replay, c.recorded(r.Method, c.unmasked(r.URL.String()))
+	glad := c.mood == ""
+	c.mu.Unlock()
+	if replay != nil {
+		return replay.next(r)
+	}
+	if answer != nil && answer.Answer.Error != nil && glad {
+		return nil, &crmgate.FetchError{Kind: answer.Answer.Error.Kind, Message: answer.Answer.Error.Message}
+	}
+	to := r.Clone(r.Context())
+	to.Host = r.URL.Host
+	to.URL = &url.URL{Scheme: "http", Host: c.address, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	resp, err := c.client.Fetch(to, crmgate.Egress{Name: e.Name, MaxBody: e.MaxBody, Operator: true})
+	if err != nil {
+		return nil, c.renamed(err, r.URL.Host)
+	}
+	resp.Body = renamedBody{resp.Body, c, r.URL.Host}
+	return resp, nil
+}
+
+// renamed has an error speak of the host that was asked, and not of ours.
+func (c *crm) renamed(err error, host string) error {
+	var fe *crmgate.FetchError
+	if errors.As(err, &fe) {
+		fe.Message = strings.ReplaceAll(fe.Message, c.address, host)
+	}
+	return err
+}
+
+type renamedBody struct {
+	io.ReadCloser
+	crm  *crm
+	host string
+}
+
+func (b renamedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	return n, b.crm.renamed(err, b.host)
+}
+
+// recorded returns the exchange with this request, nil if there is none. It needs c.mu.
+func (c *crm) recorded(method, url string) *exchange {
+	i, err := strconv.Atoi(c.known[requestKey(method, url)])
+	if err != nil {
+		return nil
+	}
+	return &c.answers[i]
+}
+
+// unmasked puts recorded credentials where ours stand, for some CRMs take them in URLs. It needs c.mu.
+func (c *crm) unmasked(s string) string {
+	for ours, recorded := range c.unmask {
+		s = strings.ReplaceAll(s, url.QueryEscape(ours), url.QueryEscape(recorded))
+	}
+	return s
+}
+
+// ServeHTTP answers as the CRM does on a day like this.
+func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	mood := c.mood
+	answer := c.recorded(r.Method, c.unmasked("https://"+r.Host+r.RequestURI))
+	if mood == "" && answer == nil && r.Host != practiceHost && r.Host != c.address {
+		c.missing = append(c.missing, r.Method+" "+r.Host+r.URL.Path)
+	}
+	c.mu.Unlock()
+	if !mood.spoil(w, r) {
+		return
+	}
+	switch {
+	case answer != nil:
+		for name, v := range answer.Answer.Headers {
+			w.Header().Set(name, v)
+		}
+		w.WriteHeader(answer.Answer.Status)
+		_, _ = io.WriteString(w, answer.body())
+	case r.Host == practiceHost || r.Host == c.address:
+		c.practice.ServeHTTP(w, r)
+	default:
+		http.Error(w, "nothing was recorded for this request", http.StatusNotFound)
+	}
+}
+
+// mood is how the CRM is; the empty one is a good day.
+type mood string
+
+const (
+	slow   mood = "slow"
+	page   mood = "page"
+	empty  mood = "empty"
+	half   mood = "half"
+	silent mood = "silent"
+	// Any other is a status.
+)
+
+// spoil does what the mood wants; true if the CRM answers all the same.
+func (m mood) spoil(w http.ResponseWriter, r *http.Request) bool {
+	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch m {
+	case "":
+		return true
+	case slow:
+		select {
+		case <-time.After(pace):
+		case <-r.Context().Done():
+		}
+		return true
+	case page:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html><title>Maintenance</title><p>We will be back soon.")
+	case empty:
+		w.WriteHeader(http.StatusOK)
+	case half:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"data":{"id":1,"na`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	case silent:
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	default:
+		status, _ := strconv.Atoi(string(m))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		// CRMs do repeat what they were sent; a connector that repeats the CRM's words says it to everybody.
+		_, _ = fmt.Fprintf(w, `{"error":"status %d","message":"no luck with %s"}`, status, credential)
+	}
+	return false
+}
+
+// replay plays one recorded case: the requests in their order, and nothing else.
+type replay struct {
+	name string
+	want []exchange
+	// wrong are the ways in which the requests were others than recorded. Owned by the goroutine of the guest's call.
+	wrong []string
+	n     int
+}
+
+func (p *replay) next(r *http.Request) (*http.Response, error) {
+	if p.n == len(p.want) {
+		p.wrong = append(p.wrong, fmt.Sprintf("it makes a request that is not recorded: %s %s", r.Method, r.URL))
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: "not recorded"}
+	}
+	x := p.want[p.n]
+	p.n++
+	p.compare(r, x)
+	if x.Answer.Error != nil {
+		return nil, &crmgate.FetchError{Kind: x.Answer.Error.Kind, Message: x.Answer.Error.Message}
+	}
+	header := http.Header{}
+	for name, v := range x.Answer.Headers {
+		header.Set(name, v)
+	}
+	return &http.Response{StatusCode: x.Answer.Status, Header: header, Body: io.NopCloser(strings.NewReader(x.body()))}, nil
+}
+
+func (p *replay) compare(r *http.Request, x exchange) {
+	body, _ := io.ReadAll(r.Body) // it is in memory
+	got, want := map[string]string{}, map[string]string{}
+	for name := range r.Header {
+		got[name] = r.Header.Get(name)
+	}
+	for name, v := range x.Request.Headers {
+		want[http.CanonicalHeaderKey(name)] = v
+	}
+	say := func(format string, args ...any) {
+		p.wrong = append(p.wrong, fmt.Sprintf("request %d: ", p.n)+fmt.Sprintf(format, args...))
+	}
+	switch {
+	case r.Method != x.Request.Method || r.URL.String() != x.Request.URL:
+		say("it asks %s %s, recorded is %s %s", r.Method, r.URL, x.Request.Method, x.Request.URL)
+	case !maps.Equal(got, want):
+		say("its headers are %v, recorded are %v", got, want)
+	case string(body) != x.Request.Body+string(x.Request.BodyBase64):
+		say("its body is %q, recorded is %q", body, x.Request.Body+string(x.Request.BodyBase64))
+	}
+}

@@ -1,0 +1,284 @@
+package connectortest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/crmgate/crmgate"
+)
+
+// fault is one thing that is wrong with a manifest.
+type fault struct{ what, advice string }
+
+// schemaFaults are all the places where a manifest does not fit the schema. file is the name that they are told with.
+func schemaFaults(file string, b []byte) ([]fault, error) {
+	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(crmgate.ManifestSchema))
+	if err != nil {
+		return nil, err
+	}
+	const name = "manifest.schema.json"
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(name, schema); err != nil {
+		return nil, err
+	}
+	compiled, err := c.Compile(name)
+	if err != nil {
+		return nil, err
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(bytes.TrimPrefix(b, []byte("\uFEFF"))))
+	if err != nil {
+		return nil, nil // ParseManifests says where the syntax is wrong
+	}
+	var wrong *jsonschema.ValidationError
+	if err := compiled.Validate(v); !errors.As(err, &wrong) {
+		return nil, err
+	}
+	r := faultReader{file: file, schema: schema, document: v, seen: map[string]bool{}}
+	r.read(wrong)
+	return r.faults, nil
+}
+
+// faultReader turns the validator's tree of errors into sentences, one for each place.
+type faultReader struct {
+	file             string
+	schema, document any
+	seen             map[string]bool
+	faults           []fault
+}
+
+func (r *faultReader) read(e *jsonschema.ValidationError) {
+	// Of alternatives, the innermost reasons are riddles: what is expected is what the place is described as.
+	if _, ok := e.ErrorKind.(*kind.AnyOf); ok || len(e.Causes) == 0 {
+		r.tell(e)
+		return
+	}
+	if _, ok := e.ErrorKind.(*kind.PropertyNames); ok {
+		r.tell(e)
+		return
+	}
+	for _, cause := range e.Causes {
+		r.read(cause)
+	}
+}
+
+func (r *faultReader) tell(e *jsonschema.ValidationError) {
+	at := e.InstanceLocation
+	described := r.described(e.SchemaURL)
+	got := ", got " + show(lookup(r.document, at))
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		for _, m := range k.Missing {
+			r.add(append(slices.Clone(at), m), fmt.Sprintf("it is missing in %s", place(at)), r.member(e.SchemaURL, m))
+		}
+	case *kind.AdditionalProperties:
+		for _, m := range k.Properties {
+			r.add(append(slices.Clone(at), m), "there is no such member", r.nearest(e.SchemaURL, m))
+		}
+	case *kind.PropertyNames:
+		r.add(append(slices.Clone(at), k.Property), "this is no name for a platform", r.described(e.SchemaURL))
+	case *kind.Type:
+		r.add(at, "expected "+wanted(k.Want)+got, described)
+	case *kind.Enum:
+		var want []string
+		for _, w := range k.Want {
+			if w != nil {
+				want = append(want, fmt.Sprintf("%q", w))
+			}
+		}
+		r.add(at, "expected one of "+strings.Join(want, ", ")+got, described)
+	case *kind.Pattern, *kind.AnyOf:
+		r.add(at, "it does not have the form that is expected"+got, described)
+	default:
+		r.add(at, "it is not what is expected"+got, described)
+	}
+}
+
+func (r *faultReader) add(at []string, what, advice string) {
+	where := place(at)
+	if r.seen[where] {
+		return // other rules say the same of the same place
+	}
+	r.seen[where] = true
+	r.faults = append(r.faults, fault{r.file + ": " + where + ": " + what, advice})
+}
+
+// place names where something stands, as the server's own errors do.
+func place(at []string) string {
+	if len(at) == 0 {
+		return "the document"
+	}
+	var b strings.Builder
+	for _, name := range at {
+		if name != "" && strings.Trim(name, "0123456789") == "" {
+			b.WriteString("[" + name + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(name)
+	}
+	return b.String()
+}
+
+func wanted(types []string) string {
+	words := map[string]string{"string": "a string", "object": "an object", "array": "a list", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
+	var names []string
+	for _, t := range types {
+		if w := words[t]; w != "" {
+			names = append(names, w)
+		}
+	}
+	return strings.Join(names, " or ")
+}
+
+func show(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nothing"
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	case string:
+		return fmt.Sprintf("%.80q", v)
+	}
+	return fmt.Sprint(v)
+}
+
+// lookup follows a path of members and indices.
+func lookup(v any, path []string) any {
+	for _, name := range path {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[name]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(name, &i); err != nil || i < 0 || i >= len(in) {
+				return nil
+			}
+			v = in[i]
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+// schemaPath is the path within the schema that a schema URL points to.
+func schemaPath(url string) []string {
+	_, pointer, _ := strings.Cut(url, "#/")
+	if pointer == "" {
+		return nil
+	}
+	parts := strings.Split(pointer, "/")
+	for i, p := range parts {
+		parts[i] = strings.NewReplacer("~1", "/", "~0", "~", "%7B", "{", "%7D", "}").Replace(p)
+	}
+	return parts
+}
+
+// described is the description of the schema that a URL points to, or of the nearest one around it.
+func (r *faultReader) described(url string) string {
+	for path := schemaPath(url); ; path = path[:len(path)-1] {
+		if m, ok := lookup(r.schema, path).(map[string]any); ok {
+			if s, ok := m["description"].(string); ok {
+				return s
+			}
+		}
+		if len(path) == 0 {
+			return ""
+		}
+	}
+}
+
+// member is the description of a member of the schema that a URL points to, wherever that member is described.
+func (r *faultReader) member(url, name string) string {
+	if s := findMember(r.schema, name); s != "" {
+		return s
+	}
+	return r.described(url)
+}
+
+// findMember looks for a member's description in the whole schema: names in manifests mean one thing each.
+func findMember(v any, name string) string {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return ""
+	}
+	if props, ok := m["properties"].(map[string]any); ok {
+		if p, ok := props[name].(map[string]any); ok {
+			if s, ok := p["description"].(string); ok {
+				return s
+			}
+		}
+	}
+	for _, k := range sortedKeys(m) {
+		if s := findMember(m[k], name); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// nearest says which members there are, and which of them was perhaps meant.
+func (r *faultReader) nearest(url, name string) string {
+	path := schemaPath(url)
+	m, _ := lookup(r.schema, path).(map[string]any)
+	props, _ := m["properties"].(map[string]any)
+	for _, p := range sortedKeys(props) {
+		if similar(p, name) {
+			return fmt.Sprintf("did you mean %s?", p)
+		}
+	}
+	return "there are " + strings.Join(sortedKeys(props), ", ")
+}
+
+// similar reports whether two names differ in their case, or by a letter or two.
+func similar(a, b string) bool {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	row := make([]int, len(b)+1) // edit distance, a row at a time
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost++
+			}
+			before = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)] <= 2 && len(b) > 2
+}
+
+func sortedKeys(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// parserFault is what the server itself says of a manifest that it does not take.
+func parserFault(err error) fault {
+	var wrong *crmgate.ManifestError
+	switch {
+	case errors.As(err, &wrong) && wrong.Want == "JSON":
+		return fault{err.Error(), "mend the JSON at that place"}
+	case errors.As(err, &wrong):
+		return fault{err.Error(), "docs/manifest.schema.json describes every member"}
+	}
+	return fault{what: err.Error()}
+}

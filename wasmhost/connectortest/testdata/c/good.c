@@ -1,0 +1,12 @@
+// A connector in C that is as it should be.
+#include "connector.h"
+
+OAUTH
+
+EXPORT("getUserInfo") get_user_info(void) {
+  int status = ask(ME);
+  int id = number_after(answer, "\\\"id\\\":");
+  if (status == 401) return refused();
+  if (status != 200 || !id || !after(answer, "\\\"email\\\":")) return trouble(status);
+  return person("good", id);
+}

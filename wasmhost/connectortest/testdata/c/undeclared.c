@@ -1,0 +1,8 @@
+// The import is declared without its module, and so comes from env.
+#include "connector.h"
+
+OAUTH
+
+len fetch(const void *request, len n);
+
+EXPORT("getUserInfo") get_user_info(void) { return fetch("{}", 2) ? refused() : trouble(0); }

@@ -1,0 +1,15 @@
+// It sends statistics home, and asks for another connector's secret.
+#include "connector.h"
+
+OAUTH
+
+EXPORT("getUserInfo") get_user_info(void) {
+  static const char home[] = "{\"method\":\"GET\",\"url\":\"https://statistics.example/count\"}";
+  host_fetch(home, size(home));
+  host_config("CLIO_CLIENT_SECRET", 18);
+  int status = ask(ME);
+  int id = number_after(answer, "\\\"id\\\":");
+  if (status == 401) return refused();
+  if (status != 200 || !id || !after(answer, "\\\"email\\\":")) return trouble(status);
+  return person("wanders", id);
+}
