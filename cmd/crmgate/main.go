@@ -3,6 +3,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 
 	crmgate serve                          run the server
 	crmgate demo                           run it with a practice CRM, and sign two people in
+	crmgate check FILE...                  check connectors, and say what their authors should mend
 	crmgate users list                     who has signed in
 	crmgate users show PLATFORM ID         one of them
 	crmgate users delete PLATFORM ID       forget one of them, and tell the CRM
@@ -40,6 +41,7 @@ var version = "dev"
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	Demo    demoCommand    `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
+	Check   checkCommand   `cmd:"" help:"Check connectors, and say what their authors should mend."`
 	Users   usersCommand   `cmd:"" help:"List, show or delete the people who have signed in."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/crmgate/crmgate/wasmhost/connectortest"
+)
+
+type checkCommand struct {
+	Files   []string `arg:"" name:"file" help:"A connector, NAME.wasm with NAME.json beside it, or a manifest alone, NAME.json."`
+	JSON    bool     `name:"json" help:"Print JSON."`
+	Quiet   bool     `short:"q" help:"Print only what is not in order, and the summary."`
+	Cache   string   `help:"Folder for compiled connectors (default: a temporary one)." placeholder:"DIR"`
+	Repeats int      `help:"How often each operation is called in a row (default ${default})." default:"1000" placeholder:"N"`
+}
+
+// Help is what `crmgate check --help` adds.
+func (checkCommand) Help() string {
+	return `The CRM is played from NAME.vectors.json beside the connector, where its author records what the CRM answers; connectors of
+the practice CRM meet that. connectors-wasm/ABI.md is all that is checked. The exit status is 1 if a case failed.`
+}
+
+// errChecked is a check that found something, which was printed.
+var errChecked = errors.New("not every connector is in order")
+
+func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
+	all := []connectortest.Result{}
+	count := map[connectortest.Outcome]int{}
+	for _, file := range c.Files {
+		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats}, func(r connectortest.Result) {
+			count[r.Outcome]++
+			all = append(all, r)
+			if !c.JSON {
+				c.print(out, r)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		if err := printJSON(out, map[string]any{"cases": all, "summary": count}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(out, "%d cases: %d ok, %d failed, %d warnings, %d skipped\n", len(all),
+			count[connectortest.OK], count[connectortest.Failed], count[connectortest.Warning], count[connectortest.Skipped])
+	}
+	if count[connectortest.Failed] > 0 {
+		return errChecked
+	}
+	return nil
+}
+
+// print writes a line for the case, and one for what to do about it.
+func (c *checkCommand) print(out io.Writer, r connectortest.Result) {
+	if c.Quiet && r.Outcome == connectortest.OK {
+		return
+	}
+	fmt.Fprintf(out, "%-7s  %s  %s: %s\n", r.Outcome, r.Connector, printable(r.Case), printable(r.Message))
+	if r.Advice != "" {
+		fmt.Fprintf(out, "         -> %s\n", printable(r.Advice))
+	}
+}
