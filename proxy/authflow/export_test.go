@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"context"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -25,7 +26,43 @@ func ReadCallback(r CallbackRequest, redirectURI string) (ReadCallbackResult, er
 var (
 	AuthURL      = authURL
 	MergeObjects = mergeObjects
+	Bearer       = bearer
+	CheckID      = checkID
 )
+
+// ReadForm is an API-key form as it is read: what goes to the connector, the key in it, and the required fields that are missing.
+func ReadForm(r APIKeyRequest, fields []crmgate.FormField) (info, key string, missing []string, err error) {
+	f, err := readForm(r)
+	if err != nil {
+		return "", "", nil, err
+	}
+	return f.secret().Reveal(), f.text("apiKey"), f.missing(fields), nil
+}
+
+// BoundState is what a test may know of a state.
+type BoundState struct {
+	Platform crmgate.Platform
+	Account  crmgate.AccountID
+	Hostname string
+}
+
+// BindState makes a state parameter.
+func (f *Flows) BindState(ctx context.Context, s BoundState, short bool) (param string, err error) {
+	param, _, err = f.bindState(ctx, state{Platform: s.Platform, Account: s.Account, Hostname: s.Hostname}, short)
+	return param, err
+}
+
+// OpenState opens a state parameter.
+func (f *Flows) OpenState(ctx context.Context, param string) (BoundState, error) {
+	s, err := f.openState(ctx, param)
+	return BoundState{s.Platform, s.Account, s.Hostname}, err
+}
+
+// Identify asks RingCentral and remembers nothing.
+func (f *Flows) Identify(ctx context.Context, token crmgate.Secret) (account, extension string, err error) {
+	who, err := f.rc.ask(ctx, token)
+	return string(who.Account), string(who.Extension), err
+}
 
 // SessionTokens makes and checks session tokens at the time that now tells.
 func SessionTokens(key string, now func() time.Time) (issue func(crmgate.UserKey, string) crmgate.Secret, good func(string) bool) {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +96,7 @@ func (rc *ringCentral) ask(ctx context.Context, token crmgate.Secret) (identity,
 		return who, unreachable(err)
 	}
 	var answer struct {
-		ID      json.Number `json:"id"`
+		ID      flexibleID `json:"id"`
 		Account struct {
 			ID flexibleID `json:"id"`
 		} `json:"account"`
@@ -121,13 +120,11 @@ func unreachable(err error) error {
 type flexibleID string
 
 func (id *flexibleID) UnmarshalJSON(b []byte) error {
-	s, err := strconv.Unquote(string(b))
-	if err != nil {
-		s = string(b)
+	if b[0] == '"' {
+		return json.Unmarshal(b, (*string)(id))
 	}
-	if s == "null" {
-		s = ""
-	}
-	*id = flexibleID(s)
-	return nil
+	var n json.Number
+	err := json.Unmarshal(b, &n) // null is none
+	*id = flexibleID(n)
+	return err
 }

@@ -1,8 +1,10 @@
 package authflow
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -96,7 +98,7 @@ const maxKnown = 16 << 10
 
 func newSessionTokens(key crmgate.Secret, now func() time.Time) *sessionTokens {
 	return &sessionTokens{key: key, now: now, known: map[[sha256.Size]byte]claims{}, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation())}
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())}
 }
 
 type claims struct {
@@ -115,6 +117,42 @@ func (c *claims) GetNotBefore() (*jwt.NumericDate, error)      { return c.Earlie
 func (c *claims) GetIssuer() (string, error)                   { return "", nil }
 func (c *claims) GetSubject() (string, error)                  { return "", nil }
 func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return nil, nil }
+
+// lastSecond is the end of the year 9999: times behind it have no JSON form, and some overflow.
+const lastSecond = 253402300799
+
+// UnmarshalJSON takes each claim once, and of times numbers only: encoding/json takes the last of two claims, "ID" for
+// "id", and golang-jwt takes a time that is a text.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("the claims are no object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var v any
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		name := strings.ToLower(t.(string)) // a member's name is a string
+		if seen[name] {
+			return errors.New("a claim stands there twice")
+		}
+		seen[name] = true
+		switch name {
+		case "exp", "iat", "nbf":
+			if s, ok := v.(float64); !ok || s < 0 || s > lastSecond {
+				return errors.New("a time is no number of seconds")
+			}
+		}
+	}
+	type plain claims
+	return json.Unmarshal(b, (*plain)(c))
+}
 
 func (t *sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
 	now := t.now()
@@ -156,9 +194,17 @@ func (t *sessionTokens) verify(raw string) (claims, error) {
 // authentic returns the claims of a token that we have signed, whenever it is good.
 func (t *sessionTokens) authentic(raw string) (claims, error) {
 	var c claims
-	_, err := t.parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return []byte(t.key.Reveal()), nil })
-	if err == nil && (c.ID == "" || !c.Platform.Valid() || c.Expires == nil) {
-		err = errors.New("names nobody, or has no end")
+	if strings.ContainsAny(raw, "\r\n") { // Go's base64 passes over them
+		return c, errors.New("has line breaks")
 	}
-	return c, err
+	parsed, err := t.parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return []byte(t.key.Reveal()), nil })
+	switch {
+	case err != nil:
+		return c, err
+	case parsed.Header["crit"] != nil: // RFC 7515, 4.1.11: what is critical and not understood is refused; golang-jwt does not look
+		return c, errors.New("has critical parameters")
+	case c.ID == "" || !c.Platform.Valid() || c.Expires == nil:
+		return c, errors.New("names nobody, or has no end")
+	}
+	return c, nil
 }

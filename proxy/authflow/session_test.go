@@ -27,10 +27,7 @@ func TestKnownTokensStillEnd(t *testing.T) {
 	now = now.Add(-15 * 24 * time.Hour)
 	for i := range token {
 		if good(token[:i] + string(token[i]^1) + token[i+1:]) {
-			// The last character of base64 has bits that say nothing: golang-jwt does not mind what they are.
-			if i != len(token)-1 {
-				t.Errorf("a token with byte %d changed is good", i)
-			}
+			t.Errorf("a token with byte %d changed is good", i)
 		}
 	}
 }

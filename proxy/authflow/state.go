@@ -85,7 +85,8 @@ func (f *Flows) openState(ctx context.Context, param string) (state, error) {
 		plain, err = f.DB.State(ctx, handle)
 	} else {
 		var sealed []byte
-		if sealed, err = base64.RawURLEncoding.DecodeString(handle); err != nil {
+		// Go's base64 passes over line breaks and unused bits; a state has one spelling.
+		if sealed, err = base64.RawURLEncoding.DecodeString(handle); err != nil || base64.RawURLEncoding.EncodeToString(sealed) != handle {
 			return s, errStateUnusable
 		}
 		plain, err = f.DB.Unseal(stateLabel, sealed)

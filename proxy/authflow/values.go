@@ -30,7 +30,7 @@ func mergeObjects(old, over json.RawMessage) (json.RawMessage, error) {
 			return nil, fmt.Errorf("stored additional info: %w", err)
 		}
 	}
-	if err := json.Unmarshal(over, &all); err != nil {
+	if err := json.Unmarshal(over, &all); err != nil || all == nil { // null
 		return nil, crmgate.Refuse("the connector's additional info is no JSON object")
 	}
 	merged, err := json.Marshal(all)
