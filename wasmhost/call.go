@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,14 +152,16 @@ func outcome(err error) string {
 	return "error"
 }
 
-// scrubbed takes out of a guest's words the secrets that it was given.
+// scrubbed takes out of a guest's words the secrets that it was given, the longest first: of one that begins with
+// another, as an API key may with the user's name, the rest would be left.
 func (c *call) scrubbed(s string) string {
-	for _, secret := range c.secrets {
+	s = strings.ToValidUTF8(s, "\uFFFD") // as secrets are: they came and went as JSON
+	for _, secret := range slices.SortedFunc(slices.Values(c.secrets), func(a, b string) int { return len(b) - len(a) }) {
 		if len(secret) >= 6 { // shorter ones would make holes in every text
 			s = strings.ReplaceAll(s, secret, "[secret]")
 		}
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return s
 }
 
 // maxLine bounds a line of a guest's log.

@@ -1,30 +1,83 @@
 package wasmhost
 
 import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
 )
 
 // What strangers' bytes reach, for fuzzing without a guest around them.
 
-// DecodeAnswer reads an answer of every operation.
-func DecodeAnswer(b []byte) {
-	if d, err := decode[oauthInfoDoc](b); err == nil {
-		d.info()
+// DecodeAnswer reads an answer of every operation, and returns what is wrong with it as each of them, and what is taken
+// for additional info.
+func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
+	note := func(err error, i json.RawMessage) { errs, info = append(errs, err), append(info, i) }
+	oauth, err := decode[oauthInfoDoc](b)
+	oauth.info()
+	note(err, nil)
+	if user, err := decode[userInfoOut](b); err == nil {
+		note(nil, user.info().AdditionalInfo)
+	} else {
+		note(err, nil)
 	}
-	if d, err := decode[userInfoOut](b); err == nil {
-		d.info()
+	validation, err := decode[validationOut](b)
+	if err == nil {
+		note(nil, validation.outcome().AdditionalInfo)
 	}
-	if d, err := decode[validationOut](b); err == nil {
-		d.outcome()
+	note(err, nil)
+	out, err := decode[outcomeOut](b)
+	if err == nil {
+		note(nil, out.outcome().AdditionalInfo)
 	}
-	if d, err := decode[outcomeOut](b); err == nil {
-		d.outcome()
+	note(err, nil)
+	refresh, err := decode[refreshOut](b)
+	if err == nil {
+		note(nil, notNull(refresh.User.AdditionalInfo))
 	}
-	_, _ = decode[oauthOptionOut](b)
-	_, _ = decode[basicAuthOut](b)
-	_, _ = decode[licenseOut](b)
-	_, _ = decode[refreshOut](b)
+	note(err, nil)
+	license, err := decode[licenseOut](b)
+	if err == nil {
+		note(nil, license.RawMessage)
+	}
+	note(err, nil)
+	_, err = decode[oauthOptionOut](b)
+	note(err, nil)
+	_, err = decode[basicAuthOut](b)
+	note(err, nil)
+	return errs, info
+}
+
+// fuzzed is a call of a connector that has only what the documents need.
+func fuzzed(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
+	h := &Host{Config: Config{Fetch: fetch, Logger: slog.New(slog.NewTextHandler(log, nil)), Deadline: time.Second, MaxResponse: 1 << 20, MaxLogLines: 100}}
+	return &call{module: &module{host: h, manifest: &crmgate.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
+}
+
+// SaidWith returns what the log and a client get of a guest's words, printed in two parts and answered as an error,
+// when it was called with a header, a form and an API key.
+func SaidWith(header, form, key, one, two string) (log, told string) {
+	var b strings.Builder
+	c := fuzzed(nil, &b, append(append(formSecrets(crmgate.NewSecret(form)), headerSecrets(crmgate.NewSecret(header))...), key))
+	g := &guestLog{call: c}
+	_, _ = g.Write([]byte(one))
+	_, _ = g.Write([]byte(two))
+	g.end()
+	c.say(context.Background(), slog.LevelInfo, one+two)
+	c.output = encode(map[string]string{"message": one + two})
+	return b.String(), c.refusal().Error()
+}
+
+// FetchAnswer returns the document that a guest gets for an answer of the CRM's, or for a failure.
+func FetchAnswer(t *testing.T, resp *http.Response, err error) []byte {
+	return fuzzed(func(*http.Request, crmgate.Egress) (*http.Response, error) { return resp, err }, io.Discard, nil).
+		fetch(t.Context(), []byte(`{"url":"https://a.example/"}`))
 }
 
 // DecodeFetch makes the HTTP request that a guest's document asks for.

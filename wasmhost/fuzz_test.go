@@ -3,17 +3,25 @@ package wasmhost_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero"
 
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
+// canary stands for a credential in a guest's bytes: no error may repeat it.
+const canary = "canary-4f1c9be2"
+
+// FuzzAnswer: an answer is taken or refused without a word of it, and additional info is an object.
 func FuzzAnswer(f *testing.F) {
 	paths, err := filepath.Glob(filepath.Join("..", "connectors-wasm", "abi", "*.json"))
 	if err != nil {
@@ -26,10 +34,26 @@ func FuzzAnswer(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	for _, s := range []string{`{}`, `null`, `[]`, `{"successful":true,"platformUserInfo":{"id":1e5}}`, `{"scopes":["a",null]}`, `{"scopes":null}`, strings.Repeat(`{"a":`, 20_000)} {
+	for _, s := range []string{`{}`, `null`, `[]`, `{"successful":true,"platformUserInfo":{"id":1e5}}`, `{"scopes":["a",null]}`, `{"scopes":null}`, strings.Repeat(`{"a":`, 20_000),
+		`{"headers":{"` + canary + `":1}}`, `{"tokenAuth":"` + canary + `"}`, `{"basic":["` + canary + `"]}`, `"` + canary, `{"accessToken":{"` + canary + `":1}}`,
+		`{"successful":true,"platformUserInfo":{"id":"1","timezoneOffset":"` + canary + `","platformAdditionalInfo":"` + canary + `"}}`,
+		`{"user":{"platformAdditionalInfo":"` + canary + `"},"successful":true}`, `{"expiresIn":"` + canary + `"}`, ` {"user": {"platformAdditionalInfo": {}}}`} {
 		f.Add([]byte(s))
 	}
-	f.Fuzz(func(_ *testing.T, b []byte) { wasmhost.DecodeAnswer(b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		errs, info := wasmhost.DecodeAnswer(b)
+		for _, err := range errs {
+			if err != nil && strings.Contains(err.Error(), canary) {
+				t.Errorf("%s: %v", b, err)
+			}
+		}
+		for _, i := range info {
+			var o map[string]any
+			if len(i) > 0 && (json.Unmarshal(i, &o) != nil || o == nil) {
+				t.Errorf("%s: %s is no object", b, i)
+			}
+		}
+	})
 }
 
 func FuzzFetchRequest(f *testing.F) {
@@ -62,6 +86,71 @@ func FuzzFetchRequest(f *testing.F) {
 		}
 		if hosts != 1 {
 			t.Errorf("%d Host headers: %q", hosts, head)
+		}
+	})
+}
+
+// FuzzSaid: whatever a guest prints or answers as an error, neither the log nor a client sees a credential that the guest
+// was given, in whole or, if it begins with another, its end.
+func FuzzSaid(f *testing.F) {
+	f.Add("abcdefgh", "abcdefgh12345678", "token: ", "\n", 4)
+	f.Add("user-name", "pass-word", "", "\xff", 12)
+	f.Add("12345678", "123456781234567812345678", strings.Repeat("x", 8180), " ", 3)
+	f.Fuzz(func(t *testing.T, one, two, before, between string, split int) {
+		const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/="
+		for _, s := range []string{one, two} {
+			if len(s) < 8 || len(s) > 100 || strings.Trim(s, letters) != "" || strings.Contains(before+between+"crmgate operation=getUserInfo msg=[secret] platform=acme", s[:8]) {
+				return // no credential, or one that shows nothing where it stands
+			}
+		}
+		text := before + one + between + two
+		split = int(uint(split) % uint(len(text)+1))
+		if len(text) > 8<<10 {
+			split = len(text) // a line that is longer than a log's is cut where it is written
+		}
+		basic := base64.StdEncoding.EncodeToString([]byte(one + ":" + two))
+		for name, in := range map[string][3]string{
+			"bearer": {"Bearer " + one, "", two}, "basic": {"Basic " + basic, "{}", ""}, "form": {"", `{"a":"` + one + `","b":7,"c":"` + two + `"}`, ""},
+		} {
+			log, told := wasmhost.SaidWith(in[0], in[1], in[2], text[:split], text[split:])
+			for where, said := range map[string]string{"log": log, "client": told} {
+				if strings.Contains(said, one) || strings.Contains(said, two) {
+					t.Errorf("%s: the %s sees %q", name, where, said)
+				}
+				if end, ok := strings.CutPrefix(two, one); ok && len(end) >= 8 && !strings.Contains(before+between, end) && strings.Contains(said, end) {
+					t.Errorf("%s: the %s sees the end of %q: %q", name, where, two, said)
+				}
+			}
+		}
+	})
+}
+
+// FuzzFetchAnswer: whatever a CRM answers, the guest gets one JSON document with the status, the header and the body as they are.
+func FuzzFetchAnswer(f *testing.F) {
+	f.Add(200, "X-A", "b", []byte("{}"))
+	f.Add(500, "x-\xff", "\xff\x00\"", []byte("\xff\xfe"))
+	f.Add(200, "", "\u2028", []byte("<b>&\u2028</b>\x00"))
+	f.Fuzz(func(t *testing.T, status int, name, value string, body []byte) {
+		resp := &http.Response{StatusCode: status, Header: http.Header{name: {value, value}}, Body: io.NopCloser(bytes.NewReader(body))}
+		var doc struct {
+			Status     int
+			Headers    map[string]string
+			Body       *string
+			BodyBase64 []byte
+		}
+		b := wasmhost.FetchAnswer(t, resp, nil)
+		if err := json.Unmarshal(b, &doc); err != nil || doc.Status != status || len(doc.Headers) != 1 {
+			t.Fatalf("%s: %v", b, err)
+		}
+		got := doc.BodyBase64
+		if doc.Body != nil {
+			got = []byte(*doc.Body)
+		}
+		if (doc.Body == nil) == utf8.Valid(body) || !bytes.Equal(got, body) {
+			t.Errorf("the body %q became %q", body, got)
+		}
+		if utf8.ValidString(name+value) && doc.Headers[strings.ToLower(name)] != value+", "+value {
+			t.Errorf("%q: %q became %q", name, value, doc.Headers)
 		}
 	})
 }

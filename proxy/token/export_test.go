@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -24,3 +25,11 @@ func Normalise(body []byte, m crmgate.TokenManifest, now time.Time) (Answer, err
 
 // Preview shows what a log shows of an answer.
 func Preview(body []byte, sent ...crmgate.Secret) string { return preview(sent, body) }
+
+// RetryAfter is how long an answer asks to wait.
+func RetryAfter(value string, now time.Time) time.Duration {
+	return retryAfter(http.Header{"Retry-After": {value}}, now)
+}
+
+// Masked is a text as a client may see it.
+func Masked(text string, sent ...crmgate.Secret) string { return masked(sent, text) }

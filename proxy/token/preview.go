@@ -2,6 +2,7 @@ package token
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,9 @@ func (c *call) preview(body []byte) string { return strconv.Quote(preview(c.secr
 func (c *call) masked(text string) string { return masked(c.secrets, text) }
 
 func masked(secrets []crmgate.Secret, text string) string {
-	for _, s := range secrets {
+	// The longest first: of one that begins with another, the rest would be left.
+	longest := func(a, b crmgate.Secret) int { return len(b.Reveal()) - len(a.Reveal()) }
+	for _, s := range slices.SortedFunc(slices.Values(secrets), longest) {
 		if len(s.Reveal()) >= 4 { // shorter ones are no secrets, and are in every text
 			text = strings.ReplaceAll(text, s.Reveal(), "[…]")
 		}
