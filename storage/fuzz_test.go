@@ -1,6 +1,8 @@
 package storage_test
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -58,6 +60,47 @@ func FuzzPerson(f *testing.F) {
 		}
 		if _, err := storage.EncodePerson(p); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzRecord: a stored value opens if it is the one that was sealed for its place, byte for byte.
+func FuzzRecord(f *testing.F) {
+	ring, err := storage.NewKeyRing()
+	must(f, err)
+	db, err := storage.Open(f.Context(), mustEngine(f, ""), ring, storage.Config{})
+	must(f, err)
+	key := []byte("session key")
+	sealed := db.SealVersion(key, 1)
+	state, err := db.Seal("state", []byte("payload"))
+	must(f, err)
+	f.Add(0, byte(1), []byte(nil))
+	f.Add(1, byte(2), []byte("x"))
+	f.Add(-1, byte(0x80), []byte{0})
+	f.Add(5, byte(0), []byte(nil))
+	f.Fuzz(func(t *testing.T, at int, flip byte, more []byte) {
+		change := func(b []byte) []byte {
+			c := bytes.Clone(b)
+			c[uint(at)%uint(len(c))] ^= flip
+			return append(c, more...)
+		}
+		same := flip == 0 && len(more) == 0
+		if _, err := db.OpenRecord(key, change(sealed)); (err == nil) != same || err != nil && !errors.Is(err, crmgate.ErrSealed) {
+			t.Errorf("a record changed at %d by %x and %x: %v", at, flip, more, err)
+		}
+		if b, err := db.Unseal("state", change(state)); (err == nil) != same || err != nil && !errors.Is(err, crmgate.ErrSealed) || same && string(b) != "payload" {
+			t.Errorf("a sealed value changed at %d by %x and %x: %q, %v", at, flip, more, b, err)
+		}
+		for label, b := range map[string][]byte{"other": state, "state": more} {
+			if _, err := db.Unseal(label, b); !errors.Is(err, crmgate.ErrSealed) {
+				t.Errorf("%s opens %x: %v", label, b, err)
+			}
+		}
+		if _, err := db.OpenRecord([]byte("session kez"), sealed); !errors.Is(err, crmgate.ErrSealed) {
+			t.Errorf("a record opens in another's place: %v", err)
+		}
+		if _, err := db.OpenRecord(key, more); err == nil {
+			t.Errorf("%x opens", more)
 		}
 	})
 }
