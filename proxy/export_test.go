@@ -1,6 +1,38 @@
 package proxy
 
+import (
+	"net"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/crmgate/crmgate"
+)
+
 var (
 	FormToJSON  = formToJSON
 	SplitTarget = splitTarget
+	Clean       = clean
 )
+
+// ServeConn answers what comes over one connection, and returns when that is over.
+func (s *Server) ServeConn(c net.Conn) error { return s.http.ServeConn(c) }
+
+// requestWith is a request as a handler gets it.
+func requestWith(query, header, contentType string, body []byte) *request {
+	r := &request{fc: &fasthttp.RequestCtx{}}
+	r.query.Parse(query)
+	r.fc.Request.Header.Set("X-RC-Access-Token", header)
+	r.fc.Request.Header.SetContentType(contentType)
+	r.fc.Request.SetBody(body)
+	return r
+}
+
+// RCToken reads a RingCentral token from a header, a body's member or a query.
+func RCToken(query, header, body string) (crmgate.Secret, error) {
+	return requestWith(query, header, "", nil).rcToken(body)
+}
+
+// ReadBody reads a body into what v points to.
+func ReadBody(contentType string, body []byte, v any) error {
+	return requestWith("", "", contentType, body).body(v)
+}

@@ -127,6 +127,14 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 		cors(fc)
 		s.Metrics.request(name, fc.Response.StatusCode(), time.Since(start))
 	}()
+	ok, chunked := wellFramed(&fc.Request.Header)
+	if !ok || chunked {
+		fc.SetConnectionClose() // where chunks and their trailers end is not for two readers to agree on: fasthttp takes LF there
+	}
+	if !ok {
+		writeError(fc, 400, notHTTP)
+		return
+	}
 	if fc.IsOptions() {
 		preflight(fc)
 		return
@@ -192,6 +200,9 @@ func splitTarget(target []byte) (path string, query []byte, ok bool) {
 	return path, query, true
 }
 
+// notHTTP is told to who sends what is no request, or could be taken for another.
+const notHTTP = "The request is not well-formed HTTP."
+
 // handleError answers what fasthttp could not read.
 func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
@@ -204,7 +215,7 @@ func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		writeError(fc, 408, "The request did not come in time.")
 	default:
-		writeError(fc, 400, "The request is not well-formed HTTP.")
+		writeError(fc, 400, notHTTP)
 	}
 	fc.SetConnectionClose()
 	fc.Response.Header.Set("X-Request-Id", s.newID())

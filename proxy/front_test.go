@@ -1,0 +1,85 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+)
+
+// manifests are of a platform of each kind; nothing of theirs can be reached.
+const manifests = `{"version":"1","author":{"name":"a"},"platforms":{
+ "acme":{"auth":{"type":"oauth","oauth":{"authUrl":"https://acme.example/authorize","clientId":"id","redirectUri":"https://gate.example/redirect.html"}},"crmgate":{"hosts":["acme.example"]}},
+ "keys":{"auth":{"type":"apiKey","apiKey":{"page":{"content":[{"const":"apiKey","required":true},{"const":"region","required":true}]}}}}}}`
+
+// connector is one without a sandbox: what the front needs of it is that it answers.
+type connector struct {
+	crmgate.Connector
+	manifest *crmgate.Manifest
+}
+
+func (c connector) Manifest() *crmgate.Manifest         { return c.manifest }
+func (c connector) Implements(name string) bool         { return name == "getUserInfo" }
+func (c connector) AuthType() (crmgate.AuthType, error) { return c.manifest.AuthType, nil }
+
+func (c connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+	return crmgate.OAuthInfo{AccessTokenURI: "https://acme.example/token"}, nil
+}
+
+func (c connector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgate.Secret, error) {
+	return key, nil
+}
+
+func (c connector) UserInfo(_ context.Context, r crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
+	return crmgate.UserInfo{Successful: r.APIKey.Reveal() == "right", ID: "1-keys", Name: "Ada"}, nil
+}
+
+// newServer makes a front over real flows and a store in memory. What it logs goes to log.
+func newServer(t testing.TB, log slog.Handler) *proxy.Server {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	logger := slog.New(log)
+	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
+	must(err)
+	t.Cleanup(func() { engine.Close() })
+	ring, err := storage.NewKeyRing()
+	must(err)
+	db, err := storage.Open(t.Context(), engine, ring, storage.Config{})
+	must(err)
+	ms, err := crmgate.ParseManifests(map[string][]byte{"manifest": []byte(manifests)}, "https://gate.example")
+	must(err)
+	find := func(p crmgate.Platform) (crmgate.Connector, error) {
+		if m, ok := ms.Platform(p); ok {
+			return connector{manifest: m}, nil
+		}
+		return nil, crmgate.Refuse("Connector not found")
+	}
+	away := func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "away", Err: errors.New("away")}
+	}
+	tokens, err := token.New(token.Config{DB: db, Connector: find, Fetch: away, Logger: logger})
+	must(err)
+	t.Cleanup(tokens.Close)
+	flows, err := authflow.New(authflow.Config{
+		DB: db, Tokens: tokens, Connector: find, Fetch: away, PublicURL: "https://gate.example", RingCentralURL: "https://rc.example",
+		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("salt"), Logger: logger,
+	})
+	must(err)
+	s, err := proxy.New(proxy.Config{Flows: flows, Manifests: ms, Metrics: proxy.NewMetrics(), Debug: true, Logger: logger})
+	must(err)
+	return s
+}
