@@ -27,6 +27,7 @@ const canary = "canary-4f1c9be2"
 func FuzzFormToJSON(f *testing.F) {
 	f.Add([]byte("platform=clio&additionalInfo[region]=eu&additionalInfo[x][y]=1&a]=b&[=&=&a[=1"))
 	f.Add([]byte("a=1&a[b]=2&a=3&%61=4"))
+	f.Add([]byte("======&=")) // fasthttp leaves out an empty pair at the end
 	f.Fuzz(func(t *testing.T, b []byte) {
 		out, err := proxy.FormToJSON(b)
 		if err != nil {
@@ -52,7 +53,7 @@ func FuzzFormToJSON(f *testing.F) {
 			return
 		}
 		for name, values := range q {
-			if s, ok := v[name].(string); ok && !strings.Contains(name, "[") && s != values[len(values)-1] {
+			if s, ok := v[name].(string); ok && name != "" && !strings.Contains(name, "[") && s != values[len(values)-1] {
 				t.Errorf("%q: %q is %q, want %q", b, name, s, values[len(values)-1])
 			}
 		}
