@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/crmgate/crmgate"
 )
 
 // errNotAllowed is the refusal of an address for plain http.
@@ -27,13 +29,14 @@ func ParseResolve(s string) (Resolve, error) {
 	wrong := fmt.Errorf("--resolve: expected HOST:PORT:ADDR:PORT, such as app.clio.com:443:127.0.0.1:8443, got %q", s)
 	host, rest, ok := strings.Cut(s, ":")
 	port, to, ok2 := strings.Cut(rest, ":")
-	if _, err := netip.ParseAddrPort(to); !ok || !ok2 || host == "" || port == "" || err != nil {
+	from, err := crmgate.ParseHostPattern(host + ":" + port)
+	if !ok || !ok2 || err != nil || from.Wildcard || from.Person {
 		return Resolve{}, wrong
 	}
-	if _, err := netip.ParseAddrPort("127.0.0.1:" + port); err != nil {
+	if ap, err := netip.ParseAddrPort(to); err != nil || ap.Port() == 0 {
 		return Resolve{}, wrong
 	}
-	return Resolve{From: strings.ToLower(net.JoinHostPort(host, port)), To: to}, nil
+	return Resolve{From: from.String(), To: to}, nil
 }
 
 // dialer opens connections. The address is checked when it is dialled, after the name was resolved.
