@@ -68,7 +68,7 @@ func (a *app) openRest(ctx context.Context, f *serveFlags, log *slog.Logger) err
 	}
 	a.closers = append(a.closers, a.folder.Close)
 	tokens, err := token.New(token.Config{
-		DB: a.db, Connector: a.folder.Connector, Fetch: client.Fetch, Logger: log, Observe: a.metrics.Token,
+		DB: a.db, Connector: a.folder.Connector, Fetch: client.Fetch, Now: f.now, Logger: log, Observe: a.metrics.Token,
 	})
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) er
 	if created {
 		log.Warn("made a key ring: whoever has it and the database can read all tokens, so keep it elsewhere (--keyset), and keep a copy", "file", f.keyset())
 	}
-	a.db, err = storage.Open(ctx, engine, ring, storage.Config{})
+	a.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: f.now})
 	return err
 }
 
@@ -124,7 +124,7 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 		PublicURL: f.publicURL(), RingCentralURL: f.RingCentralURL, AllowedOrigins: f.AllowedOrigin,
 		SessionKey: session, HashKey: hash,
 		RequireAccountProof: f.AccountProof == "required", RefusePlainState: f.CompatState == "off",
-		Logger: log, Count: a.metrics.Flow,
+		Now: f.now, Logger: log, Count: a.metrics.Flow,
 	})
 	return err
 }

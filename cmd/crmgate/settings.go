@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/crmgate/crmgate"
 )
@@ -20,6 +21,8 @@ type storeFlags struct {
 	Cache      string         `help:"Folder for compiled connectors (default DATA/cache)." placeholder:"DIR"`
 	Egress     []netip.Prefix `name:"allow-egress" help:"Private addresses that connectors may reach all the same, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
 	Resolve    []string       `help:"Dial ADDR:PORT for HOST:PORT. Repeatable." placeholder:"HOST:PORT:ADDR:PORT"`
+
+	now func() time.Time // default time.Now
 }
 
 func (s *storeFlags) keyset() string {

@@ -74,6 +74,8 @@ func (c *CRM) ringCentral(w http.ResponseWriter, r *http.Request) {
 		e.Permissions.Admin.Enabled = true
 	case RCUserToken:
 		e.ID = 102
+	case RCOtherToken:
+		e.ID, e.Account.ID = 201, "2"
 	default:
 		writeJSON(w, 401, map[string]string{"errorCode": "TokenInvalid", "message": "Token not found"})
 		return

@@ -16,9 +16,11 @@ const (
 	ClientSecret = "practice-secret+/%~="
 	// APIKey is Grace Hopper's.
 	APIKey = "practice-api-key-of-grace"
-	// RCAdminToken and RCUserToken are RingCentral access tokens of an administrator and of somebody else, both of account "1".
+	// RCAdminToken and RCUserToken are RingCentral access tokens of an administrator and of somebody else, both of
+	// account "1"; RCOtherToken is of somebody of account "2".
 	RCAdminToken = "practice-ringcentral-admin"
 	RCUserToken  = "practice-ringcentral-user"
+	RCOtherToken = "practice-ringcentral-other"
 )
 
 const (
