@@ -41,6 +41,7 @@ type Manifest struct {
 	Config     []string // names of configuration values that the connector may read
 	Reveal     []string // what the connector may see that others may not: "clientSecret", "refreshToken"
 	ShortState bool     // the CRM cannot take a long state
+	Issuer     string   // what the iss parameter of every callback must be (RFC 9207); empty: not known
 	Token      TokenManifest
 
 	byHost map[string]*Manifest // with the overrides of that host applied
@@ -195,6 +196,11 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 		m.Reveal = append(m.Reveal, r.oneOf(v, "clientSecret", "refreshToken"))
 	}
 	m.ShortState = r.flag(n.at("shortState"), false)
+	if m.Issuer = r.text(n.at("issuer")); n.at("issuer").present() {
+		u, err := url.Parse(m.Issuer)
+		r.check(n.at("issuer"), err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
+			"an https URL without query and fragment") // RFC 9207, 2
+	}
 
 	t := n.at("token")
 	r.object(t)

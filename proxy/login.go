@@ -54,7 +54,7 @@ func (s *Server) oauthCallback(ctx context.Context, r *request) (any, error) {
 	var q authflow.CallbackRequest
 	var account string
 	err := r.params(map[string]*string{
-		"callbackUri": &q.CallbackURI, "state": &q.State, "code": &q.Code, "error": &q.Error,
+		"callbackUri": &q.CallbackURI, "state": &q.State, "code": &q.Code, "error": &q.Error, "iss": &q.Issuer,
 		"hostname": &q.Hostname, "tokenUrl": &q.TokenURL, "apiUrl": &q.APIURL,
 		"username": &q.Username, "userEmail": &q.UserEmail, "rcAccountId": &account,
 	})

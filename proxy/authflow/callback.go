@@ -3,6 +3,8 @@ package authflow
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/token"
@@ -11,11 +13,12 @@ import (
 // CallbackRequest is a callback as a client forwards it: each parameter as the query parser left it, "" if it was not there.
 type CallbackRequest struct {
 	CallbackURI, State, Code, Error string
+	Issuer                          string // iss
 	Hostname, TokenURL, APIURL      string
 	Username, UserEmail             string
 	Account                         crmgate.AccountID // rcAccountId: what the client says
 	HashedExtension                 string            // the rc-extension-id header
-	RCToken                         crmgate.Secret    // proves the account, if given
+	RCToken                         crmgate.Secret    // proves account and extension, if given
 	LoginSecret                     crmgate.Secret    // X-Crmgate-Login
 }
 
@@ -45,6 +48,9 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 		return SignedIn{}, err
 	}
 	if err := f.checkURLs(conn.Manifest(), cb.hostname, r); err != nil {
+		return SignedIn{}, err
+	}
+	if err := checkIssuer(conn.Manifest().ForHost(cb.hostname), cb.hostname, cb.issuer); err != nil {
 		return SignedIn{}, err
 	}
 	account, err := f.account(ctx, r, bound)
@@ -107,6 +113,9 @@ func (f *Flows) openBound(ctx context.Context, r CallbackRequest, cb *callback) 
 	if err != nil {
 		return s, err
 	}
+	if s.Platform != cb.platform { // the callback's own URL may name another than the state does
+		return s, errStateUnusable
+	}
 	if err := s.heldBy(r.LoginSecret); err != nil {
 		return s, err
 	}
@@ -127,20 +136,54 @@ func (f *Flows) checkURLs(m *crmgate.Manifest, hostname string, r CallbackReques
 	return nil
 }
 
-// account says which organisation the sign-in belongs to: a bound state's word, else RingCentral's, else the client's where the operator allows it.
+// checkIssuer holds the iss parameter to the manifest (RFC 9207, 2.4): a code that another server issued, or an error
+// that it made up, must not be taken for this one's. Where the manifest declares no issuer, one that is there must at
+// least be a place of this CRM's.
+func checkIssuer(m *crmgate.Manifest, hostname, issuer string) error {
+	switch {
+	case m.Issuer != "" && issuer == "":
+		return crmgate.Refuse("The callback does not say who issued it (iss), and %s always does.", m.Platform)
+	case m.Issuer != "" && issuer != m.Issuer:
+		return crmgate.Refuse("The callback was issued by somebody else than %s.", m.Platform)
+	case m.Issuer != "" || issuer == "":
+		return nil
+	}
+	u, err := url.Parse(issuer)
+	if err == nil && u.Scheme == "https" && u.User == nil && u.Host != "" {
+		if at, err := url.Parse(m.OAuth.AuthURL); err == nil && strings.EqualFold(at.Host, u.Host) || m.Hosts.Allow(u, hostname) == nil {
+			return nil
+		}
+	}
+	return crmgate.Refuse("The callback was issued by somebody else than %s.", m.Platform)
+}
+
+// account says which organisation the sign-in belongs to: a bound state's word, else RingCentral's, else the client's
+// where the operator allows it. What the callback says or proves of another than the state's is refused.
 func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (crmgate.AccountID, error) {
-	if bound.ID != "" {
-		return bound.Account, nil
-	}
+	var who identity
 	if !r.RCToken.IsZero() {
-		who, err := f.rc.identify(ctx, r.RCToken)
-		return who.Account, err
+		var err error
+		if who, err = f.rc.identify(ctx, r.RCToken); err != nil {
+			return "", err
+		}
 	}
-	if f.RequireAccountProof && r.Account != "" {
+	switch {
+	case bound.Account != "" && (differs(who.Account, bound.Account) || differs(who.Extension, bound.Extension) || differs(r.Account, bound.Account)):
+		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This sign-in was started by another RingCentral user."}
+	case bound.Account != "":
+		return bound.Account, nil
+	case who.Account != "":
+		return who.Account, nil
+	case bound.ID != "":
+		return "", nil
+	case f.RequireAccountProof && r.Account != "":
 		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This server wants proof of the account: send a RingCentral access token, or start with mode=bound."}
 	}
 	return r.Account, nil
 }
+
+// differs reports whether a is given and is not b.
+func differs[S ~string](a, b S) bool { return !missing(string(a)) && a != b }
 
 // turnedAway is the answer for a person whom the connector did not let in.
 func turnedAway(info crmgate.UserInfo) SignedIn {

@@ -2,6 +2,7 @@ package authflow
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -15,6 +16,7 @@ type callback struct {
 	agent    bool   // the state names an agent's session
 	uri      *url.URL
 	err      string // the error parameter
+	issuer   string // the iss parameter
 	// query has the callback's parameters without code and state, and withoutCode is its URI without the code: what a connector gets to see.
 	query       map[string]string
 	withoutCode string
@@ -55,8 +57,21 @@ func readCallback(r CallbackRequest, publicURL string) (callback, error) {
 	}
 	cb.uri = uri
 	q := uri.Query()
-	if cb.err = q.Get("error"); cb.err == "" && missing(q.Get("code")) {
+	for _, name := range []string{"code", "state", "error", "iss"} {
+		if slices.ContainsFunc(q[name], func(v string) bool { return v != q.Get(name) }) {
+			return cb, crmgate.Refuse("The callback's parameter %s is given more than once.", name)
+		}
+	}
+	if code := q.Get("code"); !missing(code) && differs(r.Code, code) {
+		return cb, crmgate.Refuse("The callback's parameter code is given more than once.")
+	}
+	if cb.err = q.Get("error"); cb.err == "" {
 		cb.err = r.Error
+	}
+	if cb.issuer = q.Get("iss"); cb.issuer == "" {
+		cb.issuer = r.Issuer
+	} else if differs(r.Issuer, cb.issuer) {
+		return cb, crmgate.Refuse("The callback's parameter iss is given more than once.")
 	}
 	cb.query = map[string]string{}
 	for name := range q {
@@ -97,11 +112,27 @@ func (cb *callback) readState(r CallbackRequest, raw string, uri *url.URL) error
 	if name == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
+	if err := sameState(once, r.State, name); err != nil {
+		return err
+	}
 	cb.platform = crmgate.Platform(name)
 	cb.agent = q.Get("sessionId") != ""
 	cb.hostname = r.Hostname
 	if missing(cb.hostname) {
 		cb.hostname = q.Get("hostname")
+	}
+	return nil
+}
+
+// sameState refuses a second state, in the query beside the callback's own, that is one of ours or names another
+// platform: clients add one that names the platform of the first.
+func sameState(first, second, platform string) error {
+	if !differs(second, first) {
+		return nil
+	}
+	second, err := url.PathUnescape(second)
+	if name := afterPlatform(second); err != nil || ours(second) || name != "" && name != platform {
+		return crmgate.Refuse("The callback has two states that do not agree.")
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, hostname 
 		if err != nil {
 			return Composed{}, err
 		}
-		s.Account = who.Account
+		s.Account, s.Extension = who.Account, who.Extension
 	}
 	extra := ""
 	if m.Token.PKCE {

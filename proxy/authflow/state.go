@@ -26,17 +26,19 @@ const (
 // state is what a callback needs to know of the request that composed its URL. It travels sealed inside the state
 // parameter itself, so that asking for a URL writes nothing; only a spent state leaves a record, its id.
 type state struct {
-	ID          string            `json:"i"`
-	Platform    crmgate.Platform  `json:"p"`
-	Account     crmgate.AccountID `json:"a,omitempty"`
-	Hostname    string            `json:"h,omitempty"`
-	ClientID    string            `json:"c"`
-	Revision    uint64            `json:"n,omitempty"`
-	RedirectURI string            `json:"r"`
-	Origin      string            `json:"o"`
-	Verifier    string            `json:"v,omitempty"` // PKCE
-	SecretHash  []byte            `json:"s"`
-	Expires     int64             `json:"e"` // Unix seconds
+	ID       string            `json:"i"`
+	Platform crmgate.Platform  `json:"p"`
+	Account  crmgate.AccountID `json:"a,omitempty"`
+	// Extension is who proved Account.
+	Extension   crmgate.ExtensionID `json:"x,omitempty"`
+	Hostname    string              `json:"h,omitempty"`
+	ClientID    string              `json:"c"`
+	Revision    uint64              `json:"n,omitempty"`
+	RedirectURI string              `json:"r"`
+	Origin      string              `json:"o"`
+	Verifier    string              `json:"v,omitempty"` // PKCE
+	SecretHash  []byte              `json:"s"`
+	Expires     int64               `json:"e"` // Unix seconds
 }
 
 // errStateUnusable is shown for every state that does not open: forged, of another key, or past its life in the store.
