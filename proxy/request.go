@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -88,18 +89,36 @@ type errBody struct{}
 
 func (errBody) Error() string { return "unsupported media type" }
 
+// errUnread is a body that did not come as it should.
+type errUnread struct{ error }
+
+// read reads the body as it comes, so that memory is taken for what is there and not for what was announced.
+func (r *request) read() ([]byte, error) {
+	stream := r.fc.RequestBodyStream()
+	if stream == nil {
+		return r.fc.PostBody(), nil // none
+	}
+	b, err := io.ReadAll(io.LimitReader(stream, maxBody+1))
+	if err == nil && len(b) > maxBody {
+		err = fasthttp.ErrBodyTooLarge
+	}
+	if err != nil {
+		return nil, errUnread{err}
+	}
+	return b, nil
+}
+
 // body reads the body into the members of into. JSON must be an object (or an array, which has no members); a form may
 // have members of objects, as in additionalInfo[region]=eu. Without a body, nothing is set.
 func (r *request) body(into any) error {
-	b := r.fc.PostBody()
-	if len(b) == 0 {
-		return nil
+	b, err := r.read()
+	if err != nil || len(b) == 0 {
+		return err
 	}
 	kind, _, _ := strings.Cut(string(r.fc.Request.Header.ContentType()), ";")
 	switch strings.ToLower(strings.TrimSpace(kind)) {
 	case "application/json":
 	case "application/x-www-form-urlencoded":
-		var err error
 		if b, err = formToJSON(b); err != nil {
 			return err
 		}

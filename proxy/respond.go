@@ -109,6 +109,7 @@ func writeError(fc *fasthttp.RequestCtx, status int, sentence string) {
 // error gets "internal error" and the request's id; the log has the rest.
 func (s *Server) refuse(ctx context.Context, r *request, err error) {
 	var early earlyReply
+	var body errUnread
 	var refusal *crmgate.Refusal
 	var connector *crmgate.ConnectorError
 	var fetch *crmgate.FetchError
@@ -121,6 +122,8 @@ func (s *Server) refuse(ctx context.Context, r *request, err error) {
 		s.reply(r, 400, text(refusal.Message))
 	case errors.As(err, &refusal):
 		writeError(r.fc, statuses[refusal.Kind], refusal.Message)
+	case errors.As(err, &body):
+		unread(r.fc, body.error)
 	case errors.Is(err, errBody{}):
 		writeError(r.fc, 415, "The body must be application/json or application/x-www-form-urlencoded.")
 	case fromToken && busy:

@@ -21,8 +21,7 @@ import (
 )
 
 const (
-	// maxBody is the largest body that is taken (upstream: 50 MB); routes without a form take smallBody. fasthttp
-	// allocates what Content-Length announces, before a byte of it has come.
+	// maxBody is the largest body that is taken (upstream: 50 MB); routes without a form take smallBody, and do not read it.
 	maxBody   = 1 << 20
 	smallBody = 64 << 10
 	// requestTime bounds a whole request: a sign-in makes three calls to a CRM, of ten seconds each at the most.
@@ -71,9 +70,9 @@ func New(c Config) (*Server, error) {
 	s.http = fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.handleError,
-		HeaderReceived:               s.limits,
+		HeaderReceived:               s.announced,
 		ReadBufferSize:               16 << 10, // the longest header taken
-		MaxRequestBodySize:           smallBody,
+		StreamRequestBody:            true,     // else fasthttp allocates what Content-Length announces, before a byte of it has come
 		ReadTimeout:                  5 * time.Second,
 		WriteTimeout:                 10 * time.Second,
 		IdleTimeout:                  60 * time.Second,
@@ -103,15 +102,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.http.ShutdownWithContext(ctx)
 }
 
-// limits allows a form where there is one.
-func (s *Server) limits(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	path, _, _ := splitTarget(h.RequestURI())
-	if rt := s.routes[path]; rt != nil && rt.form {
-		return fasthttp.RequestConfig{MaxRequestBodySize: maxBody}
-	}
-	return fasthttp.RequestConfig{}
-}
-
 // handle is every request's way through the front.
 func (s *Server) handle(fc *fasthttp.RequestCtx) {
 	start := time.Now()
@@ -127,12 +117,16 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 		cors(fc)
 		s.Metrics.request(name, fc.Response.StatusCode(), time.Since(start))
 	}()
-	ok, chunked := wellFramed(&fc.Request.Header)
+	ok, chunked, length := wellFramed(&fc.Request.Header)
 	if !ok || chunked {
 		fc.SetConnectionClose() // where chunks and their trailers end is not for two readers to agree on: fasthttp takes LF there
 	}
 	if !ok {
 		writeError(fc, 400, notHTTP)
+		return
+	}
+	if length > smallBody && length > s.limit(&fc.Request.Header) {
+		unread(fc, fasthttp.ErrBodyTooLarge)
 		return
 	}
 	if fc.IsOptions() {
@@ -203,8 +197,25 @@ func splitTarget(target []byte) (path string, query []byte, ok bool) {
 // notHTTP is told to who sends what is no request, or could be taken for another.
 const notHTTP = "The request is not well-formed HTTP."
 
-// handleError answers what fasthttp could not read.
-func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
+// announced has fasthttp read nothing of a body that is too large, which handle refuses: it would wait for the beginning.
+func (s *Server) announced(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if n := h.ContentLength(); n > smallBody && n > s.limit(h) {
+		h.SetContentLength(0)
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// limit is the largest body that a request may have.
+func (s *Server) limit(h *fasthttp.RequestHeader) int {
+	path, _, _ := splitTarget(h.RequestURI())
+	if rt := s.routes[path]; rt != nil && rt.form {
+		return maxBody
+	}
+	return smallBody
+}
+
+// unread answers what could not be read, and ends the connection: where the next request begins is not known.
+func unread(fc *fasthttp.RequestCtx, err error) {
 	var small *fasthttp.ErrSmallBuffer
 	var timeout interface{ Timeout() bool }
 	switch {
@@ -218,6 +229,11 @@ func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
 		writeError(fc, 400, notHTTP)
 	}
 	fc.SetConnectionClose()
+}
+
+// handleError answers what fasthttp could not read.
+func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
+	unread(fc, err)
 	fc.Response.Header.Set("X-Request-Id", s.newID())
 	cors(fc)
 	s.Metrics.request("none", fc.Response.StatusCode(), 0)
