@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -35,4 +36,11 @@ func RCToken(query, header, body string) (crmgate.Secret, error) {
 // ReadBody reads a body into what v points to.
 func ReadBody(contentType string, body []byte, v any) error {
 	return requestWith("", "", contentType, body).body(v)
+}
+
+// SetLimits shortens what is long in earnest, and returns what it was.
+func (s *Server) SetLimits(idle time.Duration, perIP int) (time.Duration, int) {
+	wasIdle, wasPerIP := s.http.IdleTimeout, s.http.MaxConnsPerIP
+	s.http.IdleTimeout, s.http.MaxConnsPerIP = idle, perIP
+	return wasIdle, wasPerIP
 }

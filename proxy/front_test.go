@@ -44,7 +44,7 @@ func (c connector) UserInfo(_ context.Context, r crmgate.UserInfoRequest) (crmga
 }
 
 // newServer makes a front over real flows and a store in memory. What it logs goes to log.
-func newServer(t testing.TB, log slog.Handler) *proxy.Server {
+func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *proxy.Server {
 	t.Helper()
 	must := func(err error) {
 		t.Helper()
@@ -79,7 +79,11 @@ func newServer(t testing.TB, log slog.Handler) *proxy.Server {
 		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("salt"), Logger: logger,
 	})
 	must(err)
-	s, err := proxy.New(proxy.Config{Flows: flows, Manifests: ms, Metrics: proxy.NewMetrics(), Debug: true, Logger: logger})
+	config := proxy.Config{Flows: flows, Manifests: ms, Metrics: proxy.NewMetrics(), Debug: true, Logger: logger}
+	for _, c := range change {
+		c(&config)
+	}
+	s, err := proxy.New(config)
 	must(err)
 	return s
 }

@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -33,6 +35,8 @@ type Config struct {
 	Flows *authflow.Flows
 	// Manifests is what /crmManifest and /serverVersionInfo answer from.
 	Manifests *crmgate.Manifests
+	// MaxConns bounds the connections; who comes when there are as many gets a 503. Default 16384.
+	MaxConns int
 	// Debug answers requests with the header "is-debug: true" with their trace as well.
 	Debug bool
 	// Metrics counts requests; required.
@@ -58,6 +62,9 @@ func New(c Config) (*Server, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 16 << 10
+	}
 	pages, err := ui.New()
 	if err != nil {
 		return nil, err
@@ -76,7 +83,7 @@ func New(c Config) (*Server, error) {
 		ReadTimeout:                  5 * time.Second,
 		WriteTimeout:                 10 * time.Second,
 		IdleTimeout:                  60 * time.Second,
-		Concurrency:                  16 << 10,
+		Concurrency:                  c.MaxConns,
 		MaxConnsPerIP:                8 << 10, // a proxy in front is one address
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -94,7 +101,23 @@ type quiet struct{}
 func (quiet) Printf(string, ...any) {}
 
 // Serve answers on l until Shutdown, and closes it.
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+func (s *Server) Serve(l net.Listener) error { return s.http.Serve(patient{l}) }
+
+// patient is a listener that outlasts shortages. fasthttp takes their errors for the end, so that a stranger who uses up
+// the open files could end the server.
+type patient struct{ net.Listener }
+
+func (l patient) Accept() (net.Conn, error) {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		c, err := l.Listener.Accept()
+		if !slices.ContainsFunc(shortages, func(s error) bool { return errors.Is(err, s) }) {
+			return c, err
+		}
+		time.Sleep(wait)
+	}
+}
+
+var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
 
 // Shutdown takes no more connections and waits for the requests under way, until ctx ends; then it cancels them.
 func (s *Server) Shutdown(ctx context.Context) error {

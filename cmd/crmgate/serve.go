@@ -70,7 +70,7 @@ func start(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *server, err
 		return nil, err
 	}
 	s.front, err = proxy.New(proxy.Config{
-		Flows: s.flows, Manifests: s.folder.Manifests(), Debug: f.DebugHeader, Metrics: s.metrics, Logger: log,
+		Flows: s.flows, Manifests: s.folder.Manifests(), Debug: f.DebugHeader, Metrics: s.metrics, Logger: log, MaxConns: maxConns(),
 	})
 	if err != nil {
 		return nil, err
@@ -120,6 +120,20 @@ func (s *server) stop() error {
 		errs = append(errs, hs.Shutdown(ctx))
 	}
 	return errors.Join(append(errs, s.app.Close())...)
+}
+
+// maxConns leaves the store, connectors and CRMs their share of the files that this process may open; 0 is the front's
+// own limit. Go has raised the soft limit to the hard one.
+func maxConns() int {
+	const most, share = 16 << 10, 256
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil || files.Cur >= most+share {
+		return 0
+	}
+	if files.Cur < 2*share {
+		return int(files.Cur / 2)
+	}
+	return int(files.Cur - share)
 }
 
 // listen opens a TCP listener, and says what to do if it cannot.

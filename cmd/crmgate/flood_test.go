@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// How the sockets of TestFlood behave.
+const (
+	keptAlive    = iota // has had an answer, and asks nothing more
+	silent              // never says anything
+	cutOff              // begins a header, and stops
+	headerByByte        // a byte of a header now and then
+	bodyByByte          // announces the largest form, and sends a byte now and then
+	deaf                // asks and asks, and reads nothing; of these there is one, since it keeps the server busy
+	behaviours
+)
+
+var behaviourNames = [behaviours]string{"kept alive", "silent", "cut off in the header", "header byte by byte", "body byte by byte", "deaf"}
+
+// TestFlood holds 5,000 sockets against the program, half of them idle and half trickling: it stays small, goes on
+// answering others, and ends those that trickle when their time is up, however lively they are.
+func TestFlood(t *testing.T) {
+	const sockets = 5000
+	var limit syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	if limit.Max < sockets+1000 { // Go has raised the soft limit to the hard one
+		why := fmt.Sprintf("%d open files are allowed here, and this takes %d (ulimit -Hn)", limit.Max, sockets+1000)
+		if os.Getenv("CI") == "true" {
+			t.Fatal(why)
+		}
+		t.Skip(why)
+	}
+	binary := filepath.Join(t.TempDir(), "crmgate")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	crm := httptest.NewServer(practice.New(practice.Config{}))
+	defer crm.Close()
+	p := &victim{
+		binary: binary, data: filepath.Join(t.TempDir(), "data"), crm: crm.URL,
+		connectors: connectorsFor(t, strings.TrimPrefix(crm.URL, "http://"), nil),
+		client:     &http.Client{Timeout: 10 * time.Second},
+	}
+	p.start(t)
+	defer func() {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+		p.client.CloseIdleConnections()
+	}()
+	var in signIn
+	if !p.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`, "", &in) {
+		t.Fatal("the honest person could not sign in")
+	}
+	before := p.anonymous(t)
+
+	f := &flood{addr: strings.TrimPrefix(p.url, "http://"), end: make(chan struct{})}
+	defer f.stop()
+	began := time.Now()
+	f.open(t, sockets)
+	opened := time.Since(began)
+	peak := p.anonymous(t)
+	var slowest time.Duration
+	for honest := 0; f.left(false) > 0; honest++ {
+		asked := time.Now()
+		if !p.lives(t, in.Token) {
+			t.Fatal("an honest request was refused")
+		}
+		slowest = max(slowest, time.Since(asked))
+		peak = max(peak, p.anonymous(t))
+		if time.Since(began) > 25*time.Second {
+			t.Fatalf("after %v there are still %d sockets that trickle", time.Since(began).Round(time.Second), f.left(false))
+		}
+		select {
+		case <-time.After(50 * time.Millisecond): // between two honest requests
+		case <-t.Context().Done():
+		}
+	}
+	for kind := silent; kind < behaviours; kind++ {
+		most := 10 * time.Second // 5 s for a request, and 5 s for a machine that has other things to do
+		if kind == deaf {
+			most = 20 * time.Second // 10 s for an answer, after all buffers have filled
+		}
+		if took := time.Duration(f.longest[kind].Load()); took > most {
+			t.Errorf("%s: ended after %v", behaviourNames[kind], took)
+		}
+		t.Logf("%-22s %4d sockets, the last one ended after %v", behaviourNames[kind], f.count[kind].Load(), time.Duration(f.longest[kind].Load()).Round(100*time.Millisecond))
+	}
+	t.Logf("%d sockets in %v: %.0f MB of anonymous memory, %.0f MB before; the slowest honest answer took %v",
+		sockets, opened.Round(10*time.Millisecond), peak, before, slowest.Round(time.Millisecond))
+	if n := f.left(true); n == 0 {
+		t.Error("connections that are kept alive were ended before their time")
+	}
+	if peak-before > 256 {
+		t.Errorf("%.0f MB more than before", peak-before)
+	}
+	if slowest > 5*time.Second {
+		t.Errorf("an honest request took %v", slowest)
+	}
+}
+
+// anonymous is the program's anonymous memory in use, in MB.
+func (p *victim) anonymous(t *testing.T) float64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	must(t, err)
+	_, rest, ok := strings.Cut(string(b), "RssAnon:")
+	if !ok {
+		t.Skip("this system does not tell anonymous memory")
+	}
+	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, err := strconv.ParseFloat(kb, 64)
+	must(t, err)
+	return n / 1000
+}
+
+// flood is many sockets that mean no good.
+type flood struct {
+	addr  string
+	end   chan struct{}
+	tasks sync.WaitGroup
+
+	mu    sync.Mutex
+	conns []net.Conn // guarded by mu
+
+	count   [behaviours]atomic.Int64
+	alive   [behaviours]atomic.Int64
+	longest [behaviours]atomic.Int64 // nanoseconds from opening to the server's end
+}
+
+func (f *flood) stop() {
+	close(f.end)
+	f.mu.Lock()
+	for _, c := range f.conns {
+		c.Close()
+	}
+	f.mu.Unlock()
+	f.tasks.Wait()
+}
+
+// left counts the sockets that are still open: those that are kept alive, or the others.
+func (f *flood) left(kept bool) int64 {
+	if kept {
+		return f.alive[keptAlive].Load()
+	}
+	n := int64(0)
+	for kind := silent; kind < behaviours; kind++ {
+		n += f.alive[kind].Load()
+	}
+	return n
+}
+
+// open opens n sockets, every second one kept alive, and returns when each has said its first words.
+func (f *flood) open(t *testing.T, n int) {
+	t.Helper()
+	var ready sync.WaitGroup
+	var failed atomic.Pointer[error]
+	work := make(chan int)
+	for range 32 {
+		ready.Go(func() {
+			for i := range work {
+				kind := keptAlive
+				if i%2 == 1 {
+					kind = silent + (i/2)%(deaf-1)
+				}
+				if i == n-1 {
+					kind = deaf
+				}
+				if err := f.begin(kind); err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	for i := range n {
+		work <- i
+	}
+	close(work)
+	ready.Wait()
+	if err := failed.Load(); err != nil {
+		t.Fatal(*err)
+	}
+}
+
+// begin opens a socket and leaves it to a goroutine that plays its part until the server ends it.
+func (f *flood) begin(kind int) error {
+	c, err := net.Dial("tcp", f.addr)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	f.conns = append(f.conns, c)
+	f.mu.Unlock()
+	began := time.Now()
+	const get = "GET /isAlive HTTP/1.1\r\nHost: x\r\n"
+	first, then := "", ""
+	switch kind {
+	case keptAlive:
+		first = get + "\r\n"
+	case cutOff:
+		first = get + "X: y"
+	case headerByByte:
+		first, then = get+"X: ", "y"
+	case bodyByByte:
+		first, then = "POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n{", " "
+	case deaf:
+		first, then = get+"\r\n", strings.Repeat(get+"\r\n", 1000)
+	}
+	if _, err := io.WriteString(c, first); err != nil {
+		return err
+	}
+	if kind == keptAlive {
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode != 200 {
+			return errors.New(resp.Status)
+		}
+		resp.Body.Close()
+	}
+	f.count[kind].Add(1)
+	f.alive[kind].Add(1)
+	f.tasks.Go(func() {
+		defer f.alive[kind].Add(-1)
+		f.play(kind, c, then)
+		f.longest[kind].Store(max(f.longest[kind].Load(), int64(time.Since(began))))
+	})
+	return nil
+}
+
+// play returns when the server has ended the connection, or the flood is over.
+func (f *flood) play(kind int, c net.Conn, then string) {
+	for kind == deaf {
+		if _, err := io.WriteString(c, then); err != nil { // blocks once all buffers are full
+			return
+		}
+	}
+	gone := make(chan struct{})
+	f.tasks.Go(func() {
+		defer close(gone)
+		_, _ = io.Copy(io.Discard, c)
+	})
+	tick := time.NewTicker(700 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-gone:
+			return
+		case <-f.end:
+			return
+		case <-tick.C:
+		}
+		if then == "" {
+			continue
+		}
+		if _, err := io.WriteString(c, then); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,145 @@
+package proxy_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy"
+)
+
+// serve runs a front on loopback until the test ends.
+func serve(t *testing.T, s *proxy.Server, wrap func(net.Listener) net.Listener) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(wrap(l)) }()
+	t.Cleanup(func() {
+		if err := errors.Join(s.Shutdown(t.Context()), <-served); err != nil && !errors.Is(err, t.Context().Err()) {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+func itself(l net.Listener) net.Listener { return l }
+
+// visitor is a connection that asks one thing at a time.
+type visitor struct {
+	net.Conn
+	b *bufio.Reader
+}
+
+func visit(t *testing.T, addr string) visitor {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return visitor{c, bufio.NewReader(c)}
+}
+
+// ask returns the status of an answer, and whether the connection is to be closed.
+func (v visitor) ask(t *testing.T) (status int, closed bool) {
+	t.Helper()
+	_, _ = io.WriteString(v, get+"\r\n") // one that is refused may have been closed by now
+	resp, err := http.ReadResponse(v.b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Close
+}
+
+// TestIdleConnectionsEnd: what is kept alive is ended after the idle time, without an answer that nobody asked for.
+func TestIdleConnectionsEnd(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, slog.DiscardHandler)
+	if idle, perIP := s.SetLimits(100*time.Millisecond, 0); idle != time.Minute || perIP != 8<<10 {
+		t.Errorf("in earnest, connections idle for %v, %d from one address", idle, perIP)
+	}
+	v := visit(t, serve(t, s, itself))
+	if status, closed := v.ask(t); status != 200 || closed {
+		t.Fatalf("%d, closed: %v", status, closed)
+	}
+	began := time.Now()
+	if b, err := io.ReadAll(v.b); err != nil || len(b) > 0 {
+		t.Errorf("got %q, %v; want the end", b, err)
+	}
+	if took := time.Since(began); took < 50*time.Millisecond {
+		t.Errorf("ended after %v", took)
+	}
+}
+
+// TestTooManyConnections: who is one too many is told so, and the others go on.
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name               string
+		conns, perIP, want int
+	}{{"in all", 2, 0, 503}, {"from one address", 100, 2, 429}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, slog.DiscardHandler, func(config *proxy.Config) { config.MaxConns = c.conns })
+			s.SetLimits(time.Minute, c.perIP)
+			addr := serve(t, s, itself)
+			first, second := visit(t, addr), visit(t, addr)
+			for _, v := range []visitor{first, second, first} {
+				if status, _ := v.ask(t); status != 200 {
+					t.Fatalf("got %d", status)
+				}
+			}
+			third := visit(t, addr)
+			resp, err := http.ReadResponse(third.b, nil) // without having asked: a reset could swallow the answer
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != c.want || !resp.Close {
+				t.Errorf("got %d, closed: %v; want %d", resp.StatusCode, resp.Close, c.want)
+			}
+			if status, _ := second.ask(t); status != 200 {
+				t.Errorf("those who were there get %d", status)
+			}
+		})
+	}
+}
+
+// short is a listener that has no open files left for the first three who come.
+type short struct {
+	net.Listener
+	failed *atomic.Int64
+}
+
+func (s short) Accept() (net.Conn, error) {
+	if s.failed.Add(1) <= 3 {
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return s.Listener.Accept()
+}
+
+// TestNoOpenFilesLeft: the server outlasts it.
+func TestNoOpenFilesLeft(t *testing.T) {
+	t.Parallel()
+	var failed atomic.Int64
+	s := newServer(t, slog.DiscardHandler)
+	addr := serve(t, s, func(l net.Listener) net.Listener { return short{l, &failed} })
+	if status, _ := visit(t, addr).ask(t); status != 200 || failed.Load() < 4 {
+		t.Errorf("%d after %d failures", status, failed.Load())
+	}
+}
