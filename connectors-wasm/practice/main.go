@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 )
@@ -49,7 +50,7 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	if err != nil || problem != nil {
 		return sdk.UserInfo{ReturnMessage: problem}, err
 	}
-	return sdk.UserInfo{Successful: true, ReturnMessage: success("Connected to Practice CRM."), PlatformUserInfo: &sdk.PlatformUserInfo{
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Practice CRM.", 3*time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
 		ID: p.ID.String() + "-practice", Name: p.Name, TimezoneName: p.Timezone.Name, TimezoneOffset: p.Timezone.Offset,
 		PlatformAdditionalInfo: p.additional(),
 	}}, nil
@@ -66,7 +67,7 @@ func refresh(in sdk.UserRequest) (sdk.Outcome, error) {
 		return sdk.Outcome{ReturnMessage: problem}, err
 	}
 	return sdk.Outcome{
-		Successful: true, ReturnMessage: success("User information refreshed."), User: &sdk.UserChange{PlatformAdditionalInfo: p.additional()},
+		Successful: true, ReturnMessage: sdk.Success("User information refreshed.", 3*time.Second), User: &sdk.UserChange{PlatformAdditionalInfo: p.additional()},
 	}, nil
 }
 
@@ -80,7 +81,7 @@ func revoke(in sdk.UserRequest) (sdk.Outcome, error) {
 	if err == nil && !r.OK() {
 		err = sdk.StatusError(r)
 	}
-	return sdk.Outcome{Successful: err == nil, ReturnMessage: success("Logged out of Practice CRM")}, err
+	return sdk.Outcome{Successful: err == nil, ReturnMessage: sdk.Success("Logged out of Practice CRM", 3*time.Second)}, err
 }
 
 // person is what the CRM knows of the one who is signed in.
@@ -105,7 +106,7 @@ func me(authHeader string) (person, *sdk.ReturnMessage, error) {
 	case err != nil:
 		return p, nil, err
 	case r.Status == 401:
-		return p, &sdk.ReturnMessage{MessageType: "warning", Message: "Practice CRM did not accept the sign-in. Please connect again.", TTL: 5000}, nil
+		return p, sdk.Warning("Practice CRM did not accept the sign-in. Please connect again.", 5*time.Second), nil
 	case !r.OK():
 		return p, nil, sdk.StatusError(r)
 	}
@@ -116,8 +117,4 @@ func me(authHeader string) (person, *sdk.ReturnMessage, error) {
 		return p, nil, errors.New("the CRM did not say who the person is")
 	}
 	return p, nil, nil
-}
-
-func success(message string) *sdk.ReturnMessage {
-	return &sdk.ReturnMessage{MessageType: "success", Message: message, TTL: 3000}
 }

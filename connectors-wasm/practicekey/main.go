@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 )
@@ -34,9 +35,7 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	case err != nil:
 		return sdk.UserInfo{}, err
 	case r.Status == 401:
-		return sdk.UserInfo{ReturnMessage: &sdk.ReturnMessage{
-			MessageType: "warning", Message: "Practice CRM did not accept the API key. Please check it and try again.", TTL: 5000,
-		}}, nil
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("Practice CRM did not accept the API key. Please check it and try again.", 5*time.Second)}, nil
 	case !r.OK():
 		return sdk.UserInfo{}, sdk.StatusError(r)
 	}
@@ -56,7 +55,7 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	}
 	return sdk.UserInfo{
 		Successful:    true,
-		ReturnMessage: &sdk.ReturnMessage{MessageType: "success", Message: "Connected to Practice CRM.", TTL: 3000},
+		ReturnMessage: sdk.Success("Connected to Practice CRM.", 3*time.Second),
 		PlatformUserInfo: &sdk.PlatformUserInfo{
 			ID: p.ID.String() + "-practicekey", Name: p.Name, TimezoneName: p.Timezone.Name, TimezoneOffset: p.Timezone.Offset,
 		},

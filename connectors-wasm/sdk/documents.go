@@ -2,7 +2,9 @@ package sdk
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // None is the input of an operation that has none.
@@ -115,6 +117,24 @@ type ReturnMessage struct {
 	MessageType string   `json:"messageType,omitempty"` // "success", "warning", "danger" or "error"
 	TTL         int      `json:"ttl,omitempty"`         // milliseconds
 	Details     []Detail `json:"details,omitempty"`
+}
+
+// Success says that something went well.
+func Success(message string, shown time.Duration) *ReturnMessage {
+	return &ReturnMessage{MessageType: "success", Message: message, TTL: int(shown.Milliseconds())}
+}
+
+// Warning says what went wrong; each of details is a line of its own below.
+func Warning(message string, shown time.Duration, details ...string) *ReturnMessage {
+	m := &ReturnMessage{MessageType: "warning", Message: message, TTL: int(shown.Milliseconds())}
+	var items []DetailItem
+	for i, text := range details {
+		items = append(items, DetailItem{ID: strconv.Itoa(i + 1), Type: "text", Text: text})
+	}
+	if len(items) > 0 {
+		m.Details = []Detail{{Title: "Details", Items: items}}
+	}
+	return m
 }
 
 // Detail is a section under a message.

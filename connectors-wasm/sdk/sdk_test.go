@@ -144,3 +144,21 @@ func TestTheRestOfTheHost(t *testing.T) {
 		t.Errorf("got the lines %q", lines)
 	}
 }
+
+func TestReturnMessages(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		got  *sdk.ReturnMessage
+		want string
+	}{
+		{"a success", sdk.Success("In.", time.Second), `{"message":"In.","messageType":"success","ttl":1000}`},
+		{"a warning", sdk.Warning("No.", 3*time.Second), `{"message":"No.","messageType":"warning","ttl":3000}`},
+		{"a warning with details", sdk.Warning("No.", time.Second, "a", "b"), `{"message":"No.","messageType":"warning","ttl":1000,` +
+			`"details":[{"title":"Details","items":[{"id":"1","type":"text","text":"a"},{"id":"2","type":"text","text":"b"}]}]}`},
+	} {
+		if got := mustMarshal(t, c.got); string(got) != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.want)
+		}
+	}
+}
