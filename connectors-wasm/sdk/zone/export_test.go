@@ -1,0 +1,3 @@
+package zone
+
+var Names = []map[string]string{rails, windows}
