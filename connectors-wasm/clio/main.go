@@ -1,0 +1,123 @@
+// Clio is the connector of Clio Manage, which lets people in by OAuth. Clio keeps its customers' data in four regions;
+// each has a host of its own, and knows only the applications that were registered there.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate/connectors-wasm/sdk"
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/zone"
+)
+
+func main() {}
+
+//go:wasmexport getAuthType
+func getAuthType() int32 { return sdk.Answer(authType) }
+
+//go:wasmexport getOauthInfo
+func getOauthInfo() int32 { return sdk.Answer(oauthInfo) }
+
+//go:wasmexport getUserInfo
+func getUserInfo() int32 { return sdk.Answer(userInfo) }
+
+//go:wasmexport unAuthorize
+func unAuthorize() int32 { return sdk.Answer(deauthorize) }
+
+// region is one of Clio's: its host, and what the names of its configuration begin with.
+type region struct{ host, config string }
+
+// regions are all there are; the first is that of people who name none.
+var regions = []region{
+	{"app.clio.com", "CLIO_"},
+	{"au.app.clio.com", "CLIO_AU_"},
+	{"ca.app.clio.com", "CLIO_CA_"},
+	{"eu.app.clio.com", "CLIO_EU_"},
+}
+
+func regionOf(hostname string) (region, error) {
+	if hostname == "" {
+		return regions[0], nil
+	}
+	for _, r := range regions {
+		if strings.EqualFold(r.host, hostname) {
+			return r, nil
+		}
+	}
+	return region{}, fmt.Errorf("%q is not a host of Clio", hostname)
+}
+
+func (r region) url(path string) string { return "https://" + r.host + path }
+
+func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "oauth"}, nil }
+
+// oauthInfo takes no notice of the request's tokenUrl: a region's secret goes to where the operator says, or to the region.
+func oauthInfo(in sdk.OAuthInfoRequest) (sdk.OAuthInfo, error) {
+	r, err := regionOf(in.Hostname)
+	if err != nil {
+		return sdk.OAuthInfo{}, err
+	}
+	return sdk.OAuthInfo{
+		ClientID:       sdk.ConfigOr(r.config+"CLIENT_ID", ""),
+		ClientSecret:   sdk.ConfigOr(r.config+"CLIENT_SECRET", ""),
+		AccessTokenURI: sdk.ConfigOr(r.config+"ACCESS_TOKEN_URI", r.url("/oauth/token")),
+		RedirectURI:    sdk.ConfigOr("CLIO_REDIRECT_URI", ""),
+	}, nil
+}
+
+func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
+	r, err := regionOf(in.Hostname)
+	if err != nil {
+		return sdk.UserInfo{}, err
+	}
+	a, err := sdk.Get(r.url("/api/v4/users/who_am_i.json?fields=id,name,time_zone"), in.AuthHeader)
+	switch {
+	case err != nil:
+		return sdk.UserInfo{}, err
+	case a.Status == 401 || a.Status == 403:
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("Could not load user information", 3*time.Second,
+			"Clio was unable to fetch information for the currently logged in user. Please check your permissions in Clio "+
+				"and make sure you have permission to access and read user information.")}, nil
+	case !a.OK():
+		return sdk.UserInfo{}, sdk.StatusError(a)
+	}
+	var body struct {
+		Data struct {
+			ID       json.Number `json:"id"`
+			Name     string      `json:"name"`
+			TimeZone string      `json:"time_zone"`
+		} `json:"data"`
+	}
+	if err := a.JSON(&body); err != nil {
+		return sdk.UserInfo{}, err
+	}
+	p := body.Data
+	if p.ID == "" {
+		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
+	}
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Clio.", time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
+		ID: p.ID.String() + "-clio", Name: p.Name, TimezoneName: p.TimeZone, TimezoneOffset: zone.Offset(p.TimeZone, sdk.Now()),
+		OverridingHostname: r.host,
+	}}, nil
+}
+
+// deauthorize revokes the access token, and with it the refresh token. One that Clio no longer takes needs no revoking.
+func deauthorize(in sdk.UserRequest) (sdk.Outcome, error) {
+	r, err := regionOf(in.User.Hostname)
+	if err != nil {
+		return sdk.Outcome{}, err
+	}
+	token := strings.TrimPrefix(in.AuthHeader, "Bearer ")
+	a, err := sdk.PostForm(r.url("/oauth/deauthorize"), map[string]string{"Authorization": in.AuthHeader}, url.Values{"token": {token}})
+	switch {
+	case err != nil:
+		return sdk.Outcome{}, err
+	case !a.OK() && a.Status != 401:
+		return sdk.Outcome{}, sdk.StatusError(a)
+	}
+	return sdk.Outcome{Successful: true, ReturnMessage: sdk.Success("Logged out of Clio", time.Second)}, nil
+}

@@ -1,0 +1,113 @@
+// Insightly is the connector of Insightly, which lets people in with an API key. Each instance of Insightly lives in a
+// pod with an API URL of its own, which the person pastes beside the key.
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate/connectors-wasm/sdk"
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/zone"
+)
+
+func main() {}
+
+//go:wasmexport getAuthType
+func getAuthType() int32 { return sdk.Answer(authType) }
+
+//go:wasmexport getBasicAuth
+func getBasicAuth() int32 { return sdk.Answer(basicAuth) }
+
+//go:wasmexport getUserInfo
+func getUserInfo() int32 { return sdk.Answer(userInfo) }
+
+//go:wasmexport unAuthorize
+func unAuthorize() int32 { return sdk.Answer(logout) }
+
+func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "apiKey"}, nil }
+
+// basicAuth makes the key the user name, with an empty password.
+func basicAuth(in sdk.BasicAuthRequest) (sdk.BasicAuth, error) {
+	key := strings.TrimSpace(in.APIKey) // it was pasted
+	return sdk.BasicAuth{Basic: base64.StdEncoding.EncodeToString([]byte(key + ":"))}, nil
+}
+
+func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
+	pasted, _ := in.AdditionalInfo["apiUrl"].(string)
+	base, err := apiURL(pasted)
+	if err != nil {
+		return sdk.UserInfo{ReturnMessage: sdk.Warning(fmt.Sprintf("The API URL %v. Please copy it from the API section of your "+
+			"Insightly User Settings: it looks like https://api.na1.insightly.com/v3.1/", err), 5*time.Second)}, nil
+	}
+	a, err := sdk.Get(base+"/"+sdk.ConfigOr("INSIGHTLY_API_VERSION", "v3.1")+"/users/me", in.AuthHeader)
+	switch {
+	case err != nil:
+		return sdk.UserInfo{}, err
+	case a.Status == 401 || a.Status == 403:
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("Could not load user information. Please check your API key and try again.", 3*time.Second,
+			"Insightly was unable to fetch information for the currently logged in user. Please check your permissions in Insightly "+
+				"and make sure you have permission to access and read user information.")}, nil
+	case !a.OK():
+		return sdk.UserInfo{}, sdk.StatusError(a)
+	}
+	var p struct {
+		ID        json.Number `json:"USER_ID"`
+		FirstName string      `json:"FIRST_NAME"`
+		LastName  string      `json:"LAST_NAME"`
+		Timezone  string      `json:"TIMEZONE_ID"` // a name of Windows'
+	}
+	if err := a.JSON(&p); err != nil {
+		return sdk.UserInfo{}, err
+	}
+	if p.ID == "" {
+		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
+	}
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Insightly.", time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
+		ID: p.ID.String() + "-insightly", Name: strings.TrimSpace(p.FirstName + " " + p.LastName),
+		TimezoneName: p.Timezone, TimezoneOffset: zone.Offset(p.Timezone, sdk.Now()),
+		PlatformAdditionalInfo: map[string]any{"apiUrl": base},
+	}}, nil
+}
+
+// logout has nothing to revoke: a key lives until its owner makes another.
+func logout(sdk.UserRequest) (sdk.Outcome, error) {
+	return sdk.Outcome{Successful: true, ReturnMessage: sdk.Success("Logged out of Insightly", time.Second)}, nil
+}
+
+// apiURL makes the address of a pod's API, without a version, out of what people paste: the URL that Insightly shows,
+// one of its documentation's, a bare host, or the pod alone. The error completes "The API URL …". The key is sent there,
+// so it is one of Insightly's API hosts and nothing else: api.insightly.com or api.POD.insightly.com.
+func apiURL(pasted string) (string, error) {
+	const domain = ".insightly.com"
+	s := strings.ToLower(strings.TrimSpace(pasted))
+	if s == "" {
+		return "", errors.New("is missing")
+	}
+	if !strings.Contains(s, "://") {
+		s = "https://" + s
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.Port() != "" && u.Port() != "443" {
+		return "", errors.New("is not one of Insightly's")
+	}
+	host := u.Hostname()
+	if label(host) && host != "api" { // the pod: na1, eu1, …
+		host = "api." + host + domain
+	}
+	api, ok := strings.CutSuffix(host, domain)
+	pod, hasPod := strings.CutPrefix(api, "api.")
+	if !ok || api != "api" && !(hasPod && label(pod)) {
+		return "", errors.New("is not one of Insightly's")
+	}
+	return "https://" + host, nil
+}
+
+// label reports whether s is one label of a host name.
+func label(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-' && s[len(s)-1] != '-'
+}
