@@ -57,10 +57,10 @@ func vectors(t *testing.T) []vectorFile {
 func TestGoldenVectors(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
-		"clio.wasm": string(guest(t, "relay")),
-		"clio.json": manifest("clio", `"hosts": ["relay.example"], "reveal": ["clientSecret", "refreshToken"]`),
+		"relay.wasm": string(guest(t, "relay")),
+		"relay.json": manifest("relay", `"hosts": ["relay.example"], "reveal": ["clientSecret", "refreshToken"]`),
 	}
-	all := map[crmgate.Platform][]vectorFile{"clio": vectors(t)}
+	all := map[crmgate.Platform][]vectorFile{"relay": vectors(t)}
 	for _, name := range []string{"practice", "practicekey"} {
 		source := filepath.Join("..", "connectors-wasm", name, name)
 		manifest, err1 := os.ReadFile(source + ".json")
@@ -86,12 +86,12 @@ func (v vectorFile) replay(t *testing.T, conn crmgate.Connector) {
 	}
 	name := conn.Manifest().Platform
 	for _, c := range v.Cases {
-		if v.Operation == "getAuthType" && name == "clio" && c.Name != "by OAuth" {
+		if v.Operation == "getAuthType" && name == "relay" && c.Name != "by OAuth" {
 			continue // it was asked once, when the module was loaded
 		}
 		t.Run(string(name)+"/"+v.Operation+"/"+c.Name, func(t *testing.T) {
 			fetch := c.fetches(t)
-			if name == "clio" {
+			if name == "relay" {
 				fetch = c.relayed(t, v.Operation)
 			}
 			got, err := ask(context.WithValue(t.Context(), fetchKey{}, fetch), conn, v.Operation, c.Input)
