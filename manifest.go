@@ -1,6 +1,7 @@
 package crmgate
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 )
@@ -119,10 +120,7 @@ func parsePlatform(p Platform, n node) (*Manifest, error) {
 	m := &Manifest{Platform: p}
 	r := reader{}
 	r.object(n)
-	m.Title = r.text(n.at("name"))
-	if m.Title == "" {
-		m.Title = string(p)
-	}
+	m.Title = cmp.Or(r.text(n.at("displayName")), r.text(n.at("name")), string(p))
 	m.readAuth(&r, n.at("auth"))
 	m.readEnvironment(&r, n.at("environment"))
 	m.readCrmgate(&r, n.at("crmgate"))

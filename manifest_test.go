@@ -95,6 +95,9 @@ func TestManifestDefaults(t *testing.T) {
 	if want := []crmgate.FormField{{Const: "apiKey", Required: true}, {Const: "note"}, {}}; !reflect.DeepEqual(m.Fields, want) {
 		t.Errorf("fields: got %+v, want %+v", m.Fields, want)
 	}
+	if m := mustParse(t, map[string]string{"a": `{"platforms": {"a": {"name": "a", "displayName": "A for people", "auth": {"type": "apiKey"}}}}`}, "a"); m.Title != "A for people" {
+		t.Errorf("title: got %q", m.Title)
+	}
 	// An organisation that brings its own application brings the authorization URL too.
 	mustParse(t, map[string]string{"a": `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"adminManaged": {"enabled": true}}}}}}`}, "a")
 }
