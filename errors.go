@@ -18,6 +18,8 @@ var (
 	ErrUserDead = errors.New("the CRM no longer honours this sign-in")
 	// ErrAppDead means that the CRM rejects the application (client id, secret, redirect URI), whoever the person is.
 	ErrAppDead = errors.New("the CRM rejects the application")
+	// ErrNoApp means that nobody has named an application: neither the manifest, nor the connector, nor an admin.
+	ErrNoApp = errors.New("no application is set up")
 	// ErrTransient means that nothing is known to be wrong: the same request may succeed later.
 	ErrTransient = errors.New("the CRM cannot be used at the moment")
 )

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -78,4 +82,53 @@ func TestAuthURLOfManyPlatforms(t *testing.T) {
 		q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 || strings.Contains(q.Get("state"), "&") {
 		t.Errorf("bound: %s", bound.AuthURL)
 	}
+}
+
+// TestAuthURLOfTheConnectorsApplication: what a manifest leaves to the operator comes from the connector's configuration.
+func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
+	withoutClientID := func(f *serveFlags) {
+		path := filepath.Join(f.Connectors, "practice.json")
+		b, err := os.ReadFile(path)
+		must(t, err)
+		must(t, os.WriteFile(path, bytes.ReplaceAll(b, []byte(`"practice-client"`), []byte(`""`)), 0o600))
+	}
+	asked := func(g *gate) bool {
+		w := httptest.NewRecorder()
+		g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		return strings.Contains(w.Body.String(), `operation="getOauthInfo"`)
+	}
+	wantURL := func(g *gate) {
+		t.Helper()
+		want := g.crmURL + "/oauth/authorize?response_type=code&client_id=practice-client&state=platform=practice&redirect_uri=" + url.QueryEscape(g.url+"/redirect.html")
+		if got := g.compose("compat").AuthURL; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+
+	g := newGate(t)
+	wantURL(g)
+	g.compose("bound")
+	if asked(g) {
+		t.Error("a guest was asked for what the manifest says")
+	}
+
+	g = newGate(t, withoutClientID, func(f *serveFlags) { f.preset["PRACTICE_CLIENT_ID"] = "practice-client" })
+	wantURL(g)
+	if !asked(g) {
+		t.Error("this test cannot see whether a guest is asked")
+	}
+	for _, mode := range []string{"compat", "bound"} {
+		c := g.compose(mode)
+		g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
+	}
+	// The operator names another application while somebody is at the CRM.
+	c := g.compose("bound")
+	landed := g.land(c, "ada")
+	g.flags.preset["PRACTICE_CLIENT_ID"] = "another"
+	g.callback(landed, c.LoginSecret).wantError(t, 400, "was changed during this sign-in")
+
+	g = newGate(t, withoutClientID)
+	const want = `{"error":"Practice CRM is not set up on this server: neither its manifest nor the configuration of its connector names a client id for it"}`
+	g.get("/authUrl?platform=practice").want(t, 400, want)
+	g.get("/authUrl?platform=practice&mode=bound").want(t, 400, want)
 }

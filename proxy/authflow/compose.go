@@ -1,7 +1,9 @@
 package authflow
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -42,23 +44,47 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 		return Composed{}, err
 	}
 	m = m.ForHost(hostname)
-	o := m.OAuth
-	if o.AuthURL == "" || o.ClientID == "" {
-		return Composed{}, crmgate.Refuse("the manifest of %s names no authUrl or no clientId", m.Platform)
+	o, err := f.application(ctx, conn, m, hostname)
+	if err != nil {
+		return Composed{}, err
 	}
 	switch r.Mode {
 	case "", "compat":
 		return Composed{AuthURL: authURL(o, plainState(m), "")}, nil
 	case "bound":
-		return f.composeBound(ctx, m, hostname, r)
+		return f.composeBound(ctx, m, o, hostname, r)
 	}
 	return Composed{}, crmgate.Refuse("mode is compat or bound")
 }
 
-func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, hostname string, r ComposeRequest) (Composed, error) {
+// application is what to compose with: the manifest's, for which no guest is asked, or, where that names no client id,
+// the connector's, which has it from the operator. m has the overrides for hostname applied.
+func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmgate.Manifest, hostname string) (crmgate.OAuthManifest, error) {
+	o := m.OAuth
+	if o.ClientID == "" {
+		client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: hostname})
+		var fail *token.FailMessage
+		switch {
+		case errors.As(err, &fail):
+			return o, crmgate.Refuse("%s", fail.Message)
+		case errors.Is(err, crmgate.ErrNoApp):
+			return o, crmgate.Refuse("%s is not set up on this server: neither its manifest nor the configuration of its connector names a client id for it", cmp.Or(hostname, m.Title))
+		case err != nil:
+			return o, err
+		}
+		o.ClientID, o.RedirectURI, o.Scope = client.ID, client.RedirectURI, client.Scopes
+		o.AuthURL = cmp.Or(client.Info.AuthorizationURI, o.AuthURL)
+	}
+	if o.AuthURL == "" {
+		return o, crmgate.Refuse("the manifest of %s names no authUrl", m.Platform)
+	}
+	return o, nil
+}
+
+func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate.OAuthManifest, hostname string, r ComposeRequest) (Composed, error) {
 	s := state{
-		Platform: m.Platform, Hostname: hostname, ClientID: m.OAuth.ClientID,
-		RedirectURI: m.OAuth.RedirectURI, Origin: f.pinned(r.Origin),
+		Platform: m.Platform, Hostname: hostname, ClientID: o.ClientID,
+		RedirectURI: o.RedirectURI, Origin: f.pinned(r.Origin),
 	}
 	if !r.RCToken.IsZero() {
 		who, err := f.rc.identify(ctx, r.RCToken)
@@ -77,7 +103,7 @@ func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, hostname 
 	if err != nil {
 		return Composed{}, err
 	}
-	return Composed{AuthURL: authURL(m.OAuth, param, extra), LoginSecret: secret}, nil
+	return Composed{AuthURL: authURL(o, param, extra), LoginSecret: secret}, nil
 }
 
 // plainState is the state that App Connect's clients send: the manifest's own, or the platform's name.

@@ -50,7 +50,7 @@ func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate
 	fill(&info.TokenAuth, m.Token.Auth)
 	switch {
 	case info.ClientID == "":
-		return Client{}, crmgate.Refuse(`Expected "clientId" to exist`)
+		return Client{}, &crmgate.Refusal{Message: `Expected "clientId" to exist`, Err: crmgate.ErrNoApp}
 	case info.AccessTokenURI == "":
 		return Client{}, crmgate.Refuse(`Expected "accessTokenUri" to exist`)
 	case !info.TokenAuth.Valid():
