@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -24,8 +26,11 @@ import (
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
-// built is what the tests share: the connectors, built once from source, and their compiled form.
-var built struct{ connectors, cache string }
+// built is what the tests share: the connectors, built once from source, their compiled form, and who signs for stand-ins.
+var built struct {
+	connectors, cache string
+	roots             tls.Certificate
+}
 
 func TestMain(m *testing.M) {
 	testscript.Main(withConnectors{m}, map[string]func(){
@@ -47,9 +52,11 @@ func (w withConnectors) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	built.connectors, built.cache = filepath.Join(dir, "connectors"), filepath.Join(dir, "cache")
-	for _, name := range []string{"practice", "practicekey"} {
+	for _, name := range []string{"practice", "practicekey", "clio", "insightly"} {
 		buildConnector(name)
 	}
+	compileConnectors(dir)
+	built.roots = trustStandIns(dir)
 	return w.m.Run()
 }
 
@@ -67,6 +74,30 @@ func buildConnector(name string) {
 		err = os.WriteFile(filepath.Join(built.connectors, name+".json"), manifest, 0o600)
 	}
 	if err != nil {
+		panic(err)
+	}
+}
+
+// compileConnectors has the program itself fill the cache, built without the race detector, under which compiling a
+// connector takes twelve times as long.
+func compileConnectors(dir string) {
+	program := filepath.Join(dir, "crmgate")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	serve := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "", "--data", filepath.Join(dir, "compile"),
+		"--connectors", built.connectors, "--cache", built.cache)
+	log, err := serve.StderrPipe()
+	if err == nil {
+		err = serve.Start()
+	}
+	if err != nil {
+		panic(err)
+	}
+	for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), `"ready"`); {
+	}
+	_ = serve.Process.Signal(os.Interrupt)
+	if err := serve.Wait(); err != nil {
 		panic(err)
 	}
 }
@@ -101,16 +132,21 @@ func (j *journal) String() string {
 	return j.b.String()
 }
 
-// connectorsFor copies the connectors to a folder of the test's own, for a practice CRM at an address, with files laid over.
+// ship puts a connector into a folder, its manifest with texts replaced.
+func ship(t *testing.T, dir, name string, replace ...string) {
+	t.Helper()
+	must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
+	b, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, name+".json"), []byte(strings.NewReplacer(replace...).Replace(string(b))), 0o600))
+}
+
+// connectorsFor copies the practice connectors to a folder of the test's own, for a practice CRM at an address, with files laid over.
 func connectorsFor(t *testing.T, crm string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"practice", "practicekey"} {
-		must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
-		b, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
-		must(t, err)
-		b = bytes.ReplaceAll(b, []byte("127.0.0.1:8081"), []byte(crm))
-		must(t, os.WriteFile(filepath.Join(dir, name+".json"), b, 0o600))
+		ship(t, dir, name, "127.0.0.1:8081", crm)
 	}
 	for name, content := range files {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
