@@ -13,6 +13,7 @@ import (
 type Manifests struct {
 	docs      map[string]document
 	platforms map[Platform]*Manifest
+	notes     []byte
 }
 
 type document struct {
@@ -39,16 +40,24 @@ func (e *ManifestError) Error() string {
 }
 
 // ParseManifests reads the manifests of a connectors folder. files maps a name to the bytes of NAME.json; the name
-// "manifest" is the default document, whose platforms are the base that NAME.json adds to. {publicUrl} in them stands
-// for publicURL. The first thing found wrong is returned as a *ManifestError.
+// "manifest" is the default document, whose platforms are the base that NAME.json adds to, and "releaseNotes" is no
+// manifest but what it says. {publicUrl} in them stands for publicURL. The first thing found wrong is returned as a
+// *ManifestError.
 func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, error) {
-	ms := &Manifests{docs: map[string]document{}, platforms: map[Platform]*Manifest{}}
+	ms := &Manifests{docs: map[string]document{}, platforms: map[Platform]*Manifest{}, notes: []byte("{}")}
 	trees := map[string]node{}
 	names := slices.Sorted(maps.Keys(files)) // the same fault is reported at every start
 	for _, name := range names {
 		b := files[name]
 		b = bytes.TrimPrefix(b, []byte("\uFEFF")) // as editors on Windows leave it
 		b = bytes.ReplaceAll(b, []byte("{publicUrl}"), []byte(publicURL))
+		if name == releaseNotes {
+			var err error
+			if ms.notes, err = parseReleaseNotes(b); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		tree, doc, err := parseDocument(name+".json", b)
 		if err != nil {
 			return nil, err
@@ -62,7 +71,7 @@ func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, erro
 	}
 	base := trees["manifest"].at("platforms")
 	for name, n := range base.members() {
-		if _, ok := files[name]; ok && name != "manifest" {
+		if trees[name].present() && name != "manifest" {
 			continue // it is read together with its own file
 		}
 		if err := ms.add(Platform(name), n); err != nil {
@@ -70,7 +79,7 @@ func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, erro
 		}
 	}
 	for _, name := range names {
-		if name == "manifest" {
+		if name == "manifest" || name == releaseNotes {
 			continue
 		}
 		own := trees[name].at("platforms").at(name)
@@ -217,3 +226,7 @@ func (ms *Manifests) Version() (version string, ok bool) {
 	d, ok := ms.docs["default"]
 	return d.version, ok
 }
+
+// ReleaseNotes returns releaseNotes.json as a JSON object with the versions in the file's order, {} if there is no such
+// file. The bytes are not to be modified.
+func (ms *Manifests) ReleaseNotes() []byte { return ms.notes }

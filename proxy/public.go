@@ -18,6 +18,10 @@ func (s *Server) serverVersionInfo(context.Context, *request) (any, error) {
 	return map[string]string{"version": version}, nil
 }
 
+func (s *Server) releaseNotes(context.Context, *request) (any, error) {
+	return rawJSON(s.Manifests.ReleaseNotes()), nil
+}
+
 func (s *Server) crmManifest(_ context.Context, r *request) (any, error) {
 	name, err := r.param("platformName")
 	if err != nil {

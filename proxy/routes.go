@@ -22,6 +22,7 @@ func (s *Server) table() map[string]*route {
 	for _, rt := range []route{
 		{method: "GET", path: "/isAlive", run: s.isAlive, quick: true},
 		{method: "GET", path: "/serverVersionInfo", run: s.serverVersionInfo, quick: true},
+		{method: "GET", path: "/releaseNotes", run: s.releaseNotes, quick: true},
 		{method: "GET", path: "/crmManifest", run: s.crmManifest, quick: true},
 		{method: "GET", path: "/implementedInterfaces", run: s.implementedInterfaces},
 		{method: "GET", path: "/userInfoHash", run: s.userInfoHash, quick: true},

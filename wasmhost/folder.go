@@ -19,8 +19,8 @@ import (
 // maxModule bounds a module's file.
 const maxModule = 16 << 20
 
-// Folder is a loaded connectors folder: NAME.wasm with its manifest NAME.json, and manifest.json, the manifest
-// "default". Safe for concurrent use.
+// Folder is a loaded connectors folder: NAME.wasm with its manifest NAME.json, manifest.json, the manifest "default", and
+// releaseNotes.json. Safe for concurrent use.
 type Folder struct {
 	manifests  *crmgate.Manifests
 	connectors map[crmgate.Platform]crmgate.Connector
