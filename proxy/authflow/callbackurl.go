@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/crmgate/crmgate"
 )
@@ -56,7 +57,7 @@ func readCallback(r CallbackRequest, publicURL string) (callback, error) {
 		}
 	}
 	cb.uri = uri
-	q := uri.Query()
+	q := parseQuery(uri.RawQuery)
 	for _, name := range []string{"code", "state", "error", "iss"} {
 		if slices.ContainsFunc(q[name], func(v string) bool { return v != q.Get(name) }) {
 			return cb, crmgate.Refuse("The callback's parameter %s is given more than once.", name)
@@ -88,20 +89,20 @@ func readCallback(r CallbackRequest, publicURL string) (callback, error) {
 
 // readState finds the state, and in it the platform and the host name.
 func (cb *callback) readState(r CallbackRequest, raw string, uri *url.URL) error {
-	once := uri.Query().Get("state")
+	once := parseQuery(uri.RawQuery).Get("state")
 	if once == "" {
 		once = r.State
 	}
 	// The parser has decoded it once; clients that encode, encode twice.
 	state, err := url.PathUnescape(once)
-	if err != nil {
+	if err != nil || !utf8.ValidString(state) {
 		return crmgate.Refuse("URI malformed")
 	}
 	cb.state = state
-	if missing(state) && !strings.Contains(raw, "platform=") {
+	if state == "" && !strings.Contains(raw, "platform=") {
 		return crmgate.Refuse("The callback has no state, so the CRM that it came from is not known.")
 	}
-	q, _ := url.ParseQuery(state) // what does not parse is left out
+	q := parseQuery(state)
 	name := q.Get("platform")
 	if name == "" {
 		name = afterPlatform(raw)
@@ -156,19 +157,38 @@ func (cb callback) code(redirectURI string) (crmgate.Secret, error) {
 		return crmgate.Secret{}, crmgate.Refuse("Invalid URL")
 	}
 	if path(cb.uri) != path(want) {
-		return crmgate.Secret{}, crmgate.Refuse("Redirected path should match configured path, but got: %s", cb.uri.Path)
+		return crmgate.Secret{}, crmgate.Refuse("Redirected path should match configured path, but got: %s", path(cb.uri))
 	}
 	if !strings.EqualFold(cb.uri.Scheme, want.Scheme) || !strings.EqualFold(cb.uri.Host, want.Host) {
 		return crmgate.Secret{}, crmgate.Refuse("Redirected origin should match configured origin, but got: %s://%s", cb.uri.Scheme, cb.uri.Host)
 	}
 	if cb.err != "" {
-		return crmgate.Secret{}, authorizationError(cb.err, cb.uri.Query().Get("error_description"))
+		return crmgate.Secret{}, authorizationError(cb.err, parseQuery(cb.uri.RawQuery).Get("error_description"))
 	}
-	code := cb.uri.Query().Get("code")
+	code := parseQuery(cb.uri.RawQuery).Get("code")
 	if missing(code) {
 		return crmgate.Secret{}, crmgate.Refuse("Missing code, unable to request token")
 	}
 	return crmgate.NewSecret(code), nil
+}
+
+// parseQuery reads a query as browsers do, and url.ParseQuery does not: a semicolon is a character like others, and a
+// percent sign that begins no escape stands for itself. A client that does not encode a callback has its code decoded
+// once too often, so that both do come.
+func parseQuery(raw string) url.Values {
+	unescape := func(s string) string {
+		if u, err := url.QueryUnescape(s); err == nil {
+			return u
+		}
+		return strings.ReplaceAll(s, "+", " ")
+	}
+	q := url.Values{}
+	for pair := range strings.SplitSeq(raw, "&") {
+		if name, value, _ := strings.Cut(pair, "="); pair != "" {
+			q.Add(unescape(name), unescape(value))
+		}
+	}
+	return q
 }
 
 // path is a URL's path as JavaScript's URL has it: never empty.

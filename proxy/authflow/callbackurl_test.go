@@ -50,6 +50,12 @@ func TestCallbackShapes(t *testing.T) {
 		{"the query's host name goes before the state's",
 			authflow.CallbackRequest{CallbackURI: landing + "?code=ABC", State: "platform=clio&hostname=a.example", Hostname: "b.example"},
 			got{Platform: "clio", Hostname: "b.example", State: "platform=clio&hostname=a.example", Code: "ABC"}},
+		{"a code with a semicolon and a percent sign, decoded once too often",
+			authflow.CallbackRequest{CallbackURI: landing + "?code=A;B%C%41&state=platform=clio"},
+			got{Platform: "clio", State: "platform=clio", Code: "A;B%C%41"}},
+		{"a state with a semicolon",
+			authflow.CallbackRequest{CallbackURI: landing + "?code=ABC", State: "x;y&platform=clio"},
+			got{Platform: "clio", State: "x;y&platform=clio", Code: "ABC"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -83,6 +89,9 @@ func TestCallbackRefusals(t *testing.T) {
 		{"not absolute", authflow.CallbackRequest{CallbackURI: "/redirect.html?code=A", State: "platform=clio"}, "Invalid URL"},
 		{"no URL", authflow.CallbackRequest{CallbackURI: "https://[x?code=A", State: "platform=clio"}, "Invalid URL"},
 		{"state with a stray percent sign", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "platform=clio%zz"}, "URI malformed"},
+		{"a state that is no UTF-8", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "platform=clio%ff"}, "URI malformed"},
+		{"the state undefined", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "undefined"}, "Missing platform name"},
+		{"no path", authflow.CallbackRequest{CallbackURI: "https://app.example?code=A", State: "platform=clio"}, "Redirected path should match configured path, but got: /"},
 		{"no state", authflow.CallbackRequest{CallbackURI: landing + "?code=A"}, "The callback has no state, so the CRM that it came from is not known."},
 		{"a state without a platform", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "abc"}, "Missing platform name"},
 		{"other path", authflow.CallbackRequest{CallbackURI: "https://app.example/other?code=A", State: "platform=clio"}, "Redirected path should match configured path, but got: /other"},
