@@ -2,6 +2,7 @@ package authflow
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -77,4 +78,11 @@ func SessionTokens(key string, now func() time.Time) (issue func(crmgate.UserKey
 			_, err := t.verify(raw)
 			return err == nil
 		}
+}
+
+// ReadID reads an id out of JSON.
+func ReadID(text string) (string, error) {
+	var id flexibleID
+	err := json.Unmarshal([]byte(text), &id)
+	return string(id), err
 }

@@ -57,7 +57,7 @@ func (f *Flows) Session(ctx context.Context, header string, query *string) (Sess
 	if err != nil {
 		return Session{State: bad}, nil
 	}
-	s := Session{State: Ghost, Key: crmgate.UserKey{Platform: c.Platform, ID: c.ID}}
+	s := Session{State: Ghost, Key: crmgate.UserKey{Platform: c.Platform, ID: crmgate.UserID(c.ID)}}
 	r, err := f.DB.Session(ctx, s.Key)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
@@ -102,7 +102,7 @@ func newSessionTokens(key crmgate.Secret, now func() time.Time) *sessionTokens {
 }
 
 type claims struct {
-	ID       crmgate.UserID   `json:"id"`
+	ID       flexibleID       `json:"id"` // upstream makes numbers texts
 	Platform crmgate.Platform `json:"platform"`
 	Issued   *jwt.NumericDate `json:"iat"`
 	Expires  *jwt.NumericDate `json:"exp"`
@@ -157,7 +157,7 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 func (t *sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
 	now := t.now()
 	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
-		ID: key.ID, Platform: key.Platform, SID: sid,
+		ID: flexibleID(key.ID), Platform: key.Platform, SID: sid,
 		Issued: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(sessionLife)),
 	}).SignedString([]byte(t.key.Reveal()))
 	return crmgate.NewSecret(s), err

@@ -31,3 +31,20 @@ func TestKnownTokensStillEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestIDsAreTexts: upstream makes numbers texts; nothing else is an id.
+func TestIDsAreTexts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ in, want string }{
+		{`"1-clio"`, "1-clio"}, {`"a\/b\ud83d\ude00"`, "a/b😀"}, {`12345678901234567890`, "12345678901234567890"}, {`null`, ""}, {`""`, ""},
+	} {
+		if got, err := authflow.ReadID(c.in); err != nil || got != c.want {
+			t.Errorf("%s: got %q, %v; want %q", c.in, got, err, c.want)
+		}
+	}
+	for _, in := range []string{`true`, `{"a":1}`, `[1]`} {
+		if got, err := authflow.ReadID(in); err == nil {
+			t.Errorf("%s: got %q, want an error", in, got)
+		}
+	}
+}
