@@ -135,6 +135,8 @@ func (s *Server) refuse(ctx context.Context, r *request, err error) {
 		writeError(r.fc, 400, connector.Message)
 	case errors.As(err, &fetch):
 		writeError(r.fc, 400, fetch.Message)
+	case errors.Is(err, errors.ErrUnsupported):
+		writeError(r.fc, 400, "The CRM's connector does not do this.")
 	case errors.Is(err, crmgate.ErrTransient), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		writeError(r.fc, 503, "The server cannot do this at the moment. Please try again.")
 	default:

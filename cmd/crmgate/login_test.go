@@ -99,6 +99,7 @@ func TestCallbackRefusals(t *testing.T) {
 	plain("callbackUri=https://x.example/?code=A").wantError(t, 400, "no state")
 	plain("callbackUri=https://x.example/?code=A&state=abc").want(t, 400, "Missing platform name")
 	plain("callbackUri=https://x.example/?code=A&state=platform=nowhere").wantError(t, 400, "Connector not found for platform: nowhere")
+	plain("callbackUri=https://x.example/redirect.html?code=A&state=platform=practicekey").wantError(t, 400, "practicekey signs people in with an API key")
 	plain("callbackUri=https://x.example/redirect.html?code=A&state=platform=practice").wantError(t, 400, "Redirected origin should match")
 	plain("callbackUri=a&callbackUri=b").wantError(t, 400, "more than once")
 	plain("callbackUri=%ff").wantError(t, 400, "UTF-8")

@@ -44,6 +44,9 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
+	if err := takesOAuth(conn.Manifest()); err != nil {
+		return SignedIn{}, err
+	}
 	if cb.hostname, err = conn.Manifest().CheckHostname(cb.hostname); err != nil {
 		return SignedIn{}, err
 	}

@@ -36,8 +36,8 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 		return Composed{}, err
 	}
 	m := conn.Manifest()
-	if m.AuthType != crmgate.OAuth {
-		return Composed{}, crmgate.Refuse("%s signs people in with an API key, not by OAuth: post its form to /apiKeyLogin", m.Platform)
+	if err := takesOAuth(m); err != nil {
+		return Composed{}, err
 	}
 	hostname, err := m.CheckHostname(r.Hostname)
 	if err != nil {
@@ -55,6 +55,14 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 		return f.composeBound(ctx, m, o, hostname, r)
 	}
 	return Composed{}, crmgate.Refuse("mode is compat or bound")
+}
+
+// takesOAuth refuses platforms that sign people in otherwise.
+func takesOAuth(m *crmgate.Manifest) error {
+	if m.AuthType != crmgate.OAuth {
+		return crmgate.Refuse("%s signs people in with an API key, not by OAuth: post its form to /apiKeyLogin", m.Platform)
+	}
+	return nil
 }
 
 // application is what to compose with: the manifest's, for which no guest is asked, or, where that names no client id,
