@@ -1,6 +1,7 @@
 package crmgate
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 )
@@ -175,5 +176,9 @@ func (m ReturnMessage) MarshalJSON() ([]byte, error) {
 	if m.raw != nil {
 		return m.raw, nil
 	}
-	return json.Marshal(plainMessage(m))
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // people read it, in no page of ours
+	err := e.Encode(plainMessage(m))
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

@@ -20,8 +20,8 @@ func TestReturnMessageIsKeptWhole(t *testing.T) {
 			t.Errorf("got %s, %v, want %s", got, err, given)
 		}
 	}
-	ours, err := json.Marshal(crmgate.ReturnMessage{Message: "Welcome", MessageType: "success"})
-	if want := `{"message":"Welcome","messageType":"success"}`; err != nil || string(ours) != want {
+	ours, err := crmgate.ReturnMessage{Message: "Welcome to R&D", MessageType: "success"}.MarshalJSON()
+	if want := `{"message":"Welcome to R&D","messageType":"success"}`; err != nil || string(ours) != want {
 		t.Errorf("got %s, %v, want %s", ours, err, want)
 	}
 }
