@@ -56,7 +56,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	if missing := form.missing(m.Fields); !r.RCToken.IsZero() && len(missing) > 0 {
 		return SignedIn{Message: missingFields(missing)}, nil
 	}
-	info, key, err := f.identifyByKey(ctx, conn, hostname, form)
+	info, key, err := f.identifyByKey(ctx, conn, hostname, r, form)
 	if err != nil || !info.Successful {
 		return turnedAway(info), err
 	}
@@ -70,8 +70,12 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	})
 }
 
-func (f *Flows) identifyByKey(ctx context.Context, conn crmgate.Connector, hostname string, form form) (crmgate.UserInfo, crmgate.Secret, error) {
+func (f *Flows) identifyByKey(ctx context.Context, conn crmgate.Connector, hostname string, r APIKeyRequest, form form) (crmgate.UserInfo, crmgate.Secret, error) {
 	key := crmgate.NewSecret(form.text("apiKey"))
+	// Upstream asks the form's own field only of whom RingCentral knows.
+	if r.RCToken.IsZero() && !r.APIKey.IsZero() || key.IsZero() {
+		key = r.APIKey
+	}
 	basic, err := conn.BasicAuth(ctx, key)
 	if err != nil {
 		return crmgate.UserInfo{}, key, err
@@ -134,11 +138,10 @@ func (f form) missing(fields []crmgate.FormField) []string {
 
 // missingFields is upstream's answer, with a key that only it has.
 func missingFields(consts []string) *crmgate.ReturnMessage {
-	b, _ := json.Marshal(map[string]any{
-		"messageType": "warning", "message": "Missing required authentication fields.", "ttl": 3000,
-		"missingRequiredFieldConsts": consts,
-	})
-	var m crmgate.ReturnMessage
-	_ = json.Unmarshal(b, &m) // it was just written
-	return &m
+	return message(struct {
+		MessageType string   `json:"messageType"`
+		Message     string   `json:"message"`
+		TTL         int      `json:"ttl"`
+		Consts      []string `json:"missingRequiredFieldConsts"`
+	}{"warning", "Missing required authentication fields.", 3000, consts})
 }

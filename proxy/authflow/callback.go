@@ -65,7 +65,10 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 	})
 	var fail *token.FailMessage
 	if errors.As(err, &fail) {
-		return SignedIn{Message: &crmgate.ReturnMessage{MessageType: "danger", Message: fail.Message}}, nil
+		return SignedIn{Message: message(struct {
+			MessageType string `json:"messageType"`
+			Message     string `json:"message"`
+		}{"danger", fail.Message})}, nil
 	}
 	if err != nil {
 		return SignedIn{}, err

@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,17 @@ func keep[S ~string](old *S, v S) {
 	if v != "" {
 		*old = v
 	}
+}
+
+// message is a message that has other members than most, or has them in another order.
+func message(v any) *crmgate.ReturnMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	var m crmgate.ReturnMessage
+	_ = e.Encode(v) // texts and numbers: never fails
+	_ = json.Unmarshal(b.Bytes(), &m)
+	return &m
 }
 
 // maxInfo bounds additional info, which grows with what a connector keeps adding.
