@@ -35,7 +35,7 @@ func (s *Server) authURL(ctx context.Context, r *request) (any, error) {
 
 func (s *Server) landing(ctx context.Context, r *request) (any, error) {
 	state := ""
-	if v := r.optional("state"); v != nil {
+	if v := r.joined("state"); v != nil {
 		state = *v
 	}
 	var b strings.Builder
@@ -54,12 +54,15 @@ func (s *Server) oauthCallback(ctx context.Context, r *request) (any, error) {
 	var q authflow.CallbackRequest
 	var account string
 	err := r.params(map[string]*string{
-		"callbackUri": &q.CallbackURI, "state": &q.State, "code": &q.Code, "error": &q.Error, "iss": &q.Issuer,
+		"callbackUri": &q.CallbackURI, "code": &q.Code, "error": &q.Error, "iss": &q.Issuer,
 		"hostname": &q.Hostname, "tokenUrl": &q.TokenURL, "apiUrl": &q.APIURL,
 		"username": &q.Username, "userEmail": &q.UserEmail, "rcAccountId": &account,
 	})
 	if err != nil {
 		return nil, err
+	}
+	if s := r.joined("state"); s != nil { // some clients append one of their own to what the CRM sent back
+		q.State = *s
 	}
 	q.Account = crmgate.AccountID(account)
 	q.HashedExtension = clean(r.header("rc-extension-id"))

@@ -20,6 +20,9 @@ type outcome struct {
 }
 
 func (s *Server) hostname(_ context.Context, _ *request, ses authflow.Session) (any, error) {
+	if ses.Hostname == "" {
+		return nil, nil // upstream's null
+	}
 	return text(ses.Hostname), nil
 }
 
@@ -62,14 +65,14 @@ func (s *Server) unAuthorize(ctx context.Context, _ *request, ses authflow.Sessi
 func (s *Server) refreshInfo(ctx context.Context, r *request) (any, error) {
 	notFound := outcome{Message: &crmgate.ReturnMessage{Message: "User not found", MessageType: "warning", TTL: 5000}}
 	generic := authflow.RefreshFailure("", 0)
-	nothing := func(p crmgate.Platform) any {
-		if !s.Flows.ImplementsRefresh(p) {
-			return unsuccessful{true}
+	noUser := func(p crmgate.Platform) any {
+		if out, ok := s.Flows.RefreshWithoutUser(p); ok {
+			return outcome{out.Successful, out.Message}
 		}
 		return notFound
 	}
 	return s.session(func(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
 		out := s.Flows.RefreshInfo(ctx, ses.Key)
 		return outcome{out.Successful, out.Message}, nil
-	}, refusals{ghostOf: nothing, undecodable: reply(outcome{Message: generic.Message})})(ctx, r)
+	}, refusals{ghostOf: noUser, undecodable: reply(outcome{Message: generic.Message})})(ctx, r)
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -15,7 +16,8 @@ func (s *Server) serverVersionInfo(context.Context, *request) (any, error) {
 	if !ok || version == "" {
 		version = "unknown"
 	}
-	return map[string]string{"version": version}, nil
+	b, err := encode(map[string]string{"version": version})
+	return rawJSON(b), err
 }
 
 func (s *Server) releaseNotes(context.Context, *request) (any, error) {
@@ -53,7 +55,7 @@ func (s *Server) implementedInterfaces(_ context.Context, r *request) (any, erro
 		b.WriteString(map[bool]string{true: "true", false: "false"}[in.Implemented])
 	}
 	b.WriteByte('}')
-	return rawJSON(b.Bytes()), nil
+	return json.RawMessage(b.Bytes()), nil
 }
 
 // userInfoHash joins repeated values and takes a missing one for the text "undefined", as JavaScript does when upstream concatenates them.

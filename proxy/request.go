@@ -23,12 +23,20 @@ type request struct {
 
 func (r *request) header(name string) string { return string(r.fc.Request.Header.Peek(name)) }
 
-// optional returns a query parameter, nil if it is not there. Of a repeated one, the first.
-func (r *request) optional(name string) *string {
-	if !r.query.Has(name) {
+// joined returns a query parameter, nil if it is not there. Different values are joined by commas, as JavaScript makes
+// a text of a list: no token or state survives that.
+func (r *request) joined(name string) *string {
+	values := r.query.PeekMulti(name)
+	if len(values) == 0 {
 		return nil
 	}
-	v := string(r.query.Peek(name))
+	v := string(values[0])
+	for _, other := range values[1:] {
+		if !bytes.Equal(other, values[0]) {
+			v = string(bytes.Join(values, []byte(",")))
+			break
+		}
+	}
 	return &v
 }
 
@@ -84,7 +92,7 @@ func (r *request) rcToken(body string) (crmgate.Secret, error) {
 	return crmgate.NewSecret(t), nil
 }
 
-// errBody is the refusal of a body that is not of a type that is read.
+// errBody is the refusal of a body that is not of a type that is read, or is compressed.
 type errBody struct{}
 
 func (errBody) Error() string { return "unsupported media type" }
@@ -114,6 +122,9 @@ func (r *request) body(into any) error {
 	b, err := r.read()
 	if err != nil || len(b) == 0 {
 		return err
+	}
+	if coding := r.header("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return errBody{}
 	}
 	kind, _, _ := strings.Cut(string(r.fc.Request.Header.ContentType()), ";")
 	switch strings.ToLower(strings.TrimSpace(kind)) {

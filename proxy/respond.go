@@ -125,7 +125,7 @@ func (s *Server) refuse(ctx context.Context, r *request, err error) {
 	case errors.As(err, &body):
 		unread(r.fc, body.error)
 	case errors.Is(err, errBody{}):
-		writeError(r.fc, 415, "The body must be application/json or application/x-www-form-urlencoded.")
+		writeError(r.fc, 415, "The body must be application/json or application/x-www-form-urlencoded, and not compressed.")
 	case fromToken && busy:
 		writeError(r.fc, 503, sentence)
 		r.fc.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))

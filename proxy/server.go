@@ -168,13 +168,21 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 		method = fasthttp.MethodGet
 	}
 	if method != rt.method {
-		fc.Response.Header.Set("Allow", rt.method)
+		fc.Response.Header.Set("Allow", allowed(rt.method))
 		writeError(fc, 405, rt.path+" takes "+rt.method+" only.")
 		return
 	}
 	r := request{fc: fc, id: id, trace: crmgate.Trace{ID: id, Start: start}}
 	r.query.ParseBytes(query)
 	s.answer(rt, &r)
+}
+
+// allowed is the Allow header of a route: whatever takes GET takes HEAD (RFC 9110, 9.3.2).
+func allowed(method string) string {
+	if method == fasthttp.MethodGet {
+		return "GET, HEAD"
+	}
+	return method
 }
 
 // newID returns the id of a request, which its answer and every log line about it carry.

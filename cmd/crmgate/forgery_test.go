@@ -147,7 +147,7 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 		{name: "claims null", token: claimed("null")}, {name: "claims empty", token: claimed("{}")}, {name: "claims a list", token: claimed("[" + payload + "]")}, {name: "claims a text", token: claimed(`"1-practice"`)},
 		{name: "a token in a token", token: claimed(token)}, {name: "something behind the claims", token: claimed(payload + "{}")}, {name: "claims cut", token: claimed(payload[:len(payload)-1])},
 		{name: "huge", token: changed("x", `"`+strings.Repeat("x", 6000)+`"`)}, {name: "deep", token: changed("x", strings.Repeat("[", 2000)+strings.Repeat("]", 2000))},
-		{name: "no id", token: changed("id", "")}, {name: "id empty", token: changed("id", `""`)}, {name: "id null", token: changed("id", "null")}, {name: "id a number", token: changed("id", "1")},
+		{name: "no id", token: changed("id", "")}, {name: "id empty", token: changed("id", `""`)}, {name: "id null", token: changed("id", "null")}, {name: "id a number", token: changed("id", "1"), ghost: true},
 		{name: "id a list", token: changed("id", `["1-practice"]`)}, {name: "id an object", token: changed("id", `{"$ne":null}`)}, {name: "id true", token: changed("id", "true")},
 		{name: "id twice", token: claimed(`{"id":"9-practice",` + payload[1:])}, {name: "id twice, once in capitals", token: claimed(payload[:len(payload)-1] + `,"ID":"1-practice"}`)},
 		{name: "no platform", token: changed("platform", "")}, {name: "platform empty", token: changed("platform", `""`)}, {name: "platform a path", token: changed("platform", `"../practice"`)},

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,6 +113,14 @@ type gate struct {
 	flags  *serveFlags
 	log    *journal
 	client *http.Client
+	*world
+}
+
+// world is what a test changes around a running server. Safe for concurrent use.
+type world struct {
+	watch  atomic.Pointer[func(*http.Request)]
+	passed atomic.Int64
+	frozen atomic.Pointer[time.Time] // nil: the clock goes
 }
 
 // journal keeps what was logged. Safe for concurrent use.
@@ -164,18 +173,25 @@ func must(t *testing.T, err error) {
 // newGate starts a server; change may alter its flags first.
 func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
 	t.Helper()
-	crm := practice.New(practice.Config{})
-	hs := httptest.NewServer(crm)
-	t.Cleanup(hs.Close)
-	g := &gate{t: t, crm: crm, crmURL: hs.URL, log: &journal{}, client: &http.Client{
+	g := &gate{t: t, log: &journal{}, world: &world{}, client: &http.Client{
 		Timeout:       20 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	g.crm = practice.New(practice.Config{Now: g.now})
+	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if watch := g.watch.Load(); watch != nil {
+			(*watch)(r)
+		}
+		g.crm.ServeHTTP(w, r)
+	}))
+	t.Cleanup(hs.Close)
+	g.crmURL = hs.URL
 	t.Cleanup(g.client.CloseIdleConnections)
 	g.flags = &serveFlags{
 		storeFlags: storeFlags{
 			Data: filepath.Join(t.TempDir(), "data"), Cache: built.cache, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 			Connectors: connectorsFor(t, strings.TrimPrefix(hs.URL, "http://"), nil),
+			now:        g.now,
 		},
 		Listen: "127.0.0.1:0", RingCentralURL: hs.URL, CompatState: "on", AccountProof: "optional",
 		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICEKEY_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
@@ -204,6 +220,32 @@ func (g *gate) stop() {
 	}
 }
 
+// now is the time for the server and the CRM alike: the real one, and what the test has let pass.
+func (w *world) now() time.Time {
+	if t := w.frozen.Load(); t != nil {
+		return t.Add(time.Duration(w.passed.Load()))
+	}
+	return time.Now().Add(time.Duration(w.passed.Load()))
+}
+
+// whenAsked has f called with every request to the CRM, before that answers; nil ends it.
+func (w *world) whenAsked(f func(*http.Request)) {
+	if f == nil {
+		w.watch.Store(nil)
+		return
+	}
+	w.watch.Store(&f)
+}
+
+// freeze stops the clock at a whole second: from now on only pass moves it.
+func (w *world) freeze() {
+	t := w.now().Truncate(time.Second)
+	w.frozen.Store(&t)
+}
+
+// pass lets time pass.
+func (w *world) pass(d time.Duration) { w.passed.Add(int64(d)) }
+
 func (g *gate) directory() authflow.Directory { return authflow.Directory{DB: g.server.db} }
 
 // answer is what the server said.
@@ -213,13 +255,15 @@ type answer struct {
 	body   string
 }
 
-// do sends a request; header is names and values in turn.
+// do sends a request; header is names and values in turn, and one that is empty is not sent.
 func (g *gate) do(method, path, body string, header ...string) answer {
 	g.t.Helper()
 	req, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, strings.NewReader(body))
 	must(g.t, err)
 	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+		if header[i+1] != "" {
+			req.Header.Set(header[i], header[i+1])
+		}
 	}
 	resp, err := g.client.Do(req)
 	must(g.t, err)

@@ -101,7 +101,7 @@ func TestInsightlyTurnsAway(t *testing.T) {
 	g.postJSON("/apiKeyLogin", `{"platform":"insightly","apiKey":"x"}`).want(t, 400, `{"returnMessage":{"message":"The API URL is missing`+paste)
 	g.postJSON("/apiKeyLogin", `{"platform":"insightly","apiKey":"x","additionalInfo":{"apiUrl":["na1"]}}`).want(t, 400, `{"returnMessage":{"message":"The API URL is missing`+paste)
 	g.postJSON("/apiKeyLogin", `{"platform":"insightly","rcAccessToken":"`+practice.RCUserToken+`"}`).want(t, 400,
-		`{"returnMessage":{"message":"Missing required authentication fields.","messageType":"warning","missingRequiredFieldConsts":["apiKey","apiUrl"],"ttl":3000}}`)
+		`{"returnMessage":{"messageType":"warning","message":"Missing required authentication fields.","ttl":3000,"missingRequiredFieldConsts":["apiKey","apiUrl"]}}`)
 	g.postJSON("/apiKeyLogin", insightlyForm(t, insightlyKey, "na1", "crm.insightly.com.evil.example")).wantError(t, 400, "hostname")
 	s.want(t)
 

@@ -164,7 +164,7 @@ func checkIssuer(m *crmgate.Manifest, hostname, issuer string) error {
 }
 
 // account says which organisation the sign-in belongs to: a bound state's word, else RingCentral's, else the client's
-// where the operator allows it. What the callback says or proves of another than the state's is refused.
+// where the operator allows it. A callback that proves another user than the state's is refused.
 func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (crmgate.AccountID, error) {
 	var who identity
 	if !r.RCToken.IsZero() {
@@ -174,7 +174,7 @@ func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (cr
 		}
 	}
 	switch {
-	case bound.Account != "" && (differs(who.Account, bound.Account) || differs(who.Extension, bound.Extension) || differs(r.Account, bound.Account)):
+	case bound.Account != "" && (differs(who.Account, bound.Account) || differs(who.Extension, bound.Extension)):
 		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This sign-in was started by another RingCentral user."}
 	case bound.Account != "":
 		return bound.Account, nil

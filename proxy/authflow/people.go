@@ -73,26 +73,36 @@ func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessa
 	return conn.LicenseStatus(ctx, req)
 }
 
-// ImplementsRefresh reports whether a platform's connector reads particulars anew at all: upstream answers before it looks for the user if not.
-func (f *Flows) ImplementsRefresh(p crmgate.Platform) bool {
+// RefreshWithoutUser is RefreshInfo's answer where that does not depend on the user, because the platform has no
+// connector, or one that reads nothing anew; ok is false where it does.
+func (f *Flows) RefreshWithoutUser(p crmgate.Platform) (out crmgate.Outcome, ok bool) {
 	conn, err := f.Connector(p)
-	return err == nil && conn.Implements("refreshUserInfo")
+	if err == nil {
+		_, err = conn.AuthType()
+	}
+	switch {
+	case err != nil:
+		return RefreshFailure(p, 0), true
+	case !conn.Implements("refreshUserInfo"):
+		return crmgate.Outcome{Successful: true}, true
+	}
+	return crmgate.Outcome{}, false
 }
 
 // RefreshInfo reads the person's particulars anew. It never fails: what went wrong is said in the Outcome, as upstream does.
 func (f *Flows) RefreshInfo(ctx context.Context, key crmgate.UserKey) crmgate.Outcome {
-	conn, err := f.Connector(key.Platform)
-	if err != nil {
-		return RefreshFailure(key.Platform, 0)
-	}
-	if !conn.Implements("refreshUserInfo") {
-		return crmgate.Outcome{Successful: true}
+	out, ok := f.RefreshWithoutUser(key.Platform)
+	if ok {
+		return out
 	}
 	p, err := f.Tokens.Live(ctx, key)
 	if errors.Is(err, crmgate.ErrUserDead) {
 		return crmgate.Outcome{Message: &expired}
 	}
-	var out crmgate.Outcome
+	var conn crmgate.Connector
+	if err == nil {
+		conn, err = f.Connector(key.Platform)
+	}
 	if err == nil {
 		if out, err = f.call(ctx, conn.RefreshUserInfo, conn, p); err == nil {
 			err = f.apply(ctx, key, out)
@@ -130,9 +140,16 @@ func RefreshFailure(platform crmgate.Platform, status int) crmgate.Outcome {
 		message, id = "Authorization error", "1"
 		detail = fmt.Sprintf("It seems like there's something wrong with your authorization of %s. Please Logout and then Connect your %s account within this extension.", platform, platform)
 	}
-	details, _ := json.Marshal([]any{map[string]any{
-		"title": "Details", "items": []any{map[string]any{"id": id, "type": "text", "text": detail}},
-	}})
+	type item struct {
+		ID   any    `json:"id"`
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	type section struct {
+		Title string `json:"title"`
+		Items []item `json:"items"`
+	}
+	details, _ := json.Marshal([]section{{"Details", []item{{id, "text", detail}}}})
 	return crmgate.Outcome{Message: &crmgate.ReturnMessage{Message: message, MessageType: "warning", TTL: 5000, Details: details}}
 }
 

@@ -80,7 +80,7 @@ func ours(param string) bool { return strings.HasPrefix(param, statePrefix) }
 // openState opens a state parameter without spending it. A state that is forged, changed or expired is a Refusal.
 func (f *Flows) openState(ctx context.Context, param string) (state, error) {
 	var s state
-	handle, platform, _ := strings.Cut(strings.TrimPrefix(param, statePrefix), ",platform=")
+	handle, named, _ := strings.Cut(strings.TrimPrefix(param, statePrefix), ",")
 	var plain []byte
 	var err error
 	if len(handle) == base64.RawURLEncoding.EncodedLen(16) {
@@ -102,8 +102,10 @@ func (f *Flows) openState(ctx context.Context, param string) (state, error) {
 	if err := json.Unmarshal(plain, &s); err != nil {
 		return s, err
 	}
-	if platform != string(s.Platform) {
-		return s, errStateUnusable
+	for name := range strings.SplitSeq(named, ",") { // some clients append a state of their own, which names it again
+		if name != "platform="+string(s.Platform) {
+			return s, errStateUnusable
+		}
 	}
 	if f.Now().Unix() >= s.Expires {
 		return s, crmgate.Refuse("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes()))
