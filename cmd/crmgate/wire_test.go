@@ -3,18 +3,78 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/crmgate/crmgate"
 )
+
+// TestWireDocument holds docs/wire.md and the tests together: every sentence has a test that begins with its number, and
+// every such number is a sentence's.
+func TestWireDocument(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "docs", "wire.md"))
+	must(t, err)
+	sentences := map[string]bool{} // whether it needs a test
+	for _, m := range regexp.MustCompile(`(?m)^(?:\* \*\*|\| )(\d[\w.]*)(?:\*\*| \|)(.*)$`).FindAllStringSubmatch(string(b), -1) {
+		if _, twice := sentences[m[1]]; twice {
+			t.Errorf("%s stands twice in the document", m[1])
+		}
+		sentences[m[1]] = !strings.Contains(m[2], "*Not tested: ")
+	}
+	tested := testedSentences(t)
+	if len(sentences) < 80 || len(tested) < 80 {
+		t.Fatalf("only %d sentences and %d tests were found: they are looked for in the wrong way", len(sentences), len(tested))
+	}
+	for id, needed := range sentences {
+		if needed && !tested[id] {
+			t.Errorf("%s has no test", id)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(tested)) {
+		if _, ok := sentences[id]; !ok {
+			t.Errorf("there is a test of %s, which is no sentence", id)
+		}
+	}
+}
+
+// testedSentences finds the numbers that begin the string literals of the wire tests: "7.18 1b an unknown path".
+func testedSentences(t *testing.T) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	number := regexp.MustCompile(`^\d(\.\d+)*(\.\d+|[a-z]) `)
+	for _, folder := range []string{".", filepath.Join("..", "..", "proxy")} {
+		files, err := filepath.Glob(filepath.Join(folder, "wire_*_test.go"))
+		must(t, err)
+		for _, file := range files {
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			must(t, err)
+			ast.Inspect(f, func(n ast.Node) bool {
+				if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+					s, _ := strconv.Unquote(l.Value)
+					for id := number.FindString(s); id != ""; id = number.FindString(s) {
+						all[strings.TrimSpace(id)] = true
+						s = s[len(id):]
+					}
+				}
+				return true
+			})
+		}
+	}
+	return all
+}
 
 // wired is a gate with platforms whose connectors each behave in one particular way, and with the CRM's token endpoint.
 type wired struct {
