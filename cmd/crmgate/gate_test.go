@@ -27,6 +27,9 @@ import (
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
+// shipped are the connectors that the project has.
+var shipped = []string{"clio", "insightly", "practice", "practicekey"}
+
 // built is what the tests share: the connectors, built once from source, their compiled form, and who signs for stand-ins.
 var built struct {
 	connectors, cache string
@@ -53,7 +56,7 @@ func (w withConnectors) Run() int {
 	}
 	defer os.RemoveAll(dir)
 	built.connectors, built.cache = filepath.Join(dir, "connectors"), filepath.Join(dir, "cache")
-	for _, name := range []string{"practice", "practicekey", "clio", "insightly"} {
+	for _, name := range shipped {
 		buildConnector(name)
 	}
 	compileConnectors(dir)
@@ -70,12 +73,14 @@ func buildConnector(name string) {
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(string(out))
 	}
-	manifest, err := os.ReadFile(filepath.Join(source, name, name+".json"))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(built.connectors, name+".json"), manifest, 0o600)
-	}
-	if err != nil {
-		panic(err)
+	for _, file := range []string{name + ".json", name + ".vectors.json"} {
+		b, err := os.ReadFile(filepath.Join(source, name, file))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(built.connectors, file), b, 0o600)
+		}
+		if err != nil {
+			panic(err)
+		}
 	}
 }
 
@@ -95,11 +100,14 @@ func compileConnectors(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	for lines := bufio.NewScanner(log); lines.Scan() && !strings.Contains(lines.Text(), `"ready"`); {
+	lines := bufio.NewScanner(log)
+	said := ""
+	for !strings.Contains(said, `"ready"`) && lines.Scan() {
+		said = lines.Text()
 	}
 	_ = serve.Process.Signal(os.Interrupt)
 	if err := serve.Wait(); err != nil {
-		panic(err)
+		panic(said)
 	}
 }
 
