@@ -169,6 +169,10 @@ func hostOf(s string) string {
 	return s
 }
 
+// ParseHostname reads a host name as people and connectors write it, with or without a scheme and a path, and returns
+// the host in its one spelling, with a port that is not 443.
+func ParseHostname(s string) (string, error) { return canonicalHost(strings.TrimSpace(s)) }
+
 // canonicalHost is hostOf in its one spelling: lower case, no final dot, and no port if it is 443.
 func canonicalHost(s string) (string, error) {
 	host, port, err := splitHost(hostOf(s))

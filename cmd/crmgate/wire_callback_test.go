@@ -314,9 +314,14 @@ func TestWireWhatASignInStores(t *testing.T) {
 	const refused = `{"successful":false,"returnMessage":{"messageType":"warning","message":"No such person.","ttl":5000}}`
 	w := newWired(t, map[string]guest{
 		"wire": {"getUserInfo": first}, "wirerefused": {"getUserInfo": refused}, "wiremute": {"getUserInfo": `{"successful":false}`},
-		"wirebroken": {"getUserInfo": `!{"message":"Request failed with status code 500","status":500}`},
+		"wirebroken":  {"getUserInfo": `!{"message":"Request failed with status code 500","status":500}`},
+		"wirehostile": {"getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7","overridingHostname":"<script>alert(1)</script>"}}`},
+		"wireurl":     {"getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7-wireurl","overridingHostname":"https://Own.example/x"}}`},
 	})
 	w.freeze()
+	t.Run("3.1.11a a host that is none", func(t *testing.T) {
+		w.in("wirehostile", "").wantError(t, 400, "overridingHostname that is no host")
+	})
 	t.Run("3.1.10a refused", func(t *testing.T) {
 		w.in("wirerefused", "").want(t, 200, `{"returnMessage":{"messageType":"warning","message":"No such person.","ttl":5000}}`)
 	})
@@ -332,6 +337,9 @@ func TestWireWhatASignInStores(t *testing.T) {
 	t.Run("3.1.13a the answer", func(t *testing.T) {
 		a := w.in("wire", "&hostname=asked.example&rcAccountId=123", "rc-extension-id", "hash")
 		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","name":"Ada","returnMessage":{"message":"Hello","ttl":1}}`)
+	})
+	t.Run("3.1.11a a host in a URL", func(t *testing.T) {
+		w.get("/hostname", bearer(w.token(w.in("wireurl", "")))...).want(t, 200, "own.example")
 	})
 	t.Run("3.1.11a stored", func(t *testing.T) {
 		p := w.person("wire")

@@ -154,7 +154,8 @@ type signIn struct {
 	grant           func(old crmgate.Grant) crmgate.Grant
 }
 
-// hostname chooses the host to store: the connector's word goes before the request's, but where it will be dialled it is checked like a stranger's.
+// hostname chooses the host to store: the connector's word goes before the request's. It must be a host, for clients get
+// it as it is, and where it will be dialled it is checked like a stranger's.
 func (f *Flows) hostname(m *crmgate.Manifest, overriding, requested string) (string, error) {
 	if overriding == "" {
 		return requested, nil
@@ -164,10 +165,11 @@ func (f *Flows) hostname(m *crmgate.Manifest, overriding, requested string) (str
 			return m.CheckHostname(overriding)
 		}
 	}
-	if len(overriding) > 253 {
-		return "", crmgate.Refuse("the connector of %s answered a host name that is too long", m.Platform)
+	host, err := crmgate.ParseHostname(overriding)
+	if err != nil {
+		return "", &crmgate.ConnectorError{Platform: m.Platform, Operation: "getUserInfo", Message: "The connector answered an overridingHostname that is no host: " + err.Error()}
 	}
-	return overriding, nil
+	return host, nil
 }
 
 // afterSave calls postSaveUserInfo. The sign-in stands whatever it answers.
