@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -36,14 +37,13 @@ type crm struct {
 	client   *egress.Client
 
 	mu      sync.Mutex
-	mood    mood              // guarded by mu
-	replay  *replay           // guarded by mu; nil: answer by the URL
-	known   map[string]string // guarded by mu; method and URL, to the answer's place in answers
-	answers []exchange        // guarded by mu
-	unmask  map[string]string // guarded by mu; credentials of ours, and those that were recorded in their place
-	fetched int               // guarded by mu
-	missing []string          // guarded by mu; requests that nothing was recorded for
-	strange []string          // guarded by mu; hosts that are not declared
+	mood    mood                // guarded by mu
+	replay  *replay             // guarded by mu; nil: answer by the URL
+	known   map[string]exchange // guarded by mu; by method, URL and body, and by method and URL alone
+	unmask  map[string]string   // guarded by mu; credentials of ours, and those that were recorded in their place
+	fetched int                 // guarded by mu
+	missing []string            // guarded by mu; requests that nothing was recorded for
+	strange []string            // guarded by mu; hosts that are not declared
 }
 
 func newCRM() (*crm, error) {
@@ -57,7 +57,7 @@ func newCRM() (*crm, error) {
 	}
 	c := &crm{
 		practice: practice.New(practice.Config{}), address: l.Addr().String(), client: client,
-		known: map[string]string{}, unmask: map[string]string{},
+		known: map[string]exchange{}, unmask: map[string]string{},
 	}
 	c.server = &http.Server{Handler: c, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = c.server.Serve(l) }() // ends with close
@@ -77,8 +77,11 @@ func (c *crm) learn(exchanges []exchange) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, x := range exchanges {
-		c.known[requestKey(x.Request.Method, x.Request.URL)] = strconv.Itoa(len(c.answers))
-		c.answers = append(c.answers, x)
+		key := requestKey(x.Request.Method, x.Request.URL)
+		c.known[key+" "+x.Request.Body+string(x.Request.BodyBase64)] = x
+		if _, ok := c.known[key]; !ok {
+			c.known[key] = x
+		}
 	}
 }
 
@@ -115,14 +118,10 @@ func (c *crm) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, error) {
 	}
 	c.mu.Lock()
 	c.fetched++
-	replay, answer := c.replay, c.recorded(r.Method, c.unmasked(r.URL.String()))
-	glad := c.mood == ""
+	replay := c.replay
 	c.mu.Unlock()
 	if replay != nil {
 		return replay.next(r)
-	}
-	if answer != nil && answer.Answer.Error != nil && glad {
-		return nil, &crmgate.FetchError{Kind: answer.Answer.Error.Kind, Message: answer.Answer.Error.Message}
 	}
 	to := r.Clone(r.Context())
 	to.Host = r.URL.Host
@@ -155,29 +154,36 @@ func (b renamedBody) Read(p []byte) (int, error) {
 	return n, b.crm.renamed(err, b.host)
 }
 
-// recorded returns the exchange with this request, nil if there is none. It needs c.mu.
-func (c *crm) recorded(method, url string) *exchange {
-	i, err := strconv.Atoi(c.known[requestKey(method, url)])
-	if err != nil {
-		return nil
+// recorded returns what the CRM was seen to answer to this request; to one of the same body if there is one, for some
+// APIs have one URL. It needs c.mu.
+func (c *crm) recorded(method, url, body string) (exchange, bool) {
+	key := requestKey(method, c.unmasked(url))
+	if x, ok := c.known[key+" "+c.unmasked(body)]; ok {
+		return x, true
 	}
-	return &c.answers[i]
+	x, ok := c.known[key]
+	return x, ok
 }
 
-// unmasked puts recorded credentials where ours stand, for some CRMs take them in URLs. It needs c.mu.
+// unmasked puts recorded credentials where ours stand, for some CRMs take them in URLs and bodies. It needs c.mu.
 func (c *crm) unmasked(s string) string {
 	for ours, recorded := range c.unmask {
-		s = strings.ReplaceAll(s, url.QueryEscape(ours), url.QueryEscape(recorded))
+		s = strings.ReplaceAll(strings.ReplaceAll(s, ours, recorded), url.QueryEscape(ours), url.QueryEscape(recorded))
 	}
 	return s
 }
 
 // ServeHTTP answers as the CRM does on a day like this.
 func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	c.mu.Lock()
 	mood := c.mood
-	answer := c.recorded(r.Method, c.unmasked("https://"+r.Host+r.RequestURI))
-	if mood == "" && answer == nil && r.Host != practiceHost && r.Host != c.address {
+	answer, ok := c.recorded(r.Method, "https://"+r.Host+r.RequestURI, string(body))
+	if mood == "" && !ok && r.Host != practiceHost && r.Host != c.address {
 		c.missing = append(c.missing, r.Method+" "+r.Host+r.URL.Path)
 	}
 	c.mu.Unlock()
@@ -185,7 +191,9 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case answer != nil:
+	case ok && answer.Answer.Error != nil:
+		panic(http.ErrAbortHandler)
+	case ok:
 		for name, v := range answer.Answer.Headers {
 			w.Header().Set(name, v)
 		}
