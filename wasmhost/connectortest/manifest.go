@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -16,18 +17,29 @@ import (
 // fault is one thing that is wrong with a manifest.
 type fault struct{ what, advice string }
 
-// schemaFaults are all the places where a manifest does not fit the schema. file is the name that they are told with.
-func schemaFaults(file string, b []byte) ([]fault, error) {
-	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(crmgate.ManifestSchema))
-	if err != nil {
-		return nil, err
-	}
+// schema is the manifests' schema: as a document, for what it says in words, and compiled. Compiling takes longer than checking.
+type schema struct {
+	doc      any
+	compiled *jsonschema.Schema
+}
+
+var manifestSchema = sync.OnceValues(func() (schema, error) {
 	const name = "manifest.schema.json"
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(crmgate.ManifestSchema))
+	if err != nil {
+		return schema{}, err
+	}
 	c := jsonschema.NewCompiler()
-	if err := c.AddResource(name, schema); err != nil {
-		return nil, err
+	if err := c.AddResource(name, doc); err != nil {
+		return schema{}, err
 	}
 	compiled, err := c.Compile(name)
+	return schema{doc, compiled}, err
+})
+
+// schemaFaults are all the places where a manifest does not fit the schema. file is the name that they are told with.
+func schemaFaults(file string, b []byte) ([]fault, error) {
+	schema, err := manifestSchema()
 	if err != nil {
 		return nil, err
 	}
@@ -36,10 +48,10 @@ func schemaFaults(file string, b []byte) ([]fault, error) {
 		return nil, nil // ParseManifests says where the syntax is wrong
 	}
 	var wrong *jsonschema.ValidationError
-	if err := compiled.Validate(v); !errors.As(err, &wrong) {
+	if err := schema.compiled.Validate(v); !errors.As(err, &wrong) {
 		return nil, err
 	}
-	r := faultReader{file: file, schema: schema, document: v, seen: map[string]bool{}}
+	r := faultReader{file: file, schema: schema.doc, document: v, seen: map[string]bool{}}
 	r.read(wrong)
 	return r.faults, nil
 }
