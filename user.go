@@ -70,8 +70,9 @@ type Grant struct {
 	// Issued and Expiry bound the access token's life; a zero Expiry means that none is known.
 	Issued, Expiry time.Time
 	App            App
-	// Dead says why the CRM no longer honours the grant; empty while it may. A dead grant costs no request.
-	Dead string
+	// Dead says why the CRM no longer honours the grant, and DeadSince since when; empty while it may. A dead grant costs no request.
+	Dead      string
+	DeadSince time.Time
 }
 
 // Empty reports whether the grant holds no credential at all.

@@ -10,15 +10,24 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
+// Acts are what an operator may have done that takes connectors and the way out.
+type Acts struct {
+	Forget func(context.Context, crmgate.UserKey) error
+	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
+}
+
 // Control is what `crmgate users` talks to: HTTP over a unix socket that only the server's owner can open, which is all
 // the proof it asks for.
 //
 //	GET    /users                  all entries
 //	GET    /users/{platform}/{id}  one
 //	DELETE /users/{platform}/{id}  removes the person and revokes at the CRM
+//	GET    /journal                the token answers that are kept
+//	POST   /journal/{id}           replays one; with ?dry only reads it
+//	DELETE /journal/{id}           forgets one
 //
-// forget is what DELETE does.
-func Control(d authflow.Directory, forget func(context.Context, crmgate.UserKey) error) http.Handler {
+// acts is what takes more than the store.
+func Control(d authflow.Directory, acts Acts) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users", func(w http.ResponseWriter, r *http.Request) {
 		all, err := d.Entries(r.Context())
@@ -29,7 +38,18 @@ func Control(d authflow.Directory, forget func(context.Context, crmgate.UserKey)
 		control(w, e, err)
 	})
 	mux.HandleFunc("DELETE /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
-		control(w, struct{}{}, forget(r.Context(), keyOf(r)))
+		control(w, struct{}{}, acts.Forget(r.Context(), keyOf(r)))
+	})
+	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
+		all, err := d.Answers(r.Context())
+		control(w, all, err)
+	})
+	mux.HandleFunc("POST /journal/{id}", func(w http.ResponseWriter, r *http.Request) {
+		out, err := acts.Replay(r.Context(), r.PathValue("id"), r.URL.Query().Has("dry"))
+		control(w, out, err)
+	})
+	mux.HandleFunc("DELETE /journal/{id}", func(w http.ResponseWriter, r *http.Request) {
+		control(w, struct{}{}, d.DropAnswer(r.Context(), r.PathValue("id")))
 	})
 	return mux
 }
@@ -40,10 +60,14 @@ func keyOf(r *http.Request) crmgate.UserKey {
 
 func control(w http.ResponseWriter, body any, err error) {
 	w.Header().Set("Content-Type", "application/json")
+	var refusal *crmgate.Refusal
 	switch {
+	case errors.As(err, &refusal):
+		w.WriteHeader(http.StatusConflict)
+		body = map[string]string{"error": refusal.Message}
 	case errors.Is(err, crmgate.ErrNotFound):
 		w.WriteHeader(http.StatusNotFound)
-		body = map[string]string{"error": "there is no such user"}
+		body = map[string]string{"error": "there is no such user or entry"}
 	case err != nil:
 		w.WriteHeader(http.StatusInternalServerError)
 		body = map[string]string{"error": err.Error()}

@@ -78,7 +78,7 @@ func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
 //
 // A grant of a managed app (Grant.App.Account) must be of the app's current generation (Grant.App.Revision): if the
 // app was replaced while the person signed in, the error matches crmgate.ErrConflict and nothing is stored.
-func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error) (Session, error) {
+func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, also ...Also) (Session, error) {
 	var s Session
 	err := db.update(ctx, func(r records) error {
 		p, err := r.person(key)
@@ -94,12 +94,22 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		if s, err = r.renew(s, key, p); err != nil {
 			return err
 		}
-		return errors.Join(r.setPerson(key, p), r.setSession(key, s))
+		return errors.Join(r.setPerson(key, p), r.setSession(key, s), r.all(also))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
 	}
 	return s, nil
+}
+
+// all does what else belongs to a change.
+func (r records) all(also []Also) error {
+	for _, do := range also {
+		if err := do(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // renew makes the session of somebody who has just signed in. old is the zero Session if they had none.
@@ -123,7 +133,7 @@ func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Sess
 // UpdatePerson changes a stored person and returns what was stored; crmgate.ErrNotFound if there is none. update may
 // run again. A new hostname goes to the session as well. A grant of another app ends the session: its generation is
 // no longer the one to ask, so the person must sign in.
-func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error) (crmgate.Person, error) {
+func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, also ...Also) (crmgate.Person, error) {
 	var p crmgate.Person
 	err := db.update(ctx, func(r records) (err error) {
 		if p, err = r.person(key); err != nil {
@@ -141,7 +151,7 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 				s.Ended = s.Ended || moved
 			})
 		}
-		return errors.Join(err, r.setPerson(key, p))
+		return errors.Join(err, r.setPerson(key, p), r.all(also))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("update person: %w", err)
@@ -174,6 +184,7 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 		now.Grant = crmgate.Grant{}
 		return errors.Join(
 			r.changeSession(key, func(s *Session) { s.Ended = true }),
+			r.forgetJournal(key),
 			r.setPerson(key, now))
 	})
 	if err != nil {
@@ -195,7 +206,7 @@ func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 		if err != nil {
 			return err
 		}
-		return errors.Join(r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
+		return errors.Join(r.forgetJournal(key), r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("delete user: %w", err)

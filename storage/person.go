@@ -54,6 +54,7 @@ type grantRecord struct {
 	Issued       time.Time `json:"issued,omitzero"`
 	Expiry       time.Time `json:"expiry,omitzero"`
 	Dead         string    `json:"dead,omitempty"`
+	DeadSince    time.Time `json:"deadSince,omitzero"`
 	App          appRecord `json:"app,omitzero"`
 }
 
@@ -79,7 +80,7 @@ func encodePerson(p crmgate.Person) ([]byte, error) {
 		Created: u.Created, SignedIn: u.SignedIn,
 		Grant: grantRecord{
 			AccessToken: g.AccessToken.Reveal(), RefreshToken: g.RefreshToken.Reveal(), APIKey: g.APIKey.Reveal(),
-			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, App: appRecord(g.App),
+			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: appRecord(g.App),
 		},
 	})
 	if err != nil {
@@ -103,7 +104,7 @@ func decodePerson(b []byte) (crmgate.Person, error) {
 		},
 		Grant: crmgate.Grant{
 			AccessToken: crmgate.NewSecret(g.AccessToken), RefreshToken: crmgate.NewSecret(g.RefreshToken), APIKey: crmgate.NewSecret(g.APIKey),
-			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, App: crmgate.App(g.App),
+			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: crmgate.App(g.App),
 		},
 	}, nil
 }

@@ -23,6 +23,9 @@ const (
 	shortState  kind = 't'
 	stateCursor kind = 'n'
 	stateSlot   kind = 'i'
+	journal     kind = 'j'
+	lease       kind = 'e'
+	pause       kind = 'a'
 )
 
 // version is the layout in which records of a kind are written, and the only one that is read.

@@ -7,6 +7,9 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate users list                     who has signed in
 	crmgate users show PLATFORM ID         one of them
 	crmgate users delete PLATFORM ID       forget one of them, and tell the CRM
+	crmgate journal list                   token answers that are kept, because they could not be read or stored
+	crmgate journal replay ID              store what one of them granted; --dry-run only reads it
+	crmgate journal drop ID                forget one of them
 	crmgate version
 
 Every flag of serve is also an environment variable: --public-url is CRMGATE_PUBLIC_URL. Secrets come from the
@@ -43,6 +46,7 @@ type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
 	Check   checkCommand   `cmd:"" help:"Check connectors, and say what their authors should mend."`
 	Users   usersCommand   `cmd:"" help:"List, show or delete the people who have signed in."`
+	Journal journalCommand `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

@@ -79,7 +79,7 @@ func start(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *server, err
 	if err != nil {
 		return nil, err
 	}
-	s.serveInternal(control, proxy.Control(authflow.Directory{DB: s.db}, s.flows.Forget))
+	s.serveInternal(control, proxy.Control(authflow.Directory{DB: s.db}, proxy.Acts{Forget: s.flows.Forget, Replay: s.flows.Replay}))
 	if admin != nil {
 		s.serveInternal(admin, s.metrics.Operator(s.db.Ready))
 	}

@@ -176,13 +176,24 @@ func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.R
 		return errors.Join(err, a.Close())
 	}
 	w := &recorder{status: http.StatusOK, header: http.Header{}}
-	proxy.Control(authflow.Directory{DB: a.db}, func(ctx context.Context, key crmgate.UserKey) error {
-		// Telling the CRM takes everything else.
+	// What tells a CRM something takes everything else.
+	open := func(ctx context.Context) error {
 		serve := serveFlags{storeFlags: *f, Listen: "localhost", RingCentralURL: "https://platform.ringcentral.com"}
-		if err := a.openRest(ctx, &serve, log); err != nil {
-			return err
-		}
-		return a.flows.Forget(ctx, key)
+		return a.openRest(ctx, &serve, log)
+	}
+	proxy.Control(authflow.Directory{DB: a.db}, proxy.Acts{
+		Forget: func(ctx context.Context, key crmgate.UserKey) error {
+			if err := open(ctx); err != nil {
+				return err
+			}
+			return a.flows.Forget(ctx, key)
+		},
+		Replay: func(ctx context.Context, id string, dry bool) (authflow.Replayed, error) {
+			if err := open(ctx); err != nil {
+				return authflow.Replayed{}, err
+			}
+			return a.flows.Replay(ctx, id, dry)
+		},
 	}).ServeHTTP(w, req)
 	return errors.Join(decode(w.status, strings.NewReader(w.body.String()), into), a.Close())
 }

@@ -419,6 +419,10 @@ func TestWireAccountAndState(t *testing.T) {
 			t.Errorf("account %q", a)
 		}
 	})
+	t.Run("7.1 a RingCentral token that is not good", func(t *testing.T) {
+		landed := g.land(g.compose("compat"), "ada")
+		g.get("/oauth-callback?rcAccessToken=stale&callbackUri="+url.QueryEscape(landed)).wantError(t, 400, "status code 401")
+	})
 	t.Run("7.2 a bound state is its browser's", func(t *testing.T) {
 		c := g.compose("bound")
 		landed := g.land(c, "ada")

@@ -16,6 +16,7 @@ import (
 const (
 	expiredBody  = `{"successful":false,"returnMessage":{"message":"User session expired. Please connect again.","messageType":"warning","ttl":5000}}`
 	notFoundUser = `{"successful":false,"returnMessage":{"message":"User not found","messageType":"warning","ttl":5000}}`
+	rejectedBody = `{"successful":false,"returnMessage":{"message":"The CRM rejects the application that signed you in. Please tell your administrator.","messageType":"warning","ttl":5000}}`
 	good         = `{"successful":true}`
 	unsuccessful = `{"successful":false}`
 )
@@ -195,7 +196,7 @@ func TestWireAuthValidation(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{"4.1f another error", 400, `{"error":"invalid_client"}`, standardTexts["invalid_client"]},
+		{"4.1f another error", 400, `{"error":"weather"}`, "weather"},
 		{"4.1f a status", 503, `Busy`, "HTTP status 503"},
 		{"4.1f the connection is lost", 0, "", `Unable to connect to "` + w.endpoint.URL + `/token"`},
 		{"4.1g 7.6 no token", 200, `{"expires_in":3600}`, "The CRM answered the token request with status 200 and no token."},
@@ -212,9 +213,30 @@ func TestWireAuthValidation(t *testing.T) {
 				t.Error("something was stored")
 			}
 			w.endpoint.says(200, goodTokens)
+			w.endpoint.asked()
+			if a := validate(token); a.status != 503 || a.header.Get("Retry-After") == "" || len(w.endpoint.asked()) != 0 {
+				t.Errorf("at once again: %d %s", a.status, a.body)
+			}
+			w.pass(10 * time.Minute)
 			validate(token).want(t, 200, good)
 		})
 	}
+	t.Run("4.1j the application is rejected", func(t *testing.T) {
+		token := ended("wire")
+		w.endpoint.says(401, `{"error":"invalid_client"}`)
+		validate(token).want(t, 200, rejectedBody)
+		w.endpoint.says(200, goodTokens)
+		w.endpoint.asked()
+		w.pass(time.Hour)
+		validate(token).want(t, 200, rejectedBody)
+		if n := len(w.endpoint.asked()); n != 0 {
+			t.Errorf("%d token requests for an application that is paused", n)
+		}
+		validate(w.inFor("wire", 3600)).want(t, 200, good) // somebody signs in with it
+		token = ended("wire")
+		w.endpoint.says(200, goodTokens)
+		validate(token).want(t, 200, good)
+	})
 	t.Run("4.1f while the access token is good", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
 		w.pass(59 * time.Minute)
@@ -238,8 +260,9 @@ func TestWireAuthValidation(t *testing.T) {
 		token := ended("wirebare")
 		w.endpoint.says(503, "")
 		validate(token).want(t, 200, `{"successful":false,"returnMessage":{"message":"The CRM cannot be reached at the moment. Please try again later.","messageType":"warning","ttl":5000}}`)
+		w.pass(10 * time.Minute)
 		w.endpoint.says(400, `{"error":"invalid_client"}`)
-		validate(token).want(t, 200, `{"successful":false,"returnMessage":{"message":"The CRM rejects the application that signed you in. Please tell your administrator.","messageType":"warning","ttl":5000}}`)
+		validate(token).want(t, 200, rejectedBody)
 	})
 	t.Run("4.1i 7.17 API keys", func(t *testing.T) {
 		validate(w.token(w.postJSON("/apiKeyLogin", `{"platform":"wirekey","apiKey":"x"}`))).want(t, 200, good)

@@ -2,6 +2,7 @@ package authflow
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"strings"
@@ -85,24 +86,53 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 			return SignedIn{}, err
 		}
 	}
+	rest := identification{
+		Query: cb.query, CallbackURI: cb.withoutCode, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username,
+		Hostname: cb.hostname, HashedExtension: r.HashedExtension,
+	}
 	tokens, err := f.Tokens.Exchange(ctx, conn, client, token.Exchange{
 		Code: code, RedirectURI: client.RedirectURI, Verifier: crmgate.NewSecret(bound.Verifier),
+		Account: account, Callback: rest.secret(),
 	})
 	if err != nil {
 		return SignedIn{}, err
 	}
 	crmgate.TraceOf(ctx).Step("exchanged")
+	return f.identify(ctx, conn, client, tokens, rest)
+}
+
+// identification is what a connector is told of a callback beside the tokens, and what is stored of it.
+type identification struct {
+	Query           map[string]string `json:"query,omitempty"`
+	CallbackURI     string            `json:"callbackUri,omitempty"`
+	TokenURL        string            `json:"tokenUrl,omitempty"`
+	APIURL          string            `json:"apiUrl,omitempty"`
+	Username        string            `json:"username,omitempty"`
+	Hostname        string            `json:"hostname,omitempty"`
+	HashedExtension string            `json:"hashedExtension,omitempty"`
+}
+
+func (i identification) secret() crmgate.Secret {
+	b, _ := json.Marshal(i) // texts: always encodes
+	return crmgate.NewSecret(string(b))
+}
+
+// identify asks the connector whose tokens these are, and stores them.
+func (f *Flows) identify(ctx context.Context, conn crmgate.Connector, client token.Client, tokens token.Tokens, i identification) (SignedIn, error) {
 	info, err := conn.UserInfo(ctx, crmgate.UserInfoRequest{
 		AuthHeader: crmgate.NewSecret("Bearer " + tokens.Access.Reveal()),
-		Hostname:   cb.hostname, Query: cb.query, CallbackURI: cb.withoutCode,
-		TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username, Data: tokens.Data,
+		Hostname:   i.Hostname, Query: i.Query, CallbackURI: i.CallbackURI,
+		TokenURL: i.TokenURL, APIURL: i.APIURL, Username: i.Username, Data: tokens.Data,
 	})
+	if err == nil && !info.Successful {
+		f.Tokens.Discard(ctx, tokens)
+	}
 	if err != nil || !info.Successful {
 		return turnedAway(info), err
 	}
 	crmgate.TraceOf(ctx).Step("identified")
 	return f.signIn(ctx, conn, info, signIn{
-		hostname: cb.hostname, account: account, hashedExtension: r.HashedExtension,
+		hostname: i.Hostname, account: tokens.Journal.Account, hashedExtension: i.HashedExtension, journal: tokens.Journal,
 		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
 	})
 }

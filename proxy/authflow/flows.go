@@ -97,6 +97,7 @@ func (f *Flows) pinned(origin string) string {
 type SignedIn struct {
 	// Token is the session token; empty if the CRM did not let the person in, and then Message says why.
 	Token   crmgate.Secret
+	ID      crmgate.UserID
 	Name    string
 	Message *crmgate.ReturnMessage
 	// Agent says that the state named an agent's session (sessionId): the answer goes to a browser tab, not to a client.
@@ -136,14 +137,14 @@ func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate
 		}
 		p.Grant = in.grant(p.Grant)
 		return nil
-	})
+	}, storage.Settled(in.journal))
 	if err != nil {
 		return SignedIn{}, err
 	}
 	crmgate.TraceOf(ctx).Step("stored")
 	f.afterSave(ctx, conn, key)
 	t, err := f.tokens.issue(key, session.ID)
-	return SignedIn{Token: t, Name: info.Name, Message: info.Message}, err
+	return SignedIn{Token: t, ID: info.ID, Name: info.Name, Message: info.Message}, err
 }
 
 // signIn's particulars, apart from what the connector said.
@@ -152,6 +153,8 @@ type signIn struct {
 	account         crmgate.AccountID
 	hashedExtension string
 	grant           func(old crmgate.Grant) crmgate.Grant
+	// journal is where what was granted is kept until it is stored.
+	journal storage.JournalEntry
 }
 
 // hostname chooses the host to store: the connector's word goes before the request's. It must be a host, for clients get

@@ -26,7 +26,7 @@ func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (crmgate.Outc
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
 		return crmgate.Outcome{Message: &expired}, nil
-	case err != nil && !own:
+	case errors.Is(err, crmgate.ErrAppDead), err != nil && !own:
 		return crmgate.Outcome{Message: f.excuse(ctx, err)}, nil
 	case err != nil:
 		return crmgate.Outcome{}, err

@@ -181,6 +181,19 @@ func (c *CRM) LiveRefresh(token string) bool {
 	return t != nil && t.rotated.IsZero() && !t.family.ended
 }
 
+// LiveRefreshOf counts the refresh tokens of a person, named by login, that are good.
+func (c *CRM) LiveRefreshOf(login string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, t := range c.refresh.entries {
+		if t.family.person.Login == login && t.rotated.IsZero() && !t.family.ended {
+			n++
+		}
+	}
+	return n
+}
+
 // holder returns whose access token it is.
 func (c *CRM) holder(token string) (Person, bool) {
 	c.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // maxAnswer bounds a token answer; real ones have a few kilobytes.
@@ -28,6 +29,8 @@ type call struct {
 	secrets []crmgate.Secret
 	sent    bool
 	answer  answer
+	// entry is what is journaled of the answer, with who asked already in it; its ID is set once it is.
+	entry storage.JournalEntry
 }
 
 // do runs request, which asks x/oauth2 for a token, over this transport.
@@ -48,10 +51,7 @@ func (c *call) do(ctx context.Context, request func(context.Context, *oauth2.Con
 	if err != nil {
 		return Tokens{}, unwrapped(err)
 	}
-	now := c.engine.Now()
-	t := Tokens{Access: crmgate.NewSecret(c.answer.access), Refresh: crmgate.NewSecret(c.answer.refresh), Issued: now, Expiry: c.answer.expiry}
-	t.Data, err = json.Marshal(c.answer.data)
-	return t, err
+	return c.answer.tokens(c.entry)
 }
 
 // unwrapped takes our own error out of the layers that net/http and x/oauth2 put around it, which quote the URL.
@@ -88,8 +88,8 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, c.noAnswer(fmt.Errorf("%w; it began with %s", err, c.preview(body)), resp.StatusCode)
 	}
-	c.answer, err = normalise(body, c.client.manifest.Token, c.engine.Now())
-	if err := c.judge(resp, body, err); err != nil {
+	c.engine.at("answered")
+	if err := c.read(req.Context(), resp, body); err != nil {
 		return nil, err
 	}
 	plain, err := json.Marshal(map[string]string{"access_token": c.answer.access, "refresh_token": c.answer.refresh, "token_type": "Bearer"})
@@ -133,7 +133,11 @@ func (c *call) shaped(req *http.Request) (*http.Request, error) {
 		out.SetBasicAuth(c.client.ID, c.client.Secret.Reveal())
 	}
 	for k, v := range c.option.Headers {
-		out.Header.Set(k, v)
+		switch http.CanonicalHeaderKey(k) {
+		case "Connection", "Upgrade", "Content-Length", "Transfer-Encoding", "Host": // the transport's
+		default:
+			out.Header.Set(k, v)
+		}
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
@@ -23,6 +24,8 @@ type Config struct {
 	Timeout time.Duration
 	// Wait is how long a caller waits for a refresh; default 12 s.
 	Wait time.Duration
+	// Alone says that no other process has the store open: a lease of another's is one that ended without giving it back.
+	Alone bool
 	// Observe, if set, is told of every exchange and refresh, and how it ended. It is called concurrently.
 	Observe func(kind string, platform crmgate.Platform, outcome string)
 }
@@ -31,6 +34,9 @@ type Config struct {
 type Engine struct {
 	Config
 	running sync.WaitGroup // the flights
+	node    string         // names this process in leases
+	hosts   *breaker
+	at      func(point string) // where a test may end the process
 
 	mu      sync.Mutex
 	flights map[crmgate.UserKey]*flight // guarded by mu
@@ -56,7 +62,9 @@ func New(c Config) (*Engine, error) {
 	if c.Observe == nil {
 		c.Observe = func(string, crmgate.Platform, string) {}
 	}
-	return &Engine{Config: c, flights: map[crmgate.UserKey]*flight{}}, nil
+	return &Engine{
+		Config: c, node: rand.Text(), hosts: newBreaker(c.Now), at: func(string) {}, flights: map[crmgate.UserKey]*flight{},
+	}, nil
 }
 
 // Close waits for the refreshes under way, each of which has a deadline: what a CRM has already answered is stored.

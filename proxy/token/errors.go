@@ -20,8 +20,12 @@ type Error struct {
 	Message string
 	// RetryAfter is how long to wait, if somebody said so.
 	RetryAfter time.Duration
+	// Unread is the journal entry of an answer that may hold tokens and could not be read; empty for other errors.
+	Unread string
 	// Err is the cause, for the log.
 	Err error
+
+	unasked bool // the CRM was not asked
 }
 
 func (e *Error) Error() string {

@@ -33,3 +33,6 @@ func RetryAfter(value string, now time.Time) time.Duration {
 
 // Masked is a text as a client may see it.
 func Masked(text string, sent ...crmgate.Secret) string { return masked(sent, text) }
+
+// SetPoint has f called at every point at which a test may end the process.
+func (e *Engine) SetPoint(f func(string)) { e.at = f }

@@ -244,7 +244,7 @@ func TestFailuresOfThreeKinds(t *testing.T) {
 			if c.dead != (err != nil) || err == nil && !p.Grant.AccessToken.Equal(before.AccessToken) {
 				t.Fatalf("while the token lives: %v", err)
 			}
-			w.clock.add(time.Hour)
+			w.clock.add(time.Hour) // over, and rested
 			_, err = w.live()
 			var te *token.Error
 			if !errors.Is(err, c.kind) || !errors.As(err, &te) {
@@ -267,6 +267,17 @@ func TestFailuresOfThreeKinds(t *testing.T) {
 				t.Errorf("message %q, want %q", te.Message, c.message)
 			}
 			w.crm.SetMood(practice.Mood{})
+			if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, c.kind) {
+				t.Errorf("at once again: %d requests, %v", n, err)
+			}
+			w.clock.add(10 * time.Minute)
+			if errors.Is(c.kind, crmgate.ErrAppDead) {
+				if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrAppDead) {
+					t.Errorf("a paused application cost %d requests, %v", n, err)
+				}
+				_, err = w.exchange() // somebody signs in with it: it is well again
+				must(t, err)
+			}
 			_, err = w.live()
 			must(t, err)
 		})

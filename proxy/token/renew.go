@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // errSuperseded says that the grant which was refreshed is no longer the one that is stored: somebody signed in or out meanwhile.
@@ -16,13 +17,18 @@ var errSuperseded = errors.New("superseded")
 // writeTimeout bounds the write of what the CRM has answered. It is generous: what is not written is lost.
 const writeTimeout = 30 * time.Second
 
-// renew refreshes what is stored now, if it is still due, and stores what comes of it.
+// renew refreshes what is stored now, if it is still due, and stores what comes of it. What says that the CRM need not
+// be asked comes first: a grant that rests after a failure, an application that is paused, a CRM that is down, and
+// another process that is at it.
 func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person, error) {
 	p, err := e.DB.Person(ctx, key)
 	if err != nil {
 		return p, err
 	}
 	if due, err := e.due(p); err != nil || !due {
+		return p, err
+	}
+	if err := e.rested(ctx, key); err != nil {
 		return p, err
 	}
 	conn, err := e.Connector(key.Platform)
@@ -33,18 +39,62 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 	if err != nil {
 		return p, err
 	}
-	t, info, err := e.renewed(ctx, conn, c, p)
-	e.Observe("refresh", key.Platform, outcome(err))
+	if err := e.paused(ctx, c); err != nil {
+		return p, err
+	}
+	held, p, due, err := e.hold(ctx, key)
+	if err != nil || !due {
+		return p, err
+	}
+	e.at("leased")
+	return e.renewHeld(ctx, conn, c, p, held)
+}
+
+// renewHeld is renew once the lease is held. Whatever happens, the lease is given back: with what is stored, or alone.
+func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (crmgate.Person, error) {
+	key := p.User.Key
+	t, info, err := e.obtain(ctx, conn, c, p)
 	// The CRM has answered, and may have rotated the token: however late it is, that is written down.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
+	if errors.Is(err, crmgate.ErrUserDead) {
+		// Somebody else may have had an answer to the same token, and not have stored it.
+		other, found, unread := e.journaled(ctx, conn, p)
+		if unread != nil {
+			err = unread
+		} else if found {
+			t, info, err = other, nil, nil
+		}
+	}
+	held = e.rest(held, err)
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
-		return e.bury(ctx, key, p.Grant, err)
-	case err != nil:
-		return p, err
+		return e.bury(ctx, key, p.Grant, held, err)
+	case errors.Is(err, crmgate.ErrAppDead):
+		err = errors.Join(err, e.pause(ctx, c, err))
+	case err == nil:
+		return e.keep(ctx, key, p.Grant, t, t.Grant(c, p.Grant), held, info)
 	}
-	return e.keep(ctx, key, p.Grant, t.Grant(c, p.Grant), info)
+	return p, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
+}
+
+// obtain gets new tokens: those that were answered already and never stored, else the CRM's, if it may be asked.
+func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person) (Tokens, json.RawMessage, error) {
+	t, found, err := e.journaled(ctx, conn, p)
+	if found || err != nil {
+		return t, nil, err
+	}
+	done, wait := e.hosts.admit(hostOf(c.TokenURL))
+	if done == nil {
+		return t, nil, &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, unasked: true, Message: "The CRM is in trouble at the moment. Please try again later."}
+	}
+	failed, after := true, time.Duration(0) // unless it comes to an end
+	defer func() { done(failed, after) }()
+	e.at("asking")
+	t, info, err := e.renewed(ctx, conn, c, p)
+	failed, after = trouble(err)
+	e.Observe("refresh", p.User.Key.Platform, outcome(err))
+	return t, info, err
 }
 
 // issuer is the client that issued the person's grant: no other may refresh it.
@@ -71,7 +121,7 @@ func (e *Engine) issuer(ctx context.Context, conn crmgate.Connector, p crmgate.P
 // connector wants to have changed about the person.
 func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person) (t Tokens, info json.RawMessage, err error) {
 	if !conn.Implements("checkAndRefreshAccessToken") {
-		t, err = e.refresh(ctx, c, p.Grant.RefreshToken)
+		t, err = e.refresh(ctx, c, p)
 		return t, nil, err
 	}
 	user, err := UserRequest(ctx, conn, p)
@@ -94,8 +144,11 @@ func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, 
 }
 
 // keep stores a refreshed grant, unless the grant that it came from is no longer the person's. What counts is the refresh
-// token: somebody who signed in meanwhile, and got no new one, has the old one, which the CRM may just have rotated.
-func (e *Engine) keep(ctx context.Context, key crmgate.UserKey, from, fresh crmgate.Grant, info json.RawMessage) (crmgate.Person, error) {
+// token: somebody who signed in meanwhile, and got no new one, has the old one, which the CRM may just have rotated. The
+// lease is given back, and the journal entry dropped, in the same transaction. If the lease was lost, nothing is stored,
+// and the entry stays for who holds it now.
+func (e *Engine) keep(ctx context.Context, key crmgate.UserKey, from crmgate.Grant, t Tokens, fresh crmgate.Grant, held storage.Lease, info json.RawMessage) (crmgate.Person, error) {
+	e.at("storing")
 	p, err := e.DB.UpdatePerson(ctx, key, func(now *crmgate.Person) error {
 		if !now.Grant.RefreshToken.Equal(from.RefreshToken) || from.RefreshToken.IsZero() && !now.Grant.AccessToken.Equal(from.AccessToken) {
 			return errSuperseded
@@ -104,11 +157,22 @@ func (e *Engine) keep(ctx context.Context, key crmgate.UserKey, from, fresh crmg
 		now.Grant = fresh
 		now.User.AdditionalInfo = e.merged(ctx, key, now.User.AdditionalInfo, info)
 		return nil
-	})
-	if errors.Is(err, errSuperseded) {
+	}, storage.Fenced(key, held), storage.Settled(t.Journal))
+	switch {
+	case errors.Is(err, errSuperseded):
+		e.drop(ctx, t.Journal)
+		return e.superseded(ctx, key, held)
+	case errors.Is(err, crmgate.ErrConflict):
 		return e.stored(ctx, key)
 	}
+	e.at("stored")
 	return p, err
+}
+
+// superseded gives the lease back, and returns the person as somebody else has just stored them.
+func (e *Engine) superseded(ctx context.Context, key crmgate.UserKey, held storage.Lease) (crmgate.Person, error) {
+	p, err := e.stored(ctx, key)
+	return p, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
 }
 
 // merged lays the connector's changes over the person's additional info. Changes that are not fit for it are left out:
@@ -133,15 +197,19 @@ func (e *Engine) merged(ctx context.Context, key crmgate.UserKey, old, over json
 
 // bury marks a grant dead that the CRM has refused, if it is still the one that is stored, to the last token; if
 // somebody else has stored a newer one meanwhile, that is used, and nothing is changed.
-func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.Grant, cause error) (crmgate.Person, error) {
+func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.Grant, held storage.Lease, cause error) (crmgate.Person, error) {
 	_, err := e.DB.UpdatePerson(ctx, key, func(now *crmgate.Person) error {
 		if !now.Grant.RefreshToken.Equal(refused.RefreshToken) || !now.Grant.AccessToken.Equal(refused.AccessToken) {
 			return errSuperseded
 		}
 		now.Grant.Dead = "the CRM refused the refresh token"
+		now.Grant.DeadSince = e.Now()
 		return nil
-	})
-	if errors.Is(err, errSuperseded) {
+	}, storage.Fenced(key, held))
+	switch {
+	case errors.Is(err, errSuperseded):
+		return e.superseded(ctx, key, held)
+	case errors.Is(err, crmgate.ErrConflict):
 		return e.stored(ctx, key)
 	}
 	return crmgate.Person{}, errors.Join(cause, err)

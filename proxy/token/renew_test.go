@@ -74,6 +74,7 @@ func TestLostAnswer(t *testing.T) {
 		t.Errorf("%d requests, stored %+v", n, w.stored())
 	}
 	w.crm.SetMood(practice.Mood{})
+	w.clock.add(time.Minute)
 	if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
 		t.Errorf("got %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // Exchange is a code to be redeemed.
@@ -16,6 +17,9 @@ type Exchange struct {
 	Code        crmgate.Secret
 	RedirectURI string
 	Verifier    crmgate.Secret // PKCE; empty without
+	// Account and Callback are journaled with the answer, so that a sign-in which was cut off can be finished later.
+	Account  crmgate.AccountID
+	Callback crmgate.Secret
 }
 
 // Tokens is what a token endpoint granted.
@@ -26,11 +30,15 @@ type Tokens struct {
 	Expiry  time.Time // zero: unknown
 	// Data is the answer as a JSON object, the tokens excepted.
 	Data json.RawMessage
+	// Journal is where the answer is kept until what it granted is stored: give it to storage.Settled, or to Discard.
+	Journal storage.JournalEntry
 }
 
 // Exchange redeems a code, with one request. Errors are *Error, or a *crmgate.Refusal or *crmgate.ConnectorError if nothing was sent.
 func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client, x Exchange) (Tokens, error) {
-	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, x.Code, x.Verifier}}
+	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, x.Code, x.Verifier}, entry: storage.JournalEntry{
+		User: crmgate.UserKey{Platform: c.Platform}, App: c.App, Account: x.Account, Hostname: c.Hostname, Callback: x.Callback,
+	}}
 	if conn.Implements("getOverridingOAuthOption") {
 		var err error
 		r.option, err = conn.OverridingOAuthOption(ctx, crmgate.OAuthOptionRequest{Code: x.Code, OAuth: c.Info})
@@ -48,12 +56,18 @@ func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client,
 		return err
 	})
 	e.Observe("exchange", c.Platform, outcome(err))
+	if err == nil {
+		e.accepted(ctx, c)
+	}
 	return t, err
 }
 
-// refresh redeems a refresh token, with one request.
-func (e *Engine) refresh(ctx context.Context, c Client, token crmgate.Secret) (Tokens, error) {
-	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, token}}
+// refresh redeems a person's refresh token, with one request.
+func (e *Engine) refresh(ctx context.Context, c Client, p crmgate.Person) (Tokens, error) {
+	token := p.Grant.RefreshToken
+	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, token}, entry: storage.JournalEntry{
+		User: p.User.Key, From: token, App: c.App, Account: p.User.Account, Hostname: p.User.Hostname,
+	}}
 	return r.do(ctx, func(ctx context.Context, conf *oauth2.Config) error {
 		// The source is asked once and dropped: one that is kept refreshes in memory and tells nobody.
 		_, err := conf.TokenSource(ctx, &oauth2.Token{RefreshToken: token.Reveal()}).Token()

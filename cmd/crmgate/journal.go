@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"text/tabwriter"
+
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+type journalCommand struct {
+	List   journalListCommand   `cmd:"" help:"List the answers that are kept."`
+	Replay journalReplayCommand `cmd:"" help:"Store what an answer granted: the person needs no new sign-in."`
+	Drop   journalDropCommand   `cmd:"" help:"Forget an answer, and what it granted."`
+}
+
+// Help is what `crmgate journal --help` adds.
+func (journalCommand) Help() string {
+	return `Every answer of a token endpoint is kept, sealed, before it is read, and goes when what it granted is stored. What stays could not
+be read, or the program ended in between. An answer that could not be read is read with the manifest that there is now: mend
+crmgate.token in it, restart the server, and replay. What stays is dropped after a week.`
+}
+
+type journalListCommand struct {
+	storeFlags
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (c *journalListCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	var all []authflow.Answer
+	if err := ask(ctx, &c.storeFlags, log, http.MethodGet, "/journal", &all); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out, all)
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(out, "No answer is kept: all of them were read and stored.")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tCAME\tKIND\tPLATFORM\tUSER\tSTATUS\tBYTES")
+	for _, a := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", a.ID, when(a.At), a.Kind, a.Platform, printable(string(a.User)), a.Status, a.Bytes)
+	}
+	return w.Flush()
+}
+
+type oneAnswer struct {
+	storeFlags
+	ID   string `arg:"" help:"The answer's id, as list shows it."`
+	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+func (o *oneAnswer) path() string { return "/journal/" + url.PathEscape(o.ID) }
+
+type journalReplayCommand struct {
+	oneAnswer
+	DryRun bool `help:"Only read the answer, and say whether it can be read."`
+}
+
+func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	path := c.path()
+	if c.DryRun {
+		path += "?dry"
+	}
+	var r authflow.Replayed
+	if err := ask(ctx, &c.storeFlags, log, http.MethodPost, path, &r); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out, r)
+	}
+	what := "can be read: replay it without --dry-run to store what it granted"
+	if r.Stored {
+		what = fmt.Sprintf("is stored: %s %s needs no new sign-in", r.Platform, printable(string(r.User)))
+	}
+	_, err := fmt.Fprintf(out, "%s %s.\n", r.ID, what)
+	return err
+}
+
+type journalDropCommand struct{ oneAnswer }
+
+func (c *journalDropCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	if err := ask(ctx, &c.storeFlags, log, http.MethodDelete, c.path(), &struct{}{}); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(out, map[string]string{"dropped": c.ID})
+	}
+	_, err := fmt.Fprintf(out, "%s is forgotten.\n", printable(c.ID))
+	return err
+}

@@ -1,0 +1,125 @@
+package authflow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// Answer is a token endpoint's answer that is kept because what it granted is not stored yet. It says what is known of
+// it, never what it is.
+type Answer struct {
+	ID       string            `json:"id"`
+	At       time.Time         `json:"at"`
+	Platform crmgate.Platform  `json:"platform"`
+	User     crmgate.UserID    `json:"user,omitempty"` // empty: of a sign-in
+	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
+	Kind     string            `json:"kind"` // refresh, sign-in
+	Status   int               `json:"status"`
+	Bytes    int               `json:"bytes"`
+	ClientID string            `json:"clientId"`
+}
+
+func answerOf(e storage.JournalEntry) Answer {
+	a := Answer{
+		ID: e.ID, At: e.At, Platform: e.User.Platform, User: e.User.ID, Account: e.Account, Kind: "refresh",
+		Status: e.Status, Bytes: len(e.Body.Reveal()), ClientID: e.App.ClientID,
+	}
+	if e.User.ID == "" {
+		a.Kind = "sign-in"
+	}
+	return a
+}
+
+// Answers lists the answers that are kept, the latest first.
+func (d Directory) Answers(ctx context.Context) ([]Answer, error) {
+	entries, err := d.DB.Journal(ctx)
+	all := make([]Answer, len(entries))
+	for i, e := range entries {
+		all[i] = answerOf(e)
+	}
+	return all, err
+}
+
+// answer finds a kept answer; crmgate.ErrNotFound if there is none of that id.
+func (d Directory) answer(ctx context.Context, id string) (storage.JournalEntry, error) {
+	entries, err := d.DB.Journal(ctx)
+	if err != nil {
+		return storage.JournalEntry{}, err
+	}
+	for _, e := range entries {
+		if e.ID == id {
+			return e, nil
+		}
+	}
+	return storage.JournalEntry{}, fmt.Errorf("journal entry %q: %w", id, crmgate.ErrNotFound)
+}
+
+// DropAnswer forgets a kept answer, and whatever it granted; crmgate.ErrNotFound if there is none of that id.
+func (d Directory) DropAnswer(ctx context.Context, id string) error {
+	e, err := d.answer(ctx, id)
+	if err != nil {
+		return err
+	}
+	return d.DB.DropJournal(ctx, e)
+}
+
+// Replayed is what became of a kept answer.
+type Replayed struct {
+	Answer
+	// Stored says that what it granted is stored: the person is repaired, or, of a sign-in, known: their next sign-in
+	// gets the session. It is false of a dry run.
+	Stored bool      `json:"stored"`
+	Name   string    `json:"name,omitempty"`
+	Expiry time.Time `json:"tokenExpiry,omitzero"`
+}
+
+// Replay reads a kept answer as the manifest says now, and stores what it granted; a dry run only reads it. A
+// *crmgate.Refusal says why that cannot be done.
+func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, error) {
+	e, err := Directory{DB: f.DB}.answer(ctx, id)
+	if err != nil {
+		return Replayed{}, err
+	}
+	out := Replayed{Answer: answerOf(e)}
+	conn, err := f.Connector(e.User.Platform)
+	if err != nil {
+		return out, err
+	}
+	tokens, err := f.Tokens.Read(conn, e)
+	if out.Expiry = tokens.Expiry; err != nil || dry {
+		return out, err
+	}
+	if e.User.ID == "" {
+		out.User, out.Name, err = f.replaySignIn(ctx, conn, tokens)
+	} else {
+		var p crmgate.Person
+		p, err = f.Tokens.Replay(ctx, conn, e)
+		out.Name = p.User.Name
+	}
+	out.Stored = err == nil
+	return out, err
+}
+
+// replaySignIn finishes a sign-in that was cut off after the CRM's answer. Nobody gets its session token.
+func (f *Flows) replaySignIn(ctx context.Context, conn crmgate.Connector, tokens token.Tokens) (crmgate.UserID, string, error) {
+	var rest identification
+	if s := tokens.Journal.Callback.Reveal(); s != "" {
+		if err := json.Unmarshal([]byte(s), &rest); err != nil {
+			return "", "", err
+		}
+	}
+	in, err := f.identify(ctx, conn, token.Issuer(tokens.Journal), tokens, rest)
+	if err != nil {
+		return "", "", err
+	}
+	if in.Token.IsZero() {
+		return "", "", crmgate.Refuse("The CRM does not let the person in any more: %s", in.Message.Message)
+	}
+	return in.ID, in.Name, nil
+}

@@ -1,0 +1,146 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// read journals an answer, and then reads it. Nothing is parsed before it is on the disk: a CRM that has rotated the
+// refresh token has done so whether we understand its answer or not.
+func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error {
+	now := c.engine.Now()
+	c.entry.At, c.entry.Status, c.entry.Skew = now, resp.StatusCode, skew(resp.Header, now)
+	c.entry.Body = crmgate.NewSecret(string(body))
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 && len(bytes.TrimSpace(body)) > 0 {
+		// The request's context may be at its end, and the answer is here all the same.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		defer cancel()
+		id, err := c.engine.DB.PutJournal(ctx, c.entry)
+		if err != nil { // what the answer holds can still be stored, at once
+			c.engine.Logger.ErrorContext(ctx, "a token answer could not be journaled", "platform", c.client.Platform, "err", err)
+		}
+		c.entry.ID = id
+		c.engine.at("journaled")
+	}
+	var parse error
+	c.answer, parse = readAnswer(c.entry, c.client.manifest)
+	err := c.judge(resp, body, parse)
+	switch {
+	case err == nil || c.entry.ID == "":
+	case c.answer.errCode != "" || !mayHoldTokens(body):
+		c.engine.drop(ctx, c.entry)
+	default:
+		var te *Error
+		if errors.As(err, &te) {
+			te.Unread = c.entry.ID
+			te.Err = fmt.Errorf("%w; it is kept as journal entry %s: mend the manifest of %s (crmgate.token) and replay it", te.Err, c.entry.ID, c.client.Platform)
+		}
+	}
+	return err
+}
+
+// readAnswer reads a journaled answer as the manifest says, at the time that it came by the CRM's own clock.
+func readAnswer(e storage.JournalEntry, m *crmgate.Manifest) (answer, error) {
+	a, err := normalise([]byte(e.Body.Reveal()), m.Token, e.At.Add(e.Skew))
+	if !a.expiry.IsZero() {
+		a.expiry = a.expiry.Add(-e.Skew)
+	}
+	return a, err
+}
+
+// tokens is what an answer granted. entry is where it is journaled.
+func (a answer) tokens(entry storage.JournalEntry) (Tokens, error) {
+	t := Tokens{Access: crmgate.NewSecret(a.access), Refresh: crmgate.NewSecret(a.refresh), Issued: entry.At, Expiry: a.expiry, Journal: entry}
+	var err error
+	t.Data, err = json.Marshal(a.data)
+	return t, err
+}
+
+// mayHoldTokens reports whether an answer that could not be read may have granted something: whether it has a word in it
+// that is as long as tokens are, and is no page.
+func mayHoldTokens(body []byte) bool {
+	const shortest = 16
+	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\uFEFF")))
+	if len(body) > 0 && body[0] == '<' {
+		return false
+	}
+	run := 0
+	for _, b := range body {
+		if b|0x20 >= 'a' && b|0x20 <= 'z' || b >= '0' && b <= '9' || bytes.IndexByte([]byte("-._~+/="), b) >= 0 {
+			if run++; run >= shortest {
+				return true
+			}
+			continue
+		}
+		run = 0
+	}
+	return false
+}
+
+// drop forgets a journal entry in which there is nothing to keep. One that stays is gone after a week.
+func (e *Engine) drop(ctx context.Context, entry storage.JournalEntry) {
+	if entry.ID == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	if err := e.DB.DropJournal(ctx, entry); err != nil {
+		e.Logger.WarnContext(ctx, "a journal entry could not be dropped", "err", err)
+	}
+}
+
+// Discard forgets what an exchange granted: the person was turned away.
+func (e *Engine) Discard(ctx context.Context, t Tokens) { e.drop(ctx, t.Journal) }
+
+// skew is how far a CRM's clock is ahead of ours, by its Date (RFC 9110, 6.6.1), which has whole seconds. A clock that is
+// a day off is not believed.
+func skew(h http.Header, now time.Time) time.Duration {
+	const least, most = 2 * time.Second, 24 * time.Hour
+	t, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	d := t.Sub(now)
+	if d.Abs() < least || d.Abs() > most {
+		return 0
+	}
+	return d.Truncate(time.Second)
+}
+
+// journaled looks for an answer to this very refresh token that somebody got and could not store: a process that ended
+// between the two, or a manifest that was wrong. To ask the CRM with that token again could end the grant. The error is
+// an *Error with Unread if there is one that cannot be read still.
+func (e *Engine) journaled(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (t Tokens, found bool, err error) {
+	if p.Grant.RefreshToken.IsZero() {
+		return t, false, nil
+	}
+	entries, err := e.DB.JournalOf(ctx, p.User.Key)
+	if err != nil {
+		return t, false, err
+	}
+	for _, entry := range entries {
+		if !entry.From.Equal(p.Grant.RefreshToken) {
+			continue
+		}
+		a, parse := readAnswer(entry, conn.Manifest().ForHost(p.User.Hostname))
+		switch {
+		case parse == nil && a.errCode == "":
+			t, err = a.tokens(entry)
+			return t, true, err
+		case mayHoldTokens([]byte(entry.Body.Reveal())) && a.errCode == "":
+			return t, false, &Error{
+				Kind: crmgate.ErrTransient, Status: entry.Status, Unread: entry.ID, Err: parse,
+				Message: fmt.Sprintf("The CRM answered the token request with status %d and no token.", entry.Status),
+			}
+		}
+	}
+	return t, false, nil
+}

@@ -1,0 +1,222 @@
+package token_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+)
+
+// TestUnreadableAfterRotation: the CRM has rotated, and its answer cannot be read. It is not asked again with a token
+// that it may have retired; once the manifest is right, the answer that was kept is used.
+func TestUnreadableAfterRotation(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"by the next request", "by a replay", "by a replay that comes too late"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			w.signIn()
+			before := w.stored()
+			w.clock.add(2 * time.Hour)
+			w.crm.SetMood(practice.Mood{Token: "custom path"})
+			var te *token.Error
+			for range 3 {
+				_, err := w.live()
+				if !errors.As(err, &te) || !errors.Is(err, crmgate.ErrTransient) || te.RetryAfter == 0 && te.Unread == "" {
+					t.Fatalf("got %v", err)
+				}
+				w.clock.add(10 * time.Minute)
+			}
+			if n := w.crm.Counts().Refreshes; n != 1 {
+				t.Errorf("the CRM was asked %d times with a token that it has rotated", n)
+			}
+			kept, err := w.db.JournalOf(t.Context(), ada)
+			if err != nil || len(kept) != 1 || !kept[0].From.Equal(before.RefreshToken) {
+				t.Fatalf("kept: %+v, %v", kept, err)
+			}
+			if _, err := w.engine.Replay(t.Context(), w.conn, kept[0]); !errors.As(err, new(*crmgate.Refusal)) {
+				t.Errorf("with the manifest as it was: %v", err)
+			}
+			url := w.conn.info.AccessTokenURI
+			w.declare(w.url, `"path": "result.oauth"`)
+			w.conn.info.AccessTokenURI = url
+			w.crm.SetMood(practice.Mood{Token: "custom path"})
+			switch way {
+			case "by a replay":
+				p, err := w.engine.Replay(t.Context(), w.conn, kept[0])
+				if err != nil || p.Grant.RefreshToken.Equal(before.RefreshToken) {
+					t.Fatalf("replayed: %v", err)
+				}
+			case "by a replay that comes too late":
+				w.signIn()
+				if _, err := w.engine.Replay(t.Context(), w.conn, kept[0]); !errors.As(err, new(*crmgate.Refusal)) {
+					t.Errorf("over a newer grant: %v", err)
+				}
+			}
+			p, err := w.live()
+			must(t, err)
+			if !w.crm.Live(p.Grant.AccessToken.Reveal()) || !w.crm.LiveRefresh(w.stored().RefreshToken.Reveal()) {
+				t.Error("what is stored is not live")
+			}
+			if n := w.crm.Counts().Reuses; n != 0 {
+				t.Errorf("%d refresh tokens came twice", n)
+			}
+			if kept, err := w.db.JournalOf(t.Context(), ada); err != nil || len(kept) != 0 && way != "by a replay that comes too late" {
+				t.Errorf("still kept: %d, %v", len(kept), err)
+			}
+		})
+	}
+}
+
+// TestPagesAreNoAnswers: what cannot hold a token is not kept, and the CRM is asked again.
+func TestPagesAreNoAnswers(t *testing.T) {
+	t.Parallel()
+	for _, a := range practice.TokenAnswers() {
+		if a.Valid {
+			continue
+		}
+		t.Run(a.Name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			w.signIn()
+			w.clock.add(2 * time.Hour)
+			w.crm.SetMood(practice.Mood{Token: a.Name})
+			_, err := w.live()
+			if err == nil {
+				t.Fatal("it was taken for a token")
+			}
+			kept, err := w.db.JournalOf(t.Context(), ada)
+			must(t, err)
+			if len(kept) > 0 {
+				t.Logf("kept: %q", kept[0].Body.Reveal())
+			}
+			if dead := w.stored().Dead != ""; dead || len(kept) > 0 {
+				return // the CRM said so, or something that could be a token
+			}
+			w.crm.SetMood(practice.Mood{})
+			w.clock.add(10 * time.Minute)
+			_, err = w.live()
+			must(t, err)
+		})
+	}
+}
+
+// kill ends a process at a point: nothing that it would do afterwards happens.
+type kill struct{ point string }
+
+// points are all at which a test may end the process.
+var points = []string{"leased", "asking", "answered", "journaled", "storing", "stored"}
+
+// TestKilledAnywhere: wherever the process ends, and whatever the CRM did, the person has a live grant afterwards, or is
+// asked to sign in because the CRM has ended theirs.
+func TestKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, point := range points {
+		for _, c := range []struct {
+			name string
+			mood practice.Mood
+		}{
+			{"answered", practice.Mood{}}, {"answered, without a new refresh token", practice.Mood{Token: "no refresh_token"}},
+			{"rotated and lost", practice.Mood{CutAfter: true}}, {"lost before it was heard", practice.Mood{CutBefore: true}},
+			{"refused", practice.Mood{Error: "invalid_grant"}}, {"hung", practice.Mood{Hang: true}}, {"500", practice.Mood{Status: 500}},
+		} {
+			t.Run(point+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, "", func(c *token.Config) { c.Alone, c.Timeout = true, time.Second })
+				w.signIn()
+				w.clock.add(2 * time.Hour)
+				w.crm.SetMood(c.mood)
+				reached := false
+				w.engine.SetPoint(func(at string) {
+					if at == point {
+						reached = true
+						panic(kill{point})
+					}
+				})
+				_, _ = w.live()
+				w.restart()
+				w.crm.SetMood(practice.Mood{})
+				w.clock.add(10 * time.Minute)
+				_, err := w.live()
+				cell := "live"
+				switch {
+				case err == nil:
+					if g := w.stored(); !w.crm.Live(g.AccessToken.Reveal()) || !w.crm.LiveRefresh(g.RefreshToken.Reveal()) {
+						cell = "LOST"
+					}
+				case !errors.Is(err, crmgate.ErrUserDead):
+					cell = fmt.Sprintf("LOST (%v)", err)
+				case c.mood.Error == "invalid_grant":
+					cell = "sign in: the CRM refused"
+				case w.crm.LiveRefreshOf("ada") > 0:
+					cell = "LOST"
+				default:
+					cell = "sign in: the CRM has ended it"
+				}
+				t.Logf("CELL | %s | %s | %v | %s", point, c.name, reached, cell)
+				if len(cell) >= 4 && cell[:4] == "LOST" {
+					t.Error(cell)
+				}
+			})
+		}
+	}
+}
+
+// restart is a new process on the same store.
+func (w *world) restart() {
+	w.t.Helper()
+	c := w.engine.Config
+	var err error
+	w.engine, err = token.New(c)
+	must(w.t, err)
+	w.t.Cleanup(w.engine.Close)
+}
+
+// TestHundredsOfThousands: of a thousand callers at once with a due token, one refreshes; in one process and in three.
+func TestHundredsOfThousands(t *testing.T) {
+	rounds := 20
+	if testing.Short() {
+		rounds = 5
+	}
+	for _, nodes := range []int{1, 3} {
+		t.Run(fmt.Sprintf("%d engines", nodes), func(t *testing.T) {
+			w := newWorld(t, "", func(c *token.Config) { c.Timeout, c.Wait = 10*time.Second, 30*time.Second })
+			w.signIn()
+			engines := []*token.Engine{w.engine}
+			for len(engines) < nodes {
+				w.restart()
+				engines = append(engines, w.engine)
+			}
+			w.crm.SetMood(practice.Mood{Latency: 50 * time.Millisecond})
+			before := w.crm.Counts()
+			for range rounds {
+				w.clock.add(2 * time.Hour)
+				errs := make(chan error, 1000)
+				for i := range 1000 {
+					go func() {
+						p, err := engines[i%nodes].Live(context.Background(), ada)
+						if err == nil && !w.crm.Live(p.Grant.AccessToken.Reveal()) {
+							err = errors.New("a token that is not live")
+						}
+						errs <- err
+					}()
+				}
+				for range 1000 {
+					if err := <-errs; err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			after := w.crm.Counts()
+			t.Logf("%d engines, %d rounds of 1,000 callers: %d refreshes, %d reuses", nodes, rounds, after.Refreshes-before.Refreshes, after.Reuses)
+			if n := after.Refreshes - before.Refreshes; n != rounds || after.Reuses != 0 {
+				t.Errorf("%d refreshes, %d reuses", n, after.Reuses)
+			}
+		})
+	}
+}

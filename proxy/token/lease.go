@@ -1,0 +1,131 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// hold takes the person's lease, and reads them again under it; due is false if they need no refresh any more. While
+// another process has the lease, it waits for what that one stores.
+func (e *Engine) hold(ctx context.Context, key crmgate.UserKey) (held storage.Lease, p crmgate.Person, due bool, err error) {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		// Longer than the flight, whose calls end before: nobody asks with the same token meanwhile.
+		held, err = e.DB.TakeLease(ctx, key, e.node, 2*e.Timeout+5*time.Second, e.Alone)
+		ours := err == nil
+		if err != nil && !errors.Is(err, storage.ErrLeased) {
+			return held, p, false, err
+		}
+		if p, err = e.DB.Person(ctx, key); err == nil {
+			due, err = e.due(p)
+		}
+		if ours && (err != nil || !due) {
+			err = errors.Join(err, e.DB.GiveBackLease(context.WithoutCancel(ctx), key, held))
+		}
+		if ours || err != nil || !due {
+			return held, p, due, err
+		}
+		select {
+		case <-time.After(jittered(wait)):
+		case <-ctx.Done():
+			return held, p, false, &Error{
+				Kind: crmgate.ErrTransient, RetryAfter: 5 * time.Second, Message: "The CRM takes long to renew this sign-in. Please try again.", Err: ctx.Err(),
+			}
+		}
+	}
+}
+
+// A grant whose refresh failed for no reason of its own rests, for longer each time.
+const (
+	firstRest   = time.Second
+	longestRest = 5 * time.Minute
+)
+
+// rested refuses a grant that still rests.
+func (e *Engine) rested(ctx context.Context, key crmgate.UserKey) error {
+	l, err := e.DB.Lease(ctx, key)
+	if err != nil {
+		return err
+	}
+	if left := l.NotBefore.Sub(e.Now()); left > 0 {
+		return &Error{Kind: crmgate.ErrTransient, RetryAfter: left, Message: "The CRM could not renew this sign-in a moment ago. Please try again later."}
+	}
+	return nil
+}
+
+// rest notes in a lease how a try went, before it is given back.
+func (e *Engine) rest(held storage.Lease, err error) storage.Lease {
+	var te *Error
+	switch {
+	case err == nil, errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead):
+		held.Failures, held.NotBefore = 0, time.Time{}
+	case errors.As(err, &te) && te.unasked:
+		// The CRM's breaker keeps the time.
+	default:
+		held.Failures++
+		pause := jittered(backoff(firstRest, longestRest, held.Failures-1))
+		if te != nil {
+			pause = max(pause, te.RetryAfter)
+		}
+		held.NotBefore = e.Now().Add(pause)
+	}
+	return held
+}
+
+// trouble reports whether an error says that the CRM is in trouble, and how long it wants to be left alone. What a CRM
+// says of a person or an application it says because it is well.
+func trouble(err error) (failed bool, after time.Duration) {
+	var te *Error
+	var ce *crmgate.ConnectorError
+	if errors.As(err, &ce) { // it has a refresh of its own, and says what it met
+		return ce.Status == 429 || ce.Status >= 500, 0
+	}
+	if !errors.As(err, &te) || !errors.Is(te.Kind, crmgate.ErrTransient) || te.Unread != "" {
+		return false, 0
+	}
+	return te.Status == 0 || te.Status == 429 || te.Status >= 500, te.RetryAfter
+}
+
+// paused refuses an application that the CRM rejects, with the secret that it has now.
+func (e *Engine) paused(ctx context.Context, c Client) error {
+	why, ok, err := e.DB.Paused(ctx, c.Platform, c.App, c.Secret)
+	if err != nil || !ok {
+		return err
+	}
+	return &Error{Kind: crmgate.ErrAppDead, Code: why.Code, Message: why.Message, Err: errors.New("paused since " + why.Since.UTC().Format(time.RFC3339))}
+}
+
+// pause notes that the CRM rejects an application. Nobody's grant is touched.
+func (e *Engine) pause(ctx context.Context, c Client, cause error) error {
+	why := storage.Pause{Since: e.Now(), Message: "The CRM rejects the application that signed you in."}
+	var te *Error
+	if errors.As(cause, &te) {
+		why.Code, why.Message = te.Code, te.Message
+	}
+	e.Logger.ErrorContext(ctx, "the CRM rejects the application: no grant of it is refreshed until its secret is changed, or somebody signs in with it",
+		"platform", c.Platform, "client_id", c.ID, "err", cause)
+	return e.DB.SetPause(ctx, c.Platform, c.App, c.Secret, why)
+}
+
+// accepted ends a pause, if there is one: the CRM has just taken the application.
+func (e *Engine) accepted(ctx context.Context, c Client) {
+	_, ok, err := e.DB.Paused(ctx, c.Platform, c.App, crmgate.Secret{})
+	if err == nil && ok {
+		err = e.DB.EndPause(ctx, c.Platform, c.App)
+	}
+	if err != nil {
+		e.Logger.WarnContext(ctx, "a pause could not be ended", "platform", c.Platform, "err", err)
+	}
+}
+
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	return u.Host
+}

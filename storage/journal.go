@@ -1,0 +1,182 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// journalLife is how long an answer is kept that nobody could read: long enough to notice, and to mend a manifest.
+const journalLife = 7 * 24 * time.Hour
+
+// JournalEntry is a token endpoint's answer as it came, kept until what it granted is stored. The CRM may have rotated
+// a refresh token with it, so that it is all there is.
+type JournalEntry struct {
+	ID string    // made by PutJournal
+	At time.Time // when the answer came
+	// User is whose refresh it answers; of a code's exchange, whose person is not known yet, only the platform is there.
+	User crmgate.UserKey
+	// From is the refresh token that was sent; empty for an exchange.
+	From crmgate.Secret
+	// App is the client that asked.
+	App     crmgate.App
+	Account crmgate.AccountID
+	// Hostname is the person's, for which the client was chosen.
+	Hostname string
+	Status   int
+	// Skew is how far the CRM's clock was ahead of ours.
+	Skew time.Duration
+	// Body is the answer; it holds tokens.
+	Body crmgate.Secret
+	// Callback is what else an exchange's connector was to be told: a JSON object of the flow's, opaque here.
+	Callback crmgate.Secret
+}
+
+// journalRecord is the payload of a journal record, version 1.
+type journalRecord struct {
+	At       time.Time         `json:"at"`
+	Platform crmgate.Platform  `json:"platform"`
+	User     crmgate.UserID    `json:"user,omitempty"`
+	From     string            `json:"from,omitempty"`
+	App      appRecord         `json:"app"`
+	Account  crmgate.AccountID `json:"account,omitempty"`
+	Hostname string            `json:"hostname,omitempty"`
+	Status   int               `json:"status"`
+	Skew     time.Duration     `json:"skew,omitempty"`
+	Body     []byte            `json:"body"`
+	Callback string            `json:"callback,omitempty"`
+}
+
+// journalPrefix is what the keys of a person's entries, or of a platform's exchanges, begin with.
+func (db *DB) journalPrefix(key crmgate.UserKey) []byte {
+	return append(db.hashedOn(journal, key.Platform, string(key.ID)), '/')
+}
+
+func journalKey(prefix []byte, id string) ([]byte, error) {
+	b, err := hex.DecodeString(id)
+	if err != nil || len(b) != journalIDLen {
+		return nil, fmt.Errorf("journal entry %q: %w", id, crmgate.ErrNotFound)
+	}
+	return append(slices.Clip(prefix), b...), nil
+}
+
+const journalIDLen = 12
+
+// PutJournal keeps an answer, durably, before it returns, and gives it an ID. It is dropped after a week.
+func (db *DB) PutJournal(ctx context.Context, e JournalEntry) (id string, err error) {
+	random := make([]byte, journalIDLen)
+	_, _ = rand.Read(random) // never fails
+	id = hex.EncodeToString(random)
+	b, err := json.Marshal(journalRecord{
+		At: e.At, Platform: e.User.Platform, User: e.User.ID, From: e.From.Reveal(), App: appRecord(e.App), Account: e.Account,
+		Hostname: e.Hostname, Status: e.Status, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
+	})
+	if err != nil {
+		return "", errors.New("a journal entry cannot be written down") // the cause could quote it
+	}
+	key, err := journalKey(db.journalPrefix(e.User), id)
+	if err != nil {
+		return "", err
+	}
+	err = db.update(ctx, func(r records) error { return r.set(journal, key, b, journalLife) })
+	if err != nil {
+		return "", fmt.Errorf("journal an answer: %w", err)
+	}
+	return id, nil
+}
+
+// JournalOf returns the answers that are kept for a person, the latest first; for a key without an ID, those of exchanges.
+func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntry, error) {
+	return db.scanJournal(ctx, db.journalPrefix(key))
+}
+
+// Journal returns all answers that are kept, the latest first.
+func (db *DB) Journal(ctx context.Context) ([]JournalEntry, error) {
+	return db.scanJournal(ctx, fixed(journal))
+}
+
+func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, error) {
+	var all []JournalEntry
+	err := db.view(ctx, func(r records) error {
+		all = nil
+		return r.tx.Scan(prefix, func(key, stored []byte) error {
+			b, err := r.open(journal, key, stored)
+			if errors.Is(err, crmgate.ErrNotFound) {
+				return nil // its week is over
+			}
+			if err != nil {
+				return err
+			}
+			e, err := decodeJournal(b)
+			if err != nil {
+				return err
+			}
+			e.ID = hex.EncodeToString(key[len(key)-journalIDLen:])
+			all = append(all, e)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	slices.SortStableFunc(all, func(a, b JournalEntry) int { return b.At.Compare(a.At) })
+	return all, nil
+}
+
+func decodeJournal(b []byte) (JournalEntry, error) {
+	var w journalRecord
+	if json.Unmarshal(b, &w) != nil {
+		return JournalEntry{}, errMalformed
+	}
+	return JournalEntry{
+		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.App(w.App),
+		Account: w.Account, Hostname: w.Hostname, Status: w.Status, Skew: w.Skew, Body: crmgate.NewSecret(string(w.Body)),
+		Callback: crmgate.NewSecret(w.Callback),
+	}, nil
+}
+
+// DropJournal removes an entry, named by its user and ID; it need not exist.
+func (db *DB) DropJournal(ctx context.Context, e JournalEntry) error {
+	if err := db.update(ctx, func(r records) error { return Settled(e)(r) }); err != nil {
+		return fmt.Errorf("drop a journal entry: %w", err)
+	}
+	return nil
+}
+
+// Also is something that a change of a person's record does in the same transaction.
+type Also func(records) error
+
+// Settled drops a journal entry: what it granted is stored by this change. The zero entry is none.
+func Settled(e JournalEntry) Also {
+	return func(r records) error {
+		if e.ID == "" {
+			return nil
+		}
+		key, err := journalKey(r.db.journalPrefix(e.User), e.ID)
+		if err != nil {
+			return err
+		}
+		return r.tx.Delete(key)
+	}
+}
+
+// forgetJournal drops all answers that are kept for a person.
+func (r records) forgetJournal(key crmgate.UserKey) error {
+	var keys [][]byte
+	err := r.tx.Scan(r.db.journalPrefix(key), func(key, _ []byte) error {
+		keys = append(keys, bytes.Clone(key))
+		return nil
+	})
+	for _, k := range keys {
+		err = errors.Join(err, r.tx.Delete(k))
+	}
+	return err
+}

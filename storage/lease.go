@@ -1,0 +1,178 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Lease is the right to refresh one person's grant, and what became of the latest tries. Of all nodes on a store, one
+// holds it. It is fenced: what its holder writes afterwards counts only while the epoch is still the holder's.
+type Lease struct {
+	// Epoch goes up each time that the lease is taken.
+	Epoch uint64 `json:"epoch"`
+	// Node is who took it.
+	Node string `json:"node,omitempty"`
+	// Until is when it ends by itself; zero: it was given back.
+	Until time.Time `json:"until,omitzero"`
+	// Failures counts the tries in a row that failed for no reason of the person's, and NotBefore is when the next may be.
+	Failures  int       `json:"failures,omitempty"`
+	NotBefore time.Time `json:"notBefore,omitzero"`
+}
+
+// leaseMemory is how long a lease that nobody takes is remembered. It is not forgotten with its person: an epoch that began
+// anew could be that of somebody who still holds it.
+const leaseMemory = 30 * 24 * time.Hour
+
+// ErrLeased means that another node holds the lease.
+var ErrLeased = errors.New("somebody else refreshes this grant")
+
+func (db *DB) leaseKey(key crmgate.UserKey) []byte {
+	return db.hashedOn(lease, key.Platform, string(key.ID))
+}
+
+func (r records) lease(key crmgate.UserKey) (Lease, error) {
+	var l Lease
+	b, err := r.get(lease, r.db.leaseKey(key))
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return l, nil
+	}
+	if err == nil && json.Unmarshal(b, &l) != nil {
+		err = errMalformed
+	}
+	return l, err
+}
+
+func (r records) setLease(key crmgate.UserKey, l Lease) error {
+	b, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return r.set(lease, r.db.leaseKey(key), b, leaseMemory)
+}
+
+// Lease returns a person's lease as it is; the zero Lease if it was never taken.
+func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
+	var l Lease
+	err := db.view(ctx, func(r records) (err error) {
+		l, err = r.lease(key)
+		return err
+	})
+	if err != nil {
+		return l, fmt.Errorf("read lease: %w", err)
+	}
+	return l, nil
+}
+
+// TakeLease takes a person's lease for a time. The error matches ErrLeased if another node holds it, and the lease
+// returned is then that one. A node that holds it itself takes it anew: it has one refresh of a person at a time, so
+// that the one before is no more. alone says that there is no other node.
+func (db *DB) TakeLease(ctx context.Context, key crmgate.UserKey, node string, life time.Duration, alone bool) (Lease, error) {
+	var l Lease
+	err := db.update(ctx, func(r records) (err error) {
+		if l, err = r.lease(key); err != nil {
+			return err
+		}
+		if r.now.Before(l.Until) && l.Node != node && !alone {
+			return ErrLeased
+		}
+		l.Epoch++
+		l.Node, l.Until = node, r.now.Add(life)
+		return r.setLease(key, l)
+	})
+	if err != nil {
+		return l, fmt.Errorf("take lease: %w", err)
+	}
+	return l, nil
+}
+
+// Fenced lets a change happen only while the lease is still its holder's, and gives the lease back with it. The error
+// matches crmgate.ErrConflict if it is not. A try that failed says how often that was in a row, and when the next may be.
+func Fenced(key crmgate.UserKey, held Lease) Also {
+	return func(r records) error {
+		l, err := r.lease(key)
+		if err != nil {
+			return err
+		}
+		if l.Epoch != held.Epoch {
+			return fmt.Errorf("the lease was lost: %w", crmgate.ErrConflict)
+		}
+		held.Until = time.Time{}
+		return r.setLease(key, held)
+	}
+}
+
+// GiveBackLease gives a lease back without any other change. It is no error if it was lost.
+func (db *DB) GiveBackLease(ctx context.Context, key crmgate.UserKey, held Lease) error {
+	err := db.update(ctx, func(r records) error { return Fenced(key, held)(r) })
+	if err != nil && !errors.Is(err, crmgate.ErrConflict) {
+		return fmt.Errorf("give back lease: %w", err)
+	}
+	return nil
+}
+
+// Pause is an application that the CRM rejects: no grant that it issued is refreshed meanwhile.
+type Pause struct {
+	Code    string    `json:"code,omitempty"` // the CRM's
+	Message string    `json:"message"`        // fit for an administrator
+	Since   time.Time `json:"since"`
+	// Secret is a keyed hash of the client secret that was rejected: with another one, the pause is over.
+	Secret []byte `json:"secret,omitempty"`
+}
+
+func (db *DB) pauseKey(p crmgate.Platform, app crmgate.App) []byte {
+	return db.hashedOn(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
+}
+
+// hashSecret is a keyed hash by which a secret is known again.
+func (db *DB) hashSecret(s crmgate.Secret) []byte {
+	return db.appendHash(nil, pause, "", s.Reveal())
+}
+
+// SetPause notes that the CRM rejects an application with this secret.
+func (db *DB) SetPause(ctx context.Context, p crmgate.Platform, app crmgate.App, secret crmgate.Secret, why Pause) error {
+	why.Secret = db.hashSecret(secret)
+	b, err := json.Marshal(why)
+	if err == nil {
+		err = db.update(ctx, func(r records) error { return r.set(pause, db.pauseKey(p, app), b, 0) })
+	}
+	if err != nil {
+		return fmt.Errorf("pause an application: %w", err)
+	}
+	return nil
+}
+
+// Paused returns why an application is paused; ok is false if it is not, or only with another secret. The zero secret
+// asks whatever it is.
+func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.App, secret crmgate.Secret) (why Pause, ok bool, err error) {
+	err = db.view(ctx, func(r records) error {
+		b, err := r.get(pause, db.pauseKey(p, app))
+		if errors.Is(err, crmgate.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if json.Unmarshal(b, &why) != nil {
+			return errMalformed
+		}
+		ok = secret.IsZero() || string(why.Secret) == string(db.hashSecret(secret))
+		return nil
+	})
+	if err != nil {
+		return Pause{}, false, fmt.Errorf("read pause: %w", err)
+	}
+	return why, ok, nil
+}
+
+// EndPause forgets a pause: the CRM has taken the application.
+func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.App) error {
+	if err := db.update(ctx, func(r records) error { return r.tx.Delete(db.pauseKey(p, app)) }); err != nil {
+		return fmt.Errorf("end pause: %w", err)
+	}
+	return nil
+}

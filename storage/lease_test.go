@@ -1,0 +1,146 @@
+package storage_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+func TestLease(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		fill(t, s, 1)
+		key, _ := filled(0)
+		first, err := s.TakeLease(t.Context(), key, "a", time.Minute, false)
+		must(t, err)
+		if _, err := s.TakeLease(t.Context(), key, "b", time.Minute, false); !errors.Is(err, storage.ErrLeased) {
+			t.Errorf("another node: %v", err)
+		}
+		again, err := s.TakeLease(t.Context(), key, "a", time.Minute, false)
+		if err != nil || again.Epoch != first.Epoch+1 {
+			t.Errorf("the same node: %+v, %v", again, err)
+		}
+		if taken, err := s.TakeLease(t.Context(), key, "b", time.Minute, true); err != nil || taken.Epoch != again.Epoch+1 {
+			t.Errorf("a node that is alone: %+v, %v", taken, err)
+		}
+		// Who lost it changes nothing, and gives nothing back.
+		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "lost"; return nil }, storage.Fenced(key, first))
+		if !errors.Is(err, crmgate.ErrConflict) {
+			t.Errorf("a write behind the fence: %v", err)
+		}
+		must(t, s.GiveBackLease(t.Context(), key, first))
+		if l, err := s.Lease(t.Context(), key); err != nil || l.Node != "b" || l.Until.IsZero() {
+			t.Errorf("after the loser gave back: %+v, %v", l, err)
+		}
+		if p, _ := s.Person(t.Context(), key); p.User.Name == "lost" {
+			t.Error("the write behind the fence was made")
+		}
+		// Its time over, anybody may have it; what the tries came to is kept.
+		s.clock.add(time.Minute)
+		held, err := s.TakeLease(t.Context(), key, "c", time.Minute, false)
+		must(t, err)
+		held.Failures, held.NotBefore = 3, s.clock.now().Add(time.Hour)
+		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "kept"; return nil }, storage.Fenced(key, held))
+		must(t, err)
+		l, err := s.Lease(t.Context(), key)
+		if err != nil || !l.Until.IsZero() || l.Failures != 3 || !l.NotBefore.Equal(held.NotBefore) {
+			t.Errorf("given back: %+v, %v", l, err)
+		}
+		// Forgetting the person does not begin the epochs anew: somebody may still hold an old one.
+		_, err = s.DeleteUser(t.Context(), key)
+		must(t, err)
+		if next, err := s.TakeLease(t.Context(), key, "d", time.Minute, false); err != nil || next.Epoch <= held.Epoch {
+			t.Errorf("after erasure: %+v, %v", next, err)
+		}
+	})
+}
+
+func TestJournal(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		fill(t, s, 2)
+		key, _ := filled(0)
+		other, _ := filled(1)
+		put := func(e storage.JournalEntry) storage.JournalEntry {
+			t.Helper()
+			id, err := s.PutJournal(t.Context(), e)
+			must(t, err)
+			e.ID = id
+			return e
+		}
+		body := crmgate.NewSecret("{\"access_token\":\"\xff\"}")
+		first := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r1"), Status: 200, Body: body, Skew: time.Second,
+			App: crmgate.App{ClientID: "c", TokenURL: "u"}, Account: "acme", Hostname: "h.example"})
+		s.clock.add(time.Second)
+		second := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r2"), Body: body})
+		put(storage.JournalEntry{At: s.clock.now(), User: other, Body: body})
+		exchange := put(storage.JournalEntry{At: s.clock.now(), User: crmgate.UserKey{Platform: key.Platform}, Body: body, Callback: crmgate.NewSecret("{}")})
+
+		of, err := s.JournalOf(t.Context(), key)
+		if err != nil || len(of) != 2 || of[0].ID != second.ID || of[1].ID != first.ID {
+			t.Fatalf("of one person: %+v, %v", of, err)
+		}
+		if e := of[1]; !e.Body.Equal(body) || !e.From.Equal(first.From) || e.App != first.App || e.Account != "acme" || e.Hostname != "h.example" || e.Status != 200 || e.Skew != time.Second || !e.At.Equal(first.At) {
+			t.Errorf("it came back as %+v", e)
+		}
+		all, err := s.Journal(t.Context())
+		if err != nil || len(all) != 4 {
+			t.Fatalf("all: %d, %v", len(all), err)
+		}
+		// Stored with a change, the entry goes with it; if the change fails, it stays.
+		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return errors.New("no") }, storage.Settled(second))
+		if err == nil {
+			t.Error("the change did not fail")
+		}
+		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.Settled(second), storage.Settled(storage.JournalEntry{}))
+		must(t, err)
+		if of, err := s.JournalOf(t.Context(), key); err != nil || len(of) != 1 {
+			t.Errorf("after it was settled: %+v, %v", of, err)
+		}
+		// Logout drops what is kept for the person, erasure too, and a week everything.
+		_, err = s.EndSession(t.Context(), key)
+		must(t, err)
+		_, err = s.DeleteUser(t.Context(), other)
+		must(t, err)
+		if all, err := s.Journal(t.Context()); err != nil || len(all) != 1 || all[0].ID != exchange.ID || !all[0].Callback.Equal(exchange.Callback) {
+			t.Errorf("after logout and erasure: %+v, %v", all, err)
+		}
+		s.clock.add(7 * 24 * time.Hour)
+		if all, err := s.Journal(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("after a week: %+v, %v", all, err)
+		}
+		must(t, s.DropJournal(t.Context(), exchange))
+		if err := s.DropJournal(t.Context(), storage.JournalEntry{ID: "nonsense", User: key}); !errors.Is(err, crmgate.ErrNotFound) {
+			t.Errorf("an id that is none: %v", err)
+		}
+	})
+}
+
+func TestPause(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		app := crmgate.App{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
+		secret := crmgate.NewSecret("wrong")
+		must(t, s.SetPause(t.Context(), "law", app, secret, storage.Pause{Code: "invalid_client", Message: "no", Since: s.clock.now()}))
+		for _, c := range []struct {
+			name   string
+			p      crmgate.Platform
+			app    crmgate.App
+			secret crmgate.Secret
+			want   bool
+		}{
+			{"the same", "law", app, secret, true}, {"whatever its secret", "law", app, crmgate.Secret{}, true},
+			{"another secret", "law", app, crmgate.NewSecret("right"), false}, {"another platform", "lax", app, secret, false},
+			{"another account's", "law", crmgate.App{ClientID: "c", TokenURL: app.TokenURL}, secret, false},
+		} {
+			why, ok, err := s.Paused(t.Context(), c.p, c.app, c.secret)
+			if err != nil || ok != c.want || ok && (why.Code != "invalid_client" || !why.Since.Equal(s.clock.now())) {
+				t.Errorf("%s: %+v, %v, %v", c.name, why, ok, err)
+			}
+		}
+		must(t, s.EndPause(t.Context(), "law", app))
+		if _, ok, err := s.Paused(t.Context(), "law", app, secret); ok || err != nil {
+			t.Errorf("ended: %v, %v", ok, err)
+		}
+	})
+}
