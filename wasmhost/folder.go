@@ -40,17 +40,21 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 	}
 	platforms := f.manifests.Platforms()
 	for p, m := range platforms {
-		if err := checkHosts(m); err != nil {
+		if err := CheckHosts(m); err != nil {
 			return nil, err
 		}
 		f.connectors[p] = manifestOnly{m}
 	}
-	names, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+	names, err := os.ReadDir(dir) // in the order of names
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range names {
-		p := crmgate.Platform(strings.TrimSuffix(filepath.Base(path), ".wasm"))
+	for _, entry := range names {
+		name, ok := strings.CutSuffix(entry.Name(), ".wasm")
+		if !ok {
+			continue
+		}
+		path, p := filepath.Join(dir, entry.Name()), crmgate.Platform(name)
 		m := platforms[p]
 		if m == nil {
 			err = fmt.Errorf("%s has no manifest: expected a file %s.json beside it, or the platform %s in manifest.json", filepath.Base(path), p, p)
@@ -113,8 +117,8 @@ func readModule(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// checkHosts refuses hosts that are everybody's: *.com, *.co.uk.
-func checkHosts(m *crmgate.Manifest) error {
+// CheckHosts refuses hosts that are everybody's: *.com, *.co.uk.
+func CheckHosts(m *crmgate.Manifest) error {
 	hosts := slices.Clone(m.Hosts)
 	for _, h := range m.Hosts {
 		if h.Person { // the environment says where that may be
@@ -200,4 +204,11 @@ func (f *Folder) MemorySize(p crmgate.Platform) int64 {
 		return 0
 	}
 	return conn.m.memorySize()
+}
+
+// Renew has the connector's next call meet a new instance. It is for checking connectors.
+func (f *Folder) Renew(p crmgate.Platform) {
+	if conn, ok := f.connectors[p].(*connector); ok {
+		conn.m.letGo()
+	}
 }

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
 
 	"github.com/crmgate/crmgate/wasmhost/connectortest"
 )
@@ -27,9 +31,17 @@ the practice CRM meet that. connectors-wasm/ABI.md is all that is checked. The e
 var errChecked = errors.New("not every connector is in order")
 
 func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
+	if c.Repeats < 2 {
+		return errors.New("--repeats: expected at least 2")
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE) // of head, say: the folder that is worked in is removed all the same
+	defer stop()
 	all := []connectortest.Result{}
 	count := map[connectortest.Outcome]int{}
 	for _, file := range c.Files {
+		if strings.HasSuffix(file, ".vectors.json") {
+			continue // of a connector, and checked with it
+		}
 		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats}, func(r connectortest.Result) {
 			count[r.Outcome]++
 			all = append(all, r)
@@ -37,8 +49,16 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 				c.print(out, r)
 			}
 		})
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return err
+		}
+		if err != nil { // the others are checked all the same
+			r := connectortest.Result{Connector: filepath.Base(file), Case: "file", Outcome: connectortest.Failed, Message: err.Error()}
+			count[r.Outcome]++
+			all = append(all, r)
+			if !c.JSON {
+				c.print(out, r)
+			}
 		}
 	}
 	if c.JSON {
@@ -60,7 +80,7 @@ func (c *checkCommand) print(out io.Writer, r connectortest.Result) {
 	if c.Quiet && r.Outcome == connectortest.OK {
 		return
 	}
-	fmt.Fprintf(out, "%-7s  %s  %s: %s\n", r.Outcome, r.Connector, printable(r.Case), printable(r.Message))
+	fmt.Fprintf(out, "%-7s  %s  %s: %s\n", r.Outcome, printable(r.Connector), printable(r.Case), printable(r.Message))
 	if r.Advice != "" {
 		fmt.Fprintf(out, "         -> %s\n", printable(r.Advice))
 	}

@@ -155,7 +155,7 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 func (k *check) manifests(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, name := range []string{string(k.name), "manifest"} {
-		b, err := os.ReadFile(filepath.Join(dir, name+".json"))
+		b, err := readFile(filepath.Join(dir, name+".json"), 4<<20)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -199,6 +199,12 @@ func (k *check) checkManifest(dir string) (fine bool, err error) {
 		k.say("manifest", Failed, f.what, f.advice)
 		return false, nil
 	}
+	for _, m := range ms.Platforms() {
+		if err := wasmhost.CheckHosts(m); err != nil {
+			k.say("manifest", Failed, err.Error(), "name the hosts that are the CRM's own")
+			return false, nil
+		}
+	}
 	if k.name == "manifest" {
 		k.say("manifest", OK, fmt.Sprintf("fits the schema; %d platforms", len(ms.Platforms())), "")
 		return true, nil
@@ -231,7 +237,7 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 	if err != nil {
 		return false, err
 	}
-	module, err := os.ReadFile(k.file)
+	module, err := readFile(k.file, 16<<20)
 	if err != nil {
 		return false, err
 	}
@@ -306,4 +312,18 @@ func unique(all []string) []string {
 	all = slices.Clone(all)
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// readFile reads a file of at most so many bytes; a pipe or a device could go on for ever.
+func readFile(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s: expected a regular file", path)
+	case info.Size() > most:
+		return nil, fmt.Errorf("%s: expected at most %d MB, got %d", path, most>>20, info.Size()>>20)
+	}
+	return os.ReadFile(path)
 }

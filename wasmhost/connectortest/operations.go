@@ -31,8 +31,10 @@ type answer struct {
 func (k *check) call(ctx context.Context, operation string, input doc, m mood) answer {
 	k.crm.as(m)
 	hostname := input.text("hostname")
-	if hostname == "" {
-		hostname = input.object("user").text("hostname")
+	for _, member := range []string{"user", "oauthInfo"} {
+		if hostname == "" {
+			hostname = input.object(member).text("hostname")
+		}
 	}
 	out, err := k.folder.Call(ctx, k.name, operation, hostname, input.bytes())
 	a := answer{Answer: out, err: err}
@@ -107,6 +109,59 @@ func (k *check) checkOperations(ctx context.Context) {
 		}
 		k.checkOperation(ctx, operation, inputs)
 	}
+	k.checkIdentity(ctx, inputs)
+}
+
+// checkIdentity: a person is who they are whatever credential they come with, and two people are two.
+func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
+	const name, advice = "getUserInfo: who is who", "make the id of what the CRM calls the person by, and of nothing else: it is theirs for good"
+	k.watch.at(name)
+	id := func(input doc) string {
+		return fmt.Sprint(parseDoc(k.call(ctx, "getUserInfo", input, "").Output).object("platformUserInfo")["id"])
+	}
+	input := inputs["getUserInfo"]
+	want, same, other := k.recordedID(), "", ""
+	switch {
+	case input == nil || ctx.Err() != nil:
+		return
+	case k.atPracticeCRM() && k.manifest.AuthType == crmgate.OAuth:
+		for who, into := range map[string]*string{"ada": &want, "ada again": &same, "grace": &other} {
+			login, _, _ := strings.Cut(who, " ")
+			access, err := k.practiceToken(ctx, login)
+			if err != nil {
+				k.say(name, Failed, err.Error(), "")
+				return
+			}
+			k.watch.secret("the access token", access)
+			*into = id(input.with("authHeader", "Bearer "+access))
+		}
+	case want != "" && !k.atPracticeCRM():
+		same = id(input)
+	default:
+		return
+	}
+	switch {
+	case want != same:
+		k.say(name, Failed, fmt.Sprintf("with another credential, %s is %s", clip(want), clip(same)), advice)
+	case want == other:
+		k.say(name, Failed, fmt.Sprintf("two people are both %s", clip(want)), advice)
+	default:
+		k.say(name, OK, "an id for each person, whatever the credential", "")
+	}
+}
+
+// recordedID is the id of the first recorded sign-in that succeeded; empty if there is none.
+func (k *check) recordedID() string {
+	for _, c := range of(k.own, "getUserInfo") {
+		if c.glad() {
+			return fmt.Sprint(parseDoc(c.Output).object("platformUserInfo")["id"])
+		}
+	}
+	return ""
+}
+
+func (k *check) atPracticeCRM() bool {
+	return k.manifest.Hosts.AllowURL("http://"+practiceHost, "") == nil
 }
 
 // replay runs a recorded case: same requests, same answer.
@@ -145,8 +200,7 @@ func equal(a, b []byte) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return len(a) == len(b)
 	}
-	var x, y any
-	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+	return reflect.DeepEqual(parseDoc(a), parseDoc(b)) // numbers as they are written: ids are longer than a float
 }
 
 func compact(b []byte) string { return string(parseDoc(b).bytes()) }
@@ -165,14 +219,14 @@ func (k *check) inputs(ctx context.Context) map[string]doc {
 			}
 		}
 	}
-	if k.manifest.Hosts.AllowURL("http://"+practiceHost, "") == nil {
+	if k.atPracticeCRM() {
 		k.atPractice(ctx, inputs)
 	}
 	inputs["getAuthType"] = doc{}
 	if inputs["getBasicAuth"] == nil {
 		inputs["getBasicAuth"] = doc{"apiKey": k.canary("the API key")}
 	}
-	if inputs["getOauthInfo"] == nil {
+	if inputs["getOauthInfo"] == nil && k.call(ctx, "getOauthInfo", doc{}, "").succeeded() { // some need a host
 		inputs["getOauthInfo"] = doc{}
 	}
 	return inputs
@@ -188,16 +242,10 @@ func (k *check) canary(name string) string {
 // masked puts credentials of ours in the place of those that were recorded.
 func (k *check) masked(ctx context.Context, input []byte) doc {
 	d := parseDoc(input)
-	text := string(d.bytes())
 	mask := func(name, old string) {
-		if old == "" || !strings.Contains(text, old) {
-			return
+		if old != "" {
+			d = doc(replaced(map[string]any(d), old, k.mask(name, old)).(map[string]any))
 		}
-		ours := k.canary(name)
-		k.crm.mu.Lock()
-		k.crm.unmask[ours] = old
-		k.crm.mu.Unlock()
-		text = strings.ReplaceAll(text, string(quoted(old)), string(quoted(ours)))
 	}
 	scheme, credential, _ := strings.Cut(d.text("authHeader"), " ")
 	key := d.text("apiKey")
@@ -205,34 +253,64 @@ func (k *check) masked(ctx context.Context, input []byte) doc {
 		key = d.object("additionalInfo").text("apiKey")
 	}
 	mask("the API key", key)
+	for name, v := range d.object("additionalInfo") { // any text of a form may be a credential; an address is part of how the CRM is asked
+		if s, ok := v.(string); ok && s != key && len(s) >= 8 && !strings.ContainsAny(s, "./") {
+			mask("the form's "+name, s)
+		}
+	}
 	mask("the code", d.text("code"))
 	mask("the refresh token", d.text("refreshToken"))
 	mask("the client secret", d.object("oauthInfo").text("clientSecret"))
 	if scheme == "Bearer" {
 		mask("the access token", credential)
 	}
-	d = parseDoc([]byte(text))
 	if scheme == "Basic" {
-		d["authHeader"] = k.basic(ctx, d, key)
+		d["authHeader"] = k.basic(ctx, d, key, credential)
 	}
 	return d
 }
 
-func quoted(s string) []byte {
-	b, _ := json.Marshal(s)
-	return b[1 : len(b)-1]
+// mask makes a credential to stand in for a recorded one, and has the CRM know it by that.
+func (k *check) mask(name, recorded string) string {
+	ours := k.canary(name)
+	k.crm.knowAs(ours, recorded)
+	return ours
+}
+
+// replaced puts a text in another's place in all texts of a document.
+func replaced(v any, old, ours string) any {
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, old, ours)
+	case map[string]any:
+		m := map[string]any{}
+		for name, member := range v {
+			m[name] = replaced(member, old, ours)
+		}
+		return m
+	case []any:
+		l := make([]any, len(v))
+		for i, element := range v {
+			l[i] = replaced(element, old, ours)
+		}
+		return l
+	}
+	return v
 }
 
 // basic asks the connector what its API key's header is; in operations on a person, whose key is not in the input, it
 // makes one up.
-func (k *check) basic(ctx context.Context, d doc, recorded string) string {
+func (k *check) basic(ctx context.Context, d doc, recorded, header string) string {
 	key := d.text("apiKey")
 	if key == "" || recorded == "" {
-		key = k.canary("the API key")
+		decoded, _ := base64.StdEncoding.DecodeString(header)
+		recorded, _, _ = strings.Cut(string(decoded), ":")
+		key = k.mask("the API key", recorded)
 	}
 	a := k.call(ctx, "getBasicAuth", doc{"apiKey": key}, "")
 	basic := parseDoc(a.Output).text("basic")
 	k.watch.secret("the API key", basic)
+	k.crm.knowAs(basic, header)
 	return "Basic " + basic
 }
 
@@ -246,7 +324,7 @@ func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
 		in["authHeader"] = "Basic " + parseDoc(a.Output).text("basic")
 		in["apiKey"], in["additionalInfo"] = practice.APIKey, doc{"apiKey": practice.APIKey}
 	} else {
-		access, err := k.practiceToken(ctx)
+		access, err := k.practiceToken(ctx, "ada")
 		if err != nil {
 			k.say("practice CRM", Failed, err.Error(), "")
 			return
@@ -265,13 +343,13 @@ func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
 	}
 }
 
-// practiceToken lets Ada Lovelace sign in at the practice CRM.
-func (k *check) practiceToken(ctx context.Context) (string, error) {
+// practiceToken lets a person sign in at the practice CRM.
+func (k *check) practiceToken(ctx context.Context, login string) (string, error) {
 	k.crm.as("")
 	const redirect = publicURL + "/redirect.html"
 	client := &http.Client{Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
-	landed, err := practice.Browse(ctx, client, k.crm.url()+"/oauth/authorize?response_type=code&client_id="+practice.ClientID+"&redirect_uri="+url.QueryEscape(redirect), "ada")
+	landed, err := practice.Browse(ctx, client, k.crm.url()+"/oauth/authorize?response_type=code&client_id="+practice.ClientID+"&redirect_uri="+url.QueryEscape(redirect), login)
 	if err != nil {
 		return "", err
 	}
@@ -308,13 +386,15 @@ var weathers = []weather{
 
 // checkOperation is all that one operation has to go through.
 func (k *check) checkOperation(ctx context.Context, operation string, inputs map[string]doc) {
+	k.folder.Renew(k.name) // what another operation left in memory is not there on another day
 	input, glad := inputs[operation]
 	fetches := true
+	var good answer
 	if glad {
-		var sound bool
-		if fetches, sound = k.onAGoodDay(ctx, operation, input); !sound {
+		if good = k.onAGoodDay(ctx, operation, input); good.err != nil {
 			return // all that follows would say the same
 		}
+		fetches = good.fetched > 0
 	} else {
 		input = k.aGoldenInput(operation)
 		k.say(operation+": the CRM is well", Skipped, "there is no recorded case in which "+operation+" succeeds",
@@ -329,6 +409,9 @@ func (k *check) checkOperation(ctx context.Context, operation string, inputs map
 			k.watch.at(operation + ", " + w.name)
 			a := k.call(ctx, operation, input, w.mood)
 			if a.fetched == 0 && a.err == nil {
+				if glad {
+					k.say(operation+": "+w.name, Failed, forgetful, keepNothing)
+				}
 				continue // it asks the CRM nothing
 			}
 			o, message, advice := judge(operation, w, a)
@@ -336,7 +419,7 @@ func (k *check) checkOperation(ctx context.Context, operation string, inputs map
 		}
 	}
 	// unAuthorize ends what the practice CRM has granted; its calls come again all the same.
-	k.repeat(ctx, operation, input, glad)
+	k.repeat(ctx, operation, input, glad, good)
 }
 
 // aGoldenInput is the first of the ABI's own inputs, with credentials of ours.
@@ -355,6 +438,14 @@ func (k *check) ours(d doc) doc {
 	if u := d.object("user"); u != nil {
 		u["platform"] = k.name
 	}
+	for member, name := range map[string]string{"refreshToken": "the refresh token", "code": "the code", "apiKey": "the API key"} {
+		if d[member] != nil {
+			d[member] = k.canary(name)
+		}
+	}
+	if o := d.object("oauthInfo"); o != nil && o["clientSecret"] != nil {
+		o["clientSecret"] = k.canary("the client secret")
+	}
 	scheme, _, _ := strings.Cut(d.text("authHeader"), " ")
 	switch {
 	case scheme == "":
@@ -367,7 +458,7 @@ func (k *check) ours(d doc) doc {
 }
 
 // onAGoodDay reports whether the operation asks the CRM anything, and whether it answers in order.
-func (k *check) onAGoodDay(ctx context.Context, operation string, input doc) (fetches, sound bool) {
+func (k *check) onAGoodDay(ctx context.Context, operation string, input doc) answer {
 	k.watch.at(operation)
 	a := k.call(ctx, operation, input, "")
 	name := operation + ": the CRM is well"
@@ -386,10 +477,21 @@ func (k *check) onAGoodDay(ctx context.Context, operation string, input doc) (fe
 	default:
 		o, message, advice := k.goodAnswer(operation, input, a)
 		k.say(name, o, message, advice)
+		k.granted(a)
 		k.later(ctx, operation, input, a)
 		k.slowly(ctx, operation, input, a)
 	}
-	return a.fetched > 0, a.err == nil
+	return a
+}
+
+// granted has what a refresh brought be looked for as well.
+func (k *check) granted(a answer) {
+	d := parseDoc(a.Output)
+	for member, name := range map[string]string{"accessToken": "the new access token", "refreshToken": "the new refresh token"} {
+		if s := d.text(member); len(s) >= 8 {
+			k.watch.secret(name, s)
+		}
+	}
 }
 
 // goodAnswer looks at what a success says.
@@ -399,6 +501,10 @@ func (k *check) goodAnswer(operation string, input doc, a answer) (Outcome, stri
 	case "getUserInfo":
 		who := d.object("platformUserInfo")
 		id := fmt.Sprint(who["id"])
+		switch stem := strings.TrimSuffix(id, "-"+string(k.name)); stem {
+		case "", "0", "undefined", "null", "NaN", "<nil>":
+			return Failed, fmt.Sprintf("the id is %q", id), "make the id of what the CRM calls the person by: with this one, everybody is the same person"
+		}
 		if !strings.HasSuffix(id, "-"+string(k.name)) {
 			return Warning, fmt.Sprintf("the id is %q", id), "by custom an id ends with the platform's name: 123-" + string(k.name)
 		}
@@ -421,12 +527,21 @@ func (k *check) goodAnswer(operation string, input doc, a answer) (Outcome, stri
 	return OK, a.told(), ""
 }
 
+const (
+	forgetful   = "it asks the CRM less or more than when it was called first"
+	keepNothing = "keep nothing in memory between calls: the next one may be another person's"
+)
+
 // later adds what a later version of the ABI may add: it must not matter.
 func (k *check) later(ctx context.Context, operation string, input doc, before answer) {
 	name := operation + ": members that it does not know"
 	a := k.call(ctx, operation, input.with("aMemberOfALaterVersion", doc{"x": []any{1, nil, "y"}}), "")
 	if a.err != nil || a.Result != before.Result || a.succeeded() != before.succeeded() {
 		k.say(name, Failed, a.told(), "ignore members that you do not know: later versions of the ABI add some")
+		return
+	}
+	if a.fetched != before.fetched {
+		k.say(name, Failed, forgetful, keepNothing)
 		return
 	}
 	k.say(name, OK, "ignored", "")
@@ -454,6 +569,9 @@ func (k *check) onGoldenInputs(ctx context.Context, operation string, good doc) 
 		input := k.ours(parseDoc(c.Input))
 		if good["hostname"] != nil { // one that the manifest allows
 			input["hostname"] = good["hostname"]
+		}
+		if of, with := input.object("user"), good.object("user"); of != nil && with["hostname"] != nil {
+			of["hostname"] = with["hostname"]
 		}
 		if a := k.call(ctx, operation, input, ""); a.err != nil {
 			k.say(name, Failed, a.told(), "ABI.md says what "+operation+" takes and answers; an input that it cannot use is result 1 with a message")
@@ -490,14 +608,18 @@ func judge(operation string, w weather, a answer) (Outcome, string, string) {
 	return OK, a.told(), ""
 }
 
-// growth is how much memory may grow in the second half of a round: a garbage collector is not exact.
-const growth = 256 << 10
-
-// rounds is how often Repeats calls are made while memory grows: a garbage collector lets it grow until it first runs.
+// rounds is how often Repeats calls are made while memory grows in the second half: a garbage collector lets it grow
+// until it first runs.
 const rounds = 8
 
+// plenty is more memory than a connector in any language was seen to need.
+const plenty = 48 << 20
+
+// longest is how long the repeats of one operation may take.
+const longest = 30 * time.Second
+
 // repeat calls the operation many times: ids stay, and memory does.
-func (k *check) repeat(ctx context.Context, operation string, input doc, glad bool) {
+func (k *check) repeat(ctx context.Context, operation string, input doc, glad bool, good answer) {
 	name := fmt.Sprintf("%s: %d calls", operation, k.Repeats)
 	k.watch.at(name)
 	m := mood("")
@@ -507,39 +629,59 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 	ids := map[string]bool{}
 	var before, after int64
 	began, calls := time.Now(), 0
+	slow := false
 	for range rounds {
 		for i := range k.Repeats {
-			if ctx.Err() != nil {
-				return
+			if slow = time.Since(began) > longest; slow && i > k.Repeats/2 {
+				break
+			}
+			// An error is an answer that is met as often: it may leave something behind as well.
+			m := m
+			if glad && i%4 == 3 && good.fetched > 0 {
+				m = "500"
 			}
 			if i == k.Repeats/2 {
 				before = k.folder.MemorySize(k.name)
 			}
 			a := k.call(ctx, operation, input, m)
+			if ctx.Err() != nil {
+				return // it was stopped from outside
+			}
 			calls++
 			if a.err != nil {
 				k.say(name, Failed, fmt.Sprintf("call %d: %s", calls, a.told()), "a call leaves the module fit for the next one: free what it allocates, and keep nothing")
+				return
+			}
+			// A revoked token stays revoked at the practice CRM: its second logout may go otherwise.
+			if glad && m == "" && operation != "unAuthorize" && (a.Result != good.Result || a.succeeded() != good.succeeded() || a.fetched != good.fetched) {
+				k.say(name, Failed, fmt.Sprintf("call %d, of the same request: %s", calls, a.told()), keepNothing)
 				return
 			}
 			if who := parseDoc(a.Output).object("platformUserInfo"); who != nil {
 				ids[fmt.Sprint(who["id"])] = true
 			}
 		}
-		if after = k.folder.MemorySize(k.name); after-before <= growth {
+		if after = k.folder.MemorySize(k.name); after <= before || slow {
 			break
 		}
 	}
-	took := time.Since(began) / time.Duration(calls)
+	took := time.Since(began) / time.Duration(max(calls, 1))
 	switch {
 	case len(ids) > 1:
 		k.say(name, Failed, fmt.Sprintf("the same person got %d ids, such as %s", len(ids), firstTwo(ids)), "make the id of what the CRM calls the person by, and of nothing else: it is theirs for good")
-	case after-before > growth:
+	case after > plenty:
+		k.say(name, Failed, fmt.Sprintf("it holds %s of memory after %d calls, and the server gives it 64 MB", bytesText(after), calls), "free what a call allocates, the calls that fail as well: an instance serves many")
+	case after > before && !slow:
 		k.say(name, Failed, fmt.Sprintf("memory grows without end: it went from %s to %s in the last %d calls", bytesText(before), bytesText(after), k.Repeats-k.Repeats/2),
 			"free what a call allocates: an instance serves many calls")
 	default:
 		id := ""
 		if len(ids) == 1 {
 			id = "one id; "
+		}
+		if slow {
+			k.say(name, Warning, fmt.Sprintf("only %d calls were made: each takes %v", calls, took.Round(time.Microsecond)), "do less in a call: a person waits for it")
+			return
 		}
 		k.say(name, OK, fmt.Sprintf("%smemory stays at %s; %v a call", id, bytesText(after), took.Round(time.Microsecond)), "")
 	}

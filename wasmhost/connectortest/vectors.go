@@ -73,7 +73,7 @@ func goldenVectors() ([]vectors, error) {
 
 // readVectors reads a connector's own; a file that is not there holds none.
 func readVectors(path string) ([]vectors, error) {
-	b, err := os.ReadFile(path)
+	b, err := readFile(path, 16<<20)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -87,6 +87,13 @@ func readVectors(path string) ([]vectors, error) {
 	for i, v := range all {
 		if v.Operation == "" {
 			return nil, fmt.Errorf("%s: item %d names no operation", path, i)
+		}
+		for _, c := range v.Cases {
+			for n, x := range c.Fetches {
+				if x.Answer.Error == nil && (x.Answer.Status < 200 || x.Answer.Status > 599) {
+					return nil, fmt.Errorf("%s: %s, %s: the answer of fetch %d has the status %d: expected one from 200 to 599, or an error", path, v.Operation, c.Name, n+1, x.Answer.Status)
+				}
+			}
 		}
 	}
 	return all, nil

@@ -2,7 +2,9 @@ package connectortest
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -20,20 +22,37 @@ type watch struct {
 	forms      map[string][]string // guarded by mu; by a secret's name, the spellings to look for
 	leaks      []leak              // guarded by mu
 	undeclared []string            // guarded by mu; configuration values
+	values     map[string]string   // guarded by mu; of the configuration
 }
 
-func newWatch() *watch { return &watch{forms: map[string][]string{}} }
+func newWatch() *watch { return &watch{forms: map[string][]string{}, values: map[string]string{}} }
 
 // secret has the watch look for a value; the empty one is none.
 func (w *watch) secret(name, value string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lookFor(name, value)
+}
+
+// lookFor needs w.mu.
+func (w *watch) lookFor(name, value string) {
 	if value == "" {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	encode := base64.StdEncoding.EncodeToString
-	w.forms[name] = append(w.forms[name], value, url.QueryEscape(value),
-		strings.TrimRight(encode([]byte(value)), "="), strings.TrimRight(encode([]byte(value+":")), "="))
+	forms := []string{value, url.QueryEscape(value), hex.EncodeToString([]byte(value))}
+	for _, before := range []string{"", "x", "xx"} { // base64 has three spellings of what stands within a text
+		e := base64.StdEncoding.EncodeToString([]byte(before + value))
+		if from, to := (len(before)*8+5)/6, (len(before)+len(value))*8/6; to-from >= 8 {
+			forms = append(forms, e[from:to])
+		}
+	}
+	const piece = 14 // of one that is cut
+	if len(value) >= 2*piece {
+		forms = append(forms, value[len(value)-piece:], value[len(value)-2*piece:len(value)-piece])
+	}
+	for _, f := range forms {
+		w.forms[name] = append(w.forms[name], strings.ToLower(f))
+	}
 }
 
 // at names the case that runs from now on.
@@ -47,6 +66,7 @@ func (w *watch) at(during string) {
 func (w *watch) see(place, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	text = strings.ToLower(text)
 	for name, forms := range w.forms {
 		for _, f := range forms {
 			if strings.Contains(text, f) {
@@ -140,8 +160,11 @@ func (w *watch) look(operation string, result int32, output []byte) {
 		}
 		w.see(place, string(shown.bytes()))
 	}
-	if operation == "getLicenseStatus" || operation == "getManagedAuthOptions" {
+	switch operation {
+	case "getLicenseStatus", "getManagedAuthOptions":
 		w.see("its answer", string(output))
+	case "getOauthInfo":
+		w.see("its answer, the client secret excepted", string(d.with("clientSecret", nil).bytes()))
 	}
 }
 
@@ -156,15 +179,18 @@ func (w *watch) configure(set bool) {
 // no credential is not set, for a made-up address would break the connector.
 func (w *watch) setting(name string) (crmgate.Secret, bool) {
 	w.mu.Lock()
-	set := w.configured
-	w.mu.Unlock()
-	if !set {
+	defer w.mu.Unlock()
+	if !w.configured {
 		return crmgate.Secret{}, false
 	}
 	for _, kind := range []string{"_SECRET", "_TOKEN", "_PASSWORD", "_KEY"} {
 		if strings.HasSuffix(name, kind) {
-			value := "check-" + strings.ToLower(name)
-			w.secret("the value of "+name, value)
+			value := w.values[name]
+			if value == "" {
+				value = "check-" + rand.Text()
+				w.values[name] = value
+				w.lookFor("the value of "+name, value)
+			}
 			return crmgate.NewSecret(value), true
 		}
 	}
