@@ -162,11 +162,15 @@ type plainMessage ReturnMessage
 
 // UnmarshalJSON keeps the object whole, so that route-specific keys reach the client.
 func (m *ReturnMessage) UnmarshalJSON(b []byte) error {
-	var p plainMessage
+	var p struct {
+		plainMessage
+		TTL float64 `json:"ttl"` // 3000.0 is a number too
+	}
 	if err := json.Unmarshal(b, &p); err != nil {
 		return err
 	}
-	*m = ReturnMessage(p)
+	*m = ReturnMessage(p.plainMessage)
+	m.TTL = int(min(max(p.TTL, 0), 1<<31))
 	m.raw = append(json.RawMessage(nil), b...)
 	return nil
 }

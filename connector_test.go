@@ -25,3 +25,14 @@ func TestReturnMessageIsKeptWhole(t *testing.T) {
 		t.Errorf("got %s, %v, want %s", ours, err, want)
 	}
 }
+
+// Numbers may have a fraction: some languages write 3000.0.
+func TestReturnMessageTTL(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"3000": 3000, "3000.0": 3000, "3e3": 3000, "-1": 0, "1e300": 1 << 31} {
+		var m crmgate.ReturnMessage
+		if err := json.Unmarshal([]byte(`{"message":"x","ttl":`+text+`}`), &m); err != nil || m.TTL != want || m.Message != "x" {
+			t.Errorf("%s: got %+v, %v; want %d", text, m, err, want)
+		}
+	}
+}

@@ -219,7 +219,7 @@ type refreshIn struct {
 type refreshOut struct {
 	AccessToken  string     `json:"accessToken"`
 	RefreshToken string     `json:"refreshToken"`
-	ExpiresIn    int64      `json:"expiresIn"`
+	ExpiresIn    float64    `json:"expiresIn"` // the ABI says number: 3600.0 is one
 	User         userChange `json:"user"`
 }
 

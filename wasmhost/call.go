@@ -96,14 +96,14 @@ func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, erro
 // refusal is the error that the guest answered with.
 func (c *call) refusal() error {
 	var e struct {
-		Message string `json:"message"`
-		Status  int    `json:"status"`
+		Message string  `json:"message"`
+		Status  float64 `json:"status"`
 	}
 	if json.Unmarshal(c.output, &e) != nil || e.Message == "" {
 		return c.wrong(`answered an error without a "message"`)
 	}
 	c.told = true
-	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: cut(c.scrubbed(e.Message), 1000), Status: e.Status}
+	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: cut(c.scrubbed(e.Message), 1000), Status: int(min(max(e.Status, 0), 999))}
 }
 
 // wrong is a guest that broke the ABI but is sound.

@@ -98,7 +98,7 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 		append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal())...)
 	return crmgate.RefreshAnswer{
 		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),
-		ExpiresIn: d.ExpiresIn, AdditionalInfo: notNull(d.User.AdditionalInfo),
+		ExpiresIn: int64(min(max(d.ExpiresIn, 0), 1e12)), AdditionalInfo: notNull(d.User.AdditionalInfo),
 	}, err
 }
 

@@ -23,7 +23,7 @@ type fetchRequest struct {
 	Headers    map[string]string `json:"headers"`
 	Body       *string           `json:"body"`
 	BodyBase64 []byte            `json:"bodyBase64"`
-	TimeoutMs  int64             `json:"timeoutMs"`
+	TimeoutMs  float64           `json:"timeoutMs"`
 }
 
 type fetchAnswer struct {
@@ -66,7 +66,7 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 	}
 	if r.TimeoutMs > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, min(time.Duration(min(r.TimeoutMs, 1<<31))*time.Millisecond, c.module.host.Deadline))
+		ctx, cancel = context.WithTimeout(ctx, min(time.Duration(min(r.TimeoutMs, 1<<31)*float64(time.Millisecond)), c.module.host.Deadline))
 		defer cancel()
 	}
 	req, err := r.request(ctx)
