@@ -174,16 +174,24 @@ func formToJSON(b []byte) ([]byte, error) {
 			return nil, crmgate.Refuse("The form is no UTF-8 text.")
 		}
 		name, member, nested := strings.Cut(strings.TrimSuffix(string(k), "]"), "[")
-		if !nested {
-			all[string(k)] = string(v)
-			continue
+		if strings.ContainsAny(member, "[]") {
+			return nil, crmgate.Refuse("The form nests its fields more than one level deep.")
 		}
-		m, _ := all[name].(map[string]any)
-		if m == nil {
-			m = map[string]any{}
-			all[name] = m
+		into := all
+		if nested {
+			m, _ := all[name].(map[string]any)
+			if m == nil {
+				m = map[string]any{}
+				all[name] = m
+			}
+			into = m
+		} else {
+			member = string(k)
 		}
-		m[member] = string(v)
+		if old, ok := into[member]; ok && old != string(v) {
+			return nil, crmgate.Refuse("The form's field %s is given more than once.", strings.ToValidUTF8(member[:min(len(member), 64)], "\uFFFD"))
+		}
+		into[member] = string(v)
 	}
 	return json.Marshal(all)
 }
