@@ -74,7 +74,8 @@ func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
 
 // SignIn stores a person, their grant and their session in one transaction, and returns the session. update gets the
 // person as stored, or the zero Person, and changes it; it may run again. A session that lives keeps its ID, so that
-// a second browser does not end the first; one that has ended, or never was, gets a new one.
+// a second browser does not end the first; one that has ended, or never was, or was of another host, gets a new one: a
+// CRM that has several may give one id to two people.
 //
 // A grant of a managed app (Grant.App.Account) must be of the app's current generation (Grant.App.Revision): if the
 // app was replaced while the person signed in, the error matches crmgate.ErrConflict and nothing is stored.
@@ -116,7 +117,8 @@ func (r records) all(also []Also) error {
 func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Session, error) {
 	app := p.Grant.App
 	s := Session{ID: old.ID, Hostname: p.User.Hostname}
-	if old.Ended || old.ID == "" {
+	moved := old.Hostname != "" && s.Hostname != "" && old.Hostname != s.Hostname
+	if old.Ended || old.ID == "" || moved {
 		s.ID = newSessionID()
 	}
 	if app.Account == "" {

@@ -126,6 +126,26 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 	})
 }
 
+// A CRM that has several hosts may give one id to two people: the first one's tokens must not act on the second.
+func TestSessionsOfTwoHosts(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		at := func(host string) func(*crmgate.Person) error {
+			return func(p *crmgate.Person) error { p.User.Hostname = host; return nil }
+		}
+		none := mustSignIn(t, s, ann, keep)
+		first := mustSignIn(t, s, ann, at("us.example"))
+		if first.ID != none.ID {
+			t.Error("a host that was not known ended the session")
+		}
+		if again := mustSignIn(t, s, ann, at("us.example")); again.ID != first.ID {
+			t.Error("the same host ended the session")
+		}
+		if second := mustSignIn(t, s, ann, at("eu.example")); second.ID == first.ID {
+			t.Error("a token of one host acts on the person of another")
+		}
+	})
+}
+
 func TestAFailedSignInStoresNothing(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest })
