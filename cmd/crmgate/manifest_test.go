@@ -132,3 +132,18 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	g.get("/authUrl?platform=practice").want(t, 400, want)
 	g.get("/authUrl?platform=practice&mode=bound").want(t, 400, want)
 }
+
+// Clients open the URL that they get: a connector's word for it is held to what a manifest's is.
+func TestAuthURLOfAHostileConnector(t *testing.T) {
+	info := func(uri string) guest {
+		return guest{"getOauthInfo": `{"clientId":"x","clientSecret":"s","accessTokenUri":"$CRM/token","authorizationUri":"` + uri + `"}`}
+	}
+	w := newWired(t, map[string]guest{"script": info("javascript:alert(document.domain)//"), "odd": info("nonsense"), "fine": info("https://crm.example/consent")})
+	for _, mode := range []string{"compat", "bound"} {
+		w.get("/authUrl?platform=script&mode="+mode).wantError(t, 400, "authorizationUri that is no http or https URL")
+		w.get("/authUrl?platform=odd&mode="+mode).wantError(t, 400, "authorizationUri")
+		if a := w.get("/authUrl?platform=fine&mode=" + mode); a.status != 200 || !strings.Contains(a.body, `"https://crm.example/consent?response_type=code`) {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy"
@@ -131,7 +132,7 @@ func when(t time.Time) string {
 // printable keeps what a CRM wrote from steering the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control) {
 			return '\uFFFD'
 		}
 		return r

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -81,7 +82,13 @@ func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmg
 			return o, err
 		}
 		o.ClientID, o.RedirectURI, o.Scope = client.ID, client.RedirectURI, client.Scopes
-		o.AuthURL = cmp.Or(client.Info.AuthorizationURI, o.AuthURL)
+		if at := client.Info.AuthorizationURI; at != "" {
+			u, err := url.Parse(at)
+			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" { // clients open it, a javascript: URL as well
+				return o, crmgate.Refuse("the connector of %s names an authorizationUri that is no http or https URL", m.Platform)
+			}
+			o.AuthURL = at
+		}
 	}
 	if o.AuthURL == "" {
 		return o, crmgate.Refuse("the manifest of %s names no authUrl", m.Platform)

@@ -160,7 +160,7 @@ type signIn struct {
 // hostname chooses the host to store: the connector's word goes before the request's. It must be a host, for clients get
 // it as it is, and where it will be dialled it is checked like a stranger's.
 func (f *Flows) hostname(m *crmgate.Manifest, overriding, requested string) (string, error) {
-	if overriding == "" {
+	if missing(overriding) || overriding == "null" {
 		return requested, nil
 	}
 	for _, h := range m.Hosts {
