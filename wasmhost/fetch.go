@@ -118,6 +118,7 @@ func (r fetchRequest) request(ctx context.Context) (*http.Request, error) {
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return nil, badRequest("url is not an absolute URL")
 	}
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // url.Parse leaves it, and it would end the request line's target
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}

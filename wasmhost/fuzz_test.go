@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -90,6 +91,9 @@ func FuzzFetchRequest(f *testing.F) {
 	})
 }
 
+// escape is how the log writes what is not printable: its digits are nobody's.
+var escape = regexp.MustCompile(`\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)`)
+
 // FuzzSaid: whatever a guest prints or answers as an error, neither the log nor a client sees a credential that the guest
 // was given, in whole or, if it begins with another, its end.
 func FuzzSaid(f *testing.F) {
@@ -113,7 +117,7 @@ func FuzzSaid(f *testing.F) {
 			"bearer": {"Bearer " + one, "", two}, "basic": {"Basic " + basic, "{}", ""}, "form": {"", `{"a":"` + one + `","b":7,"c":"` + two + `"}`, ""},
 		} {
 			log, told := wasmhost.SaidWith(in[0], in[1], in[2], text[:split], text[split:])
-			for where, said := range map[string]string{"log": log, "client": told} {
+			for where, said := range map[string]string{"log": escape.ReplaceAllString(log, "|"), "client": told} {
 				if strings.Contains(said, one) || strings.Contains(said, two) {
 					t.Errorf("%s: the %s sees %q", name, where, said)
 				}
