@@ -85,7 +85,7 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range [][2]string{
 		{"platform", string(e.Platform)}, {"id", string(e.ID)}, {"name", e.Name}, {"host", e.Hostname}, {"account", string(e.Account)},
-		{"time zone", e.Timezone}, {"state", e.State}, {"reason", e.Reason}, {"client id", e.ClientID},
+		{"time zone", e.Timezone}, {"state", e.State}, {"reason", e.Reason}, {"since", when(e.Since)}, {"client id", e.ClientID},
 		{"access token", e.AccessToken.String()}, {"expires", when(e.Expiry)}, {"refresh token", e.RefreshToken.String()},
 		{"API key", e.APIKey.String()}, {"first sign-in", when(e.Created)}, {"last sign-in", when(e.SignedIn)},
 	} {

@@ -2,6 +2,8 @@ package authflow
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -10,21 +12,27 @@ import (
 
 // Entry is a person as the operator sees them. It says which credentials are held, never what they are.
 type Entry struct {
-	Platform     crmgate.Platform  `json:"platform"`
-	ID           crmgate.UserID    `json:"id"`
-	Name         string            `json:"name,omitempty"`
-	Hostname     string            `json:"hostname,omitempty"`
-	Account      crmgate.AccountID `json:"rcAccountId,omitempty"`
-	State        string            `json:"state"` // active, logged out, needs login
-	Reason       string            `json:"reason,omitempty"`
-	Timezone     string            `json:"timezoneName,omitempty"`
-	AccessToken  crmgate.Secret    `json:"accessToken,omitzero"`
-	RefreshToken crmgate.Secret    `json:"refreshToken,omitzero"`
-	APIKey       crmgate.Secret    `json:"apiKey,omitzero"`
-	Expiry       time.Time         `json:"tokenExpiry,omitzero"`
-	ClientID     string            `json:"clientId,omitempty"`
-	Created      time.Time         `json:"created,omitzero"`
-	SignedIn     time.Time         `json:"signedIn,omitzero"`
+	Platform crmgate.Platform  `json:"platform"`
+	ID       crmgate.UserID    `json:"id"`
+	Name     string            `json:"name,omitempty"`
+	Hostname string            `json:"hostname,omitempty"`
+	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
+	// State is "active"; "refreshing" while a refresh is under way; "needs_login" once the CRM has ended the grant;
+	// "paused" while the CRM rejects the application that issued it; or "logged_out".
+	State string `json:"state"`
+	// Reason and Since tell of a state that is none of the person's doing.
+	Reason       string         `json:"reason,omitempty"`
+	Since        time.Time      `json:"since,omitzero"`
+	Timezone     string         `json:"timezoneName,omitempty"`
+	AccessToken  crmgate.Secret `json:"accessToken,omitzero"`
+	RefreshToken crmgate.Secret `json:"refreshToken,omitzero"`
+	APIKey       crmgate.Secret `json:"apiKey,omitzero"`
+	Expiry       time.Time      `json:"tokenExpiry,omitzero"`
+	ClientID     string         `json:"clientId,omitempty"`
+	Created      time.Time      `json:"created,omitzero"`
+	SignedIn     time.Time      `json:"signedIn,omitzero"`
+
+	app crmgate.App
 }
 
 // Directory is who has signed in. It needs no connectors, so that a store at rest can be looked into without them.
@@ -37,6 +45,9 @@ func (d Directory) Entries(ctx context.Context) ([]Entry, error) {
 		all = append(all, entry(p, s))
 		return nil
 	})
+	for i := range all { // afterwards: a walk over everybody is one transaction, and takes no other
+		err = errors.Join(err, d.state(ctx, &all[i]))
+	}
 	return all, err
 }
 
@@ -47,7 +58,31 @@ func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error
 		return Entry{}, err
 	}
 	s, err := d.DB.Session(ctx, key)
-	return entry(p, s), err
+	e := entry(p, s)
+	return e, errors.Join(err, d.state(ctx, &e))
+}
+
+// state looks at what is known of an active person's grant beside their record.
+func (d Directory) state(ctx context.Context, e *Entry) error {
+	if e.State != "active" || e.RefreshToken.IsZero() {
+		return nil
+	}
+	lease, err := d.DB.Lease(ctx, crmgate.UserKey{Platform: e.Platform, ID: e.ID})
+	if err != nil {
+		return err
+	}
+	why, paused, err := d.DB.Paused(ctx, e.Platform, e.app, crmgate.Secret{})
+	switch {
+	case err != nil:
+		return err
+	case paused:
+		e.State, e.Reason, e.Since = "paused", why.Message, why.Since
+	case lease.Until.After(time.Now()):
+		e.State = "refreshing"
+	case lease.Failures > 0:
+		e.Reason = fmt.Sprintf("the latest %d refreshes failed; the next may be at %s", lease.Failures, lease.NotBefore.Format(time.RFC3339))
+	}
+	return nil
 }
 
 func entry(p crmgate.Person, s storage.Session) Entry {
@@ -55,13 +90,13 @@ func entry(p crmgate.Person, s storage.Session) Entry {
 		Platform: p.User.Key.Platform, ID: p.User.Key.ID, Name: p.User.Name, Hostname: p.User.Hostname, Account: p.User.Account,
 		State: "active", Reason: p.Grant.Dead, Timezone: p.User.TimezoneName,
 		AccessToken: p.Grant.AccessToken, RefreshToken: p.Grant.RefreshToken, APIKey: p.Grant.APIKey,
-		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn,
+		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App,
 	}
 	switch {
 	case s.Ended:
-		e.State = "logged out"
+		e.State = "logged_out"
 	case p.Grant.Dead != "":
-		e.State = "needs login"
+		e.State, e.Since = "needs_login", p.Grant.DeadSince
 	}
 	return e
 }

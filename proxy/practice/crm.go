@@ -181,6 +181,18 @@ func (c *CRM) LiveRefresh(token string) bool {
 	return t != nil && t.rotated.IsZero() && !t.family.ended
 }
 
+// Granted returns whose token it is, access or refresh, by login, and whether what came of that consent has ended; an
+// empty login if it is nobody's.
+func (c *CRM) Granted(token string) (login string, ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.familyOf(token)
+	if f == nil {
+		return "", true
+	}
+	return f.person.Login, f.ended
+}
+
 // LiveRefreshOf counts the refresh tokens of a person, named by login, that are good.
 func (c *CRM) LiveRefreshOf(login string) int {
 	c.mu.Lock()

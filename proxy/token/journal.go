@@ -127,7 +127,8 @@ func (e *Engine) journaled(ctx context.Context, conn crmgate.Connector, p crmgat
 		return t, false, err
 	}
 	for _, entry := range entries {
-		if !entry.From.Equal(p.Grant.RefreshToken) {
+		// Where tokens are not rotated, what is stored came from the same one, and may be newer.
+		if !entry.From.Equal(p.Grant.RefreshToken) || !entry.At.After(p.Grant.Issued) {
 			continue
 		}
 		a, parse := readAnswer(entry, conn.Manifest().ForHost(p.User.Hostname))

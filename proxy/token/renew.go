@@ -47,13 +47,18 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 		return p, err
 	}
 	e.at("leased")
-	return e.renewHeld(ctx, conn, c, p, held)
+	p, journaled, err := e.renewHeld(ctx, conn, c, p, held)
+	if err == nil && journaled {
+		return e.renew(ctx, key) // an answer that lay there may have ended meanwhile
+	}
+	return p, err
 }
 
 // renewHeld is renew once the lease is held. Whatever happens, the lease is given back: with what is stored, or alone.
-func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (crmgate.Person, error) {
+// journaled says that the CRM was not asked, for it had answered already.
+func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (_ crmgate.Person, journaled bool, _ error) {
 	key := p.User.Key
-	t, info, err := e.obtain(ctx, conn, c, p)
+	t, info, journaled, err := e.obtain(ctx, conn, c, p)
 	// The CRM has answered, and may have rotated the token: however late it is, that is written down.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
@@ -63,38 +68,41 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 		if unread != nil {
 			err = unread
 		} else if found {
-			t, info, err = other, nil, nil
+			t, info, journaled, err = other, nil, true, nil
 		}
 	}
 	held = e.rest(held, err)
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
-		return e.bury(ctx, key, p.Grant, held, err)
+		p, err = e.bury(ctx, key, p.Grant, held, err)
+		return p, false, err
 	case errors.Is(err, crmgate.ErrAppDead):
 		err = errors.Join(err, e.pause(ctx, c, err))
 	case err == nil:
-		return e.keep(ctx, key, p.Grant, t, t.Grant(c, p.Grant), held, info)
+		e.accepted(ctx, c)
+		p, err = e.keep(ctx, key, p.Grant, t, t.Grant(c, p.Grant), held, info)
+		return p, journaled, err
 	}
-	return p, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
+	return p, false, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
 }
 
 // obtain gets new tokens: those that were answered already and never stored, else the CRM's, if it may be asked.
-func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person) (Tokens, json.RawMessage, error) {
+func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person) (t Tokens, info json.RawMessage, journaled bool, err error) {
 	t, found, err := e.journaled(ctx, conn, p)
 	if found || err != nil {
-		return t, nil, err
+		return t, nil, found, err
 	}
 	done, wait := e.hosts.admit(hostOf(c.TokenURL))
 	if done == nil {
-		return t, nil, &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, unasked: true, Message: "The CRM is in trouble at the moment. Please try again later."}
+		return t, nil, false, &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, unasked: true, Message: "The CRM is in trouble at the moment. Please try again later."}
 	}
 	failed, after := true, time.Duration(0) // unless it comes to an end
 	defer func() { done(failed, after) }()
 	e.at("asking")
-	t, info, err := e.renewed(ctx, conn, c, p)
+	t, info, err = e.renewed(ctx, conn, c, p)
 	failed, after = trouble(err)
 	e.Observe("refresh", p.User.Key.Platform, outcome(err))
-	return t, info, err
+	return t, info, false, err
 }
 
 // issuer is the client that issued the person's grant: no other may refresh it.
