@@ -16,10 +16,15 @@
 //	p/clio/HASH   person: user and grant
 //	g/clio/HASH   generation of an account's app
 //	x/HASH        a spent state          t/HASH, n/, i/SLOT   short states, their cursor and slots
+//	r/clio/DUE ID a grant to revoke      b/clio   notes that there are some
 //	k/NAME        a server key           c/, l/               check value; the key that hashes ids
 //
 // Raising the generation of an account's app ends every session that came from it, by one write. A session that has
 // ended never lives again: signing in makes a new id, which tokens of the old one do not have.
+//
+// A grant that is forgotten is queued to be revoked in the same transaction. The queue of a platform is in the order in
+// which its revocations are due, so that whoever works it off reads its beginning. Claiming one moves it to a later time:
+// of all that found it one succeeds, and if that one dies, it is due again.
 //
 // A sealed value that is replaced by an older one of the same record, by somebody who can write to the store, opens:
 // nothing outside the store knows which is the latest.

@@ -26,7 +26,11 @@ const (
 	childRun   = "CRMGATE_TEST_RUN"
 )
 
-// signInForever signs people in from several goroutines, and prints a person and their session once they are stored.
+// loggedOut stands where a session's id does once it was ended, and is as long.
+const loggedOut = "----------------------"
+
+// signInForever signs people in from several goroutines, and some of them out, and prints a person and their session
+// once that is stored.
 func signInForever(dir, ringPath, run string) {
 	fail := func(err error) {
 		fmt.Fprintln(os.Stderr, err)
@@ -59,6 +63,15 @@ func signInForever(dir, ringPath, run string) {
 				mu.Lock()
 				fmt.Printf("%s %s\n", id, s.ID)
 				mu.Unlock()
+				if i%3 > 0 {
+					continue
+				}
+				if _, err := db.EndSession(context.Background(), crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(id)}); err != nil {
+					fail(err)
+				}
+				mu.Lock()
+				fmt.Printf("%s %s\n", id, loggedOut)
+				mu.Unlock()
 			}
 		}()
 	}
@@ -83,14 +96,27 @@ func TestKill(t *testing.T) {
 		must(t, err)
 		engine, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 		must(t, err)
-		db, err := storage.Open(t.Context(), engine, ring, storage.Config{})
+		later := func() time.Time { return time.Now().Add(time.Hour) } // when every revocation is due
+		db, err := storage.Open(t.Context(), engine, ring, storage.Config{Now: later})
 		must(t, err)
 		slowest = max(slowest, time.Since(start))
+		queued := map[string]string{} // access tokens to be revoked
+		waiting, err := db.Revocations(t.Context(), "clio", storage.MaxBacklog)
+		must(t, err)
+		for _, v := range waiting.Due {
+			queued[string(v.User.Key.ID)] = v.Grant.AccessToken.Reveal()
+		}
 		found := 0
 		must(t, db.People(t.Context(), func(p crmgate.Person, s storage.Session) error {
 			id := string(p.User.Key.ID)
-			if p.Grant.AccessToken.Reveal() != "token of "+id {
-				t.Errorf("%s has a wrong grant", id)
+			if p.Grant.Empty() != s.Ended || p.Grant.AccessToken.Reveal()+queued[id] != "token of "+id {
+				t.Errorf("%s: the grant is neither kept nor queued to be revoked, or both", id)
+			}
+			if acknowledged[id] == loggedOut {
+				if found++; !s.Ended {
+					t.Errorf("the acknowledged logout of %s is lost", id)
+				}
+				return nil
 			}
 			if want := acknowledged[id]; want != "" {
 				if found++; s.ID != want {

@@ -174,44 +174,51 @@ func (r records) changeSession(key crmgate.UserKey, change func(*Session)) error
 	return r.setSession(key, s)
 }
 
-// EndSession logs a person out: their session ends, their grant is forgotten, and what is known about them stays. It
-// returns the person as they were, with the grant, which is now the caller's to revoke. crmgate.ErrNotFound if there is none.
-func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey) (crmgate.Person, error) {
-	var was crmgate.Person
-	err := db.update(ctx, func(r records) (err error) {
-		if was, err = r.person(key); err != nil {
+// EndSession logs a person out: their session ends, their grant is forgotten, and what is known about them stays. In the
+// same transaction the grant is queued to be revoked. It returns the person as they were, with the grant, whose revocation
+// is the caller's until RevocationLease is over; from then on it is anybody's. crmgate.ErrNotFound if there is none.
+func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey) (Revocation, error) {
+	var was Revocation
+	err := db.update(ctx, func(r records) error {
+		p, err := r.person(key)
+		if err != nil {
 			return err
 		}
-		now := was
-		now.Grant = crmgate.Grant{}
+		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
+			return err
+		}
+		p.Grant = crmgate.Grant{}
 		return errors.Join(
 			r.changeSession(key, func(s *Session) { s.Ended = true }),
 			r.forgetJournal(key),
-			r.setPerson(key, now))
+			r.setPerson(key, p))
 	})
 	if err != nil {
-		return crmgate.Person{}, fmt.Errorf("end session: %w", err)
+		return Revocation{}, fmt.Errorf("end session: %w", err)
 	}
 	return was, nil
 }
 
-// DeleteUser removes everything about a person and returns them as they were; crmgate.ErrNotFound if there is none.
-// No token of theirs ever counts again: should they come back, their session has another ID. A record that cannot be
-// read is removed as well; the person returned then has nothing but the key.
-func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey) (crmgate.Person, error) {
-	var was crmgate.Person
-	err := db.update(ctx, func(r records) (err error) {
-		was, err = r.person(key)
+// DeleteUser removes everything about a person, queues their grant as EndSession does, and returns them as they were;
+// crmgate.ErrNotFound if there is none. No token of theirs ever counts again: should they come back, their session has
+// another ID. A record that cannot be read is removed as well; the person returned then has nothing but the key.
+func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey) (Revocation, error) {
+	var was Revocation
+	err := db.update(ctx, func(r records) error {
+		p, err := r.person(key)
 		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, errMalformed) {
-			was, err = crmgate.Person{User: crmgate.User{Key: key}}, nil
+			p, err = crmgate.Person{User: crmgate.User{Key: key}}, nil
 		}
 		if err != nil {
+			return err
+		}
+		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
 			return err
 		}
 		return errors.Join(r.forgetJournal(key), r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
 	})
 	if err != nil {
-		return crmgate.Person{}, fmt.Errorf("delete user: %w", err)
+		return Revocation{}, fmt.Errorf("delete user: %w", err)
 	}
 	return was, nil
 }

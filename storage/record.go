@@ -25,7 +25,9 @@ const (
 	stateSlot   kind = 'i'
 	journal     kind = 'j'
 	lease       kind = 'e'
-	pause       kind = 'a'
+	pause       kind = 'u'
+	revocation  kind = 'r'
+	backlog     kind = 'q'
 )
 
 // version is the layout in which records of a kind are written, and the only one that is read.

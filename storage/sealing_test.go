@@ -47,6 +47,10 @@ func fill(t *testing.T, s store, n int) {
 		_, err := s.SignIn(t.Context(), key, update)
 		must(t, err)
 	}
+	_, update := filled(n)
+	var gone crmgate.Person
+	must(t, update(&gone))
+	must(t, s.QueueRevocation(t.Context(), gone))
 	must(t, s.SpendState(t.Context(), "canary-state", time.Hour))
 	must(t, s.PutState(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
 	_, err = s.MadeOnce(t.Context(), "session", func() []byte { return []byte("canary-server-key") })

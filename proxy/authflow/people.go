@@ -160,7 +160,7 @@ func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.Retur
 	if err != nil {
 		return nil, err
 	}
-	m := f.revoke(ctx, p)
+	m := f.revoke(ctx, p.Person)
 	f.Count("logout", key.Platform, "ok")
 	f.Logger.InfoContext(ctx, "logout", "platform", key.Platform)
 	return m, nil
@@ -172,7 +172,7 @@ func (f *Flows) Forget(ctx context.Context, key crmgate.UserKey) error {
 	if err != nil {
 		return err
 	}
-	f.revoke(ctx, p)
+	f.revoke(ctx, p.Person)
 	f.Count("delete", key.Platform, "ok")
 	return nil
 }

@@ -1,0 +1,245 @@
+package storage_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+func granted(token string) func(*crmgate.Person) error {
+	return func(p *crmgate.Person) error {
+		p.Grant = crmgate.Grant{AccessToken: crmgate.NewSecret(token), RefreshToken: crmgate.NewSecret(token + "-refresh")}
+		return nil
+	}
+}
+
+func mustBacklog(t *testing.T, db *storage.DB, p crmgate.Platform) storage.Backlog {
+	t.Helper()
+	b, err := db.Revocations(t.Context(), p, 100)
+	must(t, err)
+	return b
+}
+
+func TestForgettingQueuesARevocation(t *testing.T) {
+	for name, forget := range map[string]func(*testing.T, store) storage.Revocation{
+		"logout": func(t *testing.T, s store) storage.Revocation {
+			key, _ := filled(0)
+			v, err := s.EndSession(t.Context(), key)
+			must(t, err)
+			return v
+		},
+		"erasure": func(t *testing.T, s store) storage.Revocation {
+			key, _ := filled(0)
+			v, err := s.DeleteUser(t.Context(), key)
+			must(t, err)
+			return v
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, s store) {
+				key, update := filled(0)
+				mustSignIn(t, s, key, func(p *crmgate.Person) error {
+					err := update(p)
+					p.Grant.App = crmgate.App{ClientID: "c", TokenURL: "https://acme.example/token"}
+					return err
+				})
+				v := forget(t, s)
+				if !v.Waiting() || v.Attempts != 1 || v.User.Name != "Canary Name" {
+					t.Errorf("returned: %+v", v)
+				}
+				b := mustBacklog(t, s.DB, "clio")
+				if len(b.Due) != 0 || b.Count != 1 || !b.Next.Equal(s.clock.now().Add(storage.RevocationLease)) {
+					t.Fatalf("not left to the caller: %+v", b)
+				}
+				s.clock.add(storage.RevocationLease)
+				b = mustBacklog(t, s.DB, "clio")
+				if len(b.Due) != 1 || !b.Next.IsZero() {
+					t.Fatalf("after the lease: %+v", b)
+				}
+				got := b.Due[0]
+				u := got.User
+				if got.Grant.AccessToken.Reveal() != "canary-access" || got.Grant.RefreshToken.Reveal() != "canary-refresh" || got.Grant.APIKey.Reveal() != "canary-key" ||
+					got.Grant.App.ClientID != "c" || u.Key != key || u.Hostname != "canary.acme.example" || u.Account != "4711-account" || string(u.AdditionalInfo) == "" {
+					t.Errorf("what the CRM must be told is not there: %+v", got)
+				}
+				if u.Name != "" || u.HashedExtension != "" || !u.Created.IsZero() {
+					t.Errorf("more is kept than the CRM must be told: %+v", u)
+				}
+				must(t, s.EndRevocation(t.Context(), got))
+				must(t, s.EndRevocation(t.Context(), got))
+				if b := mustBacklog(t, s.DB, "clio"); b.Count != 0 {
+					t.Errorf("after its end: %+v", b)
+				}
+			})
+		})
+	}
+}
+
+func TestNothingToRevokeIsNotQueued(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	mustSignIn(t, s, ann, keep)
+	for range 2 {
+		v, err := s.EndSession(t.Context(), ann)
+		must(t, err)
+		if v.Waiting() || v.User.Key != ann {
+			t.Errorf("queued %+v", v)
+		}
+	}
+	if p, err := s.RevocationPlatforms(t.Context()); len(p) != 0 || err != nil {
+		t.Errorf("platforms %v, %v", p, err)
+	}
+}
+
+// Two processes over one store find the same due revocations, and each goes to one of them.
+func TestOneClaimWins(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		const n = 40
+		for i := range n {
+			key := crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}
+			mustSignIn(t, s, key, granted(fmt.Sprint("token ", i)))
+			_, err := s.EndSession(t.Context(), key)
+			must(t, err)
+		}
+		s.clock.add(storage.RevocationLease)
+		other, err := storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now})
+		must(t, err)
+		var won, lost atomic.Int64
+		var group sync.WaitGroup
+		for _, db := range []*storage.DB{s.DB, other} {
+			found := mustBacklog(t, db, "clio").Due
+			if len(found) != n {
+				t.Fatalf("%d are due, want %d", len(found), n)
+			}
+			group.Go(func() {
+				for _, v := range found {
+					claimed, err := db.ClaimRevocation(t.Context(), v)
+					switch {
+					case err == nil && claimed.Attempts == 2 && claimed.Waiting():
+						won.Add(1)
+					case errors.Is(err, crmgate.ErrConflict):
+						lost.Add(1)
+					default:
+						t.Errorf("%+v, %v", claimed, err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		if won.Load() != n || lost.Load() != n {
+			t.Errorf("%d claims won and %d lost, want %d of each", won.Load(), lost.Load(), n)
+		}
+		if b := mustBacklog(t, s.DB, "clio"); len(b.Due) != 0 || b.Count != n {
+			t.Errorf("claimed ones are still due, or lost: %d, %d", len(b.Due), b.Count)
+		}
+		s.clock.add(storage.RevocationLease) // both processes have died
+		if b := mustBacklog(t, other, "clio"); len(b.Due) != n {
+			t.Errorf("after the lease %d are due, want %d", len(b.Due), n)
+		}
+	})
+}
+
+func TestPuttingOff(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	mustSignIn(t, s, ann, granted("token"))
+	v, err := s.EndSession(t.Context(), ann)
+	must(t, err)
+	queued := v.Queued
+	must(t, s.PutOffRevocation(t.Context(), v, s.clock.now().Add(time.Hour)))
+	wantErr(t, s.PutOffRevocation(t.Context(), v, s.clock.now()), crmgate.ErrConflict)
+	_, err = s.ClaimRevocation(t.Context(), v)
+	wantErr(t, err, crmgate.ErrConflict)
+	s.clock.add(time.Hour - time.Millisecond)
+	if b := mustBacklog(t, s.DB, "clio"); len(b.Due) != 0 || !b.Next.Equal(s.clock.now().Add(time.Millisecond)) {
+		t.Errorf("too early: %+v", b)
+	}
+	s.clock.add(time.Millisecond)
+	if b := mustBacklog(t, s.DB, "clio"); len(b.Due) != 1 || !b.Due[0].Queued.Equal(queued) || b.Due[0].Attempts != 1 {
+		t.Errorf("got %+v", b)
+	}
+}
+
+// Whoever signed in again with what is to be revoked would be logged out by it.
+func TestACredentialInUseIsNotRevoked(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		now  crmgate.Grant
+		want bool // it is revoked
+	}{
+		{"another sign-in", crmgate.Grant{AccessToken: crmgate.NewSecret("new"), RefreshToken: crmgate.NewSecret("new-refresh")}, true},
+		{"no grant", crmgate.Grant{}, true},
+		{"the same access token", crmgate.Grant{AccessToken: crmgate.NewSecret("old")}, false},
+		{"the same refresh token", crmgate.Grant{AccessToken: crmgate.NewSecret("new"), RefreshToken: crmgate.NewSecret("old-refresh")}, false},
+	} {
+		s := mustStore(t, "")
+		mustSignIn(t, s, ann, granted("old"))
+		v, err := s.EndSession(t.Context(), ann)
+		must(t, err)
+		mustSignIn(t, s, ann, func(p *crmgate.Person) error { p.Grant = c.now; return nil })
+		claimed, err := s.ClaimRevocation(t.Context(), v)
+		must(t, err)
+		count := mustBacklog(t, s.DB, "clio").Count
+		if claimed.Waiting() != c.want || c.want != (count == 1) {
+			t.Errorf("%s: revoked is %v, %d waiting", c.name, claimed.Waiting(), count)
+		}
+	}
+}
+
+// The queue of one platform is read from its beginning, and nothing else is.
+func TestABacklogOpensNoMoreThanItsLimit(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	for i := range 50 {
+		for _, p := range []crmgate.Platform{"clio", "clioB"} {
+			must(t, s.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: crmgate.UserKey{Platform: p, ID: "1"}}, Grant: crmgate.Grant{AccessToken: crmgate.NewSecret(fmt.Sprint(i))}}))
+		}
+		s.clock.add(time.Second)
+	}
+	b, err := s.Revocations(t.Context(), "clio", 3)
+	must(t, err)
+	if b.Count != 50 || len(b.Due) != 3 {
+		t.Fatalf("%d of %d", len(b.Due), b.Count)
+	}
+	for i, v := range b.Due {
+		if v.Grant.AccessToken.Reveal() != fmt.Sprint(i) {
+			t.Errorf("number %d is the one queued as %s", i, v.Grant.AccessToken.Reveal())
+		}
+	}
+	all, err := s.RevocationPlatforms(t.Context())
+	if fmt.Sprint(all) != "[clio clioB]" || err != nil {
+		t.Errorf("platforms %v, %v", all, err)
+	}
+}
+
+// One that was changed by somebody who can write to the store neither opens nor stops the others.
+func TestADamagedRevocationIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	s := mustStore(t, "")
+	for _, token := range []string{"canary-1", "canary-2"} {
+		must(t, s.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: ann}, Grant: crmgate.Grant{AccessToken: crmgate.NewSecret(token)}}))
+		s.clock.add(time.Second)
+	}
+	for _, p := range raw(t, s.engine) {
+		if strings.HasPrefix(string(p.key), "r/") {
+			v := bytes.Clone(p.value)
+			v[len(v)-1] ^= 1
+			write(t, s.engine, p.key, v)
+			break
+		}
+	}
+	b, err := s.Revocations(t.Context(), "clio", 1)
+	must(t, err)
+	if b.Count != 2 || len(b.Due) != 1 || b.Due[0].Grant.AccessToken.Reveal() != "canary-2" {
+		t.Errorf("got %+v", b)
+	}
+}
