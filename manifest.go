@@ -44,6 +44,9 @@ type Manifest struct {
 	ShortState bool     // the CRM cannot take a long state
 	Issuer     string   // what the iss parameter of every callback must be (RFC 9207); empty: not known
 	Token      TokenManifest
+	// RevokeURL is where tokens are revoked as RFC 7009 says ("revoke": {"url"}), with {hostname} for the person's host;
+	// empty: nowhere. A connector's own unAuthorize goes before it.
+	RevokeURL string
 
 	byHost map[string]*Manifest // with the overrides of that host applied
 }
@@ -199,6 +202,10 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 		r.check(n.at("issuer"), err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
 			"an https URL without query and fragment") // RFC 9207, 2
 	}
+	v := n.at("revoke")
+	r.object(v)
+	m.RevokeURL = r.text(v.at("url"))
+	r.check(v.at("url"), !v.at("url").present() || m.revokesWithin(m.RevokeURL), "an absolute URL without fragment, on one of the crmgate.hosts")
 
 	t := n.at("token")
 	r.object(t)
@@ -214,6 +221,33 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 		r.check(l, ok && f >= 1 && f <= 1e9 && f == float64(int64(f)), "a whole number of seconds")
 		m.Token.Lifetime = int64(f)
 	}
+}
+
+// revokesWithin reports whether a URL is allowed for some person: {hostname} stands in its host, if anywhere.
+func (m *Manifest) revokesWithin(raw string) bool {
+	const person = "person"
+	filled := revokeURL(raw, person)
+	u, err := url.Parse(filled)
+	return err == nil && u.Fragment == "" && !strings.ContainsAny(filled, "{}#") && m.Hosts.AllowURL(filled, person) == nil
+}
+
+// RevokeURLFor is RevokeURL for a person's host.
+func (m *Manifest) RevokeURLFor(hostname string) string {
+	if m.RevokeURL == "" {
+		return ""
+	}
+	return revokeURL(m.RevokeURL, hostname)
+}
+
+// revokeURL fills in the host of a person, where a host stands.
+func revokeURL(raw, hostname string) string {
+	scheme, rest, _ := strings.Cut(raw, "://")
+	host, path, _ := strings.Cut(rest, "/")
+	filled := scheme + "://" + strings.ReplaceAll(host, "{hostname}", hostname)
+	if strings.Contains(rest, "/") {
+		filled += "/" + path
+	}
+	return filled
 }
 
 // absolute checks the text that n gave, or its default, to be an absolute http or https URL.

@@ -265,6 +265,17 @@ var wrongManifests = []struct{ text, want string }{
 	{key + `, "crmgate": {"issuer": "http://a.example"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},
 	{key + `, "crmgate": {"issuer": "https://a.example/?x"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},
 	{key + `, "crmgate": {"issuer": 7}}}}`, `a.json: platforms.a.crmgate.issuer: expected a string, got 7`},
+	{key + `, "crmgate": {"revoke": "https://a.example"}}}}`, `a.json: platforms.a.crmgate.revoke: expected an object, got "https://a.example"`},
+	{key + `, "crmgate": {"revoke": {"url": 5}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected a string, got 5`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": ""}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got ""`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "ftp://a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://a.example/revoke#x"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://me@a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
+	{key + `, "crmgate": {"hosts": ["{hostname}"], "revoke": {"url": "https://{hostname}/{hostname}"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://b.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got "https://b.example/revoke"`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://{hostname}/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got "https://{hostname}/revoke"`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "http://a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got "http://a.example/revoke"`},
 	{key + `, "crmgate": {"token": true}}}}`, `a.json: platforms.a.crmgate.token: expected an object, got true`},
 	{key + `, "crmgate": {"token": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.token.auth: expected one of "basic" "basicRaw" "body" "none", got "digest"`},
 	{key + `, "crmgate": {"token": {"expiresIn": "days"}}}}}`, `a.json: platforms.a.crmgate.token.expiresIn: expected one of "seconds" "milliseconds", got "days"`},
@@ -279,6 +290,32 @@ func TestWrongManifests(t *testing.T) {
 		var wrong *crmgate.ManifestError
 		if !errors.As(err, &wrong) || wrong.File != "a.json" || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s\ngot  %v\nwant %s", c.text, err, c.want)
+		}
+	}
+}
+
+func TestRevokeURL(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ hosts, url, hostname, want string }{
+		{"*.a.example", "https://auth.a.example/revoke?x=1", "", "https://auth.a.example/revoke?x=1"},
+		{"a.example:8080", "http://a.example:8080/revoke", "", "http://a.example:8080/revoke"},
+		{"{hostname}", "https://{hostname}/oauth/revoke", "acme.example", "https://acme.example/oauth/revoke"},
+		{"{hostname}", "https://{hostname}", "acme.example:8443", "https://acme.example:8443"},
+		{"*.a.example", "https://{hostname}.a.example/revoke", "acme", "https://acme.a.example/revoke"},
+	} {
+		text := key + `, "crmgate": {"hosts": ["` + c.hosts + `"], "revoke": {"url": "` + c.url + `"}}}}}`
+		m := mustParse(t, map[string]string{"a": text}, "a")
+		if got := m.RevokeURLFor(c.hostname); got != c.want {
+			t.Errorf("%s for %q: got %s", c.url, c.hostname, got)
+		}
+		if !fits(manifestSchema(t), text) {
+			t.Errorf("the schema refuses %s", c.url)
+		}
+	}
+	for _, none := range []string{`{}`, `null`, `{"url": null}`} {
+		m := mustParse(t, map[string]string{"a": key + `, "crmgate": {"revoke": ` + none + `}}}}`}, "a")
+		if m.RevokeURLFor("acme.example") != "" {
+			t.Errorf("%s: got %q", none, m.RevokeURL)
 		}
 	}
 }

@@ -36,6 +36,9 @@ var onlyParser = []string{
 	"platforms.a: expected an object", // the file is named after its platform
 	"CLIO_CLIENT_SECRET",              // the platform's name in capitals
 	`got "auth.type.x"`,               // what the path leads through
+	`hosts, got "https://b.example`,   // what the hosts are
+	`hosts, got "https://{hostname}`,  // the same
+	`hosts, got "http://a.example`,    // http takes a port among the hosts
 	"(overridden for b)",              // the manifest as it is with its override
 }
 
