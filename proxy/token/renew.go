@@ -80,7 +80,7 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 		err = errors.Join(err, e.pause(ctx, c, err))
 	case err == nil:
 		e.accepted(ctx, c)
-		p, err = e.keep(ctx, key, p.Grant, t, t.Grant(c, p.Grant), held, info)
+		p, err = e.keep(ctx, p, t, t.Grant(c, p.Grant), held, info)
 		return p, journaled, err
 	}
 	return p, false, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
@@ -155,7 +155,8 @@ func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, 
 // token: somebody who signed in meanwhile, and got no new one, has the old one, which the CRM may just have rotated. The
 // lease is given back, and the journal entry dropped, in the same transaction. If the lease was lost, nothing is stored,
 // and the entry stays for who holds it now.
-func (e *Engine) keep(ctx context.Context, key crmgate.UserKey, from crmgate.Grant, t Tokens, fresh crmgate.Grant, held storage.Lease, info json.RawMessage) (crmgate.Person, error) {
+func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh crmgate.Grant, held storage.Lease, info json.RawMessage) (crmgate.Person, error) {
+	key, from := was.User.Key, was.Grant
 	e.at("storing")
 	p, err := e.DB.UpdatePerson(ctx, key, func(now *crmgate.Person) error {
 		if !now.Grant.RefreshToken.Equal(from.RefreshToken) || from.RefreshToken.IsZero() && !now.Grant.AccessToken.Equal(from.AccessToken) {
@@ -167,7 +168,8 @@ func (e *Engine) keep(ctx context.Context, key crmgate.UserKey, from crmgate.Gra
 		return nil
 	}, storage.Fenced(key, held), storage.Settled(t.Journal))
 	switch {
-	case errors.Is(err, errSuperseded):
+	case errors.Is(err, errSuperseded), errors.Is(err, crmgate.ErrNotFound):
+		e.revokeUnused(ctx, was, fresh)
 		e.drop(ctx, t.Journal)
 		return e.superseded(ctx, key, held)
 	case errors.Is(err, crmgate.ErrConflict):

@@ -1,0 +1,210 @@
+package token_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// revokesAt has the manifest name a revocation endpoint; auth is crmgate.token.auth.
+func (w *world) revokesAt(endpoint, auth string) {
+	w.t.Helper()
+	host, err := url.Parse(endpoint)
+	must(w.t, err)
+	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
+		"authUrl":"` + w.url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
+		"crmgate":{"hosts":["` + strings.TrimPrefix(w.url, "http://") + `","` + host.Host + `"],"token":{"auth":"` + auth + `"},"revoke":{"url":"` + endpoint + `"}}}}}`)}, "")
+	must(w.t, err)
+	w.conn.manifest, _ = manifests.Platform("practice")
+}
+
+func (w *world) person() crmgate.Person {
+	w.t.Helper()
+	p, err := w.db.Person(w.t.Context(), ada)
+	must(w.t, err)
+	return p
+}
+
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []string{"basic", "basicRaw", "body"} {
+		w := newWorld(t, "")
+		w.revokesAt(w.url+"/oauth/revoke", auth)
+		w.signIn()
+		p := w.person()
+		must(t, w.engine.Revoke(t.Context(), w.conn, p))
+		if n := w.crm.Counts().Revoke; n != 2 || w.crm.Live(p.Grant.AccessToken.Reveal()) || w.crm.LiveRefresh(p.Grant.RefreshToken.Reveal()) {
+			t.Errorf("%s: %d requests, and a token lives", auth, n)
+		}
+		must(t, w.engine.Revoke(t.Context(), w.conn, p)) // what is revoked may be revoked again
+	}
+}
+
+func TestNothingToRevoke(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	p := w.person()
+	wantUnsupported := func(p crmgate.Person) {
+		t.Helper()
+		if err := w.engine.Revoke(t.Context(), w.conn, p); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("got %v", err)
+		}
+	}
+	wantUnsupported(p) // no endpoint
+	w.revokesAt(w.url+"/oauth/revoke", "basic")
+	p.Grant = crmgate.Grant{APIKey: crmgate.NewSecret("key")}
+	wantUnsupported(p)
+	if n := w.crm.Counts().Revoke; n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// TestRevocationAnswers has an endpoint give one answer after the other.
+func TestRevocationAnswers(t *testing.T) {
+	t.Parallel()
+	const refresh, access, bare = "refresh-1 refresh_token", "access-1 access_token", "refresh-1 "
+	for _, c := range []struct {
+		name    string
+		answers []string // status and body, for each request; the last for all that follow
+		want    error
+		asked   []string // token and hint
+	}{
+		{"done", []string{"200"}, nil, []string{refresh, access}},
+		{"no content", []string{"204"}, nil, []string{refresh, access}},
+		{"the hint is not known", []string{`400 {"error":"unsupported_token_type"}`, "200"}, nil, []string{refresh, bare, access}},
+		{"no refresh tokens", []string{`400 {"error":"unsupported_token_type"}`, `400 {"error":"unsupported_token_type"}`, "200"}, nil, []string{refresh, bare, access}},
+		{"dead already", []string{`400 {"error":"invalid_token"}`, "200"}, nil, []string{refresh, access}},
+		{"the client is not known", []string{`401 {"error":"invalid_client"}`}, crmgate.ErrAppDead, []string{refresh}},
+		{"down", []string{"503"}, crmgate.ErrTransient, []string{refresh}},
+		{"down afterwards", []string{"200", "500 <html>"}, crmgate.ErrTransient, []string{refresh, access}},
+		{"busy", []string{"429"}, crmgate.ErrTransient, []string{refresh}},
+		{"elsewhere", []string{"302"}, crmgate.ErrTransient, []string{refresh}},
+		{"does not understand", []string{`400 {"error":"invalid_request"}`}, crmgate.ErrTransient, []string{refresh}},
+		{"repeats what was sent", []string{`400 {"error":"refresh-1 practice-secret"}`}, crmgate.ErrTransient, []string{refresh}},
+	} {
+		var mu sync.Mutex
+		var asked []string
+		s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, r.PostFormValue("token")+" "+r.PostFormValue("token_type_hint"))
+			answer := c.answers[min(len(asked), len(c.answers))-1]
+			rw.Header().Set("Retry-After", "77")
+			if answer == "302" {
+				rw.Header().Set("Location", "/elsewhere")
+			}
+			var status int
+			_, _ = fmt.Sscan(answer, &status)
+			rw.WriteHeader(status)
+			_, _ = rw.Write([]byte(strings.TrimSpace(answer[3:])))
+		}))
+		w := newWorld(t, "")
+		w.revokesAt(s.URL+"/revoke", "basic")
+		w.store(crmgate.Grant{AccessToken: crmgate.NewSecret("access-1"), RefreshToken: crmgate.NewSecret("refresh-1")})
+		err := w.engine.Revoke(t.Context(), w.conn, w.person())
+		s.Close()
+		var te *token.Error
+		if !errors.Is(err, c.want) || c.want != nil && (!errors.As(err, &te) || te.RetryAfter != 77*time.Second) {
+			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "refresh-1") {
+			t.Errorf("%s: the error shows a token: %v", c.name, err)
+		}
+		if !slices.Equal(asked, c.asked) {
+			t.Errorf("%s: asked %q, want %q", c.name, asked, c.asked)
+		}
+	}
+}
+
+func TestRevokeWhereTheCRMIsAway(t *testing.T) {
+	t.Parallel()
+	for _, mood := range []string{"cut", "hang"} {
+		w := newWorld(t, "", func(c *token.Config) { c.Timeout = 200 * time.Millisecond })
+		w.revokesAt(w.url+"/oauth/revoke", "basic")
+		w.signIn()
+		w.crm.SetMood(practice.Mood{Revoke: mood})
+		if err := w.engine.Revoke(t.Context(), w.conn, w.person()); !errors.Is(err, crmgate.ErrTransient) {
+			t.Errorf("%s: %v", mood, err)
+		}
+		w.crm.SetMood(practice.Mood{})
+	}
+	w := newWorld(t, "")
+	gone := httptest.NewServer(http.NotFoundHandler())
+	w.revokesAt(gone.URL+"/revoke", "basic")
+	gone.Close()
+	w.signIn()
+	if err := w.engine.Revoke(t.Context(), w.conn, w.person()); !errors.Is(err, crmgate.ErrTransient) {
+		t.Errorf("no connection: %v", err)
+	}
+}
+
+// A grant is revoked by the client that it was issued to, or not at all.
+func TestRevokeIsTheIssuers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.revokesAt(w.url+"/oauth/revoke", "basic")
+	w.signIn()
+	p := w.person()
+	p.Grant.App.ClientID = "another"
+	if err := w.engine.Revoke(t.Context(), w.conn, p); !errors.Is(err, crmgate.ErrAppDead) || w.crm.Counts().Revoke != 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestTokensNobodyWillUseAreQueued: what a refresh brought is revoked if the person has gone or come again meanwhile.
+func TestTokensNobodyWillUseAreQueued(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		meanwhile func(*world) error
+		want      bool
+	}{
+		{"logout", func(w *world) error { _, err := w.db.EndSession(context.Background(), ada); return err }, true},
+		{"erasure", func(w *world) error { _, err := w.db.DeleteUser(context.Background(), ada); return err }, true},
+		{"another sign-in", func(w *world) error {
+			_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
+				p.User.SignedIn = w.clock.Now()
+				p.Grant.AccessToken, p.Grant.RefreshToken = crmgate.NewSecret("second"), crmgate.NewSecret("second-refresh")
+				return nil
+			})
+			return err
+		}, true},
+		{"another refresh", func(w *world) error {
+			_, err := w.db.UpdatePerson(context.Background(), ada, func(p *crmgate.Person) error {
+				p.Grant.AccessToken, p.Grant.RefreshToken = crmgate.NewSecret("second"), crmgate.NewSecret("second-refresh")
+				return nil
+			})
+			return err
+		}, false},
+	} {
+		w := newWorld(t, "")
+		w.signIn()
+		w.clock.add(2 * time.Hour)
+		w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+			return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late-refresh"), ExpiresIn: 60}, c.meanwhile(w)
+		}
+		_, _ = w.live()
+		due, err := w.db.Revocations(t.Context(), "practice", 10)
+		must(t, err)
+		queued := slices.ContainsFunc(due.Due, func(v storage.Revocation) bool {
+			return v.Grant.AccessToken.Reveal() == "late" && v.Grant.RefreshToken.Reveal() == "late-refresh" && v.Grant.App.ClientID == practice.ClientID
+		})
+		if queued != c.want || len(due.Due) > 1 {
+			t.Errorf("%s: queued is %v, want %v", c.name, queued, c.want)
+		}
+	}
+}
