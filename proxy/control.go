@@ -12,7 +12,7 @@ import (
 
 // Acts are what an operator may have done that takes connectors and the way out.
 type Acts struct {
-	Forget func(context.Context, crmgate.UserKey) error
+	Forget func(context.Context, crmgate.UserKey) (authflow.Told, error)
 	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
 }
 
@@ -26,7 +26,7 @@ type Acts struct {
 //	POST   /journal/{id}           replays one; with ?dry only reads it
 //	DELETE /journal/{id}           forgets one
 //
-// acts is what takes more than the store.
+// DELETE of a user answers {"crm": what the CRM was told}. acts is what takes more than the store.
 func Control(d authflow.Directory, acts Acts) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users", func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +38,8 @@ func Control(d authflow.Directory, acts Acts) http.Handler {
 		control(w, e, err)
 	})
 	mux.HandleFunc("DELETE /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
-		control(w, struct{}{}, acts.Forget(r.Context(), keyOf(r)))
+		told, err := acts.Forget(r.Context(), keyOf(r))
+		control(w, map[string]authflow.Told{"crm": told}, err)
 	})
 	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
 		all, err := d.Answers(r.Context())

@@ -23,6 +23,7 @@ type Metrics struct {
 	tokens   *prometheus.CounterVec
 	egress   *prometheus.HistogramVec
 	guests   *prometheus.HistogramVec
+	waiting  *prometheus.GaugeVec
 }
 
 // NewMetrics returns metrics with a registry of their own.
@@ -33,11 +34,12 @@ func NewMetrics() *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_requests_total", Help: "Requests answered."}, []string{"route", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_request_seconds", Help: "Time to answer.", Buckets: buckets}, []string{"route"}),
 		flows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_flows_total", Help: "Sign-ins, logouts and revocations, by how they ended."}, []string{"flow", "platform", "outcome"}),
-		tokens:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_token_requests_total", Help: "Exchanges and refreshes, by how they ended."}, []string{"kind", "platform", "outcome"}),
+		tokens:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_token_requests_total", Help: "Exchanges, refreshes and revocations, by how they ended."}, []string{"kind", "platform", "outcome"}),
 		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
 		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
+		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Grants that were forgotten here and are still to be revoked at the CRM."}, []string{"platform"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.flows, m.tokens, m.egress, m.guests,
+	m.registry.MustRegister(m.waiting, m.requests, m.duration, m.flows, m.tokens, m.egress, m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -50,6 +52,11 @@ func (m *Metrics) request(route string, status int, d time.Duration) {
 // Flow counts a sign-in, logout or revocation.
 func (m *Metrics) Flow(flow string, platform crmgate.Platform, outcome string) {
 	m.flows.WithLabelValues(flow, string(platform), outcome).Inc()
+}
+
+// Waiting says how many grants of a platform are still to be revoked.
+func (m *Metrics) Waiting(platform crmgate.Platform, n int) {
+	m.waiting.WithLabelValues(string(platform)).Set(float64(n))
 }
 
 // Token counts a token request.

@@ -124,9 +124,13 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 		PublicURL: f.publicURL(), RingCentralURL: f.RingCentralURL, AllowedOrigins: f.AllowedOrigin,
 		SessionKey: session, HashKey: hash,
 		RequireAccountProof: f.AccountProof == "required", RefusePlainState: f.CompatState == "off",
-		Now: f.now, Logger: log, Count: a.metrics.Flow,
+		Now: f.now, Logger: log, Count: a.metrics.Flow, Waiting: a.metrics.Waiting,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() error { a.flows.Close(); return nil })
+	return nil
 }
 
 // serverKey is the key that the operator set, or one that is made once and kept sealed in the store.

@@ -43,10 +43,17 @@ func TestNoSecretLeaves(t *testing.T) {
 	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","rcAccessToken":"canary-rc-token"}`))
 	see(g.callback(strings.Replace(landed, "code=", "code=canary-code", 1), c.LoginSecret))
 
+	gone := crmgate.UserKey{Platform: "practice", ID: "3-practice"}
+	g.oauth("alan")
+	left, err := g.server.db.Person(t.Context(), gone)
+	must(t, err)
+	g.crm.SetMood(practice.Mood{Revoke: "500"}) // so that the grant waits to be revoked
+	answers.WriteString(runUsers(t, g, "delete", "practice", "3-practice"))
 	person, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	must(t, err)
 	secrets := map[string]string{
 		"access token": person.Grant.AccessToken.Reveal(), "refresh token": person.Grant.RefreshToken.Reveal(),
+		"forgotten access token": left.Grant.AccessToken.Reveal(), "forgotten refresh token": left.Grant.RefreshToken.Reveal(),
 		"API key": practice.APIKey, "client secret": practice.ClientSecret, "session key": sessionKey,
 		"session token": oauth, "other session token": key, "login secret": c.LoginSecret,
 		"wrong API key": "canary-wrong-key", "wrong RingCentral token": "canary-rc-token", "wrong code": "canary-code",
@@ -58,8 +65,13 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 	metrics := httptest.NewRecorder()
 	g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
-	if !strings.Contains(metrics.Body.String(), `crmgate_flows_total{flow="oauth",outcome="ok",platform="practice"} 1`) {
-		t.Error("the sign-in was not counted")
+	if !strings.Contains(metrics.Body.String(), `crmgate_flows_total{flow="oauth",outcome="ok",platform="practice"} 2`) {
+		t.Error("the sign-ins were not counted")
+	}
+	waiting, err := g.server.db.Revocations(t.Context(), "practice", 1)
+	must(t, err)
+	if waiting.Count != 1 {
+		t.Errorf("%d grants wait to be revoked, want 1: the test shows nothing of them", waiting.Count)
 	}
 	g.stop()
 
@@ -81,7 +93,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	if files < 3 {
 		t.Fatalf("only %d files in the store", files)
 	}
-	personal := map[string]string{"name": "Ada Lovelace", "id": "1-practice"}
+	personal := map[string]string{"name": "Ada Lovelace", "id": "1-practice", "former name": "Alan Turing", "former id": "3-practice"}
 	for place, content := range places {
 		for name, secret := range secrets {
 			if secret == "" || strings.Contains(content, secret) {

@@ -134,9 +134,20 @@ func TestLogoutTellsTheCRM(t *testing.T) {
 	}
 	g.oauth("ada")
 	granted = access()
-	runUsers(t, g, "delete", "practice", "1-practice")
+	if out := runUsers(t, g, "delete", "practice", "1-practice"); out != "practice 1-practice is forgotten. The CRM was told.\n" {
+		t.Errorf("delete: %s", out)
+	}
 	if g.crm.Live(granted) || g.crm.Counts().Revoke != 2 {
 		t.Error("the access token of a deleted user lives on at the CRM")
+	}
+	g.oauth("ada")
+	g.crm.SetMood(practice.Mood{Revoke: "500"})
+	if out := runUsers(t, g, "delete", "practice", "1-practice"); !strings.Contains(out, "is forgotten. The CRM could not be told yet: the server tries again") {
+		t.Errorf("delete while the CRM is away: %s", out)
+	}
+	g.apiKey()
+	if out := runUsers(t, g, "delete", "practicekey", "2-practicekey", "--json"); !strings.Contains(out, `"crm": "nothing"`) {
+		t.Errorf("delete an API key: %s", out)
 	}
 }
 

@@ -83,6 +83,7 @@ func start(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *server, err
 	if admin != nil {
 		s.serveInternal(admin, s.metrics.Operator(s.db.Ready))
 	}
+	s.flows.Start()
 	go func() { s.failed <- s.front.Serve(l) }()
 	adminAddr := ""
 	if admin != nil {

@@ -97,14 +97,28 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 }
 
 func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	if err := ask(ctx, &c.storeFlags, log, http.MethodDelete, c.path(), &struct{}{}); err != nil {
+	var answer struct{ CRM authflow.Told }
+	if err := ask(ctx, &c.storeFlags, log, http.MethodDelete, c.path(), &answer); err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(out, map[string]any{"deleted": map[string]any{"platform": c.Platform, "id": c.ID}})
+		return printJSON(out, map[string]any{"deleted": map[string]any{"platform": c.Platform, "id": c.ID}, "crm": answer.CRM})
 	}
-	_, err := fmt.Fprintf(out, "%s %s is forgotten.\n", c.Platform, printable(string(c.ID)))
+	_, err := fmt.Fprintf(out, "%s %s is forgotten.%s\n", c.Platform, printable(string(c.ID)), aboutCRM(answer.CRM))
 	return err
+}
+
+// aboutCRM says what the CRM knows of it.
+func aboutCRM(t authflow.Told) string {
+	switch t {
+	case authflow.ToldNow:
+		return " The CRM was told."
+	case authflow.ToldLater:
+		return " The CRM could not be told yet: the server tries again, for up to a week."
+	case authflow.ToldNever:
+		return " The CRM was not told, because it rejects the application: what it granted lives on there."
+	}
+	return " There was nothing to tell the CRM."
 }
 
 // holds says which credentials are kept for somebody.
@@ -183,9 +197,9 @@ func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.R
 		return a.openRest(ctx, &serve, log)
 	}
 	proxy.Control(authflow.Directory{DB: a.db}, proxy.Acts{
-		Forget: func(ctx context.Context, key crmgate.UserKey) error {
+		Forget: func(ctx context.Context, key crmgate.UserKey) (authflow.Told, error) {
 			if err := open(ctx); err != nil {
-				return err
+				return "", err
 			}
 			return a.flows.Forget(ctx, key)
 		},

@@ -17,7 +17,12 @@
 //
 // Nothing is stored unless everything worked. A state of ours is spent before the code is sent anywhere, so that a
 // callback that is replayed costs no token request. Logging out ends the session and forgets the grant before the
-// CRM is told, whatever the CRM answers.
+// CRM is told, whatever the CRM answers; a CRM that cannot be told is told later, from a queue in the store that every
+// process on it works off:
+//
+//	Logout, Forget ──► one transaction: session ended, grant forgotten, revocation queued ──► tell the CRM
+//	                                                                                            │
+//	          Start: what is due, by platform ──► claim ──► tell the CRM ──► told: removed; else put off, or given up
 //
 // It refuses to believe the client: host names and URLs are held to the manifest before anything is sent to them, a
 // RingCentral token is verified at RingCentral, and an account named without proof is taken only where the operator allows it.

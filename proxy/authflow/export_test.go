@@ -86,3 +86,22 @@ func ReadID(text string) (string, error) {
 	err := json.Unmarshal([]byte(text), &id)
 	return string(id), err
 }
+
+// WorkOff works off what is due in the queue of revocations and not paused, and returns when that is done.
+func (f *Flows) WorkOff() {
+	for {
+		_, started := f.round()
+		f.revocations.running.Wait()
+		if started == 0 {
+			return
+		}
+	}
+}
+
+// What tests of the queue must know.
+const (
+	RevokeAge          = revokeAge
+	RevokeAtOnce       = revokeAtOnce
+	RevokeFirstWait    = revokeFirstWait
+	RevokeLongestPause = revokeLongestPause
+)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -43,16 +44,24 @@ type Config struct {
 	Logger *slog.Logger
 	// Count, if set, is told of every sign-in and logout: what happened, where, and how it ended.
 	Count func(flow string, platform crmgate.Platform, outcome string)
+	// Waiting, if set, is told how many grants of a platform are still to be revoked at the CRM.
+	Waiting func(platform crmgate.Platform, n int)
+	// NeverTold, if set, is told of every grant that the CRM was not told to revoke, and will not be: whose it was, as far
+	// as that is still known, and why. It is called concurrently, and may be called twice if the process ends meanwhile.
+	NeverTold func(ctx context.Context, user crmgate.User, why error)
+	// Random is a number from 0 up to 1, by which attempts are spread; default math/rand/v2.
+	Random func() float64
 }
 
 // Flows runs the flows. Safe for concurrent use.
 type Flows struct {
 	Config
-	rc     *ringCentral
-	tokens *sessionTokens
+	rc          *ringCentral
+	tokens      *sessionTokens
+	revocations *revocations
 }
 
-// New checks the configuration and returns Flows.
+// New checks the configuration and returns Flows; the caller closes it.
 func New(c Config) (*Flows, error) {
 	if len(c.SessionKey.Reveal()) < 32 {
 		return nil, errors.New("the session key must have at least 32 bytes")
@@ -80,7 +89,16 @@ func New(c Config) (*Flows, error) {
 	if c.Count == nil {
 		c.Count = func(string, crmgate.Platform, string) {}
 	}
-	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now)}
+	if c.Waiting == nil {
+		c.Waiting = func(crmgate.Platform, int) {}
+	}
+	if c.NeverTold == nil {
+		c.NeverTold = func(context.Context, crmgate.User, error) {}
+	}
+	if c.Random == nil {
+		c.Random = rand.Float64
+	}
+	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations()}
 	f.rc, err = newRingCentral(c.RingCentralURL, c.Fetch, c.Now)
 	return f, err
 }

@@ -154,50 +154,33 @@ func RefreshFailure(platform crmgate.Platform, status int) crmgate.Outcome {
 }
 
 // Logout ends the person's session and forgets the grant, and then tells the CRM. What the CRM says does not matter to
-// the person, who is logged out already. crmgate.ErrNotFound if there is no such person.
+// the person, who is logged out already; if it cannot be told, it will be. crmgate.ErrNotFound if there is no such person.
 func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.ReturnMessage, error) {
-	p, err := f.DB.EndSession(ctx, key)
+	v, err := f.DB.EndSession(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	m := f.revoke(ctx, p.Person)
+	_, m := f.attempt(ctx, v)
 	f.Count("logout", key.Platform, "ok")
 	f.Logger.InfoContext(ctx, "logout", "platform", key.Platform)
-	return m, nil
-}
-
-// Forget removes a person and what they were granted, and then tells the CRM. crmgate.ErrNotFound if there is no such person.
-func (f *Flows) Forget(ctx context.Context, key crmgate.UserKey) error {
-	p, err := f.DB.DeleteUser(ctx, key)
-	if err != nil {
-		return err
+	if m != nil {
+		return m, nil
 	}
-	f.revoke(ctx, p.Person)
-	f.Count("delete", key.Platform, "ok")
-	return nil
-}
-
-// revoke ends a grant at the CRM, after it was forgotten here. An expired access token is not refreshed for that. The
-// connector is the stored user's, not the session token's.
-func (f *Flows) revoke(ctx context.Context, p crmgate.Person) *crmgate.ReturnMessage {
-	name := string(p.User.Key.Platform)
-	conn, err := f.Connector(p.User.Key.Platform)
-	if err == nil {
+	name := string(key.Platform)
+	if conn, err := f.Connector(key.Platform); err == nil {
 		name = conn.Manifest().Title
 	}
-	done := &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}
-	if err != nil || p.Grant.Empty() || !conn.Implements("unAuthorize") {
-		return done
-	}
-	out, err := f.call(ctx, conn.UnAuthorize, conn, p)
+	return &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}, nil
+}
+
+// Forget removes a person and what they were granted, and then tells the CRM; Told says whether that worked.
+// crmgate.ErrNotFound if there is no such person.
+func (f *Flows) Forget(ctx context.Context, key crmgate.UserKey) (Told, error) {
+	v, err := f.DB.DeleteUser(ctx, key)
 	if err != nil {
-		f.Count("revoke", p.User.Key.Platform, "error")
-		f.Logger.WarnContext(ctx, "the CRM was not told of a logout", "platform", p.User.Key.Platform, "err", err)
-		return done
+		return "", err
 	}
-	f.Count("revoke", p.User.Key.Platform, "ok")
-	if out.Successful && out.Message != nil {
-		return out.Message
-	}
-	return done
+	told, _ := f.attempt(ctx, v)
+	f.Count("delete", key.Platform, "ok")
+	return told, nil
 }

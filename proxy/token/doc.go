@@ -1,5 +1,5 @@
-// Package token is everything that speaks to token endpoints: the exchange of a code, the refresh of a grant, and the
-// reading of what endpoints really answer.
+// Package token is everything that speaks to token endpoints: the exchange of a code, the refresh of a grant, its
+// revocation (RFC 7009), and the reading of what endpoints really answer.
 //
 // One request is made for one intention, with one client-authentication style, which the manifest or the connector
 // names. golang.org/x/oauth2 would by default try a second style after any failure, a timeout included, and so send a

@@ -26,7 +26,7 @@ type Config struct {
 	Wait time.Duration
 	// Alone says that no other process has the store open: a lease of another's is one that ended without giving it back.
 	Alone bool
-	// Observe, if set, is told of every exchange and refresh, and how it ended. It is called concurrently.
+	// Observe, if set, is told of every exchange, refresh and revocation, and how it ended. It is called concurrently.
 	Observe func(kind string, platform crmgate.Platform, outcome string)
 }
 

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// sworn is a CRM that notes which access tokens it has seen, and says when it has revoked something.
+type sworn struct {
+	*practice.CRM
+	revoked chan struct{}
+
+	mu   sync.Mutex
+	seen []string // guarded by mu
+}
+
+func (s *sworn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		s.mu.Lock()
+		s.seen = append(s.seen, token)
+		s.mu.Unlock()
+	}
+	answer := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	s.CRM.ServeHTTP(answer, r)
+	if r.URL.Path == "/oauth/revoke" && answer.status == http.StatusOK {
+		s.revoked <- struct{}{}
+	}
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// TestKilledAfterLogout: a logout was acknowledged while the CRM was down, and the program ended by SIGKILL. The next
+// process tells the CRM once it is back. Until then nothing of the grant lies open in the store.
+func TestKilledAfterLogout(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "crmgate")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	crm := &sworn{CRM: practice.New(practice.Config{}), revoked: make(chan struct{}, 10)}
+	at := httptest.NewServer(crm)
+	defer at.Close()
+	p := &victim{
+		binary: binary, data: filepath.Join(t.TempDir(), "data"), crm: at.URL,
+		connectors: connectorsFor(t, strings.TrimPrefix(at.URL, "http://"), nil),
+		client:     &http.Client{Timeout: 10 * time.Second},
+	}
+	defer p.client.CloseIdleConnections()
+	kill := func() {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	}
+	p.start(t)
+	var in signIn
+	if !p.oauth(&in) {
+		kill()
+		t.Fatal("nobody could sign in")
+	}
+	crm.mu.Lock()
+	granted := crm.seen[0]
+	crm.mu.Unlock()
+	crm.SetMood(practice.Mood{Revoke: "500"})
+	acknowledged := p.ask("POST", "/unAuthorize", "", in.Token, &struct{}{})
+	kill()
+	if !acknowledged || !crm.Live(granted) {
+		t.Fatalf("acknowledged %v, token alive %v", acknowledged, crm.Live(granted))
+	}
+	must(t, filepath.WalkDir(p.data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() { // the control socket is none
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if bytes.Contains(b, []byte(granted)) {
+			t.Errorf("the access token lies open in %s", filepath.Base(path))
+		}
+		return err
+	}))
+
+	before := crm.Counts().Revoke
+	p.start(t)
+	defer kill()
+	if p.lives(t, in.Token) {
+		t.Error("the session came back to life")
+	}
+	crm.SetMood(practice.Mood{})
+	select {
+	case <-crm.revoked:
+	case <-time.After(time.Minute):
+		t.Fatal("the CRM was not told within a minute")
+	}
+	if crm.Live(granted) {
+		t.Error("the token is alive")
+	}
+	must(t, p.cmd.Process.Signal(os.Interrupt))
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("stopped with %v", err)
+	}
+	if n := len(crm.revoked); n > 0 {
+		t.Errorf("told %d times more than once", n)
+	}
+	t.Logf("told by request number %d after the restart", crm.Counts().Revoke-before)
+}

@@ -1,0 +1,652 @@
+package authflow_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// clock is the time of a test, which the test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time // guarded by mu
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// connector is the practice CRM's, without the sandbox.
+type connector struct {
+	crmgate.Connector
+	manifest *crmgate.Manifest
+	info     crmgate.OAuthInfo
+	own      func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) // unAuthorize, if it has one
+}
+
+func (c *connector) Manifest() *crmgate.Manifest { return c.manifest }
+func (c *connector) Implements(name string) bool { return name == "unAuthorize" && c.own != nil }
+
+func (c *connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+	return c.info, nil
+}
+
+func (c *connector) UnAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	return c.own(ctx, r)
+}
+
+func (c *connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
+	return crmgate.NewSecret("basic"), nil
+}
+
+// world is a store before a real CRM, and servers on it.
+type world struct {
+	t      *testing.T
+	clock  *clock
+	crm    *practice.CRM
+	url    string
+	dir    string // of the store; empty: in memory
+	ring   *storage.KeyRing
+	engine storage.Engine
+	db     *storage.DB
+	fetch  crmgate.Fetch
+	conn   *connector
+	*authflow.Flows
+
+	log     bytes.Buffer // written by one worker at a time
+	mu      sync.Mutex
+	never   []string       // what NeverTold was told; guarded by mu
+	counts  map[string]int // revocations by outcome; guarded by mu
+	waiting atomic.Int64
+}
+
+const redirect = "https://app.example/redirect.html"
+
+// newWorld makes one. in stands between the server and the CRM, if it is not nil.
+func newWorld(t *testing.T, dir string, in func(http.Handler) http.Handler) *world {
+	t.Helper()
+	w := &world{t: t, dir: dir, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, counts: map[string]int{}}
+	w.crm = practice.New(practice.Config{Now: w.clock.Now})
+	var h http.Handler = w.crm
+	if in != nil {
+		h = in(h)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	w.url = s.URL
+	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"name":"Practice CRM","auth":{"type":"oauth","oauth":{
+		"authUrl":"` + w.url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
+		"crmgate":{"hosts":["` + strings.TrimPrefix(w.url, "http://") + `"],"revoke":{"url":"` + w.url + `/oauth/revoke"}}}}}`)}, "")
+	must(t, err)
+	w.conn = &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: w.url + "/oauth/token"}}
+	w.conn.manifest, _ = manifests.Platform("practice")
+	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	must(t, err)
+	t.Cleanup(client.Close)
+	w.fetch = client.Fetch
+	w.ring, err = storage.NewKeyRing()
+	must(t, err)
+	w.open()
+	t.Cleanup(func() { must(t, w.engine.Close()) })
+	return w
+}
+
+// open opens the store and a server on it; again, after the engine was closed, it is a restart.
+func (w *world) open() {
+	w.t.Helper()
+	var err error
+	w.engine, err = badger.Open(badger.Config{Dir: w.dir, Logger: slog.New(slog.DiscardHandler)})
+	must(w.t, err)
+	w.db = w.openDB()
+	w.Flows = w.server(w.db)
+}
+
+func (w *world) openDB() *storage.DB {
+	w.t.Helper()
+	db, err := storage.Open(w.t.Context(), w.engine, w.ring, storage.Config{Now: w.clock.Now})
+	must(w.t, err)
+	return db
+}
+
+// server is one more on a store.
+func (w *world) server(db *storage.DB) *authflow.Flows {
+	w.t.Helper()
+	find := func(crmgate.Platform) (crmgate.Connector, error) { return w.conn, nil }
+	tokens, err := token.New(token.Config{DB: db, Connector: find, Fetch: w.fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: 300 * time.Millisecond})
+	must(w.t, err)
+	w.t.Cleanup(tokens.Close)
+	f, err := authflow.New(authflow.Config{
+		DB: db, Tokens: tokens, Connector: find, Fetch: w.fetch, PublicURL: "http://gate.example", RingCentralURL: w.url,
+		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"), Now: w.clock.Now,
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
+		Random: func() float64 { return 1 },
+		Count: func(flow string, _ crmgate.Platform, outcome string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if flow == "revoke" {
+				w.counts[outcome]++
+			}
+		},
+		Waiting: func(_ crmgate.Platform, n int) { w.waiting.Store(int64(n)) },
+		NeverTold: func(_ context.Context, u crmgate.User, why error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.never = append(w.never, u.Key.String()+" "+why.Error())
+		},
+	})
+	must(w.t, err)
+	w.t.Cleanup(f.Close)
+	return f
+}
+
+// signIn has one of the CRM's people sign in there, stores them under a key, and returns their grant.
+func (w *world) signIn(login string, key crmgate.UserKey) crmgate.Grant {
+	w.t.Helper()
+	client := &http.Client{}
+	defer client.CloseIdleConnections()
+	landed, err := practice.Browse(w.t.Context(), client, w.url+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
+	must(w.t, err)
+	to, err := url.Parse(landed)
+	must(w.t, err)
+	c, err := w.Tokens.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{})
+	must(w.t, err)
+	tokens, err := w.Tokens.Exchange(w.t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret(to.Query().Get("code")), RedirectURI: redirect})
+	must(w.t, err)
+	g := tokens.Grant(c, crmgate.Grant{})
+	_, err = w.db.SignIn(w.t.Context(), key, func(p *crmgate.Person) error {
+		p.User.SignedIn = w.clock.Now()
+		p.Grant = g
+		return nil
+	})
+	must(w.t, err)
+	return g
+}
+
+func person(n int) crmgate.UserKey {
+	return crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(fmt.Sprint(n, "-practice"))}
+}
+
+// alive reports whether the CRM still takes a grant.
+func (w *world) alive(g crmgate.Grant) bool {
+	return w.crm.LiveRefresh(g.RefreshToken.Reveal())
+}
+
+func (w *world) logout(key crmgate.UserKey) {
+	w.t.Helper()
+	m, err := w.Logout(w.t.Context(), key)
+	must(w.t, err)
+	if m.MessageType != "success" || m.Message != "Logged out of Practice CRM" {
+		w.t.Errorf("the person is told %+v", m)
+	}
+}
+
+func (w *world) wantWaiting(n int) {
+	w.t.Helper()
+	b, err := w.db.Revocations(w.t.Context(), "practice", 1)
+	must(w.t, err)
+	if b.Count != n {
+		w.t.Errorf("%d revocations wait, want %d", b.Count, n)
+	}
+}
+
+// asked counts what the CRM was asked to revoke during f.
+func (w *world) asked(f func()) int {
+	before := w.crm.Counts().Revoke
+	f()
+	return w.crm.Counts().Revoke - before
+}
+
+// both runs a test where the server revokes, and where the connector does.
+func both(t *testing.T, in func(http.Handler) http.Handler, test func(t *testing.T, w *world, requests int)) {
+	t.Parallel()
+	t.Run("RFC 7009", func(t *testing.T) { t.Parallel(); test(t, newWorld(t, "", in), 2) })
+	t.Run("unAuthorize", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, "", in)
+		w.conn.own = w.unAuthorize
+		test(t, w, 1)
+	})
+}
+
+// unAuthorize is what the practice connector does.
+func (w *world) unAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	defer cancel()
+	fail := func(status int, err error) (crmgate.Outcome, error) {
+		return crmgate.Outcome{}, &crmgate.ConnectorError{Platform: "practice", Operation: "unAuthorize", Message: "no", Status: status, Err: err}
+	}
+	bearer := r.AuthHeader.Reveal()
+	req, err := http.NewRequestWithContext(ctx, "POST", w.url+"/oauth/revoke", strings.NewReader(url.Values{"token": {strings.TrimPrefix(bearer, "Bearer ")}}.Encode()))
+	must(w.t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", bearer)
+	resp, err := w.fetch(req, crmgate.Egress{Name: "practice", Hosts: w.conn.manifest.Hosts})
+	if err != nil {
+		return fail(0, err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 {
+		return fail(resp.StatusCode, err)
+	}
+	return crmgate.Outcome{Successful: true}, nil
+}
+
+func TestLogoutTellsTheCRMAtOnce(t *testing.T) {
+	both(t, nil, func(t *testing.T, w *world, requests int) {
+		g := w.signIn("ada", person(1))
+		if n := w.asked(func() { w.logout(person(1)) }); n != requests || w.alive(g) {
+			t.Errorf("%d requests, alive is %v", n, w.alive(g))
+		}
+		w.wantWaiting(0)
+		w.signIn("ada", person(1))
+		told, err := w.Forget(t.Context(), person(1))
+		if told != authflow.ToldNow || err != nil {
+			t.Errorf("erasure: told %q, %v", told, err)
+		}
+		w.wantWaiting(0)
+	})
+}
+
+func TestNothingToTell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	for _, g := range []crmgate.Grant{{}, {APIKey: crmgate.NewSecret("key")}} {
+		_, err := w.db.SignIn(t.Context(), person(1), func(p *crmgate.Person) error { p.Grant = g; return nil })
+		must(t, err)
+		told, err := w.Forget(t.Context(), person(1))
+		if told != authflow.ToldNothing || err != nil || w.crm.Counts().Revoke != 0 {
+			t.Errorf("told %q, %v", told, err)
+		}
+		w.wantWaiting(0)
+	}
+	if _, err := w.Logout(t.Context(), person(2)); !errors.Is(err, crmgate.ErrNotFound) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
+// TestACRMThatComesBackIsToldOnce: whatever kept it from hearing of a logout, it hears of it later, and once.
+func TestACRMThatComesBackIsToldOnce(t *testing.T) {
+	for _, mood := range []string{"500", "429", "401", "hang", "cut"} {
+		t.Run(mood, func(t *testing.T) {
+			both(t, nil, func(t *testing.T, w *world, requests int) {
+				g := w.signIn("ada", person(1))
+				w.crm.SetMood(practice.Mood{Revoke: mood})
+				w.logout(person(1))
+				if s, err := w.db.Session(t.Context(), person(1)); err != nil || !s.Ended {
+					t.Errorf("the session goes on: %+v, %v", s, err)
+				}
+				w.wantWaiting(1)
+				if n := w.asked(w.WorkOff); n != 0 {
+					t.Errorf("%d requests before its time", n)
+				}
+				for range 3 {
+					w.clock.add(soon)
+					if n := w.asked(w.WorkOff); n != 1 {
+						t.Errorf("%d requests to a CRM that is away, want 1", n)
+					}
+				}
+				w.wantWaiting(1)
+				if w.waiting.Load() != 1 {
+					t.Errorf("the gauge shows %d", w.waiting.Load())
+				}
+				w.crm.SetMood(practice.Mood{})
+				w.clock.add(soon)
+				if n := w.asked(w.WorkOff); n != requests || w.alive(g) {
+					t.Errorf("%d requests, alive is %v", n, w.alive(g))
+				}
+				w.wantWaiting(0)
+				w.clock.add(authflow.RevokeAge)
+				if n := w.asked(w.WorkOff); n != 0 {
+					t.Errorf("told again: %d requests", n)
+				}
+				if w.counts["error"] != 4 || w.counts["ok"] != 1 || len(w.never) != 0 {
+					t.Errorf("counted %v, never told %v", w.counts, w.never)
+				}
+			})
+		})
+	}
+}
+
+// soon is longer than any wait of the first few attempts.
+const soon = time.Minute
+
+// TestTwoServersTellOnce: on one store, of each revocation.
+func TestTwoServersTellOnce(t *testing.T) {
+	both(t, nil, func(t *testing.T, w *world, requests int) {
+		const people = 30
+		var grants []crmgate.Grant
+		for i := range people {
+			grants = append(grants, w.signIn("ada", person(i)))
+		}
+		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		for i := range people {
+			w.logout(person(i))
+		}
+		w.crm.SetMood(practice.Mood{})
+		w.clock.add(soon)
+		other := w.server(w.openDB())
+		n := w.asked(func() {
+			var group sync.WaitGroup
+			group.Go(w.WorkOff)
+			group.Go(other.WorkOff)
+			group.Wait()
+		})
+		if n != people*requests {
+			t.Errorf("%d requests for %d people", n, people)
+		}
+		for _, g := range grants {
+			if w.alive(g) {
+				t.Error("a grant lives on")
+			}
+		}
+		w.wantWaiting(0)
+	})
+}
+
+// TestADeadCRMIsLeftAlone: whatever waits for it, one request at a time finds out whether it is back.
+func TestADeadCRMIsLeftAlone(t *testing.T) {
+	both(t, nil, func(t *testing.T, w *world, requests int) {
+		const people = 20
+		for i := range people {
+			w.signIn("ada", person(i))
+		}
+		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		for i := range people {
+			w.logout(person(i))
+		}
+		w.clock.add(time.Hour)
+		n := w.asked(func() {
+			for range 60 { // an hour
+				w.WorkOff()
+				w.clock.add(time.Minute)
+			}
+		})
+		if n < 4 || n > 12 {
+			t.Errorf("%d requests in an hour", n)
+		}
+		w.crm.SetMood(practice.Mood{})
+		w.clock.add(authflow.RevokeLongestPause)
+		if n := w.asked(w.WorkOff); n < (people-12)*requests {
+			t.Errorf("back again, and told %d times", n)
+		}
+		w.clock.add(time.Hour)
+		w.WorkOff()
+		w.wantWaiting(0)
+	})
+}
+
+// TestAFewAtOnce: a CRM that is well gets no more at once than it can be expected to take.
+func TestAFewAtOnce(t *testing.T) {
+	t.Parallel()
+	var now, most atomic.Int64
+	full := make(chan struct{}, 100)
+	var gate atomic.Pointer[chan struct{}]
+	w := newWorld(t, "", func(crm http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if c := gate.Load(); c != nil && r.URL.Path == "/oauth/revoke" {
+				if n := now.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				full <- struct{}{}
+				<-*c
+				now.Add(-1)
+			}
+			crm.ServeHTTP(rw, r)
+		})
+	})
+	w.conn.own = func(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+		return w.unAuthorize(context.WithoutCancel(ctx), r)
+	}
+	for i := range 12 {
+		must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(i)}, Grant: w.signIn("ada", person(100+i))}))
+	}
+	c := make(chan struct{})
+	gate.Store(&c)
+	done := make(chan struct{})
+	go func() { defer close(done); w.WorkOff() }()
+	for range authflow.RevokeAtOnce {
+		<-full
+	}
+	close(c)
+	<-done
+	if most.Load() != authflow.RevokeAtOnce {
+		t.Errorf("%d at once, want %d", most.Load(), authflow.RevokeAtOnce)
+	}
+	w.wantWaiting(0)
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", func(crm http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/oauth/revoke" {
+				rw.Header().Set("Retry-After", "1800")
+			}
+			crm.ServeHTTP(rw, r)
+		})
+	})
+	w.signIn("ada", person(1))
+	w.crm.SetMood(practice.Mood{Revoke: "429"})
+	w.logout(person(1))
+	w.crm.SetMood(practice.Mood{})
+	w.clock.add(30*time.Minute - time.Second)
+	if n := w.asked(w.WorkOff); n != 0 {
+		t.Errorf("%d requests too early", n)
+	}
+	w.clock.add(time.Second)
+	if n := w.asked(w.WorkOff); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
+}
+
+// TestTheEnd: a CRM that is away for a week is never told, and that is said.
+func TestTheEnd(t *testing.T) {
+	both(t, nil, func(t *testing.T, w *world, _ int) {
+		const people = 5
+		for i := range people {
+			w.signIn("ada", person(i))
+		}
+		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		for i := range people {
+			w.logout(person(i))
+		}
+		began := w.clock.Now()
+		n := w.asked(func() {
+			for w.clock.Now().Sub(began) < authflow.RevokeAge+24*time.Hour && len(w.never) < people {
+				if len(w.never) > 0 && w.clock.Now().Sub(began) < authflow.RevokeAge {
+					t.Fatalf("given up after %v", w.clock.Now().Sub(began))
+				}
+				w.WorkOff()
+				w.clock.add(15 * time.Minute)
+			}
+		})
+		if len(w.never) != people || w.counts["never"] != people || !strings.HasPrefix(w.never[0], "practice/") {
+			t.Errorf("never told: %q, counted %v", w.never, w.counts)
+		}
+		w.wantWaiting(0)
+		if !strings.Contains(w.log.String(), "level=WARN msg=\"the CRM was never told") {
+			t.Error("the log does not say so")
+		}
+		t.Logf("%d requests in the week for %d people", n, people)
+		if n < 10 || n > 400 {
+			t.Errorf("%d requests in a week", n)
+		}
+		w.crm.SetMood(practice.Mood{})
+		w.clock.add(time.Hour)
+		if n := w.asked(w.WorkOff); n != 0 {
+			t.Errorf("%d requests after the end", n)
+		}
+	})
+}
+
+// TestARejectedApplicationIsTheEnd: what the CRM says of the application it would say again.
+func TestARejectedApplicationIsTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	w.signIn("ada", person(1))
+	w.conn.info.ClientSecret = crmgate.NewSecret("wrong")
+	told, err := w.Forget(t.Context(), person(1))
+	if told != authflow.ToldNever || err != nil || len(w.never) != 1 || !strings.Contains(w.never[0], "Client authentication failed") {
+		t.Errorf("told %q, %v, never %q", told, err, w.never)
+	}
+	w.wantWaiting(0)
+}
+
+// TestRestart: what was acknowledged is in the store, and the next process tells the CRM.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, t.TempDir(), nil)
+	g := w.signIn("ada", person(1))
+	w.crm.SetMood(practice.Mood{Revoke: "cut"})
+	w.logout(person(1))
+	must(t, w.engine.Close())
+	w.crm.SetMood(practice.Mood{})
+	w.open()
+	w.clock.add(soon)
+	if n := w.asked(w.WorkOff); n != 2 || w.alive(g) {
+		t.Errorf("%d requests, alive is %v", n, w.alive(g))
+	}
+	w.wantWaiting(0)
+}
+
+// TestADeadProcessLosesNothing: one that claimed a revocation and was never heard of again leaves it to the next.
+func TestADeadProcessLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	g := w.signIn("ada", person(1))
+	_, err := w.db.EndSession(t.Context(), person(1)) // and died before the call
+	must(t, err)
+	if n := w.asked(w.WorkOff); n != 0 {
+		t.Errorf("%d requests during the lease", n)
+	}
+	w.clock.add(storage.RevocationLease)
+	due, err := w.db.Revocations(t.Context(), "practice", 1)
+	must(t, err)
+	_, err = w.db.ClaimRevocation(t.Context(), due.Due[0]) // and died before the answer
+	must(t, err)
+	w.clock.add(storage.RevocationLease)
+	if n := w.asked(w.WorkOff); n != 2 || w.alive(g) {
+		t.Errorf("%d requests, alive is %v", n, w.alive(g))
+	}
+	w.wantWaiting(0)
+}
+
+// TestWhoSignsInAgainStaysSignedIn while the logout before is still on its way.
+func TestWhoSignsInAgainStaysSignedIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	old := w.signIn("ada", person(1))
+	kept := w.signIn("alan", person(3))
+	w.crm.SetMood(practice.Mood{Revoke: "500"})
+	w.logout(person(1))
+	w.logout(person(3))
+	w.crm.SetMood(practice.Mood{})
+	fresh := w.signIn("ada", person(1))
+	_, err := w.db.SignIn(t.Context(), person(3), func(p *crmgate.Person) error { // a CRM that gives the same tokens out again
+		p.Grant = kept
+		return nil
+	})
+	must(t, err)
+	w.clock.add(soon)
+	w.WorkOff()
+	if w.alive(old) || !w.alive(fresh) || !w.alive(kept) {
+		t.Errorf("old alive %v, new alive %v, the same tokens alive %v", w.alive(old), w.alive(fresh), w.alive(kept))
+	}
+	for _, n := range []int{1, 3} {
+		if s, err := w.db.Session(t.Context(), person(n)); err != nil || s.Ended {
+			t.Errorf("person %d was logged out: %v", n, err)
+		}
+	}
+	w.wantWaiting(0)
+	if w.counts["in use"] != 1 {
+		t.Errorf("counted %v", w.counts)
+	}
+}
+
+// TestTheWorker runs as the program does, and stops with nothing left running.
+func TestTheWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	revoked := make(chan struct{})
+	block := make(chan struct{})
+	w.conn.own = func(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+		close(revoked)
+		<-block
+		return w.unAuthorize(ctx, r)
+	}
+	g := w.signIn("ada", person(2))
+	must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
+	w.Start()
+	<-revoked
+	closed := make(chan struct{})
+	go func() { defer close(closed); w.Close() }()
+	select {
+	case <-closed:
+		t.Error("closed while a revocation was under way")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(block)
+	<-closed
+	if w.alive(g) {
+		t.Error("the one under way was not finished")
+	}
+	w.wantWaiting(0)
+	w.Close()
+}
+
+// A bug in a connector's host ends one attempt, and no more.
+func TestAPanicIsOneFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	g := w.signIn("ada", person(2))
+	must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
+	w.conn.own = func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) { panic("a bug") }
+	w.WorkOff()
+	w.wantWaiting(1)
+	w.conn.own = nil
+	w.clock.add(storage.RevocationLease)
+	w.WorkOff()
+	w.wantWaiting(0)
+	if w.alive(g) {
+		t.Error("the grant lives on")
+	}
+}
