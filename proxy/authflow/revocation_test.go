@@ -411,6 +411,35 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 		w.clock.add(time.Hour)
 		w.WorkOff()
 		w.wantWaiting(0)
+
+		// What was is forgotten: the next time that it is away it is asked again soon.
+		w.signIn("ada", person(1))
+		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		w.logout(person(1))
+		w.crm.SetMood(practice.Mood{})
+		w.clock.add(authflow.RevokeFirstWait)
+		if n := w.asked(w.WorkOff); n != requests {
+			t.Errorf("%d requests after a short failure, want %d", n, requests)
+		}
+	})
+}
+
+// TestNothingWaitsBeyondTheEnd: what was never tried, because the CRM was away, ends like the rest.
+func TestNothingWaitsBeyondTheEnd(t *testing.T) {
+	both(t, nil, func(t *testing.T, w *world, _ int) {
+		g := w.signIn("ada", person(1))
+		const people = 50
+		for i := range people {
+			must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(100 + i)}, Grant: g}))
+		}
+		_, err := w.db.DeleteUser(t.Context(), person(1))
+		must(t, err)
+		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		w.clock.add(authflow.RevokeAge)
+		if n := w.asked(w.WorkOff); n > authflow.RevokeAtOnce || len(w.never) != people+1 {
+			t.Errorf("%d requests, %d given up, want %d", n, len(w.never), people+1)
+		}
+		w.wantWaiting(0)
 	})
 }
 
