@@ -73,3 +73,27 @@ func bareFsync(b *testing.B, dir string) time.Duration {
 	}
 	return time.Since(start) / rounds
 }
+
+// BenchmarkSignIn is a sign-in among 64, durable, with its entry in the audit log and without. The keeper seals meanwhile.
+func BenchmarkSignIn(b *testing.B) {
+	for name, events := range map[string][]storage.Event{"recorded": {signedIn}, "bare": nil} {
+		b.Run(name, func(b *testing.B) {
+			s := mustStore(b, filepath.Join(b.TempDir(), "store"))
+			mustKeep(b, s, storage.AuditConfig{Alone: true})
+			b.ReportAllocs()
+			b.ResetTimer()
+			var n atomic.Int64
+			var group sync.WaitGroup
+			for range 64 {
+				group.Go(func() {
+					for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
+						if _, err := s.SignIn(b.Context(), crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, keep, events...); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			group.Wait()
+		})
+	}
+}

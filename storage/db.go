@@ -22,6 +22,8 @@ var ErrWrongKey = errors.New("the key ring does not open this store: start with 
 type Config struct {
 	// Now tells the time by which records expire; default time.Now.
 	Now func() time.Time
+	// CountAudit, if set, is told of every entry of the audit log: its kind, and whether it was written, left out or failed.
+	CountAudit func(kind, outcome string)
 }
 
 // DB is the store. Errors of its methods match crmgate.ErrNotFound, crmgate.ErrSealed and crmgate.ErrConflict where
@@ -32,6 +34,9 @@ type DB struct {
 	ring   *KeyRing
 	now    func() time.Time
 	macs   sync.Pool // of hash.Hash: HMAC-SHA256 under the store's lookup key
+	audit  *auditLog
+
+	countAudit func(kind, outcome string) // nil: nobody asks
 }
 
 // Open checks that the key ring is the store's, before anything is written, and returns the store. ErrWrongKey if it
@@ -41,7 +46,7 @@ func Open(ctx context.Context, engine Engine, ring *KeyRing, c Config) (*DB, err
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	db := &DB{engine: engine, ring: ring, now: c.Now}
+	db := &DB{engine: engine, ring: ring, now: c.Now, audit: newAuditLog(), countAudit: c.CountAudit}
 	key, err := db.unlock(ctx)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		if err = db.initialise(ctx); err == nil {

@@ -1,5 +1,10 @@
 package storage
 
+import (
+	"context"
+	"time"
+)
+
 // What tests and fuzzing must reach.
 var (
 	DecodeSession = decodeSession
@@ -24,4 +29,38 @@ func (db *DB) SealVersion(key []byte, version byte) []byte {
 		panic(err)
 	}
 	return append(header, sealed...)
+}
+
+// What of the audit log tests and fuzzing must reach: each decodes a payload and encodes it again.
+var (
+	AuditEntryAgain = func(b []byte) ([]byte, error) {
+		e, err := decodeEntry(b)
+		return e.encode(), err
+	}
+	AuditBatchAgain = func(b []byte) ([]byte, error) {
+		batch, err := decodeBatch(b)
+		return batch.encode(), err
+	}
+	AuditNodeAgain = func(b []byte) ([]byte, error) {
+		n, err := decodeNode(b)
+		return n.encode(), err
+	}
+)
+
+// AuditPayloads are an entry, a batch and a node to begin with.
+func AuditPayloads() (entry, batch, node []byte) {
+	e := auditEntry{At: time.UnixMilli(1), Kind: EventSignIn, Platform: "clio", User: auditHash{1}}.encode()
+	b := makeBatch(nodeID{1}, 7, auditHash{2}, []uint64{3, 4, 9}, [][]byte{e, e, e})
+	return e, b.encode(), auditNode{Started: time.UnixMilli(1), Batches: 3, From: 1, Closed: true}.encode()
+}
+
+// Reseal writes a record under another key, as whoever has the key ring can.
+func (db *DB) Reseal(ctx context.Context, key, stored, to []byte) error {
+	return db.update(ctx, func(r records) error {
+		b, err := r.open(kind(key[0]), key, stored)
+		if err != nil {
+			return err
+		}
+		return r.set(kind(to[0]), to, b, 0)
+	})
 }

@@ -151,8 +151,27 @@ func (db *DB) DropJournal(ctx context.Context, e JournalEntry) error {
 	return nil
 }
 
-// Also is something that a change of a person's record does in the same transaction.
+// With is what comes with a change of a person's record, in the same transaction: an Event for the audit log, or
+// something Also to be done.
+type With interface{ with() }
+
+// Also is something that a change does beside; see Settled and Fenced.
 type Also func(records) error
+
+func (Also) with()  {}
+func (Event) with() {}
+
+func apart(with []With) (events []Event, also []Also) {
+	for _, w := range with {
+		switch w := w.(type) {
+		case Event:
+			events = append(events, w)
+		case Also:
+			also = append(also, w)
+		}
+	}
+	return events, also
+}
 
 // Settled drops a journal entry: what it granted is stored by this change. The zero entry is none.
 func Settled(e JournalEntry) Also {

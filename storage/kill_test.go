@@ -48,6 +48,12 @@ func signInForever(dir, ringPath, run string) {
 	if err != nil {
 		fail(err)
 	}
+	// What is sealed, and when, is not to hang on how fast the machine is: by every few entries, if the disk keeps up.
+	keeper, err := db.KeepAudit(context.Background(), storage.AuditConfig{Alone: true, Every: 5 * time.Millisecond})
+	if err != nil {
+		fail(err)
+	}
+	_ = keeper
 	var mu sync.Mutex
 	for g := range 8 {
 		go func() {
@@ -56,7 +62,7 @@ func signInForever(dir, ringPath, run string) {
 				s, err := db.SignIn(context.Background(), crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(id)}, func(p *crmgate.Person) error {
 					p.Grant.AccessToken = crmgate.NewSecret("token of " + id)
 					return nil
-				})
+				}, signedIn)
 				if err != nil {
 					fail(err)
 				}
@@ -78,7 +84,7 @@ func signInForever(dir, ringPath, run string) {
 	select {}
 }
 
-// No kill at any moment loses what was acknowledged. (It says nothing of power cuts: the kernel survives.)
+// No kill at any moment loses what was acknowledged, or parts a sign-in from its entry in the audit log. (It says nothing of power cuts: the kernel survives.)
 func TestKill(t *testing.T) {
 	t.Parallel()
 	kills := 50
@@ -89,6 +95,7 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	acknowledged := map[string]string{}
 	var slowest time.Duration
+	sealed := 0
 	for run := range kills {
 		killChild(t, dir, ringPath, fmt.Sprint(run), rng, acknowledged)
 		start := time.Now()
@@ -106,9 +113,18 @@ func TestKill(t *testing.T) {
 		for _, v := range waiting.Due {
 			queued[string(v.User.Key.ID)] = v.Grant.AccessToken.Reveal()
 		}
-		found := 0
+		entries := map[crmgate.UserID]int{}
+		must(t, db.Audit(t.Context(), storage.AuditQuery{}, func(e storage.AuditEntry) error { entries[e.User]++; return nil }))
+		report, err := db.VerifyAudit(t.Context(), func(p string) { t.Errorf("kill %d: %s", run, p) })
+		must(t, err)
+		sealed += report.Batches
+		found, people := 0, 0
 		must(t, db.People(t.Context(), func(p crmgate.Person, s storage.Session) error {
 			id := string(p.User.Key.ID)
+			people++
+			if entries[p.User.Key.ID] != 1 {
+				t.Errorf("%s has %d entries in the audit log, want 1", id, entries[p.User.Key.ID])
+			}
 			if p.Grant.Empty() != s.Ended || p.Grant.AccessToken.Reveal()+queued[id] != "token of "+id {
 				t.Errorf("%s: the grant is neither kept nor queued to be revoked, or both", id)
 			}
@@ -125,14 +141,17 @@ func TestKill(t *testing.T) {
 			}
 			return nil
 		}))
+		if people != len(entries) || report.Entries != people {
+			t.Errorf("%d people, and the audit log has %d entries about %d", people, report.Entries, len(entries))
+		}
 		if found != len(acknowledged) {
 			t.Fatalf("kill %d: %d of %d acknowledged sign-ins are lost", run, len(acknowledged)-found, len(acknowledged))
 		}
 		must(t, engine.Close())
 	}
 	t.Logf("%d kills, %d acknowledged sign-ins, 0 lost, slowest reopen %v", kills, len(acknowledged), slowest)
-	if len(acknowledged) == 0 {
-		t.Error("nothing was ever acknowledged")
+	if len(acknowledged) == 0 || sealed == 0 {
+		t.Error("nothing was ever acknowledged, or sealed")
 	}
 	if slowest > 2*time.Second && !testing.Short() {
 		t.Errorf("reopening took %v, want less than 2 s", slowest)

@@ -79,23 +79,26 @@ func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
 //
 // A grant of a managed app (Grant.App.Account) must be of the app's current generation (Grant.App.Revision): if the
 // app was replaced while the person signed in, the error matches crmgate.ErrConflict and nothing is stored.
-func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, also ...Also) (Session, error) {
+//
+// Here as in the functions below, what comes with the change happens in the same transaction.
+func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (Session, error) {
 	var s Session
-	err := db.update(ctx, func(r records) error {
+	events, also := apart(with)
+	err := db.audited(ctx, events, func(r records) (about subject, err error) {
 		p, err := r.person(key)
 		if err != nil && !errors.Is(err, crmgate.ErrNotFound) {
-			return err
+			return about, err
 		}
 		if s, err = r.session(key); err != nil && !errors.Is(err, crmgate.ErrNotFound) {
-			return err
+			return about, err
 		}
 		if err := update(&p); err != nil {
-			return err
+			return about, err
 		}
 		if s, err = r.renew(s, key, p); err != nil {
-			return err
+			return about, err
 		}
-		return errors.Join(r.setPerson(key, p), r.setSession(key, s), r.all(also))
+		return subject{key, p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s), r.all(also))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
@@ -135,15 +138,16 @@ func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Sess
 // UpdatePerson changes a stored person and returns what was stored; crmgate.ErrNotFound if there is none. update may
 // run again. A new hostname goes to the session as well. A grant of another app ends the session: its generation is
 // no longer the one to ask, so the person must sign in.
-func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, also ...Also) (crmgate.Person, error) {
+func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (crmgate.Person, error) {
 	var p crmgate.Person
-	err := db.update(ctx, func(r records) (err error) {
+	events, also := apart(with)
+	err := db.audited(ctx, events, func(r records) (about subject, err error) {
 		if p, err = r.person(key); err != nil {
-			return err
+			return about, err
 		}
 		old := p
 		if err := update(&p); err != nil {
-			return err
+			return about, err
 		}
 		p.User.Key = key
 		moved := old.Grant.App.Account != p.Grant.App.Account || old.Grant.App.Revision != p.Grant.App.Revision
@@ -153,7 +157,7 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 				s.Ended = s.Ended || moved
 			})
 		}
-		return errors.Join(err, r.setPerson(key, p), r.all(also))
+		return subject{key, p.User.Account}, errors.Join(err, r.setPerson(key, p), r.all(also))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("update person: %w", err)
@@ -177,18 +181,18 @@ func (r records) changeSession(key crmgate.UserKey, change func(*Session)) error
 // EndSession logs a person out: their session ends, their grant is forgotten, and what is known about them stays. In the
 // same transaction the grant is queued to be revoked. It returns the person as they were, with the grant, whose revocation
 // is the caller's until RevocationLease is over; from then on it is anybody's. crmgate.ErrNotFound if there is none.
-func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey) (Revocation, error) {
+func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...Event) (Revocation, error) {
 	var was Revocation
-	err := db.update(ctx, func(r records) error {
+	err := db.audited(ctx, events, func(r records) (about subject, err error) {
 		p, err := r.person(key)
 		if err != nil {
-			return err
+			return about, err
 		}
 		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
-			return err
+			return about, err
 		}
 		p.Grant = crmgate.Grant{}
-		return errors.Join(
+		return subject{key, p.User.Account}, errors.Join(
 			r.changeSession(key, func(s *Session) { s.Ended = true }),
 			r.forgetJournal(key),
 			r.setPerson(key, p))
@@ -202,20 +206,20 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey) (Revocation, 
 // DeleteUser removes everything about a person, queues their grant as EndSession does, and returns them as they were;
 // crmgate.ErrNotFound if there is none. No token of theirs ever counts again: should they come back, their session has
 // another ID. A record that cannot be read is removed as well; the person returned then has nothing but the key.
-func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey) (Revocation, error) {
+func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, events ...Event) (Revocation, error) {
 	var was Revocation
-	err := db.update(ctx, func(r records) error {
+	err := db.audited(ctx, events, func(r records) (about subject, err error) {
 		p, err := r.person(key)
 		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, errMalformed) {
 			p, err = crmgate.Person{User: crmgate.User{Key: key}}, nil
 		}
 		if err != nil {
-			return err
+			return about, err
 		}
 		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
-			return err
+			return about, err
 		}
-		return errors.Join(r.forgetJournal(key), r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
+		return subject{key, p.User.Account}, errors.Join(r.forgetJournal(key), r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
 	})
 	if err != nil {
 		return Revocation{}, fmt.Errorf("delete user: %w", err)

@@ -28,6 +28,10 @@ const (
 	pause       kind = 'u'
 	revocation  kind = 'r'
 	backlog     kind = 'q'
+
+	auditEntryKind kind = 'a'
+	auditBatchKind kind = 'b'
+	auditNodeKind  kind = 'o'
 )
 
 // version is the layout in which records of a kind are written, and the only one that is read.

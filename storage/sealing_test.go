@@ -44,7 +44,7 @@ func fill(t *testing.T, s store, n int) {
 	must(t, err)
 	for i := range n {
 		key, update := filled(i)
-		_, err := s.SignIn(t.Context(), key, update)
+		_, err := s.SignIn(t.Context(), key, update, signedIn)
 		must(t, err)
 	}
 	_, update := filled(n)

@@ -1,0 +1,367 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// AuditConfig is what KeepAudit needs.
+type AuditConfig struct {
+	// Retention is how long entries are kept; 0 for ever.
+	Retention time.Duration
+	// Alone says that no other process has the store open, so that whoever wrote to the log before is gone.
+	Alone bool
+	// Every is how often entries are sealed; default a minute. A full batch is sealed at once.
+	Every time.Duration
+	// Logger gets what goes wrong in the background; default slog.Default().
+	Logger *slog.Logger
+}
+
+// AuditKeeper seals what a process writes to the audit log, closes the chains of processes that are gone, and drops
+// what is old.
+type AuditKeeper struct {
+	db   *DB
+	c    AuditConfig
+	stop chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex // held for a pass
+	node    nodeID     // whose chain this process makes; guarded by mu
+	batches uint64     // those of this node that this process knows of; guarded by mu
+	renewed time.Time  // when the node's record was written; guarded by mu
+	tidied  time.Time  // when gone nodes and old batches were last looked for; guarded by mu
+	closed  bool       // guarded by mu
+}
+
+// tidyEvery is how often gone nodes and old batches are looked for.
+const tidyEvery = 10 * time.Minute
+
+// passTimeout bounds one pass of the background.
+const passTimeout = time.Minute
+
+// KeepAudit begins to seal. A DB has one keeper at a time; the caller closes it after the last use of the DB, before the engine.
+func (db *DB) KeepAudit(ctx context.Context, c AuditConfig) (*AuditKeeper, error) {
+	if c.Every == 0 {
+		c.Every = time.Minute
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if !db.audit.keep() {
+		return nil, errors.New("the audit log is kept already")
+	}
+	k := &AuditKeeper{db: db, c: c, stop: make(chan struct{}), done: make(chan struct{})}
+	if err := k.Pass(ctx); err != nil {
+		db.audit.letGo()
+		return nil, err
+	}
+	go k.loop()
+	return k, nil
+}
+
+func (k *AuditKeeper) loop() {
+	defer close(k.done)
+	tick := time.NewTicker(k.c.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-k.stop:
+			return
+		case <-tick.C:
+		case <-k.db.audit.full:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), passTimeout)
+		if err := k.Pass(ctx); err != nil {
+			k.c.Logger.WarnContext(ctx, "the audit log could not be sealed; it will be tried again", "err", err)
+		}
+		cancel()
+	}
+}
+
+// Close seals the last entries and ends the node's chain. Nothing may be recorded while it runs; what is recorded
+// afterwards is for the next process to seal.
+func (k *AuditKeeper) Close() error {
+	k.mu.Lock()
+	closed := k.closed
+	k.closed = true
+	k.mu.Unlock()
+	if closed {
+		return nil
+	}
+	close(k.stop)
+	<-k.done
+	ctx, cancel := context.WithTimeout(context.Background(), passTimeout)
+	defer cancel()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := errors.Join(k.countLeftOut(ctx), k.seal(ctx, true))
+	k.db.audit.letGo()
+	return err
+}
+
+// Pass does once what the keeper does in the background.
+func (k *AuditKeeper) Pass(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	errs := []error{k.countLeftOut(ctx), k.seal(ctx, false)}
+	if now := k.db.now(); k.tidied.IsZero() || now.Sub(k.tidied) >= tidyEvery || now.Before(k.tidied) {
+		errs = append(errs, k.closeGone(ctx), k.dropOld(ctx))
+		k.tidied = now
+	}
+	return errors.Join(errs...)
+}
+
+// countLeftOut writes how many failures were not written.
+func (k *AuditKeeper) countLeftOut(ctx context.Context) error {
+	var errs []error
+	for l, n := range k.db.audit.leftOut() {
+		err := k.db.record(ctx, Event{Kind: EventsLeftOut, By: ByServer, Platform: l.platform, Count: n})
+		if err != nil {
+			k.db.audit.putBack(l, n)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// seal makes batches of what was written, and renews the node's sign of life; at the end of the process it closes the chain.
+func (k *AuditKeeper) seal(ctx context.Context, last bool) error {
+	for {
+		u := k.db.audit.unsealed()
+		if u.node != k.node {
+			k.node, k.batches, k.renewed = u.node, 0, time.Time{}
+		}
+		idle := len(u.written)+len(u.unsure) == 0
+		alive := k.db.now().Sub(k.renewed) < nodeLease/2
+		if !u.recorded || idle && alive && !last {
+			return nil
+		}
+		err := k.sealOne(ctx, u, last && idle)
+		if lost(err) { // somebody has taken or changed what this chain hangs on: the next entries get a chain of their own
+			k.db.audit.abandon(u.node)
+		}
+		if err != nil {
+			return fmt.Errorf("seal audit log: %w", err)
+		}
+		if idle {
+			return nil
+		}
+	}
+}
+
+// lost says that a record which must be there is not, or does not open.
+func lost(err error) bool {
+	return errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) || errors.Is(err, errMalformed)
+}
+
+func (k *AuditKeeper) sealOne(ctx context.Context, u unsealed, closing bool) error {
+	var after auditNode
+	err := k.db.update(ctx, func(r records) error {
+		n, err := r.auditNode(k.node)
+		if err != nil {
+			return err
+		}
+		entries, err := r.settled(k.node, u)
+		if err != nil {
+			return err
+		}
+		// Somebody took this process for gone, and has closed the chain: it goes on behind what they sealed.
+		for i := k.batches; i < n.Batches; i++ {
+			b, err := r.auditBatch(k.node, i)
+			if err != nil {
+				return err
+			}
+			_ = b.numbers(func(number uint64) error { delete(entries, number); return nil })
+		}
+		numbers := slices.Sorted(maps.Keys(entries))
+		ordered := make([][]byte, len(numbers))
+		for i, number := range numbers {
+			ordered[i] = entries[number]
+		}
+		if n, err = r.appendBatch(k.node, n, numbers, ordered); err != nil {
+			return err
+		}
+		n.Next = max(n.Next, u.end)
+		n.Until, n.Closed = r.now.Add(nodeLease), closing
+		after = n
+		return r.setAuditNode(k.node, n)
+	})
+	if err != nil {
+		return err
+	}
+	k.batches, k.renewed = after.Batches, k.db.now()
+	k.db.audit.sealed(u)
+	return nil
+}
+
+// settled is what was written, with what of the unsure entries is stored after all. What was acknowledged is taken as it
+// was written, not as it is in the store now.
+func (r records) settled(id nodeID, u unsealed) (map[uint64][]byte, error) {
+	entries := maps.Clone(u.written)
+	for _, n := range u.unsure {
+		b, err := r.get(auditEntryKind, entryKey(id, n))
+		switch {
+		case err == nil:
+			entries[n] = b
+		case !errors.Is(err, crmgate.ErrNotFound):
+			return nil, err
+		}
+	}
+	return entries, nil
+}
+
+// nodes reads what is known of all nodes. Records that cannot be read go to unreadable, if there is one.
+func (r records) nodes(unreadable func(nodeID, error)) (map[nodeID]auditNode, error) {
+	all := map[nodeID]auditNode{}
+	err := r.tx.Scan(fixed(auditNodeKind), func(key, stored []byte) error {
+		id, _, err := place(key)
+		if err != nil {
+			return err
+		}
+		b, err := r.open(auditNodeKind, key, stored)
+		if err == nil {
+			all[id], err = decodeNode(b)
+		}
+		if err != nil {
+			delete(all, id)
+			if unreadable != nil {
+				unreadable(id, err)
+			}
+		}
+		return nil
+	})
+	return all, err
+}
+
+func (db *DB) auditNodes(ctx context.Context) (all map[nodeID]auditNode, err error) {
+	err = db.view(ctx, func(r records) (err error) {
+		all, err = r.nodes(nil)
+		return err
+	})
+	return all, err
+}
+
+// closeGone seals what processes that are gone have left, and closes their chains.
+func (k *AuditKeeper) closeGone(ctx context.Context) error {
+	all, err := k.db.auditNodes(ctx)
+	if err != nil {
+		return fmt.Errorf("close audit chains: %w", err)
+	}
+	now := k.db.now()
+	for id, n := range all {
+		if id == k.node || n.Closed || !k.c.Alone && now.Before(n.Until) {
+			continue
+		}
+		if err := k.db.closeChain(ctx, id, n); err != nil && !errors.Is(err, crmgate.ErrConflict) {
+			return fmt.Errorf("close audit chain of %v: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// closeChain reads through a node's entries once. An entry that does not open is left out: verifying says so.
+func (db *DB) closeChain(ctx context.Context, id nodeID, seen auditNode) error {
+	var left []uint64
+	err := db.view(ctx, func(r records) error {
+		left = nil
+		return r.tx.Scan(append(fixed(auditEntryKind), id[:]...), func(key, stored []byte) error {
+			if _, number, err := place(key); err == nil && number >= seen.Next {
+				if _, err := r.open(auditEntryKind, key, stored); err == nil {
+					left = append(left, number)
+				}
+			}
+			return ctx.Err()
+		})
+	})
+	for err == nil {
+		some := left[:min(maxBatch, len(left))]
+		left = left[len(some):]
+		err = db.update(ctx, func(r records) error {
+			n, err := r.auditNode(id)
+			if err != nil {
+				return err
+			}
+			if n.Batches != seen.Batches || n.Until.UnixMilli() != seen.Until.UnixMilli() {
+				return crmgate.ErrConflict // it lives, or somebody else is at it
+			}
+			entries, err := r.settled(id, unsealed{written: map[uint64][]byte{}, unsure: some})
+			if err != nil {
+				return err
+			}
+			ordered := make([][]byte, len(some))
+			for i, number := range some {
+				ordered[i] = entries[number]
+			}
+			if n, err = r.appendBatch(id, n, some, ordered); err != nil {
+				return err
+			}
+			n.Closed = len(left) == 0
+			seen = n
+			return r.setAuditNode(id, n)
+		})
+		if len(left) == 0 {
+			break
+		}
+	}
+	return err
+}
+
+// maxDropped bounds what one pass drops: each batch is a transaction.
+const maxDropped = 1000
+
+// dropOld drops the batches whose newest entry is too old, with their entries, the oldest of each chain first.
+func (k *AuditKeeper) dropOld(ctx context.Context) error {
+	if k.c.Retention <= 0 {
+		return nil
+	}
+	all, err := k.db.auditNodes(ctx)
+	dropped := 0
+	for id := range all {
+		for more := true; more && err == nil && dropped < maxDropped; dropped++ {
+			more, err = k.dropOldest(ctx, id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("drop what is old of the audit log: %w", err)
+	}
+	return nil
+}
+
+// dropOldest drops a chain's oldest batch if it is old, and says whether there may be more. A closed chain that has no
+// batch left goes with its last.
+func (k *AuditKeeper) dropOldest(ctx context.Context, id nodeID) (more bool, err error) {
+	err = k.db.update(ctx, func(r records) error {
+		more = false
+		n, err := r.auditNode(id)
+		switch {
+		case errors.Is(err, crmgate.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case n.From == n.Batches && n.Closed && id != k.node:
+			return r.tx.Delete(nodeKey(id))
+		case n.From == n.Batches:
+			return nil
+		}
+		b, err := r.auditBatch(id, n.From)
+		if lost(err) {
+			return nil // what is wrong stays, and verifying says so
+		}
+		if err != nil || r.now.Sub(b.Newest) <= k.c.Retention {
+			return err
+		}
+		err = b.numbers(func(number uint64) error { return r.tx.Delete(entryKey(id, number)) })
+		n.From++
+		more = true
+		return errors.Join(err, r.tx.Delete(batchKey(id, n.From-1)), r.setAuditNode(id, n))
+	})
+	return more, err
+}

@@ -1,0 +1,282 @@
+package storage
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// auditHash is a keyed hash of a person or an account, or the SHA-256 of a batch. The zero hash is none.
+type auditHash [sha256.Size]byte
+
+// An entry's payload, the bytes that batches hash, is
+//
+//	time (8, Unix milliseconds) | kind (1) | by (1) | outcome (1) | reason (1) | count (8) | user (32) | account (32) | platform
+const entryLen = 8 + 4 + 8 + 2*sha256.Size
+
+type auditEntry struct {
+	At            time.Time
+	Kind          EventKind
+	By            EventBy
+	Outcome       EventOutcome
+	Reason        EventReason
+	Count         uint64
+	User, Account auditHash
+	Platform      crmgate.Platform
+}
+
+func (e auditEntry) encode() []byte {
+	b := make([]byte, 0, entryLen+len(e.Platform))
+	b = binary.BigEndian.AppendUint64(b, uint64(e.At.UnixMilli()))
+	b = append(b, byte(e.Kind), byte(e.By), byte(e.Outcome), byte(e.Reason))
+	b = binary.BigEndian.AppendUint64(b, e.Count)
+	b = append(append(b, e.User[:]...), e.Account[:]...)
+	return append(b, e.Platform...)
+}
+
+// decodeEntry takes kinds and words that it does not know: a later version may have written them.
+func decodeEntry(b []byte) (auditEntry, error) {
+	if len(b) < entryLen {
+		return auditEntry{}, errMalformed
+	}
+	e := auditEntry{
+		At:   time.UnixMilli(int64(binary.BigEndian.Uint64(b))),
+		Kind: EventKind(b[8]), By: EventBy(b[9]), Outcome: EventOutcome(b[10]), Reason: EventReason(b[11]),
+		Count:    binary.BigEndian.Uint64(b[12:]),
+		Platform: crmgate.Platform(b[entryLen:]),
+	}
+	copy(e.User[:], b[20:])
+	copy(e.Account[:], b[20+sha256.Size:])
+	if e.Platform != "" && !e.Platform.Valid() {
+		return auditEntry{}, errMalformed
+	}
+	return e, nil
+}
+
+// A batch's payload is
+//
+//	previous (32) | hash (32) | newest (8, Unix milliseconds) | runs of numbers: first (8), end (8) each
+//
+// Numbers between runs were given out and never used.
+const (
+	batchLen = 2*sha256.Size + 8
+	runLen   = 16
+	// maxBatch is how many entries are sealed together.
+	maxBatch = 256
+)
+
+type auditBatch struct {
+	Previous, Hash auditHash
+	Newest         time.Time // of its entries, by which it is dropped
+	Runs           []run
+}
+
+// run is the numbers from First up to, but without, End.
+type run struct{ First, End uint64 }
+
+func (b auditBatch) encode() []byte {
+	out := make([]byte, 0, batchLen+runLen*len(b.Runs))
+	out = append(append(out, b.Previous[:]...), b.Hash[:]...)
+	out = binary.BigEndian.AppendUint64(out, uint64(b.Newest.UnixMilli()))
+	for _, r := range b.Runs {
+		out = binary.BigEndian.AppendUint64(out, r.First)
+		out = binary.BigEndian.AppendUint64(out, r.End)
+	}
+	return out
+}
+
+func decodeBatch(b []byte) (auditBatch, error) {
+	if len(b) < batchLen+runLen || (len(b)-batchLen)%runLen != 0 {
+		return auditBatch{}, errMalformed
+	}
+	var batch auditBatch
+	copy(batch.Previous[:], b)
+	copy(batch.Hash[:], b[sha256.Size:])
+	batch.Newest = time.UnixMilli(int64(binary.BigEndian.Uint64(b[2*sha256.Size:])))
+	last, total := uint64(0), uint64(0)
+	for i := batchLen; i < len(b); i += runLen {
+		r := run{binary.BigEndian.Uint64(b[i:]), binary.BigEndian.Uint64(b[i+8:])}
+		apart := i == batchLen || r.First > last
+		// The length is bounded before it is added up: whoever reads a batch reads all its entries.
+		if !apart || r.End <= r.First || r.End-r.First > maxBatch {
+			return auditBatch{}, errMalformed
+		}
+		if total += r.End - r.First; total > maxBatch {
+			return auditBatch{}, errMalformed
+		}
+		last = r.End
+		batch.Runs = append(batch.Runs, r)
+	}
+	return batch, nil
+}
+
+// numbers calls fn for each of the batch's entries.
+func (b auditBatch) numbers(fn func(uint64) error) error {
+	for _, r := range b.Runs {
+		for n := r.First; n < r.End; n++ {
+			if err := fn(n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// makeBatch seals entries, given in the order of their numbers, as a node's batch of a number.
+func makeBatch(node nodeID, number uint64, previous auditHash, numbers []uint64, entries [][]byte) auditBatch {
+	b := auditBatch{Previous: previous}
+	for i, n := range numbers {
+		if k := len(b.Runs) - 1; k >= 0 && b.Runs[k].End == n {
+			b.Runs[k].End++
+		} else {
+			b.Runs = append(b.Runs, run{n, n + 1})
+		}
+		if e, err := decodeEntry(entries[i]); err == nil && e.At.After(b.Newest) {
+			b.Newest = e.At
+		}
+	}
+	b.Hash = b.sum(node, number, entries)
+	return b
+}
+
+// sum is the hash of a batch with these entries: of its place, of the batch before it, and of each entry with its number.
+func (b auditBatch) sum(node nodeID, number uint64, entries [][]byte) (h auditHash) {
+	s := sha256.New()
+	u64 := func(n uint64) { _ = binary.Write(s, binary.BigEndian, n) } // a hash takes everything
+	s.Write([]byte("crmgate audit batch 1\x00"))
+	s.Write(node[:])
+	u64(number)
+	s.Write(b.Previous[:])
+	u64(uint64(b.Newest.UnixMilli()))
+	i := 0
+	_ = b.numbers(func(n uint64) error {
+		u64(n)
+		u64(uint64(len(entries[i])))
+		s.Write(entries[i])
+		i++
+		return nil
+	})
+	s.Sum(h[:0])
+	return h
+}
+
+// A node's payload is
+//
+//	flags (1) | started (8) | until (8) | from (8) | batches (8) | next (8) | head (32)
+const (
+	nodeLen    = 1 + 5*8 + sha256.Size
+	flagClosed = 1
+)
+
+// auditNode is what is known of a process that wrote to the log. Only the process itself, and who closes its chain or
+// drops what is old, writes the record.
+type auditNode struct {
+	Started time.Time
+	Until   time.Time // when it counts as gone, if it does not renew this
+	From    uint64    // the oldest batch that is kept
+	Batches uint64    // how many it ever had
+	Next    uint64    // the first number behind the batches
+	Head    auditHash // of the last batch
+	Closed  bool      // nothing comes any more
+}
+
+func (n auditNode) encode() []byte {
+	b := make([]byte, 1, nodeLen)
+	if n.Closed {
+		b[0] = flagClosed
+	}
+	for _, v := range []uint64{uint64(n.Started.UnixMilli()), uint64(n.Until.UnixMilli()), n.From, n.Batches, n.Next} {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	return append(b, n.Head[:]...)
+}
+
+func decodeNode(b []byte) (auditNode, error) {
+	if len(b) != nodeLen || b[0]&^flagClosed != 0 {
+		return auditNode{}, errMalformed
+	}
+	v := func(i int) uint64 { return binary.BigEndian.Uint64(b[1+8*i:]) }
+	n := auditNode{
+		Closed: b[0] == flagClosed, Started: time.UnixMilli(int64(v(0))), Until: time.UnixMilli(int64(v(1))),
+		From: v(2), Batches: v(3), Next: v(4),
+	}
+	copy(n.Head[:], b[41:])
+	if n.From > n.Batches {
+		return auditNode{}, errMalformed
+	}
+	return n, nil
+}
+
+func nodeKey(n nodeID) []byte { return append(fixed(auditNodeKind), n[:]...) }
+
+func batchKey(n nodeID, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(fixed(auditBatchKind), n[:]...), number)
+}
+
+func entryKey(n nodeID, number uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(fixed(auditEntryKind), n[:]...), number)
+}
+
+// place takes a key of an entry, a batch or a node apart.
+func place(key []byte) (n nodeID, number uint64, err error) {
+	const at = 2
+	switch len(key) {
+	case at + len(n) + 8:
+		number = binary.BigEndian.Uint64(key[at+len(n):])
+	case at + len(n):
+	default:
+		return n, 0, errMalformed
+	}
+	copy(n[:], key[at:])
+	return n, number, nil
+}
+
+func (r records) auditNode(id nodeID) (auditNode, error) {
+	b, err := r.get(auditNodeKind, nodeKey(id))
+	if err != nil {
+		return auditNode{}, err
+	}
+	return decodeNode(b)
+}
+
+func (r records) setAuditNode(id nodeID, n auditNode) error {
+	return r.set(auditNodeKind, nodeKey(id), n.encode(), 0)
+}
+
+func (r records) auditBatch(id nodeID, number uint64) (auditBatch, error) {
+	b, err := r.get(auditBatchKind, batchKey(id, number))
+	if err != nil {
+		return auditBatch{}, err
+	}
+	return decodeBatch(b)
+}
+
+// ensureNode records a node that has written nothing before.
+func (r records) ensureNode(id nodeID) error {
+	_, err := r.auditNode(id)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		err = r.setAuditNode(id, auditNode{Started: r.now, Until: r.now.Add(nodeLease)})
+	}
+	return err
+}
+
+// nodeLease is how long a node counts as there after its last sign of life.
+const nodeLease = 10 * time.Minute
+
+// appendBatch seals entries into the next batch of a node's chain, and returns the node as it is then, not yet stored.
+func (r records) appendBatch(id nodeID, n auditNode, numbers []uint64, entries [][]byte) (auditNode, error) {
+	if len(numbers) == 0 {
+		return n, nil
+	}
+	b := makeBatch(id, n.Batches, n.Head, numbers, entries)
+	if err := r.set(auditBatchKind, batchKey(id, n.Batches), b.encode(), 0); err != nil {
+		return n, err
+	}
+	n.Batches++
+	n.Head = b.Hash
+	n.Next = max(n.Next, numbers[len(numbers)-1]+1)
+	return n, nil
+}

@@ -1,0 +1,223 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/crmgate/crmgate"
+)
+
+// AuditReport is how much VerifyAudit has looked at.
+type AuditReport struct {
+	Nodes    int `json:"nodes"`
+	Batches  int `json:"batches"`
+	Entries  int `json:"entries"`
+	Unsealed int `json:"unsealed"` // of the entries: those that no batch vouches for yet
+	Problems int `json:"problems"`
+}
+
+// VerifyAudit recomputes every chain of the audit log, on one snapshot, and calls problem with a sentence for each thing
+// that is wrong. A problem is not an error.
+//
+// What it finds: an entry or batch that is missing, was changed, moved, swapped or added, wherever a batch is behind it.
+// What it cannot know: that entries which no batch has sealed yet were taken away; that a process's whole chain was; and,
+// of somebody who puts older records back in their places, what came after those.
+func (db *DB) VerifyAudit(ctx context.Context, problem func(string)) (AuditReport, error) {
+	v := verification{ctx: ctx, problem: problem, chains: map[nodeID]*chain{}}
+	err := db.view(ctx, func(r records) error {
+		v.records = r
+		nodes, err := r.nodes(func(id nodeID, err error) { v.found("%v: the node's record: %v", id, err) })
+		if err != nil {
+			return err
+		}
+		for id, n := range nodes {
+			v.chains[id] = &chain{id: id, node: n, recorded: true, next: n.From}
+		}
+		if err := r.tx.Scan(fixed(auditBatchKind), v.batch); err != nil {
+			return err
+		}
+		for _, id := range slices.SortedFunc(maps.Keys(v.chains), func(a, b nodeID) int { return bytes.Compare(a[:], b[:]) }) {
+			v.end(v.chains[id])
+		}
+		return r.tx.Scan(fixed(auditEntryKind), v.entry)
+	})
+	v.report.Nodes = len(v.chains)
+	if err != nil {
+		return v.report, fmt.Errorf("verify audit log: %w", err)
+	}
+	return v.report, nil
+}
+
+type verification struct {
+	records
+	ctx     context.Context
+	problem func(string)
+	report  AuditReport
+	chains  map[nodeID]*chain
+}
+
+// chain is what was seen of a node's chain so far.
+type chain struct {
+	id       nodeID
+	node     auditNode
+	recorded bool
+	next     uint64    // the number of the batch that must come
+	head     auditHash // of the batch before it, if known
+	known    bool
+	covered  []run // by batches; runs that touch are one
+	broken   bool  // a batch is missing or unreadable: what is in no batch may have been in that
+}
+
+func (v *verification) found(format string, args ...any) {
+	v.report.Problems++
+	v.problem(fmt.Sprintf(format, args...))
+}
+
+func (v *verification) chain(id nodeID) *chain {
+	c := v.chains[id]
+	if c == nil {
+		c = &chain{id: id}
+		v.chains[id] = c
+		v.found("%v: there is no record of the node: whether its end or its beginning is missing cannot be known", id)
+	}
+	return c
+}
+
+// batch is called for each batch, in the order of nodes and numbers.
+func (v *verification) batch(key, stored []byte) error {
+	if err := v.ctx.Err(); err != nil {
+		return err
+	}
+	id, number, err := place(key)
+	if err != nil {
+		v.found("a batch has a key that is none")
+		return nil
+	}
+	v.report.Batches++
+	c := v.chain(id)
+	if !c.recorded && !c.known && !c.broken {
+		c.next = number // where it begins is not known
+	}
+	switch {
+	case number < c.next:
+		v.found("%v: batch %d is older than those that are kept", id, number)
+		c.broken = true
+		return nil
+	case number > c.next:
+		v.found("%v: batches %d to %d are missing", id, c.next, number-1)
+		c.known, c.broken = false, true
+	}
+	c.next = number + 1
+	var b auditBatch
+	payload, err := v.open(auditBatchKind, key, stored)
+	if err == nil {
+		b, err = decodeBatch(payload)
+	}
+	if err != nil {
+		v.found("%v: batch %d: %v", id, number, err)
+		c.known, c.broken = false, true
+		return nil
+	}
+	if (c.known || number == 0) && b.Previous != c.head {
+		v.found("%v: batch %d does not follow the batch before it", id, number)
+	}
+	v.content(c, number, b)
+	c.head, c.known = b.Hash, true
+	return nil
+}
+
+// content holds a batch to the entries that are stored.
+func (v *verification) content(c *chain, number uint64, b auditBatch) {
+	var entries [][]byte
+	whole := true
+	_ = b.numbers(func(n uint64) error {
+		payload, err := v.get(auditEntryKind, entryKey(c.id, n))
+		switch {
+		case errors.Is(err, crmgate.ErrNotFound):
+			v.found("%v: entry %d of batch %d is missing", c.id, n, number)
+		case err != nil:
+			v.found("%v: entry %d of batch %d: %v", c.id, n, number, err)
+		}
+		whole = whole && err == nil
+		entries = append(entries, payload)
+		return nil
+	})
+	v.report.Entries += len(entries)
+	if whole && b.sum(c.id, number, entries) != b.Hash {
+		v.found("%v: batch %d does not have the entries that it was made of: they were changed", c.id, number)
+	}
+	for _, r := range b.Runs {
+		if k := len(c.covered) - 1; k >= 0 && c.covered[k].End == r.First {
+			c.covered[k].End = r.End
+		} else {
+			c.covered = append(c.covered, r)
+		}
+	}
+}
+
+// end holds a chain to what its node has recorded.
+func (v *verification) end(c *chain) {
+	switch {
+	case !c.recorded:
+	case c.next < c.node.Batches:
+		v.found("%v: batches %d to %d are missing, at the end of the chain", c.id, c.next, c.node.Batches-1)
+		c.broken = true
+	case c.next > c.node.Batches:
+		v.found("%v: there are %d batches, and the node has recorded %d", c.id, c.next, c.node.Batches)
+	case c.known && c.head != c.node.Head:
+		v.found("%v: the last batch is not the one that the node has recorded", c.id)
+	}
+	slices.SortFunc(c.covered, func(a, b run) int {
+		if a.First < b.First {
+			return -1
+		}
+		return 1
+	})
+}
+
+func (c *chain) covers(n uint64) bool {
+	_, ok := slices.BinarySearchFunc(c.covered, n, func(r run, n uint64) int {
+		switch {
+		case r.End <= n:
+			return -1
+		case r.First > n:
+			return 1
+		}
+		return 0
+	})
+	return ok
+}
+
+// entry is called for each entry, after the batches.
+func (v *verification) entry(key, stored []byte) error {
+	if err := v.ctx.Err(); err != nil {
+		return err
+	}
+	id, number, err := place(key)
+	if err != nil {
+		v.found("an entry has a key that is none")
+		return nil
+	}
+	c := v.chain(id)
+	if c.covers(number) || c.broken {
+		return nil // told already
+	}
+	v.report.Entries++
+	if c.recorded && (number < c.node.Next || c.node.Closed) {
+		v.found("%v: entry %d is in no batch: it was added, or its batch is gone", id, number)
+		return nil
+	}
+	v.report.Unsealed++
+	payload, err := v.open(auditEntryKind, key, stored)
+	if err == nil {
+		_, err = decodeEntry(payload)
+	}
+	if err != nil {
+		v.found("%v: entry %d: %v", id, number, err)
+	}
+	return nil
+}
