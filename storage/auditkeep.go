@@ -47,7 +47,7 @@ const tidyEvery = 10 * time.Minute
 // passTimeout bounds one pass of the background.
 const passTimeout = time.Minute
 
-// KeepAudit begins to seal. A DB has one keeper at a time; the caller closes it after the last use of the DB, before the engine.
+// KeepAudit closes the chains of processes that are gone, and begins to seal. A DB has one keeper at a time; the caller closes it after the last use of the DB, before the engine.
 func (db *DB) KeepAudit(ctx context.Context, c AuditConfig) (*AuditKeeper, error) {
 	if c.Every == 0 {
 		c.Every = time.Minute
@@ -59,12 +59,16 @@ func (db *DB) KeepAudit(ctx context.Context, c AuditConfig) (*AuditKeeper, error
 		return nil, errors.New("the audit log is kept already")
 	}
 	k := &AuditKeeper{db: db, c: c, stop: make(chan struct{}), done: make(chan struct{})}
-	if err := k.Pass(ctx); err != nil {
-		db.audit.letGo()
-		return nil, err
+	if err := k.closeGone(ctx); err != nil {
+		k.warn(ctx, err)
 	}
 	go k.loop()
 	return k, nil
+}
+
+// warn logs what stands in nobody's way: people are signed in all the same.
+func (k *AuditKeeper) warn(ctx context.Context, err error) {
+	k.c.Logger.WarnContext(ctx, "the audit log could not be sealed; it will be tried again", "err", err)
 }
 
 func (k *AuditKeeper) loop() {
@@ -80,7 +84,7 @@ func (k *AuditKeeper) loop() {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), passTimeout)
 		if err := k.Pass(ctx); err != nil {
-			k.c.Logger.WarnContext(ctx, "the audit log could not be sealed; it will be tried again", "err", err)
+			k.warn(ctx, err)
 		}
 		cancel()
 	}
@@ -113,8 +117,11 @@ func (k *AuditKeeper) Pass(ctx context.Context) error {
 	defer k.mu.Unlock()
 	errs := []error{k.countLeftOut(ctx), k.seal(ctx, false)}
 	if now := k.db.now(); k.tidied.IsZero() || now.Sub(k.tidied) >= tidyEvery || now.Before(k.tidied) {
-		errs = append(errs, k.closeGone(ctx), k.dropOld(ctx))
-		k.tidied = now
+		err := errors.Join(k.closeGone(ctx), k.dropOld(ctx))
+		if err == nil {
+			k.tidied = now
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -267,20 +274,24 @@ func (k *AuditKeeper) closeGone(ctx context.Context) error {
 	return nil
 }
 
-// closeChain reads through a node's entries once. An entry that does not open is left out: verifying says so.
+// longestGap is how many empty pages end the entries of a process that is gone: 65,536 writes in a row that failed.
+const longestGap = 256
+
+// closeChain seals what a node has behind its last batch. An entry that does not open is left out: verifying says so.
 func (db *DB) closeChain(ctx context.Context, id nodeID, seen auditNode) error {
 	var left []uint64
-	err := db.view(ctx, func(r records) error {
-		left = nil
-		return r.tx.Scan(append(fixed(auditEntryKind), id[:]...), func(key, stored []byte) error {
-			if _, number, err := place(key); err == nil && number >= seen.Next {
-				if _, err := r.open(auditEntryKind, key, stored); err == nil {
-					left = append(left, number)
-				}
+	var err error
+	for page, empty := seen.Next/pageSize, 0; empty < longestGap && err == nil; page++ {
+		var entries []numbered
+		entries, err = db.auditPage(ctx, id, page)
+		empty++
+		for _, e := range entries {
+			empty = 0
+			if e.number >= seen.Next {
+				left = append(left, e.number)
 			}
-			return ctx.Err()
-		})
-	})
+		}
+	}
 	for err == nil {
 		some := left[:min(maxBatch, len(left))]
 		left = left[len(some):]
