@@ -16,7 +16,7 @@ type Acts struct {
 	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
 }
 
-// Control is what `crmgate users` talks to: HTTP over a unix socket that only the server's owner can open, which is all
+// Control is what `crmgate users`, `journal` and `audit` talk to: HTTP over a unix socket that only the server's owner can open, which is all
 // the proof it asks for.
 //
 //	GET    /users                  all entries
@@ -25,6 +25,8 @@ type Acts struct {
 //	GET    /journal                the token answers that are kept
 //	POST   /journal/{id}           replays one; with ?dry only reads it
 //	DELETE /journal/{id}           forgets one
+//	GET    /audit                  the audit log, a line each; since, platform and user choose
+//	GET    /audit/verify           what is wrong with it, a line each
 //
 // DELETE of a user answers {"crm": what the CRM was told}. acts is what takes more than the store.
 func Control(d authflow.Directory, acts Acts) http.Handler {
@@ -52,6 +54,8 @@ func Control(d authflow.Directory, acts Acts) http.Handler {
 	mux.HandleFunc("DELETE /journal/{id}", func(w http.ResponseWriter, r *http.Request) {
 		control(w, struct{}{}, d.DropAnswer(r.Context(), r.PathValue("id")))
 	})
+	mux.HandleFunc("GET /audit", auditLog(d))
+	mux.HandleFunc("GET /audit/verify", auditVerify(d))
 	return mux
 }
 

@@ -21,6 +21,7 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	flows    *prometheus.CounterVec
 	tokens   *prometheus.CounterVec
+	audit    *prometheus.CounterVec
 	egress   *prometheus.HistogramVec
 	guests   *prometheus.HistogramVec
 	waiting  *prometheus.GaugeVec
@@ -35,11 +36,12 @@ func NewMetrics() *Metrics {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_request_seconds", Help: "Time to answer.", Buckets: buckets}, []string{"route"}),
 		flows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_flows_total", Help: "Sign-ins, logouts and revocations, by how they ended."}, []string{"flow", "platform", "outcome"}),
 		tokens:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_token_requests_total", Help: "Exchanges, refreshes and revocations, by how they ended."}, []string{"kind", "platform", "outcome"}),
+		audit:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_audit_entries_total", Help: "Entries of the audit log: written, left out because there were too many, or failed to be written."}, []string{"kind", "outcome"}),
 		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
 		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
 		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Grants that were forgotten here and are still to be revoked at the CRM."}, []string{"platform"}),
 	}
-	m.registry.MustRegister(m.waiting, m.requests, m.duration, m.flows, m.tokens, m.egress, m.guests,
+	m.registry.MustRegister(m.waiting, m.requests, m.duration, m.flows, m.tokens, m.audit, m.egress, m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -63,6 +65,9 @@ func (m *Metrics) Waiting(platform crmgate.Platform, n int) {
 func (m *Metrics) Token(kind string, platform crmgate.Platform, outcome string) {
 	m.tokens.WithLabelValues(kind, string(platform), outcome).Inc()
 }
+
+// Audit counts an entry of the audit log.
+func (m *Metrics) Audit(kind, outcome string) { m.audit.WithLabelValues(kind, outcome).Inc() }
 
 // Egress counts an outbound request.
 func (m *Metrics) Egress(name, outcome string, d time.Duration) {

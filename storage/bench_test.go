@@ -76,7 +76,7 @@ func bareFsync(b *testing.B, dir string) time.Duration {
 
 // BenchmarkSignIn is a sign-in among 64, durable, with its entry in the audit log and without. The keeper seals meanwhile.
 func BenchmarkSignIn(b *testing.B) {
-	for name, events := range map[string][]storage.Event{"recorded": {signedIn}, "bare": nil} {
+	for name, events := range map[string][]storage.With{"recorded": {signedIn}, "bare": nil} {
 		b.Run(name, func(b *testing.B) {
 			s := mustStore(b, filepath.Join(b.TempDir(), "store"))
 			mustKeep(b, s, storage.AuditConfig{Alone: true})

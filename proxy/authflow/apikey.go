@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // APIKeyRequest is an API-key form as a client posts it.
@@ -25,6 +26,7 @@ func (f *Flows) APIKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	}
 	in, err := f.apiKey(ctx, r)
 	f.ended(ctx, "apiKey", r.Platform, outcome(in, err))
+	f.recordFailure(ctx, storage.ByAPIKey, r.Platform, in, err)
 	return in, err
 }
 
@@ -65,7 +67,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		key = info.OverridingAPIKey
 	}
 	return f.signIn(ctx, conn, info, signIn{
-		hostname: hostname, account: who.Account, hashedExtension: r.HashedExtension,
+		by: storage.ByAPIKey, hostname: hostname, account: who.Account, hashedExtension: r.HashedExtension,
 		grant: func(crmgate.Grant) crmgate.Grant { return crmgate.Grant{APIKey: key, Issued: f.Now()} },
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // CallbackRequest is a callback as a client forwards it: each parameter as the query parser left it, "" if it was not there.
@@ -33,6 +34,7 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 	in, err := f.callback(ctx, r, cb)
 	in.Agent = cb.agent
 	f.ended(ctx, "oauth", cb.platform, outcome(in, err))
+	f.recordFailure(ctx, storage.ByOAuth, cb.platform, in, err)
 	return in, err
 }
 
@@ -57,7 +59,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 	if err := checkIssuer(conn.Manifest().ForHost(cb.hostname), cb.hostname, cb.issuer); err != nil {
 		return SignedIn{}, err
 	}
-	account, err := f.account(ctx, r, bound)
+	account, proven, err := f.account(ctx, r, bound)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -88,7 +90,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 	}
 	rest := identification{
 		Query: cb.query, CallbackURI: cb.withoutCode, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username,
-		Hostname: cb.hostname, HashedExtension: r.HashedExtension,
+		Hostname: cb.hostname, HashedExtension: r.HashedExtension, Unproven: !proven,
 	}
 	tokens, err := f.Tokens.Exchange(ctx, conn, client, token.Exchange{
 		Code: code, RedirectURI: client.RedirectURI, Verifier: crmgate.NewSecret(bound.Verifier),
@@ -110,6 +112,7 @@ type identification struct {
 	Username        string            `json:"username,omitempty"`
 	Hostname        string            `json:"hostname,omitempty"`
 	HashedExtension string            `json:"hashedExtension,omitempty"`
+	Unproven        bool              `json:"unproven,omitempty"` // nothing proves the account
 }
 
 func (i identification) secret() crmgate.Secret {
@@ -132,7 +135,8 @@ func (f *Flows) identify(ctx context.Context, conn crmgate.Connector, client tok
 	}
 	crmgate.TraceOf(ctx).Step("identified")
 	return f.signIn(ctx, conn, info, signIn{
-		hostname: i.Hostname, account: tokens.Journal.Account, hashedExtension: i.HashedExtension, journal: tokens.Journal,
+		by: storage.ByOAuth, unproven: i.Unproven, hostname: i.Hostname, account: tokens.Journal.Account,
+		hashedExtension: i.HashedExtension, journal: tokens.Journal,
 		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
 	})
 }
@@ -194,28 +198,28 @@ func checkIssuer(m *crmgate.Manifest, hostname, issuer string) error {
 }
 
 // account says which organisation the sign-in belongs to: a bound state's word, else RingCentral's, else the client's
-// where the operator allows it. A callback that proves another user than the state's is refused.
-func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (crmgate.AccountID, error) {
+// where the operator allows it, and that is not proven. A callback that proves another user than the state's is refused.
+func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (a crmgate.AccountID, proven bool, err error) {
 	var who identity
 	if !r.RCToken.IsZero() {
 		var err error
 		if who, err = f.rc.identify(ctx, r.RCToken); err != nil {
-			return "", err
+			return "", false, err
 		}
 	}
 	switch {
 	case bound.Account != "" && (differs(who.Account, bound.Account) || differs(who.Extension, bound.Extension)):
-		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This sign-in was started by another RingCentral user."}
+		return "", false, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This sign-in was started by another RingCentral user."}
 	case bound.Account != "":
-		return bound.Account, nil
+		return bound.Account, true, nil
 	case who.Account != "":
-		return who.Account, nil
+		return who.Account, true, nil
 	case bound.ID != "":
-		return "", nil
+		return "", true, nil
 	case f.RequireAccountProof && r.Account != "":
-		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This server wants proof of the account: send a RingCentral access token, or start with mode=bound."}
+		return "", false, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This server wants proof of the account: send a RingCentral access token, or start with mode=bound."}
 	}
-	return r.Account, nil
+	return r.Account, r.Account == "", nil
 }
 
 // differs reports whether a is given and is not b.

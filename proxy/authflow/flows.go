@@ -155,7 +155,7 @@ func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate
 		}
 		p.Grant = in.grant(p.Grant)
 		return nil
-	}, storage.Settled(in.journal))
+	}, in.event(), storage.Settled(in.journal))
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -167,6 +167,8 @@ func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate
 
 // signIn's particulars, apart from what the connector said.
 type signIn struct {
+	by              storage.EventBy
+	unproven        bool // nothing proves the account
 	hostname        string
 	account         crmgate.AccountID
 	hashedExtension string

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // expired is what a person is told whose sign-in the CRM has ended.
@@ -156,7 +157,7 @@ func RefreshFailure(platform crmgate.Platform, status int) crmgate.Outcome {
 // Logout ends the person's session and forgets the grant, and then tells the CRM. What the CRM says does not matter to
 // the person, who is logged out already; if it cannot be told, it will be. crmgate.ErrNotFound if there is no such person.
 func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.ReturnMessage, error) {
-	v, err := f.DB.EndSession(ctx, key)
+	v, err := f.DB.EndSession(ctx, key, storage.Event{Kind: storage.EventLogout, By: storage.ByPerson, Outcome: storage.OutcomeOK})
 	if err != nil {
 		return nil, err
 	}
@@ -173,10 +174,10 @@ func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.Retur
 	return &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}, nil
 }
 
-// Forget removes a person and what they were granted, and then tells the CRM; Told says whether that worked.
+// Forget removes a person and what they were granted, on the operator's word, and then tells the CRM; Told says whether that worked.
 // crmgate.ErrNotFound if there is no such person.
 func (f *Flows) Forget(ctx context.Context, key crmgate.UserKey) (Told, error) {
-	v, err := f.DB.DeleteUser(ctx, key)
+	v, err := f.DB.DeleteUser(ctx, key, storage.Event{Kind: storage.EventDeletion, By: storage.ByOperator, Outcome: storage.OutcomeOK})
 	if err != nil {
 		return "", err
 	}

@@ -78,6 +78,7 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 		return p, false, err
 	case errors.Is(err, crmgate.ErrAppDead):
 		err = errors.Join(err, e.pause(ctx, c, err))
+		e.recordAppDead(ctx, p)
 	case err == nil:
 		e.accepted(ctx, c)
 		p, err = e.keep(ctx, p, t, t.Grant(c, p.Grant), held, info)
@@ -215,7 +216,7 @@ func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.
 		now.Grant.Dead = "the CRM refused the refresh token"
 		now.Grant.DeadSince = e.Now()
 		return nil
-	}, storage.Fenced(key, held))
+	}, storage.Fenced(key, held), buried)
 	switch {
 	case errors.Is(err, errSuperseded):
 		return e.superseded(ctx, key, held)
