@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy"
@@ -52,6 +53,12 @@ func openApp(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *app, err 
 
 // openRest opens what stands on the store.
 func (a *app) openRest(ctx context.Context, f *serveFlags, log *slog.Logger) error {
+	// Badger lets one process in: whoever wrote to the audit log before is gone.
+	keeper, err := a.db.KeepAudit(ctx, storage.AuditConfig{Retention: time.Duration(f.AuditRetention), Alone: true, Logger: log})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, keeper.Close)
 	client, err := a.openEgress(&f.storeFlags)
 	if err != nil {
 		return err
@@ -90,7 +97,7 @@ func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) er
 	if created {
 		log.Warn("made a key ring: whoever has it and the database can read all tokens, so keep it elsewhere (--keyset), and keep a copy", "file", f.keyset())
 	}
-	a.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: f.now})
+	a.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: f.now, CountAudit: a.metrics.Audit})
 	return err
 }
 

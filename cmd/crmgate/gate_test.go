@@ -39,6 +39,7 @@ var built struct {
 func TestMain(m *testing.M) {
 	testscript.Main(withConnectors{m}, map[string]func(){
 		"crmgate": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+		"tamper":  tamper,
 	})
 }
 

@@ -10,6 +10,8 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate journal list                   token answers that are kept, because they could not be read or stored
 	crmgate journal replay ID              store what one of them granted; --dry-run only reads it
 	crmgate journal drop ID                forget one of them
+	crmgate audit [show]                   who signed in and out, and what else happened
+	crmgate audit verify                   whether that was changed
 	crmgate version
 
 Every flag of serve is also an environment variable: --public-url is CRMGATE_PUBLIC_URL. Secrets come from the
@@ -47,6 +49,7 @@ type commands struct {
 	Check   checkCommand   `cmd:"" help:"Check connectors, and say what their authors should mend."`
 	Users   usersCommand   `cmd:"" help:"List, show or delete the people who have signed in."`
 	Journal journalCommand `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
+	Audit   auditCommand   `cmd:"" help:"Show or verify the audit log."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

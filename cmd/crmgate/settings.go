@@ -41,6 +41,14 @@ func (s *storeFlags) cache() string {
 
 func (s *storeFlags) socket() string { return filepath.Join(s.Data, "control.sock") }
 
+// clock is the time.
+func (s *storeFlags) clock() time.Time {
+	if s.now != nil {
+		return s.now()
+	}
+	return time.Now()
+}
+
 // serveFlags are the flags of serve that wire has to know.
 type serveFlags struct {
 	storeFlags
@@ -51,6 +59,7 @@ type serveFlags struct {
 	AllowedOrigin  []string `help:"Origin that the landing page may hand a sign-in to (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
 	AccountProof   string   `help:"Whether a callback must prove the account that it names: optional or required." enum:"optional,required" default:"optional"`
 	CompatState    string   `help:"Whether callbacks with the plain state of today's clients are taken: on or off." enum:"on,off" default:"on"`
+	AuditRetention age      `help:"How long the audit log is kept, such as 400d or 720h; 0 for ever (default ${default})." default:"400d" placeholder:"AGE"`
 	DebugHeader    bool     `help:"Answer requests with the header is-debug: true with a trace as well."`
 
 	preset map[string]string // connectors' configuration that goes before the environment's

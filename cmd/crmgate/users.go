@@ -159,30 +159,36 @@ func printJSON(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// ask sends a request to the running server's control socket, or, if there is none, opens the store and answers it here.
+// ask sends a request and decodes the answer.
 func ask(ctx context.Context, f *storeFlags, log *slog.Logger, method, path string, into any) error {
+	return request(ctx, f, log, method, path, func(status int, body io.Reader) error { return decode(status, body, into) })
+}
+
+// request sends a request to the running server's control socket, or, if there is none, opens the store and answers it
+// here. read gets the answer while it comes.
+func request(ctx context.Context, f *storeFlags, log *slog.Logger, method, path string, read func(status int, body io.Reader) error) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://crmgate"+path, nil)
 	if err != nil {
 		return err
 	}
 	var dialer net.Dialer
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: time.Minute, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "unix", f.socket())
 	}}}
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return askAtRest(ctx, f, log, req, into)
+		return askAtRest(ctx, f, log, req, read)
 	}
 	if err != nil {
 		return fmt.Errorf("the running server: %w", err)
 	}
 	defer resp.Body.Close()
-	return decode(resp.StatusCode, resp.Body, into)
+	return read(resp.StatusCode, resp.Body)
 }
 
 // askAtRest answers from a store that no server has open.
-func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.Request, into any) error {
+func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.Request, read func(status int, body io.Reader) error) error {
 	if _, err := os.Stat(f.keyset()); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("there is no store in %s (no %s): name the folder with --data", f.Data, f.keyset())
 	}
@@ -190,13 +196,12 @@ func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.R
 	if err := a.openStore(ctx, f, log); err != nil {
 		return errors.Join(err, a.Close())
 	}
-	w := &recorder{status: http.StatusOK, header: http.Header{}}
 	// What tells a CRM something takes everything else.
 	open := func(ctx context.Context) error {
 		serve := serveFlags{storeFlags: *f, Listen: "localhost", RingCentralURL: "https://platform.ringcentral.com"}
 		return a.openRest(ctx, &serve, log)
 	}
-	proxy.Control(authflow.Directory{DB: a.db}, proxy.Acts{
+	control := proxy.Control(authflow.Directory{DB: a.db}, proxy.Acts{
 		Forget: func(ctx context.Context, key crmgate.UserKey) (authflow.Told, error) {
 			if err := open(ctx); err != nil {
 				return "", err
@@ -209,20 +214,47 @@ func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.R
 			}
 			return a.flows.Replay(ctx, id, dry)
 		},
-	}).ServeHTTP(w, req)
-	return errors.Join(decode(w.status, strings.NewReader(w.body.String()), into), a.Close())
+	})
+	return errors.Join(answered(control, req, read), a.Close())
 }
 
-// recorder keeps an answer in memory.
-type recorder struct {
-	status int
+// answered has read read what a handler answers, as that comes, and returns when both have ended.
+func answered(h http.Handler, req *http.Request, read func(status int, body io.Reader) error) error {
+	body, in := io.Pipe()
+	w := &piped{PipeWriter: in, header: http.Header{}, status: make(chan int, 1)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer in.Close()
+		h.ServeHTTP(w, req)
+		w.WriteHeader(http.StatusOK) // in case that it wrote nothing
+	}()
+	err := read(<-w.status, body)
+	body.Close() // what is still written fails, and the handler ends
+	<-done
+	return err
+}
+
+// piped hands an answer on while it is written.
+type piped struct {
+	*io.PipeWriter
 	header http.Header
-	body   strings.Builder
+	status chan int // has room for the one that counts, which is the first
 }
 
-func (r *recorder) Header() http.Header         { return r.header }
-func (r *recorder) WriteHeader(status int)      { r.status = status }
-func (r *recorder) Write(b []byte) (int, error) { return r.body.Write(b) }
+func (p *piped) Header() http.Header { return p.header }
+
+func (p *piped) WriteHeader(status int) {
+	select {
+	case p.status <- status:
+	default:
+	}
+}
+
+func (p *piped) Write(b []byte) (int, error) {
+	p.WriteHeader(http.StatusOK)
+	return p.PipeWriter.Write(b)
+}
 
 func decode(status int, body io.Reader, into any) error {
 	if status == http.StatusOK {

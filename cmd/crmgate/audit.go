@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+type auditCommand struct {
+	Show   auditShowCommand   `cmd:"" default:"withargs" help:"Show what is recorded, the newest last."`
+	Verify auditVerifyCommand `cmd:"" help:"Check that nothing was changed or taken away."`
+}
+
+type auditShowCommand struct {
+	storeFlags
+	Since    moment           `help:"Only what came after a time, such as 2026-11-25T10:00:00Z or 2026-11-25, or in a time up to now, such as 90m or 7d." placeholder:"TIME"`
+	Platform crmgate.Platform `help:"Only what happened on a platform, such as clio."`
+	User     crmgate.UserID   `help:"Only what was about a user, by id, such as 123-clio. It finds those who were deleted, too."`
+	JSON     bool             `name:"json" help:"Print JSON, an object a line."`
+}
+
+type auditVerifyCommand struct {
+	storeFlags
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (c *auditShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	q := url.Values{}
+	if since := c.Since.before(c.clock()); !since.IsZero() {
+		q.Set("since", since.Format(time.RFC3339Nano))
+	}
+	q.Set("platform", string(c.Platform))
+	q.Set("user", string(c.User))
+	show := printAuditLine
+	if c.JSON {
+		show = func(out io.Writer, e authflow.AuditEntry) error { return json.NewEncoder(out).Encode(e) }
+	} else if _, err := fmt.Fprintf(out, auditColumns, "TIME", "WHAT", "HOW IT ENDED", "PLATFORM", "WHO"); err != nil {
+		return err
+	}
+	return follow(ctx, &c.storeFlags, log, "/audit?"+q.Encode(), func(l proxy.AuditLine) error {
+		if l.Entry == nil {
+			return nil
+		}
+		return show(out, *l.Entry)
+	})
+}
+
+// auditColumns have fixed widths: lines are printed as they come.
+const auditColumns = "%-19s  %-18s  %-27s  %-14s  %s\n"
+
+func printAuditLine(out io.Writer, e authflow.AuditEntry) error {
+	what, ended := e.What, e.Outcome
+	if e.By != "" {
+		what += " " + e.By
+	}
+	if e.Reason != "" {
+		ended += ": " + e.Reason
+	}
+	if e.Count > 0 {
+		ended = fmt.Sprintf("%d failures more", e.Count)
+	}
+	_, err := fmt.Fprintf(out, auditColumns, when(e.Time), what, ended, e.Platform, who(e))
+	return err
+}
+
+// who says who an entry was about: somebody who is still there, or a piece of the hash.
+func who(e authflow.AuditEntry) string {
+	var parts []string
+	switch {
+	case e.User != "":
+		parts = append(parts, strings.TrimSpace(printable(string(e.User))+" "+printable(e.Name)))
+	case e.UserHash != "":
+		parts = append(parts, "#"+e.UserHash[:12])
+	}
+	switch {
+	case e.Account != "":
+		parts = append(parts, "account "+printable(string(e.Account)))
+	case e.AccountHash != "":
+		parts = append(parts, "account #"+e.AccountHash[:12])
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (c *auditVerifyCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	var report *authflow.AuditReport
+	problems := []string{}
+	err := follow(ctx, &c.storeFlags, log, "/audit/verify", func(l proxy.AuditLine) error {
+		if l.Report != nil {
+			report = l.Report
+		}
+		if l.Problem == "" {
+			return nil
+		}
+		if c.JSON {
+			problems = append(problems, l.Problem)
+			return nil
+		}
+		_, err := fmt.Fprintln(out, l.Problem)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case report == nil:
+		return errors.New("the server did not say what it looked at")
+	case c.JSON:
+		err = printJSON(out, struct {
+			authflow.AuditReport
+			Found []string `json:"found"`
+		}{*report, problems})
+	default:
+		_, err = fmt.Fprintf(out, "entries: %d; batches: %d; processes: %d; entries that are not sealed yet: %d\n",
+			report.Entries, report.Batches, report.Nodes, report.Unsealed)
+	}
+	if err == nil && report.Problems > 0 {
+		err = fmt.Errorf("the audit log is not as it was written: %d problems", report.Problems)
+	}
+	return err
+}
+
+// follow asks for a stream of lines and hands each to line.
+func follow(ctx context.Context, f *storeFlags, log *slog.Logger, path string, line func(proxy.AuditLine) error) error {
+	return request(ctx, f, log, http.MethodGet, path, readLines(line))
+}
+
+func readLines(line func(proxy.AuditLine) error) func(status int, body io.Reader) error {
+	return func(status int, body io.Reader) error {
+		if status != http.StatusOK {
+			return decode(status, body, nil)
+		}
+		for d := json.NewDecoder(body); ; {
+			var l proxy.AuditLine
+			err := d.Decode(&l)
+			switch {
+			case err != nil:
+				return fmt.Errorf("the answer was cut off: %w", err)
+			case l.Error != "":
+				return errors.New(l.Error)
+			case l.End:
+				return nil
+			}
+			if err := line(l); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// age is a duration that may be given in days: 400d.
+type age time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *age) UnmarshalText(b []byte) error {
+	const day = 24 * time.Hour
+	s := string(b)
+	if n, ok := strings.CutSuffix(s, "d"); ok {
+		v, err := strconv.ParseUint(n, 10, 16)
+		*a = age(time.Duration(v) * day)
+		if err != nil {
+			return fmt.Errorf("expected a duration such as 400d or 36h, got %q", s)
+		}
+		return nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return fmt.Errorf("expected a duration such as 400d or 36h, got %q", s)
+	}
+	*a = age(d)
+	return nil
+}
+
+// moment is a time, or how long ago one was.
+type moment struct {
+	at  time.Time
+	ago age
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *moment) UnmarshalText(b []byte) error {
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, string(b), time.Local); err == nil {
+			m.at = t
+			return nil
+		}
+	}
+	if m.ago.UnmarshalText(b) != nil {
+		return fmt.Errorf("expected a time such as 2026-11-25T10:00:00Z or 2026-11-25, or a duration such as 90m or 7d, got %q", b)
+	}
+	return nil
+}
+
+// before is the moment as it is at a time; the zero time if none was given.
+func (m moment) before(now time.Time) time.Time {
+	if m.ago > 0 {
+		return now.Add(-time.Duration(m.ago))
+	}
+	return m.at
+}

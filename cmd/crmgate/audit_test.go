@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+)
+
+// tamper is a program of the scripts: it deletes the first entry of the audit log from the store in a folder.
+func tamper() {
+	engine, err := badger.Open(badger.Config{Dir: os.Args[1], Logger: slog.New(slog.DiscardHandler)})
+	if err == nil {
+		err = engine.Update(context.Background(), func(tx storage.Tx) error {
+			var first []byte
+			err := tx.Scan([]byte("a/"), func(key, _ []byte) error {
+				if first == nil {
+					first = key
+				}
+				return nil
+			})
+			return errors.Join(err, tx.Delete(first))
+		})
+		err = errors.Join(err, engine.Close())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// The scripts begin with a store at rest.
+func TestAuditScripts(t *testing.T) {
+	g := newGate(t)
+	g.oauth("ada")
+	g.apiKey()
+	g.stop()
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "audit"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("DATA", g.flags.Data)
+			e.Setenv("CONNECTORS", g.flags.Connectors)
+			return nil
+		},
+	})
+}
+
+// runAudit runs crmgate audit against the running server and returns its entries.
+func runAudit(t *testing.T, g *gate, args ...string) []authflow.AuditEntry {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if status := run(append(append([]string{"audit", "show", "--json"}, args...), "--data", g.flags.Data), &out, &errs); status != 0 {
+		t.Fatalf("audit %v: status %d: %s", args, status, errs.String())
+	}
+	var all []authflow.AuditEntry
+	for line := range strings.Lines(out.String()) {
+		var e authflow.AuditEntry
+		must(t, json.Unmarshal([]byte(line), &e))
+		all = append(all, e)
+	}
+	return all
+}
+
+func wantAudit(t *testing.T, g *gate, want ...string) {
+	t.Helper()
+	var got []string
+	for _, e := range runAudit(t, g) {
+		got = append(got, fmt.Sprint(e.What, "/", e.By, "/", e.Outcome, "/", e.Reason, "/", e.Platform, "/", e.User, "/", e.Account))
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var out, errs bytes.Buffer
+	if status := run([]string{"audit", "verify", "--data", g.flags.Data}, &out, &errs); status != 0 {
+		t.Errorf("verify: status %d: %s%s", status, out.String(), errs.String())
+	}
+}
+
+func TestAuditOfSignIns(t *testing.T) {
+	g := newGate(t)
+	token := g.oauth("ada")
+	g.apiKey()
+	g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"wrong"}`)
+	g.postJSON("/apiKeyLogin", `{"platform":"practice","apiKey":"wrong"}`)
+	g.postJSON("/apiKeyLogin", `{"platform":"nobodys","apiKey":"wrong"}`).wantError(t, 400, "nobodys")
+	g.callback("https://somewhere.example/redirect.html?code=A&state=platform=practice", "")
+	g.callback(g.land(g.compose("compat"), "deny"), "")
+	g.do("POST", "/unAuthorize", "", bearer(token)...)
+	runUsers(t, g, "delete", "practicekey", "2-practicekey")
+	wantAudit(t, g,
+		"sign-in/oauth/ok//practice/1-practice/",
+		"sign-in/apiKey/ok//practicekey//",
+		"sign-in/apiKey/refused/not accepted/practicekey//",
+		"sign-in/apiKey/error/request/practice//",
+		"sign-in/oauth/error/request/practice//",
+		"sign-in/oauth/error/request/practice//",
+		"logout/person/ok//practice/1-practice/",
+		"deletion/operator/ok//practicekey//")
+}
+
+func TestAuditOfAnAccountNamedWithoutProof(t *testing.T) {
+	g := newGate(t)
+	c := g.compose("compat")
+	g.token(g.get("/oauth-callback?rcAccountId=4711&callbackUri=" + url.QueryEscape(g.land(c, "ada"))))
+	wantAudit(t, g, "sign-in/oauth/ok/unproven account/practice/1-practice/4711")
+}
+
+func TestAuditOfARefreshThatFailedForGood(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		mood practice.Mood
+		want []string
+	}{
+		{"the CRM ends the grant", practice.Mood{Error: "invalid_grant"}, []string{"refresh/server/refused/user dead/practice/1-practice/"}},
+		{"the CRM rejects the application", practice.Mood{Error: "invalid_client"}, []string{"refresh/server/refused/app dead/practice/1-practice/"}},
+		{"the CRM is away", practice.Mood{Status: 503}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGate(t)
+			token := g.oauth("ada")
+			g.crm.SetMood(tt.mood)
+			g.pass(24 * time.Hour)
+			g.get("/authValidation", bearer(token)...)
+			g.get("/authValidation", bearer(token)...)
+			want := append([]string{"sign-in/oauth/ok//practice/1-practice/"}, tt.want...)
+			if tt.name == "the CRM rejects the application" { // it is asked again: somebody may have mended it
+				want = append(want, tt.want...)
+			}
+			wantAudit(t, g, want...)
+		})
+	}
+}
+
+// A stream that is cut off is an error, and not the end.
+func TestAuditThatIsCutOff(t *testing.T) {
+	t.Parallel()
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"entry":{"what":"sign-in"}}`)) })
+	req, err := http.NewRequest("GET", "/audit", nil)
+	must(t, err)
+	n := 0
+	err = answered(h, req, readLines(func(proxy.AuditLine) error { n++; return nil }))
+	if err == nil || !strings.Contains(err.Error(), "cut off") || n != 1 {
+		t.Errorf("%v after %d lines", err, n)
+	}
+	stop := errors.New("enough")
+	h = func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write([]byte(`{"entry":{"what":"sign-in"}}`)); err != nil {
+				return
+			}
+		}
+	}
+	if err := answered(h, req, readLines(func(proxy.AuditLine) error { return stop })); !errors.Is(err, stop) {
+		t.Errorf("got %v, want that the handler is stopped", err)
+	}
+}
