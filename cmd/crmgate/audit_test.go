@@ -148,6 +148,28 @@ func TestAuditOfARefreshThatFailedForGood(t *testing.T) {
 	}
 }
 
+func TestAgesAndMoments(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"90m": now.Add(-90 * time.Minute), "7d": now.AddDate(0, 0, -7), "2026-11-24T10:00:00Z": now.Add(-26 * time.Hour), "0": {},
+		"2026-11-24": time.Date(2026, 11, 24, 0, 0, 0, 0, time.Local), "2026-11-24 08:30:00": time.Date(2026, 11, 24, 8, 30, 0, 0, time.Local),
+	} {
+		var m moment
+		must(t, m.UnmarshalText([]byte(text)))
+		if got := m.before(now); !got.Equal(want) {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+	for _, text := range []string{"", "yesterday", "-1h", "-1d", "d", "1.5d", "99999999d", "2026-13-01"} {
+		var m moment
+		var a age
+		if m.UnmarshalText([]byte(text)) == nil || a.UnmarshalText([]byte(text)) == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
 // A stream that is cut off is an error, and not the end.
 func TestAuditThatIsCutOff(t *testing.T) {
 	t.Parallel()

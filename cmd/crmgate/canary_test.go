@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
@@ -62,6 +64,14 @@ func TestNoSecretLeaves(t *testing.T) {
 		var b bytes.Buffer
 		must(t, printJSON(&b, entry))
 		answers.WriteString(b.String())
+	}
+	recorded := 0
+	must(t, g.directory().Audit(t.Context(), time.Time{}, "", "", func(e authflow.AuditEntry) error {
+		recorded++
+		return printJSON(&answers, e)
+	}))
+	if recorded < 5 {
+		t.Errorf("only %d entries in the audit log", recorded)
 	}
 	metrics := httptest.NewRecorder()
 	g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
