@@ -23,7 +23,7 @@ type Event struct {
 	// User and Account are who it was about. They are hashed before they are written.
 	User    crmgate.UserID
 	Account crmgate.AccountID
-	// Count is how many events of a kind EventsLeftOut stands for.
+	// Count is how many failures OutcomeLeftOut stands for.
 	Count uint64
 }
 
@@ -36,7 +36,6 @@ const (
 	EventLogout                   // by the person
 	EventDeletion                 // of everything about a person
 	EventRefresh                  // that failed for good
-	EventsLeftOut                 // failures that were too many to be written; Count says how many
 	EventPromotion                // reserved: an organisation's app was confirmed by a sign-in
 	EventManagedApp               // reserved: an organisation's app was entered, replaced or removed
 	EventAdministration           // reserved: settings were changed
@@ -60,6 +59,7 @@ const (
 	OutcomeOK      EventOutcome = iota + 1
 	OutcomeRefused              // by the CRM or its connector
 	OutcomeError
+	OutcomeLeftOut // failures that were too many to be written; Count says how many
 )
 
 // EventReason is the kind of reason for an outcome.
@@ -80,9 +80,9 @@ const (
 
 // What is printed. A number that this version does not know is printed as one: a later version wrote it.
 var (
-	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "left out", "promotion", "managed app", "administration"}
+	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration"}
 	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server"}
-	outcomeWords = [...]string{"", "ok", "refused", "error"}
+	outcomeWords = [...]string{"", "ok", "refused", "error", "left out"}
 	reasonWords  = [...]string{"", "unproven account", "not accepted", "request", "forbidden", "user dead", "app dead", "no app", "unavailable", "connector", "internal"}
 )
 

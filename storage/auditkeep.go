@@ -130,7 +130,7 @@ func (k *AuditKeeper) Pass(ctx context.Context) error {
 func (k *AuditKeeper) countLeftOut(ctx context.Context) error {
 	var errs []error
 	for l, n := range k.db.audit.leftOut() {
-		err := k.db.record(ctx, Event{Kind: EventsLeftOut, By: ByServer, Platform: l.platform, Count: n})
+		err := k.db.record(ctx, Event{Kind: l.kind, Outcome: OutcomeLeftOut, Platform: l.platform, Count: n})
 		if err != nil {
 			k.db.audit.putBack(l, n)
 			errs = append(errs, err)

@@ -69,7 +69,7 @@ func printAuditLine(out io.Writer, e authflow.AuditEntry) error {
 		ended += ": " + e.Reason
 	}
 	if e.Count > 0 {
-		ended = fmt.Sprintf("%d failures more", e.Count)
+		ended += fmt.Sprintf(": %d failures", e.Count)
 	}
 	_, err := fmt.Fprintf(out, auditColumns, when(e.Time), what, ended, e.Platform, who(e))
 	return err
