@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -113,6 +114,29 @@ func TestAuditOfSignIns(t *testing.T) {
 		"sign-in/oauth/error/request/practice//",
 		"logout/person/ok//practice/1-practice/",
 		"deletion/operator/ok//practicekey//")
+}
+
+// Who fails again and again leaves a hundred lines, and one that says how often.
+func TestAuditOfAFlood(t *testing.T) {
+	g := newGate(t)
+	for range 120 {
+		g.postJSON("/apiKeyLogin", `{"platform":"practice","apiKey":"wrong"}`)
+	}
+	metrics := httptest.NewRecorder()
+	g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{`crmgate_audit_entries_total{kind="sign-in",outcome="written"} 100`, `crmgate_audit_entries_total{kind="sign-in",outcome="left out"} 20`} {
+		if !strings.Contains(metrics.Body.String(), want) {
+			t.Errorf("the metrics do not have %s", want)
+		}
+	}
+	g.stop()
+	var out bytes.Buffer
+	if status := run([]string{"audit", "--data", g.flags.Data}, &out, &out); status != 0 || strings.Count(out.String(), "\n") != 102 {
+		t.Errorf("status %d, %d lines, want a head, 100 failures, and how many more", status, strings.Count(out.String(), "\n"))
+	}
+	if !strings.Contains(out.String(), "left out: 20 failures") {
+		t.Errorf("the failures that were left out are not told:\n%s", out.String())
+	}
 }
 
 func TestAuditOfAnAccountNamedWithoutProof(t *testing.T) {
