@@ -9,22 +9,6 @@ import (
 // DefaultRedirectURI is App Connect's landing page, used where a manifest names none.
 const DefaultRedirectURI = "https://apps.ringcentral.com/integration/ringcentral-embeddable/latest/redirect.html"
 
-// TokenAuth is how a client authenticates at a token endpoint.
-type TokenAuth string
-
-// The four styles. Basic encodes id and secret first, as RFC 6749 section 2.3.1 demands; BasicRaw does not.
-const (
-	TokenAuthBasic    TokenAuth = "basic"
-	TokenAuthBasicRaw TokenAuth = "basicRaw"
-	TokenAuthBody     TokenAuth = "body"
-	TokenAuthNone     TokenAuth = "none"
-)
-
-// Valid reports whether a is one of the four styles.
-func (a TokenAuth) Valid() bool {
-	return a == TokenAuthBasic || a == TokenAuthBasicRaw || a == TokenAuthBody || a == TokenAuthNone
-}
-
 // Manifest is what a connector's author declares about one platform: App Connect's format, read for what this server
 // needs of it, and the crmgate object. It is immutable once parsed.
 type Manifest struct {
@@ -44,6 +28,7 @@ type Manifest struct {
 	ShortState bool     // the CRM cannot take a long state
 	Issuer     string   // what the iss parameter of every callback must be (RFC 9207); empty: not known
 	Token      TokenManifest
+	Refresh    TokenManifest // what holds for refreshes: Token, with crmgate.refresh laid over it
 	// RevokeURL is where tokens are revoked as RFC 7009 says ("revoke": {"url"}), with {hostname} for the person's host;
 	// empty: nowhere. A connector's own unAuthorize goes before it.
 	RevokeURL string
@@ -64,18 +49,6 @@ type OAuthManifest struct {
 type FormField struct {
 	Const    string
 	Required bool
-}
-
-// TokenManifest is crmgate.token: what is particular to a platform's token endpoint.
-type TokenManifest struct {
-	Auth TokenAuth // "auth": default TokenAuthBasic
-	PKCE bool      // "pkce": default true
-	// Path is where in the answer the tokens stand ("path": "data.auth"); empty: where they usually do.
-	Path string
-	// Milliseconds says that expires_in counts milliseconds ("expiresIn": "milliseconds").
-	Milliseconds bool
-	// Lifetime is how long an access token lives, in seconds, when the answer does not say ("lifetime"); 0: unknown.
-	Lifetime int64
 }
 
 // ForHost returns the manifest with the overrides for a person's host applied.
@@ -207,20 +180,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	m.RevokeURL = r.text(v.at("url"))
 	r.check(v.at("url"), !v.at("url").present() || m.revokesWithin(m.RevokeURL), "an absolute URL without fragment, on one of the crmgate.hosts")
 
-	t := n.at("token")
-	r.object(t)
-	m.Token = TokenManifest{Auth: TokenAuthBasic, PKCE: r.flag(t.at("pkce"), true), Path: r.text(t.at("path"))}
-	if a := t.at("auth"); a.present() {
-		m.Token.Auth = TokenAuth(r.oneOf(a, "basic", "basicRaw", "body", "none"))
-	}
-	if e := t.at("expiresIn"); e.present() {
-		m.Token.Milliseconds = r.oneOf(e, "seconds", "milliseconds") == "milliseconds"
-	}
-	if l := t.at("lifetime"); l.present() {
-		f, ok := l.value.(float64)
-		r.check(l, ok && f >= 1 && f <= 1e9 && f == float64(int64(f)), "a whole number of seconds")
-		m.Token.Lifetime = int64(f)
-	}
+	m.readTokens(r, n.at("token"), n.at("refresh"))
 }
 
 // revokesWithin reports whether a URL is allowed for some person: {hostname} stands in its host, if anywhere.

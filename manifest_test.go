@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crmgate/crmgate"
 )
@@ -29,7 +30,10 @@ const law = `{
    {"triggerType": "meta", "overrideObjects": [{"path": "author.name", "value": "x"}]}],
   "page": {"callLog": {"title": "<b>&amp;</b>", "big": 12345678901234567890}},
   "crmgate": {"hosts": ["*.law.example", "{hostname}", "127.0.0.1:8081"], "config": ["LAW_CLIENT_SECRET"], "reveal": ["refreshToken"], "shortState": true,
-    "token": {"auth": "body", "pkce": false, "path": "data.auth", "expiresIn": "milliseconds", "lifetime": 3600}}
+    "token": {"auth": "body", "pkce": false, "path": "data.auth", "expiresIn": "milliseconds", "lifetime": 3600,
+      "body": "json", "parameters": {"audience": "crm"}, "rename": {"code": "auth_code"}, "omit": ["redirect_uri"], "headers": {"Accept": "application/json"},
+      "scope": true, "scopeSeparator": ",", "paths": {"accessToken": "data.auth.key"}},
+    "refresh": {"url": "https://{hostname}/refresh", "auth": "basic", "parameters": {}, "expiresIn": "minutes", "omit": null}}
  }}}`
 
 func parse(files map[string]string) (*crmgate.Manifests, error) {
@@ -69,8 +73,17 @@ func TestParseManifests(t *testing.T) {
 	if got := m.Hosts; !reflect.DeepEqual(got, mustHosts(t, "*.law.example", "{hostname}", "127.0.0.1:8081")) {
 		t.Errorf("hosts: got %v", got)
 	}
-	token := crmgate.TokenManifest{Auth: crmgate.TokenAuthBody, Path: "data.auth", Milliseconds: true, Lifetime: 3600}
-	if m.Token != token || !m.ShortState || !reflect.DeepEqual(m.Config, []string{"LAW_CLIENT_SECRET"}) {
+	token := crmgate.TokenManifest{
+		Auth: crmgate.TokenAuthBody, Path: "data.auth", Unit: time.Millisecond, Lifetime: 3600, Body: crmgate.TokenBodyJSON,
+		Parameters: map[string]string{"audience": "crm"}, Rename: map[string]string{"code": "auth_code"}, Omit: []string{"redirect_uri"},
+		Headers: map[string]string{"Accept": "application/json"}, OwnScope: true, ScopeSeparator: ",", Paths: crmgate.TokenPaths{AccessToken: "data.auth.key"},
+	}
+	refresh := token // laid over it, but for the scope
+	refresh.URL, refresh.Auth, refresh.Parameters, refresh.Unit, refresh.OwnScope = "https://{hostname}/refresh", crmgate.TokenAuthBasic, map[string]string{}, time.Minute, false
+	if !reflect.DeepEqual(m.Refresh, refresh) {
+		t.Errorf("refresh: got %+v, want %+v", m.Refresh, refresh)
+	}
+	if !reflect.DeepEqual(m.Token, token) || !m.ShortState || !reflect.DeepEqual(m.Config, []string{"LAW_CLIENT_SECRET"}) {
 		t.Errorf("crmgate: got %+v", m)
 	}
 	if !m.Reveals("refreshToken") || m.Reveals("clientSecret") {
@@ -86,8 +99,9 @@ func TestManifestDefaults(t *testing.T) {
 	if m.Title != "keys" || m.AuthType != crmgate.APIKey || m.Environment != nil || m.Hosts != nil || m.ShortState {
 		t.Errorf("got %+v", m)
 	}
-	if want := (crmgate.TokenManifest{Auth: crmgate.TokenAuthBasic, PKCE: true}); m.Token != want {
-		t.Errorf("token: got %+v, want %+v", m.Token, want)
+	want := crmgate.TokenManifest{Auth: crmgate.TokenAuthBasic, PKCE: true, Body: crmgate.TokenBodyForm}
+	if !reflect.DeepEqual(m.Token, want) || !reflect.DeepEqual(m.Refresh, want) {
+		t.Errorf("token: got %+v, refresh %+v, want %+v", m.Token, m.Refresh, want)
 	}
 	if want := (crmgate.OAuthManifest{RedirectURI: crmgate.DefaultRedirectURI}); m.OAuth != want {
 		t.Errorf("oauth: got %+v, want %+v", m.OAuth, want)
@@ -278,9 +292,73 @@ var wrongManifests = []struct{ text, want string }{
 	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "http://a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got "http://a.example/revoke"`},
 	{key + `, "crmgate": {"token": true}}}}`, `a.json: platforms.a.crmgate.token: expected an object, got true`},
 	{key + `, "crmgate": {"token": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.token.auth: expected one of "basic" "basicRaw" "body" "none", got "digest"`},
-	{key + `, "crmgate": {"token": {"expiresIn": "days"}}}}}`, `a.json: platforms.a.crmgate.token.expiresIn: expected one of "seconds" "milliseconds", got "days"`},
+	{key + `, "crmgate": {"token": {"expiresIn": "days"}}}}}`, `a.json: platforms.a.crmgate.token.expiresIn: expected one of "seconds" "milliseconds" "minutes", got "days"`},
 	{key + `, "crmgate": {"token": {"lifetime": 0.5}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got 0.5`},
 	{key + `, "crmgate": {"token": {"lifetime": -1}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got -1`},
+	{key + `, "crmgate": {"token": {"body": "xml"}}}}}`, `a.json: platforms.a.crmgate.token.body: expected one of "form" "json" "query", got "xml"`},
+	{key + `, "crmgate": {"token": {"body": true}}}}}`, `a.json: platforms.a.crmgate.token.body: expected a string, got true`},
+	{key + `, "crmgate": {"token": {"parameters": ["a"]}}}}}`, `a.json: platforms.a.crmgate.token.parameters: expected an object, got a list`},
+	{key + `, "crmgate": {"token": {"parameters": {"a": 1}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.a: expected a string, got 1`},
+	{key + `, "crmgate": {"token": {"parameters": {"": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.: expected no such parameter`},
+	{key + `, "crmgate": {"token": {"parameters": {"a b": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.a b: expected no such parameter`},
+	{key + `, "crmgate": {"token": {"parameters": {"client_secret": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.client_secret: expected no such parameter: secrets are the connector's, and the server fills in the client, codes, tokens and the scope, got one`},
+	{key + `, "crmgate": {"token": {"parameters": {"Api-Key": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.Api-Key: expected no such parameter`},
+	{key + `, "crmgate": {"token": {"parameters": {"X_PASSWORD": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.X_PASSWORD: expected no such parameter`},
+	{key + `, "crmgate": {"token": {"parameters": {"refresh_token": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.refresh_token: expected no such parameter`},
+	{key + `, "crmgate": {"token": {"parameters": {"k": "x"}, "rename": {"code": "k"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.k: expected no such parameter`},
+	{key + `, "crmgate": {"token": {"parameters": {"k": "x"}}, "refresh": {"rename": {"refresh_token": "k"}}}}}}`, `a.json: platforms.a.crmgate.refresh.rename: expected no such parameter`},
+	{key + `, "crmgate": {"token": {"rename": {"audience": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.audience: expected no such member: only standard parameters of token requests have another name, got one`},
+	{key + `, "crmgate": {"token": {"rename": {"code": ""}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name without blanks, of printable ASCII, got ""`},
+	{key + `, "crmgate": {"token": {"rename": {"code": "a b"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name without blanks`},
+	{key + `, "crmgate": {"token": {"rename": {"code": null}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a string, got nothing`},
+	{key + `, "crmgate": {"token": {"rename": {"code": "scope"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name that no other parameter has, got "scope"`},
+	{key + `, "crmgate": {"token": {"omit": "scope"}}}}}`, `a.json: platforms.a.crmgate.token.omit: expected a list, got "scope"`},
+	{key + `, "crmgate": {"token": {"omit": ["scope", "code"]}}}}}`, `a.json: platforms.a.crmgate.token.omit[1]: expected one of "client_id" "client_secret" "code_verifier" "grant_type" "redirect_uri" "scope", got "code"`},
+	{key + `, "crmgate": {"token": {"scope": 5}}}}}`, `a.json: platforms.a.crmgate.token.scope: expected true, false or the scopes, got 5`},
+	{key + `, "crmgate": {"token": {"scopeSeparator": ";"}}}}}`, `a.json: platforms.a.crmgate.token.scopeSeparator: expected one of " " "," "+", got ";"`},
+	{key + `, "crmgate": {"token": {"headers": {"X-A": 1}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-A: expected a string, got 1`},
+	{key + `, "crmgate": {"token": {"headers": {"authorization": "Basic hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.authorization: expected no such header: Authorization, Content-Type, Host and their kind are the request's own, and secrets are the connector's, got one`},
+	{key + `, "crmgate": {"token": {"headers": {"Content-Type": "text/xml"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.Content-Type: expected no such header`},
+	{key + `, "crmgate": {"token": {"headers": {"HOST": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.HOST: expected no such header`},
+	{key + `, "crmgate": {"token": {"headers": {"Proxy-A": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.Proxy-A: expected no such header`},
+	{key + `, "crmgate": {"token": {"headers": {"X-Api-Key": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-Api-Key: expected no such header`},
+	{key + `, "crmgate": {"token": {"headers": {"X-Auth-Token": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-Auth-Token: expected no such header`},
+	{key + `, "crmgate": {"token": {"headers": {"X A": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X A: expected no such header`},
+	{key + `, "crmgate": {"token": {"headers": {"X-A": "b\r\nX-B: c"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-A: expected a text of printable ASCII`},
+	{key + `, "crmgate": {"token": {"paths": "data"}}}}}`, `a.json: platforms.a.crmgate.token.paths: expected an object, got "data"`},
+	{key + `, "crmgate": {"token": {"paths": {"accessToken": "data..key"}}}}}}`, `a.json: platforms.a.crmgate.token.paths.accessToken: expected the path of a member, got "data..key"`},
+	{key + `, "crmgate": {"token": {"paths": {"expiresAt": ""}}}}}}`, `a.json: platforms.a.crmgate.token.paths.expiresAt: expected the path of a member, got ""`},
+	{key + `, "crmgate": {"token": {"paths": {"refreshToken": 7}}}}}}`, `a.json: platforms.a.crmgate.token.paths.refreshToken: expected a string, got 7`},
+	{key + `, "crmgate": {"refresh": []}}}}`, `a.json: platforms.a.crmgate.refresh: expected an object, got a list`},
+	{key + `, "crmgate": {"refresh": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.refresh.auth: expected one of "basic" "basicRaw" "body" "none", got "digest"`},
+	{key + `, "crmgate": {"refresh": {"lifetime": 0}}}}}`, `a.json: platforms.a.crmgate.refresh.lifetime: expected a whole number of seconds, got 0`},
+	{key + `, "crmgate": {"refresh": {"url": "/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts; {hostname} in it stands for the person's, got "/refresh"`},
+	{key + `, "crmgate": {"refresh": {"url": "https://b.example/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
+	{key + `, "crmgate": {"refresh": {"url": "https://{hostname}/refresh"}}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
+	{key + `, "crmgate": {"refresh": {"url": "http://a.example/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
+	{key + `, "crmgate": {"refresh": {"url": "https://u@a.example/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
+	{key + `, "crmgate": {"refresh": {"url": "https://a.example/refresh#x"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
+}
+
+// Where a refresh goes is held to the hosts for every person that there may be.
+func TestRefreshURL(t *testing.T) {
+	t.Parallel()
+	for url, hosts := range map[string]string{
+		"https://a.example/refresh":            "a.example",
+		"https://b.a.example/refresh?x=1":      "*.a.example",
+		"http://a.example:81/refresh":          "a.example:81",
+		"https://{hostname}/refresh":           "{hostname}",
+		"https://{hostname}:8443/refresh":      "{hostname}:8443",
+		"https://{hostname}/":                  "*.a.example",
+		"https://login.{hostname}/":            "*.a.example",
+		"http://{hostname}/":                   "127.0.0.1:8081",
+		"https://a.example/{hostname}/refresh": "a.example",
+	} {
+		m := mustParse(t, map[string]string{"a": key + `, "crmgate": {"hosts": ["` + hosts + `"], "refresh": {"url": "` + url + `"}}}}}`}, "a")
+		if m.Refresh.URL != url || m.Token.URL != "" {
+			t.Errorf("%s: got %q, and %q for exchanges", url, m.Refresh.URL, m.Token.URL)
+		}
+	}
 }
 
 func TestWrongManifests(t *testing.T) {

@@ -114,6 +114,18 @@ func (r *reader) object(n node) {
 	r.check(n, ok || !n.present(), "an object")
 }
 
+// texts reads an object of strings.
+func (r *reader) texts(n node) map[string]string {
+	r.object(n)
+	all := map[string]string{}
+	for name, v := range n.members() {
+		s, ok := v.value.(string)
+		r.check(v, ok, "a string")
+		all[name] = s
+	}
+	return all
+}
+
 func (r *reader) list(n node) []node {
 	l, ok := n.value.([]any)
 	r.check(n, ok || !n.present(), "a list")

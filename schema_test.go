@@ -40,6 +40,10 @@ var onlyParser = []string{
 	`hosts, got "https://{hostname}`,  // the same
 	`hosts, got "http://a.example`,    // http takes a port among the hosts
 	"(overridden for b)",              // the manifest as it is with its override
+	"on one of crmgate.hosts",         // the hosts
+	"token.parameters.k:",             // a name that is taken by rename
+	"refresh.rename: expected",
+	"a name that no other parameter has",
 }
 
 func TestSchemaAndParserAgree(t *testing.T) {
@@ -60,9 +64,11 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		}
 	}
 	// What the server does not know it leaves alone, and the schema points it out where it can only be a mistake.
-	misspelt := `{"platforms": {"a": {"auth": {"type": "apiKey"}, "crmgate": {"host": ["a.example"]}}}}`
-	if _, err := parse(map[string]string{"a": misspelt}); err != nil || fits(s, misspelt) {
-		t.Errorf("a misspelt member of crmgate: parser %v, schema %v", err, fits(s, misspelt))
+	for _, member := range []string{`"host": ["a.example"]`, `"token": {"separator": ","}`, `"token": {"url": "https://a.example"}`, `"refresh": {"pkce": false}`, `"token": {"paths": {"token": "a"}}`} {
+		misspelt := `{"platforms": {"a": {"auth": {"type": "apiKey"}, "crmgate": {` + member + `}}}}`
+		if _, err := parse(map[string]string{"a": misspelt}); err != nil || fits(s, misspelt) {
+			t.Errorf("a misspelt member of crmgate (%s): parser %v, schema %v", member, err, fits(s, misspelt))
+		}
 	}
 }
 

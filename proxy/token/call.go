@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"golang.org/x/oauth2"
 
@@ -24,6 +23,7 @@ const maxAnswer = 256 << 10
 type call struct {
 	engine *Engine
 	client Client
+	quirks crmgate.TokenManifest
 	option crmgate.OAuthOption
 	// secrets are what is sent; no message or log line repeats them, even if the CRM's answer does.
 	secrets []crmgate.Secret
@@ -102,7 +102,8 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// shaped returns the request with the connector's overrides and the client-authentication style that x/oauth2 does not have.
+// shaped returns the request as the manifest and the connector want it, with the client-authentication style that
+// x/oauth2 does not have.
 func (c *call) shaped(req *http.Request) (*http.Request, error) {
 	defer req.Body.Close()
 	raw, err := io.ReadAll(req.Body)
@@ -113,24 +114,16 @@ func (c *call) shaped(req *http.Request) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	for k, v := range c.option.Body {
-		form.Set(k, v)
-	}
-	body := form.Encode()
 	out := req.Clone(req.Context())
-	out.Body = io.NopCloser(strings.NewReader(body))
-	out.ContentLength = int64(len(body))
-	out.GetBody = nil            // without it nothing below can send the body a second time
-	if len(c.option.Query) > 0 { // else the query stays as it was written
-		q := out.URL.Query()
-		for k, v := range c.option.Query {
-			q.Set(k, v)
-		}
-		out.URL.RawQuery = q.Encode()
-	}
 	out.Header.Set("Accept", "application/json, application/x-www-form-urlencoded")
+	if err := c.place(out, c.parameters(form)); err != nil {
+		return nil, err
+	}
 	if c.client.Auth == crmgate.TokenAuthBasicRaw {
 		out.SetBasicAuth(c.client.ID, c.client.Secret.Reveal())
+	}
+	for k, v := range c.quirks.Headers {
+		out.Header.Set(k, v)
 	}
 	for k, v := range c.option.Headers {
 		switch http.CanonicalHeaderKey(k) {
@@ -139,5 +132,6 @@ func (c *call) shaped(req *http.Request) (*http.Request, error) {
 			out.Header.Set(k, v)
 		}
 	}
+	c.conceal(out)
 	return out, nil
 }

@@ -23,7 +23,8 @@ type Client struct {
 	// Info is the connector's answer, with what the manifest fills in; connectors get it back with later calls.
 	Info crmgate.OAuthInfo
 
-	manifest *crmgate.Manifest
+	manifest    *crmgate.Manifest
+	refreshAuth crmgate.TokenAuth
 }
 
 // Client asks the connector which application to use, and holds the answer to the manifest: nothing is ever sent to a
@@ -47,7 +48,9 @@ func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate
 	fill(&info.RedirectURI, m.OAuth.RedirectURI)
 	fill(&info.Scopes, m.OAuth.Scope)
 	fill(&info.AccessTokenURI, req.TokenURL)
+	refreshAuth := info.TokenAuth
 	fill(&info.TokenAuth, m.Token.Auth)
+	fill(&refreshAuth, m.Refresh.Auth)
 	switch {
 	case info.ClientID == "":
 		return Client{}, &crmgate.Refusal{Message: `Expected "clientId" to exist`, Err: crmgate.ErrNoApp}
@@ -64,13 +67,13 @@ func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate
 		return Client{}, crmgate.Refuse("accessTokenUri: %v", err)
 	}
 	if info.ClientSecret.IsZero() {
-		info.TokenAuth = crmgate.TokenAuthNone // a public client has nothing to authenticate with (RFC 6749, 3.2.1)
+		info.TokenAuth, refreshAuth = crmgate.TokenAuthNone, crmgate.TokenAuthNone // a public client has nothing to authenticate with (RFC 6749, 3.2.1)
 	}
 	return Client{
 		Platform: m.Platform, ID: info.ClientID, Secret: info.ClientSecret, TokenURL: info.AccessTokenURI,
 		RedirectURI: info.RedirectURI, Scopes: info.Scopes, Hostname: info.Hostname, Auth: info.TokenAuth,
 		App:  crmgate.App{ClientID: info.ClientID, TokenURL: info.AccessTokenURI},
-		Info: info, manifest: m,
+		Info: info, manifest: m, refreshAuth: refreshAuth,
 	}, nil
 }
 

@@ -20,9 +20,13 @@ const (
 // expiry reads when the access token ends; zero if that is not told, or nonsense. A token that has just been issued and
 // has ended already is nonsense too: a clock or a time zone is wrong, and to believe it is to refresh at every use.
 func expiry(o map[string]any, m crmgate.TokenManifest, now time.Time) time.Time {
-	end := relative(text(o, "expires_in", "expiresIn"), m, now)
+	return sensible(relative(text(o, "expires_in", "expiresIn"), m, now), absolute(text(o, "expires_at", "expiresAt", "expires_on", "expires"), now), now)
+}
+
+// sensible is the first of two ends that is told, held to the bounds.
+func sensible(end, otherwise, now time.Time) time.Time {
 	if end.IsZero() {
-		end = absolute(text(o, "expires_at", "expiresAt", "expires_on", "expires"), now)
+		end = otherwise
 	}
 	if !end.After(now) {
 		return time.Time{}
@@ -33,14 +37,14 @@ func expiry(o map[string]any, m crmgate.TokenManifest, now time.Time) time.Time 
 	return end
 }
 
-// relative reads a lifetime, in seconds, or in milliseconds if the manifest says so or the number is absurd otherwise.
+// relative reads a lifetime, in the manifest's unit, else in seconds, or in milliseconds if the number is absurd otherwise.
 func relative(s string, m crmgate.TokenManifest, now time.Time) time.Time {
 	f, ok := number(s)
 	switch {
 	case !ok || f <= 0:
 		return time.Time{}
-	case m.Milliseconds:
-		return now.Add(lifetime(f / 1000))
+	case m.Unit != 0:
+		return now.Add(lifetime(f * m.Unit.Seconds()))
 	case f <= longestLife:
 		return now.Add(lifetime(f))
 	case f >= epochStart && f < 4*epochStart || f >= epochMillis:

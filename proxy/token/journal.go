@@ -49,7 +49,11 @@ func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error
 
 // readAnswer reads a journaled answer as the manifest says, at the time that it came by the CRM's own clock.
 func readAnswer(e storage.JournalEntry, m *crmgate.Manifest) (answer, error) {
-	a, err := normalise([]byte(e.Body.Reveal()), m.Token, e.At.Add(e.Skew))
+	quirks := m.Token
+	if !e.From.IsZero() {
+		quirks = m.Refresh
+	}
+	a, err := normalise([]byte(e.Body.Reveal()), quirks, e.At.Add(e.Skew))
 	if !a.expiry.IsZero() {
 		a.expiry = a.expiry.Add(-e.Skew)
 	}

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -30,20 +31,24 @@ func normalise(body []byte, m crmgate.TokenManifest, now time.Time) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
-	places := places(top, m.Path)
+	places := places(top, m)
 	for _, o := range places {
 		if code, description := errorIn(o); code != "" {
 			return answer{errCode: code, errText: description}, nil
 		}
 	}
+	named := at(top, m.Paths.AccessToken)
 	for _, o := range places {
-		access := accessToken(o)
+		access := cmp.Or(named, accessToken(o))
 		if access == "" {
 			continue
 		}
-		a := answer{access: access, refresh: text(o, "refresh_token", "refreshToken"), expiry: expiry(o, m, now)}
-		if a.expiry.IsZero() {
-			a.expiry = expiry(top, m, now)
+		a := answer{access: access, refresh: cmp.Or(at(top, m.Paths.RefreshToken), text(o, "refresh_token", "refreshToken"))}
+		a.expiry = sensible(relative(at(top, m.Paths.ExpiresIn), m, now), absolute(at(top, m.Paths.ExpiresAt), now), now)
+		for _, place := range []map[string]any{o, top} {
+			if a.expiry.IsZero() {
+				a.expiry = expiry(place, m, now)
+			}
 		}
 		if a.expiry.IsZero() && m.Lifetime > 0 {
 			a.expiry = now.Add(time.Duration(m.Lifetime) * time.Second)
@@ -54,20 +59,39 @@ func normalise(body []byte, m crmgate.TokenManifest, now time.Time) (answer, err
 	return answer{}, errNoToken
 }
 
-// places lists the objects in which tokens may stand, the likeliest first.
-func places(top map[string]any, path string) []map[string]any {
+// places lists the objects in which tokens may stand, the likeliest first: what the manifest names, or what the access
+// token that it names stands in.
+func places(top map[string]any, m crmgate.TokenManifest) []map[string]any {
 	var all []map[string]any
-	if path != "" {
-		at := top
-		for name := range strings.SplitSeq(path, ".") {
-			at = object(at[name])
-		}
-		all = append(all, at)
+	if m.Path != "" {
+		all = append(all, inside(top, strings.Split(m.Path, ".")))
+	}
+	if m.Paths.AccessToken != "" {
+		names := strings.Split(m.Paths.AccessToken, ".")
+		all = append(all, inside(top, names[:len(names)-1]))
 	}
 	for _, o := range []map[string]any{top, object(top["data"]), object(top["response"])} {
 		all = append(all, o, object(o["token"]))
 	}
 	return all
+}
+
+// inside returns the object at a path of members; nil if there is none.
+func inside(o map[string]any, names []string) map[string]any {
+	for _, name := range names {
+		o = object(o[name])
+	}
+	return o
+}
+
+// at returns the text or number at a dotted path; empty if there is none, or no path.
+func at(top map[string]any, path string) string {
+	if path == "" {
+		return ""
+	}
+	names := strings.Split(path, ".")
+	last := len(names) - 1
+	return text(inside(top, names[:last]), names[last])
 }
 
 // document reads an object out of JSON or a form; what the content type says plays no part.

@@ -41,8 +41,10 @@ func TestNormaliseTokens(t *testing.T) {
 		{"expires_in not a number", `{"access_token":"a","expires_in":"NaN"}`, crmgate.TokenManifest{}, "a", "", 0, ""},
 		{"expires_in infinite", `{"access_token":"a","expires_in":1e999}`, crmgate.TokenManifest{}, "a", "", 0, ""},
 		{"expires_in huge", `{"access_token":"a","expires_in":1e300}`, crmgate.TokenManifest{}, "a", "", 0, ""},
-		{"milliseconds by the manifest", `{"access_token":"a","expires_in":3600000}`, crmgate.TokenManifest{Milliseconds: true}, "a", "", time.Hour, ""},
-		{"milliseconds by the manifest, huge", `{"access_token":"a","expires_in":1e300}`, crmgate.TokenManifest{Milliseconds: true}, "a", "", ten, ""},
+		{"milliseconds by the manifest", `{"access_token":"a","expires_in":3600000}`, crmgate.TokenManifest{Unit: time.Millisecond}, "a", "", time.Hour, ""},
+		{"milliseconds by the manifest, huge", `{"access_token":"a","expires_in":1e300}`, crmgate.TokenManifest{Unit: time.Millisecond}, "a", "", ten, ""},
+		{"minutes by the manifest", `{"access_token":"a","expires_in":"60"}`, crmgate.TokenManifest{Unit: time.Minute}, "a", "", time.Hour, ""},
+		{"minutes by the manifest, huge", `{"access_token":"a","expires_in":1e300}`, crmgate.TokenManifest{Unit: time.Minute}, "a", "", ten, ""},
 		{"milliseconds, absurd as seconds", `{"access_token":"a","expires_in":500000000}`, crmgate.TokenManifest{}, "a", "", 500000 * time.Second, ""},
 		{"an epoch under expires_in", `{"access_token":"a","expires_in":1795525200}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
 		{"an epoch in milliseconds under expires_in", `{"access_token":"a","expires_in":1795525200000}`, crmgate.TokenManifest{}, "a", "", time.Hour, ""},
@@ -70,6 +72,17 @@ func TestNormaliseTokens(t *testing.T) {
 		{"camelCase", `{"accessToken":"a","refreshToken":"r","expiresIn":60,"idToken":"i"}`, crmgate.TokenManifest{}, "a", "r", time.Minute, `{"expiresIn":60}`},
 		{"the manifest's path", `{"x":{"y":{"access_token":"a","expires_in":60}},"access_token":"b"}`, crmgate.TokenManifest{Path: "x.y"}, "a", "", time.Minute, ""},
 		{"a path that is not there", `{"access_token":"b"}`, crmgate.TokenManifest{Path: "x.y"}, "b", "", 0, ""},
+		{"the manifest's paths", `{"x":{"key":"a","other":"q"},"y":{"renew":"r","left":60},"access_token":"b","refresh_token":"s"}`,
+			crmgate.TokenManifest{Paths: crmgate.TokenPaths{AccessToken: "x.key", RefreshToken: "y.renew", ExpiresIn: "y.left"}}, "a", "r", time.Minute,
+			`{"x":{"other":"q"},"y":{"left":60}}`},
+		{"a path of the access token alone", `{"x":{"key":"a","refresh_token":"r","expires_in":60}}`,
+			crmgate.TokenManifest{Paths: crmgate.TokenPaths{AccessToken: "x.key"}}, "a", "r", time.Minute, `{"x":{"expires_in":60}}`},
+		{"a path at the top", `{"key":"a","until":"2026-11-24T13:00:00Z","expires_in":5}`,
+			crmgate.TokenManifest{Paths: crmgate.TokenPaths{AccessToken: "key", ExpiresAt: "until"}}, "a", "", time.Hour, ""},
+		{"paths that are not there", `{"access_token":"b","refresh_token":"s","expires_in":60}`,
+			crmgate.TokenManifest{Paths: crmgate.TokenPaths{AccessToken: "x.key", RefreshToken: "y", ExpiresIn: "z"}}, "b", "s", time.Minute, ""},
+		{"a member without a name", `{"":"x","access_token":"a"}`, crmgate.TokenManifest{}, "a", "", 0, ""},
+		{"a path in minutes", `{"access_token":"a","left":60}`, crmgate.TokenManifest{Unit: time.Minute, Paths: crmgate.TokenPaths{ExpiresIn: "left"}}, "a", "", time.Hour, ""},
 		{"expiry beside the object that has the token", `{"data":{"access_token":"a"},"expires_in":60}`, crmgate.TokenManifest{}, "a", "", time.Minute, ""},
 
 		{"error null", `{"access_token":"a","error":null}`, crmgate.TokenManifest{}, "a", "", 0, ""},
@@ -174,12 +187,15 @@ func TestPreviewsShowNoToken(t *testing.T) {
 }
 
 func FuzzNormalise(f *testing.F) {
-	f.Add([]byte(`{"access_token":"a","expires_in":"3600","data":{"x":[1]}}`), "data", int64(60), false)
-	f.Add([]byte("access_token=a&expires_in=1"), "", int64(0), true)
-	f.Add([]byte("\uFEFF{\"error\":{\"code\":1}}"), "a.b.", int64(0), false)
-	f.Add([]byte(`{"token":{"access_token":1},"expires_at":"2026-11-24T13:00:00Z"}`), ".", int64(1), false)
-	f.Fuzz(func(t *testing.T, body []byte, path string, life int64, milliseconds bool) {
-		m := crmgate.TokenManifest{Path: path, Lifetime: max(0, life%1e9), Milliseconds: milliseconds}
+	f.Add([]byte(`{"access_token":"a","expires_in":"3600","data":{"x":[1]}}`), "data", "x.y", int64(60), uint8(0))
+	f.Add([]byte("access_token=a&expires_in=1"), "", "", int64(0), uint8(1))
+	f.Add([]byte("\uFEFF{\"error\":{\"code\":1}}"), "a.b.", "error", int64(0), uint8(2))
+	f.Add([]byte(`{"token":{"access_token":1},"expires_at":"2026-11-24T13:00:00Z"}`), ".", "token.access_token", int64(1), uint8(2))
+	f.Fuzz(func(t *testing.T, body []byte, path, paths string, life int64, unit uint8) {
+		m := crmgate.TokenManifest{
+			Path: path, Lifetime: max(0, life%1e9), Unit: []time.Duration{0, time.Millisecond, time.Minute}[unit%3],
+			Paths: crmgate.TokenPaths{AccessToken: paths, RefreshToken: path, ExpiresIn: path, ExpiresAt: paths},
+		}
 		a, err := token.Normalise(body, m, noon)
 		switch {
 		case err == nil && (a.Access == "") == (a.Code == ""):

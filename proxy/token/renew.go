@@ -144,7 +144,7 @@ func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, 
 	t = Tokens{Access: a.AccessToken, Refresh: a.RefreshToken, Issued: e.Now()}
 	life := time.Duration(min(a.ExpiresIn, longestLife)) * time.Second
 	if life <= 0 {
-		life = time.Duration(c.manifest.Token.Lifetime) * time.Second
+		life = time.Duration(c.manifest.Refresh.Lifetime) * time.Second
 	}
 	if life > 0 {
 		t.Expiry = t.Issued.Add(life)

@@ -36,7 +36,7 @@ type Tokens struct {
 
 // Exchange redeems a code, with one request. Errors are *Error, or a *crmgate.Refusal or *crmgate.ConnectorError if nothing was sent.
 func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client, x Exchange) (Tokens, error) {
-	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, x.Code, x.Verifier}, entry: storage.JournalEntry{
+	r := call{engine: e, client: c, quirks: c.manifest.Token, secrets: []crmgate.Secret{c.Secret, x.Code, x.Verifier}, entry: storage.JournalEntry{
 		User: crmgate.UserKey{Platform: c.Platform}, App: c.App, Account: x.Account, Hostname: c.Hostname, Callback: x.Callback,
 	}}
 	if conn.Implements("getOverridingOAuthOption") {
@@ -65,7 +65,11 @@ func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client,
 // refresh redeems a person's refresh token, with one request.
 func (e *Engine) refresh(ctx context.Context, c Client, p crmgate.Person) (Tokens, error) {
 	token := p.Grant.RefreshToken
-	r := call{engine: e, client: c, secrets: []crmgate.Secret{c.Secret, token}, entry: storage.JournalEntry{
+	c, err := c.refreshing()
+	if err != nil {
+		return Tokens{}, err
+	}
+	r := call{engine: e, client: c, quirks: c.manifest.Refresh, secrets: []crmgate.Secret{c.Secret, token}, entry: storage.JournalEntry{
 		User: p.User.Key, From: token, App: c.App, Account: p.User.Account, Hostname: p.User.Hostname,
 	}}
 	return r.do(ctx, func(ctx context.Context, conf *oauth2.Config) error {
