@@ -74,14 +74,6 @@ type TokenPaths struct {
 	ExpiresIn, ExpiresAt      string
 }
 
-// Scopes is a scope of several, written with blanks, as this CRM wants it to be separated.
-func (t TokenManifest) Scopes(scope string) string {
-	if t.ScopeSeparator == "" {
-		return scope
-	}
-	return strings.Join(strings.Fields(scope), t.ScopeSeparator)
-}
-
 // tokenParameters are the standard parameters of token requests.
 var tokenParameters = []string{"client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token", "scope"}
 

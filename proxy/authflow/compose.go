@@ -51,7 +51,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	}
 	switch r.Mode {
 	case "", "compat":
-		return Composed{AuthURL: authURL(o, plainState(m), "")}, nil
+		return Composed{AuthURL: authURL(o, m.Token.ScopeSeparator, plainState(m), "")}, nil
 	case "bound":
 		return f.composeBound(ctx, m, o, hostname, r)
 	}
@@ -118,7 +118,7 @@ func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate
 	if err != nil {
 		return Composed{}, err
 	}
-	return Composed{AuthURL: authURL(o, param, extra), LoginSecret: secret}, nil
+	return Composed{AuthURL: authURL(o, m.Token.ScopeSeparator, param, extra), LoginSecret: secret}, nil
 }
 
 // plainState is the state that App Connect's clients send: the manifest's own, or the platform's name.
@@ -131,7 +131,7 @@ func plainState(m *crmgate.Manifest) string {
 
 // authURL composes as App Connect's client does, to the letter: net/url would sort and encode what must stay verbatim.
 // A scope that contains "=" is a piece of query of its own (Google's "access_type=offline&scope=…").
-func authURL(o crmgate.OAuthManifest, state, extra string) string {
+func authURL(o crmgate.OAuthManifest, separator, state, extra string) string {
 	var b strings.Builder
 	b.WriteString(o.AuthURL)
 	if strings.Contains(o.AuthURL, "?") {
@@ -143,10 +143,26 @@ func authURL(o crmgate.OAuthManifest, state, extra string) string {
 	if strings.Contains(o.Scope, "=") {
 		b.WriteString("&" + o.Scope)
 	} else if o.Scope != "" {
-		b.WriteString("&scope=" + encodeURIComponent(o.Scope))
+		b.WriteString("&scope=" + encodeScopes(o.Scope, separator))
 	}
 	b.WriteString("&state=" + state + "&redirect_uri=" + encodeURIComponent(o.RedirectURI) + extra)
 	return encodeStray(b.String())
+}
+
+// encodeScopes encodes a scope as it was written or, where the manifest names a separator, its scopes with that between
+// them. A plus stands as it is: for servers that read a form it is a blank, and others look for the character.
+func encodeScopes(scope, separator string) string {
+	if separator == "" {
+		return encodeURIComponent(scope)
+	}
+	if separator != "+" {
+		separator = encodeURIComponent(separator)
+	}
+	scopes := strings.Fields(scope)
+	for i, s := range scopes {
+		scopes[i] = encodeURIComponent(s)
+	}
+	return strings.Join(scopes, separator)
 }
 
 const hexDigits = "0123456789ABCDEF"

@@ -16,23 +16,30 @@ func TestAuthURL(t *testing.T) {
 		oauth crmgate.OAuthManifest
 		state string
 		want  string
+		sep   string // crmgate.token.scopeSeparator
 	}{
 		{"plain", crmgate.OAuthManifest{AuthURL: "https://crm.example/authorize", ClientID: "id"}, "platform=crm",
-			"https://crm.example/authorize?response_type=code&client_id=id&state=platform=crm" + tail},
+			"https://crm.example/authorize?response_type=code&client_id=id&state=platform=crm" + tail, ""},
 		{"a query in the URL", crmgate.OAuthManifest{AuthURL: "https://crm.example/authorize?x=1", ClientID: "a b/c"}, "platform=crm",
-			"https://crm.example/authorize?x=1&response_type=code&client_id=a%20b%2Fc&state=platform=crm" + tail},
+			"https://crm.example/authorize?x=1&response_type=code&client_id=a%20b%2Fc&state=platform=crm" + tail, ""},
 		{"a scope that is a list", crmgate.OAuthManifest{AuthURL: "https://crm.example/a", ClientID: "id", Scope: "read write:all"}, "platform=crm",
-			"https://crm.example/a?response_type=code&client_id=id&scope=read%20write%3Aall&state=platform=crm" + tail},
+			"https://crm.example/a?response_type=code&client_id=id&scope=read%20write%3Aall&state=platform=crm" + tail, ""},
 		{"a scope that is a piece of query", crmgate.OAuthManifest{AuthURL: "https://crm.example/a", ClientID: "id",
 			Scope: "access_type=offline&prompt=consent&scope=https://x.example/a https://x.example/b"}, "platform=crm",
-			"https://crm.example/a?response_type=code&client_id=id&access_type=offline&prompt=consent&scope=https://x.example/a%20https://x.example/b&state=platform=crm" + tail},
+			"https://crm.example/a?response_type=code&client_id=id&access_type=offline&prompt=consent&scope=https://x.example/a%20https://x.example/b&state=platform=crm" + tail, ""},
+		{"scopes with commas", crmgate.OAuthManifest{AuthURL: "https://crm.example/a", ClientID: "id", Scope: "read  write:all"}, "platform=crm",
+			"https://crm.example/a?response_type=code&client_id=id&scope=read%2Cwrite%3Aall&state=platform=crm" + tail, ","},
+		{"scopes with pluses", crmgate.OAuthManifest{AuthURL: "https://crm.example/a", ClientID: "id", Scope: "read write+ all"}, "platform=crm",
+			"https://crm.example/a?response_type=code&client_id=id&scope=read+write%2B+all&state=platform=crm" + tail, "+"},
+		{"a piece of query is left alone", crmgate.OAuthManifest{AuthURL: "https://crm.example/a", ClientID: "id", Scope: "x=1&scope=a b"}, "platform=crm",
+			"https://crm.example/a?response_type=code&client_id=id&x=1&scope=a%20b&state=platform=crm" + tail, ","},
 		{"a state with a comma, and letters beyond ASCII", crmgate.OAuthManifest{AuthURL: "https://crm.example/ü\"", ClientID: "id"}, "fillerString,platform=netsuite",
-			"https://crm.example/%C3%BC%22?response_type=code&client_id=id&state=fillerString,platform=netsuite" + tail},
+			"https://crm.example/%C3%BC%22?response_type=code&client_id=id&state=fillerString,platform=netsuite" + tail, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.oauth.RedirectURI = redirect
-			if got := authflow.AuthURL(c.oauth, c.state, ""); got != c.want {
+			if got := authflow.AuthURL(c.oauth, c.sep, c.state, ""); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
 		})

@@ -39,11 +39,14 @@ func (c *call) scope() string {
 			s = q.Get("scope")
 		}
 	}
-	s = c.quirks.Scopes(s)
-	if c.quirks.ScopeSeparator == "+" && c.quirks.Body != crmgate.TokenBodyJSON {
-		return strings.ReplaceAll(s, "+", " ") // which a form writes as a plus; a plus itself would become %2B
+	separator := c.quirks.ScopeSeparator
+	switch {
+	case separator == "":
+		return s
+	case separator == "+" && c.quirks.Body != crmgate.TokenBodyJSON:
+		separator = " " // which a form writes as a plus; a plus itself would become %2B
 	}
-	return s
+	return strings.Join(strings.Fields(s), separator)
 }
 
 // place puts the parameters where the CRM looks for them, and what the connector adds to the query into the query.
