@@ -151,6 +151,35 @@ func TokenAnswers() []TokenAnswer {
 	}
 }
 
+// PeculiarAnswers lists forms that cannot be read, or not in full, unless the manifest says where things stand and what
+// they count. Moods name them as they name the others.
+func PeculiarAnswers() []TokenAnswer {
+	const life = defaultAccessLife
+	return []TokenAnswer{
+		{Name: "expires_in minutes", Valid: true, Lifetime: life, Refresh: true, kind: typeJSON, body: with(`"expires_in":$MINUTES`)},
+		{
+			Name: "custom paths", Valid: true, Lifetime: life, Refresh: true, kind: typeJSON,
+			body: `{"result":{"key":"$ACCESS","left":$SECONDS},"renewal":{"key":"$REFRESH"},"refresh_token":"none of these"}`,
+		},
+		{Name: "custom end", Valid: true, Lifetime: life, Refresh: true, kind: typeJSON, body: with(`"session":{"until":"$ISO"},"expires_in":7`)},
+		{ // Salesforce's, when it refreshes
+			Name: "token and address", Valid: true, keep: true, kind: typeJSON,
+			body: `{"access_token":"$ACCESS","signature":"x","scope":"refresh_token api","instance_url":"https://eu1.practice.example","token_type":"Bearer","issued_at":"1795521600000"}`,
+		},
+		{ // of applications at GitHub whose tokens expire
+			Name: "form with two lifetimes", Valid: true, Lifetime: life, Refresh: true, kind: typeForm + "; charset=utf-8",
+			body: "access_token=$ACCESS&expires_in=$SECONDS&refresh_token=$REFRESH&refresh_token_expires_in=15897600&scope=&token_type=bearer",
+		},
+		{ // QuickBooks'
+			Name: "json with two lifetimes", Valid: true, Lifetime: life, Refresh: true, kind: typeJSON,
+			body: with(`"x_refresh_token_expires_in":8726400,"expires_in":$SECONDS`),
+		},
+		{ // of CRMs whose tokens never expire
+			Name: "token alone", Valid: true, keep: true, kind: typeJSON, body: `{"access_token":"$ACCESS","token_type":"Bearer"}`,
+		},
+	}
+}
+
 // granted is what the placeholders of an answer stand for.
 type granted struct {
 	access, refresh string
@@ -164,6 +193,7 @@ func (a TokenAnswer) render(g granted) string {
 	return strings.NewReplacer(
 		"$ACCESS", g.access, "$REFRESH", g.refresh,
 		"$SECONDS", strconv.FormatInt(int64(g.life/time.Second), 10),
+		"$MINUTES", strconv.FormatInt(int64(g.life/time.Minute), 10),
 		"$MILLIS", strconv.FormatInt(g.life.Milliseconds(), 10),
 		"$EPOCH", strconv.FormatInt(end.Unix(), 10),
 		"$MSEPOCH", strconv.FormatInt(end.UnixMilli(), 10),

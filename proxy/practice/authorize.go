@@ -57,6 +57,17 @@ func readAuthorization(q url.Values) (a authorization, wrong string) {
 	return a, ""
 }
 
+// insist refuses what the mood does not take.
+func (a *authorization) insist(m Mood, rawQuery string) {
+	switch {
+	case a.err != "":
+	case m.NoPKCE && a.challenge != "":
+		a.err = "invalid_request"
+	case m.AuthorizeScope != "" && raw(rawQuery, "scope") != m.AuthorizeScope:
+		a.err = "invalid_scope"
+	}
+}
+
 // answer sends the browser back with code or error, and the state.
 func (a authorization) answer(w http.ResponseWriter, name, value string) {
 	q := a.redirect.Query()
@@ -84,8 +95,9 @@ const consentPage = `<!doctype html>
 `
 
 func (c *CRM) showConsent(w http.ResponseWriter, r *http.Request) {
-	c.count(&c.counts.Authorize)
+	mood, _ := c.count(&c.counts.Authorize)
 	a, wrong := readAuthorization(r.URL.Query())
+	a.insist(mood, r.URL.RawQuery)
 	switch {
 	case wrong != "":
 		http.Error(w, wrong, 400)
@@ -110,8 +122,9 @@ func (c *CRM) showConsent(w http.ResponseWriter, r *http.Request) {
 
 // consent takes what the person pressed.
 func (c *CRM) consent(w http.ResponseWriter, r *http.Request) {
-	c.count(&c.counts.Consents)
+	mood, _ := c.count(&c.counts.Consents)
 	a, wrong := readAuthorization(r.URL.Query())
+	a.insist(mood, r.URL.RawQuery)
 	login := r.PostFormValue("person")
 	p, known := c.person(login)
 	switch {

@@ -91,12 +91,13 @@ func New(c Config) *CRM {
 		c.AccessLife = defaultAccessLife
 	}
 	crm := &CRM{config: c, people: People(), answers: map[string]TokenAnswer{}, mux: http.NewServeMux(), changed: make(chan struct{})}
-	for _, a := range TokenAnswers() {
+	for _, a := range append(TokenAnswers(), PeculiarAnswers()...) {
 		crm.answers[a.Name] = a
 	}
 	crm.mux.HandleFunc("GET /oauth/authorize", crm.showConsent)
 	crm.mux.HandleFunc("POST /oauth/authorize", crm.consent)
 	crm.mux.HandleFunc("POST /oauth/token", crm.token)
+	crm.mux.HandleFunc("POST /oauth/refresh", crm.token)
 	crm.mux.HandleFunc("POST /oauth/revoke", crm.revoke)
 	crm.mux.HandleFunc("GET /api/me", crm.me)
 	crm.mux.HandleFunc("GET /restapi/v1.0/account/~/extension/~", crm.ringCentral)

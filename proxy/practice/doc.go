@@ -5,10 +5,11 @@
 // It is strict where real servers are: a code works once, refresh tokens rotate, and one that comes a second time ends
 // the whole family. And it misbehaves on demand: a [Mood] makes it answer in any of the forms of [TokenAnswers], which
 // real token endpoints were seen to use, or late, or never, or with the connection cut before or after the rotation
-// took place. It counts every call ([Counts]), so that a test can say "exactly one".
+// took place. Its [Quirks] make it insist on requests of another form than the ordinary one. It counts every call ([Counts]), so that a test can say "exactly one".
 //
 //	GET, POST /oauth/authorize   the consent page, and the press of a button on it
 //	POST      /oauth/token       authorization_code and refresh_token
+//	POST      /oauth/refresh     where a refresh goes, if the mood wants it there
 //	POST      /oauth/revoke      RFC 7009; also by a Bearer token of the same family
 //	GET       /api/me            by Bearer, or by Basic with the API key as user name
 //	GET       /restapi/v1.0/account/~/extension/~

@@ -30,6 +30,15 @@ type Mood struct {
 	// Token names the form of token answers: a TokenAnswer's Name; empty: "json".
 	Token string
 
+	// Quirks is what token requests must be like.
+	Quirks Quirks
+	// RefreshQuirks is what those with a refresh token must be like, if not as Quirks says.
+	RefreshQuirks *Quirks
+	// NoPKCE answers authorization requests that have a challenge with invalid_request, as some servers do that do not know it.
+	NoPKCE bool
+	// AuthorizeScope, if set, is what the scope of authorization requests must be, as it stands in the URL: "read+write".
+	AuthorizeScope string
+
 	// Me, Revoke and RingCentral are what those endpoints do, without effect: "401", "500" or another status, "html",
 	// "empty", "cut" or "hang".
 	Me, Revoke, RingCentral string
@@ -61,6 +70,11 @@ func (c *CRM) check(m Mood) error {
 	}
 	if m.Status != 0 && (m.Status < 200 || m.Status > 599) {
 		return fmt.Errorf("there is no status %d", m.Status)
+	}
+	for _, q := range []*Quirks{&m.Quirks, m.RefreshQuirks} {
+		if err := q.check(); err != nil {
+			return err
+		}
 	}
 	for _, s := range []string{m.Me, m.Revoke, m.RingCentral} {
 		switch s {

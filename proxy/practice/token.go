@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,9 +32,8 @@ type refresh struct {
 type refusal struct{ code, why string }
 
 func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
-	parse := r.ParseForm()
-	form := r.PostForm
 	mood, changed := c.count(&c.counts.Token)
+	form, quirks, no := mood.read(r)
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		c.count(&c.counts.Exchanges)
@@ -55,15 +55,15 @@ func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
 	case mood.Error != "":
 		refuse(w, refusal{mood.Error, "The CRM is in that mood."})
 		return
-	case parse != nil:
-		refuse(w, refusal{"invalid_request", "The body is not a form."})
+	case no.code != "":
+		refuse(w, no)
 		return
 	}
 	answer := c.answers["json"]
 	if mood.Token != "" {
 		answer = c.answers[mood.Token]
 	}
-	g, no := c.grant(r, answer)
+	g, no := c.grant(form, quirks, answer)
 	if no.code != "" {
 		refuse(w, no)
 		return
@@ -118,20 +118,14 @@ func refuse(w http.ResponseWriter, no refusal) {
 }
 
 // grant does what the request asks for, in one step.
-func (c *CRM) grant(r *http.Request, answer TokenAnswer) (granted, refusal) {
-	form := r.PostForm
-	for name, v := range form {
-		if len(v) > 1 {
-			return granted{}, refusal{"invalid_request", name + " stands there more than once."}
-		}
-	}
-	if no := authenticate(r); no.code != "" {
-		return granted{}, no
-	}
+func (c *CRM) grant(form url.Values, q Quirks, answer TokenAnswer) (granted, refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch form.Get("grant_type") {
 	case "authorization_code":
+		if code := c.codes.entries[form.Get("code")]; code != nil && slices.Contains(q.Omit, "redirect_uri") {
+			form.Set("redirect_uri", code.redirectURI)
+		}
 		return c.exchange(form, answer)
 	case "refresh_token":
 		return c.rotate(form, answer)
@@ -210,8 +204,7 @@ func proves(verifier, challenge string) bool {
 }
 
 // authenticate checks the client: by Basic, encoded (RFC 6749, 2.3.1) or raw, or in the body; not both ways at once.
-func authenticate(r *http.Request) refusal {
-	form := r.PostForm
+func authenticate(r *http.Request, form url.Values) refusal {
 	id, secret, basic := r.BasicAuth()
 	switch {
 	case basic && form.Has("client_secret"):
@@ -248,7 +241,7 @@ func (c *CRM) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 	bearer, byBearer := bearerOf(r)
 	if !byBearer {
-		if no := authenticate(r); no.code != "" {
+		if no := authenticate(r, r.PostForm); no.code != "" {
 			refuse(w, no)
 			return
 		}

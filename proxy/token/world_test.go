@@ -127,12 +127,13 @@ func newWorld(t *testing.T, extra string, change ...func(*token.Config)) *world 
 	return w
 }
 
-// declare makes the connector that of a CRM at url, whose tokens come from there; extra goes into crmgate.token.
-func (w *world) declare(url, extra string) {
+// declare makes the connector that of a CRM at url, whose tokens come from there; extra goes into crmgate.token, and
+// refresh into crmgate.refresh.
+func (w *world) declare(url, extra string, refresh ...string) {
 	w.t.Helper()
 	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
 		"authUrl":"` + url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
-		"crmgate":{"hosts":["` + strings.TrimPrefix(url, "http://") + `"],"token":{` + extra + `}}}}}`)}, "")
+		"crmgate":{"hosts":["` + strings.TrimPrefix(url, "http://") + `"],"token":{` + extra + `},"refresh":{` + strings.Join(refresh, ",") + `}}}}}`)}, "")
 	must(w.t, err)
 	w.conn.manifest, _ = manifests.Platform("practice")
 	w.conn.info.AccessTokenURI = url

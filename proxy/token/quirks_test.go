@@ -1,0 +1,333 @@
+package token_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+)
+
+// quirk is a token endpoint of its own kind, and what the manifest says of it.
+type quirk struct {
+	name           string
+	token, refresh string // members of crmgate.token and crmgate.refresh
+	crm            practice.Quirks
+	onRefresh      *practice.Quirks // nil: as crm
+	answer, later  string           // forms of the answers to the exchange and to refreshes; "": the ordinary one
+	// refused is the error that the ordinary exchange gets, and refusedLater what the ordinary refresh gets; "": none.
+	refused, refusedLater string
+	public, forever       bool // the client has no secret; the tokens do not expire
+	life                  time.Duration
+}
+
+var quirks = []quirk{
+	{name: "basic, encoded", crm: practice.Quirks{Auth: "basic"}},
+	{name: "basic, not encoded", token: `"auth":"basicRaw"`, crm: practice.Quirks{Auth: "basicRaw"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "secret in the body", token: `"auth":"body"`, crm: practice.Quirks{Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "no secret", token: `"auth":"none"`, crm: practice.Quirks{Auth: "none"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "a public client", public: true, crm: practice.Quirks{Auth: "none"}},
+	{name: "another way to authenticate on refresh", token: `"auth":"body"`, refresh: `"auth":"basicRaw"`, crm: practice.Quirks{Auth: "body"},
+		onRefresh: &practice.Quirks{Auth: "basicRaw"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "JSON", token: `"body":"json"`, crm: practice.Quirks{Body: "json"}, refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "JSON with the secret", token: `"body":"json","auth":"body"`, crm: practice.Quirks{Body: "json", Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "the query", token: `"body":"query"`, crm: practice.Quirks{Body: "query"}, refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "JSON on refresh only", refresh: `"body":"json"`, onRefresh: &practice.Quirks{Body: "json"}, refusedLater: "invalid_request"},
+	{name: "a form on refresh only", token: `"body":"query"`, refresh: `"body":"form"`, crm: practice.Quirks{Body: "query"},
+		onRefresh: &practice.Quirks{Body: "form"}, refused: "invalid_request"},
+	{name: "an extra parameter", token: `"parameters":{"audience":"crm & more"}`, crm: practice.Quirks{Parameters: map[string]string{"audience": "crm & more"}},
+		refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "an extra parameter on the exchange only", token: `"parameters":{"audience":"crm"}`, refresh: `"parameters":{}`,
+		crm: practice.Quirks{Parameters: map[string]string{"audience": "crm"}}, onRefresh: &practice.Quirks{Omit: []string{"audience"}}, refused: "invalid_request"},
+	{name: "a grant type of its own", refresh: `"parameters":{"grant_type":"renew"}`,
+		onRefresh: &practice.Quirks{Parameters: map[string]string{"grant_type": "renew"}}, refusedLater: "invalid_request"},
+	{name: "renamed", token: `"auth":"body","rename":{"client_id":"app","client_secret":"app_key","code":"auth_code","grant_type":"type","redirect_uri":"callback","refresh_token":"renewal","code_verifier":"proof"}`,
+		crm: practice.Quirks{Rename: map[string]string{"client_id": "app", "client_secret": "app_key", "code": "auth_code", "grant_type": "type",
+			"redirect_uri": "callback", "refresh_token": "renewal", "code_verifier": "proof"}},
+		refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "names exchanged", token: `"auth":"body","rename":{"client_id":"code","code":"client_id"}`,
+		crm: practice.Quirks{Auth: "body", Rename: map[string]string{"client_id": "code", "code": "client_id"}}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "without redirect_uri", token: `"omit":["redirect_uri"]`, crm: practice.Quirks{Omit: []string{"redirect_uri"}}, refused: "invalid_request"},
+	{name: "without grant_type", token: `"omit":["grant_type"]`, crm: practice.Quirks{Omit: []string{"grant_type"}}, refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "the application's scopes on refresh", refresh: `"scope":true`, onRefresh: &practice.Quirks{Scope: "read+write"}, refusedLater: "invalid_scope"},
+	{name: "another scope on refresh", refresh: `"scope":"offline"`, onRefresh: &practice.Quirks{Scope: "offline"}, refusedLater: "invalid_scope"},
+	{name: "scopes on the exchange are not inherited", token: `"scope":true`, crm: practice.Quirks{Scope: "read+write"},
+		onRefresh: &practice.Quirks{Omit: []string{"scope"}}, refused: "invalid_scope"},
+	{name: "scopes with commas", token: `"scope":true,"scopeSeparator":","`, refresh: `"scope":true`, crm: practice.Quirks{Scope: "read%2Cwrite"},
+		refused: "invalid_scope", refusedLater: "invalid_scope"},
+	{name: "scopes with pluses, in the query", token: `"scope":true,"scopeSeparator":"+","body":"query"`, refresh: `"scope":true`,
+		crm: practice.Quirks{Scope: "read+write", Body: "query"}, refused: "invalid_scope", refusedLater: "invalid_scope"},
+	{name: "scopes with pluses, in JSON", token: `"scope":true,"scopeSeparator":"+","body":"json"`, refresh: `"scope":true`,
+		crm: practice.Quirks{Scope: "read+write", Body: "json"}, refused: "invalid_scope", refusedLater: "invalid_scope"},
+	{name: "another URL for refresh", refresh: `"url":"$URL/oauth/refresh"`, onRefresh: &practice.Quirks{Path: "/oauth/refresh"}, refusedLater: "unsupported_grant_type"},
+	{name: "the person's host for refresh", refresh: `"url":"http://{hostname}/oauth/refresh"`, onRefresh: &practice.Quirks{Path: "/oauth/refresh"}, refusedLater: "unsupported_grant_type"},
+	{name: "a header", token: `"headers":{"Accept":"application/vnd.practice+json","X-Version":"2"}`,
+		crm:     practice.Quirks{Headers: map[string]string{"Accept": "application/vnd.practice+json", "X-Version": "2"}},
+		refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "minutes", token: `"expiresIn":"minutes"`, answer: "expires_in minutes", later: "expires_in minutes", life: time.Hour},
+	{name: "values at paths of their own", token: `"paths":{"accessToken":"result.key","refreshToken":"renewal.key","expiresIn":"result.left"}`,
+		answer: "custom paths", later: "custom paths", life: time.Hour},
+	{name: "an end at a path of its own", token: `"paths":{"expiresAt":"session.until"}`, answer: "custom end", later: "custom end", life: time.Hour},
+	{name: "another form of answer on refresh", refresh: `"path":"result.oauth","expiresIn":"milliseconds"`, later: "custom path"},
+
+	// As CRMs are documented to be.
+	{name: "Bullhorn", token: `"auth":"body","body":"query"`, crm: practice.Quirks{Auth: "body", Body: "query"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "ClickUp", token: `"auth":"body","body":"json","omit":["grant_type","redirect_uri"]`, forever: true, answer: "token alone",
+		crm: practice.Quirks{Auth: "body", Body: "json", Omit: []string{"grant_type", "redirect_uri"}}, refused: "invalid_client"},
+	{name: "GitHub", token: `"auth":"body"`, crm: practice.Quirks{Auth: "body"}, answer: "form with two lifetimes", later: "form with two lifetimes",
+		refused: "invalid_client", refusedLater: "invalid_client", life: time.Hour},
+	{name: "HubSpot", token: `"auth":"body"`, crm: practice.Quirks{Auth: "body"}, later: "same refresh_token", refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "Monday", token: `"auth":"body","body":"json"`, forever: true, answer: "token alone", crm: practice.Quirks{Auth: "body", Body: "json"}, refused: "invalid_client"},
+	{name: "NetSuite", answer: "expires_in text", later: "no refresh_token", crm: practice.Quirks{Auth: "basic"}, life: time.Hour},
+	{name: "Pipedrive", answer: "extra fields", later: "extra fields", crm: practice.Quirks{Auth: "basic"}, life: time.Hour},
+	{name: "QuickBooks", token: `"headers":{"Accept":"application/json"}`, answer: "json with two lifetimes", later: "json with two lifetimes",
+		crm:     practice.Quirks{Auth: "basic", Headers: map[string]string{"Accept": "application/json"}},
+		refused: "invalid_request", refusedLater: "invalid_request", life: time.Hour},
+	{name: "Salesforce", token: `"auth":"body","lifetime":3600`, answer: "expires_in missing", later: "token and address", crm: practice.Quirks{Auth: "body"},
+		refused: "invalid_client", refusedLater: "invalid_client", life: time.Hour},
+	{name: "Zoho", token: `"auth":"body","scopeSeparator":","`, later: "no refresh_token", crm: practice.Quirks{Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
+}
+
+func (q quirk) mood(answer string) practice.Mood {
+	return practice.Mood{Quirks: q.crm, RefreshQuirks: q.onRefresh, Token: answer}
+}
+
+// declare makes the world's connector that of a CRM with the quirk; ordinary: what one would say that knows nothing of it.
+func (q quirk) declare(w *world, ordinary bool) {
+	w.t.Helper()
+	if ordinary {
+		w.declare(w.url, "")
+	} else {
+		w.declare(w.url, q.token, strings.ReplaceAll(q.refresh, "$URL", w.url))
+	}
+	w.conn.info.AccessTokenURI = w.url + "/oauth/token"
+	w.conn.info.Hostname = strings.TrimPrefix(w.url, "http://")
+	w.conn.info.Scopes = "read write"
+	if q.public {
+		w.conn.info.ClientSecret = crmgate.Secret{}
+	}
+}
+
+// signIn stores Ada with what a code brought, with PKCE.
+func (q quirk) signIn(w *world) error {
+	w.t.Helper()
+	verifier := token.NewVerifier()
+	code := w.code(verifier)
+	tokens, err := w.engine.Exchange(w.t.Context(), w.conn, w.client(), token.Exchange{Code: code, RedirectURI: redirect, Verifier: verifier})
+	if err != nil {
+		return err
+	}
+	w.store(tokens.Grant(w.client(), crmgate.Grant{}))
+	return nil
+}
+
+// TestQuirks signs in and refreshes at a CRM with each quirk; and shows that the quirk is one, for who does not declare it is refused.
+func TestQuirks(t *testing.T) {
+	t.Parallel()
+	for _, q := range quirks {
+		t.Run(q.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			q.declare(w, false)
+			w.crm.SetMood(q.mood(q.answer))
+			must(t, q.signIn(w))
+			before := w.stored()
+			if got := before.Expiry.Sub(w.clock.Now()).Round(time.Second); q.life != 0 && got != q.life {
+				t.Errorf("the access token lives %v, want %v", got, q.life)
+			}
+			w.crm.SetMood(q.mood(q.later))
+			for range 2 { // the second shows that the first has kept the right refresh token
+				w.clock.add(2 * time.Hour)
+				n := w.requests(func() {
+					_, err := w.live()
+					must(t, err)
+				})
+				if want := map[bool]int{false: 1}[q.forever]; n != want {
+					t.Errorf("%d requests, want %d", n, want)
+				}
+			}
+			now := w.stored()
+			if q.forever {
+				return
+			}
+			if now.AccessToken.Equal(before.AccessToken) || !w.crm.Live(now.AccessToken.Reveal()) || !w.crm.LiveRefresh(now.RefreshToken.Reveal()) {
+				t.Error("what is stored is not what the CRM granted")
+			}
+			if c := w.crm.Counts(); c.Reuses != 0 || c.Exchanges != 1 || c.Refreshes != 2 {
+				t.Errorf("the CRM counts %+v", c)
+			}
+		})
+		t.Run(q.name+", undeclared", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			q.declare(w, true)
+			w.crm.SetMood(q.mood(""))
+			q.refuse(t, w, q.refused, func() error { return q.signIn(w) })
+			if q.forever {
+				return
+			}
+			w.crm.SetMood(practice.Mood{})
+			w.conn.info.ClientSecret = crmgate.NewSecret(practice.ClientSecret)
+			must(t, q.signIn(w))
+			q.declare(w, true)
+			w.crm.SetMood(q.mood(""))
+			w.clock.add(2 * time.Hour)
+			q.refuse(t, w, q.refusedLater, func() error { _, err := w.live(); return err })
+			if g := w.stored(); q.refusedLater != "" && (g.Dead != "" || !w.crm.LiveRefresh(g.RefreshToken.Reveal())) {
+				t.Error("the grant is lost")
+			}
+		})
+	}
+}
+
+// refuse checks that f makes one request, and none in another style, and that the CRM refuses it; "" if it does not.
+func (q quirk) refuse(t *testing.T, w *world, code string, f func() error) {
+	t.Helper()
+	var err error
+	n := w.requests(func() { err = f() })
+	var te *token.Error
+	switch {
+	case n != 1:
+		t.Errorf("%d requests", n)
+	case code == "" && err != nil:
+		t.Errorf("got %v, want no error: the quirk is none", err)
+	case code != "" && (!errors.As(err, &te) || te.Code != code):
+		t.Errorf("got %v, want %s", err, code)
+	}
+}
+
+// recorded is a token request as it came.
+type recorded struct {
+	*http.Request
+	body string
+}
+
+// sink is a world before an endpoint that records the request and answers with what answer makes of it.
+func sink(t *testing.T, token, refresh string, answer func(recorded) string) (*world, *[]recorded) {
+	t.Helper()
+	w := newWorld(t, "")
+	var all []recorded
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		all = append(all, recorded{r, string(b)})
+		_, _ = rw.Write([]byte(answer(all[len(all)-1])))
+	}))
+	t.Cleanup(s.Close)
+	w.declare(s.URL, token, refresh)
+	w.conn.info.AccessTokenURI = s.URL + "/token?tenant=a%20b"
+	return w, &all
+}
+
+// TestShapes looks at the requests themselves: what connectors add wins over all that the manifest says.
+func TestShapes(t *testing.T) {
+	t.Parallel()
+	const id = "client_id=practice-client&client_secret=practice-secret%2B%2F%25~%3D&"
+	option := &crmgate.OAuthOption{Headers: map[string]string{"X-A": "connector", "Content-Type": "text/odd"},
+		Query: map[string]string{"q": "1", "grant_type": "query"}, Body: map[string]string{"grant_type": "own", "audience": "b", "k": "other"}}
+	for _, c := range []struct {
+		name, token              string
+		option                   *crmgate.OAuthOption
+		path, kind, body, header string
+	}{
+		{"a form", `"auth":"body"`, nil, "/token?tenant=a%20b", "application/x-www-form-urlencoded",
+			id + "code=K&grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example%2Fredirect.html", ""},
+		{"JSON", `"body":"json","omit":["redirect_uri"],"parameters":{"a":"<\"&"},"headers":{"X-A":"manifest"}`, nil, "/token?tenant=a%20b", "application/json",
+			`{"a":"\u003c\"\u0026","code":"K","grant_type":"authorization_code"}`, "manifest"},
+		{"the query", `"auth":"body","body":"query","omit":["redirect_uri"]`, nil, "/token?" + id + "code=K&grant_type=authorization_code&tenant=a+b", "", "", ""},
+		{"a form and the connector", `"parameters":{"audience":"a"},"omit":["redirect_uri","grant_type"],"rename":{"code":"k"},"headers":{"X-A":"manifest"}`, option,
+			"/token?grant_type=query&q=1&tenant=a+b", "text/odd", "audience=b&grant_type=own&k=other", "connector"},
+		{"JSON and the connector", `"body":"json","omit":["redirect_uri"]`, option, "/token?grant_type=query&q=1&tenant=a+b", "text/odd",
+			`{"audience":"b","code":"K","grant_type":"own","k":"other"}`, "connector"},
+		{"the query and the connector", `"body":"query","omit":["redirect_uri"]`, option, "/token?audience=b&code=K&grant_type=query&k=other&q=1&tenant=a+b", "text/odd", "", "connector"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w, all := sink(t, c.token, "", func(recorded) string { return `{"access_token":"a"}` })
+			w.conn.option = c.option
+			_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+			must(t, err)
+			if len(*all) != 1 {
+				t.Fatalf("%d requests", len(*all))
+			}
+			r := (*all)[0]
+			if r.Method != http.MethodPost || r.URL.String() != c.path || r.Header.Get("Content-Type") != c.kind || r.body != c.body || r.Header.Get("X-A") != c.header {
+				t.Errorf("got %s %s, %s, X-A %q\n%s\nwant %s, %s, X-A %q\n%s", r.Method, r.URL, r.Header.Get("Content-Type"), r.Header.Get("X-A"), r.body, c.path, c.kind, c.header, c.body)
+			}
+			if r.ContentLength != int64(len(c.body)) {
+				t.Errorf("the length is %d", r.ContentLength)
+			}
+		})
+	}
+}
+
+// TestScopeThatIsAPieceOfQuery: of it, the scope is sent.
+func TestScopeThatIsAPieceOfQuery(t *testing.T) {
+	t.Parallel()
+	w, all := sink(t, `"scope":true,"scopeSeparator":","`, "", func(recorded) string { return `{"access_token":"a"}` })
+	w.conn.info.Scopes = "access_type=offline&scope=a b"
+	_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+	must(t, err)
+	if q, _ := url.ParseQuery((*all)[0].body); q.Get("scope") != "a,b" || q.Has("access_type") {
+		t.Errorf("got %s", (*all)[0].body)
+	}
+}
+
+// TestNothingSentIsTold: a CRM that repeats the request in its answer, wherever the secrets stood in it and however they
+// were written, does not get them into the log or before a client.
+func TestNothingSentIsTold(t *testing.T) {
+	t.Parallel()
+	const code, assertion = `the/code+"that=was sent`, "opaque of the connector"
+	answers := map[string]func(recorded) string{
+		"a page": func(r recorded) string { return "<p>" + r.URL.String() + " " + r.body + r.Header.Get("Authorization") },
+		"a text": func(r recorded) string {
+			return "error=odd&error_description=" + url.QueryEscape(r.URL.String()+r.body)
+		},
+		"decoded": func(r recorded) string { q, _ := url.QueryUnescape(r.URL.RawQuery + r.body); return "<p>" + q },
+	}
+	for body := range map[string]bool{"form": true, "json": true, "query": true} {
+		for name, answer := range answers {
+			t.Run(body+", "+name, func(t *testing.T) {
+				t.Parallel()
+				w, _ := sink(t, `"auth":"body","body":"`+body+`","rename":{"code":"k","client_secret":"s"}`, "", answer)
+				w.conn.option = &crmgate.OAuthOption{Body: map[string]string{"x": assertion}}
+				_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})
+				var te *token.Error
+				if !errors.As(err, &te) {
+					t.Fatalf("got %v", err)
+				}
+				for _, secret := range []string{"code+", "code%2B", "that=", "that%3D", "secret+", "secret%2B", "opaque"} {
+					if strings.Contains(err.Error(), secret) {
+						t.Errorf("%s is shown: %v", secret, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestRefreshNeedsAHost: where the manifest refreshes at the person's host, one without a host is not refreshed elsewhere.
+func TestRefreshNeedsAHost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	before := w.stored()
+	w.declare(w.url, "", `"url":"http://{hostname}/oauth/refresh"`)
+	w.conn.info.AccessTokenURI += "/oauth/token"
+	w.clock.add(2 * time.Hour)
+	var refusal *crmgate.Refusal
+	n := w.requests(func() {
+		if _, err := w.live(); !errors.As(err, &refusal) {
+			t.Errorf("got %v, want a refusal", err)
+		}
+	})
+	if g := w.stored(); n != 0 || g.Dead != "" || !g.RefreshToken.Equal(before.RefreshToken) {
+		t.Errorf("%d requests, stored %+v", n, g)
+	}
+}
