@@ -1,12 +1,14 @@
 package token_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -329,5 +331,60 @@ func TestRefreshNeedsAHost(t *testing.T) {
 	})
 	if g := w.stored(); n != 0 || g.Dead != "" || !g.RefreshToken.Equal(before.RefreshToken) {
 		t.Errorf("%d requests, stored %+v", n, g)
+	}
+}
+
+// TestRefreshIsHeldToTheHosts: a host that the connector made up is not sent the refresh token.
+func TestRefreshIsHeldToTheHosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	before := w.stored()
+	w.declare(w.url, "", `"url":"http://{hostname}/oauth/refresh"`)
+	w.conn.info.AccessTokenURI += "/oauth/token"
+	var hits atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	defer other.Close()
+	elsewhere, err := crmgate.ParseHostPattern(strings.TrimPrefix(other.URL, "http://"))
+	must(t, err)
+	w.conn.manifest.Environment = crmgate.Hosts{elsewhere} // a person may be there, but nothing may be sent there
+	w.conn.info.Hostname = strings.TrimPrefix(other.URL, "http://")
+	w.clock.add(2 * time.Hour)
+	var refusal *crmgate.Refusal
+	if _, err := w.live(); !errors.As(err, &refusal) || hits.Load() != 0 {
+		t.Errorf("got %v, and %d requests", err, hits.Load())
+	}
+	if g := w.stored(); g.Dead != "" || !g.RefreshToken.Equal(before.RefreshToken) {
+		t.Errorf("stored %+v", g)
+	}
+}
+
+// TestTokensAtPathsAreNotTold: a token is masked under the name that the manifest gives it, however short it is.
+func TestTokensAtPathsAreNotTold(t *testing.T) {
+	t.Parallel()
+	w, _ := sink(t, `"paths":{"accessToken":"result.pass","refreshToken":"renewal"}`, "", func(recorded) string {
+		return `{"renewal":"short-two","result":{"pass":"short-one"`
+	})
+	_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+	if err == nil || strings.Contains(err.Error(), "short-") || !strings.Contains(err.Error(), "renewal") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestOwnRefreshHasTheLifetimeOfRefreshes: what the manifest says of refreshes holds for the connector's own.
+func TestOwnRefreshHasTheLifetimeOfRefreshes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.declare(w.url, `"lifetime":600`, `"lifetime":900`)
+	w.conn.info.AccessTokenURI += "/oauth/token"
+	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own")}, nil
+	}
+	w.clock.add(2 * time.Hour)
+	p, err := w.live()
+	must(t, err)
+	if got := p.Grant.Expiry.Sub(w.clock.Now()); got != 15*time.Minute {
+		t.Errorf("the access token lives %v", got)
 	}
 }
