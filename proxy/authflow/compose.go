@@ -51,7 +51,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	}
 	switch r.Mode {
 	case "", "compat":
-		return Composed{AuthURL: authURL(o, m.Token.ScopeSeparator, plainState(m), "")}, nil
+		return Composed{AuthURL: PlainURL(m, o, "")}, nil
 	case "bound":
 		return f.composeBound(ctx, m, o, hostname, r)
 	}
@@ -119,6 +119,11 @@ func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate
 		return Composed{}, err
 	}
 	return Composed{AuthURL: authURL(o, m.Token.ScopeSeparator, param, extra), LoginSecret: secret}, nil
+}
+
+// PlainURL is the authorization URL for an application, with the state of App Connect's clients; extra is put behind it.
+func PlainURL(m *crmgate.Manifest, o crmgate.OAuthManifest, extra string) string {
+	return authURL(o, m.Token.ScopeSeparator, plainState(m), extra)
 }
 
 // plainState is the state that App Connect's clients send: the manifest's own, or the platform's name.
