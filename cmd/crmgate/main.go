@@ -4,6 +4,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate serve                          run the server
 	crmgate demo                           run it with a practice CRM, and sign two people in
 	crmgate check FILE...                  check connectors, and say what their authors should mend
+	crmgate doctor PLATFORM                try a platform's endpoints, and say what its manifest should
 	crmgate users list                     who has signed in
 	crmgate users show PLATFORM ID         one of them
 	crmgate users delete PLATFORM ID       forget one of them, and tell the CRM
@@ -47,6 +48,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	Demo    demoCommand    `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
 	Check   checkCommand   `cmd:"" help:"Check connectors, and say what their authors should mend."`
+	Doctor  doctorCommand  `cmd:"" help:"Try the endpoints of a platform as it is configured, and say what its manifest should."`
 	Users   usersCommand   `cmd:"" help:"List, show or delete the people who have signed in."`
 	Journal journalCommand `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Audit   auditCommand   `cmd:"" help:"Show or verify the audit log."`

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// patient is a practice CRM, and the command that looks at it.
+type patient struct {
+	crm     *practice.CRM
+	command doctorCommand
+}
+
+// newPatient has members in the connector's crmgate.token.
+func newPatient(t *testing.T, members string) *patient {
+	t.Helper()
+	p := &patient{crm: practice.New(practice.Config{})}
+	hs := httptest.NewServer(p.crm)
+	t.Cleanup(hs.Close)
+	dir := t.TempDir()
+	ship(t, dir, "practice", "127.0.0.1:8081", strings.TrimPrefix(hs.URL, "http://"), `"config"`, `"token": {`+members+`}, "config"`)
+	ship(t, dir, "practicekey")
+	p.command = doctorCommand{
+		storeFlags: storeFlags{Data: filepath.Join(t.TempDir(), "none"), Cache: built.cache, Connectors: dir, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Platform:   "practice", PublicURL: "http://127.0.0.1:8080", JSON: true,
+		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
+	}
+	return p
+}
+
+// examined is what the command printed.
+type examined struct {
+	Findings []finding
+	Suggest  map[string]any
+	text     string
+	err      error
+}
+
+func (p *patient) examine(t *testing.T) examined {
+	t.Helper()
+	var out bytes.Buffer
+	e := examined{err: p.command.Run(t.Context(), &out, slog.New(slog.DiscardHandler))}
+	e.text = out.String()
+	if p.command.JSON && out.Len() > 0 {
+		must(t, json.Unmarshal(out.Bytes(), &e))
+	}
+	return e
+}
+
+// outcome is that of one check, the last of its name.
+func (e examined) outcome(check string) (outcome, message string) {
+	for _, f := range e.Findings {
+		if f.Check == check {
+			outcome, message = f.Outcome, f.Message
+		}
+	}
+	return outcome, message
+}
+
+func TestDoctor(t *testing.T) {
+	t.Parallel()
+	const authorize, pkce, endpoint = "authorization URL", "PKCE", "token endpoint"
+	for _, c := range []struct {
+		name    string
+		members string
+		mood    practice.Mood
+		all     bool // --try-all-styles
+		// wrong is the check that fails, and what it says; "": none.
+		wrong, says string
+		requests    int // to the token endpoint
+		suggest     map[string]any
+	}{
+		{name: "a good day", requests: 1},
+		{name: "encoded Basic", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basic"}}, requests: 1},
+		{name: "encoded Basic, all styles allowed", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basic"}}, all: true, requests: 1},
+		{name: "Basic that is not encoded", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basicRaw"}}, wrong: endpoint, says: `authenticates by "basic"`, requests: 1},
+		{name: "Basic that is not encoded, all styles", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basicRaw"}}, all: true,
+			wrong: endpoint, says: `authenticates by "basic"`, requests: 2, suggest: map[string]any{"auth": "basicRaw"}},
+		{name: "in the body, all styles", mood: practice.Mood{Quirks: practice.Quirks{Auth: "body"}}, all: true,
+			wrong: endpoint, says: `authenticates by "basic"`, requests: 3, suggest: map[string]any{"auth": "body"}},
+		{name: "in the body, declared", members: `"auth": "body"`, mood: practice.Mood{Quirks: practice.Quirks{Auth: "body"}}, requests: 1},
+		{name: "a client that is not known, all styles", mood: practice.Mood{Error: "invalid_client"}, all: true, wrong: endpoint, says: "refuses the client", requests: 3},
+		{name: "JSON, undeclared", mood: practice.Mood{Quirks: practice.Quirks{Body: "json"}}, all: true, wrong: endpoint, says: "grant_type is missing", requests: 1},
+		{name: "JSON, declared", members: `"body": "json"`, mood: practice.Mood{Quirks: practice.Quirks{Body: "json"}}, requests: 1},
+		{name: "no PKCE", mood: practice.Mood{NoPKCE: true}, wrong: pkce, says: "invalid_request", requests: 1, suggest: map[string]any{"pkce": false}},
+		{name: "no PKCE, declared", members: `"pkce": false`, mood: practice.Mood{NoPKCE: true}, requests: 1},
+		{name: "another scope", mood: practice.Mood{AuthorizeScope: "read"}, wrong: authorize, says: "invalid_scope", requests: 1},
+		{name: "429", mood: practice.Mood{Status: 429, RetryAfter: 30 * time.Second}, all: true, wrong: endpoint, says: "no more requests for now (for 30s)", requests: 1},
+		{name: "500", mood: practice.Mood{Status: 500}, all: true, wrong: endpoint, says: "does not answer as a token endpoint", requests: 1},
+		{name: "a page", mood: practice.Mood{Status: 200}, all: true, wrong: endpoint, says: "does not answer as a token endpoint", requests: 1},
+		{name: "cut", mood: practice.Mood{CutBefore: true}, all: true, wrong: endpoint, says: "cannot be reached", requests: 1},
+		{name: "an error of its own", mood: practice.Mood{Error: "weather"}, all: true, wrong: endpoint, says: "weather", requests: 1},
+		{name: "a locked client", mood: practice.Mood{Error: "account_locked"}, all: true, wrong: endpoint, says: "no more requests for now", requests: 1},
+		{name: "access denied", mood: practice.Mood{Error: "unauthorized_client"}, wrong: endpoint, says: "refuses the client", requests: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPatient(t, c.members)
+			p.crm.SetMood(c.mood)
+			p.command.AllStyles = c.all
+			e := p.examine(t)
+			if (c.wrong == "") != (e.err == nil) || e.err != nil && !errors.Is(e.err, errDoctor) {
+				t.Errorf("got %v", e.err)
+			}
+			found := c.wrong == ""
+			for _, f := range e.Findings {
+				found = found || f.Check == c.wrong && f.Outcome == "failed" && strings.Contains(f.Message, c.says)
+				if f.Outcome == "failed" && f.Check != c.wrong {
+					t.Errorf("%s fails: %s", f.Check, f.Message)
+				}
+			}
+			if !found {
+				t.Errorf("no word of %q: %s", c.says, e.text)
+			}
+			if n := p.crm.Counts(); n.Token != c.requests || n.Consents != 0 {
+				t.Errorf("%d token requests, want %d; %+v", n.Token, c.requests, n)
+			}
+			if len(c.suggest)+len(e.Suggest) > 0 && !reflect.DeepEqual(e.Suggest, c.suggest) {
+				t.Errorf("it suggests %v, want %v", e.Suggest, c.suggest)
+			}
+			if strings.Contains(e.text, "practice-secret") {
+				t.Errorf("the secret is shown: %s", e.text)
+			}
+			if _, err := os.Stat(p.command.Data); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the folder of the data was made: %v", err)
+			}
+		})
+	}
+}
+
+// TestDoctorPrints has what people read.
+func TestDoctorPrints(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, "")
+	p.command.JSON = false
+	p.crm.SetMood(practice.Mood{NoPKCE: true})
+	e := p.examine(t)
+	for _, line := range []string{
+		`ok       application: Client "practice-client", with a secret.`,
+		"ok       redirect URI: http://127.0.0.1:8080/redirect.html",
+		"failed   PKCE: With a code challenge: It answers with the error \"invalid_request\".",
+		`For the manifest's crmgate object: {"token":{"pkce":false}}`,
+	} {
+		if !strings.Contains(e.text, line+"\n") {
+			t.Errorf("there is no line %q in\n%s", line, e.text)
+		}
+	}
+}
+
+func TestDoctorOfOtherConfigurations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name           string
+		change         func(*patient)
+		check, outcome string
+		says           string
+		err            string
+	}{
+		{"an API key", func(p *patient) { p.command.Platform = "practicekey" }, "authentication", "ok", "API key", ""},
+		{"no such platform", func(p *patient) { p.command.Platform = "nothing" }, "", "", "", "nothing"},
+		{"a hostname of nobody's", func(p *patient) { p.command.Hostname = "a b" }, "", "", "", "--hostname"},
+		{"no way out", func(p *patient) { p.command.Egress = nil }, "token endpoint", "failed", "not allowed", errDoctor.Error()},
+		{"a redirect URI in the clear", func(p *patient) { p.command.PublicURL = "http://gate.example" }, "redirect URI", "failed", "in the clear", errDoctor.Error()},
+		{"no secret", func(p *patient) { delete(p.command.preset, "PRACTICE_CLIENT_SECRET") }, "application", "ok", "without a secret", errDoctor.Error()},
+		{"a wrong secret", func(p *patient) { p.command.preset["PRACTICE_CLIENT_SECRET"] = "practice-secret-wrong" }, "token endpoint", "warning", "--try-all-styles", errDoctor.Error()},
+		{"a token URL of another host", func(p *patient) { p.command.preset["PRACTICE_URL"] = "https://b.example" }, "application", "failed", "accessTokenUri", errDoctor.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPatient(t, "")
+			c.change(p)
+			e := p.examine(t)
+			outcome, message := e.outcome(c.check)
+			if outcome != c.outcome || !strings.Contains(message, c.says) || (e.err == nil) != (c.err == "") || e.err != nil && !strings.Contains(e.err.Error(), c.err) {
+				t.Errorf("got %s %q, %v", outcome, message, e.err)
+			}
+			if strings.Contains(e.text, "practice-secret") {
+				t.Errorf("the secret is shown: %s", e.text)
+			}
+		})
+	}
+}
+
+// TestDoctorSeesTLS: a certificate that nobody signed for.
+func TestDoctorSeesTLS(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, "")
+	hs := httptest.NewUnstartedServer(http.NotFoundHandler())
+	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+	hs.StartTLS()
+	t.Cleanup(hs.Close)
+	b, err := os.ReadFile(filepath.Join(p.command.Connectors, "practice.json"))
+	must(t, err)
+	old := strings.TrimPrefix(p.command.preset["PRACTICE_URL"], "http://")
+	text := strings.ReplaceAll(strings.ReplaceAll(string(b), "http://"+old, hs.URL), old, strings.TrimPrefix(hs.URL, "https://"))
+	must(t, os.WriteFile(filepath.Join(p.command.Connectors, "practice.json"), []byte(text), 0o600))
+	p.command.preset["PRACTICE_URL"] = hs.URL
+	e := p.examine(t)
+	for _, check := range []string{"authorization URL", "token endpoint"} {
+		if outcome, message := e.outcome(check); outcome != "failed" || !strings.Contains(message, "TLS certificate is not good: x509: ") {
+			t.Errorf("%s: %s %q", check, outcome, message)
+		}
+	}
+}
+
+func TestDoctorIsCalledWrongly(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	if status := run([]string{"doctor"}, &out, &errs); status != 2 {
+		t.Errorf("status %d without a platform", status)
+	}
+	if status := run([]string{"doctor", "practice", "--connectors", filepath.Join(t.TempDir(), "none"), "--cache", built.cache}, &out, &errs); status != 1 {
+		t.Errorf("status %d without connectors", status)
+	}
+}
