@@ -1,0 +1,45 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// TestSignInWithQuirks goes the whole way, from the URL to a refresh, at a CRM that wants nothing as it is ordinarily done.
+func TestSignInWithQuirks(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(f *serveFlags) {
+		file := filepath.Join(f.Connectors, "practice.json")
+		b, err := os.ReadFile(file)
+		must(t, err)
+		text := strings.NewReplacer(`"scope": ""`, `"scope": "read write"`, `"config"`, `
+			"token": {"pkce": false, "auth": "body", "body": "json", "rename": {"code": "key"}, "scope": true, "scopeSeparator": "+",
+				"paths": {"accessToken": "result.key", "refreshToken": "renewal.key", "expiresIn": "result.left"}},
+			"refresh": {"url": "`+f.preset["PRACTICE_URL"]+`/oauth/refresh", "auth": "basic", "body": "query"}, "config"`).Replace(string(b))
+		must(t, os.WriteFile(file, []byte(text), 0o600))
+	})
+	g.crm.SetMood(practice.Mood{
+		NoPKCE: true, AuthorizeScope: "read+write", Token: "custom paths",
+		Quirks:        practice.Quirks{Auth: "body", Body: "json", Rename: map[string]string{"code": "key"}, Scope: "read+write"},
+		RefreshQuirks: &practice.Quirks{Auth: "basic", Body: "query", Path: "/oauth/refresh", Omit: []string{"scope"}, Rename: map[string]string{"code": "key"}},
+	})
+	for _, mode := range []string{"compat", "bound"} {
+		c := g.compose(mode)
+		token := g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
+		before := g.crm.Counts()
+		g.pass(2 * time.Hour)
+		a := g.do(http.MethodGet, "/authValidation", "", bearer(token)...)
+		if a.status != 200 || !strings.Contains(a.body, `"successful":true`) {
+			t.Errorf("%s: %d %s", mode, a.status, a.body)
+		}
+		if n := g.crm.Counts(); n.Refreshes != before.Refreshes+1 || n.Token != before.Token+1 || n.Reuses != 0 {
+			t.Errorf("%s: the CRM counts %+v, and before %+v", mode, n, before)
+		}
+	}
+}
