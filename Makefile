@@ -10,6 +10,7 @@ STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION = $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BENCH ?= .
 FUZZTIME ?= 30s
+SEEDS ?= 100000
 say = @printf '%-10s %s\n' '$(1)' '$(2)'
 
 # A connector is a folder of connectors-wasm that has a manifest of its own name.
@@ -19,7 +20,7 @@ GUESTS := $(foreach n,$(notdir $(wildcard connectors-wasm/*)),$(if $(wildcard co
 SERVER_FILES := $(shell find cmd proxy storage wasmhost *.go -type f -not -name '*_test.go' -not -path '*/testdata/*')
 GUEST_FILES := $(shell find connectors-wasm -type f '(' -name '*.go' -o -name '*.json' -o -name go.mod ')' -not -name '*_test.go')
 
-.PHONY: help build connectors run test lint bench fuzz clean
+.PHONY: help build connectors run test lint bench simulate fuzz clean
 
 help: ## Explain the targets
 	@echo 'make TARGET:'
@@ -60,6 +61,9 @@ lint: ## Check formatting, vet, staticcheck, and that both go.mod are tidy
 
 bench: ## Run the benchmarks that match BENCH (default all), one package after the other
 	go test -p 1 -timeout 30m -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+simulate: ## Run the simulation of the token engine over SEEDS seeds (default 100000)
+	go test -timeout 12h -run '^TestSimulation$$' -v ./proxy/token -seeds $(SEEDS)
 
 fuzz: ## Fuzz every target for FUZZTIME each (default 30s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n > 0) print $$2, f[--n] }' | \

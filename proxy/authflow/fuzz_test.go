@@ -165,7 +165,11 @@ func FuzzState(f *testing.F) {
 				param = param[:i] + string([]byte{param[i] ^ flip}) + insert + param[i+1:]
 			}
 			s, err := flows.OpenState(t.Context(), param)
-			want, ours := made[param]
+			same := param // clients append a state of their own, which names the platform again
+			for strings.HasSuffix(same, ",platform=clio,platform=clio") {
+				same = strings.TrimSuffix(same, ",platform=clio")
+			}
+			want, ours := made[same]
 			var refusal *crmgate.Refusal
 			switch {
 			case ours && (err != nil || s != want):

@@ -43,6 +43,21 @@ func newBreaker(now func() time.Time) *breaker {
 	return &breaker{now: now, hosts: map[string]*hostState{}}
 }
 
+// refuses says after how long to come again, if nobody would be let through now; 0 if somebody may be.
+func (b *breaker) refuses(host string) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.hosts[host]
+	switch now := b.now(); {
+	case h == nil:
+	case now.Before(h.openUntil):
+		return h.openUntil.Sub(now)
+	case h.limit > 0 && h.running >= h.limit:
+		return jittered(firstPause)
+	}
+	return 0
+}
+
 // admit lets a request through, and then done must be told how it went; or says after how long to come again.
 func (b *breaker) admit(host string) (done func(failed bool, retryAfter time.Duration), wait time.Duration) {
 	b.mu.Lock()

@@ -88,7 +88,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, c.noAnswer(fmt.Errorf("%w; it began with %s", err, c.preview(body)), resp.StatusCode)
 	}
-	c.engine.at("answered")
+	c.engine.reach("answered")
 	if err := c.read(req.Context(), resp, body); err != nil {
 		return nil, err
 	}

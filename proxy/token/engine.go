@@ -36,7 +36,7 @@ type Engine struct {
 	running sync.WaitGroup // the flights
 	node    string         // names this process in leases
 	hosts   *breaker
-	at      func(point string) // where a test may end the process
+	at      func(point string) // where a test may end the process; nil outside of tests
 
 	mu      sync.Mutex
 	flights map[crmgate.UserKey]*flight // guarded by mu
@@ -63,8 +63,15 @@ func New(c Config) (*Engine, error) {
 		c.Observe = func(string, crmgate.Platform, string) {}
 	}
 	return &Engine{
-		Config: c, node: rand.Text(), hosts: newBreaker(c.Now), at: func(string) {}, flights: map[crmgate.UserKey]*flight{},
+		Config: c, node: rand.Text(), hosts: newBreaker(c.Now), flights: map[crmgate.UserKey]*flight{},
 	}, nil
+}
+
+// reach passes a point at which a test may end the process.
+func (e *Engine) reach(point string) {
+	if e.at != nil {
+		e.at(point)
+	}
 }
 
 // Close waits for the refreshes under way, each of which has a deadline: what a CRM has already answered is stored.

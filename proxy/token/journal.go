@@ -19,7 +19,8 @@ func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error
 	now := c.engine.Now()
 	c.entry.At, c.entry.Status, c.entry.Skew = now, resp.StatusCode, skew(resp.Header, now)
 	c.entry.Body = crmgate.NewSecret(string(body))
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 && len(bytes.TrimSpace(body)) > 0 {
+	keep := c.engine.DB != nil // a probe has no store, and is granted nothing
+	if keep && resp.StatusCode >= 200 && resp.StatusCode < 300 && len(bytes.TrimSpace(body)) > 0 {
 		// The request's context may be at its end, and the answer is here all the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 		defer cancel()
@@ -28,7 +29,7 @@ func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error
 			c.engine.Logger.ErrorContext(ctx, "a token answer could not be journaled", "platform", c.client.Platform, "err", err)
 		}
 		c.entry.ID = id
-		c.engine.at("journaled")
+		c.engine.reach("journaled")
 	}
 	var parse error
 	c.answer, parse = readAnswer(c.entry, c.client.manifest)

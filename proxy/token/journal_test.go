@@ -4,12 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // TestUnreadableAfterRotation: the CRM has rotated, and its answer cannot be read. It is not asked again with a token
@@ -219,4 +228,98 @@ func TestHundredsOfThousands(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBehindTheFence: a process that stood still for longer than its lease stores nothing over what came meanwhile.
+func TestBehindTheFence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.add(2 * time.Hour)
+	newer := w.stored()
+	newer.AccessToken, newer.Issued, newer.Expiry = crmgate.NewSecret("newer"), w.clock.Now(), w.clock.Now().Add(3*time.Hour)
+	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		w.clock.add(time.Hour)
+		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
+		if err == nil {
+			_, err = w.db.UpdatePerson(ctx, ada, func(p *crmgate.Person) error { p.Grant = newer; return nil }, storage.Fenced(ada, held))
+		}
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("older"), ExpiresIn: 36000}, err
+	}
+	p, err := w.live()
+	if err != nil || p.Grant.AccessToken.Reveal() != "newer" || w.stored().AccessToken.Reveal() != "newer" {
+		t.Errorf("got %q, stored %q, %v", p.Grant.AccessToken.Reveal(), w.stored().AccessToken.Reveal(), err)
+	}
+}
+
+// TestDownAndBack: ten thousand people of a CRM that is down for ten minutes ask it seldom, and do not storm it afterwards.
+func TestDownAndBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const crowd = 10_000
+		ring, err := storage.NewKeyRing()
+		must(t, err)
+		db, err := storage.Open(t.Context(), &memory{records: map[string][]byte{}}, ring, storage.Config{})
+		must(t, err)
+		conn := &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret("s"), AccessTokenURI: "https://crm.example/oauth/token"}}
+		m, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{"authUrl":"https://crm.example/a","clientId":"practice-client"}},"crmgate":{"hosts":["crm.example"]}}}}`)}, "")
+		must(t, err)
+		conn.manifest, _ = m.Platform("practice")
+		back := time.Now().Add(10 * time.Minute)
+		var mu sync.Mutex
+		var down, running, peak int
+		perSecond := map[int]int{}
+		e, err := token.New(token.Config{
+			DB: db, Logger: slog.New(slog.DiscardHandler), Connector: func(crmgate.Platform) (crmgate.Connector, error) { return conn, nil },
+			Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+				mu.Lock()
+				running++
+				peak = max(peak, running)
+				late := time.Since(back)
+				if late < 0 {
+					down++
+				} else {
+					perSecond[int(late/time.Second)]++
+				}
+				mu.Unlock()
+				time.Sleep(50 * time.Millisecond)
+				mu.Lock()
+				running--
+				mu.Unlock()
+				if late < 0 {
+					return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "refused"}
+				}
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(`{"access_token":"a","refresh_token":"r","expires_in":36000}`))}, nil
+			},
+		})
+		must(t, err)
+		for i := range crowd {
+			_, err := db.SignIn(t.Context(), crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(fmt.Sprint(i))}, func(p *crmgate.Person) error {
+				p.Grant = crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("r"), Issued: time.Now().Add(-2 * time.Hour), Expiry: time.Now().Add(-time.Hour),
+					App: crmgate.App{ClientID: "practice-client", TokenURL: "https://crm.example/oauth/token"}}
+				return nil
+			})
+			must(t, err)
+		}
+		var group sync.WaitGroup
+		for i := range crowd { // each comes every two minutes, until a few minutes after the CRM is back
+			group.Go(func() {
+				time.Sleep(time.Duration(i) * 12 * time.Millisecond)
+				for time.Since(back) < 6*time.Minute {
+					if _, err := e.Live(t.Context(), crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(fmt.Sprint(i))}); err == nil {
+						return
+					}
+					time.Sleep(2 * time.Minute)
+				}
+				t.Errorf("%d has no token six minutes after the CRM is back", i)
+			})
+		}
+		group.Wait()
+		first := slices.Sorted(maps.Keys(perSecond))[0]
+		t.Logf("%d people, ten minutes down: %d requests meanwhile; the first second after it was noticed (%d s later): %d requests; most at once %d; busiest second %d",
+			crowd, down, first, perSecond[first], peak, slices.Max(slices.Collect(maps.Values(perSecond))))
+		if down > 100 || perSecond[first] > 100 || peak > 500 {
+			t.Error("that is a storm")
+		}
+	})
 }

@@ -42,11 +42,14 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 	if err := e.paused(ctx, c); err != nil {
 		return p, err
 	}
+	if wait := e.hosts.refuses(hostOf(c.TokenURL)); wait > 0 { // before the lease, which is a write
+		return p, inTrouble(wait)
+	}
 	held, p, due, err := e.hold(ctx, key)
 	if err != nil || !due {
 		return p, err
 	}
-	e.at("leased")
+	e.reach("leased")
 	p, journaled, err := e.renewHeld(ctx, conn, c, p, held)
 	if err == nil && journaled {
 		return e.renew(ctx, key) // an answer that lay there may have ended meanwhile
@@ -95,15 +98,20 @@ func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p
 	}
 	done, wait := e.hosts.admit(hostOf(c.TokenURL))
 	if done == nil {
-		return t, nil, false, &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, unasked: true, Message: "The CRM is in trouble at the moment. Please try again later."}
+		return t, nil, false, inTrouble(wait)
 	}
 	failed, after := true, time.Duration(0) // unless it comes to an end
 	defer func() { done(failed, after) }()
-	e.at("asking")
+	e.reach("asking")
 	t, info, err = e.renewed(ctx, conn, c, p)
 	failed, after = trouble(err)
 	e.Observe("refresh", p.User.Key.Platform, outcome(err))
 	return t, info, false, err
+}
+
+// inTrouble is that a CRM is left alone for a while.
+func inTrouble(wait time.Duration) error {
+	return &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, unasked: true, Message: "The CRM is in trouble at the moment. Please try again later."}
 }
 
 // issuer is the client that issued the person's grant: no other may refresh it.
@@ -158,7 +166,7 @@ func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, 
 // and the entry stays for who holds it now.
 func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh crmgate.Grant, held storage.Lease, info json.RawMessage) (crmgate.Person, error) {
 	key, from := was.User.Key, was.Grant
-	e.at("storing")
+	e.reach("storing")
 	p, err := e.DB.UpdatePerson(ctx, key, func(now *crmgate.Person) error {
 		if !now.Grant.RefreshToken.Equal(from.RefreshToken) || from.RefreshToken.IsZero() && !now.Grant.AccessToken.Equal(from.AccessToken) {
 			return errSuperseded
@@ -176,7 +184,7 @@ func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh c
 	case errors.Is(err, crmgate.ErrConflict):
 		return e.stored(ctx, key)
 	}
-	e.at("stored")
+	e.reach("stored")
 	return p, err
 }
 

@@ -42,15 +42,18 @@ func TestSimulation(t *testing.T) {
 		first, n = *seed, 1
 	}
 	var sum tally
-	for s := first; s < first+uint64(n); s++ {
+	s := first
+	defer func() { // a bubble that fails ends this test
+		if t.Failed() {
+			t.Logf("go test ./proxy/token -run TestSimulation -seed %d", s)
+		}
+	}()
+	for ; s < first+uint64(n); s++ {
 		synctest.Test(t, func(t *testing.T) {
 			sim := newSimulation(t, s)
 			sim.run()
 			sum.add(sim.tally)
 		})
-		if t.Failed() {
-			t.Fatalf("seed %d: go test ./proxy/token -run TestSimulation -seed %d", s, s)
-		}
 	}
 	t.Logf("%d seeds: %+v", n, sum)
 	if n >= 200 && (sum.Refreshes == 0 || sum.Kills == 0 || sum.Lost == 0 || sum.Repaired == 0 || sum.Ended == 0) {
@@ -59,12 +62,13 @@ func TestSimulation(t *testing.T) {
 }
 
 // tally is what happened.
-type tally struct{ Calls, Refreshes, Kills, Lost, Repaired, Ended, Unread int }
+type tally struct{ Calls, Refreshes, Kills, Stalls, Lost, Repaired, Ended, Unread int }
 
 func (t *tally) add(o tally) {
 	t.Calls += o.Calls
 	t.Refreshes += o.Refreshes
 	t.Kills += o.Kills
+	t.Stalls += o.Stalls
 	t.Lost += o.Lost
 	t.Repaired += o.Repaired
 	t.Ended += o.Ended
@@ -80,17 +84,19 @@ type simulation struct {
 	conn *connector
 
 	mu      sync.Mutex
-	chance  *rand.Rand      // guarded by mu; of all others
-	nodes   []*node         // guarded by mu
-	asking  map[string]int  // guarded by mu; token requests under way, by login
-	unheard map[string]bool // guarded by mu; logins whose latest answer got lost: the CRM may have ended what we hold
+	chance  *rand.Rand           // guarded by mu; of all others
+	nodes   []*node              // guarded by mu
+	asking  map[string]int       // guarded by mu; token requests under way, by login
+	unheard map[string]bool      // guarded by mu; logins whose latest answer got lost: the CRM may have ended what we hold
+	issued  map[string]time.Time // guarded by mu; when the latest grant that was seen stored was issued, by login
 	callers sync.WaitGroup
 }
 
 // node is a process.
 type node struct {
 	engine *token.Engine
-	dead   bool // guarded by simulation.mu
+	dead   bool   // guarded by simulation.mu
+	last   string // guarded by simulation.mu; whose refresh was answered last
 }
 
 var people = []string{"ada", "grace", "alan"}
@@ -100,7 +106,7 @@ func keyOf(login string) crmgate.UserKey {
 }
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
-	s := &simulation{t: t, rand: rand.New(rand.NewPCG(seed, 1)), chance: rand.New(rand.NewPCG(seed, 2)), asking: map[string]int{}, unheard: map[string]bool{}}
+	s := &simulation{t: t, rand: rand.New(rand.NewPCG(seed, 1)), chance: rand.New(rand.NewPCG(seed, 2)), asking: map[string]int{}, unheard: map[string]bool{}, issued: map[string]time.Time{}}
 	s.crm = practice.New(practice.Config{})
 	s.conn = &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}
 	s.declare("")
@@ -138,14 +144,28 @@ func (s *simulation) start() *node {
 	return n
 }
 
-// pass ends the process at a point, now and then; one that has ended goes no further.
+// pass ends the process at a point, now and then, or lets it stand still for longer than its lease; one that has ended
+// goes no further.
 func (s *simulation) pass(n *node, point string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !n.dead && s.chance.IntN(25) == 0 {
 		n.dead = true
 		s.Kills++
 	}
+	stall := !n.dead && s.chance.IntN(40) == 0
+	if stall {
+		s.Stalls++
+	}
+	if point == "answered" && (stall || n.dead) { // nobody but this process has heard it
+		s.unheard[n.last] = true
+		s.Lost++
+	}
+	s.mu.Unlock()
+	if stall {
+		time.Sleep(time.Minute)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if n.dead {
 		panic(kill{point})
 	}
@@ -168,10 +188,23 @@ func (s *simulation) fetch(n *node) crmgate.Fetch {
 		if twice {
 			s.t.Errorf("two requests of %s at once", login)
 		}
+		sent := form.Get("refresh_token")
+		_, ended := s.crm.Granted(sent)
+		s.mu.Lock()
+		unheard := s.unheard[login]
+		s.mu.Unlock()
+		if !ended && !unheard && !s.crm.LiveRefresh(sent) {
+			s.t.Errorf("a refresh token of %s that the CRM has rotated is sent again", login)
+		}
+		p, err := s.db.Person(r.Context(), keyOf(login))
+		if err == nil && p.Grant.Expiry.Sub(time.Now()) > 10*time.Minute {
+			s.t.Errorf("%s has a token for %v more, and it is refreshed", login, p.Grant.Expiry.Sub(time.Now()))
+		}
 		resp, err := s.serve(r, b)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.asking[login]--
+		n.last = login
 		if err != nil || n.dead { // rotated perhaps, and never heard
 			if s.crm.LiveRefresh(form.Get("refresh_token")) {
 				return resp, err // it had no effect
@@ -274,8 +307,13 @@ func (s *simulation) step() {
 // call is a request that needs a person's token.
 func (s *simulation) call(n *node, login string) {
 	p, err := n.engine.Live(context.Background(), keyOf(login))
+	stored, _ := s.db.Person(context.Background(), keyOf(login))
 	s.mu.Lock()
 	s.Calls++
+	if stored.Grant.Issued.Before(s.issued[login]) {
+		s.t.Errorf("%s has a grant of %v, and had one of %v", login, stored.Grant.Issued, s.issued[login])
+	}
+	s.issued[login] = stored.Grant.Issued
 	s.mu.Unlock()
 	if err != nil {
 		return
@@ -408,10 +446,16 @@ func (tx *memoryTx) Delete(key []byte) error {
 }
 
 func (tx *memoryTx) Scan(prefix []byte, fn func(key, value []byte) error) error {
-	all := maps.Clone(tx.from)
-	maps.Copy(all, tx.changed)
-	for _, k := range slices.Sorted(maps.Keys(all)) {
-		if v := all[k]; v != nil && strings.HasPrefix(k, string(prefix)) {
+	found := map[string][]byte{}
+	for _, records := range []map[string][]byte{tx.from, tx.changed} {
+		for k, v := range records {
+			if strings.HasPrefix(k, string(prefix)) {
+				found[k] = v
+			}
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(found)) {
+		if v := found[k]; v != nil {
 			if err := fn([]byte(k), v); err != nil {
 				return err
 			}

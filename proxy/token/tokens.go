@@ -56,7 +56,7 @@ func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client,
 		return err
 	})
 	e.Observe("exchange", c.Platform, outcome(err))
-	if err == nil {
+	if err == nil && e.DB != nil {
 		e.accepted(ctx, c)
 	}
 	return t, err

@@ -157,11 +157,12 @@ func TestBrokenConnectors(t *testing.T) {
 			"failed  hosts: it asks for https://statistics.example, which the manifest does not declare -> add it to crmgate.hosts",
 			"failed  configuration: it asks for CLIO_CLIENT_SECRET, which the manifest does not declare -> add it to crmgate.config"}},
 		{"unstable", inC, []string{
-			"failed  getUserInfo: 200 calls: the same person got "}},
+			"failed  getUserInfo: 200 calls: the same person got ", "failed  getUserInfo: who is who: with another credential, "}},
 		{"hopeful", inC, []string{
 			"failed  getUserInfo: the CRM answers 401: it takes that for a success", "failed  getUserInfo: the CRM answers 403: it takes",
 			"failed  getUserInfo: the CRM answers 429: it takes", "failed  getUserInfo: the CRM answers 500: it takes", "failed  getUserInfo: the CRM answers with a page: it takes",
-			"failed  getUserInfo: the CRM answers with nothing: it takes", "failed  getUserInfo: the CRM's answer is cut off: it takes", "failed  getUserInfo: the CRM does not answer: it takes"}},
+			"failed  getUserInfo: the CRM answers with nothing: it takes", "failed  getUserInfo: the CRM's answer is cut off: it takes", "failed  getUserInfo: the CRM does not answer: it takes",
+			"failed  getUserInfo: who is who: two people are both 7-hopeful -> make the id of what the CRM calls the person by"}},
 		{"mute", inC, []string{
 			"failed  getUserInfo: the CRM is well: it returned 0 without an output -> ABI.md says what getUserInfo takes and answers"}},
 		{"abort", inAssemblyScript(), []string{
@@ -169,7 +170,8 @@ func TestBrokenConnectors(t *testing.T) {
 		{"stubborn", inAssemblyScript("--use", "abort="), []string{
 			"failed  getUserInfo: the CRM answers 403: it fetched more often than one call may", "failed  getUserInfo: the CRM answers 429: it", "failed  getUserInfo: the CRM answers 500: it",
 			"failed  getUserInfo: the CRM answers with a page: it", "failed  getUserInfo: the CRM answers with nothing: it", "failed  getUserInfo: the CRM's answer is cut off: it",
-			"failed  getUserInfo: the CRM does not answer: it ran past its deadline of 3s -> give up sooner"}},
+			"failed  getUserInfo: the CRM does not answer: it ran past its deadline of 3s -> give up sooner",
+			"failed  getUserInfo: 200 calls: call 4: it fetched more often than one call may"}},
 		{"command", inGo("testdata/hoards"), []string{
 			"failed  getAuthType: The connector of command trapped in getAuthType (wasm error: unreachable) -> it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared"}},
 		{"hoards", inGo("testdata/hoards", "-buildmode=c-shared"), []string{
