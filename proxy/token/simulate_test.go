@@ -197,8 +197,8 @@ func (s *simulation) fetch(n *node) crmgate.Fetch {
 			s.t.Errorf("a refresh token of %s that the CRM has rotated is sent again", login)
 		}
 		p, err := s.db.Person(r.Context(), keyOf(login))
-		if err == nil && p.Grant.Expiry.Sub(time.Now()) > 10*time.Minute {
-			s.t.Errorf("%s has a token for %v more, and it is refreshed", login, p.Grant.Expiry.Sub(time.Now()))
+		if err == nil && time.Until(p.Grant.Expiry) > 10*time.Minute {
+			s.t.Errorf("%s has a token for %v more, and it is refreshed", login, time.Until(p.Grant.Expiry))
 		}
 		resp, err := s.serve(r, b)
 		s.mu.Lock()
