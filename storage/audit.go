@@ -39,6 +39,7 @@ const (
 	EventPromotion                // reserved: an organisation's app was confirmed by a sign-in
 	EventManagedApp               // reserved: an organisation's app was entered, replaced or removed
 	EventAdministration           // reserved: settings were changed
+	EventRevocation               // of which the CRM was never told, after a logout
 )
 
 // EventBy is who or what did it.
@@ -80,7 +81,7 @@ const (
 
 // What is printed. A number that this version does not know is printed as one: a later version wrote it.
 var (
-	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration"}
+	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation"}
 	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server"}
 	outcomeWords = [...]string{"", "ok", "refused", "error", "left out"}
 	reasonWords  = [...]string{"", "unproven account", "not accepted", "request", "forbidden", "user dead", "app dead", "no app", "unavailable", "connector", "internal"}

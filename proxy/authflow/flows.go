@@ -46,9 +46,6 @@ type Config struct {
 	Count func(flow string, platform crmgate.Platform, outcome string)
 	// Waiting, if set, is told how many grants of a platform are still to be revoked at the CRM.
 	Waiting func(platform crmgate.Platform, n int)
-	// NeverTold, if set, is told of every grant that the CRM was not told to revoke, and will not be: whose it was, as far
-	// as that is still known, and why. It is called concurrently, and may be called twice if the process ends meanwhile.
-	NeverTold func(ctx context.Context, user crmgate.User, why error)
 	// Random is a number from 0 up to 1, by which attempts are spread; default math/rand/v2.
 	Random func() float64
 }
@@ -91,9 +88,6 @@ func New(c Config) (*Flows, error) {
 	}
 	if c.Waiting == nil {
 		c.Waiting = func(crmgate.Platform, int) {}
-	}
-	if c.NeverTold == nil {
-		c.NeverTold = func(context.Context, crmgate.User, error) {}
 	}
 	if c.Random == nil {
 		c.Random = rand.Float64

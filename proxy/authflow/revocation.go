@@ -333,9 +333,22 @@ func (f *Flows) giveUp(ctx context.Context, v storage.Revocation, why error) Tol
 	f.Count("revoke", p, "never")
 	f.Logger.WarnContext(ctx, "the CRM was never told of a logout: what was granted lives on there until it expires, or the person removes it",
 		"platform", p, "attempts", v.Attempts, "logged_out", v.Queued, "err", why)
-	f.NeverTold(ctx, v.User, why)
+	f.recordNeverTold(ctx, v.User, why)
 	f.end(ctx, v)
 	return ToldNever
+}
+
+// recordNeverTold writes to the audit log that somebody's grant lives on at the CRM, and the kind of reason. It is there
+// twice if the process ends before the revocation does.
+func (f *Flows) recordNeverTold(ctx context.Context, u crmgate.User, why error) {
+	e := storage.Event{
+		Kind: storage.EventRevocation, By: storage.ByServer, Outcome: storage.OutcomeError, Reason: storage.ReasonUnavailable,
+		Platform: u.Key.Platform, User: u.Key.ID, Account: u.Account,
+	}
+	if rejected(why) {
+		e.Outcome, e.Reason = storage.OutcomeRefused, storage.ReasonAppDead
+	}
+	f.settle(ctx, u.Key.Platform, func(ctx context.Context) error { return f.DB.Record(ctx, e) })
 }
 
 func (f *Flows) end(ctx context.Context, v storage.Revocation) {
