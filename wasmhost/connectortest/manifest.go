@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,8 @@ func (r *faultReader) tell(e *jsonschema.ValidationError) {
 		for _, m := range k.Properties {
 			r.add(append(slices.Clone(at), m), "there is no such member", r.nearest(e.SchemaURL, m))
 		}
+	case *kind.FalseSchema: // of unevaluatedProperties
+		r.add(at, "there is no such member", r.nearest(strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties"), at[len(at)-1]))
 	case *kind.PropertyNames:
 		r.add(append(slices.Clone(at), k.Property), "this is no name for a platform", r.described(e.SchemaURL))
 	case *kind.Type:
@@ -243,7 +246,17 @@ func findMember(v any, name string) string {
 func (r *faultReader) nearest(url, name string) string {
 	path := schemaPath(url)
 	m, _ := lookup(r.schema, path).(map[string]any)
-	props, _ := m["properties"].(map[string]any)
+	props := map[string]any{}
+	own, _ := m["properties"].(map[string]any)
+	maps.Copy(props, own)
+	all, _ := m["allOf"].([]any)
+	for _, part := range all {
+		part, _ := part.(map[string]any)
+		ref, _ := part["$ref"].(string)
+		shared, _ := lookup(r.schema, schemaPath(ref)).(map[string]any)
+		members, _ := shared["properties"].(map[string]any)
+		maps.Copy(props, members)
+	}
 	for _, p := range sortedKeys(props) {
 		if similar(p, name) {
 			return fmt.Sprintf("did you mean %s?", p)
