@@ -62,8 +62,8 @@ lint: ## Check formatting, vet, staticcheck, and that both go.mod are tidy
 bench: ## Run the benchmarks that match BENCH (default all), one package after the other
 	go test -p 1 -timeout 30m -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-simulate: ## Run the simulation of the token engine over SEEDS seeds (default 100000)
-	go test -timeout 12h -run '^TestSimulation$$' -v ./proxy/token -seeds $(SEEDS)
+simulate: ## Run the simulation of the token engine over SEEDS seeds (default 100000), and its crowds over 200 rounds
+	go test -timeout 12h -run '^(TestSimulation|TestOneRefresh)$$' -v ./proxy/token -seeds $(SEEDS) -rounds 200
 
 fuzz: ## Fuzz every target for FUZZTIME each (default 30s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n > 0) print $$2, f[--n] }' | \

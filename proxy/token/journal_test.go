@@ -1,7 +1,6 @@
 package token_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -184,72 +183,6 @@ func (w *world) restart() {
 	w.engine, err = token.New(c)
 	must(w.t, err)
 	w.t.Cleanup(w.engine.Close)
-}
-
-// TestHundredsOfThousands: of a thousand callers at once with a due token, one refreshes; in one process and in three.
-func TestHundredsOfThousands(t *testing.T) {
-	rounds := 20
-	if testing.Short() {
-		rounds = 5
-	}
-	for _, nodes := range []int{1, 3} {
-		t.Run(fmt.Sprintf("%d engines", nodes), func(t *testing.T) {
-			w := newWorld(t, "", func(c *token.Config) { c.Timeout, c.Wait = 10*time.Second, 30*time.Second })
-			w.signIn()
-			engines := []*token.Engine{w.engine}
-			for len(engines) < nodes {
-				w.restart()
-				engines = append(engines, w.engine)
-			}
-			w.crm.SetMood(practice.Mood{Latency: 50 * time.Millisecond})
-			before := w.crm.Counts()
-			for range rounds {
-				w.clock.add(2 * time.Hour)
-				errs := make(chan error, 1000)
-				for i := range 1000 {
-					go func() {
-						p, err := engines[i%nodes].Live(context.Background(), ada)
-						if err == nil && !w.crm.Live(p.Grant.AccessToken.Reveal()) {
-							err = errors.New("a token that is not live")
-						}
-						errs <- err
-					}()
-				}
-				for range 1000 {
-					if err := <-errs; err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			after := w.crm.Counts()
-			t.Logf("%d engines, %d rounds of 1,000 callers: %d refreshes, %d reuses", nodes, rounds, after.Refreshes-before.Refreshes, after.Reuses)
-			if n := after.Refreshes - before.Refreshes; n != rounds || after.Reuses != 0 {
-				t.Errorf("%d refreshes, %d reuses", n, after.Reuses)
-			}
-		})
-	}
-}
-
-// TestBehindTheFence: a process that stood still for longer than its lease stores nothing over what came meanwhile.
-func TestBehindTheFence(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "")
-	w.signIn()
-	w.clock.add(2 * time.Hour)
-	newer := w.stored()
-	newer.AccessToken, newer.Issued, newer.Expiry = crmgate.NewSecret("newer"), w.clock.Now(), w.clock.Now().Add(3*time.Hour)
-	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
-		w.clock.add(time.Hour)
-		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
-		if err == nil {
-			_, err = w.db.UpdatePerson(ctx, ada, func(p *crmgate.Person) error { p.Grant = newer; return nil }, storage.Fenced(ada, held))
-		}
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("older"), ExpiresIn: 36000}, err
-	}
-	p, err := w.live()
-	if err != nil || p.Grant.AccessToken.Reveal() != "newer" || w.stored().AccessToken.Reveal() != "newer" {
-		t.Errorf("got %q, stored %q, %v", p.Grant.AccessToken.Reveal(), w.stored().AccessToken.Reveal(), err)
-	}
 }
 
 // TestDownAndBack: ten thousand people of a CRM that is down for ten minutes ask it seldom, and do not storm it afterwards.

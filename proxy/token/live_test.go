@@ -35,32 +35,6 @@ func TestRefreshOnlyWhenDue(t *testing.T) {
 	}
 }
 
-// TestOneRefresh is the promise: a due token, rotation with reuse detection, a slow CRM, a thousand callers, one request.
-func TestOneRefresh(t *testing.T) {
-	t.Parallel()
-	const callers, rounds = 1000, 5
-	w := newWorld(t, "")
-	w.signIn()
-	w.crm.SetMood(practice.Mood{Latency: 50 * time.Millisecond})
-	for range rounds {
-		w.clock.add(55 * time.Minute)
-		n := w.requests(func() {
-			var wg sync.WaitGroup
-			for range callers {
-				wg.Go(func() {
-					if p, err := w.live(); err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
-						t.Errorf("a caller got %v", err)
-					}
-				})
-			}
-			wg.Wait()
-		})
-		if n != 1 {
-			t.Fatalf("%d refreshes, want 1", n)
-		}
-	}
-}
-
 // TestLateCallersDoNotRefreshAgain: somebody has read the old grant, and asks for a refresh when another's is over.
 func TestLateCallersDoNotRefreshAgain(t *testing.T) {
 	t.Parallel()

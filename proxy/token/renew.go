@@ -61,7 +61,7 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 // journaled says that the CRM was not asked, for it had answered already.
 func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (_ crmgate.Person, journaled bool, _ error) {
 	key := p.User.Key
-	t, info, journaled, err := e.obtain(ctx, conn, c, p)
+	t, info, journaled, err := e.obtain(ctx, conn, c, p, held)
 	// The CRM has answered, and may have rotated the token: however late it is, that is written down.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
@@ -90,19 +90,27 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 	return p, false, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
 }
 
-// obtain gets new tokens: those that were answered already and never stored, else the CRM's, if it may be asked.
-func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person) (t Tokens, info json.RawMessage, journaled bool, err error) {
+// obtain gets new tokens: those that were answered already and never stored, else the CRM's, if it may be asked. It asks
+// only as long as the lease lasts, by the wall clock: on a machine that slept meanwhile no deadline has passed, and another
+// node may have rotated the token.
+func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (t Tokens, info json.RawMessage, journaled bool, err error) {
 	t, found, err := e.journaled(ctx, conn, p)
 	if found || err != nil {
 		return t, nil, found, err
 	}
+	e.reach("asking")
+	left := held.Until.Round(0).Sub(e.Now().Round(0))
+	if left <= 0 {
+		return t, nil, false, &Error{Kind: crmgate.ErrTransient, RetryAfter: time.Second, unasked: true, Message: "This sign-in could not be renewed in time. Please try again.", Err: errors.New("the lease ended before the CRM was asked")}
+	}
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
 	done, wait := e.hosts.admit(hostOf(c.TokenURL))
 	if done == nil {
 		return t, nil, false, inTrouble(wait)
 	}
 	failed, after := true, time.Duration(0) // unless it comes to an end
 	defer func() { done(failed, after) }()
-	e.reach("asking")
 	t, info, err = e.renewed(ctx, conn, c, p)
 	failed, after = trouble(err)
 	e.Observe("refresh", p.User.Key.Platform, outcome(err))
