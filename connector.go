@@ -124,6 +124,9 @@ type UserRequest struct {
 	User        User
 	TokenExpiry json.RawMessage // RFC 3339 string, or nil
 	AuthHeader  Secret
+	// Rejected, if not nil, is called when the CRM has answered 401 to a request that carried the credential of
+	// AuthHeader, before the operation returns, each time that it has. The guest knows nothing of it.
+	Rejected func()
 }
 
 // Outcome is what operations on a signed-in person answer.

@@ -23,6 +23,7 @@ type call struct {
 	hostname  string // the person's, for {hostname} in the manifest's hosts
 	input     []byte
 	secrets   []string // what went in and must not come out in a log or message
+	rejected  func()   // told when the CRM answers 401 to the first of secrets; may be nil
 
 	output    []byte
 	hasOutput bool

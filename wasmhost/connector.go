@@ -14,10 +14,22 @@ type connector struct{ m *module }
 
 var _ crmgate.Connector = (*connector)(nil)
 
-// ask runs one operation: encode, call, decode.
+// ask runs one operation.
 func ask[D document](ctx context.Context, m *module, operation, hostname string, in any, secrets ...string) (D, error) {
-	c := &call{module: m, operation: operation, hostname: hostname, input: encode(in), secrets: secrets}
-	out, err := m.invoke(ctx, c)
+	return run[D](ctx, &call{module: m, operation: operation, hostname: hostname, input: encode(in), secrets: secrets})
+}
+
+// askOf runs an operation on a signed-in person.
+func askOf[D document](ctx context.Context, m *module, operation string, r crmgate.UserRequest) (D, error) {
+	in := userIn{userOf(r), r.AuthHeader.Reveal()}
+	return run[D](ctx, &call{
+		module: m, operation: operation, hostname: r.User.Hostname, input: encode(in), secrets: headerSecrets(r.AuthHeader), rejected: r.Rejected,
+	})
+}
+
+// run calls the guest and reads its answer.
+func run[D document](ctx context.Context, c *call) (D, error) {
+	out, err := c.module.invoke(ctx, c)
 	if err != nil {
 		var none D
 		return none, err
@@ -65,27 +77,27 @@ func (c *connector) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (cr
 }
 
 func (c *connector) AuthValidation(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[validationOut](ctx, c.m, "authValidation", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
+	d, err := askOf[validationOut](ctx, c.m, "authValidation", r)
 	return d.outcome(), err
 }
 
 func (c *connector) RefreshUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[validationOut](ctx, c.m, "refreshUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
+	d, err := askOf[validationOut](ctx, c.m, "refreshUserInfo", r)
 	return d.outcome(), err
 }
 
 func (c *connector) UnAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[outcomeOut](ctx, c.m, "unAuthorize", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
+	d, err := askOf[outcomeOut](ctx, c.m, "unAuthorize", r)
 	return d.outcome(), err
 }
 
 func (c *connector) PostSaveUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
-	d, err := ask[outcomeOut](ctx, c.m, "postSaveUserInfo", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
+	d, err := askOf[outcomeOut](ctx, c.m, "postSaveUserInfo", r)
 	return d.outcome(), err
 }
 
 func (c *connector) LicenseStatus(ctx context.Context, r crmgate.UserRequest) (json.RawMessage, error) {
-	d, err := ask[licenseOut](ctx, c.m, "getLicenseStatus", r.User.Hostname, userIn{userOf(r), r.AuthHeader.Reveal()}, headerSecrets(r.AuthHeader)...)
+	d, err := askOf[licenseOut](ctx, c.m, "getLicenseStatus", r)
 	return d.RawMessage, err
 }
 
@@ -102,7 +114,8 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 	}, err
 }
 
-// headerSecrets are what follows the scheme, and what that encodes where it is an API key.
+// headerSecrets are what follows the scheme, and what that encodes where it is an API key. The first is the credential as
+// it is sent.
 func headerSecrets(h crmgate.Secret) []string {
 	scheme, credential, _ := strings.Cut(h.Reveal(), " ")
 	if scheme != "Basic" {

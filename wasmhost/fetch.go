@@ -79,6 +79,9 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		return fetchAnswer{}, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusUnauthorized && c.rejected != nil && c.carries(req) {
+		c.rejected()
+	}
 	most := c.module.host.MaxResponse
 	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
@@ -98,6 +101,22 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		a.BodyBase64 = body
 	}
 	return a, nil
+}
+
+// carries reports whether a request carried the person's credential, wherever in its head the CRM wants it.
+func (c *call) carries(req *http.Request) bool {
+	credential := c.secrets[0]
+	if credential == "" {
+		return false
+	}
+	for _, values := range req.Header {
+		for _, v := range values {
+			if strings.Contains(v, credential) {
+				return true
+			}
+		}
+	}
+	return strings.Contains(req.URL.RawQuery, url.QueryEscape(credential))
 }
 
 func parseFetch(doc []byte) (fetchRequest, error) {

@@ -105,6 +105,33 @@ func TestFetchOverTheWire(t *testing.T) {
 	}
 }
 
+// The host, and not the guest, says that the CRM has rejected a credential: where a request carried it.
+func TestRejectedCredentials(t *testing.T) {
+	t.Parallel()
+	status, header := 401, ""
+	h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		header = r.Header.Get("Authorization")
+		return answering(status, `{"id":"12"}`), nil
+	}, Setting: func(string) (crmgate.Secret, bool) { return crmgate.Secret{}, false }})
+	b, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "practice", "practice.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connector(t, load(t, h, map[string]string{"practice.wasm": string(guest(t, "practice")), "practice.json": string(b)}), "practice")
+	for _, step := range []struct {
+		status int
+		header string
+		want   int
+	}{{401, "Bearer top-secret-token", 1}, {200, "Bearer top-secret-token", 0}, {403, "Bearer top-secret-token", 0}, {401, "", 0}} {
+		status = step.status
+		told := 0
+		_, err := c.AuthValidation(t.Context(), crmgate.UserRequest{AuthHeader: crmgate.NewSecret(step.header), Rejected: func() { told++ }})
+		if told != step.want || header != step.header {
+			t.Errorf("status %d to %q: told %d times, want %d (%v)", step.status, header, told, step.want, err)
+		}
+	}
+}
+
 // Sixty-four people at once, on fewer instances: each gets their own answer.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()

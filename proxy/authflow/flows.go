@@ -197,7 +197,7 @@ func (f *Flows) afterSave(ctx context.Context, conn crmgate.Connector, key crmga
 	p, err := f.DB.Person(ctx, key)
 	if err == nil {
 		var out crmgate.Outcome
-		if out, err = f.call(ctx, conn.PostSaveUserInfo, conn, p); err == nil {
+		if out, err = call(ctx, conn.PostSaveUserInfo, conn, p, nil); err == nil {
 			err = f.apply(ctx, key, out)
 		}
 	}
@@ -207,12 +207,31 @@ func (f *Flows) afterSave(ctx context.Context, conn crmgate.Connector, key crmga
 }
 
 // call runs an operation on a signed-in person with the credential they have now.
-func (f *Flows) call(ctx context.Context, op func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error), conn crmgate.Connector, p crmgate.Person) (crmgate.Outcome, error) {
+func call[T any](ctx context.Context, op func(context.Context, crmgate.UserRequest) (T, error), conn crmgate.Connector, p crmgate.Person, rejected func()) (T, error) {
 	req, err := token.UserRequest(ctx, conn, p)
 	if err != nil {
-		return crmgate.Outcome{}, err
+		var none T
+		return none, err
 	}
+	req.Rejected = rejected
 	return op(ctx, req)
+}
+
+// callLive is call with a person whom Live returned. If the CRM rejects the access token all the same, the operation is run
+// once more with another one, if there is one to be had: so op must be one that may be repeated.
+func callLive[T any](ctx context.Context, f *Flows, op func(context.Context, crmgate.UserRequest) (T, error), conn crmgate.Connector, p crmgate.Person) (T, error) {
+	rejected := false
+	out, err := call(ctx, op, conn, p, func() { rejected = true })
+	if !rejected {
+		return out, err
+	}
+	switch fresh, no := f.Tokens.Rejected(ctx, p); {
+	case no == nil:
+		return call(ctx, op, conn, fresh, nil)
+	case !errors.Is(no, crmgate.ErrConflict):
+		f.Logger.WarnContext(ctx, "the CRM rejects an access token, and there is no other", "platform", p.User.Key.Platform, "err", no)
+	}
+	return out, err
 }
 
 // apply stores what an operation changed about the user.

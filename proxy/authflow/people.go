@@ -34,7 +34,7 @@ func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (crmgate.Outc
 	case !own:
 		return crmgate.Outcome{Successful: true}, nil
 	}
-	out, err := f.call(ctx, conn.AuthValidation, conn, p)
+	out, err := callLive(ctx, f, conn.AuthValidation, conn, p)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return crmgate.Outcome{Successful: true}, nil
 	}
@@ -67,11 +67,7 @@ func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessa
 	if err != nil {
 		return nil, err
 	}
-	req, err := token.UserRequest(ctx, conn, p)
-	if err != nil {
-		return nil, err
-	}
-	return conn.LicenseStatus(ctx, req)
+	return callLive(ctx, f, conn.LicenseStatus, conn, p)
 }
 
 // RefreshWithoutUser is RefreshInfo's answer where that does not depend on the user, because the platform has no
@@ -105,7 +101,7 @@ func (f *Flows) RefreshInfo(ctx context.Context, key crmgate.UserKey) crmgate.Ou
 		conn, err = f.Connector(key.Platform)
 	}
 	if err == nil {
-		if out, err = f.call(ctx, conn.RefreshUserInfo, conn, p); err == nil {
+		if out, err = callLive(ctx, f, conn.RefreshUserInfo, conn, p); err == nil {
 			err = f.apply(ctx, key, out)
 		}
 	}

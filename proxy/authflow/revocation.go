@@ -314,7 +314,7 @@ func (f *Flows) tell(ctx context.Context, p crmgate.Person) (*crmgate.ReturnMess
 		return nil, err
 	}
 	if conn.Implements("unAuthorize") {
-		out, err := f.call(ctx, conn.UnAuthorize, conn, p)
+		out, err := call(ctx, conn.UnAuthorize, conn, p, nil)
 		switch {
 		case err == nil && out.Successful:
 			return out.Message, nil

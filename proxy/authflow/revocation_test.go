@@ -61,10 +61,13 @@ type connector struct {
 	manifest *crmgate.Manifest
 	info     crmgate.OAuthInfo
 	own      func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) // unAuthorize, if it has one
+	valid    func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) // authValidation, if it has one
 }
 
 func (c *connector) Manifest() *crmgate.Manifest { return c.manifest }
-func (c *connector) Implements(name string) bool { return name == "unAuthorize" && c.own != nil }
+func (c *connector) Implements(name string) bool {
+	return name == "unAuthorize" && c.own != nil || name == "authValidation" && c.valid != nil
+}
 
 func (c *connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
 	return c.info, nil
@@ -72,6 +75,10 @@ func (c *connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgat
 
 func (c *connector) UnAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
 	return c.own(ctx, r)
+}
+
+func (c *connector) AuthValidation(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	return c.valid(ctx, r)
 }
 
 func (c *connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {

@@ -35,6 +35,33 @@ func (e *Engine) Live(ctx context.Context, key crmgate.UserKey) (crmgate.Person,
 	return p, nil // the flight has logged why
 }
 
+// rejectable is how old an access token is at least whose rejection means that it has ended. One that is refused when it is
+// new is refused for another reason, and so would be the next.
+const rejectable = 2 * time.Minute
+
+// Rejected is told that the CRM has answered 401 to the access token of a person whom Live returned, and returns the
+// person with another one, as Live does: one that is stored meanwhile, else a refreshed one. Where CRMs say nothing of a
+// lifetime, or end a token early, this is how it is learned. crmgate.ErrConflict if there is nothing to replace it with:
+// an API key, a token without a refresh token, or one that is new. Errors are otherwise those of Live.
+func (e *Engine) Rejected(ctx context.Context, was crmgate.Person) (crmgate.Person, error) {
+	key := was.User.Key
+	_, err := e.DB.UpdatePerson(ctx, key, func(now *crmgate.Person) error {
+		g := &now.Grant
+		switch {
+		case !g.AccessToken.Equal(was.Grant.AccessToken):
+			return errSuperseded
+		case !g.APIKey.IsZero(), g.RefreshToken.IsZero() && !e.ownRefresh(key.Platform), e.Now().Sub(g.Issued) < rejectable:
+			return crmgate.ErrConflict
+		}
+		g.Expiry = e.Now()
+		return nil
+	})
+	if err != nil && !errors.Is(err, errSuperseded) {
+		return crmgate.Person{}, err
+	}
+	return e.Live(ctx, key)
+}
+
 // due reports whether the access token must be refreshed before it is used. The error says that the person must sign in again.
 func (e *Engine) due(p crmgate.Person) (bool, error) {
 	g := p.Grant

@@ -373,3 +373,101 @@ func TestAPIKeysNeedNothing(t *testing.T) {
 		t.Errorf("nobody: %v", err)
 	}
 }
+
+// TestRejected: what no lifetime has told, the CRM's 401 does.
+func TestRejected(t *testing.T) {
+	t.Parallel()
+	timeless := practice.Mood{Token: "expires_in missing"}
+	start := func(t *testing.T) (*world, crmgate.Person) {
+		t.Helper()
+		w := newWorld(t, "")
+		w.crm.SetMood(timeless)
+		w.signIn()
+		w.clock.add(48 * time.Hour)
+		w.crm.ExpireAccess()
+		p, err := w.live()
+		must(t, err)
+		if n := w.crm.Counts().Refreshes; n != 0 || !p.Grant.Expiry.IsZero() {
+			t.Fatalf("%d refreshes of a token that has no end", n)
+		}
+		return w, p
+	}
+	t.Run("one refresh for all who hear it", func(t *testing.T) {
+		t.Parallel()
+		w, was := start(t)
+		for range 2 { // at once, and afterwards
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					p, err := w.engine.Rejected(t.Context(), was)
+					if err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
+						t.Errorf("got %v", err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		if n := w.crm.Counts(); n.Refreshes != 1 || n.Reuses != 0 {
+			t.Errorf("%d refreshes, %d reuses", n.Refreshes, n.Reuses)
+		}
+	})
+	t.Run("a new token is not refreshed again", func(t *testing.T) {
+		t.Parallel()
+		w, was := start(t)
+		p, err := w.engine.Rejected(t.Context(), was)
+		must(t, err)
+		if _, err := w.engine.Rejected(t.Context(), p); !errors.Is(err, crmgate.ErrConflict) || w.crm.Counts().Refreshes != 1 {
+			t.Errorf("%v after %d refreshes", err, w.crm.Counts().Refreshes)
+		}
+		if again, err := w.live(); err != nil || !again.Grant.AccessToken.Equal(p.Grant.AccessToken) {
+			t.Errorf("and the token that there is is not used: %v", err)
+		}
+	})
+	t.Run("the CRM is away", func(t *testing.T) {
+		t.Parallel()
+		w, was := start(t)
+		w.crm.SetMood(practice.Mood{Status: 503})
+		if _, err := w.engine.Rejected(t.Context(), was); !errors.Is(err, crmgate.ErrTransient) {
+			t.Errorf("got %v", err)
+		}
+		w.crm.SetMood(timeless)
+		w.clock.add(10 * time.Second)
+		if p, err := w.live(); err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
+			t.Errorf("once it is back: %v", err)
+		}
+	})
+	t.Run("the grant has ended", func(t *testing.T) {
+		t.Parallel()
+		w, was := start(t)
+		w.crm.EndGrants("ada")
+		if _, err := w.engine.Rejected(t.Context(), was); !errors.Is(err, crmgate.ErrUserDead) || w.stored().Dead == "" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("nothing to replace it with", func(t *testing.T) {
+		t.Parallel()
+		w, was := start(t)
+		for _, g := range []crmgate.Grant{
+			{AccessToken: crmgate.NewSecret("a"), Issued: was.Grant.Issued}, {APIKey: crmgate.NewSecret("k"), Issued: was.Grant.Issued},
+		} {
+			w.store(g)
+			p, err := w.live()
+			must(t, err)
+			if _, err := w.engine.Rejected(t.Context(), p); !errors.Is(err, crmgate.ErrConflict) {
+				t.Errorf("%+v: %v", g, err)
+			}
+			if again, err := w.live(); err != nil || !again.Grant.Expiry.IsZero() {
+				t.Errorf("%+v: afterwards %v, %v", g, again.Grant.Expiry, err)
+			}
+		}
+	})
+	t.Run("somebody has logged out", func(t *testing.T) {
+		t.Parallel()
+		w, was := start(t)
+		_, err := w.db.EndSession(t.Context(), ada)
+		must(t, err)
+		if _, err := w.engine.Rejected(t.Context(), was); !errors.Is(err, crmgate.ErrUserDead) || w.crm.Counts().Refreshes != 0 {
+			t.Errorf("got %v", err)
+		}
+	})
+}
