@@ -9,6 +9,9 @@ import (
 	"hash"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/practice"
 )
 
 const (
@@ -82,5 +85,24 @@ func TestLogoutEndsEveryTokenForGood(t *testing.T) {
 	}
 	if a := g.get("/authValidation", bearer(third)...); a.body != `{"successful":true}` {
 		t.Errorf("after signing in again: %s", a.body)
+	}
+}
+
+// The CRM ends an access token that no lifetime was told of: the person notices nothing.
+func TestAccessTokenThatEndsEarly(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.crm.SetMood(practice.Mood{Token: "expires_in missing"})
+	session := g.oauth("ada")
+	for range 2 {
+		g.pass(72 * time.Hour)
+		g.crm.ExpireAccess()
+		before := g.crm.Counts().Refreshes
+		for range 2 {
+			a := g.get("/authValidation", bearer(session)...)
+			if n := g.crm.Counts().Refreshes - before; a.status != 200 || !strings.Contains(a.body, `"successful":true`) || n != 1 {
+				t.Errorf("%d %s after %d refreshes", a.status, a.body, n)
+			}
+		}
 	}
 }

@@ -80,7 +80,7 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 	case lease.Until.After(time.Now()):
 		e.State = "refreshing"
 	case lease.Failures > 0:
-		e.Reason = fmt.Sprintf("the latest %d refreshes failed; the next may be at %s", lease.Failures, lease.NotBefore.Format(time.RFC3339))
+		e.Reason = fmt.Sprintf("refreshes that failed in a row: %d; the next may be at %s", lease.Failures, lease.NotBefore.Format(time.RFC3339))
 	}
 	return nil
 }
