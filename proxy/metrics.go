@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -68,6 +69,49 @@ func (m *Metrics) Token(kind string, platform crmgate.Platform, outcome string) 
 
 // Audit counts an entry of the audit log.
 func (m *Metrics) Audit(kind, outcome string) { m.audit.WithLabelValues(kind, outcome).Inc() }
+
+// Refreshing has the refreshes under way shown; count says how many there are.
+func (m *Metrics) Refreshing(count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "crmgate_refreshes_running", Help: "Refreshes under way in this process."},
+		func() float64 { return float64(count()) }))
+}
+
+// People has the people shown whom count counts, by platform and state. It is asked when the metrics are, and so rarely that it takes a
+// fiftieth of the time at most.
+func (m *Metrics) People(count func(context.Context) (map[crmgate.Platform]map[string]int, error)) {
+	m.registry.MustRegister(&peopleCollector{count: count})
+}
+
+var peopleMetric = prometheus.NewDesc("crmgate_people", "People who have signed in, by what has become of it: active, needs_login (the CRM has ended the grant), paused (the CRM rejects the application), logged_out.",
+	[]string{"platform", "state"}, nil)
+
+type peopleCollector struct {
+	count func(context.Context) (map[crmgate.Platform]map[string]int, error)
+
+	mu     sync.Mutex
+	latest map[crmgate.Platform]map[string]int // guarded by mu
+	again  time.Time                           // when to count again; guarded by mu
+}
+
+func (c *peopleCollector) Describe(to chan<- *prometheus.Desc) { to <- peopleMetric }
+
+// Collect counts, if it is time. Of records that cannot be read, or a store that is closed, the other metrics must not suffer:
+// what could be counted is shown.
+func (c *peopleCollector) Collect(to chan<- prometheus.Metric) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if began := time.Now(); !began.Before(c.again) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		c.latest, _ = c.count(ctx)
+		c.again = time.Now().Add(max(10*time.Second, 50*time.Since(began)))
+	}
+	for platform, states := range c.latest {
+		for state, n := range states {
+			to <- prometheus.MustNewConstMetric(peopleMetric, prometheus.GaugeValue, float64(n), string(platform), state)
+		}
+	}
+}
 
 // Egress counts an outbound request.
 func (m *Metrics) Egress(name, outcome string, d time.Duration) {

@@ -53,8 +53,8 @@ func openApp(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *app, err 
 
 // openRest opens what stands on the store.
 func (a *app) openRest(ctx context.Context, f *serveFlags, log *slog.Logger) error {
-	// Badger lets one process in: whoever wrote to the audit log before is gone.
-	keeper, err := a.db.KeepAudit(ctx, storage.AuditConfig{Retention: time.Duration(f.AuditRetention), Alone: true, Logger: log})
+	const alone = true // Badger lets one process in: whoever wrote to the audit log before, or held a lease, is gone
+	keeper, err := a.db.KeepAudit(ctx, storage.AuditConfig{Retention: time.Duration(f.AuditRetention), Alone: alone, Logger: log})
 	if err != nil {
 		return err
 	}
@@ -75,11 +75,14 @@ func (a *app) openRest(ctx context.Context, f *serveFlags, log *slog.Logger) err
 	}
 	a.closers = append(a.closers, a.folder.Close)
 	tokens, err := token.New(token.Config{
-		DB: a.db, Connector: a.folder.Connector, Fetch: client.Fetch, Now: f.now, Logger: log, Observe: a.metrics.Token,
+		DB: a.db, Connector: a.folder.Connector, Fetch: client.Fetch, Now: f.now, Logger: log, Alone: alone,
+		Observe: a.metrics.Token,
 	})
 	if err != nil {
 		return err
 	}
+	a.metrics.Refreshing(tokens.Refreshing)
+	a.metrics.People(authflow.Directory{DB: a.db}.Count)
 	a.closers = append(a.closers, func() error { tokens.Close(); return nil })
 	return a.openFlows(ctx, f, tokens, client, log)
 }

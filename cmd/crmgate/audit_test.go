@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -122,10 +121,9 @@ func TestAuditOfAFlood(t *testing.T) {
 	for range 120 {
 		g.postJSON("/apiKeyLogin", `{"platform":"practice","apiKey":"wrong"}`)
 	}
-	metrics := httptest.NewRecorder()
-	g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
+	metrics := g.metrics()
 	for _, want := range []string{`crmgate_audit_entries_total{kind="sign-in",outcome="written"} 100`, `crmgate_audit_entries_total{kind="sign-in",outcome="left out"} 20`} {
-		if !strings.Contains(metrics.Body.String(), want) {
+		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics do not have %s", want)
 		}
 	}

@@ -298,6 +298,13 @@ func (g *gate) postJSON(path, body string, header ...string) answer {
 // bearer is the header of a session.
 func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
 
+// metrics is what the operator's listener shows.
+func (g *gate) metrics() string {
+	w := httptest.NewRecorder()
+	g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
 // compose asks for an authorization URL.
 func (g *gate) compose(mode string) composed {
 	g.t.Helper()

@@ -6,11 +6,13 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"hash"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
@@ -104,5 +106,51 @@ func TestAccessTokenThatEndsEarly(t *testing.T) {
 				t.Errorf("%d %s after %d refreshes", a.status, a.body, n)
 			}
 		}
+	}
+}
+
+// A process has died with a lease in its hand. The next one, which has the database to itself, does not wait for its end.
+func TestLeaseLeftBehind(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	session := g.oauth("ada")
+	g.pass(2 * time.Hour)
+	_, err := g.server.db.TakeLease(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"}, "the one before", time.Hour, false)
+	must(t, err)
+	a := g.get("/authValidation", bearer(session)...)
+	a.want(t, 200, `{"successful":true}`)
+}
+
+// The metrics say what has become of people.
+func TestPeopleInTheMetrics(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	sessions := map[string]string{}
+	for _, person := range []string{"ada", "grace", "alan"} {
+		sessions[person] = g.oauth(person)
+	}
+	g.apiKey()
+	g.do("POST", "/unAuthorize", "", bearer(sessions["alan"])...)
+	g.pass(2 * time.Hour)
+	g.crm.EndGrants("grace")
+	g.get("/authValidation", bearer(sessions["grace"])...)
+	g.crm.SetMood(practice.Mood{Error: "invalid_client"})
+	g.get("/authValidation", bearer(sessions["ada"])...)
+	text := g.metrics()
+	for line, n := range map[string]int{
+		`{platform="practice",state="active"}`: 0, `{platform="practice",state="paused"}`: 1, `{platform="practice",state="needs_login"}`: 1,
+		`{platform="practice",state="logged_out"}`: 1, `{platform="practicekey",state="active"}`: 1,
+	} {
+		if want := fmt.Sprintf("crmgate_people%s %d\n", line, n); !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if !strings.Contains(text, "crmgate_refreshes_running 0\n") {
+		t.Error("the refreshes under way are not shown")
+	}
+	g.crm.SetMood(practice.Mood{})
+	g.oauth("ada") // counted at most every ten seconds
+	if again := g.metrics(); !strings.Contains(again, `crmgate_people{platform="practice",state="paused"} 1`) {
+		t.Error("everybody is counted at each look")
 	}
 }

@@ -51,6 +51,39 @@ func (d Directory) Entries(ctx context.Context) ([]Entry, error) {
 	return all, err
 }
 
+// Count counts people by platform and by Entry.State, save that those who are "refreshing" count as "active": that is over
+// in a moment. It reads everybody, one after the other.
+func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]int, error) {
+	type issuer struct {
+		crmgate.Platform
+		crmgate.App
+	}
+	counts, refreshable := map[crmgate.Platform]map[string]int{}, map[issuer]int{}
+	err := d.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
+		e := entry(p, s)
+		if counts[e.Platform] == nil {
+			counts[e.Platform] = map[string]int{"active": 0, "needs_login": 0, "paused": 0, "logged_out": 0}
+		}
+		counts[e.Platform][e.State]++
+		if e.refreshable() {
+			refreshable[issuer{e.Platform, e.app}]++
+		}
+		return nil
+	})
+	for app, n := range refreshable {
+		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.App, crmgate.Secret{})
+		if paused {
+			counts[app.Platform]["active"] -= n
+			counts[app.Platform]["paused"] += n
+		}
+		err = errors.Join(err, unread)
+	}
+	return counts, err
+}
+
+// refreshable reports whether a person is active for as long as their grant is refreshed.
+func (e *Entry) refreshable() bool { return e.State == "active" && !e.RefreshToken.IsZero() }
+
 // Entry returns one person; crmgate.ErrNotFound if there is none.
 func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error) {
 	p, err := d.DB.Person(ctx, key)
@@ -64,7 +97,7 @@ func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error
 
 // state looks at what is known of an active person's grant beside their record.
 func (d Directory) state(ctx context.Context, e *Entry) error {
-	if e.State != "active" || e.RefreshToken.IsZero() {
+	if !e.refreshable() {
 		return nil
 	}
 	lease, err := d.DB.Lease(ctx, crmgate.UserKey{Platform: e.Platform, ID: e.ID})

@@ -77,3 +77,10 @@ func (e *Engine) reach(point string) {
 // Close waits for the refreshes under way, each of which has a deadline: what a CRM has already answered is stored.
 // Nothing may be asked of the engine afterwards.
 func (e *Engine) Close() { e.running.Wait() }
+
+// Refreshing is how many refreshes this process has under way.
+func (e *Engine) Refreshing() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.flights)
+}

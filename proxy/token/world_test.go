@@ -79,7 +79,7 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 
 // world is an engine over a real store, before a real CRM.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	clock  *clock
 	crm    *practice.CRM
 	url    string
@@ -93,7 +93,7 @@ const redirect = "https://app.example/redirect.html"
 var ada = crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 
 // newWorld makes one; extra is put into the manifest's crmgate.token, and change changes the engine's configuration.
-func newWorld(t *testing.T, extra string, change ...func(*token.Config)) *world {
+func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
 	w.crm = practice.New(practice.Config{Now: w.clock.Now})
@@ -139,7 +139,7 @@ func (w *world) declare(url, extra string, refresh ...string) {
 	w.conn.info.AccessTokenURI = url
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
