@@ -38,7 +38,7 @@ const (
 type Refusal struct {
 	Kind    Kind
 	Message string
-	// Plain says that clients expect the bare Message as the body, as upstream App Connect sends some of its refusals.
+	// Plain says that clients expect the bare Message as the body, as upstream App Connect sends some of its refusals; the status is Kind's.
 	Plain bool
 	// Err is the cause, for the log only; may be nil.
 	Err error

@@ -119,7 +119,7 @@ func (s *Server) refuse(ctx context.Context, r *request, err error) {
 		s.reply(r, 200, early.body)
 		return
 	case errors.As(err, &refusal) && refusal.Plain:
-		s.reply(r, 400, text(refusal.Message))
+		s.reply(r, statuses[refusal.Kind], text(refusal.Message))
 	case errors.As(err, &refusal):
 		writeError(r.fc, statuses[refusal.Kind], refusal.Message)
 	case errors.As(err, &body):

@@ -34,7 +34,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	var who identity
 	var err error
 	if !r.RCToken.IsZero() {
-		if who, err = f.rc.identify(ctx, r.RCToken); err != nil {
+		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
 			return SignedIn{}, err
 		}
 	}

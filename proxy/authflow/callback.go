@@ -203,7 +203,7 @@ func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (a 
 	var who identity
 	if !r.RCToken.IsZero() {
 		var err error
-		if who, err = f.rc.identify(ctx, r.RCToken); err != nil {
+		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
 			return "", false, err
 		}
 	}

@@ -102,7 +102,7 @@ func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate
 		RedirectURI: o.RedirectURI, Origin: f.pinned(r.Origin),
 	}
 	if !r.RCToken.IsZero() {
-		who, err := f.rc.identify(ctx, r.RCToken)
+		who, err := f.who.identify(ctx, r.RCToken)
 		if err != nil {
 			return Composed{}, err
 		}

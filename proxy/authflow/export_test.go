@@ -61,7 +61,7 @@ func (f *Flows) OpenState(ctx context.Context, param string) (BoundState, error)
 
 // Identify asks RingCentral and remembers nothing.
 func (f *Flows) Identify(ctx context.Context, token crmgate.Secret) (account, extension string, err error) {
-	who, err := f.rc.ask(ctx, token)
+	who, err := f.who.(*ringCentral).ask(ctx, token)
 	return string(who.Account), string(who.Extension), err
 }
 

@@ -53,7 +53,7 @@ type Config struct {
 // Flows runs the flows. Safe for concurrent use.
 type Flows struct {
 	Config
-	rc          *ringCentral
+	who         identifier
 	tokens      *sessionTokens
 	revocations *revocations
 }
@@ -93,7 +93,7 @@ func New(c Config) (*Flows, error) {
 		c.Random = rand.Float64
 	}
 	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations()}
-	f.rc, err = newRingCentral(c.RingCentralURL, c.Fetch, c.Now)
+	f.who, err = newRingCentral(c.RingCentralURL, c.Fetch, c.Now)
 	return f, err
 }
 

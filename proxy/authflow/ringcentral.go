@@ -23,13 +23,6 @@ const (
 	extensionPath = "/restapi/v1.0/account/~/extension/~"
 )
 
-// identity is who a RingCentral token belongs to.
-type identity struct {
-	Account   crmgate.AccountID
-	Extension crmgate.ExtensionID
-	Admin     bool
-}
-
 // ringCentral verifies RingCentral access tokens. Safe for concurrent use.
 type ringCentral struct {
 	url   string
