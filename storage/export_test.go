@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"time"
+
+	"github.com/crmgate/crmgate"
 )
 
 // What tests and fuzzing must reach.
@@ -63,4 +65,13 @@ func (db *DB) Reseal(ctx context.Context, key, stored, to []byte) error {
 		}
 		return r.set(kind(to[0]), to, b, 0)
 	})
+}
+
+// RaiseGeneration ends the sessions of an organisation's app, as its removal does.
+func (db *DB) RaiseGeneration(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (g uint64, err error) {
+	err = db.update(ctx, func(r records) error {
+		g, err = r.raiseGeneration(account, p)
+		return err
+	})
+	return g, err
 }

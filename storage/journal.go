@@ -151,26 +151,49 @@ func (db *DB) DropJournal(ctx context.Context, e JournalEntry) error {
 	return nil
 }
 
-// With is what comes with a change of a person's record, in the same transaction: an Event for the audit log, or
-// something Also to be done.
+// With is what comes with a change of a person's record, in the same transaction: an Event for the audit log, something
+// to be done Before, or something Also to be done.
 type With interface{ with() }
+
+// Before is what must be true, or be made so, before a change; see Confirmed.
+type Before func(records) error
 
 // Also is something that a change does beside; see Settled and Fenced.
 type Also func(records) error
 
-func (Also) with()  {}
-func (Event) with() {}
+func (Before) with() {}
+func (Also) with()   {}
+func (Event) with()  {}
 
-func apart(with []With) (events []Event, also []Also) {
+// apart is what comes with a change, by kind.
+type apart struct {
+	events []Event
+	before []Before
+	also   []Also
+}
+
+func takeApart(with []With) (a apart) {
 	for _, w := range with {
 		switch w := w.(type) {
 		case Event:
-			events = append(events, w)
+			a.events = append(a.events, w)
+		case Before:
+			a.before = append(a.before, w)
 		case Also:
-			also = append(also, w)
+			a.also = append(a.also, w)
 		}
 	}
-	return events, also
+	return a
+}
+
+// all does some of it.
+func all[F ~func(records) error](r records, do []F) error {
+	for _, f := range do {
+		if err := f(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Settled drops a journal entry: what it granted is stored by this change. The zero entry is none.

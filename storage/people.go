@@ -83,8 +83,11 @@ func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
 // Here as in the functions below, what comes with the change happens in the same transaction.
 func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (Session, error) {
 	var s Session
-	events, also := apart(with)
-	err := db.audited(ctx, events, func(r records) (about subject, err error) {
+	more := takeApart(with)
+	err := db.audited(ctx, more.events, func(r records) (about subject, err error) {
+		if err := all(r, more.before); err != nil {
+			return about, err
+		}
 		p, err := r.person(key)
 		if err != nil && !errors.Is(err, crmgate.ErrNotFound) {
 			return about, err
@@ -98,22 +101,12 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		if s, err = r.renew(s, key, p); err != nil {
 			return about, err
 		}
-		return subject{key, p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s), r.all(also))
+		return subject{key, p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s), all(r, more.also))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
 	}
 	return s, nil
-}
-
-// all does what else belongs to a change.
-func (r records) all(also []Also) error {
-	for _, do := range also {
-		if err := do(r); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // renew makes the session of somebody who has just signed in. old is the zero Session if they had none.
@@ -140,8 +133,11 @@ func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Sess
 // no longer the one to ask, so the person must sign in.
 func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (crmgate.Person, error) {
 	var p crmgate.Person
-	events, also := apart(with)
-	err := db.audited(ctx, events, func(r records) (about subject, err error) {
+	more := takeApart(with)
+	err := db.audited(ctx, more.events, func(r records) (about subject, err error) {
+		if err := all(r, more.before); err != nil {
+			return about, err
+		}
 		if p, err = r.person(key); err != nil {
 			return about, err
 		}
@@ -157,7 +153,7 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 				s.Ended = s.Ended || moved
 			})
 		}
-		return subject{key, p.User.Account}, errors.Join(err, r.setPerson(key, p), r.all(also))
+		return subject{key, p.User.Account}, errors.Join(err, r.setPerson(key, p), all(r, more.also))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("update person: %w", err)

@@ -28,6 +28,9 @@ const (
 	pause       kind = 'u'
 	revocation  kind = 'r'
 	backlog     kind = 'q'
+	managedApp  kind = 'm'
+	pendingApp  kind = 'd'
+	retiredApp  kind = 'h'
 
 	auditEntryKind kind = 'a'
 	auditBatchKind kind = 'b'

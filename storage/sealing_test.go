@@ -40,7 +40,17 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 // fill stores n people and one record of every other kind.
 func fill(t *testing.T, s store, n int) {
 	t.Helper()
-	_, err := s.RaiseGeneration(t.Context(), "4711-account", "clio")
+	app := storage.ManagedApp{Account: "4711-account", Platform: "clio", By: "canary-extension", Values: crmgate.OAuthInfo{
+		ClientID: "canary-client", ClientSecret: crmgate.NewSecret("canary-secret"), AccessTokenURI: "https://canary.example/token",
+	}}
+	_, err := confirm(t, s, app) // and retired, so that people are of the second
+	must(t, err)
+	must(t, s.RemoveManagedApp(t.Context(), app.Account, app.Platform))
+	_, err = confirm(t, s, app)
+	must(t, err)
+	_, err = s.PutPendingApp(t.Context(), app)
+	must(t, err)
+	_, err = s.DeleteUser(t.Context(), crmgate.UserKey{Platform: "clio", ID: "admin"})
 	must(t, err)
 	for i := range n {
 		key, update := filled(i)

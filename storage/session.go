@@ -79,21 +79,15 @@ func (db *DB) Generation(ctx context.Context, account crmgate.AccountID, p crmga
 	return g, nil
 }
 
-// RaiseGeneration ends every session whose grant came from the account's app of a platform, from the moment that it
-// returns, and returns the new generation.
-func (db *DB) RaiseGeneration(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
-	var g uint64
-	err := db.update(ctx, func(r records) (err error) {
-		if g, err = r.generation(account, p); err != nil {
-			return err
-		}
-		g++
-		return r.setNumber(generation, r.db.hashedOn(generation, p, string(account)), g)
-	})
+// raiseGeneration ends every session whose grant came from the account's app of a platform, with the transaction, and
+// returns the generation that begins.
+func (r records) raiseGeneration(account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
+	g, err := r.generation(account, p)
 	if err != nil {
-		return 0, fmt.Errorf("raise generation: %w", err)
+		return g, err
 	}
-	return g, nil
+	g++
+	return g, r.setNumber(generation, r.db.hashedOn(generation, p, string(account)), g)
 }
 
 func (r records) generation(account crmgate.AccountID, p crmgate.Platform) (uint64, error) {

@@ -1,0 +1,364 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// ManagedApp is an application that an organisation has registered at a CRM itself, as an admin entered it. It is pending
+// until a sign-in has shown that it works, then confirmed, of which there is one for each organisation and platform, and
+// retired once it is replaced or removed.
+type ManagedApp struct {
+	Account crmgate.AccountID
+	// Platform is empty for a pending app that was entered without one.
+	Platform crmgate.Platform
+	// Entry is this entry's own, chosen when it was stored: what was tried is what is confirmed, and nothing else.
+	Entry string
+	// Staged says of a pending app that it is to take the place of the confirmed one.
+	Staged bool
+	// Revision is what grants of the app name (crmgate.App). Of a pending app it is what that will be, as things stand.
+	Revision uint64
+	// Values are laid over what the connector answers. Only the seven that an admin may enter are stored.
+	Values  crmgate.OAuthInfo
+	Entered time.Time
+	By      crmgate.ExtensionID
+}
+
+// PendingLife is how long a pending app waits for its sign-in (App Connect's 24 hours).
+const PendingLife = 24 * time.Hour
+
+// retiredLife is how long a retired app's credentials are kept after its grants were queued: as long as the queue keeps
+// them, and a day.
+const retiredLife = 8 * 24 * time.Hour
+
+func (db *DB) managedKey(account crmgate.AccountID, p crmgate.Platform) []byte {
+	return db.hashedOn(managedApp, p, string(account))
+}
+
+func (db *DB) pendingKey(account crmgate.AccountID, p crmgate.Platform) []byte {
+	return db.hashedOn(pendingApp, p, string(account))
+}
+
+func (db *DB) retiredKey(account crmgate.AccountID, p crmgate.Platform, revision uint64) []byte {
+	return db.hashedOn(retiredApp, p, strconv.FormatUint(revision, 10)+"/"+string(account))
+}
+
+// ManagedApps are an organisation's apps of a platform; nil where there is none.
+type ManagedApps struct{ Confirmed, Pending *ManagedApp }
+
+// ManagedApps returns an organisation's apps of a platform, on one snapshot. A pending app that was entered without a
+// platform is returned if there is none for this one.
+func (db *DB) ManagedApps(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (ManagedApps, error) {
+	var apps ManagedApps
+	err := db.view(ctx, func(r records) (err error) {
+		apps, err = r.managedApps(account, p)
+		return err
+	})
+	if err != nil {
+		return ManagedApps{}, fmt.Errorf("read managed apps: %w", err)
+	}
+	return apps, nil
+}
+
+func (r records) managedApps(account crmgate.AccountID, p crmgate.Platform) (apps ManagedApps, err error) {
+	if apps.Confirmed, err = r.app(managedApp, r.db.managedKey(account, p)); err != nil {
+		return apps, err
+	}
+	if apps.Pending, err = r.app(pendingApp, r.db.pendingKey(account, p)); err == nil && apps.Pending == nil {
+		apps.Pending, err = r.app(pendingApp, r.db.pendingKey(account, ""))
+	}
+	if err != nil || apps.Pending == nil {
+		return apps, err
+	}
+	if apps.Pending.Revision, err = r.generation(account, p); apps.Confirmed != nil {
+		apps.Pending.Revision++
+	}
+	return apps, err
+}
+
+// app reads an app's record; nil if there is none.
+func (r records) app(k kind, key []byte) (*ManagedApp, error) {
+	b, err := r.get(k, key)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var w managedRecord
+	if json.Unmarshal(b, &w) != nil {
+		return nil, errMalformed // without the cause, which may quote the record
+	}
+	a := w.app()
+	return &a, nil
+}
+
+func (r records) setApp(k kind, key []byte, a ManagedApp, ttl time.Duration) error {
+	b, err := json.Marshal(recordOf(a, false))
+	if err != nil {
+		return err
+	}
+	return r.set(k, key, b, ttl)
+}
+
+// IssuingApp returns the app that issued a grant: the confirmed one, or one that was retired since.
+// crmgate.ErrNotFound if its credentials are no longer kept.
+func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.App) (ManagedApp, error) {
+	var a *ManagedApp
+	err := db.view(ctx, func(r records) (err error) {
+		if a, err = r.app(managedApp, db.managedKey(app.Account, p)); err != nil || a != nil && a.Revision == app.Revision {
+			return err
+		}
+		if a, err = r.app(retiredApp, db.retiredKey(app.Account, p, app.Revision)); err == nil && a == nil {
+			err = crmgate.ErrNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return ManagedApp{}, fmt.Errorf("read the app of a grant: %w", err)
+	}
+	return *a, nil
+}
+
+// PutPendingApp stores an app to be tried, in the place of the one that was pending for its account and platform. Its
+// Entry is made here.
+func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, events ...Event) (ManagedApp, error) {
+	a.Entry, a.Revision = newSessionID(), 0
+	err := db.audited(ctx, events, func(r records) (subject, error) {
+		a.Entered = r.now
+		return subject{crmgate.UserKey{Platform: a.Platform}, a.Account}, r.setApp(pendingApp, db.pendingKey(a.Account, a.Platform), a, PendingLife)
+	})
+	if err != nil {
+		return ManagedApp{}, fmt.Errorf("store a pending app: %w", err)
+	}
+	return a, nil
+}
+
+// DropPendingApps forgets an organisation's pending apps of some platforms, and those that were entered without one.
+func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, events ...Event) error {
+	err := db.audited(ctx, events, func(r records) (subject, error) {
+		err := r.tx.Delete(db.pendingKey(account, ""))
+		for _, p := range platforms {
+			err = errors.Join(err, r.tx.Delete(db.pendingKey(account, p)))
+		}
+		return subject{account: account}, err
+	})
+	if err != nil {
+		return fmt.Errorf("drop pending apps: %w", err)
+	}
+	return nil
+}
+
+// RemoveManagedApp removes an organisation's app of a platform, and what is pending for it. Every session whose grant came
+// from the app ends with the transaction, at the cost of one write however many they are; the credentials are kept until
+// the grants are revoked. It is no error if there is none.
+func (db *DB) RemoveManagedApp(ctx context.Context, account crmgate.AccountID, p crmgate.Platform, events ...Event) error {
+	err := db.audited(ctx, events, func(r records) (subject, error) {
+		apps, err := r.managedApps(account, p)
+		if err != nil {
+			return subject{}, err
+		}
+		if apps.Confirmed != nil {
+			_, err = r.retire(*apps.Confirmed)
+		}
+		return subject{crmgate.UserKey{Platform: p}, account}, errors.Join(err, r.tx.Delete(db.managedKey(account, p)),
+			r.tx.Delete(db.pendingKey(account, p)), r.tx.Delete(db.pendingKey(account, "")))
+	})
+	if err != nil {
+		return fmt.Errorf("remove a managed app: %w", err)
+	}
+	return nil
+}
+
+// retire ends the time of a confirmed app, and returns the generation that begins.
+func (r records) retire(a ManagedApp) (uint64, error) {
+	g, err := r.raiseGeneration(a.Account, a.Platform)
+	if err != nil {
+		return g, err
+	}
+	return g, r.setApp(retiredApp, r.db.retiredKey(a.Account, a.Platform, a.Revision), a, 0)
+}
+
+// Confirmed confirms a pending app with the sign-in that it comes with: it has just worked. What is confirmed is the entry
+// that was tried. The error matches crmgate.ErrConflict if another is pending or confirmed by now, and nothing is stored
+// then. An app that another sign-in has confirmed meanwhile is no conflict. The zero app is none.
+func Confirmed(tried ManagedApp, p crmgate.Platform) Before {
+	return func(r records) error {
+		if tried.Entry == "" {
+			return nil
+		}
+		apps, err := r.managedApps(tried.Account, p)
+		switch {
+		case err != nil:
+			return err
+		case apps.Confirmed != nil && apps.Confirmed.Entry == tried.Entry:
+			return nil
+		case apps.Pending == nil || apps.Pending.Entry != tried.Entry, apps.Confirmed != nil && !apps.Pending.Staged:
+			return fmt.Errorf("the organisation's app: %w", crmgate.ErrConflict)
+		}
+		now := *apps.Pending
+		if apps.Confirmed != nil {
+			if now.Revision, err = r.retire(*apps.Confirmed); err != nil {
+				return err
+			}
+		}
+		from := r.db.pendingKey(now.Account, now.Platform)
+		now.Platform, now.Staged = p, false
+		return errors.Join(r.tx.Delete(from), r.setApp(managedApp, r.db.managedKey(now.Account, p), now, 0))
+	}
+}
+
+// RetiredApps lists the apps whose grants are not all queued for revocation yet.
+func (db *DB) RetiredApps(ctx context.Context) ([]ManagedApp, error) {
+	var all []ManagedApp
+	err := db.view(ctx, func(r records) error {
+		all = nil
+		return r.tx.Scan(fixed(retiredApp), func(key, stored []byte) error {
+			b, err := r.open(retiredApp, key, stored)
+			if errors.Is(err, crmgate.ErrNotFound) {
+				return nil
+			}
+			var a managedRecord
+			if err == nil && json.Unmarshal(b, &a) != nil {
+				err = errMalformed
+			}
+			if err == nil && !a.Swept {
+				all = append(all, a.app())
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list retired apps: %w", err)
+	}
+	return all, nil
+}
+
+// sweepBatch is how many people lose their grants in one transaction.
+const sweepBatch = 100
+
+// SweepRetired takes their grants from people whose retired app issued them, most of them at once at most, and queues the
+// grants for revocation. n is how many it were; at 0 the sweep is over, and the app's credentials end with the queue.
+func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, most int) (n int, err error) {
+	keys, err := db.peopleOf(ctx, a, most)
+	for len(keys) > 0 && err == nil {
+		batch := keys[:min(sweepBatch, len(keys))]
+		keys = keys[len(batch):]
+		n += len(batch)
+		err = db.update(ctx, func(r records) error {
+			for _, key := range batch {
+				if err := r.sweep(key, a); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err == nil && n == 0 {
+		err = db.update(ctx, func(r records) error {
+			b, err := json.Marshal(recordOf(a, true))
+			if err != nil {
+				return err
+			}
+			return r.set(retiredApp, db.retiredKey(a.Account, a.Platform, a.Revision), b, retiredLife)
+		})
+	}
+	if err != nil {
+		return n, fmt.Errorf("sweep a retired app: %w", err)
+	}
+	return n, nil
+}
+
+// peopleOf lists people who hold a grant of an app.
+func (db *DB) peopleOf(ctx context.Context, a ManagedApp, most int) (keys []crmgate.UserKey, err error) {
+	enough := errors.New("enough")
+	err = db.view(ctx, func(r records) error {
+		keys = nil
+		return r.tx.Scan(append(append(fixed(person), a.Platform...), '/'), func(key, stored []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			b, err := r.open(person, key, stored)
+			if err != nil { // what does not open has no grant to be revoked
+				return nil
+			}
+			if p, err := decodePerson(b); err == nil && a.issued(p.Grant) {
+				keys = append(keys, p.User.Key)
+			}
+			if len(keys) >= most {
+				return enough
+			}
+			return nil
+		})
+	})
+	if errors.Is(err, enough) {
+		err = nil
+	}
+	return keys, err
+}
+
+// issued reports whether there is a grant, and the app issued it.
+func (a ManagedApp) issued(g crmgate.Grant) bool {
+	return !g.Empty() && g.App.Account == a.Account && g.App.Revision == a.Revision
+}
+
+func (r records) sweep(key crmgate.UserKey, a ManagedApp) error {
+	p, err := r.person(key)
+	if errors.Is(err, crmgate.ErrNotFound) || err == nil && !a.issued(p.Grant) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := r.queue(p, 0, r.now); err != nil {
+		return err
+	}
+	p.Grant = crmgate.Grant{}
+	return errors.Join(r.changeSession(key, func(s *Session) { s.Ended = true }), r.forgetJournal(key), r.setPerson(key, p))
+}
+
+// managedRecord is the payload of a managed app's record, version 1: JSON with the secret in clear. It lives only between a
+// ManagedApp and the sealed record.
+type managedRecord struct {
+	Account          crmgate.AccountID   `json:"account"`
+	Platform         crmgate.Platform    `json:"platform,omitempty"`
+	Entry            string              `json:"entry"`
+	Staged           bool                `json:"staged,omitempty"`
+	Revision         uint64              `json:"revision,omitempty"`
+	Entered          time.Time           `json:"entered"`
+	By               crmgate.ExtensionID `json:"by,omitempty"`
+	ClientID         string              `json:"clientId,omitempty"`
+	ClientSecret     string              `json:"clientSecret,omitempty"`
+	AccessTokenURI   string              `json:"accessTokenUri,omitempty"`
+	AuthorizationURI string              `json:"authorizationUri,omitempty"`
+	RedirectURI      string              `json:"redirectUri,omitempty"`
+	Scopes           string              `json:"scopes,omitempty"`
+	Hostname         string              `json:"hostname,omitempty"`
+	// Swept says of a retired app that all of its grants were queued.
+	Swept bool `json:"swept,omitempty"`
+}
+
+func recordOf(a ManagedApp, swept bool) managedRecord {
+	v := a.Values
+	return managedRecord{
+		Account: a.Account, Platform: a.Platform, Entry: a.Entry, Staged: a.Staged, Revision: a.Revision, Entered: a.Entered, By: a.By,
+		ClientID: v.ClientID, ClientSecret: v.ClientSecret.Reveal(), AccessTokenURI: v.AccessTokenURI, AuthorizationURI: v.AuthorizationURI,
+		RedirectURI: v.RedirectURI, Scopes: v.Scopes, Hostname: v.Hostname, Swept: swept,
+	}
+}
+
+func (w managedRecord) app() ManagedApp {
+	return ManagedApp{
+		Account: w.Account, Platform: w.Platform, Entry: w.Entry, Staged: w.Staged, Revision: w.Revision, Entered: w.Entered, By: w.By,
+		Values: crmgate.OAuthInfo{
+			ClientID: w.ClientID, ClientSecret: crmgate.NewSecret(w.ClientSecret), AccessTokenURI: w.AccessTokenURI, AuthorizationURI: w.AuthorizationURI,
+			RedirectURI: w.RedirectURI, Scopes: w.Scopes, Hostname: w.Hostname,
+		},
+	}
+}

@@ -1,0 +1,236 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// signInBy signs a person in with an app as the flows do: with a pending one, which that confirms, or with the confirmed one.
+func signInBy(ctx context.Context, s store, key crmgate.UserKey, a storage.ManagedApp, pending bool) (storage.Session, error) {
+	tried := storage.ManagedApp{}
+	if pending {
+		tried = a
+	}
+	return s.SignIn(ctx, key, func(p *crmgate.Person) error {
+		p.User.Account = a.Account
+		p.Grant = crmgate.Grant{
+			AccessToken: crmgate.NewSecret("access of " + a.Entry), RefreshToken: crmgate.NewSecret("refresh of " + a.Entry),
+			App: crmgate.App{ClientID: a.Values.ClientID, Account: a.Account, Revision: a.Revision},
+		}
+		return nil
+	}, storage.Confirmed(tried, key.Platform))
+}
+
+// confirm enters an app and has the admin sign in with it.
+func confirm(t testing.TB, s store, a storage.ManagedApp) (storage.ManagedApp, error) {
+	t.Helper()
+	_, err := s.PutPendingApp(t.Context(), a)
+	must(t, err)
+	apps, err := s.ManagedApps(t.Context(), a.Account, a.Platform)
+	must(t, err)
+	if _, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: a.Platform, ID: "admin"}, *apps.Pending, true); err != nil {
+		return a, err
+	}
+	apps, err = s.ManagedApps(t.Context(), a.Account, a.Platform)
+	must(t, err)
+	return *apps.Confirmed, nil
+}
+
+func acme(client string) storage.ManagedApp {
+	return storage.ManagedApp{Account: "acme", Platform: "clio", By: "101", Values: crmgate.OAuthInfo{
+		ClientID: client, ClientSecret: crmgate.NewSecret("secret of " + client), AccessTokenURI: "https://a.example/token",
+		AuthorizationURI: "https://a.example/authorize", RedirectURI: "https://r.example/redirect.html", Scopes: "read", Hostname: "a.example",
+	}}
+}
+
+func TestManagedAppLifecycle(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		first, err := confirm(t, s, acme("one"))
+		must(t, err)
+		if first.Revision != 0 || !reflect.DeepEqual(first.Values, acme("one").Values) || first.Entered.IsZero() || first.By != "101" {
+			t.Errorf("confirmed: %+v", first)
+		}
+		apps, err := s.ManagedApps(ctx, "acme", "clio")
+		if err != nil || apps.Pending != nil {
+			t.Errorf("what was confirmed is pending still: %+v, %v", apps.Pending, err)
+		}
+		admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
+		_, err = signInBy(ctx, s, ann, first, false)
+		must(t, err)
+		if mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
+			t.Error("a first app has ended a session")
+		}
+
+		// A second one is staged, tried, and takes the place of the first.
+		next := acme("two")
+		next.Staged = true
+		_, err = s.PutPendingApp(ctx, next)
+		must(t, err)
+		apps, err = s.ManagedApps(ctx, "acme", "clio")
+		must(t, err)
+		if apps.Confirmed.Values.ClientID != "one" || apps.Pending.Revision != 1 || mustSession(t, s, ann).Ended {
+			t.Errorf("while it is staged: %+v", apps)
+		}
+		_, err = signInBy(ctx, s, admin, *apps.Pending, true)
+		must(t, err)
+		if !mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
+			t.Error("the sessions of the first must end, and that of the second live")
+		}
+		old, err := s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Revision: 0})
+		if err != nil || old.Values.ClientSecret.Reveal() != "secret of one" {
+			t.Errorf("the credentials of the first: %+v, %v", old, err)
+		}
+
+		// What the first granted is taken and queued, and nothing else.
+		retired, err := s.RetiredApps(ctx)
+		if err != nil || len(retired) != 1 || retired[0].Values.ClientID != "one" {
+			t.Fatalf("retired: %+v, %v", retired, err)
+		}
+		n, err := s.SweepRetired(ctx, retired[0], 10)
+		must(t, err)
+		again, err := s.SweepRetired(ctx, retired[0], 10)
+		must(t, err)
+		swept, err := s.Person(ctx, ann)
+		must(t, err)
+		kept, err := s.Person(ctx, admin)
+		if err != nil || n != 1 || again != 0 || !swept.Grant.Empty() || kept.Grant.Empty() {
+			t.Errorf("swept %d and %d, %v", n, again, err)
+		}
+		waiting, err := s.Revocations(ctx, "clio", 10)
+		if err != nil || len(waiting.Due) != 1 || waiting.Due[0].Grant.RefreshToken.Reveal() != "refresh of "+first.Entry {
+			t.Errorf("queued: %+v, %v", waiting, err)
+		}
+		if retired, err = s.RetiredApps(ctx); err != nil || len(retired) != 0 {
+			t.Errorf("still to be swept: %+v, %v", retired, err)
+		}
+		if _, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Revision: 0}); err != nil {
+			t.Errorf("the queue has no credentials: %v", err)
+		}
+		s.clock.add(9 * 24 * time.Hour)
+		_, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Revision: 0})
+		wantErr(t, err, crmgate.ErrNotFound)
+
+		// It is removed; a third is a first one again.
+		must(t, s.RemoveManagedApp(ctx, "acme", "clio"))
+		if !mustSession(t, s, admin).Ended {
+			t.Error("a session outlives its app")
+		}
+		third, err := confirm(t, s, acme("three"))
+		if err != nil || third.Revision != 2 || mustSession(t, s, admin).Ended {
+			t.Errorf("after a removal: %+v, %v", third, err)
+		}
+	})
+}
+
+// Only what was tried is confirmed.
+func TestConfirmedIsWhatWasTried(t *testing.T) {
+	admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
+	for name, meanwhile := range map[string]func(context.Context, store) error{
+		"another entry of the same values": func(ctx context.Context, s store) error {
+			_, err := s.PutPendingApp(ctx, acme("one"))
+			return err
+		},
+		"dropped": func(ctx context.Context, s store) error {
+			return s.DropPendingApps(ctx, "acme", []crmgate.Platform{"clio"})
+		},
+		"removed": func(ctx context.Context, s store) error { return s.RemoveManagedApp(ctx, "acme", "clio") },
+		"its time is over": func(_ context.Context, s store) error {
+			s.clock.add(storage.PendingLife)
+			return nil
+		},
+		"another was confirmed": func(ctx context.Context, s store) error {
+			if _, err := s.PutPendingApp(ctx, acme("two")); err != nil {
+				return err
+			}
+			apps, err := s.ManagedApps(ctx, "acme", "clio")
+			if err == nil {
+				_, err = signInBy(ctx, s, ann, *apps.Pending, true)
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, s store) {
+				_, err := s.PutPendingApp(t.Context(), acme("one"))
+				must(t, err)
+				apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+				must(t, err)
+				must(t, meanwhile(t.Context(), s))
+				_, err = signInBy(t.Context(), s, admin, *apps.Pending, true)
+				wantErr(t, err, crmgate.ErrConflict)
+				if _, err := s.Person(t.Context(), admin); !errors.Is(err, crmgate.ErrNotFound) {
+					t.Errorf("somebody is stored: %v", err)
+				}
+			})
+		})
+	}
+	t.Run("two sign-ins of one entry", func(t *testing.T) {
+		both(t, func(t *testing.T, s store) {
+			_, err := s.PutPendingApp(t.Context(), acme("one"))
+			must(t, err)
+			apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+			must(t, err)
+			for i := range 2 {
+				_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, *apps.Pending, true)
+				must(t, err)
+			}
+		})
+	})
+}
+
+// An app that was entered without a platform is that of whichever shows first that it works, and of one account only.
+func TestPendingWithoutPlatform(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		a := acme("one")
+		a.Platform = ""
+		_, err := s.PutPendingApp(t.Context(), a)
+		must(t, err)
+		for account, want := range map[crmgate.AccountID]bool{"acme": true, "other": false} {
+			apps, err := s.ManagedApps(t.Context(), account, "clio")
+			if err != nil || (apps.Pending != nil) != want {
+				t.Errorf("%s: %+v, %v", account, apps.Pending, err)
+			}
+		}
+		apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+		must(t, err)
+		_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: "admin"}, *apps.Pending, true)
+		must(t, err)
+		if apps, err = s.ManagedApps(t.Context(), "acme", "clio"); err != nil || apps.Pending != nil || apps.Confirmed.Platform != "clio" {
+			t.Errorf("%+v, %v", apps, err)
+		}
+		if apps, err = s.ManagedApps(t.Context(), "acme", "other"); err != nil || apps.Pending != nil || apps.Confirmed != nil {
+			t.Errorf("another platform has it: %+v, %v", apps, err)
+		}
+	})
+}
+
+// Replacing an app costs the same, however many people it ends the sessions of.
+func BenchmarkRemoveManagedApp(b *testing.B) {
+	for _, people := range []int{1, 1000, 100_000} {
+		b.Run(fmt.Sprintf("%d people", people), func(b *testing.B) {
+			s := mustStore(b, b.TempDir())
+			app, err := confirm(b, s, acme("one"))
+			must(b, err)
+			for i := range people {
+				_, err := signInBy(b.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, app, false)
+				must(b, err)
+			}
+			b.ResetTimer()
+			for range b.N {
+				must(b, s.RemoveManagedApp(b.Context(), "acme", "clio"))
+				b.StopTimer()
+				_, err = confirm(b, s, acme("one"))
+				must(b, err)
+				b.StartTimer()
+			}
+		})
+	}
+}
