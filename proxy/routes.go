@@ -17,8 +17,8 @@ type route struct {
 }
 
 // table is the route table, by path in lower case. Upstream matches paths without regard to case.
-func (s *Server) table() map[string]*route {
-	routes := map[string]*route{}
+func (s *Server) table() map[string]methods {
+	routes := map[string]methods{}
 	for _, rt := range []route{
 		{method: "GET", path: "/isAlive", run: s.isAlive, quick: true},
 		{method: "GET", path: "/serverVersionInfo", run: s.serverVersionInfo, quick: true},
@@ -38,9 +38,40 @@ func (s *Server) table() map[string]*route {
 		{method: "POST", path: "/unAuthorize", run: s.session(s.unAuthorize, refusals{ghost: errUserNotFound, undecodable: errUserNotFound})},
 		{method: "POST", path: "/user/refreshInfo", run: s.refreshInfo},
 	} {
-		routes[strings.ToLower(rt.path)] = &rt
+		path := strings.ToLower(rt.path)
+		routes[path] = append(routes[path], &rt)
 	}
 	return routes
+}
+
+// methods are the routes of one path.
+type methods []*route
+
+// of returns the route of a method, nil if there is none. HEAD is answered like GET.
+func (m methods) of(method string) *route {
+	if method == "HEAD" {
+		method = "GET"
+	}
+	for _, rt := range m {
+		if rt.method == method {
+			return rt
+		}
+	}
+	return nil
+}
+
+// allowed is the Allow header of a path: whatever takes GET takes HEAD (RFC 9110, 9.3.2).
+func (m methods) allowed() string {
+	return strings.Replace(m.join(", "), "GET", "GET, HEAD", 1)
+}
+
+// join lists the methods.
+func (m methods) join(separator string) string {
+	names := make([]string, len(m))
+	for i, rt := range m {
+		names[i] = rt.method
+	}
+	return strings.Join(names, separator)
 }
 
 // Upstream's refusals of session routes.

@@ -50,7 +50,7 @@ type Server struct {
 	Config
 	http     fasthttp.Server
 	pages    *ui.Pages
-	routes   map[string]*route
+	routes   map[string]methods
 	boot     string        // begins every request id, so that ids of two runs differ
 	requests atomic.Uint64 // numbers them
 	base     context.Context
@@ -157,32 +157,21 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 		return
 	}
 	path, query, ok := splitTarget(fc.Request.Header.RequestURI())
-	rt := s.routes[path]
-	if !ok || rt == nil {
+	here := s.routes[path]
+	if !ok || here == nil {
 		writeError(fc, 404, "There is nothing at this address.")
 		return
 	}
-	name = rt.path
-	method := string(fc.Method())
-	if method == fasthttp.MethodHead {
-		method = fasthttp.MethodGet
-	}
-	if method != rt.method {
-		fc.Response.Header.Set("Allow", allowed(rt.method))
-		writeError(fc, 405, rt.path+" takes "+rt.method+" only.")
+	name = here[0].path
+	rt := here.of(string(fc.Method()))
+	if rt == nil {
+		fc.Response.Header.Set("Allow", here.allowed())
+		writeError(fc, 405, name+" takes "+here.join(" and ")+" only.")
 		return
 	}
 	r := request{fc: fc, id: id, trace: crmgate.Trace{ID: id, Start: start}}
 	r.query.ParseBytes(query)
 	s.answer(rt, &r)
-}
-
-// allowed is the Allow header of a route: whatever takes GET takes HEAD (RFC 9110, 9.3.2).
-func allowed(method string) string {
-	if method == fasthttp.MethodGet {
-		return "GET, HEAD"
-	}
-	return method
 }
 
 // newID returns the id of a request, which its answer and every log line about it carry.
@@ -239,7 +228,7 @@ func (s *Server) announced(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 // limit is the largest body that a request may have.
 func (s *Server) limit(h *fasthttp.RequestHeader) int {
 	path, _, _ := splitTarget(h.RequestURI())
-	if rt := s.routes[path]; rt != nil && rt.form {
+	if rt := s.routes[path].of(string(h.Method())); rt != nil && rt.form {
 		return maxBody
 	}
 	return smallBody
