@@ -70,12 +70,15 @@ func (c *CRM) ringCentral(w http.ResponseWriter, r *http.Request) {
 	e.Account.ID = "1"
 	switch token, _ := bearerOf(r); token {
 	case RCAdminToken:
-		e.ID = 101
-		e.Permissions.Admin.Enabled = true
+		e.ID, e.Permissions.Admin.Enabled = 101, true
+	case RCSecondToken:
+		e.ID, e.Permissions.Admin.Enabled = 103, true
 	case RCUserToken:
 		e.ID = 102
 	case RCOtherToken:
 		e.ID, e.Account.ID = 201, "2"
+	case RCOtherAdminToken:
+		e.ID, e.Account.ID, e.Permissions.Admin.Enabled = 202, "2", true
 	default:
 		writeJSON(w, 401, map[string]string{"errorCode": "TokenInvalid", "message": "Token not found"})
 		return

@@ -11,6 +11,7 @@ import (
 
 // code is an authorization code. Guarded by CRM.mu.
 type code struct {
+	client      string
 	person      Person
 	redirectURI string
 	challenge   string // PKCE, S256; empty without
@@ -21,6 +22,7 @@ type code struct {
 
 // authorization is a request for a code (RFC 6749, 4.1.1; RFC 7636, 4.3).
 type authorization struct {
+	client    string
 	redirect  *url.URL
 	given     string // redirect as it was written: the token request must repeat it
 	state     string
@@ -29,16 +31,16 @@ type authorization struct {
 }
 
 // readAuthorization refuses, with a text for the person, what must not be sent back to the redirect URI (RFC 6749, 4.1.2.1).
-func readAuthorization(q url.Values) (a authorization, wrong string) {
+func (c *CRM) readAuthorization(q url.Values) (a authorization, wrong string) {
 	for name, v := range q {
 		if len(v) > 1 {
 			return a, name + " stands there more than once."
 		}
 	}
-	a = authorization{given: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge")}
+	a = authorization{client: q.Get("client_id"), given: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge")}
 	u, err := url.Parse(a.given)
 	switch {
-	case q.Get("client_id") != ClientID:
+	case !c.clients.known(a.client):
 		return a, "The client_id is not known here."
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "":
 		return a, "The redirect_uri is not an absolute URL."
@@ -96,7 +98,7 @@ const consentPage = `<!doctype html>
 
 func (c *CRM) showConsent(w http.ResponseWriter, r *http.Request) {
 	mood, _ := c.count(&c.counts.Authorize)
-	a, wrong := readAuthorization(r.URL.Query())
+	a, wrong := c.readAuthorization(r.URL.Query())
 	a.insist(mood, r.URL.RawQuery)
 	switch {
 	case wrong != "":
@@ -123,7 +125,7 @@ func (c *CRM) showConsent(w http.ResponseWriter, r *http.Request) {
 // consent takes what the person pressed.
 func (c *CRM) consent(w http.ResponseWriter, r *http.Request) {
 	mood, _ := c.count(&c.counts.Consents)
-	a, wrong := readAuthorization(r.URL.Query())
+	a, wrong := c.readAuthorization(r.URL.Query())
 	a.insist(mood, r.URL.RawQuery)
 	login := r.PostFormValue("person")
 	p, known := c.person(login)
@@ -139,7 +141,7 @@ func (c *CRM) consent(w http.ResponseWriter, r *http.Request) {
 	default:
 		c.mu.Lock()
 		name := c.codes.add("code-", code{
-			person: p, redirectURI: a.given, challenge: a.challenge, expires: c.config.Now().Add(codeLife),
+			client: a.client, person: p, redirectURI: a.given, challenge: a.challenge, expires: c.config.Now().Add(codeLife),
 		})
 		c.mu.Unlock()
 		a.answer(w, "code", name)

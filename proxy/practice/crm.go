@@ -10,17 +10,19 @@ import (
 
 // What every practice CRM is registered with. None of it is a secret.
 const (
-	// ClientID and ClientSecret are the one OAuth client. The secret has characters that Basic authentication must
+	// ClientID and ClientSecret are the OAuth client that is always there. The secret has characters that Basic authentication must
 	// encode (RFC 6749, 2.3.1) and that some clients do not; both are taken.
 	ClientID     = "practice-client"
 	ClientSecret = "practice-secret+/%~="
 	// APIKey is Grace Hopper's.
 	APIKey = "practice-api-key-of-grace"
-	// RCAdminToken and RCUserToken are RingCentral access tokens of an administrator and of somebody else, both of
-	// account "1"; RCOtherToken is of somebody of account "2".
-	RCAdminToken = "practice-ringcentral-admin"
-	RCUserToken  = "practice-ringcentral-user"
-	RCOtherToken = "practice-ringcentral-other"
+	// RCAdminToken, RCSecondToken and RCUserToken are RingCentral access tokens of two administrators and of somebody else,
+	// all of account "1"; RCOtherToken is of somebody of account "2", RCOtherAdminToken of an administrator there.
+	RCAdminToken      = "practice-ringcentral-admin"
+	RCSecondToken     = "practice-ringcentral-second-admin"
+	RCUserToken       = "practice-ringcentral-user"
+	RCOtherToken      = "practice-ringcentral-other"
+	RCOtherAdminToken = "practice-ringcentral-other-admin"
 )
 
 const (
@@ -71,6 +73,7 @@ type CRM struct {
 	config  Config
 	people  []Person
 	answers map[string]TokenAnswer
+	clients *clients
 	mux     *http.ServeMux
 
 	mu      sync.Mutex // guards what follows; never held while waiting or writing
@@ -90,7 +93,7 @@ func New(c Config) *CRM {
 	if c.AccessLife == 0 {
 		c.AccessLife = defaultAccessLife
 	}
-	crm := &CRM{config: c, people: People(), answers: map[string]TokenAnswer{}, mux: http.NewServeMux(), changed: make(chan struct{})}
+	crm := &CRM{config: c, people: People(), answers: map[string]TokenAnswer{}, clients: &clients{secrets: map[string]string{ClientID: ClientSecret}}, mux: http.NewServeMux(), changed: make(chan struct{})}
 	for _, a := range append(TokenAnswers(), PeculiarAnswers()...) {
 		crm.answers[a.Name] = a
 	}

@@ -45,8 +45,9 @@ func (q *Quirks) check() error {
 	return nil
 }
 
-// read understands a token request: it returns the parameters by their standard names, and the quirks that they met.
-func (m Mood) read(r *http.Request) (url.Values, Quirks, refusal) {
+// read understands a token request: it returns the parameters by their standard names, client_id always among them, and
+// the quirks that they met.
+func (m Mood) read(r *http.Request, known *clients) (url.Values, Quirks, refusal) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, m.Quirks, refusal{"invalid_request", "The body cannot be read."}
@@ -60,7 +61,9 @@ func (m Mood) read(r *http.Request) (url.Values, Quirks, refusal) {
 		no = q.insist(r, form, body)
 	}
 	if no.code == "" {
-		no = q.authenticate(r, form)
+		var client string
+		client, no = q.authenticate(r, form, known)
+		form.Set("client_id", client)
 	}
 	return form, q, no
 }
@@ -162,27 +165,27 @@ func (q Quirks) insist(r *http.Request, form url.Values, body []byte) refusal {
 }
 
 // authenticate checks the client in the one way that the quirks allow, or in any.
-func (q Quirks) authenticate(r *http.Request, form url.Values) refusal {
+func (q Quirks) authenticate(r *http.Request, form url.Values, known *clients) (string, refusal) {
 	id, secret, basic := r.BasicAuth()
 	shown := basic || r.Header.Get("Authorization") != "" || form.Has("client_secret")
 	good := true
 	switch q.Auth {
 	case "basic":
-		good = basic && id == url.QueryEscape(ClientID) && secret == url.QueryEscape(ClientSecret)
+		good = basic && known.good(unescaped(id), unescaped(secret)) && id == url.QueryEscape(unescaped(id)) && secret == url.QueryEscape(unescaped(secret))
 	case "basicRaw":
-		good = basic && id == ClientID && secret == ClientSecret
+		good = basic && known.good(id, secret)
 	case "body":
 		good = !basic
 	case "none":
-		if !shown && form.Get("client_id") == ClientID {
-			return refusal{}
+		if !shown && known.known(form.Get("client_id")) {
+			return form.Get("client_id"), refusal{}
 		}
 		good = false
 	}
 	if !good {
-		return refusal{"invalid_client", "The client does not authenticate as it should."}
+		return "", refusal{"invalid_client", "The client does not authenticate as it should."}
 	}
-	return authenticate(r, form)
+	return known.authenticate(r, form)
 }
 
 // raw is a parameter as it stands in a query or a form, before it is decoded; empty if it is not there.

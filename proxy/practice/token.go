@@ -14,6 +14,7 @@ import (
 
 // family is all that came out of one consent. Guarded by CRM.mu, as are access and refresh.
 type family struct {
+	client string
 	person Person
 	ended  bool
 }
@@ -33,7 +34,7 @@ type refusal struct{ code, why string }
 
 func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
 	mood, changed := c.count(&c.counts.Token)
-	form, quirks, no := mood.read(r)
+	form, quirks, no := mood.read(r, c.clients)
 	switch form.Get("grant_type") {
 	case "authorization_code":
 		c.count(&c.counts.Exchanges)
@@ -146,6 +147,8 @@ func (c *CRM) exchange(form url.Values, answer TokenAnswer) (granted, refusal) {
 			code.family.ended = true // RFC 6749, 4.1.2
 		}
 		return granted{}, refusal{"invalid_grant", "The code was used already."}
+	case code.client != form.Get("client_id"):
+		return granted{}, refusal{"invalid_grant", "The code was issued to another client."}
 	case code.redirectURI != form.Get("redirect_uri"):
 		return granted{}, refusal{"invalid_grant", "redirect_uri is not that of the authorization request."}
 	case !proves(form.Get("code_verifier"), code.challenge):
@@ -154,7 +157,7 @@ func (c *CRM) exchange(form url.Values, answer TokenAnswer) (granted, refusal) {
 		return c.invented(), refusal{}
 	}
 	code.used = true
-	code.family = &family{person: code.person}
+	code.family = &family{client: code.client, person: code.person}
 	return c.issue(code.family, "", answer), refusal{}
 }
 
@@ -166,6 +169,8 @@ func (c *CRM) rotate(form url.Values, answer TokenAnswer) (granted, refusal) {
 	switch {
 	case t == nil || t.family.ended:
 		return granted{}, refusal{"invalid_grant", "The refresh token is not known, or was ended."}
+	case t.family.client != form.Get("client_id"):
+		return granted{}, refusal{"invalid_grant", "The refresh token was issued to another client."}
 	case !t.rotated.IsZero() && !now.Before(t.rotated.Add(c.config.Grace)):
 		c.counts.Reuses++
 		t.family.ended = true // RFC 9700, 4.14.2
@@ -203,30 +208,6 @@ func proves(verifier, challenge string) bool {
 	return base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
 }
 
-// authenticate checks the client: by Basic, encoded (RFC 6749, 2.3.1) or raw, or in the body; not both ways at once.
-func authenticate(r *http.Request, form url.Values) refusal {
-	id, secret, basic := r.BasicAuth()
-	switch {
-	case basic && form.Has("client_secret"):
-		return refusal{"invalid_request", "The client authenticates in two ways."}
-	case basic && form.Has("client_id") && form.Get("client_id") != ClientID:
-		return refusal{"invalid_request", "client_id is not that of the client that authenticates."}
-	case basic && (id == ClientID && secret == ClientSecret || unescaped(id) == ClientID && unescaped(secret) == ClientSecret):
-	case !basic && form.Get("client_id") == ClientID && form.Get("client_secret") == ClientSecret:
-	default:
-		return refusal{"invalid_client", "The client is not known, or its secret is wrong."}
-	}
-	return refusal{}
-}
-
-func unescaped(s string) string {
-	u, err := url.QueryUnescape(s)
-	if err != nil {
-		return s
-	}
-	return u
-}
-
 // revoke ends the family of a token (RFC 7009). The client authenticates as it does for tokens, or by a Bearer token of that family.
 func (c *CRM) revoke(w http.ResponseWriter, r *http.Request) {
 	parse := r.ParseForm()
@@ -241,7 +222,7 @@ func (c *CRM) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 	bearer, byBearer := bearerOf(r)
 	if !byBearer {
-		if no := authenticate(r, r.PostForm); no.code != "" {
+		if _, no := c.clients.authenticate(r, r.PostForm); no.code != "" {
 			refuse(w, no)
 			return
 		}
