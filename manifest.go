@@ -43,7 +43,21 @@ type OAuthManifest struct {
 	RedirectURI string // never empty
 	Scope       string // verbatim: it may hold several parameters
 	CustomState string
+	// AdminManaged is how an organisation brings its own application; nil if it does not.
+	AdminManaged *AdminManaged
 }
+
+// AdminManaged is auth.oauth.adminManaged, and crmgate.adminManaged.
+type AdminManaged struct {
+	SetupNotes string   // Markdown: what an admin has to do at the CRM
+	Fields     []string // what an admin enters, of ManagedFields, in the form's order
+}
+
+// ManagedFields are what an admin may enter of an organisation's own application, by their names in App Connect's routes.
+var ManagedFields = []string{"clientId", "clientSecret", "accessTokenUri", "authorizationUri", "redirectUri", "scopes", "hostname"}
+
+// usualFields are what CRMs ask for when an application is registered.
+var usualFields = []string{"clientId", "clientSecret", "redirectUri"}
 
 // FormField is a field of auth.apiKey.page.content, as far as a sign-in depends on it.
 type FormField struct {
@@ -125,8 +139,10 @@ func (m *Manifest) readAuth(r *reader, n node) {
 		return
 	}
 	// An organisation's own application brings its own authorization URL.
-	managed := r.flag(o.at("adminManaged").at("enabled"), false)
-	if !managed || m.OAuth.AuthURL != "" {
+	if managed := o.at("adminManaged"); r.flag(managed.at("enabled"), false) {
+		m.OAuth.AdminManaged = &AdminManaged{SetupNotes: r.text(managed.at("setupNotes")), Fields: usualFields}
+	}
+	if m.OAuth.AdminManaged == nil || m.OAuth.AuthURL != "" {
 		r.absolute(o.at("authUrl"), m.OAuth.AuthURL)
 	}
 	r.absolute(o.at("redirectUri"), m.OAuth.RedirectURI)
@@ -174,6 +190,14 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 		u, err := url.Parse(m.Issuer)
 		r.check(n.at("issuer"), err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
 			"an https URL without query and fragment") // RFC 9207, 2
+	}
+	managed := n.at("adminManaged")
+	r.object(managed)
+	if fields := r.list(managed.at("fields")); len(fields) > 0 && m.OAuth.AdminManaged != nil {
+		m.OAuth.AdminManaged.Fields = nil
+		for _, f := range fields {
+			m.OAuth.AdminManaged.Fields = append(m.OAuth.AdminManaged.Fields, r.oneOf(f, ManagedFields...))
+		}
 	}
 	v := n.at("revoke")
 	r.object(v)

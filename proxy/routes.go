@@ -32,6 +32,11 @@ func (s *Server) table() map[string]methods {
 		{method: "GET", path: "/oauth-callback", run: s.oauthCallback},
 		{method: "POST", path: "/apiKeyLogin", run: s.apiKeyLogin, form: true},
 
+		{method: "GET", path: "/oauthManagedAuthState", run: s.managedState},
+		{method: "POST", path: "/admin/managedOAuth/cache", run: s.enterApp, form: true},
+		{method: "DELETE", path: "/admin/managedOAuth/cache", run: s.dropPendingApp},
+		{method: "DELETE", path: "/admin/managedOAuth/account", run: s.removeApp},
+
 		{method: "GET", path: "/hostname", run: s.session(s.hostname, refusals{ghost: errUserNotFound, undecodable: errUserNotFound}), quick: true},
 		{method: "GET", path: "/authValidation", run: s.session(s.authValidation, refusals{ghost: reply(unsuccessful{}), undecodable: errInvalidToken})},
 		{method: "GET", path: "/licenseStatus", run: s.licenseStatus},

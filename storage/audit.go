@@ -36,8 +36,8 @@ const (
 	EventLogout                   // by the person
 	EventDeletion                 // of everything about a person
 	EventRefresh                  // that failed for good
-	EventPromotion                // reserved: an organisation's app was confirmed by a sign-in
-	EventManagedApp               // reserved: an organisation's app was entered, replaced or removed
+	EventPromotion                // an organisation's app was confirmed by a sign-in
+	EventManagedApp               // an organisation's app was entered, dropped or removed
 	EventAdministration           // reserved: settings were changed
 	EventRevocation               // of which the CRM was never told, after a logout
 )
@@ -51,6 +51,7 @@ const (
 	ByPerson                      // whoever holds the session
 	ByOperator                    // crmgate users, on the server's machine
 	ByServer                      // nobody asked
+	ByAdmin                       // an organisation's admin
 )
 
 // EventOutcome is how it ended.
@@ -82,7 +83,7 @@ const (
 // What is printed. A number that this version does not know is printed as one: a later version wrote it.
 var (
 	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation"}
-	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server"}
+	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server", "admin"}
 	outcomeWords = [...]string{"", "ok", "refused", "error", "left out"}
 	reasonWords  = [...]string{"", "unproven account", "not accepted", "request", "forbidden", "user dead", "app dead", "no app", "unavailable", "connector", "internal"}
 )

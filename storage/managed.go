@@ -185,21 +185,21 @@ func (r records) retire(a ManagedApp) (uint64, error) {
 	return g, r.setApp(retiredApp, r.db.retiredKey(a.Account, a.Platform, a.Revision), a, 0)
 }
 
-// Confirmed confirms a pending app with the sign-in that it comes with: it has just worked. What is confirmed is the entry
-// that was tried. The error matches crmgate.ErrConflict if another is pending or confirmed by now, and nothing is stored
-// then. An app that another sign-in has confirmed meanwhile is no conflict. The zero app is none.
-func Confirmed(tried ManagedApp, p crmgate.Platform) Before {
+// Confirmed goes with a sign-in by an organisation's app, named by its Entry: it has just worked. If it was pending, it is
+// confirmed. The error matches crmgate.ErrConflict if it is neither pending nor confirmed any more, and nothing is stored
+// then. No entry is an app of the connector's.
+func Confirmed(account crmgate.AccountID, p crmgate.Platform, entry string) Before {
 	return func(r records) error {
-		if tried.Entry == "" {
+		if entry == "" {
 			return nil
 		}
-		apps, err := r.managedApps(tried.Account, p)
+		apps, err := r.managedApps(account, p)
 		switch {
 		case err != nil:
 			return err
-		case apps.Confirmed != nil && apps.Confirmed.Entry == tried.Entry:
+		case apps.Confirmed != nil && apps.Confirmed.Entry == entry:
 			return nil
-		case apps.Pending == nil || apps.Pending.Entry != tried.Entry, apps.Confirmed != nil && !apps.Pending.Staged:
+		case apps.Pending == nil || apps.Pending.Entry != entry, apps.Confirmed != nil && !apps.Pending.Staged:
 			return fmt.Errorf("the organisation's app: %w", crmgate.ErrConflict)
 		}
 		now := *apps.Pending

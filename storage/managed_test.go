@@ -12,12 +12,8 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// signInBy signs a person in with an app as the flows do: with a pending one, which that confirms, or with the confirmed one.
-func signInBy(ctx context.Context, s store, key crmgate.UserKey, a storage.ManagedApp, pending bool) (storage.Session, error) {
-	tried := storage.ManagedApp{}
-	if pending {
-		tried = a
-	}
+// signInBy signs a person in with an app as the flows do; a pending one is confirmed by that.
+func signInBy(ctx context.Context, s store, key crmgate.UserKey, a storage.ManagedApp) (storage.Session, error) {
 	return s.SignIn(ctx, key, func(p *crmgate.Person) error {
 		p.User.Account = a.Account
 		p.Grant = crmgate.Grant{
@@ -25,7 +21,7 @@ func signInBy(ctx context.Context, s store, key crmgate.UserKey, a storage.Manag
 			App: crmgate.App{ClientID: a.Values.ClientID, Account: a.Account, Revision: a.Revision},
 		}
 		return nil
-	}, storage.Confirmed(tried, key.Platform))
+	}, storage.Confirmed(a.Account, key.Platform, a.Entry))
 }
 
 // confirm enters an app and has the admin sign in with it.
@@ -35,7 +31,7 @@ func confirm(t testing.TB, s store, a storage.ManagedApp) (storage.ManagedApp, e
 	must(t, err)
 	apps, err := s.ManagedApps(t.Context(), a.Account, a.Platform)
 	must(t, err)
-	if _, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: a.Platform, ID: "admin"}, *apps.Pending, true); err != nil {
+	if _, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: a.Platform, ID: "admin"}, *apps.Pending); err != nil {
 		return a, err
 	}
 	apps, err = s.ManagedApps(t.Context(), a.Account, a.Platform)
@@ -63,7 +59,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 			t.Errorf("what was confirmed is pending still: %+v, %v", apps.Pending, err)
 		}
 		admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
-		_, err = signInBy(ctx, s, ann, first, false)
+		_, err = signInBy(ctx, s, ann, first)
 		must(t, err)
 		if mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
 			t.Error("a first app has ended a session")
@@ -79,7 +75,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		if apps.Confirmed.Values.ClientID != "one" || apps.Pending.Revision != 1 || mustSession(t, s, ann).Ended {
 			t.Errorf("while it is staged: %+v", apps)
 		}
-		_, err = signInBy(ctx, s, admin, *apps.Pending, true)
+		_, err = signInBy(ctx, s, admin, *apps.Pending)
 		must(t, err)
 		if !mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
 			t.Error("the sessions of the first must end, and that of the second live")
@@ -152,7 +148,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			}
 			apps, err := s.ManagedApps(ctx, "acme", "clio")
 			if err == nil {
-				_, err = signInBy(ctx, s, ann, *apps.Pending, true)
+				_, err = signInBy(ctx, s, ann, *apps.Pending)
 			}
 			return err
 		},
@@ -164,7 +160,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 				apps, err := s.ManagedApps(t.Context(), "acme", "clio")
 				must(t, err)
 				must(t, meanwhile(t.Context(), s))
-				_, err = signInBy(t.Context(), s, admin, *apps.Pending, true)
+				_, err = signInBy(t.Context(), s, admin, *apps.Pending)
 				wantErr(t, err, crmgate.ErrConflict)
 				if _, err := s.Person(t.Context(), admin); !errors.Is(err, crmgate.ErrNotFound) {
 					t.Errorf("somebody is stored: %v", err)
@@ -179,7 +175,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			apps, err := s.ManagedApps(t.Context(), "acme", "clio")
 			must(t, err)
 			for i := range 2 {
-				_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, *apps.Pending, true)
+				_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, *apps.Pending)
 				must(t, err)
 			}
 		})
@@ -201,7 +197,7 @@ func TestPendingWithoutPlatform(t *testing.T) {
 		}
 		apps, err := s.ManagedApps(t.Context(), "acme", "clio")
 		must(t, err)
-		_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: "admin"}, *apps.Pending, true)
+		_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: "admin"}, *apps.Pending)
 		must(t, err)
 		if apps, err = s.ManagedApps(t.Context(), "acme", "clio"); err != nil || apps.Pending != nil || apps.Confirmed.Platform != "clio" {
 			t.Errorf("%+v, %v", apps, err)
@@ -220,7 +216,7 @@ func BenchmarkRemoveManagedApp(b *testing.B) {
 			app, err := confirm(b, s, acme("one"))
 			must(b, err)
 			for i := range people {
-				_, err := signInBy(b.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, app, false)
+				_, err := signInBy(b.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, app)
 				must(b, err)
 			}
 			b.ResetTimer()

@@ -130,7 +130,7 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 		return err
 	}
 	a.flows, err = authflow.New(authflow.Config{
-		DB: a.db, Tokens: tokens, Connector: a.folder.Connector, Fetch: client.Fetch,
+		DB: a.db, Tokens: tokens, Connector: a.folder.Connector, Platforms: a.folder.Platforms, Fetch: client.Fetch,
 		PublicURL: f.publicURL(), RingCentralURL: f.RingCentralURL, AllowedOrigins: f.AllowedOrigin,
 		SessionKey: session, HashKey: hash,
 		RequireAccountProof: f.AccountProof == "required", RefusePlainState: f.CompatState == "off",

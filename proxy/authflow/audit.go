@@ -56,13 +56,18 @@ func reason(err error) storage.EventReason {
 	return storage.ReasonInternal
 }
 
-// event is what the audit log says of a sign-in that is stored.
-func (in signIn) event() storage.Event {
+// events are what the audit log says of a sign-in that is stored.
+func (in signIn) events() []storage.With {
 	e := storage.Event{Kind: storage.EventSignIn, By: in.by, Outcome: storage.OutcomeOK}
 	if in.unproven {
 		e.Reason = storage.ReasonUnprovenAccount
 	}
-	return e
+	if !in.pending {
+		return []storage.With{e}
+	}
+	promotion := e
+	promotion.Kind = storage.EventPromotion
+	return []storage.With{e, promotion}
 }
 
 // AuditEntry is an entry of the audit log as the operator sees it.

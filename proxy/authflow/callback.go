@@ -63,9 +63,13 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 	if err != nil {
 		return SignedIn{}, err
 	}
+	app, pending, err := f.appOf(ctx, conn.Manifest(), account, bound)
+	if err != nil {
+		return SignedIn{}, err
+	}
 	client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{
 		Hostname: cb.hostname, TokenURL: r.TokenURL, Account: account, UserEmail: r.UserEmail,
-	})
+	}, app)
 	var fail *token.FailMessage
 	if errors.As(err, &fail) {
 		return SignedIn{Message: message(struct {
@@ -77,7 +81,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 		return SignedIn{}, err
 	}
 	if bound.ID != "" && client.ID != bound.ClientID {
-		return SignedIn{}, crmgate.Refuse("The application of %s was changed during this sign-in. Please start again.", cb.platform)
+		return SignedIn{}, appChanged(cb.platform)
 	}
 	code, err := cb.code(client.RedirectURI)
 	if err != nil {
@@ -91,6 +95,9 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (S
 	rest := identification{
 		Query: cb.query, CallbackURI: cb.withoutCode, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username,
 		Hostname: cb.hostname, HashedExtension: r.HashedExtension, Unproven: !proven,
+	}
+	if app != nil {
+		rest.Hostname, rest.Entry, rest.Pending = client.Hostname, app.Entry, pending
 	}
 	tokens, err := f.Tokens.Exchange(ctx, conn, client, token.Exchange{
 		Code: code, RedirectURI: client.RedirectURI, Verifier: crmgate.NewSecret(bound.Verifier),
@@ -113,6 +120,8 @@ type identification struct {
 	Hostname        string            `json:"hostname,omitempty"`
 	HashedExtension string            `json:"hashedExtension,omitempty"`
 	Unproven        bool              `json:"unproven,omitempty"` // nothing proves the account
+	Entry           string            `json:"entry,omitempty"`    // of the organisation's app
+	Pending         bool              `json:"pending,omitempty"`  // it is to be confirmed
 }
 
 func (i identification) secret() crmgate.Secret {
@@ -134,11 +143,16 @@ func (f *Flows) identify(ctx context.Context, conn crmgate.Connector, client tok
 		return turnedAway(info), err
 	}
 	crmgate.TraceOf(ctx).Step("identified")
-	return f.signIn(ctx, conn, info, signIn{
+	in, err := f.signIn(ctx, conn, info, signIn{
 		by: storage.ByOAuth, unproven: i.Unproven, hostname: i.Hostname, account: tokens.Journal.Account,
-		hashedExtension: i.HashedExtension, journal: tokens.Journal,
+		hashedExtension: i.HashedExtension, journal: tokens.Journal, entry: i.Entry, pending: i.Pending,
 		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
 	})
+	if errors.Is(err, crmgate.ErrConflict) {
+		f.unwanted(ctx, conn, info, client, tokens)
+		err = appChanged(client.Platform)
+	}
+	return in, err
 }
 
 // openBound opens the state if it is one of ours and lays what it says over the callback. The zero state is none.

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // ComposeRequest asks for the URL that a browser opens to sign in.
@@ -19,8 +21,10 @@ type ComposeRequest struct {
 	Mode string
 	// Origin is the origin that wants the callback; pinned in a bound state if it is one of the allowed ones.
 	Origin string
-	// RCToken, if not empty, proves the account of a bound sign-in.
+	// RCToken, if not empty, proves the account, whose own app is then used, if it has one.
 	RCToken crmgate.Secret
+	// Staged asks for the app that is to take the place of the confirmed one, for an admin to try it.
+	Staged bool
 }
 
 // Composed is the answer to a ComposeRequest.
@@ -44,8 +48,21 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	if err != nil {
 		return Composed{}, err
 	}
+	var who identity
+	if !r.RCToken.IsZero() {
+		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
+			return Composed{}, err
+		}
+	}
+	app, err := f.appToTry(ctx, m, who, r.Staged)
+	if err != nil {
+		return Composed{}, err
+	}
+	if app != nil && app.Values.Hostname != "" {
+		hostname = app.Values.Hostname
+	}
 	m = m.ForHost(hostname)
-	o, err := f.application(ctx, conn, m, hostname)
+	o, err := f.application(ctx, conn, m, hostname, app)
 	if err != nil {
 		return Composed{}, err
 	}
@@ -53,7 +70,14 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	case "", "compat":
 		return Composed{AuthURL: PlainURL(m, o, "")}, nil
 	case "bound":
-		return f.composeBound(ctx, m, o, hostname, r)
+		s := state{
+			Platform: m.Platform, Account: who.Account, Extension: who.Extension, Hostname: hostname, ClientID: o.ClientID,
+			RedirectURI: o.RedirectURI, Origin: f.pinned(r.Origin),
+		}
+		if app != nil {
+			s.Entry = app.Entry
+		}
+		return f.composeBound(ctx, m, o, s)
 	}
 	return Composed{}, crmgate.Refuse("mode is compat or bound")
 }
@@ -66,16 +90,18 @@ func takesOAuth(m *crmgate.Manifest) error {
 	return nil
 }
 
-// application is what to compose with: the manifest's, for which no guest is asked, or, where that names no client id,
-// the connector's, which has it from the operator. m has the overrides for hostname applied.
-func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmgate.Manifest, hostname string) (crmgate.OAuthManifest, error) {
+// application is what to compose with: the organisation's own, or the manifest's, for which no guest is asked, or, where
+// that names no client id, the connector's, which has it from the operator. m has the overrides for hostname applied.
+func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmgate.Manifest, hostname string, app *storage.ManagedApp) (crmgate.OAuthManifest, error) {
 	o := m.OAuth
-	if o.ClientID == "" {
-		client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: hostname})
+	if o.ClientID == "" || app != nil {
+		client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: hostname}, app)
 		var fail *token.FailMessage
 		switch {
 		case errors.As(err, &fail):
 			return o, crmgate.Refuse("%s", fail.Message)
+		case errors.Is(err, crmgate.ErrNoApp) && o.AdminManaged != nil:
+			return o, &crmgate.Refusal{Kind: crmgate.Missing, Message: fmt.Sprintf("Your organisation has not set up %s yet. Please ask your administrator to connect first.", m.Title), Err: err}
 		case errors.Is(err, crmgate.ErrNoApp):
 			return o, crmgate.Refuse("%s is not set up on this server: neither its manifest nor the configuration of its connector names a client id for it", cmp.Or(hostname, m.Title))
 		case err != nil:
@@ -96,18 +122,7 @@ func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmg
 	return o, nil
 }
 
-func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate.OAuthManifest, hostname string, r ComposeRequest) (Composed, error) {
-	s := state{
-		Platform: m.Platform, Hostname: hostname, ClientID: o.ClientID,
-		RedirectURI: o.RedirectURI, Origin: f.pinned(r.Origin),
-	}
-	if !r.RCToken.IsZero() {
-		who, err := f.who.identify(ctx, r.RCToken)
-		if err != nil {
-			return Composed{}, err
-		}
-		s.Account, s.Extension = who.Account, who.Extension
-	}
+func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate.OAuthManifest, s state) (Composed, error) {
 	extra := ""
 	if m.Token.PKCE {
 		v := token.NewVerifier()

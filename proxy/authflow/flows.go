@@ -22,6 +22,8 @@ type Config struct {
 	// Connector finds a connector by platform; its error is a Refusal fit for the client. A platform that has only a
 	// manifest has a connector too, whose operations refuse.
 	Connector func(crmgate.Platform) (crmgate.Connector, error)
+	// Platforms lists what Connector finds.
+	Platforms func() []crmgate.Platform
 	// Fetch reaches RingCentral.
 	Fetch crmgate.Fetch
 	// PublicURL is how browsers reach this server, without a slash at its end.
@@ -149,7 +151,7 @@ func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate
 		}
 		p.Grant = in.grant(p.Grant)
 		return nil
-	}, in.event(), storage.Settled(in.journal))
+	}, append(in.events(), storage.Confirmed(in.account, key.Platform, in.entry), storage.Settled(in.journal))...)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -169,6 +171,8 @@ type signIn struct {
 	grant           func(old crmgate.Grant) crmgate.Grant
 	// journal is where what was granted is kept until it is stored.
 	journal storage.JournalEntry
+	entry   string // of the organisation's app
+	pending bool   // it is to be confirmed
 }
 
 // hostname chooses the host to store: the connector's word goes before the request's. It must be a host, for clients get

@@ -177,7 +177,7 @@ func (w *world) server(db *storage.DB) *authflow.Flows {
 	must(w.t, err)
 	w.t.Cleanup(tokens.Close)
 	f, err := authflow.New(authflow.Config{
-		DB: db, Tokens: tokens, Connector: find, Fetch: w.fetch, PublicURL: "http://gate.example", RingCentralURL: w.url,
+		DB: db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return nil }, Fetch: w.fetch, PublicURL: "http://gate.example", RingCentralURL: w.url,
 		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"), Now: w.clock.Now,
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Random: func() float64 { return 1 },
@@ -204,7 +204,7 @@ func (w *world) signIn(login string, key crmgate.UserKey) crmgate.Grant {
 	must(w.t, err)
 	to, err := url.Parse(landed)
 	must(w.t, err)
-	c, err := w.Tokens.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{})
+	c, err := w.Tokens.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
 	must(w.t, err)
 	tokens, err := w.Tokens.Exchange(w.t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret(to.Query().Get("code")), RedirectURI: redirect})
 	must(w.t, err)

@@ -33,7 +33,7 @@ type state struct {
 	Extension   crmgate.ExtensionID `json:"x,omitempty"`
 	Hostname    string              `json:"h,omitempty"`
 	ClientID    string              `json:"c"`
-	Revision    uint64              `json:"n,omitempty"`
+	Entry       string              `json:"n,omitempty"` // of the organisation's app
 	RedirectURI string              `json:"r"`
 	Origin      string              `json:"o"`
 	Verifier    string              `json:"v,omitempty"` // PKCE

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // Client is the OAuth client to use with a platform: what the connector answers, laid over the manifest.
@@ -30,7 +31,13 @@ type Client struct {
 // Client asks the connector which application to use, and holds the answer to the manifest: nothing is ever sent to a
 // host that is not declared there. The request's hostname was checked by whoever took it from a client. A *FailMessage
 // is the connector's refusal in words; a *crmgate.Refusal says what is missing or not allowed; other errors are the connector's.
-func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate.OAuthInfoRequest) (Client, error) {
+//
+// managed, if not nil, is the organisation's own application. Its values are laid over the connector's answer, one by one,
+// save that an id and a secret belong together; its host and its token URL win over the request's.
+func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate.OAuthInfoRequest, managed *storage.ManagedApp) (Client, error) {
+	if managed != nil && managed.Values.Hostname != "" {
+		req.Hostname = managed.Values.Hostname
+	}
 	m := conn.Manifest().ForHost(req.Hostname)
 	if req.TokenURL != "" { // before the connector sees it, which could send something there
 		if err := m.Hosts.AllowURL(req.TokenURL, req.Hostname); err != nil {
@@ -40,6 +47,11 @@ func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate
 	info, err := conn.OAuthInfo(ctx, req)
 	if err != nil {
 		return Client{}, err
+	}
+	app := crmgate.App{}
+	if managed != nil {
+		app.Account, app.Revision = managed.Account, managed.Revision
+		info = layOver(info, managed.Values)
 	}
 	if info.FailMessage != "" {
 		return Client{}, &FailMessage{info.FailMessage}
@@ -69,12 +81,31 @@ func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate
 	if info.ClientSecret.IsZero() {
 		info.TokenAuth, refreshAuth = crmgate.TokenAuthNone, crmgate.TokenAuthNone // a public client has nothing to authenticate with (RFC 6749, 3.2.1)
 	}
+	app.ClientID, app.TokenURL = info.ClientID, info.AccessTokenURI
 	return Client{
 		Platform: m.Platform, ID: info.ClientID, Secret: info.ClientSecret, TokenURL: info.AccessTokenURI,
 		RedirectURI: info.RedirectURI, Scopes: info.Scopes, Hostname: info.Hostname, Auth: info.TokenAuth,
-		App:  crmgate.App{ClientID: info.ClientID, TokenURL: info.AccessTokenURI},
-		Info: info, manifest: m, refreshAuth: refreshAuth,
+		App: app, Info: info, manifest: m, refreshAuth: refreshAuth,
 	}, nil
+}
+
+// layOver lays what an admin entered over a connector's answer. A connector that has no application of its own, and says
+// so, is not in need of one then.
+func layOver(info, over crmgate.OAuthInfo) crmgate.OAuthInfo {
+	if over.ClientID != "" {
+		info.ClientID, info.ClientSecret, info.FailMessage = over.ClientID, over.ClientSecret, ""
+	} else if !over.ClientSecret.IsZero() {
+		info.ClientSecret = over.ClientSecret
+	}
+	for _, v := range []struct{ of, over *string }{
+		{&info.AccessTokenURI, &over.AccessTokenURI}, {&info.AuthorizationURI, &over.AuthorizationURI}, {&info.RedirectURI, &over.RedirectURI},
+		{&info.Scopes, &over.Scopes}, {&info.Hostname, &over.Hostname},
+	} {
+		if *v.over != "" {
+			*v.of = *v.over
+		}
+	}
+	return info
 }
 
 func fill[S ~string](v *S, otherwise S) {

@@ -136,7 +136,7 @@ func TestClientIsHeldToTheManifest(t *testing.T) {
 		"hostname": {AccessTokenURI: w.url + "/oauth/token", Hostname: "a b"},
 	} {
 		w.conn.info = info
-		_, err := w.engine.Client(t.Context(), w.conn, crmgate.OAuthInfoRequest{})
+		_, err := w.engine.Client(t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
 		var r *crmgate.Refusal
 		if !errors.As(err, &r) || !strings.Contains(r.Message, want) {
 			t.Errorf("got %v, want a Refusal with %q", err, want)
@@ -145,11 +145,11 @@ func TestClientIsHeldToTheManifest(t *testing.T) {
 	w.conn.info = crmgate.OAuthInfo{AccessTokenURI: w.url + "/oauth/token"}
 	asked := crmgate.OAuthInfoRequest{TokenURL: "https://evil.example/token"}
 	var r *crmgate.Refusal
-	if _, err := w.engine.Client(t.Context(), w.conn, asked); !errors.As(err, &r) || !strings.HasPrefix(r.Message, "tokenUrl: ") {
+	if _, err := w.engine.Client(t.Context(), w.conn, asked, nil); !errors.As(err, &r) || !strings.HasPrefix(r.Message, "tokenUrl: ") {
 		t.Errorf("a token URL from outside: %v", err)
 	}
 	w.conn.info = crmgate.OAuthInfo{FailMessage: "Not today"}
-	_, err := w.engine.Client(t.Context(), w.conn, crmgate.OAuthInfoRequest{})
+	_, err := w.engine.Client(t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
 	var f *token.FailMessage
 	if !errors.As(err, &f) || f.Message != "Not today" {
 		t.Errorf("got %v", err)

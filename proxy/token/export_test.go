@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
@@ -36,3 +37,12 @@ func Masked(text string, sent ...crmgate.Secret) string { return masked(sent, te
 
 // SetPoint has f called at every point at which a test may end the process.
 func (e *Engine) SetPoint(f func(string)) { e.at = f }
+
+// Issuer is the client that issued a person's grant.
+func (e *Engine) Issuer(ctx context.Context, conn crmgate.Connector, key crmgate.UserKey) (Client, error) {
+	p, err := e.DB.Person(ctx, key)
+	if err != nil {
+		return Client{}, err
+	}
+	return e.issuer(ctx, conn, p)
+}

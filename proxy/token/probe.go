@@ -22,17 +22,22 @@ func NewProbe(fetch crmgate.Fetch) *Probe {
 
 // Client is Engine.Client.
 func (p *Probe) Client(ctx context.Context, conn crmgate.Connector, req crmgate.OAuthInfoRequest) (Client, error) {
-	return p.engine.Client(ctx, conn, req)
+	return p.engine.Client(ctx, conn, req, nil)
+}
+
+// Try is Engine.Try.
+func (p *Probe) Try(ctx context.Context, conn crmgate.Connector, c Client) error {
+	return p.engine.Try(ctx, conn, c)
 }
 
 // Try exchanges a code that nobody gave out, with one request in the style of c.Auth, and returns the error that comes
 // of it, as Exchange does. An endpoint that is well, and knows the client, says that the code is not valid.
-func (p *Probe) Try(ctx context.Context, conn crmgate.Connector, c Client) error {
+func (e *Engine) Try(ctx context.Context, conn crmgate.Connector, c Client) error {
 	x := Exchange{Code: crmgate.NewSecret("crmgate-doctor-" + rand.Text()), RedirectURI: c.RedirectURI}
 	if c.manifest.Token.PKCE {
 		x.Verifier = NewVerifier()
 	}
-	_, err := p.engine.Exchange(ctx, conn, c, x)
+	_, err := e.Exchange(ctx, conn, c, x)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,6 +35,9 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 	conn, err := e.Connector(key.Platform)
 	if err != nil {
 		return p, err
+	}
+	if ok, err := e.current(ctx, key, p.Grant.App); err != nil || !ok {
+		return p, cmp.Or(err, signInAgain("the organisation has replaced its application"))
 	}
 	c, err := e.issuer(ctx, conn, p)
 	if err != nil {
@@ -125,7 +129,18 @@ func inTrouble(wait time.Duration) error {
 // issuer is the client that issued the person's grant: no other may refresh it.
 func (e *Engine) issuer(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (Client, error) {
 	app := p.Grant.App
-	c, err := e.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: p.User.Hostname, TokenURL: app.TokenURL, Account: p.User.Account})
+	var managed *storage.ManagedApp
+	if app.Account != "" {
+		a, err := e.DB.IssuingApp(ctx, p.User.Key.Platform, app)
+		if errors.Is(err, crmgate.ErrNotFound) {
+			return Client{}, appChanged(err)
+		}
+		if err != nil {
+			return Client{}, err
+		}
+		managed = &a
+	}
+	c, err := e.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: p.User.Hostname, TokenURL: app.TokenURL, Account: p.User.Account}, managed)
 	var fail *FailMessage
 	if errors.As(err, &fail) {
 		return c, &Error{Kind: crmgate.ErrAppDead, Message: fail.Message, Err: errors.New("the connector names no application")}
@@ -134,12 +149,23 @@ func (e *Engine) issuer(ctx context.Context, conn crmgate.Connector, p crmgate.P
 		return c, err
 	}
 	if c.ID != app.ClientID {
-		return c, &Error{
-			Kind: crmgate.ErrAppDead, Message: "The application that signed you in is no longer the one in use. Please connect again.",
-			Err: fmt.Errorf("the grant is of client %q, the connector names %q", app.ClientID, c.ID),
-		}
+		return c, appChanged(fmt.Errorf("the grant is of client %q, and now there is %q", app.ClientID, c.ID))
 	}
 	return c, nil
+}
+
+func appChanged(err error) error {
+	return &Error{Kind: crmgate.ErrAppDead, Message: "The application that signed you in is no longer the one in use. Please connect again.", Err: err}
+}
+
+// current reports whether a grant's app is the one that the organisation has now. Grants of others are not refreshed: their
+// people sign in again.
+func (e *Engine) current(ctx context.Context, key crmgate.UserKey, app crmgate.App) (bool, error) {
+	if app.Account == "" {
+		return true, nil
+	}
+	g, err := e.DB.Generation(ctx, app.Account, key.Platform)
+	return g == app.Revision, err
 }
 
 // renewed gets new tokens, from the connector if it has its own way, else by the standard refresh. info is what the

@@ -12,6 +12,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // TestRefreshReadsEveryAnswer: whatever form an answer has, the refresh token that is stored afterwards is one that the CRM takes.
@@ -196,12 +197,23 @@ func TestAnswerAfterTheDeadline(t *testing.T) {
 	}
 }
 
-// TestRefreshKeepsTheSession: a grant stays that of the organisation's app, and so does the session.
+// TestRefreshKeepsTheSession: a grant stays that of the organisation's app, and so does the session, until the app is
+// replaced: then it is refreshed no more, whatever its tokens are good for, and is revoked with the old credentials.
 func TestRefreshKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	_, err := w.db.SignIn(t.Context(), ada, func(p *crmgate.Person) error { p.Grant.App.Account = "acme"; return nil })
+	w.conn.info.ClientSecret = crmgate.NewSecret("another's") // the connector's own app is not it
+	_, err := w.db.PutPendingApp(t.Context(), storage.ManagedApp{Account: "acme", Platform: "practice", Values: crmgate.OAuthInfo{
+		ClientID: practice.ClientID, ClientSecret: crmgate.NewSecret(practice.ClientSecret),
+	}})
+	must(t, err)
+	apps, err := w.db.ManagedApps(t.Context(), "acme", "practice")
+	must(t, err)
+	_, err = w.db.SignIn(t.Context(), ada, func(p *crmgate.Person) error {
+		p.Grant.App.Account, p.Grant.App.Revision = "acme", apps.Pending.Revision
+		return nil
+	}, storage.Confirmed("acme", "practice", apps.Pending.Entry))
 	must(t, err)
 	before, err := w.db.Session(t.Context(), ada)
 	must(t, err)
@@ -211,6 +223,20 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	after, err := w.db.Session(t.Context(), ada)
 	if err != nil || after != before || w.stored().App.Account != "acme" {
 		t.Errorf("the session is %+v, was %+v; the app is %+v; %v", after, before, w.stored().App, err)
+	}
+
+	must(t, w.db.RemoveManagedApp(t.Context(), "acme", "practice"))
+	w.clock.add(2 * time.Hour)
+	n := w.requests(func() {
+		if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
+			t.Errorf("a grant of a replaced app: %v", err)
+		}
+	})
+	if n != 0 || w.stored().Dead != "" {
+		t.Errorf("%d requests; dead: %q", n, w.stored().Dead)
+	}
+	if c, err := w.engine.Issuer(t.Context(), w.conn, ada); err != nil || !c.Secret.Equal(crmgate.NewSecret(practice.ClientSecret)) {
+		t.Errorf("the client to revoke with: %v", err)
 	}
 }
 

@@ -164,7 +164,7 @@ func (w *world) code(verifier crmgate.Secret) crmgate.Secret {
 
 func (w *world) client() token.Client {
 	w.t.Helper()
-	c, err := w.engine.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{})
+	c, err := w.engine.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
 	must(w.t, err)
 	return c
 }
