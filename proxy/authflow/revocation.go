@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -57,6 +58,8 @@ type revocations struct {
 	stop    chan struct{}  // closed by Close
 	ended   sync.Once
 	wake    chan struct{} // holds at most one: the queue has changed
+
+	sweeping atomic.Bool // somebody queues what retired apps have granted
 
 	mu        sync.Mutex
 	platforms map[crmgate.Platform]*pause // guarded by mu
@@ -139,6 +142,7 @@ func (f *Flows) round() (next time.Time, started int) {
 			next = t
 		}
 	}
+	f.sweepRetired(ctx)
 	platforms, err := f.DB.RevocationPlatforms(ctx)
 	if err != nil {
 		f.Logger.WarnContext(ctx, "the queue of revocations cannot be read", "err", err)
