@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -129,9 +130,13 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 	if err != nil {
 		return err
 	}
+	admins, err := f.adminTokens()
+	if err != nil {
+		return err
+	}
 	a.flows, err = authflow.New(authflow.Config{
 		DB: a.db, Tokens: tokens, Connector: a.folder.Connector, Platforms: a.folder.Platforms, Fetch: client.Fetch,
-		PublicURL: f.publicURL(), RingCentralURL: f.RingCentralURL, AllowedOrigins: f.AllowedOrigin,
+		PublicURL: f.publicURL(), RingCentralURL: f.RingCentralURL, AdminTokens: admins, AllowedOrigins: f.AllowedOrigin,
 		SessionKey: session, HashKey: hash,
 		RequireAccountProof: f.AccountProof == "required", RefusePlainState: f.CompatState == "off",
 		Now: f.now, Logger: log, Count: a.metrics.Flow, Waiting: a.metrics.Waiting,
@@ -141,6 +146,22 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 	}
 	a.closers = append(a.closers, func() error { a.flows.Close(); return nil })
 	return nil
+}
+
+// adminTokens reads the file of administrators' tokens; nil if there is none.
+func (f *serveFlags) adminTokens() (*authflow.AdminTokens, error) {
+	if f.AdminTokenFile == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(f.AdminTokenFile)
+	var tokens *authflow.AdminTokens
+	if err == nil {
+		tokens, err = authflow.ParseAdminTokens(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--admin-token-file %s: %w", f.AdminTokenFile, err)
+	}
+	return tokens, nil
 }
 
 // serverKey is the key that the operator set, or one that is made once and kept sealed in the store.

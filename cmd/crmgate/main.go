@@ -45,14 +45,15 @@ import (
 var version = "dev"
 
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Demo    demoCommand    `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
-	Check   checkCommand   `cmd:"" help:"Check connectors, and say what their authors should mend."`
-	Doctor  doctorCommand  `cmd:"" help:"Try the endpoints of a platform as it is configured, and say what its manifest should."`
-	Users   usersCommand   `cmd:"" help:"List, show or delete the people who have signed in."`
-	Journal journalCommand `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
-	Audit   auditCommand   `cmd:"" help:"Show or verify the audit log."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Serve      serveCommand      `cmd:"" help:"Run the server."`
+	Demo       demoCommand       `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
+	Check      checkCommand      `cmd:"" help:"Check connectors, and say what their authors should mend."`
+	Doctor     doctorCommand     `cmd:"" help:"Try the endpoints of a platform as it is configured, and say what its manifest should."`
+	Users      usersCommand      `cmd:"" help:"List, show or delete the people who have signed in."`
+	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
+	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
+	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's administrator, where there is no RingCentral."`
+	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
 type versionCommand struct{}

@@ -55,6 +55,7 @@ type serveFlags struct {
 	Listen         string   `help:"Address to answer clients on (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	PublicURL      string   `help:"How browsers reach this server (default http://LISTEN)." placeholder:"URL"`
 	RingCentralURL string   `name:"ringcentral-url" help:"Where RingCentral access tokens are verified (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
+	AdminTokenFile string   `help:"File of the administrators' tokens, as crmgate admin-token makes them. RingCentral is not asked then." placeholder:"FILE"`
 	AdminListen    string   `help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
 	AllowedOrigin  []string `help:"Origin that the landing page may hand a sign-in to (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
 	AccountProof   string   `help:"Whether a callback must prove the account that it names: optional or required." enum:"optional,required" default:"optional"`

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
@@ -282,5 +283,24 @@ func TestManagedSecretsStay(t *testing.T) {
 		if strings.Contains(text, "acme-secret") {
 			t.Errorf("%s has it: %s", where, text)
 		}
+	}
+}
+
+// TestAdminTokens: an installation without RingCentral has admins of its own.
+func TestAdminTokens(t *testing.T) {
+	t.Parallel()
+	token, line, err := authflow.NewAdminToken("ops", []string{"acme"})
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "admins")
+	must(t, os.WriteFile(file, []byte(line), 0o600))
+	g := organised(t, func(f *serveFlags) { f.AdminTokenFile = file })
+	g.organisation("GET", statePath, practice.RCAdminToken, "").want(t, 400, errorBody("Request failed with status code 401"))
+	g.organisation("POST", cachePath, token.Reveal(), entered(ownClient, ownSecret, "")).want(t, 200, done)
+	session := g.token(g.managed("ada", token.Reveal()))
+	g.token(g.plainly("grace", ownClient, "acme"))
+	g.organisation("DELETE", accountPath, token.Reveal(), "").want(t, 200, done)
+	g.ends("after the application was removed", session)
+	if n := g.crm.Counts().RingCentral; n != 0 {
+		t.Errorf("RingCentral was asked %d times", n)
 	}
 }

@@ -105,3 +105,9 @@ const (
 	RevokeFirstWait    = revokeFirstWait
 	RevokeLongestPause = revokeLongestPause
 )
+
+// Identify says whose token it is.
+func (t *AdminTokens) Identify(ctx context.Context, token crmgate.Secret) (account, extension string, admin bool, err error) {
+	who, err := t.identify(ctx, token)
+	return string(who.Account), string(who.Extension), who.Admin, err
+}

@@ -1,0 +1,85 @@
+package authflow_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+)
+
+func TestAdminTokens(t *testing.T) {
+	one, line, err := authflow.NewAdminToken("ops", []string{"acme"})
+	must(t, err)
+	several, second, err := authflow.NewAdminToken("support", []string{"acme", "other"})
+	must(t, err)
+	tokens, err := authflow.ParseAdminTokens([]byte("# who may\n\n" + line + "\r\n  " + second + "\n"))
+	must(t, err)
+	if strings.Contains(line, one.Reveal()) {
+		t.Error("the file has the token itself")
+	}
+	for _, c := range []struct{ name, token, account, extension, want string }{
+		{"of one account", one.Reveal(), "acme", "token ops", ""},
+		{"of one account, named", "acme:" + one.Reveal(), "acme", "token ops", ""},
+		{"of several", "other:" + several.Reveal(), "other", "token support", ""},
+		{"of several, not named", several.Reveal(), "", "", "send it as ACCOUNT:TOKEN"},
+		{"of another account", "other:" + one.Reveal(), "", "", "not good for that account"},
+		{"nobody's", "wrong", "", "", "status code 401"},
+		{"empty", "", "", "", "status code 401"},
+		{"its hash", strings.Split(line, ":")[1], "", "", "status code 401"},
+	} {
+		account, extension, admin, err := tokens.Identify(t.Context(), crmgate.NewSecret(c.token))
+		var r *crmgate.Refusal
+		if c.want != "" && (!errors.As(err, &r) || !strings.Contains(r.Message, c.want) || admin) || c.want == "" && (err != nil || !admin || account != c.account || extension != c.extension) {
+			t.Errorf("%s: %q, %q, %v, %v", c.name, account, extension, admin, err)
+		}
+	}
+}
+
+func TestWrongAdminTokenFiles(t *testing.T) {
+	_, line, err := authflow.NewAdminToken("ops", []string{"acme"})
+	must(t, err)
+	hash := strings.Split(line, ":")[1]
+	for text, want := range map[string]string{
+		"ops":                          "line 1: expected NAME:SHA256:ACCOUNT",
+		line + "\n" + line:             "line 2: expected NAME:SHA256:ACCOUNT,… with a name of its own",
+		line + "\nx:" + hash + ":acme": "line 2: this token has another name already",
+		"\nops:abc:acme":               "line 2: the second part is no SHA-256",
+		"ops:" + hash + ":":            "line 1: an account is empty",
+		"ops:" + hash + ":a,,b":        "line 1: an account is empty",
+		strings.Repeat("x", 100_000):   "a line is too long",
+	} {
+		if _, err := authflow.ParseAdminTokens([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %v, want %q", text, err, want)
+		}
+	}
+	for _, name := range []string{"", "a:b", "#x", "a\nb"} {
+		if _, _, err := authflow.NewAdminToken(name, []string{"acme"}); err == nil {
+			t.Errorf("a token is called %q", name)
+		}
+	}
+	if _, _, err := authflow.NewAdminToken("ops", nil); err == nil {
+		t.Error("a token is good for no account")
+	}
+}
+
+func FuzzAdminTokens(f *testing.F) {
+	_, line, err := authflow.NewAdminToken("ops", []string{"acme", "other"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(line))
+	f.Add([]byte("# x\n\nops:00:acme"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tokens, err := authflow.ParseAdminTokens(b)
+		if (tokens == nil) != (err != nil) {
+			t.Fatalf("%v, %v", tokens, err)
+		}
+		if err == nil {
+			if _, _, admin, _ := tokens.Identify(t.Context(), crmgate.NewSecret(string(b))); admin {
+				t.Fatal("the file itself is a token")
+			}
+		}
+	})
+}
