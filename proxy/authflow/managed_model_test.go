@@ -1,0 +1,432 @@
+package authflow_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+)
+
+// TestManagedAppsModel drives organisations' applications at random: three admins of two organisations, three people, two
+// platforms; sign-ins that begin, wait, and end together; processes that end before a write, or after it and before its
+// answer. Each application that is entered has a client id of its own, so that whatever happens later can be traced to it.
+func TestManagedAppsModel(t *testing.T) {
+	tally := map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		m := newModel(t, rt, tally)
+		defer m.close()
+		rt.Repeat(map[string]func(*rapid.T){
+			"try": m.try, "replace": m.try, "enter": m.enter, "begin": m.begin, "plain": m.plain,
+			"finish": m.finish, "finish more": m.finish, "finish together": m.finishTogether,
+			"remove": m.remove, "drop": m.drop, "kill": m.kill, "pass": m.pass, "": m.check,
+		})
+	})
+	t.Logf("%v", tally)
+	for _, what := range []string{"signed in", "confirmed", "replaced", "refused", "killed", "ended"} {
+		if tally[what] == 0 && !testing.Short() {
+			t.Errorf("nothing was ever %s: the test shows little", what)
+		}
+	}
+}
+
+// owner is for whom an application was entered.
+type owner struct {
+	account  crmgate.AccountID
+	platform crmgate.Platform
+}
+
+type started struct {
+	callback authflow.CallbackRequest
+	client   string
+}
+
+type model struct {
+	*authflow.Flows
+	tally  map[string]int
+	clock  *clock
+	crm    *practice.CRM
+	url    string
+	client *http.Client
+	engine *mortal
+	db     *storage.DB
+	close  func()
+
+	entered int
+	owners  map[string]owner // of each client
+	waiting []started
+	tokens  map[crmgate.UserKey][]crmgate.Secret
+	latest  map[owner]string // the client that was confirmed when somebody last looked
+
+	mu        sync.Mutex
+	exchanged map[string]bool // clients that the CRM has taken a code from; guarded by mu
+	crossed   []string        // clients that were used for another platform; guarded by mu
+}
+
+// mortal is an engine whose process may end at its next write.
+type mortal struct {
+	storage.Engine
+	mu   sync.Mutex
+	dies string // guarded by mu; "before" the write, or "after" it
+}
+
+var errKilled = errors.New("the process has ended")
+
+func (m *mortal) Update(ctx context.Context, fn func(storage.Tx) error) error {
+	m.mu.Lock()
+	dies := m.dies
+	m.dies = ""
+	m.mu.Unlock()
+	if dies == "before" {
+		return errKilled
+	}
+	err := m.Engine.Update(ctx, fn)
+	if err == nil && dies == "after" {
+		err = errKilled
+	}
+	return err
+}
+
+// organisations' tokens at RingCentral, and their accounts.
+var (
+	adminsOf  = map[string]crmgate.AccountID{practice.RCAdminToken: "1", practice.RCSecondToken: "1", practice.RCOtherAdminToken: "2"}
+	peopleOf  = map[string]crmgate.AccountID{practice.RCAdminToken: "1", practice.RCUserToken: "1", practice.RCOtherToken: "2", practice.RCOtherAdminToken: "2"}
+	platforms = []crmgate.Platform{"one", "two"}
+)
+
+// bring is a connector whose organisations bring their own application.
+type bring struct {
+	crmgate.Connector
+	manifest *crmgate.Manifest
+	model    *model
+}
+
+func (b bring) Manifest() *crmgate.Manifest { return b.manifest }
+func (b bring) Implements(string) bool      { return false }
+
+func (b bring) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+	return crmgate.OAuthInfo{AccessTokenURI: b.model.url + "/oauth/token"}, nil
+}
+
+func (b bring) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.model.url+"/api/me", nil)
+	if err != nil {
+		return crmgate.UserInfo{}, err
+	}
+	req.Header.Set("Authorization", r.AuthHeader.Reveal())
+	resp, err := b.model.client.Do(req)
+	if err != nil {
+		return crmgate.UserInfo{}, err
+	}
+	defer resp.Body.Close()
+	var who struct{ ID int }
+	err = json.NewDecoder(resp.Body).Decode(&who)
+	return crmgate.UserInfo{Successful: who.ID != 0, ID: crmgate.UserID(fmt.Sprint(who.ID, "-", b.manifest.Platform))}, err
+}
+
+func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
+	m := &model{
+		tally: tally, clock: &clock{now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}, client: &http.Client{},
+		owners: map[string]owner{}, tokens: map[crmgate.UserKey][]crmgate.Secret{}, latest: map[owner]string{}, exchanged: map[string]bool{},
+	}
+	must := func(err error) {
+		if err != nil {
+			rt.Fatal(err)
+		}
+	}
+	m.crm = practice.New(practice.Config{Now: m.clock.Now})
+	s := httptest.NewServer(m.crm)
+	m.url = s.URL
+	host := strings.TrimPrefix(s.URL, "http://")
+	conns := map[crmgate.Platform]crmgate.Connector{}
+	for _, p := range platforms {
+		all, err := crmgate.ParseManifests(map[string][]byte{string(p): []byte(`{"platforms":{"` + string(p) + `":{"auth":{"type":"oauth","oauth":{
+			"authUrl":"` + s.URL + `/oauth/authorize","redirectUri":"` + redirect + `","adminManaged":{"enabled":true}}},"crmgate":{"hosts":["` + host + `"]}}}}`)}, "")
+		must(err)
+		manifest, _ := all.Platform(p)
+		conns[p] = bring{manifest: manifest, model: m}
+	}
+	find := func(p crmgate.Platform) (crmgate.Connector, error) {
+		if c := conns[p]; c != nil {
+			return c, nil
+		}
+		return nil, crmgate.Refuse("no such platform")
+	}
+	out, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	must(err)
+	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
+	must(err)
+	m.engine = &mortal{Engine: engine}
+	ring, err := storage.NewKeyRing()
+	must(err)
+	m.db, err = storage.Open(t.Context(), m.engine, ring, storage.Config{Now: m.clock.Now})
+	must(err)
+	fetch := m.watched(out.Fetch)
+	tokens, err := token.New(token.Config{DB: m.db, Connector: find, Fetch: fetch, Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler)})
+	must(err)
+	m.Flows, err = authflow.New(authflow.Config{
+		DB: m.db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return platforms }, Fetch: fetch,
+		PublicURL: "http://gate.example", RingCentralURL: s.URL, SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"),
+		Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler),
+	})
+	must(err)
+	m.close = func() {
+		m.Flows.Close()
+		tokens.Close()
+		_ = engine.Close()
+		out.Close()
+		m.client.CloseIdleConnections()
+		s.Close()
+	}
+	return m
+}
+
+// watched notes which client each token request was made for, and whether the CRM took its code.
+func (m *model) watched(fetch crmgate.Fetch) crmgate.Fetch {
+	return func(r *http.Request, e crmgate.Egress) (*http.Response, error) {
+		if r.URL.Path != "/oauth/token" {
+			return fetch(r, e)
+		}
+		id, _, _ := r.BasicAuth()
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		resp, err := fetch(r, e)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if string(m.owners[id].platform) != e.Name {
+			m.crossed = append(m.crossed, fmt.Sprintf("%s, of %v, for %s", id, m.owners[id], e.Name))
+		}
+		if form, _ := url.ParseQuery(string(body)); err == nil && resp.StatusCode == 200 && form.Get("grant_type") == "authorization_code" {
+			m.exchanged[id] = true
+		}
+		return resp, err
+	}
+}
+
+func (m *model) enter(t *rapid.T) {
+	m.enterAs(t, one(t, "admin", adminsOf), rapid.SampledFrom(platforms).Draw(t, "platform"), rapid.Bool().Draw(t, "staged"))
+}
+
+func (m *model) enterAs(t *rapid.T, admin string, p crmgate.Platform, staged bool) {
+	m.entered++
+	id := fmt.Sprint("client-", m.entered)
+	m.crm.Register(id, "secret of "+id)
+	m.mu.Lock()
+	m.owners[id] = owner{adminsOf[admin], p}
+	m.mu.Unlock()
+	_ = m.EnterApp(t.Context(), crmgate.NewSecret(admin), authflow.ManagedEntry{
+		Platform: p, Staged: staged, Values: authflow.ManagedValues{"clientId": id, "clientSecret": "secret of " + id},
+	})
+}
+
+// try has an admin enter an application and begin a sign-in with it.
+func (m *model) try(t *rapid.T) {
+	admin, p := one(t, "admin", adminsOf), rapid.SampledFrom(platforms).Draw(t, "platform")
+	m.enterAs(t, admin, p, true)
+	m.beginAs(t, admin, p, true)
+}
+
+func (m *model) begin(t *rapid.T) {
+	m.beginAs(t, one(t, "who", peopleOf), rapid.SampledFrom(platforms).Draw(t, "platform"), rapid.Bool().Draw(t, "staged"))
+}
+
+// beginAs starts a bound sign-in and goes through the CRM's page.
+func (m *model) beginAs(t *rapid.T, who string, p crmgate.Platform, staged bool) {
+	c, err := m.Compose(t.Context(), authflow.ComposeRequest{Platform: p, Mode: "bound", RCToken: crmgate.NewSecret(who), Staged: staged})
+	if err != nil {
+		return
+	}
+	landed, id := m.land(t, c.AuthURL)
+	m.waiting = append(m.waiting, started{authflow.CallbackRequest{CallbackURI: landed, LoginSecret: c.LoginSecret}, id})
+}
+
+// plain starts a sign-in as App Connect's clients do, with the account's number and any client that was ever entered.
+func (m *model) plain(t *rapid.T) {
+	if m.entered == 0 {
+		return
+	}
+	id := fmt.Sprint("client-", rapid.IntRange(1, m.entered).Draw(t, "client"))
+	p, account := rapid.SampledFrom(platforms).Draw(t, "platform"), rapid.SampledFrom([]crmgate.AccountID{"1", "2"}).Draw(t, "account")
+	landed, _ := m.land(t, m.url+"/oauth/authorize?response_type=code&client_id="+id+"&state=platform%3D"+string(p)+"&redirect_uri="+url.QueryEscape(redirect))
+	m.waiting = append(m.waiting, started{authflow.CallbackRequest{CallbackURI: landed, Account: account}, id})
+}
+
+// land has one of three people sign in at the CRM.
+func (m *model) land(t *rapid.T, authURL string) (landed, client string) {
+	u, err := url.Parse(authURL)
+	if err == nil {
+		landed, err = practice.Browse(t.Context(), m.client, authURL, rapid.SampledFrom([]string{"ada", "grace", "alan"}).Draw(t, "person"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return landed, u.Query().Get("client_id")
+}
+
+// take takes a sign-in that waits.
+func (m *model) take(t *rapid.T) (started, bool) {
+	if len(m.waiting) == 0 {
+		return started{}, false
+	}
+	i := rapid.IntRange(0, len(m.waiting)-1).Draw(t, "which")
+	s := m.waiting[i]
+	m.waiting = append(m.waiting[:i:i], m.waiting[i+1:]...)
+	return s, true
+}
+
+func (m *model) finish(t *rapid.T) {
+	if s, ok := m.take(t); ok {
+		in, err := m.Callback(t.Context(), s.callback)
+		m.finished(t, s, in, err)
+	}
+}
+
+// finishTogether ends two sign-ins, or one twice, at once.
+func (m *model) finishTogether(t *rapid.T) {
+	a, ok := m.take(t)
+	if !ok {
+		return
+	}
+	b, ok := m.take(t)
+	if !ok {
+		b = a
+	}
+	var group sync.WaitGroup
+	both := []started{a, b}
+	ins, errs := make([]authflow.SignedIn, 2), make([]error, 2)
+	for i, s := range both {
+		group.Go(func() { ins[i], errs[i] = m.Callback(t.Context(), s.callback) })
+	}
+	group.Wait()
+	for i, s := range both {
+		m.finished(t, s, ins[i], errs[i])
+	}
+}
+
+func (m *model) finished(t *rapid.T, s started, in authflow.SignedIn, err error) {
+	if err != nil || in.Token.IsZero() {
+		m.tally["refused"]++
+		return
+	}
+	m.tally["signed in"]++
+	own := m.owners[s.client]
+	if s.callback.Account != "" && own.account != s.callback.Account {
+		t.Fatalf("%s signed in for account %s", s.client, s.callback.Account)
+	}
+	key := crmgate.UserKey{Platform: own.platform, ID: in.ID}
+	m.tokens[key] = append(m.tokens[key], in.Token)
+}
+
+func (m *model) remove(t *rapid.T) {
+	_ = m.RemoveApp(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(platforms).Draw(t, "platform"))
+}
+
+func (m *model) drop(t *rapid.T) {
+	_ = m.DropPending(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(append([]crmgate.Platform{""}, platforms...)).Draw(t, "platform"))
+}
+
+func (m *model) kill(t *rapid.T) {
+	m.tally["killed"]++
+	m.engine.mu.Lock()
+	defer m.engine.mu.Unlock()
+	m.engine.dies = rapid.SampledFrom([]string{"before", "after"}).Draw(t, "when")
+}
+
+func (m *model) pass(t *rapid.T) {
+	m.clock.add(time.Duration(rapid.Int64Range(1, int64(5*time.Minute)).Draw(t, "time")))
+}
+
+// check is what always holds.
+func (m *model) check(t *rapid.T) {
+	m.mu.Lock()
+	crossed := m.crossed
+	m.mu.Unlock()
+	if len(crossed) > 0 {
+		t.Fatalf("a client was used for another platform: %v", crossed)
+	}
+	confirmed := map[owner]string{}
+	for _, account := range []crmgate.AccountID{"1", "2"} {
+		for _, p := range platforms {
+			apps, err := m.db.ManagedApps(t.Context(), account, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if apps.Confirmed == nil {
+				continue
+			}
+			of, id := owner{account, p}, apps.Confirmed.Values.ClientID
+			confirmed[of] = id
+			m.mu.Lock()
+			if !m.exchanged[id] {
+				t.Errorf("%s is confirmed, and nobody has signed in with it", id)
+			}
+			if m.owners[id] != of {
+				t.Errorf("%s of %v is confirmed for %v", id, m.owners[id], of)
+			}
+			m.mu.Unlock()
+			switch before := m.latest[of]; {
+			case before == "":
+				m.tally["confirmed"]++
+			case before != id:
+				m.tally["replaced"]++
+			}
+		}
+	}
+	m.latest = confirmed
+	for key, tokens := range m.tokens {
+		p, err := m.db.Person(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		app := p.Grant.App
+		own := m.owners[app.ClientID]
+		if !p.Grant.Empty() && (own.account != app.Account || own.platform != key.Platform || p.User.Account != app.Account) {
+			t.Errorf("%v of account %s has a grant of %s, which is of %v", key, p.User.Account, app.ClientID, own)
+		}
+		for _, raw := range tokens {
+			header := "Bearer " + raw.Reveal()
+			s, err := m.Session(t.Context(), header, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.State != authflow.Live {
+				m.tally["ended"]++
+			} else if confirmed[own] != app.ClientID {
+				t.Errorf("a session of %s is good, and %q is confirmed", app.ClientID, confirmed[own])
+			}
+		}
+	}
+}
+
+// one is one of the tokens.
+func one(t *rapid.T, label string, of map[string]crmgate.AccountID) string {
+	var all []string
+	for _, token := range []string{practice.RCAdminToken, practice.RCSecondToken, practice.RCUserToken, practice.RCOtherToken, practice.RCOtherAdminToken} {
+		if _, ok := of[token]; ok {
+			all = append(all, token)
+		}
+	}
+	return rapid.SampledFrom(all).Draw(t, label)
+}
