@@ -20,6 +20,7 @@
 //	k/NAME        a server key           c/, l/               check value; the key that hashes ids
 //	j/clio/HASH/ID an answer of a token endpoint that is not stored yet
 //	e/clio/HASH   lease of a refresh       u/clio/HASH   an application that the CRM rejects
+//	y/HASH        an organisation's settings                     z/clio/HASH   a person's
 //	a/NODE/N      an entry of the audit log, of the process that wrote it
 //	b/NODE/N      a batch of them        o/NODE               the process
 //

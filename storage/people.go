@@ -215,7 +215,8 @@ func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, events ...Eve
 		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
-		return subject{key, p.User.Account}, errors.Join(r.forgetJournal(key), r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
+		return subject{key, p.User.Account}, errors.Join(r.forgetJournal(key), r.tx.Delete(db.userSettingsKey(key)),
+			r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
 	})
 	if err != nil {
 		return Revocation{}, fmt.Errorf("delete user: %w", err)

@@ -32,6 +32,9 @@ const (
 	pendingApp  kind = 'd'
 	retiredApp  kind = 'h'
 
+	orgSettings  kind = 'y'
+	userSettings kind = 'z'
+
 	auditEntryKind kind = 'a'
 	auditBatchKind kind = 'b'
 	auditNodeKind  kind = 'o'

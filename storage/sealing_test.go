@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -37,7 +38,7 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 	}
 }
 
-// fill stores n people and one record of every other kind.
+// fill stores n people, at least one, and one record of every other kind.
 func fill(t *testing.T, s store, n int) {
 	t.Helper()
 	app := storage.ManagedApp{Account: "4711-account", Platform: "clio", By: "canary-extension", Values: crmgate.OAuthInfo{
@@ -61,6 +62,13 @@ func fill(t *testing.T, s store, n int) {
 	var gone crmgate.Person
 	must(t, update(&gone))
 	must(t, s.QueueRevocation(t.Context(), gone))
+	first, _ := filled(0)
+	_, err = s.UpdateUserSettings(t.Context(), first, func(json.RawMessage) (json.RawMessage, error) { return json.RawMessage(`"canary-settings"`), nil })
+	must(t, err)
+	must(t, s.UpdateOrgSettings(t.Context(), "canary-hash", "4711-account", func(o *storage.OrgSettings) error {
+		o.UserSettings = json.RawMessage(`"canary-settings"`)
+		return nil
+	}))
 	must(t, s.SpendState(t.Context(), "canary-state", time.Hour))
 	must(t, s.PutState(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
 	_, err = s.MadeOnce(t.Context(), "session", func() []byte { return []byte("canary-server-key") })

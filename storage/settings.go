@@ -1,0 +1,141 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// OrgSettings is what the admins of an organisation have set for its people. A part is JSON as it was given, nil if it is
+// not set.
+type OrgSettings struct {
+	UserSettings  json.RawMessage
+	CustomAdapter json.RawMessage
+	UserMappings  json.RawMessage
+	// Created and Updated are the store's to fill in.
+	Created, Updated time.Time
+}
+
+// OrgSettings returns the settings of the organisation that clients name by a hash of its account; crmgate.ErrNotFound if
+// none were ever set.
+func (db *DB) OrgSettings(ctx context.Context, hash string) (OrgSettings, error) {
+	var s OrgSettings
+	err := db.view(ctx, func(r records) (err error) {
+		s, err = r.orgSettings(hash)
+		return err
+	})
+	if err != nil {
+		return OrgSettings{}, fmt.Errorf("read an organisation's settings: %w", err)
+	}
+	return s, nil
+}
+
+// UpdateOrgSettings changes an organisation's settings. update gets what is stored, or the zero OrgSettings, and changes
+// it; it may run again. Events are written in the same transaction; their account is the caller's to name.
+func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgate.AccountID, update func(*OrgSettings) error, events ...Event) error {
+	err := db.audited(ctx, events, func(r records) (subject, error) {
+		s, err := r.orgSettings(hash)
+		if errors.Is(err, crmgate.ErrNotFound) {
+			s, err = OrgSettings{Created: r.now.UTC()}, nil
+		}
+		if err == nil {
+			err = update(&s)
+		}
+		if err != nil {
+			return subject{}, err
+		}
+		s.Updated = r.now.UTC()
+		return subject{account: account}, r.setOrgSettings(hash, s)
+	})
+	if err != nil {
+		return fmt.Errorf("update an organisation's settings: %w", err)
+	}
+	return nil
+}
+
+// UserSettings returns what a person has set, a JSON object; nil if they never did.
+func (db *DB) UserSettings(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
+	var b json.RawMessage
+	err := db.view(ctx, func(r records) (err error) {
+		b, err = r.userSettings(key)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read a person's settings: %w", err)
+	}
+	return b, nil
+}
+
+// UpdateUserSettings changes what a person has set and returns what was stored. update gets what UserSettings returns and
+// may run again. crmgate.ErrNotFound if they are not signed in: nothing is stored of who is being removed.
+func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, update func(json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
+	var b json.RawMessage
+	err := db.update(ctx, func(r records) error {
+		s, err := r.session(key)
+		if err == nil && s.Ended {
+			err = crmgate.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		if b, err = r.userSettings(key); err != nil {
+			return err
+		}
+		if b, err = update(b); err != nil {
+			return err
+		}
+		return r.set(userSettings, db.userSettingsKey(key), b, 0)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("update a person's settings: %w", err)
+	}
+	return b, nil
+}
+
+func (r records) userSettings(key crmgate.UserKey) (json.RawMessage, error) {
+	b, err := r.get(userSettings, r.db.userSettingsKey(key))
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return nil, nil
+	}
+	return b, err
+}
+
+func (db *DB) userSettingsKey(key crmgate.UserKey) []byte {
+	return db.hashedOn(userSettings, key.Platform, string(key.ID))
+}
+
+func (r records) orgSettings(hash string) (OrgSettings, error) {
+	b, err := r.get(orgSettings, r.db.hashed(orgSettings, hash))
+	if err != nil {
+		return OrgSettings{}, err
+	}
+	var w orgSettingsRecord
+	if json.Unmarshal(b, &w) != nil {
+		return OrgSettings{}, errMalformed // without the cause, which may quote the record
+	}
+	return OrgSettings(w), nil
+}
+
+func (r records) setOrgSettings(hash string, s OrgSettings) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // what was given stays as it is
+	if e.Encode(orgSettingsRecord(s)) != nil {
+		return errors.New("an organisation's settings are not JSON") // without the cause, which may quote them
+	}
+	return r.set(orgSettings, r.db.hashed(orgSettings, hash), b.Bytes(), 0)
+}
+
+// orgSettingsRecord is the payload of an organisation's settings, version 1.
+type orgSettingsRecord struct {
+	UserSettings  json.RawMessage `json:"userSettings,omitempty"`
+	CustomAdapter json.RawMessage `json:"customAdapter,omitempty"`
+	UserMappings  json.RawMessage `json:"userMappings,omitempty"`
+	Created       time.Time       `json:"created"`
+	Updated       time.Time       `json:"updated"`
+}
