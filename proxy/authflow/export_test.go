@@ -40,6 +40,27 @@ func ReadForm(r APIKeyRequest, fields []crmgate.FormField) (info, key string, mi
 	return f.secret().Reveal(), f.text("apiKey"), f.missing(fields), nil
 }
 
+// Layer lays an organisation's settings over a person's, as they are read from bodies.
+func Layer(org, own string) (string, error) {
+	theirs, err := readObject("org", json.RawMessage(org), maxOrgSettings)
+	if err != nil {
+		return "", err
+	}
+	mine, err := readObject("own", json.RawMessage(own), maxUserSettings)
+	if err != nil {
+		return "", err
+	}
+	all, err := layer(theirs, mine)
+	if err != nil {
+		return "", err
+	}
+	b, err := encodeJSON(all)
+	return string(b), err
+}
+
+// Truthy is what JavaScript takes JSON for in a condition.
+func Truthy(b string) bool { return truthy(json.RawMessage(b)) }
+
 // BoundState is what a test may know of a state.
 type BoundState struct {
 	Platform crmgate.Platform
