@@ -175,12 +175,13 @@ func FuzzFront(f *testing.F) {
 	for _, target := range []string{
 		"/hostname?jwtToken=" + canary, "/authUrl?platform=acme&mode=bound&origin=x", "/oauth-callback?callbackUri=https://gate.example/redirect.html?code=A&state=platform=acme",
 		"/redirect.html?state=cg." + strings.Repeat("A", 160) + ",platform=acme", "/implementedInterfaces?platform=keys", "/crmManifest", "/userInfoHash?extensionId=1&extensionId=%00",
-		"/licenseStatus", "/authValidation?jwtToken=a.b.c",
+		"/licenseStatus", "/authValidation?jwtToken=a.b.c", "/user/preloadSettings?rcAccountId=" + canary, "/user/settings?jwtToken=a.b.c",
 	} {
 		f.Add([]byte("GET " + target + " HTTP/1.1\r\nHost: x\r\nis-debug: true\r\nAuthorization: Bearer " + canary + "\r\n\r\n"))
 	}
 	for _, body := range []string{`{"platform":"keys","apiKey":"right"}`, `{"platform":"keys","apiKey":"wrong","additionalInfo":{}}`, `[]`, "{"} {
 		f.Add([]byte("POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + itoa(len(body)) + "\r\n\r\n" + body))
+		f.Add([]byte("POST /admin/settings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + itoa(len(body)) + "\r\n\r\n" + body))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		log.Reset()

@@ -42,6 +42,12 @@ func (s *Server) table() map[string]methods {
 		{method: "GET", path: "/licenseStatus", run: s.licenseStatus},
 		{method: "POST", path: "/unAuthorize", run: s.session(s.unAuthorize, refusals{ghost: errUserNotFound, undecodable: errUserNotFound})},
 		{method: "POST", path: "/user/refreshInfo", run: s.refreshInfo},
+
+		{method: "GET", path: "/user/preloadSettings", run: s.preloadSettings},
+		{method: "GET", path: "/user/settings", run: s.session(s.settings, refusals{ghost: errUserNotFound, undecodable: errNoSession})},
+		{method: "POST", path: "/user/settings", run: s.session(s.changeSettings, refusals{ghost: errUserNotFound, undecodable: errUnknownPlatform}), form: true},
+		{method: "GET", path: "/admin/settings", run: s.session(s.adminSettings, refusals{ghost: errUserNotFound, undecodable: errUserNotFound})},
+		{method: "POST", path: "/admin/settings", run: s.setAdminSettings, form: true},
 	} {
 		path := strings.ToLower(rt.path)
 		routes[path] = append(routes[path], &rt)
@@ -83,9 +89,10 @@ func (m methods) join(separator string) string {
 const pleaseAuthorize = "Please go to Settings and authorize CRM platform"
 
 var (
-	errNoSession    = crmgate.RefusePlain(pleaseAuthorize)
-	errInvalidToken = crmgate.RefusePlain("Invalid JWT token")
-	errUserNotFound = crmgate.RefusePlain("User not found")
+	errNoSession       = crmgate.RefusePlain(pleaseAuthorize)
+	errInvalidToken    = crmgate.RefusePlain("Invalid JWT token")
+	errUserNotFound    = crmgate.RefusePlain("User not found")
+	errUnknownPlatform = crmgate.RefusePlain("Unknown platform")
 )
 
 // refusals is what a session route answers when there is no live session; that there is none at all is the same everywhere.

@@ -19,7 +19,7 @@ Every flag of serve is also an environment variable: --public-url is CRMGATE_PUB
 environment or from files only:
 
 	CRMGATE_SESSION_KEY, CRMGATE_SESSION_KEY_FILE    signs session tokens, at least 32 bytes; made once if absent
-	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts what /userInfoHash answers; made once if absent
+	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts what /userInfoHash answers, by which settings are found; made once if absent
 	CLIO_CLIENT_SECRET, CLIO_CLIENT_SECRET_FILE, …   what connectors declare in their manifests
 
 The exit status is 0, 1 if it failed, and 2 if it was called wrongly.

@@ -64,6 +64,9 @@ var sessionRoutes = []struct {
 	{"GET", "/hostname", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
 	{"POST", "/unAuthorize", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
 	{"POST", "/user/refreshInfo", answer{400, nil, noSession}, answer{200, nil, genericFailure}, answer{200, nil, notFoundUser}},
+	{"GET", "/user/settings", answer{400, nil, noSession}, answer{400, nil, noSession}, answer{400, nil, "User not found"}},
+	{"POST", "/user/settings", answer{400, nil, noSession}, answer{400, nil, "Unknown platform"}, answer{400, nil, "User not found"}},
+	{"GET", "/admin/settings", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
 }
 
 func TestLogoutEndsEveryTokenForGood(t *testing.T) {

@@ -46,6 +46,9 @@ func TestWirePaths(t *testing.T) {
 		a = g.do("HEAD", "/apiKeyLogin", "")
 		a.want(t, 405, "")
 		a.wantHeader(t, "Allow", "POST")
+		a = g.do("DELETE", "/user/settings", "")
+		a.want(t, 405, `{"error":"/user/settings takes GET and POST only."}`)
+		a.wantHeader(t, "Allow", "GET, HEAD, POST")
 	})
 	t.Run("1c HEAD is GET without the body", func(t *testing.T) {
 		for _, path := range []string{"/isAlive", "/hostname", "/serverVersionInfo", "/crmManifest?platformName=practice", "/nowhere"} {

@@ -52,6 +52,9 @@ func TestWireSessionRoutes(t *testing.T) {
 		{"4d ", "GET", "/hostname", p, notFound, notFound},
 		{"4e ", "POST", "/unAuthorize", p, notFound, notFound},
 		{"4f ", "POST", "/user/refreshInfo", p, text(200, genericFailure), text(200, notFoundUser)},
+		{"4h ", "GET", "/user/settings", p, p, notFound},
+		{"4i ", "POST", "/user/settings", p, text(400, "Unknown platform"), notFound},
+		{"4j ", "GET", "/admin/settings", p, notFound, notFound},
 	} {
 		for _, r := range []struct {
 			what, query, bearer string

@@ -36,7 +36,7 @@ type Config struct {
 	AllowedOrigins []string
 	// SessionKey signs session tokens (HS256); at least 32 bytes.
 	SessionKey crmgate.Secret
-	// HashKey salts what /userInfoHash answers.
+	// HashKey salts what /userInfoHash answers. Settings of organisations are found by that, and not with another key.
 	HashKey crmgate.Secret
 	// RequireAccountProof refuses a callback that names an account by rcAccountId alone.
 	RequireAccountProof bool
