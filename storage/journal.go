@@ -32,6 +32,8 @@ type JournalEntry struct {
 	// Hostname is the person's, for which the client was chosen.
 	Hostname string
 	Status   int
+	// Cut says that the connection broke, or a limit was reached, before the end of the answer was seen.
+	Cut bool
 	// Skew is how far the CRM's clock was ahead of ours.
 	Skew time.Duration
 	// Body is the answer; it holds tokens.
@@ -50,6 +52,7 @@ type journalRecord struct {
 	Account  crmgate.AccountID `json:"account,omitempty"`
 	Hostname string            `json:"hostname,omitempty"`
 	Status   int               `json:"status"`
+	Cut      bool              `json:"cut,omitempty"`
 	Skew     time.Duration     `json:"skew,omitempty"`
 	Body     []byte            `json:"body"`
 	Callback string            `json:"callback,omitempty"`
@@ -77,7 +80,7 @@ func (db *DB) PutJournal(ctx context.Context, e JournalEntry) (id string, err er
 	id = hex.EncodeToString(random)
 	b, err := json.Marshal(journalRecord{
 		At: e.At, Platform: e.User.Platform, User: e.User.ID, From: e.From.Reveal(), App: appRecord(e.App), Account: e.Account,
-		Hostname: e.Hostname, Status: e.Status, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
+		Hostname: e.Hostname, Status: e.Status, Cut: e.Cut, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
 	})
 	if err != nil {
 		return "", errors.New("a journal entry cannot be written down") // the cause could quote it
@@ -138,7 +141,7 @@ func decodeJournal(b []byte) (JournalEntry, error) {
 	}
 	return JournalEntry{
 		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.App(w.App),
-		Account: w.Account, Hostname: w.Hostname, Status: w.Status, Skew: w.Skew, Body: crmgate.NewSecret(string(w.Body)),
+		Account: w.Account, Hostname: w.Hostname, Status: w.Status, Cut: w.Cut, Skew: w.Skew, Body: crmgate.NewSecret(string(w.Body)),
 		Callback: crmgate.NewSecret(w.Callback),
 	}, nil
 }

@@ -16,7 +16,9 @@ import (
 
 // AdminTokens say who is an admin where there is no RingCentral that knows: named tokens, each good for certain accounts.
 // Of the tokens only hashes are kept. It is not changed once it is made, and safe for concurrent use.
-type AdminTokens struct{ byHash map[[sha256.Size]byte]adminToken }
+type AdminTokens struct {
+	byHash map[[sha256.Size]byte]adminToken
+}
 
 type adminToken struct {
 	name     string

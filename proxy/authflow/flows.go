@@ -136,6 +136,9 @@ func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate
 	}
 	session, err := f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
 		u := &p.User
+		if u.Hostname != "" && hostname != "" && u.Hostname != hostname {
+			p.Grant = crmgate.Grant{} // a CRM that has several hosts may give one id to two people
+		}
 		u.Key = key
 		u.SignedIn = f.Now()
 		if u.Created.IsZero() {

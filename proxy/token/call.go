@@ -84,12 +84,17 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, c.noAnswer(err, 0)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, c.noAnswer(fmt.Errorf("%w; it began with %s", err, c.preview(body)), resp.StatusCode)
+	body, cut := io.ReadAll(resp.Body)
+	var fe *crmgate.FetchError
+	if errors.As(cut, &fe) && fe.Kind == crmgate.FetchSize {
+		return nil, c.noAnswer(fmt.Errorf("%w; it began with %s", cut, c.preview(body)), resp.StatusCode)
 	}
 	c.engine.reach("answered")
+	c.entry.Cut = cut != nil
 	if err := c.read(req.Context(), resp, body); err != nil {
+		if cut != nil {
+			err = c.cutShort(cut, err, resp.StatusCode, body)
+		}
 		return nil, err
 	}
 	plain, err := json.Marshal(map[string]string{"access_token": c.answer.access, "refresh_token": c.answer.refresh, "token_type": "Bearer"})

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -48,13 +50,26 @@ func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error
 	return err
 }
 
-// readAnswer reads a journaled answer as the manifest says, at the time that it came by the CRM's own clock.
+// readAnswer reads a journaled answer as the manifest says, at the time that it came by the CRM's own clock. It is a token
+// or an error: with a status of success a token counts, with another the error. Of an answer that was cut, only a JSON
+// document is known to be whole.
 func readAnswer(e storage.JournalEntry, m *crmgate.Manifest) (answer, error) {
 	quirks := m.Token
 	if !e.From.IsZero() {
 		quirks = m.Refresh
 	}
-	a, err := normalise([]byte(e.Body.Reveal()), quirks, e.At.Add(e.Skew))
+	body := []byte(e.Body.Reveal())
+	if e.Cut && !bytes.HasPrefix(trimmed(body), []byte("{")) {
+		return answer{}, errors.New("an answer that was cut")
+	}
+	a, err := normalise(body, quirks, e.At.Add(e.Skew))
+	switch success := e.Status >= 200 && e.Status < 300; {
+	case a.access == "" || a.errCode == "":
+	case success:
+		a.errCode, a.errText = "", ""
+	default:
+		a = answer{errCode: a.errCode, errText: a.errText}
+	}
 	if !a.expiry.IsZero() {
 		a.expiry = a.expiry.Add(-e.Skew)
 	}
@@ -69,14 +84,51 @@ func (a answer) tokens(entry storage.JournalEntry) (Tokens, error) {
 	return t, err
 }
 
-// mayHoldTokens reports whether an answer that could not be read may have granted something: whether it has a word in it
-// that is as long as tokens are, and is no page.
+// mayHoldTokens reports whether an answer that could not be read may have granted something: whether it names a token, or has
+// a word in it that is as long as tokens are, and is no page. In a JSON document words that are ids, addresses or several
+// are none.
 func mayHoldTokens(body []byte) bool {
-	const shortest = 16
-	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\uFEFF")))
-	if len(body) > 0 && body[0] == '<' {
+	body = trimmed(body)
+	if len(body) == 0 || body[0] == '<' {
 		return false
 	}
+	if namesToken.Match(body) {
+		return true
+	}
+	top, err := document(body)
+	if err != nil || body[0] != '{' {
+		return longWord(body)
+	}
+	return holdsToken("", top)
+}
+
+// namesToken finds a member or a parameter that is called a token, and is something.
+var namesToken = regexp.MustCompile(`(?i)token"\s*:\s*"[^"]|token=[^&\s]`)
+
+// holdsToken reports whether there is a text in a document that may be a token.
+func holdsToken(name string, v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, member := range v {
+			if holdsToken(name, member) {
+				return true
+			}
+		}
+	case []any:
+		for _, element := range v {
+			if holdsToken(name, element) {
+				return true
+			}
+		}
+	case string:
+		return !strings.HasSuffix(strings.ToLower(name), "id") && !strings.ContainsAny(v, " \t\n") && !strings.Contains(v, "://") && longWord([]byte(v))
+	}
+	return false
+}
+
+// longWord reports whether there is a run of letters of tokens that is long enough to be one.
+func longWord(body []byte) bool {
+	const shortest = 16
 	run := 0
 	for _, b := range body {
 		if b|0x20 >= 'a' && b|0x20 <= 'z' || b >= '0' && b <= '9' || bytes.IndexByte([]byte("-._~+/="), b) >= 0 {
@@ -88,6 +140,10 @@ func mayHoldTokens(body []byte) bool {
 		run = 0
 	}
 	return false
+}
+
+func trimmed(body []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\uFEFF")))
 }
 
 // drop forgets a journal entry in which there is nothing to keep. One that stays is gone after a week.
@@ -121,8 +177,10 @@ func skew(h http.Header, now time.Time) time.Duration {
 }
 
 // journaled looks for an answer to this very refresh token that somebody got and could not store: a process that ended
-// between the two, or a manifest that was wrong. To ask the CRM with that token again could end the grant. The error is
-// an *Error with Unread if there is one that cannot be read still.
+// between the two, or a manifest that was wrong. To ask the CRM with that token again could end the grant. Who has signed
+// in since has a newer access token, but the CRM may have given them no refresh token: then the answer's counts, and
+// whichever clock is right, one that has rotated the token does. The error is an *Error with Unread if there is an answer
+// that cannot be read still.
 func (e *Engine) journaled(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (t Tokens, found bool, err error) {
 	if p.Grant.RefreshToken.IsZero() {
 		return t, false, nil
@@ -132,16 +190,21 @@ func (e *Engine) journaled(ctx context.Context, conn crmgate.Connector, p crmgat
 		return t, false, err
 	}
 	for _, entry := range entries {
-		// Where tokens are not rotated, what is stored came from the same one, and may be newer.
-		if !entry.From.Equal(p.Grant.RefreshToken) || !entry.At.After(p.Grant.Issued) {
+		if !entry.From.Equal(p.Grant.RefreshToken) {
 			continue
 		}
 		a, parse := readAnswer(entry, conn.Manifest().ForHost(p.User.Hostname))
+		older := !entry.At.After(p.Grant.Issued)
 		switch {
 		case parse == nil && a.errCode == "":
-			t, err = a.tokens(entry)
-			return t, true, err
-		case mayHoldTokens([]byte(entry.Body.Reveal())) && a.errCode == "":
+			if t, err = a.tokens(entry); err != nil {
+				return t, false, err
+			}
+			if older && !t.rotated() { // where tokens are not rotated, what is stored came from the same one, and is newer
+				continue
+			}
+			return t.over(p.Grant, older), true, nil
+		case !older && mayHoldTokens([]byte(entry.Body.Reveal())) && a.errCode == "":
 			return t, false, &Error{
 				Kind: crmgate.ErrTransient, Status: entry.Status, Unread: entry.ID, Err: parse,
 				Message: fmt.Sprintf("The CRM answered the token request with status %d and no token.", entry.Status),

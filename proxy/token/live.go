@@ -50,7 +50,7 @@ func (e *Engine) Rejected(ctx context.Context, was crmgate.Person) (crmgate.Pers
 		switch {
 		case !g.AccessToken.Equal(was.Grant.AccessToken):
 			return errSuperseded
-		case !g.APIKey.IsZero(), g.RefreshToken.IsZero() && !e.ownRefresh(key.Platform), e.Now().Sub(g.Issued) < rejectable:
+		case !g.APIKey.IsZero(), g.RefreshToken.IsZero() && !e.ownRefresh(key.Platform), e.isNew(*g):
 			return crmgate.ErrConflict
 		}
 		g.Expiry = e.Now()
@@ -60,6 +60,12 @@ func (e *Engine) Rejected(ctx context.Context, was crmgate.Person) (crmgate.Pers
 		return crmgate.Person{}, err
 	}
 	return e.Live(ctx, key)
+}
+
+// isNew reports whether an access token has just been issued. One of the future was issued by a clock that was wrong.
+func (e *Engine) isNew(g crmgate.Grant) bool {
+	age := e.Now().Sub(g.Issued)
+	return age >= 0 && age < rejectable
 }
 
 // due reports whether the access token must be refreshed before it is used. The error says that the person must sign in again.

@@ -24,17 +24,18 @@ var errNoToken = errors.New("no token in the answer")
 
 // normalise reads a token answer as real endpoints give it: JSON or a form under whatever content type, with or without
 // a byte order mark, tokens nested or in camelCase, expiry in any of its forms, an error beside a status of 200. It
-// reports an error if the answer is neither a token nor an error of the CRM's; answer.errCode is set for the latter.
-// Its errors quote nothing.
+// reports an error if the answer is neither a token nor an error of the CRM's; answer.errCode is set for the latter. An
+// answer may be both: some have words about other things beside a token. Its errors quote nothing.
 func normalise(body []byte, m crmgate.TokenManifest, now time.Time) (answer, error) {
 	top, err := document(body)
 	if err != nil {
 		return answer{}, err
 	}
 	places := places(top, m)
+	var a answer
 	for _, o := range places {
-		if code, description := errorIn(o); code != "" {
-			return answer{errCode: code, errText: description}, nil
+		if a.errCode, a.errText = errorIn(o); a.errCode != "" {
+			break
 		}
 	}
 	named := at(top, m.Paths.AccessToken)
@@ -43,7 +44,8 @@ func normalise(body []byte, m crmgate.TokenManifest, now time.Time) (answer, err
 		if access == "" {
 			continue
 		}
-		a := answer{access: access, refresh: cmp.Or(at(top, m.Paths.RefreshToken), text(o, "refresh_token", "refreshToken"))}
+		a.access = access
+		a.refresh = cmp.Or(at(top, m.Paths.RefreshToken), text(o, "refresh_token", "refreshToken"), only(top, "refresh_token", "refreshToken"))
 		a.expiry = sensible(relative(at(top, m.Paths.ExpiresIn), m, now), absolute(at(top, m.Paths.ExpiresAt), now), now)
 		for _, place := range []map[string]any{o, top} {
 			if a.expiry.IsZero() {
@@ -56,7 +58,40 @@ func normalise(body []byte, m crmgate.TokenManifest, now time.Time) (answer, err
 		a.data, _ = a.withoutTokens(top).(map[string]any)
 		return a, nil
 	}
+	if a.errCode != "" {
+		return a, nil
+	}
 	return answer{}, errNoToken
+}
+
+// only is the text that members of these names hold, wherever they are, if it is the only one: a refresh token that is
+// passed over is lost once the CRM has rotated it.
+func only(v any, names ...string) string {
+	found := map[string]bool{}
+	var look func(any)
+	look = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if s := text(v, names...); s != "" {
+				found[s] = true
+			}
+			for _, member := range v {
+				look(member)
+			}
+		case []any:
+			for _, element := range v {
+				look(element)
+			}
+		}
+	}
+	look(v)
+	if len(found) != 1 {
+		return ""
+	}
+	for s := range found {
+		return s
+	}
+	return ""
 }
 
 // places lists the objects in which tokens may stand, the likeliest first: what the manifest names, or what the access

@@ -205,6 +205,9 @@ func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh c
 		if !now.Grant.RefreshToken.Equal(from.RefreshToken) || from.RefreshToken.IsZero() && !now.Grant.AccessToken.Equal(from.AccessToken) {
 			return errSuperseded
 		}
+		if !now.Grant.AccessToken.Equal(from.AccessToken) && !t.rotated() { // a sign-in meanwhile, which brought no refresh token
+			fresh.AccessToken, fresh.Issued, fresh.Expiry = now.Grant.AccessToken, now.Grant.Issued, now.Grant.Expiry
+		}
 		fresh.App = now.Grant.App // an organisation's app stays named, revision and all: the session hangs on it
 		now.Grant = fresh
 		now.User.AdditionalInfo = e.merged(ctx, key, now.User.AdditionalInfo, info)

@@ -47,10 +47,11 @@ func (e *Engine) Replay(ctx context.Context, conn crmgate.Connector, entry stora
 	}
 	held.Failures, held.NotBefore = 0, time.Time{}
 	p, err := e.DB.UpdatePerson(ctx, key, func(p *crmgate.Person) error {
-		if !p.Grant.RefreshToken.Equal(entry.From) {
+		newer := !entry.At.After(p.Grant.Issued)
+		if !p.Grant.RefreshToken.Equal(entry.From) || newer && !t.rotated() {
 			return crmgate.Refuse("The person has another grant by now: the answer is of no use any more. Drop it.")
 		}
-		fresh := t.Grant(Issuer(entry), crmgate.Grant{RefreshToken: p.Grant.RefreshToken, App: entry.App})
+		fresh := t.over(p.Grant, newer).Grant(Issuer(entry), crmgate.Grant{RefreshToken: p.Grant.RefreshToken, App: entry.App})
 		fresh.App = p.Grant.App
 		p.Grant = fresh
 		return nil

@@ -79,6 +79,19 @@ func (e *Engine) refresh(ctx context.Context, c Client, p crmgate.Person) (Token
 	})
 }
 
+// rotated reports whether the answer to a refresh brought another refresh token than was sent.
+func (t Tokens) rotated() bool {
+	return !t.Refresh.IsZero() && !t.Refresh.Equal(t.Journal.From)
+}
+
+// over is what to make of an answer where a grant is stored whose access token is newer: that one stays.
+func (t Tokens) over(g crmgate.Grant, newer bool) Tokens {
+	if newer {
+		t.Access, t.Issued, t.Expiry = g.AccessToken, g.Issued, g.Expiry
+	}
+	return t
+}
+
 // Grant is what to store for these tokens. old is the same person's grant until now: its refresh token is kept if the
 // answer brought none, the same client id got it, and it is not known to be dead.
 func (t Tokens) Grant(c Client, old crmgate.Grant) crmgate.Grant {

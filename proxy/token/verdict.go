@@ -25,6 +25,17 @@ func (c *call) noAnswer(err error, status int) error {
 	return &Error{Kind: crmgate.ErrTransient, Status: status, Message: fmt.Sprintf("Unable to connect to %q", where), Err: err}
 }
 
+// cutShort is the error of an answer of which only the beginning came, and that has no token in it to be read.
+func (c *call) cutShort(cut, unread error, status int, body []byte) error {
+	err := c.noAnswer(fmt.Errorf("%w; it began with %s", cut, c.preview(body)), status)
+	var te, was *Error
+	if errors.As(err, &te) && errors.As(unread, &was) && was.Unread != "" {
+		te.Unread = was.Unread
+		te.Err = fmt.Errorf("%w; it is kept as journal entry %s", te.Err, te.Unread)
+	}
+	return err
+}
+
 // judge says what is wrong with an answer; nil if it is a token.
 func (c *call) judge(resp *http.Response, body []byte, parse error) error {
 	e := &Error{Kind: crmgate.ErrTransient, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, c.engine.Now())}
@@ -32,7 +43,9 @@ func (c *call) judge(resp *http.Response, body []byte, parse error) error {
 	case c.answer.errCode != "":
 		description := c.masked(c.answer.errText) // some CRMs repeat in it what they were sent
 		e.Code = clip(c.masked(c.answer.errCode))
-		e.Kind = kindOf(e.Code)
+		if e.Kind = kindOf(e.Code); e.Status == 429 || e.Status >= 500 {
+			e.Kind = crmgate.ErrTransient // what a CRM says when it is not well is not its last word
+		}
 		e.Message = StandardText(e.Code, description)
 		e.Err = fmt.Errorf("status %d, code %q: %q", e.Status, e.Code, clip(description))
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
