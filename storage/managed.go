@@ -240,14 +240,28 @@ func (db *DB) RetiredApps(ctx context.Context) ([]ManagedApp, error) {
 	return all, nil
 }
 
-// sweepBatch is how many people lose their grants in one transaction.
-const sweepBatch = 100
+// sweepBatch is how many people are looked at, or lose their grants, at once. Between batches the sweep rests for three times
+// as long as it worked: nobody waits for it, and everybody else for the processor.
+const (
+	sweepBatch = 100
+	sweepRest  = 3
+)
+
+// rest waits in proportion to the work since a time, and returns when it ended.
+func rest(ctx context.Context, since time.Time) (time.Time, error) {
+	select {
+	case <-ctx.Done():
+		return since, ctx.Err()
+	case <-time.After(sweepRest * min(time.Since(since), time.Second)):
+		return time.Now(), nil
+	}
+}
 
 // SweepRetired takes their grants from people whose retired app issued them, most of them at once at most, and queues the
 // grants for revocation. n is how many it were; at 0 the sweep is over, and the app's credentials end with the queue.
 func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, most int) (n int, err error) {
 	keys, err := db.peopleOf(ctx, a, most)
-	for len(keys) > 0 && err == nil {
+	for since := time.Now(); len(keys) > 0 && err == nil; {
 		batch := keys[:min(sweepBatch, len(keys))]
 		keys = keys[len(batch):]
 		n += len(batch)
@@ -259,6 +273,9 @@ func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, most int) (n int, 
 			}
 			return nil
 		})
+		if err == nil {
+			since, err = rest(ctx, since)
+		}
 	}
 	if err == nil && n == 0 {
 		err = db.update(ctx, func(r records) error {
@@ -280,9 +297,12 @@ func (db *DB) peopleOf(ctx context.Context, a ManagedApp, most int) (keys []crmg
 	enough := errors.New("enough")
 	err = db.view(ctx, func(r records) error {
 		keys = nil
-		return r.tx.Scan(append(append(fixed(person), a.Platform...), '/'), func(key, stored []byte) error {
-			if err := ctx.Err(); err != nil {
-				return err
+		seen, since := 0, time.Now()
+		return r.tx.Scan(append(append(fixed(person), a.Platform...), '/'), func(key, stored []byte) (err error) {
+			if seen++; seen%sweepBatch == 0 {
+				if since, err = rest(ctx, since); err != nil {
+					return err
+				}
 			}
 			b, err := r.open(person, key, stored)
 			if err != nil { // what does not open has no grant to be revoked

@@ -230,3 +230,40 @@ func BenchmarkRemoveManagedApp(b *testing.B) {
 		})
 	}
 }
+
+// The session checks of others while what a retired app has granted is swept, beside those while nothing happens.
+func BenchmarkSessionDuringSweep(b *testing.B) {
+	const people = 100_000
+	s := mustStore(b, b.TempDir())
+	app, err := confirm(b, s, acme("one"))
+	must(b, err)
+	for i := range people {
+		_, err := signInBy(b.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, app)
+		must(b, err)
+	}
+	other := crmgate.UserKey{Platform: "clio", ID: "of another organisation"}
+	mustSignIn(b, s, other, keep)
+	check := func(b *testing.B) {
+		for range b.N {
+			if _, err := s.Session(b.Context(), other); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("quiet", check)
+	must(b, s.RemoveManagedApp(b.Context(), "acme", "clio"))
+	swept := make(chan error)
+	ctx, stop := context.WithCancel(b.Context())
+	go func() {
+		var err error
+		for n := 1; n > 0 && err == nil; {
+			n, err = s.SweepRetired(ctx, app, 10_000)
+		}
+		swept <- err
+	}()
+	b.Run("swept", check)
+	stop()
+	if err := <-swept; err == nil {
+		b.Log("the sweep was over before the measurement")
+	}
+}

@@ -24,7 +24,7 @@ func secretsEqual() cmp.Option { return cmp.Comparer(crmgate.Secret.Equal) }
 
 func keep(*crmgate.Person) error { return nil }
 
-func mustSignIn(t *testing.T, s store, key crmgate.UserKey, update func(*crmgate.Person) error) storage.Session {
+func mustSignIn(t testing.TB, s store, key crmgate.UserKey, update func(*crmgate.Person) error) storage.Session {
 	t.Helper()
 	session, err := s.SignIn(t.Context(), key, update)
 	must(t, err)
