@@ -2,6 +2,7 @@ package crmgate
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/url"
 	"strings"
 )
@@ -63,7 +64,26 @@ var usualFields = []string{"clientId", "clientSecret", "redirectUri"}
 type FormField struct {
 	Const    string
 	Required bool
+	// Managed says that an admin fills it in, for everybody or for each person, who then do not see it.
+	Managed bool
+
+	// Of managed fields:
+
+	Scope FieldScope
+	// Dynamic says that the connector knows the choices (getManagedAuthOptions).
+	Dynamic bool
+	// Definition is the whole field as the manifest has it, a JSON object: title, type, uiSchema and what else clients read.
+	Definition json.RawMessage
 }
+
+// FieldScope is whom the value of a managed field belongs to.
+type FieldScope string
+
+// The two scopes.
+const (
+	AccountScope FieldScope = "account" // one value for the organisation
+	UserScope    FieldScope = "user"    // one value for each extension
+)
 
 // ForHost returns the manifest with the overrides for a person's host applied.
 func (m *Manifest) ForHost(hostname string) *Manifest {
@@ -133,7 +153,7 @@ func (m *Manifest) readAuth(r *reader, n node) {
 		m.OAuth.RedirectURI = DefaultRedirectURI
 	}
 	for _, f := range r.list(n.at("apiKey").at("page").at("content")) {
-		m.Fields = append(m.Fields, FormField{Const: r.text(f.at("const")), Required: r.flag(f.at("required"), false)})
+		m.Fields = append(m.Fields, r.field(f))
 	}
 	if m.AuthType != OAuth {
 		return
@@ -146,6 +166,22 @@ func (m *Manifest) readAuth(r *reader, n node) {
 		r.absolute(o.at("authUrl"), m.OAuth.AuthURL)
 	}
 	r.absolute(o.at("redirectUri"), m.OAuth.RedirectURI)
+}
+
+// field reads a field of the API-key form.
+func (r *reader) field(n node) FormField {
+	r.object(n)
+	f := FormField{Const: r.text(n.at("const")), Required: r.flag(n.at("required"), false), Managed: r.flag(n.at("managed"), false)}
+	scope, kind := AccountScope, r.text(n.at("managedFieldType"))
+	if s := n.at("managedScope"); s.present() {
+		scope = FieldScope(r.oneOf(s, string(AccountScope), string(UserScope)))
+	}
+	if f.Managed {
+		r.check(n.at("const"), f.Const != "", "the name of the managed field")
+		f.Scope, f.Dynamic = scope, kind == "dynamic"
+		f.Definition, _ = json.Marshal(n.value) // it came out of JSON
+	}
+	return f
 }
 
 func (m *Manifest) readEnvironment(r *reader, n node) {

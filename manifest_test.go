@@ -116,6 +116,31 @@ func TestManifestDefaults(t *testing.T) {
 	mustParse(t, map[string]string{"a": `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"adminManaged": {"enabled": true}}}}}}`}, "a")
 }
 
+func TestManagedFields(t *testing.T) {
+	t.Parallel()
+	text := fields + `{"const": "a", "managed": true, "title": "A<b>", "uiSchema": {"ui:widget": "password"}},
+		{"const": "b", "managed": true, "managedScope": "user", "managedFieldType": "dynamic", "required": true},
+		{"const": "c", "managed": true, "managedScope": null, "managedFieldType": "other"}, {"const": "d", "managed": false, "managedScope": "user", "managedFieldType": "dynamic"}` + fieldsEnd
+	got := mustParse(t, map[string]string{"a": text}, "a").Fields
+	want := []crmgate.FormField{
+		{Const: "a", Managed: true, Scope: crmgate.AccountScope, Definition: got[0].Definition},
+		{Const: "b", Managed: true, Scope: crmgate.UserScope, Dynamic: true, Required: true, Definition: got[1].Definition},
+		{Const: "c", Managed: true, Scope: crmgate.AccountScope, Definition: got[2].Definition},
+		{Const: "d"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	var definition any
+	if err := json.Unmarshal(got[0].Definition, &definition); err != nil || !reflect.DeepEqual(definition,
+		map[string]any{"const": "a", "managed": true, "title": "A<b>", "uiSchema": map[string]any{"ui:widget": "password"}}) {
+		t.Errorf("the definition is %s", got[0].Definition)
+	}
+	if !fits(manifestSchema(t), text) {
+		t.Error("the schema refuses it")
+	}
+}
+
 func TestOverrideByHostname(t *testing.T) {
 	t.Parallel()
 	m := mustParse(t, map[string]string{"law": law}, "law")
@@ -224,8 +249,11 @@ func TestPublished(t *testing.T) {
 }
 
 const (
-	key  = `{"platforms": {"a": {"auth": {"type": "apiKey"}`
-	open = `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example"`
+	key = `{"platforms": {"a": {"auth": {"type": "apiKey"}`
+
+	fields    = `{"platforms": {"a": {"auth": {"type": "apiKey", "apiKey": {"page": {"content": [`
+	fieldsEnd = `]}}}}}}`
+	open      = `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example"`
 )
 
 // wrongManifests are files of the name a.json, and how the error begins that each of them gets.
@@ -254,6 +282,13 @@ var wrongManifests = []struct{ text, want string }{
 	{open + `, "scope": ["a"]}}}}}`, `a.json: platforms.a.auth.oauth.scope: expected a string, got a list`},
 	{`{"platforms": {"a": {"auth": {"type": "apiKey", "apiKey": {"page": {"content": [{"const": "k"}, {"required": "yes"}]}}}}}}`,
 		`a.json: platforms.a.auth.apiKey.page.content[1].required: expected true or false, got "yes"`},
+	{fields + `"x"` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0]: expected an object, got "x"`},
+	{fields + `{"const": "k", "managed": "yes"}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managed: expected true or false, got "yes"`},
+	{fields + `{"const": "k", "managed": true, "managedScope": "everybody"}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedScope: expected one of "account" "user", got "everybody"`},
+	{fields + `{"const": "k", "managedScope": ""}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedScope: expected one of "account" "user", got ""`},
+	{fields + `{"const": "k", "managed": true, "managedFieldType": 1}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedFieldType: expected a string, got 1`},
+	{fields + `{"managed": true}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].const: expected the name of the managed field, got nothing`},
+	{fields + `{"const": "", "managed": true}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].const: expected the name of the managed field, got ""`},
 	{key + `, "environment": "x"}}}`, `a.json: platforms.a.environment: expected an object, got "x"`},
 	{key + `, "environment": {"url": "https://a b"}}}}`, `a.json: platforms.a.environment.url: expected a URL or a host, with or without *. in front, got "https://a b"`},
 	{key + `, "environment": {"urlIdentifier": "{hostname}"}}}}`, `a.json: platforms.a.environment.urlIdentifier: expected a URL or a host`},
