@@ -52,6 +52,8 @@ type Connector interface {
 	LicenseStatus(context.Context, UserRequest) (json.RawMessage, error)
 	// RefreshAccessToken replaces the standard refresh (checkAndRefreshAccessToken).
 	RefreshAccessToken(context.Context, RefreshRequest) (RefreshAnswer, error)
+	// ManagedAuthOptions lists the choices of a dynamic managed field, which may depend on the account's values.
+	ManagedAuthOptions(context.Context, ManagedAuthOptionsRequest) ([]ManagedAuthOption, error)
 }
 
 // OAuthInfoRequest is what getOauthInfo gets. For a stored grant, Hostname and TokenURL are those stored with it.
@@ -150,6 +152,18 @@ type RefreshAnswer struct {
 	RefreshToken   Secret // empty: keep the old one
 	ExpiresIn      int64  // seconds; 0: unknown
 	AdditionalInfo json.RawMessage
+}
+
+// ManagedAuthOptionsRequest is what getManagedAuthOptions gets.
+type ManagedAuthOptionsRequest struct {
+	FieldConst    string
+	AccountValues map[string]Secret // of the organisation's fields, by const
+}
+
+// ManagedAuthOption is one choice of a dynamic managed field. Neither member is empty.
+type ManagedAuthOption struct {
+	Value string `json:"value"`
+	Label string `json:"label"`
 }
 
 // ReturnMessage is the toast that clients show. What UnmarshalJSON read is written again as it was, keys of the connector's own included.

@@ -227,6 +227,11 @@ func (d refreshOut) check() error {
 	return errors.Join(need("accessToken", d.AccessToken), d.User.check())
 }
 
+type managedOptionsIn struct {
+	FieldConst    string            `json:"fieldConst"`
+	AccountValues map[string]string `json:"accountValues"`
+}
+
 type managedOptionsOut struct {
 	Options []struct {
 		Value id `json:"value"` // numbers are taken as they are written
@@ -244,6 +249,14 @@ func (d managedOptionsOut) check() error {
 		}
 	}
 	return nil
+}
+
+func (d managedOptionsOut) options() []crmgate.ManagedAuthOption {
+	all := make([]crmgate.ManagedAuthOption, len(d.Options))
+	for i, o := range d.Options {
+		all[i] = crmgate.ManagedAuthOption{Value: string(o.Value), Label: string(o.Label)}
+	}
+	return all
 }
 
 // document is an answer that knows what it must have.

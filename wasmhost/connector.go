@@ -114,6 +114,17 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 	}, err
 }
 
+func (c *connector) ManagedAuthOptions(ctx context.Context, r crmgate.ManagedAuthOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
+	in := managedOptionsIn{r.FieldConst, map[string]string{}}
+	var secrets []string
+	for name, v := range r.AccountValues {
+		in.AccountValues[name] = v.Reveal()
+		secrets = append(secrets, v.Reveal())
+	}
+	d, err := ask[managedOptionsOut](ctx, c.m, "getManagedAuthOptions", "", in, secrets...)
+	return d.options(), err
+}
+
 // headerSecrets are what follows the scheme, and what that encodes where it is an API key. The first is the credential as
 // it is sent.
 func headerSecrets(h crmgate.Secret) []string {
@@ -191,4 +202,8 @@ func (c manifestOnly) LicenseStatus(context.Context, crmgate.UserRequest) (json.
 
 func (c manifestOnly) RefreshAccessToken(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
 	return crmgate.RefreshAnswer{}, c.refusal()
+}
+
+func (c manifestOnly) ManagedAuthOptions(context.Context, crmgate.ManagedAuthOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
+	return nil, c.refusal()
 }

@@ -81,9 +81,6 @@ func TestGoldenVectors(t *testing.T) {
 }
 
 func (v vectorFile) replay(t *testing.T, conn crmgate.Connector) {
-	if v.Operation == "getManagedAuthOptions" {
-		return // this host has no managed fields, and does not call it
-	}
 	name := conn.Manifest().Platform
 	for _, c := range v.Cases {
 		if v.Operation == "getAuthType" && name == "relay" && c.Name != "by OAuth" {
@@ -281,6 +278,13 @@ func ask(ctx context.Context, c crmgate.Connector, operation string, input []byt
 		a, err := c.RefreshAccessToken(ctx, crmgate.RefreshRequest{UserRequest: in.person(), OAuth: in.sub("oauthInfo").oauth(), RefreshToken: in.secret("refreshToken")})
 		d := doc{"accessToken": a.AccessToken.Reveal()}.with("refreshToken", a.RefreshToken.Reveal()).with("expiresIn", a.ExpiresIn)
 		return d.change(a.AdditionalInfo), err
+	case "getManagedAuthOptions":
+		values := map[string]crmgate.Secret{}
+		for name, v := range in.texts("accountValues") {
+			values[name] = crmgate.NewSecret(v)
+		}
+		options, err := c.ManagedAuthOptions(ctx, crmgate.ManagedAuthOptionsRequest{FieldConst: in.str("fieldConst"), AccountValues: values})
+		return doc{"options": options}, err
 	}
 	return nil, errors.New("an operation that this test does not know: " + operation)
 }

@@ -83,3 +83,6 @@ func checkAndRefreshAccessToken() int32 { return relay("checkAndRefreshAccessTok
 
 //go:wasmexport getLicenseStatus
 func getLicenseStatus() int32 { return relay("getLicenseStatus") }
+
+//go:wasmexport getManagedAuthOptions
+func getManagedAuthOptions() int32 { return relay("getManagedAuthOptions") }
