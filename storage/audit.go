@@ -38,7 +38,7 @@ const (
 	EventRefresh                  // that failed for good
 	EventPromotion                // an organisation's app was confirmed by a sign-in
 	EventManagedApp               // an organisation's app was entered, dropped or removed
-	EventAdministration           // an organisation's settings were changed
+	EventAdministration           // an organisation's settings or managed values were changed
 	EventRevocation               // of which the CRM was never told, after a logout
 )
 

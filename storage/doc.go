@@ -21,6 +21,8 @@
 //	j/clio/HASH/ID an answer of a token endpoint that is not stored yet
 //	e/clio/HASH   lease of a refresh       u/clio/HASH   an application that the CRM rejects
 //	y/HASH        an organisation's settings                     z/clio/HASH   a person's
+//	f/clio/HASH   an organisation's values of managed fields
+//	w/clio/HASH HASH an extension's      v/clio/HASH   a note that a sign-in with them failed
 //	a/NODE/N      an entry of the audit log, of the process that wrote it
 //	b/NODE/N      a batch of them        o/NODE               the process
 //

@@ -13,6 +13,8 @@ var (
 	DecodePerson  = decodePerson
 	EncodePerson  = encodePerson
 	ParseKeyRing  = parseKeyRing
+	DecodeFields  = decodeFields
+	EncodeFields  = encodeFields
 )
 
 // Encode is the payload of a session record.

@@ -64,6 +64,26 @@ func FuzzPerson(f *testing.F) {
 	})
 }
 
+func FuzzFields(f *testing.F) {
+	b, err := storage.EncodeFields(storage.ExtensionFields{Extension: "1", Name: "Ann", Values: storage.FieldValues{"apiKey": crmgate.NewSecret("canary")}})
+	must(f, err)
+	f.Add(b)
+	f.Add([]byte(`{"values":{"a":null,"A":"\ud800"},"extension":7}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := storage.DecodeFields(b)
+		if err != nil {
+			quiet(t, err)
+			return
+		}
+		again, err := storage.EncodeFields(v)
+		must(t, err)
+		twice, err := storage.DecodeFields(again)
+		if err != nil || len(twice.Values) != len(v.Values) || twice.Extension != v.Extension || twice.Name != v.Name {
+			t.Fatalf("%s came back as %s, %v", b, again, err)
+		}
+	})
+}
+
 // FuzzRecord: a stored value opens if it is the one that was sealed for its place, byte for byte.
 func FuzzRecord(f *testing.F) {
 	ring, err := storage.NewKeyRing()

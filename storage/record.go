@@ -35,6 +35,10 @@ const (
 	orgSettings  kind = 'y'
 	userSettings kind = 'z'
 
+	accountFields   kind = 'f'
+	extensionFields kind = 'w'
+	failedFields    kind = 'v'
+
 	auditEntryKind kind = 'a'
 	auditBatchKind kind = 'b'
 	auditNodeKind  kind = 'o'

@@ -70,6 +70,12 @@ func fill(t *testing.T, s store, n int) {
 		return nil
 	}))
 	must(t, s.SpendState(t.Context(), "canary-state", time.Hour))
+	fields := storage.FieldsKey{Platform: "clio", Account: "4711-account"}
+	values := storage.FieldValues{"canary-field": crmgate.NewSecret("canary-field-value")}
+	must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Set: values}, changed))
+	fields.Extension = "canary-extension"
+	must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Name: "Canary Name", Set: values}, changed))
+	must(t, s.FailFields(t.Context(), fields))
 	must(t, s.PutState(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
 	_, err = s.MadeOnce(t.Context(), "session", func() []byte { return []byte("canary-server-key") })
 	must(t, err)

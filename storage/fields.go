@@ -1,0 +1,237 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+)
+
+const (
+	// MaxFields is how many values one organisation, and one extension, can have on a platform.
+	MaxFields = 100
+	// maxExtensions is how many extensions of an organisation can have values of a platform: far more than it has people
+	// whom an admin would enter one by one, and few enough to be listed.
+	maxExtensions = 10_000
+)
+
+// FieldsKey names values of a form's managed fields that belong together: an organisation's on a platform or, with an
+// Extension, those of that extension.
+type FieldsKey struct {
+	Platform  crmgate.Platform
+	Account   crmgate.AccountID
+	Extension crmgate.ExtensionID
+}
+
+// FieldValues are values of a form's fields, by the fields' consts.
+type FieldValues map[string]crmgate.Secret
+
+// Fields are the values that a form is filled in with for one extension.
+type Fields struct {
+	Account   FieldValues
+	Extension FieldValues
+	// Failed says that the CRM refused a sign-in of the extension, and has accepted none since.
+	Failed bool
+}
+
+// ExtensionFields are an extension's values.
+type ExtensionFields struct {
+	Extension crmgate.ExtensionID
+	Name      string // of the person, as the admin who entered the values was shown it; may be empty
+	Values    FieldValues
+}
+
+func (db *DB) accountFieldsKey(key FieldsKey) []byte {
+	return db.hashedOn(accountFields, key.Platform, string(key.Account))
+}
+
+// extensionFieldsKey begins with what all keys of an organisation's extensions on a platform begin with, and no others.
+func (db *DB) extensionFieldsKey(key FieldsKey) []byte {
+	prefix := db.hashedOn(extensionFields, key.Platform, string(key.Account))
+	if key.Extension == "" {
+		return prefix
+	}
+	return db.appendHash(prefix, extensionFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
+}
+
+func (db *DB) failedFieldsKey(key FieldsKey) []byte {
+	return db.hashedOn(failedFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
+}
+
+// Fields returns the values for an extension, on one snapshot: those of its organisation, its own, and whether a sign-in
+// with them failed. What was never stored is empty.
+func (db *DB) Fields(ctx context.Context, key FieldsKey) (Fields, error) {
+	var f Fields
+	err := db.view(ctx, func(r records) error {
+		account, err := r.fields(accountFields, db.accountFieldsKey(key))
+		if err != nil {
+			return err
+		}
+		own, err := r.fields(extensionFields, db.extensionFieldsKey(key))
+		if err != nil {
+			return err
+		}
+		f.Account, f.Extension = account.Values, own.Values
+		f.Failed, err = r.has(failedFields, db.failedFieldsKey(key))
+		return err
+	})
+	if err != nil {
+		return Fields{}, fmt.Errorf("read managed fields: %w", err)
+	}
+	return f, nil
+}
+
+// AllFields returns all values of an organisation on a platform, on one snapshot: its own, and those of its extensions in
+// the order of their ids.
+func (db *DB) AllFields(ctx context.Context, p crmgate.Platform, account crmgate.AccountID) (FieldValues, []ExtensionFields, error) {
+	var own ExtensionFields
+	var all []ExtensionFields
+	key := FieldsKey{Platform: p, Account: account}
+	err := db.view(ctx, func(r records) (err error) {
+		all = nil
+		if own, err = r.fields(accountFields, db.accountFieldsKey(key)); err != nil {
+			return err
+		}
+		return r.tx.Scan(db.extensionFieldsKey(key), func(key, stored []byte) error {
+			b, err := r.open(extensionFields, key, stored)
+			if err != nil {
+				return err
+			}
+			f, err := decodeFields(b)
+			all = append(all, f)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("list managed fields: %w", err)
+	}
+	slices.SortFunc(all, func(a, b ExtensionFields) int { return strings.Compare(string(a.Extension), string(b.Extension)) })
+	return own.Values, all, nil
+}
+
+// FieldsChange changes values: those of Set are laid over what is stored, those named by Remove go.
+type FieldsChange struct {
+	Key    FieldsKey
+	Name   string // of an extension's person; empty: as it is
+	Set    FieldValues
+	Remove []string
+}
+
+// ChangeFields changes an organisation's or an extension's values, and records it; the event's User is whose session
+// asked for it. Values that would be more than MaxFields are a Refusal, and nothing is changed then.
+func (db *DB) ChangeFields(ctx context.Context, c FieldsChange, e Event) error {
+	about := subject{crmgate.UserKey{Platform: c.Key.Platform, ID: e.User}, c.Key.Account}
+	err := db.audited(ctx, []Event{e}, func(r records) (subject, error) { return about, FieldsSet(c)(r) })
+	if err != nil {
+		return fmt.Errorf("change managed fields: %w", err)
+	}
+	return nil
+}
+
+// FieldsSet makes a change of values; see ChangeFields.
+func FieldsSet(c FieldsChange) Also {
+	return func(r records) error {
+		k, key := accountFields, r.db.accountFieldsKey(c.Key)
+		if c.Key.Extension != "" {
+			k, key = extensionFields, r.db.extensionFieldsKey(c.Key)
+		}
+		f, err := r.fields(k, key)
+		if err != nil {
+			return err
+		}
+		before := len(f.Values)
+		maps.Copy(f.Values, c.Set)
+		for _, name := range c.Remove {
+			delete(f.Values, name)
+		}
+		switch {
+		case len(f.Values) == 0:
+			return r.tx.Delete(key)
+		case len(f.Values) > MaxFields:
+			return crmgate.Refuse("There can be no more than %d managed values.", MaxFields)
+		case before == 0 && k == extensionFields:
+			if err := r.roomForExtension(c.Key); err != nil {
+				return err
+			}
+		}
+		f.Extension = c.Key.Extension
+		if c.Name != "" {
+			f.Name = c.Name
+		}
+		b, err := encodeFields(f)
+		if err != nil {
+			return err
+		}
+		return r.set(k, key, b, 0)
+	}
+}
+
+// roomForExtension counts those that are there. Several that come at once may all find room.
+func (r records) roomForExtension(key FieldsKey) error {
+	n := 0
+	key.Extension = ""
+	err := r.tx.Scan(r.db.extensionFieldsKey(key), func(_, _ []byte) error { n++; return nil })
+	if err == nil && n >= maxExtensions {
+		err = crmgate.Refuse("No more than %d extensions can have managed values.", maxExtensions)
+	}
+	return err
+}
+
+// FailFields puts on record that the CRM refused a sign-in of an extension.
+func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
+	err := db.update(ctx, func(r records) error { return r.set(failedFields, db.failedFieldsKey(key), nil, 0) })
+	if err != nil {
+		return fmt.Errorf("record a failed sign-in with managed fields: %w", err)
+	}
+	return nil
+}
+
+// FieldsAccepted forgets what FailFields put on record.
+func FieldsAccepted(key FieldsKey) Also {
+	return func(r records) error { return r.tx.Delete(r.db.failedFieldsKey(key)) }
+}
+
+// fields reads a record; without values if there is none.
+func (r records) fields(k kind, key []byte) (ExtensionFields, error) {
+	b, err := r.get(k, key)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return ExtensionFields{Values: FieldValues{}}, nil
+	}
+	if err != nil {
+		return ExtensionFields{}, err
+	}
+	return decodeFields(b)
+}
+
+// fieldsRecord is the payload of a record of values, version 1: JSON with the values in clear. It lives only between
+// ExtensionFields and the sealed record.
+type fieldsRecord struct {
+	Extension crmgate.ExtensionID `json:"extension,omitempty"` // none: the organisation's
+	Name      string              `json:"name,omitempty"`
+	Values    map[string]string   `json:"values"`
+}
+
+func encodeFields(f ExtensionFields) ([]byte, error) {
+	w := fieldsRecord{f.Extension, f.Name, map[string]string{}}
+	for name, v := range f.Values {
+		w.Values[name] = v.Reveal()
+	}
+	return json.Marshal(w)
+}
+
+func decodeFields(b []byte) (ExtensionFields, error) {
+	var w fieldsRecord
+	if json.Unmarshal(b, &w) != nil {
+		return ExtensionFields{}, errMalformed // without the cause, which may quote the record
+	}
+	f := ExtensionFields{w.Extension, w.Name, FieldValues{}}
+	for name, v := range w.Values {
+		f.Values[name] = crmgate.NewSecret(v)
+	}
+	return f, nil
+}

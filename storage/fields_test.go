@@ -1,0 +1,115 @@
+package storage_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+var (
+	changed = storage.Event{Kind: storage.EventAdministration, By: storage.ByPerson, Outcome: storage.OutcomeOK}
+	ofAcme  = storage.FieldsKey{Platform: "clio", Account: "acme"}
+	ofAnn   = storage.FieldsKey{Platform: "clio", Account: "acme", Extension: "7"}
+)
+
+func values(namesAndValues ...string) storage.FieldValues {
+	v := storage.FieldValues{}
+	for i := 0; i < len(namesAndValues); i += 2 {
+		v[namesAndValues[i]] = crmgate.NewSecret(namesAndValues[i+1])
+	}
+	return v
+}
+
+func changeFields(t *testing.T, s store, c storage.FieldsChange) {
+	t.Helper()
+	must(t, s.ChangeFields(t.Context(), c, changed))
+}
+
+func wantFields(t *testing.T, s store, key storage.FieldsKey, want storage.Fields) {
+	t.Helper()
+	got, err := s.Fields(t.Context(), key)
+	must(t, err)
+	if d := cmp.Diff(want, got, secretsEqual()); d != "" {
+		t.Errorf("%+v: %s", key, d)
+	}
+}
+
+func TestFieldsAreLaidOverWhatIsThere(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values()})
+		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("a", "1", "b", "2")})
+		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("b", "3", "c", "4"), Remove: []string{"a", "z"}})
+		changeFields(t, s, storage.FieldsChange{Key: ofAnn, Name: "Ann", Set: values("a", "5")})
+		changeFields(t, s, storage.FieldsChange{Key: ofAnn, Set: values("b", "6")})
+		wantFields(t, s, ofAnn, storage.Fields{Account: values("b", "3", "c", "4"), Extension: values("a", "5", "b", "6")})
+		own, all, err := s.AllFields(t.Context(), "clio", "acme")
+		must(t, err)
+		want := []storage.ExtensionFields{{Extension: "7", Name: "Ann", Values: values("a", "5", "b", "6")}}
+		if d := cmp.Diff(want, all, secretsEqual()) + cmp.Diff(values("b", "3", "c", "4"), own, secretsEqual()); d != "" {
+			t.Error(d)
+		}
+		changeFields(t, s, storage.FieldsChange{Key: ofAnn, Remove: []string{"a", "b"}})
+		if _, all, err = s.AllFields(t.Context(), "clio", "acme"); err != nil || len(all) != 0 {
+			t.Errorf("an extension without values is listed: %v, %v", all, err)
+		}
+	})
+}
+
+// Nobody's values are those of another organisation, extension or platform, however alike the ids are.
+func TestFieldsStayWithTheirOwners(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
+		changeFields(t, s, storage.FieldsChange{Key: ofAnn, Set: values("a", "2")})
+		must(t, s.FailFields(t.Context(), ofAnn))
+		none := storage.Fields{Account: values(), Extension: values()}
+		for _, key := range []storage.FieldsKey{
+			{Platform: "other", Account: "acme", Extension: "7"}, {Platform: "clio", Account: "other", Extension: "7"},
+			{Platform: "clio", Account: "7", Extension: "acme"}, {Platform: "clio", Account: "acme\x007"}, {Platform: "clio"},
+		} {
+			wantFields(t, s, key, none)
+			own, all, err := s.AllFields(t.Context(), key.Platform, key.Account)
+			must(t, err)
+			if len(own) != 0 || len(all) != 0 {
+				t.Errorf("%+v lists %v and %v", key, own, all)
+			}
+		}
+		wantFields(t, s, storage.FieldsKey{Platform: "clio", Account: "acme", Extension: "8"}, storage.Fields{Account: values("a", "1"), Extension: values()})
+	})
+}
+
+func TestFailedFields(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		must(t, s.FailFields(t.Context(), ofAnn))
+		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})
+		set := storage.FieldsSet(storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
+		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest }, storage.FieldsAccepted(ofAnn), set)
+		wantErr(t, err, errTest)
+		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})
+		_, err = s.SignIn(t.Context(), ann, keep, storage.FieldsAccepted(ofAnn), set)
+		must(t, err)
+		wantFields(t, s, ofAnn, storage.Fields{Account: values("a", "1"), Extension: values()})
+	})
+}
+
+func TestFieldsHaveALimit(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		many := values()
+		for i := range storage.MaxFields {
+			many[fmt.Sprint(i)] = crmgate.NewSecret("x")
+		}
+		for _, key := range []storage.FieldsKey{ofAcme, ofAnn} {
+			changeFields(t, s, storage.FieldsChange{Key: key, Set: many})
+			err := s.ChangeFields(t.Context(), storage.FieldsChange{Key: key, Set: values("more", "x")}, changed)
+			var refusal *crmgate.Refusal
+			if !errors.As(err, &refusal) {
+				t.Errorf("one too many: %v", err)
+			}
+			changeFields(t, s, storage.FieldsChange{Key: key, Set: values("more", "x"), Remove: []string{"0"}})
+		}
+	})
+}
