@@ -32,6 +32,11 @@ func (s *Server) table() map[string]methods {
 		{method: "GET", path: "/oauth-callback", run: s.oauthCallback},
 		{method: "POST", path: "/apiKeyLogin", run: s.apiKeyLogin, form: true},
 
+		{method: "GET", path: "/apiKeyManagedAuthState", run: s.apiKeyManagedAuthState},
+		{method: "GET", path: "/admin/managedAuth", run: s.session(s.managedAuth, refusals{ghost: errUserNotFound, undecodable: errUserNotFound})},
+		{method: "POST", path: "/admin/managedAuth", run: s.session(s.updateManagedAuth, refusals{ghost: errUserNotFound, undecodable: errUserNotFound}), form: true},
+		{method: "POST", path: "/admin/managedAuth/options", run: s.managedAuthOptions, form: true},
+
 		{method: "GET", path: "/oauthManagedAuthState", run: s.managedState},
 		{method: "POST", path: "/admin/managedOAuth/cache", run: s.enterApp, form: true},
 		{method: "DELETE", path: "/admin/managedOAuth/cache", run: s.dropPendingApp},

@@ -18,7 +18,7 @@ import (
 // metrics, in every answer but the one it belongs in, and in every file of the store.
 func TestNoSecretLeaves(t *testing.T) {
 	t.Setenv("CRMGATE_SESSION_KEY", sessionKey)
-	g := newGate(t, func(f *serveFlags) { f.DebugHeader = true })
+	g := newGate(t, managedKey, func(f *serveFlags) { f.DebugHeader = true })
 	var answers strings.Builder
 	see := func(a answer) answer {
 		answers.WriteString(a.body)
@@ -42,6 +42,18 @@ func TestNoSecretLeaves(t *testing.T) {
 	}
 	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"canary-wrong-key"}`, "is-debug", "true"))
 	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","rcAccessToken":"canary-rc-token"}`))
+
+	for _, members := range []string{`"values":{"apiKey":"canary-managed-key"}`, `"scope":"user","rcExtensionId":"canary-extension","rcUserName":"Canary Name","values":{"other":"canary-own-value"}`} {
+		see(g.postJSON("/admin/managedAuth", `{`+members+rcAdmin+`}`, append(bearer(key), "is-debug", "true")...)).want(t, 200, fieldsUpdated)
+	}
+	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"canary-typed-key"`+rcAdmin+`}`, "is-debug", "true"))
+	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"canary-typed-key"`+rcAdmin+`}`, "is-debug", "true"))
+	see(g.postJSON("/admin/managedAuth", `{"values":{"apiKey":["canary-typed-key"]}`+rcAdmin+`}`, bearer(key)...))
+	see(g.postJSON("/admin/managedAuth/options?platform=practicekey", `{"fieldConst":"apiKey","accountValues":{"apiKey":"canary-typed-key"}`+rcAdmin+`}`, "is-debug", "true"))
+	see(g.get("/apiKeyManagedAuthState?platform=practicekey&rcAccessToken="+practice.RCAdminToken, "is-debug", "true"))
+	if shown := see(g.get("/admin/managedAuth?rcAccessToken="+practice.RCAdminToken, append(bearer(key), "is-debug", "true")...)); !strings.Contains(shown.body, "canary-extension") {
+		t.Errorf("the values of an extension are not listed: %d %s", shown.status, shown.body)
+	}
 	see(g.callback(strings.Replace(landed, "code=", "code=canary-code", 1), c.LoginSecret))
 
 	gone := crmgate.UserKey{Platform: "practice", ID: "3-practice"}
@@ -58,6 +70,8 @@ func TestNoSecretLeaves(t *testing.T) {
 		"API key": practice.APIKey, "client secret": practice.ClientSecret, "session key": sessionKey,
 		"session token": oauth, "other session token": key, "login secret": c.LoginSecret,
 		"wrong API key": "canary-wrong-key", "wrong RingCentral token": "canary-rc-token", "wrong code": "canary-code",
+		"managed API key": "canary-managed-key", "extension's managed value": "canary-own-value", "API key typed in its place": "canary-typed-key",
+		"RingCentral token": practice.RCAdminToken,
 	}
 	for _, entry := range must2(g.directory().Entries(t.Context()))(t) {
 		var b bytes.Buffer
@@ -101,7 +115,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	if files < 3 {
 		t.Fatalf("only %d files in the store", files)
 	}
-	personal := map[string]string{"name": "Ada Lovelace", "id": "1-practice", "former name": "Alan Turing", "former id": "3-practice"}
+	personal := map[string]string{"extension": "canary-extension", "extension's name": "Canary Name", "name": "Ada Lovelace", "id": "1-practice", "former name": "Alan Turing", "former id": "3-practice"}
 	for place, content := range places {
 		for name, secret := range secrets {
 			if secret == "" || strings.Contains(content, secret) {

@@ -164,7 +164,7 @@ func (w *wired) remove(name string) {
 
 // connector writes a guest and its manifest into a folder. What the guest needs and does not have is given to it.
 // $PLATFORM and $CRM in answers stand for the platform's name and the CRM's URL; "basicRaw" is no operation, but what
-// the manifest says.
+// the manifest says, and so are "fields", those of the form.
 func (e *endpoint) connector(t *testing.T, folder, name string, answers guest) {
 	t.Helper()
 	kind, auth := "oauth", "basic"
@@ -180,13 +180,17 @@ func (e *endpoint) connector(t *testing.T, folder, name string, answers guest) {
 	}
 	maps.Copy(all, answers)
 	delete(all, "basicRaw")
+	fields := `{"const":"region","required":true},{"const":"apiKey","required":true},{"const":"note"}`
+	if own, ok := answers["fields"]; ok {
+		fields = own
+		delete(all, "fields")
+	}
 	fill := strings.NewReplacer("$PLATFORM", name, "$CRM", e.URL, "$HOST", strings.TrimPrefix(e.URL, "http://"))
 	for operation, answer := range all {
 		all[operation] = fill.Replace(answer)
 	}
 	manifest := fill.Replace(`{"author":{"name":"Somebody"},"platforms":{"$PLATFORM":{"name":"Wire CRM","auth":{"type":"` + kind + `","oauth":{` +
-		`"authUrl":"$CRM/authorize","clientId":"","redirectUri":"` + wireRedirect + `"},"apiKey":{"page":{"content":[` +
-		`{"const":"region","required":true},{"const":"apiKey","required":true},{"const":"note"}]}}},` +
+		`"authUrl":"$CRM/authorize","clientId":"","redirectUri":"` + wireRedirect + `"},"apiKey":{"page":{"content":[` + fields + `]}}},` +
 		`"crmgate":{"hosts":["$HOST"],"reveal":["refreshToken"],"token":{"auth":"` + auth + `"}}}}}`)
 	must(t, os.WriteFile(filepath.Join(folder, name+".json"), []byte(manifest), 0o600))
 	must(t, os.WriteFile(filepath.Join(folder, name+".wasm"), []byte(all.wasm()), 0o600))

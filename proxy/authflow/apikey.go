@@ -54,13 +54,25 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	if err != nil {
 		return SignedIn{}, err
 	}
-	// Upstream checks required fields only for whom RingCentral knows.
-	if missing := form.missing(m.Fields); !r.RCToken.IsZero() && len(missing) > 0 {
-		return SignedIn{Message: missingFields(missing)}, nil
+	var managed filling
+	if !r.RCToken.IsZero() { // upstream fills in and checks fields only for whom RingCentral knows
+		if managed, err = f.fill(ctx, m, who, form); err != nil {
+			return SignedIn{}, err
+		}
+		if missing := form.missing(m.Fields); len(missing) > 0 {
+			return SignedIn{Message: missingFields(missing)}, nil
+		}
+		if r.APIKey.Reveal() == Placeholder {
+			r.APIKey = crmgate.Secret{} // the form has it
+		}
 	}
 	info, key, err := f.identifyByKey(ctx, conn, hostname, r, form)
-	if err != nil || !info.Successful {
-		return turnedAway(info), err
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if !info.Successful {
+		managed.failed(ctx, f)
+		return turnedAway(info), nil
 	}
 	crmgate.TraceOf(ctx).Step("identified")
 	if !info.OverridingAPIKey.IsZero() {
@@ -69,6 +81,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	return f.signIn(ctx, conn, info, signIn{
 		by: storage.ByAPIKey, hostname: hostname, account: who.Account, hashedExtension: r.HashedExtension,
 		grant: func(crmgate.Grant) crmgate.Grant { return crmgate.Grant{APIKey: key, Issued: f.Now()} },
+		with:  managed.accepted(who.Admin),
 	})
 }
 

@@ -24,6 +24,10 @@
 //	                                                                                            │
 //	          Start: what is due, by platform ──► claim ──► tell the CRM ──► told: removed; else put off, or given up
 //
+// Fields of an API-key form that an admin manages are filled in from the store, for whom RingCentral knows. Nobody is
+// shown their values again, not even the admin; and of what an admin types into the form itself, only what the CRM has
+// accepted is kept for others.
+//
 // It refuses to believe the client: host names and URLs are held to the manifest before anything is sent to them, a
 // RingCentral token is verified at RingCentral, and an account named without proof is taken only where the operator allows it.
 package authflow

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // What ReadCallback makes of a callback, for the table of shapes.
@@ -60,6 +61,21 @@ func Layer(org, own string) (string, error) {
 
 // Truthy is what JavaScript takes JSON for in a condition.
 func Truthy(b string) bool { return truthy(json.RawMessage(b)) }
+
+// FillForm is a form with managed fields as it is filled in: what goes to the connector, and the submitted values that it kept.
+func FillForm(r APIKeyRequest, fields []crmgate.FormField, stored storage.Fields) (info string, own storage.Fields, err error) {
+	f, err := readForm(r)
+	if err != nil {
+		return "", own, err
+	}
+	own, err = f.fill(fields, stored)
+	return f.secret().Reveal(), own, err
+}
+
+// ReadFieldValues reads submitted values.
+func ReadFieldValues(object string) (storage.FieldValues, error) {
+	return readFieldValues(crmgate.NewSecret(object))
+}
 
 // BoundState is what a test may know of a state.
 type BoundState struct {

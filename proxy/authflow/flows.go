@@ -158,7 +158,7 @@ func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate
 		}
 		p.Grant = in.grant(p.Grant)
 		return nil
-	}, append(in.events(), storage.Confirmed(in.account, key.Platform, in.entry), storage.Settled(in.journal))...)
+	}, append(append(in.with, in.events()...), storage.Confirmed(in.account, key.Platform, in.entry), storage.Settled(in.journal))...)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -180,6 +180,8 @@ type signIn struct {
 	journal storage.JournalEntry
 	entry   string // of the organisation's app
 	pending bool   // it is to be confirmed
+	// with is what else is stored.
+	with []storage.With
 }
 
 // hostname chooses the host to store: the connector's word goes before the request's. It must be a host, for clients get

@@ -255,6 +255,8 @@ func TestAPIKeyAndRingCentral(t *testing.T) {
 	for token, want := range map[string]string{
 		practice.RCAdminToken: `{"id":101,"account":{"id":"1"},"permissions":{"admin":{"enabled":true}}}`,
 		practice.RCUserToken:  `{"id":102,"account":{"id":"1"},"permissions":{"admin":{"enabled":false}}}`,
+
+		practice.RCOtherAdminToken: `{"id":202,"account":{"id":"2"},"permissions":{"admin":{"enabled":true}}}`,
 	} {
 		if r := a.get(extension, "Bearer "+token); r.status != 200 || r.body != want {
 			t.Errorf("RingCentral: %+v", r)

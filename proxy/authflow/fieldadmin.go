@@ -1,0 +1,214 @@
+package authflow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// ID is an id that comes as a JSON string or number.
+type ID = flexibleID
+
+// FieldsAdmin is who looks at an organisation's values or changes them: an admin who is signed in to the CRM.
+type FieldsAdmin struct {
+	Session crmgate.UserKey
+	RCToken crmgate.Secret
+}
+
+// organisation is the admin's; the platform is the session's. Without an admin's token it is a Refusal, and so it is with
+// one of another organisation than the session's user is known to be of.
+func (f *Flows) organisation(ctx context.Context, a FieldsAdmin) (crmgate.AccountID, error) {
+	who, err := f.admin(ctx, a.RCToken)
+	if err != nil {
+		return "", err
+	}
+	p, err := f.DB.Person(ctx, a.Session)
+	if err != nil {
+		return "", err
+	}
+	if p.User.Account != "" && p.User.Account != who.Account {
+		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The session and the RingCentral access token belong to different RingCentral accounts."}
+	}
+	return who.Account, nil
+}
+
+// ManagedFields is what an admin sees of an organisation's managed fields: which there are, and which have a value.
+type ManagedFields struct {
+	Managed   bool                  `json:"hasManagedAuth"`
+	Fields    []json.RawMessage     `json:"fields"` // as the manifest defines them
+	OrgFields []json.RawMessage     `json:"orgFields"`
+	Own       []json.RawMessage     `json:"userFields"`
+	OrgValues map[string]ShownValue `json:"orgValues"` // by const
+	Values    []ExtensionValues     `json:"userValues"`
+}
+
+// ExtensionValues is what an admin sees of an extension's.
+type ExtensionValues struct {
+	Extension crmgate.ExtensionID   `json:"rcExtensionId"`
+	Name      string                `json:"rcUserName"`
+	Fields    map[string]ShownValue `json:"fields"`
+}
+
+// ShownValue is what anybody sees of a value: that there is one.
+type ShownValue struct {
+	HasValue bool   `json:"hasValue"`
+	Value    string `json:"value"`
+}
+
+// ManagedFields returns an organisation's managed fields of the session's platform. Values of fields that the manifest
+// does not have are not among them.
+func (f *Flows) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields, error) {
+	account, err := f.organisation(ctx, a)
+	if err != nil {
+		return ManagedFields{}, err
+	}
+	own, extensions, err := f.DB.AllFields(ctx, a.Session.Platform, account)
+	if err != nil {
+		return ManagedFields{}, err
+	}
+	fields := f.formFields(a.Session.Platform)
+	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
+	v := ManagedFields{
+		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
+		OrgValues: shown(fields, crmgate.AccountScope, own), Values: []ExtensionValues{},
+	}
+	for _, field := range fields {
+		if !field.Managed {
+			continue
+		}
+		v.Fields = append(v.Fields, field.Definition)
+		if field.Scope == crmgate.UserScope {
+			v.Own = append(v.Own, field.Definition)
+		} else {
+			v.OrgFields = append(v.OrgFields, field.Definition)
+		}
+	}
+	for _, e := range extensions {
+		v.Values = append(v.Values, ExtensionValues{e.Extension, e.Name, shown(fields, crmgate.UserScope, e.Values)})
+	}
+	return v, nil
+}
+
+func shown(fields []crmgate.FormField, scope crmgate.FieldScope, values storage.FieldValues) map[string]ShownValue {
+	all := map[string]ShownValue{}
+	for _, field := range fields {
+		if !field.Managed || field.Scope != scope {
+			continue
+		}
+		all[field.Const] = ShownValue{}
+		if !values[field.Const].IsZero() {
+			all[field.Const] = ShownValue{true, Placeholder}
+		}
+	}
+	return all
+}
+
+// FieldsUpdate is what an admin changes.
+type FieldsUpdate struct {
+	Scope     string              // "user": an extension's values; any other: the organisation's
+	Extension crmgate.ExtensionID // of scope user
+	Name      string              // of the extension's person; empty: as it is
+	Values    crmgate.Secret      // a JSON object by const, or empty; laid over what is stored
+	Remove    []string
+}
+
+// UpdateManagedFields changes an organisation's values of the session's platform. What is wrong is a Refusal, and
+// nothing is changed then.
+func (f *Flows) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsUpdate) error {
+	account, err := f.organisation(ctx, a)
+	if err != nil {
+		return err
+	}
+	c := storage.FieldsChange{Key: storage.FieldsKey{Platform: a.Session.Platform, Account: account}, Remove: u.Remove}
+	if crmgate.FieldScope(u.Scope) == crmgate.UserScope {
+		switch {
+		case u.Extension == "":
+			return crmgate.Refuse("rcExtensionId is required for user managed auth values")
+		case len(u.Extension) > 64 || len(u.Name) > maxFieldName:
+			return crmgate.Refuse("rcExtensionId can have no more than 64 bytes, rcUserName no more than %d.", maxFieldName)
+		}
+		c.Key.Extension, c.Name = u.Extension, u.Name
+	}
+	if c.Set, err = readFieldValues(u.Values); err != nil {
+		return err
+	}
+	return f.DB.ChangeFields(ctx, c, storage.Event{
+		Kind: storage.EventAdministration, By: storage.ByPerson, Outcome: storage.OutcomeOK, User: a.Session.ID,
+	})
+}
+
+// FieldOptionsRequest asks for the choices of a dynamic field.
+type FieldOptionsRequest struct {
+	Platform crmgate.Platform
+	Field    string // its const
+	// AccountValues, a JSON object by const or empty, are laid over what is stored, for this request only.
+	AccountValues crmgate.Secret
+	RCToken       crmgate.Secret
+}
+
+// FieldOptions returns what an admin can choose from for an extension's dynamic field; none if the connector knows none.
+// What is wrong with the request is a Refusal.
+func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
+	switch {
+	case r.Platform == "":
+		return nil, crmgate.RefusePlain("Missing platform name")
+	case r.Field == "":
+		return nil, crmgate.RefusePlain("Missing managed auth field")
+	}
+	who, err := f.admin(ctx, r.RCToken)
+	if err != nil {
+		return nil, err
+	}
+	fields := f.formFields(r.Platform)
+	if !isDynamic(fields, r.Field) {
+		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
+	}
+	submitted, err := readFieldValues(r.AccountValues)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := f.DB.Fields(ctx, storage.FieldsKey{Platform: r.Platform, Account: who.Account})
+	if err != nil {
+		return nil, err
+	}
+	conn, err := f.Connector(r.Platform)
+	if err != nil {
+		return nil, err
+	}
+	options, err := conn.ManagedAuthOptions(ctx, crmgate.ManagedAuthOptionsRequest{
+		FieldConst: r.Field, AccountValues: accountValues(fields, stored.Account, submitted),
+	})
+	if errors.Is(err, errors.ErrUnsupported) || len(options) == 0 && err == nil {
+		return []crmgate.ManagedAuthOption{}, nil
+	}
+	return options, err
+}
+
+func isDynamic(fields []crmgate.FormField, name string) bool {
+	for _, field := range fields {
+		if field.Const == name && field.Dynamic && field.Scope == crmgate.UserScope {
+			return true
+		}
+	}
+	return false
+}
+
+// accountValues are an organisation's values as a connector may see them: of the fields that the manifest has, the
+// submitted one before the stored one.
+func accountValues(fields []crmgate.FormField, stored, submitted storage.FieldValues) map[string]crmgate.Secret {
+	all := map[string]crmgate.Secret{}
+	for _, field := range fields {
+		if !field.Managed || field.Dynamic || field.Scope != crmgate.AccountScope {
+			continue
+		}
+		for _, values := range []storage.FieldValues{stored, submitted} {
+			if v := values[field.Const]; !v.IsZero() {
+				all[field.Const] = v
+			}
+		}
+	}
+	return all
+}
