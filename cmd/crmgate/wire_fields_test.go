@@ -42,6 +42,7 @@ func withFields(t *testing.T) *wired {
 		"wirerefused": form(guest{"getUserInfo": `{"successful":false,"returnMessage":{"message":"No."}}`, "getManagedAuthOptions": `{"options":"none"}`}),
 		"wirebroken":  form(guest{"getUserInfo": `!{"message":"Oops."}`}),
 		"wireplain":   {"getBasicAuth": `{"basic":"x"}`},
+		"wirespare":   {"getBasicAuth": `{"basic":"x"}`, "fields": `{"const":"apiKey","managed":true}`},
 	})
 }
 
@@ -354,6 +355,12 @@ func TestWireFieldsLogin(t *testing.T) {
 			t.Errorf("the connector got %s", got)
 		}
 		w.login("wireother", `"apiKey":"********","additionalInfo":{"companyId":"********","region":"eu"}`+rcAdmin).want(t, 400, missingBody(`"apiKey","companyId"`))
+	})
+	t.Run("3.2.4d 7.13 the placeholder is no key", func(t *testing.T) {
+		w.token(w.login("wirespare", `"apiKey":"********"`+rcAdmin))
+		if got := w.got("wirespare", "getBasicAuth"); got != `{"apiKey":""}` {
+			t.Errorf("the connector got %s", got)
+		}
 	})
 	t.Run("3.2.4d texts", func(t *testing.T) {
 		w.token(w.login("wireother", `"additionalInfo":{"apiKey":12,"companyId":true,"region":"eu"}`+rcAdmin))
