@@ -39,6 +39,10 @@ const (
 	extensionFields kind = 'w'
 	failedFields    kind = 'v'
 
+	authSession       kind = 'S'
+	authSessionCursor kind = 'N'
+	authSessionSlot   kind = 'I'
+
 	auditEntryKind kind = 'a'
 	auditBatchKind kind = 'b'
 	auditNodeKind  kind = 'o'
@@ -122,26 +126,41 @@ func (r records) setNumber(k kind, key []byte, n uint64) error {
 	return r.set(k, key, binary.BigEndian.AppendUint64(nil, n), 0)
 }
 
-// open authenticates before it looks at anything, so that what it says of a record is true of what was once sealed.
+// living is get for a record that expires: it also returns how long it will live.
+func (r records) living(k kind, key []byte) (payload []byte, left time.Duration, err error) {
+	stored, err := r.tx.Get(key)
+	if err != nil {
+		return nil, 0, err
+	}
+	payload, expiry, err := r.openUntil(k, key, stored)
+	return payload, time.UnixMilli(expiry).Sub(r.now), err
+}
+
 func (r records) open(k kind, key, stored []byte) ([]byte, error) {
+	payload, _, err := r.openUntil(k, key, stored)
+	return payload, err
+}
+
+// openUntil authenticates before it looks at anything, so that what it says of a record is true of what was once sealed.
+func (r records) openUntil(k kind, key, stored []byte) (payload []byte, expiry int64, err error) {
 	if len(stored) < headerLen {
-		return nil, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
+		return nil, 0, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
 	}
 	header := stored[:headerLen]
 	plain, err := r.db.ring.aead.Decrypt(stored[headerLen:], associated(header, key))
 	if err != nil || header[0] != byte(k) {
-		return nil, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
+		return nil, 0, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
 	}
 	if header[1] != k.version() {
-		return nil, fmt.Errorf("record %q has version %d, and this crmgate reads version %d only", byte(k), header[1], k.version())
+		return nil, 0, fmt.Errorf("record %q has version %d, and this crmgate reads version %d only", byte(k), header[1], k.version())
 	}
 	if len(plain) < expiryLen {
-		return nil, fmt.Errorf("record %q: %w", byte(k), errMalformed)
+		return nil, 0, fmt.Errorf("record %q: %w", byte(k), errMalformed)
 	}
-	if expiry := int64(binary.BigEndian.Uint64(plain)); expiry != 0 && r.now.UnixMilli() >= expiry {
-		return nil, crmgate.ErrNotFound
+	if expiry = int64(binary.BigEndian.Uint64(plain)); expiry != 0 && r.now.UnixMilli() >= expiry {
+		return nil, 0, crmgate.ErrNotFound
 	}
-	return plain[expiryLen:], nil
+	return plain[expiryLen:], expiry, nil
 }
 
 func associated(header, key []byte) []byte {

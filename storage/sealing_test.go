@@ -77,6 +77,7 @@ func fill(t *testing.T, s store, n int) {
 	must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Name: "Canary Name", Set: values}, changed))
 	must(t, s.FailFields(t.Context(), fields))
 	must(t, s.PutState(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
+	must(t, s.PutAuthSession(t.Context(), "canary-waiting", []byte("canary-value"), time.Hour, 10))
 	_, err = s.MadeOnce(t.Context(), "session", func() []byte { return []byte("canary-server-key") })
 	must(t, err)
 }
