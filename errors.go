@@ -22,6 +22,13 @@ var (
 	ErrNoApp = errors.New("no application is set up")
 	// ErrTransient means that nothing is known to be wrong: the same request may succeed later.
 	ErrTransient = errors.New("the CRM cannot be used at the moment")
+
+	// ErrDenied means that the person, or the CRM for them, said no to a sign-in.
+	ErrDenied = errors.New("the sign-in was denied")
+	// ErrExpired means that a sign-in took longer than it may.
+	ErrExpired = errors.New("the sign-in took too long")
+	// ErrOtherBrowser means that a sign-in was begun by another browser than the one that goes on with it.
+	ErrOtherBrowser = errors.New("the sign-in was begun elsewhere")
 )
 
 // Kind says what sort of refusal a Refusal is; the front turns it into a status.

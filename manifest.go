@@ -20,6 +20,8 @@ type Manifest struct {
 	Fields   []FormField // of the API-key form
 	// Environment lists where a person's CRM may be; nil if the manifest has no environment.
 	Environment Hosts
+	// Page is what people are shown.
+	Page Page
 
 	// From the crmgate object:
 
@@ -134,6 +136,7 @@ func parsePlatform(p Platform, n node) (*Manifest, error) {
 	m.readAuth(&r, n.at("auth"))
 	m.readEnvironment(&r, n.at("environment"))
 	m.readCrmgate(&r, n.at("crmgate"))
+	m.Page = readPage(n)
 	return m, r.err
 }
 
