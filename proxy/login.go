@@ -33,16 +33,6 @@ func (s *Server) authURL(ctx context.Context, r *request) (any, error) {
 	}{c.AuthURL, c.LoginSecret.Reveal()}, err
 }
 
-func (s *Server) landing(ctx context.Context, r *request) (any, error) {
-	state := ""
-	if v := r.joined("state"); v != nil {
-		state = *v
-	}
-	var b strings.Builder
-	policy, err := s.pages.Landing(&b, s.Flows.Landing(ctx, state))
-	return page{b.String(), policy}, err
-}
-
 // signedIn is the answer to a sign-in.
 type signedIn struct {
 	Token   string                 `json:"jwtToken,omitempty"`

@@ -76,6 +76,13 @@ func (m *Metrics) Refreshing(count func() int) {
 		func() float64 { return float64(count()) }))
 }
 
+// Polling has the number of polls that wait for a sign-in told when the metrics are asked for.
+func (m *Metrics) Polling(count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "crmgate_auth_session_polls", Help: "Clients that wait for a sign-in at the moment.",
+	}, func() float64 { return float64(count()) }))
+}
+
 // People has the people shown whom count counts, by platform and state. It is asked when the metrics are, and so rarely that it takes a
 // fiftieth of the time at most.
 func (m *Metrics) People(count func(context.Context) (map[crmgate.Platform]map[string]int, error)) {

@@ -17,6 +17,7 @@ import (
 type request struct {
 	fc    *fasthttp.RequestCtx
 	id    string
+	last  string        // the last segment of the path, where a route has a name for it
 	query fasthttp.Args // read from the request target as it was sent
 	trace crmgate.Trace
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/ui"
 )
 
 const (
@@ -26,7 +28,6 @@ type (
 	plain string // text/plain
 	// rawJSON is sent as it is, and never gets a _debug member.
 	rawJSON []byte
-	page    struct{ html, policy string }
 	// failed is a JSON reply of status 400.
 	failed struct{ body any }
 )
@@ -45,11 +46,18 @@ func (s *Server) reply(r *request, status int, body any) {
 	case rawJSON:
 		write(fc, typeJSON, string(b))
 	case page:
+		if b.status != 0 {
+			fc.SetStatusCode(b.status)
+		}
 		h := &fc.Response.Header
-		h.Set("Content-Security-Policy", b.policy)
-		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", ui.Policy)
+		h.Set("Referrer-Policy", cmp.Or(b.referrer, "no-referrer"))
+		h.Set("X-Frame-Options", "DENY") // for who does not know frame-ancestors
 		h.Set("Cache-Control", "no-store")
 		write(fc, typeHTML, b.html)
+	case asset:
+		fc.Response.Header.Set("Cache-Control", "public, max-age=31536000, immutable")
+		write(fc, b.contentType, b.body)
 	case failed:
 		s.reply(r, 400, b.body)
 	default:
@@ -105,44 +113,63 @@ func writeError(fc *fasthttp.RequestCtx, status int, sentence string) {
 	}
 }
 
-// refuse is the error table: it turns what a flow returned into a status and a body. Whoever is not meant to read an
-// error gets "internal error" and the request's id; the log has the rest.
-func (s *Server) refuse(ctx context.Context, r *request, err error) {
-	var early earlyReply
-	var body errUnread
+// told is what is told of an error.
+type told struct {
+	status   int
+	sentence string // empty: it is nothing that a client or a person is told
+	plain    bool   // the bare sentence is the body
+	after    time.Duration
+}
+
+// tell is the error table: it turns what a flow returned into a status and a sentence.
+func tell(err error) told {
 	var refusal *crmgate.Refusal
 	var connector *crmgate.ConnectorError
 	var fetch *crmgate.FetchError
 	sentence, busy, after, fromToken := authflow.TokenFailure(err)
 	switch {
+	case errors.As(err, &refusal):
+		return told{status: statuses[refusal.Kind], sentence: refusal.Message, plain: refusal.Plain}
+	case errors.Is(err, errBody{}):
+		return told{status: 415, sentence: "The body must be application/json or application/x-www-form-urlencoded, and not compressed."}
+	case fromToken && busy:
+		return told{status: 503, sentence: sentence, after: after}
+	case fromToken:
+		return told{status: 400, sentence: sentence}
+	case errors.As(err, &connector):
+		return told{status: 400, sentence: connector.Message}
+	case errors.As(err, &fetch):
+		return told{status: 400, sentence: fetch.Message}
+	case errors.Is(err, errors.ErrUnsupported):
+		return told{status: 400, sentence: "The CRM's connector does not do this."}
+	case errors.Is(err, crmgate.ErrTransient), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return told{status: 503, sentence: "The server cannot do this at the moment. Please try again."}
+	}
+	return told{status: 500}
+}
+
+// refuse answers an error. Whoever is not meant to read it gets "internal error" and the request's id; the log has the rest.
+func (s *Server) refuse(ctx context.Context, r *request, err error) {
+	var early earlyReply
+	var body errUnread
+	t := tell(err)
+	switch {
 	case errors.As(err, &early):
 		s.reply(r, 200, early.body)
 		return
-	case errors.As(err, &refusal) && refusal.Plain:
-		s.reply(r, statuses[refusal.Kind], text(refusal.Message))
-	case errors.As(err, &refusal):
-		writeError(r.fc, statuses[refusal.Kind], refusal.Message)
 	case errors.As(err, &body):
 		unread(r.fc, body.error)
-	case errors.Is(err, errBody{}):
-		writeError(r.fc, 415, "The body must be application/json or application/x-www-form-urlencoded, and not compressed.")
-	case fromToken && busy:
-		writeError(r.fc, 503, sentence)
-		r.fc.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
-	case fromToken:
-		writeError(r.fc, 400, sentence)
-	case errors.As(err, &connector):
-		writeError(r.fc, 400, connector.Message)
-	case errors.As(err, &fetch):
-		writeError(r.fc, 400, fetch.Message)
-	case errors.Is(err, errors.ErrUnsupported):
-		writeError(r.fc, 400, "The CRM's connector does not do this.")
-	case errors.Is(err, crmgate.ErrTransient), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		writeError(r.fc, 503, "The server cannot do this at the moment. Please try again.")
-	default:
+	case t.sentence == "":
 		writeError(r.fc, 500, "internal error, request "+r.id)
 		s.Logger.ErrorContext(ctx, "internal error", "err", err)
 		return
+	case t.plain:
+		s.reply(r, t.status, text(t.sentence))
+	default:
+		writeError(r.fc, t.status, t.sentence)
+	}
+	if t.after > 0 {
+		r.fc.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(t.after.Seconds()))))
 	}
 	s.Logger.InfoContext(ctx, "refused", "status", r.fc.Response.StatusCode(), "err", err)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-// route is a row of the route table.
+// route is a row of the route table. A path may end in a segment that differs: /connect/{platform}.
 type route struct {
 	method, path string
 	run          func(context.Context, *request) (any, error)
@@ -19,7 +19,7 @@ type route struct {
 // table is the route table, by path in lower case. Upstream matches paths without regard to case.
 func (s *Server) table() map[string]methods {
 	routes := map[string]methods{}
-	for _, rt := range []route{
+	for _, rt := range append(s.assets(), []route{
 		{method: "GET", path: "/isAlive", run: s.isAlive, quick: true},
 		{method: "GET", path: "/serverVersionInfo", run: s.serverVersionInfo, quick: true},
 		{method: "GET", path: "/releaseNotes", run: s.releaseNotes, quick: true},
@@ -28,7 +28,7 @@ func (s *Server) table() map[string]methods {
 		{method: "GET", path: "/userInfoHash", run: s.userInfoHash, quick: true},
 
 		{method: "GET", path: "/authUrl", run: s.authURL},
-		{method: "GET", path: "/redirect.html", run: s.landing, quick: true},
+		{method: "GET", path: authflow.LandingPage, run: s.onPage(s.landing)},
 		{method: "GET", path: "/oauth-callback", run: s.oauthCallback},
 		{method: "POST", path: "/apiKeyLogin", run: s.apiKeyLogin, form: true},
 
@@ -36,6 +36,11 @@ func (s *Server) table() map[string]methods {
 		{method: "GET", path: "/admin/managedAuth", run: s.session(s.managedAuth, refusals{ghost: errUserNotFound, undecodable: errUserNotFound})},
 		{method: "POST", path: "/admin/managedAuth", run: s.session(s.updateManagedAuth, refusals{ghost: errUserNotFound, undecodable: errUserNotFound}), form: true},
 		{method: "POST", path: "/admin/managedAuth/options", run: s.managedAuthOptions, form: true},
+
+		{method: "GET", path: "/connect/{platform}", run: s.onPage(s.connectPage)},
+		{method: "POST", path: "/connect/{platform}", run: s.onPage(s.connect)},
+		{method: "POST", path: "/authSession", run: s.openAuthSession},
+		{method: "GET", path: "/authSession/{id}", run: s.pollAuthSession},
 
 		{method: "GET", path: "/oauthManagedAuthState", run: s.managedState},
 		{method: "POST", path: "/admin/managedOAuth/cache", run: s.enterApp, form: true},
@@ -53,11 +58,21 @@ func (s *Server) table() map[string]methods {
 		{method: "POST", path: "/user/settings", run: s.session(s.changeSettings, refusals{ghost: errUserNotFound, undecodable: errUnknownPlatform}), form: true},
 		{method: "GET", path: "/admin/settings", run: s.session(s.adminSettings, refusals{ghost: errUserNotFound, undecodable: errUserNotFound})},
 		{method: "POST", path: "/admin/settings", run: s.setAdminSettings, form: true},
-	} {
-		path := strings.ToLower(rt.path)
+	}...) {
+		path, _, _ := strings.Cut(strings.ToLower(rt.path), "{")
 		routes[path] = append(routes[path], &rt)
 	}
 	return routes
+}
+
+// find returns the routes at a path as splitTarget reads it, none if nothing is there. Of a path whose last segment differs,
+// that is of letters, digits, - and _, so that it has one spelling; and length is how long it is.
+func (s *Server) find(path string) (here methods, length int) {
+	end := strings.LastIndexByte(path, '/') + 1
+	if last := path[end:]; last == "" || s.routes[path] != nil || strings.Trim(last, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		return s.routes[path], 0
+	}
+	return s.routes[path[:end]], len(path) - end
 }
 
 // methods are the routes of one path.

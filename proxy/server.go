@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -53,8 +54,12 @@ type Server struct {
 	routes   map[string]methods
 	boot     string        // begins every request id, so that ids of two runs differ
 	requests atomic.Uint64 // numbers them
+	origin   string        // of the public URL
+	path     string        // of the public URL, empty if it has none
 	base     context.Context
 	stop     context.CancelFunc
+	polling  context.Context // ends what waits, before the requests under way are waited for
+	hurry    context.CancelFunc
 }
 
 // New returns a server that listens nowhere yet.
@@ -65,14 +70,22 @@ func New(c Config) (*Server, error) {
 	if c.MaxConns == 0 {
 		c.MaxConns = 16 << 10
 	}
-	pages, err := ui.New()
+	public, err := url.Parse(c.Flows.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := ui.New(public.EscapedPath())
 	if err != nil {
 		return nil, err
 	}
 	b := make([]byte, 4)
 	_, _ = rand.Read(b) // never fails
-	s := &Server{Config: c, pages: pages, boot: hex.EncodeToString(b)}
+	s := &Server{
+		Config: c, pages: pages, boot: hex.EncodeToString(b),
+		origin: public.Scheme + "://" + public.Host, path: public.EscapedPath(),
+	}
 	s.base, s.stop = context.WithCancel(context.Background())
+	s.polling, s.hurry = context.WithCancel(s.base)
 	s.routes = s.table()
 	s.http = fasthttp.Server{
 		Handler:                      s.handle,
@@ -122,6 +135,7 @@ var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall
 // Shutdown takes no more connections and waits for the requests under way, until ctx ends; then it cancels them.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.stop()
+	s.hurry()
 	return s.http.ShutdownWithContext(ctx)
 }
 
@@ -156,8 +170,9 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 		preflight(fc)
 		return
 	}
-	path, query, ok := splitTarget(fc.Request.Header.RequestURI())
-	here := s.routes[path]
+	target := fc.Request.Header.RequestURI()
+	path, query, ok := splitTarget(target)
+	here, named := s.find(path)
 	if !ok || here == nil {
 		writeError(fc, 404, "There is nothing at this address.")
 		return
@@ -171,6 +186,11 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 	}
 	r := request{fc: fc, id: id, trace: crmgate.Trace{ID: id, Start: start}}
 	r.query.ParseBytes(query)
+	if named > 0 { // of the target as it was sent: its letters' case may matter
+		sent := strings.TrimSuffix(string(target[:len(target)-len(query)]), "?")
+		sent = strings.TrimSuffix(sent, "/")
+		r.last = sent[len(sent)-named:]
+	}
 	s.answer(rt, &r)
 }
 
@@ -228,7 +248,8 @@ func (s *Server) announced(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 // limit is the largest body that a request may have.
 func (s *Server) limit(h *fasthttp.RequestHeader) int {
 	path, _, _ := splitTarget(h.RequestURI())
-	if rt := s.routes[path].of(string(h.Method())); rt != nil && rt.form {
+	here, _ := s.find(path)
+	if rt := here.of(string(h.Method())); rt != nil && rt.form {
 		return maxBody
 	}
 	return smallBody

@@ -12,16 +12,17 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-// TestWirePanic runs a server that was wired wrongly: what needs the flows meets nil.
+// TestWirePanic runs a server that was wired wrongly: what needs a connector meets nil.
 func TestWirePanic(t *testing.T) {
 	ms, err := crmgate.ParseManifests(nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer // read when the server has ended
-	s, err := proxy.New(proxy.Config{Manifests: ms, Metrics: proxy.NewMetrics(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := proxy.New(proxy.Config{Flows: &authflow.Flows{}, Manifests: ms, Metrics: proxy.NewMetrics(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestWirePanic(t *testing.T) {
 	}
 	var id string
 	t.Run("7.12 a panic", func(t *testing.T) {
-		resp, body := get("/userInfoHash")
+		resp, body := get("/implementedInterfaces?platform=acme")
 		id = resp.Header.Get("X-Request-Id")
 		var e struct{ Error string }
 		if err := json.Unmarshal([]byte(body), &e); err != nil || resp.StatusCode != 500 || id == "" || e.Error != "internal error, request "+id {
@@ -67,7 +68,7 @@ func TestWirePanic(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "request_id="+id) || !strings.Contains(log.String(), "userInfoHash") {
+	if !strings.Contains(log.String(), "request_id="+id) || !strings.Contains(log.String(), "authflow.(*Flows).Interfaces") {
 		t.Errorf("the log does not say where it happened: %s", &log)
 	}
 }

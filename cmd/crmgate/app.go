@@ -144,6 +144,7 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 	if err != nil {
 		return err
 	}
+	a.metrics.Polling(a.flows.Polling)
 	a.closers = append(a.closers, func() error { a.flows.Close(); return nil })
 	return nil
 }

@@ -16,6 +16,8 @@ type APIKeyRequest struct {
 	AdditionalInfo  crmgate.Secret // a JSON object of the form's fields, or empty
 	RCToken         crmgate.Secret
 	HashedExtension string
+
+	visitor *authSession // of a page of ours; else nil
 }
 
 // APIKey signs a person in with what they typed into the platform's form. If the CRM or the connector turns them away,
@@ -33,7 +35,10 @@ func (f *Flows) APIKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	var who identity
 	var err error
-	if !r.RCToken.IsZero() {
+	switch {
+	case r.visitor != nil:
+		who = r.visitor.Who
+	case !r.RCToken.IsZero():
 		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
 			return SignedIn{}, err
 		}

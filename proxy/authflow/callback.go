@@ -31,21 +31,29 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 	if err != nil {
 		return SignedIn{}, err
 	}
-	in, err := f.callback(ctx, r, cb)
+	in, err := f.callback(ctx, r, &cb)
+	if cb.session != nil {
+		if missed := f.concluded(ctx, cb.session.id, in, err); err == nil {
+			err = missed
+		}
+	}
 	in.Agent = cb.agent
 	f.ended(ctx, "oauth", cb.platform, outcome(in, err))
 	f.recordFailure(ctx, storage.ByOAuth, cb.platform, in, err)
 	return in, err
 }
 
-func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb callback) (SignedIn, error) {
+func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb *callback) (SignedIn, error) {
 	conn, err := f.Connector(cb.platform)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	bound, err := f.openBound(ctx, r, &cb)
+	bound, err := f.openBound(ctx, r, cb)
 	if err != nil {
 		return SignedIn{}, err
+	}
+	if cb.session != nil {
+		r.HashedExtension = cb.session.HashedExtension
 	}
 	if err := takesOAuth(conn.Manifest()); err != nil {
 		return SignedIn{}, err
@@ -174,7 +182,10 @@ func (f *Flows) openBound(ctx context.Context, r CallbackRequest, cb *callback) 
 		return s, err
 	}
 	cb.hostname = s.Hostname
-	return s, nil
+	if s.Session != "" {
+		cb.session, err = f.awaited(ctx, s.Session)
+	}
+	return s, err
 }
 
 // checkURLs holds what the client says about the CRM to what the manifest allows, before anything is sent there.

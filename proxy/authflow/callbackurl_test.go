@@ -1,9 +1,11 @@
 package authflow_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
@@ -107,7 +109,8 @@ func TestCallbackRefusals(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if r, err := authflow.ReadCallback(c.in, landing); err == nil || err.Error() != c.want {
+			var refusal *crmgate.Refusal
+			if r, err := authflow.ReadCallback(c.in, landing); !errors.As(err, &refusal) || refusal.Message != c.want {
 				t.Errorf("got %+v, %v; want %q", r, err, c.want)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/token"
@@ -25,6 +26,8 @@ type ComposeRequest struct {
 	RCToken crmgate.Secret
 	// Staged asks for the app that is to take the place of the confirmed one, for an admin to try it.
 	Staged bool
+
+	visitor *authSession // of a sign-in that a page of ours begins, empty if no client waits; else nil
 }
 
 // Composed is the answer to a ComposeRequest.
@@ -32,6 +35,8 @@ type Composed struct {
 	AuthURL string
 	// LoginSecret is what a bound callback must show; empty in compat mode.
 	LoginSecret crmgate.Secret
+	// Life is for how long a bound sign-in may go on.
+	Life time.Duration
 }
 
 // Compose makes an authorization URL. A platform that is unknown, has no authorization URL or does not allow the host name is a Refusal.
@@ -49,7 +54,10 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 		return Composed{}, err
 	}
 	var who identity
-	if !r.RCToken.IsZero() {
+	switch {
+	case r.visitor != nil:
+		who = r.visitor.Who
+	case !r.RCToken.IsZero():
 		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
 			return Composed{}, err
 		}
@@ -76,6 +84,12 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 		}
 		if app != nil {
 			s.Entry = app.Entry
+		}
+		if r.visitor != nil {
+			if err := f.landsHere(m.Title, o.RedirectURI); err != nil {
+				return Composed{}, err
+			}
+			s.Page, s.Session = true, r.visitor.id
 		}
 		return f.composeBound(ctx, m, o, s)
 	}
@@ -133,7 +147,7 @@ func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate
 	if err != nil {
 		return Composed{}, err
 	}
-	return Composed{AuthURL: authURL(o, m.Token.ScopeSeparator, param, extra), LoginSecret: secret}, nil
+	return Composed{AuthURL: authURL(o, m.Token.ScopeSeparator, param, extra), LoginSecret: secret, Life: stateLife}, nil
 }
 
 // PlainURL is the authorization URL for an application, with the state of App Connect's clients; extra is put behind it.

@@ -148,3 +148,15 @@ func (t *AdminTokens) Identify(ctx context.Context, token crmgate.Secret) (accou
 	who, err := t.identify(ctx, token)
 	return string(who.Account), string(who.Extension), who.Admin, err
 }
+
+// MaxWaiters is how many polls may wait.
+const MaxWaiters = maxWaiters
+
+// Waiters are the polls that wait.
+type Waiters = waiters
+
+var NewWaiters = newWaiters
+
+func (w *waiters) Join(id string) (<-chan struct{}, func(), error) { return w.join(id) }
+func (w *waiters) Wake(id string)                                  { w.wake(id) }
+func (w *waiters) Count() int                                      { return w.count() }

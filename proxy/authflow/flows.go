@@ -60,6 +60,7 @@ type Flows struct {
 	who         identifier
 	tokens      *sessionTokens
 	revocations *revocations
+	waiters     *waiters
 }
 
 // New checks the configuration and returns Flows; the caller closes it.
@@ -96,7 +97,7 @@ func New(c Config) (*Flows, error) {
 	if c.Random == nil {
 		c.Random = rand.Float64
 	}
-	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations()}
+	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations(), waiters: newWaiters()}
 	if f.who = c.AdminTokens; c.AdminTokens == nil {
 		f.who, err = newRingCentral(c.RingCentralURL, c.Fetch, c.Now)
 	}

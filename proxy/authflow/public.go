@@ -8,15 +8,30 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Landing returns the origins that a landing page may post its URL to: the one pinned in the state, if that is ours and
-// still opens, else all that are allowed. It spends nothing.
-func (f *Flows) Landing(ctx context.Context, stateParam string) []string {
+// Landing says what a landing page has to do.
+type Landing struct {
+	// Page says that a page of ours began the sign-in: it ends in this window, and is posted to nobody.
+	Page bool
+	// Platform and Waited are what a page of ours began: whether a client waits for it.
+	Platform crmgate.Platform
+	Waited   bool
+	// Origins may be posted the page's URL otherwise: the one pinned in the state, if that is ours and still opens, else
+	// all that are allowed.
+	Origins []string
+}
+
+// Landing reads the state of a landing page. It spends nothing.
+func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 	if ours(stateParam) {
-		if s, err := f.openState(ctx, stateParam); err == nil {
-			return []string{s.Origin}
+		s, err := f.openState(ctx, stateParam)
+		switch {
+		case s.Page:
+			return Landing{Page: true, Platform: s.Platform, Waited: s.Session != ""}
+		case err == nil:
+			return Landing{Origins: []string{s.Origin}}
 		}
 	}
-	return f.AllowedOrigins
+	return Landing{Origins: f.AllowedOrigins}
 }
 
 // UserInfoHash is how clients may name a RingCentral id without telling it: hex(SHA-256(value ":" hash key)).

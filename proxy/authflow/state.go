@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -37,8 +38,11 @@ type state struct {
 	RedirectURI string              `json:"r"`
 	Origin      string              `json:"o"`
 	Verifier    string              `json:"v,omitempty"` // PKCE
-	SecretHash  []byte              `json:"s"`
-	Expires     int64               `json:"e"` // Unix seconds
+	// Page says that a page of ours began it, and Session which client waits for it, if one does.
+	Page       bool   `json:"w,omitempty"`
+	Session    string `json:"l,omitempty"`
+	SecretHash []byte `json:"s"`
+	Expires    int64  `json:"e"` // Unix seconds
 }
 
 // errStateUnusable is shown for every state that does not open: forged, of another key, or past its life in the store.
@@ -54,18 +58,14 @@ func random(n int) string {
 // bindState makes the state parameter for s, and the secret that only whoever asked for it holds.
 func (f *Flows) bindState(ctx context.Context, s state, short bool) (param string, loginSecret crmgate.Secret, err error) {
 	loginSecret = crmgate.NewSecret(random(32))
-	hash := sha256.Sum256([]byte(loginSecret.Reveal()))
-	s.ID, s.SecretHash, s.Expires = random(16), hash[:], f.Now().Add(stateLife).Unix()
+	s.ID, s.SecretHash, s.Expires = random(16), hashOf(loginSecret), f.Now().Add(stateLife).Unix()
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return "", loginSecret, err
 	}
 	handle := s.ID
 	if short {
-		err = f.DB.PutState(ctx, s.ID, plain, stateLife, maxShortStates)
-		if errors.Is(err, crmgate.ErrTransient) {
-			err = &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many sign-ins are under way. Please try again in a few minutes.", Err: err}
-		}
+		err = tooManySignIns(f.DB.PutState(ctx, s.ID, plain, stateLife, maxShortStates))
 	} else {
 		var sealed []byte
 		sealed, err = f.DB.Seal(stateLabel, plain)
@@ -77,7 +77,12 @@ func (f *Flows) bindState(ctx context.Context, s state, short bool) (param strin
 // ours reports whether a state parameter claims to be one that bindState made.
 func ours(param string) bool { return strings.HasPrefix(param, statePrefix) }
 
-// openState opens a state parameter without spending it. A state that is forged, changed or expired is a Refusal.
+func tookTooLong() error {
+	return &crmgate.Refusal{Message: fmt.Sprintf("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes())), Err: crmgate.ErrExpired}
+}
+
+// openState opens a state parameter without spending it. A state that is forged, changed or expired is a Refusal; of one
+// that is only expired the content is returned as well.
 func (f *Flows) openState(ctx context.Context, param string) (state, error) {
 	var s state
 	handle, named, _ := strings.Cut(strings.TrimPrefix(param, statePrefix), ",")
@@ -108,18 +113,28 @@ func (f *Flows) openState(ctx context.Context, param string) (state, error) {
 		}
 	}
 	if f.Now().Unix() >= s.Expires {
-		return s, crmgate.Refuse("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes()))
+		return s, tookTooLong()
 	}
 	return s, nil
 }
 
 // heldBy refuses whoever does not hold the login secret. The state can still be used.
 func (s state) heldBy(secret crmgate.Secret) error {
-	hash := sha256.Sum256([]byte(secret.Reveal()))
-	if subtle.ConstantTimeCompare(hash[:], s.SecretHash) != 1 {
-		return crmgate.Refuse("This sign-in was started by another browser, or the X-Crmgate-Login header is missing.")
+	if !hashes(secret, s.SecretHash) {
+		return &crmgate.Refusal{Message: "This sign-in was started by another browser, or the X-Crmgate-Login header is missing.", Err: crmgate.ErrOtherBrowser}
 	}
 	return nil
+}
+
+// hashOf is what is kept of a secret that is only ever compared.
+func hashOf(secret crmgate.Secret) []byte {
+	h := sha256.Sum256([]byte(secret.Reveal()))
+	return h[:]
+}
+
+// hashes reports whether hash is hashOf the secret.
+func hashes(secret crmgate.Secret, hash []byte) bool {
+	return subtle.ConstantTimeCompare(hashOf(secret), hash) == 1
 }
 
 // spend makes the state unusable; exactly one of all callers is let through.
@@ -127,7 +142,7 @@ func (f *Flows) spend(ctx context.Context, s state) error {
 	left := time.Unix(s.Expires, 0).Sub(f.Now())
 	err := f.DB.SpendState(ctx, s.ID, left+time.Minute)
 	if errors.Is(err, crmgate.ErrConflict) {
-		return crmgate.Refuse("This sign-in link was used already. Please start again.")
+		return &crmgate.Refusal{Message: "This sign-in link was used already. Please start again.", Err: crmgate.ErrConflict}
 	}
 	return err
 }

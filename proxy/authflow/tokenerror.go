@@ -21,5 +21,9 @@ func TokenFailure(err error) (sentence string, busy bool, after time.Duration, o
 
 // authorizationError is what a client is told of an error parameter in a callback.
 func authorizationError(code, description string) error {
-	return crmgate.Refuse("%s", token.StandardText(code, description))
+	r := crmgate.Refuse("%s", token.StandardText(code, description))
+	if code == "access_denied" {
+		r.Err = crmgate.ErrDenied
+	}
+	return r
 }

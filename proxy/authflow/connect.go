@@ -1,0 +1,131 @@
+package authflow
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/crmgate/crmgate"
+)
+
+// ConnectRequest is somebody on the page of a platform.
+type ConnectRequest struct {
+	Platform crmgate.Platform
+	// Session is the auth session that a client waits for; empty if none does.
+	Session string
+	// Browser is the secret that the browser which began the session holds.
+	Browser crmgate.Secret
+}
+
+// Connect says what there is to connect, and where in its environment the client that waits has found the person; hostname
+// may be empty. It is a Refusal if the platform is unknown or has no connector, if a sign-in to it would not come back to
+// this server, or if the session is not this browser's, or over.
+//
+// What an organisation has set up itself is not asked for here: ConnectOAuth says if its application is missing
+// (crmgate.ErrNoApp).
+func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (m *crmgate.Manifest, hostname string, err error) {
+	if m, err = f.connectable(r.Platform); err != nil {
+		return nil, "", err
+	}
+	s, err := f.visitor(ctx, r)
+	if err != nil {
+		return nil, "", err
+	}
+	if m.AuthType == crmgate.OAuth && m.OAuth.ClientID != "" { // else the connector names the redirect URI, when it is asked
+		if err := f.landsHere(m.Title, m.OAuth.RedirectURI); err != nil {
+			return nil, "", err
+		}
+	}
+	return m, s.Hostname, nil
+}
+
+// ConnectOAuth begins a sign-in by OAuth that ends on this server's own landing page.
+func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname string) (Composed, error) {
+	s, err := f.visitor(ctx, r)
+	if err != nil {
+		return Composed{}, err
+	}
+	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", visitor: s})
+}
+
+// ConnectAPIKey signs a person in with what they typed into a page of ours. A session that a client waits for goes on
+// waiting until they are let in. key's platform and what the session knows are put in.
+func (f *Flows) ConnectAPIKey(ctx context.Context, r ConnectRequest, key APIKeyRequest) (SignedIn, error) {
+	s, err := f.visitor(ctx, r)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	key.Platform, key.HashedExtension, key.visitor = r.Platform, s.HashedExtension, s
+	in, err := f.APIKey(ctx, key)
+	if err == nil && s.id != "" && !in.Token.IsZero() {
+		err = f.concluded(ctx, s.id, in, nil)
+	}
+	return in, err
+}
+
+// connectable is the manifest of a platform that people can sign in to.
+func (f *Flows) connectable(p crmgate.Platform) (*crmgate.Manifest, error) {
+	conn, err := f.Connector(p)
+	if err == nil {
+		_, err = conn.AuthType() // a platform that has only a manifest refuses
+	}
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return nil, &crmgate.Refusal{Kind: crmgate.Missing, Message: "This server connects to no CRM of that name.", Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return conn.Manifest(), nil
+}
+
+// visitor is the auth session that a request belongs to; an empty one if it names none. Only the browser that began a
+// session may go on with it: who is sent a link by somebody else would sign that somebody in.
+func (f *Flows) visitor(ctx context.Context, r ConnectRequest) (*authSession, error) {
+	if r.Session == "" {
+		return &authSession{}, nil
+	}
+	s, err := f.awaited(ctx, r.Session)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Browser.IsZero() || !hashes(r.Browser, s.BrowserHash):
+		return nil, &crmgate.Refusal{Kind: crmgate.Forbidden, Err: crmgate.ErrOtherBrowser,
+			Message: "This sign-in was not started in this browser. Somebody else may have sent you the link: whoever started it would get your access."}
+	case s.Platform != r.Platform:
+		return nil, crmgate.Refuse("This sign-in was started for another CRM.")
+	}
+	return s, nil
+}
+
+// awaited is an auth session that is still pending.
+func (f *Flows) awaited(ctx context.Context, id string) (*authSession, error) {
+	s, err := f.authSession(ctx, id)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return nil, tookTooLong()
+	case err != nil:
+		return nil, err
+	case s.Status != AuthPending:
+		return nil, sessionOver()
+	}
+	return s, nil
+}
+
+func sessionOver() error {
+	return &crmgate.Refusal{Message: "This sign-in has ended already. Please start again in the application.", Err: crmgate.ErrConflict}
+}
+
+// LandingPage is where CRMs send browsers back to, below the public URL.
+const LandingPage = "/redirect.html"
+
+// landsHere refuses a redirect URI that is not this server's landing page.
+func (f *Flows) landsHere(title, redirectURI string) error {
+	if redirectURI == f.PublicURL+LandingPage {
+		return nil
+	}
+	host := "another server"
+	if u, err := url.Parse(redirectURI); err == nil && u.Host != "" {
+		host = u.Host
+	}
+	return crmgate.Refuse("After the sign-in, %s sends people to %s and not back to this page, so this page cannot connect it. Please connect in the application itself.", title, host)
+}

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/ui"
+)
+
+// connectRequest reads who is on the page of which platform.
+func (s *Server) connectRequest(r *request, session string) authflow.ConnectRequest {
+	return authflow.ConnectRequest{Platform: crmgate.Platform(r.last), Session: session, Browser: s.cookie(r, sessionCookie)}
+}
+
+// connectPage is the page on which a person connects a CRM.
+func (s *Server) connectPage(ctx context.Context, r *request) (any, error) {
+	var session, hostname string
+	if err := r.params(map[string]*string{"session": &session, "hostname": &hostname}); err != nil {
+		return nil, err
+	}
+	who := s.connectRequest(r, session)
+	m, known, err := s.Flows.Connect(ctx, who)
+	if err != nil {
+		return s.failure(ctx, r, err, endingOf(who))
+	}
+	return s.showForm(newConnectForm(m, session, cmp.Or(known, hostname)), 200)
+}
+
+// connect takes the page's form: it leads on to the CRM, or signs the person in with what they filled in.
+func (s *Server) connect(ctx context.Context, r *request) (any, error) {
+	if err := s.fromOurPage(r); err != nil {
+		return s.failure(ctx, r, err, endingOf(s.connectRequest(r, "")))
+	}
+	var b struct {
+		Session  string            `json:"session"`
+		Hostname string            `json:"hostname"`
+		Fields   map[string]string `json:"fields"`
+	}
+	if err := r.body(&b); err != nil {
+		return nil, err
+	}
+	who := s.connectRequest(r, b.Session)
+	m, known, err := s.Flows.Connect(ctx, who)
+	if err != nil {
+		return s.failure(ctx, r, err, endingOf(who))
+	}
+	f := newConnectForm(m, b.Session, cmp.Or(b.Hostname, known))
+	f.fill(b.Fields)
+	if !f.check() {
+		return s.showForm(f, 400)
+	}
+	if m.AuthType == crmgate.OAuth {
+		return s.goToCRM(ctx, r, who, f)
+	}
+	return s.connectByKey(ctx, r, who, f)
+}
+
+func endingOf(who authflow.ConnectRequest) ending {
+	return ending{platform: who.Platform, waited: who.Session != ""}
+}
+
+// goToCRM begins a sign-in by OAuth. The browser goes on by a header and not by a redirect: browsers hold what a form is
+// redirected to to form-action, and where a CRM redirects to in turn is not known.
+//
+// An organisation that has not set up an application of its own (crmgate.ErrNoApp, of a platform with
+// OAuth.AdminManaged) is refused here with the sentence whom to ask. A form for its admin, whom the auth session knows,
+// would be shown in that sentence's place.
+func (s *Server) goToCRM(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
+	c, err := s.Flows.ConnectOAuth(ctx, who, f.hostname)
+	if err != nil {
+		return s.failure(ctx, r, err, endingOf(who))
+	}
+	s.set(r, loginCookie, c.LoginSecret, c.Life)
+	var b strings.Builder
+	if err := s.pages.Going(&b, ui.Going{CRM: f.m.Title, URL: c.AuthURL}); err != nil {
+		return nil, err
+	}
+	r.fc.Response.Header.Set("Refresh", "0; url="+c.AuthURL) // what may not stand in a URL is percent-encoded
+	return page{html: b.String()}, nil
+}
+
+// connectByKey signs a person in with what they filled in. If the CRM does not take it, they can mend it.
+func (s *Server) connectByKey(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
+	info, err := json.Marshal(f.values)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := f.values["apiKey"]
+	if !ok {
+		key = "apiKey" // as clients do whose form has no such field
+	}
+	in, err := s.Flows.ConnectAPIKey(ctx, who, authflow.APIKeyRequest{
+		APIKey: crmgate.NewSecret(key), Hostname: f.hostname, AdditionalInfo: crmgate.NewSecret(string(info)),
+	})
+	switch t := tell(err); {
+	case err == nil:
+	case t.sentence == "", errors.Is(err, crmgate.ErrExpired), errors.Is(err, crmgate.ErrConflict):
+		return s.failure(ctx, r, err, endingOf(who))
+	default:
+		f.problem = t.sentence
+		s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
+		return s.showForm(f, t.status)
+	}
+	if in.Token.IsZero() {
+		f.problem = in.Message.Message
+		return s.showForm(f, 400)
+	}
+	return s.connected(endingOf(who), in)
+}
+
+func (s *Server) showForm(f *connectForm, status int) (any, error) {
+	var b strings.Builder
+	err := s.pages.Connect(&b, f.view(s.connectPath(f.m.Platform)))
+	// same-origin: with no-referrer, a browser's Origin for the form would be null.
+	return page{html: b.String(), status: status, referrer: "same-origin"}, err
+}

@@ -1,0 +1,187 @@
+package proxy
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/ui"
+)
+
+// connectForm is the form on which a person connects a CRM, as the manifest has it, with what they filled in.
+type connectForm struct {
+	m        *crmgate.Manifest
+	session  string
+	hostname string            // as given, and checked by check
+	values   map[string]string // of the API-key form, by const
+	errors   map[string]string // what is wrong, by const; "" is the environment
+	problem  string            // what is wrong as a whole
+}
+
+func newConnectForm(m *crmgate.Manifest, session, hostname string) *connectForm {
+	f := &connectForm{m: m, session: session, hostname: strings.TrimSpace(hostname), values: map[string]string{}, errors: map[string]string{}}
+	for _, e := range f.entries() {
+		if e.Field() {
+			f.values[e.Const] = e.Default
+		}
+	}
+	return f
+}
+
+// entries are the API-key form's.
+func (f *connectForm) entries() []crmgate.FormEntry {
+	if f.m.AuthType != crmgate.APIKey {
+		return nil
+	}
+	return f.m.Page.Form.Content
+}
+
+// fill takes what was typed into the form's fields, and nothing else. Blanks around it are how keys are copied; in a
+// password they may be meant.
+func (f *connectForm) fill(fields map[string]string) {
+	for _, e := range f.entries() {
+		if !e.Field() {
+			continue
+		}
+		v := fields[e.Const]
+		if e.Widget != crmgate.PasswordWidget || strings.EqualFold(e.Const, "apiKey") {
+			v = strings.TrimSpace(v)
+		}
+		f.values[e.Const] = v
+	}
+}
+
+// check says what is wrong beside each field, and whether nothing is.
+func (f *connectForm) check() bool {
+	f.checkEnvironment()
+	for _, e := range f.entries() {
+		v := f.values[e.Const]
+		switch {
+		case !e.Field():
+		case v == "" && e.Required && e.Widget == crmgate.SelectWidget:
+			f.errors[e.Const] = "Please choose one."
+		case v == "" && e.Required:
+			f.errors[e.Const] = "Please fill this in."
+		case v != "" && e.Widget == crmgate.SelectWidget && !slices.ContainsFunc(e.Options, func(o crmgate.Option) bool { return o.Value == v }):
+			f.errors[e.Const] = "Please choose one of the list."
+		}
+	}
+	return len(f.errors) == 0
+}
+
+func (f *connectForm) checkEnvironment() {
+	env := f.m.Page.Environment
+	switch env.Kind {
+	case crmgate.Fixed:
+		host, err := f.m.CheckHostname(cmp.Or(env.URL, f.hostname))
+		if err != nil {
+			host = ""
+		}
+		f.hostname = host
+		return
+	case crmgate.Selectable:
+		if f.selected() == "" {
+			f.errors[""] = "Please choose one."
+			return
+		}
+	case crmgate.Dynamic:
+		if f.hostname == "" {
+			f.errors[""] = "Please paste the address of your " + f.m.Title + "."
+			return
+		}
+	}
+	host, err := f.m.CheckHostname(f.hostname)
+	if err != nil || host == "" {
+		f.errors[""] = "This is no address of " + f.m.Title + "."
+		if env.Identifier != "" {
+			f.errors[""] += " It looks like " + example(env.Identifier) + "."
+		}
+		return
+	}
+	if env.Kind == crmgate.Selectable {
+		host = f.selected()
+	}
+	f.hostname = host
+}
+
+// selected is the choice that is meant by the host name, as the manifest writes it; empty if none is.
+func (f *connectForm) selected() string {
+	want, err := crmgate.ParseHostname(f.hostname)
+	if err != nil {
+		return ""
+	}
+	for _, o := range f.m.Page.Environment.Selections {
+		if host, err := crmgate.ParseHostname(o.Value); err == nil && host == want {
+			return o.Value
+		}
+	}
+	return ""
+}
+
+// example is how an address looks that an identifier is of.
+func example(identifier string) string {
+	return "https://" + strings.Replace(identifier, "*", "your-company", 1)
+}
+
+// view is the form for the page.
+func (f *connectForm) view(action string) ui.Connect {
+	c := ui.Connect{CRM: f.m.Title, OAuth: f.m.AuthType == crmgate.OAuth, Action: action, Session: f.session, Problem: f.problem}
+	if c.Problem != "" {
+		c.ProblemTitle = "Not connected"
+	}
+	if !c.OAuth {
+		c.CRM, c.Warning = cmp.Or(f.m.Page.Form.Title, c.CRM), f.m.Page.Form.Warning
+	}
+	if b, ok := f.environment(); ok {
+		c.Blocks = append(c.Blocks, b)
+	}
+	for i, e := range f.entries() {
+		c.Blocks = append(c.Blocks, f.block(e, i))
+	}
+	return c
+}
+
+// environment asks where the person's CRM is; ok is false if that is no question.
+func (f *connectForm) environment() (b ui.Block, ok bool) {
+	env := f.m.Page.Environment
+	b = ui.Block{ID: "hostname", Name: "hostname", Required: true, Error: f.errors[""]}
+	switch env.Kind {
+	case crmgate.Selectable:
+		b.Kind, b.Label, b.Value = "choice", "Where is your "+f.m.Title+"?", f.selected()
+		for _, s := range env.Selections {
+			host, _ := crmgate.ParseHostname(s.Value)
+			o := ui.Option{Value: s.Value, Label: s.Label}
+			if host != s.Label {
+				o.Detail = host
+			}
+			b.Options = append(b.Options, o)
+		}
+	case crmgate.Dynamic:
+		b.Kind, b.Label, b.Value, b.Steps = "url", "Address of your "+f.m.Title, f.hostname, env.Instructions
+		if env.Identifier != "" {
+			b.Placeholder = example(env.Identifier)
+		}
+	default:
+		return b, false
+	}
+	return b, true
+}
+
+func (f *connectForm) block(e crmgate.FormEntry, i int) ui.Block {
+	if !e.Field() {
+		return ui.Block{Kind: string(e.Widget), Label: e.Title, Href: e.Link}
+	}
+	b := ui.Block{
+		Kind: string(e.Widget), ID: "field-" + strconv.Itoa(i), Name: "fields[" + e.Const + "]", Label: e.Title, Help: e.Description,
+		Value: f.values[e.Const], Error: f.errors[e.Const], Required: e.Required,
+	}
+	if e.Secret() {
+		b.Value = "" // not shown again
+	}
+	for _, o := range e.Options {
+		b.Options = append(b.Options, ui.Option{Value: o.Value, Label: o.Label})
+	}
+	return b
+}

@@ -1,0 +1,55 @@
+'use strict';
+
+// A landing page hands its URL to the window that opened it, at the origins that it was given and nowhere else.
+const landing = document.querySelector('[data-origins]');
+if (landing) {
+  const callback = {callbackUri: window.location.href};
+  if (window.opener) {
+    for (const origin of JSON.parse(landing.dataset.origins)) {
+      window.opener.postMessage(callback, origin);
+    }
+    window.setTimeout(() => window.close(), 1000);
+  } else {
+    document.getElementById('what').textContent =
+      'No window is waiting for this sign-in. Please go back to the application and connect again.';
+  }
+}
+
+// A result stands at an address that has a code in it: it is taken out of the history, and reloading begins anew.
+const clean = document.querySelector('[data-clean]');
+if (clean) {
+  window.history.replaceState(null, '', clean.dataset.clean);
+}
+
+// Browsers let a script close only windows that a script opened.
+const close = document.querySelector('[data-close]');
+if (close && (window.opener || window.history.length === 1)) {
+  close.hidden = false;
+  close.addEventListener('click', () => window.close());
+}
+
+for (const button of document.querySelectorAll('[data-reveals]')) {
+  const field = document.getElementById(button.dataset.reveals);
+  button.hidden = false;
+  button.addEventListener('click', () => {
+    const shown = field.type === 'text';
+    field.type = shown ? 'password' : 'text';
+    button.setAttribute('aria-pressed', String(!shown));
+  });
+}
+
+// A form is sent once; it can be sent again when the person comes back to the page.
+for (const form of document.querySelectorAll('[data-once]')) {
+  form.addEventListener('submit', (event) => {
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = 'yes';
+    form.querySelector('[type=submit]').setAttribute('aria-disabled', 'true');
+  });
+  window.addEventListener('pageshow', () => {
+    delete form.dataset.sent;
+    form.querySelector('[type=submit]').removeAttribute('aria-disabled');
+  });
+}
