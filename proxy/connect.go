@@ -26,7 +26,7 @@ func (s *Server) connectPage(ctx context.Context, r *request) (any, error) {
 	who := s.connectRequest(r, session)
 	m, known, err := s.Flows.Connect(ctx, who)
 	if err != nil {
-		return s.failure(ctx, r, err, endingOf(who))
+		return s.failure(ctx, r, err, ending{waited: session != ""})
 	}
 	return s.showForm(newConnectForm(m, session, cmp.Or(known, hostname)), 200)
 }

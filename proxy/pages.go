@@ -46,6 +46,8 @@ func (s *Server) failure(ctx context.Context, r *request, err error, e ending) (
 	}
 	res := ui.Result{Tone: "bad", Heading: "This did not work", Sentences: []string{t.sentence}}
 	switch {
+	case errors.Is(err, crmgate.ErrNoApp):
+		res.Tone, res.Heading = "calm", "Not set up yet"
 	case t.status == 404:
 		res.Heading = "There is nothing to connect here"
 	case errors.Is(err, crmgate.ErrDenied):

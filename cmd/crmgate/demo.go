@@ -86,6 +86,8 @@ func (d *demo) show(ctx context.Context, c *demoCommand) error {
 	}
 	fmt.Fprintf(d.out, `
 Open in a browser, to see what a person sees:
+  %s/connect/practice       by OAuth
+  %s/connect/practicekey    with the API key %s
   %s
 
 Try:
@@ -94,7 +96,7 @@ Try:
   curl '%s/authValidation' -H 'Authorization: Bearer %s'
   curl -X POST '%s/apiKeyLogin' -H 'Content-Type: application/json' -d '{"platform":"practicekey","apiKey":"%s"}'
   bin/crmgate users show practicekey 2-practicekey --data %s
-`, open.AuthURL, d.base, d.base, d.base, token, d.base, practice.APIKey, c.Data)
+`, d.base, d.base, practice.APIKey, open.AuthURL, d.base, d.base, d.base, token, d.base, practice.APIKey, c.Data)
 	if d.admin != "" {
 		fmt.Fprintf(d.out, "  curl 'http://%s/metrics'\n", d.admin)
 	}

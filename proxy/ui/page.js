@@ -10,8 +10,8 @@ if (landing) {
     }
     window.setTimeout(() => window.close(), 1000);
   } else {
-    document.getElementById('what').textContent =
-      'No window is waiting for this sign-in. Please go back to the application and connect again.';
+    document.querySelector('h1').textContent = 'No window is waiting';
+    document.getElementById('what').textContent = 'Please go back to the application and connect again.';
   }
 }
 
