@@ -69,10 +69,16 @@ func (s *Server) table() map[string]methods {
 // that is of letters, digits, - and _, so that it has one spelling; and length is how long it is.
 func (s *Server) find(path string) (here methods, length int) {
 	end := strings.LastIndexByte(path, '/') + 1
-	if last := path[end:]; last == "" || s.routes[path] != nil || strings.Trim(last, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+	switch last := path[end:]; {
+	case last == "": // another slash at the end than the one that is ignored
+		return nil, 0
+	case s.routes[path] != nil:
 		return s.routes[path], 0
+	case strings.Trim(last, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return nil, 0
+	default:
+		return s.routes[path[:end]], len(last)
 	}
-	return s.routes[path[:end]], len(path) - end
 }
 
 // methods are the routes of one path.

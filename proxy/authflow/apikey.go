@@ -60,7 +60,8 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	var managed filling
-	if !r.RCToken.IsZero() { // upstream fills in and checks fields only for whom RingCentral knows
+	known := !r.RCToken.IsZero() || who.Account != ""
+	if known { // upstream fills in and checks fields only for whom RingCentral knows
 		if managed, err = f.fill(ctx, m, who, form); err != nil {
 			return SignedIn{}, err
 		}
@@ -71,7 +72,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 			r.APIKey = crmgate.Secret{} // the form has it
 		}
 	}
-	info, key, err := f.identifyByKey(ctx, conn, hostname, r, form)
+	info, key, err := f.identifyByKey(ctx, conn, hostname, r.APIKey, known, form)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -90,11 +91,11 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	})
 }
 
-func (f *Flows) identifyByKey(ctx context.Context, conn crmgate.Connector, hostname string, r APIKeyRequest, form form) (crmgate.UserInfo, crmgate.Secret, error) {
+func (f *Flows) identifyByKey(ctx context.Context, conn crmgate.Connector, hostname string, given crmgate.Secret, known bool, form form) (crmgate.UserInfo, crmgate.Secret, error) {
 	key := crmgate.NewSecret(form.text("apiKey"))
 	// Upstream asks the form's own field only of whom RingCentral knows.
-	if r.RCToken.IsZero() && !r.APIKey.IsZero() || key.IsZero() {
-		key = r.APIKey
+	if !known && !given.IsZero() || key.IsZero() {
+		key = given
 	}
 	basic, err := conn.BasicAuth(ctx, key)
 	if err != nil {
