@@ -16,7 +16,7 @@
 //	p/clio/HASH   person: user and grant
 //	g/clio/HASH   generation of an account's app
 //	x/HASH        a spent state          t/HASH, n/, i/SLOT   short states, their cursor and slots
-//	w/HASH, v/, f/SLOT                   sign-ins that a client waits for, their cursor and slots
+//	S/HASH, N/, I/SLOT                   sign-ins that a client waits for, their cursor and slots
 //	r/clio/DUE ID a grant to revoke      q/clio   notes that there are some
 //	k/NAME        a server key           c/, l/               check value; the key that hashes ids
 //	j/clio/HASH/ID an answer of a token endpoint that is not stored yet
