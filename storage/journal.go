@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -78,12 +77,9 @@ func (db *DB) PutJournal(ctx context.Context, e JournalEntry) (id string, err er
 	random := make([]byte, journalIDLen)
 	_, _ = rand.Read(random) // never fails
 	id = hex.EncodeToString(random)
-	b, err := json.Marshal(journalRecord{
-		At: e.At, Platform: e.User.Platform, User: e.User.ID, From: e.From.Reveal(), App: appRecord(e.App), Account: e.Account,
-		Hostname: e.Hostname, Status: e.Status, Cut: e.Cut, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
-	})
+	b, err := encodeJournal(e)
 	if err != nil {
-		return "", errors.New("a journal entry cannot be written down") // the cause could quote it
+		return "", err
 	}
 	key, err := journalKey(db.journalPrefix(e.User), id)
 	if err != nil {
@@ -132,6 +128,17 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 	}
 	slices.SortStableFunc(all, func(a, b JournalEntry) int { return b.At.Compare(a.At) })
 	return all, nil
+}
+
+func encodeJournal(e JournalEntry) ([]byte, error) {
+	b, err := json.Marshal(journalRecord{
+		At: e.At, Platform: e.User.Platform, User: e.User.ID, From: e.From.Reveal(), App: appRecord(e.App), Account: e.Account,
+		Hostname: e.Hostname, Status: e.Status, Cut: e.Cut, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
+	})
+	if err != nil {
+		return nil, errors.New("a journal entry cannot be written down") // the cause could quote it
+	}
+	return b, nil
 }
 
 func decodeJournal(b []byte) (JournalEntry, error) {
@@ -211,17 +218,4 @@ func Settled(e JournalEntry) Also {
 		}
 		return r.tx.Delete(key)
 	}
-}
-
-// forgetJournal drops all answers that are kept for a person.
-func (r records) forgetJournal(key crmgate.UserKey) error {
-	var keys [][]byte
-	err := r.tx.Scan(r.db.journalPrefix(key), func(key, _ []byte) error {
-		keys = append(keys, bytes.Clone(key))
-		return nil
-	})
-	for _, k := range keys {
-		err = errors.Join(err, r.tx.Delete(k))
-	}
-	return err
 }

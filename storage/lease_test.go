@@ -98,7 +98,7 @@ func TestJournal(t *testing.T) {
 		if of, err := s.JournalOf(t.Context(), key); err != nil || len(of) != 1 {
 			t.Errorf("after it was settled: %+v, %v", of, err)
 		}
-		// Logout drops what is kept for the person, erasure too, and a week everything.
+		// Logout has what is kept for the person revoked, erasure too, and a week drops everything.
 		_, err = s.EndSession(t.Context(), key)
 		must(t, err)
 		_, err = s.DeleteUser(t.Context(), other)

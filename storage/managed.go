@@ -340,7 +340,7 @@ func (r records) sweep(key crmgate.UserKey, a ManagedApp) error {
 		return err
 	}
 	p.Grant = crmgate.Grant{}
-	return errors.Join(r.changeSession(key, func(s *Session) { s.Ended = true }), r.forgetJournal(key), r.setPerson(key, p))
+	return errors.Join(r.changeSession(key, func(s *Session) { s.Ended = true }), r.revokeJournal(p.User), r.setPerson(key, p))
 }
 
 // managedRecord is the payload of a managed app's record, version 1: JSON with the secret in clear. It lives only between a

@@ -175,7 +175,7 @@ func (r records) changeSession(key crmgate.UserKey, change func(*Session)) error
 }
 
 // EndSession logs a person out: their session ends, their grant is forgotten, and what is known about them stays. In the
-// same transaction the grant is queued to be revoked. It returns the person as they were, with the grant, whose revocation
+// same transaction the grant is queued to be revoked, and so are answers that lie in the journal. It returns the person as they were, with the grant, whose revocation
 // is the caller's until RevocationLease is over; from then on it is anybody's. crmgate.ErrNotFound if there is none.
 func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...Event) (Revocation, error) {
 	var was Revocation
@@ -190,7 +190,7 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...Eve
 		p.Grant = crmgate.Grant{}
 		return subject{key, p.User.Account}, errors.Join(
 			r.changeSession(key, func(s *Session) { s.Ended = true }),
-			r.forgetJournal(key),
+			r.revokeJournal(p.User),
 			r.setPerson(key, p))
 	})
 	if err != nil {
@@ -199,7 +199,7 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...Eve
 	return was, nil
 }
 
-// DeleteUser removes everything about a person, queues their grant as EndSession does, and returns them as they were;
+// DeleteUser removes everything about a person, queues what they were granted as EndSession does, and returns them as they were;
 // crmgate.ErrNotFound if there is none. No token of theirs ever counts again: should they come back, their session has
 // another ID. A record that cannot be read is removed as well; the person returned then has nothing but the key.
 func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, events ...Event) (Revocation, error) {
@@ -215,7 +215,7 @@ func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, events ...Eve
 		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
-		return subject{key, p.User.Account}, errors.Join(r.forgetJournal(key), r.tx.Delete(db.userSettingsKey(key)),
+		return subject{key, p.User.Account}, errors.Join(r.revokeJournal(p.User), r.tx.Delete(db.userSettingsKey(key)),
 			r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
 	})
 	if err != nil {

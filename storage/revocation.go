@@ -21,11 +21,17 @@ const RevocationLease = 2 * time.Minute
 type Revocation struct {
 	// Person is who it was and what they were granted. Of what was stored only what a connector gets to see is kept.
 	crmgate.Person
+	// Answer is one of the CRM's that nobody has read: what it granted is to be revoked. Whoever has read it puts the tokens
+	// into Grant, and empties this, before they claim the revocation.
+	Answer   JournalEntry
 	Queued   time.Time
 	Attempts int // how often somebody set out to tell the CRM
 
 	key []byte // where it is stored; nil if there is nothing to revoke
 }
+
+// Unread reports whether the tokens are still to be read out of the answer.
+func (v Revocation) Unread() bool { return !v.Answer.Body.IsZero() }
 
 // Waiting reports whether it is stored: whether there is something that the CRM must hear.
 func (v Revocation) Waiting() bool { return v.key != nil }
@@ -241,6 +247,7 @@ func (db *DB) EndRevocation(ctx context.Context, v Revocation) error {
 // revocationRecord is the payload of a revocation, version 1.
 type revocationRecord struct {
 	Person   json.RawMessage `json:"person"`
+	Answer   json.RawMessage `json:"answer,omitempty"`
 	Queued   time.Time       `json:"queued"`
 	Attempts int             `json:"attempts,omitempty"`
 }
@@ -254,7 +261,13 @@ func encodeRevocation(v Revocation) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := json.Marshal(revocationRecord{Person: who, Queued: v.Queued, Attempts: v.Attempts})
+	w := revocationRecord{Person: who, Queued: v.Queued, Attempts: v.Attempts}
+	if v.Unread() {
+		if w.Answer, err = encodeJournal(v.Answer); err != nil {
+			return nil, err
+		}
+	}
+	b, err := json.Marshal(w)
 	if err != nil {
 		return nil, errNotJSON
 	}
@@ -266,6 +279,10 @@ func decodeRevocation(b []byte) (Revocation, error) {
 	if json.Unmarshal(b, &w) != nil {
 		return Revocation{}, errMalformed // without the cause, which may quote the record
 	}
-	p, err := decodePerson(w.Person)
-	return Revocation{Person: p, Queued: w.Queued, Attempts: w.Attempts}, err
+	v := Revocation{Queued: w.Queued, Attempts: w.Attempts}
+	var err error
+	if v.Person, err = decodePerson(w.Person); err == nil && len(w.Answer) > 0 {
+		v.Answer, err = decodeJournal(w.Answer)
+	}
+	return v, err
 }

@@ -83,6 +83,96 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 	}
 }
 
+// TestAnswersAreQueuedToo: what lies in the journal of somebody who leaves is what lives at the CRM.
+func TestAnswersAreQueuedToo(t *testing.T) {
+	key, _ := filled(0)
+	granted := func(p *crmgate.Person) error {
+		p.User.Hostname, p.Grant.RefreshToken = "canary.acme.example", crmgate.NewSecret("canary-refresh")
+		return nil
+	}
+	answer := func(s store) storage.JournalEntry {
+		return storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("canary-refresh"), Status: 200, Account: "acme", Hostname: "h.example",
+			App: crmgate.App{ClientID: "c", TokenURL: "u"}, Body: crmgate.NewSecret("{\"refresh_token\":\"\xff\"}")}
+	}
+	for name, forget := range map[string]func(store) error{
+		"logout":  func(s store) error { _, err := s.EndSession(t.Context(), key); return err },
+		"erasure": func(s store) error { _, err := s.DeleteUser(t.Context(), key); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, s store) {
+				mustSignIn(t, s, key, granted)
+				want := answer(s)
+				_, err := s.PutJournal(t.Context(), want)
+				must(t, err)
+				must(t, forget(s))
+				if kept, err := s.Journal(t.Context()); len(kept) != 0 || err != nil {
+					t.Errorf("still in the journal: %+v, %v", kept, err)
+				}
+				b := mustBacklog(t, s.DB, "clio")
+				if len(b.Due) != 1 || b.Count != 2 {
+					t.Fatalf("queued: %+v", b)
+				}
+				v := b.Due[0]
+				if !v.Unread() || !v.Answer.Body.Equal(want.Body) || !v.Answer.From.Equal(want.From) || v.User.Key != key || v.User.Hostname != "canary.acme.example" || v.Grant.App != want.App {
+					t.Errorf("it came back as %+v", v)
+				}
+				// Claimed unread it stays so; read, its tokens are in the place of the answer.
+				v, err = s.ClaimRevocation(t.Context(), v)
+				must(t, err)
+				must(t, s.PutOffRevocation(t.Context(), v, s.clock.now()))
+				v = mustBacklog(t, s.DB, "clio").Due[0]
+				if !v.Unread() {
+					t.Error("put off, the answer is gone")
+				}
+				v.Answer, v.Grant.RefreshToken = storage.JournalEntry{}, crmgate.NewSecret("r1")
+				_, err = s.ClaimRevocation(t.Context(), v)
+				must(t, err)
+				s.clock.add(storage.RevocationLease)
+				tokens := map[string]bool{}
+				for _, v := range mustBacklog(t, s.DB, "clio").Due {
+					tokens[v.Grant.RefreshToken.Reveal()] = !v.Unread()
+				}
+				if !tokens["r1"] || !tokens["canary-refresh"] {
+					t.Errorf("in the queue: %v", tokens)
+				}
+			})
+		})
+	}
+	t.Run("that came later", func(t *testing.T) {
+		both(t, func(t *testing.T, s store) {
+			other, _ := filled(1)
+			mustSignIn(t, s, key, granted)
+			mustSignIn(t, s, other, granted)
+			_, err := s.EndSession(t.Context(), key)
+			must(t, err)
+			of := answer(s)
+			for _, user := range []crmgate.UserKey{key, other, {Platform: "clio", ID: "nobody"}, {Platform: "clio"}} {
+				of.User = user
+				_, err := s.PutJournal(t.Context(), of)
+				must(t, err)
+			}
+			if n, err := s.QueueForsaken(t.Context()); n != 0 || err != nil {
+				t.Errorf("while somebody may be storing them: %d, %v", n, err)
+			}
+			s.clock.add(storage.RevocationLease)
+			if n, err := s.QueueForsaken(t.Context()); n != 2 || err != nil {
+				t.Errorf("queued %d, %v", n, err)
+			}
+			kept, err := s.Journal(t.Context())
+			must(t, err)
+			for _, e := range kept {
+				if e.User != other && e.User.ID != "" {
+					t.Errorf("still kept: %v", e.User)
+				}
+			}
+			b := mustBacklog(t, s.DB, "clio")
+			if len(kept) != 2 || b.Count != 3 {
+				t.Errorf("%d kept, %d in the queue", len(kept), b.Count)
+			}
+		})
+	})
+}
+
 func TestNothingToRevokeIsNotQueued(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")

@@ -3,6 +3,7 @@ package authflow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -143,6 +144,9 @@ func (f *Flows) round() (next time.Time, started int) {
 		}
 	}
 	f.sweepRetired(ctx)
+	if _, err := f.DB.QueueForsaken(ctx); err != nil {
+		f.Logger.WarnContext(ctx, "answers of people who have left cannot be queued", "err", err)
+	}
 	platforms, err := f.DB.RevocationPlatforms(ctx)
 	if err != nil {
 		f.Logger.WarnContext(ctx, "the queue of revocations cannot be read", "err", err)
@@ -259,7 +263,7 @@ func (f *Flows) claim(ctx context.Context, v storage.Revocation, do func(context
 			f.away(p, 0)
 		}
 	}()
-	v, err := f.DB.ClaimRevocation(ctx, v)
+	v, err := f.DB.ClaimRevocation(ctx, f.readAnswer(v))
 	switch {
 	case errors.Is(err, crmgate.ErrConflict): // another process has it
 	case err != nil:
@@ -281,7 +285,7 @@ func (f *Flows) attempt(ctx context.Context, v storage.Revocation) (Told, *crmga
 	}
 	p := v.User.Key.Platform
 	try, cancel := context.WithTimeout(ctx, revokeTimeout)
-	m, err := f.tell(try, v.Person)
+	m, err := f.tell(try, v)
 	cancel()
 	switch {
 	case err == nil:
@@ -312,10 +316,15 @@ func (f *Flows) attempt(ctx context.Context, v storage.Revocation) (Told, *crmga
 
 // tell revokes a grant: by the connector if it knows how, else as RFC 7009 says. errors.ErrUnsupported if the CRM has no
 // use for that. An expired access token is not refreshed for it.
-func (f *Flows) tell(ctx context.Context, p crmgate.Person) (*crmgate.ReturnMessage, error) {
+func (f *Flows) tell(ctx context.Context, v storage.Revocation) (*crmgate.ReturnMessage, error) {
+	p := v.Person
 	conn, err := f.Connector(p.User.Key.Platform)
 	if err != nil {
 		return nil, err
+	}
+	if v.Unread() {
+		_, err := f.Tokens.Read(conn, v.Answer)
+		return nil, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if conn.Implements("unAuthorize") {
 		out, err := call(ctx, conn.UnAuthorize, conn, p, nil)
@@ -329,6 +338,24 @@ func (f *Flows) tell(ctx context.Context, p crmgate.Person) (*crmgate.ReturnMess
 		}
 	}
 	return nil, f.Tokens.Revoke(ctx, conn, p)
+}
+
+// errUnread says that nobody knows yet which tokens are to be revoked.
+var errUnread = errors.New("what the CRM has granted is in an answer that cannot be read")
+
+// readAnswer puts the tokens of an answer that is queued into the grant, if they can be read as the manifest is now.
+func (f *Flows) readAnswer(v storage.Revocation) storage.Revocation {
+	if !v.Unread() {
+		return v
+	}
+	conn, err := f.Connector(v.User.Key.Platform)
+	if err != nil {
+		return v
+	}
+	if t, err := f.Tokens.Read(conn, v.Answer); err == nil {
+		v.Grant.AccessToken, v.Grant.RefreshToken, v.Answer = t.Access, t.Refresh, storage.JournalEntry{}
+	}
+	return v
 }
 
 // giveUp ends a revocation that the CRM was never told of, and says so.
@@ -415,7 +442,7 @@ func rejected(err error) bool {
 func isAway(err error) bool {
 	status := crmStatus(err)
 	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout ||
-		status == 0 && !errors.Is(err, crmgate.ErrAppDead)
+		status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread)
 }
 
 func retryAfter(err error) time.Duration {

@@ -366,6 +366,84 @@ func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 // soon is longer than any wait of the first few attempts.
 const soon = time.Minute
 
+// answered has an answer lie in the journal of a person, as if the CRM had rotated their refresh token and nobody had stored
+// the new one. It returns what was granted.
+func (w *world) answered(key crmgate.UserKey, from crmgate.Grant, body string) crmgate.Grant {
+	w.t.Helper()
+	g := w.signIn("ada", person(99)) // of another family: to revoke the old token does nothing to it
+	_, err := w.db.PutJournal(w.t.Context(), storage.JournalEntry{
+		At: w.clock.Now(), User: key, From: from.RefreshToken, App: g.App, Status: 200,
+		Body: crmgate.NewSecret(fmt.Sprintf(body, g.AccessToken.Reveal(), g.RefreshToken.Reveal())),
+	})
+	must(w.t, err)
+	return g
+}
+
+const plainAnswer = `{"access_token":%q,"refresh_token":%q,"expires_in":3600}`
+
+// TestWhatNobodyHasStoredIsRevoked: of a refresh whose answer was not stored, the CRM must hear of the tokens in the answer,
+// and not only of those that they replaced.
+func TestWhatNobodyHasStoredIsRevoked(t *testing.T) {
+	both(t, nil, func(t *testing.T, w *world, _ int) {
+		for name, leave := range map[string]func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant{
+			"logout": func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant {
+				lives := w.answered(key, g, plainAnswer)
+				w.logout(key)
+				return lives
+			},
+			"erasure": func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant {
+				lives := w.answered(key, g, plainAnswer)
+				_, err := w.Forget(t.Context(), key)
+				must(t, err)
+				return lives
+			},
+			"logout before the answer came": func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant {
+				w.logout(key)
+				lives := w.answered(key, g, plainAnswer)
+				w.clock.add(storage.RevocationLease)
+				return lives
+			},
+		} {
+			g := w.signIn("ada", person(1))
+			lives := leave(person(1), g)
+			w.WorkOff()
+			if w.alive(g) || w.alive(lives) {
+				t.Errorf("%s: the grant that was stored lives: %v, the one that replaced it: %v", name, w.alive(g), w.alive(lives))
+			}
+			w.wantWaiting(0)
+			if kept, err := w.db.JournalOf(t.Context(), person(1)); len(kept) != 0 || err != nil {
+				t.Errorf("%s: still in the journal: %d, %v", name, len(kept), err)
+			}
+		}
+	})
+}
+
+// TestAnUnreadAnswerWaitsForItsManifest: nobody else waits with it.
+func TestAnUnreadAnswerWaitsForItsManifest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	lives := w.answered(person(1), w.signIn("ada", person(1)), `{"result":{"oauth":{"access_token":%q,"refresh_token":%q}}}`)
+	w.logout(person(1))
+	w.WorkOff()
+	w.wantWaiting(1)
+	other := w.signIn("ada", person(2))
+	w.crm.SetMood(practice.Mood{Revoke: "401"})
+	w.logout(person(2))
+	w.crm.SetMood(practice.Mood{})
+	w.clock.add(soon)
+	w.WorkOff()
+	if w.alive(other) || !w.alive(lives) {
+		t.Errorf("somebody else's lives: %v, what nobody could read: %v", w.alive(other), w.alive(lives))
+	}
+	w.conn.manifest.Token.Path, w.conn.manifest.Refresh.Path = "result.oauth", "result.oauth"
+	w.clock.add(soon)
+	w.WorkOff()
+	if w.alive(lives) {
+		t.Error("the manifest is right, and it still lives")
+	}
+	w.wantWaiting(0)
+}
+
 // TestTwoServersTellOnce: on one store, of each revocation.
 func TestTwoServersTellOnce(t *testing.T) {
 	both(t, nil, func(t *testing.T, w *world, requests int) {
