@@ -116,31 +116,3 @@ func TestJournal(t *testing.T) {
 		}
 	})
 }
-
-func TestPause(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
-		app := crmgate.App{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
-		secret := crmgate.NewSecret("wrong")
-		must(t, s.SetPause(t.Context(), "law", app, secret, storage.Pause{Code: "invalid_client", Message: "no", Since: s.clock.now()}))
-		for _, c := range []struct {
-			name   string
-			p      crmgate.Platform
-			app    crmgate.App
-			secret crmgate.Secret
-			want   bool
-		}{
-			{"the same", "law", app, secret, true}, {"whatever its secret", "law", app, crmgate.Secret{}, true},
-			{"another secret", "law", app, crmgate.NewSecret("right"), false}, {"another platform", "lax", app, secret, false},
-			{"another account's", "law", crmgate.App{ClientID: "c", TokenURL: app.TokenURL}, secret, false},
-		} {
-			why, ok, err := s.Paused(t.Context(), c.p, c.app, c.secret)
-			if err != nil || ok != c.want || ok && (why.Code != "invalid_client" || !why.Since.Equal(s.clock.now())) {
-				t.Errorf("%s: %+v, %v, %v", c.name, why, ok, err)
-			}
-		}
-		must(t, s.EndPause(t.Context(), "law", app))
-		if _, ok, err := s.Paused(t.Context(), "law", app, secret); ok || err != nil {
-			t.Errorf("ended: %v, %v", ok, err)
-		}
-	})
-}

@@ -230,7 +230,7 @@ func TestWireAuthValidation(t *testing.T) {
 		validate(token).want(t, 200, rejectedBody)
 		w.endpoint.says(200, goodTokens)
 		w.endpoint.asked()
-		w.pass(time.Hour)
+		w.pass(59 * time.Minute)
 		validate(token).want(t, 200, rejectedBody)
 		if n := len(w.endpoint.asked()); n != 0 {
 			t.Errorf("%d token requests for an application that is paused", n)

@@ -71,7 +71,7 @@ func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]i
 		return nil
 	})
 	for app, n := range refreshable {
-		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.App, crmgate.Secret{})
+		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.App)
 		if paused {
 			counts[app.Platform]["active"] -= n
 			counts[app.Platform]["paused"] += n
@@ -104,7 +104,7 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	why, paused, err := d.DB.Paused(ctx, e.Platform, e.app, crmgate.Secret{})
+	why, paused, err := d.DB.Paused(ctx, e.Platform, e.app)
 	switch {
 	case err != nil:
 		return err

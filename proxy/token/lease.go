@@ -92,38 +92,6 @@ func trouble(err error) (failed bool, after time.Duration) {
 	return te.Status == 0 || te.Status == 429 || te.Status >= 500, te.RetryAfter
 }
 
-// paused refuses an application that the CRM rejects, with the secret that it has now.
-func (e *Engine) paused(ctx context.Context, c Client) error {
-	why, ok, err := e.DB.Paused(ctx, c.Platform, c.App, c.Secret)
-	if err != nil || !ok {
-		return err
-	}
-	return &Error{Kind: crmgate.ErrAppDead, Code: why.Code, Message: why.Message, Err: errors.New("paused since " + why.Since.UTC().Format(time.RFC3339))}
-}
-
-// pause notes that the CRM rejects an application. Nobody's grant is touched.
-func (e *Engine) pause(ctx context.Context, c Client, cause error) error {
-	why := storage.Pause{Since: e.Now(), Message: "The CRM rejects the application that signed you in."}
-	var te *Error
-	if errors.As(cause, &te) {
-		why.Code, why.Message = te.Code, te.Message
-	}
-	e.Logger.ErrorContext(ctx, "the CRM rejects the application: no grant of it is refreshed until its secret is changed, or somebody signs in with it",
-		"platform", c.Platform, "client_id", c.ID, "err", cause)
-	return e.DB.SetPause(ctx, c.Platform, c.App, c.Secret, why)
-}
-
-// accepted ends a pause, if there is one: the CRM has just taken the application.
-func (e *Engine) accepted(ctx context.Context, c Client) {
-	_, ok, err := e.DB.Paused(ctx, c.Platform, c.App, crmgate.Secret{})
-	if err == nil && ok {
-		err = e.DB.EndPause(ctx, c.Platform, c.App)
-	}
-	if err != nil {
-		e.Logger.WarnContext(ctx, "a pause could not be ended", "platform", c.Platform, "err", err)
-	}
-}
-
 func hostOf(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

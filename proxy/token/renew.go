@@ -43,7 +43,7 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 	if err != nil {
 		return p, err
 	}
-	if err := e.paused(ctx, c); err != nil {
+	if err := e.paused(ctx, c, false); err != nil {
 		return p, err
 	}
 	if wait := e.hosts.refuses(hostOf(c.TokenURL)); wait > 0 { // before the lease, which is a write
@@ -54,6 +54,9 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 		return p, err
 	}
 	e.reach("leased")
+	if err := e.paused(ctx, c, true); err != nil {
+		return p, errors.Join(err, e.DB.GiveBackLease(context.WithoutCancel(ctx), key, held))
+	}
 	p, journaled, err := e.renewHeld(ctx, conn, c, p, held)
 	if err == nil && journaled {
 		return e.renew(ctx, key) // an answer that lay there may have ended meanwhile
@@ -81,6 +84,7 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 	held = e.rest(held, err)
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
+		e.accepted(ctx, c) // it knows the application, or would have said so; if not, the next refresh hears it
 		p, err = e.bury(ctx, key, p.Grant, held, err)
 		return p, false, err
 	case errors.Is(err, crmgate.ErrAppDead):
