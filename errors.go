@@ -76,6 +76,8 @@ type ConnectorError struct {
 	Message string
 	// Status is the CRM's HTTP status behind the failure, if the connector named one; else 0.
 	Status int
+	// Code is the CRM's OAuth error code behind the failure, if the connector named one.
+	Code string
 	// Err is the cause (a trap, context.DeadlineExceeded, …); nil if the connector answered in order.
 	Err error
 }

@@ -99,12 +99,16 @@ func (c *call) refusal() error {
 	var e struct {
 		Message string  `json:"message"`
 		Status  float64 `json:"status"`
+		Code    string  `json:"code"`
 	}
 	if json.Unmarshal(c.output, &e) != nil || e.Message == "" {
 		return c.wrong(`answered an error without a "message"`)
 	}
 	c.told = true
-	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: cut(c.scrubbed(e.Message), 1000), Status: int(min(max(e.Status, 0), 999))}
+	return &crmgate.ConnectorError{
+		Platform: c.module.manifest.Platform, Operation: c.operation,
+		Message: cut(c.scrubbed(e.Message), 1000), Status: int(min(max(e.Status, 0), 999)), Code: cut(c.scrubbed(e.Code), 100),
+	}
 }
 
 // wrong is a guest that broke the ABI but is sound.

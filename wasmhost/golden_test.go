@@ -179,9 +179,10 @@ func (c vectorCase) check(t *testing.T, got any, err error) {
 		var want struct {
 			Message string
 			Status  int
+			Code    string
 		}
-		if e := json.Unmarshal(c.Output, &want); e != nil || c.Result != 1 || ce.Message != want.Message || ce.Status != want.Status {
-			t.Errorf("got the error %q, status %d; want %d %s", ce.Message, ce.Status, c.Result, c.Output)
+		if e := json.Unmarshal(c.Output, &want); e != nil || c.Result != 1 || ce.Message != want.Message || ce.Status != want.Status || ce.Code != want.Code {
+			t.Errorf("got the error %q, status %d, code %q; want %d %s", ce.Message, ce.Status, ce.Code, c.Result, c.Output)
 		}
 	default:
 		b, _ := json.Marshal(got)

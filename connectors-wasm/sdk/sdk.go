@@ -35,17 +35,18 @@ const (
 	unsupported = 2
 )
 
-// Error is an error that the server passes on: the message, which must hold no secret, and the CRM's HTTP status if
-// there was one.
+// Error is an error that the server passes on: the message, which must hold no secret, and the CRM's HTTP status
+// and OAuth error code if there were such.
 type Error struct {
 	Message string `json:"message"`
 	Status  int    `json:"status,omitempty"`
+	Code    string `json:"code,omitempty"` // invalid_grant
 }
 
 func (e Error) Error() string { return e.Message }
 
 // Answer runs an operation: it decodes the input, calls fn and leaves its answer with the server. It returns what the
-// export returns: 0; 1 for an error, with its text and, if it is or wraps an Error, the status; 2 for one that matches
+// export returns: 0; 1 for an error, with its text and, if it is or wraps an Error, what that says; 2 for one that matches
 // errors.ErrUnsupported, upon which the server does the standard thing.
 func Answer[In, Out any](fn func(In) (Out, error)) int32 {
 	var in In
@@ -71,7 +72,7 @@ func fail(err error) int32 {
 	told := Error{Message: err.Error()}
 	var e Error
 	if errors.As(err, &e) {
-		told.Status = e.Status
+		told.Status, told.Code = e.Status, e.Code
 	}
 	if told.Message == "" {
 		told.Message = "the connector gave no reason"

@@ -35,6 +35,7 @@ func TestAnswer(t *testing.T) {
 		{"an error", errors.New("no such region"), 1, `{"message":"no such region"}`},
 		{"an error with a status", sdk.Error{Message: "gone", Status: 410}, 1, `{"message":"gone","status":410}`},
 		{"a wrapped status", fmt.Errorf("ask: %w", sdk.Error{Message: "gone", Status: 410}), 1, `{"message":"ask: gone","status":410}`},
+		{"an error with a code", sdk.Error{Message: "over", Status: 400, Code: "invalid_grant"}, 1, `{"message":"over","status":400,"code":"invalid_grant"}`},
 		{"an error without a text", sdk.Error{}, 1, `{"message":"the connector gave no reason"}`},
 		{"unsupported", fmt.Errorf("not here: %w", errors.ErrUnsupported), 2, ""},
 	} {

@@ -172,32 +172,6 @@ func (e *Engine) current(ctx context.Context, key crmgate.UserKey, app crmgate.A
 	return g == app.Revision, err
 }
 
-// renewed gets new tokens, from the connector if it has its own way, else by the standard refresh. info is what the
-// connector wants to have changed about the person.
-func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person) (t Tokens, info json.RawMessage, err error) {
-	if !conn.Implements("checkAndRefreshAccessToken") {
-		t, err = e.refresh(ctx, c, p)
-		return t, nil, err
-	}
-	user, err := UserRequest(ctx, conn, p)
-	if err != nil {
-		return t, nil, err
-	}
-	a, err := conn.RefreshAccessToken(ctx, crmgate.RefreshRequest{UserRequest: user, OAuth: c.Info, RefreshToken: p.Grant.RefreshToken})
-	if err != nil {
-		return t, nil, err
-	}
-	t = Tokens{Access: a.AccessToken, Refresh: a.RefreshToken, Issued: e.Now()}
-	life := time.Duration(min(a.ExpiresIn, longestLife)) * time.Second
-	if life <= 0 {
-		life = time.Duration(c.manifest.Refresh.Lifetime) * time.Second
-	}
-	if life > 0 {
-		t.Expiry = t.Issued.Add(life)
-	}
-	return t, a.AdditionalInfo, nil
-}
-
 // keep stores a refreshed grant, unless the grant that it came from is no longer the person's. What counts is the refresh
 // token: somebody who signed in meanwhile, and got no new one, has the old one, which the CRM may just have rotated. The
 // lease is given back, and the journal entry dropped, in the same transaction. If the lease was lost, nothing is stored,
