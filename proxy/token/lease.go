@@ -83,14 +83,19 @@ func (e *Engine) rest(held storage.Lease, err error) storage.Lease {
 func trouble(err error) (failed bool, after time.Duration) {
 	var te *Error
 	var ce *crmgate.ConnectorError
-	if errors.As(err, &ce) { // it has a refresh of its own, and says what it met
-		return ce.Status == 429 || ce.Status >= 500, 0
-	}
-	if !errors.As(err, &te) || !errors.Is(te.Kind, crmgate.ErrTransient) || te.Unread != "" {
+	switch {
+	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead):
 		return false, 0
+	case errors.As(err, &ce): // it has a refresh of its own, and says what it met, if it met anything
+		return inDistress(ce.Status), 0
+	case errors.As(err, &te) && te.Unread == "":
+		return inDistress(te.Status) || te.RetryAfter > 0, te.RetryAfter
 	}
-	return te.Status == 0 || te.Status == 429 || te.Status >= 500, te.RetryAfter
+	return false, 0
 }
+
+// inDistress reports whether a CRM that answers with a status, or not at all, is in trouble.
+func inDistress(status int) bool { return status == 0 || status == 429 || status >= 500 }
 
 func hostOf(raw string) string {
 	u, err := url.Parse(raw)

@@ -40,6 +40,9 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 		return p, cmp.Or(err, signInAgain("the organisation has replaced its application"))
 	}
 	c, err := e.issuer(ctx, conn, p)
+	if err == nil && !conn.Implements("checkAndRefreshAccessToken") {
+		c, err = c.refreshing()
+	}
 	if err != nil {
 		return p, err
 	}

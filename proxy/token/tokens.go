@@ -62,13 +62,9 @@ func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client,
 	return t, err
 }
 
-// refresh redeems a person's refresh token, with one request.
+// refresh redeems a person's refresh token, with one request. c is the client as it refreshes.
 func (e *Engine) refresh(ctx context.Context, c Client, p crmgate.Person) (Tokens, error) {
 	token := p.Grant.RefreshToken
-	c, err := c.refreshing()
-	if err != nil {
-		return Tokens{}, err
-	}
 	r := call{engine: e, client: c, quirks: c.manifest.Refresh, secrets: []crmgate.Secret{c.Secret, token}, entry: storage.JournalEntry{
 		User: p.User.Key, From: token, App: c.App, Account: p.User.Account, Hostname: p.User.Hostname,
 	}}

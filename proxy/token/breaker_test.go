@@ -1,0 +1,108 @@
+package token_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/practice"
+)
+
+// passerby stores somebody whose token is due, and asks for it.
+func (w *world) passerby(i int) error {
+	w.t.Helper()
+	key := crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(fmt.Sprint(i))}
+	now, app := w.clock.Now(), w.client().App
+	_, err := w.db.SignIn(w.t.Context(), key, func(p *crmgate.Person) error {
+		p.Grant = crmgate.Grant{AccessToken: crmgate.NewSecret("a"), RefreshToken: crmgate.NewSecret("r"), Issued: now.Add(-2 * time.Hour), Expiry: now.Add(-time.Hour), App: app}
+		return nil
+	})
+	must(w.t, err)
+	_, err = w.engine.Live(w.t.Context(), key)
+	return err
+}
+
+// TestBreakerIsOfTheHostThatIsAsked: where a manifest refreshes at another host than it exchanges, that one is in trouble.
+func TestBreakerIsOfTheHostThatIsAsked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	down := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500) }))
+	t.Cleanup(down.Close)
+	up := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(rw, `{"access_token":"a1","refresh_token":"r1","expires_in":3600}`)
+	}))
+	t.Cleanup(up.Close)
+	// Two manifests stand for two people's hosts: {hostname} in refresh.url.
+	at := w.conn.info.AccessTokenURI
+	declare := func(url string) {
+		w.declare(url, "", `"url":"`+url+`/token"`)
+		exchange, err := crmgate.ParseHostPattern(strings.TrimPrefix(w.url, "http://"))
+		must(t, err)
+		w.conn.manifest.Hosts = append(w.conn.manifest.Hosts, exchange)
+		w.conn.info.AccessTokenURI = at
+	}
+	declare(down.URL)
+	for i := range 6 {
+		_ = w.passerby(i)
+	}
+	declare(up.URL)
+	if err := w.passerby(99); err != nil {
+		t.Errorf("somebody whose host is well: %v", err)
+	}
+}
+
+// TestTroubleOpensTheBreaker: however a CRM says that it is in trouble, it is left alone after a few have heard it.
+func TestTroubleOpensTheBreaker(t *testing.T) {
+	t.Parallel()
+	for name, err := range map[string]error{
+		"a connector that cannot connect": &crmgate.ConnectorError{Message: "connect: no connection"},
+		"a connector past its deadline":   &crmgate.ConnectorError{Message: "too slow", Err: context.DeadlineExceeded},
+		"a connector that was told 503":   &crmgate.ConnectorError{Message: "no", Status: 503},
+	} {
+		w, n := newWorld(t, ""), 0
+		w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+			n++
+			return crmgate.RefreshAnswer{}, err
+		}
+		for i := range 100 {
+			_ = w.passerby(i)
+		}
+		if n > 10 {
+			t.Errorf("%s: %d requests", name, n)
+		}
+	}
+	w, asked := newWorld(t, ""), 0
+	w.endpoint(func(rw http.ResponseWriter, _ string, n int) {
+		asked = n
+		rw.Header().Set("Retry-After", "300")
+		rw.WriteHeader(403)
+	})
+	for i := range 100 {
+		_ = w.passerby(i)
+	}
+	if asked != 1 {
+		t.Errorf("a CRM that says when to come again, with status 403: %d requests", asked)
+	}
+	w.clock.add(299 * time.Second)
+	if err := w.passerby(100); !errors.Is(err, crmgate.ErrTransient) || asked != 1 {
+		t.Errorf("before that: %v, %d requests", err, asked)
+	}
+}
+
+// TestOnePersonsTroubleIsTheirOwn: what a CRM says of a grant or an application it says because it is well.
+func TestOnePersonsTroubleIsTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.crm.SetMood(practice.Mood{Error: "invalid_grant"})
+	for i := range 20 {
+		if err := w.passerby(i); !errors.Is(err, crmgate.ErrUserDead) {
+			t.Fatalf("number %d: %v", i, err)
+		}
+	}
+}
