@@ -91,7 +91,7 @@ func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, erro
 	if err != nil {
 		return out, err
 	}
-	tokens, err := f.Tokens.Read(conn, e)
+	tokens, err := f.Tokens.Replayable(ctx, conn, e)
 	if out.Expiry = tokens.Expiry; err != nil || dry {
 		return out, err
 	}

@@ -55,14 +55,19 @@ func (e *Engine) fly(ctx context.Context, key crmgate.UserKey, f *flight) {
 			e.Logger.ErrorContext(ctx, "panic during a refresh", "platform", key.Platform, "panic", v, "stack", string(debug.Stack()))
 			f.err = errors.New("the refresh panicked")
 		}
-		e.mu.Lock()
-		delete(e.flights, key)
-		e.mu.Unlock()
-		close(f.done)
+		e.land(key, f)
 	}()
 	if f.person, f.err = e.renew(ctx, key); f.err != nil {
 		f.err = fmt.Errorf("refresh: %w", f.err)
 		// Logged here, once, because callers with a token that still lives are not told.
 		e.Logger.WarnContext(ctx, "no refresh", "platform", key.Platform, "err", f.err)
 	}
+}
+
+// land ends a flight, and tells everybody who waits for it.
+func (e *Engine) land(key crmgate.UserKey, f *flight) {
+	e.mu.Lock()
+	delete(e.flights, key)
+	e.mu.Unlock()
+	close(f.done)
 }

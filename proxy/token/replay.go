@@ -29,35 +29,79 @@ func Issuer(entry storage.JournalEntry) Client {
 	return Client{Platform: entry.User.Platform, ID: entry.App.ClientID, TokenURL: entry.App.TokenURL, Hostname: entry.Hostname, App: entry.App}
 }
 
-// Replay stores what a journaled answer to a refresh granted, which repairs the person without a new sign-in. A
-// *crmgate.Refusal says why it cannot: it is not read, or the person has another grant by now. The entry goes with what
-// is stored.
-func (e *Engine) Replay(ctx context.Context, conn crmgate.Connector, entry storage.JournalEntry) (crmgate.Person, error) {
+// Replayable reads a journaled answer, and looks whether it is of use: of a refresh, whether the person still has the grant
+// that was refreshed. A *crmgate.Refusal says that it is not.
+func (e *Engine) Replayable(ctx context.Context, conn crmgate.Connector, entry storage.JournalEntry) (Tokens, error) {
 	t, err := e.Read(conn, entry)
+	if err != nil || entry.User.ID == "" {
+		return t, err
+	}
+	p, err := e.DB.Person(ctx, entry.User)
+	if err != nil {
+		return t, err
+	}
+	_, err = t.replacing(p.Grant)
+	return t, err
+}
+
+// replacing is the grant that tokens of a journaled answer to a refresh make of the one that is stored.
+func (t Tokens) replacing(old crmgate.Grant) (crmgate.Grant, error) {
+	newer := !t.Journal.At.After(old.Issued)
+	if !old.RefreshToken.Equal(t.Journal.From) || newer && !t.rotated() {
+		return old, crmgate.Refuse("The person has another grant by now: the answer is of no use any more. Drop it.")
+	}
+	g := t.over(old, newer).Grant(Issuer(t.Journal), crmgate.Grant{RefreshToken: old.RefreshToken, App: t.Journal.App})
+	g.App = old.App
+	return g, nil
+}
+
+// Replay stores what a journaled answer to a refresh granted, which repairs the person without a new sign-in. A
+// *crmgate.Refusal says why it cannot: it is not read, the person has another grant by now, or a refresh is under way. The
+// entry goes with what is stored.
+func (e *Engine) Replay(ctx context.Context, conn crmgate.Connector, entry storage.JournalEntry) (crmgate.Person, error) {
+	t, err := e.Replayable(ctx, conn, entry)
 	if err != nil {
 		return crmgate.Person{}, err
 	}
-	key := entry.User
+	// In the place of a flight: a lease does not keep those of one process apart.
+	key, f := entry.User, &flight{done: make(chan struct{})}
+	e.mu.Lock()
+	flying := e.flights[key] != nil
+	if !flying {
+		e.flights[key] = f
+	}
+	e.mu.Unlock()
+	if flying {
+		return crmgate.Person{}, beingRenewed(nil)
+	}
+	defer func() {
+		f.person, f.err = e.stored(ctx, key)
+		e.land(key, f)
+	}()
+	return e.replay(ctx, key, t)
+}
+
+// replay is Replay in the place of a flight.
+func (e *Engine) replay(ctx context.Context, key crmgate.UserKey, t Tokens) (crmgate.Person, error) {
 	held, err := e.DB.TakeLease(ctx, key, e.node, 2*e.Timeout, e.Alone)
 	if errors.Is(err, storage.ErrLeased) {
-		return crmgate.Person{}, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "This sign-in is being renewed at this moment. Please try again.", Err: err}
+		return crmgate.Person{}, beingRenewed(err)
 	}
 	if err != nil {
 		return crmgate.Person{}, err
 	}
-	held.Failures, held.NotBefore = 0, time.Time{}
-	p, err := e.DB.UpdatePerson(ctx, key, func(p *crmgate.Person) error {
-		newer := !entry.At.After(p.Grant.Issued)
-		if !p.Grant.RefreshToken.Equal(entry.From) || newer && !t.rotated() {
-			return crmgate.Refuse("The person has another grant by now: the answer is of no use any more. Drop it.")
-		}
-		fresh := t.over(p.Grant, newer).Grant(Issuer(entry), crmgate.Grant{RefreshToken: p.Grant.RefreshToken, App: entry.App})
-		fresh.App = p.Grant.App
-		p.Grant = fresh
-		return nil
-	}, storage.Fenced(key, held), storage.Settled(entry))
+	well := held
+	well.Failures, well.NotBefore = 0, time.Time{}
+	p, err := e.DB.UpdatePerson(ctx, key, func(p *crmgate.Person) (err error) {
+		p.Grant, err = t.replacing(p.Grant)
+		return err
+	}, storage.Fenced(key, well), storage.Settled(t.Journal))
 	if err != nil {
 		err = errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
 	}
 	return p, err
+}
+
+func beingRenewed(err error) error {
+	return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "This sign-in is being renewed at this moment. Please try again.", Err: err}
 }
