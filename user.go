@@ -51,6 +51,7 @@ type User struct {
 	AdditionalInfo json.RawMessage
 	Created        time.Time
 	SignedIn       time.Time // the latest sign-in
+	LoggedOut      time.Time // the latest logout
 }
 
 // App names the OAuth client registration that issued a grant. Refresh and revocation follow it, never the app that is current now.

@@ -187,7 +187,7 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...Eve
 		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
-		p.Grant = crmgate.Grant{}
+		p.Grant, p.User.LoggedOut = crmgate.Grant{}, r.now
 		return subject{key, p.User.Account}, errors.Join(
 			r.changeSession(key, func(s *Session) { s.Ended = true }),
 			r.revokeJournal(p.User),

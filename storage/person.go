@@ -44,6 +44,7 @@ type personRecord struct {
 	AdditionalInfo  json.RawMessage   `json:"additionalInfo,omitempty"`
 	Created         time.Time         `json:"created,omitzero"`
 	SignedIn        time.Time         `json:"signedIn,omitzero"`
+	LoggedOut       time.Time         `json:"loggedOut,omitzero"`
 	Grant           grantRecord       `json:"grant,omitzero"`
 }
 
@@ -77,7 +78,7 @@ func encodePerson(p crmgate.Person) ([]byte, error) {
 		Platform: u.Key.Platform, ID: u.Key.ID,
 		Name: u.Name, Hostname: u.Hostname, Account: u.Account, HashedExtension: u.HashedExtension,
 		TimezoneName: u.TimezoneName, TimezoneOffset: u.TimezoneOffset, AdditionalInfo: u.AdditionalInfo,
-		Created: u.Created, SignedIn: u.SignedIn,
+		Created: u.Created, SignedIn: u.SignedIn, LoggedOut: u.LoggedOut,
 		Grant: grantRecord{
 			AccessToken: g.AccessToken.Reveal(), RefreshToken: g.RefreshToken.Reveal(), APIKey: g.APIKey.Reveal(),
 			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: appRecord(g.App),
@@ -100,7 +101,7 @@ func decodePerson(b []byte) (crmgate.Person, error) {
 			Key:  crmgate.UserKey{Platform: w.Platform, ID: w.ID},
 			Name: w.Name, Hostname: w.Hostname, Account: w.Account, HashedExtension: w.HashedExtension,
 			TimezoneName: w.TimezoneName, TimezoneOffset: w.TimezoneOffset, AdditionalInfo: w.AdditionalInfo,
-			Created: w.Created, SignedIn: w.SignedIn,
+			Created: w.Created, SignedIn: w.SignedIn, LoggedOut: w.LoggedOut,
 		},
 		Grant: crmgate.Grant{
 			AccessToken: crmgate.NewSecret(g.AccessToken), RefreshToken: crmgate.NewSecret(g.RefreshToken), APIKey: crmgate.NewSecret(g.APIKey),

@@ -256,7 +256,7 @@ type revocationRecord struct {
 func encodeRevocation(v Revocation) ([]byte, error) {
 	p := v.Person
 	p.User.Name, p.User.HashedExtension = "", ""
-	p.User.Created, p.User.SignedIn = time.Time{}, time.Time{}
+	p.User.Created, p.User.SignedIn, p.User.LoggedOut = time.Time{}, time.Time{}, time.Time{}
 	who, err := encodePerson(p)
 	if err != nil {
 		return nil, err

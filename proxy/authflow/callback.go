@@ -130,6 +130,8 @@ type identification struct {
 	Unproven        bool              `json:"unproven,omitempty"` // nothing proves the account
 	Entry           string            `json:"entry,omitempty"`    // of the organisation's app
 	Pending         bool              `json:"pending,omitempty"`  // it is to be confirmed
+
+	replay bool // the CRM answered some time ago
 }
 
 func (i identification) secret() crmgate.Secret {
@@ -153,12 +155,15 @@ func (f *Flows) identify(ctx context.Context, conn crmgate.Connector, client tok
 	crmgate.TraceOf(ctx).Step("identified")
 	in, err := f.signIn(ctx, conn, info, signIn{
 		by: storage.ByOAuth, unproven: i.Unproven, hostname: i.Hostname, account: tokens.Journal.Account,
-		hashedExtension: i.HashedExtension, journal: tokens.Journal, entry: i.Entry, pending: i.Pending,
+		hashedExtension: i.HashedExtension, journal: tokens.Journal, entry: i.Entry, pending: i.Pending, replay: i.replay,
 		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
 	})
-	if errors.Is(err, crmgate.ErrConflict) {
+	switch {
+	case errors.Is(err, crmgate.ErrConflict):
 		f.unwanted(ctx, conn, info, client, tokens)
 		err = appChanged(client.Platform)
+	case errors.Is(err, errLeft):
+		f.unwanted(ctx, conn, info, client, tokens)
 	}
 	return in, err
 }

@@ -137,6 +137,9 @@ func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate
 	}
 	session, err := f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
 		u := &p.User
+		if err := in.outdated(*p); err != nil {
+			return err
+		}
 		if u.Hostname != "" && hostname != "" && u.Hostname != hostname {
 			p.Grant = crmgate.Grant{} // a CRM that has several hosts may give one id to two people
 		}
@@ -181,6 +184,7 @@ type signIn struct {
 	journal storage.JournalEntry
 	entry   string // of the organisation's app
 	pending bool   // it is to be confirmed
+	replay  bool   // the CRM answered some time ago
 	// with is what else is stored.
 	with []storage.With
 }

@@ -3,6 +3,7 @@ package authflow
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -114,6 +115,7 @@ func (f *Flows) replaySignIn(ctx context.Context, conn crmgate.Connector, tokens
 			return "", "", err
 		}
 	}
+	rest.replay = true
 	in, err := f.identify(ctx, conn, token.Issuer(tokens.Journal), tokens, rest)
 	if err != nil {
 		return "", "", err
@@ -122,4 +124,20 @@ func (f *Flows) replaySignIn(ctx context.Context, conn crmgate.Connector, tokens
 		return "", "", crmgate.Refuse("The CRM does not let the person in any more: %s", in.Message.Message)
 	}
 	return in.ID, in.Name, nil
+}
+
+// errLeft says that the person has logged out since the CRM answered.
+var errLeft = errors.New("logged out since")
+
+// outdated refuses a replay for a person who has signed in or out since.
+func (in signIn) outdated(p crmgate.Person) error {
+	at := in.journal.At
+	switch {
+	case !in.replay:
+	case p.User.LoggedOut.After(at):
+		return &crmgate.Refusal{Message: "The person has logged out since: what the answer granted is not stored, and will be revoked.", Err: errLeft}
+	case p.User.SignedIn.After(at), p.Grant.Issued.After(at):
+		return crmgate.Refuse("The person has signed in again since: the answer is of no use any more. Drop it.")
+	}
+	return nil
 }

@@ -81,6 +81,10 @@ func (c *connector) AuthValidation(ctx context.Context, r crmgate.UserRequest) (
 	return c.valid(ctx, r)
 }
 
+func (c *connector) UserInfo(context.Context, crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
+	return crmgate.UserInfo{Successful: true, ID: person(1).ID, Name: "Ada"}, nil
+}
+
 func (c *connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
 	return crmgate.NewSecret("basic"), nil
 }
@@ -371,12 +375,17 @@ const soon = time.Minute
 func (w *world) answered(key crmgate.UserKey, from crmgate.Grant, body string) crmgate.Grant {
 	w.t.Helper()
 	g := w.signIn("ada", person(99)) // of another family: to revoke the old token does nothing to it
-	_, err := w.db.PutJournal(w.t.Context(), storage.JournalEntry{
-		At: w.clock.Now(), User: key, From: from.RefreshToken, App: g.App, Status: 200,
-		Body: crmgate.NewSecret(fmt.Sprintf(body, g.AccessToken.Reveal(), g.RefreshToken.Reveal())),
-	})
-	must(w.t, err)
+	w.put(storage.JournalEntry{User: key, From: from.RefreshToken, App: g.App}, g, body)
 	return g
+}
+
+// put journals an answer that granted g; body is its form. It returns its id.
+func (w *world) put(e storage.JournalEntry, g crmgate.Grant, body string) string {
+	w.t.Helper()
+	e.At, e.Status, e.Body = w.clock.Now(), 200, crmgate.NewSecret(fmt.Sprintf(body, g.AccessToken.Reveal(), g.RefreshToken.Reveal()))
+	id, err := w.db.PutJournal(w.t.Context(), e)
+	must(w.t, err)
+	return id
 }
 
 const plainAnswer = `{"access_token":%q,"refresh_token":%q,"expires_in":3600}`
