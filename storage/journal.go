@@ -72,6 +72,9 @@ func journalKey(prefix []byte, id string) ([]byte, error) {
 
 const journalIDLen = 12
 
+// idOf is the ID of the entry that is stored under a key.
+func idOf(key []byte) string { return hex.EncodeToString(key[max(0, len(key)-journalIDLen):]) }
+
 // PutJournal keeps an answer, durably, before it returns, and gives it an ID. It is dropped after a week.
 func (db *DB) PutJournal(ctx context.Context, e JournalEntry) (id string, err error) {
 	random := make([]byte, journalIDLen)
@@ -118,7 +121,7 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 			if err != nil {
 				return err
 			}
-			e.ID = hex.EncodeToString(key[len(key)-journalIDLen:])
+			e.ID = idOf(key)
 			all = append(all, e)
 			return nil
 		})
@@ -204,6 +207,23 @@ func all[F ~func(records) error](r records, do []F) error {
 		}
 	}
 	return nil
+}
+
+// ErrAnswered means that the CRM has answered somebody else meanwhile.
+var ErrAnswered = errors.New("another answer has come")
+
+// Unanswered lets a change happen only while the answers that are kept for a person are among those that were seen. The error
+// matches ErrAnswered if there is another.
+func Unanswered(key crmgate.UserKey, seen []JournalEntry) Before {
+	return func(r records) error {
+		return r.tx.Scan(r.db.journalPrefix(key), func(key, _ []byte) error {
+			id := idOf(key)
+			if slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == id }) {
+				return nil
+			}
+			return ErrAnswered
+		})
+	}
 }
 
 // Settled drops a journal entry: what it granted is stored by this change. The zero entry is none.

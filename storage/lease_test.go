@@ -98,6 +98,15 @@ func TestJournal(t *testing.T) {
 		if of, err := s.JournalOf(t.Context(), key); err != nil || len(of) != 1 {
 			t.Errorf("after it was settled: %+v, %v", of, err)
 		}
+		// A change may be made only while nothing else has come.
+		change := func(seen []storage.JournalEntry) error {
+			_, err := s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.Unanswered(key, seen))
+			return err
+		}
+		must(t, change([]storage.JournalEntry{first, second}))
+		if err := change([]storage.JournalEntry{second}); !errors.Is(err, storage.ErrAnswered) {
+			t.Errorf("beside an answer that was not seen: %v", err)
+		}
 		// Logout has what is kept for the person revoked, erasure too, and a week drops everything.
 		_, err = s.EndSession(t.Context(), key)
 		must(t, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -111,5 +112,61 @@ func TestSlept(t *testing.T) {
 	sleeper.SetPoint(nil)
 	if p, err := sleeper.Live(t.Context(), ada); err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
 		t.Errorf("and once it is awake: %v", err)
+	}
+}
+
+// TestAnswerBesideARefusal: a process that stood still has the good answer, and the one that went on was refused with the
+// token that the CRM had rotated. Whichever comes first, the answer counts.
+func TestAnswerBesideARefusal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ slept, goOn string }{
+		{"answered", ""}, {"journaled", ""}, {"storing", ""}, // it wakes after the other has given up
+		{"answered", "burying"}, // and while the other gives up
+	} {
+		t.Run(c.slept+" "+c.goOn, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			w.endpoint(func(rw http.ResponseWriter, _ string, n int) {
+				if n > 1 { // rotated, and no detection of reuse
+					rw.WriteHeader(400)
+					fmt.Fprint(rw, `{"error":"invalid_grant"}`)
+					return
+				}
+				fmt.Fprint(rw, tokensOne)
+			})
+			w.due()
+			sleeper := w.engine
+			w.restart()
+			goOn, ended := make(chan struct{}), make(chan struct{})
+			w.engine.SetPoint(func(at string) {
+				if at == c.goOn {
+					close(goOn)
+					<-ended
+				}
+			})
+			sleeper.SetPoint(func(at string) {
+				if at != c.slept {
+					return
+				}
+				w.clock.add(time.Minute)
+				other := make(chan error)
+				go func() { _, err := w.engine.Live(context.Background(), ada); other <- err }()
+				if c.goOn == "" {
+					<-other
+				} else {
+					<-goOn
+					go func() { <-other }()
+				}
+			})
+			_, err := sleeper.Live(t.Context(), ada)
+			if c.goOn != "" {
+				close(ended)
+				w.engine.Close()
+			}
+			t.Logf("the sleeper: %v", err)
+			if g := w.stored(); g.Dead != "" || g.RefreshToken.Reveal() != "refresh-token-one" {
+				t.Errorf("stored %q, dead %q", g.RefreshToken.Reveal(), g.Dead)
+			}
+		})
 	}
 }

@@ -76,20 +76,29 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	if errors.Is(err, crmgate.ErrUserDead) {
+		e.accepted(ctx, c) // it knows the application, or would have said so; if not, the next refresh hears it
+	}
+	for errors.Is(err, crmgate.ErrUserDead) {
 		// Somebody else may have had an answer to the same token, and not have stored it.
-		other, found, unread := e.journaled(ctx, conn, p)
-		if unread != nil {
+		seen, unread := e.DB.JournalOf(ctx, key)
+		other, found := Tokens{}, false
+		if unread == nil {
+			other, found, unread = e.journaled(ctx, conn, p)
+		}
+		switch {
+		case unread != nil:
 			err = unread
-		} else if found {
+		case found:
 			t, info, journaled, err = other, nil, true, nil
+		default:
+			var buried crmgate.Person
+			if buried, err = e.bury(ctx, key, p.Grant, e.rest(held, err), err, seen); !errors.Is(err, storage.ErrAnswered) {
+				return buried, false, err
+			}
 		}
 	}
 	held = e.rest(held, err)
 	switch {
-	case errors.Is(err, crmgate.ErrUserDead):
-		e.accepted(ctx, c) // it knows the application, or would have said so; if not, the next refresh hears it
-		p, err = e.bury(ctx, key, p.Grant, held, err)
-		return p, false, err
 	case errors.Is(err, crmgate.ErrAppDead):
 		err = errors.Join(err, e.pause(ctx, c, err))
 		e.recordAppDead(ctx, p)
@@ -177,8 +186,8 @@ func (e *Engine) current(ctx context.Context, key crmgate.UserKey, app crmgate.A
 
 // keep stores a refreshed grant, unless the grant that it came from is no longer the person's. What counts is the refresh
 // token: somebody who signed in meanwhile, and got no new one, has the old one, which the CRM may just have rotated. The
-// lease is given back, and the journal entry dropped, in the same transaction. If the lease was lost, nothing is stored,
-// and the entry stays for who holds it now.
+// lease is given back, and the journal entry dropped, in the same transaction. If the lease was lost, the entry is for who
+// holds it now; if that one has already ended, and has not heard of it, the lease is taken anew.
 func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh crmgate.Grant, held storage.Lease, info json.RawMessage) (crmgate.Person, error) {
 	key, from := was.User.Key, was.Grant
 	e.reach("storing")
@@ -200,6 +209,12 @@ func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh c
 		e.drop(ctx, t.Journal)
 		return e.superseded(ctx, key, held)
 	case errors.Is(err, crmgate.ErrConflict):
+		now, err := e.DB.Person(ctx, key)
+		if err == nil && t.rotated() && now.Grant.RefreshToken.Equal(from.RefreshToken) {
+			if held, err := e.DB.TakeLease(ctx, key, e.node, e.Timeout, e.Alone); err == nil {
+				return e.keep(ctx, was, t, fresh, held, info)
+			}
+		}
 		return e.stored(ctx, key)
 	}
 	e.reach("stored")
@@ -233,8 +248,10 @@ func (e *Engine) merged(ctx context.Context, key crmgate.UserKey, old, over json
 }
 
 // bury marks a grant dead that the CRM has refused, if it is still the one that is stored, to the last token; if
-// somebody else has stored a newer one meanwhile, that is used, and nothing is changed.
-func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.Grant, held storage.Lease, cause error) (crmgate.Person, error) {
+// somebody else has stored a newer one meanwhile, that is used, and nothing is changed. The error matches
+// storage.ErrAnswered, and the cause, if there is an answer in the journal beside those that were seen.
+func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.Grant, held storage.Lease, cause error, seen []storage.JournalEntry) (crmgate.Person, error) {
+	e.reach("burying")
 	_, err := e.DB.UpdatePerson(ctx, key, func(now *crmgate.Person) error {
 		if !now.Grant.RefreshToken.Equal(refused.RefreshToken) || !now.Grant.AccessToken.Equal(refused.AccessToken) {
 			return errSuperseded
@@ -242,7 +259,7 @@ func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.
 		now.Grant.Dead = "the CRM refused the refresh token"
 		now.Grant.DeadSince = e.Now()
 		return nil
-	}, storage.Fenced(key, held), buried)
+	}, storage.Unanswered(key, seen), storage.Fenced(key, held), buried)
 	switch {
 	case errors.Is(err, errSuperseded):
 		return e.superseded(ctx, key, held)
