@@ -29,6 +29,7 @@ func (e *Engine) hold(ctx context.Context, key crmgate.UserKey) (held storage.Le
 		if ours || err != nil || !due {
 			return held, p, due, err
 		}
+		e.reach("waiting")
 		select {
 		case <-time.After(jittered(wait)):
 		case <-ctx.Done():
@@ -53,7 +54,11 @@ func (e *Engine) rested(ctx context.Context, key crmgate.UserKey) error {
 	if err != nil {
 		return err
 	}
-	if left := l.NotBefore.Sub(e.Now()); left > 0 && left < incredible {
+	return resting(l, e.Now())
+}
+
+func resting(l storage.Lease, now time.Time) error {
+	if left := l.NotBefore.Sub(now); left > 0 && left < incredible {
 		return &Error{Kind: crmgate.ErrTransient, RetryAfter: left, Message: "The CRM could not renew this sign-in a moment ago. Please try again later."}
 	}
 	return nil

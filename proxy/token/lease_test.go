@@ -170,3 +170,57 @@ func TestAnswerBesideARefusal(t *testing.T) {
 		})
 	}
 }
+
+// TestWhoWaitedHearsWhy: a process that waited for another's lease asks no CRM that has just said to wait, and for no
+// application that it has just rejected.
+func TestWhoWaitedHearsWhy(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		status int
+		body   string
+		want   error
+	}{
+		{"to wait", 429, `{"error":"slow_down"}`, crmgate.ErrTransient},
+		{"the application is rejected", 401, `{"error":"invalid_client"}`, crmgate.ErrAppDead},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			asked, answer := make(chan struct{}, 2), make(chan struct{})
+			e := w.endpoint(func(rw http.ResponseWriter, _ string, n int) {
+				asked <- struct{}{}
+				<-answer
+				rw.Header().Set("Retry-After", "300")
+				rw.WriteHeader(c.status)
+				fmt.Fprint(rw, c.body)
+			})
+			w.due()
+			a := w.engine
+			w.restart()
+			errs := make(chan error)
+			go func() { _, err := a.Live(context.Background(), ada); errs <- err }()
+			<-asked
+			waiting := make(chan struct{})
+			w.engine.SetPoint(func(at string) {
+				if at == "waiting" {
+					waiting <- struct{}{}
+				}
+			})
+			go func() { _, err := w.engine.Live(context.Background(), ada); errs <- err }()
+			<-waiting
+			close(answer)
+			go func() {
+				for range waiting { // as often as it looks
+				}
+			}()
+			for range 2 {
+				if err := <-errs; !errors.Is(err, c.want) {
+					t.Errorf("got %v", err)
+				}
+			}
+			close(waiting)
+			e.wantSent(refreshZero)
+		})
+	}
+}

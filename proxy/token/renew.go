@@ -57,7 +57,11 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 		return p, err
 	}
 	e.reach("leased")
-	if err := e.paused(ctx, c, true); err != nil {
+	// Whoever had it before may have been told to wait, or that the application is rejected.
+	if err = resting(held, e.Now()); err == nil {
+		err = e.paused(ctx, c, true)
+	}
+	if err != nil {
 		return p, errors.Join(err, e.DB.GiveBackLease(context.WithoutCancel(ctx), key, held))
 	}
 	p, journaled, err := e.renewHeld(ctx, conn, c, p, held)
