@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -39,6 +40,8 @@ type JournalEntry struct {
 	Body crmgate.Secret
 	// Callback is what else an exchange's connector was to be told: a JSON object of the flow's, opaque here.
 	Callback crmgate.Secret
+	// Damaged says that the record does not open. Nothing is known of it but the ID and the platform.
+	Damaged bool
 }
 
 // journalRecord is the payload of a journal record, version 1.
@@ -96,11 +99,16 @@ func (db *DB) PutJournal(ctx context.Context, e JournalEntry) (id string, err er
 }
 
 // JournalOf returns the answers that are kept for a person, the latest first; for a key without an ID, those of exchanges.
+// It is an error if one is damaged: nobody knows what the CRM has granted with it.
 func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntry, error) {
-	return db.scanJournal(ctx, db.journalPrefix(key))
+	all, err := db.scanJournal(ctx, db.journalPrefix(key))
+	if n := len(all); n > 0 && all[n-1].Damaged && err == nil {
+		err = fmt.Errorf("read the journal: entry %s is damaged: %w", all[n-1].ID, crmgate.ErrSealed)
+	}
+	return all, err
 }
 
-// Journal returns all answers that are kept, the latest first.
+// Journal returns all answers that are kept, the latest first, and then those whose record is damaged.
 func (db *DB) Journal(ctx context.Context) ([]JournalEntry, error) {
 	return db.scanJournal(ctx, fixed(journal))
 }
@@ -114,12 +122,11 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 			if errors.Is(err, crmgate.ErrNotFound) {
 				return nil // its week is over
 			}
-			if err != nil {
-				return err
-			}
-			e, err := decodeJournal(b)
-			if err != nil {
-				return err
+			e := JournalEntry{User: crmgate.UserKey{Platform: platformOf(key)}, Damaged: true}
+			if err == nil {
+				if read, err := decodeJournal(b); err == nil {
+					e = read
+				}
 			}
 			e.ID = idOf(key)
 			all = append(all, e)
@@ -131,6 +138,12 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 	}
 	slices.SortStableFunc(all, func(a, b JournalEntry) int { return b.At.Compare(a.At) })
 	return all, nil
+}
+
+// platformOf is the platform that a key shows.
+func platformOf(key []byte) crmgate.Platform {
+	p, _, _ := bytes.Cut(bytes.TrimPrefix(key, fixed(journal)), []byte("/"))
+	return crmgate.Platform(p)
 }
 
 func encodeJournal(e JournalEntry) ([]byte, error) {
@@ -160,6 +173,30 @@ func decodeJournal(b []byte) (JournalEntry, error) {
 func (db *DB) DropJournal(ctx context.Context, e JournalEntry) error {
 	if err := db.update(ctx, func(r records) error { return Settled(e)(r) }); err != nil {
 		return fmt.Errorf("drop a journal entry: %w", err)
+	}
+	return nil
+}
+
+// DropAnswer removes the entry of an ID, whosoever it is, and whether it opens or not; crmgate.ErrNotFound if there is none.
+func (db *DB) DropAnswer(ctx context.Context, id string) error {
+	err := db.update(ctx, func(r records) error {
+		var found []byte
+		err := r.tx.Scan(fixed(journal), func(key, _ []byte) error {
+			if idOf(key) == id {
+				found = bytes.Clone(key)
+			}
+			return nil
+		})
+		if err == nil && found == nil {
+			err = crmgate.ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return r.tx.Delete(found)
+	})
+	if err != nil {
+		return fmt.Errorf("drop journal entry %q: %w", id, err)
 	}
 	return nil
 }

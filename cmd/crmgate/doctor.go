@@ -251,7 +251,9 @@ func (x *examination) token(ctx context.Context, c token.Client, allStyles bool)
 		switch {
 		case err == nil:
 			x.say(check, "failed", "%s answered a made-up code with a token.", bare(c.TokenURL))
-		case !errors.As(err, &te) || te.Status == 0:
+		case !errors.As(err, &te):
+			x.say(check, "failed", "%s was not asked: %v", bare(c.TokenURL), err)
+		case te.Status == 0:
 			x.say(check, "failed", "%s: %s", bare(c.TokenURL), unreached(err))
 		case te.CodeRefused():
 			x.accepted(c, i == 0)

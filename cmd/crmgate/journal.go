@@ -14,7 +14,7 @@ import (
 
 type journalCommand struct {
 	List   journalListCommand   `cmd:"" help:"List the answers that are kept."`
-	Replay journalReplayCommand `cmd:"" help:"Store what an answer granted: the person needs no new sign-in."`
+	Replay journalReplayCommand `cmd:"" help:"Store what an answer granted. After a refresh the person needs no new sign-in."`
 	Drop   journalDropCommand   `cmd:"" help:"Forget an answer, and what it granted."`
 }
 
@@ -60,7 +60,7 @@ func (o *oneAnswer) path() string { return "/journal/" + url.PathEscape(o.ID) }
 
 type journalReplayCommand struct {
 	oneAnswer
-	DryRun bool `help:"Only read the answer, and say whether it can be read."`
+	DryRun bool `help:"Only say whether the answer can be read, and is of use."`
 }
 
 func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
@@ -75,9 +75,15 @@ func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog
 	if c.JSON {
 		return printJSON(out, r)
 	}
-	what := "can be read: replay it without --dry-run to store what it granted"
-	if r.Stored {
+	signIn := r.Kind == "sign-in"
+	what := "can be read, and the person still has the grant that was refreshed: replay it without --dry-run to store what it granted"
+	switch {
+	case r.Stored && signIn:
+		what = fmt.Sprintf("is stored: %s %s is known, and has a session with the next sign-in", r.Platform, printable(string(r.User)))
+	case r.Stored:
 		what = fmt.Sprintf("is stored: %s %s needs no new sign-in", r.Platform, printable(string(r.User)))
+	case signIn:
+		what = "can be read: replay it without --dry-run to ask the CRM whose it is, and to store what it granted"
 	}
 	_, err := fmt.Fprintf(out, "%s %s.\n", r.ID, what)
 	return err

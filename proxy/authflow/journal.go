@@ -20,7 +20,7 @@ type Answer struct {
 	Platform crmgate.Platform  `json:"platform"`
 	User     crmgate.UserID    `json:"user,omitempty"` // empty: of a sign-in
 	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
-	Kind     string            `json:"kind"` // refresh, sign-in
+	Kind     string            `json:"kind"` // refresh, sign-in, or damaged, of which nothing else is known
 	Status   int               `json:"status"`
 	Bytes    int               `json:"bytes"`
 	ClientID string            `json:"clientId"`
@@ -31,7 +31,10 @@ func answerOf(e storage.JournalEntry) Answer {
 		ID: e.ID, At: e.At, Platform: e.User.Platform, User: e.User.ID, Account: e.Account, Kind: "refresh",
 		Status: e.Status, Bytes: len(e.Body.Reveal()), ClientID: e.App.ClientID,
 	}
-	if e.User.ID == "" {
+	switch {
+	case e.Damaged:
+		a.Kind = "damaged"
+	case e.User.ID == "":
 		a.Kind = "sign-in"
 	}
 	return a
@@ -63,11 +66,7 @@ func (d Directory) answer(ctx context.Context, id string) (storage.JournalEntry,
 
 // DropAnswer forgets a kept answer, and whatever it granted; crmgate.ErrNotFound if there is none of that id.
 func (d Directory) DropAnswer(ctx context.Context, id string) error {
-	e, err := d.answer(ctx, id)
-	if err != nil {
-		return err
-	}
-	return d.DB.DropJournal(ctx, e)
+	return d.DB.DropAnswer(ctx, id)
 }
 
 // Replayed is what became of a kept answer.
@@ -80,7 +79,7 @@ type Replayed struct {
 	Expiry time.Time `json:"tokenExpiry,omitzero"`
 }
 
-// Replay reads a kept answer as the manifest says now, and stores what it granted; a dry run only reads it. A
+// Replay reads a kept answer as the manifest says now, and stores what it granted; a dry run only looks whether that can be done. A
 // *crmgate.Refusal says why that cannot be done.
 func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, error) {
 	e, err := Directory{DB: f.DB}.answer(ctx, id)
@@ -88,6 +87,9 @@ func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, erro
 		return Replayed{}, err
 	}
 	out := Replayed{Answer: answerOf(e)}
+	if e.Damaged {
+		return out, crmgate.Refuse("The record of this answer is damaged: nothing can be read out of it. Drop it.")
+	}
 	conn, err := f.Connector(e.User.Platform)
 	if err != nil {
 		return out, err

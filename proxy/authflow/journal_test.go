@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -60,5 +61,32 @@ func TestSignInReplayedTooLate(t *testing.T) {
 				t.Errorf("what was granted lives: %v", !c.lives)
 			}
 		})
+	}
+}
+
+// TestDamagedAnswer: one record that does not open is in nobody's way, and can be dropped.
+func TestDamagedAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	g := w.signIn("ada", person(1))
+	w.clock.add(time.Hour)
+	id := w.put(storage.JournalEntry{User: person(1), From: g.RefreshToken, App: g.App}, g, plainAnswer)
+	const key = "j/other/01234567890123456789012345678901/012345678901"
+	must(t, w.engine.Update(t.Context(), func(tx storage.Tx) error { return tx.Set([]byte(key), []byte("j\x01damaged"), 0) }))
+	d := authflow.Directory{DB: w.db}
+	all, err := d.Answers(t.Context())
+	if n := len(all); err != nil || n < 2 || all[n-1].Kind != "damaged" || all[n-1].Platform != "other" {
+		t.Fatalf("listed: %+v, %v", all, err)
+	}
+	damaged := all[len(all)-1].ID
+	if _, err := w.Replay(t.Context(), damaged, false); !errors.As(err, new(*crmgate.Refusal)) {
+		t.Errorf("replayed: %v", err)
+	}
+	_, err = w.Replay(t.Context(), id, true)
+	must(t, err)
+	must(t, d.DropAnswer(t.Context(), id))
+	must(t, d.DropAnswer(t.Context(), damaged))
+	if err := d.DropAnswer(t.Context(), damaged); !errors.Is(err, crmgate.ErrNotFound) {
+		t.Errorf("dropped twice: %v", err)
 	}
 }
