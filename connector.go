@@ -144,6 +144,8 @@ type RefreshRequest struct {
 	UserRequest
 	OAuth        OAuthInfo
 	RefreshToken Secret // the guest sees it only if its manifest reveals it
+	// Answered, if not nil, is told the answer as the guest gave it, before anybody reads it: a JSON document, the tokens in it.
+	Answered func(document Secret)
 }
 
 // RefreshAnswer is what checkAndRefreshAccessToken answers.

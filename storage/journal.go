@@ -34,6 +34,8 @@ type JournalEntry struct {
 	Status   int
 	// Cut says that the connection broke, or a limit was reached, before the end of the answer was seen.
 	Cut bool
+	// Own says that a connector answered, which refreshes by itself, and not the CRM.
+	Own bool
 	// Skew is how far the CRM's clock was ahead of ours.
 	Skew time.Duration
 	// Body is the answer; it holds tokens.
@@ -55,6 +57,7 @@ type journalRecord struct {
 	Hostname string            `json:"hostname,omitempty"`
 	Status   int               `json:"status"`
 	Cut      bool              `json:"cut,omitempty"`
+	Own      bool              `json:"own,omitempty"`
 	Skew     time.Duration     `json:"skew,omitempty"`
 	Body     []byte            `json:"body"`
 	Callback string            `json:"callback,omitempty"`
@@ -149,7 +152,7 @@ func platformOf(key []byte) crmgate.Platform {
 func encodeJournal(e JournalEntry) ([]byte, error) {
 	b, err := json.Marshal(journalRecord{
 		At: e.At, Platform: e.User.Platform, User: e.User.ID, From: e.From.Reveal(), App: appRecord(e.App), Account: e.Account,
-		Hostname: e.Hostname, Status: e.Status, Cut: e.Cut, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
+		Hostname: e.Hostname, Status: e.Status, Cut: e.Cut, Own: e.Own, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
 	})
 	if err != nil {
 		return nil, errors.New("a journal entry cannot be written down") // the cause could quote it
@@ -164,7 +167,7 @@ func decodeJournal(b []byte) (JournalEntry, error) {
 	}
 	return JournalEntry{
 		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.App(w.App),
-		Account: w.Account, Hostname: w.Hostname, Status: w.Status, Cut: w.Cut, Skew: w.Skew, Body: crmgate.NewSecret(string(w.Body)),
+		Account: w.Account, Hostname: w.Hostname, Status: w.Status, Cut: w.Cut, Own: w.Own, Skew: w.Skew, Body: crmgate.NewSecret(string(w.Body)),
 		Callback: crmgate.NewSecret(w.Callback),
 	}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -219,8 +221,24 @@ type refreshIn struct {
 type refreshOut struct {
 	AccessToken  string     `json:"accessToken"`
 	RefreshToken string     `json:"refreshToken"`
-	ExpiresIn    float64    `json:"expiresIn"` // the ABI says number: 3600.0 is one
+	ExpiresIn    seconds    `json:"expiresIn"`
 	User         userChange `json:"user"`
+}
+
+// seconds is a number, 3600.0 too, or a text of one, as CRMs write it.
+type seconds float64
+
+func (d *seconds) UnmarshalJSON(b []byte) error {
+	s := strings.Trim(string(b), `"`)
+	if s == "null" || s == "" {
+		return nil
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return &json.UnmarshalTypeError{Value: "value"} // the decoder adds where
+	}
+	*d = seconds(f)
+	return nil
 }
 
 func (d refreshOut) check() error {

@@ -22,8 +22,9 @@ type call struct {
 	operation string
 	hostname  string // the person's, for {hostname} in the manifest's hosts
 	input     []byte
-	secrets   []string // what went in and must not come out in a log or message
-	rejected  func()   // told when the CRM answers 401 to the first of secrets; may be nil
+	secrets   []string             // what went in and must not come out in a log or message
+	rejected  func()               // told when the CRM answers 401 to the first of secrets; may be nil
+	answered  func(crmgate.Secret) // told the answer before it is read; may be nil
 
 	output    []byte
 	hasOutput bool

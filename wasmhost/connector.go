@@ -34,6 +34,9 @@ func run[D document](ctx context.Context, c *call) (D, error) {
 		var none D
 		return none, err
 	}
+	if c.answered != nil {
+		c.answered(crmgate.NewSecret(string(out)))
+	}
 	d, err := decode[D](out)
 	if err != nil {
 		return d, c.wrong("gave an answer that is wrong (" + err.Error() + ")")
@@ -106,11 +109,13 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 	if c.m.manifest.Reveals("refreshToken") {
 		in.RefreshToken = r.RefreshToken.Reveal()
 	}
-	d, err := ask[refreshOut](ctx, c.m, "checkAndRefreshAccessToken", r.User.Hostname, in,
-		append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal())...)
+	d, err := run[refreshOut](ctx, &call{
+		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Hostname, input: encode(in), answered: r.Answered,
+		secrets: append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal()),
+	})
 	return crmgate.RefreshAnswer{
 		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),
-		ExpiresIn: int64(min(max(d.ExpiresIn, 0), 1e12)), AdditionalInfo: notNull(d.User.AdditionalInfo),
+		ExpiresIn: int64(min(max(float64(d.ExpiresIn), 0), 1e12)), AdditionalInfo: notNull(d.User.AdditionalInfo),
 	}, err
 }
 

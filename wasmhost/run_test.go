@@ -132,6 +132,34 @@ func TestRejectedCredentials(t *testing.T) {
 	}
 }
 
+// A refresh's answer is told as it came, before anybody finds it wrong: the CRM may have rotated the token with it.
+func TestRefreshIsToldBeforeItIsRead(t *testing.T) {
+	t.Parallel()
+	var body string
+	h := newHost(t, wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return answering(200, body), nil }})
+	c := connector(t, load(t, h, relayFiles(t, "told", relayManifest)), "told")
+	for _, step := range []struct {
+		body, wrong string
+		seconds     int64
+	}{
+		{`{"accessToken":"new","expiresIn":3600.0}`, "", 3600}, {`{"accessToken":"new","expiresIn":"3600"}`, "", 3600}, {`{"accessToken":"new","expiresIn":""}`, "", 0},
+		{`{"accessToken":"new","expiresIn":"soon"}`, "expiresIn is of the wrong type", 0}, {`{"accessToken":"new","expiresIn":"NaN"}`, "expiresIn is of the wrong type", 0},
+		{`{"access_token":"new"}`, "accessToken is missing", 0},
+	} {
+		body = step.body
+		var told crmgate.Secret
+		a, err := c.RefreshAccessToken(t.Context(), crmgate.RefreshRequest{Answered: func(document crmgate.Secret) { told = document }})
+		if told.Reveal() != body {
+			t.Errorf("%s: told %q", body, told.Reveal())
+		}
+		if step.wrong != "" {
+			wantError(t, err, step.wrong)
+		} else if err != nil || a.AccessToken.Reveal() != "new" || a.ExpiresIn != step.seconds {
+			t.Errorf("%s: %+v, %v", body, a, err)
+		}
+	}
+}
+
 // Sixty-four people at once, on fewer instances: each gets their own answer.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()

@@ -23,15 +23,7 @@ func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error
 	c.entry.Body = crmgate.NewSecret(string(body))
 	keep := c.engine.DB != nil // a probe has no store, and is granted nothing
 	if keep && resp.StatusCode >= 200 && resp.StatusCode < 300 && len(bytes.TrimSpace(body)) > 0 {
-		// The request's context may be at its end, and the answer is here all the same.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-		defer cancel()
-		id, err := c.engine.DB.PutJournal(ctx, c.entry)
-		if err != nil { // what the answer holds can still be stored, at once
-			c.engine.Logger.ErrorContext(ctx, "a token answer could not be journaled", "platform", c.client.Platform, "err", err)
-		}
-		c.entry.ID = id
-		c.engine.reach("journaled")
+		c.entry.ID = c.engine.journal(ctx, c.entry)
 	}
 	var parse error
 	c.answer, parse = readAnswer(c.entry, c.client.manifest)
@@ -50,12 +42,28 @@ func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error
 	return err
 }
 
+// journal keeps an answer, and returns its ID; "" if that failed. The request's context may be at its end, and the answer is
+// here all the same.
+func (e *Engine) journal(ctx context.Context, entry storage.JournalEntry) string {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	id, err := e.DB.PutJournal(ctx, entry)
+	if err != nil { // what the answer holds can still be stored, at once
+		e.Logger.ErrorContext(ctx, "a token answer could not be journaled", "platform", entry.User.Platform, "err", err)
+	}
+	e.reach("journaled")
+	return id
+}
+
 // readAnswer reads a journaled answer as the manifest says, at the time that it came by the CRM's own clock. It is a token
 // or an error: with a status of success a token counts, with another the error. Of an answer that was cut, only a JSON
 // document is known to be whole.
 func readAnswer(e storage.JournalEntry, m *crmgate.Manifest) (answer, error) {
 	quirks := m.Token
-	if !e.From.IsZero() {
+	switch {
+	case e.Own:
+		quirks = crmgate.TokenManifest{Lifetime: m.Refresh.Lifetime}
+	case !e.From.IsZero():
 		quirks = m.Refresh
 	}
 	body := []byte(e.Body.Reveal())
@@ -81,6 +89,9 @@ func (a answer) tokens(entry storage.JournalEntry) (Tokens, error) {
 	t := Tokens{Access: crmgate.NewSecret(a.access), Refresh: crmgate.NewSecret(a.refresh), Issued: entry.At, Expiry: a.expiry, Journal: entry}
 	var err error
 	t.Data, err = json.Marshal(a.data)
+	if entry.Own {
+		t.info = changeIn(t.Data)
+	}
 	return t, err
 }
 

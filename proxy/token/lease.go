@@ -89,11 +89,11 @@ func trouble(err error) (failed bool, after time.Duration) {
 	var te *Error
 	var ce *crmgate.ConnectorError
 	switch {
-	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead):
+	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead), errors.As(err, &te) && te.Unread != "":
 		return false, 0
 	case errors.As(err, &ce): // it has a refresh of its own, and says what it met, if it met anything
 		return inDistress(ce.Status), 0
-	case errors.As(err, &te) && te.Unread == "":
+	case te != nil:
 		return inDistress(te.Status) || te.RetryAfter > 0, te.RetryAfter
 	}
 	return false, 0

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/token"
 )
 
 // TestOwnRefreshRefused: what a connector that refreshes by itself says of the CRM's refusal counts as if the CRM had said it
@@ -50,5 +51,77 @@ func TestOwnRefreshRefused(t *testing.T) {
 				t.Errorf("dead: %v", dead)
 			}
 		})
+	}
+}
+
+// TestOwnRefreshIsJournaled: what the connector answered is on the disk before it is read, so that neither a kill nor an
+// answer that is against the ABI loses the token that the CRM has rotated.
+func TestOwnRefreshIsJournaled(t *testing.T) {
+	t.Parallel()
+	const answer = `{"accessToken":"access-token-one","refreshToken":"refresh-token-one","expiresIn":"3600","user":{"platformAdditionalInfo":{"server":"eu1"}}}`
+	wrong := &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "gave an answer that is wrong"}
+	for _, c := range []struct {
+		name, document, killed string
+		err                    error
+		asked                  int // until there is a token
+	}{
+		{"killed after the answer", answer, "journaled", nil, 1},
+		{"killed before it is stored", answer, "storing", nil, 1},
+		{"against the ABI", answer, "", wrong, 1},
+		{"killed after an answer against the ABI", answer, "journaled", wrong, 1},
+		{"without a token", `{}`, "", wrong, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "", func(c *token.Config) { c.Alone = true })
+			w.due()
+			n := 0
+			w.conn.own = func(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+				a := crmgate.RefreshAnswer{
+					AccessToken: crmgate.NewSecret("access-token-one"), RefreshToken: crmgate.NewSecret("refresh-token-one"), ExpiresIn: 3600, AdditionalInfo: []byte(`{"server":"eu1"}`),
+				}
+				if n++; n == 1 {
+					r.Answered(crmgate.NewSecret(c.document))
+					return a, c.err
+				}
+				return a, nil
+			}
+			w.engine.SetPoint(func(at string) {
+				if at == c.killed {
+					panic(kill{at})
+				}
+			})
+			if _, err := w.live(); err == nil {
+				t.Fatal("there is a token")
+			}
+			w.restart()
+			w.clock.add(time.Minute)
+			p, err := w.live()
+			if err != nil || n != c.asked || p.Grant.RefreshToken.Reveal() != "refresh-token-one" || string(p.User.AdditionalInfo) != `{"server":"eu1"}` || !w.clock.Now().Before(p.Grant.Expiry) {
+				t.Errorf("asked %d times; %v; got %q, %s, until %v", n, err, p.Grant.RefreshToken.Reveal(), p.User.AdditionalInfo, p.Grant.Expiry)
+			}
+			if kept, err := w.db.JournalOf(t.Context(), ada); err != nil || len(kept) != 0 {
+				t.Errorf("still kept: %d, %v", len(kept), err)
+			}
+		})
+	}
+}
+
+// TestOwnRefreshBehindTheFence: tokens of a connector that come when the lease is lost are stored all the same, if the old
+// ones still are.
+func TestOwnRefreshBehindTheFence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.due()
+	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		w.clock.add(time.Minute)
+		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
+		must(t, err)
+		must(t, w.db.GiveBackLease(ctx, ada, held))
+		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("access-token-one"), RefreshToken: crmgate.NewSecret("refresh-token-one"), ExpiresIn: 3600}, nil
+	}
+	_, err := w.live()
+	if g := w.stored(); err != nil || g.RefreshToken.Reveal() != "refresh-token-one" {
+		t.Errorf("stored %q, %v", g.RefreshToken.Reveal(), err)
 	}
 }

@@ -75,7 +75,7 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 // journaled says that the CRM was not asked, for it had answered already.
 func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (_ crmgate.Person, journaled bool, _ error) {
 	key := p.User.Key
-	t, info, journaled, err := e.obtain(ctx, conn, c, p, held)
+	t, journaled, err := e.obtain(ctx, conn, c, p, held)
 	// The CRM has answered, and may have rotated the token: however late it is, that is written down.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
@@ -93,7 +93,7 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 		case unread != nil:
 			err = unread
 		case found:
-			t, info, journaled, err = other, nil, true, nil
+			t, journaled, err = other, true, nil
 		default:
 			var buried crmgate.Person
 			if buried, err = e.bury(ctx, key, p.Grant, e.rest(held, err), err, seen); !errors.Is(err, storage.ErrAnswered) {
@@ -108,7 +108,7 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 		e.recordAppDead(ctx, p)
 	case err == nil:
 		e.accepted(ctx, c)
-		p, err = e.keep(ctx, p, t, t.Grant(c, p.Grant), held, info)
+		p, err = e.keep(ctx, p, t, t.Grant(c, p.Grant), held)
 		return p, journaled, err
 	}
 	return p, false, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
@@ -117,28 +117,28 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 // obtain gets new tokens: those that were answered already and never stored, else the CRM's, if it may be asked. It asks
 // only as long as the lease lasts, by the wall clock: on a machine that slept meanwhile no deadline has passed, and another
 // node may have rotated the token.
-func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (t Tokens, info json.RawMessage, journaled bool, err error) {
+func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (t Tokens, journaled bool, err error) {
 	t, found, err := e.journaled(ctx, conn, p)
 	if found || err != nil {
-		return t, nil, found, err
+		return t, found, err
 	}
 	e.reach("asking")
 	left := held.Until.Round(0).Sub(e.Now().Round(0))
 	if left <= 0 {
-		return t, nil, false, &Error{Kind: crmgate.ErrTransient, RetryAfter: time.Second, unasked: true, Message: "This sign-in could not be renewed in time. Please try again.", Err: errors.New("the lease ended before the CRM was asked")}
+		return t, false, &Error{Kind: crmgate.ErrTransient, RetryAfter: time.Second, unasked: true, Message: "This sign-in could not be renewed in time. Please try again.", Err: errors.New("the lease ended before the CRM was asked")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	done, wait := e.hosts.admit(hostOf(c.TokenURL))
 	if done == nil {
-		return t, nil, false, inTrouble(wait)
+		return t, false, inTrouble(wait)
 	}
 	failed, after := true, time.Duration(0) // unless it comes to an end
 	defer func() { done(failed, after) }()
-	t, info, err = e.renewed(ctx, conn, c, p)
+	t, err = e.renewed(ctx, conn, c, p)
 	failed, after = trouble(err)
 	e.Observe("refresh", p.User.Key.Platform, outcome(err))
-	return t, info, false, err
+	return t, false, err
 }
 
 // inTrouble is that a CRM is left alone for a while.
@@ -192,7 +192,7 @@ func (e *Engine) current(ctx context.Context, key crmgate.UserKey, app crmgate.A
 // token: somebody who signed in meanwhile, and got no new one, has the old one, which the CRM may just have rotated. The
 // lease is given back, and the journal entry dropped, in the same transaction. If the lease was lost, the entry is for who
 // holds it now; if that one has already ended, and has not heard of it, the lease is taken anew.
-func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh crmgate.Grant, held storage.Lease, info json.RawMessage) (crmgate.Person, error) {
+func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh crmgate.Grant, held storage.Lease) (crmgate.Person, error) {
 	key, from := was.User.Key, was.Grant
 	e.reach("storing")
 	p, err := e.DB.UpdatePerson(ctx, key, func(now *crmgate.Person) error {
@@ -204,7 +204,7 @@ func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh c
 		}
 		fresh.App = now.Grant.App // an organisation's app stays named, revision and all: the session hangs on it
 		now.Grant = fresh
-		now.User.AdditionalInfo = e.merged(ctx, key, now.User.AdditionalInfo, info)
+		now.User.AdditionalInfo = e.merged(ctx, key, now.User.AdditionalInfo, t.info)
 		return nil
 	}, storage.Fenced(key, held), storage.Settled(t.Journal))
 	switch {
@@ -216,7 +216,7 @@ func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh c
 		now, err := e.DB.Person(ctx, key)
 		if err == nil && t.rotated() && now.Grant.RefreshToken.Equal(from.RefreshToken) {
 			if held, err := e.DB.TakeLease(ctx, key, e.node, e.Timeout, e.Alone); err == nil {
-				return e.keep(ctx, was, t, fresh, held, info)
+				return e.keep(ctx, was, t, fresh, held)
 			}
 		}
 		return e.stored(ctx, key)

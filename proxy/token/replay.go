@@ -94,6 +94,7 @@ func (e *Engine) replay(ctx context.Context, key crmgate.UserKey, t Tokens) (crm
 	well.Failures, well.NotBefore = 0, time.Time{}
 	p, err := e.DB.UpdatePerson(ctx, key, func(p *crmgate.Person) (err error) {
 		p.Grant, err = t.replacing(p.Grant)
+		p.User.AdditionalInfo = e.merged(ctx, key, p.User.AdditionalInfo, t.info)
 		return err
 	}, storage.Fenced(key, well), storage.Settled(t.Journal))
 	if err != nil {

@@ -32,6 +32,8 @@ type Tokens struct {
 	Data json.RawMessage
 	// Journal is where the answer is kept until what it granted is stored: give it to storage.Settled, or to Discard.
 	Journal storage.JournalEntry
+	// info is what a connector that refreshes by itself wants to have changed about the person.
+	info json.RawMessage
 }
 
 // Exchange redeems a code, with one request. Errors are *Error, or a *crmgate.Refusal or *crmgate.ConnectorError if nothing was sent.
