@@ -27,7 +27,7 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 		p.User = crmgate.User{
 			Key: key, Name: "Canary Name", Hostname: "canary.acme.example", Account: "4711-account",
 			HashedExtension: "canary-extension", TimezoneName: "canary/zone", TimezoneOffset: []byte(`"canary"`),
-			AdditionalInfo: []byte(`{"canary":"<4711>"}`), Created: time.Unix(1, 0).UTC(), SignedIn: time.Unix(2, 0).UTC(),
+			AdditionalInfo: []byte(`{"canary":"<4711>"}`), Created: time.Unix(1, 0).UTC(), SignedIn: time.Unix(2, 0).UTC(), LoggedOut: time.Unix(6, 0).UTC(),
 		}
 		p.Grant = crmgate.Grant{
 			AccessToken: crmgate.NewSecret("canary-access"), RefreshToken: crmgate.NewSecret("canary-refresh"), APIKey: crmgate.NewSecret("canary-key"),
