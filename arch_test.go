@@ -46,6 +46,7 @@ var owners = map[string]string{
 	"github.com/tetratelabs/wazero":         "./wasmhost",
 	"github.com/tink-crypto/tink-go":        "./storage",
 	"github.com/valyala/fasthttp":           "./proxy",
+	"github.com/yuin/goldmark":              "./proxy/ui",
 	"golang.org/x/oauth2":                   "./proxy/token",
 }
 

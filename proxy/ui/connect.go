@@ -50,6 +50,7 @@ type Block struct {
 	Value    string   // never a password
 	Error    string   // what is wrong with it
 	Required bool
+	Set      bool // a secret is stored, which stays if this is left empty
 	Focus    bool // where the keyboard begins
 	Options  []Option
 	Href     string

@@ -38,6 +38,23 @@ for (const button of document.querySelectorAll('[data-reveals]')) {
   });
 }
 
+// What is to be pasted elsewhere is copied; where the browser does not let us, it is at least selected.
+for (const button of document.querySelectorAll('[data-copies]')) {
+  const field = document.getElementById(button.dataset.copies);
+  button.hidden = false;
+  button.addEventListener('click', async () => {
+    field.select();
+    let said = 'Copied';
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {
+      said = 'Selected';
+    }
+    button.textContent = said;
+    document.getElementById(field.id + '-copied').textContent = said;
+  });
+}
+
 // A form is sent once; it can be sent again when the person comes back to the page.
 for (const form of document.querySelectorAll('[data-once]')) {
   form.addEventListener('submit', (event) => {
@@ -46,10 +63,12 @@ for (const form of document.querySelectorAll('[data-once]')) {
       return;
     }
     form.dataset.sent = 'yes';
-    form.querySelector('[type=submit]').setAttribute('aria-disabled', 'true');
+    (event.submitter || form.querySelector('[type=submit]')).setAttribute('aria-disabled', 'true');
   });
   window.addEventListener('pageshow', () => {
     delete form.dataset.sent;
-    form.querySelector('[type=submit]').removeAttribute('aria-disabled');
+    for (const button of form.querySelectorAll('[type=submit]')) {
+      button.removeAttribute('aria-disabled');
+    }
   });
 }
