@@ -24,11 +24,14 @@ func (s *Server) connectPage(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	who := s.connectRequest(r, session)
-	m, known, err := s.Flows.Connect(ctx, who)
+	c, err := s.Flows.Connect(ctx, who)
 	if err != nil {
 		return s.failure(ctx, r, err, ending{waited: session != ""})
 	}
-	return s.showForm(newConnectForm(m, session, cmp.Or(known, hostname)), 200)
+	if c.Own != nil {
+		return s.showOwnApp(newAppForm(c.Manifest, c.Own), session, "", 200)
+	}
+	return s.showForm(newConnectForm(c.Manifest, session, cmp.Or(c.Hostname, hostname)), 200)
 }
 
 // connect takes the page's form: it leads on to the CRM, or signs the person in with what they filled in.
@@ -45,11 +48,15 @@ func (s *Server) connect(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	who := s.connectRequest(r, b.Session)
-	m, known, err := s.Flows.Connect(ctx, who)
+	c, err := s.Flows.Connect(ctx, who)
 	if err != nil {
 		return s.failure(ctx, r, err, endingOf(who))
 	}
-	f := newConnectForm(m, b.Session, cmp.Or(b.Hostname, known))
+	m := c.Manifest
+	if c.Own != nil {
+		return s.connectOwnApp(ctx, r, who, c, b.Hostname, b.Fields)
+	}
+	f := newConnectForm(m, b.Session, cmp.Or(b.Hostname, c.Hostname))
 	f.fill(b.Fields)
 	if !f.check() {
 		return s.showForm(f, 400)
@@ -66,10 +73,6 @@ func endingOf(who authflow.ConnectRequest) ending {
 
 // goToCRM begins a sign-in by OAuth. The browser goes on by a header and not by a redirect: browsers hold what a form is
 // redirected to to form-action, and where a CRM redirects to in turn is not known.
-//
-// An organisation that has not set up an application of its own (crmgate.ErrNoApp, of a platform with
-// OAuth.AdminManaged) is refused here with the sentence whom to ask. A form for its admin, whom the auth session knows,
-// would be shown in that sentence's place.
 func (s *Server) goToCRM(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
 	c, err := s.Flows.ConnectOAuth(ctx, who, f.hostname)
 	if err != nil {

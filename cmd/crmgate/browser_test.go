@@ -179,11 +179,12 @@ func eval[T any](b *tab, script string) T {
 	return v
 }
 
-// waits has a client in this browser begin a sign-in. A page without a policy plays the client.
-func (b *tab) waits(platform string) waiting {
+// waits has a client in this browser begin a sign-in, for whom a RingCentral token is, if there is one. A page without a
+// policy plays the client.
+func (b *tab) waits(platform, rcToken string) waiting {
 	b.t.Helper()
 	b.open("/isAlive")
-	return eval[waiting](b, `fetch('/authSession', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{"platform":"`+platform+`"}'}).then(r => r.json())`)
+	return eval[waiting](b, `fetch('/authSession', {method: 'POST', headers: {'Content-Type': 'application/json', 'X-RC-Access-Token': '`+rcToken+`'}, body: '{"platform":"`+platform+`"}'}).then(r => r.json())`)
 }
 
 const submit = `button[type="submit"]`
@@ -258,7 +259,7 @@ func TestBrowserConnects(t *testing.T) {
 		b.at("This took too long")
 	})
 	run("for a client that waits", func(t *testing.T, b *tab) {
-		w := b.waits("practice")
+		w := b.waits("practice", "")
 		done := make(chan polled)
 		go func() { done <- g.poll(w) }()
 		b.open(strings.TrimPrefix(w.ConnectURL, g.url))
@@ -320,6 +321,9 @@ func (g *gate) views() []view {
 			b.consent(person)
 		}
 	}
+	sets := func(rcToken string) func(*tab) {
+		return func(b *tab) { b.open(strings.TrimPrefix(b.waits("org", rcToken).ConnectURL, g.url)) }
+	}
 	return []view{
 		{"oauth", "Connect Practice CRM", opens("/connect/practice")},
 		{"choose", "Connect Choice CRM", opens("/connect/Choose?hostname=eu.choice.example")},
@@ -330,8 +334,16 @@ func (g *gate) views() []view {
 		{"fields-wrong", "Connect Fields", sent("/connect/fields", chromedp.SendKeys("#hostname", "acme.fields.example"))},
 		{"key-refused", "Connect Practice CRM", sent("/connect/practicekey", chromedp.SendKeys("#field-0", "wrong"))},
 		{"waited", "Connect Practice CRM", func(b *tab) {
-			w := b.waits("practice")
+			w := b.waits("practice", "")
 			b.open(strings.TrimPrefix(w.ConnectURL, g.url))
+		}},
+		{"not-set-up", "Not set up yet", sets(practice.RCUserToken)},
+		{"setup", "Set up Organisation CRM", sets(practice.RCAdminToken)},
+		{"setup-wrong", "Set up Organisation CRM", func(b *tab) {
+			sets(practice.RCAdminToken)(b)
+			b.do(chromedp.SendKeys("#app-clientId", ownClient), chromedp.SendKeys("#app-clientSecret", "mistyped"))
+			b.press(submit)
+			b.do(chromedp.WaitVisible("[role=alert]"))
 		}},
 		{"connected", "You are connected", lands("ada")},
 		{"cancelled", "Not connected", lands("deny")},

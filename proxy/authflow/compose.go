@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -115,7 +114,7 @@ func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmg
 		case errors.As(err, &fail):
 			return o, crmgate.Refuse("%s", fail.Message)
 		case errors.Is(err, crmgate.ErrNoApp) && o.AdminManaged != nil:
-			return o, &crmgate.Refusal{Kind: crmgate.Missing, Message: fmt.Sprintf("Your organisation has not set up %s yet. Please ask your administrator to connect first.", m.Title), Err: err}
+			return o, notSetUp(m)
 		case errors.Is(err, crmgate.ErrNoApp):
 			return o, crmgate.Refuse("%s is not set up on this server: neither its manifest nor the configuration of its connector names a client id for it", cmp.Or(hostname, m.Title))
 		case err != nil:

@@ -21,23 +21,76 @@ type ConnectRequest struct {
 // may be empty. It is a Refusal if the platform is unknown or has no connector, if a sign-in to it would not come back to
 // this server, or if the session is not this browser's, or over.
 //
-// What an organisation has set up itself is not asked for here: ConnectOAuth says if its application is missing
-// (crmgate.ErrNoApp).
-func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (m *crmgate.Manifest, hostname string, err error) {
-	if m, err = f.connectable(r.Platform); err != nil {
-		return nil, "", err
+// Where an organisation has to bring an application of its own, and has not, its admin is to enter one (EnterOwnApp), and
+// everybody else is told whom to ask: a Refusal that is crmgate.ErrNoApp. Of somebody of whom nothing is known,
+// ConnectOAuth says so.
+func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, err error) {
+	if c.Manifest, err = f.connectable(r.Platform); err != nil {
+		return c, err
+	}
+	m := c.Manifest
+	s, err := f.visitor(ctx, r)
+	if err != nil {
+		return c, err
+	}
+	c.Hostname = s.Hostname
+	if m.AuthType != crmgate.OAuth {
+		return c, nil
+	}
+	if m.OAuth.ClientID != "" { // else the connector names the redirect URI, when it is asked
+		return c, f.landsHere(m.Title, m.OAuth.RedirectURI)
+	}
+	if m.OAuth.AdminManaged == nil || s.Who.Account == "" {
+		return c, nil
+	}
+	apps, err := f.apps(ctx, m, s.Who.Account)
+	switch {
+	case err != nil || apps.Confirmed != nil:
+	case !s.Who.Admin:
+		err = notSetUp(m)
+	case apps.Pending != nil:
+		c.Own = valuesOf(apps.Pending.Values)
+	default:
+		c.Own = ManagedValues{}
+	}
+	return c, err
+}
+
+// Connecting is what there is to connect.
+type Connecting struct {
+	Manifest *crmgate.Manifest
+	Hostname string
+	// Own, if not nil, says that the person is an admin who has to enter their organisation's application first; it is what
+	// they have entered so far.
+	Own ManagedValues
+}
+
+// EnterOwnApp enters the application of the organisation whose admin is on the page, as Flows.EnterApp does; it is
+// ConnectOAuth's turn then. Whoever is no admin gets the Refusal of Connect.
+func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values ManagedValues) error {
+	m, err := f.connectable(r.Platform)
+	if err != nil {
+		return err
 	}
 	s, err := f.visitor(ctx, r)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
-	if m.AuthType == crmgate.OAuth && m.OAuth.ClientID != "" { // else the connector names the redirect URI, when it is asked
-		if err := f.landsHere(m.Title, m.OAuth.RedirectURI); err != nil {
-			return nil, "", err
-		}
+	if !s.Who.Admin {
+		return notSetUp(m)
 	}
-	return m, s.Hostname, nil
+	return f.enterApp(ctx, s.Who, ManagedEntry{Platform: r.Platform, Values: values})
 }
+
+func notSetUp(m *crmgate.Manifest) error {
+	return &crmgate.Refusal{
+		Kind: crmgate.Missing, Err: crmgate.ErrNoApp,
+		Message: "Your organisation has not set up " + m.Title + " yet. Please ask your administrator to connect first.",
+	}
+}
+
+// RedirectURI is where applications send people back to.
+func (f *Flows) RedirectURI() string { return f.PublicURL + LandingPage }
 
 // ConnectOAuth begins a sign-in by OAuth that ends on this server's own landing page.
 func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname string) (Composed, error) {
@@ -120,7 +173,7 @@ const LandingPage = "/redirect.html"
 
 // landsHere refuses a redirect URI that is not this server's landing page.
 func (f *Flows) landsHere(title, redirectURI string) error {
-	if redirectURI == f.PublicURL+LandingPage {
+	if redirectURI == f.RedirectURI() {
 		return nil
 	}
 	host := "another server"

@@ -199,6 +199,11 @@ func (f *Flows) EnterApp(ctx context.Context, rcToken crmgate.Secret, e ManagedE
 	if err != nil {
 		return err
 	}
+	return f.enterApp(ctx, who, e)
+}
+
+// enterApp is EnterApp by an admin who is known.
+func (f *Flows) enterApp(ctx context.Context, who identity, e ManagedEntry) error {
 	values, err := e.Values.info()
 	if err != nil {
 		return err

@@ -16,6 +16,8 @@ type Connect struct {
 	ProblemTitle, Problem string
 	Warning               string
 	Blocks                []Block
+	// Setup, if not nil, says that the person is an admin who enters their organisation's application.
+	Setup *Setup
 }
 
 // Waited reports whether a client waits for the sign-in.
@@ -33,10 +35,14 @@ func (c Connect) Wrong() bool {
 
 // PageTitle is the window's title. A mistake comes first: that is what is read out when the page comes back.
 func (c Connect) PageTitle() string {
-	if c.Wrong() {
-		return "Error: Connect " + c.CRM
+	title := "Connect " + c.CRM
+	if c.Setup != nil {
+		title = "Set up " + c.CRM
 	}
-	return "Connect " + c.CRM
+	if c.Wrong() {
+		return "Error: " + title
+	}
+	return title
 }
 
 // Block is a field of the form, or a text or a link between its fields.
