@@ -23,7 +23,7 @@ func newPages(t *testing.T, more ...func(*serveFlags)) *gate {
 		fill := strings.NewReplacer("$CRM", crm, "$HOST", strings.TrimPrefix(crm, "http://"))
 		oauth := func(client, redirect string) string {
 			return `"auth": {"type": "oauth", "oauth": {"authUrl": "$CRM/oauth/authorize", "clientId": "` + client + `", "redirectUri": "` + redirect + `"` +
-				`, "adminManaged": {"enabled": ` + map[bool]string{true: "true", false: "false"}[client == ""] + `, "setupNotes": "1. Open **Settings**, *Applications*.\\n2. Press *New application*, and [read what it may do](https://org.example/help)."}}}, "crmgate": {"hosts": ["$HOST"]}`
+				`, "adminManaged": {"enabled": ` + map[bool]string{true: "true", false: "false"}[client == ""] + `, "setupNotes": "1. Open **Settings**, *Applications*.\n2. Press *New application*, and [read what it may do](https://org.example/help)."}}}, "crmgate": {"hosts": ["$HOST"]}`
 		}
 		const here = "{publicUrl}/redirect.html"
 		for name, members := range map[string]string{

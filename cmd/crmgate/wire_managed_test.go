@@ -262,6 +262,21 @@ func TestWireManagedOAuth(t *testing.T) {
 		})
 		g.token(g.managed("ada", admin))
 		run(t, g, []step{{"3.1.12a the other platform's is not confirmed with it", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(pending)}})
+
+		// Both platforms have these endpoints among their hosts: whichever is tried first has it, and the other no more.
+		endpoints := `,"accessTokenUri":"` + g.crmURL + `/oauth/token"`
+		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, endpoints)).want(t, 200, done)
+		seen := func(platform string) bool {
+			return strings.Contains(g.organisation("GET", "/oauthManagedAuthState?platform="+platform, other, "").body, "pendingValues")
+		}
+		if !seen("practice") || !seen("practicb") || seen("practicekey") {
+			t.Error("5.2h 7.14 endpoints of two platforms")
+		}
+		g.token(g.managed("grace", other))
+		if seen("practice") || seen("practicb") {
+			t.Error("5.2h 7.14 it is still pending")
+		}
+		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "not clear which platform")
 	})
 }
 

@@ -104,7 +104,7 @@ func (f *Flows) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmg
 // apps are an organisation's apps of a platform. What was entered without a platform is a platform's only if its endpoints
 // are: another platform must not get the secret.
 func (f *Flows) apps(ctx context.Context, m *crmgate.Manifest, account crmgate.AccountID) (storage.ManagedApps, error) {
-	if account == "" {
+	if account == "" || m.AuthType != crmgate.OAuth {
 		return storage.ManagedApps{}, nil
 	}
 	apps, err := f.DB.ManagedApps(ctx, account, m.Platform)
