@@ -10,7 +10,7 @@ import (
 type adminTokenCommand struct {
 	Name     string   `arg:"" help:"Whose it is; the audit log does not show it, but the file does."`
 	Accounts []string `arg:"" help:"The accounts (rcAccountId) that it is good for."`
-	JSON     bool     `name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 // Help is what `crmgate admin-token --help` adds.

@@ -25,15 +25,15 @@ type auditCommand struct {
 
 type auditShowCommand struct {
 	storeFlags
-	Since    moment           `help:"Only what came after a time, such as 2026-11-25T10:00:00Z or 2026-11-25, or in a time up to now, such as 90m or 7d." placeholder:"TIME"`
-	Platform crmgate.Platform `help:"Only what happened on a platform, such as clio."`
-	User     crmgate.UserID   `help:"Only what was about a user, by id, such as 123-clio. It finds those who were deleted, too."`
-	JSON     bool             `name:"json" help:"Print JSON, an object a line."`
+	Since    moment           `env:"-" help:"Only what came after a time, such as 2026-11-25T10:00:00Z or 2026-11-25, or in a time up to now, such as 90m or 7d." placeholder:"TIME"`
+	Platform crmgate.Platform `env:"-" help:"Only what happened on a platform, such as clio."`
+	User     crmgate.UserID   `env:"-" help:"Only what was about a user, by id, such as 123-clio. It finds those who were deleted, too."`
+	jsonFlag
 }
 
 type auditVerifyCommand struct {
 	storeFlags
-	JSON bool `name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 func (c *auditShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {

@@ -14,11 +14,11 @@ import (
 )
 
 type checkCommand struct {
-	Files   []string `arg:"" name:"file" help:"A connector, NAME.wasm with NAME.json beside it, or a manifest alone, NAME.json."`
-	JSON    bool     `name:"json" help:"Print JSON."`
-	Quiet   bool     `short:"q" help:"Print only what is not in order, and the summary."`
-	Cache   string   `help:"Folder for compiled connectors (default: a temporary one)." placeholder:"DIR"`
-	Repeats int      `help:"How often each operation is called in a row (default ${default})." default:"1000" placeholder:"N"`
+	Files []string `arg:"" name:"file" help:"A connector, NAME.wasm with NAME.json beside it, or a manifest alone, NAME.json."`
+	jsonFlag
+	Quiet   bool   `short:"q" env:"-" help:"Print only what is not in order, and the summary."`
+	Cache   string `help:"Folder for compiled connectors (default: a temporary one)." placeholder:"DIR"`
+	Repeats int    `env:"-" help:"How often each operation is called in a row (default ${default})." default:"1000" placeholder:"N"`
 }
 
 // Help is what `crmgate check --help` adds.

@@ -18,12 +18,12 @@ import (
 
 type demoCommand struct {
 	Listen   string `help:"Address of crmgate (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	Practice string `help:"Address of the practice CRM; the practice connectors' manifests name it (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	Practice string `env:"-" help:"Address of the practice CRM; the practice connectors' manifests name it (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	Admin    string `name:"admin-listen" help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
 	Data     string `help:"Folder for the database (default ${default})." default:"./data" placeholder:"DIR"`
 	// The connectors that make build leaves.
 	Connectors string `help:"Folder of connectors (default ${default})." default:"./bin/connectors" placeholder:"DIR"`
-	Once       bool   `help:"Stop after the two sign-ins."`
+	Once       bool   `env:"-" help:"Stop after the two sign-ins."`
 }
 
 func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {

@@ -26,10 +26,10 @@ import (
 type doctorCommand struct {
 	storeFlags
 	Platform  crmgate.Platform `arg:"" help:"The platform, such as clio."`
-	Hostname  string           `help:"The person's host, where the CRM has one for everybody." placeholder:"HOST"`
+	Hostname  string           `env:"-" help:"The person's host, where the CRM has one for everybody." placeholder:"HOST"`
 	PublicURL string           `help:"How browsers reach the server (default ${default})." default:"http://127.0.0.1:8080" placeholder:"URL"`
-	AllStyles bool             `name:"try-all-styles" help:"If the client is refused, try the other ways to authenticate, one after the other. A CRM may lock the client for it."`
-	JSON      bool             `name:"json" help:"Print JSON."`
+	AllStyles bool             `name:"try-all-styles" env:"-" help:"If the client is refused, try the other ways to authenticate, one after the other. A CRM may lock the client for it."`
+	jsonFlag
 
 	preset map[string]string
 }

@@ -35,7 +35,7 @@ func newPatient(t *testing.T, members string) *patient {
 	ship(t, dir, "practicekey")
 	p.command = doctorCommand{
 		storeFlags: storeFlags{Data: filepath.Join(t.TempDir(), "none"), Cache: built.cache, Connectors: dir, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		Platform:   "practice", PublicURL: "http://127.0.0.1:8080", JSON: true,
+		Platform:   "practice", PublicURL: "http://127.0.0.1:8080", jsonFlag: jsonFlag{JSON: true},
 		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
 	}
 	return p

@@ -27,7 +27,7 @@ crmgate.token in it, restart the server, and replay. What stays is dropped after
 
 type journalListCommand struct {
 	storeFlags
-	JSON bool `name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 func (c *journalListCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
@@ -52,15 +52,15 @@ func (c *journalListCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 
 type oneAnswer struct {
 	storeFlags
-	ID   string `arg:"" help:"The answer's id, as list shows it."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	ID string `arg:"" help:"The answer's id, as list shows it."`
+	jsonFlag
 }
 
 func (o *oneAnswer) path() string { return "/journal/" + url.PathEscape(o.ID) }
 
 type journalReplayCommand struct {
 	oneAnswer
-	DryRun bool `help:"Only say whether the answer can be read, and is of use."`
+	DryRun bool `env:"-" help:"Only say whether the answer can be read, and is of use."`
 }
 
 func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {

@@ -15,8 +15,8 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate audit verify                   whether that was changed
 	crmgate version
 
-Every flag of serve is also an environment variable: --public-url is CRMGATE_PUBLIC_URL. Secrets come from the
-environment or from files only:
+Every flag of serve, wherever it occurs, is also an environment variable: --public-url is CRMGATE_PUBLIC_URL. Secrets
+come from the environment or from files only:
 
 	CRMGATE_SESSION_KEY, CRMGATE_SESSION_KEY_FILE    signs session tokens, at least 32 bytes; made once if absent
 	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts what /userInfoHash answers, by which settings are found; made once if absent

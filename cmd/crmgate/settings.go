@@ -49,6 +49,12 @@ func (s *storeFlags) clock() time.Time {
 	return time.Now()
 }
 
+// jsonFlag is on every command that prints what a program may want to read. Like all flags that say what is asked for, and
+// not how this installation is set up, it has no environment variable.
+type jsonFlag struct {
+	JSON bool `name:"json" env:"-" help:"Print JSON."`
+}
+
 // serveFlags are the flags of serve that wire has to know.
 type serveFlags struct {
 	storeFlags

@@ -31,14 +31,14 @@ type usersCommand struct {
 
 type usersListCommand struct {
 	storeFlags
-	JSON bool `name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 type oneUser struct {
 	storeFlags
 	Platform crmgate.Platform `arg:"" help:"The platform, such as clio."`
 	ID       crmgate.UserID   `arg:"" help:"The user's id, such as 123-clio."`
-	JSON     bool             `name:"json" help:"Print JSON."`
+	jsonFlag
 }
 
 func (o *oneUser) path() string {
