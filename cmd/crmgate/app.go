@@ -60,21 +60,10 @@ func (a *app) openRest(ctx context.Context, f *serveFlags, log *slog.Logger) err
 		return err
 	}
 	a.closers = append(a.closers, keeper.Close)
-	client, err := a.openEgress(&f.storeFlags)
+	client, err := a.openConnectors(ctx, f, log)
 	if err != nil {
 		return err
 	}
-	host, err := wasmhost.New(ctx, wasmhost.Config{
-		CacheDir: f.cache(), Fetch: client.Fetch, Setting: f.connectorConfig, Logger: log, Observe: a.metrics.Guest,
-	})
-	if err != nil {
-		return advice(err, "the folder for compiled connectors")
-	}
-	a.closers = append(a.closers, host.Close)
-	if a.folder, err = host.Load(ctx, f.Connectors, f.publicURL()); err != nil {
-		return fmt.Errorf("connectors: %w", err)
-	}
-	a.closers = append(a.closers, a.folder.Close)
 	tokens, err := token.New(token.Config{
 		DB: a.db, Connector: a.folder.Connector, Fetch: client.Fetch, Now: f.now, Logger: log, Alone: alone,
 		Observe: a.metrics.Token,
@@ -103,6 +92,26 @@ func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) er
 	}
 	a.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: f.now, CountAudit: a.metrics.Audit})
 	return err
+}
+
+// openConnectors loads the connectors, and returns how they and this server reach others. It needs no store.
+func (a *app) openConnectors(ctx context.Context, f *serveFlags, log *slog.Logger) (*egress.Client, error) {
+	client, err := a.openEgress(&f.storeFlags)
+	if err != nil {
+		return nil, err
+	}
+	host, err := wasmhost.New(ctx, wasmhost.Config{
+		CacheDir: f.cache(), Fetch: client.Fetch, Setting: f.connectorConfig, Logger: log, Observe: a.metrics.Guest,
+	})
+	if err != nil {
+		return nil, advice(err, "the folder for compiled connectors")
+	}
+	a.closers = append(a.closers, host.Close)
+	if a.folder, err = host.Load(ctx, f.Connectors, f.publicURL()); err != nil {
+		return nil, fmt.Errorf("connectors: %w", err)
+	}
+	a.closers = append(a.closers, a.folder.Close)
+	return client, nil
 }
 
 func (a *app) openEgress(f *storeFlags) (*egress.Client, error) {

@@ -20,7 +20,6 @@ import (
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/token"
-	"github.com/crmgate/crmgate/wasmhost"
 )
 
 type doctorCommand struct {
@@ -94,19 +93,10 @@ func (c *doctorCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger
 // open loads the connectors; no store is needed.
 func (c *doctorCommand) open(ctx context.Context, a *app, log *slog.Logger) (*examination, error) {
 	f := &serveFlags{storeFlags: c.storeFlags, PublicURL: c.PublicURL, preset: c.preset}
-	client, err := a.openEgress(&f.storeFlags)
+	client, err := a.openConnectors(ctx, f, log)
 	if err != nil {
 		return nil, err
 	}
-	host, err := wasmhost.New(ctx, wasmhost.Config{CacheDir: f.cache(), Fetch: client.Fetch, Setting: f.connectorConfig, Logger: log, Observe: a.metrics.Guest})
-	if err != nil {
-		return nil, advice(err, "the folder for compiled connectors")
-	}
-	a.closers = append(a.closers, host.Close)
-	if a.folder, err = host.Load(ctx, f.Connectors, f.publicURL()); err != nil {
-		return nil, fmt.Errorf("connectors: %w", err)
-	}
-	a.closers = append(a.closers, a.folder.Close)
 	conn, err := a.folder.Connector(c.Platform)
 	if err != nil {
 		return nil, err
