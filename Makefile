@@ -72,5 +72,5 @@ fuzz: ## Fuzz every target for FUZZTIME each (default 30s)
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "$$package" </dev/null; \
 	done
 
-clean: ## Remove what was built; what make run stored stays, in data
+clean: ## Remove what was built; what make run stored stays, in demo-data
 	rm -rf bin

@@ -126,7 +126,7 @@ func TestNoMachinePaths(t *testing.T) {
 			return err
 		}
 		if e.IsDir() {
-			if slices.Contains([]string{".git", "bin", "data", "node_modules", "testdata"}, e.Name()) {
+			if slices.Contains([]string{".git", "bin", "connectors", "data", "demo-data", "node_modules", "testdata"}, e.Name()) {
 				return fs.SkipDir
 			}
 			return nil

@@ -98,7 +98,7 @@ func benchConnectors(b *testing.B, crm string) string {
 	for _, name := range []string{"practice", "practicekey"} {
 		manifest, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name+".json"), bytes.ReplaceAll(manifest, []byte("127.0.0.1:8081"), []byte(crm)), 0o600)
+			err = os.WriteFile(filepath.Join(dir, name+".json"), bytes.ReplaceAll(manifest, []byte(practiceAddr), []byte(crm)), 0o600)
 		}
 		if err = errors.Join(err, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm"))); err != nil {
 			b.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -18,11 +19,11 @@ import (
 
 type demoCommand struct {
 	Listen   string `help:"Address of crmgate (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	Practice string `env:"-" help:"Address of the practice CRM; the practice connectors' manifests name it (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR"`
+	Practice string `env:"-" help:"Address of the practice CRM (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	Admin    string `name:"admin-listen" help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
-	Data     string `help:"Folder for the database (default ${default})." default:"./data" placeholder:"DIR"`
-	// The connectors that make build leaves.
-	Connectors string `help:"Folder of connectors (default ${default})." default:"./bin/connectors" placeholder:"DIR"`
+	// Not serve's folders: who tries it may run the server, too.
+	Data       string `env:"-" help:"Folder for the database (default ${default})." default:"./demo-data" placeholder:"DIR"`
+	Connectors string `env:"-" help:"Folder of connectors, as make build leaves it (default ${default})." default:"./bin/connectors" placeholder:"DIR"`
 	Once       bool   `env:"-" help:"Stop after the two sign-ins."`
 }
 
@@ -35,9 +36,15 @@ func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 	hs := &http.Server{Handler: practice.New(practice.Config{}), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = hs.Serve(crm) }() // ends with Close
 	defer hs.Close()
+	folder, err := demoFolder(c.Connectors, crm.Addr().String())
+	defer os.RemoveAll(folder) // empty if it was not made
+	if err != nil {
+		return fmt.Errorf("--connectors: %w", err)
+	}
+	fmt.Fprintln(out, "Compiling the connectors, which takes some seconds the first time.")
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	s, err := start(ctx, &serveFlags{
-		storeFlags: storeFlags{Data: c.Data, Connectors: c.Connectors, Egress: loopback},
+		storeFlags: storeFlags{Data: c.Data, Connectors: folder, Egress: loopback},
 		Listen:     c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, DebugHeader: true,
 		preset: map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
 	}, log)

@@ -31,7 +31,7 @@ func newPatient(t *testing.T, members string) *patient {
 	hs := httptest.NewServer(p.crm)
 	t.Cleanup(hs.Close)
 	dir := t.TempDir()
-	ship(t, dir, "practice", "127.0.0.1:8081", strings.TrimPrefix(hs.URL, "http://"), `"config"`, `"token": {`+members+`}, "config"`)
+	ship(t, dir, "practice", practiceAddr, strings.TrimPrefix(hs.URL, "http://"), `"config"`, `"token": {`+members+`}, "config"`)
 	ship(t, dir, "practicekey")
 	p.command = doctorCommand{
 		storeFlags: storeFlags{Data: filepath.Join(t.TempDir(), "none"), Cache: built.cache, Connectors: dir, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},

@@ -164,7 +164,7 @@ func connectorsFor(t *testing.T, crm string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"practice", "practicekey"} {
-		ship(t, dir, name, "127.0.0.1:8081", crm)
+		ship(t, dir, name, practiceAddr, crm)
 	}
 	for name, content := range files {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))

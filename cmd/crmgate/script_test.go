@@ -7,7 +7,7 @@ import (
 )
 
 func TestScripts(t *testing.T) {
-	connectors := connectorsFor(t, "127.0.0.1:8081", nil) // those that the demo uses: it compiles them anew
+	connectors := connectorsFor(t, practiceAddr, nil) // those that the demo uses: it compiles them anew
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// practiceAddr is the address that the manifests of the practice connectors name.
+const practiceAddr = "127.0.0.1:8081"
+
+// demoFolder makes a folder of the connectors of another one, with manifests for a practice CRM at an address. The caller
+// removes it.
+func demoFolder(connectors, crm string) (dir string, err error) {
+	from, err := filepath.Abs(connectors)
+	if err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return "", err
+	}
+	if dir, err = os.MkdirTemp("", "crmgate-demo"); err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		source, target := filepath.Join(from, e.Name()), filepath.Join(dir, e.Name())
+		if filepath.Ext(source) != ".json" {
+			err = errors.Join(err, os.Symlink(source, target))
+			continue
+		}
+		b, readErr := os.ReadFile(source)
+		b = bytes.ReplaceAll(b, []byte(practiceAddr), []byte(crm))
+		err = errors.Join(err, readErr, os.WriteFile(target, b, 0o600))
+	}
+	return dir, err
+}
