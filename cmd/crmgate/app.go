@@ -38,7 +38,8 @@ func (a *app) Close() error {
 	return errors.Join(errs...)
 }
 
-// openApp opens the store and the connectors. What it opened is closed again if it fails.
+// openApp opens the store and the connectors. What it opened is closed again if it fails. That there are connectors is
+// looked at first, so that a wrong --connectors does not leave a database and a key ring behind.
 func openApp(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *app, err error) {
 	a := &app{metrics: proxy.NewMetrics()}
 	defer func() {
@@ -46,6 +47,9 @@ func openApp(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *app, err 
 			err = errors.Join(err, a.Close())
 		}
 	}()
+	if err := f.checkConnectors(); err != nil {
+		return nil, err
+	}
 	if err := a.openStore(ctx, &f.storeFlags, log); err != nil {
 		return nil, err
 	}
@@ -96,6 +100,9 @@ func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) er
 
 // openConnectors loads the connectors, and returns how they and this server reach others. It needs no store.
 func (a *app) openConnectors(ctx context.Context, f *serveFlags, log *slog.Logger) (*egress.Client, error) {
+	if err := f.checkConnectors(); err != nil {
+		return nil, err
+	}
 	client, err := a.openEgress(&f.storeFlags)
 	if err != nil {
 		return nil, err

@@ -93,6 +93,9 @@ func (c *doctorCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger
 // open loads the connectors; no store is needed.
 func (c *doctorCommand) open(ctx context.Context, a *app, log *slog.Logger) (*examination, error) {
 	f := &serveFlags{storeFlags: c.storeFlags, PublicURL: c.PublicURL, preset: c.preset}
+	if err := checkPublicURL(c.PublicURL); err != nil {
+		return nil, err
+	}
 	client, err := a.openConnectors(ctx, f, log)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,10 @@ type server struct {
 // start opens everything and answers. The caller ends it with wait or stop.
 func start(ctx context.Context, f *serveFlags, log *slog.Logger) (_ *server, err error) {
 	began := time.Now()
-	// The ports come first: if they are taken, nothing else needs to be opened to say so.
+	if err := checkPublicURL(f.PublicURL); err != nil {
+		return nil, err
+	}
+	// The ports come before what takes time: if they are taken, nothing else needs to be opened to say so.
 	l, err := listen("--listen", f.Listen)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,15 @@ func (s *storeFlags) cache() string {
 
 func (s *storeFlags) socket() string { return filepath.Join(s.Data, "control.sock") }
 
+// checkConnectors says what to do where there is no folder of connectors.
+func (s *storeFlags) checkConnectors() error {
+	fi, err := os.Stat(s.Connectors)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
+		return fmt.Errorf("--connectors: there is no folder %s: name the one with NAME.wasm and NAME.json", s.Connectors)
+	}
+	return advice(err, "--connectors")
+}
+
 // clock is the time.
 func (s *storeFlags) clock() time.Time {
 	if s.now != nil {
@@ -70,6 +80,15 @@ type serveFlags struct {
 	DebugHeader    bool     `help:"Answer requests with the header is-debug: true with a trace as well."`
 
 	preset map[string]string // connectors' configuration that goes before the environment's
+}
+
+// checkPublicURL refuses what browsers cannot be sent to. Empty is not wrong: there is a default.
+func checkPublicURL(raw string) error {
+	u, err := url.Parse(raw)
+	if raw != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		return fmt.Errorf("--public-url: expected a URL such as https://connect.example.com, got %q", raw)
+	}
+	return nil
 }
 
 func (f *serveFlags) publicURL() string {
