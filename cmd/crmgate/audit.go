@@ -19,8 +19,13 @@ import (
 )
 
 type auditCommand struct {
-	Show   auditShowCommand   `cmd:"" default:"withargs" help:"Show what is recorded, the newest last."`
-	Verify auditVerifyCommand `cmd:"" help:"Check that nothing was changed or taken away."`
+	Show   auditShowCommand   `cmd:"" default:"withargs" help:"Show the audit log, the newest last."`
+	Verify auditVerifyCommand `cmd:"" help:"Check that the audit log was not changed."`
+}
+
+// Help is what `crmgate audit --help` adds.
+func (auditCommand) Help() string {
+	return "Without one of its commands, crmgate audit is crmgate audit show, and takes the same flags."
 }
 
 type auditShowCommand struct {

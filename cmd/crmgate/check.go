@@ -66,7 +66,11 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(out, "%d cases: %d ok, %d failed, %d warnings, %d skipped\n", len(all),
+		cases := "cases"
+		if len(all) == 1 {
+			cases = "case"
+		}
+		fmt.Fprintf(out, "%d %s: %d ok, %d failed, %d warnings, %d skipped\n", len(all), cases,
 			count[connectortest.OK], count[connectortest.Failed], count[connectortest.Warning], count[connectortest.Skipped])
 	}
 	if count[connectortest.Failed] > 0 {

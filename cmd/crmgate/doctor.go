@@ -223,7 +223,16 @@ func unreached(err error) string {
 	case errors.As(err, &record):
 		return "It does not speak TLS."
 	}
-	return "It cannot be reached: " + err.Error()
+	return "It cannot be reached: " + unasked(err)
+}
+
+// unasked says in words why a request was not made.
+func unasked(err error) string {
+	var refused *crmgate.FetchError
+	if errors.As(err, &refused) && refused.Kind == crmgate.FetchRefused && refused.Err != nil { // its address
+		return refused.Message + ": if it is the CRM's, name the address in --allow-egress."
+	}
+	return err.Error()
 }
 
 // token tries the token endpoint in the configured style, and in the others if that is wanted and the client is refused.
@@ -245,7 +254,7 @@ func (x *examination) token(ctx context.Context, c token.Client, allStyles bool)
 		case err == nil:
 			x.say(check, "failed", "%s answered a made-up code with a token.", bare(c.TokenURL))
 		case !errors.As(err, &te):
-			x.say(check, "failed", "%s was not asked: %v", bare(c.TokenURL), err)
+			x.say(check, "failed", "%s was not asked: %s", bare(c.TokenURL), unasked(err))
 		case te.Status == 0:
 			x.say(check, "failed", "%s: %s", bare(c.TokenURL), unreached(err))
 		case te.CodeRefused():

@@ -172,7 +172,7 @@ func TestDoctorOfOtherConfigurations(t *testing.T) {
 		{"an API key", func(p *patient) { p.command.Platform = "practicekey" }, "authentication", "ok", "API key", ""},
 		{"no such platform", func(p *patient) { p.command.Platform = "nothing" }, "", "", "", "nothing"},
 		{"a hostname of nobody's", func(p *patient) { p.command.Hostname = "a b" }, "", "", "", "--hostname"},
-		{"no way out", func(p *patient) { p.command.Egress = nil }, "token endpoint", "failed", "was not asked", errDoctor.Error()},
+		{"no way out", func(p *patient) { p.command.Egress = nil }, "token endpoint", "failed", "was not asked: 127.0.0.1 has an address that is not allowed: if it is the CRM's, name the address in --allow-egress.", errDoctor.Error()},
 		{"a redirect URI in the clear", func(p *patient) { p.command.PublicURL = "http://gate.example" }, "redirect URI", "failed", "in the clear", errDoctor.Error()},
 		{"no secret", func(p *patient) { delete(p.command.preset, "PRACTICE_CLIENT_SECRET") }, "application", "ok", "without a secret", errDoctor.Error()},
 		{"a wrong secret", func(p *patient) { p.command.preset["PRACTICE_CLIENT_SECRET"] = "practice-secret-wrong" }, "token endpoint", "warning", "--try-all-styles", errDoctor.Error()},

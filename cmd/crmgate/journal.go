@@ -13,9 +13,9 @@ import (
 )
 
 type journalCommand struct {
-	List   journalListCommand   `cmd:"" help:"List the answers that are kept."`
-	Replay journalReplayCommand `cmd:"" help:"Store what an answer granted. After a refresh the person needs no new sign-in."`
-	Drop   journalDropCommand   `cmd:"" help:"Forget an answer, and what it granted."`
+	List   journalListCommand   `cmd:"" help:"List token answers that could not be read or stored."`
+	Replay journalReplayCommand `cmd:"" help:"Read a kept token answer again, and store what it granted."`
+	Drop   journalDropCommand   `cmd:"" help:"Forget a kept token answer."`
 }
 
 // Help is what `crmgate journal --help` adds.

@@ -4,7 +4,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate serve                          run the server
 	crmgate demo                           run it with a practice CRM, and sign two people in
 	crmgate check FILE...                  check connectors, and say what their authors should mend
-	crmgate doctor PLATFORM                try a platform's endpoints, and say what its manifest should
+	crmgate doctor PLATFORM                try a platform's endpoints, and suggest what belongs in its manifest
 	crmgate users list                     who has signed in
 	crmgate users show PLATFORM ID         one of them
 	crmgate users delete PLATFORM ID       forget one of them, and tell the CRM
@@ -28,6 +28,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -48,7 +49,7 @@ type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server."`
 	Demo       demoCommand       `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
 	Check      checkCommand      `cmd:"" help:"Check connectors, and say what their authors should mend."`
-	Doctor     doctorCommand     `cmd:"" help:"Try the endpoints of a platform as it is configured, and say what its manifest should."`
+	Doctor     doctorCommand     `cmd:"" help:"Try a platform's endpoints, and suggest what belongs in its manifest."`
 	Users      usersCommand      `cmd:"" help:"List, show or delete the people who have signed in."`
 	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
@@ -92,7 +93,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return status
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "crmgate: %v\nTry crmgate --help.\n", err)
+		fmt.Fprintf(stderr, "crmgate: %v\nTry %s --help.\n", err, called(err))
 		return 2
 	}
 	if err := k.Run(); err != nil {
@@ -100,6 +101,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// called is the command that was called wrongly, as far as it was recognized.
+func called(err error) string {
+	var pe *kong.ParseError
+	if errors.As(err, &pe) && pe.Context.Selected() != nil {
+		return pe.Context.Selected().FullPath()
+	}
+	return "crmgate"
 }
 
 // logger writes text for people on a terminal, JSON for machines otherwise.

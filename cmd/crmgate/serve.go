@@ -18,6 +18,15 @@ import (
 
 type serveCommand struct{ serveFlags }
 
+// Help is what `crmgate serve --help` adds.
+func (serveCommand) Help() string {
+	return `Secrets come from the environment or, with _FILE behind the name, from a file that it names:
+
+  CRMGATE_SESSION_KEY    Signs session tokens, at least 32 bytes; made once if absent.
+  CRMGATE_HASH_KEY       Salts what /userInfoHash answers; made once if absent.
+  CLIO_CLIENT_SECRET, …  What connectors declare in their manifests.`
+}
+
 func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 	s, err := start(ctx, &c.serveFlags, log)
 	if err != nil {

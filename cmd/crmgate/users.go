@@ -25,8 +25,8 @@ import (
 
 type usersCommand struct {
 	List   usersListCommand   `cmd:"" help:"List the people who have signed in."`
-	Show   usersShowCommand   `cmd:"" help:"Show one of them."`
-	Delete usersDeleteCommand `cmd:"" help:"Forget one of them, end their session and revoke at the CRM."`
+	Show   usersShowCommand   `cmd:"" help:"Show somebody who has signed in."`
+	Delete usersDeleteCommand `cmd:"" help:"Forget somebody, end their session, and have the CRM revoke what it granted."`
 }
 
 type usersListCommand struct {

@@ -176,7 +176,7 @@ func (k *check) checkManifest(dir string) (fine bool, err error) {
 	own := files[string(k.name)]
 	if own == nil && files["manifest"] == nil {
 		k.say("manifest", Failed, fmt.Sprintf("there is no %s.json beside it", k.name),
-			"a connector has a manifest of its name: the hosts that it may reach stand there; start from connectors-wasm/practice/practice.json")
+			"a connector has a manifest of its name: the hosts that it may reach stand there; start from connectors-wasm/clio/clio.json, or from insightly/insightly.json for API keys")
 		return false, nil
 	}
 	fine = true
