@@ -79,12 +79,8 @@ func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 		{"below a file", filepath.Join(file, "x"), syscall.ENOTDIR, "cannot be made"},
 		{"in use", locked, badger.ErrInUse, "is in use by another crmgate"},
 		{"where nothing can be made", "/proc/self/store", fs.ErrNotExist, "cannot be made"},
-		{"not writable", "/sys", fs.ErrPermission, "cannot be written"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.name == "not writable" && syscall.Access(tt.dir, 2) == nil {
-				t.Skip("this machine lets us write to " + tt.dir)
-			}
 			_, err := badger.Open(badger.Config{Dir: tt.dir, Logger: slog.New(slog.DiscardHandler)})
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.text) || !strings.Contains(err.Error(), tt.dir) {
 				t.Errorf("got %v, want %v and %q", err, tt.want, tt.text)
