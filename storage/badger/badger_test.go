@@ -34,14 +34,14 @@ func mustOpen(t testing.TB, dir string) *badger.Engine {
 
 func TestConformanceInMemory(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) storagetest.Store {
+	storagetest.Run(t, storagetest.Volatile, func(t *testing.T) storagetest.Store {
 		return storagetest.Store{Engine: mustOpen(t, "")}
 	})
 }
 
 func TestConformanceOnDisk(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, func(t *testing.T) storagetest.Store {
+	storagetest.Run(t, storagetest.Durable, func(t *testing.T) storagetest.Store {
 		dir := filepath.Join(t.TempDir(), "store")
 		return storagetest.Store{
 			Engine: mustOpen(t, dir),

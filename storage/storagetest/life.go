@@ -109,9 +109,6 @@ func closeWaits(t *testing.T, s Store) {
 }
 
 func reopen(t *testing.T, s Store) {
-	if s.Reopen == nil {
-		t.Skip("this store goes with Close")
-	}
 	mustSet(t, s, "a", "1", "b", strings.Repeat("b", 5000), "gone", "1")
 	must(t, s.Update(t.Context(), func(tx storage.Tx) error { return tx.Delete([]byte("gone")) }))
 	must(t, s.Close())

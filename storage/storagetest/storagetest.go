@@ -14,13 +14,21 @@ import (
 // Store is an empty store of the engine under test.
 type Store struct {
 	storage.Engine
-	// Reopen opens the same store again, after Engine was closed; nil if what it held goes with Close.
+	// Reopen opens the same store again, after Engine was closed. Only for Durable.
 	Reopen func() storage.Engine
 }
 
+// Life is what becomes of a store that is closed.
+type Life int
+
+const (
+	Volatile Life = iota // it is gone
+	Durable              // it can be opened again
+)
+
 // Run runs the conformance tests. open makes a new, empty store; the tests close it.
-func Run(t *testing.T, open func(t *testing.T) Store) {
-	for name, test := range map[string]func(*testing.T, Store){
+func Run(t *testing.T, life Life, open func(t *testing.T) Store) {
+	tests := map[string]func(*testing.T, Store){
 		"get, set and delete":                       getSetDelete,
 		"a transaction sees its own writes":         ownWrites,
 		"a scan is ordered and keeps to its prefix": scanOrder,
@@ -44,8 +52,11 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a context that ends while running":         runningContext,
 		"close":                                     closing,
 		"close waits":                               closeWaits,
-		"reopen":                                    reopen,
-	} {
+	}
+	if life == Durable {
+		tests["reopen"] = reopen
+	}
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := open(t)
 			t.Cleanup(func() {
