@@ -32,13 +32,9 @@ import (
 //	cpu-µs/req   CPU time of the server process for a request
 func BenchmarkProgram(b *testing.B) {
 	const spell = 3 * time.Second
-	binary := filepath.Join(b.TempDir(), "crmgate")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, ".").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
 	crm := httptest.NewServer(practice.New(practice.Config{}))
 	defer crm.Close()
-	dir := benchConnectors(b, strings.TrimPrefix(crm.URL, "http://"))
+	dir := connectorsFor(b, strings.TrimPrefix(crm.URL, "http://"), nil)
 
 	bare := startProcess(b, os.Args[0], []string{"CRMGATE_BARE=1"})
 	limit := load(b, bare, "GET /hostname HTTP/1.1\r\nHost: x\r\n\r\n", spell)
@@ -47,10 +43,10 @@ func BenchmarkProgram(b *testing.B) {
 	args := []string{"serve", "--listen=127.0.0.1:0", "--admin-listen=", "--data", data, "--connectors", dir,
 		"--allow-egress=127.0.0.0/8", "--ringcentral-url", crm.URL}
 	env := []string{"PRACTICE_URL=" + crm.URL, "PRACTICEKEY_URL=" + crm.URL, "PRACTICE_CLIENT_SECRET=" + practice.ClientSecret}
-	startProcess(b, binary, env, args...).kill() // fills the cache
-	p := startProcess(b, binary, env, args...)
+	startProcess(b, built.program, env, args...).kill() // fills the cache
+	p := startProcess(b, built.program, env, args...)
 	defer p.kill()
-	idle := p.memory()
+	idle := anonymous(b, p.cmd)
 
 	d := demo{out: io.Discard, base: "http://" + p.addr, client: &http.Client{Timeout: 10 * time.Second}}
 	defer d.client.CloseIdleConnections()
@@ -58,11 +54,11 @@ func BenchmarkProgram(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	oneConnector := p.memory()
+	oneConnector := anonymous(b, p.cmd)
 	if err := d.apiKey(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	twoConnectors := p.memory()
+	twoConnectors := anonymous(b, p.cmd)
 
 	b.Run("session", func(b *testing.B) {
 		r := load(b, p, "GET /hostname HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token+"\r\n\r\n", spell)
@@ -85,26 +81,12 @@ func BenchmarkProgram(b *testing.B) {
 		b.ReportMetric(float64(p.ready.Milliseconds()), "ms-to-ready")
 		b.ReportMetric(idle, "MB-idle")
 		b.ReportMetric(max(oneConnector, twoConnectors)-idle, "MB-two-connectors")
-		fi, err := os.Stat(binary)
+		fi, err := os.Stat(built.program)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(fi.Size())/1e6, "MB-binary")
 	})
-}
-
-func benchConnectors(b *testing.B, crm string) string {
-	dir := b.TempDir()
-	for _, name := range []string{"practice", "practicekey"} {
-		manifest, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name+".json"), bytes.ReplaceAll(manifest, []byte(practiceAddr), []byte(crm)), 0o600)
-		}
-		if err = errors.Join(err, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm"))); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return dir
 }
 
 // serveBare is the child that answers as bare fasthttp does, with the same headers and as many bytes.
@@ -155,15 +137,6 @@ func startProcess(b *testing.B, binary string, env []string, args ...string) *pr
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	_ = p.cmd.Wait()
-}
-
-// memory is the anonymous memory in use, in MB.
-func (p *process) memory() float64 {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	_, rest, _ := strings.Cut(string(b), "RssAnon:")
-	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	n, _ := strconv.ParseFloat(kb, 64)
-	return n / 1000
 }
 
 // cpu is the CPU time used so far.

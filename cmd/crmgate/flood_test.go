@@ -7,11 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,35 +44,20 @@ func TestFlood(t *testing.T) {
 		}
 		t.Skip(why)
 	}
-	binary := filepath.Join(t.TempDir(), "crmgate")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	crm := httptest.NewServer(practice.New(practice.Config{}))
-	defer crm.Close()
-	p := &victim{
-		binary: binary, data: filepath.Join(t.TempDir(), "data"), crm: crm.URL,
-		connectors: connectorsFor(t, strings.TrimPrefix(crm.URL, "http://"), nil),
-		client:     &http.Client{Timeout: 10 * time.Second},
-	}
+	p := newVictim(t, practice.New(practice.Config{}))
 	p.start(t)
-	defer func() {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-		p.client.CloseIdleConnections()
-	}()
 	var in signIn
 	if !p.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`, "", &in) {
 		t.Fatal("the honest person could not sign in")
 	}
-	before := p.anonymous(t)
+	before := anonymous(t, p.cmd)
 
 	f := &flood{addr: strings.TrimPrefix(p.url, "http://"), end: make(chan struct{})}
 	defer f.stop()
 	began := time.Now()
 	f.open(t, sockets)
 	opened := time.Since(began)
-	peak := p.anonymous(t)
+	peak := anonymous(t, p.cmd)
 	var slowest time.Duration
 	for honest := 0; f.left(false) > 0; honest++ {
 		asked := time.Now()
@@ -84,7 +65,7 @@ func TestFlood(t *testing.T) {
 			t.Fatal("an honest request was refused")
 		}
 		slowest = max(slowest, time.Since(asked))
-		peak = max(peak, p.anonymous(t))
+		peak = max(peak, anonymous(t, p.cmd))
 		if time.Since(began) > 25*time.Second {
 			t.Fatalf("after %v there are still %d sockets that trickle", time.Since(began).Round(time.Second), f.left(false))
 		}
@@ -114,21 +95,6 @@ func TestFlood(t *testing.T) {
 	if slowest > 5*time.Second {
 		t.Errorf("an honest request took %v", slowest)
 	}
-}
-
-// anonymous is the program's anonymous memory in use, in MB.
-func (p *victim) anonymous(t *testing.T) float64 {
-	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	must(t, err)
-	_, rest, ok := strings.Cut(string(b), "RssAnon:")
-	if !ok {
-		t.Skip("this system does not tell anonymous memory")
-	}
-	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	n, err := strconv.ParseFloat(kb, 64)
-	must(t, err)
-	return n / 1000
 }
 
 // flood is many sockets that mean no good.

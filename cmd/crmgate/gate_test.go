@@ -30,10 +30,11 @@ import (
 // shipped are the connectors that the project has.
 var shipped = []string{"clio", "insightly", "practice", "practicekey"}
 
-// built is what the tests share: the connectors, built once from source, their compiled form, and who signs for stand-ins.
+// built is what the tests share: the program, without the race detector, and the connectors, built once from source;
+// their compiled form; and who signs for stand-ins.
 var built struct {
-	connectors, cache string
-	roots             tls.Certificate
+	program, connectors, cache string
+	roots                      tls.Certificate
 }
 
 func TestMain(m *testing.M) {
@@ -56,7 +57,10 @@ func (w withConnectors) Run() int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	built.connectors, built.cache = filepath.Join(dir, "connectors"), filepath.Join(dir, "cache")
+	built.program, built.connectors, built.cache = filepath.Join(dir, "crmgate"), filepath.Join(dir, "connectors"), filepath.Join(dir, "cache")
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", built.program, ".").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
 	for _, name := range shipped {
 		buildConnector(name)
 	}
@@ -85,14 +89,10 @@ func buildConnector(name string) {
 	}
 }
 
-// compileConnectors has the program itself fill the cache, built without the race detector, under which compiling a
-// connector takes twelve times as long.
+// compileConnectors has the program itself fill the cache: under the race detector, compiling a connector takes twelve
+// times as long.
 func compileConnectors(dir string) {
-	program := filepath.Join(dir, "crmgate")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		panic(string(out))
-	}
-	serve := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "", "--data", filepath.Join(dir, "compile"),
+	serve := exec.Command(built.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "", "--data", filepath.Join(dir, "compile"),
 		"--connectors", built.connectors, "--cache", built.cache)
 	log, err := serve.StderrPipe()
 	if err == nil {
@@ -151,7 +151,7 @@ func (j *journal) String() string {
 }
 
 // ship puts a connector into a folder, its manifest with texts replaced.
-func ship(t *testing.T, dir, name string, replace ...string) {
+func ship(t testing.TB, dir, name string, replace ...string) {
 	t.Helper()
 	must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
 	b, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
@@ -160,7 +160,7 @@ func ship(t *testing.T, dir, name string, replace ...string) {
 }
 
 // connectorsFor copies the practice connectors to a folder of the test's own, for a practice CRM at an address, with files laid over.
-func connectorsFor(t *testing.T, crm string, files map[string]string) string {
+func connectorsFor(t testing.TB, crm string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"practice", "practicekey"} {
@@ -172,7 +172,7 @@ func connectorsFor(t *testing.T, crm string, files map[string]string) string {
 	return dir
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -1,17 +1,7 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"encoding/json"
-	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,17 +16,7 @@ func TestKilledDuringSignIns(t *testing.T) {
 	if testing.Short() {
 		kills = 5
 	}
-	binary := filepath.Join(t.TempDir(), "crmgate")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	crm := httptest.NewServer(practice.New(practice.Config{}))
-	defer crm.Close()
-	p := &victim{
-		binary: binary, data: filepath.Join(t.TempDir(), "data"), crm: crm.URL,
-		connectors: connectorsFor(t, strings.TrimPrefix(crm.URL, "http://"), nil),
-		client:     &http.Client{Timeout: 10 * time.Second},
-	}
+	p := newVictim(t, practice.New(practice.Config{}))
 	live, dead := map[string]bool{}, map[string]bool{} // session tokens, as they were acknowledged
 	var slowest time.Duration
 	acknowledged := 0
@@ -61,38 +41,6 @@ func TestKilledDuringSignIns(t *testing.T) {
 	if acknowledged < kills {
 		t.Errorf("only %d changes were acknowledged: the test shows little", acknowledged)
 	}
-}
-
-// victim is the program as a process of its own.
-type victim struct {
-	binary, data, crm, connectors string
-	client                        *http.Client
-	url                           string
-	cmd                           *exec.Cmd
-}
-
-// start runs the program and returns how long it took until it was ready.
-func (p *victim) start(t *testing.T) time.Duration {
-	t.Helper()
-	began := time.Now()
-	p.cmd = exec.Command(p.binary, "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", built.cache,
-		"--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
-	p.cmd.Env = append(os.Environ(), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practice.ClientSecret)
-	out, err := p.cmd.StderrPipe()
-	must(t, err)
-	must(t, p.cmd.Start())
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		var l struct{ Msg, Listen string }
-		if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
-			p.url = "http://" + l.Listen
-			go func() { _, _ = io.Copy(io.Discard, out) }() // ends with the process
-			return time.Since(began)
-		}
-		t.Log(lines.Text())
-	}
-	t.Fatal("the program did not become ready")
-	return 0
 }
 
 // work signs two people in and out until the process is killed, and notes what was acknowledged.
@@ -154,39 +102,4 @@ func (p *victim) step(logsOut bool, live, dead map[string]bool, note func(from, 
 	}
 	note(live, dead, in.Token)
 	return true
-}
-
-func (p *victim) oauth(in *signIn) bool {
-	d := demo{out: io.Discard, base: p.url, client: p.client}
-	token, err := d.oauth(context.Background())
-	in.Token = token
-	return err == nil
-}
-
-func (p *victim) ask(method, path, body, token string, into any) bool {
-	req, err := http.NewRequest(method, p.url+path, strings.NewReader(body))
-	if err != nil {
-		return false
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	resp, err := p.client.Do(req)
-	if err != nil {
-		return false
-	}
-	defer resp.Body.Close()
-	return resp.StatusCode == 200 && json.NewDecoder(resp.Body).Decode(into) == nil
-}
-
-func (p *victim) lives(t *testing.T, token string) bool {
-	t.Helper()
-	req, err := http.NewRequest("GET", p.url+"/hostname", nil)
-	must(t, err)
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := p.client.Do(req)
-	must(t, err)
-	resp.Body.Close()
-	return resp.StatusCode == 200
 }

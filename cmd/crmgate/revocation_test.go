@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -52,27 +50,11 @@ func (w *statusWriter) WriteHeader(status int) {
 // process tells the CRM once it is back. Until then nothing of the grant lies open in the store.
 func TestKilledAfterLogout(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "crmgate")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	crm := &sworn{CRM: practice.New(practice.Config{}), revoked: make(chan struct{}, 10)}
-	at := httptest.NewServer(crm)
-	defer at.Close()
-	p := &victim{
-		binary: binary, data: filepath.Join(t.TempDir(), "data"), crm: at.URL,
-		connectors: connectorsFor(t, strings.TrimPrefix(at.URL, "http://"), nil),
-		client:     &http.Client{Timeout: 10 * time.Second},
-	}
-	defer p.client.CloseIdleConnections()
-	kill := func() {
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
-	}
+	p := newVictim(t, crm)
 	p.start(t)
 	var in signIn
 	if !p.oauth(&in) {
-		kill()
 		t.Fatal("nobody could sign in")
 	}
 	crm.mu.Lock()
@@ -80,7 +62,7 @@ func TestKilledAfterLogout(t *testing.T) {
 	crm.mu.Unlock()
 	crm.SetMood(practice.Mood{Revoke: "500"})
 	acknowledged := p.ask("POST", "/unAuthorize", "", in.Token, &struct{}{})
-	kill()
+	p.kill()
 	if !acknowledged || !crm.Live(granted) {
 		t.Fatalf("acknowledged %v, token alive %v", acknowledged, crm.Live(granted))
 	}
@@ -97,7 +79,6 @@ func TestKilledAfterLogout(t *testing.T) {
 
 	before := crm.Counts().Revoke
 	p.start(t)
-	defer kill()
 	if p.lives(t, in.Token) {
 		t.Error("the session came back to life")
 	}
