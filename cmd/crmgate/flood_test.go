@@ -3,11 +3,9 @@ package main
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,11 +36,7 @@ func TestFlood(t *testing.T) {
 	var limit syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
 	if limit.Max < sockets+1000 { // Go has raised the soft limit to the hard one
-		why := fmt.Sprintf("%d open files are allowed here, and this takes %d (ulimit -Hn)", limit.Max, sockets+1000)
-		if os.Getenv("CI") == "true" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
+		skip(t, "%d open files are allowed here, and this takes %d (ulimit -Hn)", limit.Max, sockets+1000)
 	}
 	p := newVictim(t, practice.New(practice.Config{}))
 	p.start(t)
@@ -86,8 +80,8 @@ func TestFlood(t *testing.T) {
 	}
 	t.Logf("%d sockets in %v: %.0f MB of anonymous memory, %.0f MB before; the slowest honest answer took %v",
 		sockets, opened.Round(10*time.Millisecond), peak, before, slowest.Round(time.Millisecond))
-	if n := f.left(true); n == 0 {
-		t.Error("connections that are kept alive were ended before their time")
+	if n, all := f.left(true), f.count[keptAlive].Load(); n != all {
+		t.Errorf("of %d connections that are kept alive, %d were ended before their time", all, all-n)
 	}
 	if peak-before > 256 {
 		t.Errorf("%.0f MB more than before", peak-before)
@@ -207,7 +201,10 @@ func (f *flood) begin(kind int) error {
 	f.tasks.Go(func() {
 		defer f.alive[kind].Add(-1)
 		f.play(kind, c, then)
-		f.longest[kind].Store(max(f.longest[kind].Load(), int64(time.Since(began))))
+		took := int64(time.Since(began))
+		for longest := f.longest[kind].Load(); took > longest && !f.longest[kind].CompareAndSwap(longest, took); {
+			longest = f.longest[kind].Load()
+		}
 	})
 	return nil
 }

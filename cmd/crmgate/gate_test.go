@@ -179,6 +179,15 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// skip leaves a test out that this machine cannot run; those that judge a change have to.
+func skip(t testing.TB, format string, a ...any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf(format, a...)
+	}
+	t.Skipf(format, a...)
+}
+
 // newGate starts a server; change may alter its flags first.
 func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
 	t.Helper()
