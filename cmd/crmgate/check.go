@@ -38,27 +38,23 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 	defer stop()
 	all := []connectortest.Result{}
 	count := map[connectortest.Outcome]int{}
+	note := func(r connectortest.Result) {
+		count[r.Outcome]++
+		all = append(all, r)
+		if !c.JSON {
+			c.print(out, r)
+		}
+	}
 	for _, file := range c.Files {
 		if strings.HasSuffix(file, ".vectors.json") {
 			continue // of a connector, and checked with it
 		}
-		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats}, func(r connectortest.Result) {
-			count[r.Outcome]++
-			all = append(all, r)
-			if !c.JSON {
-				c.print(out, r)
-			}
-		})
+		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats}, note)
 		if err != nil && ctx.Err() != nil {
 			return err
 		}
 		if err != nil { // the others are checked all the same
-			r := connectortest.Result{Connector: filepath.Base(file), Case: "file", Outcome: connectortest.Failed, Message: err.Error()}
-			count[r.Outcome]++
-			all = append(all, r)
-			if !c.JSON {
-				c.print(out, r)
-			}
+			note(connectortest.Result{Connector: filepath.Base(file), Case: "file", Outcome: connectortest.Failed, Message: err.Error()})
 		}
 	}
 	if c.JSON {
