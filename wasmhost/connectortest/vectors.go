@@ -1,12 +1,15 @@
 package connectortest
 
 import (
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -152,3 +155,44 @@ func (d doc) with(name string, v any) doc {
 	c[name] = v
 	return c
 }
+
+// replay runs a recorded case: same requests, same answer.
+func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
+	name := "recorded: " + operation + ", " + c.Name
+	k.watch.at(name)
+	if !slices.Contains(k.operations, operation) {
+		k.say(name, Failed, fmt.Sprintf("the module does not export %s", operation), "export it, or remove the case")
+		return
+	}
+	p := &replay{name: name, want: c.Fetches}
+	k.crm.mu.Lock()
+	k.crm.replay = p
+	k.crm.mu.Unlock()
+	a := k.call(ctx, operation, parseDoc(c.Input), "")
+	k.crm.mu.Lock()
+	k.crm.replay = nil
+	k.crm.mu.Unlock()
+	if p.n < len(p.want) && a.err == nil {
+		p.wrong = append(p.wrong, fmt.Sprintf("it makes %d requests, recorded are %d", p.n, len(p.want)))
+	}
+	const advice = "mend the connector, or record the case anew if the CRM has changed"
+	switch {
+	case a.err != nil:
+		k.say(name, Failed, a.told(), advice)
+	case len(p.wrong) > 0:
+		k.say(name, Failed, p.wrong[0], advice)
+	case a.Result != c.Result || !equal(a.Output, c.Output):
+		k.say(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, clip(string(a.Output)), c.Result, clip(compact(c.Output))), advice)
+	default:
+		k.say(name, OK, a.told(), "")
+	}
+}
+
+func equal(a, b []byte) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	return reflect.DeepEqual(parseDoc(a), parseDoc(b)) // numbers as they are written: ids are longer than a float
+}
+
+func compact(b []byte) string { return string(parseDoc(b).bytes()) }
