@@ -8,9 +8,12 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
+// lastingID is what to do about an id that changes.
+const lastingID = "make the id of what the CRM calls the person by, and of nothing else: it is theirs for good"
+
 // checkIdentity: a person is who they are whatever credential they come with, and two people are two.
 func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
-	const name, advice = "getUserInfo: who is who", "make the id of what the CRM calls the person by, and of nothing else: it is theirs for good"
+	const name = "getUserInfo: who is who"
 	k.watch.at(name)
 	id := func(input doc) string {
 		return fmt.Sprint(parseDoc(k.call(ctx, "getUserInfo", input, "").Output).object("platformUserInfo")["id"])
@@ -39,9 +42,9 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 	switch {
 	case want == "<nil>": // it does not succeed, which was said
 	case want != same:
-		k.say(name, Failed, fmt.Sprintf("with another credential, %s is %s", clip(want), clip(same)), advice)
+		k.say(name, Failed, fmt.Sprintf("with another credential, %s is %s", clip(want), clip(same)), lastingID)
 	case want == other:
-		k.say(name, Failed, fmt.Sprintf("two people are both %s", clip(want)), advice)
+		k.say(name, Failed, fmt.Sprintf("two people are both %s", clip(want)), lastingID)
 	default:
 		k.say(name, OK, "an id for each person, whatever the credential", "")
 	}

@@ -29,10 +29,10 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 	ids := map[string]bool{}
 	var before, after int64
 	began, calls := time.Now(), 0
-	slow := false
+	late := false
 	for range rounds {
 		for i := range k.Repeats {
-			if slow = time.Since(began) > longest; slow && i > k.Repeats/2 {
+			if late = time.Since(began) > longest; late && i > k.Repeats/2 {
 				break
 			}
 			// An error is an answer that is met as often: it may leave something behind as well.
@@ -61,17 +61,17 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 				ids[fmt.Sprint(who["id"])] = true
 			}
 		}
-		if after = k.folder.MemorySize(k.name); after <= before || slow {
+		if after = k.folder.MemorySize(k.name); after <= before || late {
 			break
 		}
 	}
 	took := time.Since(began) / time.Duration(max(calls, 1))
 	switch {
 	case len(ids) > 1:
-		k.say(name, Failed, fmt.Sprintf("the same person got %d ids, such as %s", len(ids), firstTwo(ids)), "make the id of what the CRM calls the person by, and of nothing else: it is theirs for good")
+		k.say(name, Failed, fmt.Sprintf("the same person got %d ids, such as %s", len(ids), firstTwo(ids)), lastingID)
 	case after > plenty:
 		k.say(name, Failed, fmt.Sprintf("it holds %s of memory after %d calls, and the server gives it 64 MB", bytesText(after), calls), "free what a call allocates, the calls that fail as well: an instance serves many")
-	case after > before && !slow:
+	case after > before && !late:
 		k.say(name, Failed, fmt.Sprintf("memory grows without end: it went from %s to %s in the last %d calls", bytesText(before), bytesText(after), k.Repeats-k.Repeats/2),
 			"free what a call allocates: an instance serves many calls")
 	default:
@@ -79,7 +79,7 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 		if len(ids) == 1 {
 			id = "one id; "
 		}
-		if slow {
+		if late {
 			k.say(name, Warning, fmt.Sprintf("only %d calls were made: each takes %v", calls, took.Round(time.Microsecond)), "do less in a call: a person waits for it")
 			return
 		}
