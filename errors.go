@@ -3,6 +3,7 @@ package crmgate
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Conditions that callers act on. Test with errors.Is. An operation that a connector does not implement is errors.ErrUnsupported.
@@ -91,3 +92,12 @@ func (e *ConnectorError) Error() string {
 }
 
 func (e *ConnectorError) Unwrap() error { return e.Err }
+
+// Clip shortens foreign text for a message.
+func Clip(s string) string {
+	const longest = 100
+	if len(s) > longest {
+		s = s[:longest] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD") // it may have been cut within a character
+}

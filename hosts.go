@@ -30,7 +30,7 @@ func ParseHostPattern(s string) (HostPattern, error) {
 	}
 	host, port, err := splitHost(name)
 	if err != nil {
-		return HostPattern{}, fmt.Errorf("%q is no host pattern", clip(s))
+		return HostPattern{}, fmt.Errorf("%q is no host pattern", Clip(s))
 	}
 	if !p.Person {
 		p.Host = host
@@ -111,7 +111,7 @@ func (h Hosts) Allow(u *url.URL, personHost string) error {
 func (h Hosts) AllowURL(raw, personHost string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
-		return fmt.Errorf("%q is not an absolute URL", clip(raw))
+		return fmt.Errorf("%q is not an absolute URL", Clip(raw))
 	}
 	return h.Allow(u, personHost)
 }
@@ -140,18 +140,18 @@ func splitHost(s string) (host string, port uint16, err error) {
 	if hasPort {
 		n, err := strconv.ParseUint(digits, 10, 16)
 		if err != nil || n == 0 {
-			return "", 0, fmt.Errorf("%q has no valid port", clip(s))
+			return "", 0, fmt.Errorf("%q has no valid port", Clip(s))
 		}
 		port = uint16(n)
 	}
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if len(host) == 0 || len(host) > 253 {
-		return "", 0, fmt.Errorf("%q is not a host name", clip(s))
+		return "", 0, fmt.Errorf("%q is not a host name", Clip(s))
 	}
 	for label := range strings.SplitSeq(host, ".") {
 		if len(label) == 0 || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
 			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return "", 0, fmt.Errorf("%q is not a host name", clip(s))
+			return "", 0, fmt.Errorf("%q is not a host name", Clip(s))
 		}
 	}
 	return host, port, nil
@@ -180,12 +180,4 @@ func canonicalHost(s string) (string, error) {
 		host += ":" + strconv.Itoa(int(port))
 	}
 	return host, err
-}
-
-// clip shortens foreign text for an error message.
-func clip(s string) string {
-	if len(s) > 80 {
-		s = s[:80] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

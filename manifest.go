@@ -114,7 +114,7 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	if anyHost || m.Environment.AllowHost(host) || m.Hosts.AllowHost(host) {
 		return host, nil
 	}
-	return "", Refuse("hostname %q is not one that the manifest of %s allows", clip(host), m.Platform)
+	return "", Refuse("hostname %q is not one that the manifest of %s allows", Clip(host), m.Platform)
 }
 
 // Reveals reports whether the manifest lets the connector see name.

@@ -64,7 +64,7 @@ func (n node) wrong(want string) *ManifestError {
 	case nil:
 		e.Got = "nothing"
 	case string:
-		e.Got = fmt.Sprintf("%q", clip(v))
+		e.Got = fmt.Sprintf("%q", Clip(v))
 	case map[string]any:
 		e.Got = "an object"
 	case []any:

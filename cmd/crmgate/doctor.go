@@ -206,7 +206,7 @@ func (x *examination) visit(ctx context.Context, o crmgate.OAuthManifest, extra 
 	to, _ := url.Parse(resp.Header.Get("Location"))
 	switch {
 	case to != nil && to.Query().Get("error") != "":
-		return fmt.Sprintf("It answers with the error %q.", clip(to.Query().Get("error")))
+		return fmt.Sprintf("It answers with the error %q.", crmgate.Clip(to.Query().Get("error")))
 	case resp.StatusCode >= 400:
 		return fmt.Sprintf("It answers with status %d: is the client id known there, and is the redirect URI registered?", resp.StatusCode)
 	}
@@ -296,13 +296,6 @@ func after(d time.Duration) string {
 // bare is a URL without its query, which may hold what is not for everybody.
 func bare(raw string) string {
 	s, _, _ := strings.Cut(raw, "?")
-	return s
-}
-
-func clip(s string) string {
-	if len(s) > 100 {
-		s = s[:100] + "…"
-	}
 	return s
 }
 

@@ -44,13 +44,13 @@ func (a answer) told() string {
 	case a.Result == 2:
 		return "unsupported"
 	case a.Result == 1 && d["status"] != nil:
-		return fmt.Sprintf("an error with status %v: %q", d["status"], clip(d.text("message")))
+		return fmt.Sprintf("an error with status %v: %q", d["status"], crmgate.Clip(d.text("message")))
 	case a.Result == 1:
-		return fmt.Sprintf("an error: %q", clip(d.text("message")))
+		return fmt.Sprintf("an error: %q", crmgate.Clip(d.text("message")))
 	case d["successful"] == false:
-		return fmt.Sprintf("not successful: %q", clip(d.object("returnMessage").text("message")))
+		return fmt.Sprintf("not successful: %q", crmgate.Clip(d.object("returnMessage").text("message")))
 	default:
-		return clip(string(a.Output))
+		return crmgate.Clip(string(a.Output))
 	}
 }
 
@@ -72,12 +72,4 @@ func (a answer) broke() string {
 // succeeded reports whether the answer is the one that everybody hopes for.
 func (a answer) succeeded() bool {
 	return a.err == nil && a.Result == 0 && parseDoc(a.Output)["successful"] != false
-}
-
-// clip shortens foreign text for a line.
-func clip(s string) string {
-	if len(s) > 120 {
-		s = s[:120] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -42,9 +42,9 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 	switch {
 	case want == "<nil>": // it does not succeed, which was said
 	case want != same:
-		k.say(name, Failed, fmt.Sprintf("with another credential, %s is %s", clip(want), clip(same)), lastingID)
+		k.say(name, Failed, fmt.Sprintf("with another credential, %s is %s", crmgate.Clip(want), crmgate.Clip(same)), lastingID)
 	case want == other:
-		k.say(name, Failed, fmt.Sprintf("two people are both %s", clip(want)), lastingID)
+		k.say(name, Failed, fmt.Sprintf("two people are both %s", crmgate.Clip(want)), lastingID)
 	default:
 		k.say(name, OK, "an id for each person, whatever the credential", "")
 	}

@@ -11,6 +11,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/crmgate/crmgate"
 )
 
 // The ABI's vectors, a copy of connectors-wasm/abi: that is another module, whose files cannot be embedded.
@@ -182,7 +184,7 @@ func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	case len(p.wrong) > 0:
 		k.say(name, Failed, p.wrong[0], advice)
 	case a.Result != c.Result || !equal(a.Output, c.Output):
-		k.say(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, clip(string(a.Output)), c.Result, clip(compact(c.Output))), advice)
+		k.say(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, crmgate.Clip(string(a.Output)), c.Result, crmgate.Clip(compact(c.Output))), advice)
 	default:
 		k.say(name, OK, a.told(), "")
 	}
