@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -133,34 +132,6 @@ func (c *auditVerifyCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 		err = fmt.Errorf("the audit log is not as it was written: %d problems", report.Problems)
 	}
 	return err
-}
-
-// follow asks for a stream of lines and hands each to line.
-func follow(ctx context.Context, f *storeFlags, log *slog.Logger, path string, line func(proxy.AuditLine) error) error {
-	return request(ctx, f, log, http.MethodGet, path, readLines(line))
-}
-
-func readLines(line func(proxy.AuditLine) error) func(status int, body io.Reader) error {
-	return func(status int, body io.Reader) error {
-		if status != http.StatusOK {
-			return decode(status, body, nil)
-		}
-		for d := json.NewDecoder(body); ; {
-			var l proxy.AuditLine
-			err := d.Decode(&l)
-			switch {
-			case err != nil:
-				return fmt.Errorf("the answer was cut off: %w", err)
-			case l.Error != "":
-				return errors.New(l.Error)
-			case l.End:
-				return nil
-			}
-			if err := line(l); err != nil {
-				return err
-			}
-		}
-	}
 }
 
 // age is a duration that may be given in days: 400d.

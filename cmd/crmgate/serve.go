@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"syscall"
 	"time"
 
@@ -161,19 +159,4 @@ func listen(flag, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	return l, nil
-}
-
-// controlSocket opens the unix socket of `crmgate users`. The database is locked by now, so that a socket which is
-// there already was left by a server that is gone.
-func controlSocket(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, advice(err, "the control socket")
-	}
-	old := syscall.Umask(0o177) // the socket is made with its mode: nobody else can open it in between
-	l, err := net.Listen("unix", path)
-	syscall.Umask(old)
-	if err != nil && strings.Contains(path, "/") && len(path) > 100 {
-		return nil, fmt.Errorf("the control socket: the path of --data is too long for a unix socket: %w", err)
-	}
-	return l, advice(err, "the control socket")
 }
