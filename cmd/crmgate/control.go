@@ -19,8 +19,8 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-// controlSocket opens the unix socket of `crmgate users`. The database is locked by now, so that a socket which is
-// there already was left by a server that is gone.
+// controlSocket opens the unix socket that `crmgate users`, `journal` and `audit` ask. The database is locked by now, so that
+// a socket which is there already was left by a server that is gone.
 func controlSocket(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, advice(err, "the control socket")

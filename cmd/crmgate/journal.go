@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"text/tabwriter"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
@@ -42,12 +41,11 @@ func (c *journalListCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 		_, err := fmt.Fprintln(out, "No answer is kept: all of them were read and stored.")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tCAME\tKIND\tPLATFORM\tUSER\tSTATUS\tBYTES")
+	rows := [][]string{{"ID", "CAME", "KIND", "PLATFORM", "USER", "STATUS", "BYTES"}}
 	for _, a := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%d\n", a.ID, when(a.At), a.Kind, a.Platform, printable(string(a.User)), a.Status, a.Bytes)
+		rows = append(rows, []string{a.ID, when(a.At), a.Kind, string(a.Platform), string(a.User), fmt.Sprint(a.Status), fmt.Sprint(a.Bytes)})
 	}
-	return w.Flush()
+	return printTable(out, rows)
 }
 
 type oneAnswer struct {

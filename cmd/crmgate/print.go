@@ -2,11 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
+	"text/tabwriter"
 	"time"
 	"unicode"
 )
+
+// jsonFlag is on every command that prints what a program may want to read. Like all flags that say what is asked for, and
+// not how this installation is set up, it has no environment variable.
+type jsonFlag struct {
+	JSON bool `name:"json" env:"-" help:"Print JSON."`
+}
 
 func when(t time.Time) string {
 	if t.IsZero() {
@@ -23,6 +31,18 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// printTable writes rows, the columns of which are aligned.
+func printTable(out io.Writer, rows [][]string) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = printable(cell)
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
 }
 
 func printJSON(out io.Writer, v any) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// storeFlags say where things are kept; every command that touches the store has them.
+// storeFlags say where things are kept, and what connectors may reach. Every command that needs the store or connectors has them.
 type storeFlags struct {
 	Data       string         `help:"Folder for the database and what belongs to it (default ${default})." default:"./data" placeholder:"DIR"`
 	Keyset     string         `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
@@ -59,13 +59,7 @@ func (s *storeFlags) clock() time.Time {
 	return time.Now()
 }
 
-// jsonFlag is on every command that prints what a program may want to read. Like all flags that say what is asked for, and
-// not how this installation is set up, it has no environment variable.
-type jsonFlag struct {
-	JSON bool `name:"json" env:"-" help:"Print JSON."`
-}
-
-// serveFlags are the flags of serve that wire has to know.
+// serveFlags are the flags of serve.
 type serveFlags struct {
 	storeFlags
 	Listen         string   `help:"Address to answer clients on (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
@@ -57,13 +56,11 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 		_, err := fmt.Fprintln(out, "Nobody has signed in.")
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PLATFORM\tID\tNAME\tHOST\tSTATE\tHOLDS\tSIGNED IN")
+	rows := [][]string{{"PLATFORM", "ID", "NAME", "HOST", "STATE", "HOLDS", "SIGNED IN"}}
 	for _, e := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Platform, printable(string(e.ID)), printable(e.Name), printable(e.Hostname),
-			e.State, holds(e), when(e.SignedIn))
+		rows = append(rows, []string{string(e.Platform), string(e.ID), e.Name, e.Hostname, e.State, holds(e), when(e.SignedIn)})
 	}
-	return w.Flush()
+	return printTable(out, rows)
 }
 
 func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
@@ -74,18 +71,13 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 	if c.JSON {
 		return printJSON(out, e)
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{
+	rows := slices.DeleteFunc([][]string{
 		{"platform", string(e.Platform)}, {"id", string(e.ID)}, {"name", e.Name}, {"host", e.Hostname}, {"account", string(e.Account)},
 		{"time zone", e.Timezone}, {"state", e.State}, {"reason", e.Reason}, {"since", when(e.Since)}, {"client id", e.ClientID},
 		{"access token", e.AccessToken.String()}, {"expires", when(e.Expiry)}, {"refresh token", e.RefreshToken.String()},
 		{"API key", e.APIKey.String()}, {"first sign-in", when(e.Created)}, {"last sign-in", when(e.SignedIn)},
-	} {
-		if row[1] != "" {
-			fmt.Fprintf(w, "%s\t%s\n", row[0], printable(row[1]))
-		}
-	}
-	return w.Flush()
+	}, func(row []string) bool { return row[1] == "" })
+	return printTable(out, rows)
 }
 
 func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
