@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -180,8 +181,8 @@ func FuzzFront(f *testing.F) {
 		f.Add([]byte("GET " + target + " HTTP/1.1\r\nHost: x\r\nis-debug: true\r\nAuthorization: Bearer " + canary + "\r\n\r\n"))
 	}
 	for _, body := range []string{`{"platform":"keys","apiKey":"right"}`, `{"platform":"keys","apiKey":"wrong","additionalInfo":{}}`, `[]`, "{"} {
-		f.Add([]byte("POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + itoa(len(body)) + "\r\n\r\n" + body))
-		f.Add([]byte("POST /admin/settings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + itoa(len(body)) + "\r\n\r\n" + body))
+		f.Add([]byte("POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body))
+		f.Add([]byte("POST /admin/settings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		log.Reset()

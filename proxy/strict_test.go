@@ -111,8 +111,6 @@ func isToken(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") == ""
 }
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // methodOf is the method of the nth request, "" if there is none.
 func methodOf(methods []string, n int) string {
 	if n < len(methods) {
