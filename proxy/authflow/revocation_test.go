@@ -206,13 +206,11 @@ func (w *world) signIn(login string, key crmgate.UserKey) crmgate.Grant {
 	w.t.Helper()
 	client := &http.Client{}
 	defer client.CloseIdleConnections()
-	landed, err := practice.Browse(w.t.Context(), client, w.url+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
-	must(w.t, err)
-	to, err := url.Parse(landed)
+	code, err := practice.Code(w.t.Context(), client, w.url+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
 	must(w.t, err)
 	c, err := w.Tokens.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
 	must(w.t, err)
-	tokens, err := w.Tokens.Exchange(w.t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret(to.Query().Get("code")), RedirectURI: redirect})
+	tokens, err := w.Tokens.Exchange(w.t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})
 	must(w.t, err)
 	g := tokens.Grant(c, crmgate.Grant{})
 	_, err = w.db.SignIn(w.t.Context(), key, func(p *crmgate.Person) error {

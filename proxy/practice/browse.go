@@ -34,6 +34,19 @@ func Browse(ctx context.Context, client *http.Client, authURL, person string) (l
 	return landed, nil
 }
 
+// Code is Browse, and the code in the address; that there is none is an error.
+func Code(ctx context.Context, client *http.Client, authURL, person string) (string, error) {
+	landed, err := Browse(ctx, client, authURL, person)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(landed)
+	if err != nil || u.Query().Get("code") == "" {
+		return "", errors.New("the consent was answered without a code")
+	}
+	return u.Query().Get("code"), nil
+}
+
 // visit returns where a page redirects to, empty if it is shown.
 func visit(ctx context.Context, client *http.Client, method, address, body string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))

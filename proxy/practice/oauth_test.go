@@ -92,11 +92,9 @@ func TestCodes(t *testing.T) {
 	a.advance(10 * time.Minute)
 	a.refused(a.token(exchangeForm(code)), 400, "invalid_grant")
 
-	without, err := practice.Browse(t.Context(), http.DefaultClient, strings.Replace(a.authURL(), "code_challenge", "x", 2), "ada")
+	without, err := practice.Code(t.Context(), http.DefaultClient, strings.Replace(a.authURL(), "code_challenge", "x", 2), "ada")
 	must(t, err)
-	u, err := url.Parse(without)
-	must(t, err)
-	form := exchangeForm(u.Query().Get("code"))
+	form := exchangeForm(without)
 	a.refused(a.token(form), 400, "invalid_grant") // a verifier for no challenge
 	form.Del("code_verifier")
 	a.granted(a.token(form))

@@ -155,11 +155,9 @@ func (w *world) code(verifier crmgate.Secret) crmgate.Secret {
 	}
 	client := &http.Client{}
 	defer client.CloseIdleConnections()
-	landed, err := practice.Browse(w.t.Context(), client, u, "ada")
+	code, err := practice.Code(w.t.Context(), client, u, "ada")
 	must(w.t, err)
-	to, err := url.Parse(landed)
-	must(w.t, err)
-	return crmgate.NewSecret(to.Query().Get("code"))
+	return crmgate.NewSecret(code)
 }
 
 func (w *world) client() token.Client {

@@ -193,16 +193,12 @@ func (k *check) practiceToken(ctx context.Context, login string) (string, error)
 	const redirect = publicURL + "/redirect.html"
 	client := &http.Client{Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
-	landed, err := practice.Browse(ctx, client, k.crm.url()+"/oauth/authorize?response_type=code&client_id="+practice.ClientID+"&redirect_uri="+url.QueryEscape(redirect), login)
-	if err != nil {
-		return "", err
-	}
-	u, err := url.Parse(landed)
+	code, err := practice.Code(ctx, client, k.crm.url()+"/oauth/authorize?response_type=code&client_id="+practice.ClientID+"&redirect_uri="+url.QueryEscape(redirect), login)
 	if err != nil {
 		return "", err
 	}
 	resp, err := client.PostForm(k.crm.url()+"/oauth/token", url.Values{
-		"grant_type": {"authorization_code"}, "code": {u.Query().Get("code")}, "redirect_uri": {redirect},
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect},
 		"client_id": {practice.ClientID}, "client_secret": {practice.ClientSecret},
 	})
 	if err != nil {
