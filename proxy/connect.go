@@ -78,9 +78,14 @@ func (s *Server) goToCRM(ctx context.Context, r *request, who authflow.ConnectRe
 	if err != nil {
 		return s.failure(ctx, r, err, endingOf(who))
 	}
+	return s.going(r, f.m.Title, c)
+}
+
+// going is the page that leads to the CRM. The browser keeps the login secret.
+func (s *Server) going(r *request, crm string, c authflow.Composed) (any, error) {
 	s.set(r, loginCookie, c.LoginSecret, c.Life)
 	var b strings.Builder
-	if err := s.pages.Going(&b, ui.Going{CRM: f.m.Title, URL: c.AuthURL}); err != nil {
+	if err := s.pages.Going(&b, ui.Going{CRM: crm, URL: c.AuthURL}); err != nil {
 		return nil, err
 	}
 	r.fc.Response.Header.Set("Refresh", "0; url="+c.AuthURL) // what may not stand in a URL is percent-encoded

@@ -9,7 +9,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// cookie is a cookie of ours: it binds a browser to something that it began, and is never a session.
+// cookie is a cookie of ours: it binds a browser to something that it began, and is never a session of a client's.
 type cookie string
 
 const (
@@ -17,6 +17,9 @@ const (
 	loginCookie cookie = "crmgate-login"
 	// sessionCookie has the secret of the auth session that the browser's client began.
 	sessionCookie cookie = "crmgate-session"
+	// adminCookie says, sealed, which admin works on their organisation's page. It comes along with nothing that another
+	// site's page has begun.
+	adminCookie cookie = "crmgate-admin"
 )
 
 // secure reports whether browsers reach this server by https. On loopback they need not, and then take neither Secure nor
@@ -31,7 +34,7 @@ func (s *Server) name(c cookie) string {
 	return string(c)
 }
 
-// set puts a cookie into the answer. Lax, so that it comes along when the CRM sends the browser back.
+// set puts a cookie into the answer. All but the admin's are Lax, so that they come along when the CRM sends the browser back.
 func (s *Server) set(r *request, c cookie, v crmgate.Secret, life time.Duration) {
 	s.write(r, c, v.Reveal(), int(life.Seconds()))
 }
@@ -47,6 +50,9 @@ func (s *Server) write(r *request, c cookie, value string, seconds int) {
 	k.SetHTTPOnly(true)
 	k.SetSecure(s.secure())
 	k.SetSameSite(fasthttp.CookieSameSiteLaxMode)
+	if c == adminCookie {
+		k.SetSameSite(fasthttp.CookieSameSiteStrictMode)
+	}
 	if seconds > 0 {
 		k.SetMaxAge(seconds)
 	} else {

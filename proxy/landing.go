@@ -27,7 +27,7 @@ func (s *Server) landing(ctx context.Context, r *request) (any, error) {
 
 // finish ends a sign-in that a page of ours began. It takes the browser that began it: the login secret is in its cookie.
 func (s *Server) finish(ctx context.Context, r *request, l authflow.Landing) (any, error) {
-	e := ending{platform: l.Platform, waited: l.Waited, landed: true}
+	e := ending{platform: l.Platform, waited: l.Waited, landed: true, admin: l.Admin}
 	in, err := s.Flows.Callback(ctx, authflow.CallbackRequest{
 		CallbackURI: s.Flows.PublicURL + authflow.LandingPage + "?" + r.query.String(),
 		LoginSecret: s.cookie(r, loginCookie),
@@ -55,9 +55,13 @@ func (s *Server) connected(e ending, in authflow.SignedIn) (any, error) {
 	if in.Name != "" {
 		res.Sentences = append(res.Sentences, "Signed in as "+in.Name+".")
 	}
-	if e.waited {
+	switch {
+	case e.admin:
+		res.Heading = "The application works"
+		res.Sentences = append(res.Sentences, "Your organisation uses it from now on: everybody in it can connect.")
+	case e.waited:
 		res.Sentences = append(res.Sentences, "The application goes on by itself. You can close this window.")
-	} else {
+	default:
 		res.Sentences = append(res.Sentences, "No application was waiting for this. To use the connection in one, connect there.")
 	}
 	return s.ended(e, res, 200)

@@ -33,6 +33,7 @@ type ending struct {
 	platform crmgate.Platform // to try again; empty if that is not for the page to say
 	waited   bool             // a client waits, who begins anew
 	landed   bool             // the CRM has sent the browser here, by an address that has a code in it
+	admin    bool             // an organisation's admin began it, on their page
 }
 
 // failure is the page for an error. What it says of one is what clients are told as well.
@@ -48,6 +49,8 @@ func (s *Server) failure(ctx context.Context, r *request, err error, e ending) (
 	switch {
 	case errors.Is(err, crmgate.ErrNoApp):
 		res.Tone, res.Heading = "calm", "Not set up yet"
+	case e.admin && t.status == 404:
+		res.Heading = "There is nothing here"
 	case t.status == 404:
 		res.Heading = "There is nothing to connect here"
 	case errors.Is(err, crmgate.ErrDenied):
@@ -69,6 +72,11 @@ func (s *Server) failure(ctx context.Context, r *request, err error, e ending) (
 // ended is a page that says how something ended, and how to go on.
 func (s *Server) ended(e ending, res ui.Result, status int) (any, error) {
 	switch {
+	case e.admin:
+		res.Retry, res.RetryLabel = s.adminPath("/"+string(e.platform)), "Back to your organisation's page"
+		if status == 404 {
+			res.Retry = s.adminPath("")
+		}
 	case e.waited && res.Tone != "good" && status != 404:
 		res.Sentences = append(res.Sentences, "Please close this window and connect again in the application.")
 	case e.platform != "" && res.Tone != "good" && status != 404:
@@ -76,6 +84,9 @@ func (s *Server) ended(e ending, res ui.Result, status int) (any, error) {
 	}
 	if e.landed && e.platform != "" {
 		res.Clean = s.connectPath(e.platform)
+		if e.admin {
+			res.Clean = res.Retry
+		}
 	}
 	var b strings.Builder
 	err := s.pages.Result(&b, res)

@@ -28,6 +28,8 @@ type (
 	plain string // text/plain
 	// rawJSON is sent as it is, and never gets a _debug member.
 	rawJSON []byte
+	// seeOther has the browser go on to a page of ours.
+	seeOther string
 	// failed is a JSON reply of status 400.
 	failed struct{ body any }
 )
@@ -55,6 +57,10 @@ func (s *Server) reply(r *request, status int, body any) {
 		h.Set("X-Frame-Options", "DENY") // for who does not know frame-ancestors
 		h.Set("Cache-Control", "no-store")
 		write(fc, typeHTML, b.html)
+	case seeOther:
+		fc.SetStatusCode(303)
+		fc.Response.Header.Set("Location", string(b)) // fasthttp's Redirect rewrites paths
+		fc.Response.Header.Set("Cache-Control", "no-store")
 	case asset:
 		fc.Response.Header.Set("Cache-Control", "public, max-age=31536000, immutable")
 		write(fc, b.contentType, b.body)

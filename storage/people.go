@@ -55,6 +55,31 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 	return nil
 }
 
+// PeopleOn calls fn for everybody of a platform, in no meaningful order, on one snapshot, until fn returns an error. Records
+// that do not open are left out.
+func (db *DB) PeopleOn(ctx context.Context, p crmgate.Platform, fn func(crmgate.Person) error) error {
+	err := db.view(ctx, func(r records) error {
+		return r.tx.Scan(append(append(fixed(person), p...), '/'), func(key, stored []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			b, err := r.open(person, key, stored)
+			if err != nil {
+				return nil // crmgate users list tells of them
+			}
+			who, err := decodePerson(b)
+			if err != nil {
+				return nil
+			}
+			return fn(who)
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("list people: %w", err)
+	}
+	return nil
+}
+
 // entry opens a person record that a scan found, and the session that goes with it.
 func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
 	b, err := r.open(person, key, stored)

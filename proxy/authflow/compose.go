@@ -27,6 +27,7 @@ type ComposeRequest struct {
 	Staged bool
 
 	visitor *authSession // of a sign-in that a page of ours begins, empty if no client waits; else nil
+	admin   bool         // the page is the organisation's
 }
 
 // Composed is the answer to a ComposeRequest.
@@ -88,7 +89,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 			if err := f.landsHere(m.Title, o.RedirectURI); err != nil {
 				return Composed{}, err
 			}
-			s.Page, s.Session = true, r.visitor.id
+			s.Page, s.Session, s.Admin = true, r.visitor.id, r.admin
 		}
 		return f.composeBound(ctx, m, o, s)
 	}

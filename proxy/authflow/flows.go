@@ -61,6 +61,7 @@ type Flows struct {
 	tokens      *sessionTokens
 	revocations *revocations
 	waiters     *waiters
+	roster      *roster
 }
 
 // New checks the configuration and returns Flows; the caller closes it.
@@ -97,7 +98,7 @@ func New(c Config) (*Flows, error) {
 	if c.Random == nil {
 		c.Random = rand.Float64
 	}
-	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations(), waiters: newWaiters()}
+	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations(), waiters: newWaiters(), roster: newRoster()}
 	if f.who = c.AdminTokens; c.AdminTokens == nil {
 		f.who, err = newRingCentral(c.RingCentralURL, c.Fetch, c.Now)
 	}

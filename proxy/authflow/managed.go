@@ -273,6 +273,9 @@ func (f *Flows) check(ctx context.Context, conn crmgate.Connector, app *storage.
 	v := &app.Values
 	if v.ClientSecret.Reveal() == Placeholder {
 		stored := cmp.Or(apps.Confirmed, apps.Pending)
+		if app.Staged { // an admin who stages sees what is pending
+			stored = cmp.Or(apps.Pending, apps.Confirmed)
+		}
 		if stored == nil || stored.Values.ClientSecret.IsZero() {
 			return crmgate.Refuse("No client secret is stored: please enter it.")
 		}
@@ -332,10 +335,14 @@ func (f *Flows) RemoveApp(ctx context.Context, rcToken crmgate.Secret, p crmgate
 	if err != nil {
 		return err
 	}
+	return f.removeApp(ctx, who, p)
+}
+
+func (f *Flows) removeApp(ctx context.Context, who identity, p crmgate.Platform) error {
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err = f.DB.RemoveManagedApp(ctx, who.Account, p, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	err := f.DB.RemoveManagedApp(ctx, who.Account, p, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
 	f.revocations.changed()
 	return err
 }

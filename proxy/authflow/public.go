@@ -12,9 +12,10 @@ import (
 type Landing struct {
 	// Page says that a page of ours began the sign-in: it ends in this window, and is posted to nobody.
 	Page bool
-	// Platform and Waited are what a page of ours began: whether a client waits for it.
-	Platform crmgate.Platform
-	Waited   bool
+	// Platform, Waited and Admin are what a page of ours began: whether a client waits for it, and whether it was the
+	// organisation's page.
+	Platform      crmgate.Platform
+	Waited, Admin bool
 	// Origins may be posted the page's URL otherwise: the one pinned in the state, if that is ours and still opens, else
 	// all that are allowed.
 	Origins []string
@@ -26,7 +27,7 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 		s, err := f.openState(ctx, stateParam)
 		switch {
 		case s.Page:
-			return Landing{Page: true, Platform: s.Platform, Waited: s.Session != ""}
+			return Landing{Page: true, Platform: s.Platform, Waited: s.Session != "", Admin: s.Admin}
 		case err == nil:
 			return Landing{Origins: []string{s.Origin}}
 		}

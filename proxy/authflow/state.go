@@ -38,8 +38,10 @@ type state struct {
 	RedirectURI string              `json:"r"`
 	Origin      string              `json:"o"`
 	Verifier    string              `json:"v,omitempty"` // PKCE
-	// Page says that a page of ours began it, and Session which client waits for it, if one does.
+	// Page says that a page of ours began it, Admin that it was the organisation's, and Session which client waits for it,
+	// if one does.
 	Page       bool   `json:"w,omitempty"`
+	Admin      bool   `json:"m,omitempty"`
 	Session    string `json:"l,omitempty"`
 	SecretHash []byte `json:"s"`
 	Expires    int64  `json:"e"` // Unix seconds

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -24,13 +25,20 @@ type Connect struct {
 func (c Connect) Waited() bool { return c.Session != "" }
 
 // Wrong reports whether something has to be mended.
-func (c Connect) Wrong() bool {
-	for _, b := range c.Blocks {
-		if b.Error != "" {
-			return true
+func (c Connect) Wrong() bool { return wrong(c.Problem, c.Blocks) }
+
+func wrong(problem string, blocks []Block) bool {
+	return problem != "" || slices.ContainsFunc(blocks, func(b Block) bool { return b.Error != "" })
+}
+
+// focus has the keyboard begin at the first field that is wrong.
+func focus(blocks []Block) {
+	for i := range blocks {
+		if blocks[i].Error != "" {
+			blocks[i].Focus = true
+			break
 		}
 	}
-	return c.Problem != ""
 }
 
 // PageTitle is the window's title. A mistake comes first: that is what is read out when the page comes back.
@@ -84,11 +92,6 @@ func (b Block) DescribedBy() string {
 
 // Connect writes the page. If something is wrong, the first field that is has the keyboard.
 func (p *Pages) Connect(w io.Writer, c Connect) error {
-	for i := range c.Blocks {
-		if c.Blocks[i].Error != "" {
-			c.Blocks[i].Focus = true
-			break
-		}
-	}
+	focus(c.Blocks)
 	return p.templates.ExecuteTemplate(w, "connect.html", c)
 }

@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"context"
+	"strings"
+
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/ui"
+)
+
+// adminHome is the overview.
+func (s *Server) adminHome(ctx context.Context, _ *request, a *authflow.Admin) (any, error) {
+	apps, err := a.Apps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := ui.AdminHome{Frame: s.frame(a, "Your organisation's CRMs")}
+	for _, app := range apps {
+		h.Apps = append(h.Apps, s.appRow(app))
+	}
+	for _, m := range a.Platforms() {
+		h.People = append(h.People, ui.Row{Title: m.Title, Href: s.adminPath("/people/" + string(m.Platform))})
+	}
+	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminHome(b, h) })
+}
+
+// appRow says how an application stands.
+func (s *Server) appRow(app authflow.OwnApp) ui.Row {
+	row := ui.Row{Title: app.Manifest.Title, Href: s.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
+	if c := app.Confirmed; c != nil {
+		row.State, row.Tone = "In use", "good"
+		row.Sentences = append(row.Sentences, "Client ID "+c.Values["clientId"]+", entered on "+moment(c.Entered)+".")
+	}
+	if t := app.Trouble; t != nil {
+		row.State, row.Tone = "In trouble", "bad"
+		row.Sentences = append(row.Sentences, "The CRM rejects it since "+moment(t.Since)+": "+t.Message)
+	}
+	if p := app.Pending; p != nil {
+		if app.Confirmed == nil {
+			row.State = "Waiting for a sign-in"
+		}
+		row.Sentences = append(row.Sentences, waits(p))
+	}
+	return row
+}
+
+// waits says of a pending application who entered it, and until when it waits.
+func waits(p *authflow.EnteredApp) string {
+	what := "Waits"
+	if p.Staged {
+		what = "Another one waits"
+	}
+	return what + " for a sign-in: entered by extension " + string(p.By) + " on " + moment(p.Entered) + ", forgotten on " + moment(p.Until) + "."
+}

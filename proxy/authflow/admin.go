@@ -1,0 +1,93 @@
+package authflow
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// AdminLife is for how long an admin may work on their page before they prove again who they are.
+const AdminLife = 30 * time.Minute
+
+const adminLabel = "admin"
+
+// Admin is an administrator on the page of their organisation. All that it does is about their account, which no request
+// names: it comes from the token that they showed.
+type Admin struct {
+	f   *Flows
+	who identity
+}
+
+// Account is the organisation.
+func (a *Admin) Account() crmgate.AccountID { return a.who.Account }
+
+// Extension is who it is.
+func (a *Admin) Extension() crmgate.ExtensionID { return a.who.Extension }
+
+// adminStatement is what an admin's browser keeps, sealed. Nothing is stored of it.
+type adminStatement struct {
+	Account   crmgate.AccountID   `json:"a"`
+	Extension crmgate.ExtensionID `json:"x"`
+	Expires   int64               `json:"e"` // Unix seconds
+}
+
+// OpenAdmin turns an admin's token into a statement of who they are, good for AdminLife. Whoever is no admin gets a Refusal.
+func (f *Flows) OpenAdmin(ctx context.Context, token crmgate.Secret) (statement crmgate.Secret, err error) {
+	if token.IsZero() {
+		return statement, crmgate.Refuse("Please enter a token.")
+	}
+	who, err := f.admin(ctx, token)
+	if err != nil {
+		return statement, err
+	}
+	plain, err := json.Marshal(adminStatement{who.Account, who.Extension, f.Now().Add(AdminLife).Unix()})
+	if err != nil {
+		return statement, err
+	}
+	sealed, err := f.DB.Seal(adminLabel, plain)
+	return crmgate.NewSecret(base64.RawURLEncoding.EncodeToString(sealed)), err
+}
+
+// Admin reads a statement. What is no statement of ours, or is too old, is crmgate.ErrExpired, a Refusal.
+func (f *Flows) Admin(statement crmgate.Secret) (*Admin, error) {
+	over := &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "Please sign in: you are not signed in to this page, or were for too long.", Err: crmgate.ErrExpired}
+	sealed, err := base64.RawURLEncoding.DecodeString(statement.Reveal())
+	if err != nil {
+		return nil, over
+	}
+	plain, err := f.DB.Unseal(adminLabel, sealed)
+	if err != nil {
+		return nil, over
+	}
+	var s adminStatement
+	if err := json.Unmarshal(plain, &s); err != nil {
+		return nil, err
+	}
+	if f.Now().Unix() >= s.Expires || s.Account == "" {
+		return nil, over
+	}
+	return &Admin{f, identity{Account: s.Account, Extension: s.Extension, Admin: true}}, nil
+}
+
+// Platform is the manifest of a platform that people can sign in to; a Refusal if there is none.
+func (a *Admin) Platform(p crmgate.Platform) (*crmgate.Manifest, error) { return a.f.connectable(p) }
+
+// Platforms are the platforms that people can sign in to, in the order of their names.
+func (a *Admin) Platforms() []*crmgate.Manifest {
+	var all []*crmgate.Manifest
+	for _, p := range a.f.Platforms() {
+		if m, err := a.f.connectable(p); err == nil { // others have only a manifest
+			all = append(all, m)
+		}
+	}
+	slices.SortFunc(all, func(a, b *crmgate.Manifest) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title)), strings.Compare(string(a.Platform), string(b.Platform)))
+	})
+	return all
+}
