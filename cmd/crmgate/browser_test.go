@@ -102,7 +102,7 @@ func (b *tab) watch(event any) {
 		}
 	case *log.EventEntryAdded:
 		// A page that says no has a status that says so, which a browser notes.
-		refused := e.Entry.Source == log.EntrySourceNetwork && (strings.HasPrefix(e.Entry.URL, b.url+"/connect/") || strings.HasPrefix(e.Entry.URL, b.url+"/redirect.html") ||
+		refused := e.Entry.Source == log.EntrySourceNetwork && (strings.HasPrefix(e.Entry.URL, b.url+"/connect/") || strings.HasPrefix(e.Entry.URL, b.url+"/redirect.html") || strings.HasPrefix(e.Entry.URL, b.url+"/admin") ||
 			e.Entry.URL == b.url+"/favicon.ico") // which a browser asks for beside a text
 		if e.Entry.Level == log.EntryLevelError && !refused {
 			b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
