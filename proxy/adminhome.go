@@ -18,6 +18,9 @@ func (s *Server) adminHome(ctx context.Context, _ *request, a *authflow.Admin) (
 	for _, app := range apps {
 		h.Apps = append(h.Apps, s.appRow(app))
 	}
+	for _, m := range a.FieldPlatforms() {
+		h.Fields = append(h.Fields, ui.Row{Title: m.Title, Href: s.fieldsPath(m.Platform, "")})
+	}
 	for _, m := range a.Platforms() {
 		h.People = append(h.People, ui.Row{Title: m.Title, Href: s.adminPath("/people/" + string(m.Platform))})
 	}

@@ -56,6 +56,8 @@ func (s *Server) table() map[string]methods {
 		{method: "POST", path: "/admin/drop/{platform}", run: s.forAdmin(s.adminDrop)},
 		{method: "GET", path: "/admin/remove/{platform}", run: s.forAdmin(s.adminAskRemove)},
 		{method: "POST", path: "/admin/remove/{platform}", run: s.forAdmin(s.adminRemove)},
+		{method: "GET", path: "/admin/fields/{platform}", run: s.forAdmin(s.adminFields)},
+		{method: "POST", path: "/admin/fields/{platform}", run: s.forAdmin(s.adminSetFields), form: true},
 		{method: "GET", path: "/admin/people/{platform}", run: s.forAdmin(s.adminPeople)},
 		{method: "GET", path: "/admin/end/{platform}", run: s.forAdmin(s.adminAskEnd)},
 		{method: "POST", path: "/admin/end/{platform}", run: s.forAdmin(s.adminEnd)},

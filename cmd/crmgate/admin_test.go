@@ -57,7 +57,7 @@ func TestAdminSignsIn(t *testing.T) {
 			t.Errorf("%s is not in %s", part, cookie)
 		}
 	}
-	v.get("/admin").wantPage(t, 200, homeTitle, "RingCentral account <strong>1</strong>", "You are extension 101.", `href="/admin/practice"`, "Not set up")
+	v.get("/admin").wantPage(t, 200, homeTitle, "Account <strong>1</strong>", "You are extension 101.", `href="/admin/practice"`, "Not set up")
 	v.send("/admin/leave", nil).wantHeader(t, "Location", "/admin")
 	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs")
 
@@ -306,4 +306,42 @@ func TestAdminPeople(t *testing.T) {
 	v.send("/admin/end/practice", nil).wantHeader(t, "Location", "/admin/people/practice")
 	g.ends("after all were ended", grace)
 	v.get("/admin/people/nobody").wantPage(t, 404, "There is nothing here", `href="/admin"`)
+}
+
+func TestAdminFields(t *testing.T) {
+	t.Parallel()
+	w := withFields(t)
+	v := w.office(practice.RCAdminToken)
+	v.get("/admin").wantPage(t, 200, homeTitle, `href="/admin/fields/wirefields"`)
+	v.get("/admin/fields/wireplain").wantPage(t, 404, "There is nothing here")
+	a := v.get("/admin/fields/wirefields")
+	if a.status != 200 || !strings.Contains(a.body, "API key") || strings.Contains(a.body, "companyId") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	v.send("/admin/fields/wirefields", url.Values{"fields[apiKey]": {"canary-key"}, "fields[region]": {"x"}}).wantHeader(t, "Location", "/admin/fields/wirefields")
+	a = v.get("/admin/fields/wirefields")
+	if !strings.Contains(a.body, "(set)") || !strings.Contains(a.body, `value="apiKey"`) || strings.Contains(a.body, "canary-key") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	a = v.get("/admin/fields/wirefields?extension=102")
+	if !strings.Contains(a.body, `<option value="7">Analytical Engines</option>`) || strings.Contains(a.body, "(set)") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	v.send("/admin/fields/wirefields", url.Values{"extension": {"102"}, "name": {"Grace"}, "fields[companyId]": {"7"}}).wantHeader(t, "Location", "/admin/fields/wirefields?extension=102")
+	if a = v.get("/admin/fields/wirefields"); !strings.Contains(a.body, "Grace") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	other := w.office(practice.RCOtherAdminToken)
+	if a = other.get("/admin/fields/wirefields"); strings.Contains(a.body, "(set)") || strings.Contains(a.body, "Grace") {
+		t.Errorf("another account sees %s", a.body)
+	}
+	other.send("/admin/fields/wirefields", url.Values{"remove": {"apiKey"}}).wantHeader(t, "Location", "/admin/fields/wirefields")
+	if a = v.get("/admin/fields/wirefields"); !strings.Contains(a.body, "(set)") {
+		t.Error("another account removed it")
+	}
+	v.do("POST", "/admin/fields/wirefields", "remove=apiKey", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site").wantPage(t, 403, "This did not work")
+	v.send("/admin/fields/wirefields", url.Values{"remove": {"apiKey"}}).wantHeader(t, "Location", "/admin/fields/wirefields")
+	if a = v.get("/admin/fields/wirefields"); strings.Contains(a.body, "(set)") {
+		t.Error("it was not removed")
+	}
 }

@@ -65,11 +65,15 @@ func (f *Flows) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	own, extensions, err := f.DB.AllFields(ctx, a.Session.Platform, account)
+	return f.managedFields(ctx, account, a.Session.Platform)
+}
+
+func (f *Flows) managedFields(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (ManagedFields, error) {
+	own, extensions, err := f.DB.AllFields(ctx, p, account)
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	fields := f.formFields(a.Session.Platform)
+	fields := f.formFields(p)
 	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
 	v := ManagedFields{
 		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
@@ -122,7 +126,12 @@ func (f *Flows) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u Fields
 	if err != nil {
 		return err
 	}
-	c := storage.FieldsChange{Key: storage.FieldsKey{Platform: a.Session.Platform, Account: account}, Remove: u.Remove}
+	return f.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, storage.Event{By: storage.ByPerson, User: a.Session.ID})
+}
+
+// updateFields is UpdateManagedFields for the organisation that key names; by says whose doing it is.
+func (f *Flows) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by storage.Event) (err error) {
+	c := storage.FieldsChange{Key: key, Remove: u.Remove}
 	if crmgate.FieldScope(u.Scope) == crmgate.UserScope {
 		switch {
 		case u.Extension == "":
@@ -135,9 +144,8 @@ func (f *Flows) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u Fields
 	if c.Set, err = readFieldValues(u.Values); err != nil {
 		return err
 	}
-	return f.DB.ChangeFields(ctx, c, storage.Event{
-		Kind: storage.EventAdministration, By: storage.ByPerson, Outcome: storage.OutcomeOK, User: a.Session.ID,
-	})
+	by.Kind, by.Outcome = storage.EventAdministration, storage.OutcomeOK
+	return f.DB.ChangeFields(ctx, c, by)
 }
 
 // FieldOptionsRequest asks for the choices of a dynamic field.
@@ -162,6 +170,10 @@ func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]crmg
 	if err != nil {
 		return nil, err
 	}
+	return f.fieldOptions(ctx, who.Account, r)
+}
+
+func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
 	fields := f.formFields(r.Platform)
 	if !isDynamic(fields, r.Field) {
 		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
@@ -170,7 +182,7 @@ func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]crmg
 	if err != nil {
 		return nil, err
 	}
-	stored, err := f.DB.Fields(ctx, storage.FieldsKey{Platform: r.Platform, Account: who.Account})
+	stored, err := f.DB.Fields(ctx, storage.FieldsKey{Platform: r.Platform, Account: account})
 	if err != nil {
 		return nil, err
 	}

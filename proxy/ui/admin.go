@@ -108,3 +108,28 @@ type AdminConfirm struct {
 func (p *Pages) AdminConfirm(w io.Writer, a AdminConfirm) error {
 	return p.templates.ExecuteTemplate(w, "adminconfirm.html", a)
 }
+
+// AdminFields is the page of credentials that an admin fills in for others.
+type AdminFields struct {
+	Frame
+	Problem    string
+	Extension  string // whose they are; empty: the organisation's
+	Name       string // of the extension's person
+	Blocks     []Block
+	Own        bool // extensions can have values
+	Extensions []Row
+	Action     string
+}
+
+// PageTitle is the window's title. A mistake comes first.
+func (a AdminFields) PageTitle() string {
+	if wrong(a.Problem, a.Blocks) {
+		return "Error: " + a.Heading
+	}
+	return a.Heading
+}
+
+// AdminFields writes the page.
+func (p *Pages) AdminFields(w io.Writer, a AdminFields) error {
+	return p.templates.ExecuteTemplate(w, "adminfields.html", a)
+}

@@ -64,8 +64,9 @@ type Block struct {
 	Value    string   // never a password
 	Error    string   // what is wrong with it
 	Required bool
-	Set      bool // a secret is stored, which stays if this is left empty
-	Focus    bool // where the keyboard begins
+	Set      bool   // a secret is stored, which stays if this is left empty
+	Removes  string // of a value that is set: what its button to remove it sends; empty if there is none
+	Focus    bool   // where the keyboard begins
 	Options  []Option
 	Href     string
 	// Placeholder is an example.
