@@ -50,6 +50,7 @@ func (s *Server) table() map[string]methods {
 		{method: "GET", path: "/admin", run: s.forAdmin(s.adminHome)},
 		{method: "POST", path: "/admin/session", run: s.openAdmin},
 		{method: "POST", path: "/admin/leave", run: s.leaveAdmin},
+		{method: "GET", path: "/admin/audit", run: s.forAdmin(s.adminAudit)},
 		{method: "GET", path: "/admin/{platform}", run: s.forAdmin(s.adminPlatform)},
 		{method: "POST", path: "/admin/{platform}", run: s.forAdmin(s.adminEnter), form: true},
 		{method: "POST", path: "/admin/try/{platform}", run: s.forAdmin(s.adminTry)},

@@ -345,3 +345,36 @@ func TestAdminFields(t *testing.T) {
 		t.Error("it was not removed")
 	}
 }
+
+func TestAdminAudit(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	g.enter(ownClient, ownSecret)
+	g.token(g.managed("ada", practice.RCAdminToken))
+	for range 60 {
+		g.organisation("DELETE", cachePath, practice.RCAdminToken, "").want(t, 200, done)
+	}
+	v := g.office(practice.RCAdminToken)
+	rows, pages := "", 0
+	for path := "/admin/audit"; path != "" && pages < 5; pages++ {
+		a := v.get(path)
+		a.wantPage(t, 200, "Audit log")
+		rows += a.body
+		_, rest, _ := strings.Cut(a.body, `href="/admin/audit?from=`)
+		next, _, more := strings.Cut(rest, `"`)
+		if path = ""; more {
+			path = "/admin/audit?from=" + next
+		}
+	}
+	if n := strings.Count(rows, "<li>"); n != 63 || pages != 2 { // entered, promoted and signed in, and dropped
+		t.Errorf("%d entries on %d pages", n, pages)
+	}
+	if strings.Index(rows, "promotion") < strings.Index(rows, "managed app") || !strings.Contains(rows, "Ada Lovelace") {
+		t.Error("the latest does not come first")
+	}
+	other := g.office(practice.RCOtherAdminToken)
+	if a := other.get("/admin/audit"); strings.Contains(a.body, "<li>") {
+		t.Errorf("another account sees %s", a.body)
+	}
+	v.get("/admin/audit?from=x").wantPage(t, 400, "This did not work")
+}

@@ -114,6 +114,7 @@ func (g *gate) adminViews() []view {
 		}},
 		{"admin-remove", "Remove the application of Practice CRM?", opens("/admin/remove/practice")},
 		{"admin-people", "People on Practice CRM", opens("/admin/people/practice")},
+		{"admin-audit", "Audit log", opens("/admin/audit")},
 		{"admin-end", "End all sessions on Practice CRM?", opens("/admin/end/practice")},
 		{"admin-nothing", "There is nothing here", opens("/admin/nobody")},
 	}

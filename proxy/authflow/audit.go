@@ -91,12 +91,29 @@ type AuditEntry struct {
 // Audit calls fn for the entries of the audit log that the query chooses, the newest last.
 func (d Directory) Audit(ctx context.Context, since time.Time, p crmgate.Platform, user crmgate.UserID, fn func(AuditEntry) error) error {
 	return d.DB.Audit(ctx, storage.AuditQuery{Since: since, Platform: p, User: user}, func(e storage.AuditEntry) error {
-		return fn(AuditEntry{
-			Time: e.At.UTC(), What: e.Kind.String(), Platform: e.Platform, By: e.By.String(), Outcome: e.Outcome.String(), Reason: e.Reason.String(),
-			Count: e.Count, User: e.User, Name: e.Name, UserHash: e.UserHash, Account: e.Account, AccountHash: e.AccountHash,
-			Node: e.Node, Number: e.Entry,
-		})
+		return fn(auditEntry(e))
 	})
+}
+
+func auditEntry(e storage.AuditEntry) AuditEntry {
+	return AuditEntry{
+		Time: e.At.UTC(), What: e.Kind.String(), Platform: e.Platform, By: e.By.String(), Outcome: e.Outcome.String(), Reason: e.Reason.String(),
+		Count: e.Count, User: e.User, Name: e.Name, UserHash: e.UserHash, Account: e.Account, AccountHash: e.AccountHash,
+		Node: e.Node, Number: e.Entry,
+	}
+}
+
+// auditShown is how many entries a page for an admin has.
+const auditShown = 50
+
+// Audit are entries about the account, the latest first, from where an earlier call said that it goes on; next is empty at
+// the end. There may be few, or none, and still more to come.
+func (a *Admin) Audit(ctx context.Context, from string) (entries []AuditEntry, next string, err error) {
+	found, next, err := a.f.DB.AuditBack(ctx, a.who.Account, from, auditShown)
+	for _, e := range found {
+		entries = append(entries, auditEntry(e))
+	}
+	return entries, next, err
 }
 
 // AuditReport is what verifying the audit log has looked at.

@@ -133,3 +133,15 @@ func (a AdminFields) PageTitle() string {
 func (p *Pages) AdminFields(w io.Writer, a AdminFields) error {
 	return p.templates.ExecuteTemplate(w, "adminfields.html", a)
 }
+
+// AdminAudit shows what happened.
+type AdminAudit struct {
+	Frame
+	Entries []Row
+	Next    string // a link to what was before; empty at the end
+}
+
+// AdminAudit writes the page.
+func (p *Pages) AdminAudit(w io.Writer, a AdminAudit) error {
+	return p.templates.ExecuteTemplate(w, "adminaudit.html", a)
+}
