@@ -95,7 +95,7 @@ func (a *Admin) trouble(ctx context.Context, app storage.ManagedApp) (*AppTroubl
 		a.f.Logger.WarnContext(ctx, "what an organisation's application is, is not known", "platform", app.Platform, "err", err)
 		return nil, nil
 	}
-	why, paused, err := a.f.DB.Paused(ctx, app.Platform, client.App, client.Secret)
+	why, paused, err := a.f.Tokens.AppPaused(ctx, client)
 	if err != nil || !paused {
 		return nil, err
 	}
@@ -122,6 +122,3 @@ func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
 func (a *Admin) TryApp(ctx context.Context, p crmgate.Platform) (Composed, error) {
 	return a.f.Compose(ctx, ComposeRequest{Platform: p, Mode: "bound", Staged: true, visitor: &authSession{Who: a.who}, admin: true})
 }
-
-// RedirectURI is where applications send people back to.
-func (f *Flows) RedirectURI() string { return f.PublicURL + LandingPage }

@@ -17,10 +17,15 @@ func (c Client) credentials() crmgate.Secret {
 	return crmgate.NewSecret(string(c.refreshAuth) + " " + c.Secret.Reveal())
 }
 
+// AppPaused says why the CRM rejects an application with the credentials that it has now; ok is false if it does not.
+func (e *Engine) AppPaused(ctx context.Context, c Client) (why storage.Pause, ok bool, err error) {
+	return e.DB.PausedWith(ctx, c.Platform, c.App, c.credentials())
+}
+
 // paused refuses an application that the CRM rejects, with the credentials that it has now. When it is time to ask the CRM
 // again, whoever holds a lease is let through, once, and who has none yet may go and get it.
 func (e *Engine) paused(ctx context.Context, c Client, leased bool) error {
-	why, ok, err := e.DB.PausedWith(ctx, c.Platform, c.App, c.credentials())
+	why, ok, err := e.AppPaused(ctx, c)
 	if err != nil || !ok {
 		return err
 	}
