@@ -38,6 +38,9 @@ type ending struct {
 
 // failure is the page for an error. What it says of one is what clients are told as well.
 func (s *Server) failure(ctx context.Context, r *request, err error, e ending) (any, error) {
+	if errors.As(err, new(errUnread)) {
+		return nil, err // for the front, which ends the connection
+	}
 	t := tell(err)
 	if t.sentence == "" {
 		t.status, t.sentence = 500, "Something went wrong on this server. If you ask for help, please name the request "+r.id+"."

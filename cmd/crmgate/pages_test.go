@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -332,5 +333,16 @@ func TestAssets(t *testing.T) {
 	}
 	if n := strings.Count(page, `"/ui/`); n != 3 {
 		t.Errorf("%d assets, want 3", n)
+	}
+}
+
+// TestConnectUnread: a form that nobody reads to its end is refused as on any route, and is no fault of the server's.
+func TestConnectUnread(t *testing.T) {
+	g := newGate(t)
+	n := 1<<20 + 1
+	g.raw(fmt.Sprintf("POST /connect/practicekey HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n"+
+		"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", n, strings.Repeat("x", n))).want(t, 413, `{"error":"The body is too large."}`)
+	if strings.Contains(g.log.String(), `"level":"ERROR"`) {
+		t.Errorf("the log has it as an error: %s", g.log)
 	}
 }
