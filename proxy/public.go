@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"strings"
 
 	"github.com/crmgate/crmgate"
 )
@@ -58,21 +57,16 @@ func (s *Server) implementedInterfaces(_ context.Context, r *request) (any, erro
 	return json.RawMessage(b.Bytes()), nil
 }
 
-// userInfoHash joins repeated values and takes a missing one for the text "undefined", as JavaScript does when upstream concatenates them.
+// userInfoHash takes a missing value for the text "undefined", as JavaScript does when upstream concatenates it.
 func (s *Server) userInfoHash(_ context.Context, r *request) (any, error) {
-	hash := func(name string) string {
-		values := r.query.PeekMulti(name)
-		if len(values) == 0 {
-			return s.Flows.UserInfoHash("undefined")
+	hash := func(value string, ok bool) string {
+		if !ok {
+			value = "undefined"
 		}
-		all := make([]string, len(values))
-		for i, v := range values {
-			all[i] = string(v)
-		}
-		return s.Flows.UserInfoHash(strings.Join(all, ","))
+		return s.Flows.UserInfoHash(value)
 	}
 	return struct {
 		ExtensionID string `json:"extensionId"`
 		AccountID   string `json:"accountId"`
-	}{hash("extensionId"), hash("accountId")}, nil
+	}{hash(r.list("extensionId")), hash(r.list("accountId"))}, nil
 }

@@ -41,6 +41,12 @@ func (r *request) joined(name string) *string {
 	return &v
 }
 
+// list returns all values of a query parameter, equal ones too, joined by commas. ok is false if there are none.
+func (r *request) list(name string) (joined string, ok bool) {
+	values := r.query.PeekMulti(name)
+	return string(bytes.Join(values, []byte(","))), len(values) > 0
+}
+
 // param returns a query parameter, "" if it is not there. One that comes twice with different values, or that is no
 // UTF-8 text, is refused: whoever reads the other of two values than we do could be told something else.
 func (r *request) param(name string) (string, error) {
