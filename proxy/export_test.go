@@ -44,3 +44,13 @@ func (s *Server) SetLimits(idle time.Duration, perIP int) (time.Duration, int) {
 	s.http.IdleTimeout, s.http.MaxConnsPerIP = idle, perIP
 	return wasIdle, wasPerIP
 }
+
+// Routes are the methods and paths of the route table.
+func (s *Server) Routes() (all []string) {
+	for _, here := range s.routes {
+		for _, rt := range here {
+			all = append(all, rt.method+" "+rt.path)
+		}
+	}
+	return all
+}

@@ -26,6 +26,7 @@ const (
 type (
 	text  string // text/html
 	plain string // text/plain
+	yaml  string // application/yaml
 	// rawJSON is sent as it is, and never gets a _debug member.
 	rawJSON []byte
 	// seeOther has the browser go on to a page of ours.
@@ -45,6 +46,8 @@ func (s *Server) reply(r *request, status int, body any) {
 		write(fc, typeHTML, string(b))
 	case plain:
 		write(fc, "text/plain; charset=utf-8", string(b))
+	case yaml:
+		write(fc, "application/yaml", string(b))
 	case rawJSON:
 		write(fc, typeJSON, string(b))
 	case page:

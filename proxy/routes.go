@@ -21,6 +21,7 @@ func (s *Server) table() map[string]methods {
 	routes := map[string]methods{}
 	for _, rt := range append(s.assets(), []route{
 		{method: "GET", path: "/isAlive", run: s.isAlive, quick: true},
+		{method: "GET", path: "/openapi.yaml", run: s.openAPI, quick: true},
 		{method: "GET", path: "/serverVersionInfo", run: s.serverVersionInfo, quick: true},
 		{method: "GET", path: "/releaseNotes", run: s.releaseNotes, quick: true},
 		{method: "GET", path: "/crmManifest", run: s.crmManifest, quick: true},
