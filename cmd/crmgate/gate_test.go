@@ -130,6 +130,7 @@ type world struct {
 	watch  atomic.Pointer[func(*http.Request)]
 	passed atomic.Int64
 	frozen atomic.Pointer[time.Time] // nil: the clock goes
+	seen   sync.Map                  // answers of the OpenAPI document that there have been: "GET /isAlive 200"
 }
 
 // journal keeps what was logged. Safe for concurrent use.
@@ -276,6 +277,11 @@ type answer struct {
 // do sends a request; header is names and values in turn, and one that is empty is not sent.
 func (g *gate) do(method, path, body string, header ...string) answer {
 	g.t.Helper()
+	return g.exchange(g.request(method, path, body, header...))
+}
+
+func (g *gate) request(method, path, body string, header ...string) *http.Request {
+	g.t.Helper()
 	req, err := http.NewRequestWithContext(g.t.Context(), method, g.url+path, strings.NewReader(body))
 	must(g.t, err)
 	for i := 0; i < len(header); i += 2 {
@@ -283,15 +289,23 @@ func (g *gate) do(method, path, body string, header ...string) answer {
 			req.Header.Set(header[i], header[i+1])
 		}
 	}
+	return req
+}
+
+// exchange sends a request, and holds the answer to the OpenAPI document.
+func (g *gate) exchange(req *http.Request) answer {
+	g.t.Helper()
 	resp, err := g.client.Do(req)
 	must(g.t, err)
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	must(g.t, err)
-	if resp.StatusCode == 500 {
-		g.t.Errorf("%s %s: 500 %s", method, path, b)
+	a := answer{resp.StatusCode, resp.Header, string(b)}
+	if a.status == 500 {
+		g.t.Errorf("%s %s: 500 %s", req.Method, req.URL.RequestURI(), b)
 	}
-	return answer{resp.StatusCode, resp.Header, string(b)}
+	g.conforms(req, a)
+	return a
 }
 
 func (g *gate) get(path string, header ...string) answer {
