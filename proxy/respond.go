@@ -55,6 +55,9 @@ func (s *Server) reply(r *request, status int, body any) {
 			fc.SetStatusCode(b.status)
 		}
 		h := &fc.Response.Header
+		if b.status == 503 {
+			h.Set("Retry-After", "5")
+		}
 		h.Set("Content-Security-Policy", ui.Policy)
 		h.Set("Referrer-Policy", cmp.Or(b.referrer, "no-referrer"))
 		h.Set("X-Frame-Options", "DENY") // for who does not know frame-ancestors

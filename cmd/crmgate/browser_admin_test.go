@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -130,22 +129,19 @@ func TestBrowserShowsAdmin(t *testing.T) {
 	g.token(g.managed("robert", practice.RCUserToken))
 	g.organisation("POST", cachePath+"?platform=practice", practice.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
 	g.pass(time.Minute)
-	for _, v := range g.adminViews() {
-		for _, scheme := range []string{"light", "dark"} {
-			t.Run(v.name+" "+scheme, func(t *testing.T) {
-				b := g.newTab(t, browser, 300, 700, scheme)
-				v.show(b)
-				b.at(v.title)
-				if eval[bool](b, `document.documentElement.scrollWidth > window.innerWidth`) {
-					t.Error("it sticks out of 300 pixels")
-				}
-				b.accessible(axe)
-				for _, width := range []int{320, 1200} {
-					b.picture(fmt.Sprintf("%s-%d-%s.png", v.name, width, scheme), width)
-				}
-			})
+	g.look(t, browser, axe, g.adminViews())
+	w := withFields(t)
+	opens := func(path string) func(*tab) {
+		return func(b *tab) {
+			b.signIn(practice.RCAdminToken)
+			b.open(path)
 		}
 	}
+	const title = "Wire CRM"
+	w.look(t, browser, axe, []view{
+		{"admin-fields", title, opens("/admin/fields/wirefields")},
+		{"admin-fields-extension", title, opens("/admin/fields/wirefields?extension=102")},
+	})
 	if strings.Contains(g.log.String(), practice.RCAdminToken) {
 		t.Error("the token is in the log")
 	}

@@ -359,7 +359,13 @@ func TestBrowserShows(t *testing.T) {
 	browser := newBrowser(t)
 	axe := axeCore(t)
 	g := newPages(t)
-	for _, v := range g.views() {
+	g.look(t, browser, axe, g.views())
+}
+
+// look looks at pages.
+func (g *gate) look(t *testing.T, browser context.Context, axe string, views []view) {
+	t.Helper()
+	for _, v := range views {
 		for _, scheme := range []string{"light", "dark"} {
 			t.Run(v.name+" "+scheme, func(t *testing.T) {
 				b := g.newTab(t, browser, 300, 700, scheme)
