@@ -168,6 +168,21 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			})
 		})
 	}
+	t.Run("not staged, beside a confirmed one", func(t *testing.T) {
+		both(t, func(t *testing.T, s store) {
+			_, err := confirm(t, s, acme("one"))
+			must(t, err)
+			_, err = s.PutPendingApp(t.Context(), acme("two"))
+			must(t, err)
+			apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+			must(t, err)
+			_, err = signInBy(t.Context(), s, ann, *apps.Pending)
+			wantErr(t, err, crmgate.ErrConflict)
+			if apps, err = s.ManagedApps(t.Context(), "acme", "clio"); err != nil || apps.Confirmed.Values.ClientID != "one" || mustSession(t, s, admin).Ended {
+				t.Errorf("the confirmed one has suffered: %+v, %v", apps.Confirmed, err)
+			}
+		})
+	})
 	t.Run("two sign-ins of one entry", func(t *testing.T) {
 		both(t, func(t *testing.T, s store) {
 			_, err := s.PutPendingApp(t.Context(), acme("one"))
