@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"./wasmhost":            {"."},
 	// A check of connectors runs the host, and plays the CRM by what the server and make run have for that.
 	"./wasmhost/connectortest": {".", "./proxy/egress", "./proxy/practice", "./wasmhost"},
+	"./wasmhost/wasmtest":      {},
 }
 
 // owners lists the one package that may import each of these modules, so that replacing one is a change in one folder.

@@ -78,8 +78,8 @@ func practice(b *testing.B, instances int) crmgate.Connector {
 func empty(b *testing.B, config wazero.RuntimeConfig, ctx context.Context) {
 	rt := wazero.NewRuntimeWithConfig(ctx, config)
 	defer rt.Close(context.Background())
-	m := mod{imports: []imported{}, exports: []fn{{"f", tI32, num(0)}}}
-	instance, err := rt.Instantiate(ctx, m.bytes())
+	m := mod{Imports: []imported{}, Funcs: []fn{export("f", num(0))}}
+	instance, err := rt.Instantiate(ctx, m.Bytes())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -162,11 +162,11 @@ func FuzzFetchAnswer(f *testing.F) {
 // Metering a module keeps it a module: what wazero accepts before, it accepts after.
 func FuzzPrepare(f *testing.F) {
 	m := oauth(num(2))
-	f.Add(m.bytes())
-	m.table = []byte{1, 0x70, 0, 1}
-	f.Add(m.bytes())
-	m.table = []byte{2, 0x70, 1, 1, 9, 0x70, 0, 0x80, 0x01}
-	f.Add(m.bytes())
+	f.Add(m.Bytes())
+	m.Table = []byte{1, 0x70, 0, 1}
+	f.Add(m.Bytes())
+	m.Table = []byte{2, 0x70, 1, 1, 9, 0x70, 0, 0x80, 0x01}
+	f.Add(m.Bytes())
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
 	f.Cleanup(func() { _ = rt.Close(ctx) })

@@ -111,7 +111,7 @@ func TestOddAnswersThatAreInOrder(t *testing.T) {
 	t.Parallel()
 	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{
 		"x.wasm": oauth(seq(answer("nonsense", 0), drop, answer(`{"successful":true,"platformUserInfo":{"id":"a"},"new":1}`, 0)),
-			fn{"authValidation", tI32, num(2)}, fn{"createCallLog", tI32, unreachable}).String(),
+			export("authValidation", num(2)), export("createCallLog", unreachable)).String(),
 		"x.json": manifest("x", ""),
 	})
 	c := connector(t, f, "x")

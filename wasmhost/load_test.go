@@ -14,6 +14,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // What is wrong in a folder is refused when it is loaded, by a sentence that names the file and what was expected.
@@ -22,30 +23,30 @@ func TestFoldersThatAreRefused(t *testing.T) {
 	fine := oauth(answer(`{"successful":false}`, 0))
 	without := func(name string) mod {
 		m := fine
-		m.exports = slices.DeleteFunc(slices.Clone(m.exports), func(f fn) bool { return f.name == name })
+		m.Funcs = slices.DeleteFunc(slices.Clone(m.Funcs), func(f fn) bool { return f.Name == name })
 		return m
 	}
 	with := func(f ...fn) mod {
 		m := fine
-		m.exports = append(slices.Clone(m.exports), f...)
+		m.Funcs = append(slices.Clone(m.Funcs), f...)
 		return m
 	}
 	importing := func(i imported) mod {
 		m := fine
-		m.imports = append(slices.Clone(abiImports), i)
+		m.Imports = append(wasmtest.ABI(), i)
 		return m
 	}
 	authType := func(body []byte) mod {
 		m := without("getAuthType")
-		m.exports = append(m.exports, fn{"getAuthType", tI32, body})
+		m.Funcs = append(m.Funcs, export("getAuthType", body))
 		return m
 	}
-	table := func(b ...byte) mod { m := fine; m.table = b; return m }
-	memory := func(pages uint32) mod { m := fine; m.pages = pages; return m }
+	table := func(b ...byte) mod { m := fine; m.Table = b; return m }
+	memory := func(pages uint32) mod { m := fine; m.Pages = pages; return m }
 	hidden := fine
-	hidden.noMem = true
+	hidden.NoMemory = true
 	starting := fine
-	starting.start = forever
+	starting.Start = forever
 
 	for name, c := range map[string]struct {
 		wasm     string
@@ -64,12 +65,12 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"no getAuthType":      {without("getAuthType").String(), "", []string{"export getAuthType is missing"}},
 		"no getUserInfo":      {without("getUserInfo").String(), "", []string{"export getUserInfo is missing"}},
 		"no getOauthInfo":     {without("getOauthInfo").String(), "", []string{"export getOauthInfo is missing", "type oauth"}},
-		"wrong signature":     {with(fn{"authValidation", tNothing, nil}).String(), "", []string{"authValidation", "() ->", "expected () -> i32"}},
-		"unknown import":      {importing(imported{"crmgate_v1", "exec", tI32}).String(), "", []string{"crmgate_v1.exec, which does not exist", "fetch"}},
-		"wrong import":        {importing(imported{"crmgate_v1", "now", tI32}).String(), "", []string{"crmgate_v1.now", "expected () -> i64"}},
-		"other module":        {importing(imported{"env", "abort", tI32}).String(), "", []string{"env.abort", "crmgate_v1 and wasi_snapshot_preview1 only"}},
-		"unknown WASI":        {importing(imported{"wasi_snapshot_preview1", "fork", tI32}).String(), "", []string{"fork"}},
-		"wrong WASI":          {importing(imported{"wasi_snapshot_preview1", "fd_write", tI32}).String(), "", []string{"fd_write"}},
+		"wrong signature":     {with(fn{Name: "authValidation", Type: tNothing}).String(), "", []string{"authValidation", "() ->", "expected () -> i32"}},
+		"unknown import":      {importing(imported{Module: "crmgate_v1", Name: "exec", Type: tI32}).String(), "", []string{"crmgate_v1.exec, which does not exist", "fetch"}},
+		"wrong import":        {importing(imported{Module: "crmgate_v1", Name: "now", Type: tI32}).String(), "", []string{"crmgate_v1.now", "expected () -> i64"}},
+		"other module":        {importing(imported{Module: "env", Name: "abort", Type: tI32}).String(), "", []string{"env.abort", "crmgate_v1 and wasi_snapshot_preview1 only"}},
+		"unknown WASI":        {importing(imported{Module: "wasi_snapshot_preview1", Name: "fork", Type: tI32}).String(), "", []string{"fork"}},
+		"wrong WASI":          {importing(imported{Module: "wasi_snapshot_preview1", Name: "fd_write", Type: tI32}).String(), "", []string{"fd_write"}},
 		"other type":          {authType(answer(`{"type":"apiKey"}`, 0)).String(), "", []string{`answers "apiKey"`, `"oauth"`}},
 		"odd type":            {authType(answer(`{"type":"magic"}`, 0)).String(), "", []string{"getAuthType", "magic"}},
 		"type traps":          {authType(unreachable).String(), "", []string{"trapped in getAuthType"}},
@@ -84,7 +85,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"sections twice":      {fine.String() + "\x0a\x01\x00", "", []string{"out of order"}},
 		"imported memory":     {"\x00asm\x01\x00\x00\x00\x02\x0b\x01\x03env\x01m\x02\x00\x01\x00", "", []string{"env.m, which is no function"}},
 		"memory at once":      {memory(65536).String(), "", []string{"x.wasm"}},
-		"refresh in the dark": {with(fn{"checkAndRefreshAccessToken", tI32, num(2)}).String(), "", []string{"checkAndRefreshAccessToken", `"refreshToken" in crmgate.reveal`}},
+		"refresh in the dark": {with(export("checkAndRefreshAccessToken", num(2))).String(), "", []string{"checkAndRefreshAccessToken", `"refreshToken" in crmgate.reveal`}},
 		"public suffix":       {fine.String(), manifest("x", `"hosts": ["*.co.uk"]`), []string{"manifest of x", "*.co.uk", "public suffix"}},
 		"bad manifest":        {fine.String(), `{"platforms": {"x": {"auth": {"type": "magic"}}}}`, []string{"x.json", "platforms.x.auth.type"}},
 		"manifest of another": {fine.String(), manifest("y", ""), []string{"x.json"}},
@@ -146,7 +147,7 @@ func TestTablesAreBounded(t *testing.T) {
 	const shape = `{"successful":true,"platformUserInfo":{"id":"_"}}`
 	at := int64(1024 + strings.Index(shape, "_"))
 	m := oauth(seq(text(1024, shape), num(at), grow, num('0'), add, []byte{0x3a, 0, 0}, invoke(fOutput, 1024, int64(len(shape))), num(0)))
-	m.table = []byte{1, 0x70, 0, 1}
+	m.Table = []byte{1, 0x70, 0, 1}
 	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")})
 	if u, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != "0" {
 		t.Errorf("the table grew: %q, %v", u.ID, err)
@@ -219,7 +220,7 @@ func TestNewSaysWhatItNeeds(t *testing.T) {
 // Bytes at random, and modules with a byte changed, are refused or run; nothing else.
 func TestDamagedModules(t *testing.T) {
 	t.Parallel()
-	whole := oauth(answer(`{"successful":false}`, 0)).bytes()
+	whole := oauth(answer(`{"successful":false}`, 0)).Bytes()
 	files := map[string]string{"x.json": manifest("x", "")}
 	h := newHost(t, wasmhost.Config{CacheDir: t.TempDir(), Deadline: 200 * time.Millisecond})
 	for i := 0; i < len(whole); i += 7 {

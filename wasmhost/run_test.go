@@ -318,12 +318,12 @@ func TestChangedFileIsNotRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(unreachable).bytes(), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(unreachable).Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err = connector(t, f, "x").OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
 	wantError(t, err, "x.wasm was changed since it was loaded")
-	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(num(2)).bytes(), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(num(2)).Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := connector(t, f, "x").OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil {
@@ -370,7 +370,7 @@ func TestObserve(t *testing.T) {
 			t.Errorf("%s took %v", operation, d)
 		}
 	}})
-	f := load(t, h, map[string]string{"x.wasm": oauth(unreachable, fn{"authValidation", tI32, answer(`{"message":"no"}`, 1)}).String(), "x.json": manifest("x", "")})
+	f := load(t, h, map[string]string{"x.wasm": oauth(unreachable, export("authValidation", answer(`{"message":"no"}`, 1))).String(), "x.json": manifest("x", "")})
 	c := connector(t, f, "x")
 	_, _ = c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
 	_, _ = c.UserInfo(t.Context(), bearer(""))
