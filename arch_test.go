@@ -30,7 +30,8 @@ var arrows = map[string][]string{
 	"./storage":             {"."},
 	"./storage/badger":      {".", "./storage"},
 	"./storage/storagetest": {".", "./storage"},
-	"./wasmhost":            {"."},
+	"./wasmhost":            {".", "./wasmhost/meter"},
+	"./wasmhost/meter":      {},
 	// A check of connectors runs the host, and plays the CRM by what the server and make run have for that.
 	"./wasmhost/connectortest": {".", "./proxy/egress", "./proxy/practice", "./wasmhost"},
 	"./wasmhost/wasmtest":      {},

@@ -1,0 +1,291 @@
+package meter_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"pgregory.net/rapid"
+
+	"github.com/crmgate/crmgate/wasmhost/meter"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
+
+var errEnough = errors.New("paused often enough")
+
+// watch is the host of a module with the brake, which is checked at each pause.
+type watch struct {
+	t      testing.TB
+	pauses int
+	most   int // how many pauses to let pass
+
+	spent, charged uint64
+	step           uint64 // the most that was spent between two pauses
+}
+
+// pause checks that what ran since the last pause was charged for.
+func (w *watch) pause(_ context.Context, guest api.Module, _ []uint64) {
+	w.pauses++
+	left := int64(int32(guest.ExportedGlobal("left").Get()))
+	w.charged += uint64(meter.Slice - left)
+	spent := guest.ExportedGlobal("spent").Get()
+	w.step, w.spent = max(w.step, spent-w.spent), spent
+	if left >= 0 {
+		w.t.Errorf("it paused with %d left", left)
+	}
+	w.check(spent, w.charged)
+	if w.pauses >= w.most {
+		panic(errEnough)
+	}
+}
+
+// check compares what was spent with what was charged. The host is not charged for the entry of f.
+func (w *watch) check(spent, charged uint64) {
+	if spent > charged+meter.MaxUnlooked && !w.t.Failed() {
+		w.t.Errorf("it spent %d and was charged %d", spent, charged)
+	}
+}
+
+// run calls f of a module until it returns or has paused often enough, in wazero's compiler or interpreter.
+func (w *watch) run(m *meter.Module, config wazero.RuntimeConfig) error {
+	w.t.Helper()
+	b, err := m.BrakeCounted()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx := w.t.Context()
+	rt := wazero.NewRuntimeWithConfig(ctx, config.WithMemoryLimitPages(1024))
+	defer rt.Close(context.Background())
+	_, err = rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(w.pause), nil, nil).Export(meter.Pause).Instantiate(ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	guest, err := rt.Instantiate(ctx, b)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, err = guest.ExportedFunction("f").Call(ctx)
+	left := int64(int32(guest.ExportedGlobal("left").Get()))
+	if err == nil {
+		w.check(guest.ExportedGlobal("spent").Get(), w.charged+uint64(meter.Slice-left))
+	}
+	return err
+}
+
+func decode(t testing.TB, b []byte) *meter.Module {
+	t.Helper()
+	m, err := meter.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Shapes of Go's code: a table of blocks, and branches by way of a constant.
+func dispatch(parts int, code ...string) string {
+	var b strings.Builder
+	b.WriteString("03 40 " + strings.Repeat("02 40 ", parts) + "20 00 0e " + hexByte(parts-1))
+	for i := range parts {
+		b.WriteString(hexByte(i))
+	}
+	for _, c := range code { // of one part each
+		b.WriteString("0b " + c)
+	}
+	return b.String() + "0b "
+}
+
+func hexByte(n int) string {
+	return string("0123456789abcdef"[n>>4]) + string("0123456789abcdef"[n&15]) + " "
+}
+
+// A guest that runs without end pauses again and again, however it goes about it, and is charged for what it does.
+func TestGuestsThatDoNotEnd(t *testing.T) {
+	t.Parallel()
+	const again = "0c 00 0b "
+	bulk := func(op string) string { return "03 40 41 00 41 00 41 80 80 20 " + op + again } // 512 KiB
+	for name, c := range map[string]struct {
+		body string
+		more []string // functions after it
+	}{
+		"loop":             {"03 40 " + again, nil},
+		"loop of br_if":    {"03 40 41 01 0d 00 0b", nil},
+		"loop of br_table": {"03 40 41 00 0e 01 00 00 0b", nil},
+		"loop of values":   {"41 00 03 0a 41 01 6a " + again + "1a", nil}, // type 10 is i32 -> i32, below
+		"loop of if":       {"03 40 41 01 04 40 0c 01 05 01 0b 0b", nil},
+		"loop of else":     {"03 40 41 00 04 40 01 05 0c 01 0b 0b", nil},
+		"straight code":    {"03 40 " + strings.Repeat("20 00 20 01 6a 21 00 ", 15_000) + again, nil},
+		"divisions":        {"03 40 " + strings.Repeat("20 00 41 03 6d 21 00 ", 10_000) + again, nil},
+		"loop in a loop":   {"03 40 41 03 21 00 03 40 20 00 41 01 6b 22 00 0d 00 0b " + again, nil},
+		"recursion":        {"03 40 10 01 " + again, []string{"20 00 41 01 6a 21 00 20 00 41 7f 46 04 40 10 01 0b"}},
+		"exponential":      {"03 40 10 01 " + again, []string{"23 00 41 0a 48 04 40 23 00 41 01 6a 24 00 10 01 10 01 10 02 23 00 41 01 6b 24 00 0b", ""}},
+		"mutual recursion": {"10 01", []string{"23 00 41 14 48 04 40 23 00 41 01 6a 24 00 10 02 10 02 23 00 41 01 6b 24 00 0b", "10 01"}},
+		"indirect call":    {"03 40 41 01 11 05 00 " + again, []string{"01"}},
+		"indirect cycle":   {"03 40 41 01 11 05 00 " + again, []string{"23 00 41 05 48 04 40 23 00 41 01 6a 24 00 41 01 11 05 00 41 01 11 05 00 23 00 41 01 6b 24 00 0b"}},
+		"many calls":       {"03 40 " + strings.Repeat("10 01 ", 50_000) + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 200)}},
+		"chain of calls":   {"03 40 10 01 " + again, []string{strings.Repeat("10 02 ", 200), strings.Repeat("10 03 ", 200), strings.Repeat("10 04 ", 200), strings.Repeat("20 00 1a ", 300)}},
+		"fill":             {bulk("fc 0b 00"), nil},
+		"copy":             {bulk("fc 0a 00 00"), nil},
+		"small fills":      {"03 40 41 00 41 00 41 10 fc 0b 00 " + again, nil},
+		"init":             {"03 40 41 00 41 00 41 80 20 fc 08 00 00 " + again, nil},
+		"table.fill":       {"03 40 41 00 d0 70 41 02 fc 11 00 " + again, nil},
+		"table.copy":       {"03 40 41 00 41 00 41 02 fc 0e 00 00 " + again, nil},
+		"table.grow":       {"03 40 d0 70 41 00 fc 0f 00 1a " + again, nil},
+		"memory.grow":      {"03 40 41 00 40 00 1a " + again, nil},
+		"memory.size":      {"03 40 3f 00 1a " + again, nil},
+		"back":             {dispatch(2, "41 00 21 00 0c 01 ", ""), nil},
+		"forward, back":    {dispatch(3, "41 02 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 21 00 0c 00 "), nil},
+		"past the table":   {dispatch(2, "41 7f 21 00 0c 01 ", "41 00 21 00 0c 00 "), nil},
+		"itself":           {dispatch(3, "41 01 21 00 0c 02 ", "41 01 21 00 0c 01 ", ""), nil},
+		"not a constant":   {dispatch(2, "41 00 41 00 6a 21 00 0c 01 ", ""), nil},
+		"of another local": {dispatch(2, "41 05 21 01 0c 01 ", ""), nil},
+		"br_if back":       {dispatch(2, "41 00 21 00 41 01 0d 01 ", ""), nil},
+		"odd and even":     {dispatch(3, "41 01 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 0d 00 "), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := module(unhex(t, c.body))
+			for _, f := range c.more {
+				m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing, Locals: 4, Body: unhex(t, f)})
+			}
+			m.Types = make([]wasmtest.Type, 4)
+			m.Types[3] = wasmtest.Type{Params: []byte{wasmtest.I32}, Results: []byte{wasmtest.I32}} // 10
+			m.Globals = []int64{0}
+			m.Pages = 32
+			m.Table = []byte{1, 0x70, 0, 2}
+			if len(m.Funcs) > 1 {
+				m.Elements = []uint64{0, 1}
+			}
+			m.Data = nil
+			b := m.Bytes()
+			if name == "init" {
+				b = withPassiveData(b, 4096)
+			}
+			w := &watch{t: t, most: 50}
+			if err := w.run(decode(t, b), wazero.NewRuntimeConfig()); !errors.Is(err, errEnough) {
+				t.Errorf("after %d pauses: %v", w.pauses, err)
+			}
+			if w.step > 20*meter.Slice {
+				t.Errorf("it spent %d between two pauses: expected a slice, %d, and one way without a look", w.step, meter.Slice)
+			}
+		})
+	}
+}
+
+// withPassiveData adds a data segment of n bytes to a module that has none.
+func withPassiveData(b []byte, n int) []byte {
+	code := bytes.LastIndex(b, []byte{0x0a}) // the code section is the last
+	for i := 8; i < len(b); {
+		size, used := uvarint(b[i+1:])
+		if b[i] == 0x0a {
+			code = i
+			break
+		}
+		i += 1 + used + size
+	}
+	count := []byte{0x0c, 1, 1}
+	data := append([]byte{1, 1}, append(leb(n), make([]byte, n)...)...)
+	return wasmtest.Seq(b[:code], count, b[code:], []byte{0x0b}, leb(len(data)), data)
+}
+
+func uvarint(b []byte) (v, used int) {
+	for shift := 0; ; shift += 7 {
+		v |= int(b[used]&0x7f) << shift
+		used++
+		if b[used-1] < 0x80 {
+			return v, used
+		}
+	}
+}
+
+func leb(n int) []byte {
+	var b []byte
+	for ; n >= 0x80; n >>= 7 {
+		b = append(b, byte(n)|0x80)
+	}
+	return append(b, byte(n))
+}
+
+// The instructions that work on whole ranges do the same in chunks as at once.
+func TestChunks(t *testing.T) {
+	t.Parallel()
+	const pages = 32
+	// f(to, from, size) copies, g(to, what, size) fills.
+	three := []byte{wasmtest.I32, wasmtest.I32, wasmtest.I32}
+	m := wasmtest.Module{Imports: []wasmtest.Import{}, Pages: pages, Types: []wasmtest.Type{{Params: three}}, Funcs: []wasmtest.Func{
+		{Name: "copy", Type: wasmtest.MoreTypes, Body: unhex(t, "20 00 20 01 20 02 fc 0a 00 00")},
+		{Name: "fill", Type: wasmtest.MoreTypes, Body: unhex(t, "20 00 20 01 20 02 fc 0b 00")},
+	}}
+	braked, err := decode(t, m.Bytes()).Brake()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	rt := wazero.NewRuntime(ctx)
+	defer rt.Close(context.Background())
+	_, err = rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().WithFunc(func() {}).Export(meter.Pause).Instantiate(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(b []byte) api.Module {
+		guest, err := rt.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithName(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return guest
+	}
+	const size = pages << 16
+	contents := make([]byte, size)
+	for i := range contents {
+		contents[i] = byte(i * 2654435761 >> 13)
+	}
+	near := rapid.Custom(func(t *rapid.T) uint64 { // interesting numbers, and their neighbours
+		n := rapid.SampledFrom([]int64{0, 1, 1024, 1 << 16, 1 << 18, 1 << 19, 3 << 18, size / 2, size, 1<<32 - 1<<18, 1 << 32}).Draw(t, "about")
+		return uint64(uint32(n + rapid.Int64Range(-3, 3).Draw(t, "off")))
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		one, two := open(m.Bytes()), open(braked)
+		defer one.Close(ctx)
+		defer two.Close(ctx)
+		one.Memory().Write(0, contents)
+		two.Memory().Write(0, contents)
+		name := rapid.SampledFrom([]string{"copy", "fill"}).Draw(t, "what")
+		args := []uint64{near.Draw(t, "to"), near.Draw(t, "from"), near.Draw(t, "size")}
+		_, atOnce := one.ExportedFunction(name).Call(ctx, args...)
+		_, inChunks := two.ExportedFunction(name).Call(ctx, args...)
+		if (atOnce == nil) != (inChunks == nil) {
+			t.Fatalf("at once: %v; in chunks: %v", atOnce, inChunks)
+		}
+		got, _ := two.Memory().Read(0, size)
+		want, _ := one.Memory().Read(0, size)
+		if atOnce == nil && !bytes.Equal(got, want) {
+			t.Fatal("the memory differs")
+		}
+	})
+}
+
+// The start function does not run before the host lets it.
+func TestStartIsHeldBack(t *testing.T) {
+	t.Parallel()
+	m := module()
+	m.Start = []byte{0}
+	b, err := decode(t, m.Bytes()).Brake()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := decode(t, b)
+	ctx := t.Context()
+	rt := wazero.NewRuntime(ctx)
+	defer rt.Close(context.Background())
+	compiled, err := rt.CompileModule(ctx, again.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if compiled.ExportedFunctions()[meter.Start] == nil {
+		t.Error("the start function is not exported")
+	}
+}

@@ -1,0 +1,39 @@
+package meter
+
+// Costs and bounds that tests check the brake by.
+const (
+	Slice       = slice
+	FrameGrowth = frameGrowth
+	MaxUnlooked = maxUnlooked
+)
+
+// BrakeCounted is Brake with two more exports: the global "spent" counts what the instructions that ran cost, each by itself,
+// and "left" is the brake's counter.
+func (m *Module) BrakeCounted() ([]byte, error) {
+	counted := *m
+	spent, left := uint32(len(m.globals)), uint32(len(m.globals)+1)
+	counted.globals = append(append([]global{}, m.globals...), global{i64, true, instruction{op: opI64Const}})
+	counted.exports = append(append([]export{}, m.exports...), export{"spent", kindGlobal, spent}, export{"left", kindGlobal, left})
+	b := &brake{m: m, looks: make([]bool, len(m.code)), entry: make([]int, len(m.code))} // calls cost nothing but themselves
+	return counted.brake(func(out []byte, in *instruction) []byte {
+		cost := b.cost(in)
+		if in.op == opCallIndirect {
+			cost = callCost
+		}
+		if cost == 0 {
+			return out
+		}
+		out = appendUint(appendOp(out, opGlobalGet), spent)
+		out = appendOp(appendInt(appendOp(out, opI64Const), int64(cost)), opI64Add)
+		return appendUint(appendOp(out, opGlobalSet), spent)
+	})
+}
+
+// Frames returns the bound of each function's frame, in bytes.
+func (m *Module) Frames() []int {
+	var all []int
+	for _, f := range m.facts {
+		all = append(all, f.frame)
+	}
+	return all
+}

@@ -1,0 +1,31 @@
+package meter
+
+// Limits of a module's shape. Compiling takes time and memory that grow faster than a function does, and cannot be
+// stopped. What toolchains emit stays below.
+const (
+	maxTypes     = 1 << 14
+	maxParams    = 128
+	maxResults   = 16
+	maxImports   = 1 << 10
+	maxFunctions = 1 << 16
+	maxTables    = 16
+	maxElements  = 1 << 16 // of a table, and of a segment
+	maxPages     = 1 << 15 // of memory, 64 KiB each
+	maxGlobals   = 1 << 12
+	maxExports   = 1 << 14
+	maxSegments  = 1 << 20 // a module in Go has tens of thousands
+
+	maxBody    = 128 << 10 // bytes of a function
+	maxLocals  = 512       // of a function, without its parameters
+	maxNesting = 2048      // of blocks; in real modules 549
+	maxLoops   = 64        // loops in each other; in real modules 21
+)
+
+// Budgets of a module. wazero's compiler takes time by the square of what it must join: a few nanoseconds for each local and
+// each pair of ways in a function; and half a microsecond for each call and each global that can change. The connectors of
+// this repository and QuickJS take a third of the first, and a twentieth of the second. The worst modules that were found
+// within the budgets compile in some ten seconds.
+const (
+	maxJoins   = 4 << 30
+	maxReloads = 4 << 20
+)
