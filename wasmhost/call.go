@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/crmgate/crmgate"
@@ -26,6 +27,7 @@ type call struct {
 	rejected  func()               // told when the CRM answers 401 to the first of secrets; may be nil
 	answered  func(crmgate.Secret) // told the answer before it is read; may be nil
 
+	function  api.Function // what runs
 	output    []byte
 	hasOutput bool
 	told      bool   // it answered an error, in order

@@ -1,11 +1,9 @@
 package wasmhost
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -20,6 +18,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
 // operations are the exports that the host calls.
@@ -90,7 +89,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	}
 	defer l.close()
 	exported := l.compiled.ExportedFunctions()
-	delete(exported, exportStart)
+	delete(exported, meter.Start)
 	f.Exports = slices.Sorted(maps.Keys(exported))
 	if wrong := checkShape(l, f.Exports); len(wrong) > 0 {
 		return f, wrong
@@ -124,20 +123,7 @@ func compiler() string {
 			}
 		}
 	}
-	return version + "-" + runtime.GOARCH + "-2" // raised when what is checked here changes
-}
-
-// checkBinary tells modules from what people put in their place.
-func checkBinary(b []byte) error {
-	switch {
-	case len(b) < 8 || !bytes.HasPrefix(b, []byte("\x00asm")):
-		return errors.New("it is no WebAssembly module")
-	case b[4] == 0x0d && b[6] == 1:
-		return errors.New("it is a component: recompile as a core wasip1 module")
-	case !bytes.Equal(b[4:8], []byte{1, 0, 0, 0}):
-		return errors.New("it has a version of WebAssembly that is not known: expected 1")
-	}
-	return nil
+	return version + "-" + runtime.GOARCH + "-3" // raised when what is checked here changes
 }
 
 // checkShape checks exports and imports by name and signature. exports are the names of the exported functions, sorted.
@@ -157,6 +143,9 @@ func checkShape(l *loaded, exports []string) Problems {
 		all.add(Problem{"exports", "the export getAuthType is missing", exportAdvice("getAuthType", exports)})
 	}
 	for _, f := range l.compiled.ImportedFunctions() {
+		if from, _, _ := f.Import(); from == meter.Brake {
+			continue
+		}
 		if p, ok := checkImport(l.runtime, f); !ok {
 			all.add(p)
 		}

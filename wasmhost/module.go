@@ -16,6 +16,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
 // module is one connector's code: on disk, and in memory while it is used.
@@ -58,7 +59,6 @@ func (l *loaded) close() {
 type instance struct {
 	owner *loaded
 	guest api.Module
-	stop  api.MutableGlobal // set, it makes the guest trap; an instance that was told to stop is not used again
 	log   *guestLog
 	// exports are the functions called so far: each has a stack of its own, which is most of what a call would allocate.
 	exports map[string]api.Function
@@ -67,6 +67,7 @@ type instance struct {
 // load compiles a module, or takes it from the cache, and links the host to it.
 func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
+		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)). // as meter.Decode accepts
 		WithCompilationCache(m.host.cache).WithMemoryLimitPages(m.host.MemoryPages))
 	l := &loaded{runtime: rt}
 	b, err := prepare(b)
@@ -78,7 +79,10 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 		l.close()
 		return nil, fmt.Errorf("it does not compile: %w", err)
 	}
-	if err = instantiateHost(ctx, rt); err == nil {
+	if err = instantiateBrake(ctx, rt); err == nil {
+		err = instantiateHost(ctx, rt)
+	}
+	if err == nil {
 		_, err = wasi_snapshot_preview1.Instantiate(ctx, rt)
 	}
 	if err != nil {
@@ -101,12 +105,8 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 	if err != nil {
 		return nil, err
 	}
-	stop, ok := guest.ExportedGlobal(exportStop).(api.MutableGlobal)
-	if !ok {
-		return nil, errors.Join(errors.New("it has no brake"), guest.Close(ctx))
-	}
-	inst := &instance{owner: l, guest: guest, stop: stop, log: log, exports: map[string]api.Function{}}
-	for _, name := range []string{exportStart, "_initialize"} {
+	inst := &instance{owner: l, guest: guest, log: log, exports: map[string]api.Function{}}
+	for _, name := range []string{meter.Start, "_initialize"} {
 		if f := guest.ExportedFunction(name); f != nil && err == nil {
 			err = inst.call(ctx, c, f, nil)
 		}
@@ -130,13 +130,21 @@ func (inst *instance) export(name string) api.Function {
 // used again.
 func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack []uint64) error {
 	defer inst.log.end()
-	inst.log.call = c
-	undisturbed := context.AfterFunc(ctx, func() { inst.stop.Set(1) })
+	inst.log.call, c.function = c, f
 	err := f.CallWithStack(withCall(ctx, c), stack)
-	if !undisturbed() && err == nil {
-		err = ctx.Err()
+	if stackSize(f) > keptStack {
+		clear(inst.exports)
 	}
 	return err
+}
+
+// prepare makes of a module what is compiled: bytes that are all our own, with a brake.
+func prepare(b []byte) ([]byte, error) {
+	m, err := meter.Decode(b)
+	if err != nil {
+		return nil, err
+	}
+	return m.Brake()
 }
 
 var errClosed = errors.New("the connectors are being closed")

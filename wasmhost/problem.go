@@ -113,7 +113,7 @@ func moduleAdvice(b []byte) string {
 		return "it is compressed: unpack it"
 	case !bytes.HasPrefix(b, []byte("\x00asm")):
 		return "name the .wasm file that your compiler writes"
-	case checkBinary(b) != nil:
+	case len(b) < 8 || b[4] != 1:
 		return "components need WASI preview 2; make a core module (Rust: target wasm32-wasip1; Go: GOOS=wasip1 GOARCH=wasm)"
 	}
 	return "build for WebAssembly 2.0, optimised for size, without threads, tail calls, exceptions or garbage collection"

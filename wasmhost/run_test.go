@@ -239,9 +239,14 @@ func TestContextsAreHonoured(t *testing.T) {
 		t.Errorf("the call that was waited for: %v", err)
 	}
 
-	f := load(t, newHost(t, wasmhost.Config{Deadline: time.Minute}), map[string]string{"x.wasm": oauth(forever).String(), "x.json": manifest("x", "")})
 	ctx, cancel = context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	defer cancel()
+	h = newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+		cancel() // the guest runs
+		return crmgate.Secret{}, false
+	}})
+	spinning := seq(text(4096, "X_A"), invoke(fConfig, 4096, 3), drop, forever)
+	f := load(t, h, map[string]string{"x.wasm": oauth(spinning).String(), "x.json": manifest("x", `"config": ["X_A"]`)})
 	_, err = connector(t, f, "x").UserInfo(ctx, bearer(""))
 	wantError(t, err, "was given up")
 	if !errors.Is(err, context.Canceled) {
