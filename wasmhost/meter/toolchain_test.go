@@ -1,0 +1,207 @@
+package meter_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	quickjswasi "github.com/aperturerobotics/go-quickjs-wasi-reactor"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/crmgate/crmgate/wasmhost/meter"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	wasmtest.Clean()
+	os.Exit(code)
+}
+
+// toolchains builds the modules of real toolchains that the tests run.
+func toolchains() map[string]func(t testing.TB, to string) {
+	c := func(flags ...string) func(testing.TB, string) {
+		return func(t testing.TB, to string) {
+			wasmtest.C(t, to, "wasm32", "testdata/work.c", append([]string{"-nostdlib", "-ffreestanding", "-Wl,--no-entry"}, flags...)...)
+		}
+	}
+	return map[string]func(testing.TB, string){
+		"C -O0":             c("-O0"),
+		"C -O2":             c("-O2", "-fno-builtin"),
+		"C -Os":             c("-Os"),
+		"C with everything": c("-O3", "-mbulk-memory", "-mmultivalue", "-mreference-types", "-msign-ext", "-mnontrapping-fptoint", "-mmutable-globals"),
+		"C on WASI": func(t testing.TB, to string) {
+			wasmtest.C(t, to, "wasm32-wasi", "testdata/work.c", "-O2", "-mexec-model=reactor")
+		},
+		"Rust": func(t testing.TB, to string) {
+			wasmtest.Rust(t, to, "wasm32-unknown-unknown", "testdata/work.rs", "-C", "opt-level=2")
+		},
+		"Rust on WASI": func(t testing.TB, to string) {
+			wasmtest.Rust(t, to, "wasm32-wasi", "testdata/work.rs", "-C", "opt-level=1")
+		},
+		"AssemblyScript": func(t testing.TB, to string) {
+			wasmtest.AssemblyScript(t, to, "testdata/work.ts", "-O3", "--runtime", "incremental", "--use", "abort=")
+		},
+		"AssemblyScript, as it is written": func(t testing.TB, to string) {
+			wasmtest.AssemblyScript(t, to, "testdata/work.ts", "--runtime", "minimal", "--use", "abort=")
+		},
+		"Go": func(t testing.TB, to string) { wasmtest.Go(t, to, "testdata/go", ".") },
+	}
+}
+
+// build returns a module of a toolchain.
+func build(t testing.TB, make func(testing.TB, string)) []byte {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "work.wasm")
+	make(t, to)
+	b, err := os.ReadFile(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// What real toolchains emit is decoded, and does the same with the brake and without, compiled and interpreted. Whatever it
+// does is charged for.
+func TestToolchains(t *testing.T) {
+	t.Parallel()
+	for name, make := range toolchains() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := build(t, make)
+			m := decode(t, b)
+			if once := m.Encode(); !bytes.Equal(once, decode(t, once).Encode()) {
+				t.Error("encoded again, it is other bytes")
+			}
+			braked, err := m.Brake()
+			if err != nil {
+				t.Fatal(err)
+			}
+			charged(t, m)
+			want := results(t, b, wazero.NewRuntimeConfigInterpreter())
+			if len(want) < 3 {
+				t.Fatalf("it exports %v", want)
+			}
+			for how, got := range map[string]map[string][]uint64{
+				"written anew, compiled":      results(t, m.Encode(), wazero.NewRuntimeConfig()),
+				"with the brake, compiled":    results(t, braked, wazero.NewRuntimeConfig()),
+				"with the brake, interpreted": results(t, braked, wazero.NewRuntimeConfigInterpreter()),
+			} {
+				for f := range want {
+					if !slices.Equal(got[f], want[f]) {
+						t.Errorf("%s, %s returns %v: expected %v", how, f, got[f], want[f])
+					}
+				}
+			}
+		})
+	}
+}
+
+// results calls each function i32 -> i32 that a module exports with some numbers.
+func results(t testing.TB, b []byte, config wazero.RuntimeConfig) map[string][]uint64 {
+	t.Helper()
+	guest := open(t, b, config, nil)
+	all := map[string][]uint64{}
+	for name, f := range guest.ExportedFunctionDefinitions() {
+		if !slices.Equal(f.ParamTypes(), []api.ValueType{api.ValueTypeI32}) || !slices.Equal(f.ResultTypes(), []api.ValueType{api.ValueTypeI32}) || name[0] == '_' {
+			continue
+		}
+		for _, n := range []uint64{0, 1, 7, 1000, 1<<32 - 5} {
+			r, err := guest.ExportedFunction(name).Call(t.Context(), n)
+			if err != nil {
+				t.Fatalf("%s(%d): %v", name, n, err)
+			}
+			all[name] = append(all[name], r...)
+		}
+	}
+	return all
+}
+
+// open instantiates a module with WASI, and with the brake if it imports that.
+func open(t testing.TB, b []byte, config wazero.RuntimeConfig, pause func(context.Context, api.Module, []uint64)) api.Module {
+	t.Helper()
+	ctx := t.Context()
+	rt := wazero.NewRuntimeWithConfig(ctx, config.WithMemoryLimitPages(1024))
+	t.Cleanup(func() { _ = rt.Close(context.Background()) })
+	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
+	if pause == nil {
+		pause = func(context.Context, api.Module, []uint64) {}
+	}
+	_, err := rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
+		WithGoModuleFunction(api.GoModuleFunc(pause), nil, nil).Export(meter.Pause).Instantiate(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guest, err := rt.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithStartFunctions(meter.Start, "_initialize"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return guest
+}
+
+// charged calls each function with many numbers, and checks that it is charged for what it does.
+func charged(t *testing.T, m *meter.Module) {
+	t.Helper()
+	b, err := m.BrakeCounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const times = 200
+	w := &watch{t: t, most: 1 << 30}
+	guest := open(t, b, wazero.NewRuntimeConfig(), w.pause)
+	for name, f := range guest.ExportedFunctionDefinitions() {
+		if len(f.ParamTypes()) != 1 || name[0] == '_' {
+			continue
+		}
+		for n := range uint64(times) {
+			if _, err := guest.ExportedFunction(name).Call(t.Context(), n); err != nil {
+				t.Fatalf("%s(%d): %v", name, n, err)
+			}
+		}
+		w.charged += meter.MaxUnlooked * times // the host's calls
+	}
+	t.Logf("%d pauses, at most %d between two", w.pauses, w.step)
+}
+
+// QuickJS passes: JavaScript runs in it with the brake.
+func TestQuickJS(t *testing.T) {
+	t.Parallel()
+	m := decode(t, quickjswasi.QuickJSWASM)
+	b, err := m.BrakeCounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{t: t, most: 1 << 30}
+	guest := open(t, b, wazero.NewRuntimeConfig(), w.pause)
+	call := func(name string, args ...uint64) uint64 {
+		r, err := guest.ExportedFunction(name).Call(t.Context(), args...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return append(r, 0)[0]
+	}
+	text := func(s string) uint64 {
+		p := call("malloc", uint64(len(s)+1))
+		guest.Memory().WriteString(uint32(p), s+"\x00")
+		return p
+	}
+	js := call("JS_NewContext", call("JS_NewRuntime"))
+	const script = `
+		const fib = n => n < 2 ? n : fib(n - 1) + fib(n - 2);
+		const words = "the quick brown fox".split(" ").map((w, i) => w.toUpperCase() + i).sort();
+		JSON.stringify({fib: fib(18), words, match: /(q\w+) b/.exec("a quick brown")[1], sum: [...Array(2000).keys()].reduce((a, b) => a + b * 1.5)})`
+	value := call("JS_Eval", js, text(script), uint64(len(script)), text("x.js"), 0)
+	at := call("JS_ToCStringLen2", js, 0, value, 0)
+	const want = `{"fib":2584,"words":["BROWN2","FOX3","QUICK1","THE0"],"match":"quick","sum":2998500}` + "\x00"
+	if got, _ := guest.Memory().Read(uint32(at), uint32(len(want))); string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if w.pauses == 0 {
+		t.Error("it did not pause")
+	}
+}
