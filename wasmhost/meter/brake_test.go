@@ -27,8 +27,13 @@ type watch struct {
 	step           uint64 // the most that was spent between two pauses
 }
 
+type watchKey struct{}
+
+// in returns a context in which w is told of pauses.
+func (w *watch) in(ctx context.Context) context.Context { return context.WithValue(ctx, watchKey{}, w) }
+
 // pause checks that what ran since the last pause was charged for.
-func (w *watch) pause(_ context.Context, guest api.Module, _ []uint64) {
+func (w *watch) pause(guest api.Module) {
 	w.pauses++
 	left := int64(int32(guest.ExportedGlobal("left").Get()))
 	w.charged += uint64(meter.Slice - left)
@@ -50,31 +55,14 @@ func (w *watch) check(spent, charged uint64) {
 	}
 }
 
-// run calls f of a module until it returns or has paused often enough, in wazero's compiler or interpreter.
-func (w *watch) run(m *meter.Module, config wazero.RuntimeConfig) error {
-	w.t.Helper()
-	b, err := m.BrakeCounted()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx := w.t.Context()
-	rt := wazero.NewRuntimeWithConfig(ctx, config.WithMemoryLimitPages(1024))
-	defer rt.Close(context.Background())
-	_, err = rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(w.pause), nil, nil).Export(meter.Pause).Instantiate(ctx)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	guest, err := rt.Instantiate(ctx, b)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	_, err = guest.ExportedFunction("f").Call(ctx)
-	left := int64(int32(guest.ExportedGlobal("left").Get()))
+// call calls an export of a module with the brake until it returns or has paused often enough.
+func (w *watch) call(guest api.Module, name string, args ...uint64) ([]uint64, error) {
+	results, err := guest.ExportedFunction(name).Call(w.in(w.t.Context()), args...)
 	if err == nil {
+		left := int64(int32(guest.ExportedGlobal("left").Get()))
 		w.check(guest.ExportedGlobal("spent").Get(), w.charged+uint64(meter.Slice-left))
 	}
-	return err
+	return results, err
 }
 
 func decode(t testing.TB, b []byte) *meter.Module {
@@ -165,8 +153,12 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 			if name == "init" {
 				b = withPassiveData(b, 4096)
 			}
+			counted, err := decode(t, b).BrakeCounted()
+			if err != nil {
+				t.Fatal(err)
+			}
 			w := &watch{t: t, most: 50}
-			if err := w.run(decode(t, b), wazero.NewRuntimeConfig()); !errors.Is(err, errEnough) {
+			if _, err := w.call(open(t, counted, wazero.NewRuntimeConfig(), w), "f"); !errors.Is(err, errEnough) {
 				t.Errorf("after %d pauses: %v", w.pauses, err)
 			}
 			if w.step > 20*meter.Slice {
@@ -225,12 +217,7 @@ func TestChunks(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
-	rt := wazero.NewRuntime(ctx)
-	defer rt.Close(context.Background())
-	_, err = rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().WithFunc(func() {}).Export(meter.Pause).Instantiate(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rt := runtime(t, wazero.NewRuntimeConfig())
 	open := func(b []byte) api.Module {
 		guest, err := rt.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithName(""))
 		if err != nil {

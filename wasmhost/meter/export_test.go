@@ -37,3 +37,23 @@ func (m *Module) Frames() []int {
 	}
 	return all
 }
+
+// Instruction is an instruction whose types are always the same.
+type Instruction struct {
+	Code      []byte // without immediates
+	Signature string // as in specs
+	Memory    bool   // it has an alignment and an offset
+}
+
+// Instructions lists the instructions that generated modules use.
+func Instructions() []Instruction {
+	var all []Instruction
+	for op := range opcode(len(specs)) {
+		s := op.spec()
+		memory := s.imm >= immMemory8 && s.imm <= immMemory64
+		if s.signature != "" && (s.imm == immNone || memory) {
+			all = append(all, Instruction{appendOp(nil, op), s.signature, memory})
+		}
+	}
+	return all
+}

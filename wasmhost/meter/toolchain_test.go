@@ -122,26 +122,34 @@ func results(t testing.TB, b []byte, config wazero.RuntimeConfig) map[string][]u
 	return all
 }
 
-// open instantiates a module with WASI, and with the brake if it imports that.
-func open(t testing.TB, b []byte, config wazero.RuntimeConfig, pause func(context.Context, api.Module, []uint64)) api.Module {
+// open instantiates a module in a runtime of its own, with WASI, and with the brake if it imports that. w may be nil.
+func open(t testing.TB, b []byte, config wazero.RuntimeConfig, w *watch) api.Module {
 	t.Helper()
-	ctx := t.Context()
-	rt := wazero.NewRuntimeWithConfig(ctx, config.WithMemoryLimitPages(1024))
-	t.Cleanup(func() { _ = rt.Close(context.Background()) })
-	wasi_snapshot_preview1.MustInstantiate(ctx, rt)
-	if pause == nil {
-		pause = func(context.Context, api.Module, []uint64) {}
-	}
-	_, err := rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
-		WithGoModuleFunction(api.GoModuleFunc(pause), nil, nil).Export(meter.Pause).Instantiate(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	guest, err := rt.InstantiateWithConfig(ctx, b, wazero.NewModuleConfig().WithStartFunctions(meter.Start, "_initialize"))
+	rt := runtime(t, config)
+	wasi_snapshot_preview1.MustInstantiate(t.Context(), rt)
+	guest, err := rt.InstantiateWithConfig(w.in(t.Context()), b, wazero.NewModuleConfig().WithStartFunctions(meter.Start, "_initialize"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return guest
+}
+
+// runtime returns a runtime that has the brake's import: the watch in the context of a call is told of pauses.
+func runtime(t testing.TB, config wazero.RuntimeConfig) wazero.Runtime {
+	t.Helper()
+	rt := wazero.NewRuntimeWithConfig(context.Background(), config.WithMemoryLimitPages(1024))
+	t.Cleanup(func() { _ = rt.Close(context.Background()) })
+	pause := api.GoModuleFunc(func(ctx context.Context, guest api.Module, _ []uint64) {
+		if w, _ := ctx.Value(watchKey{}).(*watch); w != nil {
+			w.pause(guest)
+		}
+	})
+	_, err := rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
+		WithGoModuleFunction(pause, nil, nil).Export(meter.Pause).Instantiate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rt
 }
 
 // charged calls each function with many numbers, and checks that it is charged for what it does.
@@ -153,13 +161,13 @@ func charged(t *testing.T, m *meter.Module) {
 	}
 	const times = 200
 	w := &watch{t: t, most: 1 << 30}
-	guest := open(t, b, wazero.NewRuntimeConfig(), w.pause)
+	guest := open(t, b, wazero.NewRuntimeConfig(), w)
 	for name, f := range guest.ExportedFunctionDefinitions() {
 		if len(f.ParamTypes()) != 1 || name[0] == '_' {
 			continue
 		}
 		for n := range uint64(times) {
-			if _, err := guest.ExportedFunction(name).Call(t.Context(), n); err != nil {
+			if _, err := guest.ExportedFunction(name).Call(w.in(t.Context()), n); err != nil {
 				t.Fatalf("%s(%d): %v", name, n, err)
 			}
 		}
@@ -177,9 +185,9 @@ func TestQuickJS(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &watch{t: t, most: 1 << 30}
-	guest := open(t, b, wazero.NewRuntimeConfig(), w.pause)
+	guest := open(t, b, wazero.NewRuntimeConfig(), w)
 	call := func(name string, args ...uint64) uint64 {
-		r, err := guest.ExportedFunction(name).Call(t.Context(), args...)
+		r, err := guest.ExportedFunction(name).Call(w.in(t.Context()), args...)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
