@@ -88,6 +88,3 @@ func DecodeFetch(t *testing.T, b []byte) (*http.Request, error) {
 	}
 	return r.request(t.Context())
 }
-
-// Prepare is what a module's bytes go through before wazero sees them.
-func Prepare(b []byte) ([]byte, error) { return prepare(b) }

@@ -2,7 +2,6 @@ package wasmhost_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -13,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"github.com/tetratelabs/wazero"
 
 	"github.com/crmgate/crmgate/wasmhost"
 )
@@ -156,34 +153,5 @@ func FuzzFetchAnswer(f *testing.F) {
 		if utf8.ValidString(name) && utf8.ValidString(value) && doc.Headers[strings.ToLower(name)] != value+", "+value {
 			t.Errorf("%q: %q became %q", name, value, doc.Headers)
 		}
-	})
-}
-
-// Metering a module keeps it a module: what wazero accepts before, it accepts after.
-func FuzzPrepare(f *testing.F) {
-	m := oauth(num(2))
-	f.Add(m.Bytes())
-	m.Table = []byte{1, 0x70, 0, 1}
-	f.Add(m.Bytes())
-	m.Table = []byte{2, 0x70, 1, 1, 9, 0x70, 0, 0x80, 0x01}
-	f.Add(m.Bytes())
-	ctx := context.Background()
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
-	f.Cleanup(func() { _ = rt.Close(ctx) })
-	f.Fuzz(func(t *testing.T, b []byte) {
-		metered, err := wasmhost.Prepare(b)
-		if err != nil {
-			return
-		}
-		before, err := rt.CompileModule(ctx, b)
-		if err != nil {
-			return
-		}
-		_ = before.Close(ctx)
-		after, err := rt.CompileModule(ctx, metered)
-		if err != nil {
-			t.Fatalf("metered, it is no module any more: %v", err)
-		}
-		_ = after.Close(ctx)
 	})
 }

@@ -29,7 +29,7 @@ func hostile() map[string]struct {
 		"trap":      {unreachable, nil, "trapped"},
 		"latetrap":  {seq(answer(`{"successful":false}`, 0), drop, unreachable), nil, "trapped"},
 		"loop":      {forever, nil, "ran past its deadline of 700ms"},
-		"recursion": {invoke(fFirst + 2), nil, "The connector of recursion"},
+		"recursion": {invoke(fFirst + 2), nil, "recursed too deeply"},
 		"exponential": {seq(num(0), []byte{0x28, 2, 0}, num(60), []byte{0x4e, 0x04, 0x40}, num(0), []byte{0x0f, 0x0b}, // at depth 60: return
 			counted(1), invoke(fFirst+2), drop, invoke(fFirst+2), drop, counted(-1), num(0)), nil, "ran past its deadline"},
 		"fill":         {seq([]byte{0x03, 0x40}, num(0), num(7), num(131072), []byte{0xfc, 0x0b, 0, 0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
