@@ -56,7 +56,7 @@ func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 
 // fuzzed is a call of a connector that has only what the documents need.
 func fuzzed(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
-	h := &Host{Config: Config{Fetch: fetch, Logger: slog.New(slog.NewTextHandler(log, nil)), Deadline: time.Second, MaxResponse: 1 << 20, MaxLogLines: 100}}
+	h := &Host{Config: Config{Fetch: fetch, Logger: slog.New(slog.NewTextHandler(log, nil)), Deadline: time.Second, MaxOutput: 1 << 20, MaxResponse: 1 << 20, MaxLogLines: 100}}
 	return &call{module: &module{host: h, manifest: &crmgate.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
 }
 

@@ -42,8 +42,10 @@ type fetchError struct {
 	Message string `json:"message"`
 }
 
-// redirects is how many a GET or HEAD follows.
-const redirects = 5
+const (
+	redirects  = 5   // that a GET or HEAD follows
+	maxHeaders = 100 // of a request
+)
 
 // fetch performs a guest's request and returns the answer's document. It never traps: what is wrong is an answer too.
 func (c *call) fetch(ctx context.Context, doc []byte) []byte {
@@ -60,6 +62,9 @@ func (c *call) fetch(ctx context.Context, doc []byte) []byte {
 }
 
 func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
+	if most := c.module.host.MaxOutput; len(doc) > most {
+		return fetchAnswer{}, badRequest("the request has %d bytes: expected at most %d", len(doc), most)
+	}
 	r, err := parseFetch(doc)
 	if err != nil {
 		return fetchAnswer{}, err
@@ -151,6 +156,9 @@ func (r fetchRequest) request(ctx context.Context) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, strings.ToUpper(r.Method), u.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, badRequest("method or url is malformed")
+	}
+	if len(r.Headers) > maxHeaders {
+		return nil, badRequest("the request has %d headers: expected at most %d", len(r.Headers), maxHeaders)
 	}
 	for name, v := range r.Headers {
 		switch http.CanonicalHeaderKey(name) {

@@ -28,7 +28,7 @@ type Config struct {
 
 	Deadline     time.Duration // of a call, once it has an instance; default 10 s
 	MemoryPages  uint32        // of an instance, 64 KiB each; default 1024, which is 64 MiB
-	MaxOutput    int           // bytes of an answer; default 1 MiB
+	MaxOutput    int           // bytes of an answer, and of a request for fetch; default 1 MiB
 	MaxFetches   int           // of a call; default 32
 	MaxResponse  int64         // bytes of a fetched body; default 4 MiB
 	MaxLogLines  int           // of a call; default 100
