@@ -177,16 +177,17 @@ const maxLine = 8 << 10
 
 // say writes a line of the guest's to the log, until it has said enough.
 func (c *call) say(ctx context.Context, level slog.Level, text string) {
-	c.lines++
-	limit := c.module.host.MaxLogLines
-	switch {
-	case c.lines > limit:
+	if c.spent() {
 		return
-	case c.lines == limit:
+	}
+	if c.lines++; c.spent() {
 		text = "the connector logs too much; the rest of this call is left out"
 	}
 	c.module.host.Logger.Log(ctx, level, cut(c.scrubbed(text), maxLine), "platform", c.module.manifest.Platform, "operation", c.operation)
 }
+
+// spent reports whether the guest has said enough: what it says then need not be copied.
+func (c *call) spent() bool { return c.lines >= c.module.host.MaxLogLines }
 
 func cut(s string, n int) string {
 	if len(s) > n {

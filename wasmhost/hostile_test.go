@@ -46,6 +46,7 @@ func hostile() map[string]struct {
 		"minuslength":  {seq(invoke(fOutput, 0, -1), num(0)), nil, "answered more than is taken"},
 		"inputoutside": {seq(invoke(fInput, 131060, 131072), drop, num(0)), nil, "named memory that it does not have"},
 		"logoutside":   {seq(invoke(fLog, 1, 131072, 10), num(0)), nil, "named memory that it does not have"},
+		"logendless":   {seq(invoke(fLog, 1, 0, -1), num(0)), nil, "named memory that it does not have"},
 		"fetchoutside": {seq(invoke(fFetch, 131072, 10), drop, num(0)), nil, "named memory that it does not have"},
 		"confoutside":  {seq(invoke(fConfig, 0, -1), drop, num(0)), nil, "named memory that it does not have"},
 		"randomlots":   {seq(invoke(fRandom, 0, 65537), num(0)), nil, "64 KB of random"},
@@ -62,6 +63,8 @@ func hostile() map[string]struct {
 		"deep":         {seq(text(1024, `{"successful":`+strings.Repeat("[", 12_000)), invoke(fOutput, 1024, 12_014), num(0)), nil, "it is no JSON object"},
 		"nomessage":    {answer(`{"text":"x"}`, 1), nil, `an error without a "message"`},
 		"storm":        {seq([]byte{0x03, 0x40}, invoke(fFetch, 0, 0), drop, []byte{0x0c, 0, 0x0b, 0}), nil, "fetched more often than one call may"},
+		"names":        {seq(large('a'), endless(invoke(fConfig, 0, 64<<20), drop)), nil, "ran past its deadline"},
+		"documents":    {seq(large(' '), endless(invoke(fFetch, 0, 64<<20), drop)), nil, "The connector of documents"},
 		"leak":         {answer(`{"message":"no: top-secret-token"}`, 1), nil, "no: [secret]"},
 	}
 }

@@ -36,7 +36,7 @@ func hostFunctions() []hostFunction {
 			if n := uint32(s[1]); int64(n) > int64(c.module.host.MaxOutput) {
 				panic(limitError("answered more than is taken"))
 			}
-			c.output, c.hasOutput = slices.Clone(read(mem, s)), true
+			c.output, c.hasOutput = append(c.output[:0], read(mem, s)...), true
 		}},
 		{"fetch", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
 			if c.fetches++; c.fetches > c.module.host.MaxFetches {
@@ -46,14 +46,12 @@ func hostFunctions() []hostFunction {
 			s[0] = uint64(len(c.pending))
 		}},
 		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
-			value, ok := c.config(ctx, string(read(mem, s)))
+			value, ok := c.config(ctx, read(mem, s))
+			c.pending = append(c.pending[:0], value...)
+			s[0] = uint64(len(value))
 			if !ok {
-				c.pending = nil
 				s[0] = api.EncodeI32(-1)
-				return
 			}
-			c.pending = []byte(value)
-			s[0] = uint64(len(c.pending))
 		}},
 		{"take", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
 			s[0] = give(mem, s, c.pending)
@@ -61,8 +59,9 @@ func hostFunctions() []hostFunction {
 		{"log", []api.ValueType{i32, i32, i32}, nil, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
 			levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 			level := levels[min(uint32(s[0]), 3)]
-			s[2] = uint64(min(uint32(s[2]), 2*maxLine)) // cut after secrets are taken out
-			c.say(ctx, level, string(read(mem, s[1:])))
+			if text := read(mem, s[1:]); !c.spent() {
+				c.say(ctx, level, string(text[:min(len(text), 2*maxLine)])) // cut after secrets are taken out
+			}
 		}},
 		{"now", nil, []api.ValueType{i64}, func(_ context.Context, _ *call, _ api.Memory, s []uint64) {
 			s[0] = uint64(time.Now().UnixMilli())
@@ -108,15 +107,18 @@ func give(mem api.Memory, s []uint64, b []byte) uint64 {
 	return uint64(len(b))
 }
 
-// config returns a configuration value that the manifest declares.
-func (c *call) config(ctx context.Context, name string) (string, bool) {
-	if !slices.Contains(c.module.manifest.Config, name) {
-		c.say(ctx, slog.LevelWarn, "it asks for the configuration value "+cut(name, 64)+", which its manifest does not declare")
+// config returns a configuration value that the manifest declares. name is the guest's memory, of any length.
+func (c *call) config(ctx context.Context, name []byte) (string, bool) {
+	declared := c.module.manifest.Config
+	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
+	if i < 0 {
+		c.say(ctx, slog.LevelWarn, "it asks for the configuration value "+cut(string(name[:min(len(name), 64)]), 64)+", which its manifest does not declare")
 		return "", false
 	}
-	v, ok := c.module.host.Setting(name)
-	if ok {
-		c.secrets = append(c.secrets, v.Reveal())
+	secret, ok := c.module.host.Setting(declared[i])
+	v := secret.Reveal()
+	if ok && !slices.Contains(c.secrets, v) {
+		c.secrets = append(c.secrets, v)
 	}
-	return v.Reveal(), ok
+	return v, ok
 }
