@@ -1,6 +1,10 @@
 package wasmhost_test
 
-import "github.com/crmgate/crmgate/wasmhost/wasmtest"
+import (
+	"strings"
+
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
 
 // The assembler's words, short: the tables of guests are made of them.
 type (
@@ -20,8 +24,33 @@ const (
 	fTake   = wasmtest.Take
 	fLog    = wasmtest.Log
 	fRandom = wasmtest.Random
-	fFirst  = wasmtest.First
+
+	tIlI_I = wasmtest.MoreTypes // (i32, i64, i32) -> i32
 )
+
+// Indices of the functions of WASI, which follow those of the ABI in abiImports.
+const (
+	fRandomGet = wasmtest.First + iota
+	fFdWrite
+	fPollOneoff
+	fSchedYield
+	fClockTimeGet
+	fFdRead
+	fFdFdstatGet
+	fFdPrestatGet
+	fFirst // the module's own first function
+)
+
+// abiImports are the imports of oauth.
+var abiImports = append(wasmtest.ABI(),
+	wasi("random_get", wasmtest.TwoToI32), wasi("fd_write", wasmtest.FourToI32), wasi("poll_oneoff", wasmtest.FourToI32),
+	wasi("sched_yield", tI32), wasi("clock_time_get", tIlI_I), wasi("fd_read", wasmtest.FourToI32),
+	wasi("fd_fdstat_get", wasmtest.TwoToI32), wasi("fd_prestat_get", wasmtest.TwoToI32))
+
+// wasi is an import from WASI.
+func wasi(name string, kind uint64) imported {
+	return imported{Module: "wasi_snapshot_preview1", Name: name, Type: kind}
+}
 
 var (
 	seq, num, invoke, text, answer, export = wasmtest.Seq, wasmtest.Num, wasmtest.Invoke, wasmtest.Text, wasmtest.Answer, wasmtest.Export
@@ -30,9 +59,13 @@ var (
 	forever                = wasmtest.Forever()
 )
 
-// load32 reads the number at an address; put32 writes one there.
+// long is i64.const.
+func long(n int64) []byte { return append([]byte{0x42}, num(n)[1:]...) }
+
+// load32 reads the number at an address; put32 and put64 write one there.
 func load32(at int64) []byte   { return seq(num(at), []byte{0x28, 2, 0}) }
 func put32(at, n int64) []byte { return seq(num(at), num(n), []byte{0x36, 2, 0}) }
+func put64(at, n int64) []byte { return seq(num(at), long(n), []byte{0x37, 3, 0}) }
 
 // endless runs instructions again and again; times does n times, and counts at address 0.
 func endless(body ...[]byte) []byte { return wasmtest.Forever(body...) }
@@ -46,6 +79,17 @@ func large(b int64) []byte {
 	return seq(num(1022), []byte{0x40, 0, 0x1a}, num(0), num(b), num(64<<20), []byte{0xfc, 0x0b, 0})
 }
 
+// answerNumber answers a person whose id is the number, of up to six digits, that instructions leave.
+func answerNumber(code ...[]byte) []byte {
+	const shape = `{"successful":true,"platformUserInfo":{"id":"______"}}`
+	at := int64(1024 + strings.Index(shape, "_"))
+	b := seq(num(0), seq(code...), []byte{0x36, 2, 0}, text(1024, shape))
+	for i, div := range []int64{100_000, 10_000, 1000, 100, 10, 1} {
+		b = seq(b, num(at+int64(i)), load32(0), num(div), []byte{0x6d}, num(10), []byte{0x6f}, num('0'), add, []byte{0x3a, 0, 0})
+	}
+	return seq(b, invoke(fOutput, 1024, int64(len(shape))), num(0))
+}
+
 // fetching performs a request and answers with the message of what came back: {"message": …} needs no parser here, so
 // the whole answer is logged instead.
 func fetching(request string) []byte {
@@ -56,7 +100,8 @@ func fetching(request string) []byte {
 
 // oauth is a connector of type oauth in order, whose getUserInfo is given.
 func oauth(userInfo []byte, more ...fn) mod {
-	return mod{Funcs: append([]fn{
+	types := []wasmtest.Type{{Params: []byte{wasmtest.I32, wasmtest.I64, wasmtest.I32}, Results: []byte{wasmtest.I32}}}
+	return mod{Imports: abiImports, Types: types, Funcs: append([]fn{
 		export("getAuthType", answer(`{"type":"oauth"}`, 0)),
 		export("getOauthInfo", answer(`{"clientId":"fine"}`, 0)),
 		export("getUserInfo", userInfo),

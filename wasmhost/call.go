@@ -34,6 +34,7 @@ type call struct {
 	pending   []byte // the answer of the latest fetch or config
 	fetches   int
 	lines     int
+	printed   []byte // what its runtime has printed of a line
 }
 
 type callKey struct{}
@@ -196,34 +197,22 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// guestLog takes what a language's runtime prints.
-type guestLog struct {
-	call *call // whose instance this is at the moment; owned by the goroutine that runs the guest
-	part []byte
-}
-
-func (g *guestLog) Write(b []byte) (int, error) {
-	n := len(b)
-	for len(b) > 0 {
+// print takes what a language's runtime prints, and logs each line that ends.
+func (c *call) print(ctx context.Context, b []byte) {
+	for len(b) > 0 && !c.spent() {
 		line, rest, ended := bytes.Cut(b, []byte("\n"))
-		g.part = append(g.part, line[:min(len(line), maxLine)]...)
-		if ended || len(g.part) > maxLine {
-			g.flush()
+		c.printed = append(c.printed, line[:min(len(line), maxLine)]...)
+		if ended || len(c.printed) > maxLine {
+			c.flush(ctx)
 		}
 		b = rest
 	}
-	return n, nil
 }
 
-func (g *guestLog) flush() {
-	if g.call != nil && len(g.part) > 0 {
-		g.call.say(context.Background(), slog.LevelInfo, string(g.part))
+// flush logs what was printed since the last line.
+func (c *call) flush(ctx context.Context) {
+	if len(c.printed) > 0 {
+		c.say(ctx, slog.LevelInfo, string(c.printed))
 	}
-	g.part = g.part[:0]
-}
-
-// end leaves nothing of a call for the next one.
-func (g *guestLog) end() {
-	g.flush()
-	g.call, g.part = nil, nil
+	c.printed = c.printed[:0]
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost/meter"
@@ -156,15 +155,15 @@ func checkShape(l *loaded, exports []string) Problems {
 // checkImport holds one import to what the host offers.
 func checkImport(rt wazero.Runtime, f api.FunctionDefinition) (Problem, bool) {
 	from, name, _ := f.Import()
-	if from != abiModule && from != wasi_snapshot_preview1.ModuleName {
-		return Problem{"imports", fmt.Sprintf("it imports %s.%s: expected imports from %s and %s only", from, name, abiModule, wasi_snapshot_preview1.ModuleName), importAdvice(from, name)}, false
+	if from != abiModule && from != wasiModule {
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s: expected imports from %s and %s only", from, name, abiModule, wasiModule), importAdvice(from, name)}, false
 	}
 	offered := rt.Module(from).ExportedFunctionDefinitions()
 	switch want := offered[name]; {
 	case want == nil && from == abiModule:
 		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which does not exist: expected one of %s", from, name, strings.Join(slices.Sorted(maps.Keys(offered)), ", ")), ""}, false
 	case want == nil:
-		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which does not exist", from, name), importAdvice(from, name)}, false
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which the host does not offer", from, name), importAdvice(from, name)}, false
 	case signature(f) != signature(want):
 		return Problem{"imports", fmt.Sprintf("it imports %s.%s as %s: expected %s", from, name, signature(f), signature(want)),
 			"declare it with the types that ABI.md gives"}, false

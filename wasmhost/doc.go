@@ -13,5 +13,5 @@
 // An instance runs one call at a time: two goroutines in one instance corrupt the process, so that exclusive checkout is
 // a safety property. No lock is held while a guest runs. Every call has a deadline and caps for memory, output, fetches
 // and log lines. The engine compiles only what package meter has decoded and written anew, with a brake in it, so that a guest
-// can be stopped wherever it is.
+// can be stopped wherever it is. Host functions, those of WASI included, look at the deadline first and bound what they take.
 package wasmhost

@@ -65,10 +65,9 @@ func fuzzed(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
 func SaidWith(header, form, key, one, two string) (log, told string) {
 	var b strings.Builder
 	c := fuzzed(nil, &b, append(append(formSecrets(crmgate.NewSecret(form)), headerSecrets(crmgate.NewSecret(header))...), key))
-	g := &guestLog{call: c}
-	_, _ = g.Write([]byte(one))
-	_, _ = g.Write([]byte(two))
-	g.end()
+	c.print(context.Background(), []byte(one))
+	c.print(context.Background(), []byte(two))
+	c.flush(context.Background())
 	c.say(context.Background(), slog.LevelInfo, one+two)
 	c.output = encode(map[string]string{"message": one + two})
 	return b.String(), c.refusal().Error()

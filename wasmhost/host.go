@@ -40,6 +40,7 @@ type Config struct {
 type Host struct {
 	Config
 	cache wazero.CompilationCache
+	began time.Time // where guests' monotonic clock begins
 }
 
 // New opens the compilation cache. The caller closes the host, after the folders that it loaded.
@@ -68,7 +69,7 @@ func New(_ context.Context, c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}
-	return &Host{Config: c, cache: cache}, nil
+	return &Host{Config: c, cache: cache, began: time.Now()}, nil
 }
 
 func or[T comparable](v *T, otherwise T) {

@@ -11,6 +11,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
+// maxRandom bounds the random bytes that are made at once.
+const maxRandom = 64 << 10
+
 // abiModule is what guests import from: version 1 of the ABI.
 const abiModule = "crmgate_v1"
 
@@ -67,7 +70,7 @@ func hostFunctions() []hostFunction {
 			s[0] = uint64(time.Now().UnixMilli())
 		}},
 		{"random", []api.ValueType{i32, i32}, nil, func(_ context.Context, _ *call, mem api.Memory, s []uint64) {
-			if uint32(s[1]) > 64<<10 {
+			if uint32(s[1]) > maxRandom {
 				panic(limitError("asked for more than 64 KB of random bytes at once"))
 			}
 			_, _ = rand.Read(read(mem, s)) // never fails; the view is the guest's memory
@@ -75,19 +78,30 @@ func hostFunctions() []hostFunction {
 	}
 }
 
+// instantiateHost offers what guests may import. Nothing stops a guest while a host function runs, so each of them
+// takes a bounded time or ends with ctx.
 func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
-	b := rt.NewHostModuleBuilder(abiModule)
-	for _, f := range hostFunctions() {
-		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, guest api.Module, stack []uint64) {
-			if err := ctx.Err(); err != nil {
-				panic(err) // its time is up: what it still asks for is not done
-			}
-			c, _ := ctx.Value(callKey{}).(*call)
-			f.run(ctx, c, guest.Memory(), stack)
-		}), f.params, f.results).Export(f.name)
+	for module, functions := range map[string][]hostFunction{abiModule: hostFunctions(), wasiModule: wasiFunctions()} {
+		b := rt.NewHostModuleBuilder(module)
+		for _, f := range functions {
+			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, guest api.Module, stack []uint64) {
+				live(ctx)
+				c, _ := ctx.Value(callKey{}).(*call)
+				f.run(ctx, c, guest.Memory(), stack)
+			}), f.params, f.results).Export(f.name)
+		}
+		if _, err := b.Instantiate(ctx); err != nil {
+			return err
+		}
 	}
-	_, err := b.Instantiate(ctx)
-	return err
+	return nil
+}
+
+// live stops a guest whose time is up. What it still asks for is not done.
+func live(ctx context.Context) {
+	if err := ctx.Err(); err != nil {
+		panic(err)
+	}
 }
 
 // read returns the range of memory that the first two words of the stack name; one outside traps.

@@ -13,7 +13,7 @@ import (
 // Whatever a host function was asked to do, it ends when the folder is closed.
 func TestCloseEndsHostFunctions(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"names", "logs", "outputs"} {
+	for _, name := range []string{"randomget", "vectors", "manyvectors", "poll", "polls", "yields", "clock", "names", "logs", "outputs"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := folder(t, map[string]string{"x.wasm": oauth(hostile()[name].body).String(), "x.json": manifest("x", "")})
@@ -62,10 +62,13 @@ func TestDeadlineOfHostFunctions(t *testing.T) {
 func TestHostFunctionsLeaveNoGarbage(t *testing.T) {
 	const most = 8 << 20
 	for name, c := range map[string][]byte{
-		"output":             times(1000, invoke(fOutput, 0, 100_000)),
-		"log":                times(10_000, invoke(fLog, 1, 0, 120_000)),
-		"config, undeclared": times(1000, invoke(fConfig, 0, 100_000), drop),
-		"config":             seq(text(2048, "X_SETTING"), times(300_000, invoke(fConfig, 2048, 9), drop)),
+		"output":               times(1000, invoke(fOutput, 0, 100_000)),
+		"log":                  times(10_000, invoke(fLog, 1, 0, 120_000)),
+		"fd_write":             seq(put32(2048, 1), put32(2052, 100_000), times(1000, invoke(fFdWrite, 1, 2048, 1, 4096), drop)),
+		"config, undeclared":   times(1000, invoke(fConfig, 0, 100_000), drop),
+		"config":               seq(text(2048, "X_SETTING"), times(300_000, invoke(fConfig, 2048, 9), drop)),
+		"random_get":           times(1000, invoke(fRandomGet, 4, 1000), drop),
+		"poll_oneoff, refused": times(1000, invoke(fPollOneoff, 0, 0, 65, 0), drop),
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) { return crmgate.NewSecret("x-setting"), true }})

@@ -2,7 +2,6 @@ package wasmhost
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost/meter"
@@ -59,7 +57,6 @@ func (l *loaded) close() {
 type instance struct {
 	owner *loaded
 	guest api.Module
-	log   *guestLog
 	// exports are the functions called so far: each has a stack of its own, which is most of what a call would allocate.
 	exports map[string]api.Function
 }
@@ -82,9 +79,6 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 	if err = instantiateBrake(ctx, rt); err == nil {
 		err = instantiateHost(ctx, rt)
 	}
-	if err == nil {
-		_, err = wasi_snapshot_preview1.Instantiate(ctx, rt)
-	}
 	if err != nil {
 		l.close()
 		return nil, err
@@ -96,16 +90,12 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
-	log := &guestLog{}
 	c := &call{module: m, operation: "_initialize"}
-	log.call = c
-	guest, err := l.runtime.InstantiateModule(withCall(ctx, c), l.compiled, wazero.NewModuleConfig().
-		WithName("").WithStartFunctions().WithRandSource(rand.Reader).
-		WithSysWalltime().WithSysNanotime().WithStdout(log).WithStderr(log))
+	guest, err := l.runtime.InstantiateModule(withCall(ctx, c), l.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return nil, err
 	}
-	inst := &instance{owner: l, guest: guest, log: log, exports: map[string]api.Function{}}
+	inst := &instance{owner: l, guest: guest, exports: map[string]api.Function{}}
 	for _, name := range []string{meter.Start, "_initialize"} {
 		if f := guest.ExportedFunction(name); f != nil && err == nil {
 			err = inst.call(ctx, c, f, nil)
@@ -129,8 +119,8 @@ func (inst *instance) export(name string) api.Function {
 // call runs a function of the guest until it returns, traps, or the context ends. After an error the instance must not be
 // used again.
 func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack []uint64) error {
-	defer inst.log.end()
-	inst.log.call, c.function = c, f
+	defer c.flush(ctx)
+	c.function = f
 	err := f.CallWithStack(withCall(ctx, c), stack)
 	if stackSize(f) > keptStack {
 		clear(inst.exports)

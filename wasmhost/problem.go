@@ -90,8 +90,8 @@ func importAdvice(from, name string) string {
 		return "wasm-bindgen is for browsers: build without it, and declare the imports of ABI.md by hand"
 	case from == "wasi_unstable" || strings.HasPrefix(from, "wasi:"):
 		return "recompile with a toolchain that makes WASI preview 1 (wasm32-wasip1)"
-	case from == "wasi_snapshot_preview1":
-		return "WASI preview 1 has no such function: recompile with a toolchain that makes wasm32-wasip1"
+	case from == wasiModule:
+		return "a connector has no files and no sockets: leave out what calls " + name + "; ABI.md lists the functions of WASI preview 1 that there are"
 	case strings.HasPrefix(from, "extism:"):
 		return "it is a plugin made with an Extism PDK: declare the imports of ABI.md in its place"
 	case from == "env":

@@ -1,0 +1,265 @@
+package wasmhost
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"math"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/sys"
+)
+
+// wasiModule is what the runtimes of languages import from: WASI preview 1.
+const wasiModule = "wasi_snapshot_preview1"
+
+// Limits of one WASI call.
+const (
+	maxVectors       = 1024
+	maxWrite         = 64 << 10 // bytes; a guest writes the rest with its next call
+	maxSubscriptions = 64
+)
+
+// errno is the result of a WASI function.
+type errno uint64
+
+const (
+	errnoSuccess errno = 0
+	errnoBadf    errno = 8
+	errnoFault   errno = 21
+	errnoInval   errno = 28
+)
+
+var le = binary.LittleEndian
+
+// wasiFunctions are the functions that the runtimes of Go, C, C++, Rust and QuickJS were seen to import. A guest has the
+// standard streams and no file: standard input is at its end, what is written goes to the log.
+func wasiFunctions() []hostFunction {
+	ints := func(n int) []api.ValueType { return slices.Repeat([]api.ValueType{i32}, n) }
+	result := ints(1)
+	return []hostFunction{
+		{"args_get", ints(2), result, wasi(noTexts)},
+		{"args_sizes_get", ints(2), result, wasi(noTextSizes)},
+		{"clock_time_get", []api.ValueType{i32, i64, i32}, result, wasi(clockTimeGet)},
+		{"environ_get", ints(2), result, wasi(noTexts)},
+		{"environ_sizes_get", ints(2), result, wasi(noTextSizes)},
+		{"fd_fdstat_get", ints(2), result, wasi(fdFdstatGet)},
+		{"fd_read", ints(4), result, wasi(fdRead)},
+		{"fd_write", ints(4), result, wasi(fdWrite)},
+		{"poll_oneoff", ints(4), result, wasi(pollOneoff)},
+		{"proc_exit", ints(1), nil, func(_ context.Context, _ *call, _ api.Memory, s []uint64) {
+			panic(sys.NewExitError(uint32(s[0])))
+		}},
+		{"random_get", ints(2), result, wasi(randomGet)},
+		{"sched_yield", nil, result, wasi(schedYield)},
+
+		{"fd_close", ints(1), result, noFile},
+		{"fd_fdstat_set_flags", ints(2), result, noFile},
+		{"fd_filestat_get", ints(2), result, noFile},
+		{"fd_filestat_set_size", []api.ValueType{i32, i64}, result, noFile},
+		{"fd_pread", []api.ValueType{i32, i32, i32, i64, i32}, result, noFile},
+		{"fd_prestat_dir_name", ints(3), result, noFile},
+		{"fd_prestat_get", ints(2), result, noFile},
+		{"fd_pwrite", []api.ValueType{i32, i32, i32, i64, i32}, result, noFile},
+		{"fd_readdir", []api.ValueType{i32, i32, i32, i64, i32}, result, noFile},
+		{"fd_seek", []api.ValueType{i32, i64, i32, i32}, result, noFile},
+		{"fd_sync", ints(1), result, noFile},
+		{"path_create_directory", ints(3), result, noFile},
+		{"path_filestat_get", ints(5), result, noFile},
+		{"path_filestat_set_times", []api.ValueType{i32, i32, i32, i32, i64, i64, i32}, result, noFile},
+		{"path_open", []api.ValueType{i32, i32, i32, i32, i32, i64, i64, i32, i32}, result, noFile},
+		{"path_readlink", ints(6), result, noFile},
+		{"path_remove_directory", ints(3), result, noFile},
+		{"path_rename", ints(6), result, noFile},
+		{"path_unlink_file", ints(3), result, noFile},
+		{"sock_accept", ints(3), result, noFile},
+		{"sock_shutdown", ints(2), result, noFile},
+	}
+}
+
+// wasi makes a host function that leaves f's errno on the stack.
+func wasi(f func(ctx context.Context, c *call, mem api.Memory, s []uint64) errno) func(context.Context, *call, api.Memory, []uint64) {
+	return func(ctx context.Context, c *call, mem api.Memory, s []uint64) { s[0] = uint64(f(ctx, c, mem, s)) }
+}
+
+// noFile answers for files, folders and sockets.
+func noFile(_ context.Context, _ *call, _ api.Memory, s []uint64) { s[0] = uint64(errnoBadf) }
+
+// noTexts and noTextSizes answer for an empty list: the arguments, the environment.
+func noTexts(context.Context, *call, api.Memory, []uint64) errno { return errnoSuccess }
+
+func noTextSizes(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
+	return done(mem.WriteUint32Le(uint32(s[0]), 0) && mem.WriteUint32Le(uint32(s[1]), 0))
+}
+
+// done is the errno of a function that is done when its result is in memory.
+func done(written bool) errno {
+	if !written {
+		return errnoFault
+	}
+	return errnoSuccess
+}
+
+// clock returns what a clock of WASI says, in nanoseconds: 0 is the wall's, 1 never goes back.
+func (h *Host) clock(id uint32) (uint64, bool) {
+	switch id {
+	case 0:
+		return uint64(time.Now().UnixNano()), true
+	case 1:
+		return uint64(time.Since(h.began)) + 1, true // Go's runtime takes 0 for a clock that does not work
+	}
+	return 0, false
+}
+
+func clockTimeGet(_ context.Context, c *call, mem api.Memory, s []uint64) errno {
+	now, ok := c.module.host.clock(uint32(s[0]))
+	if !ok {
+		return errnoInval
+	}
+	return done(mem.WriteUint64Le(uint32(s[2]), now))
+}
+
+// fdFdstatGet says that the standard streams are terminals: C's library then writes each line as it ends. Otherwise it
+// would write when its buffer is full or the program exits, and a connector never exits.
+func fdFdstatGet(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
+	const characterDevice, read, write, poll = 2, 1 << 1, 1 << 6, 1 << 27
+	rights := uint64(poll | write)
+	switch uint32(s[0]) {
+	case 0:
+		rights = poll | read
+	case 1, 2:
+	default:
+		return errnoBadf
+	}
+	b, ok := mem.Read(uint32(s[1]), 24)
+	if ok {
+		clear(b)
+		b[0] = characterDevice
+		le.PutUint64(b[8:], rights)
+	}
+	return done(ok)
+}
+
+func fdRead(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
+	if uint32(s[0]) != 0 {
+		return errnoBadf
+	}
+	return done(mem.WriteUint32Le(uint32(s[3]), 0))
+}
+
+func fdWrite(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
+	fd, count := uint32(s[0]), uint32(s[2])
+	if fd != 1 && fd != 2 {
+		return errnoBadf
+	}
+	if count > maxVectors {
+		return errnoInval
+	}
+	vectors, ok := mem.Read(uint32(s[1]), 8*count)
+	if !ok {
+		return errnoFault
+	}
+	written := 0
+	for vector := range slices.Chunk(vectors, 8) {
+		b, ok := mem.Read(le.Uint32(vector), le.Uint32(vector[4:]))
+		if !ok {
+			return errnoFault
+		}
+		b = b[:min(len(b), maxWrite-written)]
+		c.print(ctx, b)
+		written += len(b)
+	}
+	return done(mem.WriteUint32Le(uint32(s[3]), uint32(written)))
+}
+
+// randomGet fills any length: runtimes pass on what their program asks for. It ends with the call.
+func randomGet(ctx context.Context, _ *call, mem api.Memory, s []uint64) errno {
+	b, ok := mem.Read(uint32(s[0]), uint32(s[1]))
+	for part := range slices.Chunk(b, maxRandom) {
+		live(ctx)
+		_, _ = rand.Read(part) // never fails; the view is the guest's memory
+	}
+	return done(ok)
+}
+
+func schedYield(context.Context, *call, api.Memory, []uint64) errno {
+	runtime.Gosched()
+	return errnoSuccess
+}
+
+// Sizes of what pollOneoff takes and gives.
+const (
+	subscriptionSize = 48
+	eventSize        = 32
+)
+
+// pollOneoff waits until the first subscription is due, and gives an event for each that is. It ends with the call.
+func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
+	count := uint32(s[2])
+	if count == 0 || count > maxSubscriptions {
+		return errnoInval
+	}
+	in, ok1 := mem.Read(uint32(s[0]), count*subscriptionSize)
+	out, ok2 := mem.Read(uint32(s[1]), count*eventSize)
+	if !ok1 || !ok2 {
+		return errnoFault
+	}
+	var waits [maxSubscriptions]time.Duration
+	var wrong [maxSubscriptions]errno
+	first := time.Duration(math.MaxInt64)
+	for i := range count {
+		waits[i], wrong[i] = c.module.host.due(in[i*subscriptionSize:])
+		first = min(first, waits[i])
+	}
+	if first > 0 {
+		sleep(ctx, first)
+	}
+	events := uint32(0)
+	for i := range count {
+		if waits[i] > first {
+			continue
+		}
+		subscription, event := in[i*subscriptionSize:], out[events*eventSize:][:eventSize]
+		clear(event)
+		copy(event, subscription[:8]) // what the guest knows it by
+		le.PutUint16(event[8:], uint16(wrong[i]))
+		event[10] = subscription[8] // its kind
+		events++
+	}
+	return done(mem.WriteUint32Le(uint32(s[3]), events))
+}
+
+// due returns how long it is until a subscription has its event. One to a stream has it at once: reading and writing
+// never wait.
+func (h *Host) due(subscription []byte) (time.Duration, errno) {
+	const clock, read, write, absolute = 0, 1, 2, 1
+	switch kind, id := subscription[8], le.Uint32(subscription[16:]); {
+	case kind == clock:
+		now, ok := h.clock(id)
+		wait, flags := le.Uint64(subscription[24:]), le.Uint16(subscription[40:])
+		if !ok || flags > absolute {
+			return 0, errnoInval
+		}
+		if flags == absolute {
+			wait -= min(wait, now)
+		}
+		return time.Duration(min(wait, math.MaxInt64)), errnoSuccess
+	case kind == read && id == 0, kind == write && (id == 1 || id == 2):
+		return 0, errnoSuccess
+	}
+	return 0, errnoBadf
+}
+
+// sleep waits, or stops the guest if its call ends first.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		live(ctx)
+	}
+}

@@ -1,0 +1,127 @@
+package wasmhost_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+
+	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
+
+// A module may import the functions of WASI that ABI.md lists, with WASI's types; no other.
+func TestWASIFunctions(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "ABI.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Imports: `wasi_snapshot_preview1`\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var listed []string
+	for _, name := range regexp.MustCompile("`([a-z]+(_[a-z]+)+)`").FindAllStringSubmatch(section, -1) {
+		listed = append(listed, name[1])
+	}
+	slices.Sort(listed)
+
+	rt := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
+	defer rt.Close(context.Background())
+	wasi_snapshot_preview1.MustInstantiate(t.Context(), rt)
+	var offered []string
+	h := newHost(t, wasmhost.Config{})
+	for name, f := range rt.Module("wasi_snapshot_preview1").ExportedFunctionDefinitions() {
+		m := oauth(num(2))
+		m.Imports = append(slices.Clone(abiImports), wasi(name, uint64(wasmtest.MoreTypes+len(m.Types))))
+		m.Types = append(m.Types, wasmtest.Type{Params: f.ParamTypes(), Results: f.ResultTypes()})
+		loaded, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")}), "")
+		if err == nil {
+			offered = append(offered, name)
+			_ = loaded.Close()
+		} else if !strings.Contains(err.Error(), "it imports wasi_snapshot_preview1."+name+", which the host does not offer") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	slices.Sort(offered)
+	if !slices.Equal(offered, listed) {
+		t.Errorf("the host offers %v, ABI.md lists %v", offered, listed)
+	}
+}
+
+// What is out of bounds is an errno, and the next call to WASI is as good as the first.
+func TestWASIAnswers(t *testing.T) {
+	t.Parallel()
+	const memory, vectors, in, out, result = 131072, 2048, 8192, 16384, 4096
+	vector := func(i, at, n int64) []byte { return seq(put32(vectors+8*i, at), put32(vectors+8*i+4, n)) }
+	kind := func(i, kind, id int64) []byte { return seq(put32(in+48*i+8, kind), put32(in+48*i+16, id)) }
+	errnoOf := func(i int64) []byte { return seq(num(out+32*i+8), []byte{0x2f, 1, 0}) }
+	poll := func(n int64) []byte { return seq(invoke(fPollOneoff, in, out, n, result), drop) }
+	for name, c := range map[string]struct {
+		code []byte
+		want int
+	}{
+		"random":                        {invoke(fRandomGet, 8192, 100), 0},
+		"no random":                     {invoke(fRandomGet, memory, 0), 0},
+		"random to the end":             {invoke(fRandomGet, memory-70_000, 70_000), 0},
+		"random past the end":           {invoke(fRandomGet, memory-70_000, 70_001), 21},
+		"random from far out":           {invoke(fRandomGet, -1, 1), 21},
+		"random without end":            {invoke(fRandomGet, 1, -1), 21},
+		"write":                         {seq(vector(0, 0, 10), invoke(fFdWrite, 1, vectors, 1, result)), 0},
+		"how much it took":              {seq(vector(0, 0, 10), vector(1, 5, 7), invoke(fFdWrite, 2, vectors, 2, result), drop, load32(result)), 17},
+		"how much of a lot":             {seq(vector(0, 0, memory), invoke(fFdWrite, 1, vectors, 1, result), drop, load32(result)), 65536},
+		"how much of two":               {seq(vector(0, 0, 60_000), vector(1, 0, 60_000), invoke(fFdWrite, 1, vectors, 2, result), drop, load32(result)), 65536},
+		"write nothing":                 {invoke(fFdWrite, 1, vectors, 0, result), 0},
+		"write to input":                {invoke(fFdWrite, 0, vectors, 1, result), 8},
+		"write to a file":               {invoke(fFdWrite, 3, vectors, 1, result), 8},
+		"vectors, the most":             {invoke(fFdWrite, 1, vectors, 1024, result), 0},
+		"vectors, one more":             {invoke(fFdWrite, 1, vectors, 1025, result), 28},
+		"vectors, 2^29":                 {invoke(fFdWrite, 1, vectors, 1<<29, result), 28},
+		"vectors past the end":          {invoke(fFdWrite, 1, memory-8, 2, result), 21},
+		"write past the end":            {seq(vector(0, memory-10, 11), invoke(fFdWrite, 1, vectors, 1, result)), 21},
+		"write enough and past the end": {seq(vector(0, 0, 70_000), vector(1, memory, 1), invoke(fFdWrite, 1, vectors, 2, result)), 21},
+		"write without end":             {seq(vector(0, 1, -1), invoke(fFdWrite, 1, vectors, 1, result)), 21},
+		"write, and tell out of memory": {invoke(fFdWrite, 1, vectors, 0, memory-3), 21},
+		"read":                          {seq(put32(result, 7), invoke(fFdRead, 0, vectors, -1, result), drop, load32(result)), 0},
+		"read output":                   {invoke(fFdRead, 1, vectors, 1, result), 8},
+		"read, and tell out of memory":  {invoke(fFdRead, 0, vectors, 1, memory), 21},
+		"stream":                        {invoke(fFdFdstatGet, 2, memory-24), 0},
+		"stream out of memory":          {invoke(fFdFdstatGet, 2, memory-23), 21},
+		"no stream":                     {invoke(fFdFdstatGet, 3, 0), 8},
+		"folder":                        {invoke(fFdPrestatGet, 3, 0), 8},
+		"wall clock":                    {seq(num(0), long(0), invoke(fClockTimeGet, result)), 0},
+		"clock of the process":          {seq(num(2), long(0), invoke(fClockTimeGet, result)), 28},
+		"clock out of memory":           {seq(num(1), long(0), invoke(fClockTimeGet, memory-7)), 21},
+		"wait for nothing":              {invoke(fPollOneoff, in, out, 0, result), 28},
+		"wait for 64":                   {seq(poll(64), load32(result)), 64},
+		"wait for 65":                   {invoke(fPollOneoff, in, out, 65, result), 28},
+		"wait for 2^31":                 {invoke(fPollOneoff, in, out, -1<<31, result), 28},
+		"wait, out of memory":           {invoke(fPollOneoff, memory-47, out, 1, result), 21},
+		"wait, events out of memory":    {invoke(fPollOneoff, in, memory-31, 1, result), 21},
+		"wait, number out of memory":    {invoke(fPollOneoff, in, out, 1, memory), 21},
+		"wait in place":                 {seq(put64(in+24, 1000), kind(1, 2, 1), kind(2, 2, 2), invoke(fPollOneoff, in, in, 3, result), drop, load32(result)), 2},
+		"wait for a time gone by":       {seq(kind(0, 0, 1), put64(in+24, 1), put32(in+40, 1), poll(1), load32(result)), 1},
+		"wait for the first":            {seq(put64(in+24, 3600e9), kind(1, 1, 0), poll(2), load32(result)), 1},
+		"wait for an unknown clock":     {seq(kind(0, 0, 2), poll(1), errnoOf(0)), 28},
+		"wait in an odd way":            {seq(put32(in+40, 2), poll(1), errnoOf(0)), 28},
+		"wait for input":                {seq(kind(0, 1, 0), poll(1), errnoOf(0)), 0},
+		"wait for output to be read":    {seq(kind(0, 1, 1), poll(1), errnoOf(0)), 8},
+		"wait for a file":               {seq(kind(0, 2, 3), poll(1), errnoOf(0)), 8},
+		"wait for the unknown":          {seq(kind(0, 3, 0), poll(1), errnoOf(0)), 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": oauth(answerNumber(c.code)).String(), "x.json": manifest("x", "")})
+			u, err := connector(t, f, "x").UserInfo(t.Context(), bearer(""))
+			if got, _ := strconv.Atoi(string(u.ID)); err != nil || got != c.want {
+				t.Errorf("got %d, want %d (%v)", got, c.want, err)
+			}
+		})
+	}
+}
