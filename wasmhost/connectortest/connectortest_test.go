@@ -34,13 +34,17 @@ func TestMain(m *testing.M) {
 // need skips the test where a tool is missing that only builds connectors in another language; not under CI.
 func need(t *testing.T, tool, install string) {
 	t.Helper()
-	if _, err := exec.LookPath(tool); err == nil {
-		return
+	if _, err := exec.LookPath(tool); err != nil {
+		missing(t, tool, install)
 	}
+}
+
+func missing(t *testing.T, what, install string) {
+	t.Helper()
 	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing: install %s", tool, install)
+		t.Fatalf("%s is missing: install %s", what, install)
 	}
-	t.Skipf("%s is missing: install %s to test connectors in this language", tool, install)
+	t.Skipf("%s is missing: install %s to test connectors in this language", what, install)
 }
 
 func run(t *testing.T, dir string, env []string, name string, args ...string) {
@@ -146,6 +150,8 @@ func TestBrokenConnectors(t *testing.T) {
 			"failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> there is an export get_user_info: call it getUserInfo"}},
 		{"undeclared", inC, []string{
 			`failed  imports: it imports env.fetch: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> fetch is declared and nowhere defined; if it is one of ABI.md's, name it (C: __attribute__((import_module("crmgate_v1"), import_name("fetch"))))`}},
+		{"links", inLibC, []string{
+			"failed  imports: it imports wasi_snapshot_preview1.path_symlink, which the host does not offer -> a connector has no files and no sockets: leave out what calls path_symlink"}},
 		{"traps", inC, []string{
 			"failed  getUserInfo: every member that it may be given: it trapped (wasm error: unreachable)",
 			"failed  getUserInfo: the CRM answers 401: it trapped (wasm error: unreachable) -> a CRM in trouble is an answer too"}},
