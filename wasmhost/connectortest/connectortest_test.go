@@ -4,16 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate/wasmhost/connectortest"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // shared is a folder for what takes long and is made once: compiled modules, and a compiler.
@@ -27,78 +26,28 @@ func TestMain(m *testing.M) {
 	// The practice CRM's handlers that hang end with their connection, a moment after the check.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(shared)
+		wasmtest.Clean()
 		os.Exit(code)
 	}))
 }
 
-// need skips the test where a tool is missing that only builds connectors in another language; not under CI.
-func need(t *testing.T, tool, install string) {
-	t.Helper()
-	if _, err := exec.LookPath(tool); err != nil {
-		missing(t, tool, install)
-	}
-}
-
-func missing(t *testing.T, what, install string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is missing: install %s", what, install)
-	}
-	t.Skipf("%s is missing: install %s to test connectors in this language", what, install)
-}
-
-func run(t *testing.T, dir string, env []string, name string, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
-	}
-}
-
 // inC builds testdata/c/NAME.c.
 func inC(t *testing.T, name, to string) {
-	need(t, "clang", "clang")
-	need(t, "wasm-ld", "lld")
-	run(t, filepath.Join("testdata", "c"), nil, "clang", "--target=wasm32", "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
-		"-Wall", "-Werror", "-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined", "-o", to, name+".c")
+	wasmtest.C(t, to, "wasm32", filepath.Join("testdata", "c", name+".c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
+		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
 }
 
 // inGo builds a connector of the connectors' own module.
 func inGo(folder string, flags ...string) func(*testing.T, string, string) {
 	return func(t *testing.T, _, to string) {
-		args := append(append([]string{"build", "-trimpath", "-ldflags=-s -w"}, flags...), "-o", to, "./"+folder)
-		run(t, filepath.Join("..", "..", "connectors-wasm"), []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "CGO_ENABLED=0"}, "go", args...)
+		wasmtest.Go(t, to, filepath.Join("..", "..", "connectors-wasm"), "./"+folder, flags...)
 	}
 }
-
-// assemblyScript installs the compiler that testdata/as/package.json names, once.
-var assemblyScript = sync.OnceValues(func() (string, error) {
-	to := filepath.Join(shared, "as")
-	if err := os.CopyFS(to, os.DirFS(filepath.Join("testdata", "as"))); err != nil {
-		return "", err
-	}
-	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
-	cmd.Dir = to
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("npm ci: %w\n%s", err, out)
-	}
-	return to, err
-})
 
 // inAssemblyScript builds testdata/as/NAME.ts.
 func inAssemblyScript(flags ...string) func(*testing.T, string, string) {
 	return func(t *testing.T, name, to string) {
-		need(t, "npm", "nodejs and npm")
-		dir, err := assemblyScript()
-		if err != nil && os.Getenv("CI") == "" {
-			t.Skipf("the compiler of AssemblyScript could not be installed: %v", err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		run(t, dir, nil, filepath.Join("node_modules", ".bin", "asc"), append([]string{name + ".ts", "-O", "--runtime", "incremental", "-o", to}, flags...)...)
+		wasmtest.AssemblyScript(t, to, filepath.Join("testdata", "as", name+".ts"), append([]string{"-O", "--runtime", "incremental"}, flags...)...)
 	}
 }
 
@@ -178,9 +127,9 @@ func TestBrokenConnectors(t *testing.T) {
 			"failed  getUserInfo: the CRM answers with a page: it", "failed  getUserInfo: the CRM answers with nothing: it", "failed  getUserInfo: the CRM's answer is cut off: it",
 			"failed  getUserInfo: the CRM does not answer: it ran past its deadline of 3s -> give up sooner",
 			"failed  getUserInfo: 200 calls: call 4: it fetched more often than one call may"}},
-		{"command", inGo("testdata/hoards"), []string{
+		{"command", inGo("testdata/hoards", "-buildmode=exe"), []string{
 			"failed  getAuthType: The connector of command trapped in getAuthType (wasm error: unreachable) -> it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared"}},
-		{"hoards", inGo("testdata/hoards", "-buildmode=c-shared"), []string{
+		{"hoards", inGo("testdata/hoards"), []string{
 			"failed  getUserInfo: the CRM answers 401: an error with status 401", "failed  authValidation: the CRM answers 401: it takes that for a success",
 			"failed  authValidation: the CRM answers 403: it", "failed  authValidation: the CRM answers 429: it", "failed  authValidation: the CRM answers 500: it",
 			"failed  authValidation: the CRM answers with a page: it", "failed  authValidation: the CRM answers with nothing: it",

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // TestRuntimes: what the runtimes of languages need of WASI is there, and what the machine has is not.
@@ -107,48 +107,16 @@ func TestRuntimes(t *testing.T) {
 }
 
 // inPlainGo builds testdata/go.
-func inPlainGo(t *testing.T, name, to string) {
-	run(t, ".", []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "CGO_ENABLED=0"}, "go", "build", "-buildmode=c-shared", "-trimpath",
-		"-buildvcs=false", "-ldflags=-s -w", "-o", to, "./testdata/"+name)
-}
+func inPlainGo(t *testing.T, name, to string) { wasmtest.Go(t, to, ".", "./testdata/"+name) }
 
-// inLibC builds testdata/c/NAME.c with wasi-libc.
+// inLibC builds testdata/c/NAME.c with the C library.
 func inLibC(t *testing.T, name, to string) {
-	need(t, "clang", "clang")
-	need(t, "wasm-ld", "lld")
-	for _, c := range []struct{ print, install string }{
-		{"-print-file-name=libc.a", "wasi-libc"}, {"-print-libgcc-file-name", "libclang-rt-dev-wasm32"},
-	} {
-		path, err := exec.CommandContext(t.Context(), "clang", "--target=wasm32-wasi", c.print).Output()
-		if err == nil {
-			_, err = os.Stat(strings.TrimSpace(string(path)))
-		}
-		if err != nil {
-			missing(t, "C's library for WASI", c.install)
-		}
-	}
-	run(t, filepath.Join("testdata", "c"), nil, "clang", "--target=wasm32-wasi", "-mexec-model=reactor", "-O2",
-		"-Wall", "-Werror", "-Wno-unused-function", "-o", to, name+".c")
+	wasmtest.C(t, to, "wasm32-wasi", filepath.Join("testdata", "c", name+".c"), "-mexec-model=reactor", "-O2", "-Wno-unused-function")
 }
 
-// inRust builds testdata/rust/NAME.rs. The compiler in the path may be one that has no library for WASI; the target's name
-// was wasm32-wasi once.
+// inRust builds testdata/rust/NAME.rs.
 func inRust(t *testing.T, name, to string) {
-	need(t, "wasm-ld", "lld")
-	for _, rustc := range []string{"rustc", "/usr/bin/rustc"} {
-		for _, target := range []string{"wasm32-wasip1", "wasm32-wasi"} {
-			lib, err := exec.CommandContext(t.Context(), rustc, "--print", "target-libdir", "--target", target).Output()
-			if err == nil {
-				_, err = os.Stat(strings.TrimSpace(string(lib)))
-			}
-			if err == nil {
-				run(t, filepath.Join("testdata", "rust"), nil, rustc, "--edition", "2021", "--target", target, "--crate-type", "cdylib",
-					"-O", "-C", "strip=symbols", "-D", "warnings", "-o", to, name+".rs")
-				return
-			}
-		}
-	}
-	missing(t, "Rust's library for WASI", "rustc and libstd-rust-dev-wasm32")
+	wasmtest.Rust(t, to, wasmtest.RustWASI, filepath.Join("testdata", "rust", name+".rs"), "-O", "-C", "strip=symbols")
 }
 
 // journal keeps what was logged. Safe for concurrent use.

@@ -39,10 +39,10 @@ func toolchains() map[string]func(t testing.TB, to string) {
 			wasmtest.C(t, to, "wasm32-wasi", "testdata/work.c", "-O2", "-mexec-model=reactor")
 		},
 		"Rust": func(t testing.TB, to string) {
-			wasmtest.Rust(t, to, "wasm32-unknown-unknown", "testdata/work.rs", "-C", "opt-level=2")
+			wasmtest.Rust(t, to, wasmtest.RustPlain, "testdata/work.rs", "-C", "opt-level=2")
 		},
 		"Rust on WASI": func(t testing.TB, to string) {
-			wasmtest.Rust(t, to, "wasm32-wasi", "testdata/work.rs", "-C", "opt-level=1")
+			wasmtest.Rust(t, to, wasmtest.RustWASI, "testdata/work.rs", "-C", "opt-level=1")
 		},
 		"AssemblyScript": func(t testing.TB, to string) {
 			wasmtest.AssemblyScript(t, to, "testdata/work.ts", "-O3", "--runtime", "incremental", "--use", "abort=")

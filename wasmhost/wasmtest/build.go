@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -17,20 +18,38 @@ func Go(t testing.TB, to, dir, pkg string, flags ...string) {
 	run(t, dir, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "CGO_ENABLED=0"}, "go", append(args, "-o", to, pkg)...)
 }
 
-// C builds a source file for a target, such as wasm32 or wasm32-wasi.
+// C builds a source file for a target: wasm32, or wasm32-wasi with the C library.
 func C(t testing.TB, to, target, source string, flags ...string) {
 	t.Helper()
 	need(t, "clang", "clang")
 	need(t, "wasm-ld", "lld")
+	if target == "wasm32-wasi" {
+		needFile(t, "wasi-libc", "clang", "--target="+target, "-print-file-name=libc.a")
+		needFile(t, "libclang-rt-dev-wasm32", "clang", "--target="+target, "-print-libgcc-file-name")
+	}
 	run(t, "", nil, "clang", append([]string{"--target=" + target, "-Wall", "-Werror", "-o", to, source}, flags...)...)
 }
 
-// Rust builds a source file as a library for a target, such as wasm32-unknown-unknown, with Debian's compiler.
-func Rust(t testing.TB, to, target, source string, flags ...string) {
+// The targets of Rust. That for WASI has two names.
+var (
+	RustPlain = []string{"wasm32-unknown-unknown"}
+	RustWASI  = []string{"wasm32-wasip1", "wasm32-wasi"}
+)
+
+// Rust builds a source file as a library, for the first of the targets that a compiler knows. The compiler in the path may
+// know none, if it is not Debian's.
+func Rust(t testing.TB, to string, targets []string, source string, flags ...string) {
 	t.Helper()
-	const rustc = "/usr/bin/rustc" // one that rustup installed may lack the target
-	need(t, rustc, "rustc and libstd-rust-dev-wasm32")
-	run(t, "", nil, rustc, append([]string{"--target", target, "--crate-type", "cdylib", "-o", to, source}, flags...)...)
+	need(t, "wasm-ld", "lld")
+	for _, rustc := range []string{"rustc", "/usr/bin/rustc"} {
+		for _, target := range targets {
+			if file(rustc, "--print", "target-libdir", "--target", target) {
+				run(t, "", nil, rustc, append([]string{"--edition", "2021", "--target", target, "--crate-type", "cdylib", "-D", "warnings", "-o", to, source}, flags...)...)
+				return
+			}
+		}
+	}
+	missing(t, "rustc and libstd-rust-dev-wasm32")
 }
 
 // AssemblyScript builds a source file.
@@ -39,7 +58,7 @@ func AssemblyScript(t testing.TB, to, source string, flags ...string) {
 	need(t, "npm", "nodejs and npm")
 	dir, err := assemblyScript()
 	if err != nil {
-		missing(t, "the compiler of AssemblyScript could not be installed: %v", err)
+		missing(t, err.Error())
 	}
 	source, err = filepath.Abs(source)
 	if err != nil {
@@ -78,7 +97,7 @@ var assemblyScript = sync.OnceValues(func() (string, error) {
 	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm ci: %w\n%s", err, out)
+		return "", fmt.Errorf("the compiler of AssemblyScript: npm ci: %w\n%s", err, out)
 	}
 	return dir, nil
 })
@@ -92,16 +111,34 @@ func Clean() { _ = os.RemoveAll(installed) }
 func need(t testing.TB, tool, install string) {
 	t.Helper()
 	if _, err := exec.LookPath(tool); err != nil {
-		missing(t, "%s is missing: install %s to test connectors in this language", tool, install)
+		missing(t, install)
 	}
 }
 
-func missing(t testing.TB, format string, args ...any) {
+// needFile does the same for the file whose name a command prints.
+func needFile(t testing.TB, install, command string, args ...string) {
 	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf(format, args...)
+	if !file(command, args...) {
+		missing(t, install)
 	}
-	t.Skipf(format, args...)
+}
+
+// file reports whether the file or folder exists whose name a command prints.
+func file(command string, args ...string) bool {
+	name, err := exec.Command(command, args...).Output()
+	if err == nil {
+		_, err = os.Stat(strings.TrimSpace(string(name)))
+	}
+	return err == nil
+}
+
+func missing(t testing.TB, install string) {
+	t.Helper()
+	const text = "to test connectors in this language, install what is missing: "
+	if os.Getenv("CI") != "" {
+		t.Fatal(text + install)
+	}
+	t.Skip(text + install)
 }
 
 func run(t testing.TB, dir string, env []string, name string, args ...string) {
