@@ -29,17 +29,17 @@ func (b *body) read(r *reader) error {
 	if size := r.end - start; size > maxBody {
 		r.fail(start, "the function has %d bytes: expected at most %d", size, maxBody)
 	}
-	for range r.count(maxLocals, "groups of locals") {
+	r.vector(maxLocals, "groups of locals", func() {
 		at := r.at
 		n, t := r.uint(), r.valueType()
 		if uint64(len(b.locals))+uint64(n) > maxLocals {
 			r.fail(at, "the function has more than %d locals", maxLocals)
-			break
+			return
 		}
 		for range n {
 			b.locals = append(b.locals, t)
 		}
-	}
+	})
 	for depth := 1; depth > 0 && r.err == nil; {
 		in := b.readOne(r)
 		switch in.op {
@@ -78,16 +78,10 @@ func (b *body) readOne(r *reader) instruction {
 		in.x = r.uint()
 	case immLabel, immLabels:
 		in.x = uint32(len(b.labels))
-		others := 0
 		if in.op == opBrTable {
-			others = r.count(maxBody, "labels")
+			r.vector(maxBody, "labels", func() { b.labels = append(b.labels, r.uint()) })
 		}
-		for range others + 1 {
-			b.labels = append(b.labels, r.uint())
-			if r.err != nil {
-				break
-			}
-		}
+		b.labels = append(b.labels, r.uint())
 		in.y = uint32(len(b.labels)) - in.x
 	case immIndirect, immElemTable, immTableTable:
 		in.x, in.y = r.uint(), r.uint()

@@ -1,6 +1,9 @@
 package meter
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The brake lets a host stop a guest wherever it is. Compiled code is never preempted by Go: one guest that spins, and one
 // garbage collection, would stop the whole process.
@@ -55,6 +58,7 @@ type brake struct {
 	looks   []bool                                   // whether a function looks at its entry; known when it is done
 	entry   []int                                    // what a function costs at its entry, the frame included
 	code    [][]byte
+	size    int // of code, in bytes
 	body    body
 	flow    flow
 	counter uint32
@@ -88,7 +92,9 @@ func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte,
 	imports := uint32(len(m.imports))
 	b := &brake{m: m, before: before, state: make([]byte, len(m.code)), looks: make([]bool, len(m.code)), entry: make([]int, len(m.code)), code: make([][]byte, len(m.code))}
 	b.counter, b.helpers = uint32(len(m.globals)), uint32(m.functionCount())+1
-	b.all()
+	if err := b.all(); err != nil {
+		return nil, err
+	}
 
 	braked.types = append([]funcType{}, m.types...)
 	braked.imports = append(append([]functionImport{}, m.imports...), functionImport{Brake, Pause, braked.typeIndex(nil, nil)})
@@ -115,7 +121,7 @@ func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte,
 
 // all treats every function after those that it calls: what a call costs is then known. A function that is called while it
 // is under way is recursive, and looks.
-func (b *brake) all() {
+func (b *brake) all() error {
 	type visit struct{ function, next int }
 	var stack []visit
 	for i := range b.m.code {
@@ -128,7 +134,9 @@ func (b *brake) all() {
 			v := &stack[len(stack)-1]
 			calls := b.m.facts[v.function].calls
 			if v.next == len(calls) {
-				b.function(v.function)
+				if b.function(v.function); b.size > maxBraked {
+					return fmt.Errorf("its code has more than %d MB with the brake: it has too many loops", maxBraked>>20)
+				}
 				b.state[v.function] = done
 				stack = stack[:len(stack)-1]
 				continue
@@ -144,6 +152,7 @@ func (b *brake) all() {
 			}
 		}
 	}
+	return nil
 }
 
 // cost is what an instruction costs, without what it takes at a look of its own.
@@ -221,6 +230,7 @@ func (b *brake) function(i int) {
 		}
 	}
 	b.code[i] = out
+	b.size += len(out)
 }
 
 // charge takes a cost off the counter, and leaves the counter on the stack.

@@ -98,49 +98,31 @@ func checkHeader(b []byte) error {
 func (m *Module) section(r *reader, id int) {
 	switch id {
 	case typeSection:
-		for range r.count(maxTypes, "types") {
-			m.types = append(m.types, r.funcType())
-		}
+		r.vector(maxTypes, "types", func() { m.types = append(m.types, r.funcType()) })
 	case importSection:
-		for range r.count(maxImports, "imports") {
-			m.imports = append(m.imports, r.functionImport())
-		}
+		r.vector(maxImports, "imports", func() { m.imports = append(m.imports, r.functionImport()) })
 	case functionSection:
-		for range r.count(maxFunctions, "functions") {
-			m.functions = append(m.functions, r.uint())
-		}
+		r.vector(maxFunctions, "functions", func() { m.functions = append(m.functions, r.uint()) })
 	case tableSection:
-		for range r.count(maxTables, "tables") {
-			m.tables = append(m.tables, r.table())
-		}
+		r.vector(maxTables, "tables", func() { m.tables = append(m.tables, r.table()) })
 	case memorySection:
-		if r.count(1, "memories") == 1 {
-			m.memory = r.memory()
-		}
+		r.vector(1, "memories", func() { m.memory = r.memory() })
 	case globalSection:
-		for range r.count(maxGlobals, "globals") {
-			m.globals = append(m.globals, r.global())
-		}
+		r.vector(maxGlobals, "globals", func() { m.globals = append(m.globals, r.global()) })
 	case exportSection:
-		for range r.count(maxExports, "exports") {
-			m.exports = append(m.exports, r.export())
-		}
+		r.vector(maxExports, "exports", func() { m.exports = append(m.exports, r.export()) })
 	case startSection:
 		i := r.uint()
 		m.start = &i
 	case elementSection:
-		for range r.count(maxSegments, "element segments") {
-			m.elements = append(m.elements, r.element())
-		}
+		r.vector(maxSegments, "element segments", func() { m.elements = append(m.elements, r.element()) })
 	case codeSection:
-		for range r.count(maxFunctions, "functions") {
+		r.vector(maxFunctions, "functions", func() {
 			f := r.part(r.uint())
 			m.code = append(m.code, span{f.at, f.end})
-		}
+		})
 	case dataSection:
-		for range r.count(maxSegments, "data segments") {
-			m.data = append(m.data, r.dataSegment())
-		}
+		r.vector(maxSegments, "data segments", func() { m.data = append(m.data, r.dataSegment()) })
 	}
 }
 
@@ -152,11 +134,8 @@ func (r *reader) funcType() funcType {
 	return funcType{r.valueTypes(maxParams, "parameters"), r.valueTypes(maxResults, "results")}
 }
 
-func (r *reader) valueTypes(most int, what string) []valueType {
-	all := make([]valueType, r.count(most, what))
-	for i := range all {
-		all[i] = r.valueType()
-	}
+func (r *reader) valueTypes(most int, what string) (all []valueType) {
+	r.vector(most, what, func() { all = append(all, r.valueType()) })
 	return all
 }
 
@@ -276,26 +255,31 @@ func (r *reader) element() element {
 			r.fail(kind, "an element segment holds %v: expected funcref or externref", e.typ)
 		}
 	}
-	for range r.count(maxElements, "elements of a segment") {
-		if !expressions {
-			i := r.uint()
-			if i >= maxFunctions {
-				r.fail(at, "function %d does not exist", i)
-			}
-			e.init = append(e.init, i)
-			continue
+	r.vector(maxElements, "elements of a segment", func() {
+		if expressions {
+			e.init = append(e.init, r.reference(e.typ))
+			return
 		}
-		in := r.constant()
-		switch {
-		case in.op == opRefFunc && e.typ == funcref:
-			e.init = append(e.init, in.x)
-		case in.op == opRefNull && valueType(in.x) == e.typ:
-			e.init = append(e.init, noFunction)
-		default:
-			r.fail(int(in.at), "%v is not an element of type %v", in.op, e.typ)
+		i := r.uint()
+		if i >= maxFunctions {
+			r.fail(at, "function %d does not exist", i)
 		}
-	}
+		e.init = append(e.init, i)
+	})
 	return e
+}
+
+// reference reads an expression that is a function's index or null.
+func (r *reader) reference(t valueType) uint32 {
+	in := r.constant()
+	switch {
+	case in.op == opRefFunc && t == funcref:
+		return in.x
+	case in.op == opRefNull && valueType(in.x) == t:
+	default:
+		r.fail(int(in.at), "%v is not an element of type %v", in.op, t)
+	}
+	return noFunction
 }
 
 func (r *reader) dataSegment() dataSegment {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crmgate/crmgate/wasmhost/meter"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
@@ -132,6 +133,7 @@ func TestModulesThatAreRefused(t *testing.T) {
 		"many results":             {"01 15 01 60 00 11 " + strings.Repeat("7f ", 17), "17 results: expected at most 16"},
 		"import of a memory":       {"02 08 01 01 65 01 6d 02 00 01", `"e"."m", which is not a function`},
 		"import of a type":         {"02 07 01 01 65 01 6d 00 05", "of type 5, which does not exist"},
+		"long name":                {"02 86 08 01 81 08 " + strings.Repeat("61 ", 1025) + "01 6d 00 00", "a name has 1025 bytes"},
 		"name of other bytes":      {"02 07 01 01 ff 01 6d 00 00", "not UTF-8"},
 		"function of no type":      {function + code, "of type 0, which does not exist"},
 		"function without code":    {types + function, "declares 1 functions and has code for 0"},
@@ -245,6 +247,31 @@ func TestHeaders(t *testing.T) {
 		if _, err := meter.Decode([]byte(b)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", b, err, want)
 		}
+	}
+}
+
+// The brake does not make much code of little.
+func TestCodeThatGrows(t *testing.T) {
+	t.Parallel()
+	m := module()
+	for range 50_000 {
+		m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing, Body: bytes.Repeat([]byte{0x03, 0x40, 0x0b}, 40)})
+	}
+	if _, err := decode(t, m.Bytes()).Brake(); err == nil || !strings.Contains(err.Error(), "it has too many loops") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Checking a table of branches takes no longer than reading it, however many operands there are.
+func TestManyBranches(t *testing.T) {
+	t.Parallel()
+	table := append(leb(40_000), make([]byte, 40_001)...)
+	body := wasmtest.Seq([]byte{0x02, 0x7f}, bytes.Repeat([]byte{0x41, 0}, 20_000), []byte{0x0e}, table, []byte{0x0b, 0x1a})
+	began := time.Now()
+	_, err := meter.Decode(module(body).Bytes())
+	wantError(t, err, 0, "compiling it would take too long")
+	if d := time.Since(began); d > 2*time.Second {
+		t.Errorf("it took %v", d)
 	}
 }
 

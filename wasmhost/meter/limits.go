@@ -13,7 +13,10 @@ const (
 	maxPages     = 1 << 15 // of memory, 64 KiB each
 	maxGlobals   = 1 << 12
 	maxExports   = 1 << 14
+	maxName      = 1 << 10 // bytes
 	maxSegments  = 1 << 20 // a module in Go has tens of thousands
+
+	maxBraked = 24 << 20 // bytes of code with the brake, which makes an empty loop nine times as long
 
 	maxBody    = 128 << 10 // bytes of a function
 	maxLocals  = 512       // of a function, without its parameters

@@ -99,21 +99,26 @@ func (r *reader) int(bits int) int64 {
 	return 0
 }
 
-// count reads the length of a vector, of which there may be at most most.
-func (r *reader) count(most int, what string) int {
+// vector reads the length of a vector, of which there may be at most most, and each of its items.
+func (r *reader) vector(most int, what string, item func()) {
 	start := r.at
 	n := r.uint()
 	if int64(n) > int64(most) {
 		r.fail(start, "it has %d %s: expected at most %d", n, what, most)
-		return 0
 	}
-	return int(n)
+	for i := uint32(0); i < n && r.err == nil; i++ {
+		item()
+	}
 }
 
 func (r *reader) name() string {
 	start := r.at
 	b := r.take(r.uint())
-	if !utf8.Valid(b) {
+	switch {
+	case len(b) > maxName:
+		r.fail(start, "a name has %d bytes: expected at most %d", len(b), maxName)
+		return ""
+	case !utf8.Valid(b):
 		r.fail(start, "a name is not UTF-8")
 		return ""
 	}

@@ -423,13 +423,21 @@ func (v *validator) brTable(in *instruction) {
 			v.fail(in, "its labels take different numbers of operands: %d and %d", arity, len(types))
 			return
 		}
-		if arity == 0 {
-			continue
-		}
-		// Put back what was there, and not what was expected: in code that does not run each label may take another type.
-		rest := append([]valueType{}, v.operands...)
-		v.popAll(in, types)
-		v.operands = append(v.operands[:0], rest...)
+		v.peek(in, types)
 	}
 	v.unreachable()
+}
+
+// peek checks that the operands are of these types, and leaves them.
+func (v *validator) peek(in *instruction, types []valueType) {
+	b := &v.blocks[len(v.blocks)-1]
+	for i, t := range types {
+		at := len(v.operands) - len(types) + i
+		switch {
+		case at < b.height && !b.unreachable:
+			v.fail(in, "an operand is missing: expected %v", t)
+		case at >= b.height && v.operands[at] != t && v.operands[at] != anyType:
+			v.fail(in, "an operand is %v: expected %v", v.operands[at], t)
+		}
+	}
 }
