@@ -27,6 +27,18 @@ func Num(n int64) []byte {
 	}
 }
 
+// LocalGet is local.get.
+func LocalGet(i uint64) []byte { return Op(0x20, i) }
+
+// LocalSet is local.set.
+func LocalSet(i uint64) []byte { return Op(0x21, i) }
+
+// Drop is drop.
+func Drop() []byte { return Op(0x1a) }
+
+// End is end, of a block or loop.
+func End() []byte { return Op(0x0b) }
+
 // Invoke calls function i with constants.
 func Invoke(i uint64, args ...int64) []byte {
 	var b []byte

@@ -33,10 +33,11 @@ type Import struct {
 
 // Func is a function of a module.
 type Func struct {
-	Name   string // of the export; empty if the function is not exported
-	Type   uint64 // default ToI32
-	Locals uint64 // variables of type i32, after the parameters
-	Body   []byte // without the end
+	Name      string // of the export; empty if the function is not exported
+	Type      uint64 // default ToI32
+	Locals    uint64 // variables, after the parameters
+	LocalType []byte // of the variables; default I32
+	Body      []byte // without the end
 }
 
 // Data is what memory holds at first.
@@ -162,9 +163,12 @@ func (m Module) elements() []byte {
 }
 
 func (f Func) code() []byte {
+	if f.LocalType == nil {
+		f.LocalType = []byte{I32}
+	}
 	locals := []byte{0}
 	if f.Locals > 0 {
-		locals = Seq([]byte{1}, number(f.Locals), []byte{I32})
+		locals = Seq([]byte{1}, number(f.Locals), f.LocalType)
 	}
 	return sized(Seq(locals, f.Body, []byte{0x0b}))
 }
