@@ -87,3 +87,6 @@ func DecodeFetch(t *testing.T, b []byte) (*http.Request, error) {
 	}
 	return r.request(t.Context())
 }
+
+// CheckCache is what New demands of the cache, on behalf of a user.
+func CheckCache(dir string, user int) error { return checkCache(dir, user) }

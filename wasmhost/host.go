@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -15,7 +14,8 @@ import (
 
 // Config is what New needs. Fields without a default are required.
 type Config struct {
-	// CacheDir keeps compiled modules, 0700: it holds machine code that is trusted.
+	// CacheDir keeps compiled modules. It is made, 0700, if it does not exist. It holds machine code that is trusted, so New
+	// refuses one in which others can write.
 	CacheDir string
 	// Fetch performs what guests fetch.
 	Fetch crmgate.Fetch
@@ -62,7 +62,8 @@ func New(_ context.Context, c Config) (*Host, error) {
 	or(&c.MaxLogLines, 100)
 	or(&c.MaxInstances, 16)
 	or(&c.Idle, 5*time.Minute)
-	if err := os.MkdirAll(c.CacheDir, 0o700); err != nil {
+	var err error
+	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
 		return nil, err
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(c.CacheDir)

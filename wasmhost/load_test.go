@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -203,6 +205,92 @@ func TestCacheIsPrivate(t *testing.T) {
 	}
 }
 
+// A cache that others can change, or can have changed, is refused by a sentence that names the path, its mode and what to do.
+func TestCachesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	chmod := func(mode fs.FileMode) func(string) error {
+		return func(path string) error { return os.Chmod(path, mode) }
+	}
+	link := func(path string) error {
+		return errors.Join(os.Rename(path, path+" moved"), os.Symlink(path+" moved", path))
+	}
+	for name, c := range map[string]struct {
+		path   string // below a folder; cache and what is in it were made by a host
+		change func(path string) error
+		want   string // empty: accepted
+	}{
+		"a cache that all can write":       {"cache", chmod(0o777), "can be written by others (mode 0777)"},
+		"a cache that a group can write":   {"cache", chmod(0o770), "can be written by others (mode 0770)"},
+		"a cache that all can read":        {"cache", chmod(0o755), ""},
+		"a sticky cache":                   {"cache", chmod(0o777 | fs.ModeSticky), "can be written by others (mode 0777)"},
+		"a cache that is a link":           {"cache", link, "is a symbolic link (mode L"},
+		"a sub-folder that all can write":  {"cache/wazero-*", chmod(0o777), "can be written by others (mode 0777)"},
+		"a sub-folder that is a link":      {"cache/wazero-*", link, "is a symbolic link (mode L"},
+		"machine code that all can write":  {"cache/wazero-*/*", chmod(0o666), "can be written by others (mode 0666)"},
+		"machine code that is a link":      {"cache/wazero-*/*", link, "is a symbolic link (mode L"},
+		"facts that a group can write":     {"cache/facts-*", chmod(0o660), "can be written by others (mode 0660)"},
+		"facts that are a link":            {"cache/facts-*", link, "is a symbolic link (mode L"},
+		"a parent that all can write":      {".", chmod(0o777), "can be written by others (mode 0777), so they could replace the cache"},
+		"a sticky parent":                  {".", chmod(0o777 | fs.ModeSticky), ""},
+		"a parent that a group can write":  {".", chmod(0o775), ""},
+		"a grandparent that all can write": {"..", chmod(0o777), "can be written by others (mode 0777), so they could replace the cache"},
+		"a parent that is a link":          {".", link, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base := filepath.Join(t.TempDir(), "above", "base")
+			config := wasmhost.Config{CacheDir: filepath.Join(base, "cache"), Fetch: policyOnly, Setting: func(string) (crmgate.Secret, bool) { return crmgate.Secret{}, false }}
+			load(t, newHost(t, config), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifest("x", "")})
+			paths, err := filepath.Glob(filepath.Join(base, c.path))
+			if err != nil || len(paths) != 1 {
+				t.Fatalf("%s: %q, %v", c.path, paths, err)
+			}
+			if err := c.change(paths[0]); err != nil {
+				t.Fatal(err)
+			}
+			h, err := wasmhost.New(t.Context(), config)
+			if err == nil {
+				defer h.Close()
+			}
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), paths[0]+" "+c.want) {
+				t.Errorf("got %v, want %s and %q", err, paths[0], c.want)
+			}
+		})
+	}
+}
+
+// A cache of another user's is refused, unless that is root.
+func TestCacheOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(folder(t, map[string]string{"facts-x": "{}"}), "facts-x")
+	if err := os.Chmod(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	user := os.Geteuid()
+	if err := wasmhost.CheckCache(filepath.Dir(file), user); err != nil {
+		t.Error(err)
+	}
+	if user == 0 {
+		user = 65534
+		if err := wasmhost.CheckCache(filepath.Dir(file), user); err != nil {
+			t.Errorf("root's is refused: %v", err)
+		}
+		if err := os.Chown(file, user, -1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := wasmhost.CheckCache(filepath.Dir(file), user+1)
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf(" belongs to user %d (mode 0", user)) {
+		t.Errorf("got %v, want that another user owns it", err)
+	}
+}
+
 func TestNewSaysWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	if _, err := wasmhost.New(context.Background(), wasmhost.Config{CacheDir: t.TempDir()}); err == nil {
@@ -223,7 +311,7 @@ func TestDamagedModules(t *testing.T) {
 	t.Parallel()
 	whole := oauth(answer(`{"successful":false}`, 0)).Bytes()
 	files := map[string]string{"x.json": manifest("x", "")}
-	h := newHost(t, wasmhost.Config{CacheDir: t.TempDir(), Deadline: 200 * time.Millisecond})
+	h := newHost(t, wasmhost.Config{CacheDir: filepath.Join(t.TempDir(), "cache"), Deadline: 200 * time.Millisecond})
 	for i := 0; i < len(whole); i += 7 {
 		b := slices.Clone(whole)
 		b[i] ^= 0x55

@@ -17,7 +17,7 @@ type checkCommand struct {
 	Files []string `arg:"" name:"file" help:"A connector, NAME.wasm with NAME.json beside it, or a manifest alone, NAME.json."`
 	jsonFlag
 	Quiet   bool   `short:"q" env:"-" help:"Print only what is not in order, and the summary."`
-	Cache   string `help:"Folder for compiled connectors (default: a temporary one)." placeholder:"DIR"`
+	Cache   string `help:"Folder for compiled connectors, which only its owner may write (default: a temporary one)." placeholder:"DIR"`
 	Repeats int    `env:"-" help:"How often each operation is called in a row (default ${default})." default:"1000" placeholder:"N"`
 }
 

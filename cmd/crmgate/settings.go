@@ -19,7 +19,7 @@ type storeFlags struct {
 	Data       string         `help:"Folder for the database and what belongs to it (default ${default})." default:"./data" placeholder:"DIR"`
 	Keyset     string         `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
 	Connectors string         `help:"Folder of connectors: NAME.wasm and NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
-	Cache      string         `help:"Folder for compiled connectors (default DATA/cache)." placeholder:"DIR"`
+	Cache      string         `help:"Folder for compiled connectors, which only its owner may write (default DATA/cache)." placeholder:"DIR"`
 	Egress     []netip.Prefix `name:"allow-egress" help:"Private addresses that connectors may reach all the same, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
 	Resolve    []string       `help:"Dial ADDR:PORT for HOST:PORT. Repeatable." placeholder:"HOST:PORT:ADDR:PORT"`
 
