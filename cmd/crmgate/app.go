@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -82,6 +83,9 @@ func (a *app) openRest(ctx context.Context, f *serveFlags, log *slog.Logger) err
 }
 
 func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) error {
+	if err := f.checkKeyRing(); err != nil {
+		return err
+	}
 	engine, err := badger.Open(badger.Config{Dir: f.Data, Logger: log})
 	if err != nil {
 		return err
@@ -96,6 +100,19 @@ func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) er
 	}
 	a.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: f.now, CountAudit: a.metrics.Audit})
 	return err
+}
+
+// checkKeyRing refuses a database whose key ring is missing. A new key ring would open nothing in it, and would stand where
+// the old one belongs. It writes nothing.
+func (f *storeFlags) checkKeyRing() error {
+	if _, err := os.Stat(f.keyset()); !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong with it is for LoadKeyRing to say
+	}
+	empty, err := badger.Empty(f.Data)
+	if empty || err != nil {
+		return err
+	}
+	return fmt.Errorf("the key ring %s is missing, and nothing else opens the database in %s: restore it from its copy, or name it with --keyset", f.keyset(), f.Data)
 }
 
 // openConnectors loads the connectors, and returns how they and this server reach others. It needs no store.

@@ -17,6 +17,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/storage/badger"
 )
 
 // controlSocket opens the unix socket that `crmgate users`, `journal` and `audit` ask. The database is locked by now, so that
@@ -90,10 +91,12 @@ func request(ctx context.Context, f *storeFlags, log *slog.Logger, method, path 
 	return read(resp.StatusCode, resp.Body)
 }
 
-// askAtRest answers from a store that no server has open.
+// askAtRest answers from a store that no server has open. It makes no store: a wrong --data leaves nothing behind.
 func askAtRest(ctx context.Context, f *storeFlags, log *slog.Logger, req *http.Request, read func(status int, body io.Reader) error) error {
-	if _, err := os.Stat(f.keyset()); errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no store in %s (no %s): name the folder with --data", f.Data, f.keyset())
+	if empty, err := badger.Empty(f.Data); err != nil {
+		return err
+	} else if empty {
+		return fmt.Errorf("there is no database in %s: name its folder with --data", f.Data)
 	}
 	a := &app{metrics: proxy.NewMetrics()}
 	if err := a.openStore(ctx, f, log); err != nil {

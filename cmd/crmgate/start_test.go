@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -42,6 +45,22 @@ func TestStartRefusals(t *testing.T) {
 		other.Keyset = filepath.Join(t.TempDir(), "other.json")
 		startFails(t, &other, "key")
 	})
+	t.Run("the key ring is lost", func(t *testing.T) {
+		copied := filepath.Join(t.TempDir(), "keyset.json")
+		must(t, os.Rename(second.keyset(), copied))
+		before := listing(t, second.Data)
+		startFails(t, &second, "the key ring "+second.keyset()+" is missing")
+		elsewhere := second
+		elsewhere.Keyset = filepath.Join(t.TempDir(), "new", "keyset.json")
+		startFails(t, &elsewhere, "the key ring "+elsewhere.Keyset+" is missing")
+		if _, err := os.Stat(filepath.Dir(elsewhere.Keyset)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the folder of the key ring was made: %v", err)
+		}
+		if after := listing(t, second.Data); after != before {
+			t.Errorf("the files were\n%sand are\n%s", before, after)
+		}
+		must(t, os.Rename(copied, second.keyset()))
+	})
 	t.Run("the data folder is a file", func(t *testing.T) {
 		file := second
 		file.Data = filepath.Join(t.TempDir(), "file")
@@ -59,6 +78,23 @@ func TestStartRefusals(t *testing.T) {
 	if e, err := g.directory().Entries(t.Context()); err != nil || len(e) != 1 {
 		t.Errorf("%v, %v; want the one who had signed in", e, err)
 	}
+}
+
+// listing shows the files below a folder, when they changed, and how large they are.
+func listing(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			fmt.Fprintln(&b, path, info.Mode(), info.Size(), info.ModTime())
+		}
+		return err
+	}))
+	return b.String()
 }
 
 func TestControlSocketIsTheOwnersAlone(t *testing.T) {

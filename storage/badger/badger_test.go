@@ -1,12 +1,15 @@
 package badger_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,6 +90,69 @@ func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Looking whether a store is empty changes no file of it.
+func TestEmpty(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	look := func(name, dir string, want bool) {
+		t.Helper()
+		before := contents(t, dir)
+		if empty, err := badger.Empty(dir); err != nil || empty != want {
+			t.Errorf("%s: empty is %v, %v; want %v", name, empty, err, want)
+		}
+		if after := contents(t, dir); !maps.Equal(after, before) {
+			t.Errorf("%s: the files were %v, and are %v", name, slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+		}
+	}
+	dir := filepath.Join(base, "store")
+	look("no directory", dir, true)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	look("a directory without a store", dir, true)
+	if err := mustOpen(t, dir).Close(); err != nil {
+		t.Fatal(err)
+	}
+	look("a store without records", dir, true)
+	e := mustOpen(t, dir)
+	if err := e.Update(t.Context(), func(tx storage.Tx) error { return tx.Set([]byte("a"), []byte("1"), 0) }); err != nil {
+		t.Fatal(err)
+	}
+	look("a store in use", dir, false)
+	killed := filepath.Join(base, "killed")
+	if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	look("a store that was not closed", killed, false)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	look("a store", dir, false)
+	file := filepath.Join(base, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	look("a file", file, true)
+}
+
+// contents are the hashes of the files below a path.
+func contents(t *testing.T, dir string) map[string][sha256.Size]byte {
+	t.Helper()
+	all := map[string][sha256.Size]byte{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all[path] = sha256.Sum256(b)
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // A full disk is Badger's death by SIGBUS, so it never comes to that: not even the files are made.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +31,23 @@ func prepareDir(dir string) error {
 		return fmt.Errorf("the data directory %s cannot be written: %w", dir, errors.Join(err, fs.ErrPermission))
 	}
 	return nil
+}
+
+// Empty reports whether a directory has no store in it, or one that never held a record. It opens nothing, because Badger
+// writes even to a store that it only reads. A store that was killed before its first record is not known to be empty.
+func Empty(dir string) (bool, error) {
+	files, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("the data directory %s cannot be read: %w", dir, err)
+	}
+	// Every record is in a table or in a log that is not a table yet. Value logs hold long values only, which those refer to.
+	return !slices.ContainsFunc(files, func(f fs.DirEntry) bool {
+		ext := filepath.Ext(f.Name())
+		return ext == ".sst" || ext == ".mem"
+	}), nil
 }
 
 // explain turns Badger's failure to open into a sentence. Badger's error for a locked directory has no type, so the lock is tried again.
