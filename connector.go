@@ -84,7 +84,8 @@ type OAuthOptionRequest struct {
 	OAuth OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
 }
 
-// OAuthOption is added to a token request. A body member replaces the standard one of the same name.
+// OAuthOption is added to a token request. A body member replaces the standard one of the same name. Headers that
+// CheckHeaders refuses are the connector's error, and nothing is sent.
 type OAuthOption struct {
 	Headers map[string]string
 	Query   map[string]string

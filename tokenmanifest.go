@@ -207,12 +207,8 @@ func secretive(name string) bool {
 // freeHeader reports whether a manifest may set a header of this name.
 func freeHeader(name string) bool {
 	lower := strings.ToLower(name)
-	switch lower {
-	case "", "host", "connection", "keep-alive", "transfer-encoding", "te", "trailer", "upgrade", "expect", "accept-encoding":
-		return false
-	}
-	return strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-_") == "" &&
-		!strings.HasPrefix(lower, "content-") && !strings.HasPrefix(lower, "proxy-") && !secretive(lower)
+	return lower != "" && strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-_") == "" &&
+		!hostHeader(lower) && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding" && !secretive(lower)
 }
 
 // printable reports whether s is of ASCII characters from first to the tilde.

@@ -84,7 +84,7 @@ type oauthOptionOut struct {
 	Body    map[string]string `json:"body"`
 }
 
-func (oauthOptionOut) check() error { return nil }
+func (o oauthOptionOut) check() error { return crmgate.CheckHeaders(o.Headers) }
 
 type basicAuthIn struct {
 	APIKey string `json:"apiKey"`

@@ -42,10 +42,8 @@ type fetchError struct {
 	Message string `json:"message"`
 }
 
-const (
-	redirects  = 5   // that a GET or HEAD follows
-	maxHeaders = 100 // of a request
-)
+// redirects is how many a GET or HEAD follows.
+const redirects = 5
 
 // fetch performs a guest's request and returns the answer's document. It never traps: what is wrong is an answer too.
 func (c *call) fetch(ctx context.Context, doc []byte) []byte {
@@ -157,17 +155,13 @@ func (r fetchRequest) request(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, badRequest("method or url is malformed")
 	}
-	if len(r.Headers) > maxHeaders {
-		return nil, badRequest("the request has %d headers: expected at most %d", len(r.Headers), maxHeaders)
+	if req.Method == http.MethodConnect { // it would make a tunnel of the connection
+		return nil, badRequest("the method CONNECT is for proxies")
+	}
+	if err := crmgate.CheckHeaders(r.Headers); err != nil {
+		return nil, badRequest("%v", err)
 	}
 	for name, v := range r.Headers {
-		switch http.CanonicalHeaderKey(name) {
-		case "Host", "Content-Length", "Connection", "Transfer-Encoding":
-			return nil, badRequest("the header %s is the host's", http.CanonicalHeaderKey(name))
-		}
-		if strings.ContainsAny(name+v, "\r\n\x00") {
-			return nil, badRequest("a header has a line break in it")
-		}
 		req.Header.Set(name, v)
 	}
 	return req, nil

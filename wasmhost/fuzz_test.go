@@ -58,6 +58,8 @@ func FuzzFetchRequest(f *testing.F) {
 	for _, s := range []string{
 		`{"url":"https://a.example/x?y#z","headers":{"A":"b"},"body":"x"}`, `{"url":"https://u:p@a.example:444/","bodyBase64":"/wA="}`,
 		`{"url":"https://a.example/","headers":{"X":"a\r\nHost: b"}}`, `{"method":"get","url":"//a.example"}`, `{"timeoutMs":-1}`,
+		`{"url":"https://a.example/","headers":{"upgrade":"h2c","HTTP2-Settings":"AAMAAABk"}}`, `{"url":"https://a.example/","headers":{"te":"trailers","Expect":"100-continue"}}`,
+		`{"method":"connect","url":"https://a.example/","headers":{"Proxy-Authorization":"Basic eA=="}}`,
 	} {
 		f.Add([]byte(s))
 	}
@@ -76,6 +78,14 @@ func FuzzFetchRequest(f *testing.F) {
 		if !strings.HasSuffix(lines[0], " HTTP/1.1") || !strings.HasPrefix(lines[0], r.Method+" ") || strings.Count(lines[0], " ") != 2 {
 			t.Errorf("the request line is %q", lines[0])
 		}
+		for name := range r.Header {
+			if hostHeader.MatchString(name) {
+				t.Errorf("a guest has set %s", name)
+			}
+		}
+		if r.Method == http.MethodConnect {
+			t.Error("a guest has asked for a tunnel")
+		}
 		hosts := 0
 		for _, l := range lines[1:] {
 			if name, _, _ := strings.Cut(l, ":"); http.CanonicalHeaderKey(name) == "Host" {
@@ -87,6 +97,9 @@ func FuzzFetchRequest(f *testing.F) {
 		}
 	})
 }
+
+// hostHeader matches what ABI.md keeps for the host.
+var hostHeader = regexp.MustCompile(`(?i)^(connection|content-length|expect|host|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$`)
 
 // escape is how the log writes what is not printable: its digits are nobody's.
 var escape = regexp.MustCompile(`\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)`)

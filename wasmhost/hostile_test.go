@@ -210,6 +210,12 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"host header":       {`{"url":"https://ok.example/","headers":{"hOsT":"evil.example"}}`, "the header Host is the host's"},
 		"length header":     {`{"url":"https://ok.example/","headers":{"content-length":"1"}}`, "is the host's"},
 		"transfer encoding": {`{"url":"https://ok.example/","headers":{"Transfer-Encoding":"chunked"}}`, "is the host's"},
+		"upgrade":           {`{"url":"https://ok.example/","headers":{"upgrade":"websocket"}}`, `"kind":"request","message":"the header Upgrade is the host's`},
+		"TE":                {`{"url":"https://ok.example/","headers":{"TE":"trailers"}}`, `"kind":"request","message":"the header Te is the host's`},
+		"expect":            {`{"url":"https://ok.example/","headers":{"Expect":"100-continue"}}`, `"kind":"request","message":"the header Expect is the host's`},
+		"proxy's header":    {`{"url":"https://ok.example/","headers":{"proxy-authorization":"Basic eA=="}}`, `"kind":"request","message":"the header Proxy-Authorization is the host's`},
+		"many headers":      {`{"url":"https://ok.example/","headers":{` + manyHeaders(101) + `}}`, `"kind":"request","message":"the request has 101 headers: expected at most 100"`},
+		"a tunnel":          {`{"method":"connect","url":"https://ok.example/"}`, `"kind":"request","message":"the method CONNECT is for proxies"`},
 		"header injection":  {`{"url":"https://ok.example/","headers":{"X":"a\r\nHost: evil"}}`, "line break"},
 		"name injection":    {`{"url":"https://ok.example/","headers":{"X: a\r\nY":"b"}}`, "line break"},
 		"method injection":  {`{"method":"GET / HTTP/1.1\r\nX: y\r\n","url":"https://ok.example/"}`, "malformed"},
@@ -240,6 +246,40 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A header of megabytes is told at once, in place of what a CRM makes of it.
+func TestLargeHeadersAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, headers := range map[string]string{
+		"value":    `"X":"` + strings.Repeat("x", 4<<20) + `"`,
+		"name":     `"` + strings.Repeat("x", 4<<20) + `":""`,
+		"together": `"A":"` + strings.Repeat("x", 40<<10) + `","B":"` + strings.Repeat("x", 40<<10) + `"`,
+	} {
+		_, err := wasmhost.DecodeFetch(t, []byte(`{"url":"https://ok.example/","headers":{`+headers+`}}`))
+		var fe *crmgate.FetchError
+		if !errors.As(err, &fe) || fe.Kind != crmgate.FetchRequest || !strings.Contains(fe.Message, "expected at most 65536") {
+			t.Errorf("%s: %.300v", name, err)
+		}
+	}
+}
+
+// What is added to a token request is held to the same.
+func TestOverridingHeadersAreChecked(t *testing.T) {
+	t.Parallel()
+	m := oauth(num(2), export("getOverridingOAuthOption", answer(`{"headers":{"X-A":"b","upgrade":"h2c"}}`, 0)))
+	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")})
+	_, err := connector(t, f, "x").OverridingOAuthOption(t.Context(), crmgate.OAuthOptionRequest{})
+	wantError(t, err, "the header Upgrade is the host's")
+}
+
+// manyHeaders are members of an object of headers.
+func manyHeaders(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(`"X-%d":""`, i)
+	}
+	return strings.Join(all, ",")
 }
 
 // policyOnly is a Fetch that checks where a request goes, and finds nobody there.

@@ -131,11 +131,7 @@ func (c *call) shaped(req *http.Request) (*http.Request, error) {
 		out.Header.Set(k, v)
 	}
 	for k, v := range c.option.Headers {
-		switch http.CanonicalHeaderKey(k) {
-		case "Connection", "Upgrade", "Content-Length", "Transfer-Encoding", "Host": // the transport's
-		default:
-			out.Header.Set(k, v)
-		}
+		out.Header.Set(k, v)
 	}
 	c.conceal(out)
 	return out, nil

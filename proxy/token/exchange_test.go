@@ -206,6 +206,30 @@ func TestOverridesOfTheQuery(t *testing.T) {
 	}
 }
 
+// TestOverridesOfTheHostsHeaders: a connector's headers of the connection are its error, and nothing is sent.
+func TestOverridesOfTheHostsHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	var hits atomic.Int64
+	sink := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
+	defer sink.Close()
+	w.declare(sink.URL, "")
+	for name, value := range map[string]string{
+		"Upgrade": "h2c", "te": "trailers", "Expect": "100-continue", "Proxy-Authorization": "Basic eA==", "connection": "X-A", "Host": "other.example",
+		"Content-Length": "0", "X-A": "b\r\nX-B: c", "X-B": strings.Repeat("x", 1<<20),
+	} {
+		w.conn.option = &crmgate.OAuthOption{Headers: map[string]string{name: value}}
+		_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
+		var ce *crmgate.ConnectorError
+		if !errors.As(err, &ce) || ce.Operation != "getOverridingOAuthOption" || !strings.Contains(ce.Message, "with wrong headers: ") || len(ce.Message) > 300 {
+			t.Errorf("%s: %.400v", name, err)
+		}
+	}
+	if hits.Load() > 0 {
+		t.Errorf("%d requests were sent", hits.Load())
+	}
+}
+
 // TestWhatClientsAreTold has the messages that the practice CRM does not provoke.
 func TestWhatClientsAreTold(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -46,6 +47,10 @@ func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client,
 		r.option, err = conn.OverridingOAuthOption(ctx, crmgate.OAuthOptionRequest{Code: x.Code, OAuth: c.Info})
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return Tokens{}, err
+		}
+		if err := crmgate.CheckHeaders(r.option.Headers); err != nil {
+			return Tokens{}, &crmgate.ConnectorError{Platform: c.Platform, Operation: "getOverridingOAuthOption",
+				Message: fmt.Sprintf("The connector of %s answered getOverridingOAuthOption with wrong headers: %v.", c.Platform, err)}
 		}
 	}
 	t, err := r.do(ctx, func(ctx context.Context, conf *oauth2.Config) error {

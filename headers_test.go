@@ -1,0 +1,74 @@
+package crmgate_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+)
+
+func TestCheckHeaders(t *testing.T) {
+	t.Parallel()
+	many := func(n int) map[string]string {
+		all := map[string]string{}
+		for i := range n {
+			all[fmt.Sprint("X-", i)] = ""
+		}
+		return all
+	}
+	for name, c := range map[string]struct {
+		headers map[string]string
+		want    string // empty: nothing is wrong
+	}{
+		"none":                  {nil, ""},
+		"usual ones":            {map[string]string{"authorization": "Bearer x", "Accept": "a/b;q=1, */*", "X-A_b.1": "ü\t", "Empty": "", "Proxy": "x", "Upgrade-Insecure-Requests": "1"}, ""},
+		"a hundred":             {many(100), ""},
+		"too many":              {many(101), "the request has 101 headers: expected at most 100"},
+		"large":                 {map[string]string{"X": strings.Repeat("x", 64<<10-1)}, ""},
+		"too large a value":     {map[string]string{"X": strings.Repeat("x", 64<<10)}, "the headers have 65537 bytes: expected at most 65536"},
+		"megabytes in a name":   {map[string]string{strings.Repeat("x", 4<<20): ""}, "the headers have 4194304 bytes: expected at most 65536"},
+		"too large together":    {map[string]string{"A": strings.Repeat("x", 33<<10), "B": strings.Repeat("x", 33<<10)}, "expected at most 65536"},
+		"a long proxy's":        {map[string]string{"proxy-" + strings.Repeat("x", 4<<20): ""}, "the header Proxy-Xxxx"},
+		"no name":               {map[string]string{"": "x"}, "not allowed there"},
+		"a space in a name":     {map[string]string{"Upgrade ": "x"}, "not allowed there"},
+		"a colon in a name":     {map[string]string{"A: b\r\nHost": "x"}, "line break"},
+		"a name not of ASCII":   {map[string]string{"X-Ü": "x"}, "not allowed there"},
+		"a line break":          {map[string]string{"A": "hush\nHost: x"}, "line break"},
+		"a carriage return":     {map[string]string{"A": "hush\rHost: x"}, "line break"},
+		"a null":                {map[string]string{"A": "hush\x00"}, "not allowed there"},
+		"one among proper ones": {map[string]string{"A": "b", "C": "d", "te": "hush", "X": "y"}, "the header Te is the host's: leave it out"},
+	} {
+		err := crmgate.CheckHeaders(c.headers)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+		if err != nil && (strings.Contains(err.Error(), "hush") || len(err.Error()) > 200) {
+			t.Errorf("%s: %.300s", name, err)
+		}
+	}
+}
+
+// hostHeaders are the headers of a request that its sender alone may set.
+var hostHeaders = []string{"Connection", "Content-Length", "Expect", "Host", "HTTP2-Settings", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+	"Proxy-Connection", "Proxy-Anything", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// Neither a connector nor a manifest sets a header of the connection, and the schema of manifests says so too.
+func TestHeadersOfTheHost(t *testing.T) {
+	t.Parallel()
+	schema := manifestSchema(t)
+	for _, name := range hostHeaders {
+		for _, name := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			if err := crmgate.CheckHeaders(map[string]string{name: "x"}); err == nil || !strings.Contains(err.Error(), "is the host's") {
+				t.Errorf("%s of a connector: %v", name, err)
+			}
+			text := fmt.Sprintf(`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example/"}}, "crmgate": {"token": {"headers": {%q: "x"}}}}}}`, name)
+			if _, err := crmgate.ParseManifests(map[string][]byte{"a": []byte(text)}, publicURL); err == nil || !strings.Contains(err.Error(), "no such header") {
+				t.Errorf("%s of a manifest: %v", name, err)
+			}
+			if fits(schema, text) {
+				t.Errorf("%s: the schema of manifests allows it", name)
+			}
+		}
+	}
+}
