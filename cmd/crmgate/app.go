@@ -104,15 +104,15 @@ func (a *app) openStore(ctx context.Context, f *storeFlags, log *slog.Logger) er
 
 // checkKeyRing refuses a database whose key ring is missing. A new key ring would open nothing in it, and would stand where
 // the old one belongs. It writes nothing.
-func (f *storeFlags) checkKeyRing() error {
-	if _, err := os.Stat(f.keyset()); !errors.Is(err, fs.ErrNotExist) {
+func (s *storeFlags) checkKeyRing() error {
+	if _, err := os.Stat(s.keyset()); !errors.Is(err, fs.ErrNotExist) {
 		return nil // what else is wrong with it is for LoadKeyRing to say
 	}
-	empty, err := badger.Empty(f.Data)
+	empty, err := badger.Empty(s.Data)
 	if empty || err != nil {
 		return err
 	}
-	return fmt.Errorf("the key ring %s is missing, and nothing else opens the database in %s: restore it from its copy, or name it with --keyset", f.keyset(), f.Data)
+	return fmt.Errorf("the key ring %s is missing, and nothing else opens the database in %s: restore it from its copy, or name it with --keyset", s.keyset(), s.Data)
 }
 
 // openConnectors loads the connectors, and returns how they and this server reach others. It needs no store.
