@@ -22,13 +22,14 @@ import (
 // victim is the program as a process of its own.
 type victim struct {
 	data, crm, connectors string
+	env                   []string // beside the test's own
 	client                *http.Client
 	url                   string
 	cmd                   *exec.Cmd
 }
 
 // newVictim has the program's flags name a practice CRM, which is started; the program is not.
-func newVictim(t *testing.T, crm http.Handler) *victim {
+func newVictim(t testing.TB, crm http.Handler) *victim {
 	t.Helper()
 	hs := httptest.NewServer(crm)
 	t.Cleanup(hs.Close)
@@ -41,12 +42,12 @@ func newVictim(t *testing.T, crm http.Handler) *victim {
 }
 
 // start runs the program, at the longest until the test ends, and returns how long it took until it was ready.
-func (p *victim) start(t *testing.T) time.Duration {
+func (p *victim) start(t testing.TB) time.Duration {
 	t.Helper()
 	began := time.Now()
 	p.cmd = exec.Command(built.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", built.cache,
 		"--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
-	p.cmd.Env = append(os.Environ(), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practice.ClientSecret)
+	p.cmd.Env = append(append(os.Environ(), p.env...), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practice.ClientSecret)
 	out, err := p.cmd.StderrPipe()
 	must(t, err)
 	must(t, p.cmd.Start())
@@ -109,13 +110,21 @@ func (p *victim) lives(t *testing.T, token string) bool {
 // anonymous is the anonymous memory that a process has in use, in MB.
 func anonymous(t testing.TB, of *exec.Cmd) float64 {
 	t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", of.Process.Pid))
-	_, rest, ok := strings.Cut(string(b), "RssAnon:")
-	if err != nil || !ok {
+	mb, err := memory(of, "RssAnon")
+	if err != nil {
 		skip(t, "this system does not tell anonymous memory: %v", err)
 	}
+	return mb
+}
+
+// memory is what the system says of a process's memory, in MB: RssAnon, VmRSS, VmHWM, …
+func memory(of *exec.Cmd, field string) (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", of.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), "\n"+field+":")
 	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	n, err := strconv.ParseFloat(kb, 64)
-	must(t, err)
-	return n / 1000
+	return n / 1000, err
 }
