@@ -51,9 +51,8 @@ type Type struct{ Params, Results []byte }
 
 // The types of values.
 const (
-	I32  = 0x7f
-	I64  = 0x7e
-	V128 = 0x7b
+	I32 = 0x7f
+	I64 = 0x7e
 )
 
 // Indices of the types that every module has.
@@ -105,7 +104,7 @@ const (
 	AfterWASI // the function after them
 )
 
-// WASI returns the imports from wasi_snapshot_preview1 that a guest can keep busy.
+// WASI returns imports from wasi_snapshot_preview1 that can keep the host busy.
 func WASI() []Import {
 	const wasi = "wasi_snapshot_preview1"
 	return []Import{{wasi, "random_get", TwoToI32}, {wasi, "fd_write", FourToI32}, {wasi, "poll_oneoff", FourToI32}}
@@ -159,7 +158,7 @@ func (m Module) elements() []byte {
 	if m.Elements == nil {
 		return nil
 	}
-	return Seq([]byte{1, 0}, Num(0), []byte{0x0b}, list(m.Elements, number))
+	return Seq([]byte{1, 0}, Num(0), End(), list(m.Elements, number))
 }
 
 func (f Func) code() []byte {
@@ -170,15 +169,14 @@ func (f Func) code() []byte {
 	if f.Locals > 0 {
 		locals = Seq([]byte{1}, number(f.Locals), f.LocalType)
 	}
-	return sized(Seq(locals, f.Body, []byte{0x0b}))
+	return sized(Seq(locals, f.Body, End()))
 }
 
 func (t Type) bytes() []byte   { return Seq([]byte{0x60}, sized(t.Params), sized(t.Results)) }
 func (i Import) bytes() []byte { return Seq(name(i.Module), name(i.Name), []byte{0}, number(i.Type)) }
-func (d Data) bytes() []byte   { return Seq([]byte{0}, Num(d.At), []byte{0x0b}, name(d.Bytes)) }
-func global(first int64) []byte {
-	return Seq([]byte{I32, 1}, Num(first), []byte{0x0b})
-}
+func (d Data) bytes() []byte   { return Seq([]byte{0}, Num(d.At), End(), name(d.Bytes)) }
+
+func global(first int64) []byte { return Seq([]byte{I32, 1}, Num(first), End()) }
 
 func number(n uint64) []byte { return binary.AppendUvarint(nil, n) }
 func sized(b []byte) []byte  { return append(number(uint64(len(b))), b...) }
@@ -186,7 +184,7 @@ func name(s string) []byte   { return sized([]byte(s)) }
 
 func vector(items [][]byte) []byte { return append(number(uint64(len(items))), Seq(items...)...) }
 
-// list is a vector of what there is; it is empty if there is nothing.
+// list is a vector. Without items it is empty, and its section is left out.
 func list[T any](all []T, encode func(T) []byte) []byte {
 	if len(all) == 0 {
 		return nil
