@@ -91,7 +91,7 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	c := &call{module: m, operation: "_initialize"}
-	guest, err := l.runtime.InstantiateModule(withCall(ctx, c), l.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	guest, err := l.runtime.InstantiateModule(withMemory(withCall(ctx, c)), l.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return nil, err
 	}
