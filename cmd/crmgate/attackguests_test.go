@@ -16,17 +16,14 @@ type attack struct {
 // attacks run after the server has loaded them.
 func attacks() []attack {
 	return []attack{
-		{"straight", []wasmtest.Module{straight()}, 0},
+		{"straight", []wasmtest.Module{straight(), manyCalls()}, 0},
 		{"fill", []wasmtest.Module{filling(), copying()}, 0},
-		{"random", []wasmtest.Module{random()}, 0},
+		{"random", []wasmtest.Module{random(), config()}, 0},
 		{"vectors", []wasmtest.Module{vectors(), polling()}, 0},
-		{"config", []wasmtest.Module{config()}, 0},
 		{"recursion", []wasmtest.Module{recursion(0)}, 16},
 		{"recursion500", []wasmtest.Module{recursion(500)}, 16},
 		{"calls", []wasmtest.Module{indirect(), fanOut()}, 0},
-		{"manycalls", []wasmtest.Module{manyCalls()}, 0},
 		{"grow", []wasmtest.Module{growingMemory(), growingTable()}, 0},
-		{"overlong", []wasmtest.Module{overlong()}, 0},
 	}
 }
 
@@ -177,11 +174,6 @@ func hiddenBlock() wasmtest.Module {
 func hiddenLocal() wasmtest.Module {
 	return manyTypes(hostile(wasmtest.Invoke(helper),
 		wasmtest.Func{Locals: 1, LocalType: []byte{0x63, 40}, Body: wasmtest.Seq(endless, wasmtest.Op(0x00))}))
-}
-
-// overlong writes the number of memory.fill, 11, in three bytes. Linkers pad numbers as well, so that it is not refused.
-func overlong() wasmtest.Module {
-	return hostile(wasmtest.Forever(wasmtest.Num(0), wasmtest.Num(7), wasmtest.Num(8), []byte{0xfc, 0x8b, 0x80, 0x00, 0}))
 }
 
 // hiddenStore selects a value of type (ref null 55) and drops two values: wazero's validator reads it so. The compiler
