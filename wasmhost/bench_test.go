@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,22 +12,25 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// BenchmarkCall measures the way into a guest and back. raw is an empty call of wazero's, the floor of the machine; brake
-// is the same with wazero's own brake, which metering replaces; echo is a document of 1 KB there and back through a Go guest; userInfo is the
-// practice connector's getUserInfo, its fetch answered at once; wait is 64 people on two instances.
+// BenchmarkCall measures the way into a guest and back.
+//
+//	raw       an empty call of wazero's, the floor of the machine
+//	stopping  the same with wazero's own way to stop a guest, which package meter replaces
+//	echo      a document of 1 KB there and back through a Go guest
+//	userInfo  getUserInfo of a connector in Go, C and AssemblyScript, its fetch answered at once
+//	wait      64 people on two instances
 func BenchmarkCall(b *testing.B) {
 	b.Run("raw", func(b *testing.B) { empty(b, wazero.NewRuntimeConfig(), b.Context()) })
-	b.Run("brake", func(b *testing.B) {
+	b.Run("stopping", func(b *testing.B) {
 		ctx, cancel := context.WithCancel(b.Context())
 		defer cancel()
 		empty(b, wazero.NewRuntimeConfig().WithCloseOnContextDone(true), ctx)
 	})
 	b.Run("echo", func(b *testing.B) {
-		if err := build("echo", ".", "./testdata/echo"); err != nil {
-			b.Fatal(err)
-		}
+		wasmtest.Go(b, filepath.Join(built.guests, "echo.wasm"), ".", "./testdata/echo")
 		f := load(b, newHost(b, wasmhost.Config{}), map[string]string{"echo.wasm": string(guest(b, "echo")), "echo.json": manifest("echo", "")})
 		c := connector(b, f, "echo")
 		r := crmgate.UserRequest{AuthHeader: crmgate.NewSecret("Bearer " + strings.Repeat("x", 900))}
@@ -39,16 +41,31 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
-	c := practice(b, 16)
-	b.Run("userInfo", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || u.ID != "1-practice" {
-				b.Fatal(u, err)
+	guests := filepath.Join("connectortest", "testdata")
+	for name, make := range map[string]func(to string){
+		"Go": func(to string) {
+			wasmtest.Go(b, to, filepath.Join("..", "connectors-wasm"), "./practice")
+		},
+		"C": func(to string) {
+			wasmtest.C(b, to, "wasm32", filepath.Join(guests, "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
+				"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
+		},
+		"AssemblyScript": func(to string) {
+			wasmtest.AssemblyScript(b, to, filepath.Join(guests, "as", "stubborn.ts"), "-O", "--runtime", "incremental", "--use", "abort=")
+		},
+	} {
+		b.Run("userInfo/"+name, func(b *testing.B) {
+			make(filepath.Join(built.guests, "measured.wasm"))
+			c := answered(b, 16, string(guest(b, "measured")))
+			b.ReportAllocs()
+			for b.Loop() {
+				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+					b.Fatal(u, err)
+				}
 			}
-		}
-	})
-	few := practice(b, 2)
+		})
+	}
+	few := answered(b, 2, string(guest(b, "practice")))
 	b.Run("wait", func(b *testing.B) {
 		b.SetParallelism(64)
 		b.RunParallel(func(pb *testing.PB) {
@@ -61,18 +78,14 @@ func BenchmarkCall(b *testing.B) {
 	})
 }
 
-// practice is the practice connector, with a CRM that answers at once.
-func practice(b *testing.B, instances int) crmgate.Connector {
+// answered is a connector whose CRM answers at once, as the practice CRM does.
+func answered(b *testing.B, instances int, wasm string) crmgate.Connector {
 	b.Helper()
-	doc, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "practice", "practice.json"))
-	if err != nil {
-		b.Fatal(err)
-	}
 	h := newHost(b, wasmhost.Config{MaxInstances: instances, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(
 			`{"id":1,"name":"Ada Lovelace","email":"ada@example.com","timezone":{"name":"Europe/London","offset":0}}`))}, nil
 	}})
-	return connector(b, load(b, h, map[string]string{"practice.wasm": string(guest(b, "practice")), "practice.json": string(doc)}), "practice")
+	return connector(b, load(b, h, map[string]string{"x.wasm": wasm, "x.json": manifest("x", `"hosts": ["127.0.0.1:8081"]`)}), "x")
 }
 
 func empty(b *testing.B, config wazero.RuntimeConfig, ctx context.Context) {

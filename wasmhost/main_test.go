@@ -19,6 +19,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // built is where TestMain leaves what takes long: guests built from source, and the cache that they are compiled to.
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(dir)
+		wasmtest.Clean()
 		os.Exit(code)
 	}))
 }
