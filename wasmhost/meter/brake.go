@@ -47,7 +47,8 @@ const (
 	chunk     = 1 << 18 // bytes that are copied or filled at once
 )
 
-// maxUnlooked is what a function may cost from its entry to its first look or its end if it has no look at its entry.
+// maxUnlooked is what a function may cost from its entry to its first look or its end if it has no look at its entry. An
+// indirect call is charged this much, and a little for itself: so a function that calls itself through a table has a look.
 const maxUnlooked = 1000
 
 // brake adds the brake to a module.
@@ -190,7 +191,7 @@ func (b *brake) function(i int) {
 	b.flow.read(&b.body)
 	b.flow.price(b.cost)
 	b.entry[i] = b.flow.rest[0] + m.facts[i].frame/frameBytes
-	b.looks[i] = b.looks[i] || m.facts[i].indirect || b.entry[i] > maxUnlooked
+	b.looks[i] = b.looks[i] || b.entry[i] > maxUnlooked
 
 	out := appendLocals(make([]byte, 0, 2*(c.to-c.from)), b.body.locals)
 	if b.looks[i] {

@@ -114,6 +114,7 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 		"mutual recursion": {"10 01", []string{"23 00 41 14 48 04 40 23 00 41 01 6a 24 00 10 02 10 02 23 00 41 01 6b 24 00 0b", "10 01"}},
 		"indirect call":    {"03 40 41 01 11 05 00 " + again, []string{"01"}},
 		"indirect cycle":   {"03 40 41 01 11 05 00 " + again, []string{"23 00 41 05 48 04 40 23 00 41 01 6a 24 00 41 01 11 05 00 41 01 11 05 00 23 00 41 01 6b 24 00 0b"}},
+		"indirect, much":   {"03 40 41 01 11 05 00 " + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 2000)}},
 		"many calls":       {"03 40 " + strings.Repeat("10 01 ", 50_000) + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 200)}},
 		"chain of calls":   {"03 40 10 01 " + again, []string{strings.Repeat("10 02 ", 200), strings.Repeat("10 03 ", 200), strings.Repeat("10 04 ", 200), strings.Repeat("20 00 1a ", 300)}},
 		"fill":             {bulk("fc 0b 00"), nil},

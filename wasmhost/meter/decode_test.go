@@ -97,7 +97,20 @@ func TestCodeThatIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := meter.Decode(module(unhex(t, c.body)).Bytes())
+			m := module(unhex(t, c.body))
+			if strings.Contains(c.want, "does not exist") {
+				_, err := meter.Decode(m.Bytes())
+				wantError(t, err, 0, c.want)
+				return
+			}
+			// Things to go wrong with: a function that nothing names, two tables, a segment, a global that is constant.
+			m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing})
+			m.Table, m.Elements = []byte{2, 0x70, 0, 1, 0x6f, 0, 1}, []uint64{0}
+			m.Globals = []int64{0, 0}
+			b := m.Bytes()
+			at := bytes.Index(b, []byte{6, 11, 2, 0x7f, 1, 0x41, 0, 0x0b, 0x7f, 1}) // the globals
+			b[at+9] = 0
+			_, err := meter.Decode(b)
 			wantError(t, err, 0, c.want)
 		})
 	}

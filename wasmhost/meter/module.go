@@ -164,9 +164,8 @@ func (m *Module) typeIndex(params, results []valueType) uint32 {
 
 // facts are what validation learns of a function.
 type facts struct {
-	frame    int      // the most that a call takes on the engine's stack, in bytes
-	calls    []uint32 // which functions of the module it calls, each once, in order
-	indirect bool     // whether it calls what a table holds
+	frame int      // the most that a call takes on the engine's stack, in bytes
+	calls []uint32 // which functions of the module it calls, each once, in order
 }
 
 // note keeps the facts of the function that v has validated, and what compiling it takes.
@@ -186,7 +185,6 @@ func (m *Module) note(v *validator) error {
 			}
 		case opCallIndirect:
 			calls++
-			f.indirect = true
 		}
 	}
 	slices.Sort(f.calls)
