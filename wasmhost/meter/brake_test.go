@@ -95,6 +95,7 @@ func hexByte(n int) string {
 func TestGuestsThatDoNotEnd(t *testing.T) {
 	t.Parallel()
 	const again = "0c 00 0b "
+	long := strings.Repeat("20 00 20 01 6a 21 01 ", 50)
 	bulk := func(op string) string { return "03 40 41 00 41 00 41 80 80 20 " + op + again } // 512 KiB
 	for name, c := range map[string]struct {
 		body string
@@ -126,6 +127,13 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 		"table.grow":       {"03 40 d0 70 41 00 fc 0f 00 1a " + again, nil},
 		"memory.grow":      {"03 40 41 00 40 00 1a " + again, nil},
 		"memory.size":      {"03 40 3f 00 1a " + again, nil},
+		"after if":         {"03 40 41 01 04 40 01 05 01 0b " + long + again, nil},
+		"after else":       {"03 40 41 00 04 40 01 05 01 0b " + long + again, nil},
+		"after if alone":   {"03 40 41 00 04 40 01 0b " + long + again, nil},
+		"after br":         {"03 40 02 40 0c 00 0b " + long + again, nil},
+		"after br_if":      {"03 40 02 40 41 01 0d 00 0b " + long + again, nil},
+		"after br_table":   {"03 40 02 40 41 00 0e 00 00 0b " + long + again, nil},
+		"after a part":     {dispatch(2, "41 01 21 00 0c 01 ", long+"41 00 21 00 0c 00 "), nil},
 		"back":             {dispatch(2, "41 00 21 00 0c 01 ", ""), nil},
 		"forward, back":    {dispatch(3, "41 02 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 21 00 0c 00 "), nil},
 		"past the table":   {dispatch(2, "41 7f 21 00 0c 01 ", "41 00 21 00 0c 00 "), nil},
@@ -164,6 +172,32 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 			}
 			if w.step > 20*meter.Slice {
 				t.Errorf("it spent %d between two pauses: expected a slice, %d, and one way without a look", w.step, meter.Slice)
+			}
+		})
+	}
+}
+
+// Instructions that work on whole ranges are charged by length: a few of them are worth a pause.
+func TestBulkIsCharged(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]string{ // 70 times 64 KiB are a slice and more
+		"fill": "41 00 41 00 41 80 80 04 fc 0b 00", "copy": "41 00 41 00 41 80 80 04 fc 0a 00 00", "init": "41 00 41 00 41 80 80 04 fc 08 00 00",
+		"memory": "41 01 40 00 1a", "table": "d0 70 41 80 80 04 fc 0f 00 1a", // more than there may be
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := module([]byte{0x03, 0x40}, unhex(t, code), []byte{0x20, 0, 0x41, 1, 0x6a, 0x22, 0, 0x41, 0xc6, 0, 0x48, 0x0d, 0, 0x0b})
+			m.Pages, m.Table = 4, []byte{1, 0x70, 0, 1}
+			b, err := decode(t, withPassiveData(m.Bytes(), 1<<16)).BrakeCounted()
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &watch{t: t, most: 1 << 30}
+			if _, err := w.call(open(t, b, wazero.NewRuntimeConfig(), w), "f"); err != nil {
+				t.Fatal(err)
+			}
+			if w.pauses == 0 {
+				t.Error("it did not pause")
 			}
 		})
 	}
