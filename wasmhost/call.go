@@ -197,12 +197,13 @@ func cut(s string, n int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// print takes what a language's runtime prints, and logs each line that ends.
+// print takes what a language's runtime prints, and logs each line when it ends. Of a line it keeps twice what is logged: a
+// secret must be seen whole to be taken out, and the line is cut after that.
 func (c *call) print(ctx context.Context, b []byte) {
 	for len(b) > 0 && !c.spent() {
 		line, rest, ended := bytes.Cut(b, []byte("\n"))
-		c.printed = append(c.printed, line[:min(len(line), maxLine)]...)
-		if ended || len(c.printed) > maxLine {
+		c.printed = append(c.printed, line[:min(len(line), 2*maxLine-len(c.printed))]...)
+		if ended {
 			c.flush(ctx)
 		}
 		b = rest

@@ -167,6 +167,27 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// A line is cut after secrets are taken out: one that lies across the cut does not come through in part.
+func TestLongLines(t *testing.T) {
+	t.Parallel()
+	const at, length = 4096, 9000
+	line := seq(num(at), num('a'), num(length), []byte{0xfc, 11, 0}, text(at+8192-12, "top-secret-token"), text(at+length-1, "\n"))
+	for name, say := range map[string][]byte{
+		"logged":  invoke(fLog, 1, at, length),
+		"printed": seq(put32(0, at), put32(4, length), invoke(fFdWrite, 1, 0, 1, 64), drop),
+		"printed in two": seq(put32(0, at), put32(4, 8192-4), invoke(fFdWrite, 1, 0, 1, 64), drop,
+			put32(0, at+8192-4), put32(4, length-8192+4), invoke(fFdWrite, 1, 0, 1, 64), drop),
+	} {
+		var log journal
+		h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		f := load(t, h, map[string]string{"x.wasm": oauth(seq(line, say, num(2))).String(), "x.json": manifest("x", "")})
+		_, _ = connector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		if said := log.String(); !strings.Contains(said, "aaaa") || strings.Contains(said, "top-sec") {
+			t.Errorf("%s: …%s", name, said[max(0, len(said)-80):])
+		}
+	}
+}
+
 // A configuration value is given out only if it is declared and set; an empty one is not the same as none.
 func TestConfiguration(t *testing.T) {
 	t.Parallel()

@@ -35,13 +35,11 @@ const (
 
 // Costs of instructions. One that is not named costs 1.
 const (
-	callCost = 4
-	hostCost = 100
-	slowCost = 10 // division, and what works on tables
-	bulkCost = 64 // of memory.copy and memory.fill, for the first freeBytes
-	maxCost  = 1 << 28
-
-	dispatchCost = 2 // of the head of Go's shape: local.get and br_table
+	callCost     = 4
+	hostCost     = 100
+	slowCost     = 10 // division, and what works on tables
+	bulkCost     = 64 // of memory.copy and memory.fill, for the first freeBytes
+	dispatchCost = 2  // of the head of Go's shape: local.get and br_table
 
 	freeBytes = 1024
 	chunk     = 1 << 18 // bytes that are copied or filled at once
@@ -202,6 +200,9 @@ func (b *brake) function(i int) {
 		if b.before != nil {
 			out = b.before(out, in)
 		}
+		if cost := b.flow.looks[j]; cost > 0 {
+			out = b.look(out, cost, false)
+		}
 		switch in.op {
 		case opLoop:
 			out = b.body.append(out, in, noFunction)
@@ -244,7 +245,7 @@ func (b *brake) charge(out []byte, cost int) []byte {
 
 // look charges a cost, and pauses if the counter has fallen below zero. At the head of a loop that takes no parameters the
 // loop then begins again: what the engine knows on the way without a pause then needs no joining with what it knows after
-// one, which makes loops some percent faster.
+// one, which makes loops some percent faster. That charges the cost, which is at most a slice, once more.
 func (b *brake) look(out []byte, cost int, again bool) []byte {
 	out = appendInt(appendOp(b.charge(out, cost), opI32Const), 0)
 	out = append(appendOp(appendOp(out, opI32LtS), opIf), 0x40)

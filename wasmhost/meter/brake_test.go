@@ -101,47 +101,49 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 		body string
 		more []string // functions after it
 	}{
-		"loop":             {"03 40 " + again, nil},
-		"loop of br_if":    {"03 40 41 01 0d 00 0b", nil},
-		"loop of br_table": {"03 40 41 00 0e 01 00 00 0b", nil},
-		"loop of values":   {"41 00 03 0a 41 01 6a " + again + "1a", nil}, // type 10 is i32 -> i32, below
-		"loop of if":       {"03 40 41 01 04 40 0c 01 05 01 0b 0b", nil},
-		"loop of else":     {"03 40 41 00 04 40 01 05 0c 01 0b 0b", nil},
-		"straight code":    {"03 40 " + strings.Repeat("20 00 20 01 6a 21 00 ", 15_000) + again, nil},
-		"divisions":        {"03 40 " + strings.Repeat("20 00 41 03 6d 21 00 ", 10_000) + again, nil},
-		"loop in a loop":   {"03 40 41 03 21 00 03 40 20 00 41 01 6b 22 00 0d 00 0b " + again, nil},
-		"recursion":        {"03 40 10 01 " + again, []string{"20 00 41 01 6a 21 00 20 00 41 7f 46 04 40 10 01 0b"}},
-		"exponential":      {"03 40 10 01 " + again, []string{"23 00 41 0a 48 04 40 23 00 41 01 6a 24 00 10 01 10 01 10 02 23 00 41 01 6b 24 00 0b", ""}},
-		"mutual recursion": {"10 01", []string{"23 00 41 14 48 04 40 23 00 41 01 6a 24 00 10 02 10 02 23 00 41 01 6b 24 00 0b", "10 01"}},
-		"indirect call":    {"03 40 41 01 11 05 00 " + again, []string{"01"}},
-		"indirect cycle":   {"03 40 41 01 11 05 00 " + again, []string{"23 00 41 05 48 04 40 23 00 41 01 6a 24 00 41 01 11 05 00 41 01 11 05 00 23 00 41 01 6b 24 00 0b"}},
-		"indirect, much":   {"03 40 41 01 11 05 00 " + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 2000)}},
-		"many calls":       {"03 40 " + strings.Repeat("10 01 ", 50_000) + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 200)}},
-		"chain of calls":   {"03 40 10 01 " + again, []string{strings.Repeat("10 02 ", 200), strings.Repeat("10 03 ", 200), strings.Repeat("10 04 ", 200), strings.Repeat("20 00 1a ", 300)}},
-		"fill":             {bulk("fc 0b 00"), nil},
-		"copy":             {bulk("fc 0a 00 00"), nil},
-		"small fills":      {"03 40 41 00 41 00 41 10 fc 0b 00 " + again, nil},
-		"init":             {"03 40 41 00 41 00 41 80 20 fc 08 00 00 " + again, nil},
-		"table.fill":       {"03 40 41 00 d0 70 41 02 fc 11 00 " + again, nil},
-		"table.copy":       {"03 40 41 00 41 00 41 02 fc 0e 00 00 " + again, nil},
-		"table.grow":       {"03 40 d0 70 41 00 fc 0f 00 1a " + again, nil},
-		"memory.grow":      {"03 40 41 00 40 00 1a " + again, nil},
-		"memory.size":      {"03 40 3f 00 1a " + again, nil},
-		"after if":         {"03 40 41 01 04 40 01 05 01 0b " + long + again, nil},
-		"after else":       {"03 40 41 00 04 40 01 05 01 0b " + long + again, nil},
-		"after if alone":   {"03 40 41 00 04 40 01 0b " + long + again, nil},
-		"after br":         {"03 40 02 40 0c 00 0b " + long + again, nil},
-		"after br_if":      {"03 40 02 40 41 01 0d 00 0b " + long + again, nil},
-		"after br_table":   {"03 40 02 40 41 00 0e 00 00 0b " + long + again, nil},
-		"after a part":     {dispatch(2, "41 01 21 00 0c 01 ", long+"41 00 21 00 0c 00 "), nil},
-		"back":             {dispatch(2, "41 00 21 00 0c 01 ", ""), nil},
-		"forward, back":    {dispatch(3, "41 02 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 21 00 0c 00 "), nil},
-		"past the table":   {dispatch(2, "41 7f 21 00 0c 01 ", "41 00 21 00 0c 00 "), nil},
-		"itself":           {dispatch(3, "41 01 21 00 0c 02 ", "41 01 21 00 0c 01 ", ""), nil},
-		"not a constant":   {dispatch(2, "41 00 41 00 6a 21 00 0c 01 ", ""), nil},
-		"of another local": {dispatch(2, "41 05 21 01 0c 01 ", ""), nil},
-		"br_if back":       {dispatch(2, "41 00 21 00 41 01 0d 01 ", ""), nil},
-		"odd and even":     {dispatch(3, "41 01 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 0d 00 "), nil},
+		"loop":              {"03 40 " + again, nil},
+		"loop of br_if":     {"03 40 41 01 0d 00 0b", nil},
+		"loop of br_table":  {"03 40 41 00 0e 01 00 00 0b", nil},
+		"loop of values":    {"41 00 03 0a 41 01 6a " + again + "1a", nil}, // type 10 is i32 -> i32, below
+		"loop of if":        {"03 40 41 01 04 40 0c 01 05 01 0b 0b", nil},
+		"loop of else":      {"03 40 41 00 04 40 01 05 0c 01 0b 0b", nil},
+		"straight code":     {"03 40 " + strings.Repeat("20 00 20 01 6a 21 00 ", 15_000) + again, nil},
+		"divisions":         {"03 40 " + strings.Repeat("20 00 41 03 6d 21 00 ", 10_000) + again, nil},
+		"loop in a loop":    {"03 40 41 03 21 00 03 40 20 00 41 01 6b 22 00 0d 00 0b " + again, nil},
+		"recursion":         {"03 40 10 01 " + again, []string{"20 00 41 01 6a 21 00 20 00 41 7f 46 04 40 10 01 0b"}},
+		"exponential":       {"03 40 10 01 " + again, []string{"23 00 41 0a 48 04 40 23 00 41 01 6a 24 00 10 01 10 01 10 02 23 00 41 01 6b 24 00 0b", ""}},
+		"mutual recursion":  {"10 01", []string{"23 00 41 14 48 04 40 23 00 41 01 6a 24 00 10 02 10 02 23 00 41 01 6b 24 00 0b", "10 01"}},
+		"indirect call":     {"03 40 41 01 11 05 00 " + again, []string{"01"}},
+		"indirect cycle":    {"03 40 41 01 11 05 00 " + again, []string{"23 00 41 05 48 04 40 23 00 41 01 6a 24 00 41 01 11 05 00 41 01 11 05 00 23 00 41 01 6b 24 00 0b"}},
+		"indirect, much":    {"03 40 41 01 11 05 00 " + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 2000)}},
+		"many calls":        {"03 40 " + strings.Repeat("10 01 ", 50_000) + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 200)}},
+		"chain of calls":    {"03 40 10 01 " + again, []string{strings.Repeat("10 02 ", 200), strings.Repeat("10 03 ", 200), strings.Repeat("10 04 ", 200), strings.Repeat("20 00 1a ", 300)}},
+		"fill":              {bulk("fc 0b 00"), nil},
+		"copy":              {bulk("fc 0a 00 00"), nil},
+		"small fills":       {"03 40 41 00 41 00 41 10 fc 0b 00 " + again, nil},
+		"init":              {"03 40 41 00 41 00 41 80 20 fc 08 00 00 " + again, nil},
+		"table.fill":        {"03 40 41 00 d0 70 41 02 fc 11 00 " + again, nil},
+		"table.copy":        {"03 40 41 00 41 00 41 02 fc 0e 00 00 " + again, nil},
+		"table.grow":        {"03 40 d0 70 41 00 fc 0f 00 1a " + again, nil},
+		"memory.grow":       {"03 40 41 00 40 00 1a " + again, nil},
+		"memory.size":       {"03 40 3f 00 1a " + again, nil},
+		"after if":          {"03 40 41 01 04 40 01 05 01 0b " + long + again, nil},
+		"after else":        {"03 40 41 00 04 40 01 05 01 0b " + long + again, nil},
+		"after if alone":    {"03 40 41 00 04 40 01 0b " + long + again, nil},
+		"after then":        {"03 40 41 01 04 40 01 05 0c 01 0b " + long + again, nil},
+		"table to its loop": {"41 07 21 00 03 40 02 40 20 00 0e 01 00 01 0b 0b", nil},
+		"after br":          {"03 40 02 40 0c 00 0b " + long + again, nil},
+		"after br_if":       {"03 40 02 40 41 01 0d 00 0b " + long + again, nil},
+		"after br_table":    {"03 40 02 40 41 00 0e 00 00 0b " + long + again, nil},
+		"after a part":      {dispatch(2, "41 01 21 00 0c 01 ", long+"41 00 21 00 0c 00 "), nil},
+		"back":              {dispatch(2, "41 00 21 00 0c 01 ", ""), nil},
+		"forward, back":     {dispatch(3, "41 02 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 21 00 0c 00 "), nil},
+		"past the table":    {dispatch(2, "41 7f 21 00 0c 01 ", "41 00 21 00 0c 00 "), nil},
+		"itself":            {dispatch(3, "41 01 21 00 0c 02 ", "41 01 21 00 0c 01 ", ""), nil},
+		"not a constant":    {dispatch(2, "41 00 41 00 6a 21 00 0c 01 ", ""), nil},
+		"of another local":  {dispatch(2, "41 05 21 01 0c 01 ", ""), nil},
+		"br_if back":        {dispatch(2, "41 00 21 00 41 01 0d 01 ", ""), nil},
+		"odd and even":      {dispatch(3, "41 01 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 0d 00 "), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -170,10 +172,26 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 			if _, err := w.call(open(t, counted, wazero.NewRuntimeConfig(), w), "f"); !errors.Is(err, errEnough) {
 				t.Errorf("after %d pauses: %v", w.pauses, err)
 			}
-			if w.step > 20*meter.Slice {
-				t.Errorf("it spent %d between two pauses: expected a slice, %d, and one way without a look", w.step, meter.Slice)
+			if w.step > 2*meter.Slice+meter.MaxUnlooked {
+				t.Errorf("it spent %d between two pauses: expected at most two slices, of %d", w.step, meter.Slice)
 			}
 		})
+	}
+}
+
+// A loop goes on after a pause, also if its way to the end costs more than a slice.
+func TestLongWays(t *testing.T) {
+	t.Parallel()
+	m := module(unhex(t, "03 40 "+strings.Repeat("41 01 11 05 00 ", 600)+"0b"))
+	m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing})
+	m.Table, m.Elements = []byte{1, 0x70, 0, 2}, []uint64{0, 1}
+	b, err := decode(t, m.Bytes()).BrakeCounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{t: t, most: 50}
+	if _, err := w.call(open(t, b, wazero.NewRuntimeConfig(), w), "f"); err != nil {
+		t.Errorf("after %d pauses: %v", w.pauses, err)
 	}
 }
 

@@ -115,14 +115,14 @@ func (m *Module) section(r *reader, id int) {
 		i := r.uint()
 		m.start = &i
 	case elementSection:
-		r.vector(maxSegments, "element segments", func() { m.elements = append(m.elements, r.element()) })
+		r.vector(maxElemParts, "element segments", func() { m.elements = append(m.elements, r.element(maxInitial-m.initial())) })
 	case codeSection:
 		r.vector(maxFunctions, "functions", func() {
 			f := r.part(r.uint())
 			m.code = append(m.code, span{f.at, f.end})
 		})
 	case dataSection:
-		r.vector(maxSegments, "data segments", func() { m.data = append(m.data, r.dataSegment()) })
+		r.vector(maxDataParts, "data segments", func() { m.data = append(m.data, r.dataSegment()) })
 	}
 }
 
@@ -224,9 +224,17 @@ func (r *reader) export() export {
 	return e
 }
 
-// element reads an element segment. The bits of its flags say: not active; declarative or with the index of a table; with
+// initial counts the elements of the segments that have been read.
+func (m *Module) initial() (n int) {
+	for _, e := range m.elements {
+		n += len(e.init)
+	}
+	return n
+}
+
+// element reads an element segment of at most most elements. The bits of its flags say: not active; declarative or with the index of a table; with
 // expressions in the place of indexes.
-func (r *reader) element() element {
+func (r *reader) element(most int) element {
 	at := r.at
 	flags := r.uint()
 	if flags > 7 {
@@ -255,7 +263,7 @@ func (r *reader) element() element {
 			r.fail(kind, "an element segment holds %v: expected funcref or externref", e.typ)
 		}
 	}
-	r.vector(maxElements, "elements of a segment", func() {
+	r.vector(most, "elements more", func() {
 		if expressions {
 			e.init = append(e.init, r.reference(e.typ))
 			return

@@ -84,6 +84,8 @@ func TestCodeThatIsRefused(t *testing.T) {
 		"select of two kinds":         {"41 00 42 00 41 00 1b 1a", "expected two numbers of one type"},
 		"null test of a number":       {"41 00 d1 1a", "expected a reference"},
 		"reference that is not named": {"d2 07 1a", "function 7 does not exist"},
+		"branches by operands":        {strings.Repeat("41 00 ", 5000) + strings.Repeat("41 00 04 40 0b ", 1000) + strings.Repeat("1a ", 5000), "compiling it would take too long"},
+		"operands by calls":           {strings.Repeat("41 00 ", 3000) + strings.Repeat("10 00 ", 100) + strings.Repeat("1a ", 3000), "of the engine's stack: expected at most 1024"},
 		"reference not declared":      {"d2 01 1a", "function 1 is not exported, in a segment or in a global"},
 		"constant global":             {"41 00 24 01", "global 1 cannot be changed"},
 		"call through an externref":   {"41 00 11 05 01", "table 1 does not hold functions"},
@@ -269,6 +271,15 @@ func TestHeaders(t *testing.T) {
 			t.Errorf("%q: got %v, want %q", b, err, want)
 		}
 	}
+}
+
+// The elements of all segments are few: the engine evaluates each of them for every instance.
+func TestManyElements(t *testing.T) {
+	t.Parallel()
+	segment := "01 00 80 80 02 " + strings.Repeat("00 ", 1<<15) // passive, of 32,768 functions
+	b := sections(t, "01 01 60 00 00", "03 01 00", "09 09 "+strings.Repeat(segment, 9), "0a 01 02 00 0b")
+	_, err := meter.Decode(b)
+	wantError(t, err, -1, "it has 32768 elements more: expected at most 0")
 }
 
 // The brake does not make much code of little.

@@ -5,7 +5,7 @@ import "slices"
 // flow is how control moves through a function, and what the ways through it cost.
 //
 // A look is a place where the brake charges and looks whether the guest must pause: the entry of some functions, the head of
-// each loop, and each jump back in Go's code. Between looks control only moves forward, so that the most expensive way from
+// each loop, each jump back in Go's code, and the middle of a way that costs more than a slice. Between looks control only moves forward, so that the most expensive way from
 // every instruction to the next look is found in one pass from the end.
 //
 // Go compiles a function to one loop around a table of all its blocks:
@@ -30,8 +30,10 @@ type flow struct {
 	jumps []jump
 	// through holds the loops of Go's shape that nothing else branches to.
 	through map[int]*dispatch
-	// rest is the cost of the most expensive way from each instruction to the next look or the function's end.
+	// rest is the cost of the most expensive way from each instruction to the next look or the function's end: a slice at most.
 	rest []int
+	// looks is what is charged before each instruction where a way would cost more than a slice, and zero elsewhere.
+	looks []int
 
 	stack []int
 }
@@ -60,6 +62,7 @@ func (f *flow) read(b *body) {
 	n := len(b.instructions)
 	f.body = b
 	f.end, f.open, f.depth, f.other, f.rest = resize(f.end, n), resize(f.open, n), resize(f.depth, n), resize(f.other, n), resize(f.rest, n+1)
+	f.looks = resize(f.looks, n)
 	f.jumps, f.through = slices.Grow(f.jumps[:0], n)[:n], map[int]*dispatch{}
 	f.stack = append(f.stack[:0], outside)
 	for i := range b.instructions {
@@ -149,7 +152,7 @@ func (f *flow) jump(i int) (part int, back, ok bool) {
 	return j.part, f.end[j.part] < i, true
 }
 
-// price fills in rest. cost is what an instruction costs by itself.
+// price fills in rest and looks. cost is what an instruction costs by itself.
 func (f *flow) price(cost func(in *instruction) int) {
 	ins := f.body.instructions
 	f.stack = f.stack[:0]
@@ -182,7 +185,10 @@ func (f *flow) price(cost func(in *instruction) int) {
 		case opReturn, opUnreachable:
 			next = 0
 		}
-		f.rest[i] = min(next+cost(in), maxCost)
+		f.looks[i], f.rest[i] = 0, next+cost(in)
+		if f.rest[i] > slice {
+			f.looks[i], f.rest[i] = f.rest[i], 0
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import "math/bits"
 // a new value. The bound is some four times what the functions of real modules take.
 type frame struct {
 	values int
+	height int      // the most operands that there were
 	sets   []uint64 // for each open block, a bit for each local that is set in it; words for each
 	words  int
 }
@@ -21,6 +22,7 @@ func (f *frame) reset(locals int, t *funcType) {
 
 // push is a value that makes the operands as many as height.
 func (f *frame) push(height int) {
+	f.height = max(f.height, height)
 	if height > freeRegisters {
 		f.values++
 	}
@@ -36,6 +38,9 @@ func (f *frame) across(operands int) { f.values += operands + baseValues }
 
 // baseValues are the address and the length of the memory, which the engine loads again after each call.
 const baseValues = 2
+
+// again is a branch back to a loop. The engine makes a value for each local that the loop may change, for each such branch.
+func (f *frame) again(locals int) { f.values += locals }
 
 func (f *frame) call(operands int, t *funcType) {
 	f.across(operands + len(t.params) + len(t.results))

@@ -191,11 +191,14 @@ func (m *Module) note(v *validator) error {
 	f.calls = slices.Compact(f.calls)
 	m.facts = append(m.facts, f)
 
-	m.joins += (len(v.locals) + 16) * ways * ways
+	kept := len(v.locals) + v.frame.height
+	m.joins += (kept + 16) * ways * ways
 	m.reloads += calls * m.mutable
 	switch at := int(v.body.instructions[0].at); {
-	case m.joins > maxJoins:
-		return errorAt(at, "it has %d locals, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", len(v.locals), ways)
+	case m.joins > maxJoins || kept*ways > maxKept:
+		return errorAt(at, "it has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", kept, ways)
+	case f.frame > maxFrame:
+		return errorAt(at, "a call of it may take %d KB of the engine's stack: expected at most %d; keep fewer values at once", f.frame>>10, maxFrame>>10)
 	case m.reloads > maxReloads:
 		return errorAt(at, "it has %d calls, and the module %d globals that can change: compiling it would take too long; keep some of the globals in memory", calls, m.mutable)
 	}

@@ -401,9 +401,12 @@ func (v *validator) branch(in *instruction, label uint32) []valueType {
 		v.fail(in, "label %d does not exist", label)
 		return nil
 	}
-	types := v.blocks[len(v.blocks)-1-int(label)].label()
-	v.popAll(in, types)
-	return types
+	b := &v.blocks[len(v.blocks)-1-int(label)]
+	if b.op == opLoop {
+		v.frame.again(len(v.locals))
+	}
+	v.popAll(in, b.label())
+	return b.label()
 }
 
 func (v *validator) brTable(in *instruction) {
@@ -415,7 +418,11 @@ func (v *validator) brTable(in *instruction) {
 			v.fail(in, "label %d does not exist", l)
 			return
 		}
-		types := v.blocks[len(v.blocks)-1-int(l)].label()
+		b := &v.blocks[len(v.blocks)-1-int(l)]
+		if b.op == opLoop {
+			v.frame.again(len(v.locals))
+		}
+		types := b.label()
 		if arity < 0 {
 			arity = len(types)
 		}
