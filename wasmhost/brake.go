@@ -2,6 +2,7 @@ package wasmhost
 
 import (
 	"context"
+	"fmt"
 	"reflect"
 	"runtime"
 
@@ -18,7 +19,7 @@ const maxStack = 2 << 20
 // keptStack is how large a stack may be that is kept for the next call: stacks do not shrink.
 const keptStack = 64 << 10
 
-// instantiateBrake gives a metered module the import in which it pauses some thousand times a second.
+// instantiateBrake gives a metered module the import in which it pauses: some thousand times a second, or more.
 func instantiateBrake(ctx context.Context, rt wazero.Runtime) error {
 	_, err := rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(pause), nil, nil).Export(meter.Pause).Instantiate(ctx)
@@ -31,18 +32,23 @@ func pause(ctx context.Context, _ []uint64) {
 	if err := ctx.Err(); err != nil {
 		panic(err)
 	}
-	if c, _ := ctx.Value(callKey{}).(*call); c != nil && stackSize(c.function) > maxStack {
+	if c, _ := ctx.Value(callKey{}).(*call); c != nil && c.function != nil && stackSize(c.function) > maxStack {
 		panic(limitError("recursed too deeply"))
 	}
 	runtime.Gosched()
 }
 
-// stackSize returns how many bytes the engine has allocated for the stack of a function that runs. The engine does not tell:
-// this reads the length of a field of its own, of the version that go.mod pins.
-func stackSize(f api.Function) int {
-	stack := reflect.ValueOf(f).Elem().FieldByName("stack")
-	if !stack.IsValid() {
-		return 0 // wazero's interpreter, which allows 2,000 frames
+// stackSize returns how much the engine has allocated for the stack of a function: bytes, or in wazero's interpreter, which
+// allows 2,000 frames anyway, words. wazero has no accessor: this is the length of a field of its own, of the version that go.mod
+// pins. checkStack sees whether it is there.
+func stackSize(f api.Function) int { return reflect.ValueOf(f).Elem().FieldByName("stack").Len() }
+
+// checkStack is an error if the engine's functions do not have their stack where stackSize reads it: then recursion would have
+// no bound.
+func checkStack(f api.Function) error {
+	v := reflect.ValueOf(f)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct || v.Elem().FieldByName("stack").Kind() != reflect.Slice {
+		return fmt.Errorf("this version of wazero keeps the stack of a %T in another way: recursion could not be bounded", f)
 	}
-	return stack.Len()
+	return nil
 }

@@ -82,7 +82,11 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 // run calls an export. An error with a cause means that the instance must not be used again.
 func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, error) {
 	stack := [1]uint64{}
-	if err := inst.call(ctx, c, inst.export(c.operation), stack[:]); err != nil {
+	f, err := inst.export(c.operation)
+	if err == nil {
+		err = inst.call(ctx, c, f, stack[:])
+	}
+	if err != nil {
 		return nil, c.stopped(ctx, err)
 	}
 	switch result := int32(stack[0]); {

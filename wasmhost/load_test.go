@@ -61,7 +61,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"other version":       {"\x00asm\x02\x00\x00\x00", "", []string{"expected 1"}},
 		"nothing in it":       {"\x00asm\x01\x00\x00\x00", "", []string{"export memory is missing"}},
 		"truncated":           {fine.String()[:300], "", []string{"x.wasm"}},
-		"too long a section":  {"\x00asm\x01\x00\x00\x00\x01\xff\xff\xff\xff\x0f", "", []string{"4294967295 bytes are announced"}},
+		"too long a section":  {"\x00asm\x01\x00\x00\x00\x01\xff\xff\xff\xff\x0f", "", []string{"the length 4294967295 exceeds"}},
 		"too large":           {strings.Repeat("\x00", 16<<20+1), "", []string{"x.wasm", "at most 16 MB"}},
 		"no memory":           {hidden.String(), "", []string{"export memory is missing"}},
 		"no getAuthType":      {without("getAuthType").String(), "", []string{"export getAuthType is missing"}},
@@ -80,7 +80,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"start loops":         {starting.String(), "", []string{"deadline"}},
 		"table of gigabytes":  {table(1, 0x70, 0, 0x80, 0xc2, 0xd7, 0x2f).String(), "", []string{"table of 100000000"}},
 		"table of odd kind":   {table(1, 0x70, 9, 1).String(), "", []string{"flags 0x9"}},
-		"table cut short":     {table(3, 0x70, 0, 1).String(), "", []string{"end too early"}},
+		"table cut short":     {table(3, 0x70, 0, 1).String(), "", []string{"unexpected end"}},
 		"huge function":       {oauth(seq(bytes.Repeat([]byte{0x01}, 140_000), num(2))).String(), "", []string{"in function 18", "140004 bytes", "expected at most 131072"}},
 		"many loops":          {oauth(wasmtest.Seq(bytes.Repeat([]byte{0x03, 0x40}, 100), bytes.Repeat([]byte{0x0b}, 100), wasmtest.Num(2))).String(), "", []string{"in function 18", "loops are nested more than 64 deep"}},
 		"many branches":       {oauth(wasmtest.Seq([]byte{0x02, 0x40}, bytes.Repeat([]byte{0x41, 0, 0x0d, 0}, 30_000), []byte{0x0b}, wasmtest.Num(2))).String(), "", []string{"in function 18", "compiling it would take too long"}},
@@ -304,6 +304,37 @@ func TestNewSaysWhatItNeeds(t *testing.T) {
 	if _, err := wasmhost.New(context.Background(), c); err == nil {
 		t.Error("a file was taken for the cache")
 	}
+}
+
+// A module that cannot be started leaves no memory behind.
+func TestFailedStartsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	m := oauth(num(2))
+	m.Data = []wasmtest.Data{{At: 1 << 30, Bytes: "x"}}
+	h, files := newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")}
+	before := addressSpace(t)
+	for range 20 {
+		if _, err := h.Load(t.Context(), folder(t, files), ""); err == nil {
+			t.Fatal("it was loaded")
+		}
+	}
+	if grown := addressSpace(t) - before; grown > 800 { // 20 memories of 64 MiB
+		t.Errorf("the address space grew by %d MB", grown)
+	}
+}
+
+// addressSpace returns how much address space the process has, in MB.
+func addressSpace(t *testing.T) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skip("it is read from /proc")
+	}
+	var pages int
+	if _, err := fmt.Sscan(string(b), &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize() >> 20
 }
 
 // Bytes at random, and modules with a byte changed, are refused or run; nothing else.

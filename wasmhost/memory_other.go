@@ -5,4 +5,4 @@ package wasmhost
 import "context"
 
 // withMemory leaves the memory of instances to the engine, which keeps it in Go's heap.
-func withMemory(ctx context.Context) context.Context { return ctx }
+func withMemory(ctx context.Context) (_ context.Context, free func()) { return ctx, func() {} }

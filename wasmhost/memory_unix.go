@@ -12,15 +12,24 @@ import (
 // withMemory has instances that are made with the context keep their memory outside of Go's heap. There, growing it would
 // copy it, garbage of 64 MiB would wait for a collection, and a collection would let the heap grow by as much again: two
 // guests that grow their memory took 310 MB. A mapping of the most that a memory may have costs only the pages that are
-// touched, and goes at once when the instance is closed.
-func withMemory(ctx context.Context) context.Context {
-	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(func(_, most uint64) experimental.LinearMemory {
-		b, err := unix.Mmap(-1, 0, int(most), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
-		if err != nil {
-			return &memory{bytes: make([]byte, most)} // the engine cannot be told
+// touched, and goes at once when the instance is closed. The caller calls free if no instance was made: the engine does not.
+func withMemory(ctx context.Context) (_ context.Context, free func()) {
+	var all []*memory
+	allocate := func(_, most uint64) experimental.LinearMemory {
+		m := &memory{}
+		var err error
+		m.bytes, err = unix.Mmap(-1, 0, int(most), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+		if m.mapped = err == nil; !m.mapped {
+			m.bytes = make([]byte, most) // Allocate cannot return an error
 		}
-		return &memory{b, true}
-	}))
+		all = append(all, m)
+		return m
+	}
+	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocate)), func() {
+		for _, m := range all {
+			m.Free()
+		}
+	}
 }
 
 // memory is that of one instance.
@@ -42,5 +51,5 @@ func (m *memory) Free() {
 	if m.mapped {
 		_ = unix.Munmap(m.bytes)
 	}
-	m.bytes = nil
+	*m = memory{}
 }

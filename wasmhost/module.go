@@ -91,13 +91,16 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	c := &call{module: m, operation: "_initialize"}
-	guest, err := l.runtime.InstantiateModule(withMemory(withCall(ctx, c)), l.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	making, free := withMemory(withCall(ctx, c))
+	guest, err := l.runtime.InstantiateModule(making, l.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
+		free()
 		return nil, err
 	}
 	inst := &instance{owner: l, guest: guest, exports: map[string]api.Function{}}
 	for _, name := range []string{meter.Start, "_initialize"} {
-		if f := guest.ExportedFunction(name); f != nil && err == nil {
+		f, wrong := inst.export(name)
+		if err = errors.Join(err, wrong); f != nil && err == nil {
 			err = inst.call(ctx, c, f, nil)
 		}
 	}
@@ -107,13 +110,19 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 	return inst, nil
 }
 
-func (inst *instance) export(name string) api.Function {
+// export returns an exported function, or nil if there is none.
+func (inst *instance) export(name string) (api.Function, error) {
 	f := inst.exports[name]
 	if f == nil {
-		f = inst.guest.ExportedFunction(name)
+		if f = inst.guest.ExportedFunction(name); f == nil {
+			return nil, nil
+		}
+		if err := checkStack(f); err != nil {
+			return nil, err
+		}
 		inst.exports[name] = f
 	}
-	return f
+	return f, nil
 }
 
 // call runs a function of the guest until it returns, traps, or the context ends. After an error the instance must not be

@@ -222,11 +222,13 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 		if waits[i] > first {
 			continue
 		}
-		subscription, event := in[i*subscriptionSize:], out[events*eventSize:][:eventSize]
+		// The event may lie where the subscription does: what is kept of it, the guest's mark and the kind, is read first.
+		mark, kind := [8]byte(in[i*subscriptionSize:]), in[i*subscriptionSize+8]
+		event := out[events*eventSize:][:eventSize]
 		clear(event)
-		copy(event, subscription[:8]) // what the guest knows it by
+		copy(event, mark[:])
 		le.PutUint16(event[8:], uint16(wrong[i]))
-		event[10] = subscription[8] // its kind
+		event[10] = kind
 		events++
 	}
 	return done(mem.WriteUint32Le(uint32(s[3]), events))

@@ -105,6 +105,7 @@ func TestWASIAnswers(t *testing.T) {
 		"wait, out of memory":           {invoke(fPollOneoff, memory-47, out, 1, result), 21},
 		"wait, events out of memory":    {invoke(fPollOneoff, in, memory-31, 1, result), 21},
 		"wait, number out of memory":    {invoke(fPollOneoff, in, out, 1, memory), 21},
+		"wait in place, known by":       {seq(put64(in, 77), kind(0, 2, 1), invoke(fPollOneoff, in, in, 1, result), drop, load32(in)), 77},
 		"wait in place":                 {seq(put64(in+24, 1000), kind(1, 2, 1), kind(2, 2, 2), invoke(fPollOneoff, in, in, 3, result), drop, load32(result)), 2},
 		"wait for a time gone by":       {seq(kind(0, 0, 0), put64(in+24, 1e18), put32(in+40, 1), poll(1), load32(result)), 1},
 		"wait for the first":            {seq(put64(in+24, 3600e9), kind(1, 1, 0), poll(2), load32(result)), 1},

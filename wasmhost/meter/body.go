@@ -73,7 +73,7 @@ func (b *body) readOne(r *reader) instruction {
 		r.fail(int(in.at), "%v: %s", in.op, unsupported(in.op))
 	case immNone:
 	case immBlock:
-		in.value = r.int(33)
+		in.value = r.blockType()
 	case immFunc, immLocal, immGlobal, immTable, immData, immElem:
 		in.x = r.uint()
 	case immLabel, immLabels:

@@ -3,6 +3,7 @@ package meter
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // The brake lets a host stop a guest wherever it is. Compiled code is never preempted by Go: one guest that spins, and one
@@ -12,8 +13,8 @@ import (
 // and for bulk instructions by their length. When it falls below zero the guest calls an import, Pause, in which the host
 // looks at the deadline, lets others run, and ends the call if it must. Nothing that a guest can name reaches the counter.
 //
-// A call of a function is charged for its frame as well, so that between two pauses the engine's stack grows by frameSlice
-// bytes at most: the host looks at it in Pause.
+// A call of a function is charged for its frame as well, so that between two pauses the engine's stack grows by
+// frameGrowth bytes at most: the host looks at it in Pause.
 
 // The import that metering adds, and the name under which it exports the start function, which must not run before the host
 // can stop it.
@@ -23,11 +24,11 @@ const (
 	Start = "crmgate:start"
 )
 
-// slice is what a guest may spend between two pauses: a tenth of a millisecond, or some thirty if every instruction waits
-// for memory.
+// slice is what a guest may spend between two pauses: that takes a tenth of a millisecond, or up to thirty milliseconds if every
+// instruction waits for memory.
 const slice = 1 << 18
 
-// frameSlice is how many bytes of frame cost 1, and frameGrowth what the stack may grow by between two pauses.
+// frameBytes is how many bytes of a frame cost 1, and frameGrowth how far the stack may grow between two pauses.
 const (
 	frameBytes  = 16
 	frameGrowth = slice * frameBytes
@@ -70,8 +71,14 @@ const (
 	done
 )
 
-// Brake returns the module with the brake, in canonical form. The host must provide the import Brake.Pause, a function
-// without parameters and results, call the export Start, if there is one, before any other, and bound its own functions.
+// Brake returns the module with the brake, in canonical form; the bytes are the caller's. The error says which reserved name the
+// module uses, or that it becomes too large. The host must
+//
+//   - provide the function Pause of the import module Brake, without parameters and results, and end the call there by a panic
+//   - call the export Start, if there is one, before any other
+//   - bound the time of its own functions
+//   - use an instance that has trapped no more: what is copied in chunks may have been done in part
+//
 // Tables and the memory get a maximum: wazero allocates tables outside of the memory's limit, and addresses of chunks must
 // not pass 2^32.
 func (m *Module) Brake() ([]byte, error) { return m.brake(nil) }
@@ -79,12 +86,12 @@ func (m *Module) Brake() ([]byte, error) { return m.brake(nil) }
 func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte, error) {
 	for _, i := range m.imports {
 		if i.module == Brake {
-			return nil, errors.New("it imports " + Brake + ", which is the host's")
+			return nil, errors.New("the import module " + Brake + " is reserved: rename it")
 		}
 	}
 	for _, e := range m.exports {
 		if e.name == Start {
-			return nil, errors.New("it exports " + Start + ", which is the host's")
+			return nil, errors.New("the export " + Start + " is reserved: rename it")
 		}
 	}
 	braked := *m
@@ -95,23 +102,22 @@ func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte,
 		return nil, err
 	}
 
-	braked.types = append([]funcType{}, m.types...)
-	braked.imports = append(append([]functionImport{}, m.imports...), functionImport{Brake, Pause, braked.typeIndex(nil, nil)})
-	braked.functions = append([]uint32{}, m.functions...)
+	braked.types, braked.functions, braked.code = slices.Clone(m.types), slices.Clone(m.functions), slices.Clone(m.code)
+	braked.imports = append(slices.Clone(m.imports), functionImport{Brake, Pause, braked.typeIndex(nil, nil)})
 	for _, h := range b.helperFunctions() {
 		braked.functions = append(braked.functions, braked.typeIndex(h.params, h.results))
 		braked.code = append(braked.code, span{})
 		b.code = append(b.code, h.code)
 	}
-	braked.globals = append(append([]global{}, m.globals...), global{i32, true, instruction{op: opI32Const, value: slice}})
+	braked.globals = append(slices.Clone(m.globals), global{i32, true, instruction{op: opI32Const, value: slice}})
 	if m.start != nil {
-		braked.exports = append(append([]export{}, m.exports...), export{Start, kindFunction, *m.start})
+		braked.exports = append(slices.Clone(m.exports), export{Start, kindFunction, *m.start})
 		braked.start = nil
 	}
 	if m.memory != nil {
 		braked.memory = &limits{m.memory.min, min(m.memory.max, maxPages)}
 	}
-	braked.tables = append([]table{}, m.tables...)
+	braked.tables = slices.Clone(m.tables)
 	for i := range braked.tables {
 		braked.tables[i].max = min(braked.tables[i].max, maxElements)
 	}
@@ -134,7 +140,7 @@ func (b *brake) all() error {
 			calls := b.m.facts[v.function].calls
 			if v.next == len(calls) {
 				if b.function(v.function); b.size > maxBraked {
-					return fmt.Errorf("its code has more than %d MB with the brake: it has too many loops", maxBraked>>20)
+					return fmt.Errorf("its code has more than %d MB with the brake: it has too many loops; split the module", maxBraked>>20)
 				}
 				b.state[v.function] = done
 				stack = stack[:len(stack)-1]

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -312,20 +313,48 @@ func TestChunks(t *testing.T) {
 func TestStartIsHeldBack(t *testing.T) {
 	t.Parallel()
 	m := module()
-	m.Start = []byte{0}
+	m.Start = []byte{0} // it traps
 	b, err := decode(t, m.Bytes()).Brake()
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := decode(t, b)
-	ctx := t.Context()
-	rt := wazero.NewRuntime(ctx)
-	defer rt.Close(context.Background())
-	compiled, err := rt.CompileModule(ctx, again.Encode())
+	guest, err := runtime(t, wazero.NewRuntimeConfig()).InstantiateWithConfig(t.Context(), b, wazero.NewModuleConfig().WithStartFunctions())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if compiled.ExportedFunctions()[meter.Start] == nil {
-		t.Error("the start function is not exported")
+	if _, err := guest.ExportedFunction(meter.Start).Call(t.Context()); err == nil || !strings.Contains(err.Error(), "unreachable") {
+		t.Errorf("the start function is exported and returns %v: expected a trap", err)
+	}
+}
+
+// Between two pauses the engine's stack grows by a bounded amount, however little a function does before it recurses.
+func TestStackBetweenPauses(t *testing.T) {
+	t.Parallel()
+	const locals = 200
+	var set, use []byte
+	for i := range locals {
+		set = append(append(set, 0x10, 1, 0x21), leb(i)...)
+		use = append(append(append(use, 0x20), leb(i)...), 0x10, 2)
+	}
+	// It recurses at once. The loop behind does not run, and makes its frame large.
+	body := wasmtest.Seq([]byte{0x02, 0x40, 0x10, 0, 0x41, 1, 0x0d, 0, 0x03, 0x40}, bytes.Repeat([]byte{0x10, 1, 0x0d, 0}, 100), use, set,
+		[]byte{0x10, 1, 0x0d, 0, 0x0b, 0x0b})
+	m := wasmtest.Module{Imports: []wasmtest.Import{}, Types: []wasmtest.Type{{Params: []byte{i32}}}, Funcs: []wasmtest.Func{
+		{Name: "f", Type: wasmtest.ToNothing, Locals: locals, Body: body},
+		{Type: wasmtest.ToI32, Body: []byte{0x41, 0}}, {Type: wasmtest.MoreTypes},
+	}}
+	b, err := decode(t, m.Bytes()).BrakeCounted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watch{t: t, most: 1}
+	guest := open(t, b, wazero.NewRuntimeConfigCompiler(), w)
+	f := guest.ExportedFunction("f")
+	if _, err := f.Call(w.in(t.Context())); !errors.Is(err, errEnough) {
+		t.Errorf("it did not pause: %v", err)
+	}
+	// The engine doubles a stack that is too small.
+	if stack := reflect.ValueOf(f).Elem().FieldByName("stack").Len(); stack > 2*meter.FrameGrowth {
+		t.Errorf("the stack has %d bytes when it pauses first: expected at most twice %d", stack, meter.FrameGrowth)
 	}
 }

@@ -35,8 +35,8 @@ var version = []byte{1, 0, 0, 0}
 
 // Decode reads a module and validates it. It accepts WebAssembly 1.0 with sign extension, saturating conversions,
 // multiple values, bulk memory and the reference types funcref and externref; imports of functions only; and what stays
-// within the limits of this package. Every other module is an error: an *Error where it is a module at all. Custom
-// sections are skipped. The module refers to b, which must not change.
+// within the limits of this package. Custom sections are skipped. The error is an *Error if b is a module that is not accepted,
+// and another error if b is not a module or has another version. The Module keeps b, which must not change.
 func Decode(b []byte) (*Module, error) {
 	if err := checkHeader(b); err != nil {
 		return nil, err
@@ -79,7 +79,10 @@ func Decode(b []byte) (*Module, error) {
 	case m.dataCount && dataCount != len(m.data):
 		return nil, errorAt(len(b), "it announces %d data segments and has %d", dataCount, len(m.data))
 	}
-	return m, m.validate()
+	if err := m.validate(); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // checkHeader tells modules from what people put in their place.
@@ -393,7 +396,7 @@ func (m *Module) checkExports() error {
 		}
 		names[e.name] = true
 		if int64(e.index) >= int64(counts[e.kind]) {
-			return errorAt(len(m.file), "what the export %q names does not exist", e.name)
+			return errorAt(len(m.file), "the export %q refers to something that does not exist", e.name)
 		}
 	}
 	return nil

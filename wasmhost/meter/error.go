@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// Error is why a module is refused. Its text is a sentence that names the function, the offset in the file, and the
-// instruction if there is one.
+// Error says why Decode refused a module: a sentence that names the function, the offset in the file and the instruction, as
+// far as there is one.
 type Error struct {
 	// Function is the index of the function, imports included, or -1 outside of functions.
 	Function int
-	// Offset is where in the file the fault is.
+	// Offset is where in the file the fault is, or the file's length if it lies between sections.
 	Offset int
 	// Reason says what is wrong and, where that helps, what to do.
 	Reason string

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Module is a decoded module. Its code and data still lie in the file that Decode was given.
+// Module is a decoded module. Its code and data still lie in the file that Decode was given. It does not change after Decode:
+// its methods may be called concurrently.
 type Module struct {
 	file      []byte
 	types     []funcType
@@ -23,8 +24,8 @@ type Module struct {
 
 	facts   []facts // of each function that is not imported
 	mutable int     // how many globals can change
-	joins   int     // what compiling takes: see maxJoins and maxReloads
-	reloads int
+	joins   int64   // what compiling takes: see maxJoins and maxReloads
+	reloads int64
 }
 
 // span is a range of the file.
@@ -192,15 +193,15 @@ func (m *Module) note(v *validator) error {
 	m.facts = append(m.facts, f)
 
 	kept := len(v.locals) + v.frame.height
-	m.joins += (kept + 16) * ways * ways
-	m.reloads += calls * m.mutable
+	m.joins += int64(kept+16) * int64(ways) * int64(ways)
+	m.reloads += int64(calls) * int64(m.mutable)
 	switch at := int(v.body.instructions[0].at); {
-	case m.joins > maxJoins || kept*ways > maxKept:
-		return errorAt(at, "it has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", kept, ways)
+	case m.joins > maxJoins || int64(kept)*int64(ways) > maxKept:
+		return errorAt(at, "the function has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", kept, ways)
 	case f.frame > maxFrame:
 		return errorAt(at, "a call of it may take %d KB of the engine's stack: expected at most %d; keep fewer values at once", f.frame>>10, maxFrame>>10)
 	case m.reloads > maxReloads:
-		return errorAt(at, "it has %d calls, and the module %d globals that can change: compiling it would take too long; keep some of the globals in memory", calls, m.mutable)
+		return errorAt(at, "the function has %d calls, and the module %d mutable globals: compiling it would take too long; keep some of the globals in memory", calls, m.mutable)
 	}
 	return nil
 }

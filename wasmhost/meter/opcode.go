@@ -329,7 +329,7 @@ func (op opcode) String() string {
 func unsupported(op opcode) string {
 	switch {
 	case op == 0xfd:
-		return "vector instructions are not supported: build without them (C and Rust: -mno-simd128; AssemblyScript: leave out --enable simd)"
+		return "vector instructions are not supported: build without them (C: -mno-simd128; Rust: -C target-feature=-simd128; AssemblyScript: leave out --enable simd)"
 	case op == 0xfe:
 		return "atomic instructions are not supported: build without threads"
 	case op == 0xfb:

@@ -23,7 +23,7 @@ func (r *reader) more() bool { return r.at < r.end }
 
 func (r *reader) byte() byte {
 	if r.at >= r.end {
-		r.fail(r.at, "the bytes end too early")
+		r.fail(r.at, "unexpected end of the section or function")
 		return 0
 	}
 	r.at++
@@ -33,7 +33,7 @@ func (r *reader) byte() byte {
 // take returns the next n bytes, which stay the file's.
 func (r *reader) take(n uint32) []byte {
 	if uint64(n) > uint64(r.end-r.at) {
-		r.fail(r.at, "%d bytes are announced, and %d are left", n, r.end-r.at)
+		r.fail(r.at, "the length %d exceeds the %d bytes that are left", n, r.end-r.at)
 		return nil
 	}
 	b := r.file[r.at : r.at+int(n) : r.at+int(n)]
@@ -104,7 +104,7 @@ func (r *reader) vector(most int, what string, item func()) {
 	start := r.at
 	n := r.uint()
 	if int64(n) > int64(most) {
-		r.fail(start, "it has %d %s: expected at most %d", n, what, most)
+		r.fail(start, "%d %s: expected at most %d", n, what, most)
 	}
 	for i := uint32(0); i < n && r.err == nil; i++ {
 		item()
@@ -123,6 +123,17 @@ func (r *reader) name() string {
 		return ""
 	}
 	return string(b)
+}
+
+// blockType reads the type of a block: emptyBlock or a value type less 0x80, which have one byte, or an index, which is not
+// negative.
+func (r *reader) blockType() int64 {
+	at := r.at
+	t := r.int(33)
+	if t < 0 && r.at-at != 1 {
+		r.fail(at, "a block has a type of %d bytes: expected one byte, or the index of a type", r.at-at)
+	}
+	return t
 }
 
 func le32(b []byte) uint64 {

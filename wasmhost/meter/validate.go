@@ -283,7 +283,7 @@ func (v *validator) operate(in *instruction, s *spec) {
 		v.push(i32)
 	case opRefFunc:
 		if !v.declared[in.x] {
-			v.fail(in, "function %d is not exported, in a segment or in a global", in.x)
+			v.fail(in, "function %d is not declared: export it, or list it in an element segment", in.x)
 		}
 		v.push(funcref)
 	default:
