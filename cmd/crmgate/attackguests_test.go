@@ -31,7 +31,7 @@ func attacks() []attack {
 func loadAttacks() map[string]wasmtest.Module {
 	return map[string]wasmtest.Module{
 		"hiddenvector": hiddenVector(), "hiddenblock": hiddenBlock(), "hiddenlocal": hiddenLocal(),
-		"select": hiddenStore(),
+		"select":    hiddenStore(),
 		"bombloops": bomb(1, nestedLoops()), "bombtables": bomb(1, nestedTables()), "bombmany": bomb(100, nestedLoops()),
 	}
 }

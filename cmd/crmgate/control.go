@@ -26,11 +26,14 @@ func controlSocket(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, advice(err, "the control socket")
 	}
-	old := syscall.Umask(0o177) // the socket is made with its mode: nobody else can open it in between
-	l, err := net.Listen("unix", path)
-	syscall.Umask(old)
+	l, err := net.Listen("unix", path) // until its mode is set, the umask of the process keeps others out
 	if err != nil && strings.Contains(path, "/") && len(path) > 100 {
 		return nil, fmt.Errorf("the control socket: the path of --data is too long for a unix socket: %w", err)
+	}
+	if err == nil {
+		if err = os.Chmod(path, 0o600); err != nil {
+			l.Close()
+		}
 	}
 	return l, advice(err, "the control socket")
 }

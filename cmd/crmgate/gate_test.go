@@ -38,6 +38,7 @@ var built struct {
 }
 
 func TestMain(m *testing.M) {
+	keepFilesPrivate() // as main does; the tests call run
 	testscript.Main(withConnectors{m}, map[string]func(){
 		"crmgate": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
 		"tamper":  tamper,

@@ -16,7 +16,7 @@ import (
 
 // storeFlags say where things are kept, and what connectors may reach. Every command that needs the store or connectors has them.
 type storeFlags struct {
-	Data       string         `help:"Folder for the database and what belongs to it (default ${default})." default:"./data" placeholder:"DIR"`
+	Data       string         `help:"Folder for the database and what belongs to it, which only its owner may enter (default ${default})." default:"./data" placeholder:"DIR"`
 	Keyset     string         `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
 	Connectors string         `help:"Folder of connectors: NAME.wasm and NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
 	Cache      string         `help:"Folder for compiled connectors, which only its owner may write (default DATA/cache)." placeholder:"DIR"`

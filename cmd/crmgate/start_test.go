@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/crmgate/crmgate/proxy/practice"
 )
 
 // startFails starts a second server over a first one's flags and wants a sentence.
@@ -95,6 +97,50 @@ func listing(t *testing.T, dir string) string {
 		return err
 	}))
 	return b.String()
+}
+
+// The program itself, in a folder that others can enter, under the umask that most systems have.
+func TestDataIsPrivate(t *testing.T) {
+	p := newVictim(t, practice.New(practice.Config{}))
+	must(t, os.Mkdir(p.data, 0o700))
+	must(t, os.Chmod(p.data, 0o755))
+	p.cache = filepath.Join(p.data, "cache")
+	check := func(when string) {
+		t.Helper()
+		must(t, filepath.WalkDir(p.data, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if want := map[bool]fs.FileMode{true: 0o700, false: 0o600}[d.IsDir()]; err == nil && info.Mode().Perm() != want {
+				t.Errorf("%s: %s is %v, want %v", when, path, info.Mode(), want)
+			}
+			return err
+		}))
+	}
+	p.start(t)
+	var in signIn
+	if !p.oauth(&in) {
+		t.Fatal("nobody signs in")
+	}
+	check("after a start")
+	must(t, p.cmd.Process.Signal(os.Interrupt))
+	must(t, p.cmd.Wait())
+	check("after the end")
+	// A store of before: Badger's own modes under that umask.
+	must(t, os.Chmod(p.data, 0o755))
+	files, err := filepath.Glob(filepath.Join(p.data, "*.*"))
+	must(t, err)
+	for _, path := range append(files, filepath.Join(p.data, "DISCARD")) {
+		if path != filepath.Join(p.data, "keyset.json") && path != filepath.Join(p.data, "control.sock") {
+			must(t, os.Chmod(path, 0o644))
+		}
+	}
+	p.start(t)
+	if !p.lives(t, in.Token) {
+		t.Error("the session is lost")
+	}
+	check("after another start")
 }
 
 func TestControlSocketIsTheOwnersAlone(t *testing.T) {

@@ -21,11 +21,11 @@ import (
 
 // victim is the program as a process of its own.
 type victim struct {
-	data, crm, connectors string
-	env                   []string // beside the test's own
-	client                *http.Client
-	url                   string
-	cmd                   *exec.Cmd
+	data, crm, connectors, cache string
+	env                          []string // beside the test's own
+	client                       *http.Client
+	url                          string
+	cmd                          *exec.Cmd
 }
 
 // newVictim has the program's flags name a practice CRM, which is started; the program is not.
@@ -35,7 +35,7 @@ func newVictim(t testing.TB, crm http.Handler) *victim {
 	t.Cleanup(hs.Close)
 	p := &victim{
 		data: filepath.Join(t.TempDir(), "data"), crm: hs.URL, connectors: connectorsFor(t, strings.TrimPrefix(hs.URL, "http://"), nil),
-		client: &http.Client{Timeout: 10 * time.Second},
+		cache: built.cache, client: &http.Client{Timeout: 10 * time.Second},
 	}
 	t.Cleanup(p.client.CloseIdleConnections)
 	return p
@@ -45,7 +45,8 @@ func newVictim(t testing.TB, crm http.Handler) *victim {
 func (p *victim) start(t testing.TB) time.Duration {
 	t.Helper()
 	began := time.Now()
-	p.cmd = exec.Command(built.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", built.cache,
+	// The umask is what most systems have.
+	p.cmd = exec.Command("sh", "-c", `umask 022 && exec "$0" "$@"`, built.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", p.cache,
 		"--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
 	p.cmd.Env = append(append(os.Environ(), p.env...), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practice.ClientSecret)
 	out, err := p.cmd.StderrPipe()

@@ -64,6 +64,75 @@ func TestDirectoryIsPrivate(t *testing.T) {
 	}
 }
 
+// A store that others could read is theirs no longer, and nothing else in its directory is changed.
+func TestDirectoryBecomesPrivate(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "store")
+	if err := errors.Join(os.Mkdir(dir, 0o777), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	e := mustOpen(t, dir)
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the empty directory became %v, %v; want 0700", info.Mode(), err)
+	}
+	put := func(tx storage.Tx) error { return tx.Set([]byte("a"), make([]byte, 5000), 0) }
+	if err := errors.Join(e.Update(t.Context(), put), e.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(before) < 5 {
+		t.Fatalf("the store is %q, %v", before, err)
+	}
+	for _, path := range before {
+		if err := os.Chmod(path, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := filepath.Join(dir, "other.txt")
+	if err := errors.Join(os.WriteFile(other, nil, 0o600), os.Chmod(other, 0o644), os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	e = mustOpen(t, link)
+	defer e.Close()
+	for path, want := range map[string]fs.FileMode{dir: 0o700, other: 0o644} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s became %v, %v; want %v", path, info.Mode(), err, want)
+		}
+	}
+	for _, path := range before {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s became %v, %v; want 0600", path, info.Mode(), err)
+		}
+	}
+}
+
+// A folder that was named by mistake keeps its mode, and nothing is made in it.
+func TestDirectoryOfOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "another-program"), 0o755), os.Chmod(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), dir+" is not private: others can enter it (mode 0755)") || !strings.Contains(err.Error(), "chmod go-rwx "+dir) {
+		t.Errorf("got %v", err)
+	}
+	files, err := os.ReadDir(dir)
+	if info, statErr := os.Stat(dir); err != nil || statErr != nil || len(files) != 1 || info.Mode().Perm() != 0o755 {
+		t.Errorf("%d files, mode %v; want it as it was", len(files), info.Mode())
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := mustOpen(t, dir).Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")

@@ -16,7 +16,8 @@ import (
 
 // Config is what Open needs.
 type Config struct {
-	// Dir is where the store is kept; it is made, 0700, if it does not exist. Empty: in memory, and gone after Close.
+	// Dir is where the store is kept; it is made, 0700, if it does not exist. Open takes the rights of group and others from
+	// it and from the store's files. New files have the rights that the umask leaves. Empty: in memory, and gone after Close.
 	Dir string
 	// MinFree is how many bytes the disk must have free for anything to be written; default 64 MB.
 	MinFree uint64
@@ -60,7 +61,7 @@ func Open(c Config) (*Engine, error) {
 		c.Logger = slog.Default()
 	}
 	if c.Dir != "" {
-		if err := prepareDir(c.Dir); err != nil {
+		if err := prepareDir(c.Dir, c.Logger); err != nil {
 			return nil, err
 		}
 		// Badger makes its files at once, and on a full disk faults there already.
