@@ -8,7 +8,7 @@
 //
 // A guest has four doors (connectors-wasm/ABI.md): input, output, fetch and config. What it fetches is performed by the
 // host under the manifest's egress policy; of the operator's configuration it sees what its manifest declares. It has no
-// files, no environment, no sockets, and nobody's memory but its own.
+// files, no environment and no sockets, and reads only its own memory.
 //
 // An instance runs one call at a time: two goroutines in one instance corrupt the process, so that exclusive checkout is
 // a safety property. No lock is held while a guest runs. Every call has a deadline and caps for memory, output, fetches

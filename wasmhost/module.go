@@ -86,7 +86,7 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 	return l, nil
 }
 
-// instantiate makes an instance. It has a name of nobody's, so that there can be many.
+// instantiate makes an instance. Its name is empty, so that there can be many.
 func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()

@@ -135,7 +135,7 @@ func (b *body) labelsOf(in *instruction) []uint32 {
 	return b.labels[in.x : in.x+in.y]
 }
 
-// append writes an instruction. Functions from defined on have moved by one, to make room for an import.
+// append writes an instruction. Indexes of functions from defined on are one more, for the import that is added.
 func (b *body) append(out []byte, in *instruction, defined uint32) []byte {
 	out = appendOp(out, in.op)
 	switch in.op.spec().imm {

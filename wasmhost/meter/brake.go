@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// The brake lets a host stop a guest wherever it is. Compiled code is never preempted by Go: one guest that spins, and one
-// garbage collection, would stop the whole process.
+// The brake lets a host stop a guest wherever it is. Go cannot preempt compiled code, and a garbage collection waits for every
+// goroutine: one guest in an endless loop would stop the whole process.
 //
 // A counter in a global of the module's goes down by what the guest does: about one for each instruction, more for slow ones,
 // and for bulk instructions by their length. When it falls below zero the guest calls an import, Pause, in which the host

@@ -1,10 +1,10 @@
-// Package meter makes modules safe to give to an engine: Decode reads a module strictly, and Brake writes it anew with a
-// brake in it.
+// Package meter validates WebAssembly modules and adds metering to them, so that a host can stop a guest at any point: Decode
+// reads a module strictly, and Brake writes it anew with a brake in it.
 //
 //	bytes ── Decode ── Module ── Brake ── bytes, all of them our own ── the engine compiles them
 //	            │                  │
 //	            │                  └ a counter in a global, and a call of the host when it falls below zero
-//	            └ a list of what may be there, types, limits of shape
+//	            └ a list of what may be there, type check, limits of size and shape
 //
 // A WebAssembly engine reads a module several times: to validate it, to compile it. Where two readers disagree about an
 // encoding, code runs that nothing has validated, or that the brake has not seen. So there is one reader. It accepts

@@ -4,7 +4,7 @@ import "math/bits"
 
 // frame bounds what a call of a function takes on the engine's stack. The engine gives every value that is in use across a
 // call, or that finds no register free, eight bytes of its own. Where ways meet, each local that was set on one of them gets
-// a new value. The bound is some four times what the functions of real modules take.
+// a new value. For most functions of real modules the bound is four to seven times what they take.
 type frame struct {
 	values int
 	height int      // the most operands that there were
@@ -20,7 +20,7 @@ func (f *frame) reset(locals int, t *funcType) {
 	f.enter(0)
 }
 
-// push is a value that makes the operands as many as height.
+// push records an operand; height is how many there are with it.
 func (f *frame) push(height int) {
 	f.height = max(f.height, height)
 	if height > freeRegisters {

@@ -54,8 +54,8 @@ func (a *assembly) block(op opcode) *assembly {
 	return a
 }
 
-// charge takes bytes off the counter, 16 for each 1 that it goes down, and pauses if that falls below zero. size puts the
-// number of bytes on the stack. It goes down by less than 2^28: a counter that is not negative does not overflow.
+// charge takes bytes off the counter, of which 16 cost 1, and pauses if it falls below zero. size puts the number of bytes on
+// the stack. It goes down by less than 2^28: a counter that is not negative does not overflow.
 func (a *assembly) charge(size func()) *assembly {
 	a.with(opGlobalGet, a.b.counter)
 	size()
@@ -64,7 +64,7 @@ func (a *assembly) charge(size func()) *assembly {
 	return a.with(opCall, a.b.helpers+helperPause).op(opEnd)
 }
 
-// helpers are the functions that the brake adds, in the order of their constants.
+// helperFunctions are the functions that the brake adds, in the order of their constants.
 func (b *brake) helperFunctions() []helper {
 	one, three := []valueType{i32}, []valueType{i32, i32, i32}
 	start := func() *assembly { return &assembly{b: b, out: appendLocals(nil, nil)} }

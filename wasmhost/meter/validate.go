@@ -33,7 +33,7 @@ func (b *block) label() []valueType {
 	return b.results
 }
 
-// validateCode validates all functions, and fills in frames and calls.
+// validateCode validates all functions, and notes the facts of each.
 func (m *Module) validateCode() error {
 	for _, g := range m.globals {
 		if g.mutable {
@@ -88,7 +88,7 @@ func (v *validator) pushAll(types []valueType) {
 	}
 }
 
-// pop takes an operand of a type, anyType for whatever there is, and returns its type.
+// pop takes an operand of type want and returns its type; anyType accepts every type.
 func (v *validator) pop(in *instruction, want valueType) valueType {
 	b := &v.blocks[len(v.blocks)-1]
 	if len(v.operands) == b.height {
