@@ -38,7 +38,7 @@ func CheckHeaders(headers map[string]string) error {
 }
 
 // hostHeader reports whether a header belongs to the connection (RFC 9110, section 7.6.1), to a proxy, or to how the
-// message is sent. The host sends the request, so these are the host's, whoever else has a say in the request.
+// message is sent. The host sends the request, so neither a connector nor a manifest sets these.
 func hostHeader(name string) bool {
 	lower := strings.ToLower(name)
 	switch lower {

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// openCacheDir makes the folder for compiled modules and returns its real path. It refuses a folder in which somebody
-// else can write, or can have written: what is in it is run as machine code, and nothing signs it.
+// openCacheDir makes the folder for compiled modules and returns its real path. It refuses a folder in which another
+// user can write, or can have written: what is in it is run as machine code, and nothing signs it.
 func openCacheDir(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -67,7 +67,7 @@ func checkCached(path string, info fs.FileInfo, user int) error {
 	return nil
 }
 
-// checkAbove refuses a folder above the cache that everybody can write: they could put another folder in the cache's
+// checkAbove refuses a folder above the cache that all users can write: they could put another folder in the cache's
 // place. The sticky bit, as /tmp has it, prevents that.
 //
 // A folder above that a group can write is accepted, because many systems give each user a group and the umask 002. So

@@ -121,7 +121,7 @@ func TestDataIsPrivate(t *testing.T) {
 	p.start(t)
 	var in signIn
 	if !p.oauth(&in) {
-		t.Fatal("nobody signs in")
+		t.Fatal("the sign-in failed")
 	}
 	check("after a start")
 	must(t, p.cmd.Process.Signal(os.Interrupt))

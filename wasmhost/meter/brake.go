@@ -9,12 +9,12 @@ import (
 // The brake lets a host stop a guest wherever it is. Go cannot preempt compiled code, and a garbage collection waits for every
 // goroutine: one guest in an endless loop would stop the whole process.
 //
-// A counter in a global of the module's goes down by what the guest does: about one for each instruction, more for slow ones,
+// Fuel is a global of the module, which goes down by what the guest does: about one for each instruction, more for slow ones,
 // and for bulk instructions by their length. When it falls below zero the guest calls an import, Pause, in which the host
-// looks at the deadline, lets others run, and ends the call if it must. Nothing that a guest can name reaches the counter.
+// looks at the deadline, lets others run, and ends the call if it must. Nothing that a guest can name reaches the fuel.
 //
 // A call of a function is charged for its frame as well, so that between two pauses the engine's stack grows by
-// frameGrowth bytes at most: the host looks at it in Pause.
+// frameGrowth bytes at most: the host checks it in Pause.
 
 // The import that metering adds, and the name under which it exports the start function, which must not run before the host
 // can stop it.
@@ -24,14 +24,14 @@ const (
 	Start = "crmgate:start"
 )
 
-// slice is what a guest may spend between two pauses: that takes a tenth of a millisecond, or up to thirty milliseconds if every
+// fuelSlice is what a guest may spend between two pauses: that takes a tenth of a millisecond, or up to thirty milliseconds if every
 // instruction waits for memory.
-const slice = 1 << 18
+const fuelSlice = 1 << 18
 
 // frameBytes is how many bytes of a frame cost 1, and frameGrowth how far the stack may grow between two pauses.
 const (
 	frameBytes  = 16
-	frameGrowth = slice * frameBytes
+	frameGrowth = fuelSlice * frameBytes
 )
 
 // Costs of instructions. One that is not named costs 1.
@@ -46,22 +46,22 @@ const (
 	chunk     = 1 << 18 // bytes that are copied or filled at once
 )
 
-// maxUnlooked is what a function may cost from its entry to its first look or its end if it has no look at its entry. An
-// indirect call is charged this much, and a little for itself: so a function that calls itself through a table has a look.
-const maxUnlooked = 1000
+// maxUnchecked is what a function may cost from its entry to its first check or its end if it has no check at its entry. An
+// indirect call is charged this much, and a little for itself: so a function that calls itself through a table has a check.
+const maxUnchecked = 1000
 
 // brake adds the brake to a module.
 type brake struct {
 	m       *Module
 	before  func(out []byte, in *instruction) []byte // puts code before each instruction; nil but in tests
 	state   []byte                                   // of each function: unseen, under way, done
-	looks   []bool                                   // whether a function looks at its entry; known when it is done
+	checked []bool                                   // whether a function has a check at its entry; known when it is done
 	entry   []int                                    // what a function costs at its entry, the frame included
 	code    [][]byte
 	size    int // of code, in bytes
 	body    body
 	flow    flow
-	counter uint32
+	fuel    uint32
 	helpers uint32
 }
 
@@ -96,8 +96,8 @@ func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte,
 	}
 	braked := *m
 	imports := uint32(len(m.imports))
-	b := &brake{m: m, before: before, state: make([]byte, len(m.code)), looks: make([]bool, len(m.code)), entry: make([]int, len(m.code)), code: make([][]byte, len(m.code))}
-	b.counter, b.helpers = uint32(len(m.globals)), uint32(m.functionCount())+1
+	b := &brake{m: m, before: before, state: make([]byte, len(m.code)), checked: make([]bool, len(m.code)), entry: make([]int, len(m.code)), code: make([][]byte, len(m.code))}
+	b.fuel, b.helpers = uint32(len(m.globals)), uint32(m.functionCount())+1
 	if err := b.all(); err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte,
 		braked.code = append(braked.code, span{})
 		b.code = append(b.code, h.code)
 	}
-	braked.globals = append(slices.Clone(m.globals), global{i32, true, instruction{op: opI32Const, value: slice}})
+	braked.globals = append(slices.Clone(m.globals), global{i32, true, instruction{op: opI32Const, value: fuelSlice}})
 	if m.start != nil {
 		braked.exports = append(slices.Clone(m.exports), export{Start, kindFunction, *m.start})
 		braked.start = nil
@@ -125,7 +125,7 @@ func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte,
 }
 
 // all treats every function after those that it calls: what a call costs is then known. A function that is called while it
-// is under way is recursive, and looks.
+// is under way is recursive, and gets a check.
 func (b *brake) all() error {
 	type visit struct{ function, next int }
 	var stack []visit
@@ -153,14 +153,14 @@ func (b *brake) all() error {
 				b.state[callee] = underWay
 				stack = append(stack, visit{function: callee})
 			case underWay:
-				b.looks[callee] = true
+				b.checked[callee] = true
 			}
 		}
 	}
 	return nil
 }
 
-// cost is what an instruction costs, without what it takes at a look of its own.
+// cost is what an instruction costs, without what a check of its own charges.
 func (b *brake) cost(in *instruction) int {
 	switch in.op {
 	case opUnreachable, opBlock, opLoop, opElse, opEnd, 0x01:
@@ -170,12 +170,12 @@ func (b *brake) cost(in *instruction) int {
 		switch {
 		case callee < 0:
 			return hostCost
-		case b.looks[callee]:
+		case b.checked[callee]:
 			return callCost
 		}
 		return callCost + b.entry[callee]
 	case opCallIndirect:
-		return callCost + maxUnlooked
+		return callCost + maxUnchecked
 	case opMemoryCopy, opMemoryFill:
 		return bulkCost
 	case 0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3, // division, square root
@@ -195,25 +195,25 @@ func (b *brake) function(i int) {
 	b.flow.read(&b.body)
 	b.flow.price(b.cost)
 	b.entry[i] = b.flow.rest[0] + m.facts[i].frame/frameBytes
-	b.looks[i] = b.looks[i] || b.entry[i] > maxUnlooked
+	b.checked[i] = b.checked[i] || b.entry[i] > maxUnchecked
 
 	out := appendLocals(make([]byte, 0, 2*(c.to-c.from)), b.body.locals)
-	if b.looks[i] {
-		out = b.look(out, b.entry[i], false)
+	if b.checked[i] {
+		out = b.check(out, b.entry[i], false)
 	}
 	for j := range b.body.instructions {
 		in := &b.body.instructions[j]
 		if b.before != nil {
 			out = b.before(out, in)
 		}
-		if cost := b.flow.looks[j]; cost > 0 {
-			out = b.look(out, cost, false)
+		if cost := b.flow.checks[j]; cost > 0 {
+			out = b.check(out, cost, false)
 		}
 		switch in.op {
 		case opLoop:
 			out = b.body.append(out, in, noFunction)
 			if b.flow.through[j] == nil {
-				out = b.look(out, b.flow.rest[j+1], in.value == emptyBlock)
+				out = b.check(out, b.flow.rest[j+1], in.value == emptyBlock)
 			}
 		case opBr:
 			part, back, ok := b.flow.jump(j)
@@ -241,18 +241,18 @@ func (b *brake) function(i int) {
 	b.size += len(out)
 }
 
-// charge takes a cost off the counter, and leaves the counter on the stack.
+// charge takes a cost off the fuel, and leaves what is left on the stack.
 func (b *brake) charge(out []byte, cost int) []byte {
-	out = appendUint(appendOp(out, opGlobalGet), b.counter)
+	out = appendUint(appendOp(out, opGlobalGet), b.fuel)
 	out = appendOp(appendInt(appendOp(out, opI32Const), int64(cost)), opI32Sub)
-	out = appendUint(appendOp(out, opGlobalSet), b.counter)
-	return appendUint(appendOp(out, opGlobalGet), b.counter)
+	out = appendUint(appendOp(out, opGlobalSet), b.fuel)
+	return appendUint(appendOp(out, opGlobalGet), b.fuel)
 }
 
-// look charges a cost, and pauses if the counter has fallen below zero. At the head of a loop that takes no parameters the
-// loop then begins again: what the engine knows on the way without a pause then needs no joining with what it knows after
-// one, which makes loops some percent faster. That charges the cost, which is at most a slice, once more.
-func (b *brake) look(out []byte, cost int, again bool) []byte {
+// check charges a cost, and pauses if the fuel has fallen below zero. At the head of a loop that takes no parameters the loop
+// then begins again: what the engine knows on the path without a pause then needs no merging with what it knows after one,
+// which makes loops some percent faster. That charges the cost, which is at most fuelSlice, once more.
+func (b *brake) check(out []byte, cost int, again bool) []byte {
 	out = appendInt(appendOp(b.charge(out, cost), opI32Const), 0)
 	out = append(appendOp(appendOp(out, opI32LtS), opIf), 0x40)
 	out = b.call(out, helperPause)
@@ -262,7 +262,7 @@ func (b *brake) look(out []byte, cost int, again bool) []byte {
 	return appendOp(out, opEnd)
 }
 
-// jumpBack is a look before a branch: the branch is the likely way.
+// jumpBack is a check before a branch: the branch is the likely path.
 func (b *brake) jumpBack(out []byte, cost int, label uint32) []byte {
 	out = appendInt(appendOp(b.charge(out, cost), opI32Const), 0)
 	out = appendUint(appendOp(appendOp(out, opI32GeS), opBrIf), label)

@@ -37,7 +37,7 @@ func (w *watch) in(ctx context.Context) context.Context { return context.WithVal
 func (w *watch) pause(guest api.Module) {
 	w.pauses++
 	left := int64(int32(guest.ExportedGlobal("left").Get()))
-	w.charged += uint64(meter.Slice - left)
+	w.charged += uint64(meter.FuelSlice - left)
 	spent := guest.ExportedGlobal("spent").Get()
 	w.step, w.spent = max(w.step, spent-w.spent), spent
 	if left >= 0 {
@@ -51,7 +51,7 @@ func (w *watch) pause(guest api.Module) {
 
 // check compares what was spent with what was charged. The host is not charged for the entry of f.
 func (w *watch) check(spent, charged uint64) {
-	if spent > charged+meter.MaxUnlooked && !w.t.Failed() {
+	if spent > charged+meter.MaxUnchecked && !w.t.Failed() {
 		w.t.Errorf("it spent %d and was charged %d", spent, charged)
 	}
 }
@@ -61,7 +61,7 @@ func (w *watch) call(guest api.Module, name string, args ...uint64) ([]uint64, e
 	results, err := guest.ExportedFunction(name).Call(w.in(w.t.Context()), args...)
 	if err == nil {
 		left := int64(int32(guest.ExportedGlobal("left").Get()))
-		w.check(guest.ExportedGlobal("spent").Get(), w.charged+uint64(meter.Slice-left))
+		w.check(guest.ExportedGlobal("spent").Get(), w.charged+uint64(meter.FuelSlice-left))
 	}
 	return results, err
 }
@@ -173,14 +173,14 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 			if _, err := w.call(open(t, counted, wazero.NewRuntimeConfig(), w), "f"); !errors.Is(err, errEnough) {
 				t.Errorf("after %d pauses: %v", w.pauses, err)
 			}
-			if w.step > 2*meter.Slice+meter.MaxUnlooked {
-				t.Errorf("it spent %d between two pauses: expected at most two slices, of %d", w.step, meter.Slice)
+			if w.step > 2*meter.FuelSlice+meter.MaxUnchecked {
+				t.Errorf("it spent %d between two pauses: expected at most two slices, of %d", w.step, meter.FuelSlice)
 			}
 		})
 	}
 }
 
-// A loop goes on after a pause, also if its way to the end costs more than a slice.
+// A loop goes on after a pause, also if its way to the end costs more than a fuelSlice.
 func TestLongWays(t *testing.T) {
 	t.Parallel()
 	m := module(unhex(t, "03 40 "+strings.Repeat("41 01 11 05 00 ", 600)+"0b"))
@@ -199,7 +199,7 @@ func TestLongWays(t *testing.T) {
 // Instructions that work on whole ranges are charged by length: a few of them are worth a pause.
 func TestBulkIsCharged(t *testing.T) {
 	t.Parallel()
-	for name, code := range map[string]string{ // 70 times 64 KiB are a slice and more
+	for name, code := range map[string]string{ // 70 times 64 KiB are a fuelSlice and more
 		"fill": "41 00 41 00 41 80 80 04 fc 0b 00", "copy": "41 00 41 00 41 80 80 04 fc 0a 00 00", "init": "41 00 41 00 41 80 80 04 fc 08 00 00",
 		"memory": "41 01 40 00 1a", "table": "d0 70 41 80 80 04 fc 0f 00 1a", // more than there may be
 	} {

@@ -3,7 +3,7 @@
 //
 //	bytes ── Decode ── Module ── Brake ── bytes, all of them our own ── the engine compiles them
 //	            │                  │
-//	            │                  └ a counter in a global, and a call of the host when it falls below zero
+//	            │                  └ fuel in a global, and a call of the host when it is spent
 //	            └ a list of what may be there, type check, limits of size and shape
 //
 // A WebAssembly engine reads a module several times: to validate it, to compile it. Where two readers disagree about an

@@ -2,9 +2,9 @@ package meter
 
 // Costs and bounds that tests check the brake by.
 const (
-	Slice       = slice
-	FrameGrowth = frameGrowth
-	MaxUnlooked = maxUnlooked
+	FuelSlice    = fuelSlice
+	FrameGrowth  = frameGrowth
+	MaxUnchecked = maxUnchecked
 )
 
 // BrakeCounted is Brake with two more exports: the global "spent" counts what the instructions that ran cost, each by itself,
@@ -14,7 +14,7 @@ func (m *Module) BrakeCounted() ([]byte, error) {
 	spent, left := uint32(len(m.globals)), uint32(len(m.globals)+1)
 	counted.globals = append(append([]global{}, m.globals...), global{i64, true, instruction{op: opI64Const}})
 	counted.exports = append(append([]export{}, m.exports...), export{"spent", kindGlobal, spent}, export{"left", kindGlobal, left})
-	b := &brake{m: m, looks: make([]bool, len(m.code)), entry: make([]int, len(m.code))} // calls cost nothing but themselves
+	b := &brake{m: m, checked: make([]bool, len(m.code)), entry: make([]int, len(m.code))} // calls cost nothing but themselves
 	return counted.brake(func(out []byte, in *instruction) []byte {
 		cost := b.cost(in)
 		if in.op == opCallIndirect {

@@ -2,11 +2,11 @@ package meter
 
 import "slices"
 
-// flow is how control moves through a function, and what the ways through it cost.
+// flow is how control moves through a function, and what the paths through it cost.
 //
-// A look is a place where the brake charges and looks whether the guest must pause: the entry of some functions, the head of
-// each loop, each jump back in Go's code, and the middle of a way that costs more than a slice. Between looks control only moves forward, so that the most expensive way from
-// every instruction to the next look is found in one pass from the end.
+// A check is a place where the brake charges, and pauses the guest if its fuel is spent: the entry of some functions, the head of
+// each loop, each back edge in Go's code, and the middle of a path that costs more than fuelSlice. Between checks control only
+// moves forward, so that the most expensive path from every instruction to the next check is found in one pass from the end.
 //
 // Go compiles a function to one loop around a table of all its blocks:
 //
@@ -14,10 +14,10 @@ import "slices"
 //	        local.get $block; br_table 0 1 2
 //	      end … i32.const 2; local.set $block; br $loop   a jump forward to the third part
 //	      end …
-//	      end … i32.const 0; local.set $block; br $loop   a jump back to the first part
+//	      end … i32.const 0; local.set $block; br $loop   a back edge to the first part
 //	end
 //
-// The constant says where such a branch leads. So the head of that loop needs no look: jumps back have one each, and a jump
+// The constant says where such a branch leads. So the head of that loop needs no check: back edges have one each, and a jump
 // forward goes to its part directly.
 type flow struct {
 	body *body
@@ -30,10 +30,10 @@ type flow struct {
 	jumps []jump
 	// through holds the loops of Go's shape that nothing else branches to.
 	through map[int]*dispatch
-	// rest is the cost of the most expensive way from each instruction to the next look or the function's end: a slice at most.
+	// rest is the cost of the most expensive path from each instruction to the next check or the function's end: at most fuelSlice.
 	rest []int
-	// looks is what is charged before each instruction where a way would cost more than a slice, and zero elsewhere.
-	looks []int
+	// checks is what is charged before each instruction where a path would cost more than fuelSlice, and zero elsewhere.
+	checks []int
 
 	stack []int
 }
@@ -47,7 +47,7 @@ type jump struct{ loop, part int }
 type dispatch struct {
 	local uint32
 	parts []int // the block whose end each value of local leads to, the default last
-	odd   bool  // something branches to the loop in another way
+	odd   bool  // something branches to the loop without a constant
 }
 
 // part returns where a value of the local leads.
@@ -62,7 +62,7 @@ func (f *flow) read(b *body) {
 	n := len(b.instructions)
 	f.body = b
 	f.end, f.open, f.depth, f.other, f.rest = resize(f.end, n), resize(f.open, n), resize(f.depth, n), resize(f.other, n), resize(f.rest, n+1)
-	f.looks = resize(f.looks, n)
+	f.checks = resize(f.checks, n)
 	f.jumps, f.through = slices.Grow(f.jumps[:0], n)[:n], map[int]*dispatch{}
 	f.stack = append(f.stack[:0], outside)
 	for i := range b.instructions {
@@ -143,7 +143,7 @@ func (f *flow) branch(i int) {
 	}
 }
 
-// jump returns the block to whose end a branch of Go's shape leads, and whether that is a way back.
+// jump returns the block to whose end a branch of Go's shape leads, and whether that is a back edge.
 func (f *flow) jump(i int) (part int, back, ok bool) {
 	j := f.jumps[i]
 	if j.loop == outside || f.through[j.loop] == nil {
@@ -152,7 +152,7 @@ func (f *flow) jump(i int) (part int, back, ok bool) {
 	return j.part, f.end[j.part] < i, true
 }
 
-// price fills in rest and looks. cost is what an instruction costs by itself.
+// price fills in rest and checks. cost is what an instruction costs by itself.
 func (f *flow) price(cost func(in *instruction) int) {
 	ins := f.body.instructions
 	f.stack = f.stack[:0]
@@ -167,7 +167,7 @@ func (f *flow) price(cost func(in *instruction) int) {
 			f.stack = f.stack[:len(f.stack)-1]
 			switch {
 			case in.op == opLoop && f.through[i] == nil:
-				next = 0 // a look
+				next = 0 // a check
 			case in.op == opIf:
 				next = max(next, f.rest[f.other[i]+1])
 			}
@@ -185,9 +185,9 @@ func (f *flow) price(cost func(in *instruction) int) {
 		case opReturn, opUnreachable:
 			next = 0
 		}
-		f.looks[i], f.rest[i] = 0, next+cost(in)
-		if f.rest[i] > slice {
-			f.looks[i], f.rest[i] = f.rest[i], 0
+		f.checks[i], f.rest[i] = 0, next+cost(in)
+		if f.rest[i] > fuelSlice {
+			f.checks[i], f.rest[i] = f.rest[i], 0
 		}
 	}
 }
@@ -196,7 +196,7 @@ func (f *flow) price(cost func(in *instruction) int) {
 func (f *flow) after(i int, label uint32) int {
 	if part, back, ok := f.jump(i); ok {
 		if back {
-			return 0 // a look
+			return 0 // a check
 		}
 		return f.rest[f.end[part]]
 	}
@@ -204,7 +204,7 @@ func (f *flow) after(i int, label uint32) int {
 	case to == outside:
 		return 0
 	case f.body.instructions[to].op == opLoop:
-		return 0 // a look
+		return 0 // a check
 	default:
 		return f.rest[f.end[to]]
 	}

@@ -3,7 +3,7 @@ package meter
 import "math/bits"
 
 // frame bounds what a call of a function takes on the engine's stack. The engine gives every value that is in use across a
-// call, or that finds no register free, eight bytes of its own. Where ways meet, each local that was set on one of them gets
+// call, or that finds no register free, eight bytes of its own. Where paths merge, each local that was set on one of them gets
 // a new value. For most functions of real modules the bound is four to seven times what they take.
 type frame struct {
 	values int
@@ -54,7 +54,7 @@ func (f *frame) enter(operands int) {
 	}
 }
 
-// leave ends a block: at its end, or its beginning if it is a loop, ways meet.
+// leave ends a block: at its end, or its beginning if it is a loop, paths merge.
 func (f *frame) leave() {
 	outer := len(f.sets) - f.words
 	for i, b := range f.sets[outer:] {

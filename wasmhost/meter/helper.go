@@ -2,7 +2,7 @@ package meter
 
 // Functions that the brake adds behind the module's own.
 const (
-	helperPause = iota // pauses, and fills the counter
+	helperPause = iota // pauses, and refills the fuel
 	helperBytes        // charges a number of bytes, and returns it
 	helperPages        // the same for pages of memory, 64 KiB each
 	helperFill         // memory.fill, in chunks
@@ -14,7 +14,7 @@ type helper struct {
 	code            []byte
 }
 
-// assembly is code under way.
+// assembly builds the code of a helper.
 type assembly struct {
 	b   *brake
 	out []byte
@@ -54,13 +54,13 @@ func (a *assembly) block(op opcode) *assembly {
 	return a
 }
 
-// charge takes bytes off the counter, of which 16 cost 1, and pauses if it falls below zero. size puts the number of bytes on
-// the stack. It goes down by less than 2^28: a counter that is not negative does not overflow.
+// charge takes bytes off the fuel, of which 16 cost 1, and pauses if it falls below zero. size puts the number of bytes on
+// the stack. It goes down by less than 2^28: fuel that is not negative does not overflow.
 func (a *assembly) charge(size func()) *assembly {
-	a.with(opGlobalGet, a.b.counter)
+	a.with(opGlobalGet, a.b.fuel)
 	size()
-	a.number(4).op(opI32ShrU, opI32Sub).with(opGlobalSet, a.b.counter)
-	a.with(opGlobalGet, a.b.counter).number(0).op(opI32LtS).block(opIf)
+	a.number(4).op(opI32ShrU, opI32Sub).with(opGlobalSet, a.b.fuel)
+	a.with(opGlobalGet, a.b.fuel).number(0).op(opI32LtS).block(opIf)
 	return a.with(opCall, a.b.helpers+helperPause).op(opEnd)
 }
 
@@ -69,7 +69,7 @@ func (b *brake) helperFunctions() []helper {
 	one, three := []valueType{i32}, []valueType{i32, i32, i32}
 	start := func() *assembly { return &assembly{b: b, out: appendLocals(nil, nil)} }
 
-	pause := start().with(opCall, uint32(len(b.m.imports))).number(slice).with(opGlobalSet, b.counter)
+	pause := start().with(opCall, uint32(len(b.m.imports))).number(fuelSlice).with(opGlobalSet, b.fuel)
 
 	bytes, pages, fill, copied := start(), start(), start(), start()
 	bytes.charge(func() { bytes.get(0) }).get(0)

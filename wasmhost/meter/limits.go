@@ -28,11 +28,11 @@ const (
 )
 
 // Budgets of a module. wazero's compiler takes time by the square of what it must join: some ten nanoseconds for each value
-// that is kept, local or operand, and each pair of ways in a function; and half a microsecond for each call and each global
+// that is kept, local or operand, and each pair of paths in a function; and half a microsecond for each call and each global
 // that can change. The connectors of this repository and QuickJS take a half of the first, and a twentieth of the second. The
 // worst modules that were found within the budgets compile in some thirty seconds.
 const (
 	maxJoins   = 3 << 30
 	maxReloads = 4 << 20
-	maxKept    = 4 << 20 // values times ways of one function, which the compiler keeps in memory; in real modules 230,000
+	maxKept    = 4 << 20 // values times paths of one function, which the compiler keeps in memory; in real modules 230,000
 )

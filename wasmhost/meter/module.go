@@ -172,13 +172,13 @@ type facts struct {
 // note keeps the facts of the function that v has validated, and what compiling it takes.
 func (m *Module) note(v *validator) error {
 	f := facts{frame: v.frame.bytes()}
-	ways, calls := 0, 0
+	paths, calls := 0, 0
 	for i := range v.body.instructions {
 		switch in := &v.body.instructions[i]; in.op {
 		case opBlock, opLoop, opIf:
-			ways++
+			paths++
 		case opBr, opBrIf, opBrTable:
-			ways += int(in.y)
+			paths += int(in.y)
 		case opCall:
 			calls++
 			if int(in.x) >= len(m.imports) {
@@ -193,11 +193,11 @@ func (m *Module) note(v *validator) error {
 	m.facts = append(m.facts, f)
 
 	kept := len(v.locals) + v.frame.height
-	m.joins += int64(kept+16) * int64(ways) * int64(ways)
+	m.joins += int64(kept+16) * int64(paths) * int64(paths)
 	m.reloads += int64(calls) * int64(m.mutable)
 	switch at := int(v.body.instructions[0].at); {
-	case m.joins > maxJoins || int64(kept)*int64(ways) > maxKept:
-		return errorAt(at, "the function has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", kept, ways)
+	case m.joins > maxJoins || int64(kept)*int64(paths) > maxKept:
+		return errorAt(at, "the function has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", kept, paths)
 	case f.frame > maxFrame:
 		return errorAt(at, "a call of it may take %d KB of the engine's stack: expected at most %d; keep fewer values at once", f.frame>>10, maxFrame>>10)
 	case m.reloads > maxReloads:

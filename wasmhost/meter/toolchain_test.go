@@ -171,7 +171,7 @@ func charged(t *testing.T, m *meter.Module) {
 				t.Fatalf("%s(%d): %v", name, n, err)
 			}
 		}
-		w.charged += meter.MaxUnlooked * times // the host's calls
+		w.charged += meter.MaxUnchecked * times // the host's calls
 	}
 	t.Logf("%d pauses, at most %d between two", w.pauses, w.step)
 }
