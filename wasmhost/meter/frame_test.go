@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"reflect"
 	"slices"
+	"sort"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -35,11 +36,12 @@ func TestFrames(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ before, after []byte }{
 		"nothing":              {nil, nil},
+		"sums":                 {each([]byte{0x20, 1, 0x20, 0, 0x6a, 0x22, 1, 0x21}, nil), use}, // a local each
 		"locals":               {set, use},
 		"locals, twice":        {slices.Concat(set, []byte{0x10, 1, 0x1a}, set), use},
 		"operands":             {repeat(300, 0x10, 1), repeat(300, 0x10, 2)},
 		"operands, four times": {bytes.Repeat(append(repeat(150, 0x10, 1), repeat(150, 0x10, 2)...), 4), nil},
-		"ways back":            {set, slices.Concat([]byte{0x03, 0x40}, repeat(100, 0x10, 1, 0x0d, 0), use, set, []byte{0x0b}, use)},
+		"ways back":            {set, slices.Concat([]byte{0x03, 0x40}, repeat(100, 0x10, 1, 0x0d, 0), use, set, []byte{0x10, 1, 0x0d, 0, 0x0b}, use)},
 		"an expression":        {append(repeat(1000, 0x20, 0, 0x28, 2, 0), repeat(999, 0x6a)...), repeat(1, 0x1a)},
 		"addresses":            {slices.Concat(set, each([]byte{0x20}, []byte{0x28, 2, 0, 0x1a}), each([]byte{0x20}, []byte{0x28, 2, 4, 0x1a})), use},
 		"a table":              {slices.Concat(set, repeat(41, 0x02, 0x40), table, parts), use},
@@ -48,7 +50,6 @@ func TestFrames(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const depth = 200
 			recurse := []byte{0x20, 0, 0x04, 0x40, 0x20, 0, 0x41, 1, 0x6b, 0x10, 0, 0x0b}
 			one := wasmtest.Type{Params: []byte{i32}}
 			m := wasmtest.Module{Imports: []wasmtest.Import{}, Types: []wasmtest.Type{one}, Funcs: []wasmtest.Func{
@@ -61,16 +62,27 @@ func TestFrames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			f := open(t, b, wazero.NewRuntimeConfigCompiler(), nil).ExportedFunction("f")
-			if _, err := f.Call(t.Context(), depth); err != nil {
-				t.Fatal(err)
+			guest := open(t, b, wazero.NewRuntimeConfigCompiler(), nil)
+			stack := func(depth int) int {
+				f := guest.ExportedFunction("f")
+				if _, err := f.Call(t.Context(), uint64(depth)); err != nil {
+					t.Fatal(err)
+				}
+				return reflect.ValueOf(f).Elem().FieldByName("stack").Len()
 			}
-			stack := reflect.ValueOf(f).Elem().FieldByName("stack").Len()
-			// It begins with 10 KB, and grows to twice its size and what is needed.
-			if most := 2*depth*d.Frames()[0] + 20<<10; stack > most {
-				t.Errorf("%d calls took a stack of %d bytes: expected at most %d, for frames are bounded by %d", depth, stack, most, d.Frames()[0])
+			// At which depth does the stack, which grows by doubling, have to grow once more? There the one before was full.
+			depth := max(4, 1<<20/d.Frames()[0])
+			full := stack(depth)
+			for stack(depth) == full {
+				depth *= 2
 			}
-			t.Logf("%d bytes a call, bounded by %d", stack/depth, d.Frames()[0])
+			grows := depth/2 + sort.Search(depth/2, func(n int) bool { return stack(depth/2+n) > full })
+			const rest = 4 << 10 // for the first call and the last, and what the engine leaves free
+			if size := (full - rest) / grows; size > d.Frames()[0] {
+				t.Errorf("a call takes %d bytes: expected at most the bound, %d", size, d.Frames()[0])
+			} else {
+				t.Logf("a call takes %d bytes, bounded by %d", size, d.Frames()[0])
+			}
 		})
 	}
 }
