@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -13,8 +14,18 @@ import (
 )
 
 // maxStack bounds the engine's stack of one call, in bytes. wazero lets it grow to 400 MB. Frames of Go functions take some
-// 100 bytes: this is room for more than ten thousand.
-const maxStack = 2 << 20
+// 100 bytes: this is room for some fifty thousand, such as those that
+// decode JSON of ten thousand levels.
+const maxStack = 6 << 20
+
+// reclaim gives large stacks back to the system, one caller at a time: without it they would wait for the next collection, and
+// sixteen calls that recurse without end would keep 240 MB.
+func (h *Host) reclaim() {
+	if h.reclaiming.CompareAndSwap(false, true) {
+		debug.FreeOSMemory()
+		h.reclaiming.Store(false)
+	}
+}
 
 // keptStack is how large a stack may be that is kept for the next call: stacks do not shrink.
 const keptStack = 64 << 10

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -39,8 +40,9 @@ type Config struct {
 // Host compiles and runs connectors. Safe for concurrent use.
 type Host struct {
 	Config
-	cache wazero.CompilationCache
-	began time.Time // where guests' monotonic clock begins
+	cache      wazero.CompilationCache
+	reclaiming atomic.Bool
+	began      time.Time // where guests' monotonic clock begins
 }
 
 // New opens the compilation cache. The caller closes the host, after the folders that it loaded.

@@ -59,6 +59,8 @@ type instance struct {
 	guest api.Module
 	// exports are the functions called so far: each has a stack of its own, which is most of what a call would allocate.
 	exports map[string]api.Function
+	// overflowed is set by a call that has recursed too deeply.
+	overflowed bool
 }
 
 // load compiles a module, or takes it from the cache, and links the host to it.
@@ -131,9 +133,12 @@ func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack [
 	defer c.flush(ctx)
 	c.function = f
 	err := f.CallWithStack(withCall(ctx, c), stack)
-	if stackSize(f) > keptStack {
+	c.function = nil
+	size := stackSize(f)
+	if size > keptStack {
 		clear(inst.exports)
 	}
+	inst.overflowed = size > maxStack
 	return err
 }
 
@@ -242,11 +247,15 @@ func (m *module) reload() (*loaded, error) {
 
 // release gives an instance back; one that is not sound is closed, and only that one.
 func (m *module) release(inst *instance, sound bool) {
+	overflowed := inst.overflowed
 	if !sound {
 		_ = inst.guest.Close(context.Background())
 		m.leave(inst.owner, nil)
 	} else {
 		m.leave(inst.owner, inst)
+	}
+	if overflowed {
+		m.host.reclaim()
 	}
 	<-m.slots
 }

@@ -41,7 +41,7 @@ func limitsHere() attackLimits {
 	l := attackLimits{check: 500 * time.Millisecond, over: 200 * time.Millisecond, exit: 2 * time.Second, load: time.Second, memory: 250}
 	info, _ := debug.ReadBuildInfo()
 	if slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		l.check, l.over, l.load = 2*time.Second, 3*time.Second, 5*time.Second
+		l.check, l.over, l.load, l.memory = 2*time.Second, 3*time.Second, 5*time.Second, 350
 	}
 	return l
 }
