@@ -50,14 +50,11 @@ const (
 	opRefIsNull    opcode = 0xd1
 	opRefFunc      opcode = 0xd2
 	opMemoryInit          = prefixed + 8
-	opDataDrop            = prefixed + 9
 	opMemoryCopy          = prefixed + 10
 	opMemoryFill          = prefixed + 11
 	opTableInit           = prefixed + 12
-	opElemDrop            = prefixed + 13
 	opTableCopy           = prefixed + 14
 	opTableGrow           = prefixed + 15
-	opTableSize           = prefixed + 16
 	opTableFill           = prefixed + 17
 )
 
