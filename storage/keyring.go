@@ -70,7 +70,7 @@ func newKeyRing(h *keyset.Handle) (*KeyRing, error) {
 
 // LoadKeyRing reads the key ring file, a Tink keyset in JSON, and makes it if there is none; created says so, and is
 // the moment to tell the operator to keep a copy elsewhere. A file that others than its owner may read is refused, and
-// so is one that is no key ring. Of several processes that find no file, one makes it and all use it. It does not look at
+// so is a file that does not hold one. Of several processes that find no file, one makes it and all use it. It does not look at
 // the store: the caller first sees that the store is empty, or the missing key ring is the store's.
 func LoadKeyRing(path string) (ring *KeyRing, created bool, err error) {
 	ring, err = readKeyRing(path)
