@@ -32,8 +32,9 @@ func TestWirePanic(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() { done <- s.Serve(l) }()
+	client := &http.Client{Transport: &http.Transport{}}
 	get := func(path string) (*http.Response, string) {
-		resp, err := http.Get("http://" + l.Addr().String() + path)
+		resp, err := client.Get("http://" + l.Addr().String() + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +62,7 @@ func TestWirePanic(t *testing.T) {
 			t.Errorf("%d %s", resp.StatusCode, body)
 		}
 	})
-	http.DefaultClient.CloseIdleConnections()
+	client.CloseIdleConnections()
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}

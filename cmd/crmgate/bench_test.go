@@ -48,7 +48,7 @@ func BenchmarkProgram(b *testing.B) {
 	defer p.kill()
 	idle := anonymous(b, p.cmd)
 
-	d := demo{out: io.Discard, base: "http://" + p.addr, client: &http.Client{Timeout: 10 * time.Second}}
+	d := demo{out: io.Discard, base: "http://" + p.addr, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
 	defer d.client.CloseIdleConnections()
 	token, err := d.oauth(b.Context())
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -205,7 +204,7 @@ func TestOperatorEndpoints(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n"} {
-		resp, err := http.Get("http://" + addr + path)
+		resp, err := g.client.Get("http://" + addr + path)
 		must(t, err)
 		var b bytes.Buffer
 		_, _ = b.ReadFrom(resp.Body)
@@ -214,7 +213,6 @@ func TestOperatorEndpoints(t *testing.T) {
 			t.Errorf("%s: %d %q", path, resp.StatusCode, b.String())
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestNothingIsLeftRunning(t *testing.T) {

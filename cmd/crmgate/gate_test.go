@@ -194,6 +194,7 @@ func skip(t testing.TB, format string, a ...any) {
 func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
 	t.Helper()
 	g := &gate{t: t, log: &journal{}, world: &world{}, client: &http.Client{
+		Transport:     &http.Transport{},
 		Timeout:       20 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}

@@ -35,7 +35,7 @@ func newVictim(t testing.TB, crm http.Handler) *victim {
 	t.Cleanup(hs.Close)
 	p := &victim{
 		data: filepath.Join(t.TempDir(), "data"), crm: hs.URL, connectors: connectorsFor(t, strings.TrimPrefix(hs.URL, "http://"), nil),
-		cache: built.cache, client: &http.Client{Timeout: 10 * time.Second},
+		cache: built.cache, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second},
 	}
 	t.Cleanup(p.client.CloseIdleConnections)
 	return p

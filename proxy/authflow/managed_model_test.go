@@ -145,7 +145,7 @@ func (b bring) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (crmgate
 
 func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	m := &model{
-		tally: tally, clock: &clock{now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}, client: &http.Client{},
+		tally: tally, clock: &clock{now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}, client: &http.Client{Transport: &http.Transport{}},
 		owners: map[string]owner{}, tokens: map[crmgate.UserKey][]crmgate.Secret{}, latest: map[owner]string{}, exchanged: map[string]bool{},
 	}
 	must := func(err error) {

@@ -186,7 +186,7 @@ func (w *world) server(db *storage.DB) *authflow.Flows {
 // signIn has one of the CRM's people sign in there, stores them under a key, and returns their grant.
 func (w *world) signIn(login string, key crmgate.UserKey) crmgate.Grant {
 	w.t.Helper()
-	client := &http.Client{}
+	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	code, err := practice.Code(w.t.Context(), client, w.url+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
 	must(w.t, err)

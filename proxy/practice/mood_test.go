@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -243,7 +242,7 @@ func TestMoodOverHTTP(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, practice.Config{})
 	post := func(body string) int {
-		resp, err := http.Post(a.url+"/practice/mood", "application/json", strings.NewReader(body))
+		resp, err := a.client.Post(a.url+"/practice/mood", "application/json", strings.NewReader(body))
 		must(t, err)
 		defer resp.Body.Close()
 		_, err = io.Copy(io.Discard, resp.Body)

@@ -2,7 +2,6 @@ package practice_test
 
 import (
 	"encoding/base64"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -50,7 +49,7 @@ func TestConsent(t *testing.T) {
 		{"challenge of another length", "ada", "code_challenge", "abc", "error=invalid_request"},
 		{"other callback", "ada", "redirect_uri", "http://127.0.0.1:1/oauth-callback", "code="},
 	} {
-		landed, err := practice.Browse(t.Context(), http.DefaultClient, a.authURL(c.key, c.value), c.person)
+		landed, err := practice.Browse(t.Context(), a.client, a.authURL(c.key, c.value), c.person)
 		if err != nil || !strings.Contains(landed, c.want) || !strings.Contains(landed, "state=platform%3D") {
 			t.Errorf("%s: %q %v", c.name, landed, err)
 		}
@@ -62,7 +61,7 @@ func TestConsent(t *testing.T) {
 		{"address that is not registered", "ada", "redirect_uri", "https://gate.example/other.html"},
 		{"unknown person", "eve", "", ""},
 	} {
-		if landed, err := practice.Browse(t.Context(), http.DefaultClient, a.authURL(c.key, c.value), c.person); err == nil {
+		if landed, err := practice.Browse(t.Context(), a.client, a.authURL(c.key, c.value), c.person); err == nil {
 			t.Errorf("%s: landed on %s", c.name, landed)
 		}
 	}
@@ -92,7 +91,7 @@ func TestCodes(t *testing.T) {
 	a.advance(10 * time.Minute)
 	a.refused(a.token(exchangeForm(code)), 400, "invalid_grant")
 
-	without, err := practice.Code(t.Context(), http.DefaultClient, strings.Replace(a.authURL(), "code_challenge", "x", 2), "ada")
+	without, err := practice.Code(t.Context(), a.client, strings.Replace(a.authURL(), "code_challenge", "x", 2), "ada")
 	must(t, err)
 	form := exchangeForm(without)
 	a.refused(a.token(form), 400, "invalid_grant") // a verifier for no challenge

@@ -44,8 +44,9 @@ func (c *clock) advance(d time.Duration) {
 type app struct {
 	*testing.T
 	*clock
-	crm *practice.CRM
-	url string
+	crm    *practice.CRM
+	url    string
+	client *http.Client // not the default one, whose connections every server that closes cuts
 }
 
 func newApp(t *testing.T, c practice.Config) *app {
@@ -55,7 +56,7 @@ func newApp(t *testing.T, c practice.Config) *app {
 	a.crm = practice.New(c)
 	hs := httptest.NewServer(a.crm)
 	t.Cleanup(hs.Close)
-	a.url = hs.URL
+	a.url, a.client = hs.URL, hs.Client()
 	return a
 }
 
@@ -83,7 +84,7 @@ func (a *app) authURL(changes ...string) string {
 // code signs a person in and returns the code.
 func (a *app) code(person string) string {
 	a.Helper()
-	landed, err := practice.Browse(a.Context(), http.DefaultClient, a.authURL(), person)
+	landed, err := practice.Browse(a.Context(), a.client, a.authURL(), person)
 	must(a.T, err)
 	u, err := url.Parse(landed)
 	must(a.T, err)
@@ -121,7 +122,7 @@ func (a *app) do(req *http.Request, authorization string) reply {
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := a.client.Do(req)
 	if err != nil {
 		return reply{err: err}
 	}

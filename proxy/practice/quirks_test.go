@@ -101,7 +101,7 @@ func TestQuirksOfAuthorization(t *testing.T) {
 	for want, address := range map[string]string{
 		"error=invalid_request": a.authURL(), "error=invalid_scope": without + "&scope=a%20b", "code=code-": without + "&scope=a+b",
 	} {
-		landed, err := practice.Browse(t.Context(), http.DefaultClient, address, "ada")
+		landed, err := practice.Browse(t.Context(), a.client, address, "ada")
 		if err != nil || !strings.Contains(landed, want) {
 			t.Errorf("landed on %s, %v, want %s", landed, err, want)
 		}

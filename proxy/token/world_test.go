@@ -153,7 +153,7 @@ func (w *world) code(verifier crmgate.Secret) crmgate.Secret {
 	if !verifier.IsZero() {
 		u += "&code_challenge_method=S256&code_challenge=" + token.Challenge(verifier)
 	}
-	client := &http.Client{}
+	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	code, err := practice.Code(w.t.Context(), client, u, "ada")
 	must(w.t, err)

@@ -191,7 +191,7 @@ func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
 func (k *check) practiceToken(ctx context.Context, login string) (string, error) {
 	k.crm.as("")
 	const redirect = publicURL + "/redirect.html"
-	client := &http.Client{Timeout: 5 * time.Second}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
 	code, err := practice.Code(ctx, client, k.crm.url()+"/oauth/authorize?response_type=code&client_id="+practice.ClientID+"&redirect_uri="+url.QueryEscape(redirect), login)
 	if err != nil {
