@@ -157,9 +157,9 @@ func splitHost(s string) (host string, port uint16, err error) {
 	return host, port, nil
 }
 
-// hostOf reads the host, and the port if there is one, out of what a person or a manifest may give: "app.clio.com",
+// HostOf reads the host, and the port if there is one, out of what a person or a manifest may give: "app.clio.com",
 // "https://app.clio.com/x", "app.clio.com/x?y".
-func hostOf(s string) string {
+func HostOf(s string) string {
 	if _, rest, ok := strings.Cut(s, "://"); ok {
 		s = rest
 	}
@@ -169,13 +169,10 @@ func hostOf(s string) string {
 	return s
 }
 
-// ParseHostname reads a host name as people and connectors write it, with or without a scheme and a path, and returns
-// the host in its one spelling, with a port that is not 443.
-func ParseHostname(s string) (string, error) { return canonicalHost(strings.TrimSpace(s)) }
-
-// canonicalHost is hostOf in its one spelling: lower case, no final dot, and no port if it is 443.
-func canonicalHost(s string) (string, error) {
-	host, port, err := splitHost(hostOf(s))
+// ParseHostname reads a host name as people and connectors write it, with or without a scheme and a path. It returns
+// the host in its one spelling: lower case, no final dot, and a port only if that is not 443.
+func ParseHostname(s string) (string, error) {
+	host, port, err := splitHost(HostOf(s))
 	if err == nil && port != 0 && port != 443 {
 		host += ":" + strconv.Itoa(int(port))
 	}

@@ -89,7 +89,7 @@ const (
 
 // ForHost returns the manifest with the overrides for a person's host applied.
 func (m *Manifest) ForHost(hostname string) *Manifest {
-	host, err := canonicalHost(hostname)
+	host, err := ParseHostname(hostname)
 	if o := m.byHost[host]; err == nil && o != nil {
 		return o
 	}
@@ -103,7 +103,7 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	if s == "" || s == "undefined" || s == "null" {
 		return "", nil
 	}
-	host, err := canonicalHost(s)
+	host, err := ParseHostname(s)
 	if err != nil {
 		return "", Refuse("hostname: %v", err)
 	}
@@ -195,7 +195,7 @@ func (m *Manifest) readEnvironment(r *reader, n node) {
 	m.Environment = Hosts{}
 	add := func(n node) {
 		if s := r.text(n); s != "" {
-			p, err := ParseHostPattern(hostOf(s))
+			p, err := ParseHostPattern(HostOf(s))
 			r.check(n, err == nil && !p.Person, "a URL or a host, with or without *. in front")
 			m.Environment = append(m.Environment, p)
 		}

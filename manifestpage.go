@@ -109,7 +109,7 @@ func readPage(n node) Page {
 }
 
 func readEnvironmentPage(n node) EnvironmentPage {
-	e := EnvironmentPage{Kind: EnvironmentKind(n.at("type").str()), URL: n.at("url").str(), Identifier: hostOf(n.at("urlIdentifier").str())}
+	e := EnvironmentPage{Kind: EnvironmentKind(n.at("type").str()), URL: n.at("url").str(), Identifier: HostOf(n.at("urlIdentifier").str())}
 	for _, s := range n.at("selections").items() {
 		if v := s.at("const").str(); v != "" {
 			e.Selections = append(e.Selections, Option{Value: v, Label: cmp.Or(s.at("name").str(), v)})

@@ -176,7 +176,7 @@ func parseOverrides(p Platform, n node) (map[string]*Manifest, error) {
 		if r.text(o.at("triggerType")) != "hostname" {
 			continue // other triggers are for clients
 		}
-		host, err := canonicalHost(r.text(o.at("triggerValue")))
+		host, err := ParseHostname(r.text(o.at("triggerValue")))
 		r.check(o.at("triggerValue"), err == nil, "a host")
 		tree := trees[host]
 		if tree == nil {

@@ -7,22 +7,6 @@ import (
 	"time"
 )
 
-// TokenAuth is how a client authenticates at a token endpoint.
-type TokenAuth string
-
-// The four styles. Basic encodes id and secret first, as RFC 6749 section 2.3.1 demands; BasicRaw does not.
-const (
-	TokenAuthBasic    TokenAuth = "basic"
-	TokenAuthBasicRaw TokenAuth = "basicRaw"
-	TokenAuthBody     TokenAuth = "body"
-	TokenAuthNone     TokenAuth = "none"
-)
-
-// Valid reports whether a is one of the four styles.
-func (a TokenAuth) Valid() bool {
-	return a == TokenAuthBasic || a == TokenAuthBasicRaw || a == TokenAuthBody || a == TokenAuthNone
-}
-
 // TokenBody is where the parameters of a token request stand.
 type TokenBody string
 
@@ -87,7 +71,7 @@ func (m *Manifest) readTokens(r *reader, token, refresh node) {
 	m.Refresh.read(r, refresh)
 	if u := refresh.at("url"); u.present() {
 		m.Refresh.URL = r.text(u)
-		r.check(u, m.Hosts.mayAllow(m.Refresh.URL), "an absolute URL on one of crmgate.hosts; {hostname} in it stands for the person's")
+		r.check(u, mayAllow(m.Hosts, m.Refresh.URL), "an absolute URL on one of crmgate.hosts; {hostname} in it stands for the person's")
 	}
 }
 
@@ -208,7 +192,7 @@ func secretive(name string) bool {
 func freeHeader(name string) bool {
 	lower := strings.ToLower(name)
 	return lower != "" && strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-_") == "" &&
-		!hostHeader(lower) && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding" && !secretive(lower)
+		CheckHeaders(map[string]string{lower: ""}) == nil && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding" && !secretive(lower)
 }
 
 // printable reports whether s is of ASCII characters from first to the tilde.
@@ -238,8 +222,8 @@ func (r *reader) path(n node) string {
 // HostnameURL is a URL with the person's hostname put in for {hostname}.
 func HostnameURL(raw, hostname string) string { return strings.ReplaceAll(raw, "{hostname}", hostname) }
 
-// mayAllow reports whether there can be a person for whom the URL is allowed, once {hostname} in it is theirs.
-func (h Hosts) mayAllow(raw string) bool {
+// mayAllow reports whether hosts allow the URL for some value of {hostname}.
+func mayAllow(h Hosts, raw string) bool {
 	people := []string{"hostname.invalid"}
 	for _, p := range h {
 		people = append(people, strings.Replace(p.String(), "*", "any", 1))

@@ -108,12 +108,12 @@ func (f *connectForm) checkEnvironment() {
 
 // selected is the choice that is meant by the host name, as the manifest writes it; empty if none is.
 func (f *connectForm) selected() string {
-	want, err := crmgate.ParseHostname(f.hostname)
+	want, err := crmgate.ParseHostname(strings.TrimSpace(f.hostname))
 	if err != nil {
 		return ""
 	}
 	for _, o := range f.m.Page.Environment.Selections {
-		if host, err := crmgate.ParseHostname(o.Value); err == nil && host == want {
+		if host, err := crmgate.ParseHostname(strings.TrimSpace(o.Value)); err == nil && host == want {
 			return o.Value
 		}
 	}
@@ -151,7 +151,7 @@ func (f *connectForm) environment() (b ui.Block, ok bool) {
 	case crmgate.Selectable:
 		b.Kind, b.Label, b.Value = "choice", "Where is your "+f.m.Title+"?", f.selected()
 		for _, s := range env.Selections {
-			host, _ := crmgate.ParseHostname(s.Value)
+			host, _ := crmgate.ParseHostname(strings.TrimSpace(s.Value))
 			o := ui.Option{Value: s.Value, Label: s.Label}
 			if host != s.Label {
 				o.Detail = host

@@ -201,7 +201,7 @@ func (f *Flows) hostname(m *crmgate.Manifest, overriding, requested string) (str
 			return m.CheckHostname(overriding)
 		}
 	}
-	host, err := crmgate.ParseHostname(overriding)
+	host, err := crmgate.ParseHostname(strings.TrimSpace(overriding))
 	if err != nil {
 		return "", &crmgate.ConnectorError{Platform: m.Platform, Operation: "getUserInfo", Message: "The connector answered an overridingHostname that is no host: " + err.Error()}
 	}
