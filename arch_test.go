@@ -18,22 +18,24 @@ const module = "github.com/crmgate/crmgate"
 
 // arrows lists which of our packages each of them may import. A new arrow needs a line here, and a reason in the commit.
 var arrows = map[string][]string{
-	".": {},
-	"./cmd/crmgate": {".", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/practice", "./proxy/token", "./proxy/ui",
+	".":           {},
+	"./manifest":  {"."},
+	"./connector": {".", "./manifest"},
+	"./cmd/crmgate": {".", "./connector", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/practice", "./proxy/token", "./proxy/ui",
 		"./storage", "./storage/badger", "./wasmhost", "./wasmhost/connectortest"},
-	"./proxy":               {".", "./proxy/authflow", "./proxy/ui"},
-	"./proxy/authflow":      {".", "./proxy/token", "./storage"},
-	"./proxy/token":         {".", "./storage"},
+	"./proxy":               {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/ui"},
+	"./proxy/authflow":      {".", "./connector", "./manifest", "./proxy/token", "./storage"},
+	"./proxy/token":         {".", "./connector", "./manifest", "./storage"},
 	"./proxy/egress":        {"."},
 	"./proxy/practice":      {"."},
 	"./proxy/ui":            {},
 	"./storage":             {"."},
 	"./storage/badger":      {".", "./storage"},
 	"./storage/storagetest": {".", "./storage"},
-	"./wasmhost":            {".", "./wasmhost/meter"},
+	"./wasmhost":            {".", "./connector", "./manifest", "./wasmhost/meter"},
 	"./wasmhost/meter":      {},
 	// A check of connectors runs the host, and plays the CRM by what the server and make run have for that.
-	"./wasmhost/connectortest": {".", "./proxy/egress", "./proxy/practice", "./wasmhost"},
+	"./wasmhost/connectortest": {".", "./connector", "./manifest", "./proxy/egress", "./proxy/practice", "./wasmhost"},
 	"./wasmhost/wasmtest":      {},
 }
 

@@ -1,8 +1,6 @@
 package crmgate_test
 
 import (
-	"encoding/json"
-	"errors"
 	"net/url"
 	"strings"
 	"testing"
@@ -48,53 +46,3 @@ func FuzzHosts(f *testing.F) {
 
 // name is a host name as DNS compares it.
 func name(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
-
-// FuzzParseManifests: a document is read or refused with a place, and what is read can be used and published.
-func FuzzParseManifests(f *testing.F) {
-	f.Add([]byte(law), []byte(`{"platforms": {}}`), "au.app.law.example")
-	f.Add([]byte(law), []byte(`{"platforms": {"law": {"name": "Ours", "crmgate": {}}}}`), "https://x.law.example/")
-	f.Add([]byte(`{"platforms": {"law": {"auth": {"type": "apiKey"}, "environment": {"urlIdentifier": "*.x.example/y*"}}}}`), []byte(`{}`), "undefined")
-	f.Add([]byte(`{"platforms": {"law": null}}`), []byte(`[]`), "")
-	f.Fuzz(func(t *testing.T, own, base []byte, hostname string) {
-		ms, err := crmgate.ParseManifests(map[string][]byte{"law": own, "manifest": base}, publicURL)
-		if err != nil {
-			var wrong *crmgate.ManifestError
-			if !errors.As(err, &wrong) || wrong.File == "" || wrong.Want == "" {
-				t.Errorf("%v tells no place", err)
-			}
-			return
-		}
-		for p, m := range ms.Platforms() {
-			if !p.Valid() || m.Platform != p || m.ForHost(hostname).Platform != p {
-				t.Errorf("%q: %+v", p, m)
-			}
-			host, err := m.CheckHostname(hostname)
-			if err != nil || host == "" {
-				continue
-			}
-			if again, err := m.CheckHostname(host); err != nil || again != host {
-				t.Errorf("%q is %q, and %q is %q, %v", hostname, host, host, again, err)
-			}
-			if m.ForHost(hostname) != m.ForHost(host) {
-				t.Errorf("%q and %q have different overrides", hostname, host)
-			}
-		}
-		for _, name := range []string{"law", "default"} {
-			doc, ok := ms.Published(name)
-			var d struct {
-				Platforms map[string]map[string]any
-			}
-			if ok && !json.Valid(doc) {
-				t.Errorf("%s: not JSON: %s", name, doc)
-			}
-			if json.Unmarshal(doc, &d) != nil {
-				continue // members that are no objects have no crmgate object
-			}
-			for p, m := range d.Platforms {
-				if _, found := m["crmgate"]; found && ok {
-					t.Errorf("%s shows crmgate of %s", name, p)
-				}
-			}
-		}
-	})
-}

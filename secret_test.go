@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 )
 
 const canary = "s3cr3t-canary"
@@ -57,7 +58,7 @@ func holders() map[string]any {
 		"its address": &n,
 		"a grant":     crmgate.Grant{AccessToken: s, RefreshToken: s, APIKey: s},
 		"a person":    &crmgate.Person{Grant: crmgate.Grant{AccessToken: s}},
-		"an answer":   crmgate.UserInfo{OverridingAPIKey: s},
+		"an answer":   connector.UserInfo{OverridingAPIKey: s},
 	}
 }
 

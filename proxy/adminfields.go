@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/ui"
 )
@@ -39,7 +40,7 @@ func (s *Server) adminSetFields(ctx context.Context, r *request, a *authflow.Adm
 	}
 	u := authflow.FieldsUpdate{Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
 	if b.Extension != "" {
-		u.Scope = string(crmgate.UserScope)
+		u.Scope = string(manifest.UserScope)
 	}
 	if b.Remove != "" {
 		u.Remove = []string{b.Remove}
@@ -66,10 +67,10 @@ func (s *Server) fieldsPath(p crmgate.Platform, extension string) string {
 }
 
 // typed are the values of the form's fields, and of no others.
-func typed(fields []crmgate.FormField, scope string, from map[string]string) crmgate.Secret {
+func typed(fields []manifest.FormField, scope string, from map[string]string) crmgate.Secret {
 	values := map[string]string{}
 	for _, f := range fields {
-		if f.Managed && (f.Scope == crmgate.UserScope) == (scope == string(crmgate.UserScope)) {
+		if f.Managed && (f.Scope == manifest.UserScope) == (scope == string(manifest.UserScope)) {
 			values[f.Const] = strings.TrimSpace(from[f.Const])
 		}
 	}
@@ -85,9 +86,9 @@ func (s *Server) showFields(ctx context.Context, r *request, a *authflow.Admin, 
 	v := ui.AdminFields{
 		Frame: s.frame(a, m.Title), Problem: problem, Extension: extension, Action: s.adminPath("/fields/" + r.last), Own: len(all.Own) > 0,
 	}
-	scope, values := crmgate.AccountScope, all.OrgValues
+	scope, values := manifest.AccountScope, all.OrgValues
 	if extension != "" {
-		scope, values = crmgate.UserScope, nil
+		scope, values = manifest.UserScope, nil
 		for _, e := range all.Values {
 			if string(e.Extension) == extension {
 				values, v.Name = e.Fields, e.Name
@@ -107,7 +108,7 @@ func (s *Server) showFields(ctx context.Context, r *request, a *authflow.Admin, 
 }
 
 // fieldBlock asks for a value. Nobody is shown one again, so all are asked for as secrets are, save what can be chosen.
-func (s *Server) fieldBlock(ctx context.Context, a *authflow.Admin, p crmgate.Platform, f crmgate.FormField, set bool, i int) ui.Block {
+func (s *Server) fieldBlock(ctx context.Context, a *authflow.Admin, p crmgate.Platform, f manifest.FormField, set bool, i int) ui.Block {
 	var d struct {
 		Title       string `json:"title"`
 		Description string `json:"description"`
@@ -120,7 +121,7 @@ func (s *Server) fieldBlock(ctx context.Context, a *authflow.Admin, p crmgate.Pl
 		b.Removes = f.Const
 		b.Help = strings.TrimSpace(b.Help + " Leave this empty to keep what is set.")
 	}
-	if !f.Dynamic || f.Scope != crmgate.UserScope {
+	if !f.Dynamic || f.Scope != manifest.UserScope {
 		return b
 	}
 	options, err := a.FieldOptions(ctx, p, f.Const)

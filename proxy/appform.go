@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/ui"
 )
@@ -13,14 +13,14 @@ import (
 // appForm is the form on which an admin enters their organisation's own application: the fields that the manifest names,
 // with what is set and what was filled in. Where the application sends people back to is no question: to this server.
 type appForm struct {
-	m      *crmgate.Manifest
+	m      *manifest.Manifest
 	place  *connectForm           // asks where the organisation's CRM is
 	stored authflow.ManagedValues // what is set, the secret as authflow.Placeholder; may be nil
 	values authflow.ManagedValues // as filled in
 	errors map[string]string      // what is wrong, by field
 }
 
-func newAppForm(m *crmgate.Manifest, stored authflow.ManagedValues) *appForm {
+func newAppForm(m *manifest.Manifest, stored authflow.ManagedValues) *appForm {
 	f := &appForm{m: m, place: newConnectForm(m, "", stored["hostname"]), stored: stored, values: authflow.ManagedValues{}, errors: map[string]string{}}
 	maps.Copy(f.values, stored)
 	return f
@@ -43,7 +43,7 @@ var appFields = []appField{
 func (f *appForm) asked() []appField {
 	var asked []appField
 	for _, field := range appFields {
-		if field.name == "hostname" && f.m.Page.Environment.Kind != crmgate.Fixed {
+		if field.name == "hostname" && f.m.Page.Environment.Kind != manifest.Fixed {
 			continue // the environment asks
 		}
 		if slices.Contains(f.m.OAuth.AdminManaged.Fields, field.name) {
@@ -84,7 +84,7 @@ func (f *appForm) check() bool {
 			f.errors[field.name] = "Please fill this in."
 		}
 	}
-	if f.m.Page.Environment.Kind != crmgate.Fixed {
+	if f.m.Page.Environment.Kind != manifest.Fixed {
 		f.place.checkEnvironment()
 		f.values["hostname"] = f.place.hostname
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/ui"
 )
@@ -61,7 +62,7 @@ func (s *Server) connect(ctx context.Context, r *request) (any, error) {
 	if !f.check() {
 		return s.showForm(f, 400)
 	}
-	if m.AuthType == crmgate.OAuth {
+	if m.AuthType == manifest.OAuth {
 		return s.goToCRM(ctx, r, who, f)
 	}
 	return s.connectByKey(ctx, r, who, f)

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/ui"
 )
 
 // connectForm is the form on which a person connects a CRM, as the manifest has it, with what they filled in.
 type connectForm struct {
-	m        *crmgate.Manifest
+	m        *manifest.Manifest
 	session  string
 	hostname string            // as given, and checked by check
 	values   map[string]string // of the API-key form, by const
@@ -20,7 +21,7 @@ type connectForm struct {
 	problem  string            // what is wrong as a whole
 }
 
-func newConnectForm(m *crmgate.Manifest, session, hostname string) *connectForm {
+func newConnectForm(m *manifest.Manifest, session, hostname string) *connectForm {
 	f := &connectForm{m: m, session: session, hostname: strings.TrimSpace(hostname), values: map[string]string{}, errors: map[string]string{}}
 	for _, e := range f.entries() {
 		if e.Field() {
@@ -31,8 +32,8 @@ func newConnectForm(m *crmgate.Manifest, session, hostname string) *connectForm 
 }
 
 // entries are the API-key form's.
-func (f *connectForm) entries() []crmgate.FormEntry {
-	if f.m.AuthType != crmgate.APIKey {
+func (f *connectForm) entries() []manifest.FormEntry {
+	if f.m.AuthType != manifest.APIKey {
 		return nil
 	}
 	return f.m.Page.Form.Content
@@ -46,7 +47,7 @@ func (f *connectForm) fill(fields map[string]string) {
 			continue
 		}
 		v := fields[e.Const]
-		if e.Widget != crmgate.PasswordWidget || strings.EqualFold(e.Const, "apiKey") {
+		if e.Widget != manifest.PasswordWidget || strings.EqualFold(e.Const, "apiKey") {
 			v = strings.TrimSpace(v)
 		}
 		f.values[e.Const] = v
@@ -60,11 +61,11 @@ func (f *connectForm) check() bool {
 		v := f.values[e.Const]
 		switch {
 		case !e.Field():
-		case v == "" && e.Required && e.Widget == crmgate.SelectWidget:
+		case v == "" && e.Required && e.Widget == manifest.SelectWidget:
 			f.errors[e.Const] = "Please choose one."
 		case v == "" && e.Required:
 			f.errors[e.Const] = "Please fill this in."
-		case v != "" && e.Widget == crmgate.SelectWidget && !slices.ContainsFunc(e.Options, func(o crmgate.Option) bool { return o.Value == v }):
+		case v != "" && e.Widget == manifest.SelectWidget && !slices.ContainsFunc(e.Options, func(o manifest.Option) bool { return o.Value == v }):
 			f.errors[e.Const] = "Please choose one of the list."
 		}
 	}
@@ -74,19 +75,19 @@ func (f *connectForm) check() bool {
 func (f *connectForm) checkEnvironment() {
 	env := f.m.Page.Environment
 	switch env.Kind {
-	case crmgate.Fixed:
+	case manifest.Fixed:
 		host, err := f.m.CheckHostname(cmp.Or(env.URL, f.hostname))
 		if err != nil {
 			host = ""
 		}
 		f.hostname = host
 		return
-	case crmgate.Selectable:
+	case manifest.Selectable:
 		if f.selected() == "" {
 			f.errors[""] = "Please choose one."
 			return
 		}
-	case crmgate.Dynamic:
+	case manifest.Dynamic:
 		if f.hostname == "" {
 			f.errors[""] = "Please paste the address of your " + f.m.Title + "."
 			return
@@ -100,7 +101,7 @@ func (f *connectForm) checkEnvironment() {
 		}
 		return
 	}
-	if env.Kind == crmgate.Selectable {
+	if env.Kind == manifest.Selectable {
 		host = f.selected()
 	}
 	f.hostname = host
@@ -127,7 +128,7 @@ func example(identifier string) string {
 
 // view is the form for the page.
 func (f *connectForm) view(action string) ui.Connect {
-	c := ui.Connect{CRM: f.m.Title, OAuth: f.m.AuthType == crmgate.OAuth, Action: action, Session: f.session, Problem: f.problem}
+	c := ui.Connect{CRM: f.m.Title, OAuth: f.m.AuthType == manifest.OAuth, Action: action, Session: f.session, Problem: f.problem}
 	if c.Problem != "" {
 		c.ProblemTitle = "Not connected"
 	}
@@ -148,7 +149,7 @@ func (f *connectForm) environment() (b ui.Block, ok bool) {
 	env := f.m.Page.Environment
 	b = ui.Block{ID: "hostname", Name: "hostname", Required: true, Error: f.errors[""]}
 	switch env.Kind {
-	case crmgate.Selectable:
+	case manifest.Selectable:
 		b.Kind, b.Label, b.Value = "choice", "Where is your "+f.m.Title+"?", f.selected()
 		for _, s := range env.Selections {
 			host, _ := crmgate.ParseHostname(strings.TrimSpace(s.Value))
@@ -158,7 +159,7 @@ func (f *connectForm) environment() (b ui.Block, ok bool) {
 			}
 			b.Options = append(b.Options, o)
 		}
-	case crmgate.Dynamic:
+	case manifest.Dynamic:
 		b.Kind, b.Label, b.Value, b.Steps = "url", "Address of your "+f.m.Title, f.hostname, env.Instructions
 		if env.Identifier != "" {
 			b.Placeholder = example(env.Identifier)
@@ -169,7 +170,7 @@ func (f *connectForm) environment() (b ui.Block, ok bool) {
 	return b, true
 }
 
-func (f *connectForm) block(e crmgate.FormEntry, i int) ui.Block {
+func (f *connectForm) block(e manifest.FormEntry, i int) ui.Block {
 	if !e.Field() {
 		return ui.Block{Kind: string(e.Widget), Label: e.Title, Href: e.Link}
 	}

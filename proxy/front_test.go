@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/token"
@@ -22,25 +24,25 @@ const manifests = `{"version":"1","author":{"name":"a"},"platforms":{
  "keys":{"auth":{"type":"apiKey","apiKey":{"page":{"content":[{"const":"apiKey","required":true},{"const":"region","required":true}]}}}}}}`
 
 // connector is one without a sandbox: what the front needs of it is that it answers.
-type connector struct {
-	crmgate.Connector
-	manifest *crmgate.Manifest
+type testConnector struct {
+	connector.Connector
+	manifest *manifest.Manifest
 }
 
-func (c connector) Manifest() *crmgate.Manifest         { return c.manifest }
-func (c connector) Implements(name string) bool         { return name == "getUserInfo" }
-func (c connector) AuthType() (crmgate.AuthType, error) { return c.manifest.AuthType, nil }
+func (c testConnector) Manifest() *manifest.Manifest         { return c.manifest }
+func (c testConnector) Implements(name string) bool          { return name == "getUserInfo" }
+func (c testConnector) AuthType() (manifest.AuthType, error) { return c.manifest.AuthType, nil }
 
-func (c connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (c testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
 	return crmgate.OAuthInfo{AccessTokenURI: "https://acme.example/token"}, nil
 }
 
-func (c connector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgate.Secret, error) {
+func (c testConnector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgate.Secret, error) {
 	return key, nil
 }
 
-func (c connector) UserInfo(_ context.Context, r crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
-	return crmgate.UserInfo{Successful: r.APIKey.Reveal() == "right", ID: "1-keys", Name: "Ada"}, nil
+func (c testConnector) UserInfo(_ context.Context, r connector.UserInfoRequest) (connector.UserInfo, error) {
+	return connector.UserInfo{Successful: r.APIKey.Reveal() == "right", ID: "1-keys", Name: "Ada"}, nil
 }
 
 // newServer makes a front over real flows and a store in memory. What it logs goes to log.
@@ -60,11 +62,11 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	must(err)
 	db, err := storage.Open(t.Context(), engine, ring, storage.Config{})
 	must(err)
-	ms, err := crmgate.ParseManifests(map[string][]byte{"manifest": []byte(manifests)}, "https://gate.example")
+	ms, err := manifest.Parse(map[string][]byte{"manifest": []byte(manifests)}, "https://gate.example")
 	must(err)
-	find := func(p crmgate.Platform) (crmgate.Connector, error) {
+	find := func(p crmgate.Platform) (connector.Connector, error) {
 		if m, ok := ms.Platform(p); ok {
-			return connector{manifest: m}, nil
+			return testConnector{manifest: m}, nil
 		}
 		return nil, crmgate.Refuse("Connector not found")
 	}

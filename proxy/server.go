@@ -19,6 +19,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/ui"
 )
@@ -35,7 +36,7 @@ const (
 type Config struct {
 	Flows *authflow.Flows
 	// Manifests is what /crmManifest and /serverVersionInfo answer from.
-	Manifests *crmgate.Manifests
+	Manifests *manifest.Set
 	// MaxConns bounds the connections; who comes when there are as many gets a 503. Default 16384.
 	MaxConns int
 	// Debug answers requests with the header "is-debug: true" with their trace as well.

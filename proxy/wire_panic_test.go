@@ -10,14 +10,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
 // TestWirePanic runs a server that was wired wrongly: what needs a connector meets nil.
 func TestWirePanic(t *testing.T) {
-	ms, err := crmgate.ParseManifests(nil, "")
+	ms, err := manifest.Parse(nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,17 +10,19 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // The documents that cross into guests and back, by operation; connectors-wasm/ABI.md is their text. This is the one
 // place where secrets are revealed to a connector.
 
 type authTypeOut struct {
-	Type crmgate.AuthType `json:"type"`
+	Type manifest.AuthType `json:"type"`
 }
 
 func (d authTypeOut) check() error {
-	if d.Type != crmgate.OAuth && d.Type != crmgate.APIKey {
+	if d.Type != manifest.OAuth && d.Type != manifest.APIKey {
 		return errors.New("type is neither oauth nor apiKey")
 	}
 	return nil
@@ -62,7 +64,7 @@ func (d oauthInfoDoc) info() crmgate.OAuthInfo {
 }
 
 // shown is an application as the connector may see it.
-func shown(i crmgate.OAuthInfo, m *crmgate.Manifest) oauthInfoDoc {
+func shown(i crmgate.OAuthInfo, m *manifest.Manifest) oauthInfoDoc {
 	d := oauthInfoDoc{
 		ClientID: i.ClientID, AccessTokenURI: i.AccessTokenURI, AuthorizationURI: i.AuthorizationURI,
 		RedirectURI: i.RedirectURI, Scopes: words(i.Scopes), Hostname: i.Hostname, TokenAuth: i.TokenAuth,
@@ -139,9 +141,9 @@ func (d userInfoOut) check() error {
 	return isObject("platformUserInfo.platformAdditionalInfo", d.User.AdditionalInfo)
 }
 
-func (d userInfoOut) info() crmgate.UserInfo {
+func (d userInfoOut) info() connector.UserInfo {
 	u := d.User
-	return crmgate.UserInfo{
+	return connector.UserInfo{
 		Successful: *d.Successful, Message: d.Message, ID: crmgate.UserID(u.ID), Name: u.Name,
 		TimezoneName: u.TimezoneName, TimezoneOffset: notNull(u.TimezoneOffset), AdditionalInfo: notNull(u.AdditionalInfo),
 		OverridingHostname: u.OverridingHostname, OverridingAPIKey: crmgate.NewSecret(u.OverridingAPIKey),
@@ -165,7 +167,7 @@ type userDoc struct {
 	AdditionalInfo json.RawMessage   `json:"platformAdditionalInfo,omitempty"`
 }
 
-func userOf(r crmgate.UserRequest) userDoc {
+func userOf(r connector.UserRequest) userDoc {
 	u := r.User
 	return userDoc{
 		ID: u.Key.ID, Platform: u.Key.Platform, Hostname: u.Hostname, Account: u.Account, TimezoneName: u.TimezoneName,
@@ -191,8 +193,8 @@ type outcomeOut struct {
 func (d outcomeOut) check() error { return d.User.check() }
 
 // outcome takes a missing successful for true: unAuthorize and postSaveUserInfo have none in App Connect's interfaces.
-func (d outcomeOut) outcome() crmgate.Outcome {
-	return crmgate.Outcome{
+func (d outcomeOut) outcome() connector.Outcome {
+	return connector.Outcome{
 		Successful: d.Successful == nil || *d.Successful, Message: d.Message, AdditionalInfo: notNull(d.User.AdditionalInfo),
 	}
 }
@@ -269,10 +271,10 @@ func (d managedOptionsOut) check() error {
 	return nil
 }
 
-func (d managedOptionsOut) options() []crmgate.ManagedAuthOption {
-	all := make([]crmgate.ManagedAuthOption, len(d.Options))
+func (d managedOptionsOut) options() []connector.ManagedAuthOption {
+	all := make([]connector.ManagedAuthOption, len(d.Options))
 	for i, o := range d.Options {
-		all[i] = crmgate.ManagedAuthOption{Value: string(o.Value), Label: string(o.Label)}
+		all[i] = connector.ManagedAuthOption{Value: string(o.Value), Label: string(o.Label)}
 	}
 	return all
 }

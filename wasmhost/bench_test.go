@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
@@ -31,9 +32,9 @@ func BenchmarkCall(b *testing.B) {
 	})
 	b.Run("echo", func(b *testing.B) {
 		wasmtest.Go(b, filepath.Join(built.guests, "echo.wasm"), ".", "./testdata/echo")
-		f := load(b, newHost(b, wasmhost.Config{}), map[string]string{"echo.wasm": string(guest(b, "echo")), "echo.json": manifest("echo", "")})
-		c := connector(b, f, "echo")
-		r := crmgate.UserRequest{AuthHeader: crmgate.NewSecret("Bearer " + strings.Repeat("x", 900))}
+		f := load(b, newHost(b, wasmhost.Config{}), map[string]string{"echo.wasm": string(guest(b, "echo")), "echo.json": manifestOf("echo", "")})
+		c := mustConnector(b, f, "echo")
+		r := connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer " + strings.Repeat("x", 900))}
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := c.LicenseStatus(b.Context(), r); err != nil {
@@ -79,13 +80,13 @@ func BenchmarkCall(b *testing.B) {
 }
 
 // answered is a connector whose CRM answers at once, as the practice CRM does.
-func answered(b *testing.B, instances int, wasm string) crmgate.Connector {
+func answered(b *testing.B, instances int, wasm string) connector.Connector {
 	b.Helper()
 	h := newHost(b, wasmhost.Config{MaxInstances: instances, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(
 			`{"id":1,"name":"Ada Lovelace","email":"ada@example.com","timezone":{"name":"Europe/London","offset":0}}`))}, nil
 	}})
-	return connector(b, load(b, h, map[string]string{"x.wasm": wasm, "x.json": manifest("x", `"hosts": ["127.0.0.1:8081"]`)}), "x")
+	return mustConnector(b, load(b, h, map[string]string{"x.wasm": wasm, "x.json": manifestOf("x", `"hosts": ["127.0.0.1:8081"]`)}), "x")
 }
 
 func empty(b *testing.B, config wazero.RuntimeConfig, ctx context.Context) {

@@ -16,7 +16,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
@@ -29,8 +29,8 @@ var operations = []string{
 // facts are what a module's content says once and for all. They are kept beside its compiled form, so that a start with
 // a warm cache neither compiles nor runs anything.
 type facts struct {
-	AuthType crmgate.AuthType `json:"authType"`
-	Exports  []string         `json:"exports"` // sorted
+	AuthType manifest.AuthType `json:"authType"`
+	Exports  []string          `json:"exports"` // sorted
 }
 
 func (f facts) exports(name string) bool {
@@ -39,12 +39,12 @@ func (f facts) exports(name string) bool {
 }
 
 // suit holds a module to its manifest.
-func (f facts) suit(m *crmgate.Manifest) Problems {
+func (f facts) suit(m *manifest.Manifest) Problems {
 	var all Problems
 	if f.AuthType != m.AuthType {
 		all.add(Problem{"getAuthType", fmt.Sprintf("getAuthType answers %q, and the manifest's auth.type is %q: expected them to agree", f.AuthType, m.AuthType), ""})
 	}
-	needed := map[crmgate.AuthType]string{crmgate.OAuth: "getOauthInfo", crmgate.APIKey: "getBasicAuth"}[f.AuthType]
+	needed := map[manifest.AuthType]string{manifest.OAuth: "getOauthInfo", manifest.APIKey: "getBasicAuth"}[f.AuthType]
 	for _, name := range []string{needed, "getUserInfo"} {
 		if !f.exports(name) {
 			all.add(Problem{"exports", fmt.Sprintf("the export %s is missing: a connector of type %s needs it", name, f.AuthType), exportAdvice(name, f.Exports)})

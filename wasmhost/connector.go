@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // connector is a crmgate.Connector over a module.
-type connector struct{ m *module }
+type hosted struct{ m *module }
 
-var _ crmgate.Connector = (*connector)(nil)
+var _ connector.Connector = (*hosted)(nil)
 
 // ask runs one operation.
 func ask[D document](ctx context.Context, m *module, operation, hostname string, in any, secrets ...string) (D, error) {
@@ -20,7 +22,7 @@ func ask[D document](ctx context.Context, m *module, operation, hostname string,
 }
 
 // askOf runs an operation on a signed-in person.
-func askOf[D document](ctx context.Context, m *module, operation string, r crmgate.UserRequest) (D, error) {
+func askOf[D document](ctx context.Context, m *module, operation string, r connector.UserRequest) (D, error) {
 	in := userIn{userOf(r), r.AuthHeader.Reveal()}
 	return run[D](ctx, &call{
 		module: m, operation: operation, hostname: r.User.Hostname, input: encode(in), secrets: headerSecrets(r.AuthHeader), rejected: r.Rejected,
@@ -44,28 +46,28 @@ func run[D document](ctx context.Context, c *call) (D, error) {
 	return d, nil
 }
 
-func (c *connector) Manifest() *crmgate.Manifest         { return c.m.manifest }
-func (c *connector) Implements(name string) bool         { return c.m.facts.exports(name) }
-func (c *connector) AuthType() (crmgate.AuthType, error) { return c.m.facts.AuthType, nil }
+func (c *hosted) Manifest() *manifest.Manifest         { return c.m.manifest }
+func (c *hosted) Implements(name string) bool          { return c.m.facts.exports(name) }
+func (c *hosted) AuthType() (manifest.AuthType, error) { return c.m.facts.AuthType, nil }
 
-func (c *connector) OAuthInfo(ctx context.Context, r crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (c *hosted) OAuthInfo(ctx context.Context, r connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
 	d, err := ask[oauthInfoDoc](ctx, c.m, "getOauthInfo", r.Hostname, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
 	return d.info(), err
 }
 
-func (c *connector) OverridingOAuthOption(ctx context.Context, r crmgate.OAuthOptionRequest) (crmgate.OAuthOption, error) {
+func (c *hosted) OverridingOAuthOption(ctx context.Context, r connector.OAuthOptionRequest) (connector.OAuthOption, error) {
 	code := r.Code.Reveal()
 	d, err := ask[oauthOptionOut](ctx, c.m, "getOverridingOAuthOption", r.OAuth.Hostname,
 		oauthOptionIn{code, shown(r.OAuth, c.m.manifest)}, code, r.OAuth.ClientSecret.Reveal())
-	return crmgate.OAuthOption(d), err
+	return connector.OAuthOption(d), err
 }
 
-func (c *connector) BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error) {
+func (c *hosted) BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error) {
 	d, err := ask[basicAuthOut](ctx, c.m, "getBasicAuth", "", basicAuthIn{apiKey.Reveal()}, apiKey.Reveal())
 	return crmgate.NewSecret(d.Basic), err
 }
 
-func (c *connector) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
+func (c *hosted) UserInfo(ctx context.Context, r connector.UserInfoRequest) (connector.UserInfo, error) {
 	in := userInfoIn{
 		AuthHeader: r.AuthHeader.Reveal(), Hostname: r.Hostname, Platform: c.m.manifest.Platform, Query: r.Query,
 		CallbackURI: r.CallbackURI, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username, Data: r.Data,
@@ -74,37 +76,37 @@ func (c *connector) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (cr
 	d, err := ask[userInfoOut](ctx, c.m, "getUserInfo", r.Hostname, in,
 		append(append(formSecrets(r.AdditionalInfo), headerSecrets(r.AuthHeader)...), r.APIKey.Reveal())...)
 	if err != nil {
-		return crmgate.UserInfo{}, err
+		return connector.UserInfo{}, err
 	}
 	return d.info(), nil
 }
 
-func (c *connector) AuthValidation(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+func (c *hosted) AuthValidation(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 	d, err := askOf[validationOut](ctx, c.m, "authValidation", r)
 	return d.outcome(), err
 }
 
-func (c *connector) RefreshUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+func (c *hosted) RefreshUserInfo(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 	d, err := askOf[validationOut](ctx, c.m, "refreshUserInfo", r)
 	return d.outcome(), err
 }
 
-func (c *connector) UnAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+func (c *hosted) UnAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 	d, err := askOf[outcomeOut](ctx, c.m, "unAuthorize", r)
 	return d.outcome(), err
 }
 
-func (c *connector) PostSaveUserInfo(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+func (c *hosted) PostSaveUserInfo(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 	d, err := askOf[outcomeOut](ctx, c.m, "postSaveUserInfo", r)
 	return d.outcome(), err
 }
 
-func (c *connector) LicenseStatus(ctx context.Context, r crmgate.UserRequest) (json.RawMessage, error) {
+func (c *hosted) LicenseStatus(ctx context.Context, r connector.UserRequest) (json.RawMessage, error) {
 	d, err := askOf[licenseOut](ctx, c.m, "getLicenseStatus", r)
 	return d.RawMessage, err
 }
 
-func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+func (c *hosted) RefreshAccessToken(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
 	in := refreshIn{userIn{userOf(r.UserRequest), r.AuthHeader.Reveal()}, shown(r.OAuth, c.m.manifest), ""}
 	if c.m.manifest.Reveals("refreshToken") {
 		in.RefreshToken = r.RefreshToken.Reveal()
@@ -113,13 +115,13 @@ func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshReq
 		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Hostname, input: encode(in), answered: r.Answered,
 		secrets: append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal()),
 	})
-	return crmgate.RefreshAnswer{
+	return connector.RefreshAnswer{
 		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),
 		ExpiresIn: int64(min(max(float64(d.ExpiresIn), 0), 1e12)), AdditionalInfo: notNull(d.User.AdditionalInfo),
 	}, err
 }
 
-func (c *connector) ManagedAuthOptions(ctx context.Context, r crmgate.ManagedAuthOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
+func (c *hosted) ManagedAuthOptions(ctx context.Context, r connector.ManagedAuthOptionsRequest) ([]connector.ManagedAuthOption, error) {
 	in := managedOptionsIn{r.FieldConst, map[string]string{}}
 	var secrets []string
 	for name, v := range r.AccountValues {
@@ -158,57 +160,57 @@ func formSecrets(form crmgate.Secret) []string {
 }
 
 // manifestOnly is the connector of a platform that has no module.
-type manifestOnly struct{ m *crmgate.Manifest }
+type manifestOnly struct{ m *manifest.Manifest }
 
-var _ crmgate.Connector = manifestOnly{}
+var _ connector.Connector = manifestOnly{}
 
 func (c manifestOnly) refusal() error { return notFound(c.m.Platform) }
 
-func (c manifestOnly) Manifest() *crmgate.Manifest { return c.m }
-func (c manifestOnly) Implements(string) bool      { return false }
+func (c manifestOnly) Manifest() *manifest.Manifest { return c.m }
+func (c manifestOnly) Implements(string) bool       { return false }
 
-func (c manifestOnly) AuthType() (crmgate.AuthType, error) { return "", c.refusal() }
+func (c manifestOnly) AuthType() (manifest.AuthType, error) { return "", c.refusal() }
 
-func (c manifestOnly) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (c manifestOnly) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
 	return crmgate.OAuthInfo{}, c.refusal()
 }
 
-func (c manifestOnly) OverridingOAuthOption(context.Context, crmgate.OAuthOptionRequest) (crmgate.OAuthOption, error) {
-	return crmgate.OAuthOption{}, c.refusal()
+func (c manifestOnly) OverridingOAuthOption(context.Context, connector.OAuthOptionRequest) (connector.OAuthOption, error) {
+	return connector.OAuthOption{}, c.refusal()
 }
 
 func (c manifestOnly) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
 	return crmgate.Secret{}, c.refusal()
 }
 
-func (c manifestOnly) UserInfo(context.Context, crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
-	return crmgate.UserInfo{}, c.refusal()
+func (c manifestOnly) UserInfo(context.Context, connector.UserInfoRequest) (connector.UserInfo, error) {
+	return connector.UserInfo{}, c.refusal()
 }
 
-func (c manifestOnly) AuthValidation(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
-	return crmgate.Outcome{}, c.refusal()
+func (c manifestOnly) AuthValidation(context.Context, connector.UserRequest) (connector.Outcome, error) {
+	return connector.Outcome{}, c.refusal()
 }
 
-func (c manifestOnly) RefreshUserInfo(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
-	return crmgate.Outcome{}, c.refusal()
+func (c manifestOnly) RefreshUserInfo(context.Context, connector.UserRequest) (connector.Outcome, error) {
+	return connector.Outcome{}, c.refusal()
 }
 
-func (c manifestOnly) UnAuthorize(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
-	return crmgate.Outcome{}, c.refusal()
+func (c manifestOnly) UnAuthorize(context.Context, connector.UserRequest) (connector.Outcome, error) {
+	return connector.Outcome{}, c.refusal()
 }
 
-func (c manifestOnly) PostSaveUserInfo(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) {
-	return crmgate.Outcome{}, c.refusal()
+func (c manifestOnly) PostSaveUserInfo(context.Context, connector.UserRequest) (connector.Outcome, error) {
+	return connector.Outcome{}, c.refusal()
 }
 
-func (c manifestOnly) LicenseStatus(context.Context, crmgate.UserRequest) (json.RawMessage, error) {
+func (c manifestOnly) LicenseStatus(context.Context, connector.UserRequest) (json.RawMessage, error) {
 	return nil, c.refusal()
 }
 
-func (c manifestOnly) RefreshAccessToken(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
-	return crmgate.RefreshAnswer{}, c.refusal()
+func (c manifestOnly) RefreshAccessToken(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
+	return connector.RefreshAnswer{}, c.refusal()
 }
 
-func (c manifestOnly) ManagedAuthOptions(context.Context, crmgate.ManagedAuthOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
+func (c manifestOnly) ManagedAuthOptions(context.Context, connector.ManagedAuthOptionsRequest) ([]connector.ManagedAuthOption, error) {
 	return nil, c.refusal()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // What strangers' bytes reach, for fuzzing without a guest around them.
@@ -57,7 +58,7 @@ func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 // fuzzed is a call of a connector that has only what the documents need.
 func fuzzed(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
 	h := &Host{Config: Config{Fetch: fetch, Logger: slog.New(slog.NewTextHandler(log, nil)), Deadline: time.Second, MaxOutput: 1 << 20, MaxResponse: 1 << 20, MaxLogLines: 100}}
-	return &call{module: &module{host: h, manifest: &crmgate.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
+	return &call{module: &module{host: h, manifest: &manifest.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
 }
 
 // SaidWith returns what the log and a client get of a guest's words, printed in two parts and answered as an error,

@@ -14,6 +14,8 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // maxModule bounds a module's file.
@@ -22,8 +24,8 @@ const maxModule = 16 << 20
 // Folder is a loaded connectors folder: NAME.wasm with its manifest NAME.json, manifest.json, the manifest "default", and
 // releaseNotes.json. Safe for concurrent use.
 type Folder struct {
-	manifests  *crmgate.Manifests
-	connectors map[crmgate.Platform]crmgate.Connector
+	manifests  *manifest.Set
+	connectors map[crmgate.Platform]connector.Connector
 	modules    []*module
 }
 
@@ -34,8 +36,8 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 	if err != nil {
 		return nil, err
 	}
-	f := &Folder{connectors: map[crmgate.Platform]crmgate.Connector{}}
-	if f.manifests, err = crmgate.ParseManifests(files, publicURL); err != nil {
+	f := &Folder{connectors: map[crmgate.Platform]connector.Connector{}}
+	if f.manifests, err = manifest.Parse(files, publicURL); err != nil {
 		return nil, err
 	}
 	platforms := f.manifests.Platforms()
@@ -87,7 +89,7 @@ func jsonFiles(dir string) (map[string][]byte, error) {
 }
 
 // add loads one module.
-func (h *Host) add(ctx context.Context, f *Folder, path string, m *crmgate.Manifest) error {
+func (h *Host) add(ctx context.Context, f *Folder, path string, m *manifest.Manifest) error {
 	file := filepath.Base(path)
 	b, err := readModule(path)
 	if err != nil {
@@ -102,7 +104,7 @@ func (h *Host) add(ctx context.Context, f *Folder, path string, m *crmgate.Manif
 	if wrong := mod.facts.suit(m); len(wrong) > 0 {
 		return fmt.Errorf("%s: %w", file, wrong)
 	}
-	f.connectors[m.Platform] = &connector{mod}
+	f.connectors[m.Platform] = &hosted{mod}
 	return nil
 }
 
@@ -118,7 +120,7 @@ func readModule(path string) ([]byte, error) {
 }
 
 // CheckHosts refuses hosts that are everybody's: *.com, *.co.uk.
-func CheckHosts(m *crmgate.Manifest) error {
+func CheckHosts(m *manifest.Manifest) error {
 	hosts := slices.Clone(m.Hosts)
 	for _, h := range m.Hosts {
 		if h.Person { // the environment says where that may be
@@ -135,7 +137,7 @@ func CheckHosts(m *crmgate.Manifest) error {
 
 // Connector returns the connector of a platform. One that is not in the folder is a *crmgate.Refusal that
 // matches crmgate.ErrNotFound; one that has only a manifest has a connector whose operations refuse in the same words.
-func (f *Folder) Connector(p crmgate.Platform) (crmgate.Connector, error) {
+func (f *Folder) Connector(p crmgate.Platform) (connector.Connector, error) {
 	if c := f.connectors[p]; c != nil {
 		return c, nil
 	}
@@ -153,7 +155,7 @@ func notFound(p crmgate.Platform) error {
 }
 
 // Manifests returns what the folder declares.
-func (f *Folder) Manifests() *crmgate.Manifests { return f.manifests }
+func (f *Folder) Manifests() *manifest.Set { return f.manifests }
 
 // Platforms lists the platforms, those without a module included.
 func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys(f.connectors)) }
@@ -177,7 +179,7 @@ type Answer struct {
 // in order, or left out what ABI.md requires of the answer; a guest that answers an error does so in order. Secrets are
 // not taken out of what it says, save configuration values.
 func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostname string, input []byte) (Answer, error) {
-	conn, ok := f.connectors[p].(*connector)
+	conn, ok := f.connectors[p].(*hosted)
 	if !ok {
 		return Answer{}, notFound(p)
 	}
@@ -199,7 +201,7 @@ func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostna
 
 // MemorySize returns the bytes of memory of a connector's instances that run no call at the moment.
 func (f *Folder) MemorySize(p crmgate.Platform) int64 {
-	conn, ok := f.connectors[p].(*connector)
+	conn, ok := f.connectors[p].(*hosted)
 	if !ok {
 		return 0
 	}
@@ -208,7 +210,7 @@ func (f *Folder) MemorySize(p crmgate.Platform) int64 {
 
 // Renew has the connector's next call meet a new instance. It is for checking connectors.
 func (f *Folder) Renew(p crmgate.Platform) {
-	if conn, ok := f.connectors[p].(*connector); ok {
+	if conn, ok := f.connectors[p].(*hosted); ok {
 		conn.m.letGo()
 	}
 }

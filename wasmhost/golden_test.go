@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -58,7 +59,7 @@ func TestGoldenVectors(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
 		"relay.wasm": string(guest(t, "relay")),
-		"relay.json": manifest("relay", `"hosts": ["relay.example"], "reveal": ["clientSecret", "refreshToken"]`),
+		"relay.json": manifestOf("relay", `"hosts": ["relay.example"], "reveal": ["clientSecret", "refreshToken"]`),
 	}
 	all := map[crmgate.Platform][]vectorFile{"relay": vectors(t)}
 	for _, name := range []string{"practice", "practicekey"} {
@@ -75,12 +76,12 @@ func TestGoldenVectors(t *testing.T) {
 	f := load(t, newHost(t, wasmhost.Config{Fetch: fromContext}), files)
 	for name, files := range all {
 		for _, v := range files {
-			v.replay(t, connector(t, f, name))
+			v.replay(t, mustConnector(t, f, name))
 		}
 	}
 }
 
-func (v vectorFile) replay(t *testing.T, conn crmgate.Connector) {
+func (v vectorFile) replay(t *testing.T, conn connector.Connector) {
 	name := conn.Manifest().Platform
 	for _, c := range v.Cases {
 		if v.Operation == "getAuthType" && name == "relay" && c.Name != "by OAuth" {
@@ -234,27 +235,27 @@ func (d doc) with(name string, v any) doc {
 
 // ask calls an operation with an input document, and gives back its answer as one. It is written against ABI.md, not
 // against the host.
-func ask(ctx context.Context, c crmgate.Connector, operation string, input []byte) (any, error) {
+func ask(ctx context.Context, c connector.Connector, operation string, input []byte) (any, error) {
 	in := read(input)
 	switch operation {
 	case "getAuthType":
 		a, err := c.AuthType()
 		return doc{"type": a}, err
 	case "getOauthInfo":
-		i, err := c.OAuthInfo(ctx, crmgate.OAuthInfoRequest{
+		i, err := c.OAuthInfo(ctx, connector.OAuthInfoRequest{
 			Hostname: in.str("hostname"), TokenURL: in.str("tokenUrl"), Account: crmgate.AccountID(in.str("rcAccountId")), UserEmail: in.str("userEmail"),
 		})
 		return doc{}.with("clientId", i.ClientID).with("clientSecret", i.ClientSecret.Reveal()).with("accessTokenUri", i.AccessTokenURI).
 			with("authorizationUri", i.AuthorizationURI).with("redirectUri", i.RedirectURI).with("scopes", i.Scopes).
 			with("hostname", i.Hostname).with("tokenAuth", i.TokenAuth).with("failMessage", i.FailMessage), err
 	case "getOverridingOAuthOption":
-		o, err := c.OverridingOAuthOption(ctx, crmgate.OAuthOptionRequest{Code: in.secret("code"), OAuth: in.sub("oauthInfo").oauth()})
+		o, err := c.OverridingOAuthOption(ctx, connector.OAuthOptionRequest{Code: in.secret("code"), OAuth: in.sub("oauthInfo").oauth()})
 		return doc{}.with("headers", o.Headers).with("query", o.Query).with("body", o.Body), err
 	case "getBasicAuth":
 		b, err := c.BasicAuth(ctx, in.secret("apiKey"))
 		return doc{"basic": b.Reveal()}, err
 	case "getUserInfo":
-		u, err := c.UserInfo(ctx, crmgate.UserInfoRequest{
+		u, err := c.UserInfo(ctx, connector.UserInfoRequest{
 			AuthHeader: in.secret("authHeader"), Hostname: in.str("hostname"), Query: in.texts("query"), CallbackURI: in.str("callbackUri"),
 			TokenURL: in.str("tokenUrl"), APIURL: in.str("apiUrl"), Username: in.str("username"), Data: in.raw("data"),
 			APIKey: in.secret("apiKey"), AdditionalInfo: crmgate.NewSecret(string(in.raw("additionalInfo"))),
@@ -276,7 +277,7 @@ func ask(ctx context.Context, c crmgate.Connector, operation string, input []byt
 	case "getLicenseStatus":
 		return c.LicenseStatus(ctx, in.person())
 	case "checkAndRefreshAccessToken":
-		a, err := c.RefreshAccessToken(ctx, crmgate.RefreshRequest{UserRequest: in.person(), OAuth: in.sub("oauthInfo").oauth(), RefreshToken: in.secret("refreshToken")})
+		a, err := c.RefreshAccessToken(ctx, connector.RefreshRequest{UserRequest: in.person(), OAuth: in.sub("oauthInfo").oauth(), RefreshToken: in.secret("refreshToken")})
 		d := doc{"accessToken": a.AccessToken.Reveal()}.with("refreshToken", a.RefreshToken.Reveal()).with("expiresIn", a.ExpiresIn)
 		return d.change(a.AdditionalInfo), err
 	case "getManagedAuthOptions":
@@ -284,7 +285,7 @@ func ask(ctx context.Context, c crmgate.Connector, operation string, input []byt
 		for name, v := range in.texts("accountValues") {
 			values[name] = crmgate.NewSecret(v)
 		}
-		options, err := c.ManagedAuthOptions(ctx, crmgate.ManagedAuthOptionsRequest{FieldConst: in.str("fieldConst"), AccountValues: values})
+		options, err := c.ManagedAuthOptions(ctx, connector.ManagedAuthOptionsRequest{FieldConst: in.str("fieldConst"), AccountValues: values})
 		return doc{"options": options}, err
 	}
 	return nil, errors.New("an operation that this test does not know: " + operation)
@@ -297,9 +298,9 @@ func (d doc) oauth() crmgate.OAuthInfo {
 	}
 }
 
-func (d doc) person() crmgate.UserRequest {
+func (d doc) person() connector.UserRequest {
 	u := d.sub("user")
-	return crmgate.UserRequest{AuthHeader: d.secret("authHeader"), TokenExpiry: u.raw("tokenExpiry"), User: crmgate.User{
+	return connector.UserRequest{AuthHeader: d.secret("authHeader"), TokenExpiry: u.raw("tokenExpiry"), User: crmgate.User{
 		Key:      crmgate.UserKey{Platform: crmgate.Platform(u.str("platform")), ID: crmgate.UserID(u.str("id"))},
 		Hostname: u.str("hostname"), Account: crmgate.AccountID(u.str("rcAccountId")), TimezoneName: u.str("timezoneName"),
 		TimezoneOffset: u.raw("timezoneOffset"), AdditionalInfo: u.raw("platformAdditionalInfo"),
@@ -313,7 +314,7 @@ func (d doc) change(info json.RawMessage) doc {
 	return d
 }
 
-func outcome(o crmgate.Outcome, err error) (any, error) {
+func outcome(o connector.Outcome, err error) (any, error) {
 	return doc{"successful": o.Successful}.with("returnMessage", o.Message).change(o.AdditionalInfo), err
 }
 

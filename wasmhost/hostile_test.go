@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -83,16 +84,16 @@ func counted(n int64) []byte {
 
 func TestHostileGuests(t *testing.T) {
 	t.Parallel()
-	files := map[string]string{"good.wasm": oauth(answer(`{"successful":true,"platformUserInfo":{"id":7}}`, 0)).String(), "good.json": manifest("good", "")}
+	files := map[string]string{"good.wasm": oauth(answer(`{"successful":true,"platformUserInfo":{"id":7}}`, 0)).String(), "good.json": manifestOf("good", "")}
 	for name, g := range hostile() {
 		files[name+".wasm"] = oauth(g.body, g.more...).String()
-		files[name+".json"] = manifest(name, "")
+		files[name+".json"] = manifestOf(name, "")
 	}
 	f := load(t, newHost(t, wasmhost.Config{Deadline: short}), files)
-	good := connector(t, f, "good")
+	good := mustConnector(t, f, "good")
 	for name, g := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			c := connector(t, f, crmgate.Platform(name))
+			c := mustConnector(t, f, crmgate.Platform(name))
 			began := time.Now()
 			_, err := c.UserInfo(t.Context(), bearer(""))
 			wantError(t, err, g.want)
@@ -106,7 +107,7 @@ func TestHostileGuests(t *testing.T) {
 			if strings.Contains(fmt.Sprint(err), "top-secret-token") {
 				t.Errorf("a secret got out: %v", err)
 			}
-			if i, err := c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil || i.ClientID != "fine" {
+			if i, err := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); err != nil || i.ClientID != "fine" {
 				t.Errorf("the next call: %+v, %v", i, err)
 			}
 			if u, err := good.UserInfo(t.Context(), bearer("")); err != nil || u.ID != "7" {
@@ -122,16 +123,16 @@ func TestOddAnswersThatAreInOrder(t *testing.T) {
 	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{
 		"x.wasm": oauth(seq(answer("nonsense", 0), drop, answer(`{"successful":true,"platformUserInfo":{"id":"a"},"new":1}`, 0)),
 			export("authValidation", num(2)), export("createCallLog", unreachable)).String(),
-		"x.json": manifest("x", ""),
+		"x.json": manifestOf("x", ""),
 	})
-	c := connector(t, f, "x")
+	c := mustConnector(t, f, "x")
 	if u, err := c.UserInfo(t.Context(), bearer("")); err != nil || u.ID != "a" {
 		t.Errorf("two outputs: %+v, %v", u, err)
 	}
-	if _, err := c.AuthValidation(t.Context(), crmgate.UserRequest{}); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := c.AuthValidation(t.Context(), connector.UserRequest{}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("result 2: %v", err)
 	}
-	if _, err := c.UnAuthorize(t.Context(), crmgate.UserRequest{}); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := c.UnAuthorize(t.Context(), connector.UserRequest{}); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("no export: %v", err)
 	}
 	if !c.Implements("createCallLog") || !c.Implements("authValidation") || c.Implements("unAuthorize") {
@@ -154,8 +155,8 @@ func TestLogs(t *testing.T) {
 	f := load(t, newHost(t, wasmhost.Config{
 		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
 		Setting: func(string) (crmgate.Secret, bool) { return crmgate.NewSecret("x-setting"), true },
-	}), map[string]string{"x.wasm": oauth(withConfig).String(), "x.json": manifest("x", `"config": ["X_SETTING"]`)})
-	if _, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil {
+	}), map[string]string{"x.wasm": oauth(withConfig).String(), "x.json": manifestOf("x", `"config": ["X_SETTING"]`)})
+	if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil {
 		t.Fatal(err)
 	}
 	said := log.String()
@@ -180,8 +181,8 @@ func TestLongLines(t *testing.T) {
 	} {
 		var log journal
 		h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		f := load(t, h, map[string]string{"x.wasm": oauth(seq(line, say, num(2))).String(), "x.json": manifest("x", "")})
-		_, _ = connector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		f := load(t, h, map[string]string{"x.wasm": oauth(seq(line, say, num(2))).String(), "x.json": manifestOf("x", "")})
+		_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
 		if said := log.String(); !strings.Contains(said, "aaaa") || strings.Contains(said, "top-sec") {
 			t.Errorf("%s: …%s", name, said[max(0, len(said)-80):])
 		}
@@ -209,8 +210,8 @@ func TestConfiguration(t *testing.T) {
 			f := load(t, newHost(t, wasmhost.Config{Setting: func(name string) (crmgate.Secret, bool) {
 				v, ok := map[string]string{"X_FULL": "7 bytes", "X_EMPTY": "", "X_UNDECLARED": "x", "PATH": "x"}[name]
 				return crmgate.NewSecret(v), ok
-			}}), map[string]string{"x.wasm": oauth(ask(name)).String(), "x.json": manifest("x", `"config": ["X_FULL", "X_EMPTY", "X_UNSET"]`)})
-			if u, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != want {
+			}}), map[string]string{"x.wasm": oauth(ask(name)).String(), "x.json": manifestOf("x", `"config": ["X_FULL", "X_EMPTY", "X_UNSET"]`)})
+			if u, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != want {
 				t.Errorf("config returned %s - 50, want %s - 50 (%v)", u.ID, want, err)
 			}
 		})
@@ -252,9 +253,9 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			var log journal
 			h := newHost(t, wasmhost.Config{MaxOutput: 2000, Logger: slog.New(slog.NewTextHandler(&log, nil)), Fetch: policyOnly})
 			f := load(t, h, map[string]string{
-				"x.wasm": oauth(fetching(c.request)).String(), "x.json": manifest("x", `"hosts": ["ok.example", "{hostname}"]`),
+				"x.wasm": oauth(fetching(c.request)).String(), "x.json": manifestOf("x", `"hosts": ["ok.example", "{hostname}"]`),
 			})
-			if _, err := connector(t, f, "x").UserInfo(t.Context(), bearer("mine.example")); !errors.Is(err, errors.ErrUnsupported) {
+			if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("mine.example")); !errors.Is(err, errors.ErrUnsupported) {
 				t.Fatalf("fetch did not come back: %v", err)
 			}
 			if said := strings.ReplaceAll(log.String(), `\"`, `"`); !strings.Contains(said, c.want) {
@@ -284,8 +285,8 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 func TestOverridingHeadersAreChecked(t *testing.T) {
 	t.Parallel()
 	m := oauth(num(2), export("getOverridingOAuthOption", answer(`{"headers":{"X-A":"b","upgrade":"h2c"}}`, 0)))
-	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")})
-	_, err := connector(t, f, "x").OverridingOAuthOption(t.Context(), crmgate.OAuthOptionRequest{})
+	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")})
+	_, err := mustConnector(t, f, "x").OverridingOAuthOption(t.Context(), connector.OAuthOptionRequest{})
 	wantError(t, err, "the header Upgrade is the host's")
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -16,13 +17,13 @@ func TestCloseEndsHostFunctions(t *testing.T) {
 	for _, name := range []string{"randomget", "vectors", "manyvectors", "poll", "polls", "yields", "clock", "names", "logs", "outputs"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := folder(t, map[string]string{"x.wasm": oauth(hostile()[name].body).String(), "x.json": manifest("x", "")})
+			dir := folder(t, map[string]string{"x.wasm": oauth(hostile()[name].body).String(), "x.json": manifestOf("x", "")})
 			f, err := newHost(t, wasmhost.Config{Deadline: time.Minute}).Load(t.Context(), dir, "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := connector(t, f, "x")
-			if _, err := c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil {
+			c := mustConnector(t, f, "x")
+			if _, err := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); err != nil {
 				t.Fatal(err)
 			}
 			done := make(chan error)
@@ -50,8 +51,8 @@ func TestDeadlineOfHostFunctions(t *testing.T) {
 	t.Parallel()
 	var took time.Duration
 	h := newHost(t, wasmhost.Config{Deadline: short, Observe: func(_ crmgate.Platform, _, _ string, d time.Duration) { took = d }})
-	f := load(t, h, map[string]string{"x.wasm": oauth(seq(large(0), endless(invoke(fInput, 0, 64<<20), drop))).String(), "x.json": manifest("x", "")})
-	_, err := connector(t, f, "x").UserInfo(t.Context(), bearer(strings.Repeat("x", 32<<20)))
+	f := load(t, h, map[string]string{"x.wasm": oauth(seq(large(0), endless(invoke(fInput, 0, 64<<20), drop))).String(), "x.json": manifestOf("x", "")})
+	_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(strings.Repeat("x", 32<<20)))
 	wantError(t, err, "ran past its deadline")
 	if took > short+5*time.Second { // on a busy machine
 		t.Errorf("it was stopped after %v", took)
@@ -72,9 +73,9 @@ func TestHostFunctionsLeaveNoGarbage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) { return crmgate.NewSecret("x-setting"), true }})
-			f := load(t, h, map[string]string{"x.wasm": oauth(seq(c, num(2))).String(), "x.json": manifest("x", `"config": ["X_SETTING"]`)})
-			conn := connector(t, f, "x")
-			if _, err := conn.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil {
+			f := load(t, h, map[string]string{"x.wasm": oauth(seq(c, num(2))).String(), "x.json": manifestOf("x", `"config": ["X_SETTING"]`)})
+			conn := mustConnector(t, f, "x")
+			if _, err := conn.OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); err != nil {
 				t.Fatal(err)
 			}
 			var before, after runtime.MemStats

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
@@ -90,14 +91,14 @@ func TestFoldersThatAreRefused(t *testing.T) {
 		"imported memory":     {"\x00asm\x01\x00\x00\x00\x02\x0b\x01\x03env\x01m\x02\x00\x01\x00", "", []string{`"env"."m", which is not a function`}},
 		"memory at once":      {memory(65536).String(), "", []string{"x.wasm"}},
 		"refresh in the dark": {with(export("checkAndRefreshAccessToken", num(2))).String(), "", []string{"checkAndRefreshAccessToken", `"refreshToken" in crmgate.reveal`}},
-		"public suffix":       {fine.String(), manifest("x", `"hosts": ["*.co.uk"]`), []string{"manifest of x", "*.co.uk", "public suffix"}},
+		"public suffix":       {fine.String(), manifestOf("x", `"hosts": ["*.co.uk"]`), []string{"manifest of x", "*.co.uk", "public suffix"}},
 		"bad manifest":        {fine.String(), `{"platforms": {"x": {"auth": {"type": "magic"}}}}`, []string{"x.json", "platforms.x.auth.type"}},
-		"manifest of another": {fine.String(), manifest("y", ""), []string{"x.json"}},
+		"manifest of another": {fine.String(), manifestOf("y", ""), []string{"x.json"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if c.manifest == "" {
-				c.manifest = manifest("x", "")
+				c.manifest = manifestOf("x", "")
 			}
 			h := newHost(t, wasmhost.Config{Deadline: short})
 			_, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": c.wasm, "x.json": c.manifest}), "http://p")
@@ -121,14 +122,14 @@ func TestFoldersThatAreIncomplete(t *testing.T) {
 		t.Errorf("no manifest: %v", err)
 	}
 	// A manifest in manifest.json is one too; a platform without a module is served as a manifest only.
-	f := load(t, h, map[string]string{"x.wasm": wasm, "manifest.json": manifest("x", ""), "only.json": manifest("only", "")})
+	f := load(t, h, map[string]string{"x.wasm": wasm, "manifest.json": manifestOf("x", ""), "only.json": manifestOf("only", "")})
 	if got := f.Platforms(); !slices.Equal(got, []crmgate.Platform{"only", "x"}) {
 		t.Errorf("Platforms: %v", got)
 	}
 	if _, ok := f.Manifests().Published("only"); !ok {
 		t.Error("a manifest without a module is not published")
 	}
-	c := connector(t, f, "only")
+	c := mustConnector(t, f, "only")
 	if c.Manifest() == nil || c.Implements("getUserInfo") {
 		t.Errorf("a platform without a module: %v, %v", c.Manifest(), c.Implements("getUserInfo"))
 	}
@@ -152,8 +153,8 @@ func TestTablesAreBounded(t *testing.T) {
 	at := int64(1024 + strings.Index(shape, "_"))
 	m := oauth(seq(text(1024, shape), num(at), grow, num('0'), add, []byte{0x3a, 0, 0}, invoke(fOutput, 1024, int64(len(shape))), num(0)))
 	m.Table = []byte{1, 0x70, 0, 1}
-	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")})
-	if u, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != "0" {
+	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")})
+	if u, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != "0" {
 		t.Errorf("the table grew: %q, %v", u.ID, err)
 	}
 }
@@ -178,7 +179,7 @@ func TestWarmStart(t *testing.T) {
 	if ran {
 		t.Error("a guest was called")
 	}
-	if a, err := connector(t, f, "practicekey").AuthType(); err != nil || a != crmgate.APIKey {
+	if a, err := mustConnector(t, f, "practicekey").AuthType(); err != nil || a != manifest.APIKey {
 		t.Errorf("AuthType: %v, %v", a, err)
 	}
 }
@@ -187,7 +188,7 @@ func TestWarmStart(t *testing.T) {
 func TestCacheIsPrivate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "cache")
-	load(t, newHost(t, wasmhost.Config{CacheDir: dir}), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifest("x", "")})
+	load(t, newHost(t, wasmhost.Config{CacheDir: dir}), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
 	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -241,7 +242,7 @@ func TestCachesThatAreRefused(t *testing.T) {
 			t.Parallel()
 			base := filepath.Join(t.TempDir(), "above", "base")
 			config := wasmhost.Config{CacheDir: filepath.Join(base, "cache"), Fetch: policyOnly, Setting: func(string) (crmgate.Secret, bool) { return crmgate.Secret{}, false }}
-			load(t, newHost(t, config), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifest("x", "")})
+			load(t, newHost(t, config), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
 			paths, err := filepath.Glob(filepath.Join(base, c.path))
 			if err != nil || len(paths) != 1 {
 				t.Fatalf("%s: %q, %v", c.path, paths, err)
@@ -312,7 +313,7 @@ func TestFailedStartsLeaveNothing(t *testing.T) {
 	t.Parallel()
 	m := oauth(num(2))
 	m.Data = []wasmtest.Data{{At: 1 << 30, Bytes: "x"}}
-	h, files := newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")}
+	h, files := newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")}
 	before := addressSpace(t)
 	for range 20 {
 		if _, err := h.Load(t.Context(), folder(t, files), ""); err == nil {
@@ -345,7 +346,7 @@ func addressSpace(t *testing.T) int {
 func TestDamagedModules(t *testing.T) {
 	t.Parallel()
 	whole := oauth(answer(`{"successful":false}`, 0)).Bytes()
-	files := map[string]string{"x.json": manifest("x", "")}
+	files := map[string]string{"x.json": manifestOf("x", "")}
 	h := newHost(t, wasmhost.Config{CacheDir: filepath.Join(t.TempDir(), "cache"), Deadline: 200 * time.Millisecond})
 	for i := 0; i < len(whole); i += 7 {
 		b := slices.Clone(whole)
@@ -356,7 +357,7 @@ func TestDamagedModules(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		_, _ = connector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
@@ -67,7 +68,7 @@ func guest(t testing.TB, name string) []byte {
 }
 
 // manifest is a manifest of one platform of type oauth; more is added to its crmgate object.
-func manifest(name, more string) string {
+func manifestOf(name, more string) string {
 	return fmt.Sprintf(`{"author": {"name": "x"}, "platforms": {%q: {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example/"}}, "crmgate": {%s}}}}`, name, more)
 }
 
@@ -119,7 +120,7 @@ func load(t testing.TB, h *wasmhost.Host, files map[string]string) *wasmhost.Fol
 	return f
 }
 
-func connector(t testing.TB, f *wasmhost.Folder, p crmgate.Platform) crmgate.Connector {
+func mustConnector(t testing.TB, f *wasmhost.Folder, p crmgate.Platform) connector.Connector {
 	t.Helper()
 	c, err := f.Connector(p)
 	if err != nil {
@@ -156,8 +157,8 @@ func (j *journal) String() string {
 }
 
 // bearer is a sign-in for tests that ask for nothing particular.
-func bearer(hostname string) crmgate.UserInfoRequest {
-	return crmgate.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), Hostname: hostname}
+func bearer(hostname string) connector.UserInfoRequest {
+	return connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), Hostname: hostname}
 }
 
 const short = 700 * time.Millisecond // a deadline for guests that are meant to run into it

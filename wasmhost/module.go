@@ -13,14 +13,14 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
 // module is one connector's code: on disk, and in memory while it is used.
 type module struct {
 	host     *Host
-	manifest *crmgate.Manifest
+	manifest *manifest.Manifest
 	path     string
 	sum      [sha256.Size]byte
 	facts    facts

@@ -18,12 +18,13 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
 // relayFiles are the relay under a name, with its manifest.
 func relayFiles(t testing.TB, name, more string) map[string]string {
-	return map[string]string{name + ".wasm": string(guest(t, "relay")), name + ".json": manifest(name, more)}
+	return map[string]string{name + ".wasm": string(guest(t, "relay")), name + ".json": manifestOf(name, more)}
 }
 
 const relayManifest = `"hosts": ["relay.example"], "reveal": ["refreshToken"]`
@@ -41,13 +42,13 @@ func TestSecretsStayAway(t *testing.T) {
 		seen.Store(r.URL.Path, string(b))
 		return answering(200, `{"accessToken":"new"}`), nil
 	}})
-	c := connector(t, load(t, h, relayFiles(t, "shy", relayManifest)), "shy")
+	c := mustConnector(t, load(t, h, relayFiles(t, "shy", relayManifest)), "shy")
 	app := crmgate.OAuthInfo{ClientID: "id", ClientSecret: crmgate.NewSecret("client-secret"), FailMessage: "not for others"}
-	a, err := c.RefreshAccessToken(t.Context(), crmgate.RefreshRequest{OAuth: app, RefreshToken: crmgate.NewSecret("refresh-token")})
+	a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{OAuth: app, RefreshToken: crmgate.NewSecret("refresh-token")})
 	if err != nil || a.AccessToken.Reveal() != "new" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	if _, err := c.OverridingOAuthOption(t.Context(), crmgate.OAuthOptionRequest{Code: crmgate.NewSecret("code"), OAuth: app}); err != nil {
+	if _, err := c.OverridingOAuthOption(t.Context(), connector.OAuthOptionRequest{Code: crmgate.NewSecret("code"), OAuth: app}); err != nil {
 		t.Fatal(err)
 	}
 	seen.Range(func(path, doc any) bool {
@@ -91,7 +92,7 @@ func TestFetchOverTheWire(t *testing.T) {
 		f := load(t, h, map[string]string{
 			"practice.wasm": string(guest(t, "practice")), "practice.json": string(bytes.ReplaceAll(b, []byte("127.0.0.1:8081"), []byte(at))),
 		})
-		u, err := connector(t, f, "practice").UserInfo(t.Context(), bearer(""))
+		u, err := mustConnector(t, f, "practice").UserInfo(t.Context(), bearer(""))
 		if at != address {
 			wantError(t, err, "not among the hosts")
 			continue
@@ -99,7 +100,7 @@ func TestFetchOverTheWire(t *testing.T) {
 		if err != nil || !u.Successful || u.ID != "12-practice" || u.Name != "Ada" || string(u.TimezoneOffset) != "1" {
 			t.Errorf("%+v, %v", u, err)
 		}
-		if u, err := connector(t, f, "practice").UserInfo(t.Context(), crmgate.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer other")}); err != nil || u.Successful || u.Message == nil {
+		if u, err := mustConnector(t, f, "practice").UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer other")}); err != nil || u.Successful || u.Message == nil {
 			t.Errorf("a wrong token: %+v, %v", u, err)
 		}
 	}
@@ -117,7 +118,7 @@ func TestRejectedCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := connector(t, load(t, h, map[string]string{"practice.wasm": string(guest(t, "practice")), "practice.json": string(b)}), "practice")
+	c := mustConnector(t, load(t, h, map[string]string{"practice.wasm": string(guest(t, "practice")), "practice.json": string(b)}), "practice")
 	for _, step := range []struct {
 		status int
 		header string
@@ -125,7 +126,7 @@ func TestRejectedCredentials(t *testing.T) {
 	}{{401, "Bearer top-secret-token", 1}, {200, "Bearer top-secret-token", 0}, {403, "Bearer top-secret-token", 0}, {401, "", 0}} {
 		status = step.status
 		told := 0
-		_, err := c.AuthValidation(t.Context(), crmgate.UserRequest{AuthHeader: crmgate.NewSecret(step.header), Rejected: func() { told++ }})
+		_, err := c.AuthValidation(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret(step.header), Rejected: func() { told++ }})
 		if told != step.want || header != step.header {
 			t.Errorf("status %d to %q: told %d times, want %d (%v)", step.status, header, told, step.want, err)
 		}
@@ -137,7 +138,7 @@ func TestRefreshIsToldBeforeItIsRead(t *testing.T) {
 	t.Parallel()
 	var body string
 	h := newHost(t, wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return answering(200, body), nil }})
-	c := connector(t, load(t, h, relayFiles(t, "told", relayManifest)), "told")
+	c := mustConnector(t, load(t, h, relayFiles(t, "told", relayManifest)), "told")
 	for _, step := range []struct {
 		body, wrong string
 		seconds     int64
@@ -148,7 +149,7 @@ func TestRefreshIsToldBeforeItIsRead(t *testing.T) {
 	} {
 		body = step.body
 		var told crmgate.Secret
-		a, err := c.RefreshAccessToken(t.Context(), crmgate.RefreshRequest{Answered: func(document crmgate.Secret) { told = document }})
+		a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{Answered: func(document crmgate.Secret) { told = document }})
 		if told.Reveal() != body {
 			t.Errorf("%s: told %q", body, told.Reveal())
 		}
@@ -168,13 +169,13 @@ func TestManyAtOnce(t *testing.T) {
 		_, id, _ := strings.Cut(read(b).str("authHeader"), " ")
 		return answering(200, `{"successful":true,"platformUserInfo":{"id":"`+id+`"}}`), nil
 	}})
-	c := connector(t, load(t, h, relayFiles(t, "many", relayManifest)), "many")
+	c := mustConnector(t, load(t, h, relayFiles(t, "many", relayManifest)), "many")
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
 			for j := range 10 {
 				id := fmt.Sprintf("person-%d-%d", i, j)
-				u, err := c.UserInfo(t.Context(), crmgate.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer " + id)})
+				u, err := c.UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer " + id)})
 				if err != nil || string(u.ID) != id {
 					t.Errorf("%s got %q, %v", id, u.ID, err)
 				}
@@ -189,8 +190,8 @@ func TestTrapsAmongOthers(t *testing.T) {
 	t.Parallel()
 	// getUserInfo traps if the request is longer than 200 bytes.
 	body := seq(invoke(fInput, 0, 0), num(200), []byte{0x4a, 0x04, 0x40, 0x00, 0x0b}, answer(`{"successful":true,"platformUserInfo":{"id":"a"}}`, 0))
-	f := load(t, newHost(t, wasmhost.Config{MaxInstances: 3, Deadline: time.Minute}), map[string]string{"x.wasm": oauth(body).String(), "x.json": manifest("x", "")})
-	c := connector(t, f, "x")
+	f := load(t, newHost(t, wasmhost.Config{MaxInstances: 3, Deadline: time.Minute}), map[string]string{"x.wasm": oauth(body).String(), "x.json": manifestOf("x", "")})
+	c := mustConnector(t, f, "x")
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
@@ -220,7 +221,7 @@ func TestContextsAreHonoured(t *testing.T) {
 		<-leave
 		return answering(200, `{"successful":false}`), nil
 	}})
-	c := connector(t, load(t, h, relayFiles(t, "slow", relayManifest)), "slow")
+	c := mustConnector(t, load(t, h, relayFiles(t, "slow", relayManifest)), "slow")
 	done := make(chan error)
 	go func() {
 		_, err := c.UserInfo(t.Context(), bearer(""))
@@ -246,8 +247,8 @@ func TestContextsAreHonoured(t *testing.T) {
 		return crmgate.Secret{}, false
 	}})
 	spinning := seq(text(4096, "X_A"), invoke(fConfig, 4096, 3), drop, forever)
-	f := load(t, h, map[string]string{"x.wasm": oauth(spinning).String(), "x.json": manifest("x", `"config": ["X_A"]`)})
-	_, err = connector(t, f, "x").UserInfo(ctx, bearer(""))
+	f := load(t, h, map[string]string{"x.wasm": oauth(spinning).String(), "x.json": manifestOf("x", `"config": ["X_A"]`)})
+	_, err = mustConnector(t, f, "x").UserInfo(ctx, bearer(""))
 	wantError(t, err, "was given up")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a call that was given up: %v", err)
@@ -274,8 +275,8 @@ func TestAnswersOfTheCRM(t *testing.T) {
 			t.Parallel()
 			var log journal
 			h := newHost(t, wasmhost.Config{MaxResponse: 1000, Logger: slog.New(slog.NewJSONHandler(&log, nil)), Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return c.resp, c.err }})
-			f := load(t, h, map[string]string{"x.wasm": oauth(fetching(`{"url":"https://ok.example/"}`)).String(), "x.json": manifest("x", "")})
-			if _, err := connector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+			f := load(t, h, map[string]string{"x.wasm": oauth(fetching(`{"url":"https://ok.example/"}`)).String(), "x.json": manifestOf("x", "")})
+			if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
 				t.Fatal(err)
 			}
 			if last := log.String()[strings.Index(log.String(), "\n")+1:]; read([]byte(last)).str("msg") != c.want {
@@ -299,9 +300,9 @@ func TestIdleConnectorsAreLetGo(t *testing.T) {
 	at := int64(1024 + strings.Index(shape, "_"))
 	body := seq(num(0), num(0), []byte{0x2d, 0, 0}, num(1), add, []byte{0x3a, 0, 0}, text(1024, shape),
 		num(at), num(0), []byte{0x2d, 0, 0}, num('0'), add, []byte{0x3a, 0, 0}, invoke(fOutput, 1024, int64(len(shape))), num(0))
-	files := map[string]string{"x.wasm": oauth(body).String(), "x.json": manifest("x", "")}
+	files := map[string]string{"x.wasm": oauth(body).String(), "x.json": manifestOf("x", "")}
 	synctest.Test(t, func(t *testing.T) {
-		c := connector(t, load(t, newHost(t, wasmhost.Config{Idle: time.Minute}), files), "x")
+		c := mustConnector(t, load(t, newHost(t, wasmhost.Config{Idle: time.Minute}), files), "x")
 		for _, step := range []struct {
 			wait time.Duration
 			want crmgate.UserID
@@ -317,7 +318,7 @@ func TestIdleConnectorsAreLetGo(t *testing.T) {
 // A file that changes under a running server is not brought in half-checked.
 func TestChangedFileIsNotRun(t *testing.T) {
 	t.Parallel()
-	dir := folder(t, map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifest("x", "")})
+	dir := folder(t, map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
 	f, err := newHost(t, wasmhost.Config{}).Load(t.Context(), dir, "")
 	if err != nil {
 		t.Fatal(err)
@@ -326,12 +327,12 @@ func TestChangedFileIsNotRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(unreachable).Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = connector(t, f, "x").OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
+	_, err = mustConnector(t, f, "x").OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
 	wantError(t, err, "x.wasm was changed since it was loaded")
 	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(num(2)).Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := connector(t, f, "x").OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil {
+	if _, err := mustConnector(t, f, "x").OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); err != nil {
 		t.Errorf("after it was put back: %v", err)
 	}
 }
@@ -340,13 +341,13 @@ func TestChangedFileIsNotRun(t *testing.T) {
 func TestClose(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, wasmhost.Config{Deadline: 5 * time.Second})
-	dir := folder(t, map[string]string{"x.wasm": oauth(forever).String(), "x.json": manifest("x", "")})
+	dir := folder(t, map[string]string{"x.wasm": oauth(forever).String(), "x.json": manifestOf("x", "")})
 	f, err := h.Load(t.Context(), dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := connector(t, f, "x")
-	if _, err := c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{}); err != nil {
+	c := mustConnector(t, f, "x")
+	if _, err := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error)
@@ -356,7 +357,7 @@ func TestClose(t *testing.T) {
 	}()
 	time.AfterFunc(20*time.Millisecond, func() { _ = f.Close() })
 	wantError(t, <-done, "was given up")
-	_, err = c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
+	_, err = c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
 	wantError(t, err, "being closed")
 	if err := f.Close(); err != nil {
 		t.Errorf("a second Close: %v", err)
@@ -375,12 +376,12 @@ func TestObserve(t *testing.T) {
 			t.Errorf("%s took %v", operation, d)
 		}
 	}})
-	f := load(t, h, map[string]string{"x.wasm": oauth(unreachable, export("authValidation", answer(`{"message":"no"}`, 1))).String(), "x.json": manifest("x", "")})
-	c := connector(t, f, "x")
-	_, _ = c.OAuthInfo(t.Context(), crmgate.OAuthInfoRequest{})
+	f := load(t, h, map[string]string{"x.wasm": oauth(unreachable, export("authValidation", answer(`{"message":"no"}`, 1))).String(), "x.json": manifestOf("x", "")})
+	c := mustConnector(t, f, "x")
+	_, _ = c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
 	_, _ = c.UserInfo(t.Context(), bearer(""))
-	_, _ = c.AuthValidation(t.Context(), crmgate.UserRequest{})
-	_, _ = c.UnAuthorize(t.Context(), crmgate.UserRequest{})
+	_, _ = c.AuthValidation(t.Context(), connector.UserRequest{})
+	_, _ = c.UnAuthorize(t.Context(), connector.UserRequest{})
 	for _, want := range []string{"x getOauthInfo ok", "x getUserInfo stopped", "x authValidation error", "x unAuthorize unsupported"} {
 		if seen[want] != 1 {
 			t.Errorf("%s was observed %d times: %v", want, seen[want], seen)

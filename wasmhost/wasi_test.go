@@ -41,7 +41,7 @@ func TestWASIFunctions(t *testing.T) {
 		m := oauth(num(2))
 		m.Imports = append(slices.Clone(abiImports), wasi(name, uint64(wasmtest.MoreTypes+len(m.Types))))
 		m.Types = append(m.Types, wasmtest.Type{Params: f.ParamTypes(), Results: f.ResultTypes()})
-		loaded, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": m.String(), "x.json": manifest("x", "")}), "")
+		loaded, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")}), "")
 		if err == nil {
 			offered = append(offered, name)
 			_ = loaded.Close()
@@ -118,8 +118,8 @@ func TestWASIAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": oauth(answerNumber(c.code)).String(), "x.json": manifest("x", "")})
-			u, err := connector(t, f, "x").UserInfo(t.Context(), bearer(""))
+			f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": oauth(answerNumber(c.code)).String(), "x.json": manifestOf("x", "")})
+			u, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
 			if got, _ := strconv.Atoi(string(u.ID)); err != nil || got != c.want {
 				t.Errorf("got %d, want %d (%v)", got, c.want, err)
 			}

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/token"
@@ -58,8 +60,8 @@ type examination struct {
 
 	fetch    crmgate.Fetch
 	probe    *token.Probe
-	conn     crmgate.Connector
-	manifest *crmgate.Manifest
+	conn     connector.Connector
+	manifest *manifest.Manifest
 	hostname string
 }
 
@@ -115,11 +117,11 @@ func (c *doctorCommand) open(ctx context.Context, a *app, log *slog.Logger) (*ex
 }
 
 func (x *examination) examine(ctx context.Context, allStyles bool) {
-	if x.manifest.AuthType != crmgate.OAuth {
+	if x.manifest.AuthType != manifest.OAuth {
 		x.say("authentication", "ok", "The platform signs people in with an API key: there are no OAuth endpoints to try.")
 		return
 	}
-	client, err := x.probe.Client(ctx, x.conn, crmgate.OAuthInfoRequest{Hostname: x.hostname})
+	client, err := x.probe.Client(ctx, x.conn, connector.OAuthInfoRequest{Hostname: x.hostname})
 	if err != nil {
 		x.say("application", "failed", "The connector names no application that can be used: %v", err)
 		return
@@ -143,7 +145,7 @@ func (x *examination) redirectURI(raw string) {
 		x.say(check, "failed", "%q is not an absolute URL without a fragment.", raw)
 	case u.Scheme != "https" && !loopback(u.Hostname()):
 		x.say(check, "failed", "%s is not https: the code would travel in the clear.", raw)
-	case raw == crmgate.DefaultRedirectURI:
+	case raw == manifest.DefaultRedirectURI:
 		x.say(check, "ok", "%s, which is App Connect's own page.", raw)
 	case u.RawQuery != "":
 		x.say(check, "warning", "%s has a query, which some CRMs do not take.", raw)
@@ -188,7 +190,7 @@ func (x *examination) authorization(ctx context.Context, c token.Client) {
 }
 
 // visit opens the authorization URL, and says what is wrong with the answer; empty if nothing is.
-func (x *examination) visit(ctx context.Context, o crmgate.OAuthManifest, extra string) string {
+func (x *examination) visit(ctx context.Context, o manifest.OAuthSection, extra string) string {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, authflow.PlainURL(x.manifest, o, extra), nil)
 	if err != nil {
 		return "It is not a URL."

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // AdminLife is for how long an admin may work on their page before they prove again who they are.
@@ -76,17 +77,17 @@ func (f *Flows) Admin(statement crmgate.Secret) (*Admin, error) {
 }
 
 // Platform is the manifest of a platform that people can sign in to; a Refusal if there is none.
-func (a *Admin) Platform(p crmgate.Platform) (*crmgate.Manifest, error) { return a.f.connectable(p) }
+func (a *Admin) Platform(p crmgate.Platform) (*manifest.Manifest, error) { return a.f.connectable(p) }
 
 // Platforms are the platforms that people can sign in to, in the order of their names.
-func (a *Admin) Platforms() []*crmgate.Manifest {
-	var all []*crmgate.Manifest
+func (a *Admin) Platforms() []*manifest.Manifest {
+	var all []*manifest.Manifest
 	for _, p := range a.f.Platforms() {
 		if m, err := a.f.connectable(p); err == nil { // others have only a manifest
 			all = append(all, m)
 		}
 	}
-	slices.SortFunc(all, func(a, b *crmgate.Manifest) int {
+	slices.SortFunc(all, func(a, b *manifest.Manifest) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title)), strings.Compare(string(a.Platform), string(b.Platform)))
 	})
 	return all

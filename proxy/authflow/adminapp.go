@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
 // OwnApp is what an admin sees of their organisation's own application of a platform.
 type OwnApp struct {
-	Manifest *crmgate.Manifest
+	Manifest *manifest.Manifest
 	// Confirmed is the one in use, Pending the one that waits for a sign-in; nil if there is none.
 	Confirmed, Pending *EnteredApp
 	// Trouble is why the CRM rejects the confirmed one; nil if it does not.
@@ -50,8 +52,8 @@ func (a *Admin) Apps(ctx context.Context) ([]OwnApp, error) {
 	return all, nil
 }
 
-func bringsApp(m *crmgate.Manifest) bool {
-	return m.AuthType == crmgate.OAuth && m.OAuth.AdminManaged != nil
+func bringsApp(m *manifest.Manifest) bool {
+	return m.AuthType == manifest.OAuth && m.OAuth.AdminManaged != nil
 }
 
 // App is one of Apps. It is a Refusal if there is no such platform.
@@ -90,7 +92,7 @@ func (a *Admin) trouble(ctx context.Context, app storage.ManagedApp) (*AppTroubl
 	if err != nil {
 		return nil, err
 	}
-	client, err := a.f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: app.Values.Hostname, Account: app.Account}, &app)
+	client, err := a.f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Values.Hostname, Account: app.Account}, &app)
 	if err != nil {
 		a.f.Logger.WarnContext(ctx, "what an organisation's application is, is not known", "platform", app.Platform, "err", err)
 		return nil, nil

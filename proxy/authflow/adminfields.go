@@ -4,14 +4,16 @@ import (
 	"context"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
 // FieldPlatforms are the platforms whose form has managed fields, in the order of their names.
-func (a *Admin) FieldPlatforms() []*crmgate.Manifest {
-	var all []*crmgate.Manifest
+func (a *Admin) FieldPlatforms() []*manifest.Manifest {
+	var all []*manifest.Manifest
 	for _, m := range a.Platforms() {
-		if m.AuthType == crmgate.APIKey && hasManaged(m.Fields) {
+		if m.AuthType == manifest.APIKey && hasManaged(m.Fields) {
 			all = append(all, m)
 		}
 	}
@@ -19,9 +21,9 @@ func (a *Admin) FieldPlatforms() []*crmgate.Manifest {
 }
 
 // Fields are the managed fields of a platform, and which of them have a value. It is a Refusal if the platform has none.
-func (a *Admin) Fields(ctx context.Context, p crmgate.Platform) (*crmgate.Manifest, ManagedFields, error) {
+func (a *Admin) Fields(ctx context.Context, p crmgate.Platform) (*manifest.Manifest, ManagedFields, error) {
 	m, err := a.f.connectable(p)
-	if err == nil && (m.AuthType != crmgate.APIKey || !hasManaged(m.Fields)) {
+	if err == nil && (m.AuthType != manifest.APIKey || !hasManaged(m.Fields)) {
 		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " has no credentials that an administrator fills in."}
 	}
 	if err != nil {
@@ -37,6 +39,6 @@ func (a *Admin) UpdateFields(ctx context.Context, p crmgate.Platform, u FieldsUp
 }
 
 // FieldOptions is Flows.FieldOptions likewise.
-func (a *Admin) FieldOptions(ctx context.Context, p crmgate.Platform, field string) ([]crmgate.ManagedAuthOption, error) {
+func (a *Admin) FieldOptions(ctx context.Context, p crmgate.Platform, field string) ([]connector.ManagedAuthOption, error) {
 	return a.f.fieldOptions(ctx, a.who.Account, FieldOptionsRequest{Platform: p, Field: field})
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -48,7 +50,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	m := conn.Manifest()
-	if m.AuthType != crmgate.APIKey {
+	if m.AuthType != manifest.APIKey {
 		return SignedIn{}, crmgate.Refuse("%s signs people in by OAuth, not with an API key", m.Platform)
 	}
 	hostname, err := m.CheckHostname(r.Hostname)
@@ -91,7 +93,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	})
 }
 
-func (f *Flows) identifyByKey(ctx context.Context, conn crmgate.Connector, hostname string, given crmgate.Secret, known bool, form form) (crmgate.UserInfo, crmgate.Secret, error) {
+func (f *Flows) identifyByKey(ctx context.Context, conn connector.Connector, hostname string, given crmgate.Secret, known bool, form form) (connector.UserInfo, crmgate.Secret, error) {
 	key := crmgate.NewSecret(form.text("apiKey"))
 	// Upstream asks the form's own field only of whom RingCentral knows.
 	if !known && !given.IsZero() || key.IsZero() {
@@ -99,9 +101,9 @@ func (f *Flows) identifyByKey(ctx context.Context, conn crmgate.Connector, hostn
 	}
 	basic, err := conn.BasicAuth(ctx, key)
 	if err != nil {
-		return crmgate.UserInfo{}, key, err
+		return connector.UserInfo{}, key, err
 	}
-	info, err := conn.UserInfo(ctx, crmgate.UserInfoRequest{
+	info, err := conn.UserInfo(ctx, connector.UserInfoRequest{
 		AuthHeader: crmgate.NewSecret("Basic " + basic.Reveal()),
 		Hostname:   hostname, AdditionalInfo: form.secret(), APIKey: key,
 	})
@@ -147,7 +149,7 @@ func (f form) secret() crmgate.Secret {
 }
 
 // missing lists the required fields that are empty, in the form's order.
-func (f form) missing(fields []crmgate.FormField) []string {
+func (f form) missing(fields []manifest.FormField) []string {
 	var consts []string
 	for _, field := range fields {
 		if field.Required && f.empty(field.Const) {

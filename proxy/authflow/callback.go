@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -75,7 +77,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb *callback) (
 	if err != nil {
 		return SignedIn{}, err
 	}
-	client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{
+	client, err := f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{
 		Hostname: cb.hostname, TokenURL: r.TokenURL, Account: account, UserEmail: r.UserEmail,
 	}, app)
 	var fail *token.FailMessage
@@ -140,8 +142,8 @@ func (i identification) secret() crmgate.Secret {
 }
 
 // identify asks the connector whose tokens these are, and stores them.
-func (f *Flows) identify(ctx context.Context, conn crmgate.Connector, client token.Client, tokens token.Tokens, i identification) (SignedIn, error) {
-	info, err := conn.UserInfo(ctx, crmgate.UserInfoRequest{
+func (f *Flows) identify(ctx context.Context, conn connector.Connector, client token.Client, tokens token.Tokens, i identification) (SignedIn, error) {
+	info, err := conn.UserInfo(ctx, connector.UserInfoRequest{
 		AuthHeader: crmgate.NewSecret("Bearer " + tokens.Access.Reveal()),
 		Hostname:   i.Hostname, Query: i.Query, CallbackURI: i.CallbackURI,
 		TokenURL: i.TokenURL, APIURL: i.APIURL, Username: i.Username, Data: tokens.Data,
@@ -194,7 +196,7 @@ func (f *Flows) openBound(ctx context.Context, r CallbackRequest, cb *callback) 
 }
 
 // checkURLs holds what the client says about the CRM to what the manifest allows, before anything is sent there.
-func (f *Flows) checkURLs(m *crmgate.Manifest, hostname string, r CallbackRequest) error {
+func (f *Flows) checkURLs(m *manifest.Manifest, hostname string, r CallbackRequest) error {
 	for name, v := range map[string]string{"tokenUrl": r.TokenURL, "apiUrl": r.APIURL} {
 		if v == "" {
 			continue
@@ -209,7 +211,7 @@ func (f *Flows) checkURLs(m *crmgate.Manifest, hostname string, r CallbackReques
 // checkIssuer holds the iss parameter to the manifest (RFC 9207, 2.4): a code that another server issued, or an error
 // that it made up, must not be taken for this one's. Where the manifest declares no issuer, one that is there must at
 // least be a place of this CRM's.
-func checkIssuer(m *crmgate.Manifest, hostname, issuer string) error {
+func checkIssuer(m *manifest.Manifest, hostname, issuer string) error {
 	switch {
 	case m.Issuer != "" && issuer == "":
 		return crmgate.Refuse("The callback does not say who issued it (iss), and %s always does.", m.Platform)
@@ -256,7 +258,7 @@ func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (a 
 func differs[S ~string](a, b S) bool { return !missing(string(a)) && a != b }
 
 // turnedAway is the answer for a person whom the connector did not let in.
-func turnedAway(info crmgate.UserInfo) SignedIn {
+func turnedAway(info connector.UserInfo) SignedIn {
 	m := info.Message
 	if m == nil {
 		m = &crmgate.ReturnMessage{MessageType: "warning", Message: "The CRM did not accept this sign-in.", TTL: 3000}

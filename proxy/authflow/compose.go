@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -97,8 +99,8 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 }
 
 // takesOAuth refuses platforms that sign people in otherwise.
-func takesOAuth(m *crmgate.Manifest) error {
-	if m.AuthType != crmgate.OAuth {
+func takesOAuth(m *manifest.Manifest) error {
+	if m.AuthType != manifest.OAuth {
 		return crmgate.Refuse("%s signs people in with an API key, not by OAuth: post its form to /apiKeyLogin", m.Platform)
 	}
 	return nil
@@ -106,10 +108,10 @@ func takesOAuth(m *crmgate.Manifest) error {
 
 // application is what to compose with: the organisation's own, or the manifest's, for which no guest is asked, or, where
 // that names no client id, the connector's, which has it from the operator. m has the overrides for hostname applied.
-func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmgate.Manifest, hostname string, app *storage.ManagedApp) (crmgate.OAuthManifest, error) {
+func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *storage.ManagedApp) (manifest.OAuthSection, error) {
 	o := m.OAuth
 	if o.ClientID == "" || app != nil {
-		client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: hostname}, app)
+		client, err := f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: hostname}, app)
 		var fail *token.FailMessage
 		switch {
 		case errors.As(err, &fail):
@@ -136,7 +138,7 @@ func (f *Flows) application(ctx context.Context, conn crmgate.Connector, m *crmg
 	return o, nil
 }
 
-func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate.OAuthManifest, s state) (Composed, error) {
+func (f *Flows) composeBound(ctx context.Context, m *manifest.Manifest, o manifest.OAuthSection, s state) (Composed, error) {
 	extra := ""
 	if m.Token.PKCE {
 		v := token.NewVerifier()
@@ -151,12 +153,12 @@ func (f *Flows) composeBound(ctx context.Context, m *crmgate.Manifest, o crmgate
 }
 
 // PlainURL is the authorization URL for an application, with the state of App Connect's clients; extra is put behind it.
-func PlainURL(m *crmgate.Manifest, o crmgate.OAuthManifest, extra string) string {
+func PlainURL(m *manifest.Manifest, o manifest.OAuthSection, extra string) string {
 	return authURL(o, m.Token.ScopeSeparator, plainState(m), extra)
 }
 
 // plainState is the state that App Connect's clients send: the manifest's own, or the platform's name.
-func plainState(m *crmgate.Manifest) string {
+func plainState(m *manifest.Manifest) string {
 	if m.OAuth.CustomState != "" {
 		return m.OAuth.CustomState
 	}
@@ -165,7 +167,7 @@ func plainState(m *crmgate.Manifest) string {
 
 // authURL composes as App Connect's client does, to the letter: net/url would sort and encode what must stay verbatim.
 // A scope that contains "=" is a piece of query of its own (Google's "access_type=offline&scope=…").
-func authURL(o crmgate.OAuthManifest, separator, state, extra string) string {
+func authURL(o manifest.OAuthSection, separator, state, extra string) string {
 	var b strings.Builder
 	b.WriteString(o.AuthURL)
 	if strings.Contains(o.AuthURL, "?") {

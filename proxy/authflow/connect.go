@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // ConnectRequest is somebody on the page of a platform.
@@ -34,7 +35,7 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 		return c, err
 	}
 	c.Hostname = s.Hostname
-	if m.AuthType != crmgate.OAuth {
+	if m.AuthType != manifest.OAuth {
 		return c, nil
 	}
 	if m.OAuth.ClientID != "" { // else the connector names the redirect URI, when it is asked
@@ -58,7 +59,7 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 
 // Connecting is what there is to connect.
 type Connecting struct {
-	Manifest *crmgate.Manifest
+	Manifest *manifest.Manifest
 	Hostname string
 	// Own, if not nil, says that the person is an admin who has to enter their organisation's application first; it is what
 	// they have entered so far.
@@ -82,7 +83,7 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values Manage
 	return f.enterApp(ctx, s.Who, ManagedEntry{Platform: r.Platform, Values: values})
 }
 
-func notSetUp(m *crmgate.Manifest) error {
+func notSetUp(m *manifest.Manifest) error {
 	return &crmgate.Refusal{
 		Kind: crmgate.Missing, Err: crmgate.ErrNoApp,
 		Message: "Your organisation has not set up " + m.Title + " yet. Please ask your administrator to connect first.",
@@ -117,7 +118,7 @@ func (f *Flows) ConnectAPIKey(ctx context.Context, r ConnectRequest, key APIKeyR
 }
 
 // connectable is the manifest of a platform that people can sign in to.
-func (f *Flows) connectable(p crmgate.Platform) (*crmgate.Manifest, error) {
+func (f *Flows) connectable(p crmgate.Platform) (*manifest.Manifest, error) {
 	conn, err := f.Connector(p)
 	if err == nil {
 		_, err = conn.AuthType() // a platform that has only a manifest refuses

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -33,7 +34,7 @@ var (
 )
 
 // ReadForm is an API-key form as it is read: what goes to the connector, the key in it, and the required fields that are missing.
-func ReadForm(r APIKeyRequest, fields []crmgate.FormField) (info, key string, missing []string, err error) {
+func ReadForm(r APIKeyRequest, fields []manifest.FormField) (info, key string, missing []string, err error) {
 	f, err := readForm(r)
 	if err != nil {
 		return "", "", nil, err
@@ -63,7 +64,7 @@ func Layer(org, own string) (string, error) {
 func Truthy(b string) bool { return truthy(json.RawMessage(b)) }
 
 // FillForm is a form with managed fields as it is filled in: what goes to the connector, and the submitted values that it kept.
-func FillForm(r APIKeyRequest, fields []crmgate.FormField, stored storage.Fields) (info string, own storage.Fields, err error) {
+func FillForm(r APIKeyRequest, fields []manifest.FormField, stored storage.Fields) (info string, own storage.Fields, err error) {
 	f, err := readForm(r)
 	if err != nil {
 		return "", own, err

@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -77,26 +79,26 @@ func (f *Flows) managedFields(ctx context.Context, account crmgate.AccountID, p 
 	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
 	v := ManagedFields{
 		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
-		OrgValues: shown(fields, crmgate.AccountScope, own), Values: []ExtensionValues{},
+		OrgValues: shown(fields, manifest.AccountScope, own), Values: []ExtensionValues{},
 	}
 	for _, field := range fields {
 		if !field.Managed {
 			continue
 		}
 		v.Fields = append(v.Fields, field.Definition)
-		if field.Scope == crmgate.UserScope {
+		if field.Scope == manifest.UserScope {
 			v.Own = append(v.Own, field.Definition)
 		} else {
 			v.OrgFields = append(v.OrgFields, field.Definition)
 		}
 	}
 	for _, e := range extensions {
-		v.Values = append(v.Values, ExtensionValues{e.Extension, e.Name, shown(fields, crmgate.UserScope, e.Values)})
+		v.Values = append(v.Values, ExtensionValues{e.Extension, e.Name, shown(fields, manifest.UserScope, e.Values)})
 	}
 	return v, nil
 }
 
-func shown(fields []crmgate.FormField, scope crmgate.FieldScope, values storage.FieldValues) map[string]ShownValue {
+func shown(fields []manifest.FormField, scope manifest.FieldScope, values storage.FieldValues) map[string]ShownValue {
 	all := map[string]ShownValue{}
 	for _, field := range fields {
 		if !field.Managed || field.Scope != scope {
@@ -132,7 +134,7 @@ func (f *Flows) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u Fields
 // updateFields is UpdateManagedFields for the organisation that key names; by says whose doing it is.
 func (f *Flows) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by storage.Event) (err error) {
 	c := storage.FieldsChange{Key: key, Remove: u.Remove}
-	if crmgate.FieldScope(u.Scope) == crmgate.UserScope {
+	if manifest.FieldScope(u.Scope) == manifest.UserScope {
 		switch {
 		case u.Extension == "":
 			return crmgate.Refuse("rcExtensionId is required for user managed auth values")
@@ -159,7 +161,7 @@ type FieldOptionsRequest struct {
 
 // FieldOptions returns what an admin can choose from for an extension's dynamic field; none if the connector knows none.
 // What is wrong with the request is a Refusal.
-func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
+func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
 	switch {
 	case r.Platform == "":
 		return nil, crmgate.RefusePlain("Missing platform name")
@@ -173,7 +175,7 @@ func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]crmg
 	return f.fieldOptions(ctx, who.Account, r)
 }
 
-func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]crmgate.ManagedAuthOption, error) {
+func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
 	fields := f.formFields(r.Platform)
 	if !isDynamic(fields, r.Field) {
 		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
@@ -190,18 +192,18 @@ func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r F
 	if err != nil {
 		return nil, err
 	}
-	options, err := conn.ManagedAuthOptions(ctx, crmgate.ManagedAuthOptionsRequest{
+	options, err := conn.ManagedAuthOptions(ctx, connector.ManagedAuthOptionsRequest{
 		FieldConst: r.Field, AccountValues: accountValues(fields, stored.Account, submitted),
 	})
 	if errors.Is(err, errors.ErrUnsupported) || len(options) == 0 && err == nil {
-		return []crmgate.ManagedAuthOption{}, nil
+		return []connector.ManagedAuthOption{}, nil
 	}
 	return options, err
 }
 
-func isDynamic(fields []crmgate.FormField, name string) bool {
+func isDynamic(fields []manifest.FormField, name string) bool {
 	for _, field := range fields {
-		if field.Const == name && field.Dynamic && field.Scope == crmgate.UserScope {
+		if field.Const == name && field.Dynamic && field.Scope == manifest.UserScope {
 			return true
 		}
 	}
@@ -210,10 +212,10 @@ func isDynamic(fields []crmgate.FormField, name string) bool {
 
 // accountValues are an organisation's values as a connector may see them: of the fields that the manifest has, the
 // submitted one before the stored one.
-func accountValues(fields []crmgate.FormField, stored, submitted storage.FieldValues) map[string]crmgate.Secret {
+func accountValues(fields []manifest.FormField, stored, submitted storage.FieldValues) map[string]crmgate.Secret {
 	all := map[string]crmgate.Secret{}
 	for _, field := range fields {
-		if !field.Managed || field.Dynamic || field.Scope != crmgate.AccountScope {
+		if !field.Managed || field.Dynamic || field.Scope != manifest.AccountScope {
 			continue
 		}
 		for _, values := range []storage.FieldValues{stored, submitted} {

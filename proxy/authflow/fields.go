@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -59,7 +60,7 @@ func (f *Flows) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crm
 }
 
 // formFields are the fields of a platform's form; none if there is no such platform.
-func (f *Flows) formFields(p crmgate.Platform) []crmgate.FormField {
+func (f *Flows) formFields(p crmgate.Platform) []manifest.FormField {
 	conn, err := f.Connector(p)
 	if err != nil {
 		return nil
@@ -67,7 +68,7 @@ func (f *Flows) formFields(p crmgate.Platform) []crmgate.FormField {
 	return conn.Manifest().Fields
 }
 
-func hasManaged(fields []crmgate.FormField) bool {
+func hasManaged(fields []manifest.FormField) bool {
 	for _, field := range fields {
 		if field.Managed {
 			return true
@@ -77,8 +78,8 @@ func hasManaged(fields []crmgate.FormField) bool {
 }
 
 // scoped are the values among which a managed field's is.
-func scoped(all storage.Fields, field crmgate.FormField) storage.FieldValues {
-	if field.Scope == crmgate.UserScope {
+func scoped(all storage.Fields, field manifest.FormField) storage.FieldValues {
+	if field.Scope == manifest.UserScope {
 		return all.Extension
 	}
 	return all.Account
@@ -92,7 +93,7 @@ type filling struct {
 }
 
 // fill fills in the managed fields of a form with what is stored for its sender.
-func (f *Flows) fill(ctx context.Context, m *crmgate.Manifest, who identity, form form) (filling, error) {
+func (f *Flows) fill(ctx context.Context, m *manifest.Manifest, who identity, form form) (filling, error) {
 	if !hasManaged(m.Fields) {
 		return filling{}, nil
 	}
@@ -106,7 +107,7 @@ func (f *Flows) fill(ctx context.Context, m *crmgate.Manifest, who identity, for
 
 // fill lays stored values over a form and returns the submitted ones that remain in it. A stored value goes before the
 // submitted one, unless a sign-in with stored values failed.
-func (f form) fill(fields []crmgate.FormField, stored storage.Fields) (own storage.Fields, err error) {
+func (f form) fill(fields []manifest.FormField, stored storage.Fields) (own storage.Fields, err error) {
 	own = storage.Fields{Account: storage.FieldValues{}, Extension: storage.FieldValues{}}
 	for _, field := range fields {
 		if !field.Managed {

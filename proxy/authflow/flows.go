@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -21,7 +23,7 @@ type Config struct {
 	Tokens *token.Engine
 	// Connector finds a connector by platform; its error is a Refusal fit for the client. A platform that has only a
 	// manifest has a connector too, whose operations refuse.
-	Connector func(crmgate.Platform) (crmgate.Connector, error)
+	Connector func(crmgate.Platform) (connector.Connector, error)
 	// Platforms lists what Connector finds.
 	Platforms func() []crmgate.Platform
 	// Fetch reaches RingCentral.
@@ -126,7 +128,7 @@ type SignedIn struct {
 
 // signIn stores a person whom the CRM has just let in, and makes their session token. It is the one place where a
 // sign-in is stored. info is what the connector said, in what the request and the CRM gave.
-func (f *Flows) signIn(ctx context.Context, conn crmgate.Connector, info crmgate.UserInfo, in signIn) (SignedIn, error) {
+func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info connector.UserInfo, in signIn) (SignedIn, error) {
 	m := conn.Manifest()
 	key := crmgate.UserKey{Platform: m.Platform, ID: info.ID}
 	if err := checkID(info.ID); err != nil {
@@ -192,7 +194,7 @@ type signIn struct {
 
 // hostname chooses the host to store: the connector's word goes before the request's. It must be a host, for clients get
 // it as it is, and where it will be dialled it is checked like a stranger's.
-func (f *Flows) hostname(m *crmgate.Manifest, overriding, requested string) (string, error) {
+func (f *Flows) hostname(m *manifest.Manifest, overriding, requested string) (string, error) {
 	if missing(overriding) || overriding == "null" {
 		return requested, nil
 	}
@@ -209,13 +211,13 @@ func (f *Flows) hostname(m *crmgate.Manifest, overriding, requested string) (str
 }
 
 // afterSave calls postSaveUserInfo. The sign-in stands whatever it answers.
-func (f *Flows) afterSave(ctx context.Context, conn crmgate.Connector, key crmgate.UserKey) {
+func (f *Flows) afterSave(ctx context.Context, conn connector.Connector, key crmgate.UserKey) {
 	if !conn.Implements("postSaveUserInfo") {
 		return
 	}
 	p, err := f.DB.Person(ctx, key)
 	if err == nil {
-		var out crmgate.Outcome
+		var out connector.Outcome
 		if out, err = call(ctx, conn.PostSaveUserInfo, conn, p, nil); err == nil {
 			err = f.apply(ctx, key, out)
 		}
@@ -226,7 +228,7 @@ func (f *Flows) afterSave(ctx context.Context, conn crmgate.Connector, key crmga
 }
 
 // call runs an operation on a signed-in person with the credential they have now.
-func call[T any](ctx context.Context, op func(context.Context, crmgate.UserRequest) (T, error), conn crmgate.Connector, p crmgate.Person, rejected func()) (T, error) {
+func call[T any](ctx context.Context, op func(context.Context, connector.UserRequest) (T, error), conn connector.Connector, p crmgate.Person, rejected func()) (T, error) {
 	req, err := token.UserRequest(ctx, conn, p)
 	if err != nil {
 		var none T
@@ -238,7 +240,7 @@ func call[T any](ctx context.Context, op func(context.Context, crmgate.UserReque
 
 // callLive is call with a person whom Live returned. If the CRM rejects the access token all the same, the operation is run
 // once more with another one, if there is one to be had: so op must be one that may be repeated.
-func callLive[T any](ctx context.Context, f *Flows, op func(context.Context, crmgate.UserRequest) (T, error), conn crmgate.Connector, p crmgate.Person) (T, error) {
+func callLive[T any](ctx context.Context, f *Flows, op func(context.Context, connector.UserRequest) (T, error), conn connector.Connector, p crmgate.Person) (T, error) {
 	rejected := false
 	out, err := call(ctx, op, conn, p, func() { rejected = true })
 	if !rejected {
@@ -254,7 +256,7 @@ func callLive[T any](ctx context.Context, f *Flows, op func(context.Context, crm
 }
 
 // apply stores what an operation changed about the user.
-func (f *Flows) apply(ctx context.Context, key crmgate.UserKey, out crmgate.Outcome) error {
+func (f *Flows) apply(ctx context.Context, key crmgate.UserKey, out connector.Outcome) error {
 	if len(out.AdditionalInfo) == 0 {
 		return nil
 	}

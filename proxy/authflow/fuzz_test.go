@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
@@ -192,7 +193,7 @@ func FuzzForm(f *testing.F) {
 	f.Add(`{"apiKey":"`+canary, "")
 	f.Add(`null`, "")
 	f.Fuzz(func(t *testing.T, info, key string) {
-		fields := []crmgate.FormField{{Const: "apiKey", Required: true}, {Const: "region", Required: true}, {Const: "note"}}
+		fields := []manifest.FormField{{Const: "apiKey", Required: true}, {Const: "region", Required: true}, {Const: "note"}}
 		out, got, missing, err := authflow.ReadForm(authflow.APIKeyRequest{APIKey: crmgate.NewSecret(key), AdditionalInfo: crmgate.NewSecret(info)}, fields)
 		if err != nil {
 			if strings.Contains(err.Error(), canary) {
@@ -227,8 +228,8 @@ func FuzzFillForm(f *testing.F) {
 	f.Add(`{"a":["`+canary+`"],"b":null}`, "stored", true)
 	f.Add(`{"b":" ******** ","a":true}`, "", false)
 	f.Fuzz(func(t *testing.T, info, stored string, failed bool) {
-		fields := []crmgate.FormField{
-			{Const: "a", Managed: true, Scope: crmgate.AccountScope}, {Const: "b", Managed: true, Scope: crmgate.UserScope}, {Const: "c"},
+		fields := []manifest.FormField{
+			{Const: "a", Managed: true, Scope: manifest.AccountScope}, {Const: "b", Managed: true, Scope: manifest.UserScope}, {Const: "c"},
 		}
 		there := storage.Fields{Account: storage.FieldValues{}, Extension: storage.FieldValues{}, Failed: failed}
 		if stored = strings.ToValidUTF8(stored, ""); stored != "" {

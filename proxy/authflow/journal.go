@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -110,7 +111,7 @@ func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, erro
 }
 
 // replaySignIn finishes a sign-in that was cut off after the CRM's answer. Nobody gets its session token.
-func (f *Flows) replaySignIn(ctx context.Context, conn crmgate.Connector, tokens token.Tokens) (crmgate.UserID, string, error) {
+func (f *Flows) replaySignIn(ctx context.Context, conn connector.Connector, tokens token.Tokens) (crmgate.UserID, string, error) {
 	var rest identification
 	if s := tokens.Journal.Callback.Reveal(); s != "" {
 		if err := json.Unmarshal([]byte(s), &rest); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -36,7 +38,7 @@ func fields(v *crmgate.OAuthInfo) map[string]*string {
 func (v ManagedValues) info() (crmgate.OAuthInfo, error) {
 	var info crmgate.OAuthInfo
 	for name, value := range v {
-		if !slices.Contains(crmgate.ManagedFields, name) {
+		if !slices.Contains(manifest.ApplicationFields, name) {
 			continue
 		}
 		value = strings.TrimSpace(value)
@@ -103,8 +105,8 @@ func (f *Flows) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmg
 
 // apps are an organisation's apps of a platform. What was entered without a platform is a platform's only if its endpoints
 // are: another platform must not get the secret.
-func (f *Flows) apps(ctx context.Context, m *crmgate.Manifest, account crmgate.AccountID) (storage.ManagedApps, error) {
-	if account == "" || m.AuthType != crmgate.OAuth {
+func (f *Flows) apps(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID) (storage.ManagedApps, error) {
+	if account == "" || m.AuthType != manifest.OAuth {
 		return storage.ManagedApps{}, nil
 	}
 	apps, err := f.DB.ManagedApps(ctx, account, m.Platform)
@@ -115,7 +117,7 @@ func (f *Flows) apps(ctx context.Context, m *crmgate.Manifest, account crmgate.A
 }
 
 // endpointsOf reports whether there are endpoints among the values, and all of them are of a platform's declared hosts.
-func endpointsOf(m *crmgate.Manifest, v crmgate.OAuthInfo) bool {
+func endpointsOf(m *manifest.Manifest, v crmgate.OAuthInfo) bool {
 	hostname, err := m.CheckHostname(v.Hostname)
 	if err != nil {
 		return false
@@ -134,7 +136,7 @@ func endpointsOf(m *crmgate.Manifest, v crmgate.OAuthInfo) bool {
 
 // appToTry is the organisation's app that a sign-in which begins now is to use: the confirmed one, or for an admin the
 // pending one, if there is no other or it is the staged one that is asked for. nil if there is none.
-func (f *Flows) appToTry(ctx context.Context, m *crmgate.Manifest, who identity, staged bool) (*storage.ManagedApp, error) {
+func (f *Flows) appToTry(ctx context.Context, m *manifest.Manifest, who identity, staged bool) (*storage.ManagedApp, error) {
 	apps, err := f.apps(ctx, m, who.Account)
 	switch {
 	case err != nil:
@@ -150,7 +152,7 @@ func (f *Flows) appToTry(ctx context.Context, m *crmgate.Manifest, who identity,
 // appOf is the organisation's app that a callback's code was issued to: the one that its state names or, for clients that
 // send no state of ours, the confirmed one, else the pending one. The CRM proves that it is, when it takes the code. nil if
 // it is the connector's own; pending says that the sign-in confirms it.
-func (f *Flows) appOf(ctx context.Context, m *crmgate.Manifest, account crmgate.AccountID, bound state) (app *storage.ManagedApp, pending bool, err error) {
+func (f *Flows) appOf(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID, bound state) (app *storage.ManagedApp, pending bool, err error) {
 	apps, err := f.apps(ctx, m, account)
 	is := func(app *storage.ManagedApp) bool { return app != nil && (bound.ID == "" || app.Entry == bound.Entry) }
 	switch {
@@ -171,7 +173,7 @@ func appChanged(p crmgate.Platform) error {
 }
 
 // unwanted forgets what was granted to a sign-in that is not stored, and has it revoked.
-func (f *Flows) unwanted(ctx context.Context, conn crmgate.Connector, info crmgate.UserInfo, client token.Client, tokens token.Tokens) {
+func (f *Flows) unwanted(ctx context.Context, conn connector.Connector, info connector.UserInfo, client token.Client, tokens token.Tokens) {
 	f.Tokens.Discard(ctx, tokens)
 	p := crmgate.Person{
 		User:  crmgate.User{Key: crmgate.UserKey{Platform: conn.Manifest().Platform, ID: info.ID}, Hostname: client.Hostname, Account: client.App.Account},
@@ -238,7 +240,7 @@ func (f *Flows) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 	var managed, fit []crmgate.Platform
 	for _, p := range f.Platforms() {
 		conn, err := f.Connector(p)
-		if err != nil || conn.Manifest().AuthType != crmgate.OAuth {
+		if err != nil || conn.Manifest().AuthType != manifest.OAuth {
 			continue
 		}
 		if conn.Manifest().OAuth.AdminManaged != nil {
@@ -261,7 +263,7 @@ func (f *Flows) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 
 // check puts the stored secret in the place of its placeholder, and holds the values to the manifest and, as far as it
 // tells, to the CRM.
-func (f *Flows) check(ctx context.Context, conn crmgate.Connector, app *storage.ManagedApp) error {
+func (f *Flows) check(ctx context.Context, conn connector.Connector, app *storage.ManagedApp) error {
 	m := conn.Manifest()
 	if err := takesOAuth(m); err != nil {
 		return err
@@ -292,7 +294,7 @@ func (f *Flows) check(ctx context.Context, conn crmgate.Connector, app *storage.
 			return crmgate.Refuse("authorizationUri: %v", err)
 		}
 	}
-	client, err := f.Tokens.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: v.Hostname, Account: app.Account}, app)
+	client, err := f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: v.Hostname, Account: app.Account}, app)
 	if err != nil {
 		return err
 	}
@@ -300,7 +302,7 @@ func (f *Flows) check(ctx context.Context, conn crmgate.Connector, app *storage.
 }
 
 // tried asks the CRM what it thinks of a client, by a code that nobody gave out.
-func (f *Flows) tried(ctx context.Context, conn crmgate.Connector, client token.Client) error {
+func (f *Flows) tried(ctx context.Context, conn connector.Connector, client token.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	err := f.Tokens.Try(ctx, conn, client)

@@ -19,6 +19,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/practice"
@@ -115,32 +117,32 @@ var (
 
 // bring is a connector whose organisations bring their own application.
 type bring struct {
-	crmgate.Connector
-	manifest *crmgate.Manifest
+	connector.Connector
+	manifest *manifest.Manifest
 	model    *model
 }
 
-func (b bring) Manifest() *crmgate.Manifest { return b.manifest }
-func (b bring) Implements(string) bool      { return false }
+func (b bring) Manifest() *manifest.Manifest { return b.manifest }
+func (b bring) Implements(string) bool       { return false }
 
-func (b bring) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (b bring) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
 	return crmgate.OAuthInfo{AccessTokenURI: b.model.url + "/oauth/token"}, nil
 }
 
-func (b bring) UserInfo(ctx context.Context, r crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
+func (b bring) UserInfo(ctx context.Context, r connector.UserInfoRequest) (connector.UserInfo, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.model.url+"/api/me", nil)
 	if err != nil {
-		return crmgate.UserInfo{}, err
+		return connector.UserInfo{}, err
 	}
 	req.Header.Set("Authorization", r.AuthHeader.Reveal())
 	resp, err := b.model.client.Do(req)
 	if err != nil {
-		return crmgate.UserInfo{}, err
+		return connector.UserInfo{}, err
 	}
 	defer resp.Body.Close()
 	var who struct{ ID int }
 	err = json.NewDecoder(resp.Body).Decode(&who)
-	return crmgate.UserInfo{Successful: who.ID != 0, ID: crmgate.UserID(fmt.Sprint(who.ID, "-", b.manifest.Platform))}, err
+	return connector.UserInfo{Successful: who.ID != 0, ID: crmgate.UserID(fmt.Sprint(who.ID, "-", b.manifest.Platform))}, err
 }
 
 func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
@@ -157,15 +159,15 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	s := httptest.NewServer(m.crm)
 	m.url = s.URL
 	host := strings.TrimPrefix(s.URL, "http://")
-	conns := map[crmgate.Platform]crmgate.Connector{}
+	conns := map[crmgate.Platform]connector.Connector{}
 	for _, p := range platforms {
-		all, err := crmgate.ParseManifests(map[string][]byte{string(p): []byte(`{"platforms":{"` + string(p) + `":{"auth":{"type":"oauth","oauth":{
+		all, err := manifest.Parse(map[string][]byte{string(p): []byte(`{"platforms":{"` + string(p) + `":{"auth":{"type":"oauth","oauth":{
 			"authUrl":"` + s.URL + `/oauth/authorize","redirectUri":"` + redirect + `","adminManaged":{"enabled":true}}},"crmgate":{"hosts":["` + host + `"]}}}}`)}, "")
 		must(err)
 		manifest, _ := all.Platform(p)
 		conns[p] = bring{manifest: manifest, model: m}
 	}
-	find := func(p crmgate.Platform) (crmgate.Connector, error) {
+	find := func(p crmgate.Platform) (connector.Connector, error) {
 		if c := conns[p]; c != nil {
 			return c, nil
 		}

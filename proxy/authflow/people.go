@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -17,26 +18,26 @@ var expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User sessi
 // Validate says whether a person's sign-in still stands at the CRM, refreshing the access token if it is due. A
 // sign-in that has ended is an Outcome that is not successful. A failure that says nothing about the sign-in is an
 // error if the connector has an opinion of its own (upstream answers 400), and an unsuccessful Outcome if it has none.
-func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (crmgate.Outcome, error) {
+func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (connector.Outcome, error) {
 	conn, err := f.Connector(key.Platform)
 	if err != nil {
-		return crmgate.Outcome{}, err
+		return connector.Outcome{}, err
 	}
 	own := conn.Implements("authValidation")
 	p, err := f.Tokens.Live(ctx, key)
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
-		return crmgate.Outcome{Message: &expired}, nil
+		return connector.Outcome{Message: &expired}, nil
 	case errors.Is(err, crmgate.ErrAppDead), err != nil && !own:
-		return crmgate.Outcome{Message: f.excuse(ctx, err)}, nil
+		return connector.Outcome{Message: f.excuse(ctx, err)}, nil
 	case err != nil:
-		return crmgate.Outcome{}, err
+		return connector.Outcome{}, err
 	case !own:
-		return crmgate.Outcome{Successful: true}, nil
+		return connector.Outcome{Successful: true}, nil
 	}
 	out, err := callLive(ctx, f, conn.AuthValidation, conn, p)
 	if errors.Is(err, errors.ErrUnsupported) {
-		return crmgate.Outcome{Successful: true}, nil
+		return connector.Outcome{Successful: true}, nil
 	}
 	if err == nil {
 		err = f.apply(ctx, key, out)
@@ -72,7 +73,7 @@ func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessa
 
 // RefreshWithoutUser is RefreshInfo's answer where that does not depend on the user, because the platform has no
 // connector, or one that reads nothing anew; ok is false where it does.
-func (f *Flows) RefreshWithoutUser(p crmgate.Platform) (out crmgate.Outcome, ok bool) {
+func (f *Flows) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcome, ok bool) {
 	conn, err := f.Connector(p)
 	if err == nil {
 		_, err = conn.AuthType()
@@ -81,22 +82,22 @@ func (f *Flows) RefreshWithoutUser(p crmgate.Platform) (out crmgate.Outcome, ok 
 	case err != nil:
 		return RefreshFailure(p, 0), true
 	case !conn.Implements("refreshUserInfo"):
-		return crmgate.Outcome{Successful: true}, true
+		return connector.Outcome{Successful: true}, true
 	}
-	return crmgate.Outcome{}, false
+	return connector.Outcome{}, false
 }
 
 // RefreshInfo reads the person's particulars anew. It never fails: what went wrong is said in the Outcome, as upstream does.
-func (f *Flows) RefreshInfo(ctx context.Context, key crmgate.UserKey) crmgate.Outcome {
+func (f *Flows) RefreshInfo(ctx context.Context, key crmgate.UserKey) connector.Outcome {
 	out, ok := f.RefreshWithoutUser(key.Platform)
 	if ok {
 		return out
 	}
 	p, err := f.Tokens.Live(ctx, key)
 	if errors.Is(err, crmgate.ErrUserDead) {
-		return crmgate.Outcome{Message: &expired}
+		return connector.Outcome{Message: &expired}
 	}
-	var conn crmgate.Connector
+	var conn connector.Connector
 	if err == nil {
 		conn, err = f.Connector(key.Platform)
 	}
@@ -127,7 +128,7 @@ func crmStatus(err error) int {
 
 // RefreshFailure is upstream's answer when refreshUserInfo fails, by the CRM's status. Its generic form has an id that
 // is a number, where the others have a string.
-func RefreshFailure(platform crmgate.Platform, status int) crmgate.Outcome {
+func RefreshFailure(platform crmgate.Platform, status int) connector.Outcome {
 	message, detail, id := "Error performing refreshUserInfo", "Please check if your account has the necessary permissions.", any(1)
 	switch {
 	case status == 429:
@@ -147,7 +148,7 @@ func RefreshFailure(platform crmgate.Platform, status int) crmgate.Outcome {
 		Items []item `json:"items"`
 	}
 	details, _ := json.Marshal([]section{{"Details", []item{{id, "text", detail}}}})
-	return crmgate.Outcome{Message: &crmgate.ReturnMessage{Message: message, MessageType: "warning", TTL: 5000, Details: details}}
+	return connector.Outcome{Message: &crmgate.ReturnMessage{Message: message, MessageType: "warning", TTL: 5000, Details: details}}
 }
 
 // Logout ends the person's session and forgets the grant, and then tells the CRM. What the CRM says does not matter to

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
@@ -17,7 +18,7 @@ func TestRejectedTokenIsReplaced(t *testing.T) {
 	ada := crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 	w.signIn("ada", ada)
 	asked := 0
-	w.conn.valid = func(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	w.conn.valid = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 		asked++
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/api/me", nil)
 		must(t, err)
@@ -28,7 +29,7 @@ func TestRejectedTokenIsReplaced(t *testing.T) {
 		if resp.StatusCode == http.StatusUnauthorized && r.Rejected != nil {
 			r.Rejected() // as the host does
 		}
-		return crmgate.Outcome{Successful: resp.StatusCode == http.StatusOK}, nil
+		return connector.Outcome{Successful: resp.StatusCode == http.StatusOK}, nil
 	}
 	for _, step := range []struct {
 		name                  string

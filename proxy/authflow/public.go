@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // Landing says what a landing page has to do.
@@ -57,7 +58,7 @@ func (f *Flows) Interfaces(p crmgate.Platform) ([]Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	byType := map[crmgate.AuthType]string{crmgate.OAuth: "getOauthInfo", crmgate.APIKey: "getBasicAuth"}
+	byType := map[manifest.AuthType]string{manifest.OAuth: "getOauthInfo", manifest.APIKey: "getBasicAuth"}
 	list := []Interface{{"getAuthType", true}, {byType[kind], conn.Implements(byType[kind])}}
 	for _, name := range []string{
 		"getUserInfo", "createCallLog", "updateCallLog", "getCallLog", "createMessageLog", "updateMessageLog", "createContact",

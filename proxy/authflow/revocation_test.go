@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/storage"
@@ -73,11 +74,11 @@ func both(t *testing.T, in func(http.Handler) http.Handler, test func(t *testing
 }
 
 // unAuthorize is what the practice connector does.
-func (w *world) unAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+func (w *world) unAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancel()
-	fail := func(status int, err error) (crmgate.Outcome, error) {
-		return crmgate.Outcome{}, &crmgate.ConnectorError{Platform: "practice", Operation: "unAuthorize", Message: "no", Status: status, Err: err}
+	fail := func(status int, err error) (connector.Outcome, error) {
+		return connector.Outcome{}, &crmgate.ConnectorError{Platform: "practice", Operation: "unAuthorize", Message: "no", Status: status, Err: err}
 	}
 	bearer := r.AuthHeader.Reveal()
 	req, err := http.NewRequestWithContext(ctx, "POST", w.url+"/oauth/revoke", strings.NewReader(url.Values{"token": {strings.TrimPrefix(bearer, "Bearer ")}}.Encode()))
@@ -94,7 +95,7 @@ func (w *world) unAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate
 	if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 {
 		return fail(resp.StatusCode, err)
 	}
-	return crmgate.Outcome{Successful: true}, nil
+	return connector.Outcome{Successful: true}, nil
 }
 
 func TestLogoutTellsTheCRMAtOnce(t *testing.T) {
@@ -367,7 +368,7 @@ func TestAFewAtOnce(t *testing.T) {
 			crm.ServeHTTP(rw, r)
 		})
 	})
-	w.conn.own = func(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	w.conn.own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 		return w.unAuthorize(context.WithoutCancel(ctx), r)
 	}
 	for i := range 12 {
@@ -544,7 +545,7 @@ func TestTheWorker(t *testing.T) {
 	w := newWorld(t, "", nil)
 	revoked := make(chan struct{})
 	block := make(chan struct{})
-	w.conn.own = func(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+	w.conn.own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 		close(revoked)
 		<-block
 		return w.unAuthorize(ctx, r)
@@ -575,7 +576,7 @@ func TestAPanicIsOneFailure(t *testing.T) {
 	w := newWorld(t, "", nil)
 	g := w.signIn("ada", person(2))
 	must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
-	w.conn.own = func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) { panic("a bug") }
+	w.conn.own = func(context.Context, connector.UserRequest) (connector.Outcome, error) { panic("a bug") }
 	w.WorkOff()
 	w.wantWaiting(1)
 	w.conn.own = nil

@@ -18,6 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/practice"
@@ -54,36 +56,36 @@ func (c *clock) add(d time.Duration) {
 }
 
 // connector is the practice CRM's, without the sandbox.
-type connector struct {
-	crmgate.Connector
-	manifest *crmgate.Manifest
+type testConnector struct {
+	connector.Connector
+	manifest *manifest.Manifest
 	info     crmgate.OAuthInfo
-	own      func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) // unAuthorize, if it has one
-	valid    func(context.Context, crmgate.UserRequest) (crmgate.Outcome, error) // authValidation, if it has one
+	own      func(context.Context, connector.UserRequest) (connector.Outcome, error) // unAuthorize, if it has one
+	valid    func(context.Context, connector.UserRequest) (connector.Outcome, error) // authValidation, if it has one
 }
 
-func (c *connector) Manifest() *crmgate.Manifest { return c.manifest }
-func (c *connector) Implements(name string) bool {
+func (c *testConnector) Manifest() *manifest.Manifest { return c.manifest }
+func (c *testConnector) Implements(name string) bool {
 	return name == "unAuthorize" && c.own != nil || name == "authValidation" && c.valid != nil
 }
 
-func (c *connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (c *testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
 	return c.info, nil
 }
 
-func (c *connector) UnAuthorize(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+func (c *testConnector) UnAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 	return c.own(ctx, r)
 }
 
-func (c *connector) AuthValidation(ctx context.Context, r crmgate.UserRequest) (crmgate.Outcome, error) {
+func (c *testConnector) AuthValidation(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 	return c.valid(ctx, r)
 }
 
-func (c *connector) UserInfo(context.Context, crmgate.UserInfoRequest) (crmgate.UserInfo, error) {
-	return crmgate.UserInfo{Successful: true, ID: person(1).ID, Name: "Ada"}, nil
+func (c *testConnector) UserInfo(context.Context, connector.UserInfoRequest) (connector.UserInfo, error) {
+	return connector.UserInfo{Successful: true, ID: person(1).ID, Name: "Ada"}, nil
 }
 
-func (c *connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
+func (c *testConnector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
 	return crmgate.NewSecret("basic"), nil
 }
 
@@ -98,7 +100,7 @@ type world struct {
 	engine storage.Engine
 	db     *storage.DB
 	fetch  crmgate.Fetch
-	conn   *connector
+	conn   *testConnector
 	*authflow.Flows
 
 	log     bytes.Buffer // written by logger, which every server has: its handler lets one in at a time
@@ -123,11 +125,11 @@ func newWorld(t *testing.T, dir string, in func(http.Handler) http.Handler) *wor
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	w.url = s.URL
-	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"name":"Practice CRM","auth":{"type":"oauth","oauth":{
+	manifests, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"name":"Practice CRM","auth":{"type":"oauth","oauth":{
 		"authUrl":"` + w.url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
 		"crmgate":{"hosts":["` + strings.TrimPrefix(w.url, "http://") + `"],"revoke":{"url":"` + w.url + `/oauth/revoke"}}}}}`)}, "")
 	must(t, err)
-	w.conn = &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: w.url + "/oauth/token"}}
+	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: w.url + "/oauth/token"}}
 	w.conn.manifest, _ = manifests.Platform("practice")
 	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	must(t, err)
@@ -160,7 +162,7 @@ func (w *world) openDB() *storage.DB {
 // server is one more on a store.
 func (w *world) server(db *storage.DB) *authflow.Flows {
 	w.t.Helper()
-	find := func(crmgate.Platform) (crmgate.Connector, error) { return w.conn, nil }
+	find := func(crmgate.Platform) (connector.Connector, error) { return w.conn, nil }
 	tokens, err := token.New(token.Config{DB: db, Connector: find, Fetch: w.fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: 300 * time.Millisecond})
 	must(w.t, err)
 	w.t.Cleanup(tokens.Close)
@@ -190,7 +192,7 @@ func (w *world) signIn(login string, key crmgate.UserKey) crmgate.Grant {
 	defer client.CloseIdleConnections()
 	code, err := practice.Code(w.t.Context(), client, w.url+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
 	must(w.t, err)
-	c, err := w.Tokens.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
+	c, err := w.Tokens.Client(w.t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
 	must(w.t, err)
 	tokens, err := w.Tokens.Exchange(w.t.Context(), w.conn, c, token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})
 	must(w.t, err)

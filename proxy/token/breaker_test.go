@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
@@ -66,9 +67,9 @@ func TestTroubleOpensTheBreaker(t *testing.T) {
 		"a connector that was told 503":   &crmgate.ConnectorError{Message: "no", Status: 503},
 	} {
 		w, n := newWorld(t, ""), 0
-		w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+		w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 			n++
-			return crmgate.RefreshAnswer{}, err
+			return connector.RefreshAnswer{}, err
 		}
 		for i := range 100 {
 			_ = w.passerby(i)

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -23,8 +25,8 @@ const maxAnswer = 256 << 10
 type call struct {
 	engine *Engine
 	client Client
-	quirks crmgate.TokenManifest
-	option crmgate.OAuthOption
+	quirks manifest.TokenRules
+	option connector.OAuthOption
 	// secrets are what is sent; no message or log line repeats them, even if the CRM's answer does.
 	secrets []crmgate.Secret
 	sent    bool

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -24,7 +26,7 @@ type Client struct {
 	// Info is the connector's answer, with what the manifest fills in; connectors get it back with later calls.
 	Info crmgate.OAuthInfo
 
-	manifest    *crmgate.Manifest
+	manifest    *manifest.Manifest
 	refreshAuth crmgate.TokenAuth
 }
 
@@ -34,7 +36,7 @@ type Client struct {
 //
 // managed, if not nil, is the organisation's own application. Its values are laid over the connector's answer, one by one,
 // save that an id and a secret belong together; its host and its token URL win over the request's.
-func (e *Engine) Client(ctx context.Context, conn crmgate.Connector, req crmgate.OAuthInfoRequest, managed *storage.ManagedApp) (Client, error) {
+func (e *Engine) Client(ctx context.Context, conn connector.Connector, req connector.OAuthInfoRequest, managed *storage.ManagedApp) (Client, error) {
 	if managed != nil && managed.Values.Hostname != "" {
 		req.Hostname = managed.Values.Hostname
 	}
@@ -120,7 +122,7 @@ type FailMessage struct{ Message string }
 func (f *FailMessage) Error() string { return f.Message }
 
 // AuthHeader is what the CRM's API wants to see of a person: "Bearer …", or "Basic …" made anew by the connector.
-func AuthHeader(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (crmgate.Secret, error) {
+func AuthHeader(ctx context.Context, conn connector.Connector, p crmgate.Person) (crmgate.Secret, error) {
 	if p.Grant.APIKey.IsZero() {
 		return crmgate.NewSecret("Bearer " + p.Grant.AccessToken.Reveal()), nil
 	}
@@ -132,8 +134,8 @@ func AuthHeader(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (
 }
 
 // UserRequest is what a connector's operations on a signed-in person get.
-func UserRequest(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (crmgate.UserRequest, error) {
-	r := crmgate.UserRequest{User: p.User}
+func UserRequest(ctx context.Context, conn connector.Connector, p crmgate.Person) (connector.UserRequest, error) {
+	r := connector.UserRequest{User: p.User}
 	if end := p.Grant.Expiry; !end.IsZero() {
 		r.TokenExpiry, _ = json.Marshal(end.UTC().Format(time.RFC3339)) // a string always encodes
 	}

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/storage"
 )
 
 // Config is what New needs. Fields without a default are required.
 type Config struct {
 	DB        *storage.DB
-	Connector func(crmgate.Platform) (crmgate.Connector, error)
+	Connector func(crmgate.Platform) (connector.Connector, error)
 	Fetch     crmgate.Fetch
 	// Now tells the time; default time.Now.
 	Now func() time.Time

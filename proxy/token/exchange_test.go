@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 )
@@ -80,7 +81,7 @@ func TestWhatIsSent(t *testing.T) {
 	for _, c := range []struct {
 		style          crmgate.TokenAuth
 		secret         string
-		option         *crmgate.OAuthOption
+		option         *connector.OAuthOption
 		authorization  string
 		body, notInIt  string
 		header, wanted string
@@ -90,7 +91,7 @@ func TestWhatIsSent(t *testing.T) {
 		{"body", "s", nil, ":", "client_id=practice-client&client_secret=s", "", "", ""},
 		{"none", "s", nil, ":", "client_id=practice-client", "client_secret", "", ""},
 		{"basic", "", nil, ":", "client_id=practice-client", "client_secret", "", ""},
-		{"basic", "s", &crmgate.OAuthOption{Body: map[string]string{"redirect_uri": "other"}, Headers: map[string]string{"X-A": "b"}}, "practice-client:s", "redirect_uri=other", "redirect.html", "X-A", "b"},
+		{"basic", "s", &connector.OAuthOption{Body: map[string]string{"redirect_uri": "other"}, Headers: map[string]string{"X-A": "b"}}, "practice-client:s", "redirect_uri=other", "redirect.html", "X-A", "b"},
 	} {
 		w := newWorld(t, "")
 		var got *http.Request
@@ -136,20 +137,20 @@ func TestClientIsHeldToTheManifest(t *testing.T) {
 		"hostname": {AccessTokenURI: w.url + "/oauth/token", Hostname: "a b"},
 	} {
 		w.conn.info = info
-		_, err := w.engine.Client(t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
+		_, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
 		var r *crmgate.Refusal
 		if !errors.As(err, &r) || !strings.Contains(r.Message, want) {
 			t.Errorf("got %v, want a Refusal with %q", err, want)
 		}
 	}
 	w.conn.info = crmgate.OAuthInfo{AccessTokenURI: w.url + "/oauth/token"}
-	asked := crmgate.OAuthInfoRequest{TokenURL: "https://evil.example/token"}
+	asked := connector.OAuthInfoRequest{TokenURL: "https://evil.example/token"}
 	var r *crmgate.Refusal
 	if _, err := w.engine.Client(t.Context(), w.conn, asked, nil); !errors.As(err, &r) || !strings.HasPrefix(r.Message, "tokenUrl: ") {
 		t.Errorf("a token URL from outside: %v", err)
 	}
 	w.conn.info = crmgate.OAuthInfo{FailMessage: "Not today"}
-	_, err := w.engine.Client(t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
+	_, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
 	var f *token.FailMessage
 	if !errors.As(err, &f) || f.Message != "Not today" {
 		t.Errorf("got %v", err)
@@ -185,7 +186,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 // TestOverridesOfTheQuery: they are added to the token URL's own, which otherwise stays as it was written.
 func TestOverridesOfTheQuery(t *testing.T) {
 	t.Parallel()
-	for want, option := range map[string]*crmgate.OAuthOption{
+	for want, option := range map[string]*connector.OAuthOption{
 		"b=1&a=%20":     nil,
 		"a=+&b=2&c=%26": {Query: map[string]string{"b": "2", "c": "&"}, Headers: map[string]string{"authorization": "Custom x"}},
 	} {
@@ -218,7 +219,7 @@ func TestOverridesOfTheHostsHeaders(t *testing.T) {
 		"Upgrade": "h2c", "te": "trailers", "Expect": "100-continue", "Proxy-Authorization": "Basic eA==", "connection": "X-A", "Host": "other.example",
 		"Content-Length": "0", "X-A": "b\r\nX-B: c", "X-B": strings.Repeat("x", 1<<20),
 	} {
-		w.conn.option = &crmgate.OAuthOption{Headers: map[string]string{name: value}}
+		w.conn.option = &connector.OAuthOption{Headers: map[string]string{name: value}}
 		_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("K"), RedirectURI: redirect})
 		var ce *crmgate.ConnectorError
 		if !errors.As(err, &ce) || ce.Operation != "getOverridingOAuthOption" || !strings.Contains(ce.Message, "with wrong headers: ") || len(ce.Message) > 300 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // Bounds for telling units apart: nobody gives an access token for more than ten years, and epochs began before this program.
@@ -19,7 +19,7 @@ const (
 
 // expiry reads when the access token ends; zero if that is not told, or nonsense. A token that has just been issued and
 // has ended already is nonsense too: a clock or a time zone is wrong, and to believe it is to refresh at every use.
-func expiry(o map[string]any, m crmgate.TokenManifest, now time.Time) time.Time {
+func expiry(o map[string]any, m manifest.TokenRules, now time.Time) time.Time {
 	return sensible(relative(text(o, "expires_in", "expiresIn"), m, now), absolute(text(o, "expires_at", "expiresAt", "expires_on", "expires"), now), now)
 }
 
@@ -38,7 +38,7 @@ func sensible(end, otherwise, now time.Time) time.Time {
 }
 
 // relative reads a lifetime, in the manifest's unit, else in seconds, or in milliseconds if the number is absurd otherwise.
-func relative(s string, m crmgate.TokenManifest, now time.Time) time.Time {
+func relative(s string, m manifest.TokenRules, now time.Time) time.Time {
 	f, ok := number(s)
 	switch {
 	case !ok || f <= 0:

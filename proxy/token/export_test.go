@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // Answer is what was read.
@@ -18,7 +20,7 @@ type Answer struct {
 }
 
 // Normalise shows what is read out of an answer.
-func Normalise(body []byte, m crmgate.TokenManifest, now time.Time) (Answer, error) {
+func Normalise(body []byte, m manifest.TokenRules, now time.Time) (Answer, error) {
 	a, err := normalise(body, m, now)
 	data, _ := json.Marshal(a.data)
 	return Answer{a.access, a.refresh, a.errCode, a.errText, a.expiry, string(data)}, err
@@ -39,7 +41,7 @@ func Masked(text string, sent ...crmgate.Secret) string { return masked(sent, te
 func (e *Engine) SetPoint(f func(string)) { e.at = f }
 
 // Issuer is the client that issued a person's grant.
-func (e *Engine) Issuer(ctx context.Context, conn crmgate.Connector, key crmgate.UserKey) (Client, error) {
+func (e *Engine) Issuer(ctx context.Context, conn connector.Connector, key crmgate.UserKey) (Client, error) {
 	p, err := e.DB.Person(ctx, key)
 	if err != nil {
 		return Client{}, err

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -58,11 +60,11 @@ func (e *Engine) journal(ctx context.Context, entry storage.JournalEntry) string
 // readAnswer reads a journaled answer as the manifest says, at the time that it came by the CRM's own clock. It is a token
 // or an error: with a status of success a token counts, with another the error. Of an answer that was cut, only a JSON
 // document is known to be whole.
-func readAnswer(e storage.JournalEntry, m *crmgate.Manifest) (answer, error) {
+func readAnswer(e storage.JournalEntry, m *manifest.Manifest) (answer, error) {
 	quirks := m.Token
 	switch {
 	case e.Own:
-		quirks = crmgate.TokenManifest{Lifetime: m.Refresh.Lifetime}
+		quirks = manifest.TokenRules{Lifetime: m.Refresh.Lifetime}
 	case !e.From.IsZero():
 		quirks = m.Refresh
 	}
@@ -192,7 +194,7 @@ func skew(h http.Header, now time.Time) time.Duration {
 // in since has a newer access token, but the CRM may have given them no refresh token: then the answer's counts, and
 // whichever clock is right, one that has rotated the token does. The error is an *Error with Unread if there is an answer
 // that cannot be read still.
-func (e *Engine) journaled(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (t Tokens, found bool, err error) {
+func (e *Engine) journaled(ctx context.Context, conn connector.Connector, p crmgate.Person) (t Tokens, found bool, err error) {
 	if p.Grant.RefreshToken.IsZero() {
 		return t, false, nil
 	}

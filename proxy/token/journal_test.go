@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
@@ -194,8 +196,8 @@ func TestDownAndBack(t *testing.T) {
 		must(t, err)
 		db, err := storage.Open(t.Context(), &memory{records: map[string][]byte{}}, ring, storage.Config{})
 		must(t, err)
-		conn := &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret("s"), AccessTokenURI: "https://crm.example/oauth/token"}}
-		m, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{"authUrl":"https://crm.example/a","clientId":"practice-client"}},"crmgate":{"hosts":["crm.example"]}}}}`)}, "")
+		conn := &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret("s"), AccessTokenURI: "https://crm.example/oauth/token"}}
+		m, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{"authUrl":"https://crm.example/a","clientId":"practice-client"}},"crmgate":{"hosts":["crm.example"]}}}}`)}, "")
 		must(t, err)
 		conn.manifest, _ = m.Platform("practice")
 		back := time.Now().Add(10 * time.Minute)
@@ -203,7 +205,7 @@ func TestDownAndBack(t *testing.T) {
 		var down, running, peak int
 		perSecond := map[int]int{}
 		e, err := token.New(token.Config{
-			DB: db, Logger: slog.New(slog.DiscardHandler), Connector: func(crmgate.Platform) (crmgate.Connector, error) { return conn, nil },
+			DB: db, Logger: slog.New(slog.DiscardHandler), Connector: func(crmgate.Platform) (connector.Connector, error) { return conn, nil },
 			Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
 				mu.Lock()
 				running++

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
@@ -70,13 +71,13 @@ func TestBehindTheFence(t *testing.T) {
 	w.clock.add(2 * time.Hour)
 	newer := w.stored()
 	newer.AccessToken, newer.Issued, newer.Expiry = crmgate.NewSecret("newer"), w.clock.Now(), w.clock.Now().Add(3*time.Hour)
-	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		w.clock.add(time.Hour)
 		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
 		if err == nil {
 			_, err = w.db.UpdatePerson(ctx, ada, func(p *crmgate.Person) error { p.Grant = newer; return nil }, storage.Fenced(ada, held))
 		}
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("older"), ExpiresIn: 36000}, err
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("older"), ExpiresIn: 36000}, err
 	}
 	p, err := w.live()
 	if err != nil || p.Grant.AccessToken.Reveal() != "newer" || w.stored().AccessToken.Reveal() != "newer" {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 )
@@ -81,10 +82,10 @@ func TestLateCallersDoNotRefreshAgain(t *testing.T) {
 func (w *world) held() (entered <-chan struct{}, release func()) {
 	in, out := make(chan struct{}, 1), make(chan struct{})
 	w.clock.add(55 * time.Minute) // alive for five minutes more
-	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		in <- struct{}{}
 		<-out
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("fresh"), ExpiresIn: 3600}, ctx.Err()
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("fresh"), ExpiresIn: 3600}, ctx.Err()
 	}
 	return in, sync.OnceFunc(func() { close(out) })
 }
@@ -328,9 +329,9 @@ func TestLogoutDuringRefresh(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.db.EndSession(context.Background(), ada)
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), ExpiresIn: 60}, err
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), ExpiresIn: 60}, err
 	}
 	if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
 		t.Errorf("got %v", err)
@@ -345,9 +346,9 @@ func TestSignInDuringRefusedRefresh(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		w.signIn()
-		return crmgate.RefreshAnswer{}, fmt.Errorf("refused: %w", crmgate.ErrUserDead)
+		return connector.RefreshAnswer{}, fmt.Errorf("refused: %w", crmgate.ErrUserDead)
 	}
 	p, err := w.live()
 	if err != nil || p.Grant.Dead != "" || !w.crm.Live(p.Grant.AccessToken.Reveal()) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // answer is what a token endpoint said: tokens or an error.
@@ -26,7 +26,7 @@ var errNoToken = errors.New("no token in the answer")
 // a byte order mark, tokens nested or in camelCase, expiry in any of its forms, an error beside a status of 200. It
 // reports an error if the answer is neither a token nor an error of the CRM's; answer.errCode is set for the latter. An
 // answer may be both: some have words about other things beside a token. Its errors quote nothing.
-func normalise(body []byte, m crmgate.TokenManifest, now time.Time) (answer, error) {
+func normalise(body []byte, m manifest.TokenRules, now time.Time) (answer, error) {
 	top, err := document(body)
 	if err != nil {
 		return answer{}, err
@@ -96,7 +96,7 @@ func only(v any, names ...string) string {
 
 // places lists the objects in which tokens may stand, the likeliest first: what the manifest names, or what the access
 // token that it names stands in.
-func places(top map[string]any, m crmgate.TokenManifest) []map[string]any {
+func places(top map[string]any, m manifest.TokenRules) []map[string]any {
 	var all []map[string]any
 	if m.Path != "" {
 		all = append(all, inside(top, strings.Split(m.Path, ".")))

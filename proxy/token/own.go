@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/storage"
 )
 
 // renewed gets new tokens, from the connector if it has its own way, else by the standard refresh.
-func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person) (Tokens, error) {
+func (e *Engine) renewed(ctx context.Context, conn connector.Connector, c Client, p crmgate.Person) (Tokens, error) {
 	if !conn.Implements("checkAndRefreshAccessToken") {
 		return e.refresh(ctx, c, p)
 	}
@@ -23,7 +24,7 @@ func (e *Engine) renewed(ctx context.Context, conn crmgate.Connector, c Client, 
 	entry := storage.JournalEntry{
 		User: p.User.Key, From: p.Grant.RefreshToken, App: c.App, Account: p.User.Account, Hostname: p.User.Hostname, Status: 200, Own: true,
 	}
-	a, err := conn.RefreshAccessToken(ctx, crmgate.RefreshRequest{
+	a, err := conn.RefreshAccessToken(ctx, connector.RefreshRequest{
 		UserRequest: user, OAuth: c.Info, RefreshToken: p.Grant.RefreshToken,
 		Answered: func(document crmgate.Secret) {
 			entry.At, entry.Body = e.Now(), document

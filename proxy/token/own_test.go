@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
@@ -33,9 +34,9 @@ func TestOwnRefreshRefused(t *testing.T) {
 			w.signIn()
 			w.clock.add(2 * time.Hour)
 			n := 0
-			w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+			w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 				n++
-				return crmgate.RefreshAnswer{}, &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "no", Status: c.status, Code: c.code}
+				return connector.RefreshAnswer{}, &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "no", Status: c.status, Code: c.code}
 			}
 			for range 1 + 3 {
 				_, err := w.live()
@@ -76,8 +77,8 @@ func TestOwnRefreshIsJournaled(t *testing.T) {
 			w := newWorld(t, "", func(c *token.Config) { c.Alone = true })
 			w.due()
 			n := 0
-			w.conn.own = func(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
-				a := crmgate.RefreshAnswer{
+			w.conn.own = func(_ context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
+				a := connector.RefreshAnswer{
 					AccessToken: crmgate.NewSecret("access-token-one"), RefreshToken: crmgate.NewSecret("refresh-token-one"), ExpiresIn: 3600, AdditionalInfo: []byte(`{"server":"eu1"}`),
 				}
 				if n++; n == 1 {
@@ -113,12 +114,12 @@ func TestOwnRefreshBehindTheFence(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.due()
-	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		w.clock.add(time.Minute)
 		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
 		must(t, err)
 		must(t, w.db.GiveBackLease(ctx, ada, held))
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("access-token-one"), RefreshToken: crmgate.NewSecret("refresh-token-one"), ExpiresIn: 3600}, nil
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("access-token-one"), RefreshToken: crmgate.NewSecret("refresh-token-one"), ExpiresIn: 3600}, nil
 	}
 	_, err := w.live()
 	if g := w.stored(); err != nil || g.RefreshToken.Reveal() != "refresh-token-one" {

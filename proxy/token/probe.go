@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 )
 
 // Probe asks a token endpoint without anybody signing in. It needs no store.
@@ -21,18 +22,18 @@ func NewProbe(fetch crmgate.Fetch) *Probe {
 }
 
 // Client is Engine.Client.
-func (p *Probe) Client(ctx context.Context, conn crmgate.Connector, req crmgate.OAuthInfoRequest) (Client, error) {
+func (p *Probe) Client(ctx context.Context, conn connector.Connector, req connector.OAuthInfoRequest) (Client, error) {
 	return p.engine.Client(ctx, conn, req, nil)
 }
 
 // Try is Engine.Try.
-func (p *Probe) Try(ctx context.Context, conn crmgate.Connector, c Client) error {
+func (p *Probe) Try(ctx context.Context, conn connector.Connector, c Client) error {
 	return p.engine.Try(ctx, conn, c)
 }
 
 // Try exchanges a code that nobody gave out, with one request in the style of c.Auth, and returns the error that comes
 // of it, as Exchange does. An endpoint that is well, and knows the client, says that the code is not valid.
-func (e *Engine) Try(ctx context.Context, conn crmgate.Connector, c Client) error {
+func (e *Engine) Try(ctx context.Context, conn connector.Connector, c Client) error {
 	x := Exchange{Code: crmgate.NewSecret("crmgate-doctor-" + rand.Text()), RedirectURI: c.RedirectURI}
 	if c.manifest.Token.PKCE {
 		x.Verifier = NewVerifier()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 )
@@ -231,11 +232,11 @@ func sink(t *testing.T, token, refresh string, answer func(recorded) string) (*w
 func TestShapes(t *testing.T) {
 	t.Parallel()
 	const id = "client_id=practice-client&client_secret=practice-secret%2B%2F%25~%3D&"
-	option := &crmgate.OAuthOption{Headers: map[string]string{"X-A": "connector", "Content-Type": "text/odd"},
+	option := &connector.OAuthOption{Headers: map[string]string{"X-A": "connector", "Content-Type": "text/odd"},
 		Query: map[string]string{"q": "1", "grant_type": "query"}, Body: map[string]string{"grant_type": "own", "audience": "b", "k": "other"}}
 	for _, c := range []struct {
 		name, token              string
-		option                   *crmgate.OAuthOption
+		option                   *connector.OAuthOption
 		path, kind, body, header string
 	}{
 		{"a form", `"auth":"body"`, nil, "/token?tenant=a%20b", "application/x-www-form-urlencoded",
@@ -298,7 +299,7 @@ func TestNothingSentIsTold(t *testing.T) {
 			t.Run(body+", "+name, func(t *testing.T) {
 				t.Parallel()
 				w, _ := sink(t, `"auth":"body","body":"`+body+`","rename":{"code":"k","client_secret":"s"}`, "", answer)
-				w.conn.option = &crmgate.OAuthOption{Body: map[string]string{"x": assertion}}
+				w.conn.option = &connector.OAuthOption{Body: map[string]string{"x": assertion}}
 				_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})
 				var te *token.Error
 				if !errors.As(err, &te) {
@@ -378,8 +379,8 @@ func TestOwnRefreshHasTheLifetimeOfRefreshes(t *testing.T) {
 	w.signIn()
 	w.declare(w.url, `"lifetime":600`, `"lifetime":900`)
 	w.conn.info.AccessTokenURI += "/oauth/token"
-	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own")}, nil
+	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own")}, nil
 	}
 	w.clock.add(2 * time.Hour)
 	p, err := w.live()

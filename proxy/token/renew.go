@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -73,7 +74,7 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 
 // renewHeld is renew once the lease is held. Whatever happens, the lease is given back: with what is stored, or alone.
 // journaled says that the CRM was not asked, for it had answered already.
-func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (_ crmgate.Person, journaled bool, _ error) {
+func (e *Engine) renewHeld(ctx context.Context, conn connector.Connector, c Client, p crmgate.Person, held storage.Lease) (_ crmgate.Person, journaled bool, _ error) {
 	key := p.User.Key
 	t, journaled, err := e.obtain(ctx, conn, c, p, held)
 	// The CRM has answered, and may have rotated the token: however late it is, that is written down.
@@ -117,7 +118,7 @@ func (e *Engine) renewHeld(ctx context.Context, conn crmgate.Connector, c Client
 // obtain gets new tokens: those that were answered already and never stored, else the CRM's, if it may be asked. It asks
 // only as long as the lease lasts, by the wall clock: on a machine that slept meanwhile no deadline has passed, and another
 // node may have rotated the token.
-func (e *Engine) obtain(ctx context.Context, conn crmgate.Connector, c Client, p crmgate.Person, held storage.Lease) (t Tokens, journaled bool, err error) {
+func (e *Engine) obtain(ctx context.Context, conn connector.Connector, c Client, p crmgate.Person, held storage.Lease) (t Tokens, journaled bool, err error) {
 	t, found, err := e.journaled(ctx, conn, p)
 	if found || err != nil {
 		return t, found, err
@@ -147,7 +148,7 @@ func inTrouble(wait time.Duration) error {
 }
 
 // issuer is the client that issued the person's grant: no other may refresh it.
-func (e *Engine) issuer(ctx context.Context, conn crmgate.Connector, p crmgate.Person) (Client, error) {
+func (e *Engine) issuer(ctx context.Context, conn connector.Connector, p crmgate.Person) (Client, error) {
 	app := p.Grant.App
 	var managed *storage.ManagedApp
 	if app.Account != "" {
@@ -160,7 +161,7 @@ func (e *Engine) issuer(ctx context.Context, conn crmgate.Connector, p crmgate.P
 		}
 		managed = &a
 	}
-	c, err := e.Client(ctx, conn, crmgate.OAuthInfoRequest{Hostname: p.User.Hostname, TokenURL: app.TokenURL, Account: p.User.Account}, managed)
+	c, err := e.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: p.User.Hostname, TokenURL: app.TokenURL, Account: p.User.Account}, managed)
 	var fail *FailMessage
 	if errors.As(err, &fail) {
 		return c, &Error{Kind: crmgate.ErrAppDead, Message: fail.Message, Err: errors.New("the connector names no application")}

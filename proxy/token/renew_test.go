@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
@@ -87,12 +88,12 @@ func TestSignInWithoutRefreshTokenDuringRefresh(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.conn.own = func(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(_ context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
 			p.Grant = token.Tokens{Access: crmgate.NewSecret("signed in")}.Grant(w.client(), p.Grant)
 			return nil
 		})
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("refreshed"), RefreshToken: crmgate.NewSecret("rotated")}, err
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("refreshed"), RefreshToken: crmgate.NewSecret("rotated")}, err
 	}
 	_, err := w.live()
 	must(t, err)
@@ -107,12 +108,12 @@ func TestRefusedBesideNewAccessToken(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
 			p.Grant = token.Tokens{Access: crmgate.NewSecret("newer")}.Grant(w.client(), p.Grant)
 			return nil
 		})
-		return crmgate.RefreshAnswer{}, errors.Join(err, crmgate.ErrUserDead)
+		return connector.RefreshAnswer{}, errors.Join(err, crmgate.ErrUserDead)
 	}
 	p, err := w.live()
 	if err != nil || p.Grant.AccessToken.Reveal() != "newer" || w.stored().Dead != "" {
@@ -130,9 +131,9 @@ func TestConnectorsOwnRefresh(t *testing.T) {
 		return nil
 	})
 	must(t, err)
-	answer := crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own-1"), ExpiresIn: 7200, AdditionalInfo: json.RawMessage(`{"changed":2}`)}
-	var got crmgate.RefreshRequest
-	w.conn.own = func(_ context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	answer := connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own-1"), ExpiresIn: 7200, AdditionalInfo: json.RawMessage(`{"changed":2}`)}
+	var got connector.RefreshRequest
+	w.conn.own = func(_ context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		got = r
 		return answer, nil
 	}
@@ -156,7 +157,7 @@ func TestConnectorsOwnRefresh(t *testing.T) {
 
 	// Nonsense about the person does not cost the tokens; without a lifetime the manifest's counts.
 	for i, info := range []string{`[1]`, `null`, `{"x":"` + strings.Repeat("y", 70<<10) + `"}`, `{`} {
-		answer = crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own-2"), RefreshToken: crmgate.NewSecret("r"), AdditionalInfo: json.RawMessage(info)}
+		answer = connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own-2"), RefreshToken: crmgate.NewSecret("r"), AdditionalInfo: json.RawMessage(info)}
 		w.clock.add(3 * time.Hour)
 		p, err = w.live()
 		must(t, err)
@@ -172,8 +173,8 @@ func TestOwnRefreshWithoutRefreshToken(t *testing.T) {
 	w := newWorld(t, "")
 	w.crm.SetMood(practice.Mood{Token: "no refresh_token"})
 	w.signIn()
-	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("own"), ExpiresIn: 60}, nil
+	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own"), ExpiresIn: 60}, nil
 	}
 	w.clock.add(2 * time.Hour)
 	p, err := w.live()
@@ -187,9 +188,9 @@ func TestAnswerAfterTheDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", func(c *token.Config) { c.Timeout = 20 * time.Millisecond })
 	w.store(crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("old"), Expiry: w.clock.Now()})
-	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		<-ctx.Done()
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late")}, nil
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late")}, nil
 	}
 	p, err := w.live()
 	if err != nil || p.Grant.AccessToken.Reveal() != "late" || w.stored().RefreshToken.Reveal() != "late" {
@@ -245,7 +246,7 @@ func TestPanicInAConnector(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) { panic("a bug") }
+	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) { panic("a bug") }
 	if _, err := w.live(); err == nil || strings.Contains(err.Error(), "a bug") {
 		t.Errorf("got %v", err)
 	}

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/storage"
 )
 
 // Read reads a journaled answer as the manifest says now. The error is a *crmgate.Refusal that says what it is that is
 // still no token; it quotes nothing of the answer.
-func (e *Engine) Read(conn crmgate.Connector, entry storage.JournalEntry) (Tokens, error) {
+func (e *Engine) Read(conn connector.Connector, entry storage.JournalEntry) (Tokens, error) {
 	a, err := readAnswer(entry, conn.Manifest().ForHost(entry.Hostname))
 	if err == nil && a.errCode != "" {
 		err = errors.New("it is an error of the CRM's")
@@ -31,7 +32,7 @@ func Issuer(entry storage.JournalEntry) Client {
 
 // Replayable reads a journaled answer, and looks whether it is of use: of a refresh, whether the person still has the grant
 // that was refreshed. A *crmgate.Refusal says that it is not.
-func (e *Engine) Replayable(ctx context.Context, conn crmgate.Connector, entry storage.JournalEntry) (Tokens, error) {
+func (e *Engine) Replayable(ctx context.Context, conn connector.Connector, entry storage.JournalEntry) (Tokens, error) {
 	t, err := e.Read(conn, entry)
 	if err != nil || entry.User.ID == "" {
 		return t, err
@@ -58,7 +59,7 @@ func (t Tokens) replacing(old crmgate.Grant) (crmgate.Grant, error) {
 // Replay stores what a journaled answer to a refresh granted, which repairs the person without a new sign-in. A
 // *crmgate.Refusal says why it cannot: it is not read, the person has another grant by now, or a refresh is under way. The
 // entry goes with what is stored.
-func (e *Engine) Replay(ctx context.Context, conn crmgate.Connector, entry storage.JournalEntry) (crmgate.Person, error) {
+func (e *Engine) Replay(ctx context.Context, conn connector.Connector, entry storage.JournalEntry) (crmgate.Person, error) {
 	t, err := e.Replayable(ctx, conn, entry)
 	if err != nil {
 		return crmgate.Person{}, err

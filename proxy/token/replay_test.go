@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -77,10 +78,10 @@ func TestReplayDuringAnOwnRefresh(t *testing.T) {
 	w.clock.add(2 * time.Hour)
 	entry := w.put(w.stored().RefreshToken, w.clock.Now().Add(-time.Hour), tokensOne)
 	must(t, w.db.DropJournal(t.Context(), entry)) // the operator has it, and the refresh has not
-	w.conn.own = func(ctx context.Context, _ crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.engine.Replay(ctx, w.conn, entry)
 		wantRefusal(t, err)
-		return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("new"), RefreshToken: crmgate.NewSecret("rotated"), ExpiresIn: 3600}, nil
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("new"), RefreshToken: crmgate.NewSecret("rotated"), ExpiresIn: 3600}, nil
 	}
 	_, err := w.live()
 	if g := w.stored(); err != nil || g.RefreshToken.Reveal() != "rotated" {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 )
 
 // maxRevokeAnswer bounds what is read of an answer, which has nothing but an error to say.
@@ -21,7 +22,7 @@ const maxRevokeAnswer = 64 << 10
 // matches errors.ErrUnsupported. The refresh token goes first: it is what lives long, and with it most CRMs end the rest
 // (2.1). The client is the one that issued the grant. Other errors are those of Exchange, and then the same request may
 // be made again: a token that is revoked twice is revoked.
-func (e *Engine) Revoke(ctx context.Context, conn crmgate.Connector, p crmgate.Person) error {
+func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate.Person) error {
 	g := p.Grant
 	where := conn.Manifest().ForHost(p.User.Hostname).RevokeURLFor(p.User.Hostname)
 	if where == "" || g.AccessToken.IsZero() && g.RefreshToken.IsZero() {

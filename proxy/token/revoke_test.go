@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
@@ -24,7 +26,7 @@ func (w *world) revokesAt(endpoint, auth string) {
 	w.t.Helper()
 	host, err := url.Parse(endpoint)
 	must(w.t, err)
-	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
+	manifests, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
 		"authUrl":"` + w.url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
 		"crmgate":{"hosts":["` + strings.TrimPrefix(w.url, "http://") + `","` + host.Host + `"],"token":{"auth":"` + auth + `"},"revoke":{"url":"` + endpoint + `"}}}}}`)}, "")
 	must(w.t, err)
@@ -194,8 +196,8 @@ func TestTokensNobodyWillUseAreQueued(t *testing.T) {
 		w := newWorld(t, "")
 		w.signIn()
 		w.clock.add(2 * time.Hour)
-		w.conn.own = func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
-			return crmgate.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late-refresh"), ExpiresIn: 60}, c.meanwhile(w)
+		w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
+			return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late-refresh"), ExpiresIn: 60}, c.meanwhile(w)
 		}
 		_, _ = w.live()
 		due, err := w.db.Revocations(t.Context(), "practice", 10)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // parameters are what is sent: those of form, which x/oauth2 made, as the manifest wants them, and over them the
@@ -43,7 +44,7 @@ func (c *call) scope() string {
 	switch {
 	case separator == "":
 		return s
-	case separator == "+" && c.quirks.Body != crmgate.TokenBodyJSON:
+	case separator == "+" && c.quirks.Body != manifest.TokenBodyJSON:
 		separator = " " // which a form writes as a plus; a plus itself would become %2B
 	}
 	return strings.Join(strings.Fields(s), separator)
@@ -53,10 +54,10 @@ func (c *call) scope() string {
 func (c *call) place(req *http.Request, parameters map[string]string) error {
 	query, body := map[string]string{}, ""
 	switch c.quirks.Body {
-	case crmgate.TokenBodyQuery:
+	case manifest.TokenBodyQuery:
 		query = parameters
 		req.Header.Del("Content-Type")
-	case crmgate.TokenBodyJSON:
+	case manifest.TokenBodyJSON:
 		b, err := json.Marshal(parameters)
 		if err != nil {
 			return err
@@ -112,6 +113,6 @@ func (c Client) refreshing() (Client, error) {
 	if strings.Contains(raw, "{hostname}") && c.Hostname == "" {
 		return c, crmgate.Refuse("The manifest of %s refreshes at the person's host, and this sign-in has none.", c.Platform)
 	}
-	c.TokenURL = crmgate.HostnameURL(raw, c.Hostname) // which is held to the manifest's hosts when it is sent
+	c.TokenURL = manifest.HostnameURL(raw, c.Hostname) // which is held to the manifest's hosts when it is sent
 	return c, nil
 }

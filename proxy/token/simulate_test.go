@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
@@ -81,7 +83,7 @@ type simulation struct {
 	rand *rand.Rand // of the goroutine that runs the simulation
 	crm  *practice.CRM
 	db   *storage.DB
-	conn *connector
+	conn *testConnector
 
 	mu      sync.Mutex
 	chance  *rand.Rand           // guarded by mu; of all others
@@ -108,7 +110,7 @@ func keyOf(login string) crmgate.UserKey {
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	s := &simulation{t: t, rand: rand.New(rand.NewPCG(seed, 1)), chance: rand.New(rand.NewPCG(seed, 2)), asking: map[string]int{}, unheard: map[string]bool{}, issued: map[string]time.Time{}}
 	s.crm = practice.New(practice.Config{})
-	s.conn = &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}
+	s.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}
 	s.declare("")
 	ring, err := storage.NewKeyRing()
 	must(t, err)
@@ -119,7 +121,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 
 // declare sets the manifest's crmgate.token.
 func (s *simulation) declare(extra string) {
-	m, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
+	m, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
 		"authUrl":"https://crm.example/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
 		"crmgate":{"hosts":["crm.example"],"token":{` + extra + `}}}}}`)}, "")
 	must(s.t, err)
@@ -133,7 +135,7 @@ func (s *simulation) start() *node {
 	n := &node{}
 	e, err := token.New(token.Config{
 		DB: s.db, Fetch: s.fetch(n), Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second, Wait: 4 * time.Second,
-		Connector: func(crmgate.Platform) (crmgate.Connector, error) { return s.conn, nil },
+		Connector: func(crmgate.Platform) (connector.Connector, error) { return s.conn, nil },
 	})
 	must(s.t, err)
 	e.SetPoint(func(point string) { s.pass(n, point) })
@@ -339,7 +341,7 @@ func (s *simulation) settle() {
 	var err error
 	n.engine, err = token.New(token.Config{
 		DB: s.db, Fetch: s.fetch(n), Logger: slog.New(slog.DiscardHandler), Alone: true,
-		Connector: func(crmgate.Platform) (crmgate.Connector, error) { return s.conn, nil },
+		Connector: func(crmgate.Platform) (connector.Connector, error) { return s.conn, nil },
 	})
 	must(s.t, err)
 	for _, login := range people {

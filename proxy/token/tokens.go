@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -38,13 +39,13 @@ type Tokens struct {
 }
 
 // Exchange redeems a code, with one request. Errors are *Error, or a *crmgate.Refusal or *crmgate.ConnectorError if nothing was sent.
-func (e *Engine) Exchange(ctx context.Context, conn crmgate.Connector, c Client, x Exchange) (Tokens, error) {
+func (e *Engine) Exchange(ctx context.Context, conn connector.Connector, c Client, x Exchange) (Tokens, error) {
 	r := call{engine: e, client: c, quirks: c.manifest.Token, secrets: []crmgate.Secret{c.Secret, x.Code, x.Verifier}, entry: storage.JournalEntry{
 		User: crmgate.UserKey{Platform: c.Platform}, App: c.App, Account: x.Account, Hostname: c.Hostname, Callback: x.Callback,
 	}}
 	if conn.Implements("getOverridingOAuthOption") {
 		var err error
-		r.option, err = conn.OverridingOAuthOption(ctx, crmgate.OAuthOptionRequest{Code: x.Code, OAuth: c.Info})
+		r.option, err = conn.OverridingOAuthOption(ctx, connector.OAuthOptionRequest{Code: x.Code, OAuth: c.Info})
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return Tokens{}, err
 		}

@@ -16,6 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/practice"
 	"github.com/crmgate/crmgate/proxy/token"
@@ -44,36 +46,36 @@ func (c *clock) add(d time.Duration) {
 }
 
 // connector is the practice CRM's, without the sandbox: what token needs of one is its manifest and its application.
-type connector struct {
-	crmgate.Connector
-	manifest *crmgate.Manifest
+type testConnector struct {
+	connector.Connector
+	manifest *manifest.Manifest
 	info     crmgate.OAuthInfo
-	own      func(context.Context, crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) // checkAndRefreshAccessToken, if it has one
-	option   *crmgate.OAuthOption
+	own      func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) // checkAndRefreshAccessToken, if it has one
+	option   *connector.OAuthOption
 }
 
-func (c *connector) Manifest() *crmgate.Manifest { return c.manifest }
+func (c *testConnector) Manifest() *manifest.Manifest { return c.manifest }
 
-func (c *connector) Implements(name string) bool {
+func (c *testConnector) Implements(name string) bool {
 	return name == "checkAndRefreshAccessToken" && c.own != nil || name == "getOverridingOAuthOption" && c.option != nil
 }
 
-func (c *connector) OAuthInfo(context.Context, crmgate.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (c *testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
 	return c.info, nil
 }
 
-func (c *connector) OverridingOAuthOption(context.Context, crmgate.OAuthOptionRequest) (crmgate.OAuthOption, error) {
+func (c *testConnector) OverridingOAuthOption(context.Context, connector.OAuthOptionRequest) (connector.OAuthOption, error) {
 	return *c.option, nil
 }
 
-func (c *connector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgate.Secret, error) {
+func (c *testConnector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgate.Secret, error) {
 	if key.Reveal() == "bad" {
 		return crmgate.Secret{}, errors.New("bad key")
 	}
 	return crmgate.NewSecret("<" + key.Reveal() + ">"), nil
 }
 
-func (c *connector) RefreshAccessToken(ctx context.Context, r crmgate.RefreshRequest) (crmgate.RefreshAnswer, error) {
+func (c *testConnector) RefreshAccessToken(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
 	return c.own(ctx, r)
 }
 
@@ -84,7 +86,7 @@ type world struct {
 	crm    *practice.CRM
 	url    string
 	db     *storage.DB
-	conn   *connector
+	conn   *testConnector
 	engine *token.Engine
 }
 
@@ -100,7 +102,7 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 	s := httptest.NewServer(w.crm)
 	t.Cleanup(s.Close)
 	w.url = s.URL
-	w.conn = &connector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret)}}
+	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret)}}
 	w.declare(s.URL, extra)
 	w.conn.info.AccessTokenURI = s.URL + "/oauth/token"
 
@@ -116,7 +118,7 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 	must(t, err)
 	c := token.Config{
 		DB: w.db, Fetch: client.Fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second,
-		Connector: func(crmgate.Platform) (crmgate.Connector, error) { return w.conn, nil },
+		Connector: func(crmgate.Platform) (connector.Connector, error) { return w.conn, nil },
 	}
 	for _, f := range change {
 		f(&c)
@@ -131,7 +133,7 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 // refresh into crmgate.refresh.
 func (w *world) declare(url, extra string, refresh ...string) {
 	w.t.Helper()
-	manifests, err := crmgate.ParseManifests(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
+	manifests, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
 		"authUrl":"` + url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
 		"crmgate":{"hosts":["` + strings.TrimPrefix(url, "http://") + `"],"token":{` + extra + `},"refresh":{` + strings.Join(refresh, ",") + `}}}}}`)}, "")
 	must(w.t, err)
@@ -162,7 +164,7 @@ func (w *world) code(verifier crmgate.Secret) crmgate.Secret {
 
 func (w *world) client() token.Client {
 	w.t.Helper()
-	c, err := w.engine.Client(w.t.Context(), w.conn, crmgate.OAuthInfoRequest{}, nil)
+	c, err := w.engine.Client(w.t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
 	must(w.t, err)
 	return c
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -81,7 +82,7 @@ type check struct {
 	watch      *watch
 	crm        *crm
 	folder     *wasmhost.Folder
-	manifest   *crmgate.Manifest
+	manifest   *manifest.Manifest
 	operations []string // that the module exports
 	own        []vectors
 	golden     []vectors
@@ -193,7 +194,7 @@ func (k *check) checkManifest(dir string) (fine bool, err error) {
 	if !fine {
 		return false, nil
 	}
-	ms, err := crmgate.ParseManifests(files, publicURL)
+	ms, err := manifest.Parse(files, publicURL)
 	if err != nil {
 		f := parserFault(err)
 		k.say("manifest", Failed, f.what, f.advice)
@@ -219,7 +220,7 @@ func (k *check) checkManifest(dir string) (fine bool, err error) {
 	return true, nil
 }
 
-func reaches(m *crmgate.Manifest) string {
+func reaches(m *manifest.Manifest) string {
 	if len(m.Hosts) == 0 {
 		return "no host"
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost/connectortest"
 )
 
@@ -32,7 +32,7 @@ func FuzzManifest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := crmgate.ParseManifests(map[string][]byte{"manifest": b}, "https://gate.example"); err != nil {
+		if _, err := manifest.Parse(map[string][]byte{"manifest": b}, "https://gate.example"); err != nil {
 			return
 		}
 		for _, what := range faults {

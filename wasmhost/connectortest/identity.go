@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // lastingID is what to do about an id that changes.
@@ -23,7 +24,7 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 	switch {
 	case input == nil || ctx.Err() != nil:
 		return
-	case k.atPracticeCRM() && k.manifest.AuthType == crmgate.OAuth:
+	case k.atPracticeCRM() && k.manifest.AuthType == manifest.OAuth:
 		for who, into := range map[string]*string{"ada": &want, "ada again": &same, "grace": &other} {
 			login, _, _ := strings.Cut(who, " ")
 			access, err := k.practiceToken(ctx, login)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practice"
 )
 
@@ -150,7 +150,7 @@ func (k *check) ours(d doc) doc {
 	scheme, _, _ := strings.Cut(d.text("authHeader"), " ")
 	switch {
 	case scheme == "":
-	case k.manifest.AuthType == crmgate.APIKey:
+	case k.manifest.AuthType == manifest.APIKey:
 		d["authHeader"] = "Basic " + base64.StdEncoding.EncodeToString([]byte(k.canary("the API key")+":"))
 	default:
 		d["authHeader"] = "Bearer " + k.canary("the access token")
@@ -161,7 +161,7 @@ func (k *check) ours(d doc) doc {
 // atPractice signs a person in at the practice CRM.
 func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
 	in := doc{"hostname": "", "platform": k.name}
-	if k.manifest.AuthType == crmgate.APIKey {
+	if k.manifest.AuthType == manifest.APIKey {
 		k.watch.secret("the API key", practice.APIKey)
 		a := k.call(ctx, "getBasicAuth", doc{"apiKey": practice.APIKey}, "")
 		inputs["getBasicAuth"] = doc{"apiKey": practice.APIKey}

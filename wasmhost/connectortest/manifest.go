@@ -12,7 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // fault is one thing that is wrong with a manifest.
@@ -26,7 +26,7 @@ type schema struct {
 
 var manifestSchema = sync.OnceValues(func() (schema, error) {
 	const name = "manifest.schema.json"
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(crmgate.ManifestSchema))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(manifest.Schema))
 	if err != nil {
 		return schema{}, err
 	}
@@ -298,12 +298,12 @@ func sortedKeys(m map[string]any) []string {
 
 // parserFault is what the server itself says of a manifest that it does not take.
 func parserFault(err error) fault {
-	var wrong *crmgate.ManifestError
+	var wrong *manifest.Error
 	switch {
 	case errors.As(err, &wrong) && wrong.Want == "JSON":
 		return fault{err.Error(), "mend the JSON at that place"}
 	case errors.As(err, &wrong):
-		return fault{err.Error(), "docs/manifest.schema.json describes every member"}
+		return fault{err.Error(), "manifest/manifest.schema.json describes every member"}
 	}
 	return fault{what: err.Error()}
 }

@@ -1,10 +1,12 @@
-package crmgate
+package manifest
 
 import (
 	"cmp"
 	"encoding/json"
 	"net/url"
 	"strings"
+
+	"github.com/crmgate/crmgate"
 )
 
 // DefaultRedirectURI is App Connect's landing page, used where a manifest names none.
@@ -13,25 +15,25 @@ const DefaultRedirectURI = "https://apps.ringcentral.com/integration/ringcentral
 // Manifest is what a connector's author declares about one platform: App Connect's format, read for what this server
 // needs of it, and the crmgate object. It is immutable once parsed.
 type Manifest struct {
-	Platform Platform
+	Platform crmgate.Platform
 	Title    string // the platform's name for people
 	AuthType AuthType
-	OAuth    OAuthManifest
+	OAuth    OAuthSection
 	Fields   []FormField // of the API-key form
 	// Environment lists where a person's CRM may be; nil if the manifest has no environment.
-	Environment Hosts
+	Environment crmgate.Hosts
 	// Page is what people are shown.
 	Page Page
 
 	// From the crmgate object:
 
-	Hosts      Hosts    // what may be reached
-	Config     []string // names of configuration values that the connector may read
-	Reveal     []string // what the connector may see that others may not: "clientSecret", "refreshToken"
-	ShortState bool     // the CRM cannot take a long state
-	Issuer     string   // what the iss parameter of every callback must be (RFC 9207); empty: not known
-	Token      TokenManifest
-	Refresh    TokenManifest // what holds for refreshes: Token, with crmgate.refresh laid over it
+	Hosts      crmgate.Hosts // what may be reached
+	Config     []string      // names of configuration values that the connector may read
+	Reveal     []string      // what the connector may see that others may not: "clientSecret", "refreshToken"
+	ShortState bool          // the CRM cannot take a long state
+	Issuer     string        // what the iss parameter of every callback must be (RFC 9207); empty: not known
+	Token      TokenRules
+	Refresh    TokenRules // what holds for refreshes: Token, with crmgate.refresh laid over it
 	// RevokeURL is where tokens are revoked as RFC 7009 says ("revoke": {"url"}), with {hostname} for the person's host;
 	// empty: nowhere. A connector's own unAuthorize goes before it.
 	RevokeURL string
@@ -40,7 +42,7 @@ type Manifest struct {
 }
 
 // OAuthManifest is auth.oauth.
-type OAuthManifest struct {
+type OAuthSection struct {
 	AuthURL     string
 	ClientID    string
 	RedirectURI string // never empty
@@ -57,7 +59,7 @@ type AdminManaged struct {
 }
 
 // ManagedFields are what an admin may enter of an organisation's own application, by their names in App Connect's routes.
-var ManagedFields = []string{"clientId", "clientSecret", "accessTokenUri", "authorizationUri", "redirectUri", "scopes", "hostname"}
+var ApplicationFields = []string{"clientId", "clientSecret", "accessTokenUri", "authorizationUri", "redirectUri", "scopes", "hostname"}
 
 // usualFields are what CRMs ask for when an application is registered.
 var usualFields = []string{"clientId", "clientSecret", "redirectUri"}
@@ -89,7 +91,7 @@ const (
 
 // ForHost returns the manifest with the overrides for a person's host applied.
 func (m *Manifest) ForHost(hostname string) *Manifest {
-	host, err := ParseHostname(hostname)
+	host, err := crmgate.ParseHostname(hostname)
 	if o := m.byHost[host]; err == nil && o != nil {
 		return o
 	}
@@ -103,9 +105,9 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	if s == "" || s == "undefined" || s == "null" {
 		return "", nil
 	}
-	host, err := ParseHostname(s)
+	host, err := crmgate.ParseHostname(s)
 	if err != nil {
-		return "", Refuse("hostname: %v", err)
+		return "", crmgate.Refuse("hostname: %v", err)
 	}
 	anyHost := m.Environment == nil
 	for _, p := range m.Hosts {
@@ -114,7 +116,7 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	if anyHost || m.Environment.AllowHost(host) || m.Hosts.AllowHost(host) {
 		return host, nil
 	}
-	return "", Refuse("hostname %q is not one that the manifest of %s allows", Clip(host), m.Platform)
+	return "", crmgate.Refuse("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform)
 }
 
 // Reveals reports whether the manifest lets the connector see name.
@@ -128,7 +130,7 @@ func (m *Manifest) Reveals(name string) bool {
 }
 
 // parsePlatform reads one platform's member, overrides not applied.
-func parsePlatform(p Platform, n node) (*Manifest, error) {
+func parsePlatform(p crmgate.Platform, n node) (*Manifest, error) {
 	m := &Manifest{Platform: p}
 	r := reader{}
 	r.object(n)
@@ -145,7 +147,7 @@ func (m *Manifest) readAuth(r *reader, n node) {
 	m.AuthType = AuthType(r.oneOf(n.at("type"), string(OAuth), string(APIKey)))
 	o := n.at("oauth")
 	r.object(o)
-	m.OAuth = OAuthManifest{
+	m.OAuth = OAuthSection{
 		AuthURL:     r.text(o.at("authUrl")),
 		ClientID:    r.text(o.at("clientId")),
 		RedirectURI: r.text(o.at("redirectUri")),
@@ -192,10 +194,10 @@ func (m *Manifest) readEnvironment(r *reader, n node) {
 		return
 	}
 	r.object(n)
-	m.Environment = Hosts{}
+	m.Environment = crmgate.Hosts{}
 	add := func(n node) {
 		if s := r.text(n); s != "" {
-			p, err := ParseHostPattern(HostOf(s))
+			p, err := crmgate.ParseHostPattern(crmgate.HostOf(s))
 			r.check(n, err == nil && !p.Person, "a URL or a host, with or without *. in front")
 			m.Environment = append(m.Environment, p)
 		}
@@ -210,7 +212,7 @@ func (m *Manifest) readEnvironment(r *reader, n node) {
 func (m *Manifest) readCrmgate(r *reader, n node) {
 	r.object(n)
 	for _, h := range r.list(n.at("hosts")) {
-		p, err := ParseHostPattern(r.text(h))
+		p, err := crmgate.ParseHostPattern(r.text(h))
 		r.check(h, err == nil, `"host", "*.suffix" or "{hostname}", each with an optional port`)
 		m.Hosts = append(m.Hosts, p)
 	}
@@ -235,7 +237,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	if fields := r.list(managed.at("fields")); len(fields) > 0 && m.OAuth.AdminManaged != nil {
 		m.OAuth.AdminManaged.Fields = nil
 		for _, f := range fields {
-			m.OAuth.AdminManaged.Fields = append(m.OAuth.AdminManaged.Fields, r.oneOf(f, ManagedFields...))
+			m.OAuth.AdminManaged.Fields = append(m.OAuth.AdminManaged.Fields, r.oneOf(f, ApplicationFields...))
 		}
 	}
 	v := n.at("revoke")

@@ -1,8 +1,11 @@
-package crmgate
+package connector
 
 import (
 	"context"
 	"encoding/json"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 // Connector knows one platform. It is safe for concurrent use.
@@ -16,18 +19,18 @@ import (
 // or the host's, whichever ends first.
 type Connector interface {
 	// Manifest is the connector's manifest; never nil, not to be modified.
-	Manifest() *Manifest
+	Manifest() *manifest.Manifest
 	// Implements reports whether the module exports an interface of this name; names that crmgate never calls count.
 	Implements(name string) bool
 
 	// AuthType was asked when the module was loaded. A platform without a module answers a Refusal.
-	AuthType() (AuthType, error)
+	AuthType() (manifest.AuthType, error)
 	// OAuthInfo says which application to use. What is left empty is the manifest's.
-	OAuthInfo(context.Context, OAuthInfoRequest) (OAuthInfo, error)
+	OAuthInfo(context.Context, OAuthInfoRequest) (crmgate.OAuthInfo, error)
 	// OverridingOAuthOption says what to add to the code exchange.
 	OverridingOAuthOption(context.Context, OAuthOptionRequest) (OAuthOption, error)
 	// BasicAuth turns an API key into what follows "Basic ".
-	BasicAuth(ctx context.Context, apiKey Secret) (Secret, error)
+	BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error)
 	// UserInfo asks the CRM who the person is.
 	UserInfo(context.Context, UserInfoRequest) (UserInfo, error)
 	// AuthValidation asks the CRM whether the sign-in still stands.
@@ -50,14 +53,14 @@ type Connector interface {
 type OAuthInfoRequest struct {
 	Hostname  string
 	TokenURL  string
-	Account   AccountID
+	Account   crmgate.AccountID
 	UserEmail string
 }
 
 // OAuthOptionRequest is what getOverridingOAuthOption gets.
 type OAuthOptionRequest struct {
-	Code  Secret
-	OAuth OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
+	Code  crmgate.Secret
+	OAuth crmgate.OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
 }
 
 // OAuthOption is added to a token request. A body member replaces the standard one of the same name. Headers that
@@ -70,7 +73,7 @@ type OAuthOption struct {
 
 // UserInfoRequest is what getUserInfo gets. After a code exchange APIKey is empty; from a form, Data and Query are.
 type UserInfoRequest struct {
-	AuthHeader  Secret // "Bearer …" or "Basic …"
+	AuthHeader  crmgate.Secret // "Bearer …" or "Basic …"
 	Hostname    string
 	Query       map[string]string // the callback's parameters, code and state excepted
 	CallbackURI string            // without the code
@@ -80,29 +83,29 @@ type UserInfoRequest struct {
 	// Data is the token answer as a JSON object, the tokens excepted; nil if there was none.
 	Data json.RawMessage
 	// APIKey and AdditionalInfo (a JSON object) are what the form held; both may hold credentials.
-	APIKey         Secret
-	AdditionalInfo Secret
+	APIKey         crmgate.Secret
+	AdditionalInfo crmgate.Secret
 }
 
 // UserInfo is what getUserInfo answers.
 type UserInfo struct {
 	Successful bool
 	// Message is for the person; nil if there is none. A failed sign-in should have one.
-	Message            *ReturnMessage
-	ID                 UserID // not empty if Successful
+	Message            *crmgate.ReturnMessage
+	ID                 crmgate.UserID // not empty if Successful
 	Name               string
 	TimezoneName       string
 	TimezoneOffset     json.RawMessage // JSON number or string, or nil
 	AdditionalInfo     json.RawMessage // JSON object, or nil
 	OverridingHostname string
-	OverridingAPIKey   Secret
+	OverridingAPIKey   crmgate.Secret
 }
 
 // UserRequest is what operations on a signed-in person get.
 type UserRequest struct {
-	User        User
+	User        crmgate.User
 	TokenExpiry json.RawMessage // RFC 3339 string, or nil
-	AuthHeader  Secret
+	AuthHeader  crmgate.Secret
 	// Rejected, if not nil, is called when the CRM has answered 401 to a request that carried the credential of
 	// AuthHeader, before the operation returns, each time that it has. The guest knows nothing of it.
 	Rejected func()
@@ -111,7 +114,7 @@ type UserRequest struct {
 // Outcome is what operations on a signed-in person answer.
 type Outcome struct {
 	Successful bool
-	Message    *ReturnMessage
+	Message    *crmgate.ReturnMessage
 	// AdditionalInfo, if not nil, is a JSON object to be merged over the user's.
 	AdditionalInfo json.RawMessage
 }
@@ -119,24 +122,24 @@ type Outcome struct {
 // RefreshRequest is what checkAndRefreshAccessToken gets.
 type RefreshRequest struct {
 	UserRequest
-	OAuth        OAuthInfo
-	RefreshToken Secret // the guest sees it only if its manifest reveals it
+	OAuth        crmgate.OAuthInfo
+	RefreshToken crmgate.Secret // the guest sees it only if its manifest reveals it
 	// Answered, if not nil, is told the answer as the guest gave it, before anybody reads it: a JSON document, the tokens in it.
-	Answered func(document Secret)
+	Answered func(document crmgate.Secret)
 }
 
 // RefreshAnswer is what checkAndRefreshAccessToken answers.
 type RefreshAnswer struct {
-	AccessToken    Secret // not empty
-	RefreshToken   Secret // empty: keep the old one
-	ExpiresIn      int64  // seconds; 0: unknown
+	AccessToken    crmgate.Secret // not empty
+	RefreshToken   crmgate.Secret // empty: keep the old one
+	ExpiresIn      int64          // seconds; 0: unknown
 	AdditionalInfo json.RawMessage
 }
 
 // ManagedAuthOptionsRequest is what getManagedAuthOptions gets.
 type ManagedAuthOptionsRequest struct {
 	FieldConst    string
-	AccountValues map[string]Secret // of the organisation's fields, by const
+	AccountValues map[string]crmgate.Secret // of the organisation's fields, by const
 }
 
 // ManagedAuthOption is one choice of a dynamic managed field. Neither member is empty.

@@ -1,4 +1,4 @@
-package crmgate
+package manifest
 
 // AuthType is how a CRM lets people in.
 type AuthType string
@@ -8,4 +8,3 @@ const (
 	OAuth  AuthType = "oauth"
 	APIKey AuthType = "apiKey"
 )
-

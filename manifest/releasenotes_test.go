@@ -1,4 +1,4 @@
-package crmgate_test
+package manifest_test
 
 import (
 	"bytes"
@@ -6,7 +6,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 func notes(text string) (string, error) {
@@ -60,7 +60,7 @@ func TestWrongReleaseNotes(t *testing.T) {
 		{`{"1.0.0": {"law": [], "law": []}}`, `releaseNotes.json: 1.0.0.law: expected each member once, got a second one`},
 	} {
 		_, err := notes(c.text)
-		if wrong, ok := errors.AsType[*crmgate.ManifestError](err); !ok || wrong.Error() != c.want {
+		if wrong, ok := errors.AsType[*manifest.Error](err); !ok || wrong.Error() != c.want {
 			t.Errorf("%s\ngot  %v\nwant %s", c.text, err, c.want)
 		}
 	}
@@ -71,9 +71,9 @@ func FuzzParseReleaseNotes(f *testing.F) {
 	f.Add([]byte(`{"1.10.0": {"law": [{"type": "New"}]}, "1.9.0": {"global": [1]}}`))
 	f.Add([]byte("\uFEFF" + `{"\u0031": {"": [" "], "a": []}, "1": {}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		ms, err := crmgate.ParseManifests(map[string][]byte{"releaseNotes": b}, publicURL)
+		ms, err := manifest.Parse(map[string][]byte{"releaseNotes": b}, publicURL)
 		if err != nil {
-			if wrong, ok := errors.AsType[*crmgate.ManifestError](err); !ok || wrong.File != "releaseNotes.json" || wrong.Want == "" {
+			if wrong, ok := errors.AsType[*manifest.Error](err); !ok || wrong.File != "releaseNotes.json" || wrong.Want == "" {
 				t.Errorf("%v tells no place", err)
 			}
 			return
@@ -87,7 +87,7 @@ func FuzzParseReleaseNotes(f *testing.F) {
 				t.Errorf("%q: no global notes in %q", v, ms.ReleaseNotes())
 			}
 		}
-		again, err := crmgate.ParseManifests(map[string][]byte{"releaseNotes": ms.ReleaseNotes()}, publicURL)
+		again, err := manifest.Parse(map[string][]byte{"releaseNotes": ms.ReleaseNotes()}, publicURL)
 		if err != nil || !bytes.Equal(again.ReleaseNotes(), ms.ReleaseNotes()) {
 			t.Errorf("%q became %q, and that %v", b, ms.ReleaseNotes(), err)
 		}

@@ -1,4 +1,4 @@
-package crmgate_test
+package manifest_test
 
 import (
 	"bytes"
@@ -9,12 +9,12 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 func manifestSchema(t testing.TB) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(crmgate.ManifestSchema))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(manifest.Schema))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 func TestShippedManifestsFitTheSchema(t *testing.T) {
 	t.Parallel()
 	s := manifestSchema(t)
-	paths, err := filepath.Glob(filepath.Join("connectors-wasm", "*", "*.json"))
+	paths, err := filepath.Glob(filepath.Join("..", "connectors-wasm", "*", "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

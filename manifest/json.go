@@ -1,4 +1,4 @@
-package crmgate
+package manifest
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/crmgate/crmgate"
 )
 
 // node is a place in a JSON document that knows where it stands, so that an error can say so.
@@ -26,7 +28,7 @@ func parseJSON(file string, b []byte) (node, error) {
 		before := b[:min(int(at.Offset), len(b))]
 		line := 1 + bytes.Count(before, []byte("\n"))
 		column := len(before) - bytes.LastIndexByte(before, '\n') - 1
-		return n, &ManifestError{File: file, Want: "JSON", Got: fmt.Sprintf("an error in line %d, column %d: %v", line, column, err)}
+		return n, &Error{File: file, Want: "JSON", Got: fmt.Sprintf("an error in line %d, column %d: %v", line, column, err)}
 	}
 	if _, ok := n.value.(map[string]any); !ok {
 		return n, n.wrong("an object")
@@ -58,13 +60,13 @@ func (n node) members() func(yield func(string, node) bool) {
 	}
 }
 
-func (n node) wrong(want string) *ManifestError {
-	e := &ManifestError{File: n.file, Path: n.path, Want: want}
+func (n node) wrong(want string) *Error {
+	e := &Error{File: n.file, Path: n.path, Want: want}
 	switch v := n.value.(type) {
 	case nil:
 		e.Got = "nothing"
 	case string:
-		e.Got = fmt.Sprintf("%q", Clip(v))
+		e.Got = fmt.Sprintf("%q", crmgate.Clip(v))
 	case map[string]any:
 		e.Got = "an object"
 	case []any:

@@ -1,4 +1,4 @@
-package crmgate
+package manifest
 
 import (
 	"bytes"
@@ -70,7 +70,7 @@ func ordered(n node, b []byte) ([]member, error) {
 		}
 		m := member{name: name.(string)}
 		if seen[m.name] {
-			return nil, &ManifestError{File: n.file, Path: n.at(m.name).path, Want: "each member once", Got: "a second one"}
+			return nil, &Error{File: n.file, Path: n.at(m.name).path, Want: "each member once", Got: "a second one"}
 		}
 		seen[m.name] = true
 		err = d.Decode(&m.value)

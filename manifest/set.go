@@ -1,4 +1,4 @@
-package crmgate
+package manifest
 
 import (
 	"bytes"
@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/crmgate/crmgate"
 )
 
 // Manifests is what a connectors folder declares: the published documents and the platforms in them. Immutable.
-type Manifests struct {
+type Set struct {
 	docs      map[string]document
-	platforms map[Platform]*Manifest
+	platforms map[crmgate.Platform]*Manifest
 	notes     []byte
 }
 
@@ -24,14 +26,14 @@ type document struct {
 }
 
 // ManifestError says where a manifest is wrong and what was expected there.
-type ManifestError struct {
+type Error struct {
 	File string // clio.json; "manifest.json with clio.json" if both describe the platform
 	Path string // platforms.clio.auth.oauth.authUrl
 	Want string // an absolute URL
 	Got  string // "x", a number, nothing
 }
 
-func (e *ManifestError) Error() string {
+func (e *Error) Error() string {
 	where := e.File
 	if e.Path != "" {
 		where += ": " + e.Path
@@ -43,8 +45,8 @@ func (e *ManifestError) Error() string {
 // "manifest" is the default document, whose platforms are the base that NAME.json adds to, and "releaseNotes" is no
 // manifest but what it says. {publicUrl} in them stands for publicURL. The first thing found wrong is returned as a
 // *ManifestError.
-func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, error) {
-	ms := &Manifests{docs: map[string]document{}, platforms: map[Platform]*Manifest{}, notes: []byte("{}")}
+func Parse(files map[string][]byte, publicURL string) (*Set, error) {
+	ms := &Set{docs: map[string]document{}, platforms: map[crmgate.Platform]*Manifest{}, notes: []byte("{}")}
 	trees := map[string]node{}
 	names := slices.Sorted(maps.Keys(files)) // the same fault is reported at every start
 	for _, name := range names {
@@ -74,7 +76,7 @@ func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, erro
 		if trees[name].present() && name != "manifest" {
 			continue // it is read together with its own file
 		}
-		if err := ms.add(Platform(name), n); err != nil {
+		if err := ms.add(crmgate.Platform(name), n); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +88,7 @@ func ParseManifests(files map[string][]byte, publicURL string) (*Manifests, erro
 		if _, ok := own.value.(map[string]any); !ok {
 			return nil, own.wrong("an object: a file describes the platform that it is named after")
 		}
-		if err := ms.add(Platform(name), merge(base.at(name), own)); err != nil {
+		if err := ms.add(crmgate.Platform(name), merge(base.at(name), own)); err != nil {
 			return nil, err
 		}
 	}
@@ -152,7 +154,7 @@ func withoutCrmgate(b []byte) ([]byte, error) {
 	return json.Marshal(top)
 }
 
-func (ms *Manifests) add(p Platform, n node) error {
+func (ms *Set) add(p crmgate.Platform, n node) error {
 	if !p.Valid() || strings.EqualFold(string(p), "crmgate") {
 		return n.wrong("a platform name of letters and digits, not crmgate")
 	}
@@ -169,14 +171,14 @@ func (ms *Manifests) add(p Platform, n node) error {
 }
 
 // parseOverrides returns, for each host that an override of triggerType hostname names, the manifest as it is there.
-func parseOverrides(p Platform, n node) (map[string]*Manifest, error) {
+func parseOverrides(p crmgate.Platform, n node) (map[string]*Manifest, error) {
 	var r reader
 	trees := map[string]any{}
 	for _, o := range r.list(n.at("override")) {
 		if r.text(o.at("triggerType")) != "hostname" {
 			continue // other triggers are for clients
 		}
-		host, err := ParseHostname(r.text(o.at("triggerValue")))
+		host, err := crmgate.ParseHostname(r.text(o.at("triggerValue")))
 		r.check(o.at("triggerValue"), err == nil, "a host")
 		tree := trees[host]
 		if tree == nil {
@@ -203,17 +205,17 @@ func parseOverrides(p Platform, n node) (map[string]*Manifest, error) {
 }
 
 // Platform returns the manifest of one platform.
-func (ms *Manifests) Platform(p Platform) (*Manifest, bool) {
+func (ms *Set) Platform(p crmgate.Platform) (*Manifest, bool) {
 	m, ok := ms.platforms[p]
 	return m, ok
 }
 
 // Platforms returns all of them, in no order. The map is the caller's.
-func (ms *Manifests) Platforms() map[Platform]*Manifest { return maps.Clone(ms.platforms) }
+func (ms *Set) Platforms() map[crmgate.Platform]*Manifest { return maps.Clone(ms.platforms) }
 
 // Published returns the JSON document to give out under a name; "" and "default" are manifest.json. ok is false if
 // there is none or it names no author. The bytes are not to be modified.
-func (ms *Manifests) Published(name string) (doc []byte, ok bool) {
+func (ms *Set) Published(name string) (doc []byte, ok bool) {
 	if name == "" {
 		name = "default"
 	}
@@ -222,11 +224,11 @@ func (ms *Manifests) Published(name string) (doc []byte, ok bool) {
 }
 
 // Version returns the version of manifest.json; ok is false if there is no such file.
-func (ms *Manifests) Version() (version string, ok bool) {
+func (ms *Set) Version() (version string, ok bool) {
 	d, ok := ms.docs["default"]
 	return d.version, ok
 }
 
 // ReleaseNotes returns releaseNotes.json as a JSON object with the versions in the file's order, {} if there is no such
 // file. The bytes are not to be modified.
-func (ms *Manifests) ReleaseNotes() []byte { return ms.notes }
+func (ms *Set) ReleaseNotes() []byte { return ms.notes }

@@ -1,10 +1,12 @@
-package crmgate
+package manifest
 
 import (
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/crmgate/crmgate"
 )
 
 // TokenBody is where the parameters of a token request stand.
@@ -19,9 +21,9 @@ const (
 
 // TokenManifest is crmgate.token, what is particular to a platform's token endpoint, or crmgate.refresh laid over it,
 // what is particular to its refreshes. It holds no secret: those are the connector's.
-type TokenManifest struct {
-	Auth TokenAuth // "auth": default TokenAuthBasic
-	PKCE bool      // "pkce": default true; not in crmgate.refresh
+type TokenRules struct {
+	Auth crmgate.TokenAuth // "auth": default TokenAuthBasic
+	PKCE bool              // "pkce": default true; not in crmgate.refresh
 	// URL is where to refresh, if not where codes are exchanged ("url"); {hostname} stands for the person's. Only in crmgate.refresh.
 	URL string
 
@@ -64,7 +66,7 @@ var tokenParameters = []string{"client_id", "client_secret", "code", "code_verif
 func (m *Manifest) readTokens(r *reader, token, refresh node) {
 	r.object(token)
 	r.object(refresh)
-	m.Token = TokenManifest{Auth: TokenAuthBasic, PKCE: r.flag(token.at("pkce"), true), Body: TokenBodyForm}
+	m.Token = TokenRules{Auth: crmgate.TokenAuthBasic, PKCE: r.flag(token.at("pkce"), true), Body: TokenBodyForm}
 	m.Token.read(r, token)
 	m.Refresh = m.Token
 	m.Refresh.OwnScope, m.Refresh.Scope = false, "" // a refresh is for what was granted (RFC 6749, 6)
@@ -76,9 +78,9 @@ func (m *Manifest) readTokens(r *reader, token, refresh node) {
 }
 
 // read lays the members of n over t. A member replaces the one of its name as a whole.
-func (t *TokenManifest) read(r *reader, n node) {
+func (t *TokenRules) read(r *reader, n node) {
 	if a := n.at("auth"); a.present() {
-		t.Auth = TokenAuth(r.oneOf(a, "basic", "basicRaw", "body", "none"))
+		t.Auth = crmgate.TokenAuth(r.oneOf(a, "basic", "basicRaw", "body", "none"))
 	}
 	if b := n.at("body"); b.present() {
 		t.Body = TokenBody(r.oneOf(b, "form", "json", "query"))
@@ -117,7 +119,7 @@ func (t *TokenManifest) read(r *reader, n node) {
 }
 
 // readParameters reads what changes the parameters of a request.
-func (t *TokenManifest) readParameters(r *reader, n node) {
+func (t *TokenRules) readParameters(r *reader, n node) {
 	if s := n.at("scope"); s.present() {
 		switch v := s.value.(type) {
 		case bool:
@@ -159,7 +161,7 @@ func (t *TokenManifest) readParameters(r *reader, n node) {
 }
 
 // Name is what a standard parameter is called here.
-func (t TokenManifest) Name(standard string) string {
+func (t TokenRules) Name(standard string) string {
 	if to, ok := t.Rename[standard]; ok {
 		return to
 	}
@@ -168,7 +170,7 @@ func (t TokenManifest) Name(standard string) string {
 
 // fills reports whether a parameter called name has a value that no manifest may set. What a grant is called, and where
 // a CRM wants to see a redirect URI, may be of its own making.
-func (t TokenManifest) fills(name string) bool {
+func (t TokenRules) fills(name string) bool {
 	for _, s := range tokenParameters {
 		if s != "grant_type" && s != "redirect_uri" && t.Name(s) == name {
 			return true
@@ -192,7 +194,7 @@ func secretive(name string) bool {
 func freeHeader(name string) bool {
 	lower := strings.ToLower(name)
 	return lower != "" && strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-_") == "" &&
-		CheckHeaders(map[string]string{lower: ""}) == nil && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding" && !secretive(lower)
+		crmgate.CheckHeaders(map[string]string{lower: ""}) == nil && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding" && !secretive(lower)
 }
 
 // printable reports whether s is of ASCII characters from first to the tilde.
@@ -208,7 +210,7 @@ func printable(s string, first byte) bool {
 // forbid refuses a member that must not be there. Its value, which may be a secret in the wrong place, is not told.
 func (r *reader) forbid(n node, wrong bool, want string) {
 	if wrong && r.err == nil {
-		r.err = &ManifestError{File: n.file, Path: n.path, Want: want, Got: "one"}
+		r.err = &Error{File: n.file, Path: n.path, Want: want, Got: "one"}
 	}
 }
 
@@ -223,7 +225,7 @@ func (r *reader) path(n node) string {
 func HostnameURL(raw, hostname string) string { return strings.ReplaceAll(raw, "{hostname}", hostname) }
 
 // mayAllow reports whether hosts allow the URL for some value of {hostname}.
-func mayAllow(h Hosts, raw string) bool {
+func mayAllow(h crmgate.Hosts, raw string) bool {
 	people := []string{"hostname.invalid"}
 	for _, p := range h {
 		people = append(people, strings.Replace(p.String(), "*", "any", 1))

@@ -1,27 +1,27 @@
-package crmgate_test
+package manifest_test
 
 import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 func TestPage(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		platform string
-		want     crmgate.Page
+		want     manifest.Page
 	}{
-		"nothing to choose": {`"auth": {"type": "apiKey"}`, crmgate.Page{Environment: crmgate.EnvironmentPage{Kind: crmgate.Fixed}}},
+		"nothing to choose": {`"auth": {"type": "apiKey"}`, manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed}}},
 		"fixed": {`"auth": {"type": "apiKey"}, "environment": {"type": "fixed", "url": "https://crm.example/"}`,
-			crmgate.Page{Environment: crmgate.EnvironmentPage{Kind: crmgate.Fixed, URL: "https://crm.example/"}}},
+			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed, URL: "https://crm.example/"}}},
 		"selectable": {`"auth": {"type": "apiKey"}, "environment": {"type": "selectable", "selections": [{"const": "https://eu.crm.example", "name": "EU"}, {"const": "us.crm.example"}]}`,
-			crmgate.Page{Environment: crmgate.EnvironmentPage{Kind: crmgate.Selectable, Selections: []crmgate.Option{
+			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Selectable, Selections: []manifest.Option{
 				{Value: "https://eu.crm.example", Label: "EU"}, {Value: "us.crm.example", Label: "us.crm.example"}}}}},
 		"dynamic": {`"auth": {"type": "apiKey"}, "environment": {"type": "dynamic", "urlIdentifier": "*.crm.example/app*", "instructions": ["Log in", "Copy"]}`,
-			crmgate.Page{Environment: crmgate.EnvironmentPage{Kind: crmgate.Dynamic, Identifier: "*.crm.example", Instructions: []string{"Log in", "Copy"}}}},
+			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Dynamic, Identifier: "*.crm.example", Instructions: []string{"Log in", "Copy"}}}},
 		"a form": {`"auth": {"type": "apiKey", "apiKey": {"page": {"title": "Acme", "warning": "Careful.", "content": [
 			{"const": "intro", "description": "Hello", "uiSchema": {"ui:field": "typography"}},
 			{"const": "where", "title": "Get a key", "uiSchema": {"ui:field": "button", "ui:href": "https://crm.example/keys"}},
@@ -31,15 +31,15 @@ func TestPage(t *testing.T) {
 			{"const": "note", "uiSchema": {"ui:widget": "textarea"}, "default": 7},
 			{"const": "region", "title": "Region", "options": [{"const": "eu", "title": "Europe"}, "us"]},
 			{"const": "shared", "title": "Shared", "managed": true}]}}}`,
-			crmgate.Page{Environment: crmgate.EnvironmentPage{Kind: crmgate.Fixed}, Form: crmgate.FormPage{Title: "Acme", Warning: "Careful.", Content: []crmgate.FormEntry{
-				{Const: "intro", Title: "Hello", Description: "Hello", Widget: crmgate.ParagraphEntry},
-				{Const: "where", Title: "Get a key", Widget: crmgate.LinkEntry, Link: "https://crm.example/keys"},
-				{Const: "apiKey", Title: "API key", Required: true, Widget: crmgate.PasswordWidget},
-				{Const: "note", Title: "note", Widget: crmgate.TextareaWidget, Default: "7"},
-				{Const: "region", Title: "Region", Widget: crmgate.SelectWidget, Options: []crmgate.Option{{Value: "eu", Label: "Europe"}, {Value: "us", Label: "us"}}},
+			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed}, Form: manifest.FormPage{Title: "Acme", Warning: "Careful.", Content: []manifest.FormEntry{
+				{Const: "intro", Title: "Hello", Description: "Hello", Widget: manifest.ParagraphEntry},
+				{Const: "where", Title: "Get a key", Widget: manifest.LinkEntry, Link: "https://crm.example/keys"},
+				{Const: "apiKey", Title: "API key", Required: true, Widget: manifest.PasswordWidget},
+				{Const: "note", Title: "note", Widget: manifest.TextareaWidget, Default: "7"},
+				{Const: "region", Title: "Region", Widget: manifest.SelectWidget, Options: []manifest.Option{{Value: "eu", Label: "Europe"}, {Value: "us", Label: "us"}}},
 			}}}},
 		"what is of no use is no error": {`"auth": {"type": "apiKey", "apiKey": {"page": {"title": 7, "content": [{"const": "a", "title": {}, "options": "x"}]}}}`,
-			crmgate.Page{Environment: crmgate.EnvironmentPage{Kind: crmgate.Fixed}, Form: crmgate.FormPage{Content: []crmgate.FormEntry{{Const: "a", Title: "a", Widget: crmgate.TextWidget}}}}},
+			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed}, Form: manifest.FormPage{Content: []manifest.FormEntry{{Const: "a", Title: "a", Widget: manifest.TextWidget}}}}},
 	} {
 		m := mustParse(t, map[string]string{"a": `{"platforms": {"a": {` + c.platform + `}}}`}, "a")
 		if d := cmp.Diff(c.want, m.Page); d != "" {
@@ -51,7 +51,7 @@ func TestPage(t *testing.T) {
 func TestWhatIsNotShownAgain(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{"apiKey": true, "fd_api_key": true, "userPassword": true, "username": false, "apiUrl": false} {
-		if got := (crmgate.FormEntry{Const: name, Widget: crmgate.TextWidget}).Secret(); got != want {
+		if got := (manifest.FormEntry{Const: name, Widget: manifest.TextWidget}).Secret(); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}

@@ -1,10 +1,12 @@
-package crmgate
+package manifest
 
 import (
 	"cmp"
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/crmgate/crmgate"
 )
 
 // Page is what a manifest has people shown before they sign in. What is of no use in it is left out rather than refused:
@@ -109,7 +111,7 @@ func readPage(n node) Page {
 }
 
 func readEnvironmentPage(n node) EnvironmentPage {
-	e := EnvironmentPage{Kind: EnvironmentKind(n.at("type").str()), URL: n.at("url").str(), Identifier: HostOf(n.at("urlIdentifier").str())}
+	e := EnvironmentPage{Kind: EnvironmentKind(n.at("type").str()), URL: n.at("url").str(), Identifier: crmgate.HostOf(n.at("urlIdentifier").str())}
 	for _, s := range n.at("selections").items() {
 		if v := s.at("const").str(); v != "" {
 			e.Selections = append(e.Selections, Option{Value: v, Label: cmp.Or(s.at("name").str(), v)})

@@ -1,4 +1,4 @@
-package crmgate_test
+package manifest_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 )
 
 const publicURL = "https://gate.example"
@@ -36,15 +37,15 @@ const law = `{
     "refresh": {"url": "https://{hostname}/refresh", "auth": "basic", "parameters": {}, "expiresIn": "minutes", "omit": null}}
  }}}`
 
-func parse(files map[string]string) (*crmgate.Manifests, error) {
+func parse(files map[string]string) (*manifest.Set, error) {
 	all := map[string][]byte{}
 	for name, text := range files {
 		all[name] = []byte(text)
 	}
-	return crmgate.ParseManifests(all, publicURL)
+	return manifest.Parse(all, publicURL)
 }
 
-func mustParse(t testing.TB, files map[string]string, p crmgate.Platform) *crmgate.Manifest {
+func mustParse(t testing.TB, files map[string]string, p crmgate.Platform) *manifest.Manifest {
 	t.Helper()
 	ms, err := parse(files)
 	if err != nil {
@@ -60,11 +61,11 @@ func mustParse(t testing.TB, files map[string]string, p crmgate.Platform) *crmga
 func TestParseManifests(t *testing.T) {
 	t.Parallel()
 	m := mustParse(t, map[string]string{"law": law}, "law")
-	want := crmgate.OAuthManifest{
+	want := manifest.OAuthSection{
 		AuthURL: "https://app.law.example/oauth/authorize", ClientID: "us", RedirectURI: publicURL + "/redirect.html",
 		Scope: "access_type=offline&scope=a b", CustomState: "platform=law&x=y",
 	}
-	if m.Platform != "law" || m.Title != "Law CRM" || m.AuthType != crmgate.OAuth || m.OAuth != want {
+	if m.Platform != "law" || m.Title != "Law CRM" || m.AuthType != manifest.OAuth || m.OAuth != want {
 		t.Errorf("got %+v", m)
 	}
 	if got := m.Environment; !reflect.DeepEqual(got, mustHosts(t, "app.law.example", "au.app.law.example")) {
@@ -73,10 +74,10 @@ func TestParseManifests(t *testing.T) {
 	if got := m.Hosts; !reflect.DeepEqual(got, mustHosts(t, "*.law.example", "{hostname}", "127.0.0.1:8081")) {
 		t.Errorf("hosts: got %v", got)
 	}
-	token := crmgate.TokenManifest{
-		Auth: crmgate.TokenAuthBody, Path: "data.auth", Unit: time.Millisecond, Lifetime: 3600, Body: crmgate.TokenBodyJSON,
+	token := manifest.TokenRules{
+		Auth: crmgate.TokenAuthBody, Path: "data.auth", Unit: time.Millisecond, Lifetime: 3600, Body: manifest.TokenBodyJSON,
 		Parameters: map[string]string{"audience": "crm"}, Rename: map[string]string{"code": "auth_code"}, Omit: []string{"redirect_uri"},
-		Headers: map[string]string{"Accept": "application/json"}, OwnScope: true, ScopeSeparator: ",", Paths: crmgate.TokenPaths{AccessToken: "data.auth.key"},
+		Headers: map[string]string{"Accept": "application/json"}, OwnScope: true, ScopeSeparator: ",", Paths: manifest.TokenPaths{AccessToken: "data.auth.key"},
 	}
 	refresh := token // laid over it, but for the scope
 	refresh.URL, refresh.Auth, refresh.Parameters, refresh.Unit, refresh.OwnScope = "https://{hostname}/refresh", crmgate.TokenAuthBasic, map[string]string{}, time.Minute, false
@@ -96,17 +97,17 @@ func TestManifestDefaults(t *testing.T) {
 	m := mustParse(t, map[string]string{"manifest": "\uFEFF" + `{"platforms": {"keys": {"auth": {
 		"type": "apiKey", "oauth": {"authUrl": "", "clientId": "", "customState": "", "scope": ""},
 		"apiKey": {"page": {"content": [{"const": "apiKey", "required": true}, {"const": "note", "title": "x"}, {"type": "warning"}]}}}}}}`}, "keys")
-	if m.Title != "keys" || m.AuthType != crmgate.APIKey || m.Environment != nil || m.Hosts != nil || m.ShortState {
+	if m.Title != "keys" || m.AuthType != manifest.APIKey || m.Environment != nil || m.Hosts != nil || m.ShortState {
 		t.Errorf("got %+v", m)
 	}
-	want := crmgate.TokenManifest{Auth: crmgate.TokenAuthBasic, PKCE: true, Body: crmgate.TokenBodyForm}
+	want := manifest.TokenRules{Auth: crmgate.TokenAuthBasic, PKCE: true, Body: manifest.TokenBodyForm}
 	if !reflect.DeepEqual(m.Token, want) || !reflect.DeepEqual(m.Refresh, want) {
 		t.Errorf("token: got %+v, refresh %+v, want %+v", m.Token, m.Refresh, want)
 	}
-	if want := (crmgate.OAuthManifest{RedirectURI: crmgate.DefaultRedirectURI}); m.OAuth != want {
+	if want := (manifest.OAuthSection{RedirectURI: manifest.DefaultRedirectURI}); m.OAuth != want {
 		t.Errorf("oauth: got %+v, want %+v", m.OAuth, want)
 	}
-	if want := []crmgate.FormField{{Const: "apiKey", Required: true}, {Const: "note"}, {}}; !reflect.DeepEqual(m.Fields, want) {
+	if want := []manifest.FormField{{Const: "apiKey", Required: true}, {Const: "note"}, {}}; !reflect.DeepEqual(m.Fields, want) {
 		t.Errorf("fields: got %+v, want %+v", m.Fields, want)
 	}
 	if m := mustParse(t, map[string]string{"a": `{"platforms": {"a": {"name": "a", "displayName": "A for people", "auth": {"type": "apiKey"}}}}`}, "a"); m.Title != "A for people" {
@@ -122,10 +123,10 @@ func TestManagedFields(t *testing.T) {
 		{"const": "b", "managed": true, "managedScope": "user", "managedFieldType": "dynamic", "required": true},
 		{"const": "c", "managed": true, "managedScope": null, "managedFieldType": "other"}, {"const": "d", "managed": false, "managedScope": "user", "managedFieldType": "dynamic"}` + fieldsEnd
 	got := mustParse(t, map[string]string{"a": text}, "a").Fields
-	want := []crmgate.FormField{
-		{Const: "a", Managed: true, Scope: crmgate.AccountScope, Definition: got[0].Definition},
-		{Const: "b", Managed: true, Scope: crmgate.UserScope, Dynamic: true, Required: true, Definition: got[1].Definition},
-		{Const: "c", Managed: true, Scope: crmgate.AccountScope, Definition: got[2].Definition},
+	want := []manifest.FormField{
+		{Const: "a", Managed: true, Scope: manifest.AccountScope, Definition: got[0].Definition},
+		{Const: "b", Managed: true, Scope: manifest.UserScope, Dynamic: true, Required: true, Definition: got[1].Definition},
+		{Const: "c", Managed: true, Scope: manifest.AccountScope, Definition: got[2].Definition},
 		{Const: "d"},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -160,7 +161,7 @@ func TestOverrideByHostname(t *testing.T) {
 			t.Errorf("%s: got %+v", c.host, got.OAuth)
 		}
 	}
-	if got := m.ForHost("new.law.example").OAuth; got.Scope != "" || got.RedirectURI != crmgate.DefaultRedirectURI {
+	if got := m.ForHost("new.law.example").OAuth; got.Scope != "" || got.RedirectURI != manifest.DefaultRedirectURI {
 		t.Errorf("a replaced object keeps old members: %+v", got)
 	}
 }
@@ -400,7 +401,7 @@ func TestWrongManifests(t *testing.T) {
 	t.Parallel()
 	for _, c := range wrongManifests {
 		_, err := parse(map[string]string{"a": c.text})
-		var wrong *crmgate.ManifestError
+		var wrong *manifest.Error
 		if !errors.As(err, &wrong) || wrong.File != "a.json" || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s\ngot  %v\nwant %s", c.text, err, c.want)
 		}
@@ -439,7 +440,7 @@ func TestPlatformNames(t *testing.T) {
 		quoted, _ := json.Marshal(name)
 		text := `{"platforms": {` + string(quoted) + `: {"auth": {"type": "apiKey"}}}}`
 		for _, file := range []string{"manifest", name} {
-			var wrong *crmgate.ManifestError
+			var wrong *manifest.Error
 			if _, err := parse(map[string]string{file: text}); !errors.As(err, &wrong) || wrong.File != file+".json" {
 				t.Errorf("%q in %s.json: got %v, want a ManifestError", name, file, err)
 			}
@@ -456,4 +457,17 @@ func TestFirstFaultIsTold(t *testing.T) {
 			t.Fatalf("got %v, want the fault of a.json", err)
 		}
 	}
+}
+
+func mustHosts(t testing.TB, patterns ...string) crmgate.Hosts {
+	t.Helper()
+	var h crmgate.Hosts
+	for _, s := range patterns {
+		p, err := crmgate.ParseHostPattern(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h = append(h, p)
+	}
+	return h
 }

@@ -1,0 +1,34 @@
+package manifest_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
+)
+
+// hostHeaders are the headers of a request that its sender alone may set.
+var hostHeaders = []string{"Connection", "Content-Length", "Expect", "Host", "HTTP2-Settings", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization",
+	"Proxy-Connection", "Proxy-Anything", "TE", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// Neither a connector nor a manifest sets a header of the connection, and the schema of manifests says so too.
+func TestHeadersOfTheHost(t *testing.T) {
+	t.Parallel()
+	schema := manifestSchema(t)
+	for _, name := range hostHeaders {
+		for _, name := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			if err := crmgate.CheckHeaders(map[string]string{name: "x"}); err == nil || !strings.Contains(err.Error(), "is the host's") {
+				t.Errorf("%s of a connector: %v", name, err)
+			}
+			text := fmt.Sprintf(`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example/"}}, "crmgate": {"token": {"headers": {%q: "x"}}}}}}`, name)
+			if _, err := manifest.Parse(map[string][]byte{"a": []byte(text)}, publicURL); err == nil || !strings.Contains(err.Error(), "no such header") {
+				t.Errorf("%s of a manifest: %v", name, err)
+			}
+			if fits(schema, text) {
+				t.Errorf("%s: the schema of manifests allows it", name)
+			}
+		}
+	}
+}
