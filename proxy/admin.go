@@ -9,7 +9,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminPath is an address of the organisation's page; at begins with a slash, or is empty.
@@ -41,7 +41,7 @@ func (s *Server) forAdmin(run func(context.Context, *request, *authflow.Admin) (
 
 // askAdmin is the page that asks for a token.
 func (s *Server) askAdmin(statement crmgate.Secret, r *request) (any, error) {
-	in := ui.AdminSignIn{Action: s.adminPath("/session")}
+	in := web.AdminSignIn{Action: s.adminPath("/session")}
 	status := 200
 	switch {
 	case r.fc.IsPost():
@@ -52,7 +52,7 @@ func (s *Server) askAdmin(statement crmgate.Secret, r *request) (any, error) {
 	return s.showAdminSignIn(in, status)
 }
 
-func (s *Server) showAdminSignIn(in ui.AdminSignIn, status int) (any, error) {
+func (s *Server) showAdminSignIn(in web.AdminSignIn, status int) (any, error) {
 	var b strings.Builder
 	err := s.pages.AdminSignIn(&b, in)
 	return page{html: b.String(), status: status, referrer: "same-origin"}, err
@@ -86,7 +86,7 @@ func (s *Server) openAdmin(ctx context.Context, r *request) (any, error) {
 		return s.failure(ctx, r, err, ending{admin: true})
 	}
 	s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
-	return s.showAdminSignIn(ui.AdminSignIn{Action: s.adminPath("/session"), Problem: t.sentence}, t.status)
+	return s.showAdminSignIn(web.AdminSignIn{Action: s.adminPath("/session"), Problem: t.sentence}, t.status)
 }
 
 func (s *Server) adminToken(r *request, extension bool) (crmgate.Secret, error) {
@@ -114,12 +114,12 @@ func (s *Server) leaveAdmin(ctx context.Context, r *request) (any, error) {
 }
 
 // frame is what all of an admin's pages have.
-func (s *Server) frame(a *authflow.Admin, heading string) ui.Frame {
+func (s *Server) frame(a *authflow.Admin, heading string) web.Frame {
 	who := "extension " + string(a.Extension())
 	if name, ok := strings.CutPrefix(string(a.Extension()), "token "); ok {
 		who = "the admin token " + name
 	}
-	return ui.Frame{Heading: heading, Account: string(a.Account()), Who: who, Home: s.adminPath("")}
+	return web.Frame{Heading: heading, Account: string(a.Account()), Who: who, Home: s.adminPath("")}
 }
 
 // adminPage is a page for an admin.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminPlatform is the page of an organisation's application.
@@ -93,7 +93,7 @@ func (s *Server) adminAskRemove(ctx context.Context, r *request, a *authflow.Adm
 	if err != nil {
 		return nil, err
 	}
-	c := ui.AdminConfirm{
+	c := web.AdminConfirm{
 		Frame: s.frame(a, "Remove the application of "+app.Manifest.Title+"?"), Action: s.adminPath("/remove/" + r.last), Button: "Remove it",
 		Back: s.adminPath("/" + r.last), Sentences: []string{
 			"Its sessions end at once: " + people(n) + " will be signed out, and cannot connect until another application is set up.",
@@ -122,7 +122,7 @@ func (s *Server) showApp(ctx context.Context, a *authflow.Admin, app authflow.Ow
 		return nil, err
 	}
 	at := func(what string) string { return s.adminPath(what + string(m.Platform)) }
-	v := ui.AdminApp{
+	v := web.AdminApp{
 		Frame: s.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Action: at("/"),
 		Try: at("/try/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
 	}
@@ -131,11 +131,11 @@ func (s *Server) showApp(ctx context.Context, a *authflow.Admin, app authflow.Ow
 		if err != nil {
 			return nil, err
 		}
-		v.Confirmed = &ui.AppCard{Values: shownPairs(c.Values), Sentence: "Entered by extension " + string(c.By) + " on " + moment(c.Entered) + "."}
+		v.Confirmed = &web.AppCard{Values: shownPairs(c.Values), Sentence: "Entered by extension " + string(c.By) + " on " + moment(c.Entered) + "."}
 		v.SignedIn = people(n)
 	}
 	if p := app.Pending; p != nil {
-		v.Pending = &ui.AppCard{Values: shownPairs(p.Values), Sentence: waits(p)}
+		v.Pending = &web.AppCard{Values: shownPairs(p.Values), Sentence: waits(p)}
 	}
 	if t := app.Trouble; t != nil {
 		v.Trouble = t.Message + " Since " + moment(t.Since) + ", nobody's access can be renewed."
@@ -144,17 +144,17 @@ func (s *Server) showApp(ctx context.Context, a *authflow.Admin, app authflow.Ow
 }
 
 // shownPairs are an application's values with their labels; of the secret, that it is set.
-func shownPairs(values authflow.ManagedValues) []ui.Pair {
-	var all []ui.Pair
+func shownPairs(values authflow.ManagedValues) []web.Pair {
+	var all []web.Pair
 	for _, field := range append(appFields, appField{name: "redirectUri", label: "Redirect URI"}) {
 		v := values[field.name]
 		switch {
 		case field.name == "clientSecret" && v == "":
-			all = append(all, ui.Pair{Name: field.label, Value: "not set"})
+			all = append(all, web.Pair{Name: field.label, Value: "not set"})
 		case field.name == "clientSecret":
-			all = append(all, ui.Pair{Name: field.label, Value: "set"})
+			all = append(all, web.Pair{Name: field.label, Value: "set"})
 		case v != "":
-			all = append(all, ui.Pair{Name: field.label, Value: v})
+			all = append(all, web.Pair{Name: field.label, Value: v})
 		}
 	}
 	return all

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminAudit shows the audit log's entries about the account, the latest first.
@@ -20,7 +20,7 @@ func (s *Server) adminAudit(ctx context.Context, r *request, a *authflow.Admin) 
 	if err != nil {
 		return nil, err
 	}
-	v := ui.AdminAudit{Frame: s.frame(a, "Audit log")}
+	v := web.AdminAudit{Frame: s.frame(a, "Audit log")}
 	for _, e := range entries {
 		v.Entries = append(v.Entries, auditRow(e))
 	}
@@ -30,8 +30,8 @@ func (s *Server) adminAudit(ctx context.Context, r *request, a *authflow.Admin) 
 	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminAudit(b, v) })
 }
 
-func auditRow(e authflow.AuditEntry) ui.Row {
-	row := ui.Row{Title: e.What, State: e.Outcome, Tone: map[string]string{"ok": "good"}[e.Outcome]}
+func auditRow(e authflow.AuditEntry) web.Row {
+	row := web.Row{Title: e.What, State: e.Outcome, Tone: map[string]string{"ok": "good"}[e.Outcome]}
 	if row.Tone == "" {
 		row.Tone = "bad"
 	}

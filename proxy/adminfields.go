@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminFields is the page of the credentials that an admin fills in: the organisation's, or one extension's.
@@ -83,7 +83,7 @@ func (s *Server) showFields(ctx context.Context, r *request, a *authflow.Admin, 
 	if err != nil {
 		return nil, err
 	}
-	v := ui.AdminFields{
+	v := web.AdminFields{
 		Frame: s.frame(a, m.Title), Problem: problem, Extension: extension, Action: s.adminPath("/fields/" + r.last), Own: len(all.Own) > 0,
 	}
 	scope, values := manifest.AccountScope, all.OrgValues
@@ -96,7 +96,7 @@ func (s *Server) showFields(ctx context.Context, r *request, a *authflow.Admin, 
 		}
 	} else {
 		for _, e := range all.Values {
-			v.Extensions = append(v.Extensions, ui.Row{Title: cmp.Or(e.Name, "Extension "+string(e.Extension)), Href: s.fieldsPath(m.Platform, string(e.Extension))})
+			v.Extensions = append(v.Extensions, web.Row{Title: cmp.Or(e.Name, "Extension "+string(e.Extension)), Href: s.fieldsPath(m.Platform, string(e.Extension))})
 		}
 	}
 	for i, f := range m.Fields {
@@ -108,13 +108,13 @@ func (s *Server) showFields(ctx context.Context, r *request, a *authflow.Admin, 
 }
 
 // fieldBlock asks for a value. Nobody is shown one again, so all are asked for as secrets are, save what can be chosen.
-func (s *Server) fieldBlock(ctx context.Context, a *authflow.Admin, p crmgate.Platform, f manifest.FormField, set bool, i int) ui.Block {
+func (s *Server) fieldBlock(ctx context.Context, a *authflow.Admin, p crmgate.Platform, f manifest.FormField, set bool, i int) web.Block {
 	var d struct {
 		Title       string `json:"title"`
 		Description string `json:"description"`
 	}
 	_ = json.Unmarshal(f.Definition, &d) // else it has the name that it has
-	b := ui.Block{
+	b := web.Block{
 		Kind: "password", ID: "field-" + strconv.Itoa(i), Name: "fields[" + f.Const + "]", Label: cmp.Or(d.Title, f.Const), Help: d.Description, Set: set,
 	}
 	if set {
@@ -131,7 +131,7 @@ func (s *Server) fieldBlock(ctx context.Context, a *authflow.Admin, p crmgate.Pl
 	}
 	for _, o := range options {
 		b.Kind = "select"
-		b.Options = append(b.Options, ui.Option{Value: o.Value, Label: o.Label})
+		b.Options = append(b.Options, web.Option{Value: o.Value, Label: o.Label})
 	}
 	return b
 }

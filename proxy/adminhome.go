@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminHome is the overview.
@@ -14,22 +14,22 @@ func (s *Server) adminHome(ctx context.Context, _ *request, a *authflow.Admin) (
 	if err != nil {
 		return nil, err
 	}
-	h := ui.AdminHome{Frame: s.frame(a, "Your organisation's CRMs")}
+	h := web.AdminHome{Frame: s.frame(a, "Your organisation's CRMs")}
 	for _, app := range apps {
 		h.Apps = append(h.Apps, s.appRow(app))
 	}
 	for _, m := range a.FieldPlatforms() {
-		h.Fields = append(h.Fields, ui.Row{Title: m.Title, Href: s.fieldsPath(m.Platform, "")})
+		h.Fields = append(h.Fields, web.Row{Title: m.Title, Href: s.fieldsPath(m.Platform, "")})
 	}
 	for _, m := range a.Platforms() {
-		h.People = append(h.People, ui.Row{Title: m.Title, Href: s.adminPath("/people/" + string(m.Platform))})
+		h.People = append(h.People, web.Row{Title: m.Title, Href: s.adminPath("/people/" + string(m.Platform))})
 	}
 	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminHome(b, h) })
 }
 
 // appRow says how an application stands.
-func (s *Server) appRow(app authflow.OwnApp) ui.Row {
-	row := ui.Row{Title: app.Manifest.Title, Href: s.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
+func (s *Server) appRow(app authflow.OwnApp) web.Row {
+	row := web.Row{Title: app.Manifest.Title, Href: s.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
 	if c := app.Confirmed; c != nil {
 		row.State, row.Tone = "In use", "good"
 		row.Sentences = append(row.Sentences, "Client ID "+c.Values["clientId"]+", entered on "+moment(c.Entered)+".")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminPeople lists the account's people on a platform.
@@ -25,7 +25,7 @@ func (s *Server) adminPeople(ctx context.Context, r *request, a *authflow.Admin)
 	if err != nil {
 		return nil, err
 	}
-	v := ui.AdminPeople{Frame: s.frame(a, "People on "+m.Title), Total: people(list.Total), End: s.adminPath("/end/" + r.last), Some: list.Total > 0, First: after == ""}
+	v := web.AdminPeople{Frame: s.frame(a, "People on "+m.Title), Total: people(list.Total), End: s.adminPath("/end/" + r.last), Some: list.Total > 0, First: after == ""}
 	for _, e := range list.People {
 		v.People = append(v.People, s.personRow(e))
 	}
@@ -36,7 +36,7 @@ func (s *Server) adminPeople(ctx context.Context, r *request, a *authflow.Admin)
 }
 
 // states are how the pages call what crmgate users show calls otherwise.
-var states = map[string]ui.Row{
+var states = map[string]web.Row{
 	"active":      {State: "Connected", Tone: "good"},
 	"refreshing":  {State: "Connected", Tone: "good"},
 	"needs_login": {State: "Must sign in again", Tone: "bad"},
@@ -44,7 +44,7 @@ var states = map[string]ui.Row{
 	"logged_out":  {State: "Signed out", Tone: "calm"},
 }
 
-func (s *Server) personRow(e authflow.Entry) ui.Row {
+func (s *Server) personRow(e authflow.Entry) web.Row {
 	row := states[e.State]
 	if row.Title = e.Name; row.Title == "" {
 		row.Title = string(e.ID)
@@ -69,7 +69,7 @@ func (s *Server) adminAskEnd(ctx context.Context, r *request, a *authflow.Admin)
 	if err != nil {
 		return nil, err
 	}
-	c := ui.AdminConfirm{
+	c := web.AdminConfirm{
 		Frame: s.frame(a, "End all sessions on "+m.Title+"?"), Action: s.adminPath("/end/" + r.last), Button: "End them", Back: s.adminPath("/people/" + r.last),
 	}
 	if user != "" {
@@ -78,7 +78,7 @@ func (s *Server) adminAskEnd(ctx context.Context, r *request, a *authflow.Admin)
 			return nil, err
 		}
 		row := s.personRow(e)
-		c.Frame.Heading, c.Button, c.Hidden = "End the session of "+row.Title+"?", "End it", []ui.Pair{{Name: "user", Value: user}}
+		c.Frame.Heading, c.Button, c.Hidden = "End the session of "+row.Title+"?", "End it", []web.Pair{{Name: "user", Value: user}}
 		c.Sentences = []string{"They are signed out of " + m.Title + " at once, and can connect again."}
 		return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminConfirm(b, c) })
 	}
@@ -115,7 +115,7 @@ func (s *Server) adminEnd(ctx context.Context, r *request, a *authflow.Admin) (a
 	if left == 0 {
 		return seeOther(s.adminPath("/people/" + r.last)), nil
 	}
-	c := ui.AdminConfirm{
+	c := web.AdminConfirm{
 		Frame: s.frame(a, "Some sessions are left"), Action: s.adminPath("/end/" + r.last), Button: "Go on", Back: s.adminPath("/people/" + r.last),
 		Sentences: []string{strconv.Itoa(ended) + " sessions have ended, and " + strconv.Itoa(left) + " are left: so many at once are ended in steps."},
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // appForm is the form on which an admin enters their organisation's own application: the fields that the manifest names,
@@ -102,19 +102,19 @@ func (f *appForm) entered(redirectURI string) authflow.ManagedValues {
 }
 
 // setup is what comes before the form.
-func (f *appForm) setup(redirectURI string) (ui.Setup, error) {
-	notes, err := ui.Notes(f.m.OAuth.AdminManaged.SetupNotes)
-	return ui.Setup{CRM: f.m.Title, Notes: notes, RedirectURI: redirectURI}, err
+func (f *appForm) setup(redirectURI string) (web.Setup, error) {
+	notes, err := web.Notes(f.m.OAuth.AdminManaged.SetupNotes)
+	return web.Setup{CRM: f.m.Title, Notes: notes, RedirectURI: redirectURI}, err
 }
 
 // blocks are the form's fields.
-func (f *appForm) blocks() []ui.Block {
-	var all []ui.Block
+func (f *appForm) blocks() []web.Block {
+	var all []web.Block
 	if b, ok := f.place.environment(); ok {
 		all = append(all, b)
 	}
 	for _, field := range f.asked() {
-		b := ui.Block{
+		b := web.Block{
 			Kind: field.kind, ID: "app-" + field.name, Name: "fields[" + field.name + "]", Label: field.label, Help: field.help,
 			Value: f.values[field.name], Error: f.errors[field.name], Required: f.required(field.name),
 		}

@@ -3,7 +3,7 @@ package proxy
 import (
 	"context"
 
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // asset is a file of the pages. It may be kept: another version has another URL.
@@ -14,9 +14,9 @@ var assetTypes = map[string]string{"icon.svg": "image/svg+xml", "page.js": "text
 // assets are the routes of what the pages name.
 func (s *Server) assets() []route {
 	var routes []route
-	for _, name := range ui.Assets {
+	for _, name := range web.Assets {
 		routes = append(routes, route{method: "GET", path: "/ui/" + name, quick: true, run: func(context.Context, *request) (any, error) {
-			b, err := ui.Asset(name)
+			b, err := web.Asset(name)
 			return asset{assetTypes[name], string(b)}, err
 		}})
 	}

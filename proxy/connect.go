@@ -10,7 +10,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // connectRequest reads who is on the page of which platform.
@@ -86,7 +86,7 @@ func (s *Server) goToCRM(ctx context.Context, r *request, who authflow.ConnectRe
 func (s *Server) going(r *request, crm string, c authflow.Composed) (any, error) {
 	s.set(r, loginCookie, c.LoginSecret, c.Life)
 	var b strings.Builder
-	if err := s.pages.Going(&b, ui.Going{CRM: crm, URL: c.AuthURL}); err != nil {
+	if err := s.pages.Going(&b, web.Going{CRM: crm, URL: c.AuthURL}); err != nil {
 		return nil, err
 	}
 	r.fc.Response.Header.Set("Refresh", "0; url="+c.AuthURL) // what may not stand in a URL is percent-encoded

@@ -7,7 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // connectOwnApp takes what an admin has entered of their organisation's application, and leads on to the CRM: that they can
@@ -36,7 +36,7 @@ func (s *Server) showOwnApp(f *appForm, session, problem string, status int) (an
 	if err != nil {
 		return nil, err
 	}
-	v := ui.Connect{
+	v := web.Connect{
 		CRM: f.m.Title, OAuth: true, Action: s.connectPath(f.m.Platform), Session: session, Setup: &setup,
 		Problem: problem, ProblemTitle: "Nothing was stored", Blocks: f.blocks(),
 	}

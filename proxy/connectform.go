@@ -8,7 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // connectForm is the form on which a person connects a CRM, as the manifest has it, with what they filled in.
@@ -127,8 +127,8 @@ func example(identifier string) string {
 }
 
 // view is the form for the page.
-func (f *connectForm) view(action string) ui.Connect {
-	c := ui.Connect{CRM: f.m.Title, OAuth: f.m.AuthType == manifest.OAuth, Action: action, Session: f.session, Problem: f.problem}
+func (f *connectForm) view(action string) web.Connect {
+	c := web.Connect{CRM: f.m.Title, OAuth: f.m.AuthType == manifest.OAuth, Action: action, Session: f.session, Problem: f.problem}
 	if c.Problem != "" {
 		c.ProblemTitle = "Not connected"
 	}
@@ -145,15 +145,15 @@ func (f *connectForm) view(action string) ui.Connect {
 }
 
 // environment asks where the person's CRM is; ok is false if that is no question.
-func (f *connectForm) environment() (b ui.Block, ok bool) {
+func (f *connectForm) environment() (b web.Block, ok bool) {
 	env := f.m.Page.Environment
-	b = ui.Block{ID: "hostname", Name: "hostname", Required: true, Error: f.errors[""]}
+	b = web.Block{ID: "hostname", Name: "hostname", Required: true, Error: f.errors[""]}
 	switch env.Kind {
 	case manifest.Selectable:
 		b.Kind, b.Label, b.Value = "choice", "Where is your "+f.m.Title+"?", f.selected()
 		for _, s := range env.Selections {
 			host, _ := crmgate.ParseHostname(strings.TrimSpace(s.Value))
-			o := ui.Option{Value: s.Value, Label: s.Label}
+			o := web.Option{Value: s.Value, Label: s.Label}
 			if host != s.Label {
 				o.Detail = host
 			}
@@ -170,11 +170,11 @@ func (f *connectForm) environment() (b ui.Block, ok bool) {
 	return b, true
 }
 
-func (f *connectForm) block(e manifest.FormEntry, i int) ui.Block {
+func (f *connectForm) block(e manifest.FormEntry, i int) web.Block {
 	if !e.Field() {
-		return ui.Block{Kind: string(e.Widget), Label: e.Title, Href: e.Link}
+		return web.Block{Kind: string(e.Widget), Label: e.Title, Href: e.Link}
 	}
-	b := ui.Block{
+	b := web.Block{
 		Kind: string(e.Widget), ID: "field-" + strconv.Itoa(i), Name: "fields[" + e.Const + "]", Label: e.Title, Help: e.Description,
 		Value: f.values[e.Const], Error: f.errors[e.Const], Required: e.Required,
 	}
@@ -182,7 +182,7 @@ func (f *connectForm) block(e manifest.FormEntry, i int) ui.Block {
 		b.Value = "" // not shown again
 	}
 	for _, o := range e.Options {
-		b.Options = append(b.Options, ui.Option{Value: o.Value, Label: o.Label})
+		b.Options = append(b.Options, web.Option{Value: o.Value, Label: o.Label})
 	}
 	return b
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // landing is where CRMs send browsers back to. A sign-in that a page of ours began ends here, in this window; any other is
@@ -46,9 +46,9 @@ func (s *Server) connected(e ending, in authflow.SignedIn) (any, error) {
 		said = in.Message.Message
 	}
 	if in.Token.IsZero() {
-		return s.ended(e, ui.Result{Tone: "bad", Heading: "Not connected", Sentences: []string{cmp.Or(said, "The CRM did not accept this sign-in.")}}, 400)
+		return s.ended(e, web.Result{Tone: "bad", Heading: "Not connected", Sentences: []string{cmp.Or(said, "The CRM did not accept this sign-in.")}}, 400)
 	}
-	res := ui.Result{Tone: "good", Heading: "You are connected"}
+	res := web.Result{Tone: "good", Heading: "You are connected"}
 	if said != "" {
 		res.Sentences = append(res.Sentences, said)
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // page is a reply for a person.
@@ -48,7 +48,7 @@ func (s *Server) failure(ctx context.Context, r *request, err error, e ending) (
 	} else {
 		s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
 	}
-	res := ui.Result{Tone: "bad", Heading: "This did not work", Sentences: []string{t.sentence}}
+	res := web.Result{Tone: "bad", Heading: "This did not work", Sentences: []string{t.sentence}}
 	switch {
 	case errors.Is(err, crmgate.ErrNoApp):
 		res.Tone, res.Heading = "calm", "Not set up yet"
@@ -73,7 +73,7 @@ func (s *Server) failure(ctx context.Context, r *request, err error, e ending) (
 }
 
 // ended is a page that says how something ended, and how to go on.
-func (s *Server) ended(e ending, res ui.Result, status int) (any, error) {
+func (s *Server) ended(e ending, res web.Result, status int) (any, error) {
 	switch {
 	case e.admin:
 		res.Retry, res.RetryLabel = s.adminPath("/"+string(e.platform)), "Back to your organisation's page"

@@ -14,7 +14,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 const (
@@ -58,7 +58,7 @@ func (s *Server) reply(r *request, status int, body any) {
 		if b.status == 503 {
 			h.Set("Retry-After", "5")
 		}
-		h.Set("Content-Security-Policy", ui.Policy)
+		h.Set("Content-Security-Policy", web.Policy)
 		h.Set("Referrer-Policy", cmp.Or(b.referrer, "no-referrer"))
 		h.Set("X-Frame-Options", "DENY") // for who does not know frame-ancestors
 		h.Set("Cache-Control", "no-store")

@@ -21,7 +21,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/ui"
+	"github.com/crmgate/crmgate/proxy/web"
 )
 
 const (
@@ -51,7 +51,7 @@ type Config struct {
 type Server struct {
 	Config
 	http     fasthttp.Server
-	pages    *ui.Pages
+	pages    *web.Pages
 	routes   map[string]methods
 	boot     string        // begins every request id, so that ids of two runs differ
 	requests atomic.Uint64 // numbers them
@@ -75,7 +75,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := ui.New(public.EscapedPath())
+	pages, err := web.New(public.EscapedPath())
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,8 @@
-// Package ui holds the pages that people see: html/template, one stylesheet, one script, no build step, nothing from
+// Package web holds the pages that people see: html/template, one stylesheet, one script, no build step, nothing from
 // anybody else's server. It renders; what a page says is decided by its caller.
 //
 // Every page works without its script, except the one that posts to the window which opened it, and by keyboard alone.
-package ui
+package web
 
 import (
 	"crypto/sha256"
