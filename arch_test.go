@@ -21,13 +21,13 @@ var arrows = map[string][]string{
 	".":           {},
 	"./manifest":  {"."},
 	"./connector": {".", "./manifest"},
-	"./cmd/crmgate": {".", "./connector", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/practice", "./proxy/token", "./proxy/web",
+	"./cmd/crmgate": {".", "./connector", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/practicecrm", "./proxy/token", "./proxy/web",
 		"./storage", "./storage/badger", "./wasmhost", "./wasmhost/connectortest"},
 	"./proxy":               {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/web"},
 	"./proxy/authflow":      {".", "./connector", "./manifest", "./proxy/token", "./storage"},
 	"./proxy/token":         {".", "./connector", "./manifest", "./storage"},
 	"./proxy/egress":        {"."},
-	"./proxy/practice":      {"."},
+	"./proxy/practicecrm":   {"."},
 	"./proxy/web":           {},
 	"./storage":             {"."},
 	"./storage/badger":      {".", "./storage"},
@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"./wasmhost":            {".", "./connector", "./manifest", "./wasmhost/meter"},
 	"./wasmhost/meter":      {},
 	// A check of connectors runs the host, and plays the CRM by what the server and make run have for that.
-	"./wasmhost/connectortest": {".", "./connector", "./manifest", "./proxy/egress", "./proxy/practice", "./wasmhost"},
+	"./wasmhost/connectortest": {".", "./connector", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},
 	"./wasmhost/wasmtest":      {},
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // notes are a developer's, with what must not get through.
@@ -46,11 +46,11 @@ func TestAdminSignsIn(t *testing.T) {
 	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs", `action="/admin/session"`, `name="token"`)
 	v.send("/admin/session", nil).wantPage(t, 400, "Your organisation's CRMs", "Please enter a token.")
 	v.send("/admin/session", url.Values{"token": {"wrong"}}).wantPage(t, 400, "Your organisation's CRMs", "401")
-	v.send("/admin/session", url.Values{"token": {practice.RCUserToken}}).wantPage(t, 403, "Your organisation's CRMs", "Admin validation failed")
+	v.send("/admin/session", url.Values{"token": {practicecrm.RCUserToken}}).wantPage(t, 403, "Your organisation's CRMs", "Admin validation failed")
 	if left := v.cookies(); left != "" {
 		t.Errorf("cookies of somebody who was refused: %s", left)
 	}
-	a := v.send("/admin/session", url.Values{"token": {"Bearer " + practice.RCAdminToken}})
+	a := v.send("/admin/session", url.Values{"token": {"Bearer " + practicecrm.RCAdminToken}})
 	cookie := a.cookieNamed(t, "crmgate-admin")
 	for _, part := range []string{"httponly", "samesite=strict", "path=/", "max-age=1800"} {
 		if !strings.Contains(strings.ToLower(cookie), part) {
@@ -62,11 +62,11 @@ func TestAdminSignsIn(t *testing.T) {
 	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs")
 
 	extension := g.visitor()
-	if a := extension.do("POST", "/admin/session", "", "X-RC-Access-Token", practice.RCAdminToken); a.status != 200 || !strings.Contains(a.body, `"adminUrl":"`+g.url+`/admin"`) {
+	if a := extension.do("POST", "/admin/session", "", "X-RC-Access-Token", practicecrm.RCAdminToken); a.status != 200 || !strings.Contains(a.body, `"adminUrl":"`+g.url+`/admin"`) {
 		t.Errorf("an extension: %d %s", a.status, a.body)
 	}
 	extension.get("/admin/practice").wantPage(t, 200, "Practice CRM")
-	g.do("POST", "/admin/session", "", "X-RC-Access-Token", practice.RCUserToken).want(t, 403, "Admin validation failed")
+	g.do("POST", "/admin/session", "", "X-RC-Access-Token", practicecrm.RCUserToken).want(t, 403, "Admin validation failed")
 	if a := g.do("OPTIONS", "/admin/session", "", "Access-Control-Request-Headers", "x-rc-access-token"); a.header.Get("Access-Control-Allow-Credentials") != "" {
 		t.Error("pages of other sites may send cookies")
 	}
@@ -75,7 +75,7 @@ func TestAdminSignsIn(t *testing.T) {
 func TestAdminCookieByHTTPS(t *testing.T) {
 	t.Parallel()
 	g := organised(t, func(f *serveFlags) { f.PublicURL = "https://gate.example/base" })
-	a := g.do("POST", "/admin/session", "token="+practice.RCAdminToken, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+	a := g.do("POST", "/admin/session", "token="+practicecrm.RCAdminToken, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
 	if c := a.cookieNamed(t, "__Host-crmgate-admin"); !strings.Contains(strings.ToLower(c), "; secure") || a.header.Get("Location") != "/base/admin" {
 		t.Errorf("cookie %s, location %s", c, a.header.Get("Location"))
 	}
@@ -108,12 +108,12 @@ func TestAdminRefuses(t *testing.T) {
 	t.Parallel()
 	g := organised(t)
 	g.enter(ownClient, ownSecret)
-	ada := g.token(g.managed("ada", practice.RCAdminToken))
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
 	g.enter(ownClient, ownSecret)
 	confirmed, pending := g.apps("1")
-	a := g.do("POST", "/admin/session", "", "X-RC-Access-Token", practice.RCAdminToken)
+	a := g.do("POST", "/admin/session", "", "X-RC-Access-Token", practicecrm.RCAdminToken)
 	good, _, _ := strings.Cut(a.cookieNamed(t, "crmgate-admin"), ";")
-	composed := g.compose1("/authUrl?platform=practice&mode=bound", practice.RCAdminToken)
+	composed := g.compose1("/authUrl?platform=practice&mode=bound", practicecrm.RCAdminToken)
 	state, _, _ := strings.Cut(strings.TrimPrefix(composed.Query().Get("state"), "cg."), ",")
 	ours := []string{"Sec-Fetch-Site", "same-origin"}
 	for name, header := range map[string][]string{
@@ -177,10 +177,10 @@ func TestAdminOfAnotherAccount(t *testing.T) {
 	t.Parallel()
 	g := organised(t)
 	g.enter(ownClient, ownSecret)
-	ada := g.token(g.managed("ada", practice.RCAdminToken))
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
 	g.enter(ownClient, ownSecret)
 	confirmed, pending := g.apps("1")
-	other := g.office(practice.RCOtherAdminToken)
+	other := g.office(practicecrm.RCOtherAdminToken)
 	for _, r := range adminRoutes {
 		a := other.do(r.method, r.path, strings.ReplaceAll(r.body, ownClient, "other-client"), "Sec-Fetch-Site", "same-origin", "Content-Type", map[string]string{"POST": "application/x-www-form-urlencoded"}[r.method])
 		if strings.Contains(a.body, ownClient) || strings.Contains(a.body, "Ada") {
@@ -209,7 +209,7 @@ func keyOfAda(t *testing.T, g *gate) crmgate.UserKey {
 func TestAdminLifecycle(t *testing.T) {
 	t.Parallel()
 	g := organised(t, withNotes)
-	v := g.office(practice.RCAdminToken)
+	v := g.office(practicecrm.RCAdminToken)
 	a := v.get("/admin/practice")
 	a.wantPage(t, 200, "Practice CRM", "Set up the application", `value="`+g.url+`/redirect.html"`, `href="https://crm.example/apps"`, "<strong>Settings</strong>")
 	if strings.Contains(a.body, "<script>alert") || strings.Contains(a.body, "evil.example") || strings.Contains(a.body, "javascript:") {
@@ -230,7 +230,7 @@ func TestAdminLifecycle(t *testing.T) {
 	v.get("/admin").wantPage(t, 200, homeTitle, "Waiting for a sign-in")
 	v.get(landed).wantPage(t, 200, "The application works", `href="/admin/practice"`)
 	v.get("/admin").wantPage(t, 200, homeTitle, "In use", "Client ID "+ownClient)
-	grace := g.token(g.managed("grace", practice.RCUserToken))
+	grace := g.token(g.managed("grace", practicecrm.RCUserToken))
 	g.pass(time.Minute)
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Replace the application", "2 people will have to sign in again")
 
@@ -251,13 +251,13 @@ func TestAdminLifecycle(t *testing.T) {
 	v.send("/admin/practice", replacing).follow(t)
 	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "deny")).wantPage(t, 400, "Not connected", `href="/admin/practice"`)
 	g.lives("while another one waits", grace)
-	g.token(g.managed("grace", practice.RCUserToken)) // with the one in use
+	g.token(g.managed("grace", practicecrm.RCUserToken)) // with the one in use
 	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "ada")).wantPage(t, 200, "The application works")
 	g.ends("after it was replaced", grace)
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "<dd>acme-second</dd>")
 
 	g.pass(time.Minute)
-	v = g.office(practice.RCAdminToken)
+	v = g.office(practicecrm.RCAdminToken)
 	v.get("/admin/remove/practice").wantPage(t, 200, "Remove the application of Practice CRM?", "1 person will be signed out")
 	v.send("/admin/remove/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	if confirmed, _ := g.apps("1"); confirmed != "" {
@@ -273,11 +273,11 @@ func TestAdminSeesTrouble(t *testing.T) {
 	t.Parallel()
 	g := organised(t)
 	g.enter(ownClient, ownSecret)
-	session := g.token(g.managed("ada", practice.RCAdminToken))
+	session := g.token(g.managed("ada", practicecrm.RCAdminToken))
 	g.crm.Register(ownClient, "rotated-at-the-crm")
 	g.pass(2 * time.Hour)
 	g.get("/authValidation", bearer(session)...)
-	v := g.office(practice.RCAdminToken)
+	v := g.office(practicecrm.RCAdminToken)
 	v.get("/admin").wantPage(t, 200, homeTitle, "In trouble", "rejects it since")
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application")
 	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Paused")
@@ -287,9 +287,9 @@ func TestAdminPeople(t *testing.T) {
 	t.Parallel()
 	g := organised(t)
 	g.enter(ownClient, ownSecret)
-	ada := g.token(g.managed("ada", practice.RCAdminToken))
-	grace := g.token(g.managed("grace", practice.RCUserToken))
-	v := g.office(practice.RCAdminToken)
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
+	grace := g.token(g.managed("grace", practicecrm.RCUserToken))
+	v := g.office(practicecrm.RCAdminToken)
 	a := v.get("/admin/people/practice")
 	a.wantPage(t, 200, "People on Practice CRM", "2 people of your organisation", "Ada Lovelace", "Connected")
 	_, rest, _ := strings.Cut(a.body, `<a href="/admin/end/practice?user=`)
@@ -311,7 +311,7 @@ func TestAdminPeople(t *testing.T) {
 func TestAdminFields(t *testing.T) {
 	t.Parallel()
 	w := withFields(t)
-	v := w.office(practice.RCAdminToken)
+	v := w.office(practicecrm.RCAdminToken)
 	v.get("/admin").wantPage(t, 200, homeTitle, `href="/admin/fields/wirefields"`)
 	v.get("/admin/fields/wireplain").wantPage(t, 404, "There is nothing here")
 	a := v.get("/admin/fields/wirefields")
@@ -331,7 +331,7 @@ func TestAdminFields(t *testing.T) {
 	if a = v.get("/admin/fields/wirefields"); !strings.Contains(a.body, "Grace") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	other := w.office(practice.RCOtherAdminToken)
+	other := w.office(practicecrm.RCOtherAdminToken)
 	if a = other.get("/admin/fields/wirefields"); strings.Contains(a.body, "(set)") || strings.Contains(a.body, "Grace") {
 		t.Errorf("another account sees %s", a.body)
 	}
@@ -350,11 +350,11 @@ func TestAdminAudit(t *testing.T) {
 	t.Parallel()
 	g := organised(t)
 	g.enter(ownClient, ownSecret)
-	g.token(g.managed("ada", practice.RCAdminToken))
+	g.token(g.managed("ada", practicecrm.RCAdminToken))
 	for range 60 {
-		g.organisation("DELETE", cachePath, practice.RCAdminToken, "").want(t, 200, done)
+		g.organisation("DELETE", cachePath, practicecrm.RCAdminToken, "").want(t, 200, done)
 	}
-	v := g.office(practice.RCAdminToken)
+	v := g.office(practicecrm.RCAdminToken)
 	rows, pages := "", 0
 	for path := "/admin/audit"; path != "" && pages < 5; pages++ {
 		a := v.get(path)
@@ -372,7 +372,7 @@ func TestAdminAudit(t *testing.T) {
 	if strings.Index(rows, "promotion") < strings.Index(rows, "managed app") || !strings.Contains(rows, "Ada Lovelace") {
 		t.Error("the latest does not come first")
 	}
-	other := g.office(practice.RCOtherAdminToken)
+	other := g.office(practicecrm.RCOtherAdminToken)
 	if a := other.get("/admin/audit"); strings.Contains(a.body, "<li>") {
 		t.Errorf("another account sees %s", a.body)
 	}

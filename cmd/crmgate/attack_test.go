@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
@@ -148,14 +148,14 @@ type strike struct {
 // newStrike starts a program of two processors with the practice connectors and the attack's, and signs a person in.
 func newStrike(t testing.TB, a attack) *strike {
 	t.Helper()
-	s := &strike{victim: newVictim(t, practice.New(practice.Config{})), attack: a, figures: attackFigures{answers: map[string]int{}}}
+	s := &strike{victim: newVictim(t, practicecrm.New(practicecrm.Config{})), attack: a, figures: attackFigures{answers: map[string]int{}}}
 	for i, m := range a.guests {
 		putConnector(t, s.connectors, platformOf(i), m)
 	}
 	s.env = []string{"GOMAXPROCS=2"}
 	s.start(t)
 	var in signIn
-	if !s.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`, "", &in) {
+	if !s.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`, "", &in) {
 		t.Fatal("the honest person could not sign in")
 	}
 	s.token = in.Token

@@ -19,7 +19,7 @@ import (
 
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
 )
@@ -147,12 +147,12 @@ func TestAuditOfAnAccountNamedWithoutProof(t *testing.T) {
 func TestAuditOfARefreshThatFailedForGood(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		mood practice.Mood
+		mood practicecrm.Mood
 		want []string
 	}{
-		{"the CRM ends the grant", practice.Mood{Error: "invalid_grant"}, []string{"refresh/server/refused/user dead/practice/1-practice/"}},
-		{"the CRM rejects the application", practice.Mood{Error: "invalid_client"}, []string{"refresh/server/refused/app dead/practice/1-practice/"}},
-		{"the CRM is away", practice.Mood{Status: 503}, nil},
+		{"the CRM ends the grant", practicecrm.Mood{Error: "invalid_grant"}, []string{"refresh/server/refused/user dead/practice/1-practice/"}},
+		{"the CRM rejects the application", practicecrm.Mood{Error: "invalid_client"}, []string{"refresh/server/refused/app dead/practice/1-practice/"}},
+		{"the CRM is away", practicecrm.Mood{Status: 503}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGate(t)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 func keyOf(platform string) crmgate.UserKey {
@@ -131,7 +131,7 @@ func TestAuthSession(t *testing.T) {
 
 	key := v.wait("practicekey")
 	v.send("/connect/practicekey", url.Values{"session": {key.ID}, "fields[apiKey]": {"wrong"}}).wantPage(t, 400, "Connect Practice CRM", key.ID)
-	v.send("/connect/practicekey", url.Values{"session": {key.ID}, "fields[apiKey]": {practice.APIKey}}).wantPage(t, 200, "You are connected")
+	v.send("/connect/practicekey", url.Values{"session": {key.ID}, "fields[apiKey]": {practicecrm.APIKey}}).wantPage(t, 200, "You are connected")
 	if p := g.poll(key); p.Status != "completed" || p.Name != "Grace Hopper" {
 		t.Errorf("API key: %+v", p)
 	}
@@ -177,7 +177,7 @@ func TestAuthSessionOfAnAttacker(t *testing.T) {
 				t.Error("the trap has a form")
 			}
 			before := g.crm.Counts()
-			a = v.send("/connect/"+platform, url.Values{"session": {trap.ID}, "fields[apiKey]": {practice.APIKey}})
+			a = v.send("/connect/"+platform, url.Values{"session": {trap.ID}, "fields[apiKey]": {practicecrm.APIKey}})
 			a.wantPage(t, 403, "This is not your sign-in")
 			if a.header.Get("Refresh") != "" || g.crm.Counts() != before {
 				t.Error("the trap leads on")
@@ -209,7 +209,7 @@ func TestAuthSessionIsCollectedOnce(t *testing.T) {
 	g := newPages(t)
 	v := g.visitor()
 	w := v.wait("practicekey")
-	v.send("/connect/practicekey", url.Values{"session": {w.ID}, "fields[apiKey]": {practice.APIKey}}).wantPage(t, 200, "You are connected")
+	v.send("/connect/practicekey", url.Values{"session": {w.ID}, "fields[apiKey]": {practicecrm.APIKey}}).wantPage(t, 200, "You are connected")
 	var got atomic.Int64
 	var wg sync.WaitGroup
 	for range 50 {
@@ -254,7 +254,7 @@ func TestAuthSessionPollsAreBounded(t *testing.T) {
 func TestAuthSessionProvesTheAccount(t *testing.T) {
 	g := newPages(t)
 	v := g.visitor()
-	w := v.wait("practice", "X-RC-Access-Token", practice.RCUserToken, "rc-extension-id", "hashed")
+	w := v.wait("practice", "X-RC-Access-Token", practicecrm.RCUserToken, "rc-extension-id", "hashed")
 	v.complete(w)
 	p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	if err != nil || p.User.Account != "1" || p.User.HashedExtension != "hashed" {

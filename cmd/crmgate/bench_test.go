@@ -22,7 +22,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // BenchmarkProgram measures the program as a process of its own, on one core if taskset is there, with the load coming
@@ -32,7 +32,7 @@ import (
 //	cpu-µs/req   CPU time of the server process for a request
 func BenchmarkProgram(b *testing.B) {
 	const spell = 3 * time.Second
-	crm := httptest.NewServer(practice.New(practice.Config{}))
+	crm := httptest.NewServer(practicecrm.New(practicecrm.Config{}))
 	defer crm.Close()
 	dir := connectorsFor(b, strings.TrimPrefix(crm.URL, "http://"), nil)
 
@@ -42,7 +42,7 @@ func BenchmarkProgram(b *testing.B) {
 	data := filepath.Join(b.TempDir(), "data")
 	args := []string{"serve", "--listen=127.0.0.1:0", "--admin-listen=", "--data", data, "--connectors", dir,
 		"--allow-egress=127.0.0.0/8", "--ringcentral-url", crm.URL}
-	env := []string{"PRACTICE_URL=" + crm.URL, "PRACTICEKEY_URL=" + crm.URL, "PRACTICE_CLIENT_SECRET=" + practice.ClientSecret}
+	env := []string{"PRACTICE_URL=" + crm.URL, "PRACTICEKEY_URL=" + crm.URL, "PRACTICE_CLIENT_SECRET=" + practicecrm.ClientSecret}
 	startProcess(b, built.program, env, args...).kill() // fills the cache
 	p := startProcess(b, built.program, env, args...)
 	defer p.kill()
@@ -67,7 +67,7 @@ func BenchmarkProgram(b *testing.B) {
 		b.ReportMetric(limit.perSecond, "fasthttp-req/s")
 	})
 	b.Run("apiKeyLogin", func(b *testing.B) {
-		body := `{"platform":"practicekey","apiKey":"` + practice.APIKey + `"}`
+		body := `{"platform":"practicekey","apiKey":"` + practicecrm.APIKey + `"}`
 		report(b, load(b, p, fmt.Sprintf("POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body), spell))
 	})
 	b.Run("authUrl", func(b *testing.B) {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // signIn signs an admin in to the page.
@@ -37,7 +37,7 @@ func TestBrowserAdmin(t *testing.T) {
 	browser := newBrowser(t)
 	g := organised(t, withNotes)
 	b := g.newTab(t, browser, 320, 700, "light")
-	b.signIn(practice.RCAdminToken)
+	b.signIn(practicecrm.RCAdminToken)
 	b.press(`a[href="/admin/practice"]`)
 	b.at("Practice CRM")
 	b.credentials(ownClient, "mistyped")
@@ -53,7 +53,7 @@ func TestBrowserAdmin(t *testing.T) {
 	b.at("Practice CRM")
 	b.do(chromedp.WaitVisible("#used"))
 
-	grace := g.token(g.managed("grace", practice.RCUserToken))
+	grace := g.token(g.managed("grace", practicecrm.RCUserToken))
 	g.crm.Register("acme-second", "second-secret")
 	b.open("/admin/practice")
 	b.credentials("acme-second", "second-secret")
@@ -75,7 +75,7 @@ func TestBrowserAdmin(t *testing.T) {
 		}
 		b.open("/admin")
 		b.at("Your organisation's CRMs")
-		keys(practice.RCAdminToken, "\r")
+		keys(practicecrm.RCAdminToken, "\r")
 		b.do(chromedp.WaitVisible(".top"))
 		keys("\t", "\t", "\r") // past signing out, to the application
 		b.at("Practice CRM")
@@ -92,7 +92,7 @@ func TestBrowserAdmin(t *testing.T) {
 func (g *gate) adminViews() []view {
 	opens := func(path string) func(*tab) {
 		return func(b *tab) {
-			b.signIn(practice.RCAdminToken)
+			b.signIn(practicecrm.RCAdminToken)
 			b.open(path)
 		}
 	}
@@ -124,16 +124,16 @@ func TestBrowserShowsAdmin(t *testing.T) {
 	browser := newBrowser(t)
 	axe := axeCore(t)
 	g := organised(t, withNotes, func(f *serveFlags) { practices(t, f, f.preset["PRACTICE_URL"], "") })
-	g.organisation("POST", cachePath+"?platform=practice", practice.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
-	g.token(g.managed("ada", practice.RCAdminToken))
-	g.token(g.managed("robert", practice.RCUserToken))
-	g.organisation("POST", cachePath+"?platform=practice", practice.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
+	g.organisation("POST", cachePath+"?platform=practice", practicecrm.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
+	g.token(g.managed("ada", practicecrm.RCAdminToken))
+	g.token(g.managed("robert", practicecrm.RCUserToken))
+	g.organisation("POST", cachePath+"?platform=practice", practicecrm.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
 	g.pass(time.Minute)
 	g.look(t, browser, axe, g.adminViews())
 	w := withFields(t)
 	opens := func(path string) func(*tab) {
 		return func(b *tab) {
-			b.signIn(practice.RCAdminToken)
+			b.signIn(practicecrm.RCAdminToken)
 			b.open(path)
 		}
 	}
@@ -142,7 +142,7 @@ func TestBrowserShowsAdmin(t *testing.T) {
 		{"admin-fields", title, opens("/admin/fields/wirefields")},
 		{"admin-fields-extension", title, opens("/admin/fields/wirefields?extension=102")},
 	})
-	if strings.Contains(g.log.String(), practice.RCAdminToken) {
+	if strings.Contains(g.log.String(), practicecrm.RCAdminToken) {
 		t.Error("the token is in the log")
 	}
 }

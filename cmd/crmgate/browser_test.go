@@ -20,7 +20,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // newBrowser starts a Chromium that ends with the test. Tabs of it are made by tab.
@@ -206,7 +206,7 @@ func TestBrowserConnects(t *testing.T) {
 		b.do(chromedp.SendKeys(`input[type="password"]`, "wrong"))
 		b.press(submit)
 		b.do(chromedp.WaitVisible(`[role="alert"]`))
-		b.do(chromedp.SendKeys(`input[type="password"]`, practice.APIKey))
+		b.do(chromedp.SendKeys(`input[type="password"]`, practicecrm.APIKey))
 		b.press(`.reveal`)
 		if kind := eval[string](b, `document.querySelector('#field-0').type`); kind != "text" {
 			t.Errorf("the key is not shown: %s", kind)
@@ -283,7 +283,7 @@ func TestBrowserConnects(t *testing.T) {
 		}
 		keys("E", "\t", "\t", "\t")
 		b.open("/connect/practicekey")
-		keys("\t", practice.APIKey, "\r")
+		keys("\t", practicecrm.APIKey, "\r")
 		b.at("You are connected")
 	})
 }
@@ -328,10 +328,10 @@ func (g *gate) views() []view {
 			w := b.waits("practice", "")
 			b.open(strings.TrimPrefix(w.ConnectURL, g.url))
 		}},
-		{"not-set-up", "Not set up yet", sets(practice.RCUserToken)},
-		{"setup", "Set up Organisation CRM", sets(practice.RCAdminToken)},
+		{"not-set-up", "Not set up yet", sets(practicecrm.RCUserToken)},
+		{"setup", "Set up Organisation CRM", sets(practicecrm.RCAdminToken)},
 		{"setup-wrong", "Set up Organisation CRM", func(b *tab) {
-			sets(practice.RCAdminToken)(b)
+			sets(practicecrm.RCAdminToken)(b)
 			b.do(chromedp.SendKeys("#app-clientId", ownClient), chromedp.SendKeys("#app-clientSecret", "mistyped"))
 			b.press(submit)
 			b.do(chromedp.WaitVisible("[role=alert]"))

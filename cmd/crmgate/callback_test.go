@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // attempt is a sign-in of Alan's on its way: what was composed, and where his browser landed.
@@ -106,19 +106,19 @@ var wrongCallbacks = []wrong{
 		return a.forward(a.with("state", other.Query().Get("state")), "")
 	}},
 
-	{name: "by another account", rc: practice.RCUserToken, status: 403, want: otherUser, send: func(a attempt) answer {
-		return a.forward(a.landed.String(), "", "X-RC-Access-Token", practice.RCOtherToken)
+	{name: "by another account", rc: practicecrm.RCUserToken, status: 403, want: otherUser, send: func(a attempt) answer {
+		return a.forward(a.landed.String(), "", "X-RC-Access-Token", practicecrm.RCOtherToken)
 	}},
-	{name: "by another account, in the query", rc: practice.RCUserToken, status: 403, want: otherUser, send: func(a attempt) answer {
-		return a.forward(a.landed.String(), "&rcAccessToken="+practice.RCOtherToken)
+	{name: "by another account, in the query", rc: practicecrm.RCUserToken, status: 403, want: otherUser, send: func(a attempt) answer {
+		return a.forward(a.landed.String(), "&rcAccessToken="+practicecrm.RCOtherToken)
 	}},
-	{name: "by another extension", rc: practice.RCUserToken, status: 403, want: otherUser, send: func(a attempt) answer {
-		return a.forward(a.landed.String(), "", "X-RC-Access-Token", "Bearer "+practice.RCAdminToken)
+	{name: "by another extension", rc: practicecrm.RCUserToken, status: 403, want: otherUser, send: func(a attempt) answer {
+		return a.forward(a.landed.String(), "", "X-RC-Access-Token", "Bearer "+practicecrm.RCAdminToken)
 	}},
-	{name: "by nobody whom RingCentral knows", rc: practice.RCUserToken, status: 400, want: "status code 401", send: func(a attempt) answer {
+	{name: "by nobody whom RingCentral knows", rc: practicecrm.RCUserToken, status: 400, want: "status code 401", send: func(a attempt) answer {
 		return a.forward(a.landed.String(), "", "X-RC-Access-Token", "nobody's")
 	}},
-	{name: "for two accounts", rc: practice.RCUserToken, status: 400, want: twice, send: func(a attempt) answer { return a.forward(a.landed.String(), "&rcAccountId=1&rcAccountId=2") }},
+	{name: "for two accounts", rc: practicecrm.RCUserToken, status: 400, want: twice, send: func(a attempt) answer { return a.forward(a.landed.String(), "&rcAccountId=1&rcAccountId=2") }},
 
 	{name: "to another platform, in the state", status: 400, want: notValid, send: func(a attempt) answer { return a.forward(a.with("state", a.handle()+",platform=practicb"), "") }},
 	{name: "to another platform, in the state, as a query", status: 400, want: notValid, send: func(a attempt) answer {
@@ -252,7 +252,7 @@ func practices(t *testing.T, f *serveFlags, crm, members string) {
 	for name, b := range manifests {
 		must(t, os.WriteFile(filepath.Join(f.Connectors, name), b, 0o600))
 	}
-	f.preset["PRACTICB_URL"], f.preset["PRACTICB_CLIENT_SECRET"] = crm, practice.ClientSecret
+	f.preset["PRACTICB_URL"], f.preset["PRACTICB_CLIENT_SECRET"] = crm, practicecrm.ClientSecret
 }
 
 // TestWrongCallbacks begins a sign-in for each wrong callback and each kind of state. None of them sends a token request
@@ -310,12 +310,12 @@ func TestWrongCallbacks(t *testing.T) {
 			}
 			// Spent: one after the other, and with everything as it should be.
 			t.Run("replayed", func(t *testing.T) {
-				a := begin(t, g, practice.RCUserToken)
+				a := begin(t, g, practicecrm.RCUserToken)
 				rightful := a.landed.String()
 				if kind.issuer != "" {
 					rightful = a.with("iss", kind.issuer)
 				}
-				g.token(a.forward(rightful, "&rcAccountId=1", "X-RC-Access-Token", practice.RCUserToken))
+				g.token(a.forward(rightful, "&rcAccountId=1", "X-RC-Access-Token", practicecrm.RCUserToken))
 				tokens := g.crm.Counts().Token
 				for range 3 {
 					a.forward(rightful, "").wantError(t, 400, "used already")
@@ -360,7 +360,7 @@ func TestIssuerOfTheCRM(t *testing.T) {
 func TestAccountOfTheProof(t *testing.T) {
 	g := newGate(t, func(f *serveFlags) { f.AccountProof = "required" })
 	a := begin(t, g, "")
-	g.token(a.forward(a.landed.String(), "&rcAccountId=7", "X-RC-Access-Token", practice.RCOtherToken))
+	g.token(a.forward(a.landed.String(), "&rcAccountId=7", "X-RC-Access-Token", practicecrm.RCOtherToken))
 	all, err := g.directory().Entries(t.Context())
 	if err != nil || len(all) != 1 || all[0].Account != "2" {
 		t.Errorf("%+v, %v; want account 2", all, err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // TestNoSecretLeaves runs the flows from end to end and then looks for every secret that took part: in the log, in the
@@ -50,8 +50,8 @@ func TestNoSecretLeaves(t *testing.T) {
 	see(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"canary-typed-key"`+rcAdmin+`}`, "is-debug", "true"))
 	see(g.postJSON("/admin/managedAuth", `{"values":{"apiKey":["canary-typed-key"]}`+rcAdmin+`}`, bearer(key)...))
 	see(g.postJSON("/admin/managedAuth/options?platform=practicekey", `{"fieldConst":"apiKey","accountValues":{"apiKey":"canary-typed-key"}`+rcAdmin+`}`, "is-debug", "true"))
-	see(g.get("/apiKeyManagedAuthState?platform=practicekey&rcAccessToken="+practice.RCAdminToken, "is-debug", "true"))
-	if shown := see(g.get("/admin/managedAuth?rcAccessToken="+practice.RCAdminToken, append(bearer(key), "is-debug", "true")...)); !strings.Contains(shown.body, "canary-extension") {
+	see(g.get("/apiKeyManagedAuthState?platform=practicekey&rcAccessToken="+practicecrm.RCAdminToken, "is-debug", "true"))
+	if shown := see(g.get("/admin/managedAuth?rcAccessToken="+practicecrm.RCAdminToken, append(bearer(key), "is-debug", "true")...)); !strings.Contains(shown.body, "canary-extension") {
 		t.Errorf("the values of an extension are not listed: %d %s", shown.status, shown.body)
 	}
 	see(g.callback(strings.Replace(landed, "code=", "code=canary-code", 1), c.LoginSecret))
@@ -60,18 +60,18 @@ func TestNoSecretLeaves(t *testing.T) {
 	g.oauth("alan")
 	left, err := g.server.db.Person(t.Context(), gone)
 	must(t, err)
-	g.crm.SetMood(practice.Mood{Revoke: "500"}) // so that the grant waits to be revoked
+	g.crm.SetMood(practicecrm.Mood{Revoke: "500"}) // so that the grant waits to be revoked
 	answers.WriteString(runUsers(t, g, "delete", "practice", "3-practice"))
 	person, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	must(t, err)
 	secrets := map[string]string{
 		"access token": person.Grant.AccessToken.Reveal(), "refresh token": person.Grant.RefreshToken.Reveal(),
 		"forgotten access token": left.Grant.AccessToken.Reveal(), "forgotten refresh token": left.Grant.RefreshToken.Reveal(),
-		"API key": practice.APIKey, "client secret": practice.ClientSecret, "session key": sessionKey,
+		"API key": practicecrm.APIKey, "client secret": practicecrm.ClientSecret, "session key": sessionKey,
 		"session token": oauth, "other session token": key, "login secret": c.LoginSecret,
 		"wrong API key": "canary-wrong-key", "wrong RingCentral token": "canary-rc-token", "wrong code": "canary-code",
 		"managed API key": "canary-managed-key", "extension's managed value": "canary-own-value", "API key typed in its place": "canary-typed-key",
-		"RingCentral token": practice.RCAdminToken,
+		"RingCentral token": practicecrm.RCAdminToken,
 	}
 	for _, entry := range must2(g.directory().Entries(t.Context()))(t) {
 		var b bytes.Buffer

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // holding is the header of a RingCentral token.
@@ -26,7 +26,7 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	})
 
 	user := g.visitor()
-	session := user.wait("practice", holding(practice.RCUserToken)...).ID
+	session := user.wait("practice", holding(practicecrm.RCUserToken)...).ID
 	user.get("/connect/practice?session="+session).wantPage(t, 404, "Not set up yet", "Please ask your administrator")
 	form := func(session, id, secret string) url.Values {
 		return url.Values{"session": {session}, "fields[clientId]": {id}, "fields[clientSecret]": {secret}}
@@ -35,7 +35,7 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	user.send("/connect/practice", form("", ownClient, ownSecret)).wantPage(t, 404, "Not set up yet") // without a session nobody is an admin
 
 	admin := g.visitor()
-	first := admin.wait("practice", holding(practice.RCAdminToken)...)
+	first := admin.wait("practice", holding(practicecrm.RCAdminToken)...)
 	session = first.ID
 	page := admin.get("/connect/practice?session=" + session)
 	page.wantPage(t, 200, "Set up Practice CRM", "Client ID", "Client secret", g.url+"/redirect.html", "<em>Settings</em>")
@@ -48,7 +48,7 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	if n := g.crm.Counts().Token - before; n != 1 {
 		t.Errorf("%d requests to say that a secret is wrong", n)
 	}
-	if a := g.organisation("GET", statePath, practice.RCAdminToken, ""); strings.Contains(a.body, "pendingValues") {
+	if a := g.organisation("GET", statePath, practicecrm.RCAdminToken, ""); strings.Contains(a.body, "pendingValues") {
 		t.Errorf("something is stored: %s", a.body)
 	}
 	other := g.visitor() // a link that an admin of another organisation, or anybody, has got hold of
@@ -61,15 +61,15 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	admin.get(admin.landingAt(going.follow(t), "ada")).wantPage(t, 200, "You are connected")
 	g.lives("the admin", g.poll(first).Token)
 
-	second := user.wait("practice", holding(practice.RCUserToken)...)
+	second := user.wait("practice", holding(practicecrm.RCUserToken)...)
 	session = second.ID
 	user.get("/connect/practice?session="+session).wantPage(t, 200, "Connect Practice CRM")
 	user.get(user.landing("practice", "grace", url.Values{"session": {session}})).wantPage(t, 200, "You are connected")
 	theirs := g.poll(second).Token
 	g.lives("somebody else of the organisation", theirs)
 
-	session = admin.wait("practice", holding(practice.RCOtherAdminToken)...).ID
+	session = admin.wait("practice", holding(practicecrm.RCOtherAdminToken)...).ID
 	admin.get("/connect/practice?session="+session).wantPage(t, 200, "Set up Practice CRM") // another organisation has none
-	g.organisation("DELETE", accountPath, practice.RCAdminToken, "").want(t, 200, done)
+	g.organisation("DELETE", accountPath, practicecrm.RCAdminToken, "").want(t, 200, done)
 	g.ends("after it was removed", theirs)
 }

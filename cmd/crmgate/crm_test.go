@@ -12,7 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // TestCRMInEveryMood: each of them ends in a clear error, stores nothing, and the next sign-in works.
@@ -20,20 +20,20 @@ func TestCRMInEveryMood(t *testing.T) {
 	g := newGate(t)
 	for _, c := range []struct {
 		name, want string
-		mood       practice.Mood
+		mood       practicecrm.Mood
 		status     int
 	}{
-		{"token endpoint down", "HTTP status 500", practice.Mood{Status: 500}, 400},
-		{"token endpoint busy", "HTTP status 429", practice.Mood{Status: 429, RetryAfter: time.Second}, 400},
-		{"token request cut", "Unable to connect to", practice.Mood{CutBefore: true}, 400},
-		{"token answer lost", "Unable to connect to", practice.Mood{CutAfter: true}, 400},
-		{"token answer a page", "HTTP status 502", practice.Mood{Token: "html with status 502"}, 400},
-		{"client not known", "Client authentication failed", practice.Mood{Error: "invalid_client"}, 400},
-		{"user info 500", "500", practice.Mood{Me: "500"}, 400},
-		{"user info 429", "429", practice.Mood{Me: "429"}, 400},
-		{"user info a page", "", practice.Mood{Me: "html"}, 400},
-		{"user info empty", "", practice.Mood{Me: "empty"}, 400},
-		{"user info cut", "", practice.Mood{Me: "cut"}, 400},
+		{"token endpoint down", "HTTP status 500", practicecrm.Mood{Status: 500}, 400},
+		{"token endpoint busy", "HTTP status 429", practicecrm.Mood{Status: 429, RetryAfter: time.Second}, 400},
+		{"token request cut", "Unable to connect to", practicecrm.Mood{CutBefore: true}, 400},
+		{"token answer lost", "Unable to connect to", practicecrm.Mood{CutAfter: true}, 400},
+		{"token answer a page", "HTTP status 502", practicecrm.Mood{Token: "html with status 502"}, 400},
+		{"client not known", "Client authentication failed", practicecrm.Mood{Error: "invalid_client"}, 400},
+		{"user info 500", "500", practicecrm.Mood{Me: "500"}, 400},
+		{"user info 429", "429", practicecrm.Mood{Me: "429"}, 400},
+		{"user info a page", "", practicecrm.Mood{Me: "html"}, 400},
+		{"user info empty", "", practicecrm.Mood{Me: "empty"}, 400},
+		{"user info cut", "", practicecrm.Mood{Me: "cut"}, 400},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			co := g.compose("bound")
@@ -41,9 +41,9 @@ func TestCRMInEveryMood(t *testing.T) {
 			g.crm.SetMood(c.mood)
 			g.callback(landed, co.LoginSecret).wantError(t, c.status, c.want)
 			if c.mood.Me != "" {
-				g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`).wantError(t, 400, c.want)
+				g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`).wantError(t, 400, c.want)
 			}
-			g.crm.SetMood(practice.Mood{})
+			g.crm.SetMood(practicecrm.Mood{})
 			if _, err := g.directory().Entry(t.Context(), crmgate.UserKey{Platform: "practice", ID: "3-practice"}); err == nil {
 				t.Error("a sign-in that failed was stored")
 			}
@@ -53,9 +53,9 @@ func TestCRMInEveryMood(t *testing.T) {
 	t.Run("user info refused", func(t *testing.T) {
 		co := g.compose("bound")
 		landed := g.land(co, "alan")
-		g.crm.SetMood(practice.Mood{Me: "401"})
+		g.crm.SetMood(practicecrm.Mood{Me: "401"})
 		a := g.callback(landed, co.LoginSecret)
-		g.crm.SetMood(practice.Mood{})
+		g.crm.SetMood(practicecrm.Mood{})
 		var in signIn
 		if json.Unmarshal([]byte(a.body), &in) != nil || a.status != 200 || in.Token != "" || in.Message.Message == "" {
 			t.Errorf("%d %s", a.status, a.body)
@@ -63,11 +63,11 @@ func TestCRMInEveryMood(t *testing.T) {
 	})
 	t.Run("RingCentral", func(t *testing.T) {
 		for mood, status := range map[string]int{"500": 400, "html": 503, "empty": 503, "cut": 503} {
-			g.crm.SetMood(practice.Mood{RingCentral: mood})
-			g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","rcAccessToken":"`+practice.RCAdminToken+`"}`).wantError(t, status, "")
+			g.crm.SetMood(practicecrm.Mood{RingCentral: mood})
+			g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","rcAccessToken":"`+practicecrm.RCAdminToken+`"}`).wantError(t, status, "")
 		}
-		g.crm.SetMood(practice.Mood{})
-		g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`","rcAccessToken":"`+practice.RCAdminToken+`"}`))
+		g.crm.SetMood(practicecrm.Mood{})
+		g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`","rcAccessToken":"`+practicecrm.RCAdminToken+`"}`))
 	})
 }
 
@@ -89,7 +89,7 @@ func TestSignedInWhileTheCRMIsIll(t *testing.T) {
 	for mood, want := range map[string]string{
 		"429": `"message":"Rate limit exceeded"`, "403": `"message":"Authorization error"`, "500": `"message":"Error performing refreshUserInfo"`, "cut": `"message":"Error performing refreshUserInfo"`,
 	} {
-		g.crm.SetMood(practice.Mood{Me: mood})
+		g.crm.SetMood(practicecrm.Mood{Me: mood})
 		if b := refresh(); !strings.Contains(b, want) || !strings.Contains(b, `"successful":false`) {
 			t.Errorf("%s: %s", mood, b)
 		}
@@ -97,9 +97,9 @@ func TestSignedInWhileTheCRMIsIll(t *testing.T) {
 			t.Errorf("licenseStatus: %d %s", a.status, a.body)
 		}
 	}
-	g.crm.SetMood(practice.Mood{Me: "500"})
+	g.crm.SetMood(practicecrm.Mood{Me: "500"})
 	g.get("/authValidation", bearer(token)...).wantError(t, 400, "")
-	g.crm.SetMood(practice.Mood{})
+	g.crm.SetMood(practicecrm.Mood{})
 	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":true}`)
 
 	// The grant ends at the CRM: the connector says so, and a logout that the CRM refuses is a logout all the same.
@@ -107,7 +107,7 @@ func TestSignedInWhileTheCRMIsIll(t *testing.T) {
 	if a := g.get("/authValidation", bearer(token)...); a.status != 200 || !strings.Contains(a.body, `{"successful":false,"returnMessage":`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	g.crm.SetMood(practice.Mood{Revoke: "500"})
+	g.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 	if a := g.do("POST", "/unAuthorize", "", bearer(token)...); a.status != 200 || !strings.Contains(a.body, `"messageType":"success"`) {
 		t.Errorf("logout: %d %s", a.status, a.body)
 	}
@@ -140,7 +140,7 @@ func TestLogoutTellsTheCRM(t *testing.T) {
 		t.Error("the access token of a deleted user lives on at the CRM")
 	}
 	g.oauth("ada")
-	g.crm.SetMood(practice.Mood{Revoke: "500"})
+	g.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 	if out := runUsers(t, g, "delete", "practice", "1-practice"); !strings.Contains(out, "is forgotten. The CRM could not be told yet: the server tries again") {
 		t.Errorf("delete while the CRM is away: %s", out)
 	}
@@ -232,7 +232,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 // TestLogIsReadable: a line for each thing that happened, with the id that the answer carried.
 func TestLogIsReadable(t *testing.T) {
 	g := newGate(t)
-	a := g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`)
+	a := g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`)
 	found := false
 	for line := range strings.Lines(g.log.String()) {
 		var l struct {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 type demoCommand struct {
@@ -33,7 +33,7 @@ func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 		return err
 	}
 	practiceURL := "http://" + crm.Addr().String()
-	hs := &http.Server{Handler: practice.New(practice.Config{}), ReadHeaderTimeout: 5 * time.Second}
+	hs := &http.Server{Handler: practicecrm.New(practicecrm.Config{}), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = hs.Serve(crm) }() // ends with Close
 	defer hs.Close()
 	folder, err := demoFolder(c.Connectors, crm.Addr().String())
@@ -46,7 +46,7 @@ func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 	s, err := start(ctx, &serveFlags{
 		storeFlags: storeFlags{Data: c.Data, Connectors: folder, Egress: loopback},
 		Listen:     c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, DebugHeader: true,
-		preset: map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
+		preset: map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret},
 	}, log)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ Try:
   curl '%s/authValidation' -H 'Authorization: Bearer %s'
   curl -X POST '%s/apiKeyLogin' -H 'Content-Type: application/json' -d '{"platform":"practicekey","apiKey":"%s"}'
   bin/crmgate users show practicekey 2-practicekey --data %s
-`, d.base, d.base, practice.APIKey, open.AuthURL, d.base, d.base, d.base, token, d.base, practice.APIKey, c.Data)
+`, d.base, d.base, practicecrm.APIKey, open.AuthURL, d.base, d.base, d.base, token, d.base, practicecrm.APIKey, c.Data)
 	if d.admin != "" {
 		fmt.Fprintf(d.out, "  curl 'http://%s/metrics'\n", d.admin)
 	}
@@ -141,7 +141,7 @@ func (d *demo) oauth(ctx context.Context) (token string, err error) {
 	if err != nil {
 		return "", err
 	}
-	landed, err := practice.Browse(ctx, d.client, c.AuthURL, "ada")
+	landed, err := practicecrm.Browse(ctx, d.client, c.AuthURL, "ada")
 	if err != nil {
 		return "", err
 	}
@@ -156,7 +156,7 @@ func (d *demo) oauth(ctx context.Context) (token string, err error) {
 }
 
 func (d *demo) apiKey(ctx context.Context) error {
-	body := fmt.Sprintf(`{"platform":"practicekey","apiKey":%q}`, practice.APIKey)
+	body := fmt.Sprintf(`{"platform":"practicekey","apiKey":%q}`, practicecrm.APIKey)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.base+"/apiKeyLogin", strings.NewReader(body))
 	if err != nil {
 		return err

@@ -15,19 +15,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // patient is a practice CRM, and the command that looks at it.
 type patient struct {
-	crm     *practice.CRM
+	crm     *practicecrm.CRM
 	command doctorCommand
 }
 
 // newPatient has members in the connector's crmgate.token.
 func newPatient(t *testing.T, members string) *patient {
 	t.Helper()
-	p := &patient{crm: practice.New(practice.Config{})}
+	p := &patient{crm: practicecrm.New(practicecrm.Config{})}
 	hs := httptest.NewServer(p.crm)
 	t.Cleanup(hs.Close)
 	dir := t.TempDir()
@@ -36,7 +36,7 @@ func newPatient(t *testing.T, members string) *patient {
 	p.command = doctorCommand{
 		storeFlags: storeFlags{Data: filepath.Join(t.TempDir(), "none"), Cache: built.cache, Connectors: dir, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		Platform:   "practice", PublicURL: "http://127.0.0.1:8080", jsonFlag: jsonFlag{JSON: true},
-		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
+		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret},
 	}
 	return p
 }
@@ -76,7 +76,7 @@ func TestDoctor(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		members string
-		mood    practice.Mood
+		mood    practicecrm.Mood
 		all     bool // --try-all-styles
 		// wrong is the check that fails, and what it says; "": none.
 		wrong, says string
@@ -84,27 +84,27 @@ func TestDoctor(t *testing.T) {
 		suggest     map[string]any
 	}{
 		{name: "a good day", requests: 1},
-		{name: "encoded Basic", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basic"}}, requests: 1},
-		{name: "encoded Basic, all styles allowed", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basic"}}, all: true, requests: 1},
-		{name: "Basic that is not encoded", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basicRaw"}}, wrong: endpoint, says: `authenticates by "basic"`, requests: 1},
-		{name: "Basic that is not encoded, all styles", mood: practice.Mood{Quirks: practice.Quirks{Auth: "basicRaw"}}, all: true,
+		{name: "encoded Basic", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basic"}}, requests: 1},
+		{name: "encoded Basic, all styles allowed", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basic"}}, all: true, requests: 1},
+		{name: "Basic that is not encoded", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basicRaw"}}, wrong: endpoint, says: `authenticates by "basic"`, requests: 1},
+		{name: "Basic that is not encoded, all styles", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basicRaw"}}, all: true,
 			wrong: endpoint, says: `authenticates by "basic"`, requests: 2, suggest: map[string]any{"auth": "basicRaw"}},
-		{name: "in the body, all styles", mood: practice.Mood{Quirks: practice.Quirks{Auth: "body"}}, all: true,
+		{name: "in the body, all styles", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "body"}}, all: true,
 			wrong: endpoint, says: `authenticates by "basic"`, requests: 3, suggest: map[string]any{"auth": "body"}},
-		{name: "in the body, declared", members: `"auth": "body"`, mood: practice.Mood{Quirks: practice.Quirks{Auth: "body"}}, requests: 1},
-		{name: "a client that is not known, all styles", mood: practice.Mood{Error: "invalid_client"}, all: true, wrong: endpoint, says: "refuses the client", requests: 3},
-		{name: "JSON, undeclared", mood: practice.Mood{Quirks: practice.Quirks{Body: "json"}}, all: true, wrong: endpoint, says: "grant_type is missing", requests: 1},
-		{name: "JSON, declared", members: `"body": "json"`, mood: practice.Mood{Quirks: practice.Quirks{Body: "json"}}, requests: 1},
-		{name: "no PKCE", mood: practice.Mood{NoPKCE: true}, wrong: pkce, says: "invalid_request", requests: 1, suggest: map[string]any{"pkce": false}},
-		{name: "no PKCE, declared", members: `"pkce": false`, mood: practice.Mood{NoPKCE: true}, requests: 1},
-		{name: "another scope", mood: practice.Mood{AuthorizeScope: "read"}, wrong: authorize, says: "invalid_scope", requests: 1},
-		{name: "429", mood: practice.Mood{Status: 429, RetryAfter: 30 * time.Second}, all: true, wrong: endpoint, says: "no more requests for now (for 30s)", requests: 1},
-		{name: "500", mood: practice.Mood{Status: 500}, all: true, wrong: endpoint, says: "does not answer as a token endpoint", requests: 1},
-		{name: "a page", mood: practice.Mood{Status: 200}, all: true, wrong: endpoint, says: "does not answer as a token endpoint", requests: 1},
-		{name: "cut", mood: practice.Mood{CutBefore: true}, all: true, wrong: endpoint, says: "cannot be reached", requests: 1},
-		{name: "an error of its own", mood: practice.Mood{Error: "weather"}, all: true, wrong: endpoint, says: "weather", requests: 1},
-		{name: "a locked client", mood: practice.Mood{Error: "account_locked"}, all: true, wrong: endpoint, says: "no more requests for now", requests: 1},
-		{name: "access denied", mood: practice.Mood{Error: "unauthorized_client"}, wrong: endpoint, says: "refuses the client", requests: 1},
+		{name: "in the body, declared", members: `"auth": "body"`, mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "body"}}, requests: 1},
+		{name: "a client that is not known, all styles", mood: practicecrm.Mood{Error: "invalid_client"}, all: true, wrong: endpoint, says: "refuses the client", requests: 3},
+		{name: "JSON, undeclared", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Body: "json"}}, all: true, wrong: endpoint, says: "grant_type is missing", requests: 1},
+		{name: "JSON, declared", members: `"body": "json"`, mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Body: "json"}}, requests: 1},
+		{name: "no PKCE", mood: practicecrm.Mood{NoPKCE: true}, wrong: pkce, says: "invalid_request", requests: 1, suggest: map[string]any{"pkce": false}},
+		{name: "no PKCE, declared", members: `"pkce": false`, mood: practicecrm.Mood{NoPKCE: true}, requests: 1},
+		{name: "another scope", mood: practicecrm.Mood{AuthorizeScope: "read"}, wrong: authorize, says: "invalid_scope", requests: 1},
+		{name: "429", mood: practicecrm.Mood{Status: 429, RetryAfter: 30 * time.Second}, all: true, wrong: endpoint, says: "no more requests for now (for 30s)", requests: 1},
+		{name: "500", mood: practicecrm.Mood{Status: 500}, all: true, wrong: endpoint, says: "does not answer as a token endpoint", requests: 1},
+		{name: "a page", mood: practicecrm.Mood{Status: 200}, all: true, wrong: endpoint, says: "does not answer as a token endpoint", requests: 1},
+		{name: "cut", mood: practicecrm.Mood{CutBefore: true}, all: true, wrong: endpoint, says: "cannot be reached", requests: 1},
+		{name: "an error of its own", mood: practicecrm.Mood{Error: "weather"}, all: true, wrong: endpoint, says: "weather", requests: 1},
+		{name: "a locked client", mood: practicecrm.Mood{Error: "account_locked"}, all: true, wrong: endpoint, says: "no more requests for now", requests: 1},
+		{name: "access denied", mood: practicecrm.Mood{Error: "unauthorized_client"}, wrong: endpoint, says: "refuses the client", requests: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -146,7 +146,7 @@ func TestDoctorPrints(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t, "")
 	p.command.JSON = false
-	p.crm.SetMood(practice.Mood{NoPKCE: true})
+	p.crm.SetMood(practicecrm.Mood{NoPKCE: true})
 	e := p.examine(t)
 	for _, line := range []string{
 		`ok       application: Client "practice-client", with a secret.`,

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // How the sockets of TestFlood behave.
@@ -38,10 +38,10 @@ func TestFlood(t *testing.T) {
 	if limit.Max < sockets+1000 { // Go has raised the soft limit to the hard one
 		skip(t, "%d open files are allowed here, and this takes %d (ulimit -Hn)", limit.Max, sockets+1000)
 	}
-	p := newVictim(t, practice.New(practice.Config{}))
+	p := newVictim(t, practicecrm.New(practicecrm.Config{}))
 	p.start(t)
 	var in signIn
-	if !p.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`, "", &in) {
+	if !p.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`, "", &in) {
 		t.Fatal("the honest person could not sign in")
 	}
 	before := anonymous(t, p.cmd)

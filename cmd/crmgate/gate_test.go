@@ -24,7 +24,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // shipped are the connectors that the project has.
@@ -117,7 +117,7 @@ func compileConnectors(dir string) {
 type gate struct {
 	t      *testing.T
 	url    string
-	crm    *practice.CRM
+	crm    *practicecrm.CRM
 	crmURL string
 	server *server
 	flags  *serveFlags
@@ -198,7 +198,7 @@ func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
 		Timeout:       20 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	g.crm = practice.New(practice.Config{Now: g.now})
+	g.crm = practicecrm.New(practicecrm.Config{Now: g.now})
 	hs := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if watch := g.watch.Load(); watch != nil {
 			(*watch)(r)
@@ -215,7 +215,7 @@ func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
 			now:        g.now,
 		},
 		Listen: "127.0.0.1:0", RingCentralURL: hs.URL, CompatState: "on", AccountProof: "optional",
-		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICEKEY_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practice.ClientSecret},
+		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICEKEY_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret},
 	}
 	for _, c := range change {
 		c(g.flags)
@@ -344,7 +344,7 @@ func (g *gate) compose(mode string) composed {
 // land has a person sign in at the CRM and returns the URL that the browser ended on.
 func (g *gate) land(c composed, person string) string {
 	g.t.Helper()
-	landed, err := practice.Browse(g.t.Context(), g.client, c.AuthURL, person)
+	landed, err := practicecrm.Browse(g.t.Context(), g.client, c.AuthURL, person)
 	must(g.t, err)
 	return landed
 }
@@ -373,7 +373,7 @@ func (g *gate) oauth(person string) string {
 
 func (g *gate) apiKey() string {
 	g.t.Helper()
-	return g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`))
+	return g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`))
 }
 
 func (a answer) want(t *testing.T, status int, body string) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 const (
@@ -100,7 +100,7 @@ func TestInsightlyTurnsAway(t *testing.T) {
 	login(insightlyKey, "").want(t, 400, `{"returnMessage":{"message":"The API URL is missing`+paste)
 	g.postJSON("/apiKeyLogin", `{"platform":"insightly","apiKey":"x"}`).want(t, 400, `{"returnMessage":{"message":"The API URL is missing`+paste)
 	g.postJSON("/apiKeyLogin", `{"platform":"insightly","apiKey":"x","additionalInfo":{"apiUrl":["na1"]}}`).want(t, 400, `{"returnMessage":{"message":"The API URL is missing`+paste)
-	g.postJSON("/apiKeyLogin", `{"platform":"insightly","rcAccessToken":"`+practice.RCUserToken+`"}`).want(t, 400,
+	g.postJSON("/apiKeyLogin", `{"platform":"insightly","rcAccessToken":"`+practicecrm.RCUserToken+`"}`).want(t, 400,
 		`{"returnMessage":{"messageType":"warning","message":"Missing required authentication fields.","ttl":3000,"missingRequiredFieldConsts":["apiKey","apiUrl"]}}`)
 	g.postJSON("/apiKeyLogin", insightlyForm(t, insightlyKey, "na1", "crm.insightly.com.evil.example")).wantError(t, 400, "hostname")
 	s.want(t)

@@ -10,14 +10,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // The script begins with a store at rest, in which three answers are kept that could not be read. The CRM is there.
 func TestJournalScripts(t *testing.T) {
 	g := newGate(t)
 	session := g.oauth("ada")
-	g.crm.SetMood(practice.Mood{Token: "custom path"})
+	g.crm.SetMood(practicecrm.Mood{Token: "custom path"})
 	g.pass(2 * time.Hour)
 	g.get("/authValidation", bearer(session)...).wantError(t, 400, "with status 200 and no token")
 	for _, person := range []string{"grace", "alan"} {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // TestKilledDuringSignIns ends the program with SIGKILL at any moment, fifty times, while people sign in and out. What
@@ -16,7 +16,7 @@ func TestKilledDuringSignIns(t *testing.T) {
 	if testing.Short() {
 		kills = 5
 	}
-	p := newVictim(t, practice.New(practice.Config{}))
+	p := newVictim(t, practicecrm.New(practicecrm.Config{}))
 	live, dead := map[string]bool{}, map[string]bool{} // session tokens, as they were acknowledged
 	var slowest time.Duration
 	acknowledged := 0
@@ -85,7 +85,7 @@ func (p *victim) work(t *testing.T, live, dead map[string]bool) int {
 // step is one sign-in, with a logout after it for one of the two people; false when the process is gone.
 func (p *victim) step(logsOut bool, live, dead map[string]bool, note func(from, to map[string]bool, token string), forget func(string)) bool {
 	var in signIn
-	ok := p.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`, "", &in)
+	ok := p.ask("POST", "/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`, "", &in)
 	if !logsOut {
 		ok = p.oauth(&in)
 	}

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 func TestSignInByOAuth(t *testing.T) {
@@ -79,7 +79,7 @@ func TestAccountProof(t *testing.T) {
 	path := "/oauth-callback?rcAccountId=1&callbackUri=" + url.QueryEscape(landed)
 	g.get(path).wantError(t, 403, "proof of the account")
 	g.get(path+"&rcAccessToken=wrong").wantError(t, 400, "Request failed with status code 401")
-	g.token(g.get(path, "X-RC-Access-Token", "Bearer "+practice.RCUserToken))
+	g.token(g.get(path, "X-RC-Access-Token", "Bearer "+practicecrm.RCUserToken))
 }
 
 // TestReplayedAtOnce: of a hundred equal callbacks at the same instant one is let through, and the CRM sees one request.

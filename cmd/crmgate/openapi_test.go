@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // step is a request of an operation, and the status that it is answered with.
@@ -94,7 +94,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 func (w *wired) answersOfEverybody() {
 	w.t.Helper()
 	hash := "rcAccountId=" + sha("1:salt")
-	user := rc(practice.RCUserToken)
+	user := rc(practicecrm.RCUserToken)
 	for _, c := range []step{
 		{"GET /isAlive", "", "", nil, 200},
 		{"GET /openapi.yaml", "", "", nil, 200},
@@ -112,10 +112,10 @@ func (w *wired) answersOfEverybody() {
 		{"GET /oauth-callback", "callbackUri=x", "", nil, 400},
 		{"POST /apiKeyLogin", "", `{"platform":"practicekey","apiKey":"wrong"}`, nil, 400},
 		{"POST /apiKeyLogin", "", `{"platform":"nowhere"}`, nil, 400},
-		{"POST /apiKeyLogin", "", `{"platform":"wirefields","rcAccessToken":"` + practice.RCUserToken + `"}`, nil, 400},
+		{"POST /apiKeyLogin", "", `{"platform":"wirefields","rcAccessToken":"` + practicecrm.RCUserToken + `"}`, nil, 400},
 		{"POST /apiKeyLogin", "", `{}`, nil, 400},
 		{"GET /apiKeyManagedAuthState", "platform=wirefields", "", user, 200},
-		{"GET /apiKeyManagedAuthState", "platform=wireplain&rcAccessToken=" + practice.RCUserToken, "", nil, 200},
+		{"GET /apiKeyManagedAuthState", "platform=wireplain&rcAccessToken=" + practicecrm.RCUserToken, "", nil, 200},
 		{"GET /apiKeyManagedAuthState", "", "", nil, 400},
 		{"GET /oauthManagedAuthState", "platform=practice", "", user, 200},
 		{"GET /oauthManagedAuthState", "platform=practice", "", nil, 400},
@@ -134,7 +134,7 @@ func (w *wired) answersOfEverybody() {
 	must(w.t, json.Unmarshal([]byte(proven.body), &composed))
 	landed = "callbackUri=" + url.QueryEscape(w.land(composed, "ada"))
 	w.take(step{"GET /oauth-callback", landed, "", []string{"X-Crmgate-Login", "another"}, 400})
-	w.take(step{"GET /oauth-callback", landed, "", rc(practice.RCOtherToken, "X-Crmgate-Login", composed.LoginSecret), 403})
+	w.take(step{"GET /oauth-callback", landed, "", rc(practicecrm.RCOtherToken, "X-Crmgate-Login", composed.LoginSecret), 403})
 }
 
 // answersOfSessions calls what takes a session.
@@ -169,18 +169,18 @@ func (w *wired) answersOfSessions() {
 // answersOfAdmins calls what an admin may call.
 func (w *wired) answersOfAdmins() {
 	w.t.Helper()
-	admin, user := rc(practice.RCAdminToken), rc(practice.RCUserToken)
+	admin, user := rc(practicecrm.RCAdminToken), rc(practicecrm.RCUserToken)
 	session := bearer(w.filled("wirefields", "k-1", rcAdmin))
 	both := append(slices.Clone(session), admin...)
 	const options = "platform=wirefields"
 	for _, c := range []step{
 		{"GET /admin/managedAuth", "", "", both, 200},
 		{"GET /admin/managedAuth", "", "", session, 400},
-		{"GET /admin/managedAuth", "", "", rc(practice.RCUserToken, session...), 403},
-		{"GET /admin/managedAuth", "", "", rc(practice.RCOtherAdminToken, session...), 403},
+		{"GET /admin/managedAuth", "", "", rc(practicecrm.RCUserToken, session...), 403},
+		{"GET /admin/managedAuth", "", "", rc(practicecrm.RCOtherAdminToken, session...), 403},
 		{"POST /admin/managedAuth", "", w.example("POST /admin/managedAuth"), both, 200},
 		{"POST /admin/managedAuth", "", `{"scope":"user"}`, both, 400},
-		{"POST /admin/managedAuth", "", `{}`, rc(practice.RCUserToken, session...), 403},
+		{"POST /admin/managedAuth", "", `{}`, rc(practicecrm.RCUserToken, session...), 403},
 		{"GET /admin/managedAuth", "", "", both, 200},
 		{"POST /admin/managedAuth/options", options, w.example("POST /admin/managedAuth/options"), admin, 200},
 		{"POST /admin/managedAuth/options", options, `{}`, admin, 400},
@@ -192,7 +192,7 @@ func (w *wired) answersOfAdmins() {
 		{"POST /admin/settings", "", `{"adminSettings":[]}`, admin, 400},
 		{"POST /admin/settings", "", `{}`, user, 403},
 		{"GET /admin/settings", "", "", both, 200},
-		{"GET /admin/settings", "", "", rc(practice.RCUserToken, session...), 403},
+		{"GET /admin/settings", "", "", rc(practicecrm.RCUserToken, session...), 403},
 		{"GET /user/preloadSettings", "rcAccountId=" + sha("1:salt"), "", nil, 200},
 	} {
 		w.take(c)
@@ -227,7 +227,7 @@ func (w *wired) answersInTrouble() {
 		w.conforms(w.request("POST", path, ""), w.announce(path, 1<<20+1))
 	}
 	w.pass(2 * time.Hour)
-	w.crm.SetMood(practice.Mood{Status: 500, RingCentral: "html"})
+	w.crm.SetMood(practicecrm.Mood{Status: 500, RingCentral: "html"})
 	w.take(step{"GET /authValidation", "", "", session, 400})
 	w.take(step{"GET /authValidation", "", "", session, 503})
 	for _, c := range []step{
@@ -329,8 +329,8 @@ func (g *gate) refusalsOfAdminPages(v *visitor) {
 // answersOfFieldsPages calls the page of managed fields.
 func (w *wired) answersOfFieldsPages() {
 	w.t.Helper()
-	w.crm.SetMood(practice.Mood{})
-	v := w.office(practice.RCAdminToken)
+	w.crm.SetMood(practicecrm.Mood{})
+	v := w.office(practicecrm.RCAdminToken)
 	for _, c := range []step{
 		{"GET /admin/fields/wirefields", "", "", nil, 200},
 		{"GET /admin/fields/wirefields", "extension=102", "", nil, 200},
@@ -359,9 +359,9 @@ func (g *gate) answersOfPages() {
 		{"GET /connect/elsewhere", "", "", nil, 400},
 		{"GET /connect/nowhere", "", "", nil, 404},
 		{"GET /connect/no.name", "", "", nil, 404},
-		{"POST /connect/practicekey", "", "fields[apiKey]=" + practice.APIKey, form, 200},
+		{"POST /connect/practicekey", "", "fields[apiKey]=" + practicecrm.APIKey, form, 200},
 		{"POST /connect/practicekey", "", "fields[apiKey]=wrong", form, 400},
-		{"POST /connect/practicekey", "", "fields[apiKey]=" + practice.APIKey, form[:2], 403},
+		{"POST /connect/practicekey", "", "fields[apiKey]=" + practicecrm.APIKey, form[:2], 403},
 		{"POST /connect/nowhere", "", "", form, 404},
 		{"POST /connect/practicekey", "", "{}", []string{"Content-Type", "text/plain", "Sec-Fetch-Site", "same-origin"}, 415},
 		{"GET /ui/page.js", "", "", nil, 200},

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // newPages starts a gate whose platforms have every page that there is: besides the practice connectors, one to choose of
@@ -29,12 +29,12 @@ func newPages(t *testing.T, more ...func(*serveFlags)) *gate {
 		const here = "{publicUrl}/redirect.html"
 		for name, members := range map[string]string{
 			"Choose": `"name": "Choice CRM", "environment": {"type": "selectable", "selections": [
-				{"const": "https://eu.choice.example", "name": "Europe"}, {"const": "https://us.choice.example", "name": "United States"}]}, ` + oauth(practice.ClientID, here),
+				{"const": "https://eu.choice.example", "name": "Europe"}, {"const": "https://us.choice.example", "name": "United States"}]}, ` + oauth(practicecrm.ClientID, here),
 			"paste": `"name": "Paste CRM", "environment": {"type": "dynamic", "urlIdentifier": "*.paste.example/app*",
-				"instructions": ["Log in to your Paste CRM", "Copy the whole address and paste it here"]}, ` + oauth(practice.ClientID, here),
-			"elsewhere": `"name": "Elsewhere CRM", ` + oauth(practice.ClientID, "https://client.example/redirect.html"),
+				"instructions": ["Log in to your Paste CRM", "Copy the whole address and paste it here"]}, ` + oauth(practicecrm.ClientID, here),
+			"elsewhere": `"name": "Elsewhere CRM", ` + oauth(practicecrm.ClientID, "https://client.example/redirect.html"),
 			"org":       `"name": "Organisation CRM", ` + oauth("", here),
-			"only":      `"name": "Only CRM", ` + oauth(practice.ClientID, here),
+			"only":      `"name": "Only CRM", ` + oauth(practicecrm.ClientID, here),
 			"fields": `"name": "Fields CRM", "environment": {"type": "dynamic", "urlIdentifier": "*.fields.example", "instructions": ["Log in", "Copy the address"]},
 				"auth": {"type": "apiKey", "apiKey": {"page": {"title": "Fields", "warning": "Your key opens all that you can see. Give it to nobody.", "content": [
 				{"const": "intro", "description": "You find these under Settings, Integrations.", "uiSchema": {"ui:field": "typography"}},
@@ -56,7 +56,7 @@ func newPages(t *testing.T, more ...func(*serveFlags)) *gate {
 			case "org":
 				g["getOauthInfo"] = `{"accessTokenUri":"` + crm + `/oauth/token"}`
 			default:
-				g["getOauthInfo"] = `{"clientId":"` + practice.ClientID + `","clientSecret":"` + practice.ClientSecret + `","accessTokenUri":"` + crm + `/oauth/token"}`
+				g["getOauthInfo"] = `{"clientId":"` + practicecrm.ClientID + `","clientSecret":"` + practicecrm.ClientSecret + `","accessTokenUri":"` + crm + `/oauth/token"}`
 			}
 			must(t, os.WriteFile(filepath.Join(f.Connectors, name+".wasm"), []byte(g.wasm()), 0o600))
 		}
@@ -197,7 +197,7 @@ func TestConnectCookiesByHTTPS(t *testing.T) {
 func TestConnectForgedForms(t *testing.T) {
 	g := newPages(t)
 	post := func(path string, header ...string) answer {
-		return g.do("POST", path, "fields%5BapiKey%5D="+practice.APIKey, append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
+		return g.do("POST", path, "fields%5BapiKey%5D="+practicecrm.APIKey, append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
 	}
 	before := g.crm.Counts()
 	for _, path := range []string{"/connect/practice", "/connect/practicekey"} {
@@ -256,7 +256,7 @@ func TestConnectEndings(t *testing.T) {
 	landed := v.landing("practice", "ada", nil)
 	g.pass(11 * 60e9)
 	v.get(landed).wantPage(t, 400, "This took too long", "Try again")
-	g.crm.SetMood(practice.Mood{Token: "html with status 502"})
+	g.crm.SetMood(practicecrm.Mood{Token: "html with status 502"})
 	v.get(v.landing("practice", "ada", nil)).wantPage(t, 400, "This did not work", "HTTP status 502")
 
 	v.get("/connect/nobody").wantPage(t, 404, "There is nothing to connect here")
@@ -319,7 +319,7 @@ func TestConnectByKey(t *testing.T) {
 	}
 	v.send("/connect/practicekey", url.Values{}).wantPage(t, 400, "Connect Practice CRM", "Please fill this in.")
 	v.send("/connect/practicekey", url.Values{"fields[apiKey]": {"wrong"}}).wantPage(t, 400, "Connect Practice CRM", "did not accept the API key")
-	v.send("/connect/practicekey", url.Values{"fields[apiKey]": {" " + practice.APIKey + "\n"}}).wantPage(t, 200, "You are connected", "Grace Hopper")
+	v.send("/connect/practicekey", url.Values{"fields[apiKey]": {" " + practicecrm.APIKey + "\n"}}).wantPage(t, 200, "You are connected", "Grace Hopper")
 }
 
 func TestAssets(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // TestSignInWithQuirks goes the whole way, from the URL to a refresh, at a CRM that wants nothing as it is ordinarily done.
@@ -24,10 +24,10 @@ func TestSignInWithQuirks(t *testing.T) {
 			"refresh": {"url": "`+f.preset["PRACTICE_URL"]+`/oauth/refresh", "auth": "basic", "body": "query"}, "config"`).Replace(string(b))
 		must(t, os.WriteFile(file, []byte(text), 0o600))
 	})
-	g.crm.SetMood(practice.Mood{
+	g.crm.SetMood(practicecrm.Mood{
 		NoPKCE: true, AuthorizeScope: "read+write", Token: "custom paths",
-		Quirks:        practice.Quirks{Auth: "body", Body: "json", Rename: map[string]string{"code": "key"}, Scope: "read+write"},
-		RefreshQuirks: &practice.Quirks{Auth: "basic", Body: "query", Path: "/oauth/refresh", Omit: []string{"scope"}, Rename: map[string]string{"code": "key"}},
+		Quirks:        practicecrm.Quirks{Auth: "body", Body: "json", Rename: map[string]string{"code": "key"}, Scope: "read+write"},
+		RefreshQuirks: &practicecrm.Quirks{Auth: "basic", Body: "query", Path: "/oauth/refresh", Omit: []string{"scope"}, Rename: map[string]string{"code": "key"}},
 	})
 	for _, mode := range []string{"compat", "bound"} {
 		c := g.compose(mode)

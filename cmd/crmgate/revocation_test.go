@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // sworn is a CRM that notes which access tokens it has seen, and says when it has revoked something.
 type sworn struct {
-	*practice.CRM
+	*practicecrm.CRM
 	revoked chan struct{}
 
 	mu   sync.Mutex
@@ -50,7 +50,7 @@ func (w *statusWriter) WriteHeader(status int) {
 // process tells the CRM once it is back. Until then nothing of the grant lies open in the store.
 func TestKilledAfterLogout(t *testing.T) {
 	t.Parallel()
-	crm := &sworn{CRM: practice.New(practice.Config{}), revoked: make(chan struct{}, 10)}
+	crm := &sworn{CRM: practicecrm.New(practicecrm.Config{}), revoked: make(chan struct{}, 10)}
 	p := newVictim(t, crm)
 	p.start(t)
 	var in signIn
@@ -60,7 +60,7 @@ func TestKilledAfterLogout(t *testing.T) {
 	crm.mu.Lock()
 	granted := crm.seen[0]
 	crm.mu.Unlock()
-	crm.SetMood(practice.Mood{Revoke: "500"})
+	crm.SetMood(practicecrm.Mood{Revoke: "500"})
 	acknowledged := p.ask("POST", "/unAuthorize", "", in.Token, &struct{}{})
 	p.kill()
 	if !acknowledged || !crm.Live(granted) {
@@ -82,7 +82,7 @@ func TestKilledAfterLogout(t *testing.T) {
 	if p.lives(t, in.Token) {
 		t.Error("the session came back to life")
 	}
-	crm.SetMood(practice.Mood{})
+	crm.SetMood(practicecrm.Mood{})
 	select {
 	case <-crm.revoked:
 	case <-time.After(time.Minute):

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 const (
@@ -97,7 +97,7 @@ func TestLogoutEndsEveryTokenForGood(t *testing.T) {
 func TestAccessTokenThatEndsEarly(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	g.crm.SetMood(practice.Mood{Token: "expires_in missing"})
+	g.crm.SetMood(practicecrm.Mood{Token: "expires_in missing"})
 	session := g.oauth("ada")
 	for range 2 {
 		g.pass(72 * time.Hour)
@@ -137,7 +137,7 @@ func TestPeopleInTheMetrics(t *testing.T) {
 	g.pass(2 * time.Hour)
 	g.crm.EndGrants("grace")
 	g.get("/authValidation", bearer(sessions["grace"])...)
-	g.crm.SetMood(practice.Mood{Error: "invalid_client"})
+	g.crm.SetMood(practicecrm.Mood{Error: "invalid_client"})
 	g.get("/authValidation", bearer(sessions["ada"])...)
 	text := g.metrics()
 	for line, n := range map[string]int{
@@ -151,7 +151,7 @@ func TestPeopleInTheMetrics(t *testing.T) {
 	if !strings.Contains(text, "crmgate_refreshes_running 0\n") {
 		t.Error("the refreshes under way are not shown")
 	}
-	g.crm.SetMood(practice.Mood{})
+	g.crm.SetMood(practicecrm.Mood{})
 	g.oauth("ada") // counted at most every ten seconds
 	if again := g.metrics(); !strings.Contains(again, `crmgate_people{platform="practice",state="paused"} 1`) {
 		t.Error("everybody is counted at each look")

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // startFails starts a second server over a first one's flags and wants a sentence.
@@ -101,7 +101,7 @@ func listing(t *testing.T, dir string) string {
 
 // The program itself, in a folder that others can enter, under the umask that most systems have.
 func TestDataIsPrivate(t *testing.T) {
-	p := newVictim(t, practice.New(practice.Config{}))
+	p := newVictim(t, practicecrm.New(practicecrm.Config{}))
 	must(t, os.Mkdir(p.data, 0o700))
 	must(t, os.Chmod(p.data, 0o755))
 	p.cache = filepath.Join(p.data, "cache")

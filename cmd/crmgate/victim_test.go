@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // victim is the program as a process of its own.
@@ -48,7 +48,7 @@ func (p *victim) start(t testing.TB) time.Duration {
 	// The umask is what most systems have.
 	p.cmd = exec.Command("sh", "-c", `umask 022 && exec "$0" "$@"`, built.program, "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", p.cache,
 		"--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
-	p.cmd.Env = append(append(os.Environ(), p.env...), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practice.ClientSecret)
+	p.cmd.Env = append(append(os.Environ(), p.env...), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practicecrm.ClientSecret)
 	out, err := p.cmd.StderrPipe()
 	must(t, err)
 	must(t, p.cmd.Start())

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // wrongKey is what the connector says of a key that the CRM does not know.
@@ -22,7 +22,7 @@ func TestWireAPIKey(t *testing.T) {
 		"wirenobasic": {"getBasicAuth": `!{"message":"That is no key."}`},
 		"wireoauth":   {},
 	})
-	const rc = `,"rcAccessToken":"` + practice.RCUserToken + `"`
+	const rc = `,"rcAccessToken":"` + practicecrm.RCUserToken + `"`
 	const missing = "Missing platform name"
 	fields := func(consts string) string {
 		return `{"returnMessage":{"messageType":"warning","message":"Missing required authentication fields.","ttl":3000,"missingRequiredFieldConsts":[` + consts + `]}}`
@@ -103,7 +103,7 @@ func TestWireAPIKey(t *testing.T) {
 	}
 	t.Run("3.2.5a the real thing", func(t *testing.T) {
 		w.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"wrong"}`).want(t, 400, wrongKey)
-		if a := w.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"}`); !strings.Contains(a.body, `"name":"Grace Hopper"`) {
+		if a := w.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`); !strings.Contains(a.body, `"name":"Grace Hopper"`) {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // The texts of RFC 6749, sections 4.1.2.1 and 5.2, as App Connect's server words them.
@@ -400,14 +400,14 @@ func TestWireAccountAndState(t *testing.T) {
 	g := newGate(t)
 	t.Run("7.1 RingCentral's word goes before the query's", func(t *testing.T) {
 		landed := g.land(g.compose("compat"), "ada")
-		g.token(g.get("/oauth-callback?rcAccountId=999&callbackUri="+url.QueryEscape(landed), "X-RC-Access-Token", practice.RCUserToken))
+		g.token(g.get("/oauth-callback?rcAccountId=999&callbackUri="+url.QueryEscape(landed), "X-RC-Access-Token", practicecrm.RCUserToken))
 		if a := account(g); a != "1" {
 			t.Errorf("account %q", a)
 		}
 	})
 	t.Run("7.1 a bound state's before both", func(t *testing.T) {
 		var c composed
-		must(t, json.Unmarshal([]byte(g.get("/authUrl?platform=practice&mode=bound", "X-RC-Access-Token", practice.RCAdminToken).body), &c))
+		must(t, json.Unmarshal([]byte(g.get("/authUrl?platform=practice&mode=bound", "X-RC-Access-Token", practicecrm.RCAdminToken).body), &c))
 		g.token(g.get("/oauth-callback?rcAccountId=999&callbackUri="+url.QueryEscape(g.land(c, "ada")), "X-Crmgate-Login", c.LoginSecret))
 		if a := account(g); a != "1" {
 			t.Errorf("account %q", a)
@@ -444,8 +444,8 @@ func TestWireDeadline(t *testing.T) {
 	g := newGate(t)
 	t.Run("7.11 a CRM that does not answer", func(t *testing.T) {
 		landed := g.land(g.compose("compat"), "ada")
-		g.crm.SetMood(practice.Mood{Hang: true})
-		defer g.crm.SetMood(practice.Mood{}) // lets go of the request, so that the CRM can be closed
+		g.crm.SetMood(practicecrm.Mood{Hang: true})
+		defer g.crm.SetMood(practicecrm.Mood{}) // lets go of the request, so that the CRM can be closed
 		began := time.Now()
 		g.callback(landed, "").want(t, 400, errorBody(`Unable to connect to "`+g.crmURL+`/oauth/token"`))
 		if took := time.Since(began); took < 9*time.Second || took > 15*time.Second {

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 const notFoundBody = `{"error":"There is nothing at this address."}`
@@ -113,7 +113,7 @@ func TestWireReplies(t *testing.T) {
 func TestWireBodies(t *testing.T) {
 	g := newGate(t)
 	const missing = "Missing platform name"
-	login := `{"platform":"practicekey","apiKey":"` + practice.APIKey + `"}`
+	login := `{"platform":"practicekey","apiKey":"` + practicecrm.APIKey + `"}`
 	for _, c := range []struct {
 		name, kind, body string
 		status           int
@@ -124,9 +124,9 @@ func TestWireBodies(t *testing.T) {
 		{"1i an array", "application/json", `[{"platform":"practicekey"}]`, 400, missing},
 		{"1i no body", "application/json", "", 400, missing},
 		{"1i no body and no type", "", "", 400, missing},
-		{"1i a form", "application/x-www-form-urlencoded", "platform=practicekey&apiKey=" + practice.APIKey, 200, ""},
-		{"1i a form of objects", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo[apiKey]=" + practice.APIKey, 200, ""},
-		{"1i a form of objects, encoded", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo%5BapiKey%5D=" + practice.APIKey, 200, ""},
+		{"1i a form", "application/x-www-form-urlencoded", "platform=practicekey&apiKey=" + practicecrm.APIKey, 200, ""},
+		{"1i a form of objects", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo[apiKey]=" + practicecrm.APIKey, 200, ""},
+		{"1i a form of objects, encoded", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo%5BapiKey%5D=" + practicecrm.APIKey, 200, ""},
 		{"1i objects in objects, 9,000 deep", "application/json", `{"platform":"practicekey","apiKey":"x","additionalInfo":` + deep(9_000) + "}", 400, wrongKey},
 		{"1j broken JSON", "application/json", `{"platform":`, 400, `{"error":"The body is not a JSON object."}`},
 		{"1j two objects", "application/json", `{} {}`, 400, `{"error":"The body is not a JSON object."}`},
@@ -140,7 +140,7 @@ func TestWireBodies(t *testing.T) {
 		{"1j 7.18 a text type", "text/plain", login, 415, wrongType},
 		{"1j 7.18 no type", "", login, 415, wrongType},
 		{"1j 7.18 several parts", "multipart/form-data; boundary=x", "--x--", 415, wrongType},
-		{"1k a million bytes", "application/json", `{"platform":"practicekey","apiKey":"` + practice.APIKey + `","x":"` + strings.Repeat("x", 1_000_000) + `"}`, 200, ""},
+		{"1k a million bytes", "application/json", `{"platform":"practicekey","apiKey":"` + practicecrm.APIKey + `","x":"` + strings.Repeat("x", 1_000_000) + `"}`, 200, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := g.do("POST", "/apiKeyLogin", c.body, "Content-Type", c.kind)
@@ -375,8 +375,8 @@ func TestWireSlidingRenewal(t *testing.T) {
 		}
 	})
 	t.Run("1.1g with an error too", func(t *testing.T) {
-		w.crm.SetMood(practice.Mood{Me: "500"})
-		defer w.crm.SetMood(practice.Mood{})
+		w.crm.SetMood(practicecrm.Mood{Me: "500"})
+		defer w.crm.SetMood(practicecrm.Mood{})
 		if a := w.get("/authValidation", bearer(left(token, 604800))...); a.status != 400 || renewed(a) == "" {
 			t.Errorf("%d %s %v", a.status, a.body, a.header)
 		}
@@ -414,9 +414,9 @@ func TestWireRingCentralToken(t *testing.T) {
 	const refused = `{"error":"Request failed with status code 401"}`
 	login := func(member, query string, header ...string) answer {
 		t.Helper()
-		return g.postJSON("/apiKeyLogin"+query, `{"platform":"practicekey","apiKey":"`+practice.APIKey+`"`+member+`}`, header...)
+		return g.postJSON("/apiKeyLogin"+query, `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"`+member+`}`, header...)
 	}
-	const good, bad = practice.RCUserToken, "wrong"
+	const good, bad = practicecrm.RCUserToken, "wrong"
 	for _, c := range []struct {
 		name, header, body, query string
 		ok                        bool
@@ -457,16 +457,16 @@ func TestWireRingCentralToken(t *testing.T) {
 	})
 	for mood, want := range map[string]answer{"401": {400, nil, refused}, "403": {400, nil, `{"error":"Request failed with status code 403"}`}, "500": {400, nil, `{"error":"Request failed with status code 500"}`}} {
 		t.Run("1.2d "+mood, func(t *testing.T) {
-			g.crm.SetMood(practice.Mood{RingCentral: mood})
-			defer g.crm.SetMood(practice.Mood{})
+			g.crm.SetMood(practicecrm.Mood{RingCentral: mood})
+			defer g.crm.SetMood(practicecrm.Mood{})
 			login(`,"rcAccessToken":"token of `+mood+`"`, "").want(t, 400, `{"error":"The RingCentral access token is malformed."}`) // a blank in it
 			login(`,"rcAccessToken":"token-of-`+mood+`"`, "").want(t, want.status, want.body)
 		})
 	}
 	for _, mood := range []string{"html", "empty", "cut"} {
 		t.Run("1.2e "+mood, func(t *testing.T) {
-			g.crm.SetMood(practice.Mood{RingCentral: mood})
-			defer g.crm.SetMood(practice.Mood{})
+			g.crm.SetMood(practicecrm.Mood{RingCentral: mood})
+			defer g.crm.SetMood(practicecrm.Mood{})
 			a := login(`,"rcAccessToken":"token-of-`+mood+`"`, "")
 			a.want(t, 503, `{"error":"RingCentral could not be asked who you are. Please try again."}`)
 			a.wantHeader(t, "Retry-After", "5")
@@ -482,13 +482,13 @@ func TestWireRingCentralToken(t *testing.T) {
 	t.Run("1.2f remembered", func(t *testing.T) {
 		before := g.crm.Counts().RingCentral
 		for range 3 {
-			g.token(login(`,"additionalInfo":{"x":"y"},"rcAccessToken":"`+practice.RCAdminToken+`"`, ""))
+			g.token(login(`,"additionalInfo":{"x":"y"},"rcAccessToken":"`+practicecrm.RCAdminToken+`"`, ""))
 		}
 		if n := g.crm.Counts().RingCentral - before; n != 1 {
 			t.Errorf("%d calls, want 1", n)
 		}
 		g.pass(time.Minute)
-		g.token(login(`,"rcAccessToken":"`+practice.RCAdminToken+`"`, ""))
+		g.token(login(`,"rcAccessToken":"`+practicecrm.RCAdminToken+`"`, ""))
 		if n := g.crm.Counts().RingCentral - before; n != 2 {
 			t.Errorf("%d calls after a minute, want 2", n)
 		}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // A form with a managed field of each sort. Values in these tests have fewer than six letters where the log is to show them.
@@ -23,8 +23,8 @@ const (
 func rcOf(token string) string { return `,"rcAccessToken":"` + token + `"` }
 
 var (
-	rcAdmin, rcUser      = rcOf(practice.RCAdminToken), rcOf(practice.RCUserToken)
-	rcOther, rcElsewhere = rcOf(practice.RCOtherToken), rcOf(practice.RCOtherAdminToken)
+	rcAdmin, rcUser      = rcOf(practicecrm.RCAdminToken), rcOf(practicecrm.RCUserToken)
+	rcOther, rcElsewhere = rcOf(practicecrm.RCOtherToken), rcOf(practicecrm.RCOtherAdminToken)
 )
 
 // withFields starts a gate with two platforms that have the form, and one that refuses everybody.
@@ -104,31 +104,31 @@ func TestWireFieldsState(t *testing.T) {
 		{"5.1a no platform", "rcAccessToken=wrong", 400, "Missing platform name"},
 		{"5.1a no token", "platform=wirefields", 400, "Missing RingCentral access token"},
 		{"5.1a a wrong token", "platform=wirefields&rcAccessToken=wrong", 400, errorBody("Request failed with status code 401")},
-		{"5.1b no such platform", "platform=nowhere&rcAccessToken=" + practice.RCUserToken, 200, stateBody(false, false, "null", "[]", false)},
-		{"5.1b no managed field", "platform=wireplain&rcAccessToken=" + practice.RCUserToken, 200, stateBody(false, false, "null", `["region","apiKey"]`, false)},
-		{"5.1d nothing stored", "platform=wirefields&rcAccessToken=" + practice.RCUserToken, 200, stateBody(true, false, all, all, false)},
+		{"5.1b no such platform", "platform=nowhere&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(false, false, "null", "[]", false)},
+		{"5.1b no managed field", "platform=wireplain&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(false, false, "null", `["region","apiKey"]`, false)},
+		{"5.1d nothing stored", "platform=wirefields&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(true, false, all, all, false)},
 	} {
 		t.Run(c.name, func(t *testing.T) { w.get("/apiKeyManagedAuthState?"+c.query).want(t, c.status, c.body) })
 	}
 	session := w.filled("wirefields", "k-1", rcAdmin)
 	t.Run("5.1d some stored", func(t *testing.T) {
-		w.state("wirefields", practice.RCAdminToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
-		w.state("wirefields", practice.RCUserToken).want(t, 200, stateBody(true, false, `["companyId","region"]`, `["companyId","region"]`, false))
+		w.state("wirefields", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
+		w.state("wirefields", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, `["companyId","region"]`, `["companyId","region"]`, false))
 		w.update(session, `"scope":"user","rcExtensionId":102,"values":{"companyId":"c-2"}`+rcAdmin).want(t, 200, fieldsUpdated)
-		w.state("wirefields", practice.RCUserToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
+		w.state("wirefields", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
 	})
 	t.Run("5.1c a refused sign-in", func(t *testing.T) {
 		w.login("wirerefused", `"apiKey":"k-1","additionalInfo":{"companyId":"c","region":"eu"}`+rcUser).want(t, 400, `{"returnMessage":{"message":"No."}}`)
-		w.state("wirerefused", practice.RCUserToken).want(t, 200, stateBody(true, false, "null", all, true))
-		w.state("wirerefused", practice.RCAdminToken).want(t, 200, stateBody(true, false, all, all, false))
-		w.state("wirerefused", practice.RCOtherToken).want(t, 200, stateBody(true, false, all, all, false))
-		w.state("wirefields", practice.RCUserToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
+		w.state("wirerefused", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, "null", all, true))
+		w.state("wirerefused", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, all, all, false))
+		w.state("wirerefused", practicecrm.RCOtherToken).want(t, 200, stateBody(true, false, all, all, false))
+		w.state("wirefields", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
 	})
 	t.Run("3.2.5b only refusals are on record, and of people whom RingCentral knows", func(t *testing.T) {
 		w.login("wirebroken", `"apiKey":"k-1","additionalInfo":{"companyId":"c","region":"eu"}`+rcUser).want(t, 400, errorBody("Oops."))
 		w.login("wirerefused", `"apiKey":"k-1"`).want(t, 400, `{"returnMessage":{"message":"No."}}`)
-		w.state("wirebroken", practice.RCUserToken).want(t, 200, stateBody(true, false, all, all, false))
-		w.state("wirerefused", practice.RCAdminToken).want(t, 200, stateBody(true, false, all, all, false))
+		w.state("wirebroken", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, all, all, false))
+		w.state("wirerefused", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, all, all, false))
 	})
 }
 
@@ -144,9 +144,9 @@ func TestWireManagedAuth(t *testing.T) {
 		"5.1e no token GET":         w.get("/admin/managedAuth", bearer(session)...),
 		"5.1e no token POST":        w.update(session, `"values":{"apiKey":"k-9"}`),
 		"5.1e a wrong token":        w.shared(session, "wrong"),
-		"5.1e nobody's admin GET":   w.shared(session, practice.RCUserToken),
+		"5.1e nobody's admin GET":   w.shared(session, practicecrm.RCUserToken),
 		"5.1e nobody's admin POST":  w.update(session, `"values":{"apiKey":"k-9"}`+rcUser),
-		"5.1h another account GET":  w.shared(session, practice.RCOtherAdminToken),
+		"5.1h another account GET":  w.shared(session, practicecrm.RCOtherAdminToken),
 		"5.1h another account POST": w.update(session, `"values":{"apiKey":"k-9"}`+rcElsewhere),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestWireManagedAuth(t *testing.T) {
 	t.Run("4k ghost", func(t *testing.T) {
 		gone := w.token(w.login("wireplain", `"apiKey":"k"`))
 		w.do("POST", "/unAuthorize", "", bearer(gone)...)
-		w.shared(gone, practice.RCAdminToken).want(t, 400, "User not found")
+		w.shared(gone, practicecrm.RCAdminToken).want(t, 400, "User not found")
 		w.update(gone, `"values":{}`+rcAdmin).want(t, 400, "User not found")
 	})
 	t.Run("1b a path with two methods", func(t *testing.T) {
@@ -182,42 +182,42 @@ func TestWireManagedAuth(t *testing.T) {
 		return `{"rcExtensionId":"` + extension + `","rcUserName":"` + name + `","fields":{"companyId":` + company + `}}`
 	}
 	t.Run("5.1f 7.13 what an admin sees", func(t *testing.T) {
-		w.shared(session, practice.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`]}`)
+		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`]}`)
 	})
 	t.Run("5.1f no managed field", func(t *testing.T) {
 		plain := w.token(w.login("wireplain", `"apiKey":"k"`))
-		w.shared(plain, practice.RCAdminToken).want(t, 200, `{"hasManagedAuth":false,"fields":[],"orgFields":[],"userFields":[],"orgValues":{},"userValues":[]}`)
+		w.shared(plain, practicecrm.RCAdminToken).want(t, 200, `{"hasManagedAuth":false,"fields":[],"orgFields":[],"userFields":[],"orgValues":{},"userValues":[]}`)
 	})
 	t.Run("5.1i the organisation's", func(t *testing.T) {
 		w.update(session, `"scope":"account","values":{"team":"t-1","apiKey":""},"fieldsToRemove":[]`+rcAdmin).want(t, 200, fieldsUpdated)
-		w.shared(session, practice.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+set+`},"userValues":[`+person("101", "", set)+`]}`)
+		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+set+`},"userValues":[`+person("101", "", set)+`]}`)
 		w.update(session, `"values":{"team":"t-2"},"fieldsToRemove":["team","nowhere"]`+rcAdmin).want(t, 200, fieldsUpdated)
-		w.shared(session, practice.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`]}`)
-		w.postJSON("/admin/managedAuth", ``, append(bearer(session), "X-RC-Access-Token", practice.RCAdminToken)...).want(t, 200, fieldsUpdated)
+		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`]}`)
+		w.postJSON("/admin/managedAuth", ``, append(bearer(session), "X-RC-Access-Token", practicecrm.RCAdminToken)...).want(t, 200, fieldsUpdated)
 	})
 	t.Run("5.1j an extension's", func(t *testing.T) {
 		w.update(session, `"scope":"user","values":{"companyId":"c-2"}`+rcAdmin).want(t, 400, errorBody("rcExtensionId is required for user managed auth values"))
 		w.update(session, `"scope":"user","rcExtensionId":"102","rcUserName":"Ann","values":{"companyId":"c-2"}`+rcAdmin).want(t, 200, fieldsUpdated)
 		w.update(session, `"scope":"user","rcExtensionId":"102","values":{"companyId":7}`+rcAdmin).want(t, 200, fieldsUpdated)
 		org := definitions + `"orgValues":{"apiKey":` + set + `,"team":` + unset + `},"userValues":[` + person("101", "", set)
-		w.shared(session, practice.RCAdminToken).want(t, 200, org+`,`+person("102", "Ann", set)+`]}`)
+		w.shared(session, practicecrm.RCAdminToken).want(t, 200, org+`,`+person("102", "Ann", set)+`]}`)
 		w.login("wirefields", `"apiKey":"k-1","additionalInfo":{"region":"eu"}`+rcUser)
 		w.wantGot("wirefields", "getUserInfo", `"companyId":"7"`)
 		w.update(session, `"scope":"user","rcExtensionId":"102","fieldsToRemove":["companyId"]`+rcAdmin).want(t, 200, fieldsUpdated)
-		w.shared(session, practice.RCAdminToken).want(t, 200, org+`]}`)
+		w.shared(session, practicecrm.RCAdminToken).want(t, 200, org+`]}`)
 	})
 	t.Run("5.1g fields that are not declared", func(t *testing.T) {
 		w.update(session, `"values":{"later":"secret"}`+rcAdmin).want(t, 200, fieldsUpdated)
 		w.update(session, `"scope":"user","rcExtensionId":"102","values":{"apiKey":"k-7"}`+rcAdmin).want(t, 200, fieldsUpdated)
-		w.shared(session, practice.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`,`+person("102", "", unset)+`]}`)
+		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`,`+person("102", "", unset)+`]}`)
 		w.swap("wirefields", guest{"getBasicAuth": `{"basic":"x"}`, "fields": formFields + `,{"const":"later","managed":true}`})
-		if a := w.shared(session, practice.RCAdminToken); !strings.Contains(a.body, `"later":`+set) {
+		if a := w.shared(session, practicecrm.RCAdminToken); !strings.Contains(a.body, `"later":`+set) {
 			t.Errorf("what was kept is not shown: %s", a.body)
 		}
 	})
 	t.Run("7.13 the placeholder", func(t *testing.T) {
 		w.update(session, `"values":{"apiKey":"********","team":"********"}`+rcAdmin).want(t, 200, fieldsUpdated)
-		if a := w.shared(session, practice.RCAdminToken); !strings.Contains(a.body, `"team":`+unset) {
+		if a := w.shared(session, practicecrm.RCAdminToken); !strings.Contains(a.body, `"team":`+unset) {
 			t.Errorf("the placeholder is a value: %s", a.body)
 		}
 		w.login("wirefields", `"additionalInfo":{"region":"eu"}`+rcAdmin)
@@ -378,7 +378,7 @@ func TestWireFieldsLogin(t *testing.T) {
 		w.token(w.login("wirefields", `"additionalInfo":{"apiKey":"k-6","companyId":"","region":"eu"}`+rcAdmin))
 		w.wantKey(t, "wirefields", "k-6")
 		w.wantGot("wirefields", "getUserInfo", `"companyId":"c-1"`)
-		w.state("wirefields", practice.RCAdminToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
+		w.state("wirefields", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
 		w.token(w.login("wirefields", `"additionalInfo":{"apiKey":"k-7","region":"eu"}`+rcAdmin))
 		w.wantKey(t, "wirefields", "k-6") // which was stored, and goes first again
 	})
@@ -397,12 +397,12 @@ func TestWireFieldsStayWithTheirOwners(t *testing.T) {
 	w.update(session, `"scope":"user","rcExtensionId":"201","values":{"companyId":"c-9"}`+rcAdmin).want(t, 200, fieldsUpdated)
 	all := `["apiKey","companyId","region"]`
 	t.Run("5.1p another organisation", func(t *testing.T) {
-		w.state("wirefields", practice.RCOtherToken).want(t, 200, stateBody(true, false, all, all, false))
+		w.state("wirefields", practicecrm.RCOtherToken).want(t, 200, stateBody(true, false, all, all, false))
 		w.login("wirefields", `"additionalInfo":{"region":"eu"}`+rcOther).want(t, 400, missingBody(`"apiKey","companyId"`))
 		w.login("wirefields", `"additionalInfo":{"region":"eu"}`+rcElsewhere).want(t, 400, missingBody(`"apiKey","companyId"`))
 		other := w.filled("wirefields", "k-2", rcElsewhere)
 		w.wantKey(t, "wirefields", "k-2")
-		if a := w.shared(other, practice.RCOtherAdminToken); a.status != 200 || strings.Contains(a.body, `"101"`) || !strings.Contains(a.body, `"202"`) {
+		if a := w.shared(other, practicecrm.RCOtherAdminToken); a.status != 200 || strings.Contains(a.body, `"101"`) || !strings.Contains(a.body, `"202"`) {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 		w.update(other, `"fieldsToRemove":["apiKey"]`+rcElsewhere).want(t, 200, fieldsUpdated)
@@ -410,7 +410,7 @@ func TestWireFieldsStayWithTheirOwners(t *testing.T) {
 		w.wantKey(t, "wirefields", "k-1")
 	})
 	t.Run("5.1p another platform", func(t *testing.T) {
-		w.state("wireother", practice.RCAdminToken).want(t, 200, stateBody(true, false, all, all, false))
+		w.state("wireother", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, all, all, false))
 		w.login("wireother", `"additionalInfo":{"region":"eu"}`+rcAdmin).want(t, 400, missingBody(`"apiKey","companyId"`))
 		other := w.filled("wireother", "k-3", rcAdmin)
 		w.update(other, `"fieldsToRemove":["apiKey"]`+rcAdmin).want(t, 200, fieldsUpdated)
@@ -440,11 +440,11 @@ func TestManagedKeyOfThePracticeCRM(t *testing.T) {
 	}
 	state := func(want string) {
 		t.Helper()
-		g.get("/apiKeyManagedAuthState?platform=practicekey&rcAccessToken="+practice.RCUserToken).want(t, 200, want)
+		g.get("/apiKeyManagedAuthState?platform=practicekey&rcAccessToken="+practicecrm.RCUserToken).want(t, 200, want)
 	}
 	login("wrong", rcAdmin).want(t, 400, wrongKey)
 	state(stateBody(true, false, `["apiKey"]`, `["apiKey"]`, false))
-	admin := g.token(login(practice.APIKey, rcAdmin))
+	admin := g.token(login(practicecrm.APIKey, rcAdmin))
 	state(stateBody(true, true, `[]`, `[]`, false))
 	g.token(login("apiKey", rcUser))
 
@@ -461,7 +461,7 @@ func TestManagedKeyOfThePracticeCRM(t *testing.T) {
 	update(`"values":{"apiKey":"a key of the past"}`)
 	login("", rcUser).want(t, 400, wrongKey)
 	state(stateBody(true, false, `null`, `["apiKey"]`, true))
-	g.token(login(practice.APIKey, rcUser)) // the person's own
+	g.token(login(practicecrm.APIKey, rcUser)) // the person's own
 	state(stateBody(true, true, `[]`, `[]`, false))
 	update(`"fieldsToRemove":["apiKey"]`)
 	before := asked

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // The organisation's own application at the practice CRM.
@@ -55,7 +55,7 @@ const (
 // enter has the admin enter the organisation's application.
 func (g *gate) enter(client, secret string) {
 	g.t.Helper()
-	g.organisation("POST", cachePath, practice.RCAdminToken, entered(client, secret, "")).want(g.t, 200, done)
+	g.organisation("POST", cachePath, practicecrm.RCAdminToken, entered(client, secret, "")).want(g.t, 200, done)
 }
 
 // managed signs somebody in with their RingCentral token, as a client does that has our server compose.
@@ -93,7 +93,7 @@ func (g *gate) lives(what, session string) {
 }
 
 func TestWireManagedOAuth(t *testing.T) {
-	const admin, user, other = practice.RCAdminToken, practice.RCUserToken, practice.RCOtherAdminToken
+	const admin, user, other = practicecrm.RCAdminToken, practicecrm.RCUserToken, practicecrm.RCOtherAdminToken
 	type step struct {
 		name                   string
 		method, path, rc, body string
@@ -129,7 +129,7 @@ func TestWireManagedOAuth(t *testing.T) {
 			{"5.2f no platform", "DELETE", "/admin/managedOAuth/account", admin, "", answer{400, nil, "Missing platform name"}},
 			{"5.2d entered", "POST", cachePath, admin, entered(ownClient, ownSecret, `,"unknown":"x","scopes":""`), nobody(done)},
 			{"5.2c 7.13 what an admin sees", "GET", statePath, admin, "", nobody(pending)},
-			{"5.2c another admin of the account", "GET", statePath, practice.RCSecondToken, "", nobody(pending)},
+			{"5.2c another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", nobody(pending)},
 			{"5.2c others", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
 			{"5.2c another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
 			{"5.2e another organisation drops", "DELETE", cachePath, other, "", nobody(done)},
@@ -170,7 +170,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		if a := g.organisation("GET", statePath, admin, ""); a.body != `{"isAdmin":true,`+none {
 			t.Errorf("something was stored: %s", a.body)
 		}
-		for _, mood := range []practice.Mood{{Status: 503}, {CutBefore: true}} { // the CRM does not tell
+		for _, mood := range []practicecrm.Mood{{Status: 503}, {CutBefore: true}} { // the CRM does not tell
 			g.crm.SetMood(mood)
 			g.enter(ownClient, "cannot be tried")
 		}
@@ -287,12 +287,12 @@ func TestManagedSecretsStay(t *testing.T) {
 	var answers strings.Builder
 	see := func(a answer) { answers.WriteString(a.body) }
 	for _, secret := range []string{ownSecret, "wrong-" + ownSecret} {
-		see(g.organisation("POST", cachePath, practice.RCAdminToken, entered(ownClient, secret, "")))
+		see(g.organisation("POST", cachePath, practicecrm.RCAdminToken, entered(ownClient, secret, "")))
 	}
-	see(g.organisation("GET", statePath, practice.RCAdminToken, ""))
-	see(g.managed("ada", practice.RCAdminToken))
-	see(g.organisation("GET", statePath, practice.RCAdminToken, ""))
-	see(g.organisation(http.MethodDelete, accountPath, practice.RCAdminToken, ""))
+	see(g.organisation("GET", statePath, practicecrm.RCAdminToken, ""))
+	see(g.managed("ada", practicecrm.RCAdminToken))
+	see(g.organisation("GET", statePath, practicecrm.RCAdminToken, ""))
+	see(g.organisation(http.MethodDelete, accountPath, practicecrm.RCAdminToken, ""))
 	g.stop()
 	for where, text := range map[string]string{"an answer": answers.String(), "the log": g.log.String()} {
 		if strings.Contains(text, "acme-secret") {
@@ -309,7 +309,7 @@ func TestAdminTokens(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "admins")
 	must(t, os.WriteFile(file, []byte(line), 0o600))
 	g := organised(t, func(f *serveFlags) { f.AdminTokenFile = file })
-	g.organisation("GET", statePath, practice.RCAdminToken, "").want(t, 400, errorBody("Request failed with status code 401"))
+	g.organisation("GET", statePath, practicecrm.RCAdminToken, "").want(t, 400, errorBody("Request failed with status code 401"))
 	g.organisation("POST", cachePath, token.Reveal(), entered(ownClient, ownSecret, "")).want(t, 200, done)
 	session := g.token(g.managed("ada", token.Reveal()))
 	g.token(g.plainly("grace", ownClient, "acme"))

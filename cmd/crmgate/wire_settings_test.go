@@ -10,7 +10,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 const (
@@ -36,7 +36,7 @@ func rc(token string, session ...string) []string { return append(session, "X-RC
 // administer sets settings as the admin of account 1.
 func (g *gate) administer(settings string) {
 	g.t.Helper()
-	g.postJSON("/admin/settings", `{"adminSettings":`+settings+`}`, rc(practice.RCAdminToken)...).want(g.t, 200, updated)
+	g.postJSON("/admin/settings", `{"adminSettings":`+settings+`}`, rc(practicecrm.RCAdminToken)...).want(g.t, 200, updated)
 }
 
 // nested is JSON of objects in each other.
@@ -47,7 +47,7 @@ func TestWireAdminSettings(t *testing.T) {
 	session := bearer(g.oauth("ada"))
 	read := func(t *testing.T) string {
 		t.Helper()
-		a := g.get("/admin/settings", rc(practice.RCAdminToken, session...)...)
+		a := g.get("/admin/settings", rc(practicecrm.RCAdminToken, session...)...)
 		if a.status != 200 {
 			t.Errorf("%d %s", a.status, a.body)
 		}
@@ -59,12 +59,12 @@ func TestWireAdminSettings(t *testing.T) {
 	}
 	stamp := func(d time.Duration) string { return g.now().Add(d).UTC().Format("2006-01-02T15:04:05.000Z") }
 	t.Run("6.1e nothing stored", func(t *testing.T) {
-		g.get("/admin/settings", rc(practice.RCAdminToken, session...)...).want(t, 200, emptySettings)
+		g.get("/admin/settings", rc(practicecrm.RCAdminToken, session...)...).want(t, 200, emptySettings)
 	})
 	t.Run("6.1a nothing given", func(t *testing.T) {
-		g.do("POST", "/admin/settings", "", rc(practice.RCAdminToken)...).want(t, 200, updated)
+		g.do("POST", "/admin/settings", "", rc(practicecrm.RCAdminToken)...).want(t, 200, updated)
 		for _, body := range []string{`{}`, `[]`, `{"adminSettings":null}`, `{"adminSettings":{}}`} {
-			post(body, practice.RCAdminToken).want(t, 200, updated)
+			post(body, practicecrm.RCAdminToken).want(t, 200, updated)
 		}
 		if got := read(t); got != emptySettings {
 			t.Errorf("stored: %s", got)
@@ -76,7 +76,7 @@ func TestWireAdminSettings(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"6.1b no admin", practice.RCUserToken, 403, noAdmin},
+		{"6.1b no admin", practicecrm.RCUserToken, 403, noAdmin},
 		{"6.1b no token", "", 400, errorBody("Request failed with status code 401")},
 		{"6.1b a bad token", "bad", 400, errorBody("Request failed with status code 401")},
 	} {
@@ -101,7 +101,7 @@ func TestWireAdminSettings(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 		g.pass(90 * time.Millisecond)
-		g.postJSON("/admin/settings", `{"rcAccessToken":"Bearer `+practice.RCAdminToken+`","adminSettings":{"userSettings":{"a":{"value":1}},"customAdapter":"x"}}`).want(t, 200, updated)
+		g.postJSON("/admin/settings", `{"rcAccessToken":"Bearer `+practicecrm.RCAdminToken+`","adminSettings":{"userSettings":{"a":{"value":1}},"customAdapter":"x"}}`).want(t, 200, updated)
 		if got, want := read(t), fmt.Sprintf(record, `{"a":{"value":1}}`, `"x"`, `[{"a":1}]`, stamp(0)); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
@@ -120,11 +120,11 @@ func TestWireAdminSettings(t *testing.T) {
 	})
 	t.Run("7.10 6.1c another account", func(t *testing.T) {
 		before := read(t)
-		post(`{"rcAccountId":"`+sha("1:salt")+`","adminSettings":{"id":"`+sha("1:salt")+`","userSettings":{"theirs":{"value":1}}}}`, practice.RCOtherAdminToken).want(t, 200, updated)
+		post(`{"rcAccountId":"`+sha("1:salt")+`","adminSettings":{"id":"`+sha("1:salt")+`","userSettings":{"theirs":{"value":1}}}}`, practicecrm.RCOtherAdminToken).want(t, 200, updated)
 		if got := read(t); got != before {
 			t.Errorf("got  %s\nwant %s", got, before)
 		}
-		g.get("/user/preloadSettings", rc(practice.RCOtherToken)...).want(t, 200, `{"userSettings":{"theirs":{"value":1}}}`)
+		g.get("/user/preloadSettings", rc(practicecrm.RCOtherToken)...).want(t, 200, `{"userSettings":{"theirs":{"value":1}}}`)
 	})
 	t.Run("6.1g a session of another account", func(t *testing.T) {
 		c := g.compose("compat")
@@ -133,8 +133,8 @@ func TestWireAdminSettings(t *testing.T) {
 		if must(t, err); p.User.Account != "2" {
 			t.Fatalf("Grace's account is %q", p.User.Account)
 		}
-		g.get("/admin/settings", rc(practice.RCAdminToken, bearer(token)...)...).want(t, 200, read(t))
-		g.get("/admin/settings", rc(practice.RCUserToken, bearer(token)...)...).want(t, 403, noAdmin)
+		g.get("/admin/settings", rc(practicecrm.RCAdminToken, bearer(token)...)...).want(t, 200, read(t))
+		g.get("/admin/settings", rc(practicecrm.RCUserToken, bearer(token)...)...).want(t, 403, noAdmin)
 	})
 	for _, c := range []struct{ name, settings, want string }{
 		{"6.1d a list", `[]`, "The body's adminSettings is of the wrong type."},
@@ -149,7 +149,7 @@ func TestWireAdminSettings(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := read(t)
-			post(`{"adminSettings":`+c.settings+`}`, practice.RCAdminToken).want(t, 400, errorBody(c.want))
+			post(`{"adminSettings":`+c.settings+`}`, practicecrm.RCAdminToken).want(t, 400, errorBody(c.want))
 			if got := read(t); got != before {
 				t.Errorf("got  %s\nwant %s", got, before)
 			}
@@ -187,7 +187,7 @@ func TestWireAdminSettings(t *testing.T) {
 			t.Errorf("%d entries, want one for each of the 9 changes", entries)
 		}
 	})
-	if strings.Contains(g.log.String(), practice.RCAdminToken) || strings.Contains(g.log.String(), `"value"`) {
+	if strings.Contains(g.log.String(), practicecrm.RCAdminToken) || strings.Contains(g.log.String(), `"value"`) {
 		t.Error("a token, or settings, are in the log")
 	}
 }
@@ -214,7 +214,7 @@ func TestWireUserSettings(t *testing.T) {
 	})
 	t.Run("6.2a nothing set", func(t *testing.T) {
 		g.get("/user/preloadSettings"+hash).want(t, 200, `{}`)
-		g.get("/user/preloadSettings", rc(practice.RCUserToken)...).want(t, 200, `{}`)
+		g.get("/user/preloadSettings", rc(practicecrm.RCUserToken)...).want(t, 200, `{}`)
 		g.administer(`{"userMappings":[]}`)
 		g.get("/user/preloadSettings"+hash).want(t, 200, `{}`)
 	})
@@ -235,31 +235,31 @@ func TestWireUserSettings(t *testing.T) {
 	})
 	t.Run("6.2c no organisation's", func(t *testing.T) {
 		own := `{"a":{"value":3}}`
-		for _, query := range []string{"", hash, "?rcAccessToken=" + practice.RCOtherToken, "?rcAccessToken=bad", "?rcAccountId=nobody"} {
+		for _, query := range []string{"", hash, "?rcAccessToken=" + practicecrm.RCOtherToken, "?rcAccessToken=bad", "?rcAccountId=nobody"} {
 			effective(query).want(t, 200, own)
 		}
-		g.crm.SetMood(practice.Mood{RingCentral: "500"})
-		effective("?rcAccessToken="+practice.RCUserToken+"2").want(t, 200, own)
-		g.crm.SetMood(practice.Mood{})
+		g.crm.SetMood(practicecrm.Mood{RingCentral: "500"})
+		effective("?rcAccessToken="+practicecrm.RCUserToken+"2").want(t, 200, own)
+		g.crm.SetMood(practicecrm.Mood{})
 	})
 	g.administer(`{"userSettings":{"a":{"customizable":true,"value":1},"b":{"value":2},"plugin_p":{"customizable":true,"value":{"config":{"k":{"value":1}}}}}}`)
 	preloaded := `{"userSettings":{"a":{"customizable":true,"value":1},"b":{"value":2},"plugin_p":{"customizable":true,"value":{"config":{"k":{"value":1}}}}}}`
 	t.Run("6.2a set", func(t *testing.T) {
 		g.get("/user/preloadSettings"+hash).want(t, 200, preloaded)
-		g.get("/user/preloadSettings", rc(practice.RCUserToken)...).want(t, 200, preloaded)
-		g.get("/user/preloadSettings?rcAccessToken="+practice.RCAdminToken).want(t, 200, preloaded)
-		g.get("/user/preloadSettings", rc(practice.RCOtherToken)...).want(t, 200, `{}`)
+		g.get("/user/preloadSettings", rc(practicecrm.RCUserToken)...).want(t, 200, preloaded)
+		g.get("/user/preloadSettings?rcAccessToken="+practicecrm.RCAdminToken).want(t, 200, preloaded)
+		g.get("/user/preloadSettings", rc(practicecrm.RCOtherToken)...).want(t, 200, `{}`)
 	})
 	t.Run("6.2a the hash wins", func(t *testing.T) {
 		g.get("/user/preloadSettings"+hash, rc("bad")...).want(t, 200, preloaded)
-		g.get("/user/preloadSettings?rcAccountId=nobody", rc(practice.RCUserToken)...).want(t, 200, `{}`)
+		g.get("/user/preloadSettings?rcAccountId=nobody", rc(practicecrm.RCUserToken)...).want(t, 200, `{}`)
 	})
 	change(`{"userSettings":{"b":{"value":4},"c":{"value":5},"plugin_p":{"value":{"config":{"k":{"value":2},"l":{"value":3}}}}}}`)
 	merged := `{"a":{"customizable":true,"value":3},"b":{"value":2},"c":{"customizable":true,"value":5},` +
 		`"plugin_p":{"customizable":true,"value":{"config":{"k":{"value":1},"l":{"customizable":true,"value":3}}}}}`
 	for name, a := range map[string]answer{
-		"6.2d 6.2e by the hash": effective(hash), "6.2d 6.2e by a token": effective("", rc(practice.RCUserToken)...),
-		"6.2d 6.2e by a token in the query": effective("?rcAccessToken=" + practice.RCUserToken),
+		"6.2d 6.2e by the hash": effective(hash), "6.2d 6.2e by a token": effective("", rc(practicecrm.RCUserToken)...),
+		"6.2d 6.2e by a token in the query": effective("?rcAccessToken=" + practicecrm.RCUserToken),
 	} {
 		t.Run(name, func(t *testing.T) { a.want(t, 200, merged) })
 	}

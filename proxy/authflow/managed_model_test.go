@@ -23,7 +23,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/egress"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
@@ -66,7 +66,7 @@ type model struct {
 	*authflow.Flows
 	tally  map[string]int
 	clock  *clock
-	crm    *practice.CRM
+	crm    *practicecrm.CRM
 	url    string
 	client *http.Client
 	engine *mortal
@@ -110,8 +110,8 @@ func (m *mortal) Update(ctx context.Context, fn func(storage.Tx) error) error {
 
 // organisations' tokens at RingCentral, and their accounts.
 var (
-	adminsOf  = map[string]crmgate.AccountID{practice.RCAdminToken: "1", practice.RCSecondToken: "1", practice.RCOtherAdminToken: "2"}
-	peopleOf  = map[string]crmgate.AccountID{practice.RCAdminToken: "1", practice.RCUserToken: "1", practice.RCOtherToken: "2", practice.RCOtherAdminToken: "2"}
+	adminsOf  = map[string]crmgate.AccountID{practicecrm.RCAdminToken: "1", practicecrm.RCSecondToken: "1", practicecrm.RCOtherAdminToken: "2"}
+	peopleOf  = map[string]crmgate.AccountID{practicecrm.RCAdminToken: "1", practicecrm.RCUserToken: "1", practicecrm.RCOtherToken: "2", practicecrm.RCOtherAdminToken: "2"}
 	platforms = []crmgate.Platform{"one", "two"}
 )
 
@@ -155,7 +155,7 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 			rt.Fatal(err)
 		}
 	}
-	m.crm = practice.New(practice.Config{Now: m.clock.Now})
+	m.crm = practicecrm.New(practicecrm.Config{Now: m.clock.Now})
 	s := httptest.NewServer(m.crm)
 	m.url = s.URL
 	host := strings.TrimPrefix(s.URL, "http://")
@@ -279,7 +279,7 @@ func (m *model) plain(t *rapid.T) {
 func (m *model) land(t *rapid.T, authURL string) (landed, client string) {
 	u, err := url.Parse(authURL)
 	if err == nil {
-		landed, err = practice.Browse(t.Context(), m.client, authURL, rapid.SampledFrom([]string{"ada", "grace", "alan"}).Draw(t, "person"))
+		landed, err = practicecrm.Browse(t.Context(), m.client, authURL, rapid.SampledFrom([]string{"ada", "grace", "alan"}).Draw(t, "person"))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -425,7 +425,7 @@ func (m *model) check(t *rapid.T) {
 // one is one of the tokens.
 func one(t *rapid.T, label string, of map[string]crmgate.AccountID) string {
 	var all []string
-	for _, token := range []string{practice.RCAdminToken, practice.RCSecondToken, practice.RCUserToken, practice.RCOtherToken, practice.RCOtherAdminToken} {
+	for _, token := range []string{practicecrm.RCAdminToken, practicecrm.RCSecondToken, practicecrm.RCUserToken, practicecrm.RCOtherToken, practicecrm.RCOtherAdminToken} {
 		if _, ok := of[token]; ok {
 			all = append(all, token)
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // TestRejectedTokenIsReplaced: the access token has ended before its time. The connector is asked once more with another,
@@ -34,12 +34,12 @@ func TestRejectedTokenIsReplaced(t *testing.T) {
 	for _, step := range []struct {
 		name                  string
 		age                   time.Duration
-		mood                  practice.Mood
+		mood                  practicecrm.Mood
 		ok                    bool
 		asked, requests, live int
 	}{
-		{"it has ended", 10 * time.Minute, practice.Mood{}, true, 2, 1, 1},
-		{"it has ended, and the CRM answers no token request", 10 * time.Minute, practice.Mood{Status: 500}, false, 1, 1, 1},
+		{"it has ended", 10 * time.Minute, practicecrm.Mood{}, true, 2, 1, 1},
+		{"it has ended, and the CRM answers no token request", 10 * time.Minute, practicecrm.Mood{Status: 500}, false, 1, 1, 1},
 	} {
 		w.clock.add(step.age)
 		w.crm.ExpireAccess()
@@ -51,7 +51,7 @@ func TestRejectedTokenIsReplaced(t *testing.T) {
 			t.Errorf("%s: %+v, %v; asked %d times, %d token requests", step.name, out, err, asked, w.crm.Counts().Token-before)
 		}
 	}
-	w.crm.SetMood(practice.Mood{Me: "401"}) // whatever is sent
+	w.crm.SetMood(practicecrm.Mood{Me: "401"}) // whatever is sent
 	w.clock.add(time.Minute)
 	asked = 0
 	before := w.crm.Counts()

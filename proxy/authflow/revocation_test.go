@@ -16,7 +16,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -137,7 +137,7 @@ func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 		t.Run(mood, func(t *testing.T) {
 			both(t, nil, func(t *testing.T, w *world, requests int) {
 				g := w.signIn("ada", person(1))
-				w.crm.SetMood(practice.Mood{Revoke: mood})
+				w.crm.SetMood(practicecrm.Mood{Revoke: mood})
 				w.logout(person(1))
 				if s, err := w.db.Session(t.Context(), person(1)); err != nil || !s.Ended {
 					t.Errorf("the session goes on: %+v, %v", s, err)
@@ -156,7 +156,7 @@ func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 				if w.waiting.Load() != 1 {
 					t.Errorf("the gauge shows %d", w.waiting.Load())
 				}
-				w.crm.SetMood(practice.Mood{})
+				w.crm.SetMood(practicecrm.Mood{})
 				w.clock.add(soon)
 				if n := w.asked(w.WorkOff); n != requests || w.alive(g) {
 					t.Errorf("%d requests, alive is %v", n, w.alive(g))
@@ -243,9 +243,9 @@ func TestAnUnreadAnswerWaitsForItsManifest(t *testing.T) {
 	w.WorkOff()
 	w.wantWaiting(1)
 	other := w.signIn("ada", person(2))
-	w.crm.SetMood(practice.Mood{Revoke: "401"})
+	w.crm.SetMood(practicecrm.Mood{Revoke: "401"})
 	w.logout(person(2))
-	w.crm.SetMood(practice.Mood{})
+	w.crm.SetMood(practicecrm.Mood{})
 	w.clock.add(soon)
 	w.WorkOff()
 	if w.alive(other) || !w.alive(lives) {
@@ -268,11 +268,11 @@ func TestTwoServersTellOnce(t *testing.T) {
 		for i := range people {
 			grants = append(grants, w.signIn("ada", person(i)))
 		}
-		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 		for i := range people {
 			w.logout(person(i))
 		}
-		w.crm.SetMood(practice.Mood{})
+		w.crm.SetMood(practicecrm.Mood{})
 		w.clock.add(soon)
 		other := w.server(w.openDB())
 		n := w.asked(func() {
@@ -300,7 +300,7 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 		for i := range people {
 			w.signIn("ada", person(i))
 		}
-		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 		for i := range people {
 			w.logout(person(i))
 		}
@@ -314,7 +314,7 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 		if n < 4 || n > 12 {
 			t.Errorf("%d requests in an hour", n)
 		}
-		w.crm.SetMood(practice.Mood{})
+		w.crm.SetMood(practicecrm.Mood{})
 		w.clock.add(authflow.RevokeLongestPause)
 		if n := w.asked(w.WorkOff); n < (people-12)*requests {
 			t.Errorf("back again, and told %d times", n)
@@ -325,9 +325,9 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 
 		// What was is forgotten: the next time that it is away it is asked again soon.
 		w.signIn("ada", person(1))
-		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 		w.logout(person(1))
-		w.crm.SetMood(practice.Mood{})
+		w.crm.SetMood(practicecrm.Mood{})
 		w.clock.add(authflow.RevokeFirstWait)
 		if n := w.asked(w.WorkOff); n != requests {
 			t.Errorf("%d requests after a short failure, want %d", n, requests)
@@ -345,7 +345,7 @@ func TestNothingWaitsBeyondTheEnd(t *testing.T) {
 		}
 		_, err := w.db.DeleteUser(t.Context(), person(1))
 		must(t, err)
-		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 		w.clock.add(authflow.RevokeAge)
 		if n := w.asked(w.WorkOff); n > authflow.RevokeAtOnce || len(w.never()) != people+1 {
 			t.Errorf("%d requests, %d given up, want %d", n, len(w.never()), people+1)
@@ -402,9 +402,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		})
 	})
 	w.signIn("ada", person(1))
-	w.crm.SetMood(practice.Mood{Revoke: "429"})
+	w.crm.SetMood(practicecrm.Mood{Revoke: "429"})
 	w.logout(person(1))
-	w.crm.SetMood(practice.Mood{})
+	w.crm.SetMood(practicecrm.Mood{})
 	w.clock.add(30*time.Minute - time.Second)
 	if n := w.asked(w.WorkOff); n != 0 {
 		t.Errorf("%d requests too early", n)
@@ -422,7 +422,7 @@ func TestTheEnd(t *testing.T) {
 		for i := range people {
 			w.signIn("ada", person(i))
 		}
-		w.crm.SetMood(practice.Mood{Revoke: "500"})
+		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 		for i := range people {
 			w.logout(person(i))
 		}
@@ -447,7 +447,7 @@ func TestTheEnd(t *testing.T) {
 		if n < 10 || n > 400 {
 			t.Errorf("%d requests in a week", n)
 		}
-		w.crm.SetMood(practice.Mood{})
+		w.crm.SetMood(practicecrm.Mood{})
 		w.clock.add(time.Hour)
 		if n := w.asked(w.WorkOff); n != 0 {
 			t.Errorf("%d requests after the end", n)
@@ -473,10 +473,10 @@ func TestRestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir(), nil)
 	g := w.signIn("ada", person(1))
-	w.crm.SetMood(practice.Mood{Revoke: "cut"})
+	w.crm.SetMood(practicecrm.Mood{Revoke: "cut"})
 	w.logout(person(1))
 	must(t, w.engine.Close())
-	w.crm.SetMood(practice.Mood{})
+	w.crm.SetMood(practicecrm.Mood{})
 	w.open()
 	w.clock.add(soon)
 	if n := w.asked(w.WorkOff); n != 2 || w.alive(g) {
@@ -513,10 +513,10 @@ func TestWhoSignsInAgainStaysSignedIn(t *testing.T) {
 	w := newWorld(t, "", nil)
 	old := w.signIn("ada", person(1))
 	kept := w.signIn("alan", person(3))
-	w.crm.SetMood(practice.Mood{Revoke: "500"})
+	w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
 	w.logout(person(1))
 	w.logout(person(3))
-	w.crm.SetMood(practice.Mood{})
+	w.crm.SetMood(practicecrm.Mood{})
 	fresh := w.signIn("ada", person(1))
 	_, err := w.db.SignIn(t.Context(), person(3), func(p *crmgate.Person) error { // a CRM that gives the same tokens out again
 		p.Grant = kept

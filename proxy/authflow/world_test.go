@@ -22,7 +22,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/egress"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
@@ -93,7 +93,7 @@ func (c *testConnector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secr
 type world struct {
 	t      *testing.T
 	clock  *clock
-	crm    *practice.CRM
+	crm    *practicecrm.CRM
 	url    string
 	dir    string // of the store; empty: in memory
 	ring   *storage.KeyRing
@@ -117,7 +117,7 @@ func newWorld(t *testing.T, dir string, in func(http.Handler) http.Handler) *wor
 	t.Helper()
 	w := &world{t: t, dir: dir, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, counts: map[string]int{}}
 	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
-	w.crm = practice.New(practice.Config{Now: w.clock.Now})
+	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
 	var h http.Handler = w.crm
 	if in != nil {
 		h = in(h)
@@ -129,7 +129,7 @@ func newWorld(t *testing.T, dir string, in func(http.Handler) http.Handler) *wor
 		"authUrl":"` + w.url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
 		"crmgate":{"hosts":["` + strings.TrimPrefix(w.url, "http://") + `"],"revoke":{"url":"` + w.url + `/oauth/revoke"}}}}}`)}, "")
 	must(t, err)
-	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: w.url + "/oauth/token"}}
+	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: w.url + "/oauth/token"}}
 	w.conn.manifest, _ = manifests.Platform("practice")
 	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	must(t, err)
@@ -190,7 +190,7 @@ func (w *world) signIn(login string, key crmgate.UserKey) crmgate.Grant {
 	w.t.Helper()
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	code, err := practice.Code(w.t.Context(), client, w.url+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
+	code, err := practicecrm.Code(w.t.Context(), client, w.url+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
 	must(w.t, err)
 	c, err := w.Tokens.Client(w.t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
 	must(w.t, err)

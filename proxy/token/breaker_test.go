@@ -12,7 +12,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // passerby stores somebody whose token is due, and asks for it.
@@ -100,7 +100,7 @@ func TestTroubleOpensTheBreaker(t *testing.T) {
 func TestOnePersonsTroubleIsTheirOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.crm.SetMood(practice.Mood{Error: "invalid_grant"})
+	w.crm.SetMood(practicecrm.Mood{Error: "invalid_grant"})
 	for i := range 20 {
 		if err := w.passerby(i); !errors.Is(err, crmgate.ErrUserDead) {
 			t.Fatalf("number %d: %v", i, err)

@@ -11,13 +11,13 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
 func TestExchangeReadsEveryAnswer(t *testing.T) {
 	t.Parallel()
-	for _, a := range practice.TokenAnswers() {
+	for _, a := range practicecrm.TokenAnswers() {
 		t.Run(a.Name, func(t *testing.T) {
 			t.Parallel()
 			extra := `"path":"` + a.Path + `"`
@@ -25,7 +25,7 @@ func TestExchangeReadsEveryAnswer(t *testing.T) {
 				extra += `,"expiresIn":"milliseconds"`
 			}
 			w := newWorld(t, extra)
-			w.crm.SetMood(practice.Mood{Token: a.Name})
+			w.crm.SetMood(practicecrm.Mood{Token: a.Name})
 			tokens, err := w.exchange()
 			if !a.Valid {
 				var te *token.Error

@@ -17,7 +17,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -33,7 +33,7 @@ func TestUnreadableAfterRotation(t *testing.T) {
 			w.signIn()
 			before := w.stored()
 			w.clock.add(2 * time.Hour)
-			w.crm.SetMood(practice.Mood{Token: "custom path"})
+			w.crm.SetMood(practicecrm.Mood{Token: "custom path"})
 			var te *token.Error
 			for range 3 {
 				_, err := w.live()
@@ -55,7 +55,7 @@ func TestUnreadableAfterRotation(t *testing.T) {
 			url := w.conn.info.AccessTokenURI
 			w.declare(w.url, `"path": "result.oauth"`)
 			w.conn.info.AccessTokenURI = url
-			w.crm.SetMood(practice.Mood{Token: "custom path"})
+			w.crm.SetMood(practicecrm.Mood{Token: "custom path"})
 			switch way {
 			case "by a replay":
 				p, err := w.engine.Replay(t.Context(), w.conn, kept[0])
@@ -86,7 +86,7 @@ func TestUnreadableAfterRotation(t *testing.T) {
 // TestPagesAreNoAnswers: what cannot hold a token is not kept, and the CRM is asked again.
 func TestPagesAreNoAnswers(t *testing.T) {
 	t.Parallel()
-	for _, a := range practice.TokenAnswers() {
+	for _, a := range practicecrm.TokenAnswers() {
 		if a.Valid {
 			continue
 		}
@@ -95,7 +95,7 @@ func TestPagesAreNoAnswers(t *testing.T) {
 			w := newWorld(t, "")
 			w.signIn()
 			w.clock.add(2 * time.Hour)
-			w.crm.SetMood(practice.Mood{Token: a.Name})
+			w.crm.SetMood(practicecrm.Mood{Token: a.Name})
 			_, err := w.live()
 			if err == nil {
 				t.Fatal("it was taken for a token")
@@ -108,7 +108,7 @@ func TestPagesAreNoAnswers(t *testing.T) {
 			if dead := w.stored().Dead != ""; dead || len(kept) > 0 {
 				return // the CRM said so, or something that could be a token
 			}
-			w.crm.SetMood(practice.Mood{})
+			w.crm.SetMood(practicecrm.Mood{})
 			w.clock.add(10 * time.Minute)
 			_, err = w.live()
 			must(t, err)
@@ -129,11 +129,11 @@ func TestKilledAnywhere(t *testing.T) {
 	for _, point := range points {
 		for _, c := range []struct {
 			name string
-			mood practice.Mood
+			mood practicecrm.Mood
 		}{
-			{"answered", practice.Mood{}}, {"answered, without a new refresh token", practice.Mood{Token: "no refresh_token"}},
-			{"rotated and lost", practice.Mood{CutAfter: true}}, {"lost before it was heard", practice.Mood{CutBefore: true}},
-			{"refused", practice.Mood{Error: "invalid_grant"}}, {"hung", practice.Mood{Hang: true}}, {"500", practice.Mood{Status: 500}},
+			{"answered", practicecrm.Mood{}}, {"answered, without a new refresh token", practicecrm.Mood{Token: "no refresh_token"}},
+			{"rotated and lost", practicecrm.Mood{CutAfter: true}}, {"lost before it was heard", practicecrm.Mood{CutBefore: true}},
+			{"refused", practicecrm.Mood{Error: "invalid_grant"}}, {"hung", practicecrm.Mood{Hang: true}}, {"500", practicecrm.Mood{Status: 500}},
 		} {
 			t.Run(point+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
@@ -150,7 +150,7 @@ func TestKilledAnywhere(t *testing.T) {
 				})
 				_, _ = w.live()
 				w.restart()
-				w.crm.SetMood(practice.Mood{})
+				w.crm.SetMood(practicecrm.Mood{})
 				w.clock.add(10 * time.Minute)
 				_, err := w.live()
 				cell := "live"

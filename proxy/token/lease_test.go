@@ -11,7 +11,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -34,7 +34,7 @@ func TestOneRefresh(t *testing.T) {
 				w.restart()
 				engines = append(engines, w.engine)
 			}
-			w.crm.SetMood(practice.Mood{Latency: 50 * time.Millisecond})
+			w.crm.SetMood(practicecrm.Mood{Latency: 50 * time.Millisecond})
 			before := w.crm.Counts()
 			for range rounds {
 				w.clock.add(2 * time.Hour)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
@@ -31,7 +31,7 @@ func TestRefreshOnlyWhenDue(t *testing.T) {
 			t.Errorf("after %v: %d requests, want %d", step.after, n, step.want)
 		}
 	}
-	if g := w.stored(); g.AccessToken.Equal(first.AccessToken) || g.RefreshToken.Equal(first.RefreshToken) || g.App.ClientID != practice.ClientID {
+	if g := w.stored(); g.AccessToken.Equal(first.AccessToken) || g.RefreshToken.Equal(first.RefreshToken) || g.App.ClientID != practicecrm.ClientID {
 		t.Errorf("the new grant was not stored: %+v", g)
 	}
 }
@@ -193,20 +193,20 @@ func TestFailuresOfThreeKinds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		mood    practice.Mood
+		mood    practicecrm.Mood
 		kind    error
 		message string
 		dead    bool
 	}{
-		{"invalid_grant", practice.Mood{Error: "invalid_grant"}, crmgate.ErrUserDead, "The provided authorization grant", true},
-		{"invalid_client", practice.Mood{Error: "invalid_client"}, crmgate.ErrAppDead, "Client authentication failed", false},
-		{"unauthorized_client", practice.Mood{Error: "unauthorized_client"}, crmgate.ErrAppDead, "The client is not authorized", false},
-		{"an error of its own", practice.Mood{Error: "weather"}, crmgate.ErrTransient, "in that mood", false},
-		{"500", practice.Mood{Status: 500}, crmgate.ErrTransient, "HTTP status 500", false},
-		{"429", practice.Mood{Status: 429, RetryAfter: 7 * time.Second}, crmgate.ErrTransient, "HTTP status 429", false},
-		{"cut before", practice.Mood{CutBefore: true}, crmgate.ErrTransient, "Unable to connect to", false},
-		{"hang", practice.Mood{Hang: true}, crmgate.ErrTransient, "Unable to connect to", false},
-		{"a page of HTML", practice.Mood{Token: "html with status 502"}, crmgate.ErrTransient, "HTTP status 502", false},
+		{"invalid_grant", practicecrm.Mood{Error: "invalid_grant"}, crmgate.ErrUserDead, "The provided authorization grant", true},
+		{"invalid_client", practicecrm.Mood{Error: "invalid_client"}, crmgate.ErrAppDead, "Client authentication failed", false},
+		{"unauthorized_client", practicecrm.Mood{Error: "unauthorized_client"}, crmgate.ErrAppDead, "The client is not authorized", false},
+		{"an error of its own", practicecrm.Mood{Error: "weather"}, crmgate.ErrTransient, "in that mood", false},
+		{"500", practicecrm.Mood{Status: 500}, crmgate.ErrTransient, "HTTP status 500", false},
+		{"429", practicecrm.Mood{Status: 429, RetryAfter: 7 * time.Second}, crmgate.ErrTransient, "HTTP status 429", false},
+		{"cut before", practicecrm.Mood{CutBefore: true}, crmgate.ErrTransient, "Unable to connect to", false},
+		{"hang", practicecrm.Mood{Hang: true}, crmgate.ErrTransient, "Unable to connect to", false},
+		{"a page of HTML", practicecrm.Mood{Token: "html with status 502"}, crmgate.ErrTransient, "HTTP status 502", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -241,7 +241,7 @@ func TestFailuresOfThreeKinds(t *testing.T) {
 			if !strings.Contains(te.Message, c.message) {
 				t.Errorf("message %q, want %q", te.Message, c.message)
 			}
-			w.crm.SetMood(practice.Mood{})
+			w.crm.SetMood(practicecrm.Mood{})
 			if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, c.kind) {
 				t.Errorf("at once again: %d requests, %v", n, err)
 			}
@@ -312,7 +312,7 @@ func TestTheAppThatIssuedTheGrant(t *testing.T) {
 func TestNothingToRefreshWith(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.crm.SetMood(practice.Mood{Token: "no refresh_token"})
+	w.crm.SetMood(practicecrm.Mood{Token: "no refresh_token"})
 	w.signIn()
 	w.clock.add(59 * time.Minute)
 	_, err := w.live()
@@ -378,7 +378,7 @@ func TestAPIKeysNeedNothing(t *testing.T) {
 // TestRejected: what no lifetime has told, the CRM's 401 does.
 func TestRejected(t *testing.T) {
 	t.Parallel()
-	timeless := practice.Mood{Token: "expires_in missing"}
+	timeless := practicecrm.Mood{Token: "expires_in missing"}
 	start := func(t *testing.T) (*world, crmgate.Person) {
 		t.Helper()
 		w := newWorld(t, "")
@@ -427,7 +427,7 @@ func TestRejected(t *testing.T) {
 	t.Run("the CRM is away", func(t *testing.T) {
 		t.Parallel()
 		w, was := start(t)
-		w.crm.SetMood(practice.Mood{Status: 503})
+		w.crm.SetMood(practicecrm.Mood{Status: 503})
 		if _, err := w.engine.Rejected(t.Context(), was); !errors.Is(err, crmgate.ErrTransient) {
 			t.Errorf("got %v", err)
 		}

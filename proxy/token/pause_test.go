@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // crowd stores people whose tokens are due, and returns a function that has all of them come at once, and counts the requests.
@@ -43,7 +43,7 @@ func TestPausedApplicationIsTriedHourly(t *testing.T) {
 	w.signIn()
 	come := w.crowd(50)
 	w.clock.add(2 * time.Hour)
-	w.crm.SetMood(practice.Mood{Error: "invalid_client"})
+	w.crm.SetMood(practicecrm.Mood{Error: "invalid_client"})
 	if _, err := w.live(); !errors.Is(err, crmgate.ErrAppDead) {
 		t.Fatalf("got %v", err)
 	}
@@ -62,7 +62,7 @@ func TestPausedApplicationIsTriedHourly(t *testing.T) {
 	if why, _, err := w.db.Paused(t.Context(), "practice", w.client().App); err != nil || !why.Since.Equal(since.Since) {
 		t.Errorf("paused since %v, and not since %v; %v", why.Since, since.Since, err)
 	}
-	w.crm.SetMood(practice.Mood{})
+	w.crm.SetMood(practicecrm.Mood{})
 	w.clock.add(time.Hour)
 	_, err = w.live()
 	must(t, err)
@@ -88,7 +88,7 @@ func TestPauseIsOfCredentials(t *testing.T) {
 			w := newWorld(t, "")
 			w.signIn()
 			w.clock.add(2 * time.Hour)
-			w.crm.SetMood(practice.Mood{Error: "invalid_client"})
+			w.crm.SetMood(practicecrm.Mood{Error: "invalid_client"})
 			if _, err := w.live(); !errors.Is(err, crmgate.ErrAppDead) {
 				t.Fatalf("got %v", err)
 			}

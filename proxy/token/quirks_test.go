@@ -14,7 +14,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
@@ -22,9 +22,9 @@ import (
 type quirk struct {
 	name           string
 	token, refresh string // members of crmgate.token and crmgate.refresh
-	crm            practice.Quirks
-	onRefresh      *practice.Quirks // nil: as crm
-	answer, later  string           // forms of the answers to the exchange and to refreshes; "": the ordinary one
+	crm            practicecrm.Quirks
+	onRefresh      *practicecrm.Quirks // nil: as crm
+	answer, later  string              // forms of the answers to the exchange and to refreshes; "": the ordinary one
 	// refused is the error that the ordinary exchange gets, and refusedLater what the ordinary refresh gets; "": none.
 	refused, refusedLater string
 	public, forever       bool // the client has no secret; the tokens do not expire
@@ -32,47 +32,47 @@ type quirk struct {
 }
 
 var quirks = []quirk{
-	{name: "basic, encoded", crm: practice.Quirks{Auth: "basic"}},
-	{name: "basic, not encoded", token: `"auth":"basicRaw"`, crm: practice.Quirks{Auth: "basicRaw"}, refused: "invalid_client", refusedLater: "invalid_client"},
-	{name: "secret in the body", token: `"auth":"body"`, crm: practice.Quirks{Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
-	{name: "no secret", token: `"auth":"none"`, crm: practice.Quirks{Auth: "none"}, refused: "invalid_client", refusedLater: "invalid_client"},
-	{name: "a public client", public: true, crm: practice.Quirks{Auth: "none"}},
-	{name: "another way to authenticate on refresh", token: `"auth":"body"`, refresh: `"auth":"basicRaw"`, crm: practice.Quirks{Auth: "body"},
-		onRefresh: &practice.Quirks{Auth: "basicRaw"}, refused: "invalid_client", refusedLater: "invalid_client"},
-	{name: "JSON", token: `"body":"json"`, crm: practice.Quirks{Body: "json"}, refused: "invalid_request", refusedLater: "invalid_request"},
-	{name: "JSON with the secret", token: `"body":"json","auth":"body"`, crm: practice.Quirks{Body: "json", Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
-	{name: "the query", token: `"body":"query"`, crm: practice.Quirks{Body: "query"}, refused: "invalid_request", refusedLater: "invalid_request"},
-	{name: "JSON on refresh only", refresh: `"body":"json"`, onRefresh: &practice.Quirks{Body: "json"}, refusedLater: "invalid_request"},
-	{name: "a form on refresh only", token: `"body":"query"`, refresh: `"body":"form"`, crm: practice.Quirks{Body: "query"},
-		onRefresh: &practice.Quirks{Body: "form"}, refused: "invalid_request"},
-	{name: "an extra parameter", token: `"parameters":{"audience":"crm & more"}`, crm: practice.Quirks{Parameters: map[string]string{"audience": "crm & more"}},
+	{name: "basic, encoded", crm: practicecrm.Quirks{Auth: "basic"}},
+	{name: "basic, not encoded", token: `"auth":"basicRaw"`, crm: practicecrm.Quirks{Auth: "basicRaw"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "secret in the body", token: `"auth":"body"`, crm: practicecrm.Quirks{Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "no secret", token: `"auth":"none"`, crm: practicecrm.Quirks{Auth: "none"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "a public client", public: true, crm: practicecrm.Quirks{Auth: "none"}},
+	{name: "another way to authenticate on refresh", token: `"auth":"body"`, refresh: `"auth":"basicRaw"`, crm: practicecrm.Quirks{Auth: "body"},
+		onRefresh: &practicecrm.Quirks{Auth: "basicRaw"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "JSON", token: `"body":"json"`, crm: practicecrm.Quirks{Body: "json"}, refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "JSON with the secret", token: `"body":"json","auth":"body"`, crm: practicecrm.Quirks{Body: "json", Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "the query", token: `"body":"query"`, crm: practicecrm.Quirks{Body: "query"}, refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "JSON on refresh only", refresh: `"body":"json"`, onRefresh: &practicecrm.Quirks{Body: "json"}, refusedLater: "invalid_request"},
+	{name: "a form on refresh only", token: `"body":"query"`, refresh: `"body":"form"`, crm: practicecrm.Quirks{Body: "query"},
+		onRefresh: &practicecrm.Quirks{Body: "form"}, refused: "invalid_request"},
+	{name: "an extra parameter", token: `"parameters":{"audience":"crm & more"}`, crm: practicecrm.Quirks{Parameters: map[string]string{"audience": "crm & more"}},
 		refused: "invalid_request", refusedLater: "invalid_request"},
 	{name: "an extra parameter on the exchange only", token: `"parameters":{"audience":"crm"}`, refresh: `"parameters":{}`,
-		crm: practice.Quirks{Parameters: map[string]string{"audience": "crm"}}, onRefresh: &practice.Quirks{Omit: []string{"audience"}}, refused: "invalid_request"},
+		crm: practicecrm.Quirks{Parameters: map[string]string{"audience": "crm"}}, onRefresh: &practicecrm.Quirks{Omit: []string{"audience"}}, refused: "invalid_request"},
 	{name: "a grant type of its own", refresh: `"parameters":{"grant_type":"renew"}`,
-		onRefresh: &practice.Quirks{Parameters: map[string]string{"grant_type": "renew"}}, refusedLater: "invalid_request"},
+		onRefresh: &practicecrm.Quirks{Parameters: map[string]string{"grant_type": "renew"}}, refusedLater: "invalid_request"},
 	{name: "renamed", token: `"auth":"body","rename":{"client_id":"app","client_secret":"app_key","code":"auth_code","grant_type":"type","redirect_uri":"callback","refresh_token":"renewal","code_verifier":"proof"}`,
-		crm: practice.Quirks{Rename: map[string]string{"client_id": "app", "client_secret": "app_key", "code": "auth_code", "grant_type": "type",
+		crm: practicecrm.Quirks{Rename: map[string]string{"client_id": "app", "client_secret": "app_key", "code": "auth_code", "grant_type": "type",
 			"redirect_uri": "callback", "refresh_token": "renewal", "code_verifier": "proof"}},
 		refused: "invalid_request", refusedLater: "invalid_request"},
 	{name: "names exchanged", token: `"auth":"body","rename":{"client_id":"code","code":"client_id"}`,
-		crm: practice.Quirks{Auth: "body", Rename: map[string]string{"client_id": "code", "code": "client_id"}}, refused: "invalid_client", refusedLater: "invalid_client"},
-	{name: "without redirect_uri", token: `"omit":["redirect_uri"]`, crm: practice.Quirks{Omit: []string{"redirect_uri"}}, refused: "invalid_request"},
-	{name: "without grant_type", token: `"omit":["grant_type"]`, crm: practice.Quirks{Omit: []string{"grant_type"}}, refused: "invalid_request", refusedLater: "invalid_request"},
-	{name: "the application's scopes on refresh", refresh: `"scope":true`, onRefresh: &practice.Quirks{Scope: "read+write"}, refusedLater: "invalid_scope"},
-	{name: "another scope on refresh", refresh: `"scope":"offline"`, onRefresh: &practice.Quirks{Scope: "offline"}, refusedLater: "invalid_scope"},
-	{name: "scopes on the exchange are not inherited", token: `"scope":true`, crm: practice.Quirks{Scope: "read+write"},
-		onRefresh: &practice.Quirks{Omit: []string{"scope"}}, refused: "invalid_scope"},
-	{name: "scopes with commas", token: `"scope":true,"scopeSeparator":","`, refresh: `"scope":true`, crm: practice.Quirks{Scope: "read%2Cwrite"},
+		crm: practicecrm.Quirks{Auth: "body", Rename: map[string]string{"client_id": "code", "code": "client_id"}}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "without redirect_uri", token: `"omit":["redirect_uri"]`, crm: practicecrm.Quirks{Omit: []string{"redirect_uri"}}, refused: "invalid_request"},
+	{name: "without grant_type", token: `"omit":["grant_type"]`, crm: practicecrm.Quirks{Omit: []string{"grant_type"}}, refused: "invalid_request", refusedLater: "invalid_request"},
+	{name: "the application's scopes on refresh", refresh: `"scope":true`, onRefresh: &practicecrm.Quirks{Scope: "read+write"}, refusedLater: "invalid_scope"},
+	{name: "another scope on refresh", refresh: `"scope":"offline"`, onRefresh: &practicecrm.Quirks{Scope: "offline"}, refusedLater: "invalid_scope"},
+	{name: "scopes on the exchange are not inherited", token: `"scope":true`, crm: practicecrm.Quirks{Scope: "read+write"},
+		onRefresh: &practicecrm.Quirks{Omit: []string{"scope"}}, refused: "invalid_scope"},
+	{name: "scopes with commas", token: `"scope":true,"scopeSeparator":","`, refresh: `"scope":true`, crm: practicecrm.Quirks{Scope: "read%2Cwrite"},
 		refused: "invalid_scope", refusedLater: "invalid_scope"},
 	{name: "scopes with pluses, in the query", token: `"scope":true,"scopeSeparator":"+","body":"query"`, refresh: `"scope":true`,
-		crm: practice.Quirks{Scope: "read+write", Body: "query"}, refused: "invalid_scope", refusedLater: "invalid_scope"},
+		crm: practicecrm.Quirks{Scope: "read+write", Body: "query"}, refused: "invalid_scope", refusedLater: "invalid_scope"},
 	{name: "scopes with pluses, in JSON", token: `"scope":true,"scopeSeparator":"+","body":"json"`, refresh: `"scope":true`,
-		crm: practice.Quirks{Scope: "read+write", Body: "json"}, refused: "invalid_scope", refusedLater: "invalid_scope"},
-	{name: "another URL for refresh", refresh: `"url":"$URL/oauth/refresh"`, onRefresh: &practice.Quirks{Path: "/oauth/refresh"}, refusedLater: "unsupported_grant_type"},
-	{name: "the person's host for refresh", refresh: `"url":"http://{hostname}/oauth/refresh"`, onRefresh: &practice.Quirks{Path: "/oauth/refresh"}, refusedLater: "unsupported_grant_type"},
+		crm: practicecrm.Quirks{Scope: "read+write", Body: "json"}, refused: "invalid_scope", refusedLater: "invalid_scope"},
+	{name: "another URL for refresh", refresh: `"url":"$URL/oauth/refresh"`, onRefresh: &practicecrm.Quirks{Path: "/oauth/refresh"}, refusedLater: "unsupported_grant_type"},
+	{name: "the person's host for refresh", refresh: `"url":"http://{hostname}/oauth/refresh"`, onRefresh: &practicecrm.Quirks{Path: "/oauth/refresh"}, refusedLater: "unsupported_grant_type"},
 	{name: "a header", token: `"headers":{"Accept":"application/vnd.practice+json","X-Version":"2"}`,
-		crm:     practice.Quirks{Headers: map[string]string{"Accept": "application/vnd.practice+json", "X-Version": "2"}},
+		crm:     practicecrm.Quirks{Headers: map[string]string{"Accept": "application/vnd.practice+json", "X-Version": "2"}},
 		refused: "invalid_request", refusedLater: "invalid_request"},
 	{name: "minutes", token: `"expiresIn":"minutes"`, answer: "expires_in minutes", later: "expires_in minutes", life: time.Hour},
 	{name: "values at paths of their own", token: `"paths":{"accessToken":"result.key","refreshToken":"renewal.key","expiresIn":"result.left"}`,
@@ -81,25 +81,25 @@ var quirks = []quirk{
 	{name: "another form of answer on refresh", refresh: `"path":"result.oauth","expiresIn":"milliseconds"`, later: "custom path"},
 
 	// As CRMs are documented to be.
-	{name: "Bullhorn", token: `"auth":"body","body":"query"`, crm: practice.Quirks{Auth: "body", Body: "query"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "Bullhorn", token: `"auth":"body","body":"query"`, crm: practicecrm.Quirks{Auth: "body", Body: "query"}, refused: "invalid_client", refusedLater: "invalid_client"},
 	{name: "ClickUp", token: `"auth":"body","body":"json","omit":["grant_type","redirect_uri"]`, forever: true, answer: "token alone",
-		crm: practice.Quirks{Auth: "body", Body: "json", Omit: []string{"grant_type", "redirect_uri"}}, refused: "invalid_client"},
-	{name: "GitHub", token: `"auth":"body"`, crm: practice.Quirks{Auth: "body"}, answer: "form with two lifetimes", later: "form with two lifetimes",
+		crm: practicecrm.Quirks{Auth: "body", Body: "json", Omit: []string{"grant_type", "redirect_uri"}}, refused: "invalid_client"},
+	{name: "GitHub", token: `"auth":"body"`, crm: practicecrm.Quirks{Auth: "body"}, answer: "form with two lifetimes", later: "form with two lifetimes",
 		refused: "invalid_client", refusedLater: "invalid_client", life: time.Hour},
-	{name: "HubSpot", token: `"auth":"body"`, crm: practice.Quirks{Auth: "body"}, later: "same refresh_token", refused: "invalid_client", refusedLater: "invalid_client"},
-	{name: "Monday", token: `"auth":"body","body":"json"`, forever: true, answer: "token alone", crm: practice.Quirks{Auth: "body", Body: "json"}, refused: "invalid_client"},
-	{name: "NetSuite", answer: "expires_in text", later: "no refresh_token", crm: practice.Quirks{Auth: "basic"}, life: time.Hour},
-	{name: "Pipedrive", answer: "extra fields", later: "extra fields", crm: practice.Quirks{Auth: "basic"}, life: time.Hour},
+	{name: "HubSpot", token: `"auth":"body"`, crm: practicecrm.Quirks{Auth: "body"}, later: "same refresh_token", refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "Monday", token: `"auth":"body","body":"json"`, forever: true, answer: "token alone", crm: practicecrm.Quirks{Auth: "body", Body: "json"}, refused: "invalid_client"},
+	{name: "NetSuite", answer: "expires_in text", later: "no refresh_token", crm: practicecrm.Quirks{Auth: "basic"}, life: time.Hour},
+	{name: "Pipedrive", answer: "extra fields", later: "extra fields", crm: practicecrm.Quirks{Auth: "basic"}, life: time.Hour},
 	{name: "QuickBooks", token: `"headers":{"Accept":"application/json"}`, answer: "json with two lifetimes", later: "json with two lifetimes",
-		crm:     practice.Quirks{Auth: "basic", Headers: map[string]string{"Accept": "application/json"}},
+		crm:     practicecrm.Quirks{Auth: "basic", Headers: map[string]string{"Accept": "application/json"}},
 		refused: "invalid_request", refusedLater: "invalid_request", life: time.Hour},
-	{name: "Salesforce", token: `"auth":"body","lifetime":3600`, answer: "expires_in missing", later: "token and address", crm: practice.Quirks{Auth: "body"},
+	{name: "Salesforce", token: `"auth":"body","lifetime":3600`, answer: "expires_in missing", later: "token and address", crm: practicecrm.Quirks{Auth: "body"},
 		refused: "invalid_client", refusedLater: "invalid_client", life: time.Hour},
-	{name: "Zoho", token: `"auth":"body","scopeSeparator":","`, later: "no refresh_token", crm: practice.Quirks{Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
+	{name: "Zoho", token: `"auth":"body","scopeSeparator":","`, later: "no refresh_token", crm: practicecrm.Quirks{Auth: "body"}, refused: "invalid_client", refusedLater: "invalid_client"},
 }
 
-func (q quirk) mood(answer string) practice.Mood {
-	return practice.Mood{Quirks: q.crm, RefreshQuirks: q.onRefresh, Token: answer}
+func (q quirk) mood(answer string) practicecrm.Mood {
+	return practicecrm.Mood{Quirks: q.crm, RefreshQuirks: q.onRefresh, Token: answer}
 }
 
 // declare makes the world's connector that of a CRM with the quirk; ordinary: what one would say that knows nothing of it.
@@ -176,8 +176,8 @@ func TestQuirks(t *testing.T) {
 			if q.forever {
 				return
 			}
-			w.crm.SetMood(practice.Mood{})
-			w.conn.info.ClientSecret = crmgate.NewSecret(practice.ClientSecret)
+			w.crm.SetMood(practicecrm.Mood{})
+			w.conn.info.ClientSecret = crmgate.NewSecret(practicecrm.ClientSecret)
 			must(t, q.signIn(w))
 			q.declare(w, true)
 			w.crm.SetMood(q.mood(""))

@@ -11,7 +11,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -19,7 +19,7 @@ import (
 // TestRefreshReadsEveryAnswer: whatever form an answer has, the refresh token that is stored afterwards is one that the CRM takes.
 func TestRefreshReadsEveryAnswer(t *testing.T) {
 	t.Parallel()
-	for _, a := range practice.TokenAnswers() {
+	for _, a := range practicecrm.TokenAnswers() {
 		t.Run(a.Name, func(t *testing.T) {
 			t.Parallel()
 			extra := `"path":"` + a.Path + `"`
@@ -29,7 +29,7 @@ func TestRefreshReadsEveryAnswer(t *testing.T) {
 			w := newWorld(t, extra)
 			w.signIn()
 			before := w.stored()
-			w.crm.SetMood(practice.Mood{Token: a.Name})
+			w.crm.SetMood(practicecrm.Mood{Token: a.Name})
 			w.clock.add(time.Hour)
 			_, err := w.live()
 			now := w.stored()
@@ -49,7 +49,7 @@ func TestRefreshReadsEveryAnswer(t *testing.T) {
 			if !w.crm.LiveRefresh(now.RefreshToken.Reveal()) {
 				t.Error("the refresh token is lost")
 			}
-			w.crm.SetMood(practice.Mood{})
+			w.crm.SetMood(practicecrm.Mood{})
 			w.clock.add(240 * time.Hour)
 			if _, err := w.live(); err != nil && !now.Expiry.IsZero() {
 				t.Errorf("the next refresh: %v", err)
@@ -67,7 +67,7 @@ func TestLostAnswer(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.clock.add(2 * time.Hour)
-	w.crm.SetMood(practice.Mood{CutAfter: true})
+	w.crm.SetMood(practicecrm.Mood{CutAfter: true})
 	if n := w.requests(func() {
 		if _, err := w.live(); !errors.Is(err, crmgate.ErrTransient) {
 			t.Errorf("got %v", err)
@@ -75,7 +75,7 @@ func TestLostAnswer(t *testing.T) {
 	}); n != 1 || w.stored().Dead != "" {
 		t.Errorf("%d requests, stored %+v", n, w.stored())
 	}
-	w.crm.SetMood(practice.Mood{})
+	w.crm.SetMood(practicecrm.Mood{})
 	w.clock.add(time.Minute)
 	if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
 		t.Errorf("got %v", err)
@@ -145,7 +145,7 @@ func TestConnectorsOwnRefresh(t *testing.T) {
 		t.Errorf("%d standard requests beside the connector's own", n)
 	}
 	if got.AuthHeader.Reveal() != "Bearer "+before.AccessToken.Reveal() || !got.RefreshToken.Equal(before.RefreshToken) ||
-		string(got.TokenExpiry) != `"2026-11-24T13:00:00Z"` || got.OAuth.ClientID != practice.ClientID {
+		string(got.TokenExpiry) != `"2026-11-24T13:00:00Z"` || got.OAuth.ClientID != practicecrm.ClientID {
 		t.Errorf("the connector was asked %+v", got)
 	}
 	if g := p.Grant; g.AccessToken.Reveal() != "own-1" || !g.RefreshToken.Equal(before.RefreshToken) || g.Expiry.Sub(w.clock.Now()) != 2*time.Hour || g.App != before.App {
@@ -171,7 +171,7 @@ func TestConnectorsOwnRefresh(t *testing.T) {
 func TestOwnRefreshWithoutRefreshToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	w.crm.SetMood(practice.Mood{Token: "no refresh_token"})
+	w.crm.SetMood(practicecrm.Mood{Token: "no refresh_token"})
 	w.signIn()
 	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own"), ExpiresIn: 60}, nil
@@ -206,7 +206,7 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	w.signIn()
 	w.conn.info.ClientSecret = crmgate.NewSecret("another's") // the connector's own app is not it
 	_, err := w.db.PutPendingApp(t.Context(), storage.ManagedApp{Account: "acme", Platform: "practice", Values: crmgate.OAuthInfo{
-		ClientID: practice.ClientID, ClientSecret: crmgate.NewSecret(practice.ClientSecret),
+		ClientID: practicecrm.ClientID, ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret),
 	}})
 	must(t, err)
 	apps, err := w.db.ManagedApps(t.Context(), "acme", "practice")
@@ -236,7 +236,7 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	if n != 0 || w.stored().Dead != "" {
 		t.Errorf("%d requests; dead: %q", n, w.stored().Dead)
 	}
-	if c, err := w.engine.Issuer(t.Context(), w.conn, ada); err != nil || !c.Secret.Equal(crmgate.NewSecret(practice.ClientSecret)) {
+	if c, err := w.engine.Issuer(t.Context(), w.conn, ada); err != nil || !c.Secret.Equal(crmgate.NewSecret(practicecrm.ClientSecret)) {
 		t.Errorf("the client to revoke with: %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -138,11 +138,11 @@ func TestRevokeWhereTheCRMIsAway(t *testing.T) {
 		w := newWorld(t, "", func(c *token.Config) { c.Timeout = 200 * time.Millisecond })
 		w.revokesAt(w.url+"/oauth/revoke", "basic")
 		w.signIn()
-		w.crm.SetMood(practice.Mood{Revoke: mood})
+		w.crm.SetMood(practicecrm.Mood{Revoke: mood})
 		if err := w.engine.Revoke(t.Context(), w.conn, w.person()); !errors.Is(err, crmgate.ErrTransient) {
 			t.Errorf("%s: %v", mood, err)
 		}
-		w.crm.SetMood(practice.Mood{})
+		w.crm.SetMood(practicecrm.Mood{})
 	}
 	w := newWorld(t, "")
 	gone := httptest.NewServer(http.NotFoundHandler())
@@ -203,7 +203,7 @@ func TestTokensNobodyWillUseAreQueued(t *testing.T) {
 		due, err := w.db.Revocations(t.Context(), "practice", 10)
 		must(t, err)
 		queued := slices.ContainsFunc(due.Due, func(v storage.Revocation) bool {
-			return v.Grant.AccessToken.Reveal() == "late" && v.Grant.RefreshToken.Reveal() == "late-refresh" && v.Grant.App.ClientID == practice.ClientID
+			return v.Grant.AccessToken.Reveal() == "late" && v.Grant.RefreshToken.Reveal() == "late-refresh" && v.Grant.App.ClientID == practicecrm.ClientID
 		})
 		if queued != c.want || len(due.Due) > 1 {
 			t.Errorf("%s: queued is %v, want %v", c.name, queued, c.want)

@@ -23,7 +23,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -81,7 +81,7 @@ type simulation struct {
 	tally
 	t    *testing.T
 	rand *rand.Rand // of the goroutine that runs the simulation
-	crm  *practice.CRM
+	crm  *practicecrm.CRM
 	db   *storage.DB
 	conn *testConnector
 
@@ -109,8 +109,8 @@ func keyOf(login string) crmgate.UserKey {
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	s := &simulation{t: t, rand: rand.New(rand.NewPCG(seed, 1)), chance: rand.New(rand.NewPCG(seed, 2)), asking: map[string]int{}, unheard: map[string]bool{}, issued: map[string]time.Time{}}
-	s.crm = practice.New(practice.Config{})
-	s.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}
+	s.crm = practicecrm.New(practicecrm.Config{})
+	s.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}
 	s.declare("")
 	ring, err := storage.NewKeyRing()
 	must(t, err)
@@ -244,11 +244,11 @@ func (s *simulation) signIn(login string) {
 	must(s.t, err)
 	ask, err := http.NewRequest(http.MethodPost, "https://crm.example/oauth/token", strings.NewReader(url.Values{
 		"grant_type": {"authorization_code"}, "code": {landed.Query().Get("code")}, "redirect_uri": {redirect},
-		"client_id": {practice.ClientID}, "client_secret": {practice.ClientSecret},
+		"client_id": {practicecrm.ClientID}, "client_secret": {practicecrm.ClientSecret},
 	}.Encode()))
 	must(s.t, err)
 	ask.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	s.crm.SetMood(practice.Mood{})
+	s.crm.SetMood(practicecrm.Mood{})
 	w = httptest.NewRecorder()
 	s.crm.ServeHTTP(w, ask)
 	var got struct{ Access, Refresh string }
@@ -259,7 +259,7 @@ func (s *simulation) signIn(login string) {
 		p.User.Name = login
 		p.Grant = crmgate.Grant{
 			AccessToken: crmgate.NewSecret(got.Access), RefreshToken: crmgate.NewSecret(got.Refresh), Issued: time.Now(), Expiry: time.Now().Add(time.Hour),
-			App: crmgate.App{ClientID: practice.ClientID, TokenURL: "https://crm.example/oauth/token"},
+			App: crmgate.App{ClientID: practicecrm.ClientID, TokenURL: "https://crm.example/oauth/token"},
 		}
 		return nil
 	})
@@ -286,7 +286,7 @@ func (s *simulation) run() {
 
 // step changes the CRM's mood, replaces processes that have ended, and has people come, some of them at once.
 func (s *simulation) step() {
-	moods := []practice.Mood{
+	moods := []practicecrm.Mood{
 		{}, {}, {}, {Latency: time.Duration(s.rand.Int64N(int64(3 * time.Second)))}, {Status: 500}, {Status: 429, RetryAfter: 30 * time.Second}, {CutBefore: true}, {CutAfter: true},
 		{Hang: true}, {Token: "custom path"}, {Token: "no refresh_token"}, {Token: "html with status 502"}, {Token: "json as text"},
 	}
@@ -329,7 +329,7 @@ func (s *simulation) call(n *node, login string) {
 // settle looks at everybody once the CRM is well, the manifest is right, and time has passed: a person has a live grant, or
 // must sign in because the CRM has ended theirs.
 func (s *simulation) settle() {
-	s.crm.SetMood(practice.Mood{})
+	s.crm.SetMood(practicecrm.Mood{})
 	time.Sleep(2 * time.Hour)
 	for _, login := range people {
 		if entries, err := s.db.JournalOf(context.Background(), keyOf(login)); err == nil && len(entries) > 0 {

@@ -19,7 +19,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/egress"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
@@ -83,7 +83,7 @@ func (c *testConnector) RefreshAccessToken(ctx context.Context, r connector.Refr
 type world struct {
 	t      testing.TB
 	clock  *clock
-	crm    *practice.CRM
+	crm    *practicecrm.CRM
 	url    string
 	db     *storage.DB
 	conn   *testConnector
@@ -98,11 +98,11 @@ var ada = crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
-	w.crm = practice.New(practice.Config{Now: w.clock.Now})
+	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
 	s := httptest.NewServer(w.crm)
 	t.Cleanup(s.Close)
 	w.url = s.URL
-	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practice.ClientSecret)}}
+	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret)}}
 	w.declare(s.URL, extra)
 	w.conn.info.AccessTokenURI = s.URL + "/oauth/token"
 
@@ -157,7 +157,7 @@ func (w *world) code(verifier crmgate.Secret) crmgate.Secret {
 	}
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	code, err := practice.Code(w.t.Context(), client, u, "ada")
+	code, err := practicecrm.Code(w.t.Context(), client, u, "ada")
 	must(w.t, err)
 	return crmgate.NewSecret(code)
 }

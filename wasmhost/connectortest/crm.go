@@ -18,7 +18,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/egress"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // practiceHost is where connectors of the practice CRM look for it.
@@ -33,7 +33,7 @@ const pace = 150 * time.Millisecond
 // crm plays the connector's CRM, over real HTTP: whatever host is asked for, one server on loopback answers. Safe for
 // concurrent use.
 type crm struct {
-	practice *practice.CRM
+	practice *practicecrm.CRM
 	server   *http.Server
 	address  string
 	client   *egress.Client
@@ -58,7 +58,7 @@ func newCRM() (*crm, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	c := &crm{
-		practice: practice.New(practice.Config{}), address: l.Addr().String(), client: client,
+		practice: practicecrm.New(practicecrm.Config{}), address: l.Addr().String(), client: client,
 		known: map[string]exchange{}, unmask: map[string]string{},
 	}
 	c.server = &http.Server{Handler: c, ReadHeaderTimeout: 5 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // inputs are requests that the CRM is glad about, by operation: from the connector's vectors with credentials of our own
@@ -162,11 +162,11 @@ func (k *check) ours(d doc) doc {
 func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
 	in := doc{"hostname": "", "platform": k.name}
 	if k.manifest.AuthType == manifest.APIKey {
-		k.watch.secret("the API key", practice.APIKey)
-		a := k.call(ctx, "getBasicAuth", doc{"apiKey": practice.APIKey}, "")
-		inputs["getBasicAuth"] = doc{"apiKey": practice.APIKey}
+		k.watch.secret("the API key", practicecrm.APIKey)
+		a := k.call(ctx, "getBasicAuth", doc{"apiKey": practicecrm.APIKey}, "")
+		inputs["getBasicAuth"] = doc{"apiKey": practicecrm.APIKey}
 		in["authHeader"] = "Basic " + parseDoc(a.Output).text("basic")
-		in["apiKey"], in["additionalInfo"] = practice.APIKey, doc{"apiKey": practice.APIKey}
+		in["apiKey"], in["additionalInfo"] = practicecrm.APIKey, doc{"apiKey": practicecrm.APIKey}
 	} else {
 		access, err := k.practiceToken(ctx, "ada")
 		if err != nil {
@@ -193,13 +193,13 @@ func (k *check) practiceToken(ctx context.Context, login string) (string, error)
 	const redirect = publicURL + "/redirect.html"
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
-	code, err := practice.Code(ctx, client, k.crm.url()+"/oauth/authorize?response_type=code&client_id="+practice.ClientID+"&redirect_uri="+url.QueryEscape(redirect), login)
+	code, err := practicecrm.Code(ctx, client, k.crm.url()+"/oauth/authorize?response_type=code&client_id="+practicecrm.ClientID+"&redirect_uri="+url.QueryEscape(redirect), login)
 	if err != nil {
 		return "", err
 	}
 	resp, err := client.PostForm(k.crm.url()+"/oauth/token", url.Values{
 		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect},
-		"client_id": {practice.ClientID}, "client_secret": {practice.ClientSecret},
+		"client_id": {practicecrm.ClientID}, "client_secret": {practicecrm.ClientSecret},
 	})
 	if err != nil {
 		return "", err

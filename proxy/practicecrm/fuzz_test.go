@@ -1,4 +1,4 @@
-package practice_test
+package practicecrm_test
 
 import (
 	"net/http"
@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // FuzzAuthorization presses a button on the consent page of any request: the browser goes to the redirect URI that was
 // asked for, with the state as it was and with a code or an error, or nowhere at all.
 func FuzzAuthorization(f *testing.F) {
-	crm := practice.New(practice.Config{})
-	good := "client_id=" + practice.ClientID + "&response_type=code&redirect_uri=" + url.QueryEscape("https://app.example/redirect.html") + "&state="
+	crm := practicecrm.New(practicecrm.Config{})
+	good := "client_id=" + practicecrm.ClientID + "&response_type=code&redirect_uri=" + url.QueryEscape("https://app.example/redirect.html") + "&state="
 	for _, s := range []string{
 		good + "cg.x,platform%3Dpractice", good + "%0d%0aX:y", good + "a&state=b", good + "a&code_challenge=x&code_challenge_method=S256",
 		strings.Replace(good, "code", "token", 1), strings.Replace(good, "app.example", "u@app.example", 1), strings.Replace(good, "https", "javascript", 1),

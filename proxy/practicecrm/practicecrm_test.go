@@ -1,4 +1,4 @@
-package practice_test
+package practicecrm_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 const (
@@ -44,16 +44,16 @@ func (c *clock) advance(d time.Duration) {
 type app struct {
 	*testing.T
 	*clock
-	crm    *practice.CRM
+	crm    *practicecrm.CRM
 	url    string
 	client *http.Client // not the default one, whose connections every server that closes cuts
 }
 
-func newApp(t *testing.T, c practice.Config) *app {
+func newApp(t *testing.T, c practicecrm.Config) *app {
 	t.Helper()
 	a := &app{T: t, clock: &clock{now: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)}}
 	c.Now = a.Now
-	a.crm = practice.New(c)
+	a.crm = practicecrm.New(c)
 	hs := httptest.NewServer(a.crm)
 	t.Cleanup(hs.Close)
 	a.url, a.client = hs.URL, hs.Client()
@@ -72,7 +72,7 @@ func must(t *testing.T, err error) {
 func (a *app) authURL(changes ...string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{
-		"response_type": {"code"}, "client_id": {practice.ClientID}, "redirect_uri": {redirectURI}, "state": {"platform=practice&x=ü"},
+		"response_type": {"code"}, "client_id": {practicecrm.ClientID}, "redirect_uri": {redirectURI}, "state": {"platform=practice&x=ü"},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
 	}
 	for i := 0; i < len(changes); i += 2 {
@@ -84,7 +84,7 @@ func (a *app) authURL(changes ...string) string {
 // code signs a person in and returns the code.
 func (a *app) code(person string) string {
 	a.Helper()
-	landed, err := practice.Browse(a.Context(), a.client, a.authURL(), person)
+	landed, err := practicecrm.Browse(a.Context(), a.client, a.authURL(), person)
 	must(a.T, err)
 	u, err := url.Parse(landed)
 	must(a.T, err)
@@ -137,7 +137,7 @@ func basic(id, secret string) string {
 
 // client is the proper way to authenticate.
 func client() string {
-	return basic(url.QueryEscape(practice.ClientID), url.QueryEscape(practice.ClientSecret))
+	return basic(url.QueryEscape(practicecrm.ClientID), url.QueryEscape(practicecrm.ClientSecret))
 }
 
 func exchangeForm(code string) url.Values {

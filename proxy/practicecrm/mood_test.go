@@ -1,4 +1,4 @@
-package practice_test
+package practicecrm_test
 
 import (
 	"context"
@@ -10,34 +10,34 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // TestTokenAnswers checks that every form does what it says of itself, for an exchange and for a refresh.
 func TestTokenAnswers(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, form := range practice.TokenAnswers() {
+	for _, form := range practicecrm.TokenAnswers() {
 		if seen[form.Name] {
 			t.Errorf("two forms are called %q", form.Name)
 		}
 		seen[form.Name] = true
 		t.Run(form.Name, func(t *testing.T) {
 			t.Parallel()
-			a := newApp(t, practice.Config{})
+			a := newApp(t, practicecrm.Config{})
 			code := a.code("ada")
-			a.crm.SetMood(practice.Mood{Token: form.Name})
+			a.crm.SetMood(practicecrm.Mood{Token: form.Name})
 			exchanged := found(t, a.token(exchangeForm(code)).body)
 			if a.crm.Live(exchanged.access) != form.Valid || a.crm.LiveRefresh(exchanged.refresh) != (form.Valid && form.Refresh) {
 				t.Errorf("exchange: %+v", exchanged)
 			}
-			a.crm.SetMood(practice.Mood{})
+			a.crm.SetMood(practicecrm.Mood{})
 			if !form.Valid {
 				a.granted(a.token(exchangeForm(code))) // the code was not used up
 			}
 
 			old := a.signIn("ada").Refresh
-			a.crm.SetMood(practice.Mood{Token: form.Name})
+			a.crm.SetMood(practicecrm.Mood{Token: form.Name})
 			r := a.token(refreshForm(old))
 			refreshed := found(t, r.body)
 			if a.crm.Live(refreshed.access) != form.Valid {
@@ -104,7 +104,7 @@ func (a answer) life(now time.Time) time.Duration {
 // What only the bytes show.
 func TestTokenAnswersOnTheWire(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{AccessLife: 90 * time.Second})
+	a := newApp(t, practicecrm.Config{AccessLife: 90 * time.Second})
 	refresh := a.signIn("ada").Refresh
 	for _, c := range []struct {
 		name        string
@@ -126,15 +126,15 @@ func TestTokenAnswersOnTheWire(t *testing.T) {
 		{"error object", 400, "application/json", `{"error":{`},
 		{"two megabytes", 200, "application/json", strings.Repeat(" ", 2<<20)},
 	} {
-		a.crm.SetMood(practice.Mood{Token: c.name})
+		a.crm.SetMood(practicecrm.Mood{Token: c.name})
 		r := a.token(refreshForm(refresh))
 		if r.status != c.status || r.header.Get("Content-Type") != c.kind || !strings.Contains(r.body, c.holds) {
 			t.Errorf("%s: %d %v %.200s", c.name, r.status, r.header, r.body)
 		}
-		a.crm.SetMood(practice.Mood{})
+		a.crm.SetMood(practicecrm.Mood{})
 		refresh = a.signIn("ada").Refresh
 	}
-	a.crm.SetMood(practice.Mood{Token: "cut connection"})
+	a.crm.SetMood(practicecrm.Mood{Token: "cut connection"})
 	if r := a.token(refreshForm(refresh)); r.status != 200 || r.body == "" || r.err == nil {
 		t.Errorf("a cut connection: %+v", r)
 	}
@@ -142,15 +142,15 @@ func TestTokenAnswersOnTheWire(t *testing.T) {
 
 func TestCuts(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	refresh, code := a.signIn("ada").Refresh, a.code("ada")
 	for _, c := range []struct {
 		name string
-		mood practice.Mood
+		mood practicecrm.Mood
 		live bool
 	}{
-		{"before", practice.Mood{CutBefore: true}, true},
-		{"after", practice.Mood{CutAfter: true}, false},
+		{"before", practicecrm.Mood{CutBefore: true}, true},
+		{"after", practicecrm.Mood{CutAfter: true}, false},
 	} {
 		a.crm.SetMood(c.mood)
 		for _, form := range []url.Values{refreshForm(refresh), exchangeForm(code)} {
@@ -162,7 +162,7 @@ func TestCuts(t *testing.T) {
 			t.Errorf("%s: the refresh token is live: %v", c.name, !c.live)
 		}
 	}
-	a.crm.SetMood(practice.Mood{})
+	a.crm.SetMood(practicecrm.Mood{})
 	a.refused(a.token(exchangeForm(code)), 400, "invalid_grant")
 	if n := a.crm.Counts(); n.Refreshes != 2 || n.Exchanges != 4 || n.Token != 6 {
 		t.Errorf("something was sent twice: %+v", n)
@@ -171,18 +171,18 @@ func TestCuts(t *testing.T) {
 
 func TestStatusesAndErrors(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	g := a.signIn("ada")
-	a.crm.SetMood(practice.Mood{Status: 429, RetryAfter: 30 * time.Second})
+	a.crm.SetMood(practicecrm.Mood{Status: 429, RetryAfter: 30 * time.Second})
 	if r := a.token(refreshForm(g.Refresh)); r.status != 429 || r.header.Get("Retry-After") != "30" {
 		t.Errorf("%+v", r)
 	}
-	a.crm.SetMood(practice.Mood{Status: 503})
+	a.crm.SetMood(practicecrm.Mood{Status: 503})
 	if r := a.token(refreshForm(g.Refresh)); r.status != 503 || r.header.Get("Retry-After") != "" || json.Valid([]byte(r.body)) {
 		t.Errorf("%+v", r)
 	}
 	for code, status := range map[string]int{"invalid_grant": 400, "invalid_client": 401, "server_error": 500, "temporarily_unavailable": 503} {
-		a.crm.SetMood(practice.Mood{Error: code})
+		a.crm.SetMood(practicecrm.Mood{Error: code})
 		a.refused(a.token(refreshForm(g.Refresh)), status, code)
 	}
 	a.wantLive(g, true, true)
@@ -190,9 +190,9 @@ func TestStatusesAndErrors(t *testing.T) {
 
 func TestWaiting(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	g := a.signIn("ada")
-	for _, m := range []practice.Mood{{Latency: time.Hour}, {Hang: true}} {
+	for _, m := range []practicecrm.Mood{{Latency: time.Hour}, {Hang: true}} {
 		a.crm.SetMood(m)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		if r := a.send(ctx, "/oauth/token", client(), refreshForm(g.Refresh)); r.err == nil {
@@ -200,7 +200,7 @@ func TestWaiting(t *testing.T) {
 		}
 		cancel()
 	}
-	a.crm.SetMood(practice.Mood{Me: "hang"})
+	a.crm.SetMood(practicecrm.Mood{Me: "hang"})
 	cut := make(chan reply)
 	go func() { cut <- a.get("/api/me", "Bearer "+g.Access) }()
 	for a.crm.Counts().Me == 0 { // until it hangs
@@ -210,7 +210,7 @@ func TestWaiting(t *testing.T) {
 		default:
 		}
 	}
-	a.crm.SetMood(practice.Mood{Latency: time.Millisecond})
+	a.crm.SetMood(practicecrm.Mood{Latency: time.Millisecond})
 	if r := <-cut; r.err == nil {
 		t.Errorf("%+v", r)
 	}
@@ -219,15 +219,15 @@ func TestWaiting(t *testing.T) {
 
 func TestOtherEndpointsMisbehave(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	g := a.signIn("ada")
 	ask := map[string]func() reply{
 		"me":     func() reply { return a.get("/api/me", "Bearer "+g.Access) },
 		"revoke": func() reply { return a.send(t.Context(), "/oauth/revoke", client(), url.Values{"token": {g.Refresh}}) },
-		"rc":     func() reply { return a.get("/restapi/v1.0/account/~/extension/~", "Bearer "+practice.RCUserToken) },
+		"rc":     func() reply { return a.get("/restapi/v1.0/account/~/extension/~", "Bearer "+practicecrm.RCUserToken) },
 	}
 	for mood, status := range map[string]int{"401": 401, "429": 429, "500": 500, "html": 200, "empty": 200, "cut": 200} {
-		a.crm.SetMood(practice.Mood{Me: mood, Revoke: mood, RingCentral: mood})
+		a.crm.SetMood(practicecrm.Mood{Me: mood, Revoke: mood, RingCentral: mood})
 		for name, f := range ask {
 			r := f()
 			if r.status != status || (r.err != nil) != (mood == "cut") || (mood == "empty") != (r.body == "") {
@@ -240,7 +240,7 @@ func TestOtherEndpointsMisbehave(t *testing.T) {
 
 func TestMoodOverHTTP(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	post := func(body string) int {
 		resp, err := a.client.Post(a.url+"/practice/mood", "application/json", strings.NewReader(body))
 		must(t, err)
@@ -262,7 +262,7 @@ func TestMoodOverHTTP(t *testing.T) {
 	if r := a.token(url.Values{}); r.status != 429 || r.header.Get("Retry-After") != "90" {
 		t.Errorf("%+v", r)
 	}
-	var n practice.Counts
+	var n practicecrm.Counts
 	must(t, json.Unmarshal([]byte(a.get("/practice/counts", "").body), &n))
 	if n != a.crm.Counts() || n.Token != 1 {
 		t.Errorf("counts: %+v", n)
@@ -272,5 +272,5 @@ func TestMoodOverHTTP(t *testing.T) {
 			t.Error("a mood that does not exist was set")
 		}
 	}()
-	a.crm.SetMood(practice.Mood{Token: "none such"})
+	a.crm.SetMood(practicecrm.Mood{Token: "none such"})
 }

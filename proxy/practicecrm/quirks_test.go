@@ -1,4 +1,4 @@
-package practice_test
+package practicecrm_test
 
 import (
 	"net/http"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // mood sets a mood over HTTP and returns the status.
@@ -20,7 +20,7 @@ func (a *app) mood(text string) int {
 // TestQuirks sets them as people do, and sends the ordinary request, and then the one that is wanted.
 func TestQuirks(t *testing.T) {
 	t.Parallel()
-	encoded, raw := client(), basic(practice.ClientID, practice.ClientSecret)
+	encoded, raw := client(), basic(practicecrm.ClientID, practicecrm.ClientSecret)
 	const secrets = "&client_id=practice-client&client_secret=practice-secret%2B%2F%25~%3D"
 	for _, c := range []struct {
 		name, mood    string
@@ -45,7 +45,7 @@ func TestQuirks(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := newApp(t, practice.Config{})
+			a := newApp(t, practicecrm.Config{})
 			if got := a.mood(`{"quirks":` + c.mood + `}`); got != 204 {
 				t.Fatalf("the mood is answered with %d", got)
 			}
@@ -79,7 +79,7 @@ func TestQuirks(t *testing.T) {
 
 func TestQuirksOfRefresh(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	a.mood(`{"quirks":{"auth":"basic"},"refreshQuirks":{"body":"json","rename":{"refresh_token":"renewal","grant_type":"type"},"headers":{"X-A":"b"}}}`)
 	t0 := a.signIn("ada")
 	a.refused(a.token(refreshForm(t0.Refresh)), 400, "invalid_request")
@@ -95,13 +95,13 @@ func TestQuirksOfRefresh(t *testing.T) {
 
 func TestQuirksOfAuthorization(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	a.mood(`{"noPKCE":true,"authorizeScope":"a+b"}`)
 	without := strings.Replace(a.authURL(), "code_challenge", "x", 2)
 	for want, address := range map[string]string{
 		"error=invalid_request": a.authURL(), "error=invalid_scope": without + "&scope=a%20b", "code=code-": without + "&scope=a+b",
 	} {
-		landed, err := practice.Browse(t.Context(), a.client, address, "ada")
+		landed, err := practicecrm.Browse(t.Context(), a.client, address, "ada")
 		if err != nil || !strings.Contains(landed, want) {
 			t.Errorf("landed on %s, %v, want %s", landed, err, want)
 		}
@@ -110,7 +110,7 @@ func TestQuirksOfAuthorization(t *testing.T) {
 
 func TestQuirksThatThereAreNot(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	for _, mood := range []string{
 		`{"quirks":{"auth":"digest"}}`, `{"quirks":{"body":"xml"}}`, `{"refreshQuirks":{"path":"/elsewhere"}}`, `{"quirks":{"bodies":"json"}}`, `{"quirks":[]}`,
 	} {

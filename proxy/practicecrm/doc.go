@@ -1,4 +1,4 @@
-// Package practice is the practice CRM: a real OAuth server (RFC 6749, with PKCE and revocation) in one http.Handler,
+// Package practicecrm is the practice CRM: a real OAuth server (RFC 6749, with PKCE and revocation) in one http.Handler,
 // with people, an API, and the endpoint of RingCentral's that tells whose token it is. It exists so that sign-ins can be
 // shown and tested without anybody's CRM.
 //
@@ -17,4 +17,4 @@
 //	GET       /practice/counts   what was called how often
 //
 // It keeps everything in memory. It is for loopback: its secrets are in its source, and whoever reaches it sets its mood.
-package practice
+package practicecrm

@@ -1,4 +1,4 @@
-package practice_test
+package practicecrm_test
 
 import (
 	"encoding/base64"
@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/practice"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 func TestDance(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	got := a.signIn("ada")
 	if got.Life != 3600 {
 		t.Errorf("expires_in is %d, want 3600", got.Life)
@@ -26,7 +26,7 @@ func TestDance(t *testing.T) {
 	a.advance(time.Hour)
 	a.wantLive(got, false, true)
 	a.refused(a.get("/api/me", "Bearer "+got.Access), 401, "invalid_token")
-	want := practice.Counts{Authorize: 1, Consents: 1, Token: 1, Exchanges: 1, Me: 2}
+	want := practicecrm.Counts{Authorize: 1, Consents: 1, Token: 1, Exchanges: 1, Me: 2}
 	if n := a.crm.Counts(); n != want {
 		t.Errorf("got %+v, want %+v", n, want)
 	}
@@ -34,7 +34,7 @@ func TestDance(t *testing.T) {
 
 func TestConsent(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	page := a.get(strings.TrimPrefix(a.authURL(), a.url), "")
 	for _, want := range []string{`value="ada">Ada Lovelace<`, `value="deny"`, `&lt;b&gt;Tables`} {
 		if page.status != 200 || !strings.Contains(page.body, want) {
@@ -49,7 +49,7 @@ func TestConsent(t *testing.T) {
 		{"challenge of another length", "ada", "code_challenge", "abc", "error=invalid_request"},
 		{"other callback", "ada", "redirect_uri", "http://127.0.0.1:1/oauth-callback", "code="},
 	} {
-		landed, err := practice.Browse(t.Context(), a.client, a.authURL(c.key, c.value), c.person)
+		landed, err := practicecrm.Browse(t.Context(), a.client, a.authURL(c.key, c.value), c.person)
 		if err != nil || !strings.Contains(landed, c.want) || !strings.Contains(landed, "state=platform%3D") {
 			t.Errorf("%s: %q %v", c.name, landed, err)
 		}
@@ -61,7 +61,7 @@ func TestConsent(t *testing.T) {
 		{"address that is not registered", "ada", "redirect_uri", "https://gate.example/other.html"},
 		{"unknown person", "eve", "", ""},
 	} {
-		if landed, err := practice.Browse(t.Context(), a.client, a.authURL(c.key, c.value), c.person); err == nil {
+		if landed, err := practicecrm.Browse(t.Context(), a.client, a.authURL(c.key, c.value), c.person); err == nil {
 			t.Errorf("%s: landed on %s", c.name, landed)
 		}
 	}
@@ -69,7 +69,7 @@ func TestConsent(t *testing.T) {
 
 func TestCodes(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	code := a.code("grace")
 	for _, c := range []struct{ key, value string }{
 		{"code", "other"}, {"redirect_uri", "https://gate.example/redirect.html"}, {"code_verifier", "other"}, {"code_verifier", ""},
@@ -91,7 +91,7 @@ func TestCodes(t *testing.T) {
 	a.advance(10 * time.Minute)
 	a.refused(a.token(exchangeForm(code)), 400, "invalid_grant")
 
-	without, err := practice.Code(t.Context(), a.client, strings.Replace(a.authURL(), "code_challenge", "x", 2), "ada")
+	without, err := practicecrm.Code(t.Context(), a.client, strings.Replace(a.authURL(), "code_challenge", "x", 2), "ada")
 	must(t, err)
 	form := exchangeForm(without)
 	a.refused(a.token(form), 400, "invalid_grant") // a verifier for no challenge
@@ -101,7 +101,7 @@ func TestCodes(t *testing.T) {
 
 func TestClientAuthentication(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	refresh := a.signIn("ada").Refresh
 	inBody := func(id, secret string) url.Values {
 		return url.Values{"client_id": {id}, "client_secret": {secret}}
@@ -113,15 +113,15 @@ func TestClientAuthentication(t *testing.T) {
 		err          string
 	}{
 		{"encoded", client(), nil, 200, ""},
-		{"raw", basic(practice.ClientID, practice.ClientSecret), nil, 200, ""},
-		{"in the body", "", inBody(practice.ClientID, practice.ClientSecret), 200, ""},
-		{"Basic and the same id", client(), url.Values{"client_id": {practice.ClientID}}, 200, ""},
-		{"both ways", client(), inBody(practice.ClientID, practice.ClientSecret), 400, "invalid_request"},
+		{"raw", basic(practicecrm.ClientID, practicecrm.ClientSecret), nil, 200, ""},
+		{"in the body", "", inBody(practicecrm.ClientID, practicecrm.ClientSecret), 200, ""},
+		{"Basic and the same id", client(), url.Values{"client_id": {practicecrm.ClientID}}, 200, ""},
+		{"both ways", client(), inBody(practicecrm.ClientID, practicecrm.ClientSecret), 400, "invalid_request"},
 		{"two ids", client(), url.Values{"client_id": {"other"}}, 400, "invalid_request"},
 		{"not at all", "", nil, 401, "invalid_client"},
-		{"other secret", basic(practice.ClientID, "other"), nil, 401, "invalid_client"},
-		{"other secret in the body", "", inBody(practice.ClientID, "other"), 401, "invalid_client"},
-		{"encoded in the body", "", inBody(practice.ClientID, url.QueryEscape(practice.ClientSecret)), 401, "invalid_client"},
+		{"other secret", basic(practicecrm.ClientID, "other"), nil, 401, "invalid_client"},
+		{"other secret in the body", "", inBody(practicecrm.ClientID, "other"), 401, "invalid_client"},
+		{"encoded in the body", "", inBody(practicecrm.ClientID, url.QueryEscape(practicecrm.ClientSecret)), 401, "invalid_client"},
 	} {
 		form := refreshForm(refresh)
 		for k, v := range c.body {
@@ -141,7 +141,7 @@ func TestClientAuthentication(t *testing.T) {
 
 func TestReuseEndsTheFamily(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	first, other := a.signIn("ada"), a.signIn("ada")
 	second := a.granted(a.token(refreshForm(first.Refresh)))
 	a.wantLive(first, true, false)
@@ -157,7 +157,7 @@ func TestReuseEndsTheFamily(t *testing.T) {
 
 func TestGrace(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{Grace: time.Minute})
+	a := newApp(t, practicecrm.Config{Grace: time.Minute})
 	first := a.signIn("ada")
 	second := a.granted(a.token(refreshForm(first.Refresh)))
 	a.advance(time.Minute - 1)
@@ -171,7 +171,7 @@ func TestGrace(t *testing.T) {
 
 func TestManyRefreshesAtOnce(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	refresh := a.signIn("ada").Refresh
 	const n = 20
 	statuses := make(chan int, n)
@@ -191,7 +191,7 @@ func TestManyRefreshesAtOnce(t *testing.T) {
 
 func TestRevoke(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	revoke := func(authorization, token string) reply {
 		return a.send(t.Context(), "/oauth/revoke", authorization, url.Values{"token": {token}})
 	}
@@ -226,7 +226,7 @@ func TestRevoke(t *testing.T) {
 
 func TestEndGrants(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
+	a := newApp(t, practicecrm.Config{})
 	ada, grace, code := a.signIn("ada"), a.signIn("grace"), a.code("ada")
 	a.crm.EndGrants("ada")
 	a.wantLive(ada, false, false)
@@ -239,21 +239,21 @@ func TestEndGrants(t *testing.T) {
 
 func TestAPIKeyAndRingCentral(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practice.Config{})
-	for _, header := range []string{basic(practice.APIKey, ""), basic(practice.APIKey, "x"), "basic " + base64.StdEncoding.EncodeToString([]byte(practice.APIKey))} {
+	a := newApp(t, practicecrm.Config{})
+	for _, header := range []string{basic(practicecrm.APIKey, ""), basic(practicecrm.APIKey, "x"), "basic " + base64.StdEncoding.EncodeToString([]byte(practicecrm.APIKey))} {
 		if r := a.get("/api/me", header); r.status != 200 || !strings.HasPrefix(r.body, `{"id":2,"name":"Grace Hopper",`) {
 			t.Errorf("%s: %+v", header, r)
 		}
 	}
-	for _, header := range []string{"", basic("other", ""), "Bearer " + practice.APIKey, "Basic %", practice.APIKey} {
+	for _, header := range []string{"", basic("other", ""), "Bearer " + practicecrm.APIKey, "Basic %", practicecrm.APIKey} {
 		a.refused(a.get("/api/me", header), 401, "invalid_token")
 	}
 	const extension = "/restapi/v1.0/account/~/extension/~"
 	for token, want := range map[string]string{
-		practice.RCAdminToken: `{"id":101,"account":{"id":"1"},"permissions":{"admin":{"enabled":true}}}`,
-		practice.RCUserToken:  `{"id":102,"account":{"id":"1"},"permissions":{"admin":{"enabled":false}}}`,
+		practicecrm.RCAdminToken: `{"id":101,"account":{"id":"1"},"permissions":{"admin":{"enabled":true}}}`,
+		practicecrm.RCUserToken:  `{"id":102,"account":{"id":"1"},"permissions":{"admin":{"enabled":false}}}`,
 
-		practice.RCOtherAdminToken: `{"id":202,"account":{"id":"2"},"permissions":{"admin":{"enabled":true}}}`,
+		practicecrm.RCOtherAdminToken: `{"id":202,"account":{"id":"2"},"permissions":{"admin":{"enabled":true}}}`,
 	} {
 		if r := a.get(extension, "Bearer "+token); r.status != 200 || r.body != want {
 			t.Errorf("RingCentral: %+v", r)

@@ -1,4 +1,4 @@
-package practice
+package practicecrm
 
 import (
 	"context"
