@@ -10,7 +10,7 @@ import (
 var ErrClosed = errors.New("the store is closed")
 
 // Engine is a transactional, ordered key-value store: bytes under keys, and nothing of what they mean. What every
-// engine must do is tested by the package storagetest. An Engine is safe for concurrent use.
+// engine must do is tested by the package enginetest. An Engine is safe for concurrent use.
 //
 // Keys have 1 to 1,000 bytes, values up to 1,000,000, and what one Update writes up to 2,000,000; an engine may take
 // more, and what it does not take is an error that harms no other caller. A function given to View or Update must not call the engine

@@ -19,7 +19,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
-	"github.com/crmgate/crmgate/storage/storagetest"
+	"github.com/crmgate/crmgate/storage/enginetest"
 )
 
 func TestMain(m *testing.M) {
@@ -37,16 +37,16 @@ func mustOpen(t testing.TB, dir string) *badger.Engine {
 
 func TestConformanceInMemory(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, storagetest.Volatile, func(t *testing.T) storagetest.Store {
-		return storagetest.Store{Engine: mustOpen(t, "")}
+	enginetest.Run(t, enginetest.Volatile, func(t *testing.T) enginetest.Store {
+		return enginetest.Store{Engine: mustOpen(t, "")}
 	})
 }
 
 func TestConformanceOnDisk(t *testing.T) {
 	t.Parallel()
-	storagetest.Run(t, storagetest.Durable, func(t *testing.T) storagetest.Store {
+	enginetest.Run(t, enginetest.Durable, func(t *testing.T) enginetest.Store {
 		dir := filepath.Join(t.TempDir(), "store")
-		return storagetest.Store{
+		return enginetest.Store{
 			Engine: mustOpen(t, dir),
 			Reopen: func() storage.Engine { return mustOpen(t, dir) },
 		}

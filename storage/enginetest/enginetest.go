@@ -1,5 +1,5 @@
-// Package storagetest holds what every storage.Engine must pass.
-package storagetest
+// Package enginetest holds what every storage.Engine must pass.
+package enginetest
 
 import (
 	"errors"
