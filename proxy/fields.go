@@ -6,6 +6,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/identity"
 )
 
 func (s *Server) apiKeyManagedAuthState(ctx context.Context, r *request) (any, error) {
@@ -31,7 +32,7 @@ func (s *Server) managedAuth(ctx context.Context, r *request, ses authflow.Sessi
 func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses authflow.Session) (any, error) {
 	var b struct {
 		Scope     string          `json:"scope"`
-		Extension authflow.ID     `json:"rcExtensionId"`
+		Extension identity.ID     `json:"rcExtensionId"`
 		Name      string          `json:"rcUserName"`
 		Values    json.RawMessage `json:"values"`
 		Remove    []string        `json:"fieldsToRemove"`

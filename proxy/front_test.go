@@ -7,6 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/identity"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -73,11 +76,13 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	away := func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "away", Err: errors.New("away")}
 	}
+	rc, err := identity.NewRingCentral("https://rc.example", away, time.Now)
+	must(err)
 	tokens, err := token.New(token.Config{DB: db, Connector: find, Fetch: away, Logger: logger})
 	must(err)
 	t.Cleanup(tokens.Close)
 	flows, err := authflow.New(authflow.Config{
-		DB: db, Tokens: tokens, Connector: find, Fetch: away, PublicURL: "https://gate.example", RingCentralURL: "https://rc.example",
+		DB: db, Tokens: tokens, Connector: find, Verify: rc.Verify, PublicURL: "https://gate.example",
 		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("salt"), Logger: logger,
 	})
 	must(err)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/identity"
 )
 
 type adminTokenCommand struct {
@@ -20,7 +20,7 @@ administrator, who sends it wherever a RingCentral access token is expected. It 
 }
 
 func (c *adminTokenCommand) Run(out io.Writer) error {
-	token, line, err := authflow.NewAdminToken(c.Name, c.Accounts)
+	token, line, err := identity.NewAdminToken(c.Name, c.Accounts)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
@@ -163,13 +164,13 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 	if err != nil {
 		return err
 	}
-	admins, err := f.adminTokens()
+	verify, err := f.verifier(client)
 	if err != nil {
 		return err
 	}
 	a.flows, err = authflow.New(authflow.Config{
-		DB: a.db, Tokens: tokens, Connector: a.folder.Connector, Platforms: a.folder.Platforms, Fetch: client.Fetch,
-		PublicURL: f.publicURL(), RingCentralURL: f.RingCentralURL, AdminTokens: admins, AllowedOrigins: f.AllowedOrigin,
+		DB: a.db, Tokens: tokens, Connector: a.folder.Connector, Platforms: a.folder.Platforms, Verify: verify,
+		PublicURL: f.publicURL(), AllowedOrigins: f.AllowedOrigin,
 		SessionKey: session, HashKey: hash,
 		RequireAccountProof: f.AccountProof == "required", RefusePlainState: f.CompatState == "off",
 		Now: f.now, Logger: log, Count: a.metrics.Flow, Waiting: a.metrics.Waiting,
@@ -182,20 +183,28 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 	return nil
 }
 
-// adminTokens reads the file of administrators' tokens; nil if there is none.
-func (f *serveFlags) adminTokens() (*authflow.AdminTokens, error) {
+// verifier verifies clients' tokens by the file of admin tokens if there is one, else at RingCentral.
+func (f *serveFlags) verifier(client *egress.Client) (identity.Verify, error) {
 	if f.AdminTokenFile == "" {
-		return nil, nil
+		now := f.now
+		if now == nil {
+			now = time.Now
+		}
+		rc, err := identity.NewRingCentral(f.RingCentralURL, client.Fetch, now)
+		if err != nil {
+			return nil, err
+		}
+		return rc.Verify, nil
 	}
 	b, err := os.ReadFile(f.AdminTokenFile)
-	var tokens *authflow.AdminTokens
+	var tokens *identity.AdminTokens
 	if err == nil {
-		tokens, err = authflow.ParseAdminTokens(b)
+		tokens, err = identity.ParseAdminTokens(b)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("--admin-token-file %s: %w", f.AdminTokenFile, err)
 	}
-	return tokens, nil
+	return tokens.Verify, nil
 }
 
 // serverKey is the key that the operator set, or one that is made once and kept sealed in the store.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
@@ -387,7 +387,7 @@ func (g *gate) answersOfPages() {
 // operated is a gate without RingCentral and without an application, and a token that its operator has given out.
 func operated(t *testing.T) (g *gate, operator string) {
 	t.Helper()
-	token, line, err := authflow.NewAdminToken("ops", []string{"acme"})
+	token, line, err := identity.NewAdminToken("ops", []string{"acme"})
 	must(t, err)
 	file := filepath.Join(t.TempDir(), "admins")
 	must(t, os.WriteFile(file, []byte(line), 0o600))

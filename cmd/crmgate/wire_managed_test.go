@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
@@ -304,7 +304,7 @@ func TestManagedSecretsStay(t *testing.T) {
 // TestAdminTokens: an installation without RingCentral has admins of its own.
 func TestAdminTokens(t *testing.T) {
 	t.Parallel()
-	token, line, err := authflow.NewAdminToken("ops", []string{"acme"})
+	token, line, err := identity.NewAdminToken("ops", []string{"acme"})
 	must(t, err)
 	file := filepath.Join(t.TempDir(), "admins")
 	must(t, os.WriteFile(file, []byte(line), 0o600))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 )
 
 // AdminLife is for how long an admin may work on their page before they prove again who they are.
@@ -22,7 +23,7 @@ const adminLabel = "admin"
 // names: it comes from the token that they showed.
 type Admin struct {
 	f   *Flows
-	who identity
+	who identity.Identity
 }
 
 // Account is the organisation.
@@ -43,7 +44,7 @@ func (f *Flows) OpenAdmin(ctx context.Context, token crmgate.Secret) (statement 
 	if token.IsZero() {
 		return statement, crmgate.Refuse("Please enter a token.")
 	}
-	who, err := f.admin(ctx, token)
+	who, err := f.Verify.Admin(ctx, token)
 	if err != nil {
 		return statement, err
 	}
@@ -73,7 +74,7 @@ func (f *Flows) Admin(statement crmgate.Secret) (*Admin, error) {
 	if f.Now().Unix() >= s.Expires || s.Account == "" {
 		return nil, over
 	}
-	return &Admin{f, identity{Account: s.Account, Extension: s.Extension, Admin: true}}, nil
+	return &Admin{f, identity.Identity{Account: s.Account, Extension: s.Extension, Admin: true}}, nil
 }
 
 // Platform is the manifest of a platform that people can sign in to; a Refusal if there is none.

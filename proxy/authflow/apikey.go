@@ -7,6 +7,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -35,13 +36,13 @@ func (f *Flows) APIKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 }
 
 func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
-	var who identity
+	var who identity.Identity
 	var err error
 	switch {
 	case r.visitor != nil:
 		who = r.visitor.Who
 	case !r.RCToken.IsZero():
-		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
+		if who, err = f.Verify(ctx, r.RCToken); err != nil {
 			return SignedIn{}, err
 		}
 	}

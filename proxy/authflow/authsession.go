@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/identity"
 )
 
 const (
@@ -54,7 +55,7 @@ type authSession struct {
 	id              string
 	Platform        crmgate.Platform       `json:"p"`
 	Hostname        string                 `json:"h,omitempty"`
-	Who             identity               `json:"a,omitzero"` // who proved to be that
+	Who             identity.Identity      `json:"a,omitzero"` // who proved to be that
 	HashedExtension string                 `json:"x,omitempty"`
 	SecretHash      []byte                 `json:"s"`
 	BrowserHash     []byte                 `json:"b"`
@@ -76,7 +77,7 @@ func (f *Flows) OpenAuthSession(ctx context.Context, r AuthSessionRequest) (Auth
 		return AuthSession{}, err
 	}
 	if !r.RCToken.IsZero() {
-		if s.Who, err = f.who.identify(ctx, r.RCToken); err != nil {
+		if s.Who, err = f.Verify(ctx, r.RCToken); err != nil {
 			return AuthSession{}, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -232,10 +233,10 @@ func checkIssuer(m *manifest.Manifest, hostname, issuer string) error {
 // account says which organisation the sign-in belongs to: a bound state's word, else RingCentral's, else the client's
 // where the operator allows it, and that is not proven. A callback that proves another user than the state's is refused.
 func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (a crmgate.AccountID, proven bool, err error) {
-	var who identity
+	var who identity.Identity
 	if !r.RCToken.IsZero() {
 		var err error
-		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
+		if who, err = f.Verify(ctx, r.RCToken); err != nil {
 			return "", false, err
 		}
 	}

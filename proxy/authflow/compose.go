@@ -11,6 +11,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -55,12 +56,12 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	if err != nil {
 		return Composed{}, err
 	}
-	var who identity
+	var who identity.Identity
 	switch {
 	case r.visitor != nil:
 		who = r.visitor.Who
 	case !r.RCToken.IsZero():
-		if who, err = f.who.identify(ctx, r.RCToken); err != nil {
+		if who, err = f.Verify(ctx, r.RCToken); err != nil {
 			return Composed{}, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -97,12 +98,6 @@ func (f *Flows) OpenState(ctx context.Context, param string) (BoundState, error)
 	return BoundState{s.Platform, s.Account, s.Hostname}, err
 }
 
-// Identify asks RingCentral and remembers nothing.
-func (f *Flows) Identify(ctx context.Context, token crmgate.Secret) (account, extension string, err error) {
-	who, err := f.who.(*ringCentral).ask(ctx, token)
-	return string(who.Account), string(who.Extension), err
-}
-
 // SessionTokens makes and checks session tokens at the time that now tells.
 func SessionTokens(key string, now func() time.Time) (issue func(crmgate.UserKey, string) crmgate.Secret, good func(string) bool) {
 	t := newSessionTokens(crmgate.NewSecret(key), now)
@@ -120,7 +115,7 @@ func SessionTokens(key string, now func() time.Time) (issue func(crmgate.UserKey
 
 // ReadID reads an id out of JSON.
 func ReadID(text string) (string, error) {
-	var id flexibleID
+	var id identity.ID
 	err := json.Unmarshal([]byte(text), &id)
 	return string(id), err
 }
@@ -143,12 +138,6 @@ const (
 	RevokeFirstWait    = revokeFirstWait
 	RevokeLongestPause = revokeLongestPause
 )
-
-// Identify says whose token it is.
-func (t *AdminTokens) Identify(ctx context.Context, token crmgate.Secret) (account, extension string, admin bool, err error) {
-	who, err := t.identify(ctx, token)
-	return string(who.Account), string(who.Extension), who.Admin, err
-}
 
 // MaxWaiters is how many polls may wait.
 const MaxWaiters = maxWaiters

@@ -11,9 +11,6 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// ID is an id that comes as a JSON string or number.
-type ID = flexibleID
-
 // FieldsAdmin is who looks at an organisation's values or changes them: an admin who is signed in to the CRM.
 type FieldsAdmin struct {
 	Session crmgate.UserKey
@@ -23,7 +20,7 @@ type FieldsAdmin struct {
 // organisation is the admin's; the platform is the session's. Without an admin's token it is a Refusal, and so it is with
 // one of another organisation than the session's user is known to be of.
 func (f *Flows) organisation(ctx context.Context, a FieldsAdmin) (crmgate.AccountID, error) {
-	who, err := f.admin(ctx, a.RCToken)
+	who, err := f.Verify.Admin(ctx, a.RCToken)
 	if err != nil {
 		return "", err
 	}
@@ -168,7 +165,7 @@ func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]conn
 	case r.Field == "":
 		return nil, crmgate.RefusePlain("Missing managed auth field")
 	}
-	who, err := f.admin(ctx, r.RCToken)
+	who, err := f.Verify.Admin(ctx, r.RCToken)
 	if err != nil {
 		return nil, err
 	}

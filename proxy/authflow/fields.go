@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -33,7 +34,7 @@ func (f *Flows) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crm
 	if p == "" {
 		return FieldsState{}, crmgate.RefusePlain("Missing platform name")
 	}
-	who, err := f.somebody(ctx, rcToken)
+	who, err := f.Verify.Required(ctx, rcToken)
 	if err != nil {
 		return FieldsState{}, err
 	}
@@ -93,7 +94,7 @@ type filling struct {
 }
 
 // fill fills in the managed fields of a form with what is stored for its sender.
-func (f *Flows) fill(ctx context.Context, m *manifest.Manifest, who identity, form form) (filling, error) {
+func (f *Flows) fill(ctx context.Context, m *manifest.Manifest, who identity.Identity, form form) (filling, error) {
 	if !hasManaged(m.Fields) {
 		return filling{}, nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -26,14 +27,10 @@ type Config struct {
 	Connector func(crmgate.Platform) (connector.Connector, error)
 	// Platforms lists what Connector finds.
 	Platforms func() []crmgate.Platform
-	// Fetch reaches RingCentral.
-	Fetch crmgate.Fetch
+	// Verify verifies the tokens that clients send as rcAccessToken.
+	Verify identity.Verify
 	// PublicURL is how browsers reach this server, without a slash at its end.
 	PublicURL string
-	// RingCentralURL is where rcAccessToken is verified.
-	RingCentralURL string
-	// AdminTokens, if not nil, are what rcAccessToken is, and RingCentral is not asked.
-	AdminTokens *AdminTokens
 	// AllowedOrigins may be posted a callback by the landing page; none means PublicURL's own.
 	AllowedOrigins []string
 	// SessionKey signs session tokens (HS256); at least 32 bytes.
@@ -59,7 +56,6 @@ type Config struct {
 // Flows runs the flows. Safe for concurrent use.
 type Flows struct {
 	Config
-	who         identifier
 	tokens      *sessionTokens
 	revocations *revocations
 	waiters     *waiters
@@ -101,10 +97,7 @@ func New(c Config) (*Flows, error) {
 		c.Random = rand.Float64
 	}
 	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations(), waiters: newWaiters(), roster: newRoster()}
-	if f.who = c.AdminTokens; c.AdminTokens == nil {
-		f.who, err = newRingCentral(c.RingCentralURL, c.Fetch, c.Now)
-	}
-	return f, err
+	return f, nil
 }
 
 // pinned returns the origin that a landing page may post to: the one asked for if it is allowed, else the first that is.

@@ -12,6 +12,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -83,7 +84,7 @@ func (f *Flows) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmg
 	if p == "" {
 		return ManagedState{}, crmgate.RefusePlain("Missing platform name")
 	}
-	who, err := f.somebody(ctx, rcToken)
+	who, err := f.Verify.Required(ctx, rcToken)
 	if err != nil {
 		return ManagedState{}, err
 	}
@@ -136,7 +137,7 @@ func endpointsOf(m *manifest.Manifest, v crmgate.OAuthInfo) bool {
 
 // appToTry is the organisation's app that a sign-in which begins now is to use: the confirmed one, or for an admin the
 // pending one, if there is no other or it is the staged one that is asked for. nil if there is none.
-func (f *Flows) appToTry(ctx context.Context, m *manifest.Manifest, who identity, staged bool) (*storage.ManagedApp, error) {
+func (f *Flows) appToTry(ctx context.Context, m *manifest.Manifest, who identity.Identity, staged bool) (*storage.ManagedApp, error) {
 	apps, err := f.apps(ctx, m, who.Account)
 	switch {
 	case err != nil:
@@ -197,7 +198,7 @@ type ManagedEntry struct {
 // What the CRM's answer tells to be wrong is a Refusal, and nothing is stored then; a CRM that does not tell stops nobody.
 // No values at all drop what is pending.
 func (f *Flows) EnterApp(ctx context.Context, rcToken crmgate.Secret, e ManagedEntry) error {
-	who, err := f.admin(ctx, rcToken)
+	who, err := f.Verify.Admin(ctx, rcToken)
 	if err != nil {
 		return err
 	}
@@ -205,7 +206,7 @@ func (f *Flows) EnterApp(ctx context.Context, rcToken crmgate.Secret, e ManagedE
 }
 
 // enterApp is EnterApp by an admin who is known.
-func (f *Flows) enterApp(ctx context.Context, who identity, e ManagedEntry) error {
+func (f *Flows) enterApp(ctx context.Context, who identity.Identity, e ManagedEntry) error {
 	values, err := e.Values.info()
 	if err != nil {
 		return err
@@ -315,14 +316,14 @@ func (f *Flows) tried(ctx context.Context, conn connector.Connector, client toke
 
 // DropPending forgets what an admin's organisation has pending: of a platform, or of all if p is empty.
 func (f *Flows) DropPending(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
-	who, err := f.admin(ctx, rcToken)
+	who, err := f.Verify.Admin(ctx, rcToken)
 	if err != nil {
 		return err
 	}
 	return f.dropPending(ctx, who, p)
 }
 
-func (f *Flows) dropPending(ctx context.Context, who identity, p crmgate.Platform) error {
+func (f *Flows) dropPending(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
 	platforms := []crmgate.Platform{p}
 	if p == "" {
 		platforms = f.Platforms()
@@ -333,14 +334,14 @@ func (f *Flows) dropPending(ctx context.Context, who identity, p crmgate.Platfor
 // RemoveApp removes the application of an admin's organisation, and what is pending, and with it the sessions of all whose
 // grants it issued.
 func (f *Flows) RemoveApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
-	who, err := f.admin(ctx, rcToken)
+	who, err := f.Verify.Admin(ctx, rcToken)
 	if err != nil {
 		return err
 	}
 	return f.removeApp(ctx, who, p)
 }
 
-func (f *Flows) removeApp(ctx context.Context, who identity, p crmgate.Platform) error {
+func (f *Flows) removeApp(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/identity"
+
 	"pgregory.net/rapid"
 
 	"github.com/crmgate/crmgate"
@@ -183,11 +185,13 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	m.db, err = storage.Open(t.Context(), m.engine, ring, storage.Config{Now: m.clock.Now})
 	must(err)
 	fetch := m.watched(out.Fetch)
+	rc, err := identity.NewRingCentral(s.URL, fetch, m.clock.Now)
+	must(err)
 	tokens, err := token.New(token.Config{DB: m.db, Connector: find, Fetch: fetch, Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler)})
 	must(err)
 	m.Flows, err = authflow.New(authflow.Config{
-		DB: m.db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return platforms }, Fetch: fetch,
-		PublicURL: "http://gate.example", RingCentralURL: s.URL, SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"),
+		DB: m.db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return platforms }, Verify: rc.Verify,
+		PublicURL: "http://gate.example", SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"),
 		Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	must(err)

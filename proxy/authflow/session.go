@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/identity"
 )
 
 const (
@@ -102,7 +103,7 @@ func newSessionTokens(key crmgate.Secret, now func() time.Time) *sessionTokens {
 }
 
 type claims struct {
-	ID       flexibleID       `json:"id"` // upstream makes numbers texts
+	ID       identity.ID      `json:"id"` // upstream makes numbers texts
 	Platform crmgate.Platform `json:"platform"`
 	Issued   *jwt.NumericDate `json:"iat"`
 	Expires  *jwt.NumericDate `json:"exp"`
@@ -157,7 +158,7 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 func (t *sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
 	now := t.now()
 	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
-		ID: flexibleID(key.ID), Platform: key.Platform, SID: sid,
+		ID: identity.ID(key.ID), Platform: key.Platform, SID: sid,
 		Issued: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(sessionLife)),
 	}).SignedString([]byte(t.key.Reveal()))
 	return crmgate.NewSecret(s), err

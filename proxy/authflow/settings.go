@@ -37,7 +37,7 @@ const javaScriptTime = "2006-01-02T15:04:05.000Z"
 // OrgSettings returns the settings of the organisation whose admin's RingCentral token it is; crmgate.ErrNotFound if there
 // are none. A token that is no admin's is a Refusal.
 func (f *Flows) OrgSettings(ctx context.Context, token crmgate.Secret) (OrgSettings, error) {
-	who, err := f.admin(ctx, token)
+	who, err := f.Verify.Admin(ctx, token)
 	if err != nil {
 		return OrgSettings{}, err
 	}
@@ -60,7 +60,7 @@ func (f *Flows) OrgSettings(ctx context.Context, token crmgate.Secret) (OrgSetti
 // parts, a JSON object, replaces the part of that name, and null removes it. Members that are no part are ignored. A token
 // that is no admin's, and JSON that is not what it should be, is a Refusal.
 func (f *Flows) SetOrgSettings(ctx context.Context, token crmgate.Secret, parts json.RawMessage) error {
-	who, err := f.admin(ctx, token)
+	who, err := f.Verify.Admin(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (f *Flows) Preload(ctx context.Context, token crmgate.Secret, hash string) 
 		if token.IsZero() {
 			return nil, crmgate.RefusePlain("Cannot find rc user login")
 		}
-		who, err := f.who.identify(ctx, token)
+		who, err := f.Verify(ctx, token)
 		if err != nil {
 			return nil, err
 		}

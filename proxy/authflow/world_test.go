@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/identity"
+
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate"
@@ -163,11 +165,13 @@ func (w *world) openDB() *storage.DB {
 func (w *world) server(db *storage.DB) *authflow.Flows {
 	w.t.Helper()
 	find := func(crmgate.Platform) (connector.Connector, error) { return w.conn, nil }
+	rc, err := identity.NewRingCentral(w.url, w.fetch, w.clock.Now)
+	must(w.t, err)
 	tokens, err := token.New(token.Config{DB: db, Connector: find, Fetch: w.fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: 300 * time.Millisecond})
 	must(w.t, err)
 	w.t.Cleanup(tokens.Close)
 	f, err := authflow.New(authflow.Config{
-		DB: db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return nil }, Fetch: w.fetch, PublicURL: "http://gate.example", RingCentralURL: w.url,
+		DB: db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return nil }, Verify: rc.Verify, PublicURL: "http://gate.example",
 		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"), Now: w.clock.Now,
 		Logger: w.logger,
 		Random: func() float64 { return 1 },

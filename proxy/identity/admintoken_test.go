@@ -1,4 +1,4 @@
-package authflow_test
+package identity_test
 
 import (
 	"errors"
@@ -6,16 +6,22 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/identity"
 )
 
 func TestAdminTokens(t *testing.T) {
-	one, line, err := authflow.NewAdminToken("ops", []string{"acme"})
-	must(t, err)
-	several, second, err := authflow.NewAdminToken("support", []string{"acme", "other"})
-	must(t, err)
-	tokens, err := authflow.ParseAdminTokens([]byte("# who may\n\n" + line + "\r\n  " + second + "\n"))
-	must(t, err)
+	one, line, err := identity.NewAdminToken("ops", []string{"acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	several, second, err := identity.NewAdminToken("support", []string{"acme", "other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := identity.ParseAdminTokens([]byte("# who may\n\n" + line + "\r\n  " + second + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if strings.Contains(line, one.Reveal()) {
 		t.Error("the file has the token itself")
 	}
@@ -29,17 +35,19 @@ func TestAdminTokens(t *testing.T) {
 		{"empty", "", "", "", "status code 401"},
 		{"its hash", strings.Split(line, ":")[1], "", "", "status code 401"},
 	} {
-		account, extension, admin, err := tokens.Identify(t.Context(), crmgate.NewSecret(c.token))
+		who, err := tokens.Verify(t.Context(), crmgate.NewSecret(c.token))
 		var r *crmgate.Refusal
-		if c.want != "" && (!errors.As(err, &r) || !strings.Contains(r.Message, c.want) || admin) || c.want == "" && (err != nil || !admin || account != c.account || extension != c.extension) {
-			t.Errorf("%s: %q, %q, %v, %v", c.name, account, extension, admin, err)
+		if c.want != "" && (!errors.As(err, &r) || !strings.Contains(r.Message, c.want) || who.Admin) || c.want == "" && (err != nil || !who.Admin || string(who.Account) != c.account || string(who.Extension) != c.extension) {
+			t.Errorf("%s: %+v, %v", c.name, who, err)
 		}
 	}
 }
 
 func TestWrongAdminTokenFiles(t *testing.T) {
-	_, line, err := authflow.NewAdminToken("ops", []string{"acme"})
-	must(t, err)
+	_, line, err := identity.NewAdminToken("ops", []string{"acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	hash := strings.Split(line, ":")[1]
 	for text, want := range map[string]string{
 		"ops":                          "line 1: expected NAME:SHA256:ACCOUNT",
@@ -50,34 +58,34 @@ func TestWrongAdminTokenFiles(t *testing.T) {
 		"ops:" + hash + ":a,,b":        "line 1: an account is empty",
 		strings.Repeat("x", 100_000):   "a line is too long",
 	} {
-		if _, err := authflow.ParseAdminTokens([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := identity.ParseAdminTokens([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %q", text, err, want)
 		}
 	}
 	for _, name := range []string{"", "a:b", "#x", "a\nb"} {
-		if _, _, err := authflow.NewAdminToken(name, []string{"acme"}); err == nil {
+		if _, _, err := identity.NewAdminToken(name, []string{"acme"}); err == nil {
 			t.Errorf("a token is called %q", name)
 		}
 	}
-	if _, _, err := authflow.NewAdminToken("ops", nil); err == nil {
+	if _, _, err := identity.NewAdminToken("ops", nil); err == nil {
 		t.Error("a token is good for no account")
 	}
 }
 
 func FuzzAdminTokens(f *testing.F) {
-	_, line, err := authflow.NewAdminToken("ops", []string{"acme", "other"})
+	_, line, err := identity.NewAdminToken("ops", []string{"acme", "other"})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add([]byte(line))
 	f.Add([]byte("# x\n\nops:00:acme"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		tokens, err := authflow.ParseAdminTokens(b)
+		tokens, err := identity.ParseAdminTokens(b)
 		if (tokens == nil) != (err != nil) {
 			t.Fatalf("%v, %v", tokens, err)
 		}
 		if err == nil {
-			if _, _, admin, _ := tokens.Identify(t.Context(), crmgate.NewSecret(string(b))); admin {
+			if who, _ := tokens.Verify(t.Context(), crmgate.NewSecret(string(b))); who.Admin {
 				t.Fatal("the file itself is a token")
 			}
 		}

@@ -1,4 +1,4 @@
-package authflow
+package identity
 
 import (
 	"context"
@@ -23,8 +23,8 @@ const (
 	extensionPath = "/restapi/v1.0/account/~/extension/~"
 )
 
-// ringCentral verifies RingCentral access tokens. Safe for concurrent use.
-type ringCentral struct {
+// RingCentral verifies RingCentral access tokens. Safe for concurrent use.
+type RingCentral struct {
 	url   string
 	fetch crmgate.Fetch
 	now   func() time.Time
@@ -34,26 +34,26 @@ type ringCentral struct {
 }
 
 type knownIdentity struct {
-	identity
+	Identity
 	until time.Time
 }
 
-func newRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*ringCentral, error) {
+func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*RingCentral, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("the RingCentral URL must be an absolute URL: %q", base)
 	}
-	return &ringCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now, known: map[[32]byte]knownIdentity{}}, nil
+	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now, known: map[[32]byte]knownIdentity{}}, nil
 }
 
-// identify asks RingCentral whose token it is, or remembers. A refusal of RingCentral's is a Refusal in upstream's words; failures are not remembered.
-func (rc *ringCentral) identify(ctx context.Context, token crmgate.Secret) (identity, error) {
+// Verify asks RingCentral whose token it is, or remembers. A refusal of RingCentral's is a Refusal in upstream's words; failures are not remembered.
+func (rc *RingCentral) Verify(ctx context.Context, token crmgate.Secret) (Identity, error) {
 	key := sha256.Sum256([]byte(token.Reveal()))
 	rc.mu.Lock()
 	k, ok := rc.known[key]
 	rc.mu.Unlock()
 	if ok && rc.now().Before(k.until) {
-		return k.identity, nil
+		return k.Identity, nil
 	}
 	who, err := rc.ask(ctx, token)
 	if err != nil {
@@ -68,8 +68,8 @@ func (rc *ringCentral) identify(ctx context.Context, token crmgate.Secret) (iden
 	return who, nil
 }
 
-func (rc *ringCentral) ask(ctx context.Context, token crmgate.Secret) (identity, error) {
-	var who identity
+func (rc *RingCentral) ask(ctx context.Context, token crmgate.Secret) (Identity, error) {
+	var who Identity
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rc.url, nil)
 	if err != nil {
 		return who, err
@@ -89,9 +89,9 @@ func (rc *ringCentral) ask(ctx context.Context, token crmgate.Secret) (identity,
 		return who, unreachable(err)
 	}
 	var answer struct {
-		ID      flexibleID `json:"id"`
+		ID      ID `json:"id"`
 		Account struct {
-			ID flexibleID `json:"id"`
+			ID ID `json:"id"`
 		} `json:"account"`
 		Permissions struct {
 			Admin struct {
@@ -102,22 +102,22 @@ func (rc *ringCentral) ask(ctx context.Context, token crmgate.Secret) (identity,
 	if err := json.Unmarshal(body, &answer); err != nil || answer.ID == "" || answer.Account.ID == "" {
 		return who, unreachable(fmt.Errorf("status %d without account and extension", resp.StatusCode))
 	}
-	return identity{crmgate.AccountID(answer.Account.ID), crmgate.ExtensionID(answer.ID), answer.Permissions.Admin.Enabled}, nil
+	return Identity{crmgate.AccountID(answer.Account.ID), crmgate.ExtensionID(answer.ID), answer.Permissions.Admin.Enabled}, nil
 }
 
 func unreachable(err error) error {
 	return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "RingCentral could not be asked who you are. Please try again.", Err: err}
 }
 
-// flexibleID takes an id written as a JSON string or number.
-type flexibleID string
+// ID is an id that is written as a JSON string or number.
+type ID string
 
-func (id *flexibleID) UnmarshalJSON(b []byte) error {
+func (id *ID) UnmarshalJSON(b []byte) error {
 	if b[0] == '"' {
 		return json.Unmarshal(b, (*string)(id))
 	}
 	var n json.Number
 	err := json.Unmarshal(b, &n) // null is none
-	*id = flexibleID(n)
+	*id = ID(n)
 	return err
 }

@@ -1,4 +1,4 @@
-package authflow
+package identity
 
 import (
 	"bufio"
@@ -78,8 +78,8 @@ func NewAdminToken(name string, accounts []string) (token crmgate.Secret, line s
 	return crmgate.NewSecret(text), line, nil
 }
 
-// identify finds a token. One that is good for several accounts is sent as ACCOUNT:TOKEN, and others may be.
-func (t *AdminTokens) identify(_ context.Context, token crmgate.Secret) (identity, error) {
+// Verify finds a token. One that is good for several accounts is sent as ACCOUNT:TOKEN, and others may be.
+func (t *AdminTokens) Verify(_ context.Context, token crmgate.Secret) (Identity, error) {
 	text := token.Reveal()
 	account, rest, named := strings.Cut(text, ":")
 	if named {
@@ -88,13 +88,13 @@ func (t *AdminTokens) identify(_ context.Context, token crmgate.Secret) (identit
 	a, ok := t.byHash[sha256.Sum256([]byte(text))]
 	switch {
 	case !ok:
-		return identity{}, crmgate.Refuse("Request failed with status code 401") // as RingCentral's is told
+		return Identity{}, crmgate.Refuse("Request failed with status code 401") // as RingCentral's is told
 	case named && !slices.Contains(a.accounts, crmgate.AccountID(account)):
-		return identity{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This admin token is not good for that account."}
+		return Identity{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This admin token is not good for that account."}
 	case !named && len(a.accounts) > 1:
-		return identity{}, crmgate.Refuse("This admin token is good for several accounts: send it as ACCOUNT:TOKEN.")
+		return Identity{}, crmgate.Refuse("This admin token is good for several accounts: send it as ACCOUNT:TOKEN.")
 	case !named:
 		account = string(a.accounts[0])
 	}
-	return identity{Account: crmgate.AccountID(account), Extension: crmgate.ExtensionID("token " + a.name), Admin: true}, nil
+	return Identity{Account: crmgate.AccountID(account), Extension: crmgate.ExtensionID("token " + a.name), Admin: true}, nil
 }

@@ -1,0 +1,38 @@
+package identity
+
+import (
+	"context"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Identity is the RingCentral account and extension behind a token.
+type Identity struct {
+	Account   crmgate.AccountID
+	Extension crmgate.ExtensionID
+	Admin     bool // of the account
+}
+
+// Verify returns the identity behind a RingCentral token, or behind an admin token. An invalid token is a Refusal. A
+// Verify is safe for concurrent use.
+type Verify func(ctx context.Context, token crmgate.Secret) (Identity, error)
+
+// Required verifies a token that the request must have.
+func (v Verify) Required(ctx context.Context, token crmgate.Secret) (Identity, error) {
+	if token.IsZero() {
+		return Identity{}, crmgate.RefusePlain("Missing RingCentral access token")
+	}
+	return v(ctx, token)
+}
+
+// Admin verifies a token that must be an admin's. It refuses a missing token in RingCentral's words for an empty one.
+func (v Verify) Admin(ctx context.Context, token crmgate.Secret) (Identity, error) {
+	if token.IsZero() {
+		return Identity{}, crmgate.Refuse("Request failed with status code 401")
+	}
+	who, err := v(ctx, token)
+	if err == nil && !who.Admin {
+		err = &crmgate.Refusal{Kind: crmgate.Forbidden, Plain: true, Message: "Admin validation failed"}
+	}
+	return who, err
+}
