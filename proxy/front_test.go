@@ -82,7 +82,7 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	must(err)
 	t.Cleanup(tokens.Close)
 	flows, err := authflow.New(authflow.Config{
-		DB: db, Tokens: tokens, Connector: find, Verify: rc.Verify, PublicURL: "https://gate.example",
+		DB: db, Tokens: tokens, Connectors: connector.Registry{Find: find}, Verify: rc.Verify, PublicURL: "https://gate.example",
 		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("salt"), Logger: logger,
 	})
 	must(err)

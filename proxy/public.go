@@ -43,7 +43,7 @@ func (s *Server) implementedInterfaces(_ context.Context, r *request) (any, erro
 	if name == "" {
 		return nil, crmgate.RefusePlain("Please provide platform.")
 	}
-	list, err := s.Flows.Interfaces(crmgate.Platform(name))
+	list, err := s.Flows.Connectors.Interfaces(crmgate.Platform(name))
 	if err != nil {
 		return nil, err
 	}

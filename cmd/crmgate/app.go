@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/egress"
@@ -169,7 +170,7 @@ func (a *app) openFlows(ctx context.Context, f *serveFlags, tokens *token.Engine
 		return err
 	}
 	a.flows, err = authflow.New(authflow.Config{
-		DB: a.db, Tokens: tokens, Connector: a.folder.Connector, Platforms: a.folder.Platforms, Verify: verify,
+		DB: a.db, Tokens: tokens, Connectors: connector.Registry{Find: a.folder.Connector, Platforms: a.folder.Platforms}, Verify: verify,
 		PublicURL: f.publicURL(), AllowedOrigins: f.AllowedOrigin,
 		SessionKey: session, HashKey: hash,
 		RequireAccountProof: f.AccountProof == "required", RefusePlainState: f.CompatState == "off",

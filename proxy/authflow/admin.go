@@ -78,13 +78,15 @@ func (f *Flows) Admin(statement crmgate.Secret) (*Admin, error) {
 }
 
 // Platform is the manifest of a platform that people can sign in to; a Refusal if there is none.
-func (a *Admin) Platform(p crmgate.Platform) (*manifest.Manifest, error) { return a.f.connectable(p) }
+func (a *Admin) Platform(p crmgate.Platform) (*manifest.Manifest, error) {
+	return a.f.Connectors.Connectable(p)
+}
 
 // Platforms are the platforms that people can sign in to, in the order of their names.
 func (a *Admin) Platforms() []*manifest.Manifest {
 	var all []*manifest.Manifest
-	for _, p := range a.f.Platforms() {
-		if m, err := a.f.connectable(p); err == nil { // others have only a manifest
+	for _, p := range a.f.Connectors.Platforms() {
+		if m, err := a.f.Connectors.Connectable(p); err == nil { // others have only a manifest
 			all = append(all, m)
 		}
 	}

@@ -58,7 +58,7 @@ func bringsApp(m *manifest.Manifest) bool {
 
 // App is one of Apps. It is a Refusal if there is no such platform.
 func (a *Admin) App(ctx context.Context, p crmgate.Platform) (OwnApp, error) {
-	m, err := a.f.connectable(p)
+	m, err := a.f.Connectors.Connectable(p)
 	if err == nil && !bringsApp(m) {
 		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " does not have organisations bring an application of their own."}
 	}
@@ -88,7 +88,7 @@ func enteredApp(app *storage.ManagedApp) *EnteredApp {
 
 // trouble is why the CRM rejects an application; nil if it does not, or if the connector cannot say which it is.
 func (a *Admin) trouble(ctx context.Context, app storage.ManagedApp) (*AppTrouble, error) {
-	conn, err := a.f.Connector(app.Platform)
+	conn, err := a.f.Connectors.Find(app.Platform)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (a *Admin) FieldPlatforms() []*manifest.Manifest {
 
 // Fields are the managed fields of a platform, and which of them have a value. It is a Refusal if the platform has none.
 func (a *Admin) Fields(ctx context.Context, p crmgate.Platform) (*manifest.Manifest, ManagedFields, error) {
-	m, err := a.f.connectable(p)
+	m, err := a.f.Connectors.Connectable(p)
 	if err == nil && (m.AuthType != manifest.APIKey || !hasManaged(m.Fields)) {
 		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " has no credentials that an administrator fills in."}
 	}

@@ -26,7 +26,7 @@ type PeoplePage struct {
 // People are the account's people on a platform, in the order of their ids, after one of them. Who signed in a moment ago may
 // be missing.
 func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.UserID) (PeoplePage, error) {
-	if _, err := a.f.connectable(p); err != nil {
+	if _, err := a.f.Connectors.Connectable(p); err != nil {
 		return PeoplePage{}, err
 	}
 	all, err := a.f.roster.members(ctx, a.f, a.who.Account, p)

@@ -46,7 +46,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 			return SignedIn{}, err
 		}
 	}
-	conn, err := f.Connector(r.Platform)
+	conn, err := f.Connectors.Find(r.Platform)
 	if err != nil {
 		return SignedIn{}, err
 	}

@@ -15,7 +15,7 @@ const recordTimeout = 2 * time.Second
 // recordFailure writes a sign-in that did not come about to the audit log, as well as that goes. Platforms that do not
 // exist are not recorded: strangers could make up any number of them.
 func (f *Flows) recordFailure(ctx context.Context, by storage.EventBy, p crmgate.Platform, in SignedIn, err error) {
-	e := storage.Event{Kind: storage.EventSignIn, By: by, Outcome: storage.OutcomeError, Reason: reason(err), Platform: f.known(p)}
+	e := storage.Event{Kind: storage.EventSignIn, By: by, Outcome: storage.OutcomeError, Reason: reason(err), Platform: f.Connectors.Known(p)}
 	if err == nil {
 		e.Outcome, e.Reason = storage.OutcomeRefused, storage.ReasonNotAccepted
 	}

@@ -68,7 +68,7 @@ type authSession struct {
 // OpenAuthSession begins a sign-in that a browser carries out on /connect, and that a client waits for. A platform that
 // nobody can sign in to, or a host name that it does not allow, is a Refusal.
 func (f *Flows) OpenAuthSession(ctx context.Context, r AuthSessionRequest) (AuthSession, error) {
-	m, err := f.connectable(r.Platform)
+	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
 		return AuthSession{}, err
 	}

@@ -47,7 +47,7 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 }
 
 func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb *callback) (SignedIn, error) {
-	conn, err := f.Connector(cb.platform)
+	conn, err := f.Connectors.Find(cb.platform)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -269,17 +269,9 @@ func turnedAway(info connector.UserInfo) SignedIn {
 
 // ended tells the log and the metrics how a sign-in went. The error itself is the caller's to log.
 func (f *Flows) ended(ctx context.Context, flow string, p crmgate.Platform, outcome string) {
-	p = f.known(p)
+	p = f.Connectors.Known(p)
 	f.Count(flow, p, outcome)
 	f.Logger.InfoContext(ctx, "sign-in", "by", flow, "platform", p, "outcome", outcome)
-}
-
-// known returns the platform if there is one of that name, and "" otherwise: strangers do not get to name metrics.
-func (f *Flows) known(p crmgate.Platform) crmgate.Platform {
-	if _, err := f.Connector(p); err != nil {
-		return ""
-	}
-	return p
 }
 
 func outcome(in SignedIn, err error) string {

@@ -44,7 +44,7 @@ type Composed struct {
 
 // Compose makes an authorization URL. A platform that is unknown, has no authorization URL or does not allow the host name is a Refusal.
 func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error) {
-	conn, err := f.Connector(r.Platform)
+	conn, err := f.Connectors.Find(r.Platform)
 	if err != nil {
 		return Composed{}, err
 	}

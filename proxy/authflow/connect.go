@@ -26,7 +26,7 @@ type ConnectRequest struct {
 // everybody else is told whom to ask: a Refusal that is crmgate.ErrNoApp. Of somebody of whom nothing is known,
 // ConnectOAuth says so.
 func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, err error) {
-	if c.Manifest, err = f.connectable(r.Platform); err != nil {
+	if c.Manifest, err = f.Connectors.Connectable(r.Platform); err != nil {
 		return c, err
 	}
 	m := c.Manifest
@@ -69,7 +69,7 @@ type Connecting struct {
 // EnterOwnApp enters the application of the organisation whose admin is on the page, as Flows.EnterApp does; it is
 // ConnectOAuth's turn then. Whoever is no admin gets the Refusal of Connect.
 func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values ManagedValues) error {
-	m, err := f.connectable(r.Platform)
+	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
 		return err
 	}
@@ -115,21 +115,6 @@ func (f *Flows) ConnectAPIKey(ctx context.Context, r ConnectRequest, key APIKeyR
 		err = f.concluded(ctx, s.id, in, nil)
 	}
 	return in, err
-}
-
-// connectable is the manifest of a platform that people can sign in to.
-func (f *Flows) connectable(p crmgate.Platform) (*manifest.Manifest, error) {
-	conn, err := f.Connector(p)
-	if err == nil {
-		_, err = conn.AuthType() // a platform that has only a manifest refuses
-	}
-	if errors.Is(err, crmgate.ErrNotFound) {
-		return nil, &crmgate.Refusal{Kind: crmgate.Missing, Message: "This server connects to no CRM of that name.", Err: err}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return conn.Manifest(), nil
 }
 
 // visitor is the auth session that a request belongs to; an empty one if it names none. Only the browser that began a

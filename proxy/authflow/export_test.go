@@ -28,10 +28,9 @@ func ReadCallback(r CallbackRequest, redirectURI string) (ReadCallbackResult, er
 }
 
 var (
-	AuthURL      = authURL
-	MergeObjects = mergeObjects
-	Bearer       = bearer
-	CheckID      = checkID
+	AuthURL = authURL
+	Bearer  = bearer
+	CheckID = checkID
 )
 
 // ReadForm is an API-key form as it is read: what goes to the connector, the key in it, and the required fields that are missing.

@@ -72,7 +72,7 @@ func (f *Flows) managedFields(ctx context.Context, account crmgate.AccountID, p 
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	fields := f.formFields(p)
+	fields := f.Connectors.Fields(p)
 	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
 	v := ManagedFields{
 		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
@@ -173,7 +173,7 @@ func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]conn
 }
 
 func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
-	fields := f.formFields(r.Platform)
+	fields := f.Connectors.Fields(r.Platform)
 	if !isDynamic(fields, r.Field) {
 		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
 	}
@@ -185,7 +185,7 @@ func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r F
 	if err != nil {
 		return nil, err
 	}
-	conn, err := f.Connector(r.Platform)
+	conn, err := f.Connectors.Find(r.Platform)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func (f *Flows) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crm
 	if err != nil {
 		return FieldsState{}, err
 	}
-	fields := f.formFields(p)
+	fields := f.Connectors.Fields(p)
 	s := FieldsState{Managed: hasManaged(fields)}
 	var stored storage.Fields
 	if s.Managed {
@@ -58,15 +58,6 @@ func (f *Flows) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crm
 		s.Visible, s.Satisfied = s.Missing, len(s.Missing) == 0
 	}
 	return s, nil
-}
-
-// formFields are the fields of a platform's form; none if there is no such platform.
-func (f *Flows) formFields(p crmgate.Platform) []manifest.FormField {
-	conn, err := f.Connector(p)
-	if err != nil {
-		return nil
-	}
-	return conn.Manifest().Fields
 }
 
 func hasManaged(fields []manifest.FormField) bool {

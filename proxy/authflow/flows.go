@@ -20,13 +20,9 @@ import (
 
 // Config is what New needs. Fields without a default are required.
 type Config struct {
-	DB     *storage.DB
-	Tokens *token.Engine
-	// Connector finds a connector by platform; its error is a Refusal fit for the client. A platform that has only a
-	// manifest has a connector too, whose operations refuse.
-	Connector func(crmgate.Platform) (connector.Connector, error)
-	// Platforms lists what Connector finds.
-	Platforms func() []crmgate.Platform
+	DB         *storage.DB
+	Tokens     *token.Engine
+	Connectors connector.Registry
 	// Verify verifies the tokens that clients send as rcAccessToken.
 	Verify identity.Verify
 	// PublicURL is how browsers reach this server, without a slash at its end.
@@ -153,7 +149,7 @@ func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info conne
 			u.TimezoneOffset = info.TimezoneOffset
 		}
 		var err error
-		if u.AdditionalInfo, err = mergeObjects(u.AdditionalInfo, info.AdditionalInfo); err != nil {
+		if u.AdditionalInfo, err = connector.MergeInfo(u.AdditionalInfo, info.AdditionalInfo); err != nil {
 			return err
 		}
 		p.Grant = in.grant(p.Grant)
@@ -211,51 +207,11 @@ func (f *Flows) afterSave(ctx context.Context, conn connector.Connector, key crm
 	p, err := f.DB.Person(ctx, key)
 	if err == nil {
 		var out connector.Outcome
-		if out, err = call(ctx, conn.PostSaveUserInfo, conn, p, nil); err == nil {
-			err = f.apply(ctx, key, out)
+		if out, err = token.Call(ctx, conn.PostSaveUserInfo, conn, p, nil); err == nil {
+			err = f.Tokens.Apply(ctx, key, out)
 		}
 	}
 	if err != nil {
 		f.Logger.WarnContext(ctx, "postSaveUserInfo", "platform", key.Platform, "err", err)
 	}
-}
-
-// call runs an operation on a signed-in person with the credential they have now.
-func call[T any](ctx context.Context, op func(context.Context, connector.UserRequest) (T, error), conn connector.Connector, p crmgate.Person, rejected func()) (T, error) {
-	req, err := token.UserRequest(ctx, conn, p)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	req.Rejected = rejected
-	return op(ctx, req)
-}
-
-// callLive is call with a person whom Live returned. If the CRM rejects the access token all the same, the operation is run
-// once more with another one, if there is one to be had: so op must be one that may be repeated.
-func callLive[T any](ctx context.Context, f *Flows, op func(context.Context, connector.UserRequest) (T, error), conn connector.Connector, p crmgate.Person) (T, error) {
-	rejected := false
-	out, err := call(ctx, op, conn, p, func() { rejected = true })
-	if !rejected {
-		return out, err
-	}
-	switch fresh, no := f.Tokens.Rejected(ctx, p); {
-	case no == nil:
-		return call(ctx, op, conn, fresh, nil)
-	case !errors.Is(no, crmgate.ErrConflict):
-		f.Logger.WarnContext(ctx, "the CRM rejects an access token, and there is no other", "platform", p.User.Key.Platform, "err", no)
-	}
-	return out, err
-}
-
-// apply stores what an operation changed about the user.
-func (f *Flows) apply(ctx context.Context, key crmgate.UserKey, out connector.Outcome) error {
-	if len(out.AdditionalInfo) == 0 {
-		return nil
-	}
-	_, err := f.DB.UpdatePerson(ctx, key, func(p *crmgate.Person) (err error) {
-		p.User.AdditionalInfo, err = mergeObjects(p.User.AdditionalInfo, out.AdditionalInfo)
-		return err
-	})
-	return err
 }

@@ -91,7 +91,7 @@ func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, erro
 	if e.Damaged {
 		return out, crmgate.Refuse("The record of this answer is damaged: nothing can be read out of it. Drop it.")
 	}
-	conn, err := f.Connector(e.User.Platform)
+	conn, err := f.Connectors.Find(e.User.Platform)
 	if err != nil {
 		return out, err
 	}

@@ -89,7 +89,7 @@ func (f *Flows) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmg
 		return ManagedState{}, err
 	}
 	s := ManagedState{Admin: who.Admin}
-	conn, err := f.Connector(p)
+	conn, err := f.Connectors.Find(p)
 	if err != nil {
 		return s, nil // upstream looks for no platform
 	}
@@ -221,7 +221,7 @@ func (f *Flows) enterApp(ctx context.Context, who identity.Identity, e ManagedEn
 	}
 	app := storage.ManagedApp{Account: who.Account, Platform: e.Platform, By: who.Extension, Staged: e.Staged, Values: values}
 	if app.Platform != "" {
-		conn, err := f.Connector(app.Platform)
+		conn, err := f.Connectors.Find(app.Platform)
 		if err != nil {
 			return err
 		}
@@ -239,8 +239,8 @@ func (f *Flows) enterApp(ctx context.Context, who identity.Identity, e ManagedEn
 // and are told apart by their endpoints, if there are several.
 func (f *Flows) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 	var managed, fit []crmgate.Platform
-	for _, p := range f.Platforms() {
-		conn, err := f.Connector(p)
+	for _, p := range f.Connectors.Platforms() {
+		conn, err := f.Connectors.Find(p)
 		if err != nil || conn.Manifest().AuthType != manifest.OAuth {
 			continue
 		}
@@ -326,7 +326,7 @@ func (f *Flows) DropPending(ctx context.Context, rcToken crmgate.Secret, p crmga
 func (f *Flows) dropPending(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
 	platforms := []crmgate.Platform{p}
 	if p == "" {
-		platforms = f.Platforms()
+		platforms = f.Connectors.Platforms()
 	}
 	return f.DB.DropPendingApps(ctx, who.Account, platforms, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
 }

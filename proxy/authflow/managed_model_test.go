@@ -190,7 +190,7 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	tokens, err := token.New(token.Config{DB: m.db, Connector: find, Fetch: fetch, Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler)})
 	must(err)
 	m.Flows, err = authflow.New(authflow.Config{
-		DB: m.db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return platforms }, Verify: rc.Verify,
+		DB: m.db, Tokens: tokens, Connectors: connector.Registry{Find: find, Platforms: func() []crmgate.Platform { return platforms }}, Verify: rc.Verify,
 		PublicURL: "http://gate.example", SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"),
 		Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler),
 	})

@@ -19,7 +19,7 @@ var expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User sessi
 // sign-in that has ended is an Outcome that is not successful. A failure that says nothing about the sign-in is an
 // error if the connector has an opinion of its own (upstream answers 400), and an unsuccessful Outcome if it has none.
 func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (connector.Outcome, error) {
-	conn, err := f.Connector(key.Platform)
+	conn, err := f.Connectors.Find(key.Platform)
 	if err != nil {
 		return connector.Outcome{}, err
 	}
@@ -35,12 +35,12 @@ func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (connector.Ou
 	case !own:
 		return connector.Outcome{Successful: true}, nil
 	}
-	out, err := callLive(ctx, f, conn.AuthValidation, conn, p)
+	out, err := token.CallLive(ctx, f.Tokens, conn.AuthValidation, conn, p)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return connector.Outcome{Successful: true}, nil
 	}
 	if err == nil {
-		err = f.apply(ctx, key, out)
+		err = f.Tokens.Apply(ctx, key, out)
 	}
 	return out, err
 }
@@ -57,7 +57,7 @@ func (f *Flows) excuse(ctx context.Context, err error) *crmgate.ReturnMessage {
 
 // License returns the connector's own object; any failure is an error.
 func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
-	conn, err := f.Connector(key.Platform)
+	conn, err := f.Connectors.Find(key.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +68,13 @@ func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessa
 	if err != nil {
 		return nil, err
 	}
-	return callLive(ctx, f, conn.LicenseStatus, conn, p)
+	return token.CallLive(ctx, f.Tokens, conn.LicenseStatus, conn, p)
 }
 
 // RefreshWithoutUser is RefreshInfo's answer where that does not depend on the user, because the platform has no
 // connector, or one that reads nothing anew; ok is false where it does.
 func (f *Flows) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcome, ok bool) {
-	conn, err := f.Connector(p)
+	conn, err := f.Connectors.Find(p)
 	if err == nil {
 		_, err = conn.AuthType()
 	}
@@ -99,31 +99,18 @@ func (f *Flows) RefreshInfo(ctx context.Context, key crmgate.UserKey) connector.
 	}
 	var conn connector.Connector
 	if err == nil {
-		conn, err = f.Connector(key.Platform)
+		conn, err = f.Connectors.Find(key.Platform)
 	}
 	if err == nil {
-		if out, err = callLive(ctx, f, conn.RefreshUserInfo, conn, p); err == nil {
-			err = f.apply(ctx, key, out)
+		if out, err = token.CallLive(ctx, f.Tokens, conn.RefreshUserInfo, conn, p); err == nil {
+			err = f.Tokens.Apply(ctx, key, out)
 		}
 	}
 	if err != nil {
 		f.Logger.WarnContext(ctx, "refreshUserInfo", "platform", key.Platform, "err", err)
-		return RefreshFailure(key.Platform, crmStatus(err))
+		return RefreshFailure(key.Platform, token.CRMStatus(err))
 	}
 	return out
-}
-
-// crmStatus is the CRM's HTTP status behind an error; 0 if there is none.
-func crmStatus(err error) int {
-	var te *token.Error
-	var ce *crmgate.ConnectorError
-	switch {
-	case errors.As(err, &te):
-		return te.Status
-	case errors.As(err, &ce):
-		return ce.Status
-	}
-	return 0
 }
 
 // RefreshFailure is upstream's answer when refreshUserInfo fails, by the CRM's status. Its generic form has an id that
@@ -165,7 +152,7 @@ func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.Retur
 		return m, nil
 	}
 	name := string(key.Platform)
-	if conn, err := f.Connector(key.Platform); err == nil {
+	if conn, err := f.Connectors.Find(key.Platform); err == nil {
 		name = conn.Manifest().Title
 	}
 	return &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}, nil

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/manifest"
 )
 
 // Landing says what a landing page has to do.
@@ -40,33 +39,4 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 func (f *Flows) UserInfoHash(value string) string {
 	sum := sha256.Sum256([]byte(value + ":" + f.HashKey.Reveal()))
 	return hex.EncodeToString(sum[:])
-}
-
-// Interface is one line of what /implementedInterfaces answers.
-type Interface struct {
-	Name        string
-	Implemented bool
-}
-
-// Interfaces lists what a platform's connector implements, in upstream's order, the interfaces that crmgate never calls included.
-func (f *Flows) Interfaces(p crmgate.Platform) ([]Interface, error) {
-	conn, err := f.Connector(p)
-	if err != nil {
-		return nil, err
-	}
-	kind, err := conn.AuthType()
-	if err != nil {
-		return nil, err
-	}
-	byType := map[manifest.AuthType]string{manifest.OAuth: "getOauthInfo", manifest.APIKey: "getBasicAuth"}
-	list := []Interface{{"getAuthType", true}, {byType[kind], conn.Implements(byType[kind])}}
-	for _, name := range []string{
-		"getUserInfo", "createCallLog", "updateCallLog", "getCallLog", "createMessageLog", "updateMessageLog", "createContact",
-		"findContact", "listAppointments", "createAppointment", "updateAppointment", "refreshAppointment", "confirmAppointment",
-		"cancelAppointment", "unAuthorize", "upsertCallDisposition", "findContactWithName", "getUserList", "getManagedAuthOptions",
-		"getLicenseStatus", "getLogFormatType", "refreshUserInfo",
-	} {
-		list = append(list, Interface{name, conn.Implements(name)})
-	}
-	return append(list, Interface{"cacheCallNote", false}), nil // a setting of upstream's server, which this one does not have
 }

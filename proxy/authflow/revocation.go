@@ -318,7 +318,7 @@ func (f *Flows) attempt(ctx context.Context, v storage.Revocation) (Told, *crmga
 // use for that. An expired access token is not refreshed for it.
 func (f *Flows) tell(ctx context.Context, v storage.Revocation) (*crmgate.ReturnMessage, error) {
 	p := v.Person
-	conn, err := f.Connector(p.User.Key.Platform)
+	conn, err := f.Connectors.Find(p.User.Key.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +327,7 @@ func (f *Flows) tell(ctx context.Context, v storage.Revocation) (*crmgate.Return
 		return nil, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if conn.Implements("unAuthorize") {
-		out, err := call(ctx, conn.UnAuthorize, conn, p, nil)
+		out, err := token.Call(ctx, conn.UnAuthorize, conn, p, nil)
 		switch {
 		case err == nil && out.Successful:
 			return out.Message, nil
@@ -348,7 +348,7 @@ func (f *Flows) readAnswer(v storage.Revocation) storage.Revocation {
 	if !v.Unread() {
 		return v
 	}
-	conn, err := f.Connector(v.User.Key.Platform)
+	conn, err := f.Connectors.Find(v.User.Key.Platform)
 	if err != nil {
 		return v
 	}
@@ -440,7 +440,7 @@ func rejected(err error) bool {
 
 // isAway reports whether a failure speaks of the CRM, or of the connector, and not of one grant.
 func isAway(err error) bool {
-	status := crmStatus(err)
+	status := token.CRMStatus(err)
 	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout ||
 		status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread)
 }

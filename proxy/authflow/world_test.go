@@ -171,7 +171,7 @@ func (w *world) server(db *storage.DB) *authflow.Flows {
 	must(w.t, err)
 	w.t.Cleanup(tokens.Close)
 	f, err := authflow.New(authflow.Config{
-		DB: db, Tokens: tokens, Connector: find, Platforms: func() []crmgate.Platform { return nil }, Verify: rc.Verify, PublicURL: "http://gate.example",
+		DB: db, Tokens: tokens, Connectors: connector.Registry{Find: find, Platforms: func() []crmgate.Platform { return nil }}, Verify: rc.Verify, PublicURL: "http://gate.example",
 		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"), Now: w.clock.Now,
 		Logger: w.logger,
 		Random: func() float64 { return 1 },
