@@ -16,7 +16,7 @@ import (
 const notes = `1. Open **Settings**, then [Applications](https://crm.example/apps).\n2. Register one.\n\n<script>alert(1)</script>\n\n![x](https://evil.example/x.png) [y](javascript:alert(1))`
 
 // withNotes gives the organisation's platform setup notes.
-func withNotes(f *serveFlags) {
+func withNotes(f *options) {
 	file := filepath.Join(f.Connectors, "practice.json")
 	if b, err := os.ReadFile(file); err == nil {
 		_ = os.WriteFile(file, []byte(strings.Replace(string(b), `{"enabled": true}`, `{"enabled": true, "setupNotes": "`+notes+`"}`, 1)), 0o600)
@@ -74,7 +74,7 @@ func TestAdminSignsIn(t *testing.T) {
 
 func TestAdminCookieByHTTPS(t *testing.T) {
 	t.Parallel()
-	g := organised(t, func(f *serveFlags) { f.PublicURL = "https://gate.example/base" })
+	g := organised(t, func(f *options) { f.PublicURL = "https://gate.example/base" })
 	a := g.do("POST", "/admin/session", "token="+practicecrm.RCAdminToken, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
 	if c := a.cookieNamed(t, "__Host-crmgate-admin"); !strings.Contains(strings.ToLower(c), "; secure") || a.header.Get("Location") != "/base/admin" {
 		t.Errorf("cookie %s, location %s", c, a.header.Get("Location"))
@@ -92,7 +92,7 @@ var adminRoutes = []struct{ method, path, body string }{
 // apps are an account's applications, by their entries.
 func (g *gate) apps(account crmgate.AccountID) (confirmed, pending string) {
 	g.t.Helper()
-	apps, err := g.server.db.ManagedApps(g.t.Context(), account, "practice")
+	apps, err := g.node.DB().ManagedApps(g.t.Context(), account, "practice")
 	must(g.t, err)
 	if apps.Confirmed != nil {
 		confirmed = apps.Confirmed.Entry

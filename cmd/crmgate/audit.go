@@ -3,17 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
@@ -41,24 +38,13 @@ type auditVerifyCommand struct {
 }
 
 func (c *auditShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	q := url.Values{}
-	if since := c.Since.before(c.clock()); !since.IsZero() {
-		q.Set("since", since.Format(time.RFC3339Nano))
-	}
-	q.Set("platform", string(c.Platform))
-	q.Set("user", string(c.User))
 	show := printAuditLine
 	if c.JSON {
 		show = func(out io.Writer, e authflow.AuditEntry) error { return json.NewEncoder(out).Encode(e) }
 	} else if _, err := fmt.Fprintf(out, auditColumns, "TIME", "WHAT", "HOW IT ENDED", "PLATFORM", "WHO"); err != nil {
 		return err
 	}
-	return follow(ctx, &c.storeFlags, log, "/audit?"+q.Encode(), func(l proxy.AuditLine) error {
-		if l.Entry == nil {
-			return nil
-		}
-		return show(out, *l.Entry)
-	})
+	return c.client(log).Audit(ctx, c.Since.before(time.Now()), c.Platform, c.User, func(e authflow.AuditEntry) error { return show(out, e) })
 }
 
 // auditColumns have fixed widths: lines are printed as they come.
@@ -98,32 +84,23 @@ func who(e authflow.AuditEntry) string {
 }
 
 func (c *auditVerifyCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	var report *authflow.AuditReport
 	problems := []string{}
-	err := follow(ctx, &c.storeFlags, log, "/audit/verify", func(l proxy.AuditLine) error {
-		if l.Report != nil {
-			report = l.Report
-		}
-		if l.Problem == "" {
-			return nil
-		}
+	report, err := c.client(log).VerifyAudit(ctx, func(problem string) error {
 		if c.JSON {
-			problems = append(problems, l.Problem)
+			problems = append(problems, problem)
 			return nil
 		}
-		_, err := fmt.Fprintln(out, l.Problem)
+		_, err := fmt.Fprintln(out, problem)
 		return err
 	})
 	switch {
 	case err != nil:
 		return err
-	case report == nil:
-		return errors.New("the server did not say what it looked at")
 	case c.JSON:
 		err = printJSON(out, struct {
 			authflow.AuditReport
 			Found []string `json:"found"`
-		}{*report, problems})
+		}{report, problems})
 	default:
 		_, err = fmt.Fprintf(out, "entries: %d; batches: %d; processes: %d; entries that are not sealed yet: %d\n",
 			report.Entries, report.Batches, report.Nodes, report.Unsealed)

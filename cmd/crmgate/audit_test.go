@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
@@ -186,29 +184,5 @@ func TestAgesAndMoments(t *testing.T) {
 		if m.UnmarshalText([]byte(text)) == nil || a.UnmarshalText([]byte(text)) == nil {
 			t.Errorf("%q is taken", text)
 		}
-	}
-}
-
-// A stream that is cut off is an error, and not the end.
-func TestAuditThatIsCutOff(t *testing.T) {
-	t.Parallel()
-	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"entry":{"what":"sign-in"}}`)) })
-	req, err := http.NewRequest("GET", "/audit", nil)
-	must(t, err)
-	n := 0
-	err = answered(h, req, readLines(func(proxy.AuditLine) error { n++; return nil }))
-	if err == nil || !strings.Contains(err.Error(), "cut off") || n != 1 {
-		t.Errorf("%v after %d lines", err, n)
-	}
-	stop := errors.New("enough")
-	h = func(w http.ResponseWriter, _ *http.Request) {
-		for {
-			if _, err := w.Write([]byte(`{"entry":{"what":"sign-in"}}`)); err != nil {
-				return
-			}
-		}
-	}
-	if err := answered(h, req, readLines(func(proxy.AuditLine) error { return stop })); !errors.Is(err, stop) {
-		t.Errorf("got %v, want that the handler is stopped", err)
 	}
 }

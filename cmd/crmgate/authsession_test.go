@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -69,16 +70,17 @@ func (g *gate) within(d time.Duration, w waiting) (body string, err error) {
 	return "", err
 }
 
-// asked waits until a poll waits.
+// asked waits until n polls wait.
 func (g *gate) asked(n int) {
 	g.t.Helper()
+	want := fmt.Sprintf("\ncrmgate_auth_session_polls %d\n", n)
 	for range 500 {
-		if g.server.flows.Polling() == n {
+		if strings.Contains(g.metrics(), want) {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	g.t.Fatalf("%d polls wait, want %d", g.server.flows.Polling(), n)
+	g.t.Fatalf("not %d polls wait", n)
 }
 
 func (v *visitor) complete(w waiting) {
@@ -256,7 +258,7 @@ func TestAuthSessionProvesTheAccount(t *testing.T) {
 	v := g.visitor()
 	w := v.wait("practice", "X-RC-Access-Token", practicecrm.RCUserToken, "rc-extension-id", "hashed")
 	v.complete(w)
-	p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	p, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	if err != nil || p.User.Account != "1" || p.User.HashedExtension != "hashed" {
 		t.Errorf("%+v, %v", p.User, err)
 	}

@@ -123,7 +123,7 @@ func (g *gate) adminViews() []view {
 func TestBrowserShowsAdmin(t *testing.T) {
 	browser := newBrowser(t)
 	axe := axeCore(t)
-	g := organised(t, withNotes, func(f *serveFlags) { practices(t, f, f.preset["PRACTICE_URL"], "") })
+	g := organised(t, withNotes, func(f *options) { practices(t, f, f.preset["PRACTICE_URL"], "") })
 	g.organisation("POST", cachePath+"?platform=practice", practicecrm.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
 	g.token(g.managed("ada", practicecrm.RCAdminToken))
 	g.token(g.managed("robert", practicecrm.RCUserToken))

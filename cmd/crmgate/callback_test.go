@@ -238,7 +238,7 @@ const issuer = "https://id.practice.example/tenant"
 
 // practices writes the practice connector under two names, practice and practicb, with members added to the crmgate
 // objects. Both are the same CRM's and have the same client id, so that only the state tells them apart.
-func practices(t *testing.T, f *serveFlags, crm, members string) {
+func practices(t *testing.T, f *options, crm, members string) {
 	t.Helper()
 	wasm, err := os.ReadFile(filepath.Join(f.Connectors, "practice.wasm"))
 	must(t, err)
@@ -264,18 +264,18 @@ func TestWrongCallbacks(t *testing.T) {
 		name, members string
 		wrong         []wrong
 		issuer        string
-		flags         func(*serveFlags)
+		flags         func(*options)
 	}{
 		{"PKCE", "", wrongCallbacks, "", nil},
 		{"without PKCE", `"token": {"pkce": false},`, wrongCallbacks, "", nil},
 		{"short state", `"shortState": true,`, wrongCallbacks, "", nil},
 		{"short state without PKCE, proof of the account required, no plain states", `"shortState": true, "token": {"pkce": false},`, wrongCallbacks, "",
-			func(f *serveFlags) { f.AccountProof, f.CompatState = "required", "off" }},
+			func(f *options) { f.RequireAccountProof, f.RefusePlainState = true, true }},
 		{"an issuer", `"issuer": "` + issuer + `",`, declared, issuer, nil},
 		{"an issuer, short state", `"shortState": true, "issuer": "` + issuer + `",`, declared, issuer, nil},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
-			g := newGate(t, func(f *serveFlags) {
+			g := newGate(t, func(f *options) {
 				practices(t, f, f.preset["PRACTICE_URL"], kind.members)
 				if kind.flags != nil {
 					kind.flags(f)
@@ -349,7 +349,7 @@ func begin(t *testing.T, g *gate, rcToken string) attempt {
 
 // TestIssuerOfTheCRM: an issuer that the manifest does not declare is taken if it is a place of the CRM's.
 func TestIssuerOfTheCRM(t *testing.T) {
-	g := newGate(t, func(f *serveFlags) { practices(t, f, f.preset["PRACTICE_URL"], "") })
+	g := newGate(t, func(f *options) { practices(t, f, f.preset["PRACTICE_URL"], "") })
 	a := begin(t, g, "")
 	g.token(a.forward(a.with("iss", strings.Replace(g.crmURL, "http", "https", 1)+"/tenant"), ""))
 	a = begin(t, g, "")
@@ -358,7 +358,7 @@ func TestIssuerOfTheCRM(t *testing.T) {
 
 // TestAccountOfTheProof: a bound state without an account takes the one that RingCentral proves at the callback.
 func TestAccountOfTheProof(t *testing.T) {
-	g := newGate(t, func(f *serveFlags) { f.AccountProof = "required" })
+	g := newGate(t, func(f *options) { f.RequireAccountProof = true })
 	a := begin(t, g, "")
 	g.token(a.forward(a.landed.String(), "&rcAccountId=7", "X-RC-Access-Token", practicecrm.RCOtherToken))
 	all, err := g.directory().Entries(t.Context())

@@ -18,7 +18,7 @@ import (
 // metrics, in every answer but the one it belongs in, and in every file of the store.
 func TestNoSecretLeaves(t *testing.T) {
 	t.Setenv("CRMGATE_SESSION_KEY", sessionKey)
-	g := newGate(t, managedKey, func(f *serveFlags) { f.DebugHeader = true })
+	g := newGate(t, managedKey, func(f *options) { f.Debug = true })
 	var answers strings.Builder
 	see := func(a answer) answer {
 		answers.WriteString(a.body)
@@ -58,11 +58,11 @@ func TestNoSecretLeaves(t *testing.T) {
 
 	gone := crmgate.UserKey{Platform: "practice", ID: "3-practice"}
 	g.oauth("alan")
-	left, err := g.server.db.Person(t.Context(), gone)
+	left, err := g.node.DB().Person(t.Context(), gone)
 	must(t, err)
 	g.crm.SetMood(practicecrm.Mood{Revoke: "500"}) // so that the grant waits to be revoked
 	answers.WriteString(runUsers(t, g, "delete", "practice", "3-practice"))
-	person, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	person, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	must(t, err)
 	secrets := map[string]string{
 		"access token": person.Grant.AccessToken.Reveal(), "refresh token": person.Grant.RefreshToken.Reveal(),
@@ -90,7 +90,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	if !strings.Contains(metrics, `crmgate_flows_total{flow="oauth",outcome="ok",platform="practice"} 2`) {
 		t.Error("the sign-ins were not counted")
 	}
-	waiting, err := g.server.db.Revocations(t.Context(), "practice", 1)
+	waiting, err := g.node.DB().Revocations(t.Context(), "practice", 1)
 	must(t, err)
 	if waiting.Count != 1 {
 		t.Errorf("%d grants wait to be revoked, want 1: the test shows nothing of them", waiting.Count)

@@ -134,16 +134,16 @@ func bearerOf(r *http.Request) string {
 }
 
 // newClioGate is a gate with the Clio connector, set up for all regions.
-func newClioGate(t *testing.T, change ...func(*serveFlags)) (*gate, *clio, *standIn) {
+func newClioGate(t *testing.T, change ...func(*options)) (*gate, *clio, *standIn) {
 	crm := newClio()
 	s := newStandIn(t, crm)
-	setUp := func(f *serveFlags) {
+	setUp := func(f *options) {
 		ship(t, f.Connectors, "clio")
 		for _, r := range clioRegions {
 			f.preset[r.config+"CLIENT_ID"], f.preset[r.config+"CLIENT_SECRET"] = r.id, r.secret
 		}
 	}
-	return newGate(t, append([]func(*serveFlags){s.reached, setUp}, change...)...), crm, s
+	return newGate(t, append([]func(*options){s.reached, setUp}, change...)...), crm, s
 }
 
 // clioURL asks for the authorization URL.
@@ -200,7 +200,7 @@ func deauthorized(host, token string) string {
 // clioPerson is what is stored of Ada.
 func (g *gate) clioPerson() crmgate.Person {
 	g.t.Helper()
-	p, err := g.server.db.Person(g.t.Context(), crmgate.UserKey{Platform: "clio", ID: "354010458-clio"})
+	p, err := g.node.DB().Person(g.t.Context(), crmgate.UserKey{Platform: "clio", ID: "354010458-clio"})
 	must(g.t, err)
 	return p
 }
@@ -266,7 +266,7 @@ func TestClioInEveryRegion(t *testing.T) {
 
 // TestClioSecretsStayInTheirRegion: a region's id or secret that reaches another region's host would be found here.
 func TestClioSecretsStayInTheirRegion(t *testing.T) {
-	g, crm, s := newClioGate(t, func(f *serveFlags) {
+	g, crm, s := newClioGate(t, func(f *options) {
 		f.preset["CLIO_AU_CLIENT_SECRET"] = "wrong"
 		f.preset["CLIO_CA_ACCESS_TOKEN_URI"] = "https://ca.app.clio.com/oauth/token?from=operator"
 	})
@@ -309,7 +309,7 @@ func TestClioSecretsStayInTheirRegion(t *testing.T) {
 // expire lets the stored access token of Ada be over.
 func (g *gate) expire() {
 	g.t.Helper()
-	_, err := g.server.db.UpdatePerson(g.t.Context(), g.clioPerson().User.Key, func(p *crmgate.Person) error {
+	_, err := g.node.DB().UpdatePerson(g.t.Context(), g.clioPerson().User.Key, func(p *crmgate.Person) error {
 		p.Grant.Issued, p.Grant.Expiry = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
 		return nil
 	})
@@ -427,7 +427,7 @@ func TestClioInEveryMood(t *testing.T) {
 
 // TestClioIsNotSetUp: what the operator has not configured is said before anybody is sent away, and nothing is asked of Clio.
 func TestClioIsNotSetUp(t *testing.T) {
-	g, _, s := newClioGate(t, func(f *serveFlags) {
+	g, _, s := newClioGate(t, func(f *options) {
 		for name := range f.preset {
 			if strings.HasPrefix(name, "CLIO_") && !strings.HasPrefix(name, "CLIO_EU_") {
 				delete(f.preset, name)
@@ -450,7 +450,7 @@ func TestClioOfThePublishedManifest(t *testing.T) {
 		"auth": {"type": "oauth", "oauth": {"authUrl": "https://app.clio.com/oauth/authorize", "clientId": "us-id", "redirectUri": "https://somebody.example/embed/redirect.html"}},
 		"override": [{"triggerType": "hostname", "triggerValue": "au.app.clio.com", "overrideObjects": [
 			{"path": "auth.oauth.authUrl", "value": "https://au.app.clio.com/oauth/authorize"}, {"path": "auth.oauth.clientId", "value": "au-id"}]}]}}}`
-	g, _, s := newClioGate(t, func(f *serveFlags) {
+	g, _, s := newClioGate(t, func(f *options) {
 		must(t, os.WriteFile(filepath.Join(f.Connectors, "manifest.json"), []byte(published), 0o600))
 		for _, r := range clioRegions {
 			delete(f.preset, r.config+"CLIENT_ID")

@@ -17,7 +17,7 @@ func holding(token string) []string { return []string{"X-RC-Access-Token", token
 // anything is stored; everybody else connects without a form.
 func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	t.Parallel()
-	g := organised(t, func(f *serveFlags) {
+	g := organised(t, func(f *options) {
 		file := filepath.Join(f.Connectors, "practice.json")
 		b, err := os.ReadFile(file)
 		must(t, err)

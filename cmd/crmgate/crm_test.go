@@ -112,7 +112,7 @@ func TestSignedInWhileTheCRMIsIll(t *testing.T) {
 		t.Errorf("logout: %d %s", a.status, a.body)
 	}
 	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":false}`)
-	p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	p, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	if err != nil || !p.Grant.Empty() || p.User.Name == "" {
 		t.Errorf("after logout: %+v, %v; want the person without a grant", p, err)
 	}
@@ -122,7 +122,7 @@ func TestLogoutTellsTheCRM(t *testing.T) {
 	g := newGate(t)
 	token := g.oauth("ada")
 	access := func() string {
-		p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+		p, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 		must(t, err)
 		return p.Grant.AccessToken.Reveal()
 	}
@@ -193,7 +193,7 @@ func TestExitStatus(t *testing.T) {
 }
 
 func TestOperatorEndpoints(t *testing.T) {
-	g := newGate(t, func(f *serveFlags) { f.AdminListen = "127.0.0.1:0" })
+	g := newGate(t, func(f *options) { f.AdminListen = "127.0.0.1:0" })
 	g.apiKey()
 	// The log says where the admin listener is.
 	var addr string

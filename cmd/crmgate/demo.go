@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
@@ -28,9 +31,9 @@ type demoCommand struct {
 }
 
 func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	crm, err := listen("--practice", c.Practice)
+	crm, err := net.Listen("tcp", c.Practice)
 	if err != nil {
-		return err
+		return fmt.Errorf("--practice: %w", err)
 	}
 	practiceURL := "http://" + crm.Addr().String()
 	hs := &http.Server{Handler: practicecrm.New(practicecrm.Config{}), ReadHeaderTimeout: 5 * time.Second}
@@ -42,24 +45,34 @@ func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 		return fmt.Errorf("--connectors: %w", err)
 	}
 	fmt.Fprintln(out, "Compiling the connectors, which takes some seconds the first time.")
-	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-	s, err := start(ctx, &serveFlags{
-		storeFlags: storeFlags{Data: c.Data, Connectors: folder, Egress: loopback},
-		Listen:     c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, DebugHeader: true,
-		preset: map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret},
-	}, log)
+	n, err := edge.Start(ctx, c.config(folder, practiceURL, log))
 	if err != nil {
 		return err
 	}
-	d := demo{out: out, base: "http://" + s.addr, practice: practiceURL, admin: c.Admin, client: &http.Client{Timeout: 15 * time.Second}}
+	d := demo{out: out, base: "http://" + n.Addr(), practice: practiceURL, admin: c.Admin, client: &http.Client{Timeout: 15 * time.Second}}
 	defer d.client.CloseIdleConnections()
 	if err := d.show(ctx, c); err != nil {
-		return errors.Join(err, s.stop())
+		return errors.Join(err, n.Close())
 	}
 	if c.Once {
-		return s.stop()
+		return n.Close()
 	}
-	return s.wait(ctx)
+	return n.Wait(ctx)
+}
+
+func (c *demoCommand) config(folder, practiceURL string, log *slog.Logger) edge.Config {
+	preset := map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret}
+	return edge.Config{
+		Data: c.Data, Connectors: folder, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Listen: c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, Debug: true,
+		Setting: func(name string) (crmgate.Secret, bool, error) {
+			if v, ok := preset[name]; ok {
+				return crmgate.NewSecret(v), true, nil
+			}
+			return setting(name)
+		},
+		Logger: log, Version: version,
+	}
 }
 
 // demo plays the part of the extension.

@@ -2,62 +2,63 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// patient is a practice CRM, and the command that looks at it.
+// patient is a practice CRM, and how it is examined.
 type patient struct {
-	crm     *practicecrm.CRM
-	command doctorCommand
+	*options
+	edge.Subject
+	crm *practicecrm.CRM
 }
 
 // newPatient has members in the connector's crmgate.token.
 func newPatient(t *testing.T, members string) *patient {
 	t.Helper()
-	p := &patient{crm: practicecrm.New(practicecrm.Config{})}
+	p := &patient{crm: practicecrm.New(practicecrm.Config{}), Subject: edge.Subject{Platform: "practice"}}
 	hs := httptest.NewServer(p.crm)
 	t.Cleanup(hs.Close)
 	dir := t.TempDir()
 	ship(t, dir, "practice", practiceAddr, strings.TrimPrefix(hs.URL, "http://"), `"config"`, `"token": {`+members+`}, "config"`)
 	ship(t, dir, "practicekey")
-	p.command = doctorCommand{
-		storeFlags: storeFlags{Data: filepath.Join(t.TempDir(), "none"), Cache: built.cache, Connectors: dir, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		Platform:   "practice", PublicURL: "http://127.0.0.1:8080", jsonFlag: jsonFlag{JSON: true},
+	p.options = &options{
+		Config: edge.Config{
+			Data: filepath.Join(t.TempDir(), "none"), Cache: built.cache, Connectors: dir, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			PublicURL: "http://127.0.0.1:8080", Logger: slog.New(slog.DiscardHandler),
+		},
 		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret},
 	}
+	p.Setting = p.setting
 	return p
 }
 
-// examined is what the command printed.
+// examined is what an examination found, also as text.
 type examined struct {
-	Findings []finding
-	Suggest  map[string]any
-	text     string
-	err      error
+	edge.Examination
+	text string
+	err  error
 }
 
 func (p *patient) examine(t *testing.T) examined {
 	t.Helper()
-	var out bytes.Buffer
-	e := examined{err: p.command.Run(t.Context(), &out, slog.New(slog.DiscardHandler))}
-	e.text = out.String()
-	if p.command.JSON && out.Len() > 0 {
-		must(t, json.Unmarshal(out.Bytes(), &e))
+	x, err := edge.Examine(t.Context(), p.Config, p.Subject)
+	if err != nil {
+		return examined{err: err}
 	}
-	return e
+	return examined{Examination: *x, text: fmt.Sprint(x)}
 }
 
 // outcome is that of one check, the last of its name.
@@ -110,10 +111,11 @@ func TestDoctor(t *testing.T) {
 			t.Parallel()
 			p := newPatient(t, c.members)
 			p.crm.SetMood(c.mood)
-			p.command.AllStyles = c.all
+			p.AllStyles = c.all
 			e := p.examine(t)
-			if (c.wrong == "") != (e.err == nil) || e.err != nil && !errors.Is(e.err, errDoctor) {
-				t.Errorf("got %v", e.err)
+			must(t, e.err)
+			if e.Failed() != (c.wrong != "") {
+				t.Errorf("failed: %v, want %v", e.Failed(), c.wrong != "")
 			}
 			found := c.wrong == ""
 			for _, f := range e.Findings {
@@ -128,13 +130,13 @@ func TestDoctor(t *testing.T) {
 			if n := p.crm.Counts(); n.Token != c.requests || n.Consents != 0 {
 				t.Errorf("%d token requests, want %d; %+v", n.Token, c.requests, n)
 			}
-			if len(c.suggest)+len(e.Suggest) > 0 && !reflect.DeepEqual(e.Suggest, c.suggest) {
+			if fmt.Sprint(e.Suggest) != fmt.Sprint(c.suggest) {
 				t.Errorf("it suggests %v, want %v", e.Suggest, c.suggest)
 			}
 			if strings.Contains(e.text, "practice-secret") {
 				t.Errorf("the secret is shown: %s", e.text)
 			}
-			if _, err := os.Stat(p.command.Data); !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(p.Data); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the folder of the data was made: %v", err)
 			}
 		})
@@ -145,17 +147,19 @@ func TestDoctor(t *testing.T) {
 func TestDoctorPrints(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t, "")
-	p.command.JSON = false
 	p.crm.SetMood(practicecrm.Mood{NoPKCE: true})
 	e := p.examine(t)
+	must(t, e.err)
+	var out strings.Builder
+	printExamination(&out, &e.Examination)
 	for _, line := range []string{
 		`ok       application: Client "practice-client", with a secret.`,
 		"ok       redirect URI: http://127.0.0.1:8080/redirect.html",
 		"failed   PKCE: With a code challenge: It answers with the error \"invalid_request\".",
 		`For the manifest's crmgate object: {"token":{"pkce":false}}`,
 	} {
-		if !strings.Contains(e.text, line+"\n") {
-			t.Errorf("there is no line %q in\n%s", line, e.text)
+		if !strings.Contains(out.String(), line+"\n") {
+			t.Errorf("there is no line %q in\n%s", line, &out)
 		}
 	}
 }
@@ -167,16 +171,17 @@ func TestDoctorOfOtherConfigurations(t *testing.T) {
 		change         func(*patient)
 		check, outcome string
 		says           string
+		failed         bool
 		err            string
 	}{
-		{"an API key", func(p *patient) { p.command.Platform = "practicekey" }, "authentication", "ok", "API key", ""},
-		{"no such platform", func(p *patient) { p.command.Platform = "nothing" }, "", "", "", "nothing"},
-		{"a hostname of nobody's", func(p *patient) { p.command.Hostname = "a b" }, "", "", "", "--hostname"},
-		{"no way out", func(p *patient) { p.command.Egress = nil }, "token endpoint", "failed", "was not asked: 127.0.0.1 has an address that is not allowed: if it is the CRM's, name the address in --allow-egress.", errDoctor.Error()},
-		{"a redirect URI in the clear", func(p *patient) { p.command.PublicURL = "http://gate.example" }, "redirect URI", "failed", "in the clear", errDoctor.Error()},
-		{"no secret", func(p *patient) { delete(p.command.preset, "PRACTICE_CLIENT_SECRET") }, "application", "ok", "without a secret", errDoctor.Error()},
-		{"a wrong secret", func(p *patient) { p.command.preset["PRACTICE_CLIENT_SECRET"] = "practice-secret-wrong" }, "token endpoint", "warning", "--try-all-styles", errDoctor.Error()},
-		{"a token URL of another host", func(p *patient) { p.command.preset["PRACTICE_URL"] = "https://b.example" }, "application", "failed", "accessTokenUri", errDoctor.Error()},
+		{"an API key", func(p *patient) { p.Platform = "practicekey" }, "authentication", "ok", "API key", false, ""},
+		{"no such platform", func(p *patient) { p.Platform = "nothing" }, "", "", "", false, "nothing"},
+		{"a hostname of nobody's", func(p *patient) { p.Hostname = "a b" }, "", "", "", false, "Hostname"},
+		{"no way out", func(p *patient) { p.AllowEgress = nil }, "token endpoint", "failed", "was not asked: 127.0.0.1 has an address that is not allowed: if it is the CRM's, name the address in --allow-egress.", true, ""},
+		{"a redirect URI in the clear", func(p *patient) { p.PublicURL = "http://gate.example" }, "redirect URI", "failed", "in the clear", true, ""},
+		{"no secret", func(p *patient) { delete(p.preset, "PRACTICE_CLIENT_SECRET") }, "application", "ok", "without a secret", true, ""},
+		{"a wrong secret", func(p *patient) { p.preset["PRACTICE_CLIENT_SECRET"] = "practice-secret-wrong" }, "token endpoint", "warning", "--try-all-styles", true, ""},
+		{"a token URL of another host", func(p *patient) { p.preset["PRACTICE_URL"] = "https://b.example" }, "application", "failed", "accessTokenUri", true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -184,8 +189,8 @@ func TestDoctorOfOtherConfigurations(t *testing.T) {
 			c.change(p)
 			e := p.examine(t)
 			outcome, message := e.outcome(c.check)
-			if outcome != c.outcome || !strings.Contains(message, c.says) || (e.err == nil) != (c.err == "") || e.err != nil && !strings.Contains(e.err.Error(), c.err) {
-				t.Errorf("got %s %q, %v", outcome, message, e.err)
+			if outcome != c.outcome || !strings.Contains(message, c.says) || e.Failed() != c.failed || (e.err == nil) != (c.err == "") || e.err != nil && !strings.Contains(e.err.Error(), c.err) {
+				t.Errorf("got %s %q, %v, %v", outcome, message, e.Failed(), e.err)
 			}
 			if strings.Contains(e.text, "practice-secret") {
 				t.Errorf("the secret is shown: %s", e.text)
@@ -202,12 +207,12 @@ func TestDoctorSeesTLS(t *testing.T) {
 	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	hs.StartTLS()
 	t.Cleanup(hs.Close)
-	b, err := os.ReadFile(filepath.Join(p.command.Connectors, "practice.json"))
+	b, err := os.ReadFile(filepath.Join(p.Connectors, "practice.json"))
 	must(t, err)
-	old := strings.TrimPrefix(p.command.preset["PRACTICE_URL"], "http://")
+	old := strings.TrimPrefix(p.preset["PRACTICE_URL"], "http://")
 	text := strings.ReplaceAll(strings.ReplaceAll(string(b), "http://"+old, hs.URL), old, strings.TrimPrefix(hs.URL, "https://"))
-	must(t, os.WriteFile(filepath.Join(p.command.Connectors, "practice.json"), []byte(text), 0o600))
-	p.command.preset["PRACTICE_URL"] = hs.URL
+	must(t, os.WriteFile(filepath.Join(p.Connectors, "practice.json"), []byte(text), 0o600))
+	p.preset["PRACTICE_URL"] = hs.URL
 	e := p.examine(t)
 	for _, check := range []string{"authorization URL", "token endpoint"} {
 		if outcome, message := e.outcome(check); outcome != "failed" || !strings.Contains(message, "TLS certificate is not good: x509: ") {

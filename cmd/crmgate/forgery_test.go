@@ -196,7 +196,7 @@ func TestForgedTokens(t *testing.T) {
 	all = append(all, forgery{"of somebody who was deleted", deleted, true})
 
 	ada := crmgate.UserKey{Platform: "practice", ID: "1-practice"}
-	person, err := g.server.db.Person(t.Context(), ada)
+	person, err := g.node.DB().Person(t.Context(), ada)
 	must(t, err)
 	before, counts := fmt.Sprintf("%+v %s", person, person.Grant.AccessToken.Reveal()), g.crm.Counts()
 	hostname := g.get("/hostname", bearer(token)...)
@@ -244,7 +244,7 @@ func TestForgedTokens(t *testing.T) {
 	if got := g.crm.Counts(); got != counts {
 		t.Errorf("the CRM was asked: %+v, before %+v", got, counts)
 	}
-	if person, err = g.server.db.Person(t.Context(), ada); err != nil || fmt.Sprintf("%+v %s", person, person.Grant.AccessToken.Reveal()) != before {
+	if person, err = g.node.DB().Person(t.Context(), ada); err != nil || fmt.Sprintf("%+v %s", person, person.Grant.AccessToken.Reveal()) != before {
 		t.Errorf("Ada was changed: %+v, %v; before %s", person, err, before)
 	}
 	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":true}`)

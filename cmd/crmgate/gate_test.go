@@ -23,6 +23,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
@@ -119,11 +121,24 @@ type gate struct {
 	url    string
 	crm    *practicecrm.CRM
 	crmURL string
-	server *server
-	flags  *serveFlags
+	node   *edge.Node
+	flags  *options
 	log    *journal
 	client *http.Client
 	*world
+}
+
+// options are what a gate is started with.
+type options struct {
+	edge.Config
+	preset map[string]string // settings that go before the environment's
+}
+
+func (o *options) setting(name string) (crmgate.Secret, bool, error) {
+	if v, ok := o.preset[name]; ok {
+		return crmgate.NewSecret(v), true, nil
+	}
+	return setting(name)
 }
 
 // world is what a test changes around a running server. Safe for concurrent use.
@@ -191,7 +206,7 @@ func skip(t testing.TB, format string, a ...any) {
 }
 
 // newGate starts a server; change may alter its flags first.
-func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
+func newGate(t *testing.T, change ...func(*options)) *gate {
 	t.Helper()
 	g := &gate{t: t, log: &journal{}, world: &world{}, client: &http.Client{
 		Transport:     &http.Transport{},
@@ -208,15 +223,16 @@ func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
 	t.Cleanup(hs.Close)
 	g.crmURL = hs.URL
 	t.Cleanup(g.client.CloseIdleConnections)
-	g.flags = &serveFlags{
-		storeFlags: storeFlags{
-			Data: filepath.Join(t.TempDir(), "data"), Cache: built.cache, Egress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-			Connectors: connectorsFor(t, strings.TrimPrefix(hs.URL, "http://"), nil),
-			now:        g.now,
+	g.flags = &options{
+		Config: edge.Config{
+			Data: filepath.Join(t.TempDir(), "data"), Cache: built.cache, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+			Connectors:     connectorsFor(t, strings.TrimPrefix(hs.URL, "http://"), nil),
+			RingCentralURL: hs.URL, Now: g.now,
+			Logger: slog.New(slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		},
-		Listen: "127.0.0.1:0", RingCentralURL: hs.URL, CompatState: "on", AccountProof: "optional",
 		preset: map[string]string{"PRACTICE_URL": hs.URL, "PRACTICEKEY_URL": hs.URL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret},
 	}
+	g.flags.Setting = g.flags.setting
 	for _, c := range change {
 		c(g.flags)
 	}
@@ -227,17 +243,18 @@ func newGate(t *testing.T, change ...func(*serveFlags)) *gate {
 
 func (g *gate) start() {
 	g.t.Helper()
-	s, err := start(context.Background(), g.flags, slog.New(traced{slog.NewJSONHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})}))
+	n, err := edge.Start(context.Background(), g.flags.Config)
 	must(g.t, err)
-	g.server, g.url = s, "http://"+s.addr
+	g.node, g.url = n, "http://"+n.Addr()
+	g.flags.Listen = n.Addr() // the next start has the same URL
 }
 
 func (g *gate) stop() {
-	if g.server != nil {
-		if err := g.server.stop(); err != nil {
+	if g.node != nil {
+		if err := g.node.Close(); err != nil {
 			g.t.Error(err)
 		}
-		g.server = nil
+		g.node = nil
 	}
 }
 
@@ -267,7 +284,7 @@ func (w *world) freeze() {
 // pass lets time pass.
 func (w *world) pass(d time.Duration) { w.passed.Add(int64(d)) }
 
-func (g *gate) directory() authflow.Directory { return authflow.Directory{DB: g.server.db} }
+func (g *gate) directory() authflow.Directory { return g.node.Directory() }
 
 // answer is what the server said.
 type answer struct {
@@ -326,7 +343,7 @@ func bearer(token string) []string { return []string{"Authorization", "Bearer " 
 // metrics is what the operator's listener shows.
 func (g *gate) metrics() string {
 	w := httptest.NewRecorder()
-	g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	g.node.Operator().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	return w.Body.String()
 }
 

@@ -35,7 +35,7 @@ func newInsightlyGate(t *testing.T) (*gate, *standIn) {
 			says(200, "application/json; charset=utf-8", insightlyPerson)(w, r)
 		}
 	}))
-	return newGate(t, s.reached, func(f *serveFlags) { ship(t, f.Connectors, "insightly") }), s
+	return newGate(t, s.reached, func(f *options) { ship(t, f.Connectors, "insightly") }), s
 }
 
 // insightlyForm is what the client posts.
@@ -64,7 +64,7 @@ func TestInsightly(t *testing.T) {
 			a.want(t, 200, `{"jwtToken":"`+token+`",`+insightlyConnected)
 			s.want(t, askedOfInsightly(c.host, insightlyBasic))
 
-			p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "insightly", ID: "2080391-insightly"})
+			p, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "insightly", ID: "2080391-insightly"})
 			must(t, err)
 			if string(p.User.AdditionalInfo) != `{"apiUrl":"https://`+c.host+`"}` {
 				t.Errorf("kept with the user: %s", p.User.AdditionalInfo)

@@ -5,10 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/url"
-
-	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
 type journalCommand struct {
@@ -30,8 +26,8 @@ type journalListCommand struct {
 }
 
 func (c *journalListCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	var all []authflow.Answer
-	if err := ask(ctx, &c.storeFlags, log, http.MethodGet, "/journal", &all); err != nil {
+	all, err := c.client(log).Answers(ctx)
+	if err != nil {
 		return err
 	}
 	if c.JSON {
@@ -54,20 +50,14 @@ type oneAnswer struct {
 	jsonFlag
 }
 
-func (o *oneAnswer) path() string { return "/journal/" + url.PathEscape(o.ID) }
-
 type journalReplayCommand struct {
 	oneAnswer
 	DryRun bool `env:"-" help:"Only say whether the answer can be read, and is of use."`
 }
 
 func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	path := c.path()
-	if c.DryRun {
-		path += "?dry"
-	}
-	var r authflow.Replayed
-	if err := ask(ctx, &c.storeFlags, log, http.MethodPost, path, &r); err != nil {
+	r, err := c.client(log).Replay(ctx, c.ID, c.DryRun)
+	if err != nil {
 		return err
 	}
 	if c.JSON {
@@ -83,14 +73,14 @@ func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog
 	case signIn:
 		what = "can be read: replay it without --dry-run to ask the CRM whose it is, and to store what it granted"
 	}
-	_, err := fmt.Fprintf(out, "%s %s.\n", r.ID, what)
+	_, err = fmt.Fprintf(out, "%s %s.\n", r.ID, what)
 	return err
 }
 
 type journalDropCommand struct{ oneAnswer }
 
 func (c *journalDropCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	if err := ask(ctx, &c.storeFlags, log, http.MethodDelete, c.path(), &struct{}{}); err != nil {
+	if err := c.client(log).DropAnswer(ctx, c.ID); err != nil {
 		return err
 	}
 	if c.JSON {

@@ -24,12 +24,12 @@ func TestJournalScripts(t *testing.T) {
 		c := g.compose("bound")
 		g.callback(g.land(c, person), c.LoginSecret).wantError(t, 400, "no token")
 	}
-	entries, err := g.server.db.Journal(t.Context())
+	entries, err := g.node.DB().Journal(t.Context())
 	must(t, err)
 	if len(entries) != 3 {
 		t.Fatalf("%d answers are kept", len(entries))
 	}
-	ada, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	ada, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	must(t, err)
 	g.stop()
 	testscript.Run(t, testscript.Params{

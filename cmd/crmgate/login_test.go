@@ -68,13 +68,13 @@ func TestBoundStates(t *testing.T) {
 }
 
 func TestPlainStateCanBeRefused(t *testing.T) {
-	g := newGate(t, func(f *serveFlags) { f.CompatState = "off" })
+	g := newGate(t, func(f *options) { f.RefusePlainState = true })
 	g.callback(g.land(g.compose("compat"), "ada"), "").wantError(t, 400, "mode=bound")
 	g.oauth("ada")
 }
 
 func TestAccountProof(t *testing.T) {
-	g := newGate(t, func(f *serveFlags) { f.AccountProof = "required" })
+	g := newGate(t, func(f *options) { f.RequireAccountProof = true })
 	landed := g.land(g.compose("compat"), "ada")
 	path := "/oauth-callback?rcAccountId=1&callbackUri=" + url.QueryEscape(landed)
 	g.get(path).wantError(t, 403, "proof of the account")

@@ -38,8 +38,6 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
-
-	"github.com/crmgate/crmgate"
 )
 
 // version is set by the linker.
@@ -100,7 +98,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	if err := k.Run(); err != nil {
-		fmt.Fprintln(stderr, "crmgate:", err)
+		fmt.Fprintln(stderr, "crmgate:", byFlag(err))
 		return 1
 	}
 	return 0
@@ -118,20 +116,7 @@ func called(err error) string {
 // logger writes text for people on a terminal, JSON for machines otherwise.
 func logger(w io.Writer) *slog.Logger {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(traced{slog.NewTextHandler(w, nil)})
+		return slog.New(slog.NewTextHandler(w, nil))
 	}
-	return slog.New(traced{slog.NewJSONHandler(w, nil)})
+	return slog.New(slog.NewJSONHandler(w, nil))
 }
-
-// traced adds the request's id to every line that is logged on its behalf.
-type traced struct{ slog.Handler }
-
-func (t traced) Handle(ctx context.Context, r slog.Record) error {
-	if tr := crmgate.TraceOf(ctx); tr != nil {
-		r.AddAttrs(slog.String("request_id", tr.ID))
-	}
-	return t.Handler.Handle(ctx, r)
-}
-
-func (t traced) WithAttrs(a []slog.Attr) slog.Handler { return traced{t.Handler.WithAttrs(a)} }
-func (t traced) WithGroup(g string) slog.Handler      { return traced{t.Handler.WithGroup(g)} }

@@ -33,7 +33,7 @@ const manyPlatforms = `{
  }}`
 
 func TestAuthURLOfManyPlatforms(t *testing.T) {
-	g := newGate(t, func(f *serveFlags) {
+	g := newGate(t, func(f *options) {
 		f.Connectors = connectorsFor(t, "127.0.0.1:1", map[string]string{"manifest.json": manyPlatforms})
 	})
 	const redirect = "&redirect_uri=https%3A%2F%2Fapp.example%2Fredirect.html"
@@ -86,7 +86,7 @@ func TestAuthURLOfManyPlatforms(t *testing.T) {
 
 // TestAuthURLOfTheConnectorsApplication: what a manifest leaves to the operator comes from the connector's configuration.
 func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
-	withoutClientID := func(f *serveFlags) {
+	withoutClientID := func(f *options) {
 		path := filepath.Join(f.Connectors, "practice.json")
 		b, err := os.ReadFile(path)
 		must(t, err)
@@ -94,7 +94,7 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	}
 	asked := func(g *gate) bool {
 		w := httptest.NewRecorder()
-		g.server.metrics.Operator(g.server.db.Ready).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		g.node.Operator().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 		return strings.Contains(w.Body.String(), `operation="getOauthInfo"`)
 	}
 	wantURL := func(g *gate) {
@@ -112,7 +112,7 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 		t.Error("a guest was asked for what the manifest says")
 	}
 
-	g = newGate(t, withoutClientID, func(f *serveFlags) { f.preset["PRACTICE_CLIENT_ID"] = "practice-client" })
+	g = newGate(t, withoutClientID, func(f *options) { f.preset["PRACTICE_CLIENT_ID"] = "practice-client" })
 	wantURL(g)
 	if !asked(g) {
 		t.Error("this test cannot see whether a guest is asked")

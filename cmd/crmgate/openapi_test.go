@@ -391,7 +391,7 @@ func operated(t *testing.T) (g *gate, operator string) {
 	must(t, err)
 	file := filepath.Join(t.TempDir(), "admins")
 	must(t, os.WriteFile(file, []byte(line), 0o600))
-	return organised(t, func(f *serveFlags) { f.AdminTokenFile = file }), token.Reveal()
+	return organised(t, func(f *options) { f.AdminTokenFile = file }), token.Reveal()
 }
 
 // answersToOtherAccounts shows the operator's token for an account that it is not good for.

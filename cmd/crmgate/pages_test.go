@@ -17,9 +17,9 @@ import (
 // newPages starts a gate whose platforms have every page that there is: besides the practice connectors, one to choose of
 // several places, one whose place people paste, one with every kind of field, one whose CRM sends people elsewhere, one
 // that organisations set up, and one that is only a manifest.
-func newPages(t *testing.T, more ...func(*serveFlags)) *gate {
+func newPages(t *testing.T, more ...func(*options)) *gate {
 	t.Helper()
-	return newGate(t, append([]func(*serveFlags){func(f *serveFlags) {
+	return newGate(t, append([]func(*options){func(f *options) {
 		crm := f.preset["PRACTICE_URL"]
 		fill := strings.NewReplacer("$CRM", crm, "$HOST", strings.TrimPrefix(crm, "http://"))
 		oauth := func(client, redirect string) string {
@@ -182,7 +182,7 @@ func TestConnectByOAuth(t *testing.T) {
 }
 
 func TestConnectCookiesByHTTPS(t *testing.T) {
-	g := newPages(t, func(f *serveFlags) { f.PublicURL = "https://gate.example" })
+	g := newPages(t, func(f *options) { f.PublicURL = "https://gate.example" })
 	a := g.visitor().send("/connect/practice", nil)
 	if c := a.cookieNamed(t, "__Host-crmgate-login"); !strings.Contains(strings.ToLower(c), "; secure") || strings.Contains(strings.ToLower(c), "domain") {
 		t.Errorf("cookie %s", c)
@@ -290,7 +290,7 @@ func TestConnectEnvironments(t *testing.T) {
 	v.send("/connect/paste", url.Values{"hostname": {"https://paste.example.evil.example/"}}).wantPage(t, 400, "Connect Paste CRM", "no address of Paste CRM")
 	v.get(v.landing("paste", "ada", url.Values{"hostname": {" https://acme.paste.example/app/deals?x=1 "}})).wantPage(t, 200, "You are connected")
 	for _, platform := range []string{"Choose", "paste"} {
-		p, err := g.server.db.Person(t.Context(), keyOf(platform))
+		p, err := g.node.DB().Person(t.Context(), keyOf(platform))
 		if want := map[string]string{"Choose": "us.choice.example", "paste": "acme.paste.example"}[platform]; err != nil || p.User.Hostname != want {
 			t.Errorf("%s: hostname %q, want %q, %v", platform, p.User.Hostname, want, err)
 		}

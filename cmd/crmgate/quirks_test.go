@@ -14,7 +14,7 @@ import (
 // TestSignInWithQuirks goes the whole way, from the URL to a refresh, at a CRM that wants nothing as it is ordinarily done.
 func TestSignInWithQuirks(t *testing.T) {
 	t.Parallel()
-	g := newGate(t, func(f *serveFlags) {
+	g := newGate(t, func(f *options) {
 		file := filepath.Join(f.Connectors, "practice.json")
 		b, err := os.ReadFile(file)
 		must(t, err)

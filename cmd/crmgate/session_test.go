@@ -118,7 +118,7 @@ func TestLeaseLeftBehind(t *testing.T) {
 	g := newGate(t)
 	session := g.oauth("ada")
 	g.pass(2 * time.Hour)
-	_, err := g.server.db.TakeLease(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"}, "the one before", time.Hour, false)
+	_, err := g.node.DB().TakeLease(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"}, "the one before", time.Hour, false)
 	must(t, err)
 	a := g.get("/authValidation", bearer(session)...)
 	a.want(t, 200, `{"successful":true}`)

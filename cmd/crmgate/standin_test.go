@@ -99,7 +99,7 @@ func dump(r *http.Request, body []byte) string {
 }
 
 // reached has a server find the stand-in under the hosts' names.
-func (s *standIn) reached(f *serveFlags) {
+func (s *standIn) reached(f *options) {
 	for _, host := range standInHosts {
 		f.Resolve = append(f.Resolve, host+":443:"+s.Listener.Addr().String())
 	}

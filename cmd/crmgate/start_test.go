@@ -5,22 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // startFails starts a second server over a first one's flags and wants a sentence.
-func startFails(t *testing.T, f *serveFlags, want string) {
+func startFails(t *testing.T, f edge.Config, want string) {
 	t.Helper()
-	s, err := start(context.Background(), f, slog.New(slog.DiscardHandler))
+	n, err := edge.Start(context.Background(), f)
 	if err == nil {
-		s.stop()
+		n.Close()
 		t.Fatal("it started")
 	}
 	if !strings.Contains(err.Error(), want) {
@@ -31,50 +31,50 @@ func startFails(t *testing.T, f *serveFlags, want string) {
 func TestStartRefusals(t *testing.T) {
 	g := newGate(t)
 	g.apiKey()
-	second := *g.flags
+	second := g.flags.Config
 	second.Listen = "127.0.0.1:0"
 	t.Run("the data folder is locked", func(t *testing.T) {
-		startFails(t, &second, "in use by another")
+		startFails(t, second, "in use by another")
 	})
 	t.Run("the port is taken", func(t *testing.T) {
 		taken := second
 		taken.Listen = strings.TrimPrefix(g.url, "http://")
-		startFails(t, &taken, "is taken by another program")
+		startFails(t, taken, "is taken by another program")
 	})
 	g.stop()
 	t.Run("another key", func(t *testing.T) {
 		other := second
 		other.Keyset = filepath.Join(t.TempDir(), "other.json")
-		startFails(t, &other, "key")
+		startFails(t, other, "key")
 	})
 	t.Run("the key ring is lost", func(t *testing.T) {
 		copied := filepath.Join(t.TempDir(), "keyset.json")
-		must(t, os.Rename(second.keyset(), copied))
+		must(t, os.Rename(filepath.Join(second.Data, "keyset.json"), copied))
 		before := listing(t, second.Data)
-		startFails(t, &second, "the key ring "+second.keyset()+" is missing")
+		startFails(t, second, "the key ring "+filepath.Join(second.Data, "keyset.json")+" is missing")
 		elsewhere := second
 		elsewhere.Keyset = filepath.Join(t.TempDir(), "new", "keyset.json")
-		startFails(t, &elsewhere, "the key ring "+elsewhere.Keyset+" is missing")
+		startFails(t, elsewhere, "the key ring "+elsewhere.Keyset+" is missing")
 		if _, err := os.Stat(filepath.Dir(elsewhere.Keyset)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("the folder of the key ring was made: %v", err)
 		}
 		if after := listing(t, second.Data); after != before {
 			t.Errorf("the files were\n%sand are\n%s", before, after)
 		}
-		must(t, os.Rename(copied, second.keyset()))
+		must(t, os.Rename(copied, filepath.Join(second.Data, "keyset.json")))
 	})
 	t.Run("the data folder is a file", func(t *testing.T) {
 		file := second
 		file.Data = filepath.Join(t.TempDir(), "file")
 		must(t, os.WriteFile(file.Data, nil, 0o600))
-		startFails(t, &file, file.Data)
+		startFails(t, file, file.Data)
 	})
 	t.Run("a connector that is none", func(t *testing.T) {
 		bad := second
 		bad.Connectors = connectorsFor(t, "127.0.0.1:1", nil)
 		must(t, os.WriteFile(filepath.Join(bad.Connectors, "bad.wasm"), []byte("nonsense"), 0o600))
 		must(t, os.WriteFile(filepath.Join(bad.Connectors, "bad.json"), []byte(`{"platforms":{"bad":{"auth":{"type":"apiKey"}}}}`), 0o600))
-		startFails(t, &bad, "bad")
+		startFails(t, bad, "bad")
 	})
 	g.start() // after all that, the first one's store is as it was
 	if e, err := g.directory().Entries(t.Context()); err != nil || len(e) != 1 {
@@ -145,12 +145,12 @@ func TestDataIsPrivate(t *testing.T) {
 
 func TestControlSocketIsTheOwnersAlone(t *testing.T) {
 	g := newGate(t)
-	fi, err := os.Stat(g.flags.socket())
+	fi, err := os.Stat(filepath.Join(g.flags.Data, "control.sock"))
 	must(t, err)
 	if fi.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v", fi.Mode())
 	}
-	c, err := net.Dial("unix", g.flags.socket())
+	c, err := net.Dial("unix", filepath.Join(g.flags.Data, "control.sock"))
 	must(t, err)
 	c.Close()
 }

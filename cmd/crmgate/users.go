@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -32,9 +30,7 @@ type oneUser struct {
 	jsonFlag
 }
 
-func (o *oneUser) path() string {
-	return "/users/" + url.PathEscape(string(o.Platform)) + "/" + url.PathEscape(string(o.ID))
-}
+func (o *oneUser) key() crmgate.UserKey { return crmgate.UserKey{Platform: o.Platform, ID: o.ID} }
 
 type (
 	usersShowCommand   struct{ oneUser }
@@ -42,8 +38,8 @@ type (
 )
 
 func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	var all []authflow.Entry
-	if err := ask(ctx, &c.storeFlags, log, http.MethodGet, "/users", &all); err != nil {
+	all, err := c.client(log).People(ctx)
+	if err != nil {
 		return err
 	}
 	slices.SortFunc(all, func(a, b authflow.Entry) int {
@@ -64,8 +60,8 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 }
 
 func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	var e authflow.Entry
-	if err := ask(ctx, &c.storeFlags, log, http.MethodGet, c.path(), &e); err != nil {
+	e, err := c.client(log).Person(ctx, c.key())
+	if err != nil {
 		return err
 	}
 	if c.JSON {
@@ -81,14 +77,14 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 }
 
 func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	var answer struct{ CRM authflow.Told }
-	if err := ask(ctx, &c.storeFlags, log, http.MethodDelete, c.path(), &answer); err != nil {
+	told, err := c.client(log).Forget(ctx, c.key())
+	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(out, map[string]any{"deleted": map[string]any{"platform": c.Platform, "id": c.ID}, "crm": answer.CRM})
+		return printJSON(out, map[string]any{"deleted": map[string]any{"platform": c.Platform, "id": c.ID}, "crm": told})
 	}
-	_, err := fmt.Fprintf(out, "%s %s is forgotten.%s\n", c.Platform, printable(string(c.ID)), aboutCRM(answer.CRM))
+	_, err = fmt.Fprintf(out, "%s %s is forgotten.%s\n", c.Platform, printable(string(c.ID)), aboutCRM(told))
 	return err
 }
 

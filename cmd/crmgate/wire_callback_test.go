@@ -37,7 +37,7 @@ func errorBody(text string) string {
 }
 
 func TestWireCallbackShapes(t *testing.T) {
-	w := newWired(t, map[string]guest{"googleSheets": {}, "netsuite": {}, "pipedrive": {}, "clio": {}}, func(f *serveFlags) { f.PublicURL = "https://connect.example.com" })
+	w := newWired(t, map[string]guest{"googleSheets": {}, "netsuite": {}, "pipedrive": {}, "clio": {}}, func(f *options) { f.PublicURL = "https://connect.example.com" })
 	const at = "/oauth-callback?callbackUri="
 	for _, c := range []struct{ name, request, platform, hostname string }{
 		{"3.1.0a not encoded, code first", at + wireRedirect + "?code=ABC&state=platform=clio&hostname=app.clio.example&rcAccountId=123", "clio", "app.clio.example"},
@@ -80,7 +80,7 @@ func TestWireCallbackShapes(t *testing.T) {
 
 func TestWireCallbackWithoutURI(t *testing.T) {
 	w := newWired(t, map[string]guest{"wire": {"getOauthInfo": `{"clientId":"x","clientSecret":"wire-secret","accessTokenUri":"$CRM/token","redirectUri":"https://connect.example.com/oauth-callback"}`}},
-		func(f *serveFlags) { f.PublicURL = "https://connect.example.com" })
+		func(f *options) { f.PublicURL = "https://connect.example.com" })
 	for _, c := range []struct{ name, callbackURI string }{{"missing", ""}, {"empty", "callbackUri=&"}, {"undefined", "callbackUri=undefined&"}} {
 		t.Run("3.1.1a "+c.name, func(t *testing.T) {
 			w.endpoint.asked()
@@ -368,7 +368,7 @@ func TestWireWhatASignInStores(t *testing.T) {
 		}
 	})
 	t.Run("3.1.11c 7.6 a dead refresh token is not kept", func(t *testing.T) {
-		_, err := w.server.db.UpdatePerson(t.Context(), crmgate.UserKey{Platform: "wire", ID: "7-wire"}, func(p *crmgate.Person) error {
+		_, err := w.node.DB().UpdatePerson(t.Context(), crmgate.UserKey{Platform: "wire", ID: "7-wire"}, func(p *crmgate.Person) error {
 			p.Grant.Dead = "the CRM refused the refresh token"
 			return nil
 		})
@@ -393,7 +393,7 @@ func TestWireWhatASignInStores(t *testing.T) {
 func TestWireAccountAndState(t *testing.T) {
 	account := func(g *gate) crmgate.AccountID {
 		t.Helper()
-		p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+		p, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 		must(t, err)
 		return p.User.Account
 	}

@@ -232,8 +232,8 @@ func TestWireCORS(t *testing.T) {
 }
 
 func TestWireDebug(t *testing.T) {
-	g := newGate(t, func(f *serveFlags) {
-		f.DebugHeader = true
+	g := newGate(t, func(f *options) {
+		f.Debug = true
 		f.Connectors = connectorsFor(t, strings.TrimPrefix(f.RingCentralURL, "http://"), map[string]string{"manifest.json": manyPlatforms})
 	})
 	t.Run("1r 7.8 an object", func(t *testing.T) {
@@ -450,7 +450,7 @@ func TestWireRingCentralToken(t *testing.T) {
 		})
 	}
 	t.Run("1.2c account", func(t *testing.T) {
-		p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practicekey", ID: "2-practicekey"})
+		p, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practicekey", ID: "2-practicekey"})
 		if err != nil || p.User.Account != "1" {
 			t.Errorf("%+v, %v; want account 1", p.User, err)
 		}

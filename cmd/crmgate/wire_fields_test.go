@@ -420,7 +420,7 @@ func TestWireFieldsStayWithTheirOwners(t *testing.T) {
 }
 
 // managedKey makes the practice CRM's API key one that an admin manages.
-func managedKey(f *serveFlags) {
+func managedKey(f *options) {
 	path := filepath.Join(f.Connectors, "practicekey.json")
 	b, err := os.ReadFile(path)
 	if err == nil {

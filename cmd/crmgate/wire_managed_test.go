@@ -20,9 +20,9 @@ const (
 )
 
 // organised is a gate whose practice CRM lets organisations bring their own application, and names none itself.
-func organised(t *testing.T, change ...func(*serveFlags)) *gate {
+func organised(t *testing.T, change ...func(*options)) *gate {
 	t.Helper()
-	g := newGate(t, append([]func(*serveFlags){func(f *serveFlags) {
+	g := newGate(t, append([]func(*options){func(f *options) {
 		file := filepath.Join(f.Connectors, "practice.json")
 		b, err := os.ReadFile(file)
 		must(t, err)
@@ -231,7 +231,7 @@ func TestWireManagedOAuth(t *testing.T) {
 	})
 	t.Run("7.1 proof is required", func(t *testing.T) {
 		t.Parallel()
-		g := organised(t, func(f *serveFlags) { f.AccountProof = "required" })
+		g := organised(t, func(f *options) { f.RequireAccountProof = true })
 		g.enter(ownClient, ownSecret)
 		g.plainly("ada", ownClient, "1").wantError(t, 403, "proof of the account")
 	})
@@ -252,7 +252,7 @@ func TestWireManagedOAuth(t *testing.T) {
 	})
 	t.Run("7.14 two platforms", func(t *testing.T) {
 		t.Parallel()
-		g := organised(t, func(f *serveFlags) { practices(t, f, f.preset["PRACTICE_URL"], "") })
+		g := organised(t, func(f *options) { practices(t, f, f.preset["PRACTICE_URL"], "") })
 		g.organisation("POST", cachePath, admin, entered(ownClient, ownSecret, "")).wantError(t, 400, "not clear which platform")
 		run(t, g, []step{
 			{"5.2h 7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), nobody(done)},
@@ -308,7 +308,7 @@ func TestAdminTokens(t *testing.T) {
 	must(t, err)
 	file := filepath.Join(t.TempDir(), "admins")
 	must(t, os.WriteFile(file, []byte(line), 0o600))
-	g := organised(t, func(f *serveFlags) { f.AdminTokenFile = file })
+	g := organised(t, func(f *options) { f.AdminTokenFile = file })
 	g.organisation("GET", statePath, practicecrm.RCAdminToken, "").want(t, 400, errorBody("Request failed with status code 401"))
 	g.organisation("POST", cachePath, token.Reveal(), entered(ownClient, ownSecret, "")).want(t, 200, done)
 	session := g.token(g.managed("ada", token.Reveal()))

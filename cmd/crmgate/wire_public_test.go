@@ -13,7 +13,7 @@ func TestWirePublicRoutes(t *testing.T) {
 	// It has a version and an author, and no platform of its own; written as no encoder would.
 	const manifest = `{ "serverUrl": "{publicUrl}/x",  "author": {"name": "Somebody"}, "version": "1.2.3", "platforms": {} }`
 	all := guest{"createCallLog": "", "refreshUserInfo": "", "getLicenseStatus": "", "unAuthorize": "", "getManagedAuthOptions": "", "own": ""}
-	w := newWired(t, map[string]guest{"wireall": all, "wirebare": {}, "wirekey": {"getBasicAuth": `{"basic":"x"}`}}, func(f *serveFlags) {
+	w := newWired(t, map[string]guest{"wireall": all, "wirebare": {}, "wirekey": {"getBasicAuth": `{"basic":"x"}`}}, func(f *options) {
 		f.PublicURL = "https://connect.example.com"
 		for name, content := range map[string]string{
 			"manifest.json": manifest, "releaseNotes.json": notes, "mute.json": `{"platforms":{"mute":{"auth":{"type":"apiKey"}}}}`,
@@ -93,9 +93,9 @@ func TestWirePublicRoutes(t *testing.T) {
 		}
 	})
 	t.Run("2d a malformed file", func(t *testing.T) {
-		bad := *bare.flags
+		bad := bare.flags.Config
 		bad.Listen, bad.Data = "127.0.0.1:0", filepath.Join(t.TempDir(), "data")
 		bad.Connectors = connectorsFor(t, "127.0.0.1:1", map[string]string{"releaseNotes.json": `{"1.0.0": {"wireall": "new"}}`})
-		startFails(t, &bad, `releaseNotes.json: 1.0.0.wireall: expected a list, got "new"`)
+		startFails(t, bad, `releaseNotes.json: 1.0.0.wireall: expected a list, got "new"`)
 	})
 }

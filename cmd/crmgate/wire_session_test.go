@@ -369,7 +369,7 @@ func TestWireRefreshInfo(t *testing.T) {
 	})
 	t.Run("4.3c what it changes", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
-		_, err := w.server.db.UpdatePerson(t.Context(), crmgate.UserKey{Platform: "wire", ID: "7-wire"}, func(p *crmgate.Person) error {
+		_, err := w.node.DB().UpdatePerson(t.Context(), crmgate.UserKey{Platform: "wire", ID: "7-wire"}, func(p *crmgate.Person) error {
 			p.User.AdditionalInfo = []byte(`{"a":1,"b":1}`)
 			return nil
 		})

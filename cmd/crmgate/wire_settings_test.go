@@ -129,7 +129,7 @@ func TestWireAdminSettings(t *testing.T) {
 	t.Run("6.1g a session of another account", func(t *testing.T) {
 		c := g.compose("compat")
 		token := g.token(g.get("/oauth-callback?callbackUri=" + url.QueryEscape(g.land(c, "grace")) + "&rcAccountId=2"))
-		p, err := g.server.db.Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "2-practice"})
+		p, err := g.node.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "2-practice"})
 		if must(t, err); p.User.Account != "2" {
 			t.Fatalf("Grace's account is %q", p.User.Account)
 		}

@@ -137,10 +137,10 @@ const (
 )
 
 // newWired starts a gate with a connector of each of the guests, by platform.
-func newWired(t *testing.T, guests map[string]guest, more ...func(*serveFlags)) *wired {
+func newWired(t *testing.T, guests map[string]guest, more ...func(*options)) *wired {
 	t.Helper()
 	e := newEndpoint(t)
-	g := newGate(t, append(more, func(f *serveFlags) {
+	g := newGate(t, append(more, func(f *options) {
 		for name, answers := range guests {
 			e.connector(t, f.Connectors, name, answers)
 		}
@@ -204,7 +204,7 @@ func (w *wired) in(platform, more string, header ...string) answer {
 
 func (w *wired) person(platform string) crmgate.Person {
 	w.t.Helper()
-	p, err := w.server.db.Person(w.t.Context(), crmgate.UserKey{Platform: crmgate.Platform(platform), ID: crmgate.UserID("7-" + platform)})
+	p, err := w.node.DB().Person(w.t.Context(), crmgate.UserKey{Platform: crmgate.Platform(platform), ID: crmgate.UserID("7-" + platform)})
 	must(w.t, err)
 	return p
 }

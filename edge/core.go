@@ -1,0 +1,225 @@
+package edge
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/proxy/identity"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// core is a node without its listeners. Each open method opens one part, and needs those above it.
+type core struct {
+	Config  // with defaults
+	metrics *proxy.Metrics
+	db      *storage.DB
+	client  *egress.Client
+	folder  *wasmhost.Folder
+	tokens  *token.Engine
+	flows   *authflow.Flows
+
+	closers []func() error // in the order of opening
+}
+
+func newCore(c Config) *core { return &core{Config: c, metrics: proxy.NewMetrics()} }
+
+// Close closes what was opened, the last first.
+func (c *core) Close() error {
+	var errs []error
+	for i := len(c.closers) - 1; i >= 0; i-- {
+		errs = append(errs, c.closers[i]())
+	}
+	c.closers = nil
+	return errors.Join(errs...)
+}
+
+// open opens everything. The caller closes the core, also after an error. The connectors folder is looked at first, so that a
+// wrong one does not leave a database and a key ring behind.
+func (c *core) open(ctx context.Context) error {
+	if err := c.checkConnectors(); err != nil {
+		return err
+	}
+	if err := c.openStore(ctx); err != nil {
+		return err
+	}
+	return c.openRest(ctx)
+}
+
+// openRest opens what needs the store.
+func (c *core) openRest(ctx context.Context) error {
+	const alone = true // Badger admits one process: an earlier audit writer or lease holder has ended
+	keeper, err := c.db.KeepAudit(ctx, storage.AuditConfig{Retention: c.AuditRetention, Alone: alone, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	c.closers = append(c.closers, keeper.Close)
+	if err := c.openConnectors(ctx); err != nil {
+		return err
+	}
+	c.tokens, err = token.New(token.Config{
+		DB: c.db, Connector: c.folder.Connector, Fetch: c.client.Fetch, Now: c.Now, Logger: c.Logger, Alone: alone,
+		Observe: c.metrics.Token,
+	})
+	if err != nil {
+		return err
+	}
+	c.metrics.Refreshing(c.tokens.Refreshing)
+	c.metrics.People(authflow.Directory{DB: c.db}.Count)
+	c.closers = append(c.closers, func() error { c.tokens.Close(); return nil })
+	return c.openFlows(ctx)
+}
+
+func (c *core) openStore(ctx context.Context) error {
+	if err := c.checkKeyRing(); err != nil {
+		return err
+	}
+	engine, err := badger.Open(badger.Config{Dir: c.Data, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	c.closers = append(c.closers, engine.Close)
+	ring, created, err := storage.LoadKeyRing(c.Keyset)
+	if err != nil {
+		return err
+	}
+	if created {
+		c.Logger.Warn("made a key ring: anyone who has it and the database can read all tokens; move it elsewhere (--keyset) and keep a copy", "file", c.Keyset)
+	}
+	c.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: c.Now, CountAudit: c.metrics.Audit})
+	return err
+}
+
+// checkKeyRing refuses a database whose key ring is missing. It writes nothing.
+//
+// A new key ring would open nothing in it, and would take the place of the old one.
+func (c *core) checkKeyRing() error {
+	if _, err := os.Stat(c.Keyset); !errors.Is(err, fs.ErrNotExist) {
+		return nil // LoadKeyRing reports other errors
+	}
+	empty, err := badger.Empty(c.Data)
+	if empty || err != nil {
+		return err
+	}
+	return badField("Keyset", "the key ring %s is missing, and nothing else opens the database in %s: restore it from its copy, or name another file", c.Keyset, c.Data)
+}
+
+// openConnectors loads the connectors, and makes the client by which they and this node reach others. It needs no store.
+func (c *core) openConnectors(ctx context.Context) error {
+	if err := c.checkConnectors(); err != nil {
+		return err
+	}
+	if err := c.openEgress(); err != nil {
+		return err
+	}
+	host, err := wasmhost.New(ctx, wasmhost.Config{
+		CacheDir: c.Cache, Fetch: c.client.Fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
+	})
+	if err != nil {
+		return fmt.Errorf("the folder for compiled connectors: %w", advice(err))
+	}
+	c.closers = append(c.closers, host.Close)
+	if c.folder, err = host.Load(ctx, c.Connectors, c.PublicURL); err != nil {
+		return fmt.Errorf("connectors: %w", err)
+	}
+	c.closers = append(c.closers, c.folder.Close)
+	return nil
+}
+
+func (c *core) openEgress() error {
+	ec := egress.Config{Allow: c.AllowEgress, Observe: c.metrics.Egress}
+	for _, s := range c.Resolve {
+		r, err := egress.ParseResolve(s)
+		if err != nil {
+			return err
+		}
+		ec.Resolve = append(ec.Resolve, r)
+	}
+	client, err := egress.New(ec)
+	if err != nil {
+		return err
+	}
+	c.client = client
+	c.closers = append(c.closers, func() error { client.Close(); return nil })
+	return nil
+}
+
+func (c *core) openFlows(ctx context.Context) error {
+	session, err := c.serverKey(ctx, "CRMGATE_SESSION_KEY")
+	if err != nil {
+		return err
+	}
+	hash, err := c.serverKey(ctx, "CRMGATE_HASH_KEY")
+	if err != nil {
+		return err
+	}
+	verify, err := c.verifier()
+	if err != nil {
+		return err
+	}
+	c.flows, err = authflow.New(authflow.Config{
+		DB: c.db, Tokens: c.tokens, Connectors: connector.Registry{Find: c.folder.Connector, Platforms: c.folder.Platforms}, Verify: verify,
+		PublicURL: c.PublicURL, AllowedOrigins: c.AllowedOrigins,
+		SessionKey: session, HashKey: hash,
+		RequireAccountProof: c.RequireAccountProof, RefusePlainState: c.RefusePlainState,
+		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Waiting: c.metrics.Waiting,
+	})
+	if err != nil {
+		return err
+	}
+	c.metrics.Polling(c.flows.Polling)
+	c.closers = append(c.closers, func() error { c.flows.Close(); return nil })
+	return nil
+}
+
+// verifier verifies clients' tokens by the file of admin tokens if there is one, else at RingCentral.
+func (c *core) verifier() (identity.Verify, error) {
+	if c.AdminTokenFile == "" {
+		rc, err := identity.NewRingCentral(c.RingCentralURL, c.client.Fetch, c.Now)
+		if err != nil {
+			return nil, err
+		}
+		return rc.Verify, nil
+	}
+	b, err := os.ReadFile(c.AdminTokenFile)
+	var tokens *identity.AdminTokens
+	if err == nil {
+		tokens, err = identity.ParseAdminTokens(b)
+	}
+	if err != nil {
+		return nil, badField("AdminTokenFile", "%s: %w", c.AdminTokenFile, err)
+	}
+	return tokens.Verify, nil
+}
+
+// serverKey is the key that the operator set, or one that is made once and kept sealed in the store.
+func (c *core) serverKey(ctx context.Context, name string) (crmgate.Secret, error) {
+	k, ok, err := c.Setting(name)
+	if ok || err != nil {
+		return k, err
+	}
+	b, err := c.db.MadeOnce(ctx, name, func() []byte {
+		b := make([]byte, 32)
+		_, _ = rand.Read(b) // never fails
+		return b
+	})
+	return crmgate.NewSecret(string(b)), err
+}
+
+// connectorSetting is a setting as a connector sees it: one that cannot be read is not set.
+func (c *core) connectorSetting(name string) (crmgate.Secret, bool) {
+	v, ok, err := c.Setting(name)
+	return v, ok && err == nil
+}
