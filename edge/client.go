@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/revoke"
+
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
@@ -39,8 +41,8 @@ func (c *Client) Person(ctx context.Context, key crmgate.UserKey) (e authflow.En
 }
 
 // Forget removes a person, ends the session and has the CRM revoke the grant.
-func (c *Client) Forget(ctx context.Context, key crmgate.UserKey) (authflow.Told, error) {
-	var answer struct{ CRM authflow.Told }
+func (c *Client) Forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
+	var answer struct{ CRM revoke.Result }
 	err := c.ask(ctx, http.MethodDelete, pathOf(key), &answer)
 	return answer.CRM, err
 }
@@ -189,11 +191,11 @@ func (c *Client) requestAtRest(ctx context.Context, req *http.Request, read func
 func (c *core) answer(req *http.Request, read func(status int, body io.Reader) error) error {
 	var opening error // as it was: the answer has only its text
 	control := proxy.Control(authflow.Directory{DB: c.db}, proxy.Acts{
-		Forget: func(ctx context.Context, key crmgate.UserKey) (authflow.Told, error) {
+		Forget: func(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
 			if opening = c.openRest(ctx); opening != nil {
 				return "", opening
 			}
-			return c.flows.Forget(ctx, key)
+			return c.sessions.Forget(ctx, key)
 		},
 		Replay: func(ctx context.Context, id string, dry bool) (authflow.Replayed, error) {
 			if opening = c.openRest(ctx); opening != nil {

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/crmgate/crmgate/proxy/revoke"
+
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/identity"
 
@@ -23,13 +25,17 @@ import (
 
 // core is a node without its listeners. Each open method opens one part, and needs those above it.
 type core struct {
-	Config  // with defaults
-	metrics *proxy.Metrics
-	db      *storage.DB
-	client  *egress.Client
-	folder  *wasmhost.Folder
-	tokens  *token.Engine
-	flows   *authflow.Flows
+	Config      // with defaults
+	metrics     *proxy.Metrics
+	db          *storage.DB
+	client      *egress.Client
+	folder      *wasmhost.Folder
+	tokens      *token.Engine
+	revocations *revoke.Worker
+	sessions    *authflow.Sessions
+	orgs        *authflow.Orgs
+	settings    *authflow.Settings
+	flows       *authflow.Flows
 
 	closers []func() error // in the order of opening
 }
@@ -169,18 +175,33 @@ func (c *core) openFlows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	all := connector.Registry{Find: c.folder.Connector, Platforms: c.folder.Platforms}
+	c.revocations = revoke.New(revoke.Config{
+		DB: c.db, Tokens: c.tokens, Connectors: all, Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Waiting: c.metrics.Waiting,
+	})
+	c.closers = append(c.closers, func() error { c.revocations.Close(); return nil })
+	c.sessions, err = authflow.NewSessions(authflow.SessionsConfig{
+		DB: c.db, Tokens: c.tokens, Connectors: all, Revocations: c.revocations, Key: session,
+		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow,
+	})
+	if err != nil {
+		return err
+	}
+	c.orgs = authflow.NewOrgs(authflow.OrgsConfig{
+		DB: c.db, Tokens: c.tokens, Connectors: all, Revocations: c.revocations, Verify: verify,
+		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow,
+	})
+	c.settings = authflow.NewSettings(authflow.SettingsConfig{DB: c.db, Verify: verify, HashKey: hash, Logger: c.Logger})
 	c.flows, err = authflow.New(authflow.Config{
-		DB: c.db, Tokens: c.tokens, Connectors: connector.Registry{Find: c.folder.Connector, Platforms: c.folder.Platforms}, Verify: verify,
+		DB: c.db, Tokens: c.tokens, Connectors: all, Sessions: c.sessions, Orgs: c.orgs, Revocations: c.revocations, Verify: verify,
 		PublicURL: c.PublicURL, AllowedOrigins: c.AllowedOrigins,
-		SessionKey: session, HashKey: hash,
 		RequireAccountProof: c.RequireAccountProof, RefusePlainState: c.RefusePlainState,
-		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Waiting: c.metrics.Waiting,
+		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow,
 	})
 	if err != nil {
 		return err
 	}
 	c.metrics.Polling(c.flows.Polling)
-	c.closers = append(c.closers, func() error { c.flows.Close(); return nil })
 	return nil
 }
 

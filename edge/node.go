@@ -62,7 +62,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.server, err = proxy.New(proxy.Config{
-		Flows: c.flows, Manifests: c.folder.Manifests(), Debug: c.Debug, Metrics: c.metrics, Logger: c.Logger, MaxConns: maxConns(),
+		Flows: c.flows, Sessions: c.sessions, Orgs: c.orgs, Settings: c.settings, Manifests: c.folder.Manifests(), Debug: c.Debug, Metrics: c.metrics, Logger: c.Logger, MaxConns: maxConns(),
 	})
 	if err == nil {
 		n.control, err = controlSocket(c.socket())
@@ -81,11 +81,11 @@ func (n *Node) abandon() error {
 }
 
 func (n *Node) serve() {
-	n.serveInternal(n.control, proxy.Control(n.Directory(), proxy.Acts{Forget: n.core.flows.Forget, Replay: n.core.flows.Replay}))
+	n.serveInternal(n.control, proxy.Control(n.Directory(), proxy.Acts{Forget: n.core.sessions.Forget, Replay: n.core.flows.Replay}))
 	if n.admin != nil {
 		n.serveInternal(n.admin, n.Operator())
 	}
-	n.core.flows.Start()
+	n.core.revocations.Start()
 	go func() { n.failed <- n.server.Serve(n.front) }() // ends with Close
 }
 

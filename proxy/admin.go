@@ -24,7 +24,7 @@ func (s *Server) forAdmin(run func(context.Context, *request, *authflow.Admin) (
 			}
 		}
 		statement := s.cookie(r, adminCookie)
-		a, err := s.Flows.Admin(statement)
+		a, err := s.Orgs.Admin(statement)
 		if errors.Is(err, crmgate.ErrExpired) {
 			return s.askAdmin(statement, r)
 		}
@@ -65,7 +65,7 @@ func (s *Server) openAdmin(ctx context.Context, r *request) (any, error) {
 	token, err := s.adminToken(r, extension)
 	var statement crmgate.Secret
 	if err == nil {
-		statement, err = s.Flows.OpenAdmin(ctx, token)
+		statement, err = s.Orgs.OpenAdmin(ctx, token)
 	}
 	if err == nil {
 		s.set(r, adminCookie, statement, authflow.AdminLife)

@@ -68,7 +68,7 @@ func (s *Server) adminTry(ctx context.Context, r *request, a *authflow.Admin) (a
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.TryApp(ctx, app.Manifest.Platform)
+	c, err := s.Flows.TryApp(ctx, a, app.Manifest.Platform)
 	if err != nil {
 		return nil, err
 	}

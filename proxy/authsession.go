@@ -30,7 +30,7 @@ func (s *Server) openAuthSession(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.Flows.OpenAuthSession(ctx, authflow.AuthSessionRequest{
+	a, err := s.Flows.OpenPending(ctx, authflow.PendingRequest{
 		Platform: b.Platform, Hostname: b.Hostname, RCToken: rc, HashedExtension: clean(r.header("rc-extension-id")),
 	})
 	if err != nil {
@@ -49,12 +49,12 @@ func (s *Server) openAuthSession(ctx context.Context, r *request) (any, error) {
 func (s *Server) pollAuthSession(ctx context.Context, r *request) (any, error) {
 	wait, cancel := context.WithTimeout(s.polling, patience)
 	defer cancel()
-	p, err := s.Flows.PollAuthSession(ctx, r.last, crmgate.NewSecret(r.header("X-Crmgate-Login")), wait.Done())
+	p, err := s.Flows.PollPending(ctx, r.last, crmgate.NewSecret(r.header("X-Crmgate-Login")), wait.Done())
 	if err != nil {
 		return nil, err
 	}
 	return struct {
-		Status authflow.AuthStatus `json:"status"`
+		Status authflow.SignInStatus `json:"status"`
 		signedIn
 	}{p.Status, signedIn{p.Token.Reveal(), p.Name, p.Message}}, nil
 }

@@ -6,13 +6,15 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/crmgate/crmgate/proxy/revoke"
+
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
 // Acts are what an operator may have done that takes connectors and the way out.
 type Acts struct {
-	Forget func(context.Context, crmgate.UserKey) (authflow.Told, error)
+	Forget func(context.Context, crmgate.UserKey) (revoke.Result, error)
 	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
 }
 
@@ -41,7 +43,7 @@ func Control(d authflow.Directory, acts Acts) http.Handler {
 	})
 	mux.HandleFunc("DELETE /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
 		told, err := acts.Forget(r.Context(), keyOf(r))
-		control(w, map[string]authflow.Told{"crm": told}, err)
+		control(w, map[string]revoke.Result{"crm": told}, err)
 	})
 	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
 		all, err := d.Answers(r.Context())

@@ -18,7 +18,7 @@ func (s *Server) apiKeyManagedAuthState(ctx context.Context, r *request) (any, e
 	if err != nil {
 		return nil, err
 	}
-	return s.Flows.FieldsState(ctx, crmgate.Platform(platform), rc)
+	return s.Orgs.FieldsState(ctx, crmgate.Platform(platform), rc)
 }
 
 func (s *Server) managedAuth(ctx context.Context, r *request, ses authflow.Session) (any, error) {
@@ -26,7 +26,7 @@ func (s *Server) managedAuth(ctx context.Context, r *request, ses authflow.Sessi
 	if err != nil {
 		return nil, err
 	}
-	return s.Flows.ManagedFields(ctx, authflow.FieldsAdmin{Session: ses.Key, RCToken: rc})
+	return s.Orgs.ManagedFields(ctx, authflow.FieldsAdmin{Session: ses.Key, RCToken: rc})
 }
 
 func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses authflow.Session) (any, error) {
@@ -45,7 +45,7 @@ func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses authflow
 	if err != nil {
 		return nil, err
 	}
-	err = s.Flows.UpdateManagedFields(ctx, authflow.FieldsAdmin{Session: ses.Key, RCToken: rc}, authflow.FieldsUpdate{
+	err = s.Orgs.UpdateManagedFields(ctx, authflow.FieldsAdmin{Session: ses.Key, RCToken: rc}, authflow.FieldsUpdate{
 		Scope: b.Scope, Extension: crmgate.ExtensionID(b.Extension), Name: b.Name, Values: crmgate.NewSecret(string(b.Values)), Remove: b.Remove,
 	})
 	return text("Shared authentication updated"), err
@@ -68,7 +68,7 @@ func (s *Server) managedAuthOptions(ctx context.Context, r *request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return s.Flows.FieldOptions(ctx, authflow.FieldOptionsRequest{
+	return s.Orgs.FieldOptions(ctx, authflow.FieldOptionsRequest{
 		Platform: crmgate.Platform(platform), Field: b.Field, AccountValues: crmgate.NewSecret(string(b.AccountValues)), RCToken: rc,
 	})
 }

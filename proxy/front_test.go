@@ -5,18 +5,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 	"testing"
-	"time"
 
-	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy"
-	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
 )
@@ -76,17 +72,11 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	away := func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "away", Err: errors.New("away")}
 	}
-	rc, err := identity.NewRingCentral("https://rc.example", away, time.Now)
-	must(err)
-	tokens, err := token.New(token.Config{DB: db, Connector: find, Fetch: away, Logger: logger})
-	must(err)
-	t.Cleanup(tokens.Close)
-	flows, err := authflow.New(authflow.Config{
-		DB: db, Tokens: tokens, Connectors: connector.Registry{Find: find}, Verify: rc.Verify, PublicURL: "https://gate.example",
-		SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("salt"), Logger: logger,
-	})
-	must(err)
-	config := proxy.Config{Flows: flows, Manifests: ms, Metrics: proxy.NewMetrics(), Debug: true, Logger: logger}
+	services := proxytest.New(t, proxytest.Config{DB: db, Connectors: connector.Registry{Find: find}, Fetch: away, PublicURL: "https://gate.example", Logger: logger})
+	config := proxy.Config{
+		Flows: services.Flows, Sessions: services.Sessions, Orgs: services.Orgs, Settings: services.Settings,
+		Manifests: ms, Metrics: proxy.NewMetrics(), Debug: true, Logger: logger,
+	}
 	for _, c := range change {
 		c(&config)
 	}

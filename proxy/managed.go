@@ -17,7 +17,7 @@ func (s *Server) managedState(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := s.Flows.ManagedState(ctx, rc, platform)
+	state, err := s.Orgs.ManagedState(ctx, rc, platform)
 	out := struct {
 		Admin      bool                   `json:"isAdmin"`
 		HasAccount bool                   `json:"hasAccountOAuth"`
@@ -47,7 +47,7 @@ func (s *Server) enterApp(ctx context.Context, r *request) (any, error) {
 	if platform != "" {
 		b.Platform = platform
 	}
-	return successful{true}, s.Flows.EnterApp(ctx, rc, authflow.ManagedEntry{Platform: b.Platform, Values: b.Values})
+	return successful{true}, s.Orgs.EnterApp(ctx, rc, authflow.ManagedEntry{Platform: b.Platform, Values: b.Values})
 }
 
 func (s *Server) dropPendingApp(ctx context.Context, r *request) (any, error) {
@@ -55,7 +55,7 @@ func (s *Server) dropPendingApp(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return successful{true}, s.Flows.DropPending(ctx, rc, platform)
+	return successful{true}, s.Orgs.DropPending(ctx, rc, platform)
 }
 
 func (s *Server) removeApp(ctx context.Context, r *request) (any, error) {
@@ -63,7 +63,7 @@ func (s *Server) removeApp(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return successful{true}, s.Flows.RemoveApp(ctx, rc, platform)
+	return successful{true}, s.Orgs.RemoveApp(ctx, rc, platform)
 }
 
 // organisation reads whose request it is, and of which platform.

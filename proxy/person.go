@@ -27,7 +27,7 @@ func (s *Server) hostname(_ context.Context, _ *request, ses authflow.Session) (
 }
 
 func (s *Server) authValidation(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
-	out, err := s.Flows.Validate(ctx, ses.Key)
+	out, err := s.Sessions.Validate(ctx, ses.Key)
 	return outcome{out.Successful, out.Message}, err
 }
 
@@ -40,7 +40,7 @@ func (s *Server) licenseStatus(ctx context.Context, r *request) (any, error) {
 	}
 	invalid := func(why string) license { return license{Status: "Invalid (" + why + ")"} }
 	out, err := s.session(func(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
-		own, err := s.Flows.License(ctx, ses.Key)
+		own, err := s.Sessions.License(ctx, ses.Key)
 		if err != nil {
 			s.Logger.InfoContext(ctx, "license status", "platform", ses.Key.Platform, "err", err)
 			return invalid("Connect to get license status"), nil
@@ -54,7 +54,7 @@ func (s *Server) licenseStatus(ctx context.Context, r *request) (any, error) {
 }
 
 func (s *Server) unAuthorize(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
-	m, err := s.Flows.Logout(ctx, ses.Key)
+	m, err := s.Sessions.Logout(ctx, ses.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -66,13 +66,13 @@ func (s *Server) refreshInfo(ctx context.Context, r *request) (any, error) {
 	notFound := outcome{Message: &crmgate.ReturnMessage{Message: "User not found", MessageType: "warning", TTL: 5000}}
 	generic := authflow.RefreshFailure("", 0)
 	noUser := func(p crmgate.Platform) any {
-		if out, ok := s.Flows.RefreshWithoutUser(p); ok {
+		if out, ok := s.Sessions.RefreshWithoutUser(p); ok {
 			return outcome{out.Successful, out.Message}
 		}
 		return notFound
 	}
 	return s.session(func(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
-		out := s.Flows.RefreshInfo(ctx, ses.Key)
+		out := s.Sessions.RefreshInfo(ctx, ses.Key)
 		return outcome{out.Successful, out.Message}, nil
 	}, refusals{ghostOf: noUser, undecodable: reply(outcome{Message: generic.Message})})(ctx, r)
 }

@@ -63,7 +63,7 @@ func (s *Server) userInfoHash(_ context.Context, r *request) (any, error) {
 		if !ok {
 			value = "undefined"
 		}
-		return s.Flows.UserInfoHash(value)
+		return s.Settings.UserInfoHash(value)
 	}
 	return struct {
 		ExtensionID string `json:"extensionId"`

@@ -154,7 +154,7 @@ func reply(body any) error { return earlyReply{body} }
 // session runs a handler for a live session and hands out a renewed token where one is due.
 func (s *Server) session(run func(context.Context, *request, authflow.Session) (any, error), no refusals) func(context.Context, *request) (any, error) {
 	return func(ctx context.Context, r *request) (any, error) {
-		ses, err := s.Flows.Session(ctx, r.header("Authorization"), r.joined("jwtToken"))
+		ses, err := s.Sessions.Check(ctx, r.header("Authorization"), r.joined("jwtToken"))
 		if err != nil {
 			return nil, err
 		}

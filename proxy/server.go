@@ -34,7 +34,10 @@ const (
 
 // Config is what New needs.
 type Config struct {
-	Flows *authflow.Flows
+	Flows    *authflow.Flows
+	Sessions *authflow.Sessions
+	Orgs     *authflow.Orgs
+	Settings *authflow.Settings
 	// Manifests is what /crmManifest and /serverVersionInfo answer from.
 	Manifests *manifest.Set
 	// MaxConns bounds the connections; who comes when there are as many gets a 503. Default 16384.

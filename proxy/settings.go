@@ -14,7 +14,7 @@ func (s *Server) adminSettings(ctx context.Context, r *request, _ authflow.Sessi
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.Flows.OrgSettings(ctx, rc)
+	out, err := s.Settings.OrgSettings(ctx, rc)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return struct {
 			CustomConnector any      `json:"customConnector"`
@@ -36,7 +36,7 @@ func (s *Server) setAdminSettings(ctx context.Context, r *request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return text("Admin settings updated"), s.Flows.SetOrgSettings(ctx, rc, b.AdminSettings)
+	return text("Admin settings updated"), s.Settings.SetOrgSettings(ctx, rc, b.AdminSettings)
 }
 
 // userSettings is how settings are answered with a name: absent if there are none.
@@ -49,7 +49,7 @@ func (s *Server) preloadSettings(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.Flows.Preload(ctx, rc, hash)
+	out, err := s.Settings.Preload(ctx, rc, hash)
 	return userSettings{out}, err
 }
 
@@ -58,7 +58,7 @@ func (s *Server) settings(ctx context.Context, r *request, ses authflow.Session)
 	if err != nil {
 		return nil, err
 	}
-	return s.Flows.Settings(ctx, ses.Key, rc, hash)
+	return s.Settings.Settings(ctx, ses.Key, rc, hash)
 }
 
 // whoseSettings reads what says whose admin's settings are meant: a RingCentral token, or the hash of an account.
@@ -78,7 +78,7 @@ func (s *Server) changeSettings(ctx context.Context, r *request, ses authflow.Se
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	out, err := s.Flows.ChangeSettings(ctx, ses.Key, b.UserSettings, b.Remove)
+	out, err := s.Settings.ChangeSettings(ctx, ses.Key, b.UserSettings, b.Remove)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		err = errUserNotFound // they logged out meanwhile
 	}

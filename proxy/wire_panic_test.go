@@ -69,7 +69,7 @@ func TestWirePanic(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if !strings.Contains(log.String(), "request_id="+id) || !strings.Contains(log.String(), "authflow.(*Flows).Interfaces") {
+	if !strings.Contains(log.String(), "request_id="+id) || !strings.Contains(log.String(), "connector.Registry.Interfaces") {
 		t.Errorf("the log does not say where it happened: %s", &log)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crmgate/crmgate/proxy/revoke"
+
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
@@ -89,13 +91,13 @@ func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 }
 
 // aboutCRM says what the CRM knows of it.
-func aboutCRM(t authflow.Told) string {
+func aboutCRM(t revoke.Result) string {
 	switch t {
-	case authflow.ToldNow:
+	case revoke.Now:
 		return " The CRM was told."
-	case authflow.ToldLater:
+	case revoke.Later:
 		return " The CRM could not be told yet: the server tries again, for up to a week."
-	case authflow.ToldNever:
+	case revoke.Never:
 		return " The CRM was not told, because it rejects the application: what it granted lives on there."
 	}
 	return " There was nothing to tell the CRM."

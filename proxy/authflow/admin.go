@@ -22,7 +22,7 @@ const adminLabel = "admin"
 // Admin is an administrator on the page of their organisation. All that it does is about their account, which no request
 // names: it comes from the token that they showed.
 type Admin struct {
-	f   *Flows
+	o   *Orgs
 	who identity.Identity
 }
 
@@ -40,30 +40,30 @@ type adminStatement struct {
 }
 
 // OpenAdmin turns an admin's token into a statement of who they are, good for AdminLife. Whoever is no admin gets a Refusal.
-func (f *Flows) OpenAdmin(ctx context.Context, token crmgate.Secret) (statement crmgate.Secret, err error) {
+func (o *Orgs) OpenAdmin(ctx context.Context, token crmgate.Secret) (statement crmgate.Secret, err error) {
 	if token.IsZero() {
 		return statement, crmgate.Refuse("Please enter a token.")
 	}
-	who, err := f.Verify.Admin(ctx, token)
+	who, err := o.Verify.Admin(ctx, token)
 	if err != nil {
 		return statement, err
 	}
-	plain, err := json.Marshal(adminStatement{who.Account, who.Extension, f.Now().Add(AdminLife).Unix()})
+	plain, err := json.Marshal(adminStatement{who.Account, who.Extension, o.Now().Add(AdminLife).Unix()})
 	if err != nil {
 		return statement, err
 	}
-	sealed, err := f.DB.Seal(adminLabel, plain)
+	sealed, err := o.DB.Seal(adminLabel, plain)
 	return crmgate.NewSecret(base64.RawURLEncoding.EncodeToString(sealed)), err
 }
 
 // Admin reads a statement. What is no statement of ours, or is too old, is crmgate.ErrExpired, a Refusal.
-func (f *Flows) Admin(statement crmgate.Secret) (*Admin, error) {
+func (o *Orgs) Admin(statement crmgate.Secret) (*Admin, error) {
 	over := &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "Please sign in: you are not signed in to this page, or were for too long.", Err: crmgate.ErrExpired}
 	sealed, err := base64.RawURLEncoding.DecodeString(statement.Reveal())
 	if err != nil {
 		return nil, over
 	}
-	plain, err := f.DB.Unseal(adminLabel, sealed)
+	plain, err := o.DB.Unseal(adminLabel, sealed)
 	if err != nil {
 		return nil, over
 	}
@@ -71,22 +71,22 @@ func (f *Flows) Admin(statement crmgate.Secret) (*Admin, error) {
 	if err := json.Unmarshal(plain, &s); err != nil {
 		return nil, err
 	}
-	if f.Now().Unix() >= s.Expires || s.Account == "" {
+	if o.Now().Unix() >= s.Expires || s.Account == "" {
 		return nil, over
 	}
-	return &Admin{f, identity.Identity{Account: s.Account, Extension: s.Extension, Admin: true}}, nil
+	return &Admin{o, identity.Identity{Account: s.Account, Extension: s.Extension, Admin: true}}, nil
 }
 
 // Platform is the manifest of a platform that people can sign in to; a Refusal if there is none.
 func (a *Admin) Platform(p crmgate.Platform) (*manifest.Manifest, error) {
-	return a.f.Connectors.Connectable(p)
+	return a.o.Connectors.Connectable(p)
 }
 
 // Platforms are the platforms that people can sign in to, in the order of their names.
 func (a *Admin) Platforms() []*manifest.Manifest {
 	var all []*manifest.Manifest
-	for _, p := range a.f.Connectors.Platforms() {
-		if m, err := a.f.Connectors.Connectable(p); err == nil { // others have only a manifest
+	for _, p := range a.o.Connectors.Platforms() {
+		if m, err := a.o.Connectors.Connectable(p); err == nil { // others have only a manifest
 			all = append(all, m)
 		}
 	}

@@ -58,14 +58,14 @@ func bringsApp(m *manifest.Manifest) bool {
 
 // App is one of Apps. It is a Refusal if there is no such platform.
 func (a *Admin) App(ctx context.Context, p crmgate.Platform) (OwnApp, error) {
-	m, err := a.f.Connectors.Connectable(p)
+	m, err := a.o.Connectors.Connectable(p)
 	if err == nil && !bringsApp(m) {
 		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " does not have organisations bring an application of their own."}
 	}
 	if err != nil {
 		return OwnApp{}, err
 	}
-	apps, err := a.f.apps(ctx, m, a.who.Account)
+	apps, err := a.o.Apps(ctx, m, a.who.Account)
 	if err != nil {
 		return OwnApp{}, err
 	}
@@ -88,16 +88,16 @@ func enteredApp(app *storage.ManagedApp) *EnteredApp {
 
 // trouble is why the CRM rejects an application; nil if it does not, or if the connector cannot say which it is.
 func (a *Admin) trouble(ctx context.Context, app storage.ManagedApp) (*AppTrouble, error) {
-	conn, err := a.f.Connectors.Find(app.Platform)
+	conn, err := a.o.Connectors.Find(app.Platform)
 	if err != nil {
 		return nil, err
 	}
-	client, err := a.f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Values.Hostname, Account: app.Account}, &app)
+	client, err := a.o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Values.Hostname, Account: app.Account}, &app)
 	if err != nil {
-		a.f.Logger.WarnContext(ctx, "what an organisation's application is, is not known", "platform", app.Platform, "err", err)
+		a.o.Logger.WarnContext(ctx, "what an organisation's application is, is not known", "platform", app.Platform, "err", err)
 		return nil, nil
 	}
-	why, paused, err := a.f.Tokens.AppPaused(ctx, client)
+	why, paused, err := a.o.Tokens.AppPaused(ctx, client)
 	if err != nil || !paused {
 		return nil, err
 	}
@@ -106,21 +106,15 @@ func (a *Admin) trouble(ctx context.Context, app storage.ManagedApp) (*AppTroubl
 
 // EnterApp is Flows.EnterApp by an admin whom the page knows.
 func (a *Admin) EnterApp(ctx context.Context, e ManagedEntry) error {
-	return a.f.enterApp(ctx, a.who, e)
+	return a.o.Enter(ctx, a.who, e)
 }
 
 // DropPending is Flows.DropPending likewise.
 func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
-	return a.f.dropPending(ctx, a.who, p)
+	return a.o.dropPending(ctx, a.who, p)
 }
 
 // RemoveApp is Flows.RemoveApp likewise.
 func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
-	return a.f.removeApp(ctx, a.who, p)
-}
-
-// TryApp begins the admin's own sign-in with what is pending, which ends on this server's landing page. If it works, that
-// is the application from then on, and nobody else has met it before.
-func (a *Admin) TryApp(ctx context.Context, p crmgate.Platform) (Composed, error) {
-	return a.f.Compose(ctx, ComposeRequest{Platform: p, Mode: "bound", Staged: true, visitor: &authSession{Who: a.who}, admin: true})
+	return a.o.removeApp(ctx, a.who, p)
 }

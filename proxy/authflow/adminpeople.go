@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -26,10 +27,10 @@ type PeoplePage struct {
 // People are the account's people on a platform, in the order of their ids, after one of them. Who signed in a moment ago may
 // be missing.
 func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.UserID) (PeoplePage, error) {
-	if _, err := a.f.Connectors.Connectable(p); err != nil {
+	if _, err := a.o.Connectors.Connectable(p); err != nil {
 		return PeoplePage{}, err
 	}
-	all, err := a.f.roster.members(ctx, a.f, a.who.Account, p)
+	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
 	if err != nil {
 		return PeoplePage{}, err
 	}
@@ -54,7 +55,7 @@ func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.Us
 
 // Person is one of the account's people. Whoever is not, is not there: crmgate.ErrNotFound, a Refusal.
 func (a *Admin) Person(ctx context.Context, key crmgate.UserKey) (Entry, error) {
-	e, err := Directory{a.f.DB}.Entry(ctx, key)
+	e, err := Directory{a.o.DB}.Entry(ctx, key)
 	if errors.Is(err, crmgate.ErrNotFound) || err == nil && e.Account != a.who.Account {
 		return Entry{}, &crmgate.Refusal{Kind: crmgate.Missing, Message: "Nobody of that name is connected.", Err: crmgate.ErrNotFound}
 	}
@@ -68,7 +69,7 @@ func (a *Admin) Connected(ctx context.Context, p crmgate.Platform) (int, error) 
 
 // SignedInByApp is how many people hold grants of the organisation's own application: they sign in again when it goes.
 func (a *Admin) SignedInByApp(ctx context.Context, p crmgate.Platform) (int, error) {
-	apps, err := a.f.DB.ManagedApps(ctx, a.who.Account, p)
+	apps, err := a.o.DB.ManagedApps(ctx, a.who.Account, p)
 	if err != nil || apps.Confirmed == nil {
 		return 0, err
 	}
@@ -76,7 +77,7 @@ func (a *Admin) SignedInByApp(ctx context.Context, p crmgate.Platform) (int, err
 }
 
 func (a *Admin) count(ctx context.Context, p crmgate.Platform, is func(member) bool) (n int, err error) {
-	all, err := a.f.roster.members(ctx, a.f, a.who.Account, p)
+	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
 	for _, m := range all {
 		if is(m) {
 			n++
@@ -86,22 +87,22 @@ func (a *Admin) count(ctx context.Context, p crmgate.Platform, is func(member) b
 }
 
 // EndSession logs one of the account's people out, and tells the CRM.
-func (a *Admin) EndSession(ctx context.Context, key crmgate.UserKey) (Told, error) {
+func (a *Admin) EndSession(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
 	v, err := a.endSession(ctx, key)
 	if err != nil {
 		return "", err
 	}
-	told, _ := a.f.attempt(ctx, v)
-	return told, nil
+	result, _ := a.o.Revocations.Attempt(ctx, v)
+	return result, nil
 }
 
 func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Revocation, error) {
 	if _, err := a.Person(ctx, key); err != nil {
 		return storage.Revocation{}, err
 	}
-	v, err := a.f.DB.EndSession(ctx, key, storage.Event{Kind: storage.EventLogout, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	v, err := a.o.DB.EndSession(ctx, key, storage.Event{Kind: storage.EventLogout, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
 	if err == nil {
-		a.f.Count("logout", key.Platform, "ok")
+		a.o.Count("logout", key.Platform, "ok")
 	}
 	return v, err
 }
@@ -109,14 +110,14 @@ func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Re
 // EndSessions logs the account's people out of a platform, a number of them at once: how many it were, and how many are
 // left. The CRM is told of them from the queue, within minutes.
 func (a *Admin) EndSessions(ctx context.Context, p crmgate.Platform) (ended, left int, err error) {
-	all, err := a.f.roster.members(ctx, a.f, a.who.Account, p)
+	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer a.f.revocations.changed()
+	defer a.o.Revocations.Changed()
 	for _, m := range all {
 		key := crmgate.UserKey{Platform: p, ID: m.id}
-		if s, err := a.f.DB.Session(ctx, key); err == nil && s.Ended {
+		if s, err := a.o.DB.Session(ctx, key); err == nil && s.Ended {
 			continue
 		}
 		if ended == endAtOnce {

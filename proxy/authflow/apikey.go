@@ -2,7 +2,6 @@ package authflow
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -20,7 +19,7 @@ type APIKeyRequest struct {
 	RCToken         crmgate.Secret
 	HashedExtension string
 
-	visitor *authSession // of a page of ours; else nil
+	visitor *pendingSignIn // of a page of ours; else nil
 }
 
 // APIKey signs a person in with what they typed into the platform's form. If the CRM or the connector turns them away,
@@ -58,17 +57,17 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	if err != nil {
 		return SignedIn{}, err
 	}
-	form, err := readForm(r)
+	form, err := ReadForm(r.AdditionalInfo, r.APIKey)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	var managed filling
+	var managed Filling
 	known := !r.RCToken.IsZero() || who.Account != ""
 	if known { // upstream fills in and checks fields only for whom RingCentral knows
-		if managed, err = f.fill(ctx, m, who, form); err != nil {
+		if managed, err = f.Orgs.Fill(ctx, m, who, form); err != nil {
 			return SignedIn{}, err
 		}
-		if missing := form.missing(m.Fields); len(missing) > 0 {
+		if missing := form.Missing(m.Fields); len(missing) > 0 {
 			return SignedIn{Message: missingFields(missing)}, nil
 		}
 		if r.APIKey.Reveal() == Placeholder {
@@ -80,7 +79,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		return SignedIn{}, err
 	}
 	if !info.Successful {
-		managed.failed(ctx, f)
+		f.Orgs.Failed(ctx, managed)
 		return turnedAway(info), nil
 	}
 	crmgate.TraceOf(ctx).Step("identified")
@@ -90,12 +89,12 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	return f.signIn(ctx, conn, info, signIn{
 		by: storage.ByAPIKey, hostname: hostname, account: who.Account, hashedExtension: r.HashedExtension,
 		grant: func(crmgate.Grant) crmgate.Grant { return crmgate.Grant{APIKey: key, Issued: f.Now()} },
-		with:  managed.accepted(who.Admin),
+		with:  managed.Accepted(who.Admin),
 	})
 }
 
-func (f *Flows) identifyByKey(ctx context.Context, conn connector.Connector, hostname string, given crmgate.Secret, known bool, form form) (connector.UserInfo, crmgate.Secret, error) {
-	key := crmgate.NewSecret(form.text("apiKey"))
+func (f *Flows) identifyByKey(ctx context.Context, conn connector.Connector, hostname string, given crmgate.Secret, known bool, form Form) (connector.UserInfo, crmgate.Secret, error) {
+	key := crmgate.NewSecret(form.Text("apiKey"))
 	// Upstream asks the form's own field only of whom RingCentral knows.
 	if !known && !given.IsZero() || key.IsZero() {
 		key = given
@@ -106,58 +105,9 @@ func (f *Flows) identifyByKey(ctx context.Context, conn connector.Connector, hos
 	}
 	info, err := conn.UserInfo(ctx, connector.UserInfoRequest{
 		AuthHeader: crmgate.NewSecret("Basic " + basic.Reveal()),
-		Hostname:   hostname, AdditionalInfo: form.secret(), APIKey: key,
+		Hostname:   hostname, AdditionalInfo: form.Secret(), APIKey: key,
 	})
 	return info, key, err
-}
-
-// form is what the person typed, by the fields' consts.
-type form map[string]json.RawMessage
-
-func readForm(r APIKeyRequest) (form, error) {
-	f := form{}
-	if !r.AdditionalInfo.IsZero() {
-		if err := json.Unmarshal([]byte(r.AdditionalInfo.Reveal()), &f); err != nil {
-			return nil, crmgate.Refuse("additionalInfo must be an object") // the cause could quote a credential
-		}
-	}
-	if f == nil { // null
-		f = form{}
-	}
-	if f.empty("apiKey") && !r.APIKey.IsZero() {
-		f["apiKey"], _ = json.Marshal(r.APIKey.Reveal())
-	}
-	return f, nil
-}
-
-func (f form) text(name string) string {
-	var s string
-	if json.Unmarshal(f[name], &s) != nil {
-		return "" // not there, or no text
-	}
-	return s
-}
-
-func (f form) empty(name string) bool {
-	v := string(f[name])
-	return v == "" || v == `""` || v == "null"
-}
-
-// secret returns the form as a JSON object.
-func (f form) secret() crmgate.Secret {
-	b, _ := json.Marshal(f)
-	return crmgate.NewSecret(string(b))
-}
-
-// missing lists the required fields that are empty, in the form's order.
-func (f form) missing(fields []manifest.FormField) []string {
-	var consts []string
-	for _, field := range fields {
-		if field.Required && f.empty(field.Const) {
-			consts = append(consts, field.Const)
-		}
-	}
-	return consts
 }
 
 // missingFields is upstream's answer, with a key that only it has.

@@ -36,7 +36,7 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 	}
 	in, err := f.callback(ctx, r, &cb)
 	if cb.session != nil {
-		if missed := f.concluded(ctx, cb.session.id, in, err); err == nil {
+		if missed := f.pending.conclude(ctx, cb.session.id, in, err); err == nil {
 			err = missed
 		}
 	}
@@ -74,7 +74,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb *callback) (
 	if err != nil {
 		return SignedIn{}, err
 	}
-	app, pending, err := f.appOf(ctx, conn.Manifest(), account, bound)
+	app, pending, err := f.Orgs.AppOf(ctx, conn.Manifest(), account, bound.ID != "", bound.Entry)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -99,7 +99,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb *callback) (
 		return SignedIn{}, err
 	}
 	if bound.ID != "" {
-		if err := f.spend(ctx, bound); err != nil {
+		if err := f.states.spend(ctx, bound); err != nil {
 			return SignedIn{}, err
 		}
 	}
@@ -179,7 +179,7 @@ func (f *Flows) openBound(ctx context.Context, r CallbackRequest, cb *callback) 
 		}
 		return state{}, nil
 	}
-	s, err := f.openState(ctx, cb.state)
+	s, err := f.states.open(ctx, cb.state)
 	if err != nil {
 		return s, err
 	}

@@ -12,10 +12,10 @@ import (
 // callback is what a forwarded callback says once it is read.
 type callback struct {
 	platform crmgate.Platform
-	hostname string       // as it came
-	state    string       // decoded
-	agent    bool         // the state names an agent's session
-	session  *authSession // that this sign-in concludes; nil if no client waits
+	hostname string         // as it came
+	state    string         // decoded
+	agent    bool           // the state names an agent's session
+	session  *pendingSignIn // that this sign-in concludes; nil if no client waits
 	uri      *url.URL
 	err      string // the error parameter
 	issuer   string // the iss parameter

@@ -29,8 +29,8 @@ type ComposeRequest struct {
 	// Staged asks for the app that is to take the place of the confirmed one, for an admin to try it.
 	Staged bool
 
-	visitor *authSession // of a sign-in that a page of ours begins, empty if no client waits; else nil
-	admin   bool         // the page is the organisation's
+	visitor *pendingSignIn // of a sign-in that a page of ours begins, empty if no client waits; else nil
+	admin   bool           // the page is the organisation's
 }
 
 // Composed is the answer to a ComposeRequest.
@@ -65,7 +65,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 			return Composed{}, err
 		}
 	}
-	app, err := f.appToTry(ctx, m, who, r.Staged)
+	app, err := f.Orgs.AppToTry(ctx, m, who, r.Staged)
 	if err != nil {
 		return Composed{}, err
 	}
@@ -146,7 +146,7 @@ func (f *Flows) composeBound(ctx context.Context, m *manifest.Manifest, o manife
 		s.Verifier = v.Reveal()
 		extra = "&code_challenge=" + token.Challenge(v) + "&code_challenge_method=S256"
 	}
-	param, secret, err := f.bindState(ctx, s, m.ShortState)
+	param, secret, err := f.states.bind(ctx, s, m.ShortState)
 	if err != nil {
 		return Composed{}, err
 	}
@@ -229,4 +229,10 @@ func encodeURIComponent(s string) string {
 // encodeStray percent-encodes what may not stand in a URL (RFC 3986, section 2) and touches nothing else.
 func encodeStray(s string) string {
 	return percent(s, func(c byte) bool { return alphanumeric(c) || strings.IndexByte("-._~:/?#[]@!$&'()*+,;=%", c) >= 0 })
+}
+
+// TryApp begins an admin's own sign-in with the pending application of their organisation. The sign-in ends on this
+// server's landing page. If it succeeds, the application is the organisation's from then on.
+func (f *Flows) TryApp(ctx context.Context, a *Admin, p crmgate.Platform) (Composed, error) {
+	return f.Compose(ctx, ComposeRequest{Platform: p, Mode: "bound", Staged: true, visitor: &pendingSignIn{Who: a.who}, admin: true})
 }

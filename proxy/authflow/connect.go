@@ -44,7 +44,7 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 	if m.OAuth.AdminManaged == nil || s.Who.Account == "" {
 		return c, nil
 	}
-	apps, err := f.apps(ctx, m, s.Who.Account)
+	apps, err := f.Orgs.Apps(ctx, m, s.Who.Account)
 	switch {
 	case err != nil || apps.Confirmed != nil:
 	case !s.Who.Admin:
@@ -80,7 +80,7 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values Manage
 	if !s.Who.Admin {
 		return notSetUp(m)
 	}
-	return f.enterApp(ctx, s.Who, ManagedEntry{Platform: r.Platform, Values: values})
+	return f.Orgs.Enter(ctx, s.Who, ManagedEntry{Platform: r.Platform, Values: values})
 }
 
 func notSetUp(m *manifest.Manifest) error {
@@ -112,16 +112,16 @@ func (f *Flows) ConnectAPIKey(ctx context.Context, r ConnectRequest, key APIKeyR
 	key.Platform, key.HashedExtension, key.visitor = r.Platform, s.HashedExtension, s
 	in, err := f.APIKey(ctx, key)
 	if err == nil && s.id != "" && !in.Token.IsZero() {
-		err = f.concluded(ctx, s.id, in, nil)
+		err = f.pending.conclude(ctx, s.id, in, nil)
 	}
 	return in, err
 }
 
 // visitor is the auth session that a request belongs to; an empty one if it names none. Only the browser that began a
 // session may go on with it: who is sent a link by somebody else would sign that somebody in.
-func (f *Flows) visitor(ctx context.Context, r ConnectRequest) (*authSession, error) {
+func (f *Flows) visitor(ctx context.Context, r ConnectRequest) (*pendingSignIn, error) {
 	if r.Session == "" {
-		return &authSession{}, nil
+		return &pendingSignIn{}, nil
 	}
 	s, err := f.awaited(ctx, r.Session)
 	switch {
@@ -137,14 +137,14 @@ func (f *Flows) visitor(ctx context.Context, r ConnectRequest) (*authSession, er
 }
 
 // awaited is an auth session that is still pending.
-func (f *Flows) awaited(ctx context.Context, id string) (*authSession, error) {
-	s, err := f.authSession(ctx, id)
+func (f *Flows) awaited(ctx context.Context, id string) (*pendingSignIn, error) {
+	s, err := f.pending.read(ctx, id)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
 		return nil, tookTooLong()
 	case err != nil:
 		return nil, err
-	case s.Status != AuthPending:
+	case s.Status != SignInPending:
 		return nil, sessionOver()
 	}
 	return s, nil

@@ -19,12 +19,12 @@ type FieldsAdmin struct {
 
 // organisation is the admin's; the platform is the session's. Without an admin's token it is a Refusal, and so it is with
 // one of another organisation than the session's user is known to be of.
-func (f *Flows) organisation(ctx context.Context, a FieldsAdmin) (crmgate.AccountID, error) {
-	who, err := f.Verify.Admin(ctx, a.RCToken)
+func (o *Orgs) organisation(ctx context.Context, a FieldsAdmin) (crmgate.AccountID, error) {
+	who, err := o.Verify.Admin(ctx, a.RCToken)
 	if err != nil {
 		return "", err
 	}
-	p, err := f.DB.Person(ctx, a.Session)
+	p, err := o.DB.Person(ctx, a.Session)
 	if err != nil {
 		return "", err
 	}
@@ -59,20 +59,20 @@ type ShownValue struct {
 
 // ManagedFields returns an organisation's managed fields of the session's platform. Values of fields that the manifest
 // does not have are not among them.
-func (f *Flows) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields, error) {
-	account, err := f.organisation(ctx, a)
+func (o *Orgs) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields, error) {
+	account, err := o.organisation(ctx, a)
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	return f.managedFields(ctx, account, a.Session.Platform)
+	return o.managedFields(ctx, account, a.Session.Platform)
 }
 
-func (f *Flows) managedFields(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (ManagedFields, error) {
-	own, extensions, err := f.DB.AllFields(ctx, p, account)
+func (o *Orgs) managedFields(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (ManagedFields, error) {
+	own, extensions, err := o.DB.AllFields(ctx, p, account)
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	fields := f.Connectors.Fields(p)
+	fields := o.Connectors.Fields(p)
 	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
 	v := ManagedFields{
 		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
@@ -120,16 +120,16 @@ type FieldsUpdate struct {
 
 // UpdateManagedFields changes an organisation's values of the session's platform. What is wrong is a Refusal, and
 // nothing is changed then.
-func (f *Flows) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsUpdate) error {
-	account, err := f.organisation(ctx, a)
+func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsUpdate) error {
+	account, err := o.organisation(ctx, a)
 	if err != nil {
 		return err
 	}
-	return f.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, storage.Event{By: storage.ByPerson, User: a.Session.ID})
+	return o.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, storage.Event{By: storage.ByPerson, User: a.Session.ID})
 }
 
 // updateFields is UpdateManagedFields for the organisation that key names; by says whose doing it is.
-func (f *Flows) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by storage.Event) (err error) {
+func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by storage.Event) (err error) {
 	c := storage.FieldsChange{Key: key, Remove: u.Remove}
 	if manifest.FieldScope(u.Scope) == manifest.UserScope {
 		switch {
@@ -144,7 +144,7 @@ func (f *Flows) updateFields(ctx context.Context, key storage.FieldsKey, u Field
 		return err
 	}
 	by.Kind, by.Outcome = storage.EventAdministration, storage.OutcomeOK
-	return f.DB.ChangeFields(ctx, c, by)
+	return o.DB.ChangeFields(ctx, c, by)
 }
 
 // FieldOptionsRequest asks for the choices of a dynamic field.
@@ -158,22 +158,22 @@ type FieldOptionsRequest struct {
 
 // FieldOptions returns what an admin can choose from for an extension's dynamic field; none if the connector knows none.
 // What is wrong with the request is a Refusal.
-func (f *Flows) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
+func (o *Orgs) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
 	switch {
 	case r.Platform == "":
 		return nil, crmgate.RefusePlain("Missing platform name")
 	case r.Field == "":
 		return nil, crmgate.RefusePlain("Missing managed auth field")
 	}
-	who, err := f.Verify.Admin(ctx, r.RCToken)
+	who, err := o.Verify.Admin(ctx, r.RCToken)
 	if err != nil {
 		return nil, err
 	}
-	return f.fieldOptions(ctx, who.Account, r)
+	return o.fieldOptions(ctx, who.Account, r)
 }
 
-func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
-	fields := f.Connectors.Fields(r.Platform)
+func (o *Orgs) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
+	fields := o.Connectors.Fields(r.Platform)
 	if !isDynamic(fields, r.Field) {
 		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
 	}
@@ -181,11 +181,11 @@ func (f *Flows) fieldOptions(ctx context.Context, account crmgate.AccountID, r F
 	if err != nil {
 		return nil, err
 	}
-	stored, err := f.DB.Fields(ctx, storage.FieldsKey{Platform: r.Platform, Account: account})
+	stored, err := o.DB.Fields(ctx, storage.FieldsKey{Platform: r.Platform, Account: account})
 	if err != nil {
 		return nil, err
 	}
-	conn, err := f.Connectors.Find(r.Platform)
+	conn, err := o.Connectors.Find(r.Platform)
 	if err != nil {
 		return nil, err
 	}

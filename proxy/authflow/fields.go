@@ -30,19 +30,19 @@ type FieldsState struct {
 
 // FieldsState returns what whoever holds a RingCentral token has to fill in to sign in. A platform that does not exist
 // has no fields. Whose token it is not, is a Refusal; so is a missing platform, which is looked at first.
-func (f *Flows) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crmgate.Secret) (FieldsState, error) {
+func (o *Orgs) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crmgate.Secret) (FieldsState, error) {
 	if p == "" {
 		return FieldsState{}, crmgate.RefusePlain("Missing platform name")
 	}
-	who, err := f.Verify.Required(ctx, rcToken)
+	who, err := o.Verify.Required(ctx, rcToken)
 	if err != nil {
 		return FieldsState{}, err
 	}
-	fields := f.Connectors.Fields(p)
+	fields := o.Connectors.Fields(p)
 	s := FieldsState{Managed: hasManaged(fields)}
 	var stored storage.Fields
 	if s.Managed {
-		if stored, err = f.DB.Fields(ctx, storage.FieldsKey{Platform: p, Account: who.Account, Extension: who.Extension}); err != nil {
+		if stored, err = o.DB.Fields(ctx, storage.FieldsKey{Platform: p, Account: who.Account, Extension: who.Extension}); err != nil {
 			return FieldsState{}, err
 		}
 		s.Fallback = stored.Failed
@@ -77,20 +77,20 @@ func scoped(all storage.Fields, field manifest.FormField) storage.FieldValues {
 	return all.Account
 }
 
-// filling is what was done about the managed fields of a form. The zero filling is nothing: nobody is known, or there are none.
-type filling struct {
+// Filling is what was done about the managed fields of a form. The zero Filling is nothing: nobody is known, or there are none.
+type Filling struct {
 	key storage.FieldsKey
 	// own are the submitted values that the form has kept, because none is stored or those that are did not do.
 	own storage.Fields
 }
 
-// fill fills in the managed fields of a form with what is stored for its sender.
-func (f *Flows) fill(ctx context.Context, m *manifest.Manifest, who identity.Identity, form form) (filling, error) {
+// Fill fills in the managed fields of a form with what is stored for its sender.
+func (o *Orgs) Fill(ctx context.Context, m *manifest.Manifest, who identity.Identity, form Form) (Filling, error) {
 	if !hasManaged(m.Fields) {
-		return filling{}, nil
+		return Filling{}, nil
 	}
-	x := filling{key: storage.FieldsKey{Platform: m.Platform, Account: who.Account, Extension: who.Extension}}
-	stored, err := f.DB.Fields(ctx, x.key)
+	x := Filling{key: storage.FieldsKey{Platform: m.Platform, Account: who.Account, Extension: who.Extension}}
+	stored, err := o.DB.Fields(ctx, x.key)
 	if err == nil {
 		x.own, err = form.fill(m.Fields, stored)
 	}
@@ -99,7 +99,7 @@ func (f *Flows) fill(ctx context.Context, m *manifest.Manifest, who identity.Ide
 
 // fill lays stored values over a form and returns the submitted ones that remain in it. A stored value goes before the
 // submitted one, unless a sign-in with stored values failed.
-func (f form) fill(fields []manifest.FormField, stored storage.Fields) (own storage.Fields, err error) {
+func (f Form) fill(fields []manifest.FormField, stored storage.Fields) (own storage.Fields, err error) {
 	own = storage.Fields{Account: storage.FieldValues{}, Extension: storage.FieldValues{}}
 	for _, field := range fields {
 		if !field.Managed {
@@ -124,19 +124,19 @@ func (f form) fill(fields []manifest.FormField, stored storage.Fields) (own stor
 	return own, nil
 }
 
-// failed puts on record that the CRM refused the form. The person is told the same whether that works or not.
-func (x filling) failed(ctx context.Context, f *Flows) {
+// Failed puts on record that the CRM refused the form. The person is told the same whether that works or not.
+func (o *Orgs) Failed(ctx context.Context, x Filling) {
 	if x.key.Platform == "" {
 		return
 	}
-	if err := f.DB.FailFields(ctx, x.key); err != nil {
-		f.Logger.WarnContext(ctx, "a refused sign-in with managed fields is not on record", "platform", x.key.Platform, "err", err)
+	if err := o.DB.FailFields(ctx, x.key); err != nil {
+		o.Logger.WarnContext(ctx, "a refused sign-in with managed fields is not on record", "platform", x.key.Platform, "err", err)
 	}
 }
 
-// accepted is what is stored with the sign-in once the CRM has accepted the form. An admin's own values are kept for
+// Accepted is what is stored with the sign-in once the CRM has accepted the form. An admin's own values are kept for
 // others, and only those that the CRM has just seen: what was submitted and not used may be wrong.
-func (x filling) accepted(admin bool) []storage.With {
+func (x Filling) Accepted(admin bool) []storage.With {
 	if x.key.Platform == "" {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,25 +13,25 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
 
 // Config is what New needs. Fields without a default are required.
 type Config struct {
-	DB         *storage.DB
-	Tokens     *token.Engine
-	Connectors connector.Registry
+	DB          *storage.DB
+	Tokens      *token.Engine
+	Connectors  connector.Registry
+	Sessions    *Sessions
+	Orgs        *Orgs
+	Revocations *revoke.Worker
 	// Verify verifies the tokens that clients send as rcAccessToken.
 	Verify identity.Verify
 	// PublicURL is how browsers reach this server, without a slash at its end.
 	PublicURL string
 	// AllowedOrigins may be posted a callback by the landing page; none means PublicURL's own.
 	AllowedOrigins []string
-	// SessionKey signs session tokens (HS256); at least 32 bytes.
-	SessionKey crmgate.Secret
-	// HashKey salts what /userInfoHash answers. Settings of organisations are found by that, and not with another key.
-	HashKey crmgate.Secret
 	// RequireAccountProof refuses a callback that names an account by rcAccountId alone.
 	RequireAccountProof bool
 	// RefusePlainState refuses callbacks whose state is not one of ours.
@@ -41,28 +40,19 @@ type Config struct {
 	Now func() time.Time
 	// Logger gets what the client is not told; default slog.Default().
 	Logger *slog.Logger
-	// Count, if set, is told of every sign-in and logout: what happened, where, and how it ended.
+	// Count, if set, is told of every sign-in: the flow, the platform and the outcome.
 	Count func(flow string, platform crmgate.Platform, outcome string)
-	// Waiting, if set, is told how many grants of a platform are still to be revoked at the CRM.
-	Waiting func(platform crmgate.Platform, n int)
-	// Random is a number from 0 up to 1, by which attempts are spread; default math/rand/v2.
-	Random func() float64
 }
 
 // Flows runs the flows. Safe for concurrent use.
 type Flows struct {
 	Config
-	tokens      *sessionTokens
-	revocations *revocations
-	waiters     *waiters
-	roster      *roster
+	states  states
+	pending pendings
 }
 
-// New checks the configuration and returns Flows; the caller closes it.
+// New checks the configuration and returns Flows.
 func New(c Config) (*Flows, error) {
-	if len(c.SessionKey.Reveal()) < 32 {
-		return nil, errors.New("the session key must have at least 32 bytes")
-	}
 	public, err := url.Parse(c.PublicURL)
 	if err != nil || public.Host == "" {
 		return nil, errors.New("the public URL must be an absolute URL, such as https://connect.example.com")
@@ -86,14 +76,7 @@ func New(c Config) (*Flows, error) {
 	if c.Count == nil {
 		c.Count = func(string, crmgate.Platform, string) {}
 	}
-	if c.Waiting == nil {
-		c.Waiting = func(crmgate.Platform, int) {}
-	}
-	if c.Random == nil {
-		c.Random = rand.Float64
-	}
-	f := &Flows{Config: c, tokens: newSessionTokens(c.SessionKey, c.Now), revocations: newRevocations(), waiters: newWaiters(), roster: newRoster()}
-	return f, nil
+	return &Flows{Config: c, states: states{c.DB, c.Now}, pending: pendings{c.DB, newWaiters()}}, nil
 }
 
 // pinned returns the origin that a landing page may post to: the one asked for if it is allowed, else the first that is.
@@ -160,7 +143,7 @@ func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info conne
 	}
 	crmgate.TraceOf(ctx).Step("stored")
 	f.afterSave(ctx, conn, key)
-	t, err := f.tokens.issue(key, session.ID)
+	t, err := f.Sessions.Issue(key, session.ID)
 	return SignedIn{Token: t, ID: info.ID, Name: info.Name, Message: info.Message}, err
 }
 

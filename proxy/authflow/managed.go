@@ -80,20 +80,20 @@ type ManagedState struct {
 
 // ManagedState says what there is of the own application of the organisation whose token it is. Everybody there may know,
 // for their client needs it to compose the URL.
-func (f *Flows) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) (ManagedState, error) {
+func (o *Orgs) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) (ManagedState, error) {
 	if p == "" {
 		return ManagedState{}, crmgate.RefusePlain("Missing platform name")
 	}
-	who, err := f.Verify.Required(ctx, rcToken)
+	who, err := o.Verify.Required(ctx, rcToken)
 	if err != nil {
 		return ManagedState{}, err
 	}
 	s := ManagedState{Admin: who.Admin}
-	conn, err := f.Connectors.Find(p)
+	conn, err := o.Connectors.Find(p)
 	if err != nil {
 		return s, nil // upstream looks for no platform
 	}
-	apps, err := f.apps(ctx, conn.Manifest(), who.Account)
+	apps, err := o.Apps(ctx, conn.Manifest(), who.Account)
 	if apps.Confirmed != nil {
 		s.Confirmed = valuesOf(apps.Confirmed.Values)
 		delete(s.Confirmed, "clientSecret")
@@ -104,13 +104,13 @@ func (f *Flows) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmg
 	return s, err
 }
 
-// apps are an organisation's apps of a platform. What was entered without a platform is a platform's only if its endpoints
+// Apps are an organisation's apps of a platform. What was entered without a platform is a platform's only if its endpoints
 // are: another platform must not get the secret.
-func (f *Flows) apps(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID) (storage.ManagedApps, error) {
+func (o *Orgs) Apps(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID) (storage.ManagedApps, error) {
 	if account == "" || m.AuthType != manifest.OAuth {
 		return storage.ManagedApps{}, nil
 	}
-	apps, err := f.DB.ManagedApps(ctx, account, m.Platform)
+	apps, err := o.DB.ManagedApps(ctx, account, m.Platform)
 	if apps.Pending != nil && apps.Pending.Platform == "" && !endpointsOf(m, apps.Pending.Values) {
 		apps.Pending = nil
 	}
@@ -135,10 +135,10 @@ func endpointsOf(m *manifest.Manifest, v crmgate.OAuthInfo) bool {
 	return some
 }
 
-// appToTry is the organisation's app that a sign-in which begins now is to use: the confirmed one, or for an admin the
+// AppToTry is the organisation's app that a sign-in which begins now is to use: the confirmed one, or for an admin the
 // pending one, if there is no other or it is the staged one that is asked for. nil if there is none.
-func (f *Flows) appToTry(ctx context.Context, m *manifest.Manifest, who identity.Identity, staged bool) (*storage.ManagedApp, error) {
-	apps, err := f.apps(ctx, m, who.Account)
+func (o *Orgs) AppToTry(ctx context.Context, m *manifest.Manifest, who identity.Identity, staged bool) (*storage.ManagedApp, error) {
+	apps, err := o.Apps(ctx, m, who.Account)
 	switch {
 	case err != nil:
 		return nil, err
@@ -150,20 +150,22 @@ func (f *Flows) appToTry(ctx context.Context, m *manifest.Manifest, who identity
 	return apps.Confirmed, nil
 }
 
-// appOf is the organisation's app that a callback's code was issued to: the one that its state names or, for clients that
-// send no state of ours, the confirmed one, else the pending one. The CRM proves that it is, when it takes the code. nil if
-// it is the connector's own; pending says that the sign-in confirms it.
-func (f *Flows) appOf(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID, bound state) (app *storage.ManagedApp, pending bool, err error) {
-	apps, err := f.apps(ctx, m, account)
-	is := func(app *storage.ManagedApp) bool { return app != nil && (bound.ID == "" || app.Entry == bound.Entry) }
+// AppOf returns the organisation's application that a callback's code was issued to; nil if it is the connector's own.
+// pending says that the sign-in confirms the application.
+//
+// bound says that the callback brought one of our states, which names the application by its entry. Other clients get the
+// confirmed application, else the pending one: the CRM proves the choice when it takes the code.
+func (o *Orgs) AppOf(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID, bound bool, entry string) (app *storage.ManagedApp, pending bool, err error) {
+	apps, err := o.Apps(ctx, m, account)
+	is := func(app *storage.ManagedApp) bool { return app != nil && (!bound || app.Entry == entry) }
 	switch {
-	case err != nil, bound.ID != "" && bound.Entry == "":
+	case err != nil, bound && entry == "":
 		return nil, false, err
 	case is(apps.Confirmed):
 		return apps.Confirmed, false, nil
 	case is(apps.Pending):
 		return apps.Pending, true, nil
-	case bound.ID != "":
+	case bound:
 		return nil, false, appChanged(m.Platform)
 	}
 	return nil, false, nil
@@ -171,19 +173,6 @@ func (f *Flows) appOf(ctx context.Context, m *manifest.Manifest, account crmgate
 
 func appChanged(p crmgate.Platform) error {
 	return crmgate.Refuse("The application of %s was changed during this sign-in. Please start again.", p)
-}
-
-// unwanted forgets what was granted to a sign-in that is not stored, and has it revoked.
-func (f *Flows) unwanted(ctx context.Context, conn connector.Connector, info connector.UserInfo, client token.Client, tokens token.Tokens) {
-	f.Tokens.Discard(ctx, tokens)
-	p := crmgate.Person{
-		User:  crmgate.User{Key: crmgate.UserKey{Platform: conn.Manifest().Platform, ID: info.ID}, Hostname: client.Hostname, Account: client.App.Account},
-		Grant: tokens.Grant(client, crmgate.Grant{}),
-	}
-	if err := f.DB.QueueRevocation(context.WithoutCancel(ctx), p); err != nil {
-		f.Logger.WarnContext(ctx, "what was granted to a sign-in that is not stored will not be revoked", "platform", client.Platform, "err", err)
-	}
-	f.revocations.changed()
 }
 
 // ManagedEntry is what an admin enters.
@@ -197,50 +186,50 @@ type ManagedEntry struct {
 // EnterApp stores an application to be tried by the admin's own sign-in, for 24 hours, in the place of what was pending.
 // What the CRM's answer tells to be wrong is a Refusal, and nothing is stored then; a CRM that does not tell stops nobody.
 // No values at all drop what is pending.
-func (f *Flows) EnterApp(ctx context.Context, rcToken crmgate.Secret, e ManagedEntry) error {
-	who, err := f.Verify.Admin(ctx, rcToken)
+func (o *Orgs) EnterApp(ctx context.Context, rcToken crmgate.Secret, e ManagedEntry) error {
+	who, err := o.Verify.Admin(ctx, rcToken)
 	if err != nil {
 		return err
 	}
-	return f.enterApp(ctx, who, e)
+	return o.Enter(ctx, who, e)
 }
 
-// enterApp is EnterApp by an admin who is known.
-func (f *Flows) enterApp(ctx context.Context, who identity.Identity, e ManagedEntry) error {
+// Enter is EnterApp by an admin who is known.
+func (o *Orgs) Enter(ctx context.Context, who identity.Identity, e ManagedEntry) error {
 	values, err := e.Values.info()
 	if err != nil {
 		return err
 	}
 	if len(valuesOf(values)) == 0 {
-		return f.dropPending(ctx, who, e.Platform)
+		return o.dropPending(ctx, who, e.Platform)
 	}
 	if e.Platform == "" {
-		if e.Platform, err = f.platformOf(values); err != nil {
+		if e.Platform, err = o.platformOf(values); err != nil {
 			return err
 		}
 	}
 	app := storage.ManagedApp{Account: who.Account, Platform: e.Platform, By: who.Extension, Staged: e.Staged, Values: values}
 	if app.Platform != "" {
-		conn, err := f.Connectors.Find(app.Platform)
+		conn, err := o.Connectors.Find(app.Platform)
 		if err != nil {
 			return err
 		}
-		if err := f.check(ctx, conn, &app); err != nil {
+		if err := o.check(ctx, conn, &app); err != nil {
 			return err
 		}
 	} else if values.ClientSecret.Reveal() == Placeholder {
 		return crmgate.Refuse("Please enter the client secret again.")
 	}
-	_, err = f.DB.PutPendingApp(ctx, app, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	_, err = o.DB.PutPendingApp(ctx, app, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
 	return err
 }
 
 // platformOf is the platform that values without one belong to, if that can be only one. They belong to none in particular,
 // and are told apart by their endpoints, if there are several.
-func (f *Flows) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
+func (o *Orgs) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 	var managed, fit []crmgate.Platform
-	for _, p := range f.Connectors.Platforms() {
-		conn, err := f.Connectors.Find(p)
+	for _, p := range o.Connectors.Platforms() {
+		conn, err := o.Connectors.Find(p)
 		if err != nil || conn.Manifest().AuthType != manifest.OAuth {
 			continue
 		}
@@ -264,12 +253,12 @@ func (f *Flows) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 
 // check puts the stored secret in the place of its placeholder, and holds the values to the manifest and, as far as it
 // tells, to the CRM.
-func (f *Flows) check(ctx context.Context, conn connector.Connector, app *storage.ManagedApp) error {
+func (o *Orgs) check(ctx context.Context, conn connector.Connector, app *storage.ManagedApp) error {
 	m := conn.Manifest()
 	if err := takesOAuth(m); err != nil {
 		return err
 	}
-	apps, err := f.apps(ctx, m, app.Account)
+	apps, err := o.Apps(ctx, m, app.Account)
 	if err != nil {
 		return err
 	}
@@ -295,18 +284,18 @@ func (f *Flows) check(ctx context.Context, conn connector.Connector, app *storag
 			return crmgate.Refuse("authorizationUri: %v", err)
 		}
 	}
-	client, err := f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: v.Hostname, Account: app.Account}, app)
+	client, err := o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: v.Hostname, Account: app.Account}, app)
 	if err != nil {
 		return err
 	}
-	return f.tried(ctx, conn, client)
+	return o.tried(ctx, conn, client)
 }
 
 // tried asks the CRM what it thinks of a client, by a code that nobody gave out.
-func (f *Flows) tried(ctx context.Context, conn connector.Connector, client token.Client) error {
+func (o *Orgs) tried(ctx context.Context, conn connector.Connector, client token.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	err := f.Tokens.Try(ctx, conn, client)
+	err := o.Tokens.Try(ctx, conn, client)
 	var te *token.Error
 	if !errors.As(err, &te) || te.CodeRefused() || te.Status != 401 && !errors.Is(te.Kind, crmgate.ErrAppDead) {
 		return nil
@@ -315,37 +304,37 @@ func (f *Flows) tried(ctx context.Context, conn connector.Connector, client toke
 }
 
 // DropPending forgets what an admin's organisation has pending: of a platform, or of all if p is empty.
-func (f *Flows) DropPending(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
-	who, err := f.Verify.Admin(ctx, rcToken)
+func (o *Orgs) DropPending(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
+	who, err := o.Verify.Admin(ctx, rcToken)
 	if err != nil {
 		return err
 	}
-	return f.dropPending(ctx, who, p)
+	return o.dropPending(ctx, who, p)
 }
 
-func (f *Flows) dropPending(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
+func (o *Orgs) dropPending(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
 	platforms := []crmgate.Platform{p}
 	if p == "" {
-		platforms = f.Connectors.Platforms()
+		platforms = o.Connectors.Platforms()
 	}
-	return f.DB.DropPendingApps(ctx, who.Account, platforms, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	return o.DB.DropPendingApps(ctx, who.Account, platforms, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
 }
 
 // RemoveApp removes the application of an admin's organisation, and what is pending, and with it the sessions of all whose
 // grants it issued.
-func (f *Flows) RemoveApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
-	who, err := f.Verify.Admin(ctx, rcToken)
+func (o *Orgs) RemoveApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
+	who, err := o.Verify.Admin(ctx, rcToken)
 	if err != nil {
 		return err
 	}
-	return f.removeApp(ctx, who, p)
+	return o.removeApp(ctx, who, p)
 }
 
-func (f *Flows) removeApp(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
+func (o *Orgs) removeApp(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err := f.DB.RemoveManagedApp(ctx, who.Account, p, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
-	f.revocations.changed()
+	err := o.DB.RemoveManagedApp(ctx, who.Account, p, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	o.Revocations.Changed()
 	return err
 }

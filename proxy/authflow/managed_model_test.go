@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 
 	"pgregory.net/rapid"
 
@@ -26,7 +26,6 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
-	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
 )
@@ -65,9 +64,9 @@ type started struct {
 }
 
 type model struct {
-	*authflow.Flows
+	*proxytest.Services
 	tally  map[string]int
-	clock  *clock
+	clock  *proxytest.Clock
 	crm    *practicecrm.CRM
 	url    string
 	client *http.Client
@@ -149,7 +148,7 @@ func (b bring) UserInfo(ctx context.Context, r connector.UserInfoRequest) (conne
 
 func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	m := &model{
-		tally: tally, clock: &clock{now: time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)}, client: &http.Client{Transport: &http.Transport{}},
+		tally: tally, clock: proxytest.NewClock(), client: &http.Client{Transport: &http.Transport{}},
 		owners: map[string]owner{}, tokens: map[crmgate.UserKey][]crmgate.Secret{}, latest: map[owner]string{}, exchanged: map[string]bool{},
 	}
 	must := func(err error) {
@@ -185,19 +184,13 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	m.db, err = storage.Open(t.Context(), m.engine, ring, storage.Config{Now: m.clock.Now})
 	must(err)
 	fetch := m.watched(out.Fetch)
-	rc, err := identity.NewRingCentral(s.URL, fetch, m.clock.Now)
-	must(err)
-	tokens, err := token.New(token.Config{DB: m.db, Connector: find, Fetch: fetch, Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler)})
-	must(err)
-	m.Flows, err = authflow.New(authflow.Config{
-		DB: m.db, Tokens: tokens, Connectors: connector.Registry{Find: find, Platforms: func() []crmgate.Platform { return platforms }}, Verify: rc.Verify,
-		PublicURL: "http://gate.example", SessionKey: crmgate.NewSecret(strings.Repeat("k", 32)), HashKey: crmgate.NewSecret("h"),
-		Now: m.clock.Now, Logger: slog.New(slog.DiscardHandler),
+	services, closed := proxytest.Open(rt, proxytest.Config{
+		DB: m.db, Fetch: fetch, RingCentral: s.URL, Now: m.clock.Now,
+		Connectors: connector.Registry{Find: find, Platforms: func() []crmgate.Platform { return platforms }},
 	})
-	must(err)
+	m.Services = services
 	m.close = func() {
-		m.Flows.Close()
-		tokens.Close()
+		closed()
 		_ = engine.Close()
 		out.Close()
 		m.client.CloseIdleConnections()
@@ -242,7 +235,7 @@ func (m *model) enterAs(t *rapid.T, admin string, p crmgate.Platform, staged boo
 	m.mu.Lock()
 	m.owners[id] = owner{adminsOf[admin], p}
 	m.mu.Unlock()
-	_ = m.EnterApp(t.Context(), crmgate.NewSecret(admin), authflow.ManagedEntry{
+	_ = m.Orgs.EnterApp(t.Context(), crmgate.NewSecret(admin), authflow.ManagedEntry{
 		Platform: p, Staged: staged, Values: authflow.ManagedValues{"clientId": id, "clientSecret": "secret of " + id},
 	})
 }
@@ -260,7 +253,7 @@ func (m *model) begin(t *rapid.T) {
 
 // beginAs starts a bound sign-in and goes through the CRM's page.
 func (m *model) beginAs(t *rapid.T, who string, p crmgate.Platform, staged bool) {
-	c, err := m.Compose(t.Context(), authflow.ComposeRequest{Platform: p, Mode: "bound", RCToken: crmgate.NewSecret(who), Staged: staged})
+	c, err := m.Flows.Compose(t.Context(), authflow.ComposeRequest{Platform: p, Mode: "bound", RCToken: crmgate.NewSecret(who), Staged: staged})
 	if err != nil {
 		return
 	}
@@ -304,7 +297,7 @@ func (m *model) take(t *rapid.T) (started, bool) {
 
 func (m *model) finish(t *rapid.T) {
 	if s, ok := m.take(t); ok {
-		in, err := m.Callback(t.Context(), s.callback)
+		in, err := m.Flows.Callback(t.Context(), s.callback)
 		m.finished(t, s, in, err)
 	}
 }
@@ -323,7 +316,7 @@ func (m *model) finishTogether(t *rapid.T) {
 	both := []started{a, b}
 	ins, errs := make([]authflow.SignedIn, 2), make([]error, 2)
 	for i, s := range both {
-		group.Go(func() { ins[i], errs[i] = m.Callback(t.Context(), s.callback) })
+		group.Go(func() { ins[i], errs[i] = m.Flows.Callback(t.Context(), s.callback) })
 	}
 	group.Wait()
 	for i, s := range both {
@@ -346,11 +339,11 @@ func (m *model) finished(t *rapid.T, s started, in authflow.SignedIn, err error)
 }
 
 func (m *model) remove(t *rapid.T) {
-	_ = m.RemoveApp(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(platforms).Draw(t, "platform"))
+	_ = m.Orgs.RemoveApp(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(platforms).Draw(t, "platform"))
 }
 
 func (m *model) drop(t *rapid.T) {
-	_ = m.DropPending(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(append([]crmgate.Platform{""}, platforms...)).Draw(t, "platform"))
+	_ = m.Orgs.DropPending(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(append([]crmgate.Platform{""}, platforms...)).Draw(t, "platform"))
 }
 
 func (m *model) kill(t *rapid.T) {
@@ -361,7 +354,7 @@ func (m *model) kill(t *rapid.T) {
 }
 
 func (m *model) pass(t *rapid.T) {
-	m.clock.add(time.Duration(rapid.Int64Range(1, int64(5*time.Minute)).Draw(t, "time")))
+	m.clock.Add(time.Duration(rapid.Int64Range(1, int64(5*time.Minute)).Draw(t, "time")))
 }
 
 // check is what always holds.
@@ -413,7 +406,7 @@ func (m *model) check(t *rapid.T) {
 		}
 		for _, raw := range tokens {
 			header := "Bearer " + raw.Reveal()
-			s, err := m.Session(t.Context(), header, nil)
+			s, err := m.Sessions.Check(t.Context(), header, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -18,36 +19,36 @@ var expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User sessi
 // Validate says whether a person's sign-in still stands at the CRM, refreshing the access token if it is due. A
 // sign-in that has ended is an Outcome that is not successful. A failure that says nothing about the sign-in is an
 // error if the connector has an opinion of its own (upstream answers 400), and an unsuccessful Outcome if it has none.
-func (f *Flows) Validate(ctx context.Context, key crmgate.UserKey) (connector.Outcome, error) {
-	conn, err := f.Connectors.Find(key.Platform)
+func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connector.Outcome, error) {
+	conn, err := ss.Connectors.Find(key.Platform)
 	if err != nil {
 		return connector.Outcome{}, err
 	}
 	own := conn.Implements("authValidation")
-	p, err := f.Tokens.Live(ctx, key)
+	p, err := ss.Tokens.Live(ctx, key)
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
 		return connector.Outcome{Message: &expired}, nil
 	case errors.Is(err, crmgate.ErrAppDead), err != nil && !own:
-		return connector.Outcome{Message: f.excuse(ctx, err)}, nil
+		return connector.Outcome{Message: ss.excuse(ctx, err)}, nil
 	case err != nil:
 		return connector.Outcome{}, err
 	case !own:
 		return connector.Outcome{Successful: true}, nil
 	}
-	out, err := token.CallLive(ctx, f.Tokens, conn.AuthValidation, conn, p)
+	out, err := token.CallLive(ctx, ss.Tokens, conn.AuthValidation, conn, p)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return connector.Outcome{Successful: true}, nil
 	}
 	if err == nil {
-		err = f.Tokens.Apply(ctx, key, out)
+		err = ss.Tokens.Apply(ctx, key, out)
 	}
 	return out, err
 }
 
 // excuse turns a failure into words for the person; the log gets the cause.
-func (f *Flows) excuse(ctx context.Context, err error) *crmgate.ReturnMessage {
-	f.Logger.WarnContext(ctx, "a live token could not be had", "err", err)
+func (ss *Sessions) excuse(ctx context.Context, err error) *crmgate.ReturnMessage {
+	ss.Logger.WarnContext(ctx, "a live token could not be had", "err", err)
 	text := "The CRM cannot be reached at the moment. Please try again later."
 	if errors.Is(err, crmgate.ErrAppDead) {
 		text = "The CRM rejects the application that signed you in. Please tell your administrator."
@@ -56,25 +57,25 @@ func (f *Flows) excuse(ctx context.Context, err error) *crmgate.ReturnMessage {
 }
 
 // License returns the connector's own object; any failure is an error.
-func (f *Flows) License(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
-	conn, err := f.Connectors.Find(key.Platform)
+func (ss *Sessions) License(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
+	conn, err := ss.Connectors.Find(key.Platform)
 	if err != nil {
 		return nil, err
 	}
 	if !conn.Implements("getLicenseStatus") {
 		return nil, fmt.Errorf("getLicenseStatus: %w", errors.ErrUnsupported)
 	}
-	p, err := f.Tokens.Live(ctx, key)
+	p, err := ss.Tokens.Live(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	return token.CallLive(ctx, f.Tokens, conn.LicenseStatus, conn, p)
+	return token.CallLive(ctx, ss.Tokens, conn.LicenseStatus, conn, p)
 }
 
 // RefreshWithoutUser is RefreshInfo's answer where that does not depend on the user, because the platform has no
 // connector, or one that reads nothing anew; ok is false where it does.
-func (f *Flows) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcome, ok bool) {
-	conn, err := f.Connectors.Find(p)
+func (ss *Sessions) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcome, ok bool) {
+	conn, err := ss.Connectors.Find(p)
 	if err == nil {
 		_, err = conn.AuthType()
 	}
@@ -88,26 +89,26 @@ func (f *Flows) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcome, o
 }
 
 // RefreshInfo reads the person's particulars anew. It never fails: what went wrong is said in the Outcome, as upstream does.
-func (f *Flows) RefreshInfo(ctx context.Context, key crmgate.UserKey) connector.Outcome {
-	out, ok := f.RefreshWithoutUser(key.Platform)
+func (ss *Sessions) RefreshInfo(ctx context.Context, key crmgate.UserKey) connector.Outcome {
+	out, ok := ss.RefreshWithoutUser(key.Platform)
 	if ok {
 		return out
 	}
-	p, err := f.Tokens.Live(ctx, key)
+	p, err := ss.Tokens.Live(ctx, key)
 	if errors.Is(err, crmgate.ErrUserDead) {
 		return connector.Outcome{Message: &expired}
 	}
 	var conn connector.Connector
 	if err == nil {
-		conn, err = f.Connectors.Find(key.Platform)
+		conn, err = ss.Connectors.Find(key.Platform)
 	}
 	if err == nil {
-		if out, err = token.CallLive(ctx, f.Tokens, conn.RefreshUserInfo, conn, p); err == nil {
-			err = f.Tokens.Apply(ctx, key, out)
+		if out, err = token.CallLive(ctx, ss.Tokens, conn.RefreshUserInfo, conn, p); err == nil {
+			err = ss.Tokens.Apply(ctx, key, out)
 		}
 	}
 	if err != nil {
-		f.Logger.WarnContext(ctx, "refreshUserInfo", "platform", key.Platform, "err", err)
+		ss.Logger.WarnContext(ctx, "refreshUserInfo", "platform", key.Platform, "err", err)
 		return RefreshFailure(key.Platform, token.CRMStatus(err))
 	}
 	return out
@@ -140,32 +141,32 @@ func RefreshFailure(platform crmgate.Platform, status int) connector.Outcome {
 
 // Logout ends the person's session and forgets the grant, and then tells the CRM. What the CRM says does not matter to
 // the person, who is logged out already; if it cannot be told, it will be. crmgate.ErrNotFound if there is no such person.
-func (f *Flows) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.ReturnMessage, error) {
-	v, err := f.DB.EndSession(ctx, key, storage.Event{Kind: storage.EventLogout, By: storage.ByPerson, Outcome: storage.OutcomeOK})
+func (ss *Sessions) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.ReturnMessage, error) {
+	v, err := ss.DB.EndSession(ctx, key, storage.Event{Kind: storage.EventLogout, By: storage.ByPerson, Outcome: storage.OutcomeOK})
 	if err != nil {
 		return nil, err
 	}
-	_, m := f.attempt(ctx, v)
-	f.Count("logout", key.Platform, "ok")
-	f.Logger.InfoContext(ctx, "logout", "platform", key.Platform)
+	_, m := ss.Revocations.Attempt(ctx, v)
+	ss.Count("logout", key.Platform, "ok")
+	ss.Logger.InfoContext(ctx, "logout", "platform", key.Platform)
 	if m != nil {
 		return m, nil
 	}
 	name := string(key.Platform)
-	if conn, err := f.Connectors.Find(key.Platform); err == nil {
+	if conn, err := ss.Connectors.Find(key.Platform); err == nil {
 		name = conn.Manifest().Title
 	}
 	return &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}, nil
 }
 
-// Forget removes a person and what they were granted, on the operator's word, and then tells the CRM; Told says whether that worked.
+// Forget removes a person and what they were granted, on the operator's word, and then tells the CRM; the result says whether that worked.
 // crmgate.ErrNotFound if there is no such person.
-func (f *Flows) Forget(ctx context.Context, key crmgate.UserKey) (Told, error) {
-	v, err := f.DB.DeleteUser(ctx, key, storage.Event{Kind: storage.EventDeletion, By: storage.ByOperator, Outcome: storage.OutcomeOK})
+func (ss *Sessions) Forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
+	v, err := ss.DB.DeleteUser(ctx, key, storage.Event{Kind: storage.EventDeletion, By: storage.ByOperator, Outcome: storage.OutcomeOK})
 	if err != nil {
 		return "", err
 	}
-	told, _ := f.attempt(ctx, v)
-	f.Count("delete", key.Platform, "ok")
+	told, _ := ss.Revocations.Attempt(ctx, v)
+	ss.Count("delete", key.Platform, "ok")
 	return told, nil
 }

@@ -43,7 +43,7 @@ func newRoster() *roster {
 
 // members are an account's people on a platform, in the order of their ids. Who came or went a moment ago may be missing,
 // or still be there.
-func (r *roster) members(ctx context.Context, f *Flows, account crmgate.AccountID, p crmgate.Platform) ([]member, error) {
+func (r *roster) members(ctx context.Context, o *Orgs, account crmgate.AccountID, p crmgate.Platform) ([]member, error) {
 	select {
 	case r.turn <- struct{}{}:
 		defer func() { <-r.turn }()
@@ -51,17 +51,17 @@ func (r *roster) members(ctx context.Context, f *Flows, account crmgate.AccountI
 		return nil, ctx.Err()
 	}
 	for p, reg := range r.of {
-		if f.Now().After(reg.until) {
+		if o.Now().After(reg.until) {
 			delete(r.of, p)
 		}
 	}
 	if r.of[p] == nil {
 		began := time.Now()
-		people, err := readPeople(ctx, f.DB, p)
+		people, err := readPeople(ctx, o.DB, p)
 		if err != nil {
 			return nil, err
 		}
-		r.of[p] = &register{f.Now().Add(max(rosterLife, rosterShare*time.Since(began))), people}
+		r.of[p] = &register{o.Now().Add(max(rosterLife, rosterShare*time.Since(began))), people}
 	}
 	return r.of[p].people[account], nil
 }

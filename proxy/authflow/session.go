@@ -1,27 +1,62 @@
 package authflow
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/proxy/revoke"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
 )
 
-const (
-	sessionLife  = 14 * 24 * time.Hour
-	sessionRenew = 7 * 24 * time.Hour
-	// maxSessionToken bounds what is parsed before its signature is known. Ours have about 300 bytes.
-	maxSessionToken = 4096
-)
+// SessionsConfig is what NewSessions needs. Fields without a default are required.
+type SessionsConfig struct {
+	DB          *storage.DB
+	Tokens      *token.Engine
+	Connectors  connector.Registry
+	Revocations *revoke.Worker
+	// Key signs session tokens (HS256); at least 32 bytes.
+	Key crmgate.Secret
+	// Now tells the time; default time.Now.
+	Now func() time.Time
+	// Logger gets what clients are not told; default slog.Default().
+	Logger *slog.Logger
+	// Count, if set, is told of every logout: flow, platform and outcome.
+	Count func(flow string, platform crmgate.Platform, outcome string)
+}
+
+// Sessions checks session tokens, and does what a signed-in person can ask for. Safe for concurrent use.
+type Sessions struct {
+	SessionsConfig
+	signer *signer
+}
+
+// NewSessions checks the configuration.
+func NewSessions(c SessionsConfig) (*Sessions, error) {
+	if len(c.Key.Reveal()) < 32 {
+		return nil, errors.New("the session key must have at least 32 bytes")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Count == nil {
+		c.Count = func(string, crmgate.Platform, string) {}
+	}
+	return &Sessions{c, newSigner(c.Key, c.Now)}, nil
+}
+
+// Issue makes a session token for a person. sid is the id in the person's session record.
+func (ss *Sessions) Issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
+	return ss.signer.issue(key, sid)
+}
 
 // SessionState is what a request's session token is worth.
 type SessionState int
@@ -43,9 +78,9 @@ type Session struct {
 	Renewed crmgate.Secret
 }
 
-// Session checks a request's session token: header is the Authorization header, query is the jwtToken parameter, which
+// Check checks a request's session token: header is the Authorization header, query is the jwtToken parameter, which
 // counts only if there is no bearer token. It opens the session record and nothing else. The error is the store's.
-func (f *Flows) Session(ctx context.Context, header string, query *string) (Session, error) {
+func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Session, error) {
 	bad := NoSession
 	raw, ok := bearer(header)
 	if !ok {
@@ -54,12 +89,12 @@ func (f *Flows) Session(ctx context.Context, header string, query *string) (Sess
 		}
 		raw, bad = *query, Undecodable
 	}
-	c, err := f.tokens.verify(raw)
+	c, err := ss.signer.verify(raw)
 	if err != nil {
 		return Session{State: bad}, nil
 	}
 	s := Session{State: Ghost, Key: crmgate.UserKey{Platform: c.Platform, ID: crmgate.UserID(c.ID)}}
-	r, err := f.DB.Session(ctx, s.Key)
+	r, err := ss.DB.Session(ctx, s.Key)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
 		return s, nil
@@ -69,8 +104,8 @@ func (f *Flows) Session(ctx context.Context, header string, query *string) (Sess
 		return s, nil
 	}
 	s.State, s.Hostname = Live, r.Hostname
-	if c.Expires.Sub(f.Now()) <= sessionRenew {
-		s.Renewed, err = f.tokens.issue(s.Key, r.ID)
+	if c.Expires.Sub(ss.Now()) <= sessionRenew {
+		s.Renewed, err = ss.signer.issue(s.Key, r.ID)
 	}
 	return s, err
 }
@@ -79,133 +114,4 @@ func (f *Flows) Session(ctx context.Context, header string, query *string) (Sess
 func bearer(header string) (token string, ok bool) {
 	scheme, token, found := strings.Cut(header, " ")
 	return token, found && strings.EqualFold(scheme, "bearer") && token != "" && token[0] != ' '
-}
-
-// sessionTokens makes and verifies the tokens that clients hold: HS256, the claims id, platform, iat, exp and sid.
-// Upstream's verification also takes HS384 and HS512, and tokens without exp; ours are never made so.
-type sessionTokens struct {
-	key    crmgate.Secret
-	now    func() time.Time
-	parser *jwt.Parser
-
-	mu sync.RWMutex
-	// known are claims whose signature was found good, by the hash of the whole token; guarded by mu. What depends on
-	// the time is checked at each use. Reading the same JSON again was a third of a session check.
-	known map[[sha256.Size]byte]claims
-}
-
-// maxKnown bounds known; an entry has some 200 bytes.
-const maxKnown = 16 << 10
-
-func newSessionTokens(key crmgate.Secret, now func() time.Time) *sessionTokens {
-	return &sessionTokens{key: key, now: now, known: map[[sha256.Size]byte]claims{}, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())}
-}
-
-type claims struct {
-	ID       identity.ID      `json:"id"` // upstream makes numbers texts
-	Platform crmgate.Platform `json:"platform"`
-	Issued   *jwt.NumericDate `json:"iat"`
-	Expires  *jwt.NumericDate `json:"exp"`
-	Earliest *jwt.NumericDate `json:"nbf,omitempty"`
-	SID      string           `json:"sid,omitempty"`
-}
-
-// What golang-jwt asks of claims. Issuer, subject and audience do not exist in these tokens.
-func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Expires, nil }
-func (c *claims) GetIssuedAt() (*jwt.NumericDate, error)       { return c.Issued, nil }
-func (c *claims) GetNotBefore() (*jwt.NumericDate, error)      { return c.Earliest, nil }
-func (c *claims) GetIssuer() (string, error)                   { return "", nil }
-func (c *claims) GetSubject() (string, error)                  { return "", nil }
-func (c *claims) GetAudience() (jwt.ClaimStrings, error)       { return nil, nil }
-
-// lastSecond is the end of the year 9999: times behind it have no JSON form, and some overflow.
-const lastSecond = 253402300799
-
-// UnmarshalJSON takes each claim once, and of times numbers only: encoding/json takes the last of two claims, "ID" for
-// "id", and golang-jwt takes a time that is a text.
-func (c *claims) UnmarshalJSON(b []byte) error {
-	d := json.NewDecoder(bytes.NewReader(b))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("the claims are no object")
-	}
-	seen := map[string]bool{}
-	for d.More() {
-		t, err := d.Token()
-		if err != nil {
-			return err
-		}
-		var v any
-		if err := d.Decode(&v); err != nil {
-			return err
-		}
-		name := strings.ToLower(t.(string)) // a member's name is a string
-		if seen[name] {
-			return errors.New("a claim stands there twice")
-		}
-		seen[name] = true
-		switch name {
-		case "exp", "iat", "nbf":
-			if s, ok := v.(float64); !ok || s < 0 || s > lastSecond {
-				return errors.New("a time is no number of seconds")
-			}
-		}
-	}
-	type plain claims
-	return json.Unmarshal(b, (*plain)(c))
-}
-
-func (t *sessionTokens) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
-	now := t.now()
-	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
-		ID: identity.ID(key.ID), Platform: key.Platform, SID: sid,
-		Issued: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(sessionLife)),
-	}).SignedString([]byte(t.key.Reveal()))
-	return crmgate.NewSecret(s), err
-}
-
-// verify returns the claims of a token of ours that is good now.
-func (t *sessionTokens) verify(raw string) (claims, error) {
-	if len(raw) > maxSessionToken {
-		return claims{}, errors.New("longer than any session token")
-	}
-	sum := sha256.Sum256([]byte(raw))
-	t.mu.RLock()
-	c, ok := t.known[sum]
-	t.mu.RUnlock()
-	if !ok {
-		var err error
-		if c, err = t.authentic(raw); err != nil {
-			return c, err
-		}
-		t.mu.Lock()
-		if len(t.known) >= maxKnown {
-			clear(t.known) // simpler than an order of age; costs a signature each
-		}
-		t.known[sum] = c
-		t.mu.Unlock()
-	}
-	now := t.now()
-	if !now.Before(c.Expires.Time) || c.Earliest != nil && now.Before(c.Earliest.Time) {
-		return c, errors.New("not good at this time")
-	}
-	return c, nil
-}
-
-// authentic returns the claims of a token that we have signed, whenever it is good.
-func (t *sessionTokens) authentic(raw string) (claims, error) {
-	var c claims
-	if strings.ContainsAny(raw, "\r\n") { // Go's base64 passes over them
-		return c, errors.New("has line breaks")
-	}
-	parsed, err := t.parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return []byte(t.key.Reveal()), nil })
-	switch {
-	case err != nil:
-		return c, err
-	case parsed.Header["crit"] != nil: // RFC 7515, 4.1.11: what is critical and not understood is refused; golang-jwt does not look
-		return c, errors.New("has critical parameters")
-	case c.ID == "" || !c.Platform.Valid() || c.Expires == nil:
-		return c, errors.New("names nobody, or has no end")
-	}
-	return c, nil
 }

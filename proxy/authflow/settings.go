@@ -2,12 +2,16 @@ package authflow
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -16,6 +20,34 @@ const (
 	maxUserSettings = 64 << 10  // of a person
 	maxOrgSettings  = 256 << 10 // of an organisation
 )
+
+// SettingsConfig is what NewSettings needs.
+type SettingsConfig struct {
+	DB *storage.DB
+	// Verify verifies the tokens of admins and members.
+	Verify identity.Verify
+	// HashKey salts UserInfoHash. Settings of organisations are found by that hash, and not with another key.
+	HashKey crmgate.Secret
+	// Logger gets what clients are not told; default slog.Default().
+	Logger *slog.Logger
+}
+
+// Settings reads and changes settings. Safe for concurrent use.
+type Settings struct{ SettingsConfig }
+
+// NewSettings returns settings on a store.
+func NewSettings(c SettingsConfig) *Settings {
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return &Settings{c}
+}
+
+// UserInfoHash names a RingCentral id without telling it: hex(SHA-256(value ":" hash key)).
+func (s *Settings) UserInfoHash(value string) string {
+	sum := sha256.Sum256([]byte(value + ":" + s.HashKey.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
 
 func tooLarge(most int) error {
 	return crmgate.Refuse("The settings are larger than %d KB.", most>>10)
@@ -36,19 +68,19 @@ const javaScriptTime = "2006-01-02T15:04:05.000Z"
 
 // OrgSettings returns the settings of the organisation whose admin's RingCentral token it is; crmgate.ErrNotFound if there
 // are none. A token that is no admin's is a Refusal.
-func (f *Flows) OrgSettings(ctx context.Context, token crmgate.Secret) (OrgSettings, error) {
-	who, err := f.Verify.Admin(ctx, token)
+func (s *Settings) OrgSettings(ctx context.Context, token crmgate.Secret) (OrgSettings, error) {
+	who, err := s.Verify.Admin(ctx, token)
 	if err != nil {
 		return OrgSettings{}, err
 	}
-	hash := f.UserInfoHash(string(who.Account))
-	s, err := f.DB.OrgSettings(ctx, hash)
+	hash := s.UserInfoHash(string(who.Account))
+	stored, err := s.DB.OrgSettings(ctx, hash)
 	if err != nil {
 		return OrgSettings{}, err
 	}
 	out := OrgSettings{
-		ID: hash, UserSettings: s.UserSettings, CustomAdapter: s.CustomAdapter, UserMappings: s.UserMappings,
-		Created: s.Created.Format(javaScriptTime), Updated: s.Updated.Format(javaScriptTime),
+		ID: hash, UserSettings: stored.UserSettings, CustomAdapter: stored.CustomAdapter, UserMappings: stored.UserMappings,
+		Created: stored.Created.Format(javaScriptTime), Updated: stored.Updated.Format(javaScriptTime),
 	}
 	if out.UserSettings == nil {
 		out.UserSettings = json.RawMessage("{}")
@@ -59,8 +91,8 @@ func (f *Flows) OrgSettings(ctx context.Context, token crmgate.Secret) (OrgSetti
 // SetOrgSettings sets parts of the settings of the organisation whose admin's RingCentral token it is: each member of
 // parts, a JSON object, replaces the part of that name, and null removes it. Members that are no part are ignored. A token
 // that is no admin's, and JSON that is not what it should be, is a Refusal.
-func (f *Flows) SetOrgSettings(ctx context.Context, token crmgate.Secret, parts json.RawMessage) error {
-	who, err := f.Verify.Admin(ctx, token)
+func (s *Settings) SetOrgSettings(ctx context.Context, token crmgate.Secret, parts json.RawMessage) error {
+	who, err := s.Verify.Admin(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -68,10 +100,10 @@ func (f *Flows) SetOrgSettings(ctx context.Context, token crmgate.Secret, parts 
 	if err != nil || len(changes) == 0 {
 		return err
 	}
-	return f.DB.UpdateOrgSettings(ctx, f.UserInfoHash(string(who.Account)), who.Account, func(s *storage.OrgSettings) error {
+	return s.DB.UpdateOrgSettings(ctx, s.UserInfoHash(string(who.Account)), who.Account, func(o *storage.OrgSettings) error {
 		size := 0
 		for name, part := range map[string]*json.RawMessage{
-			"userSettings": &s.UserSettings, "customAdapter": &s.CustomAdapter, "userMappings": &s.UserMappings,
+			"userSettings": &o.UserSettings, "customAdapter": &o.CustomAdapter, "userMappings": &o.UserMappings,
 		} {
 			if b, ok := changes[name]; ok {
 				*part = b
@@ -109,36 +141,36 @@ func readParts(b json.RawMessage) (object, error) {
 
 // Preload returns what an organisation has set for its people; nil if nothing. It is found by the hash of its account,
 // which nobody has to prove, or else by a RingCentral token of anybody in it. A token that is nobody's is a Refusal.
-func (f *Flows) Preload(ctx context.Context, token crmgate.Secret, hash string) (json.RawMessage, error) {
+func (s *Settings) Preload(ctx context.Context, token crmgate.Secret, hash string) (json.RawMessage, error) {
 	if hash == "" {
 		if token.IsZero() {
 			return nil, crmgate.RefusePlain("Cannot find rc user login")
 		}
-		who, err := f.Verify(ctx, token)
+		who, err := s.Verify(ctx, token)
 		if err != nil {
 			return nil, err
 		}
-		hash = f.UserInfoHash(string(who.Account))
+		hash = s.UserInfoHash(string(who.Account))
 	}
-	s, err := f.DB.OrgSettings(ctx, hash)
+	org, err := s.DB.OrgSettings(ctx, hash)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return nil, nil
 	}
-	return s.UserSettings, err
+	return org.UserSettings, err
 }
 
 // Settings returns the settings that hold for a person, a JSON object: their own, under those of the organisation that
 // Preload finds. If it finds none, or cannot say, the person's own hold.
-func (f *Flows) Settings(ctx context.Context, key crmgate.UserKey, token crmgate.Secret, hash string) (json.RawMessage, error) {
-	own, err := f.DB.UserSettings(ctx, key)
+func (s *Settings) Settings(ctx context.Context, key crmgate.UserKey, token crmgate.Secret, hash string) (json.RawMessage, error) {
+	own, err := s.DB.UserSettings(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	org, err := f.Preload(ctx, token, hash)
+	org, err := s.Preload(ctx, token, hash)
 	var refusal *crmgate.Refusal
 	switch {
 	case errors.As(err, &refusal):
-		f.Logger.DebugContext(ctx, "settings without an organisation's", "platform", key.Platform, "err", err)
+		s.Logger.DebugContext(ctx, "settings without an organisation's", "platform", key.Platform, "err", err)
 	case err != nil:
 		return nil, err
 	}
@@ -157,12 +189,12 @@ func (f *Flows) Settings(ctx context.Context, key crmgate.UserKey, token crmgate
 
 // ChangeSettings sets each member of set, a JSON object, in a person's own settings, then removes names, and returns what
 // they are now. JSON that is not what it should be is a Refusal. crmgate.ErrNotFound if the person is not signed in any more.
-func (f *Flows) ChangeSettings(ctx context.Context, key crmgate.UserKey, set json.RawMessage, remove []string) (json.RawMessage, error) {
+func (s *Settings) ChangeSettings(ctx context.Context, key crmgate.UserKey, set json.RawMessage, remove []string) (json.RawMessage, error) {
 	changes, err := readObject("userSettings", set, maxUserSettings)
 	if err != nil {
 		return nil, err
 	}
-	return f.DB.UpdateUserSettings(ctx, key, func(old json.RawMessage) (json.RawMessage, error) {
+	return s.DB.UpdateUserSettings(ctx, key, func(old json.RawMessage) (json.RawMessage, error) {
 		all := objectOf(old)
 		if all == nil {
 			all = object{}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
 )
 
 const (
@@ -47,6 +48,12 @@ type state struct {
 	Expires    int64  `json:"e"` // Unix seconds
 }
 
+// states makes and opens state parameters. Safe for concurrent use.
+type states struct {
+	db  *storage.DB
+	now func() time.Time
+}
+
 // errStateUnusable is shown for every state that does not open: forged, of another key, or past its life in the store.
 var errStateUnusable = crmgate.Refuse("This sign-in link is not valid. Please start again.")
 
@@ -57,48 +64,48 @@ func random(n int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// bindState makes the state parameter for s, and the secret that only whoever asked for it holds.
-func (f *Flows) bindState(ctx context.Context, s state, short bool) (param string, loginSecret crmgate.Secret, err error) {
+// bind makes the state parameter for s, and the secret that only whoever asked for it holds.
+func (st *states) bind(ctx context.Context, s state, short bool) (param string, loginSecret crmgate.Secret, err error) {
 	loginSecret = crmgate.NewSecret(random(32))
-	s.ID, s.SecretHash, s.Expires = random(16), hashOf(loginSecret), f.Now().Add(stateLife).Unix()
+	s.ID, s.SecretHash, s.Expires = random(16), hashOf(loginSecret), st.now().Add(stateLife).Unix()
 	plain, err := json.Marshal(s)
 	if err != nil {
 		return "", loginSecret, err
 	}
 	handle := s.ID
 	if short {
-		err = tooManySignIns(f.DB.PutState(ctx, s.ID, plain, stateLife, maxShortStates))
+		err = tooManySignIns(st.db.PutState(ctx, s.ID, plain, stateLife, maxShortStates))
 	} else {
 		var sealed []byte
-		sealed, err = f.DB.Seal(stateLabel, plain)
+		sealed, err = st.db.Seal(stateLabel, plain)
 		handle = base64.RawURLEncoding.EncodeToString(sealed)
 	}
 	return statePrefix + handle + ",platform=" + string(s.Platform), loginSecret, err
 }
 
-// ours reports whether a state parameter claims to be one that bindState made.
+// ours reports whether a state parameter claims to be one that bind made.
 func ours(param string) bool { return strings.HasPrefix(param, statePrefix) }
 
 func tookTooLong() error {
 	return &crmgate.Refusal{Message: fmt.Sprintf("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes())), Err: crmgate.ErrExpired}
 }
 
-// openState opens a state parameter without spending it. A state that is forged, changed or expired is a Refusal; of one
+// open opens a state parameter without spending it. A state that is forged, changed or expired is a Refusal; of one
 // that is only expired the content is returned as well.
-func (f *Flows) openState(ctx context.Context, param string) (state, error) {
+func (st *states) open(ctx context.Context, param string) (state, error) {
 	var s state
 	handle, named, _ := strings.Cut(strings.TrimPrefix(param, statePrefix), ",")
 	var plain []byte
 	var err error
 	if len(handle) == base64.RawURLEncoding.EncodedLen(16) {
-		plain, err = f.DB.State(ctx, handle)
+		plain, err = st.db.State(ctx, handle)
 	} else {
 		var sealed []byte
 		// Go's base64 passes over line breaks and unused bits; a state has one spelling.
 		if sealed, err = base64.RawURLEncoding.DecodeString(handle); err != nil || base64.RawURLEncoding.EncodeToString(sealed) != handle {
 			return s, errStateUnusable
 		}
-		plain, err = f.DB.Unseal(stateLabel, sealed)
+		plain, err = st.db.Unseal(stateLabel, sealed)
 	}
 	if errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) {
 		return s, errStateUnusable
@@ -114,7 +121,7 @@ func (f *Flows) openState(ctx context.Context, param string) (state, error) {
 			return s, errStateUnusable
 		}
 	}
-	if f.Now().Unix() >= s.Expires {
+	if st.now().Unix() >= s.Expires {
 		return s, tookTooLong()
 	}
 	return s, nil
@@ -140,9 +147,9 @@ func hashes(secret crmgate.Secret, hash []byte) bool {
 }
 
 // spend makes the state unusable; exactly one of all callers is let through.
-func (f *Flows) spend(ctx context.Context, s state) error {
-	left := time.Unix(s.Expires, 0).Sub(f.Now())
-	err := f.DB.SpendState(ctx, s.ID, left+time.Minute)
+func (st *states) spend(ctx context.Context, s state) error {
+	left := time.Unix(s.Expires, 0).Sub(st.now())
+	err := st.db.SpendState(ctx, s.ID, left+time.Minute)
 	if errors.Is(err, crmgate.ErrConflict) {
 		return &crmgate.Refusal{Message: "This sign-in link was used already. Please start again.", Err: crmgate.ErrConflict}
 	}

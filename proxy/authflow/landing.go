@@ -2,8 +2,6 @@ package authflow
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 
 	"github.com/crmgate/crmgate"
 )
@@ -24,7 +22,7 @@ type Landing struct {
 // Landing reads the state of a landing page. It spends nothing.
 func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 	if ours(stateParam) {
-		s, err := f.openState(ctx, stateParam)
+		s, err := f.states.open(ctx, stateParam)
 		switch {
 		case s.Page:
 			return Landing{Page: true, Platform: s.Platform, Waited: s.Session != "", Admin: s.Admin}
@@ -33,10 +31,4 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 		}
 	}
 	return Landing{Origins: f.AllowedOrigins}
-}
-
-// UserInfoHash is how clients may name a RingCentral id without telling it: hex(SHA-256(value ":" hash key)).
-func (f *Flows) UserInfoHash(value string) string {
-	sum := sha256.Sum256([]byte(value + ":" + f.HashKey.Reveal()))
-	return hex.EncodeToString(sum[:])
 }

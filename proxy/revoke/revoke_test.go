@@ -1,4 +1,4 @@
-package authflow_test
+package revoke_test
 
 import (
 	"context"
@@ -13,17 +13,36 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/proxytest"
+	"github.com/crmgate/crmgate/proxy/revoke"
+	"go.uber.org/goleak"
+
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	must   = proxytest.Must
+	person = proxytest.Person
+)
+
+const plainAnswer = proxytest.PlainAnswer
+
+type world struct{ *proxytest.World }
+
+func newWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *world {
+	t.Helper()
+	return &world{proxytest.NewWorld(t, dir, in)}
+}
+
 // never is what the audit log says of grants that the CRM was never told of.
 func (w *world) never() (all []string) {
-	w.t.Helper()
-	must(w.t, w.db.Audit(w.t.Context(), storage.AuditQuery{}, func(e storage.AuditEntry) error {
+	w.Helper()
+	must(w, w.DB.Audit(w.Context(), storage.AuditQuery{}, func(e storage.AuditEntry) error {
 		if e.Kind == storage.EventRevocation {
 			who := "nobody"
 			if e.UserHash != "" {
@@ -36,29 +55,20 @@ func (w *world) never() (all []string) {
 	return all
 }
 
-func (w *world) logout(key crmgate.UserKey) {
-	w.t.Helper()
-	m, err := w.Logout(w.t.Context(), key)
-	must(w.t, err)
-	if m.MessageType != "success" || m.Message != "Logged out of Practice CRM" {
-		w.t.Errorf("the person is told %+v", m)
-	}
-}
-
 func (w *world) wantWaiting(n int) {
-	w.t.Helper()
-	b, err := w.db.Revocations(w.t.Context(), "practice", 1)
-	must(w.t, err)
+	w.Helper()
+	b, err := w.DB.Revocations(w.Context(), "practice", 1)
+	must(w, err)
 	if b.Count != n {
-		w.t.Errorf("%d revocations wait, want %d", b.Count, n)
+		w.Errorf("%d revocations wait, want %d", b.Count, n)
 	}
 }
 
 // asked counts what the CRM was asked to revoke during f.
 func (w *world) asked(f func()) int {
-	before := w.crm.Counts().Revoke
+	before := w.CRM.Counts().Revoke
 	f()
-	return w.crm.Counts().Revoke - before
+	return w.CRM.Counts().Revoke - before
 }
 
 // both runs a test where the server revokes, and where the connector does.
@@ -68,7 +78,7 @@ func both(t *testing.T, in func(http.Handler) http.Handler, test func(t *testing
 	t.Run("unAuthorize", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "", in)
-		w.conn.own = w.unAuthorize
+		w.Conn.Own = w.unAuthorize
 		test(t, w, 1)
 	})
 }
@@ -81,13 +91,13 @@ func (w *world) unAuthorize(ctx context.Context, r connector.UserRequest) (conne
 		return connector.Outcome{}, &crmgate.ConnectorError{Platform: "practice", Operation: "unAuthorize", Message: "no", Status: status, Err: err}
 	}
 	bearer := r.AuthHeader.Reveal()
-	req, err := http.NewRequestWithContext(ctx, "POST", w.url+"/oauth/revoke", strings.NewReader(url.Values{"token": {strings.TrimPrefix(bearer, "Bearer ")}}.Encode()))
+	req, err := http.NewRequestWithContext(ctx, "POST", w.URL+"/oauth/revoke", strings.NewReader(url.Values{"token": {strings.TrimPrefix(bearer, "Bearer ")}}.Encode()))
 	if err != nil {
 		return fail(0, err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Authorization", bearer)
-	resp, err := w.fetch(req, crmgate.Egress{Name: "practice", Hosts: w.conn.manifest.Hosts})
+	resp, err := w.Fetch(req, crmgate.Egress{Name: "practice", Hosts: w.Conn.Manifest().Hosts})
 	if err != nil {
 		return fail(0, err)
 	}
@@ -100,14 +110,14 @@ func (w *world) unAuthorize(ctx context.Context, r connector.UserRequest) (conne
 
 func TestLogoutTellsTheCRMAtOnce(t *testing.T) {
 	both(t, nil, func(t *testing.T, w *world, requests int) {
-		g := w.signIn("ada", person(1))
-		if n := w.asked(func() { w.logout(person(1)) }); n != requests || w.alive(g) {
-			t.Errorf("%d requests, alive is %v", n, w.alive(g))
+		g := w.SignIn("ada", person(1))
+		if n := w.asked(func() { w.Logout(person(1)) }); n != requests || w.Alive(g) {
+			t.Errorf("%d requests, alive is %v", n, w.Alive(g))
 		}
 		w.wantWaiting(0)
-		w.signIn("ada", person(1))
-		told, err := w.Forget(t.Context(), person(1))
-		if told != authflow.ToldNow || err != nil {
+		w.SignIn("ada", person(1))
+		told, err := w.Sessions.Forget(t.Context(), person(1))
+		if told != revoke.Now || err != nil {
 			t.Errorf("erasure: told %q, %v", told, err)
 		}
 		w.wantWaiting(0)
@@ -118,15 +128,15 @@ func TestNothingToTell(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", nil)
 	for _, g := range []crmgate.Grant{{}, {APIKey: crmgate.NewSecret("key")}} {
-		_, err := w.db.SignIn(t.Context(), person(1), func(p *crmgate.Person) error { p.Grant = g; return nil })
+		_, err := w.DB.SignIn(t.Context(), person(1), func(p *crmgate.Person) error { p.Grant = g; return nil })
 		must(t, err)
-		told, err := w.Forget(t.Context(), person(1))
-		if told != authflow.ToldNothing || err != nil || w.crm.Counts().Revoke != 0 {
+		told, err := w.Sessions.Forget(t.Context(), person(1))
+		if told != revoke.Nothing || err != nil || w.CRM.Counts().Revoke != 0 {
 			t.Errorf("told %q, %v", told, err)
 		}
 		w.wantWaiting(0)
 	}
-	if _, err := w.Logout(t.Context(), person(2)); !errors.Is(err, crmgate.ErrNotFound) {
+	if _, err := w.Sessions.Logout(t.Context(), person(2)); !errors.Is(err, crmgate.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -136,38 +146,38 @@ func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 	for _, mood := range []string{"500", "429", "401", "hang", "cut"} {
 		t.Run(mood, func(t *testing.T) {
 			both(t, nil, func(t *testing.T, w *world, requests int) {
-				g := w.signIn("ada", person(1))
-				w.crm.SetMood(practicecrm.Mood{Revoke: mood})
-				w.logout(person(1))
-				if s, err := w.db.Session(t.Context(), person(1)); err != nil || !s.Ended {
+				g := w.SignIn("ada", person(1))
+				w.CRM.SetMood(practicecrm.Mood{Revoke: mood})
+				w.Logout(person(1))
+				if s, err := w.DB.Session(t.Context(), person(1)); err != nil || !s.Ended {
 					t.Errorf("the session goes on: %+v, %v", s, err)
 				}
 				w.wantWaiting(1)
-				if n := w.asked(w.WorkOff); n != 0 {
+				if n := w.asked(w.Revocations.RunDue); n != 0 {
 					t.Errorf("%d requests before its time", n)
 				}
 				for range 3 {
-					w.clock.add(soon)
-					if n := w.asked(w.WorkOff); n != 1 {
+					w.Clock.Add(soon)
+					if n := w.asked(w.Revocations.RunDue); n != 1 {
 						t.Errorf("%d requests to a CRM that is away, want 1", n)
 					}
 				}
 				w.wantWaiting(1)
-				if w.waiting.Load() != 1 {
-					t.Errorf("the gauge shows %d", w.waiting.Load())
+				if w.Waiting() != 1 {
+					t.Errorf("the gauge shows %d", w.Waiting())
 				}
-				w.crm.SetMood(practicecrm.Mood{})
-				w.clock.add(soon)
-				if n := w.asked(w.WorkOff); n != requests || w.alive(g) {
-					t.Errorf("%d requests, alive is %v", n, w.alive(g))
+				w.CRM.SetMood(practicecrm.Mood{})
+				w.Clock.Add(soon)
+				if n := w.asked(w.Revocations.RunDue); n != requests || w.Alive(g) {
+					t.Errorf("%d requests, alive is %v", n, w.Alive(g))
 				}
 				w.wantWaiting(0)
-				w.clock.add(authflow.RevokeAge)
-				if n := w.asked(w.WorkOff); n != 0 {
+				w.Clock.Add(revoke.Age)
+				if n := w.asked(w.Revocations.RunDue); n != 0 {
 					t.Errorf("told again: %d requests", n)
 				}
-				if w.counts["error"] != 4 || w.counts["ok"] != 1 || len(w.never()) != 0 {
-					t.Errorf("counted %v, never told %v", w.counts, w.never())
+				if w.Revoked("error") != 4 || w.Revoked("ok") != 1 || len(w.never()) != 0 {
+					t.Errorf("counted %d, never told %v", w.Revoked("ok"), w.never())
 				}
 			})
 		})
@@ -177,57 +187,37 @@ func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 // soon is longer than any wait of the first few attempts.
 const soon = time.Minute
 
-// answered has an answer lie in the journal of a person, as if the CRM had rotated their refresh token and nobody had stored
-// the new one. It returns what was granted.
-func (w *world) answered(key crmgate.UserKey, from crmgate.Grant, body string) crmgate.Grant {
-	w.t.Helper()
-	g := w.signIn("ada", person(99)) // of another family: to revoke the old token does nothing to it
-	w.put(storage.JournalEntry{User: key, From: from.RefreshToken, App: g.App}, g, body)
-	return g
-}
-
-// put journals an answer that granted g; body is its form. It returns its id.
-func (w *world) put(e storage.JournalEntry, g crmgate.Grant, body string) string {
-	w.t.Helper()
-	e.At, e.Status, e.Body = w.clock.Now(), 200, crmgate.NewSecret(fmt.Sprintf(body, g.AccessToken.Reveal(), g.RefreshToken.Reveal()))
-	id, err := w.db.PutJournal(w.t.Context(), e)
-	must(w.t, err)
-	return id
-}
-
-const plainAnswer = `{"access_token":%q,"refresh_token":%q,"expires_in":3600}`
-
 // TestWhatNobodyHasStoredIsRevoked: of a refresh whose answer was not stored, the CRM must hear of the tokens in the answer,
 // and not only of those that they replaced.
 func TestWhatNobodyHasStoredIsRevoked(t *testing.T) {
 	both(t, nil, func(t *testing.T, w *world, _ int) {
 		for name, leave := range map[string]func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant{
 			"logout": func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant {
-				lives := w.answered(key, g, plainAnswer)
-				w.logout(key)
+				lives := w.Answered(key, g, plainAnswer)
+				w.Logout(key)
 				return lives
 			},
 			"erasure": func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant {
-				lives := w.answered(key, g, plainAnswer)
-				_, err := w.Forget(t.Context(), key)
+				lives := w.Answered(key, g, plainAnswer)
+				_, err := w.Sessions.Forget(t.Context(), key)
 				must(t, err)
 				return lives
 			},
 			"logout before the answer came": func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant {
-				w.logout(key)
-				lives := w.answered(key, g, plainAnswer)
-				w.clock.add(storage.RevocationLease)
+				w.Logout(key)
+				lives := w.Answered(key, g, plainAnswer)
+				w.Clock.Add(storage.RevocationLease)
 				return lives
 			},
 		} {
-			g := w.signIn("ada", person(1))
+			g := w.SignIn("ada", person(1))
 			lives := leave(person(1), g)
-			w.WorkOff()
-			if w.alive(g) || w.alive(lives) {
-				t.Errorf("%s: the grant that was stored lives: %v, the one that replaced it: %v", name, w.alive(g), w.alive(lives))
+			w.Revocations.RunDue()
+			if w.Alive(g) || w.Alive(lives) {
+				t.Errorf("%s: the grant that was stored lives: %v, the one that replaced it: %v", name, w.Alive(g), w.Alive(lives))
 			}
 			w.wantWaiting(0)
-			if kept, err := w.db.JournalOf(t.Context(), person(1)); len(kept) != 0 || err != nil {
+			if kept, err := w.DB.JournalOf(t.Context(), person(1)); len(kept) != 0 || err != nil {
 				t.Errorf("%s: still in the journal: %d, %v", name, len(kept), err)
 			}
 		}
@@ -238,23 +228,23 @@ func TestWhatNobodyHasStoredIsRevoked(t *testing.T) {
 func TestAnUnreadAnswerWaitsForItsManifest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", nil)
-	lives := w.answered(person(1), w.signIn("ada", person(1)), `{"result":{"oauth":{"access_token":%q,"refresh_token":%q}}}`)
-	w.logout(person(1))
-	w.WorkOff()
+	lives := w.Answered(person(1), w.SignIn("ada", person(1)), `{"result":{"oauth":{"access_token":%q,"refresh_token":%q}}}`)
+	w.Logout(person(1))
+	w.Revocations.RunDue()
 	w.wantWaiting(1)
-	other := w.signIn("ada", person(2))
-	w.crm.SetMood(practicecrm.Mood{Revoke: "401"})
-	w.logout(person(2))
-	w.crm.SetMood(practicecrm.Mood{})
-	w.clock.add(soon)
-	w.WorkOff()
-	if w.alive(other) || !w.alive(lives) {
-		t.Errorf("somebody else's lives: %v, what nobody could read: %v", w.alive(other), w.alive(lives))
+	other := w.SignIn("ada", person(2))
+	w.CRM.SetMood(practicecrm.Mood{Revoke: "401"})
+	w.Logout(person(2))
+	w.CRM.SetMood(practicecrm.Mood{})
+	w.Clock.Add(soon)
+	w.Revocations.RunDue()
+	if w.Alive(other) || !w.Alive(lives) {
+		t.Errorf("somebody else's lives: %v, what nobody could read: %v", w.Alive(other), w.Alive(lives))
 	}
-	w.conn.manifest.Token.Path, w.conn.manifest.Refresh.Path = "result.oauth", "result.oauth"
-	w.clock.add(soon)
-	w.WorkOff()
-	if w.alive(lives) {
+	w.Conn.Manifest().Token.Path, w.Conn.Manifest().Refresh.Path = "result.oauth", "result.oauth"
+	w.Clock.Add(soon)
+	w.Revocations.RunDue()
+	if w.Alive(lives) {
 		t.Error("the manifest is right, and it still lives")
 	}
 	w.wantWaiting(0)
@@ -266,26 +256,26 @@ func TestTwoServersTellOnce(t *testing.T) {
 		const people = 30
 		var grants []crmgate.Grant
 		for i := range people {
-			grants = append(grants, w.signIn("ada", person(i)))
+			grants = append(grants, w.SignIn("ada", person(i)))
 		}
-		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 		for i := range people {
-			w.logout(person(i))
+			w.Logout(person(i))
 		}
-		w.crm.SetMood(practicecrm.Mood{})
-		w.clock.add(soon)
-		other := w.server(w.openDB())
+		w.CRM.SetMood(practicecrm.Mood{})
+		w.Clock.Add(soon)
+		other := w.Process(w.OpenDB())
 		n := w.asked(func() {
 			var group sync.WaitGroup
-			group.Go(w.WorkOff)
-			group.Go(other.WorkOff)
+			group.Go(w.Revocations.RunDue)
+			group.Go(other.Revocations.RunDue)
 			group.Wait()
 		})
 		if n != people*requests {
 			t.Errorf("%d requests for %d people", n, people)
 		}
 		for _, g := range grants {
-			if w.alive(g) {
+			if w.Alive(g) {
 				t.Error("a grant lives on")
 			}
 		}
@@ -298,38 +288,38 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 	both(t, nil, func(t *testing.T, w *world, requests int) {
 		const people = 20
 		for i := range people {
-			w.signIn("ada", person(i))
+			w.SignIn("ada", person(i))
 		}
-		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 		for i := range people {
-			w.logout(person(i))
+			w.Logout(person(i))
 		}
-		w.clock.add(time.Hour)
+		w.Clock.Add(time.Hour)
 		n := w.asked(func() {
 			for range 60 { // an hour
-				w.WorkOff()
-				w.clock.add(time.Minute)
+				w.Revocations.RunDue()
+				w.Clock.Add(time.Minute)
 			}
 		})
 		if n < 4 || n > 12 {
 			t.Errorf("%d requests in an hour", n)
 		}
-		w.crm.SetMood(practicecrm.Mood{})
-		w.clock.add(authflow.RevokeLongestPause)
-		if n := w.asked(w.WorkOff); n < (people-12)*requests {
+		w.CRM.SetMood(practicecrm.Mood{})
+		w.Clock.Add(revoke.LongestPause)
+		if n := w.asked(w.Revocations.RunDue); n < (people-12)*requests {
 			t.Errorf("back again, and told %d times", n)
 		}
-		w.clock.add(time.Hour)
-		w.WorkOff()
+		w.Clock.Add(time.Hour)
+		w.Revocations.RunDue()
 		w.wantWaiting(0)
 
 		// What was is forgotten: the next time that it is away it is asked again soon.
-		w.signIn("ada", person(1))
-		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
-		w.logout(person(1))
-		w.crm.SetMood(practicecrm.Mood{})
-		w.clock.add(authflow.RevokeFirstWait)
-		if n := w.asked(w.WorkOff); n != requests {
+		w.SignIn("ada", person(1))
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+		w.Logout(person(1))
+		w.CRM.SetMood(practicecrm.Mood{})
+		w.Clock.Add(revoke.FirstWait)
+		if n := w.asked(w.Revocations.RunDue); n != requests {
 			t.Errorf("%d requests after a short failure, want %d", n, requests)
 		}
 	})
@@ -338,16 +328,16 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 // TestNothingWaitsBeyondTheEnd: what was never tried, because the CRM was away, ends like the rest.
 func TestNothingWaitsBeyondTheEnd(t *testing.T) {
 	both(t, nil, func(t *testing.T, w *world, _ int) {
-		g := w.signIn("ada", person(1))
+		g := w.SignIn("ada", person(1))
 		const people = 50
 		for i := range people {
-			must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(100 + i)}, Grant: g}))
+			must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(100 + i)}, Grant: g}))
 		}
-		_, err := w.db.DeleteUser(t.Context(), person(1))
+		_, err := w.DB.DeleteUser(t.Context(), person(1))
 		must(t, err)
-		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
-		w.clock.add(authflow.RevokeAge)
-		if n := w.asked(w.WorkOff); n > authflow.RevokeAtOnce || len(w.never()) != people+1 {
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+		w.Clock.Add(revoke.Age)
+		if n := w.asked(w.Revocations.RunDue); n > revoke.AtOnce || len(w.never()) != people+1 {
 			t.Errorf("%d requests, %d given up, want %d", n, len(w.never()), people+1)
 		}
 		w.wantWaiting(0)
@@ -368,22 +358,22 @@ func TestAFewAtOnce(t *testing.T) {
 			crm.ServeHTTP(rw, r)
 		})
 	})
-	w.conn.own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
+	w.Conn.Own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 		return w.unAuthorize(context.WithoutCancel(ctx), r)
 	}
 	for i := range 12 {
-		must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(i)}, Grant: w.signIn("ada", person(100+i))}))
+		must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(i)}, Grant: w.SignIn("ada", person(100+i))}))
 	}
 	c := make(chan struct{})
 	gate.Store(&c)
 	done := make(chan struct{})
-	go func() { defer close(done); w.WorkOff() }()
-	for range authflow.RevokeAtOnce {
+	go func() { defer close(done); w.Revocations.RunDue() }()
+	for range revoke.AtOnce {
 		<-full
 	}
 	select {
 	case <-full:
-		t.Errorf("more than %d are under way", authflow.RevokeAtOnce)
+		t.Errorf("more than %d are under way", revoke.AtOnce)
 	case <-time.After(100 * time.Millisecond):
 	}
 	close(c)
@@ -401,16 +391,16 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			crm.ServeHTTP(rw, r)
 		})
 	})
-	w.signIn("ada", person(1))
-	w.crm.SetMood(practicecrm.Mood{Revoke: "429"})
-	w.logout(person(1))
-	w.crm.SetMood(practicecrm.Mood{})
-	w.clock.add(30*time.Minute - time.Second)
-	if n := w.asked(w.WorkOff); n != 0 {
+	w.SignIn("ada", person(1))
+	w.CRM.SetMood(practicecrm.Mood{Revoke: "429"})
+	w.Logout(person(1))
+	w.CRM.SetMood(practicecrm.Mood{})
+	w.Clock.Add(30*time.Minute - time.Second)
+	if n := w.asked(w.Revocations.RunDue); n != 0 {
 		t.Errorf("%d requests too early", n)
 	}
-	w.clock.add(time.Second)
-	if n := w.asked(w.WorkOff); n != 2 {
+	w.Clock.Add(time.Second)
+	if n := w.asked(w.Revocations.RunDue); n != 2 {
 		t.Errorf("%d requests, want 2", n)
 	}
 }
@@ -420,36 +410,36 @@ func TestTheEnd(t *testing.T) {
 	both(t, nil, func(t *testing.T, w *world, _ int) {
 		const people = 5
 		for i := range people {
-			w.signIn("ada", person(i))
+			w.SignIn("ada", person(i))
 		}
-		w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 		for i := range people {
-			w.logout(person(i))
+			w.Logout(person(i))
 		}
-		began := w.clock.Now()
+		began := w.Clock.Now()
 		n := w.asked(func() {
-			for w.clock.Now().Sub(began) < authflow.RevokeAge+24*time.Hour && len(w.never()) < people {
-				if len(w.never()) > 0 && w.clock.Now().Sub(began) < authflow.RevokeAge {
-					t.Fatalf("given up after %v", w.clock.Now().Sub(began))
+			for w.Clock.Now().Sub(began) < revoke.Age+24*time.Hour && len(w.never()) < people {
+				if len(w.never()) > 0 && w.Clock.Now().Sub(began) < revoke.Age {
+					t.Fatalf("given up after %v", w.Clock.Now().Sub(began))
 				}
-				w.WorkOff()
-				w.clock.add(15 * time.Minute)
+				w.Revocations.RunDue()
+				w.Clock.Add(15 * time.Minute)
 			}
 		})
-		if len(w.never()) != people || w.counts["never"] != people || w.never()[0] != "error unavailable practice hashed" {
-			t.Errorf("never told: %q, counted %v", w.never(), w.counts)
+		if len(w.never()) != people || w.Revoked("never") != people || w.never()[0] != "error unavailable practice hashed" {
+			t.Errorf("never told: %q, counted %d", w.never(), w.Revoked("never"))
 		}
 		w.wantWaiting(0)
-		if !strings.Contains(w.log.String(), "level=WARN msg=\"the CRM was never told") {
+		if !strings.Contains(w.Log(), "level=WARN msg=\"the CRM was never told") {
 			t.Error("the log does not say so")
 		}
 		t.Logf("%d requests in the week for %d people", n, people)
 		if n < 10 || n > 400 {
 			t.Errorf("%d requests in a week", n)
 		}
-		w.crm.SetMood(practicecrm.Mood{})
-		w.clock.add(time.Hour)
-		if n := w.asked(w.WorkOff); n != 0 {
+		w.CRM.SetMood(practicecrm.Mood{})
+		w.Clock.Add(time.Hour)
+		if n := w.asked(w.Revocations.RunDue); n != 0 {
 			t.Errorf("%d requests after the end", n)
 		}
 	})
@@ -459,10 +449,10 @@ func TestTheEnd(t *testing.T) {
 func TestARejectedApplicationIsTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", nil)
-	w.signIn("ada", person(1))
-	w.conn.info.ClientSecret = crmgate.NewSecret("wrong")
-	told, err := w.Forget(t.Context(), person(1))
-	if told != authflow.ToldNever || err != nil || len(w.never()) != 1 || w.never()[0] != "refused app dead practice hashed" {
+	w.SignIn("ada", person(1))
+	w.Conn.Info.ClientSecret = crmgate.NewSecret("wrong")
+	told, err := w.Sessions.Forget(t.Context(), person(1))
+	if told != revoke.Never || err != nil || len(w.never()) != 1 || w.never()[0] != "refused app dead practice hashed" {
 		t.Errorf("told %q, %v, never %q", told, err, w.never())
 	}
 	w.wantWaiting(0)
@@ -472,15 +462,15 @@ func TestARejectedApplicationIsTheEnd(t *testing.T) {
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, t.TempDir(), nil)
-	g := w.signIn("ada", person(1))
-	w.crm.SetMood(practicecrm.Mood{Revoke: "cut"})
-	w.logout(person(1))
-	must(t, w.engine.Close())
-	w.crm.SetMood(practicecrm.Mood{})
-	w.open()
-	w.clock.add(soon)
-	if n := w.asked(w.WorkOff); n != 2 || w.alive(g) {
-		t.Errorf("%d requests, alive is %v", n, w.alive(g))
+	g := w.SignIn("ada", person(1))
+	w.CRM.SetMood(practicecrm.Mood{Revoke: "cut"})
+	w.Logout(person(1))
+	must(t, w.Engine.Close())
+	w.CRM.SetMood(practicecrm.Mood{})
+	w.Open()
+	w.Clock.Add(soon)
+	if n := w.asked(w.Revocations.RunDue); n != 2 || w.Alive(g) {
+		t.Errorf("%d requests, alive is %v", n, w.Alive(g))
 	}
 	w.wantWaiting(0)
 }
@@ -489,20 +479,20 @@ func TestRestart(t *testing.T) {
 func TestADeadProcessLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", nil)
-	g := w.signIn("ada", person(1))
-	_, err := w.db.EndSession(t.Context(), person(1)) // and died before the call
+	g := w.SignIn("ada", person(1))
+	_, err := w.DB.EndSession(t.Context(), person(1)) // and died before the call
 	must(t, err)
-	if n := w.asked(w.WorkOff); n != 0 {
+	if n := w.asked(w.Revocations.RunDue); n != 0 {
 		t.Errorf("%d requests during the lease", n)
 	}
-	w.clock.add(storage.RevocationLease)
-	due, err := w.db.Revocations(t.Context(), "practice", 1)
+	w.Clock.Add(storage.RevocationLease)
+	due, err := w.DB.Revocations(t.Context(), "practice", 1)
 	must(t, err)
-	_, err = w.db.ClaimRevocation(t.Context(), due.Due[0]) // and died before the answer
+	_, err = w.DB.ClaimRevocation(t.Context(), due.Due[0]) // and died before the answer
 	must(t, err)
-	w.clock.add(storage.RevocationLease)
-	if n := w.asked(w.WorkOff); n != 2 || w.alive(g) {
-		t.Errorf("%d requests, alive is %v", n, w.alive(g))
+	w.Clock.Add(storage.RevocationLease)
+	if n := w.asked(w.Revocations.RunDue); n != 2 || w.Alive(g) {
+		t.Errorf("%d requests, alive is %v", n, w.Alive(g))
 	}
 	w.wantWaiting(0)
 }
@@ -511,31 +501,31 @@ func TestADeadProcessLosesNothing(t *testing.T) {
 func TestWhoSignsInAgainStaysSignedIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", nil)
-	old := w.signIn("ada", person(1))
-	kept := w.signIn("alan", person(3))
-	w.crm.SetMood(practicecrm.Mood{Revoke: "500"})
-	w.logout(person(1))
-	w.logout(person(3))
-	w.crm.SetMood(practicecrm.Mood{})
-	fresh := w.signIn("ada", person(1))
-	_, err := w.db.SignIn(t.Context(), person(3), func(p *crmgate.Person) error { // a CRM that gives the same tokens out again
+	old := w.SignIn("ada", person(1))
+	kept := w.SignIn("alan", person(3))
+	w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+	w.Logout(person(1))
+	w.Logout(person(3))
+	w.CRM.SetMood(practicecrm.Mood{})
+	fresh := w.SignIn("ada", person(1))
+	_, err := w.DB.SignIn(t.Context(), person(3), func(p *crmgate.Person) error { // a CRM that gives the same tokens out again
 		p.Grant = kept
 		return nil
 	})
 	must(t, err)
-	w.clock.add(soon)
-	w.WorkOff()
-	if w.alive(old) || !w.alive(fresh) || !w.alive(kept) {
-		t.Errorf("old alive %v, new alive %v, the same tokens alive %v", w.alive(old), w.alive(fresh), w.alive(kept))
+	w.Clock.Add(soon)
+	w.Revocations.RunDue()
+	if w.Alive(old) || !w.Alive(fresh) || !w.Alive(kept) {
+		t.Errorf("old alive %v, new alive %v, the same tokens alive %v", w.Alive(old), w.Alive(fresh), w.Alive(kept))
 	}
 	for _, n := range []int{1, 3} {
-		if s, err := w.db.Session(t.Context(), person(n)); err != nil || s.Ended {
+		if s, err := w.DB.Session(t.Context(), person(n)); err != nil || s.Ended {
 			t.Errorf("person %d was logged out: %v", n, err)
 		}
 	}
 	w.wantWaiting(0)
-	if w.counts["in use"] != 1 {
-		t.Errorf("counted %v", w.counts)
+	if w.Revoked("in use") != 1 {
+		t.Errorf("counted %d", w.Revoked("in use"))
 	}
 }
 
@@ -545,17 +535,17 @@ func TestTheWorker(t *testing.T) {
 	w := newWorld(t, "", nil)
 	revoked := make(chan struct{})
 	block := make(chan struct{})
-	w.conn.own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
+	w.Conn.Own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
 		close(revoked)
 		<-block
 		return w.unAuthorize(ctx, r)
 	}
-	g := w.signIn("ada", person(2))
-	must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
-	w.Start()
+	g := w.SignIn("ada", person(2))
+	must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
+	w.Revocations.Start()
 	<-revoked
 	closed := make(chan struct{})
-	go func() { defer close(closed); w.Close() }()
+	go func() { defer close(closed); w.Revocations.Close() }()
 	select {
 	case <-closed:
 		t.Error("closed while a revocation was under way")
@@ -563,27 +553,27 @@ func TestTheWorker(t *testing.T) {
 	}
 	close(block)
 	<-closed
-	if w.alive(g) {
+	if w.Alive(g) {
 		t.Error("the one under way was not finished")
 	}
 	w.wantWaiting(0)
-	w.Close()
+	w.Revocations.Close()
 }
 
 // A bug in a connector's host ends one attempt, and no more.
 func TestAPanicIsOneFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", nil)
-	g := w.signIn("ada", person(2))
-	must(t, w.db.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
-	w.conn.own = func(context.Context, connector.UserRequest) (connector.Outcome, error) { panic("a bug") }
-	w.WorkOff()
+	g := w.SignIn("ada", person(2))
+	must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
+	w.Conn.Own = func(context.Context, connector.UserRequest) (connector.Outcome, error) { panic("a bug") }
+	w.Revocations.RunDue()
 	w.wantWaiting(1)
-	w.conn.own = nil
-	w.clock.add(storage.RevocationLease)
-	w.WorkOff()
+	w.Conn.Own = nil
+	w.Clock.Add(storage.RevocationLease)
+	w.Revocations.RunDue()
 	w.wantWaiting(0)
-	if w.alive(g) {
+	if w.Alive(g) {
 		t.Error("the grant lives on")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/storage"
 )
 
 const (
@@ -17,21 +18,21 @@ const (
 	concludeTimeout = 5 * time.Second
 )
 
-// AuthStatus is how a sign-in that a client waits for stands.
-type AuthStatus string
+// SignInStatus is how a sign-in that a client waits for stands.
+type SignInStatus string
 
 // A sign-in is pending, then completed or failed, and collected once the client has the session token. Expired is one
 // that nothing is known of any more.
 const (
-	AuthPending   AuthStatus = "pending"
-	AuthCompleted AuthStatus = "completed"
-	AuthCollected AuthStatus = "collected"
-	AuthFailed    AuthStatus = "failed"
-	AuthExpired   AuthStatus = "expired"
+	SignInPending   SignInStatus = "pending"
+	SignInCompleted SignInStatus = "completed"
+	SignInCollected SignInStatus = "collected"
+	SignInFailed    SignInStatus = "failed"
+	SignInExpired   SignInStatus = "expired"
 )
 
-// AuthSessionRequest asks for a sign-in to wait for.
-type AuthSessionRequest struct {
+// PendingRequest asks for a sign-in to wait for.
+type PendingRequest struct {
 	Platform crmgate.Platform
 	Hostname string // as the client sent it
 	// RCToken, if not empty, proves the account that the sign-in belongs to.
@@ -39,8 +40,8 @@ type AuthSessionRequest struct {
 	HashedExtension string
 }
 
-// AuthSession is a sign-in that a client waits for.
-type AuthSession struct {
+// PendingSignIn is a sign-in that a client waits for.
+type PendingSignIn struct {
 	ID string
 	// LoginSecret is what the client polls with.
 	LoginSecret crmgate.Secret
@@ -50,8 +51,8 @@ type AuthSession struct {
 	Life          time.Duration
 }
 
-// authSession is the record of one. The store seals it.
-type authSession struct {
+// pendingSignIn is the record of one. The store seals it.
+type pendingSignIn struct {
 	id              string
 	Platform        crmgate.Platform       `json:"p"`
 	Hostname        string                 `json:"h,omitempty"`
@@ -59,121 +60,133 @@ type authSession struct {
 	HashedExtension string                 `json:"x,omitempty"`
 	SecretHash      []byte                 `json:"s"`
 	BrowserHash     []byte                 `json:"b"`
-	Status          AuthStatus             `json:"t"`
+	Status          SignInStatus           `json:"t"`
 	Token           string                 `json:"j,omitempty"` // until it is collected
 	Name            string                 `json:"n,omitempty"`
 	Message         *crmgate.ReturnMessage `json:"m,omitempty"`
 }
 
-// OpenAuthSession begins a sign-in that a browser carries out on /connect, and that a client waits for. A platform that
+// OpenPending begins a sign-in that a browser carries out on /connect, and that a client waits for. A platform that
 // nobody can sign in to, or a host name that it does not allow, is a Refusal.
-func (f *Flows) OpenAuthSession(ctx context.Context, r AuthSessionRequest) (AuthSession, error) {
+func (f *Flows) OpenPending(ctx context.Context, r PendingRequest) (PendingSignIn, error) {
 	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
-		return AuthSession{}, err
+		return PendingSignIn{}, err
 	}
-	s := authSession{Platform: r.Platform, HashedExtension: r.HashedExtension, Status: AuthPending}
+	s := pendingSignIn{Platform: r.Platform, HashedExtension: r.HashedExtension, Status: SignInPending}
 	if s.Hostname, err = m.CheckHostname(r.Hostname); err != nil {
-		return AuthSession{}, err
+		return PendingSignIn{}, err
 	}
 	if !r.RCToken.IsZero() {
 		if s.Who, err = f.Verify(ctx, r.RCToken); err != nil {
-			return AuthSession{}, err
+			return PendingSignIn{}, err
 		}
 	}
-	out := AuthSession{ID: random(16), LoginSecret: crmgate.NewSecret(random(32)), BrowserSecret: crmgate.NewSecret(random(32)), Life: authSessionLife}
+	out := PendingSignIn{ID: random(16), LoginSecret: crmgate.NewSecret(random(32)), BrowserSecret: crmgate.NewSecret(random(32)), Life: authSessionLife}
 	s.SecretHash, s.BrowserHash = hashOf(out.LoginSecret), hashOf(out.BrowserSecret)
 	b, err := json.Marshal(s)
 	if err != nil {
-		return AuthSession{}, err
+		return PendingSignIn{}, err
 	}
 	return out, tooManySignIns(f.DB.PutAuthSession(ctx, out.ID, b, authSessionLife, maxAuthSessions))
 }
 
 // Polled is what a client that waits is told.
 type Polled struct {
-	Status  AuthStatus
-	Token   crmgate.Secret // of AuthCompleted, once
+	Status  SignInStatus
+	Token   crmgate.Secret // of SignInCompleted, once
 	Name    string
 	Message *crmgate.ReturnMessage
 }
 
-// PollAuthSession says how a sign-in stands, and waits while it is pending, until patience is closed or the next poll for
-// the same one comes. The session token is given out once: who comes later is told that it was collected. It is a Refusal if
-// secret is not the session's, or if too many wait. A sign-in that this process does not conclude itself is seen when patience ends.
-func (f *Flows) PollAuthSession(ctx context.Context, id string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
-	p, err := f.collect(ctx, id, secret)
-	if err != nil || p.Status != AuthPending {
-		return p, err
+// PollPending says how a sign-in stands. While it is pending, PollPending waits until patience is closed or the next poll
+// for the same sign-in comes. It gives the session token out once; later polls see that it was collected. It is a Refusal
+// if secret is not the sign-in's, or if too many polls wait. A sign-in that another process concludes is seen when
+// patience ends.
+func (f *Flows) PollPending(ctx context.Context, id string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
+	return f.pending.poll(ctx, id, secret, patience)
+}
+
+// Polling returns how many polls wait.
+func (f *Flows) Polling() int { return f.pending.waiters.count() }
+
+// pendings are the sign-ins that clients wait for. Safe for concurrent use.
+type pendings struct {
+	db      *storage.DB
+	waiters *waiters
+}
+
+// poll is PollPending.
+func (p *pendings) poll(ctx context.Context, id string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
+	out, err := p.collect(ctx, id, secret)
+	if err != nil || out.Status != SignInPending {
+		return out, err
 	}
-	woken, leave, err := f.waiters.join(id)
+	woken, leave, err := p.waiters.join(id)
 	if err != nil {
-		return p, err
+		return out, err
 	}
 	defer leave()
 	// Once more: it may have been concluded before this poll was to be woken.
-	if p, err = f.collect(ctx, id, secret); err != nil || p.Status != AuthPending {
-		return p, err
+	if out, err = p.collect(ctx, id, secret); err != nil || out.Status != SignInPending {
+		return out, err
 	}
 	select {
 	case <-woken:
 	case <-patience:
 	case <-ctx.Done():
-		return p, ctx.Err()
+		return out, ctx.Err()
 	}
-	return f.collect(ctx, id, secret)
+	return p.collect(ctx, id, secret)
 }
 
-// Polling returns how many polls wait.
-func (f *Flows) Polling() int { return f.waiters.count() }
-
 // collect reads how a sign-in stands, and takes the session token out if it is there.
-func (f *Flows) collect(ctx context.Context, id string, secret crmgate.Secret) (Polled, error) {
-	s, err := f.authSession(ctx, id)
+func (p *pendings) collect(ctx context.Context, id string, secret crmgate.Secret) (Polled, error) {
+	s, err := p.read(ctx, id)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
-		return Polled{Status: AuthExpired}, nil
+		return Polled{Status: SignInExpired}, nil
 	case err != nil:
 		return Polled{}, err
 	case !hashes(secret, s.SecretHash):
 		return Polled{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The X-Crmgate-Login header is not that of this sign-in."}
-	case s.Status != AuthCompleted:
+	case s.Status != SignInCompleted:
 		return Polled{Status: s.Status, Message: s.Message}, nil
 	}
 	var out Polled
-	err = f.changeAuthSession(ctx, id, func(s *authSession) error {
+	err = p.change(ctx, id, func(s *pendingSignIn) error {
 		out = Polled{Status: s.Status}
-		if s.Status != AuthCompleted { // another poll was first
+		if s.Status != SignInCompleted { // another poll was first
 			return nil
 		}
 		out.Token, out.Name, out.Message = crmgate.NewSecret(s.Token), s.Name, s.Message
-		*s = authSession{Platform: s.Platform, SecretHash: s.SecretHash, BrowserHash: s.BrowserHash, Status: AuthCollected}
+		*s = pendingSignIn{Platform: s.Platform, SecretHash: s.SecretHash, BrowserHash: s.BrowserHash, Status: SignInCollected}
 		return nil
 	})
 	return out, err
 }
 
-// concluded tells whoever waits how a sign-in ended, if it ended here.
-func (f *Flows) concluded(ctx context.Context, id string, in SignedIn, failure error) error {
+// conclude tells the client that waits how a sign-in ended, if it ended here.
+func (p *pendings) conclude(ctx context.Context, id string, in SignedIn, failure error) error {
 	if errors.Is(failure, crmgate.ErrConflict) {
 		return nil // the callback came twice, and the first one concludes it
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeTimeout) // also of browsers that have gone
 	defer cancel()
-	err := f.changeAuthSession(ctx, id, func(s *authSession) error {
+	err := p.change(ctx, id, func(s *pendingSignIn) error {
 		switch {
-		case s.Status != AuthPending:
+		case s.Status != SignInPending:
 			return sessionOver()
 		case failure != nil:
-			s.Status, s.Message = AuthFailed, failureMessage(failure)
+			s.Status, s.Message = SignInFailed, failureMessage(failure)
 		case in.Token.IsZero():
-			s.Status, s.Message = AuthFailed, in.Message
+			s.Status, s.Message = SignInFailed, in.Message
 		default:
-			s.Status, s.Token, s.Name, s.Message = AuthCompleted, in.Token.Reveal(), in.Name, in.Message
+			s.Status, s.Token, s.Name, s.Message = SignInCompleted, in.Token.Reveal(), in.Name, in.Message
 		}
 		return nil
 	})
-	f.waiters.wake(id)
+	p.waiters.wake(id)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return tookTooLong()
 	}
@@ -195,19 +208,19 @@ func failureMessage(err error) *crmgate.ReturnMessage {
 	return m
 }
 
-// authSession reads a record; crmgate.ErrNotFound if there is none any more.
-func (f *Flows) authSession(ctx context.Context, id string) (*authSession, error) {
-	b, err := f.DB.AuthSession(ctx, id)
+// read reads a record; crmgate.ErrNotFound if there is none any more.
+func (p *pendings) read(ctx context.Context, id string) (*pendingSignIn, error) {
+	b, err := p.db.AuthSession(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	s := &authSession{id: id}
+	s := &pendingSignIn{id: id}
 	return s, json.Unmarshal(b, s)
 }
 
-func (f *Flows) changeAuthSession(ctx context.Context, id string, change func(*authSession) error) error {
-	return f.DB.UpdateAuthSession(ctx, id, func(b []byte) ([]byte, error) {
-		var s authSession
+func (p *pendings) change(ctx context.Context, id string, change func(*pendingSignIn) error) error {
+	return p.db.UpdateAuthSession(ctx, id, func(b []byte) ([]byte, error) {
+		var s pendingSignIn
 		if err := json.Unmarshal(b, &s); err != nil {
 			return nil, err
 		}

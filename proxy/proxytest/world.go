@@ -1,0 +1,273 @@
+package proxytest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/egress"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/badger"
+)
+
+// Fataler is what Must needs of a test.
+type Fataler interface {
+	Helper()
+	Fatal(...any)
+}
+
+// Must ends the test on an error.
+func Must(t Fataler, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Clock is the time of a test, which the test moves. Safe for concurrent use.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time // guarded by mu
+}
+
+// NewClock returns a clock that stands at noon of a day.
+func NewClock() *Clock { return &Clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)} }
+
+// Now is the clock's time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Add moves the clock.
+func (c *Clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Connector is the practice CRM's, without the sandbox.
+type Connector struct {
+	connector.Connector
+	manifest *manifest.Manifest
+	Info     crmgate.OAuthInfo // what OAuthInfo answers
+	// Own is unAuthorize and Valid is authValidation, if the connector has them.
+	Own, Valid func(context.Context, connector.UserRequest) (connector.Outcome, error)
+}
+
+// Manifest returns the connector's manifest, which a test may change before it is used.
+func (c *Connector) Manifest() *manifest.Manifest { return c.manifest }
+
+// Implements reports whether the test has set the operation.
+func (c *Connector) Implements(name string) bool {
+	return name == "unAuthorize" && c.Own != nil || name == "authValidation" && c.Valid != nil
+}
+
+// OAuthInfo returns the practice CRM's application.
+func (c *Connector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+	return c.Info, nil
+}
+
+// UnAuthorize calls Own.
+func (c *Connector) UnAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
+	return c.Own(ctx, r)
+}
+
+// AuthValidation calls Valid.
+func (c *Connector) AuthValidation(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
+	return c.Valid(ctx, r)
+}
+
+// UserInfo says that everybody is Ada.
+func (c *Connector) UserInfo(context.Context, connector.UserInfoRequest) (connector.UserInfo, error) {
+	return connector.UserInfo{Successful: true, ID: Person(1).ID, Name: "Ada"}, nil
+}
+
+// BasicAuth takes every key.
+func (c *Connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
+	return crmgate.NewSecret("basic"), nil
+}
+
+// World is a store before a real CRM, and the services of a process on it.
+type World struct {
+	testing.TB
+	Clock  *Clock
+	CRM    *practicecrm.CRM
+	URL    string // of the CRM
+	Engine storage.Engine
+	DB     *storage.DB
+	Fetch  crmgate.Fetch
+	Conn   *Connector
+	*Services
+
+	dir  string // of the store; empty: in memory
+	ring *storage.KeyRing
+	log  bytes.Buffer // written by logger, whose handler lets one writer in at a time
+
+	logger  *slog.Logger
+	mu      sync.Mutex
+	counts  map[string]int // revocations by outcome; guarded by mu
+	waiting atomic.Int64
+}
+
+const redirect = "https://app.example/redirect.html"
+
+// NewWorld makes a World. dir is the folder of its store; empty: the store is in memory. in, if not nil, stands between
+// the server and the CRM.
+func NewWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *World {
+	t.Helper()
+	w := &World{TB: t, dir: dir, Clock: NewClock(), counts: map[string]int{}}
+	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
+	w.CRM = practicecrm.New(practicecrm.Config{Now: w.Clock.Now})
+	var h http.Handler = w.CRM
+	if in != nil {
+		h = in(h)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	w.URL = s.URL
+	manifests, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"name":"Practice CRM","auth":{"type":"oauth","oauth":{
+		"authUrl":"` + w.URL + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
+		"crmgate":{"hosts":["` + strings.TrimPrefix(w.URL, "http://") + `"],"revoke":{"url":"` + w.URL + `/oauth/revoke"}}}}}`)}, "")
+	Must(t, err)
+	w.Conn = &Connector{Info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: w.URL + "/oauth/token"}}
+	w.Conn.manifest, _ = manifests.Platform("practice")
+	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	Must(t, err)
+	t.Cleanup(client.Close)
+	w.Fetch = client.Fetch
+	w.ring, err = storage.NewKeyRing()
+	Must(t, err)
+	w.Open()
+	t.Cleanup(func() { Must(t, w.Engine.Close()) })
+	return w
+}
+
+// Open opens the store and a process on it. After the engine was closed, this is a restart.
+func (w *World) Open() {
+	w.Helper()
+	var err error
+	w.Engine, err = badger.Open(badger.Config{Dir: w.dir, Logger: slog.New(slog.DiscardHandler)})
+	Must(w, err)
+	w.DB = w.OpenDB()
+	w.Services = w.Process(w.DB)
+}
+
+// OpenDB opens the store once more.
+func (w *World) OpenDB() *storage.DB {
+	w.Helper()
+	db, err := storage.Open(w.Context(), w.Engine, w.ring, storage.Config{Now: w.Clock.Now})
+	Must(w, err)
+	return db
+}
+
+// Process is one more process on a store.
+func (w *World) Process(db *storage.DB) *Services {
+	w.Helper()
+	return New(w.TB, Config{
+		DB: db, Fetch: w.Fetch, RingCentral: w.URL, Now: w.Clock.Now, Logger: w.logger, Timeout: 300 * time.Millisecond,
+		Connectors: connector.Registry{
+			Find:      func(crmgate.Platform) (connector.Connector, error) { return w.Conn, nil },
+			Platforms: func() []crmgate.Platform { return nil },
+		},
+		Count: func(flow, outcome string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if flow == "revoke" {
+				w.counts[outcome]++
+			}
+		},
+		Waiting: func(_ crmgate.Platform, n int) { w.waiting.Store(int64(n)) },
+	})
+}
+
+// Revoked counts the revocations that ended with an outcome.
+func (w *World) Revoked(outcome string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.counts[outcome]
+}
+
+// Waiting is how many revocations wait, as the worker has last told the metrics.
+func (w *World) Waiting() int { return int(w.waiting.Load()) }
+
+// Log is what the processes have logged. Nothing may run meanwhile.
+func (w *World) Log() string { return w.log.String() }
+
+// SignIn signs one of the CRM's people in there, stores them under a key, and returns the grant.
+func (w *World) SignIn(login string, key crmgate.UserKey) crmgate.Grant {
+	w.Helper()
+	client := &http.Client{Transport: &http.Transport{}}
+	defer client.CloseIdleConnections()
+	code, err := practicecrm.Code(w.Context(), client, w.URL+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
+	Must(w, err)
+	c, err := w.Tokens.Client(w.Context(), w.Conn, connector.OAuthInfoRequest{}, nil)
+	Must(w, err)
+	tokens, err := w.Tokens.Exchange(w.Context(), w.Conn, c, token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})
+	Must(w, err)
+	g := tokens.Grant(c, crmgate.Grant{})
+	_, err = w.DB.SignIn(w.Context(), key, func(p *crmgate.Person) error {
+		p.User.SignedIn = w.Clock.Now()
+		p.Grant = g
+		return nil
+	})
+	Must(w, err)
+	return g
+}
+
+// Logout logs a person out.
+func (w *World) Logout(key crmgate.UserKey) {
+	w.Helper()
+	m, err := w.Sessions.Logout(w.Context(), key)
+	Must(w, err)
+	if m.MessageType != "success" || m.Message != "Logged out of Practice CRM" {
+		w.Errorf("the person is told %+v", m)
+	}
+}
+
+// Person is the key of a person of the practice CRM.
+func Person(n int) crmgate.UserKey {
+	return crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(fmt.Sprint(n, "-practice"))}
+}
+
+// Alive reports whether the CRM still accepts a grant.
+func (w *World) Alive(g crmgate.Grant) bool {
+	return w.CRM.LiveRefresh(g.RefreshToken.Reveal())
+}
+
+// PlainAnswer is the body of a token answer with an access token and a refresh token to be filled in.
+const PlainAnswer = `{"access_token":%q,"refresh_token":%q,"expires_in":3600}`
+
+// Answered puts a token answer into the journal of a person, as if the CRM had rotated their refresh token and the new one
+// had not been stored. It returns the new grant.
+func (w *World) Answered(key crmgate.UserKey, from crmgate.Grant, body string) crmgate.Grant {
+	w.Helper()
+	g := w.SignIn("ada", Person(99)) // of another family: to revoke the old token does nothing to it
+	w.PutAnswer(storage.JournalEntry{User: key, From: from.RefreshToken, App: g.App}, g, body)
+	return g
+}
+
+// PutAnswer journals a token answer with a grant in it; body is its form, such as PlainAnswer. It returns its id.
+func (w *World) PutAnswer(e storage.JournalEntry, g crmgate.Grant, body string) string {
+	w.Helper()
+	e.At, e.Status, e.Body = w.Clock.Now(), 200, crmgate.NewSecret(fmt.Sprintf(body, g.AccessToken.Reveal(), g.RefreshToken.Reveal()))
+	id, err := w.DB.PutJournal(w.Context(), e)
+	Must(w, err)
+	return id
+}

@@ -1,0 +1,178 @@
+package revoke
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// How a revocation that failed is tried again. Waits double from firstWait to longestWait, so that a week has some thirty
+// attempts: a CRM that hiccups is told within seconds, and one that is down over a weekend gets a handful of requests.
+// After a week the server no longer keeps a credential of a person who has left. The number of attempts is bounded as
+// well, for clocks that stand still.
+const (
+	firstWait   = 5 * time.Second
+	longestWait = 12 * time.Hour
+	age         = 7 * 24 * time.Hour
+	maxAttempts = 50
+)
+
+// timeout bounds an attempt. It is well below storage.RevocationLease.
+const timeout = 45 * time.Second
+
+// Result is what the CRM knows of a grant that was forgotten here.
+type Result string
+
+// The four results.
+const (
+	Nothing Result = "nothing" // the grant needs no revocation
+	Now     Result = "now"
+	Later   Result = "later" // the queue will tell the CRM
+	Never   Result = "never" // the CRM rejects the application, and would do so again
+)
+
+// Attempt revokes a grant at its CRM. The caller has claimed v, or has just queued it. Attempt stores the result: the
+// revocation has ended, or is put off. The message is the connector's for the person; nil if it has none.
+func (w *Worker) Attempt(ctx context.Context, v storage.Revocation) (Result, *crmgate.ReturnMessage) {
+	if !v.Waiting() {
+		return Nothing, nil
+	}
+	p := v.User.Key.Platform
+	try, cancel := context.WithTimeout(ctx, timeout)
+	m, err := w.revoke(try, v)
+	cancel()
+	switch {
+	case err == nil:
+		w.Count("revoke", p, "ok")
+		w.crms.answers(p)
+		w.end(ctx, v)
+		return Now, m
+	case errors.Is(err, errors.ErrUnsupported):
+		w.end(ctx, v)
+		return Nothing, nil
+	case rejected(err):
+		return w.giveUp(ctx, v, err), nil
+	}
+	w.Count("revoke", p, "error")
+	after := retryAfter(err)
+	if isAway(err) {
+		w.crms.away(p, w.Now(), after)
+	}
+	if v.Attempts >= maxAttempts || w.Now().Sub(v.Queued) >= age {
+		return w.giveUp(ctx, v, err), nil
+	}
+	wait := max(backoff(v.Attempts, longestWait, w.Random()), after)
+	w.Logger.WarnContext(ctx, "the CRM was not told of a logout yet", "platform", p, "attempt", v.Attempts, "again_in", wait.Round(time.Second).String(), "err", err)
+	w.settle(ctx, p, func(ctx context.Context) error { return w.DB.PutOffRevocation(ctx, v, w.Now().Add(wait)) })
+	w.Changed()
+	return Later, nil
+}
+
+// revoke revokes a grant: by the connector's unAuthorize if it has one, else as RFC 7009 says. The error is
+// errors.ErrUnsupported if the platform has neither. An expired access token is not refreshed for this.
+func (w *Worker) revoke(ctx context.Context, v storage.Revocation) (*crmgate.ReturnMessage, error) {
+	p := v.Person
+	conn, err := w.Connectors.Find(p.User.Key.Platform)
+	if err != nil {
+		return nil, err
+	}
+	if v.Unread() {
+		_, err := w.Tokens.Read(conn, v.Answer)
+		return nil, fmt.Errorf("%w: %w", errUnread, err)
+	}
+	if conn.Implements("unAuthorize") {
+		out, err := token.Call(ctx, conn.UnAuthorize, conn, p, nil)
+		switch {
+		case err == nil && out.Successful:
+			return out.Message, nil
+		case err == nil: // a connector reports a failure by an error, not by successful: false
+			return nil, nil
+		case !errors.Is(err, errors.ErrUnsupported):
+			return nil, err
+		}
+	}
+	return nil, w.Tokens.Revoke(ctx, conn, p)
+}
+
+// errUnread says that the tokens to revoke are not known yet.
+var errUnread = errors.New("the grant is in a token answer that cannot be read")
+
+// readAnswer puts the tokens of a queued token answer into the grant, if the manifest as it is now can read it.
+func (w *Worker) readAnswer(v storage.Revocation) storage.Revocation {
+	if !v.Unread() {
+		return v
+	}
+	conn, err := w.Connectors.Find(v.User.Key.Platform)
+	if err != nil {
+		return v
+	}
+	if t, err := w.Tokens.Read(conn, v.Answer); err == nil {
+		v.Grant.AccessToken, v.Grant.RefreshToken, v.Answer = t.Access, t.Refresh, storage.JournalEntry{}
+	}
+	return v
+}
+
+// giveUp ends a revocation that failed for good, and records that the grant lives on at the CRM.
+func (w *Worker) giveUp(ctx context.Context, v storage.Revocation, why error) Result {
+	p := v.User.Key.Platform
+	w.Count("revoke", p, "never")
+	w.Logger.WarnContext(ctx, "the CRM was never told of a logout: the grant lives on there until it expires or the person removes it",
+		"platform", p, "attempts", v.Attempts, "logged_out", v.Queued, "err", why)
+	w.recordFailure(ctx, v.User, why)
+	w.end(ctx, v)
+	return Never
+}
+
+// recordFailure writes to the audit log that a grant lives on at the CRM, and the kind of reason. The entry is there twice
+// if the process ends before the revocation does.
+func (w *Worker) recordFailure(ctx context.Context, u crmgate.User, why error) {
+	e := storage.Event{
+		Kind: storage.EventRevocation, By: storage.ByServer, Outcome: storage.OutcomeError, Reason: storage.ReasonUnavailable,
+		Platform: u.Key.Platform, User: u.Key.ID, Account: u.Account,
+	}
+	if rejected(why) {
+		e.Outcome, e.Reason = storage.OutcomeRefused, storage.ReasonAppDead
+	}
+	w.settle(ctx, u.Key.Platform, func(ctx context.Context) error { return w.DB.Record(ctx, e) })
+}
+
+func (w *Worker) end(ctx context.Context, v storage.Revocation) {
+	w.settle(ctx, v.User.Key.Platform, func(ctx context.Context) error { return w.DB.EndRevocation(ctx, v) })
+}
+
+// settle stores the result of a revocation, even if the client has disconnected. If that fails, the revocation runs again
+// after its lease, which does no harm.
+func (w *Worker) settle(ctx context.Context, p crmgate.Platform, write func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	if err := write(ctx); err != nil {
+		w.Logger.WarnContext(ctx, "the result of a revocation cannot be stored", "platform", p, "err", err)
+	}
+}
+
+// rejected reports whether the CRM has refused the application, so that another attempt cannot succeed.
+func rejected(err error) bool {
+	var te *token.Error
+	return errors.As(err, &te) && te.Code != "" && errors.Is(err, crmgate.ErrAppDead)
+}
+
+// isAway reports whether a failure concerns the CRM or the connector, and not one grant.
+func isAway(err error) bool {
+	status := token.CRMStatus(err)
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout ||
+		status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread)
+}
+
+func retryAfter(err error) time.Duration {
+	var te *token.Error
+	if errors.As(err, &te) {
+		return te.RetryAfter
+	}
+	return 0
+}

@@ -1,0 +1,13 @@
+// Package revoke tells CRMs of grants that were forgotten here.
+//
+// A logout ends the session, forgets the grant and queues its revocation in one transaction. Then [Worker.Attempt] tells
+// the CRM at once. A CRM that cannot be told is told later, from the queue, by any process on the store:
+//
+//	logout ──► transaction: session ended, grant forgotten, revocation queued ──► Attempt ──► ended, put off or given up
+//	                                                                                ▲
+//	          Start: revocations that are due, by platform ──► claim ───────────────┘
+//
+// A [Worker] spares a CRM that is away: it probes one revocation at a time, at growing intervals. A revocation that the
+// CRM was not told of within a week is given up, and recorded in the audit log. The worker also queues the grants that a
+// retired application has issued.
+package revoke
