@@ -18,30 +18,44 @@ const module = "github.com/crmgate/crmgate"
 
 // arrows lists which of our packages each of them may import. A new arrow needs a line here, and a reason in the commit.
 var arrows = map[string][]string{
-	".":             {},
-	"./manifest":    {"."},
-	"./connector":   {".", "./manifest"},
-	"./cmd/crmgate": {".", "./edge", "./proxy/authflow", "./proxy/identity", "./proxy/revoke", "./proxy/practicecrm", "./wasmhost/connectortest"},
-	"./edge": {".", "./connector", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/revoke", "./proxy/token", "./storage",
-		"./storage/badger", "./wasmhost"},
+	".":           {},
+	"./manifest":  {"."},
+	"./connector": {".", "./manifest"},
+	"./storage":   {"."},
+
 	"./proxy/identity": {"."},
+	"./proxy/egress":   {"."},
+	"./proxy/token":    {".", "./connector", "./manifest", "./storage"},
+	"./proxy/operator": {".", "./storage"},
 	"./proxy/revoke":   {".", "./connector", "./proxy/token", "./storage"},
-	// The services of one process, for tests of the packages that they are made of.
-	"./proxy/proxytest":    {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/practicecrm", "./proxy/revoke", "./proxy/token", "./storage", "./storage/badger"},
-	"./proxy":              {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/revoke", "./proxy/web"},
-	"./proxy/authflow":     {".", "./connector", "./manifest", "./proxy/identity", "./proxy/revoke", "./proxy/token", "./storage"},
-	"./proxy/token":        {".", "./connector", "./manifest", "./storage"},
-	"./proxy/egress":       {"."},
-	"./proxy/practicecrm":  {"."},
-	"./proxy/web":          {},
-	"./storage":            {"."},
-	"./storage/badger":     {".", "./storage"},
-	"./storage/enginetest": {".", "./storage"},
-	"./wasmhost":           {".", "./connector", "./manifest", "./wasmhost/meter"},
-	"./wasmhost/meter":     {},
-	// A check of connectors runs the host, and plays the CRM by what the server and make run have for that.
+	"./proxy/settings": {".", "./proxy/identity", "./storage"},
+	"./proxy/session":  {".", "./connector", "./proxy/identity", "./proxy/revoke", "./proxy/token", "./storage"},
+	"./proxy/org": {".", "./connector", "./manifest", "./proxy/identity", "./proxy/operator", "./proxy/revoke", "./proxy/token",
+		"./storage"},
+	"./proxy/authflow": {".", "./connector", "./manifest", "./proxy/identity", "./proxy/operator", "./proxy/org", "./proxy/revoke",
+		"./proxy/session", "./proxy/token", "./storage"},
+	"./proxy/web":         {},
+	"./proxy/practicecrm": {"."},
+	"./proxy": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/operator", "./proxy/org",
+		"./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/web"},
+
+	"./storage/badger": {".", "./storage"},
+	"./wasmhost/meter": {},
+	"./wasmhost":       {".", "./connector", "./manifest", "./wasmhost/meter"},
+
+	"./edge": {".", "./connector", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
+		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage", "./storage/badger", "./wasmhost"},
+	"./cmd/crmgate": {".", "./edge", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
+		"./wasmhost/connectortest"},
+
+	// A check of connectors runs the host, and plays the CRM with the server's own client and the practice CRM.
 	"./wasmhost/connectortest": {".", "./connector", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},
-	"./wasmhost/wasmtest":      {},
+
+	// For tests only.
+	"./storage/enginetest": {".", "./storage"},
+	"./wasmhost/wasmtest":  {},
+	"./proxy/proxytest": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/org",
+		"./proxy/practicecrm", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage", "./storage/badger"},
 }
 
 // owners lists the one package that may import each of these modules, so that replacing one is a change in one folder.
@@ -49,7 +63,7 @@ var owners = map[string]string{
 	"code.dny.dev/ssrf":                     "./proxy/egress",
 	"github.com/alecthomas/kong":            "./cmd/crmgate",
 	"github.com/dgraph-io/badger":           "./storage/badger",
-	"github.com/golang-jwt/jwt":             "./proxy/authflow",
+	"github.com/golang-jwt/jwt":             "./proxy/session",
 	"github.com/prometheus/client_golang":   "./proxy",
 	"github.com/santhosh-tekuri/jsonschema": "./wasmhost/connectortest",
 	"github.com/tetratelabs/wazero":         "./wasmhost",

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/revoke"
 
 	"github.com/crmgate/crmgate"
@@ -31,12 +32,12 @@ type Client struct{ config Config }
 func NewClient(c Config) *Client { return &Client{c.withDefaults()} }
 
 // People lists who has signed in.
-func (c *Client) People(ctx context.Context) (all []authflow.Entry, err error) {
+func (c *Client) People(ctx context.Context) (all []operator.Entry, err error) {
 	return all, c.ask(ctx, http.MethodGet, "/users", &all)
 }
 
 // Person is one of them.
-func (c *Client) Person(ctx context.Context, key crmgate.UserKey) (e authflow.Entry, err error) {
+func (c *Client) Person(ctx context.Context, key crmgate.UserKey) (e operator.Entry, err error) {
 	return e, c.ask(ctx, http.MethodGet, pathOf(key), &e)
 }
 
@@ -52,7 +53,7 @@ func pathOf(key crmgate.UserKey) string {
 }
 
 // Answers lists the kept token answers.
-func (c *Client) Answers(ctx context.Context) (all []authflow.Answer, err error) {
+func (c *Client) Answers(ctx context.Context) (all []operator.Answer, err error) {
 	return all, c.ask(ctx, http.MethodGet, "/journal", &all)
 }
 
@@ -72,7 +73,7 @@ func (c *Client) DropAnswer(ctx context.Context, id string) error {
 
 // Audit calls each with the audit entries since a time, the oldest first. A zero time, an empty platform and an empty user
 // select all. An error of each ends it.
-func (c *Client) Audit(ctx context.Context, since time.Time, p crmgate.Platform, user crmgate.UserID, each func(authflow.AuditEntry) error) error {
+func (c *Client) Audit(ctx context.Context, since time.Time, p crmgate.Platform, user crmgate.UserID, each func(operator.AuditEntry) error) error {
 	q := url.Values{"platform": {string(p)}, "user": {string(user)}}
 	if !since.IsZero() {
 		q.Set("since", since.Format(time.RFC3339Nano))
@@ -86,8 +87,8 @@ func (c *Client) Audit(ctx context.Context, since time.Time, p crmgate.Platform,
 }
 
 // VerifyAudit checks that the audit log was not changed, and calls each with every problem.
-func (c *Client) VerifyAudit(ctx context.Context, each func(problem string) error) (authflow.AuditReport, error) {
-	var report *authflow.AuditReport
+func (c *Client) VerifyAudit(ctx context.Context, each func(problem string) error) (operator.AuditReport, error) {
+	var report *operator.AuditReport
 	err := c.request(ctx, http.MethodGet, "/audit/verify", readLines(func(l proxy.AuditLine) error {
 		if l.Report != nil {
 			report = l.Report
@@ -101,7 +102,7 @@ func (c *Client) VerifyAudit(ctx context.Context, each func(problem string) erro
 		err = errors.New("the node sent no report")
 	}
 	if err != nil {
-		return authflow.AuditReport{}, err
+		return operator.AuditReport{}, err
 	}
 	return *report, nil
 }
@@ -190,7 +191,7 @@ func (c *Client) requestAtRest(ctx context.Context, req *http.Request, read func
 // answer answers a request like the control socket of a node. It opens the rest of the core for what the CRM must be told.
 func (c *core) answer(req *http.Request, read func(status int, body io.Reader) error) error {
 	var opening error // as it was: the answer has only its text
-	control := proxy.Control(authflow.Directory{DB: c.db}, proxy.Acts{
+	control := proxy.Control(operator.Directory{DB: c.db}, proxy.Acts{
 		Forget: func(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
 			if opening = c.openRest(ctx); opening != nil {
 				return "", opening

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/edge"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 )
 
 // controlled returns a client of a data folder whose control socket a handler answers.
@@ -37,7 +37,7 @@ func TestAuditThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	c := controlled(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"entry":{"what":"sign-in"}}`)) })
 	n := 0
-	err := c.Audit(t.Context(), time.Time{}, "", "", func(authflow.AuditEntry) error { n++; return nil })
+	err := c.Audit(t.Context(), time.Time{}, "", "", func(operator.AuditEntry) error { n++; return nil })
 	if err == nil || !strings.Contains(err.Error(), "cut off") || n != 1 {
 		t.Errorf("%v after %d lines", err, n)
 	}
@@ -55,7 +55,7 @@ func TestAuditThatIsStopped(t *testing.T) {
 		}
 	})
 	stop := errors.New("enough")
-	if err := c.Audit(t.Context(), time.Time{}, "", "", func(authflow.AuditEntry) error { return stop }); !errors.Is(err, stop) {
+	if err := c.Audit(t.Context(), time.Time{}, "", "", func(operator.AuditEntry) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("got %v, want %v", err, stop)
 	}
 	<-ended

@@ -8,7 +8,11 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/revoke"
+	"github.com/crmgate/crmgate/proxy/session"
+	"github.com/crmgate/crmgate/proxy/settings"
 
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/identity"
@@ -32,9 +36,9 @@ type core struct {
 	folder      *wasmhost.Folder
 	tokens      *token.Engine
 	revocations *revoke.Worker
-	sessions    *authflow.Sessions
-	orgs        *authflow.Orgs
-	settings    *authflow.Settings
+	sessions    *session.Sessions
+	orgs        *org.Orgs
+	settings    *settings.Settings
 	flows       *authflow.Flows
 
 	closers []func() error // in the order of opening
@@ -83,7 +87,7 @@ func (c *core) openRest(ctx context.Context) error {
 		return err
 	}
 	c.metrics.Refreshing(c.tokens.Refreshing)
-	c.metrics.People(authflow.Directory{DB: c.db}.Count)
+	c.metrics.People(operator.Directory{DB: c.db}.Count)
 	c.closers = append(c.closers, func() error { c.tokens.Close(); return nil })
 	return c.openFlows(ctx)
 }
@@ -163,11 +167,11 @@ func (c *core) openEgress() error {
 }
 
 func (c *core) openFlows(ctx context.Context) error {
-	session, err := c.serverKey(ctx, "CRMGATE_SESSION_KEY")
+	sessionKey, err := c.serverKey(ctx, "CRMGATE_SESSION_KEY")
 	if err != nil {
 		return err
 	}
-	hash, err := c.serverKey(ctx, "CRMGATE_HASH_KEY")
+	hashKey, err := c.serverKey(ctx, "CRMGATE_HASH_KEY")
 	if err != nil {
 		return err
 	}
@@ -180,18 +184,18 @@ func (c *core) openFlows(ctx context.Context) error {
 		DB: c.db, Tokens: c.tokens, Connectors: all, Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Waiting: c.metrics.Waiting,
 	})
 	c.closers = append(c.closers, func() error { c.revocations.Close(); return nil })
-	c.sessions, err = authflow.NewSessions(authflow.SessionsConfig{
-		DB: c.db, Tokens: c.tokens, Connectors: all, Revocations: c.revocations, Key: session,
+	c.sessions, err = session.New(session.Config{
+		DB: c.db, Tokens: c.tokens, Connectors: all, Revocations: c.revocations, Key: sessionKey,
 		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow,
 	})
 	if err != nil {
 		return err
 	}
-	c.orgs = authflow.NewOrgs(authflow.OrgsConfig{
+	c.orgs = org.New(org.Config{
 		DB: c.db, Tokens: c.tokens, Connectors: all, Revocations: c.revocations, Verify: verify,
 		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow,
 	})
-	c.settings = authflow.NewSettings(authflow.SettingsConfig{DB: c.db, Verify: verify, HashKey: hash, Logger: c.Logger})
+	c.settings = settings.New(settings.Config{DB: c.db, Verify: verify, HashKey: hashKey, Logger: c.Logger})
 	c.flows, err = authflow.New(authflow.Config{
 		DB: c.db, Tokens: c.tokens, Connectors: all, Sessions: c.sessions, Orgs: c.orgs, Revocations: c.revocations, Verify: verify,
 		PublicURL: c.PublicURL, AllowedOrigins: c.AllowedOrigins,

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/proxy"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -133,7 +133,7 @@ func (n *Node) AdminAddr() string {
 func (n *Node) Operator() http.Handler { return n.core.metrics.Operator(n.core.db.Ready) }
 
 // Directory shows who has signed in, the kept token answers, and the audit log.
-func (n *Node) Directory() authflow.Directory { return authflow.Directory{DB: n.core.db} }
+func (n *Node) Directory() operator.Directory { return operator.Directory{DB: n.core.db} }
 
 // DB is the node's store, open until Close.
 func (n *Node) DB() *storage.DB { return n.core.db }

@@ -119,6 +119,14 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	return "", crmgate.Refuse("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform)
 }
 
+// RequireOAuth refuses platforms that sign people in by an API key.
+func (m *Manifest) RequireOAuth() error {
+	if m.AuthType != OAuth {
+		return crmgate.Refuse("%s signs people in with an API key, not by OAuth: post its form to /apiKeyLogin", m.Platform)
+	}
+	return nil
+}
+
 // Reveals reports whether the manifest lets the connector see name.
 func (m *Manifest) Reveals(name string) bool {
 	for _, r := range m.Reveal {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
@@ -16,7 +16,7 @@ import (
 func (s *Server) adminPath(at string) string { return s.path + "/admin" + strings.TrimSuffix(at, "/") }
 
 // forAdmin runs a handler for an admin who has signed in to the page. What changes anything comes from our page.
-func (s *Server) forAdmin(run func(context.Context, *request, *authflow.Admin) (any, error)) func(context.Context, *request) (any, error) {
+func (s *Server) forAdmin(run func(context.Context, *request, *org.Admin) (any, error)) func(context.Context, *request) (any, error) {
 	return func(ctx context.Context, r *request) (any, error) {
 		if r.fc.IsPost() {
 			if err := s.fromOurPage(r); err != nil {
@@ -68,14 +68,14 @@ func (s *Server) openAdmin(ctx context.Context, r *request) (any, error) {
 		statement, err = s.Orgs.OpenAdmin(ctx, token)
 	}
 	if err == nil {
-		s.set(r, adminCookie, statement, authflow.AdminLife)
+		s.set(r, adminCookie, statement, org.AdminLife)
 	}
 	switch {
 	case err == nil && extension:
 		return struct {
 			URL       string `json:"adminUrl"`
 			ExpiresIn int    `json:"expiresIn"`
-		}{s.Flows.PublicURL + "/admin", int(authflow.AdminLife.Seconds())}, nil
+		}{s.Flows.PublicURL + "/admin", int(org.AdminLife.Seconds())}, nil
 	case err == nil:
 		return seeOther(s.adminPath("")), nil
 	case extension:
@@ -114,7 +114,7 @@ func (s *Server) leaveAdmin(ctx context.Context, r *request) (any, error) {
 }
 
 // frame is what all of an admin's pages have.
-func (s *Server) frame(a *authflow.Admin, heading string) web.Frame {
+func (s *Server) frame(a *org.Admin, heading string) web.Frame {
 	who := "extension " + string(a.Extension())
 	if name, ok := strings.CutPrefix(string(a.Extension()), "token "); ok {
 		who = "the admin token " + name

@@ -5,12 +5,12 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminPlatform is the page of an organisation's application.
-func (s *Server) adminPlatform(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminPlatform(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
@@ -19,7 +19,7 @@ func (s *Server) adminPlatform(ctx context.Context, r *request, a *authflow.Admi
 }
 
 // shownValues are the values that the form begins with: what was entered last.
-func shownValues(app authflow.OwnApp) authflow.ManagedValues {
+func shownValues(app org.OwnApp) org.ManagedValues {
 	switch {
 	case app.Pending != nil:
 		return app.Pending.Values
@@ -30,7 +30,7 @@ func shownValues(app authflow.OwnApp) authflow.ManagedValues {
 }
 
 // adminEnter takes the form: what the CRM does not refuse is stored, and the admin is led on to sign in with it.
-func (s *Server) adminEnter(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminEnter(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
 		Hostname string            `json:"hostname"`
 		Fields   map[string]string `json:"fields"`
@@ -51,7 +51,7 @@ func (s *Server) adminEnter(ctx context.Context, r *request, a *authflow.Admin) 
 	if !f.check() {
 		return s.showApp(ctx, a, app, f, "", 400)
 	}
-	err = a.EnterApp(ctx, authflow.ManagedEntry{Platform: app.Manifest.Platform, Values: f.entered(s.Flows.RedirectURI()), Staged: app.Confirmed != nil})
+	err = a.EnterApp(ctx, org.ManagedEntry{Platform: app.Manifest.Platform, Values: f.entered(s.Flows.RedirectURI()), Staged: app.Confirmed != nil})
 	if t := tell(err); err != nil && t.sentence != "" {
 		s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
 		return s.showApp(ctx, a, app, f, t.sentence, t.status)
@@ -63,7 +63,7 @@ func (s *Server) adminEnter(ctx context.Context, r *request, a *authflow.Admin) 
 }
 
 // adminTry leads on to the CRM, for the admin to sign in with what is pending.
-func (s *Server) adminTry(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminTry(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (s *Server) adminTry(ctx context.Context, r *request, a *authflow.Admin) (a
 }
 
 // adminDrop discards what is pending.
-func (s *Server) adminDrop(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminDrop(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	if err := a.DropPending(ctx, crmgate.Platform(r.last)); err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (s *Server) adminDrop(ctx context.Context, r *request, a *authflow.Admin) (
 }
 
 // adminAskRemove asks whether the application is to go.
-func (s *Server) adminAskRemove(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminAskRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (s *Server) adminAskRemove(ctx context.Context, r *request, a *authflow.Adm
 	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminConfirm(b, c) })
 }
 
-func (s *Server) adminRemove(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err == nil {
 		err = a.RemoveApp(ctx, app.Manifest.Platform)
@@ -115,7 +115,7 @@ func (s *Server) adminRemove(ctx context.Context, r *request, a *authflow.Admin)
 }
 
 // showApp is the page of an application; problem is what is wrong with what was filled in.
-func (s *Server) showApp(ctx context.Context, a *authflow.Admin, app authflow.OwnApp, f *appForm, problem string, status int) (any, error) {
+func (s *Server) showApp(ctx context.Context, a *org.Admin, app org.OwnApp, f *appForm, problem string, status int) (any, error) {
 	m := app.Manifest
 	setup, err := f.setup(s.Flows.RedirectURI())
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Server) showApp(ctx context.Context, a *authflow.Admin, app authflow.Ow
 }
 
 // shownPairs are an application's values with their labels; of the secret, that it is set.
-func shownPairs(values authflow.ManagedValues) []web.Pair {
+func shownPairs(values org.ManagedValues) []web.Pair {
 	var all []web.Pair
 	for _, field := range append(appFields, appField{name: "redirectUri", label: "Redirect URI"}) {
 		v := values[field.name]

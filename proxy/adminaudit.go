@@ -6,12 +6,13 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminAudit shows the audit log's entries about the account, the latest first.
-func (s *Server) adminAudit(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminAudit(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	from, err := r.param("from")
 	if err != nil {
 		return nil, err
@@ -30,7 +31,7 @@ func (s *Server) adminAudit(ctx context.Context, r *request, a *authflow.Admin) 
 	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminAudit(b, v) })
 }
 
-func auditRow(e authflow.AuditEntry) web.Row {
+func auditRow(e operator.AuditEntry) web.Row {
 	row := web.Row{Title: e.What, State: e.Outcome, Tone: map[string]string{"ok": "good"}[e.Outcome]}
 	if row.Tone == "" {
 		row.Tone = "bad"

@@ -10,12 +10,12 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminFields is the page of the credentials that an admin fills in: the organisation's, or one extension's.
-func (s *Server) adminFields(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminFields(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	extension, err := r.param("extension")
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func (s *Server) adminFields(ctx context.Context, r *request, a *authflow.Admin)
 }
 
 // adminSetFields sets what was filled in, or removes the one value whose button was pressed.
-func (s *Server) adminSetFields(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminSetFields(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
 		Extension string            `json:"extension"`
 		Name      string            `json:"name"`
@@ -38,7 +38,7 @@ func (s *Server) adminSetFields(ctx context.Context, r *request, a *authflow.Adm
 	if err != nil {
 		return nil, err
 	}
-	u := authflow.FieldsUpdate{Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
+	u := org.FieldsUpdate{Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
 	if b.Extension != "" {
 		u.Scope = string(manifest.UserScope)
 	}
@@ -78,7 +78,7 @@ func typed(fields []manifest.FormField, scope string, from map[string]string) cr
 	return crmgate.NewSecret(string(b))
 }
 
-func (s *Server) showFields(ctx context.Context, r *request, a *authflow.Admin, extension, problem string, status int) (any, error) {
+func (s *Server) showFields(ctx context.Context, r *request, a *org.Admin, extension, problem string, status int) (any, error) {
 	m, all, err := a.Fields(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (s *Server) showFields(ctx context.Context, r *request, a *authflow.Admin, 
 }
 
 // fieldBlock asks for a value. Nobody is shown one again, so all are asked for as secrets are, save what can be chosen.
-func (s *Server) fieldBlock(ctx context.Context, a *authflow.Admin, p crmgate.Platform, f manifest.FormField, set bool, i int) web.Block {
+func (s *Server) fieldBlock(ctx context.Context, a *org.Admin, p crmgate.Platform, f manifest.FormField, set bool, i int) web.Block {
 	var d struct {
 		Title       string `json:"title"`
 		Description string `json:"description"`

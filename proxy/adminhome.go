@@ -4,12 +4,12 @@ import (
 	"context"
 	"strings"
 
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminHome is the overview.
-func (s *Server) adminHome(ctx context.Context, _ *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminHome(ctx context.Context, _ *request, a *org.Admin) (any, error) {
 	apps, err := a.Apps(ctx)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (s *Server) adminHome(ctx context.Context, _ *request, a *authflow.Admin) (
 }
 
 // appRow says how an application stands.
-func (s *Server) appRow(app authflow.OwnApp) web.Row {
+func (s *Server) appRow(app org.OwnApp) web.Row {
 	row := web.Row{Title: app.Manifest.Title, Href: s.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
 	if c := app.Confirmed; c != nil {
 		row.State, row.Tone = "In use", "good"
@@ -48,7 +48,7 @@ func (s *Server) appRow(app authflow.OwnApp) web.Row {
 }
 
 // waits says of a pending application who entered it, and until when it waits.
-func waits(p *authflow.EnteredApp) string {
+func waits(p *org.EnteredApp) string {
 	what := "Waits"
 	if p.Staged {
 		what = "Another one waits"

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
 // adminPeople lists the account's people on a platform.
-func (s *Server) adminPeople(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminPeople(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	after, err := r.param("after")
 	if err != nil {
 		return nil, err
@@ -44,7 +45,7 @@ var states = map[string]web.Row{
 	"logged_out":  {State: "Signed out", Tone: "calm"},
 }
 
-func (s *Server) personRow(e authflow.Entry) web.Row {
+func (s *Server) personRow(e operator.Entry) web.Row {
 	row := states[e.State]
 	if row.Title = e.Name; row.Title == "" {
 		row.Title = string(e.ID)
@@ -60,7 +61,7 @@ func (s *Server) personRow(e authflow.Entry) web.Row {
 }
 
 // adminAskEnd asks whether the session of one, or those of all, are to end.
-func (s *Server) adminAskEnd(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminAskEnd(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	user, err := r.param("user")
 	if err != nil {
 		return nil, err
@@ -91,7 +92,7 @@ func (s *Server) adminAskEnd(ctx context.Context, r *request, a *authflow.Admin)
 }
 
 // adminEnd ends the session of one, or those of all.
-func (s *Server) adminEnd(ctx context.Context, r *request, a *authflow.Admin) (any, error) {
+func (s *Server) adminEnd(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
 		User string `json:"user"`
 	}

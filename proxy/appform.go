@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
@@ -14,14 +14,14 @@ import (
 // with what is set and what was filled in. Where the application sends people back to is no question: to this server.
 type appForm struct {
 	m      *manifest.Manifest
-	place  *connectForm           // asks where the organisation's CRM is
-	stored authflow.ManagedValues // what is set, the secret as authflow.Placeholder; may be nil
-	values authflow.ManagedValues // as filled in
-	errors map[string]string      // what is wrong, by field
+	place  *connectForm      // asks where the organisation's CRM is
+	stored org.ManagedValues // what is set, the secret as authflow.Placeholder; may be nil
+	values org.ManagedValues // as filled in
+	errors map[string]string // what is wrong, by field
 }
 
-func newAppForm(m *manifest.Manifest, stored authflow.ManagedValues) *appForm {
-	f := &appForm{m: m, place: newConnectForm(m, "", stored["hostname"]), stored: stored, values: authflow.ManagedValues{}, errors: map[string]string{}}
+func newAppForm(m *manifest.Manifest, stored org.ManagedValues) *appForm {
+	f := &appForm{m: m, place: newConnectForm(m, "", stored["hostname"]), stored: stored, values: org.ManagedValues{}, errors: map[string]string{}}
 	maps.Copy(f.values, stored)
 	return f
 }
@@ -92,7 +92,7 @@ func (f *appForm) check() bool {
 }
 
 // entered is what the form enters: redirectURI is where this server takes people back, named unless the manifest does.
-func (f *appForm) entered(redirectURI string) authflow.ManagedValues {
+func (f *appForm) entered(redirectURI string) org.ManagedValues {
 	v := maps.Clone(f.values)
 	delete(v, "redirectUri")
 	if f.m.OAuth.RedirectURI != redirectURI {

@@ -6,15 +6,15 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 )
 
 // AuditLine is a line of what GET /audit and GET /audit/verify answer; it has one member. A stream that ended well has
 // an Error nowhere, and of a verification the Report at its end.
 type AuditLine struct {
-	Entry   *authflow.AuditEntry  `json:"entry,omitempty"`
+	Entry   *operator.AuditEntry  `json:"entry,omitempty"`
 	Problem string                `json:"problem,omitempty"`
-	Report  *authflow.AuditReport `json:"report,omitempty"`
+	Report  *operator.AuditReport `json:"report,omitempty"`
 	End     bool                  `json:"end,omitempty"`
 	Error   string                `json:"error,omitempty"`
 }
@@ -42,7 +42,7 @@ func (s stream) end(err error) {
 	_ = s.line(l) // the other side is gone, or it is not
 }
 
-func auditLog(d authflow.Directory) http.HandlerFunc {
+func auditLog(d operator.Directory) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var since time.Time
 		q := r.URL.Query()
@@ -55,13 +55,13 @@ func auditLog(d authflow.Directory) http.HandlerFunc {
 			}
 		}
 		s := newStream(w)
-		s.end(d.Audit(r.Context(), since, crmgate.Platform(q.Get("platform")), crmgate.UserID(q.Get("user")), func(e authflow.AuditEntry) error {
+		s.end(d.Audit(r.Context(), since, crmgate.Platform(q.Get("platform")), crmgate.UserID(q.Get("user")), func(e operator.AuditEntry) error {
 			return s.line(AuditLine{Entry: &e})
 		}))
 	}
 }
 
-func auditVerify(d authflow.Directory) http.HandlerFunc {
+func auditVerify(d operator.Directory) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := newStream(w)
 		_ = http.NewResponseController(w).Flush() // it may take a while until there is anything to say; a recorder has nothing to flush

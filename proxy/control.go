@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/revoke"
 
 	"github.com/crmgate/crmgate"
@@ -31,7 +32,7 @@ type Acts struct {
 //	GET    /audit/verify           what is wrong with it, a line each
 //
 // DELETE of a user answers {"crm": what the CRM was told}. acts is what takes more than the store.
-func Control(d authflow.Directory, acts Acts) http.Handler {
+func Control(d operator.Directory, acts Acts) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users", func(w http.ResponseWriter, r *http.Request) {
 		all, err := d.Entries(r.Context())

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/org"
+	"github.com/crmgate/crmgate/proxy/session"
 )
 
 func (s *Server) apiKeyManagedAuthState(ctx context.Context, r *request) (any, error) {
@@ -21,15 +22,15 @@ func (s *Server) apiKeyManagedAuthState(ctx context.Context, r *request) (any, e
 	return s.Orgs.FieldsState(ctx, crmgate.Platform(platform), rc)
 }
 
-func (s *Server) managedAuth(ctx context.Context, r *request, ses authflow.Session) (any, error) {
+func (s *Server) managedAuth(ctx context.Context, r *request, ses session.Session) (any, error) {
 	rc, err := r.rcToken("")
 	if err != nil {
 		return nil, err
 	}
-	return s.Orgs.ManagedFields(ctx, authflow.FieldsAdmin{Session: ses.Key, RCToken: rc})
+	return s.Orgs.ManagedFields(ctx, org.FieldsAdmin{Session: ses.Key, RCToken: rc})
 }
 
-func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses authflow.Session) (any, error) {
+func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses session.Session) (any, error) {
 	var b struct {
 		Scope     string          `json:"scope"`
 		Extension identity.ID     `json:"rcExtensionId"`
@@ -45,7 +46,7 @@ func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses authflow
 	if err != nil {
 		return nil, err
 	}
-	err = s.Orgs.UpdateManagedFields(ctx, authflow.FieldsAdmin{Session: ses.Key, RCToken: rc}, authflow.FieldsUpdate{
+	err = s.Orgs.UpdateManagedFields(ctx, org.FieldsAdmin{Session: ses.Key, RCToken: rc}, org.FieldsUpdate{
 		Scope: b.Scope, Extension: crmgate.ExtensionID(b.Extension), Name: b.Name, Values: crmgate.NewSecret(string(b.Values)), Remove: b.Remove,
 	})
 	return text("Shared authentication updated"), err
@@ -68,7 +69,7 @@ func (s *Server) managedAuthOptions(ctx context.Context, r *request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return s.Orgs.FieldOptions(ctx, authflow.FieldOptionsRequest{
+	return s.Orgs.FieldOptions(ctx, org.FieldOptionsRequest{
 		Platform: crmgate.Platform(platform), Field: b.Field, AccountValues: crmgate.NewSecret(string(b.AccountValues)), RCToken: rc,
 	})
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 )
 
 // successful is {"successful":true}.
@@ -19,11 +19,11 @@ func (s *Server) managedState(ctx context.Context, r *request) (any, error) {
 	}
 	state, err := s.Orgs.ManagedState(ctx, rc, platform)
 	out := struct {
-		Admin      bool                   `json:"isAdmin"`
-		HasAccount bool                   `json:"hasAccountOAuth"`
-		HasPending bool                   `json:"hasPendingOAuth"`
-		Values     authflow.ManagedValues `json:"oauthValues,omitempty"`
-		Pending    authflow.ManagedValues `json:"pendingValues,omitempty"`
+		Admin      bool              `json:"isAdmin"`
+		HasAccount bool              `json:"hasAccountOAuth"`
+		HasPending bool              `json:"hasPendingOAuth"`
+		Values     org.ManagedValues `json:"oauthValues,omitempty"`
+		Pending    org.ManagedValues `json:"pendingValues,omitempty"`
 	}{Admin: state.Admin, HasAccount: state.Confirmed != nil, Values: state.Confirmed}
 	if !out.HasAccount && state.Pending != nil { // clients compose their URL with what is confirmed
 		out.HasPending, out.Pending = true, state.Pending
@@ -33,9 +33,9 @@ func (s *Server) managedState(ctx context.Context, r *request) (any, error) {
 
 func (s *Server) enterApp(ctx context.Context, r *request) (any, error) {
 	var b struct {
-		Values   authflow.ManagedValues `json:"values"`
-		Platform crmgate.Platform       `json:"platform"`
-		RCToken  string                 `json:"rcAccessToken"`
+		Values   org.ManagedValues `json:"values"`
+		Platform crmgate.Platform  `json:"platform"`
+		RCToken  string            `json:"rcAccessToken"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (s *Server) enterApp(ctx context.Context, r *request) (any, error) {
 	if platform != "" {
 		b.Platform = platform
 	}
-	return successful{true}, s.Orgs.EnterApp(ctx, rc, authflow.ManagedEntry{Platform: b.Platform, Values: b.Values})
+	return successful{true}, s.Orgs.EnterApp(ctx, rc, org.ManagedEntry{Platform: b.Platform, Values: b.Values})
 }
 
 func (s *Server) dropPendingApp(ctx context.Context, r *request) (any, error) {

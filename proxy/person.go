@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/session"
 )
 
 // unsuccessful is {"successful":false}.
@@ -19,14 +19,14 @@ type outcome struct {
 	Message    *crmgate.ReturnMessage `json:"returnMessage,omitempty"`
 }
 
-func (s *Server) hostname(_ context.Context, _ *request, ses authflow.Session) (any, error) {
+func (s *Server) hostname(_ context.Context, _ *request, ses session.Session) (any, error) {
 	if ses.Hostname == "" {
 		return nil, nil // upstream's null
 	}
 	return text(ses.Hostname), nil
 }
 
-func (s *Server) authValidation(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+func (s *Server) authValidation(ctx context.Context, _ *request, ses session.Session) (any, error) {
 	out, err := s.Sessions.Validate(ctx, ses.Key)
 	return outcome{out.Successful, out.Message}, err
 }
@@ -39,7 +39,7 @@ func (s *Server) licenseStatus(ctx context.Context, r *request) (any, error) {
 		Description string `json:"licenseStatusDescription"`
 	}
 	invalid := func(why string) license { return license{Status: "Invalid (" + why + ")"} }
-	out, err := s.session(func(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+	out, err := s.session(func(ctx context.Context, _ *request, ses session.Session) (any, error) {
 		own, err := s.Sessions.License(ctx, ses.Key)
 		if err != nil {
 			s.Logger.InfoContext(ctx, "license status", "platform", ses.Key.Platform, "err", err)
@@ -53,7 +53,7 @@ func (s *Server) licenseStatus(ctx context.Context, r *request) (any, error) {
 	return out, err
 }
 
-func (s *Server) unAuthorize(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+func (s *Server) unAuthorize(ctx context.Context, _ *request, ses session.Session) (any, error) {
 	m, err := s.Sessions.Logout(ctx, ses.Key)
 	if err != nil {
 		return nil, err
@@ -64,14 +64,14 @@ func (s *Server) unAuthorize(ctx context.Context, _ *request, ses authflow.Sessi
 // refreshInfo answers for a ghost without looking further if the connector has nothing to refresh, as upstream does.
 func (s *Server) refreshInfo(ctx context.Context, r *request) (any, error) {
 	notFound := outcome{Message: &crmgate.ReturnMessage{Message: "User not found", MessageType: "warning", TTL: 5000}}
-	generic := authflow.RefreshFailure("", 0)
+	generic := session.RefreshFailure("", 0)
 	noUser := func(p crmgate.Platform) any {
 		if out, ok := s.Sessions.RefreshWithoutUser(p); ok {
 			return outcome{out.Successful, out.Message}
 		}
 		return notFound
 	}
-	return s.session(func(ctx context.Context, _ *request, ses authflow.Session) (any, error) {
+	return s.session(func(ctx context.Context, _ *request, ses session.Session) (any, error) {
 		out := s.Sessions.RefreshInfo(ctx, ses.Key)
 		return outcome{out.Successful, out.Message}, nil
 	}, refusals{ghostOf: noUser, undecodable: reply(outcome{Message: generic.Message})})(ctx, r)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/session"
 )
 
 // route is a row of the route table. A path may end in a segment that differs: /connect/{platform}.
@@ -152,18 +153,18 @@ func (earlyReply) Error() string { return "answered without a session" }
 func reply(body any) error { return earlyReply{body} }
 
 // session runs a handler for a live session and hands out a renewed token where one is due.
-func (s *Server) session(run func(context.Context, *request, authflow.Session) (any, error), no refusals) func(context.Context, *request) (any, error) {
+func (s *Server) session(run func(context.Context, *request, session.Session) (any, error), no refusals) func(context.Context, *request) (any, error) {
 	return func(ctx context.Context, r *request) (any, error) {
 		ses, err := s.Sessions.Check(ctx, r.header("Authorization"), r.joined("jwtToken"))
 		if err != nil {
 			return nil, err
 		}
 		switch ses.State {
-		case authflow.NoSession:
+		case session.NoSession:
 			return nil, errNoSession
-		case authflow.Undecodable:
+		case session.Undecodable:
 			return nil, no.undecodable
-		case authflow.Ghost:
+		case session.Ghost:
 			if no.ghostOf != nil {
 				return no.ghostOf(ses.Key.Platform), nil
 			}

@@ -21,6 +21,9 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
+	"github.com/crmgate/crmgate/proxy/session"
+	"github.com/crmgate/crmgate/proxy/settings"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
@@ -35,9 +38,9 @@ const (
 // Config is what New needs.
 type Config struct {
 	Flows    *authflow.Flows
-	Sessions *authflow.Sessions
-	Orgs     *authflow.Orgs
-	Settings *authflow.Settings
+	Sessions *session.Sessions
+	Orgs     *org.Orgs
+	Settings *settings.Settings
 	// Manifests is what /crmManifest and /serverVersionInfo answer from.
 	Manifests *manifest.Set
 	// MaxConns bounds the connections; who comes when there are as many gets a 503. Default 16384.

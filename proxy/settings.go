@@ -6,10 +6,10 @@ import (
 	"errors"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/session"
 )
 
-func (s *Server) adminSettings(ctx context.Context, r *request, _ authflow.Session) (any, error) {
+func (s *Server) adminSettings(ctx context.Context, r *request, _ session.Session) (any, error) {
 	rc, err := r.rcToken("")
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (s *Server) preloadSettings(ctx context.Context, r *request) (any, error) {
 	return userSettings{out}, err
 }
 
-func (s *Server) settings(ctx context.Context, r *request, ses authflow.Session) (any, error) {
+func (s *Server) settings(ctx context.Context, r *request, ses session.Session) (any, error) {
 	rc, hash, err := r.whoseSettings()
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (r *request) whoseSettings() (rc crmgate.Secret, hash string, err error) {
 	return rc, hash, err
 }
 
-func (s *Server) changeSettings(ctx context.Context, r *request, ses authflow.Session) (any, error) {
+func (s *Server) changeSettings(ctx context.Context, r *request, ses session.Session) (any, error) {
 	var b struct {
 		UserSettings json.RawMessage `json:"userSettings"`
 		Remove       []string        `json:"settingKeysToRemove"`

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 )
 
 type auditCommand struct {
@@ -40,17 +40,17 @@ type auditVerifyCommand struct {
 func (c *auditShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	show := printAuditLine
 	if c.JSON {
-		show = func(out io.Writer, e authflow.AuditEntry) error { return json.NewEncoder(out).Encode(e) }
+		show = func(out io.Writer, e operator.AuditEntry) error { return json.NewEncoder(out).Encode(e) }
 	} else if _, err := fmt.Fprintf(out, auditColumns, "TIME", "WHAT", "HOW IT ENDED", "PLATFORM", "WHO"); err != nil {
 		return err
 	}
-	return c.client(log).Audit(ctx, c.Since.before(time.Now()), c.Platform, c.User, func(e authflow.AuditEntry) error { return show(out, e) })
+	return c.client(log).Audit(ctx, c.Since.before(time.Now()), c.Platform, c.User, func(e operator.AuditEntry) error { return show(out, e) })
 }
 
 // auditColumns have fixed widths: lines are printed as they come.
 const auditColumns = "%-19s  %-18s  %-27s  %-14s  %s\n"
 
-func printAuditLine(out io.Writer, e authflow.AuditEntry) error {
+func printAuditLine(out io.Writer, e operator.AuditEntry) error {
 	what, ended := e.What, e.Outcome
 	if e.By != "" {
 		what += " " + e.By
@@ -66,7 +66,7 @@ func printAuditLine(out io.Writer, e authflow.AuditEntry) error {
 }
 
 // who says who an entry was about: somebody who is still there, or a piece of the hash.
-func who(e authflow.AuditEntry) string {
+func who(e operator.AuditEntry) string {
 	var parts []string
 	switch {
 	case e.User != "":
@@ -98,7 +98,7 @@ func (c *auditVerifyCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 		return err
 	case c.JSON:
 		err = printJSON(out, struct {
-			authflow.AuditReport
+			operator.AuditReport
 			Found []string `json:"found"`
 		}{report, problems})
 	default:

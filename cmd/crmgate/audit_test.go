@@ -16,7 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
@@ -61,15 +61,15 @@ func TestAuditScripts(t *testing.T) {
 }
 
 // runAudit runs crmgate audit against the running server and returns its entries.
-func runAudit(t *testing.T, g *gate, args ...string) []authflow.AuditEntry {
+func runAudit(t *testing.T, g *gate, args ...string) []operator.AuditEntry {
 	t.Helper()
 	var out, errs bytes.Buffer
 	if status := run(append(append([]string{"audit", "show", "--json"}, args...), "--data", g.flags.Data), &out, &errs); status != 0 {
 		t.Fatalf("audit %v: status %d: %s", args, status, errs.String())
 	}
-	var all []authflow.AuditEntry
+	var all []operator.AuditEntry
 	for line := range strings.Lines(out.String()) {
-		var e authflow.AuditEntry
+		var e operator.AuditEntry
 		must(t, json.Unmarshal([]byte(line), &e))
 		all = append(all, e)
 	}

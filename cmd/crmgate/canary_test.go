@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
@@ -79,7 +79,7 @@ func TestNoSecretLeaves(t *testing.T) {
 		answers.WriteString(b.String())
 	}
 	recorded := 0
-	must(t, g.directory().Audit(t.Context(), time.Time{}, "", "", func(e authflow.AuditEntry) error {
+	must(t, g.directory().Audit(t.Context(), time.Time{}, "", "", func(e operator.AuditEntry) error {
 		recorded++
 		return printJSON(&answers, e)
 	}))

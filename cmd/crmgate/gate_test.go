@@ -25,7 +25,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
@@ -284,7 +284,7 @@ func (w *world) freeze() {
 // pass lets time pass.
 func (w *world) pass(d time.Duration) { w.passed.Add(int64(d)) }
 
-func (g *gate) directory() authflow.Directory { return g.node.Directory() }
+func (g *gate) directory() operator.Directory { return g.node.Directory() }
 
 // answer is what the server said.
 type answer struct {

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/revoke"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
 type usersCommand struct {
@@ -44,7 +44,7 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b authflow.Entry) int {
+	slices.SortFunc(all, func(a, b operator.Entry) int {
 		return strings.Compare(string(a.Platform)+"/"+string(a.ID), string(b.Platform)+"/"+string(b.ID))
 	})
 	if c.JSON {
@@ -104,7 +104,7 @@ func aboutCRM(t revoke.Result) string {
 }
 
 // holds says which credentials are kept for somebody.
-func holds(e authflow.Entry) string {
+func holds(e operator.Entry) string {
 	var h []string
 	for name, s := range map[string]crmgate.Secret{"access token": e.AccessToken, "refresh token": e.RefreshToken, "API key": e.APIKey} {
 		if !s.IsZero() {

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
@@ -177,7 +177,7 @@ func TestWireAdminSettings(t *testing.T) {
 	})
 	t.Run("6.1j the audit log", func(t *testing.T) {
 		entries := 0
-		must(t, g.directory().Audit(t.Context(), time.Time{}, "", "", func(e authflow.AuditEntry) error {
+		must(t, g.directory().Audit(t.Context(), time.Time{}, "", "", func(e operator.AuditEntry) error {
 			if e.What == "administration" && e.By == "admin" && e.Outcome == "ok" && e.AccountHash != "" {
 				entries++
 			}

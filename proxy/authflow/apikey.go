@@ -7,6 +7,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -57,11 +58,11 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	if err != nil {
 		return SignedIn{}, err
 	}
-	form, err := ReadForm(r.AdditionalInfo, r.APIKey)
+	form, err := org.ReadForm(r.AdditionalInfo, r.APIKey)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	var managed Filling
+	var managed org.Filling
 	known := !r.RCToken.IsZero() || who.Account != ""
 	if known { // upstream fills in and checks fields only for whom RingCentral knows
 		if managed, err = f.Orgs.Fill(ctx, m, who, form); err != nil {
@@ -70,7 +71,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		if missing := form.Missing(m.Fields); len(missing) > 0 {
 			return SignedIn{Message: missingFields(missing)}, nil
 		}
-		if r.APIKey.Reveal() == Placeholder {
+		if r.APIKey.Reveal() == org.Placeholder {
 			r.APIKey = crmgate.Secret{} // the form has it
 		}
 	}
@@ -93,7 +94,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	})
 }
 
-func (f *Flows) identifyByKey(ctx context.Context, conn connector.Connector, hostname string, given crmgate.Secret, known bool, form Form) (connector.UserInfo, crmgate.Secret, error) {
+func (f *Flows) identifyByKey(ctx context.Context, conn connector.Connector, hostname string, given crmgate.Secret, known bool, form org.Form) (connector.UserInfo, crmgate.Secret, error) {
 	key := crmgate.NewSecret(form.Text("apiKey"))
 	// Upstream asks the form's own field only of whom RingCentral knows.
 	if !known && !given.IsZero() || key.IsZero() {

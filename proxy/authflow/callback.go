@@ -11,6 +11,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -58,7 +59,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb *callback) (
 	if cb.session != nil {
 		r.HashedExtension = cb.session.HashedExtension
 	}
-	if err := takesOAuth(conn.Manifest()); err != nil {
+	if err := conn.Manifest().RequireOAuth(); err != nil {
 		return SignedIn{}, err
 	}
 	if cb.hostname, err = conn.Manifest().CheckHostname(cb.hostname); err != nil {
@@ -92,7 +93,7 @@ func (f *Flows) callback(ctx context.Context, r CallbackRequest, cb *callback) (
 		return SignedIn{}, err
 	}
 	if bound.ID != "" && client.ID != bound.ClientID {
-		return SignedIn{}, appChanged(cb.platform)
+		return SignedIn{}, org.AppChanged(cb.platform)
 	}
 	code, err := cb.code(client.RedirectURI)
 	if err != nil {
@@ -164,7 +165,7 @@ func (f *Flows) identify(ctx context.Context, conn connector.Connector, client t
 	switch {
 	case errors.Is(err, crmgate.ErrConflict):
 		f.unwanted(ctx, conn, info, client, tokens)
-		err = appChanged(client.Platform)
+		err = org.AppChanged(client.Platform)
 	case errors.Is(err, errLeft):
 		f.unwanted(ctx, conn, info, client, tokens)
 	}
@@ -282,4 +283,17 @@ func outcome(in SignedIn, err error) string {
 		return "refused"
 	}
 	return "ok"
+}
+
+// unwanted forgets what was granted to a sign-in that is not stored, and has it revoked.
+func (f *Flows) unwanted(ctx context.Context, conn connector.Connector, info connector.UserInfo, client token.Client, tokens token.Tokens) {
+	f.Tokens.Discard(ctx, tokens)
+	p := crmgate.Person{
+		User:  crmgate.User{Key: crmgate.UserKey{Platform: conn.Manifest().Platform, ID: info.ID}, Hostname: client.Hostname, Account: client.App.Account},
+		Grant: tokens.Grant(client, crmgate.Grant{}),
+	}
+	if err := f.DB.QueueRevocation(context.WithoutCancel(ctx), p); err != nil {
+		f.Logger.WarnContext(ctx, "what was granted to a sign-in that is not stored will not be revoked", "platform", client.Platform, "err", err)
+	}
+	f.Revocations.Changed()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -49,7 +50,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 		return Composed{}, err
 	}
 	m := conn.Manifest()
-	if err := takesOAuth(m); err != nil {
+	if err := m.RequireOAuth(); err != nil {
 		return Composed{}, err
 	}
 	hostname, err := m.CheckHostname(r.Hostname)
@@ -99,14 +100,6 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	return Composed{}, crmgate.Refuse("mode is compat or bound")
 }
 
-// takesOAuth refuses platforms that sign people in otherwise.
-func takesOAuth(m *manifest.Manifest) error {
-	if m.AuthType != manifest.OAuth {
-		return crmgate.Refuse("%s signs people in with an API key, not by OAuth: post its form to /apiKeyLogin", m.Platform)
-	}
-	return nil
-}
-
 // application is what to compose with: the organisation's own, or the manifest's, for which no guest is asked, or, where
 // that names no client id, the connector's, which has it from the operator. m has the overrides for hostname applied.
 func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *storage.ManagedApp) (manifest.OAuthSection, error) {
@@ -118,7 +111,7 @@ func (f *Flows) application(ctx context.Context, conn connector.Connector, m *ma
 		case errors.As(err, &fail):
 			return o, crmgate.Refuse("%s", fail.Message)
 		case errors.Is(err, crmgate.ErrNoApp) && o.AdminManaged != nil:
-			return o, notSetUp(m)
+			return o, org.NotSetUp(m)
 		case errors.Is(err, crmgate.ErrNoApp):
 			return o, crmgate.Refuse("%s is not set up on this server: neither its manifest nor the configuration of its connector names a client id for it", cmp.Or(hostname, m.Title))
 		case err != nil:
@@ -233,6 +226,6 @@ func encodeStray(s string) string {
 
 // TryApp begins an admin's own sign-in with the pending application of their organisation. The sign-in ends on this
 // server's landing page. If it succeeds, the application is the organisation's from then on.
-func (f *Flows) TryApp(ctx context.Context, a *Admin, p crmgate.Platform) (Composed, error) {
-	return f.Compose(ctx, ComposeRequest{Platform: p, Mode: "bound", Staged: true, visitor: &pendingSignIn{Who: a.who}, admin: true})
+func (f *Flows) TryApp(ctx context.Context, a *org.Admin, p crmgate.Platform) (Composed, error) {
+	return f.Compose(ctx, ComposeRequest{Platform: p, Mode: "bound", Staged: true, visitor: &pendingSignIn{Who: a.Identity()}, admin: true})
 }

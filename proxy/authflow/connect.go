@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/org"
 )
 
 // ConnectRequest is somebody on the page of a platform.
@@ -48,11 +49,11 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 	switch {
 	case err != nil || apps.Confirmed != nil:
 	case !s.Who.Admin:
-		err = notSetUp(m)
+		err = org.NotSetUp(m)
 	case apps.Pending != nil:
-		c.Own = valuesOf(apps.Pending.Values)
+		c.Own = org.ValuesOf(apps.Pending.Values)
 	default:
-		c.Own = ManagedValues{}
+		c.Own = org.ManagedValues{}
 	}
 	return c, err
 }
@@ -63,12 +64,12 @@ type Connecting struct {
 	Hostname string
 	// Own, if not nil, says that the person is an admin who has to enter their organisation's application first; it is what
 	// they have entered so far.
-	Own ManagedValues
+	Own org.ManagedValues
 }
 
 // EnterOwnApp enters the application of the organisation whose admin is on the page, as Flows.EnterApp does; it is
 // ConnectOAuth's turn then. Whoever is no admin gets the Refusal of Connect.
-func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values ManagedValues) error {
+func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values org.ManagedValues) error {
 	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
 		return err
@@ -78,16 +79,9 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values Manage
 		return err
 	}
 	if !s.Who.Admin {
-		return notSetUp(m)
+		return org.NotSetUp(m)
 	}
-	return f.Orgs.Enter(ctx, s.Who, ManagedEntry{Platform: r.Platform, Values: values})
-}
-
-func notSetUp(m *manifest.Manifest) error {
-	return &crmgate.Refusal{
-		Kind: crmgate.Missing, Err: crmgate.ErrNoApp,
-		Message: "Your organisation has not set up " + m.Title + " yet. Please ask your administrator to connect first.",
-	}
+	return f.Orgs.Enter(ctx, s.Who, org.ManagedEntry{Platform: r.Platform, Values: values})
 }
 
 // RedirectURI is where applications send people back to.

@@ -24,7 +24,6 @@ func ReadCallback(r CallbackRequest, redirectURI string) (ReadCallbackResult, er
 
 var (
 	AuthURL = authURL
-	Bearer  = bearer
 	CheckID = checkID
 )
 

@@ -8,12 +8,13 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
 // Replayed is what became of a kept answer.
 type Replayed struct {
-	Answer
+	operator.Answer
 	// Stored says that what it granted is stored: the person is repaired, or, of a sign-in, known: their next sign-in
 	// gets the session. It is false of a dry run.
 	Stored bool      `json:"stored"`
@@ -24,11 +25,11 @@ type Replayed struct {
 // Replay reads a kept answer as the manifest says now, and stores what it granted; a dry run only looks whether that can be done. A
 // *crmgate.Refusal says why that cannot be done.
 func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, error) {
-	e, err := Directory{DB: f.DB}.Answer(ctx, id)
+	e, err := operator.Directory{DB: f.DB}.Answer(ctx, id)
 	if err != nil {
 		return Replayed{}, err
 	}
-	out := Replayed{Answer: AnswerOf(e)}
+	out := Replayed{Answer: operator.AnswerOf(e)}
 	if e.Damaged {
 		return out, crmgate.Refuse("The record of this answer is damaged: nothing can be read out of it. Drop it.")
 	}

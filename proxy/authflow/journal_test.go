@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/proxytest"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -75,7 +75,7 @@ func TestDamagedAnswer(t *testing.T) {
 	id := w.PutAnswer(storage.JournalEntry{User: proxytest.Person(1), From: g.RefreshToken, App: g.App}, g, proxytest.PlainAnswer)
 	const key = "j/other/01234567890123456789012345678901/012345678901"
 	proxytest.Must(t, w.Engine.Update(t.Context(), func(tx storage.Tx) error { return tx.Set([]byte(key), []byte("j\x01damaged"), 0) }))
-	d := authflow.Directory{DB: w.DB}
+	d := operator.Directory{DB: w.DB}
 	all, err := d.Answers(t.Context())
 	if n := len(all); err != nil || n < 2 || all[n-1].Kind != "damaged" || all[n-1].Platform != "other" {
 		t.Fatalf("listed: %+v, %v", all, err)

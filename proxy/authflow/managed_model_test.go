@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/proxytest"
+	"github.com/crmgate/crmgate/proxy/session"
 
 	"pgregory.net/rapid"
 
@@ -235,8 +237,8 @@ func (m *model) enterAs(t *rapid.T, admin string, p crmgate.Platform, staged boo
 	m.mu.Lock()
 	m.owners[id] = owner{adminsOf[admin], p}
 	m.mu.Unlock()
-	_ = m.Orgs.EnterApp(t.Context(), crmgate.NewSecret(admin), authflow.ManagedEntry{
-		Platform: p, Staged: staged, Values: authflow.ManagedValues{"clientId": id, "clientSecret": "secret of " + id},
+	_ = m.Orgs.EnterApp(t.Context(), crmgate.NewSecret(admin), org.ManagedEntry{
+		Platform: p, Staged: staged, Values: org.ManagedValues{"clientId": id, "clientSecret": "secret of " + id},
 	})
 }
 
@@ -410,7 +412,7 @@ func (m *model) check(t *rapid.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.State != authflow.Live {
+			if s.State != session.Live {
 				m.tally["ended"]++
 			} else if confirmed[own] != app.ClientID {
 				t.Errorf("a session of %s is good, and %q is confirmed", app.ClientID, confirmed[own])

@@ -7,7 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/revoke"
+	"github.com/crmgate/crmgate/proxy/session"
+	"github.com/crmgate/crmgate/proxy/settings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -36,9 +39,9 @@ type Config struct {
 type Services struct {
 	Tokens      *token.Engine
 	Revocations *revoke.Worker
-	Sessions    *authflow.Sessions
-	Orgs        *authflow.Orgs
-	Settings    *authflow.Settings
+	Sessions    *session.Sessions
+	Orgs        *org.Orgs
+	Settings    *settings.Settings
 	Flows       *authflow.Flows
 }
 
@@ -88,15 +91,15 @@ func Open(t Fataler, c Config) (s *Services, closed func()) {
 	s.Revocations = revoke.New(revoke.Config{
 		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Now: c.Now, Logger: c.Logger, Count: count, Waiting: c.Waiting, Random: c.Random,
 	})
-	s.Sessions, err = authflow.NewSessions(authflow.SessionsConfig{
+	s.Sessions, err = session.New(session.Config{
 		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Revocations: s.Revocations, Key: crmgate.NewSecret(strings.Repeat("k", 32)),
 		Now: c.Now, Logger: c.Logger, Count: count,
 	})
 	Must(t, err)
-	s.Orgs = authflow.NewOrgs(authflow.OrgsConfig{
+	s.Orgs = org.New(org.Config{
 		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Revocations: s.Revocations, Verify: rc.Verify, Now: c.Now, Logger: c.Logger, Count: count,
 	})
-	s.Settings = authflow.NewSettings(authflow.SettingsConfig{DB: c.DB, Verify: rc.Verify, HashKey: crmgate.NewSecret("h"), Logger: c.Logger})
+	s.Settings = settings.New(settings.Config{DB: c.DB, Verify: rc.Verify, HashKey: crmgate.NewSecret("h"), Logger: c.Logger})
 	s.Flows, err = authflow.New(authflow.Config{
 		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Sessions: s.Sessions, Orgs: s.Orgs, Revocations: s.Revocations, Verify: rc.Verify,
 		PublicURL: c.PublicURL, Now: c.Now, Logger: c.Logger, Count: count,

@@ -1,0 +1,50 @@
+package operator
+
+import (
+	"context"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// AuditEntry is an entry of the audit log as the operator sees it.
+type AuditEntry struct {
+	Time        time.Time         `json:"time"`
+	What        string            `json:"what"`
+	Platform    crmgate.Platform  `json:"platform,omitempty"`
+	By          string            `json:"by,omitempty"`
+	Outcome     string            `json:"outcome,omitempty"`
+	Reason      string            `json:"reason,omitempty"`
+	Count       uint64            `json:"count,omitempty"`
+	User        crmgate.UserID    `json:"user,omitempty"` // while they are there
+	Name        string            `json:"name,omitempty"`
+	UserHash    string            `json:"userHash,omitempty"`
+	Account     crmgate.AccountID `json:"rcAccountId,omitempty"` // while the user is there
+	AccountHash string            `json:"rcAccountHash,omitempty"`
+	Node        string            `json:"node"`
+	Number      uint64            `json:"entry"`
+}
+
+// Audit calls fn for the entries of the audit log that the query chooses, the newest last.
+func (d Directory) Audit(ctx context.Context, since time.Time, p crmgate.Platform, user crmgate.UserID, fn func(AuditEntry) error) error {
+	return d.DB.Audit(ctx, storage.AuditQuery{Since: since, Platform: p, User: user}, func(e storage.AuditEntry) error {
+		return fn(NewAuditEntry(e))
+	})
+}
+
+func NewAuditEntry(e storage.AuditEntry) AuditEntry {
+	return AuditEntry{
+		Time: e.At.UTC(), What: e.Kind.String(), Platform: e.Platform, By: e.By.String(), Outcome: e.Outcome.String(), Reason: e.Reason.String(),
+		Count: e.Count, User: e.User, Name: e.Name, UserHash: e.UserHash, Account: e.Account, AccountHash: e.AccountHash,
+		Node: e.Node, Number: e.Entry,
+	}
+}
+
+// AuditReport is what verifying the audit log has looked at.
+type AuditReport = storage.AuditReport
+
+// VerifyAudit recomputes the audit log's chains and calls problem for each thing that is wrong.
+func (d Directory) VerifyAudit(ctx context.Context, problem func(string)) (AuditReport, error) {
+	return d.DB.VerifyAudit(ctx, problem)
+}

@@ -1,0 +1,135 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// Entry is a person as the operator sees them. It says which credentials are held, never what they are.
+type Entry struct {
+	Platform crmgate.Platform  `json:"platform"`
+	ID       crmgate.UserID    `json:"id"`
+	Name     string            `json:"name,omitempty"`
+	Hostname string            `json:"hostname,omitempty"`
+	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
+	// State is "active"; "refreshing" while a refresh is under way; "needs_login" once the CRM has ended the grant;
+	// "paused" while the CRM rejects the application that issued it; or "logged_out".
+	State string `json:"state"`
+	// Reason and Since tell of a state that is none of the person's doing.
+	Reason       string         `json:"reason,omitempty"`
+	Since        time.Time      `json:"since,omitzero"`
+	Timezone     string         `json:"timezoneName,omitempty"`
+	AccessToken  crmgate.Secret `json:"accessToken,omitzero"`
+	RefreshToken crmgate.Secret `json:"refreshToken,omitzero"`
+	APIKey       crmgate.Secret `json:"apiKey,omitzero"`
+	Expiry       time.Time      `json:"tokenExpiry,omitzero"`
+	ClientID     string         `json:"clientId,omitempty"`
+	Created      time.Time      `json:"created,omitzero"`
+	SignedIn     time.Time      `json:"signedIn,omitzero"`
+
+	app crmgate.App
+}
+
+// Directory is who has signed in. It needs no connectors, so that a store at rest can be looked into without them.
+type Directory struct{ DB *storage.DB }
+
+// Entries lists everybody, in no order that means anything. What does not open is left out, and the error says so.
+func (d Directory) Entries(ctx context.Context) ([]Entry, error) {
+	all := []Entry{}
+	err := d.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
+		all = append(all, entry(p, s))
+		return nil
+	})
+	for i := range all { // afterwards: a walk over everybody is one transaction, and takes no other
+		err = errors.Join(err, d.state(ctx, &all[i]))
+	}
+	return all, err
+}
+
+// Count counts people by platform and by Entry.State, save that those who are "refreshing" count as "active": that is over
+// in a moment. It reads everybody, one after the other.
+func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]int, error) {
+	type issuer struct {
+		crmgate.Platform
+		crmgate.App
+	}
+	counts, refreshable := map[crmgate.Platform]map[string]int{}, map[issuer]int{}
+	err := d.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
+		e := entry(p, s)
+		if counts[e.Platform] == nil {
+			counts[e.Platform] = map[string]int{"active": 0, "needs_login": 0, "paused": 0, "logged_out": 0}
+		}
+		counts[e.Platform][e.State]++
+		if e.refreshable() {
+			refreshable[issuer{e.Platform, e.app}]++
+		}
+		return nil
+	})
+	for app, n := range refreshable {
+		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.App)
+		if paused {
+			counts[app.Platform]["active"] -= n
+			counts[app.Platform]["paused"] += n
+		}
+		err = errors.Join(err, unread)
+	}
+	return counts, err
+}
+
+// refreshable reports whether a person is active for as long as their grant is refreshed.
+func (e *Entry) refreshable() bool { return e.State == "active" && !e.RefreshToken.IsZero() }
+
+// Entry returns one person; crmgate.ErrNotFound if there is none.
+func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error) {
+	p, err := d.DB.Person(ctx, key)
+	if err != nil {
+		return Entry{}, err
+	}
+	s, err := d.DB.Session(ctx, key)
+	e := entry(p, s)
+	return e, errors.Join(err, d.state(ctx, &e))
+}
+
+// state looks at what is known of an active person's grant beside their record.
+func (d Directory) state(ctx context.Context, e *Entry) error {
+	if !e.refreshable() {
+		return nil
+	}
+	lease, err := d.DB.Lease(ctx, crmgate.UserKey{Platform: e.Platform, ID: e.ID})
+	if err != nil {
+		return err
+	}
+	why, paused, err := d.DB.Paused(ctx, e.Platform, e.app)
+	switch {
+	case err != nil:
+		return err
+	case paused:
+		e.State, e.Reason, e.Since = "paused", why.Message, why.Since
+	case lease.Until.After(time.Now()):
+		e.State = "refreshing"
+	case lease.Failures > 0:
+		e.Reason = fmt.Sprintf("refreshes that failed in a row: %d; the next may be at %s", lease.Failures, lease.NotBefore.Format(time.RFC3339))
+	}
+	return nil
+}
+
+func entry(p crmgate.Person, s storage.Session) Entry {
+	e := Entry{
+		Platform: p.User.Key.Platform, ID: p.User.Key.ID, Name: p.User.Name, Hostname: p.User.Hostname, Account: p.User.Account,
+		State: "active", Reason: p.Grant.Dead, Timezone: p.User.TimezoneName,
+		AccessToken: p.Grant.AccessToken, RefreshToken: p.Grant.RefreshToken, APIKey: p.Grant.APIKey,
+		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App,
+	}
+	switch {
+	case s.Ended:
+		e.State = "logged_out"
+	case p.Grant.Dead != "":
+		e.State, e.Since = "needs_login", p.Grant.DeadSince
+	}
+	return e
+}

@@ -1,0 +1,134 @@
+package org
+
+import (
+	"context"
+	"errors"
+	"sort"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/proxy/revoke"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// What an admin's pages show at once, and end at once.
+const (
+	peoplePage = 50
+	endAtOnce  = 500
+)
+
+// PeoplePage is a page of the people of an account on a platform.
+type PeoplePage struct {
+	People []operator.Entry
+	Total  int
+	// Next is the id to go on after; empty at the end.
+	Next crmgate.UserID
+}
+
+// People are the account's people on a platform, in the order of their ids, after one of them. Who signed in a moment ago may
+// be missing.
+func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.UserID) (PeoplePage, error) {
+	if _, err := a.o.Connectors.Connectable(p); err != nil {
+		return PeoplePage{}, err
+	}
+	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
+	if err != nil {
+		return PeoplePage{}, err
+	}
+	page := PeoplePage{Total: len(all)}
+	first := sort.Search(len(all), func(i int) bool { return all[i].id > after })
+	some := all[first:min(first+peoplePage, len(all))]
+	for _, m := range some {
+		e, err := a.Person(ctx, crmgate.UserKey{Platform: p, ID: m.id})
+		if errors.Is(err, crmgate.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return page, err
+		}
+		page.People = append(page.People, e)
+	}
+	if first+len(some) < len(all) {
+		page.Next = some[len(some)-1].id
+	}
+	return page, nil
+}
+
+// Person is one of the account's people. Whoever is not, is not there: crmgate.ErrNotFound, a Refusal.
+func (a *Admin) Person(ctx context.Context, key crmgate.UserKey) (operator.Entry, error) {
+	e, err := operator.Directory{DB: a.o.DB}.Entry(ctx, key)
+	if errors.Is(err, crmgate.ErrNotFound) || err == nil && e.Account != a.who.Account {
+		return operator.Entry{}, &crmgate.Refusal{Kind: crmgate.Missing, Message: "Nobody of that name is connected.", Err: crmgate.ErrNotFound}
+	}
+	return e, err
+}
+
+// Connected is how many of the account's people are connected to a platform.
+func (a *Admin) Connected(ctx context.Context, p crmgate.Platform) (int, error) {
+	return a.count(ctx, p, func(m member) bool { return m.granted })
+}
+
+// SignedInByApp is how many people hold grants of the organisation's own application: they sign in again when it goes.
+func (a *Admin) SignedInByApp(ctx context.Context, p crmgate.Platform) (int, error) {
+	apps, err := a.o.DB.ManagedApps(ctx, a.who.Account, p)
+	if err != nil || apps.Confirmed == nil {
+		return 0, err
+	}
+	return a.count(ctx, p, func(m member) bool { return m.app && m.revision == apps.Confirmed.Revision })
+}
+
+func (a *Admin) count(ctx context.Context, p crmgate.Platform, is func(member) bool) (n int, err error) {
+	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
+	for _, m := range all {
+		if is(m) {
+			n++
+		}
+	}
+	return n, err
+}
+
+// EndSession logs one of the account's people out, and tells the CRM.
+func (a *Admin) EndSession(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
+	v, err := a.endSession(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	result, _ := a.o.Revocations.Attempt(ctx, v)
+	return result, nil
+}
+
+func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Revocation, error) {
+	if _, err := a.Person(ctx, key); err != nil {
+		return storage.Revocation{}, err
+	}
+	v, err := a.o.DB.EndSession(ctx, key, storage.Event{Kind: storage.EventLogout, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	if err == nil {
+		a.o.Count("logout", key.Platform, "ok")
+	}
+	return v, err
+}
+
+// EndSessions logs the account's people out of a platform, a number of them at once: how many it were, and how many are
+// left. The CRM is told of them from the queue, within minutes.
+func (a *Admin) EndSessions(ctx context.Context, p crmgate.Platform) (ended, left int, err error) {
+	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer a.o.Revocations.Changed()
+	for _, m := range all {
+		key := crmgate.UserKey{Platform: p, ID: m.id}
+		if s, err := a.o.DB.Session(ctx, key); err == nil && s.Ended {
+			continue
+		}
+		if ended == endAtOnce {
+			left++
+			continue
+		}
+		if _, err := a.endSession(ctx, key); err != nil && !errors.Is(err, crmgate.ErrNotFound) {
+			return ended, left, err
+		}
+		ended++
+	}
+	return ended, left, nil
+}

@@ -1,0 +1,22 @@
+package org
+
+import (
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// FillForm is a form with managed fields as it is filled in: what goes to the connector, and the submitted values that it kept.
+func FillForm(additionalInfo crmgate.Secret, fields []manifest.FormField, stored storage.Fields) (info string, own storage.Fields, err error) {
+	f, err := ReadForm(additionalInfo, crmgate.Secret{})
+	if err != nil {
+		return "", own, err
+	}
+	own, err = f.fill(fields, stored)
+	return f.Secret().Reveal(), own, err
+}
+
+// ReadFieldValues reads submitted values.
+func ReadFieldValues(object string) (storage.FieldValues, error) {
+	return readFieldValues(crmgate.NewSecret(object))
+}

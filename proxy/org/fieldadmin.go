@@ -1,0 +1,225 @@
+package org
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// FieldsAdmin is who looks at an organisation's values or changes them: an admin who is signed in to the CRM.
+type FieldsAdmin struct {
+	Session crmgate.UserKey
+	RCToken crmgate.Secret
+}
+
+// organisation is the admin's; the platform is the session's. Without an admin's token it is a Refusal, and so it is with
+// one of another organisation than the session's user is known to be of.
+func (o *Orgs) organisation(ctx context.Context, a FieldsAdmin) (crmgate.AccountID, error) {
+	who, err := o.Verify.Admin(ctx, a.RCToken)
+	if err != nil {
+		return "", err
+	}
+	p, err := o.DB.Person(ctx, a.Session)
+	if err != nil {
+		return "", err
+	}
+	if p.User.Account != "" && p.User.Account != who.Account {
+		return "", &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The session and the RingCentral access token belong to different RingCentral accounts."}
+	}
+	return who.Account, nil
+}
+
+// ManagedFields is what an admin sees of an organisation's managed fields: which there are, and which have a value.
+type ManagedFields struct {
+	Managed   bool                  `json:"hasManagedAuth"`
+	Fields    []json.RawMessage     `json:"fields"` // as the manifest defines them
+	OrgFields []json.RawMessage     `json:"orgFields"`
+	Own       []json.RawMessage     `json:"userFields"`
+	OrgValues map[string]ShownValue `json:"orgValues"` // by const
+	Values    []ExtensionValues     `json:"userValues"`
+}
+
+// ExtensionValues is what an admin sees of an extension's.
+type ExtensionValues struct {
+	Extension crmgate.ExtensionID   `json:"rcExtensionId"`
+	Name      string                `json:"rcUserName"`
+	Fields    map[string]ShownValue `json:"fields"`
+}
+
+// ShownValue is what anybody sees of a value: that there is one.
+type ShownValue struct {
+	HasValue bool   `json:"hasValue"`
+	Value    string `json:"value"`
+}
+
+// ManagedFields returns an organisation's managed fields of the session's platform. Values of fields that the manifest
+// does not have are not among them.
+func (o *Orgs) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields, error) {
+	account, err := o.organisation(ctx, a)
+	if err != nil {
+		return ManagedFields{}, err
+	}
+	return o.managedFields(ctx, account, a.Session.Platform)
+}
+
+func (o *Orgs) managedFields(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (ManagedFields, error) {
+	own, extensions, err := o.DB.AllFields(ctx, p, account)
+	if err != nil {
+		return ManagedFields{}, err
+	}
+	fields := o.Connectors.Fields(p)
+	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
+	v := ManagedFields{
+		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
+		OrgValues: shown(fields, manifest.AccountScope, own), Values: []ExtensionValues{},
+	}
+	for _, field := range fields {
+		if !field.Managed {
+			continue
+		}
+		v.Fields = append(v.Fields, field.Definition)
+		if field.Scope == manifest.UserScope {
+			v.Own = append(v.Own, field.Definition)
+		} else {
+			v.OrgFields = append(v.OrgFields, field.Definition)
+		}
+	}
+	for _, e := range extensions {
+		v.Values = append(v.Values, ExtensionValues{e.Extension, e.Name, shown(fields, manifest.UserScope, e.Values)})
+	}
+	return v, nil
+}
+
+func shown(fields []manifest.FormField, scope manifest.FieldScope, values storage.FieldValues) map[string]ShownValue {
+	all := map[string]ShownValue{}
+	for _, field := range fields {
+		if !field.Managed || field.Scope != scope {
+			continue
+		}
+		all[field.Const] = ShownValue{}
+		if !values[field.Const].IsZero() {
+			all[field.Const] = ShownValue{true, Placeholder}
+		}
+	}
+	return all
+}
+
+// FieldsUpdate is what an admin changes.
+type FieldsUpdate struct {
+	Scope     string              // "user": an extension's values; any other: the organisation's
+	Extension crmgate.ExtensionID // of scope user
+	Name      string              // of the extension's person; empty: as it is
+	Values    crmgate.Secret      // a JSON object by const, or empty; laid over what is stored
+	Remove    []string
+}
+
+// UpdateManagedFields changes an organisation's values of the session's platform. What is wrong is a Refusal, and
+// nothing is changed then.
+func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsUpdate) error {
+	account, err := o.organisation(ctx, a)
+	if err != nil {
+		return err
+	}
+	return o.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, storage.Event{By: storage.ByPerson, User: a.Session.ID})
+}
+
+// updateFields is UpdateManagedFields for the organisation that key names; by says whose doing it is.
+func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by storage.Event) (err error) {
+	c := storage.FieldsChange{Key: key, Remove: u.Remove}
+	if manifest.FieldScope(u.Scope) == manifest.UserScope {
+		switch {
+		case u.Extension == "":
+			return crmgate.Refuse("rcExtensionId is required for user managed auth values")
+		case len(u.Extension) > 64 || len(u.Name) > maxFieldName:
+			return crmgate.Refuse("rcExtensionId can have no more than 64 bytes, rcUserName no more than %d.", maxFieldName)
+		}
+		c.Key.Extension, c.Name = u.Extension, u.Name
+	}
+	if c.Set, err = readFieldValues(u.Values); err != nil {
+		return err
+	}
+	by.Kind, by.Outcome = storage.EventAdministration, storage.OutcomeOK
+	return o.DB.ChangeFields(ctx, c, by)
+}
+
+// FieldOptionsRequest asks for the choices of a dynamic field.
+type FieldOptionsRequest struct {
+	Platform crmgate.Platform
+	Field    string // its const
+	// AccountValues, a JSON object by const or empty, are laid over what is stored, for this request only.
+	AccountValues crmgate.Secret
+	RCToken       crmgate.Secret
+}
+
+// FieldOptions returns what an admin can choose from for an extension's dynamic field; none if the connector knows none.
+// What is wrong with the request is a Refusal.
+func (o *Orgs) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
+	switch {
+	case r.Platform == "":
+		return nil, crmgate.RefusePlain("Missing platform name")
+	case r.Field == "":
+		return nil, crmgate.RefusePlain("Missing managed auth field")
+	}
+	who, err := o.Verify.Admin(ctx, r.RCToken)
+	if err != nil {
+		return nil, err
+	}
+	return o.fieldOptions(ctx, who.Account, r)
+}
+
+func (o *Orgs) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
+	fields := o.Connectors.Fields(r.Platform)
+	if !isDynamic(fields, r.Field) {
+		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
+	}
+	submitted, err := readFieldValues(r.AccountValues)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := o.DB.Fields(ctx, storage.FieldsKey{Platform: r.Platform, Account: account})
+	if err != nil {
+		return nil, err
+	}
+	conn, err := o.Connectors.Find(r.Platform)
+	if err != nil {
+		return nil, err
+	}
+	options, err := conn.ManagedAuthOptions(ctx, connector.ManagedAuthOptionsRequest{
+		FieldConst: r.Field, AccountValues: accountValues(fields, stored.Account, submitted),
+	})
+	if errors.Is(err, errors.ErrUnsupported) || len(options) == 0 && err == nil {
+		return []connector.ManagedAuthOption{}, nil
+	}
+	return options, err
+}
+
+func isDynamic(fields []manifest.FormField, name string) bool {
+	for _, field := range fields {
+		if field.Const == name && field.Dynamic && field.Scope == manifest.UserScope {
+			return true
+		}
+	}
+	return false
+}
+
+// accountValues are an organisation's values as a connector may see them: of the fields that the manifest has, the
+// submitted one before the stored one.
+func accountValues(fields []manifest.FormField, stored, submitted storage.FieldValues) map[string]crmgate.Secret {
+	all := map[string]crmgate.Secret{}
+	for _, field := range fields {
+		if !field.Managed || field.Dynamic || field.Scope != manifest.AccountScope {
+			continue
+		}
+		for _, values := range []storage.FieldValues{stored, submitted} {
+			if v := values[field.Const]; !v.IsZero() {
+				all[field.Const] = v
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,61 @@
+package org
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/revoke"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// OrgsConfig is what NewOrgs needs. Fields without a default are required.
+type Config struct {
+	DB          *storage.DB
+	Tokens      *token.Engine
+	Connectors  connector.Registry
+	Revocations *revoke.Worker
+	// Verify verifies the tokens of admins and members.
+	Verify identity.Verify
+	// Now tells the time; default time.Now.
+	Now func() time.Time
+	// Logger gets what clients are not told; default slog.Default().
+	Logger *slog.Logger
+	// Count, if set, is told of every logout: flow, platform and outcome.
+	Count func(flow string, platform crmgate.Platform, outcome string)
+}
+
+// Orgs keeps what belongs to organisations. Safe for concurrent use.
+type Orgs struct {
+	Config
+	roster *roster
+}
+
+// NewOrgs returns the organisations of a store.
+func New(c Config) *Orgs {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Count == nil {
+		c.Count = func(string, crmgate.Platform, string) {}
+	}
+	return &Orgs{c, newRoster()}
+}
+
+func NotSetUp(m *manifest.Manifest) error {
+	return &crmgate.Refusal{
+		Kind: crmgate.Missing, Err: crmgate.ErrNoApp,
+		Message: "Your organisation has not set up " + m.Title + " yet. Please ask your administrator to connect first.",
+	}
+}
+
+func AppChanged(p crmgate.Platform) error {
+	return crmgate.Refuse("The application of %s was changed during this sign-in. Please start again.", p)
+}

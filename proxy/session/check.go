@@ -1,0 +1,117 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/proxy/revoke"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// SessionsConfig is what NewSessions needs. Fields without a default are required.
+type Config struct {
+	DB          *storage.DB
+	Tokens      *token.Engine
+	Connectors  connector.Registry
+	Revocations *revoke.Worker
+	// Key signs session tokens (HS256); at least 32 bytes.
+	Key crmgate.Secret
+	// Now tells the time; default time.Now.
+	Now func() time.Time
+	// Logger gets what clients are not told; default slog.Default().
+	Logger *slog.Logger
+	// Count, if set, is told of every logout: flow, platform and outcome.
+	Count func(flow string, platform crmgate.Platform, outcome string)
+}
+
+// Sessions checks session tokens, and does what a signed-in person can ask for. Safe for concurrent use.
+type Sessions struct {
+	Config
+	signer *signer
+}
+
+// NewSessions checks the configuration.
+func New(c Config) (*Sessions, error) {
+	if len(c.Key.Reveal()) < 32 {
+		return nil, errors.New("the session key must have at least 32 bytes")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Count == nil {
+		c.Count = func(string, crmgate.Platform, string) {}
+	}
+	return &Sessions{c, newSigner(c.Key, c.Now)}, nil
+}
+
+// Issue makes a session token for a person. sid is the id in the person's session record.
+func (ss *Sessions) Issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
+	return ss.signer.issue(key, sid)
+}
+
+// SessionState is what a request's session token is worth.
+type State int
+
+// Upstream App Connect tells the first two apart, and so do its refusals.
+const (
+	NoSession   State = iota // no token, or a bad one in the Authorization header
+	Undecodable              // a bad token in the query
+	Ghost                    // a good token of nobody, or of a session that has ended
+	Live
+)
+
+// Session is a checked session.
+type Session struct {
+	State    State
+	Key      crmgate.UserKey // of Ghost and Live
+	Hostname string          // of Live
+	// Renewed is a token with a new life, if the one presented has half its life behind it; only of Live.
+	Renewed crmgate.Secret
+}
+
+// Check checks a request's session token: header is the Authorization header, query is the jwtToken parameter, which
+// counts only if there is no bearer token. It opens the session record and nothing else. The error is the store's.
+func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Session, error) {
+	bad := NoSession
+	raw, ok := bearer(header)
+	if !ok {
+		if query == nil || *query == "" {
+			return Session{}, nil
+		}
+		raw, bad = *query, Undecodable
+	}
+	c, err := ss.signer.verify(raw)
+	if err != nil {
+		return Session{State: bad}, nil
+	}
+	s := Session{State: Ghost, Key: crmgate.UserKey{Platform: c.Platform, ID: crmgate.UserID(c.ID)}}
+	r, err := ss.DB.Session(ctx, s.Key)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return s, nil
+	case err != nil:
+		return Session{}, err
+	case r.Ended || c.SID == "" || c.SID != r.ID:
+		return s, nil
+	}
+	s.State, s.Hostname = Live, r.Hostname
+	if c.Expires.Sub(ss.Now()) <= sessionRenew {
+		s.Renewed, err = ss.signer.issue(s.Key, r.ID)
+	}
+	return s, err
+}
+
+// bearer returns the token of "Bearer <token>": the scheme in any case, exactly one space. ok is false for what is no bearer header.
+func bearer(header string) (token string, ok bool) {
+	scheme, token, found := strings.Cut(header, " ")
+	return token, found && strings.EqualFold(scheme, "bearer") && token != "" && token[0] != ' '
+}

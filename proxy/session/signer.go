@@ -1,0 +1,157 @@
+package session
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/identity"
+)
+
+const (
+	sessionLife  = 14 * 24 * time.Hour
+	sessionRenew = 7 * 24 * time.Hour
+	// maxSessionToken bounds what is parsed before its signature is known. Ours have about 300 bytes.
+	maxSessionToken = 4096
+)
+
+// signer makes and verifies the tokens that clients hold: HS256, the claims id, platform, iat, exp and sid.
+// Upstream's verification also takes HS384 and HS512, and tokens without exp; ours are never made so.
+type signer struct {
+	key    crmgate.Secret
+	now    func() time.Time
+	parser *jwt.Parser
+
+	mu sync.RWMutex
+	// known are claims whose signature was found good, by the hash of the whole token; guarded by mu. What depends on
+	// the time is checked at each use. Reading the same JSON again was a third of a session check.
+	known map[[sha256.Size]byte]claims
+}
+
+// maxKnown bounds known; an entry has some 200 bytes.
+const maxKnown = 16 << 10
+
+func newSigner(key crmgate.Secret, now func() time.Time) *signer {
+	return &signer{key: key, now: now, known: map[[sha256.Size]byte]claims{}, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())}
+}
+
+type claims struct {
+	ID       identity.ID      `json:"id"` // upstream makes numbers texts
+	Platform crmgate.Platform `json:"platform"`
+	Issued   *jwt.NumericDate `json:"iat"`
+	Expires  *jwt.NumericDate `json:"exp"`
+	Earliest *jwt.NumericDate `json:"nbf,omitempty"`
+	SID      string           `json:"sid,omitempty"`
+}
+
+// What golang-jwt asks of claims. Issuer, subject and audience do not exist in these tokens.
+func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Expires, nil }
+
+func (c *claims) GetIssuedAt() (*jwt.NumericDate, error) { return c.Issued, nil }
+
+func (c *claims) GetNotBefore() (*jwt.NumericDate, error) { return c.Earliest, nil }
+
+func (c *claims) GetIssuer() (string, error) { return "", nil }
+
+func (c *claims) GetSubject() (string, error) { return "", nil }
+
+func (c *claims) GetAudience() (jwt.ClaimStrings, error) { return nil, nil }
+
+// lastSecond is the end of the year 9999: times behind it have no JSON form, and some overflow.
+const lastSecond = 253402300799
+
+// UnmarshalJSON takes each claim once, and of times numbers only: encoding/json takes the last of two claims, "ID" for
+// "id", and golang-jwt takes a time that is a text.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("the claims are no object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var v any
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		name := strings.ToLower(t.(string)) // a member's name is a string
+		if seen[name] {
+			return errors.New("a claim stands there twice")
+		}
+		seen[name] = true
+		switch name {
+		case "exp", "iat", "nbf":
+			if s, ok := v.(float64); !ok || s < 0 || s > lastSecond {
+				return errors.New("a time is no number of seconds")
+			}
+		}
+	}
+	type plain claims
+	return json.Unmarshal(b, (*plain)(c))
+}
+
+func (t *signer) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
+	now := t.now()
+	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &claims{
+		ID: identity.ID(key.ID), Platform: key.Platform, SID: sid,
+		Issued: jwt.NewNumericDate(now), Expires: jwt.NewNumericDate(now.Add(sessionLife)),
+	}).SignedString([]byte(t.key.Reveal()))
+	return crmgate.NewSecret(s), err
+}
+
+// verify returns the claims of a token of ours that is good now.
+func (t *signer) verify(raw string) (claims, error) {
+	if len(raw) > maxSessionToken {
+		return claims{}, errors.New("longer than any session token")
+	}
+	sum := sha256.Sum256([]byte(raw))
+	t.mu.RLock()
+	c, ok := t.known[sum]
+	t.mu.RUnlock()
+	if !ok {
+		var err error
+		if c, err = t.authentic(raw); err != nil {
+			return c, err
+		}
+		t.mu.Lock()
+		if len(t.known) >= maxKnown {
+			clear(t.known) // simpler than an order of age; costs a signature each
+		}
+		t.known[sum] = c
+		t.mu.Unlock()
+	}
+	now := t.now()
+	if !now.Before(c.Expires.Time) || c.Earliest != nil && now.Before(c.Earliest.Time) {
+		return c, errors.New("not good at this time")
+	}
+	return c, nil
+}
+
+// authentic returns the claims of a token that we have signed, whenever it is good.
+func (t *signer) authentic(raw string) (claims, error) {
+	var c claims
+	if strings.ContainsAny(raw, "\r\n") { // Go's base64 passes over them
+		return c, errors.New("has line breaks")
+	}
+	parsed, err := t.parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return []byte(t.key.Reveal()), nil })
+	switch {
+	case err != nil:
+		return c, err
+	case parsed.Header["crit"] != nil: // RFC 7515, 4.1.11: what is critical and not understood is refused; golang-jwt does not look
+		return c, errors.New("has critical parameters")
+	case c.ID == "" || !c.Platform.Valid() || c.Expires == nil:
+		return c, errors.New("names nobody, or has no end")
+	}
+	return c, nil
+}

@@ -1,0 +1,98 @@
+package settings
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"github.com/crmgate/crmgate"
+)
+
+// object is a JSON object. Its values stay as they were written: numbers keep their digits, texts their escapes.
+type object map[string]json.RawMessage
+
+// objectOf reads an object; nil for any other JSON, and for none.
+func objectOf(b json.RawMessage) object {
+	var o object
+	if json.Unmarshal(b, &o) != nil {
+		return nil
+	}
+	return o
+}
+
+// maxNesting bounds how deep objects and lists of strangers lie in each other: what is stored is written into other
+// objects, and encoding/json ends at 10,000.
+const maxNesting = 100
+
+// readJSON takes a member of a body, valid JSON, without the blanks in it; nil for null and for none. The error is a Refusal.
+func readJSON(name string, b json.RawMessage, most int) (json.RawMessage, error) {
+	if !given(b) {
+		return nil, nil
+	}
+	if nesting(b) > maxNesting {
+		return nil, crmgate.Refuse("The body's %s is nested more than %d levels deep.", name, maxNesting)
+	}
+	var short bytes.Buffer
+	if err := json.Compact(&short, b); err != nil {
+		return nil, crmgate.Refuse("The body's %s is not JSON.", name)
+	}
+	if short.Len() > most {
+		return nil, tooLarge(most)
+	}
+	return short.Bytes(), nil
+}
+
+// readObject is readJSON for what must be an object, or null.
+func readObject(name string, b json.RawMessage, most int) (object, error) {
+	b, err := readJSON(name, b, most)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	o := objectOf(b)
+	if o == nil {
+		return nil, crmgate.Refuse("The body's %s is of the wrong type.", name)
+	}
+	return o, nil
+}
+
+// nesting is how deep the objects and lists of valid JSON lie in each other.
+func nesting(b []byte) (deepest int) {
+	depth, text := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// given reports whether there is a value other than null.
+func given(b json.RawMessage) bool { return len(b) > 0 && string(b) != "null" }
+
+// truthy is what JavaScript takes a value for in a condition.
+func truthy(b json.RawMessage) bool {
+	switch string(b) {
+	case "", "null", "false", `""`:
+		return false
+	}
+	n, err := strconv.ParseFloat(string(b), 64)
+	return err != nil || n != 0
+}
+
+// encodeJSON writes JSON and leaves "&" and what comes as JSON as it is.
+func encodeJSON(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
