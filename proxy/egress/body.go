@@ -10,12 +10,12 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// body is an answer's body with a limit. It is read by one goroutine at a time, as any is.
+// body is a response body with a size limit. Close releases the request's slot. Not safe for concurrent use.
 type body struct {
 	rc          io.ReadCloser
-	left, limit int64
+	left, limit int64 // in bytes
 	url         *url.URL
-	end         func()
+	end         func() // called once, by Close
 	once        sync.Once
 }
 
@@ -23,7 +23,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, b.tooLarge()
 	}
-	if int64(len(p)) > b.left+1 { // one byte more than allowed shows that there is more
+	if int64(len(p)) > b.left+1 { // one byte over the limit shows that the body is too large
 		p = p[:b.left+1]
 	}
 	n, err := b.rc.Read(p)
@@ -38,7 +38,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) tooLarge() error {
-	return &crmgate.FetchError{Kind: crmgate.FetchSize, Message: fmt.Sprintf("the answer of %s is larger than %d bytes", b.url.Host, b.limit)}
+	return &crmgate.FetchError{Kind: crmgate.FetchSize, Message: fmt.Sprintf("the response of %s is larger than %d bytes", b.url.Host, b.limit)}
 }
 
 func (b *body) Close() error {

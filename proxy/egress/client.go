@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
@@ -20,27 +21,28 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Config is what New needs; every field has a default.
+// Config configures a Client. Every field has a default.
 type Config struct {
-	// Allow lists private addresses that may be dialled all the same.
+	// Allow lists non-public addresses that may be dialled; default none.
 	Allow []netip.Prefix
-	// Resolve lists names that are dialled elsewhere.
+	// Resolve lists hosts that are dialled at another address; default none.
 	Resolve []Resolve
-	// Timeout bounds a request, its redirects and the reading of its body; default 10 s.
+	// Timeout bounds a request with its redirects and the reading of its body; default 10 s.
 	Timeout time.Duration
-	// MaxBody bounds a body where the policy does not, in bytes; default 1 MiB.
+	// MaxBody bounds the body if Egress.MaxBody is 0, in bytes; default 1 MiB.
 	MaxBody int64
-	// MaxPerName bounds the requests under way for one Egress.Name; default 64.
+	// MaxPerName bounds the requests that run at once for one Egress.Name; default 64.
 	MaxPerName int
-	// RootCAs verifies servers; nil means the system's, SSL_CERT_FILE honoured.
+	// RootCAs verifies servers; default the system's, which SSL_CERT_FILE replaces.
 	RootCAs *x509.CertPool
-	// Resolver looks names up; default net.DefaultResolver.
+	// Resolver resolves host names; default net.DefaultResolver.
 	Resolver *net.Resolver
-	// Observe, if set, is told of every request: who made it, how it ended ("2xx", "refused", …), and how long it took.
+	// Observe, if set, is called at the end of every request, with its Egress.Name, its outcome ("2xx", "refused", …) and
+	// its duration.
 	Observe func(name, outcome string, d time.Duration)
 }
 
-// Client makes requests under a policy. Safe for concurrent use.
+// Client sends requests under a policy. Safe for concurrent use.
 type Client struct {
 	Config
 	https, http, operator *http.Transport
@@ -49,7 +51,7 @@ type Client struct {
 	slots map[string]chan struct{} // guarded by mu; by Egress.Name
 }
 
-// New returns a Client; the caller closes it.
+// New returns a Client. The caller closes it.
 func New(c Config) (*Client, error) {
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second
@@ -65,7 +67,7 @@ func New(c Config) (*Client, error) {
 	}
 	d := newDialer(c)
 	cl := &Client{Config: c, slots: map[string]chan struct{}{}}
-	// A transport for each rule, so that a connection which was opened under one is never used under another.
+	// Each rule has its own transport, so a connection opened under one rule is never reused under another.
 	cl.https = transport(c, d.guarded)
 	cl.http = transport(c, d.allowedOnly)
 	cl.operator = transport(c, d.unguarded)
@@ -98,7 +100,7 @@ func (c *Client) Fetch(req *http.Request, e crmgate.Egress) (*http.Response, err
 	began := time.Now()
 	done := func(outcome string) { c.Observe(e.Name, outcome, time.Since(began)) }
 	ctx, cancel := context.WithTimeout(req.Context(), c.Timeout)
-	release, err := c.enter(ctx, e.Name)
+	release, err := c.acquire(ctx, e.Name)
 	if err != nil {
 		cancel()
 		done(crmgate.FetchTimeout)
@@ -121,8 +123,8 @@ func (c *Client) Fetch(req *http.Request, e crmgate.Egress) (*http.Response, err
 	return resp, nil
 }
 
-// enter takes one of the name's places.
-func (c *Client) enter(ctx context.Context, name string) (release func(), err error) {
+// acquire waits for one of the name's slots.
+func (c *Client) acquire(ctx context.Context, name string) (release func(), err error) {
 	c.mu.Lock()
 	s := c.slots[name]
 	if s == nil {
@@ -134,11 +136,11 @@ func (c *Client) enter(ctx context.Context, name string) (release func(), err er
 	case s <- struct{}{}:
 		return func() { <-s }, nil
 	case <-ctx.Done():
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too many requests are under way", Err: ctx.Err()}
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too many requests are running for " + name, Err: ctx.Err()}
 	}
 }
 
-// follow sends a request and follows redirects of what can be repeated.
+// follow sends a request and follows its redirects.
 func (c *Client) follow(req *http.Request, e crmgate.Egress) (*http.Response, error) {
 	for hop := 0; ; hop++ {
 		t, err := c.admit(req, e)
@@ -164,16 +166,16 @@ func (c *Client) follow(req *http.Request, e crmgate.Egress) (*http.Response, er
 	}
 }
 
-// admit checks one hop and says which transport carries it.
+// admit checks a request, or the target of a redirect, and returns the transport for it.
 func (c *Client) admit(req *http.Request, e crmgate.Egress) (*http.Transport, error) {
 	for name, values := range req.Header {
 		for _, v := range values {
 			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(v) {
-				return nil, &crmgate.FetchError{Kind: crmgate.FetchRequest, Message: "a header is malformed"}
+				return nil, &crmgate.FetchError{Kind: crmgate.FetchRequest, Message: "malformed header: a name or value has a character that HTTP does not allow"}
 			}
 		}
 	}
-	req.Header.Del("Accept-Encoding") // the transport's, which undoes it as well, so that the size limit counts what comes out
+	req.Header.Del("Accept-Encoding") // the transport sets it, and then decompresses: the size limit counts decompressed bytes
 	if e.Operator {
 		return c.operator, nil
 	}
@@ -186,7 +188,7 @@ func (c *Client) admit(req *http.Request, e crmgate.Egress) (*http.Transport, er
 	return c.https, nil
 }
 
-// redirected returns the request that a redirect asks for; nil if the answer is none, or is one of a method that is not repeated.
+// redirected returns the request that follows a redirect. It returns nil if resp is not a redirect of a GET or HEAD.
 func redirected(req *http.Request, resp *http.Response) (*http.Request, error) {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -198,10 +200,10 @@ func redirected(req *http.Request, resp *http.Response) (*http.Request, error) {
 	}
 	to, err := req.URL.Parse(resp.Header.Get("Location"))
 	if err != nil {
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: "a redirect to a malformed URL"}
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: "redirect to a malformed URL"}
 	}
 	if req.URL.Scheme == "https" && to.Scheme != "https" {
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: "a redirect away from https"}
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: "redirect from https to another scheme"}
 	}
 	next := req.Clone(req.Context())
 	next.URL, next.Host = to, ""
@@ -210,7 +212,7 @@ func redirected(req *http.Request, resp *http.Response) (*http.Request, error) {
 		for _, h := range []string{"Authorization", "Cookie", "Proxy-Authorization", "Www-Authenticate"} {
 			next.Header.Del(h)
 		}
-		for h := range next.Header { // a connector's own credentials have names of their own
+		for h := range next.Header { // CRMs also take credentials in headers of their own, such as X-Api-Key
 			if strings.HasPrefix(h, "X-") || strings.Contains(strings.ToLower(h), "token") || strings.Contains(strings.ToLower(h), "key") {
 				next.Header.Del(h)
 			}
@@ -219,7 +221,7 @@ func redirected(req *http.Request, resp *http.Response) (*http.Request, error) {
 	return next, nil
 }
 
-// explain turns an error into one that a connector's author may read.
+// explain turns a transport error into a FetchError, whose message a connector's author may read.
 func explain(err error, u *url.URL) *crmgate.FetchError {
 	var fe *crmgate.FetchError
 	var timeout interface{ Timeout() bool }
@@ -231,7 +233,29 @@ func explain(err error, u *url.URL) *crmgate.FetchError {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: u.Host + " did not answer in time", Err: err}
 	case errors.Is(err, context.Canceled):
-		return &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "the request was given up", Err: err}
+		return &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "the request was cancelled", Err: err}
 	}
-	return &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "no connection to " + u.Host + ", or it broke", Err: err}
+	return &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "could not connect to " + u.Host + reason(err), Err: err}
+}
+
+// reason names a common cause of a failed connection. It never uses the error's own text, which can contain an address or
+// bytes from the server.
+func reason(err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &authority):
+		return ": certificate signed by unknown authority"
+	case errors.As(err, &name):
+		return ": certificate is not valid for this host"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return ": certificate has expired or is not yet valid"
+	case errors.As(err, &dns):
+		return ": host name could not be resolved"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ": connection refused"
+	}
+	return ", or the connection broke"
 }

@@ -15,31 +15,31 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// errNotAllowed is the refusal of an address for plain http.
-var errNotAllowed = errors.New("plain http to an address that the operator has not allowed")
+// errNotAllowed refuses plain http to an address outside Config.Allow.
+var errNotAllowed = errors.New("plain http to an address outside --allow-egress")
 
-// Resolve dials another address for a host and port, as curl's --resolve does.
+// Resolve replaces the address of a host and port, like curl's --resolve.
 type Resolve struct {
 	From string // host:port, in lower case
 	To   string // address:port
 }
 
-// ParseResolve reads HOST:PORT:ADDR:PORT.
+// ParseResolve parses HOST:PORT:ADDR:PORT.
 func ParseResolve(s string) (Resolve, error) {
-	wrong := fmt.Errorf("--resolve: expected HOST:PORT:ADDR:PORT, such as app.clio.com:443:127.0.0.1:8443, got %q", s)
+	malformed := fmt.Errorf("--resolve %q is not HOST:PORT:ADDR:PORT: write it like app.clio.com:443:127.0.0.1:8443", s)
 	host, rest, ok := strings.Cut(s, ":")
 	port, to, ok2 := strings.Cut(rest, ":")
 	from, err := crmgate.ParseHostPattern(host + ":" + port)
 	if !ok || !ok2 || err != nil || from.Wildcard || from.Person {
-		return Resolve{}, wrong
+		return Resolve{}, malformed
 	}
 	if ap, err := netip.ParseAddrPort(to); err != nil || ap.Port() == 0 {
-		return Resolve{}, wrong
+		return Resolve{}, malformed
 	}
 	return Resolve{From: from.String(), To: to}, nil
 }
 
-// dialer opens connections. The address is checked when it is dialled, after the name was resolved.
+// dialer opens connections. It checks each address after name resolution, just before it dials it.
 type dialer struct {
 	allow    []netip.Prefix
 	guard    *ssrf.Guardian
@@ -64,12 +64,12 @@ func newDialer(c Config) *dialer {
 	return d
 }
 
-// guarded refuses special addresses unless they are allowed.
+// guarded dials public addresses, and others if Config.Allow contains them. It is for https.
 func (d *dialer) guarded(ctx context.Context, network, addr string) (net.Conn, error) {
 	return d.dial(ctx, network, addr, d.guard.Safe)
 }
 
-// allowedOnly refuses every address that is not allowed by name.
+// allowedOnly dials an address only if Config.Allow contains it. It is for plain http.
 func (d *dialer) allowedOnly(ctx context.Context, network, addr string) (net.Conn, error) {
 	return d.dial(ctx, network, addr, func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
@@ -85,7 +85,7 @@ func (d *dialer) allowedOnly(ctx context.Context, network, addr string) (net.Con
 	})
 }
 
-// unguarded dials what the operator has configured.
+// unguarded dials any address. It is for URLs that the operator configured.
 func (d *dialer) unguarded(ctx context.Context, network, addr string) (net.Conn, error) {
 	return d.dial(ctx, network, addr, nil)
 }

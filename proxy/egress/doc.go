@@ -1,13 +1,17 @@
-// Package egress is the one way out: every request that this server makes to somebody else goes through its Client, be
-// it a connector's fetch, a token request or a question to RingCentral.
+// Package egress is the guarded HTTP client. Every outbound request of this server goes through a [Client]: the fetches
+// of connectors, token requests, revocations, and requests to RingCentral.
 //
-// A request passes these checks, and each redirect passes them again:
+// A caller passes a request and a crmgate.Egress, the policy for it, to [Client.Fetch]. The request then goes this way:
 //
-//	URL       https, or http where the manifest names a port; a host that the manifest declares; no user name in it
-//	address   resolved, checked and dialled in one step, so that a name which changes its answer between check and
-//	          dial gains nothing; private, loopback, link-local, metadata, multicast, mapped, NAT64 and 6to4 forms are
-//	          refused unless the operator allowed them by name; plain http needs an address that the operator allowed
-//	answer    a deadline for all of it, and a size limit that counts what comes out of decompression
+//	slot      each Egress.Name may have MaxPerName requests running; further requests wait for a slot
+//	URL       https, or http where the manifest names a port; a declared host; no user name
+//	address   the dialer resolves and checks the address that it dials, so DNS rebinding gains nothing
+//	redirect  for GET and HEAD only, never from https to http; each target passes the two checks above
+//	body      limited in size after decompression; one deadline covers everything up to Close
 //
-// It keeps no cookies, knows no proxy variables, and tells of failures without addresses and without secrets.
+// The dialer refuses private, loopback, link-local, metadata, multicast, mapped, NAT64 and 6to4 addresses unless
+// Config.Allow contains them. Plain http always needs an address in Config.Allow. The operator's own URL, marked by
+// Egress.Operator, skips the checks of URL and address.
+//
+// The client keeps no cookies and ignores proxy variables. Its error messages contain no address and no secret.
 package egress
