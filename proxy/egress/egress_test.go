@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -78,7 +79,7 @@ func wantKind(t *testing.T, err error, kind string) {
 	}
 }
 
-func TestHTTPNeedsAPortAndTheOperatorsLeave(t *testing.T) {
+func TestPlainHTTPNeedsAPortAndAnAllowedAddress(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
 	defer s.Close()
 	addr := strings.TrimPrefix(s.URL, "http://")
@@ -91,7 +92,7 @@ func TestHTTPNeedsAPortAndTheOperatorsLeave(t *testing.T) {
 	wantKind(t, err, crmgate.FetchRefused)
 	_, err = fetch(t, open, s.URL, policy(t, "127.0.0.1"))
 	wantKind(t, err, crmgate.FetchRefused)
-	// What the operator names is dialled wherever it is, over a connection of its own.
+	// The operator's URL may have any address. Its connection is not reused for other requests.
 	if b, err := fetch(t, shut, s.URL, crmgate.Egress{Name: "ringcentral", Operator: true}); err != nil || b != "hello" {
 		t.Errorf("the operator's URL: %q, %v", b, err)
 	}
@@ -99,7 +100,7 @@ func TestHTTPNeedsAPortAndTheOperatorsLeave(t *testing.T) {
 	wantKind(t, err, crmgate.FetchRefused)
 }
 
-func TestForms(t *testing.T) {
+func TestURLForms(t *testing.T) {
 	c := newClient(t, egress.Config{Allow: loopback})
 	e := policy(t, "crm.example", "*.crm.example", "127.0.0.1:9")
 	for _, url := range []string{
@@ -119,7 +120,8 @@ func TestForms(t *testing.T) {
 	wantKind(t, err, crmgate.FetchConnect)
 }
 
-// resolver is a DNS server of one test's: answer gives the address of the n-th question for a name.
+// resolver returns a resolver with a DNS server of its own. The server counts its questions from 1, and answers the n-th
+// one with answer(name, n).
 func resolver(t *testing.T, answer func(name string, n int64) netip.Addr) *net.Resolver {
 	t.Helper()
 	var asked atomic.Int64
@@ -133,7 +135,7 @@ func resolver(t *testing.T, answer func(name string, n int64) netip.Addr) *net.R
 	}}
 }
 
-// serveDNS answers questions over a stream (RFC 1035, 4.2.2), until it ends.
+// serveDNS answers the questions on a stream (RFC 1035, 4.2.2) until the stream ends.
 func serveDNS(c net.Conn, answer func(string) netip.Addr) {
 	for {
 		head := make([]byte, 2)
@@ -189,7 +191,7 @@ func TestRebindingAndRedirects(t *testing.T) {
 	sentinel := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
 	defer sentinel.Close()
 	_, port, _ := net.SplitHostPort(sentinel.Listener.Addr().String())
-	// An address of documentation at first, loopback ever after: each dial is checked with what it really dials.
+	// The name resolves to a documentation address at first, and to loopback after that. Every dialled address is checked.
 	c := newClient(t, egress.Config{Timeout: 2 * time.Second, Resolver: resolver(t, func(_ string, n int64) netip.Addr {
 		if n <= 2 {
 			return netip.MustParseAddr("192.0.2.1")
@@ -210,7 +212,7 @@ func TestRebindingAndRedirects(t *testing.T) {
 		wantKind(t, err, crmgate.FetchRefused)
 	}
 	if reached.Load() != 0 {
-		t.Error("a forbidden place was reached")
+		t.Error("a forbidden server was reached")
 	}
 }
 
@@ -230,14 +232,16 @@ func TestRedirectsCarryNoCredentialsToAnotherHost(t *testing.T) {
 	}
 	e.Redirects = 0
 	if _, err := fetch(t, c, first.URL, e); err != nil {
-		t.Errorf("a redirect that is not followed is an answer: %v", err)
+		t.Errorf("redirects are off: got %v, want the redirect itself", err)
 	}
 }
 
-func TestLimits(t *testing.T) {
+// misbehaving is a server whose paths are named after what it does wrong.
+func misbehaving(t *testing.T) *httptest.Server {
+	t.Helper()
 	var bomb bytes.Buffer
 	z := gzip.NewWriter(&bomb)
-	_, _ = z.Write(make([]byte, 64<<20))
+	_, _ = z.Write(make([]byte, 2*limit))
 	_ = z.Close()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -246,12 +250,12 @@ func TestLimits(t *testing.T) {
 			_, _ = w.Write(bomb.Bytes())
 		case "/endless":
 			for {
-				if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				if _, err := w.Write(make([]byte, limit)); err != nil {
 					return
 				}
 			}
 		case "/exact":
-			_, _ = w.Write(make([]byte, 1<<20))
+			_, _ = w.Write(make([]byte, limit))
 		case "/silent":
 			<-r.Context().Done()
 		case "/trickle":
@@ -263,36 +267,61 @@ func TestLimits(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	}))
-	defer s.Close()
-	s.Config.ErrorLog = nil
-	c := newClient(t, egress.Config{Allow: loopback, Timeout: 500 * time.Millisecond, MaxPerName: 2})
-	e := policy(t, strings.TrimPrefix(s.URL, "http://"))
-	for path, kind := range map[string]string{
-		"/bomb": crmgate.FetchSize, "/endless": crmgate.FetchSize, "/silent": crmgate.FetchTimeout, "/trickle": crmgate.FetchTimeout, "/cut": crmgate.FetchConnect,
-	} {
-		t.Run(path, func(t *testing.T) {
-			b, err := fetch(t, c, s.URL+path, e)
-			wantKind(t, err, kind)
-			if len(b) > 1<<20 {
-				t.Errorf("%d bytes came through", len(b))
-			}
-		})
-	}
-	if b, err := fetch(t, c, s.URL+"/exact", e); err != nil || len(b) != 1<<20 {
-		t.Errorf("exactly the limit: %d, %v", len(b), err)
-	}
+	t.Cleanup(s.Close)
+	return s
+}
 
-	// Two places a name: whoever finds them taken waits no longer than its deadline, and others are not concerned.
+const limit = 64 << 10 // bytes in a body
+
+func TestBodyLimit(t *testing.T) {
+	s := misbehaving(t)
+	c := newClient(t, egress.Config{Allow: loopback, MaxBody: limit})
+	e := policy(t, strings.TrimPrefix(s.URL, "http://"))
+	for path, kind := range map[string]string{"/bomb": crmgate.FetchSize, "/endless": crmgate.FetchSize, "/cut": crmgate.FetchConnect} {
+		b, err := fetch(t, c, s.URL+path, e)
+		wantKind(t, err, kind)
+		if len(b) > limit {
+			t.Errorf("%s: got %d bytes, want at most %d", path, len(b), limit)
+		}
+	}
+	if b, err := fetch(t, c, s.URL+"/exact", e); err != nil || len(b) != limit {
+		t.Errorf("a body of exactly the limit: %d bytes, %v", len(b), err)
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	s := misbehaving(t)
+	c := newClient(t, egress.Config{Allow: loopback, Timeout: 20 * time.Millisecond})
+	for _, path := range []string{"/silent", "/trickle"} {
+		_, err := fetch(t, c, s.URL+path, policy(t, strings.TrimPrefix(s.URL, "http://")))
+		wantKind(t, err, crmgate.FetchTimeout)
+	}
+}
+
+func TestSlotsOfAName(t *testing.T) {
+	s := misbehaving(t)
+	c := newClient(t, egress.Config{Allow: loopback, MaxPerName: 2})
+	e := policy(t, strings.TrimPrefix(s.URL, "http://"))
 	var held []*http.Response
 	for range 2 {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/exact", nil)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/exact", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		resp, err := c.Fetch(req, e)
 		if err != nil {
 			t.Fatal(err)
 		}
 		held = append(held, resp)
 	}
-	_, err := fetch(t, c, s.URL+"/exact", e)
+	// Both slots are taken: a third request waits until its own deadline.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/exact", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Fetch(req, e)
 	wantKind(t, err, crmgate.FetchTimeout)
 	other := e
 	other.Name = "other"
@@ -303,7 +332,43 @@ func TestLimits(t *testing.T) {
 		r.Body.Close()
 	}
 	if _, err := fetch(t, c, s.URL+"/exact", e); err != nil {
-		t.Errorf("after the places were given back: %v", err)
+		t.Errorf("after both slots were released: %v", err)
+	}
+}
+
+func TestConnectionErrorsNameTheCause(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	_, closed, _ := net.SplitHostPort(gone.Listener.Addr().String())
+	var resolve []egress.Resolve
+	for _, text := range []string{"crm.test:443:" + s.Listener.Addr().String(), "example.com:443:" + s.Listener.Addr().String(), "crm.test:8443:127.0.0.1:" + closed} {
+		r, err := egress.ParseResolve(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resolve = append(resolve, r)
+	}
+	for _, c := range []struct {
+		url   string
+		roots *x509.CertPool
+		want  string
+	}{
+		{"https://example.com/", x509.NewCertPool(), "could not connect to example.com: certificate signed by unknown authority"},
+		{"https://crm.test/", roots, "could not connect to crm.test: certificate is not valid for this host"},
+		{"https://crm.test:8443/", roots, "could not connect to crm.test:8443: connection refused"},
+	} {
+		client := newClient(t, egress.Config{Allow: loopback, Resolve: resolve, RootCAs: c.roots})
+		_, err := fetch(t, client, c.url, policy(t, "crm.test", "crm.test:8443", "example.com"))
+		var fe *crmgate.FetchError
+		if !errors.As(err, &fe) || fe.Message != c.want {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
 	}
 }
 
@@ -325,7 +390,7 @@ func TestResolveKeepsTheNameForTLS(t *testing.T) {
 	wantKind(t, err, crmgate.FetchRefused)
 	for _, bad := range []string{"", "x", "a:b:c:d", "a:443:b:443", "a:443:127.0.0.1", ":443:127.0.0.1:1", "a:99999:127.0.0.1:1"} {
 		if _, err := egress.ParseResolve(bad); err == nil {
-			t.Errorf("%q was taken", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/egress"
 )
 
-// FuzzParseResolve: what is taken has a host, and an address to dial that needs no name server.
+// FuzzParseResolve checks that every accepted value has a host, and an IP address to dial.
 func FuzzParseResolve(f *testing.F) {
 	for _, s := range []string{"app.clio.com:443:127.0.0.1:8443", "a:1:[::1]:2", "a:0:1.2.3.4:5", "a:65536:1.2.3.4:5", "a:1:localhost:2", ":1:1.2.3.4:5", "A:1:1.2.3.4:05", "a:b:c", "]:0:0.0.0.0:0", "*.a:1:1.2.3.4:5", "{hostname}:1:1.2.3.4:5", "a.:01:1.2.3.4:5", "a:1:1.2.3.4:0"} {
 		f.Add(s)
@@ -26,7 +26,7 @@ func FuzzParseResolve(f *testing.F) {
 		r, err := egress.ParseResolve(s)
 		if err != nil {
 			if r != (egress.Resolve{}) {
-				t.Errorf("%q: %+v beside %v", s, r, err)
+				t.Errorf("%q: got %+v and the error %v", s, r, err)
 			}
 			return
 		}
@@ -40,12 +40,12 @@ func FuzzParseResolve(f *testing.F) {
 	})
 }
 
-// FuzzAnswer has a server answer with any bytes, compressed ones among them: what comes out is no more than the limit
-// and whole, or a FetchError that repeats nothing of it.
-func FuzzAnswer(f *testing.F) {
+// FuzzResponse has a server respond with any bytes, compressed ones included. The client must return a whole body within
+// the limit, or a FetchError that quotes nothing from the response.
+func FuzzResponse(f *testing.F) {
 	const limit = 4 << 10
 	const canary = "canary-4f1c9be2"
-	answers := make(chan []byte, 1)
+	responses := make(chan []byte, 1)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)
@@ -59,7 +59,7 @@ func FuzzAnswer(f *testing.F) {
 				return
 			}
 			if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-				_, _ = c.Write(<-answers)
+				_, _ = c.Write(<-responses)
 			}
 			c.Close()
 		}
@@ -95,15 +95,15 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		select {
-		case <-answers: // one that was not fetched
+		case <-responses: // the last one was not fetched
 		default:
 		}
-		answers <- raw
+		responses <- raw
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Without redirects, which would be a second request.
+		// No redirects: following one would take a second response.
 		resp, err := client.Fetch(req, crmgate.Egress{Name: "fuzz", Hosts: crmgate.Hosts{p}, MaxBody: limit})
 		var body []byte
 		if err == nil {
@@ -112,14 +112,14 @@ func FuzzAnswer(f *testing.F) {
 		}
 		var fe *crmgate.FetchError
 		if err != nil && !errors.As(err, &fe) {
-			t.Errorf("%q: %v is no FetchError", raw, err)
+			t.Errorf("%q: %v is not a FetchError", raw, err)
 		}
 		if fe != nil && (strings.Contains(fe.Message, canary) || fe.Kind == crmgate.FetchTimeout) {
 			t.Errorf("%q: %v", raw, fe)
 		}
 		if len(body) > limit {
-			t.Errorf("%q: %d bytes", raw, len(body))
+			t.Errorf("%q: got %d bytes, want at most %d", raw, len(body), limit)
 		}
-		client.Close() // a connection that is kept has no second answer
+		client.Close() // the server sends one response per connection
 	})
 }
