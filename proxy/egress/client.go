@@ -4,18 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"code.dny.dev/ssrf"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/crmgate/crmgate"
@@ -186,76 +181,4 @@ func (c *Client) admit(req *http.Request, e crmgate.Egress) (*http.Transport, er
 		return c.http, nil
 	}
 	return c.https, nil
-}
-
-// redirected returns the request that follows a redirect. It returns nil if resp is not a redirect of a GET or HEAD.
-func redirected(req *http.Request, resp *http.Response) (*http.Request, error) {
-	switch resp.StatusCode {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil, nil
-	}
-	if req.Method != http.MethodGet && req.Method != http.MethodHead || resp.Header.Get("Location") == "" {
-		return nil, nil
-	}
-	to, err := req.URL.Parse(resp.Header.Get("Location"))
-	if err != nil {
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: "redirect to a malformed URL"}
-	}
-	if req.URL.Scheme == "https" && to.Scheme != "https" {
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: "redirect from https to another scheme"}
-	}
-	next := req.Clone(req.Context())
-	next.URL, next.Host = to, ""
-	next.Header.Del("Referer")
-	if !strings.EqualFold(to.Host, req.URL.Host) {
-		for _, h := range []string{"Authorization", "Cookie", "Proxy-Authorization", "Www-Authenticate"} {
-			next.Header.Del(h)
-		}
-		for h := range next.Header { // CRMs also take credentials in headers of their own, such as X-Api-Key
-			if strings.HasPrefix(h, "X-") || strings.Contains(strings.ToLower(h), "token") || strings.Contains(strings.ToLower(h), "key") {
-				next.Header.Del(h)
-			}
-		}
-	}
-	return next, nil
-}
-
-// explain turns a transport error into a FetchError, whose message a connector's author may read.
-func explain(err error, u *url.URL) *crmgate.FetchError {
-	var fe *crmgate.FetchError
-	var timeout interface{ Timeout() bool }
-	switch {
-	case errors.As(err, &fe):
-		return fe
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, errNotAllowed):
-		return &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: u.Hostname() + " has an address that is not allowed", Err: err}
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: u.Host + " did not answer in time", Err: err}
-	case errors.Is(err, context.Canceled):
-		return &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "the request was cancelled", Err: err}
-	}
-	return &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "could not connect to " + u.Host + reason(err), Err: err}
-}
-
-// reason names a common cause of a failed connection. It never uses the error's own text, which can contain an address or
-// bytes from the server.
-func reason(err error) string {
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &authority):
-		return ": certificate signed by unknown authority"
-	case errors.As(err, &name):
-		return ": certificate is not valid for this host"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return ": certificate has expired or is not yet valid"
-	case errors.As(err, &dns):
-		return ": host name could not be resolved"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return ": connection refused"
-	}
-	return ", or the connection broke"
 }
