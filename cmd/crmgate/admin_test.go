@@ -57,7 +57,7 @@ func TestAdminSignsIn(t *testing.T) {
 			t.Errorf("%s is not in %s", part, cookie)
 		}
 	}
-	v.get("/admin").wantPage(t, 200, homeTitle, "Account <strong>1</strong>", "You are extension 101.", `href="/admin/practice"`, "Not set up")
+	v.get("/admin").wantPage(t, 200, homeTitle, "Account <strong>1</strong>", "Signed in as extension 101.", `href="/admin/practice"`, "Not set up")
 	v.send("/admin/leave", nil).wantHeader(t, "Location", "/admin")
 	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs")
 
@@ -223,7 +223,7 @@ func TestAdminLifecycle(t *testing.T) {
 	}
 	landed := v.landingAt(v.send("/admin/practice", application(ownClient, ownSecret)).follow(t), "ada")
 	a = v.get("/admin/practice")
-	a.wantPage(t, 200, "Practice CRM", "Waiting for a sign-in", "entered by extension 101", "Change what was entered", "<dd>set</dd>")
+	a.wantPage(t, 200, "Practice CRM", "Waiting for a sign-in", "entered by extension 101", "Change the application", "<dd>set</dd>")
 	if strings.Contains(a.body, ownSecret) {
 		t.Error("the secret is shown")
 	}
@@ -291,7 +291,7 @@ func TestAdminPeople(t *testing.T) {
 	grace := g.token(g.managed("grace", practicecrm.RCUserToken))
 	v := g.office(practicecrm.RCAdminToken)
 	a := v.get("/admin/people/practice")
-	a.wantPage(t, 200, "People on Practice CRM", "2 people of your organisation", "Ada Lovelace", "Connected")
+	a.wantPage(t, 200, "People on Practice CRM", "2 people in your organisation", "Ada Lovelace", "Connected")
 	_, rest, _ := strings.Cut(a.body, `<a href="/admin/end/practice?user=`)
 	user, _, _ := strings.Cut(rest, `"`)
 	id, err := url.QueryUnescape(user)

@@ -349,7 +349,7 @@ func (g *gate) views() []view {
 		{"trap", "This is not your sign-in", func(b *tab) { b.open("/connect/practice?session=" + g.visitor().wait("practice").ID) }},
 		{"elsewhere", "This did not work", opens("/connect/elsewhere")},
 		{"unknown", "There is nothing to connect here", opens("/connect/nobody")},
-		{"landing", "No window is waiting", opens("/redirect.html?code=x&state=platform%3Dpractice")},
+		{"landing", "This sign-in cannot be completed here", opens("/redirect.html?code=x&state=platform%3Dpractice")},
 	}
 }
 

@@ -166,7 +166,7 @@ func TestConnectByOAuth(t *testing.T) {
 			t.Errorf("%s is not in %s", part, cookie)
 		}
 	}
-	a.wantPage(t, 200, "On to Practice CRM")
+	a.wantPage(t, 200, "Continue to Practice CRM")
 	at := a.follow(t)
 	if !strings.Contains(at, "state=cg.") || !strings.Contains(at, "code_challenge=") {
 		t.Errorf("not a bound sign-in: %s", at)

@@ -2,19 +2,21 @@ package web
 
 import "io"
 
-// Frame is what all pages of an organisation's admin have: whose organisation it is, and who they are taken for.
+// Frame is the part that all pages for administrators share.
 type Frame struct {
-	Heading, Account, Who string
-	Home                  string // the overview's address
+	Heading string
+	Account string // the organisation's RingCentral account id
+	Who     string // the signed-in administrator: "extension 101"
+	Home    string // the overview's address
 }
 
 // PageTitle is the window's title.
 func (f Frame) PageTitle() string { return f.Heading }
 
-// AdminSignIn asks an admin for a token.
+// AdminSignIn is the page that asks an administrator for a token.
 type AdminSignIn struct{ Action, Problem string }
 
-// PageTitle is the window's title. A mistake comes first.
+// PageTitle is the title of the window. It starts with "Error" if the form was rejected.
 func (a AdminSignIn) PageTitle() string {
 	if a.Problem != "" {
 		return "Error: Your organisation's CRMs"
@@ -27,7 +29,7 @@ func (p *Pages) AdminSignIn(w io.Writer, a AdminSignIn) error {
 	return p.templates.ExecuteTemplate(w, "adminsignin.html", a)
 }
 
-// Row is one of several things that are listed.
+// Row is an entry of a list.
 type Row struct {
 	Title, Href string
 	State, Tone string // Tone is good, calm, bad
@@ -37,38 +39,38 @@ type Row struct {
 // Pair is a name and its value.
 type Pair struct{ Name, Value string }
 
-// AdminHome is the overview.
+// AdminHome is the overview page.
 type AdminHome struct {
 	Frame
 	Apps, Fields, People []Row
 }
 
-// AdminHome writes the overview.
+// AdminHome writes the overview page.
 func (p *Pages) AdminHome(w io.Writer, a AdminHome) error {
 	return p.templates.ExecuteTemplate(w, "adminhome.html", a)
 }
 
-// AdminApp is the page of an organisation's application.
+// AdminApp is the page of the organisation's application at one CRM.
 type AdminApp struct {
 	Frame
 	CRM                string
 	Confirmed, Pending *AppCard // nil if there is none
-	Trouble            string   // what the CRM says of the confirmed one, if it rejects it
-	SignedIn           string   // how many people are, by the confirmed one
-	Problem            string   // what is wrong with what was filled in, as a whole
+	Trouble            string   // why the CRM rejects the confirmed application; empty if it does not
+	SignedIn           string   // people signed in with the confirmed application: "2 people"
+	Problem            string   // an error of the whole form
 	Setup              Setup
 	Blocks             []Block
-	// Where the forms go, and the links.
+	// Addresses of the forms and links.
 	Action, Try, Drop, Remove, People string
 }
 
-// AppCard is an application as it was entered.
+// AppCard is an application with the values that were entered.
 type AppCard struct {
 	Values   []Pair
 	Sentence string
 }
 
-// PageTitle is the window's title. A mistake comes first.
+// PageTitle is the title of the window. It starts with "Error" if the form was rejected.
 func (a AdminApp) PageTitle() string {
 	if wrong(a.Problem, a.Blocks) {
 		return "Error: " + a.Heading
@@ -76,52 +78,52 @@ func (a AdminApp) PageTitle() string {
 	return a.Heading
 }
 
-// AdminApp writes the page. If something is wrong, the first field that is has the keyboard.
+// AdminApp writes the page. The first field with an error gets the focus.
 func (p *Pages) AdminApp(w io.Writer, a AdminApp) error {
 	focus(a.Blocks)
 	return p.templates.ExecuteTemplate(w, "adminapp.html", a)
 }
 
-// AdminPeople lists people.
+// AdminPeople is the page that lists the connected people of a CRM.
 type AdminPeople struct {
 	Frame
-	Total       string // how many they are
-	Some, First bool   // there are any; it is the first page
+	Total       string // "2 people"
+	Some, First bool   // there are people; this is the first page
 	People      []Row
-	End, Next   string // links; Next may be empty
+	End, Next   string // links to end all sessions, and to the next page; Next may be empty
 }
 
-// AdminPeople writes the list.
+// AdminPeople writes the page.
 func (p *Pages) AdminPeople(w io.Writer, a AdminPeople) error {
 	return p.templates.ExecuteTemplate(w, "adminpeople.html", a)
 }
 
-// AdminConfirm asks whether something is to be done.
+// AdminConfirm is the page that asks to confirm an action.
 type AdminConfirm struct {
 	Frame
 	Sentences            []string
 	Action, Button, Back string
-	Hidden               []Pair // goes with the form
+	Hidden               []Pair // hidden fields of the form
 }
 
-// AdminConfirm writes the question.
+// AdminConfirm writes the page.
 func (p *Pages) AdminConfirm(w io.Writer, a AdminConfirm) error {
 	return p.templates.ExecuteTemplate(w, "adminconfirm.html", a)
 }
 
-// AdminFields is the page of credentials that an admin fills in for others.
+// AdminFields is the page of the credentials that an administrator enters for other people.
 type AdminFields struct {
 	Frame
 	Problem    string
-	Extension  string // whose they are; empty: the organisation's
-	Name       string // of the extension's person
+	Extension  string // the extension they are for; empty for the whole organisation
+	Name       string // name of the person at that extension
 	Blocks     []Block
-	Own        bool // extensions can have values
+	Own        bool // single extensions can have credentials
 	Extensions []Row
 	Action     string
 }
 
-// PageTitle is the window's title. A mistake comes first.
+// PageTitle is the title of the window. It starts with "Error" if the form was rejected.
 func (a AdminFields) PageTitle() string {
 	if wrong(a.Problem, a.Blocks) {
 		return "Error: " + a.Heading
@@ -134,11 +136,11 @@ func (p *Pages) AdminFields(w io.Writer, a AdminFields) error {
 	return p.templates.ExecuteTemplate(w, "adminfields.html", a)
 }
 
-// AdminAudit shows what happened.
+// AdminAudit is the page of the audit log.
 type AdminAudit struct {
 	Frame
 	Entries []Row
-	Next    string // a link to what was before; empty at the end
+	Next    string // link to older entries; empty at the end
 }
 
 // AdminAudit writes the page.

@@ -6,32 +6,32 @@ import (
 	"strings"
 )
 
-// Connect is the page on which a person connects a CRM.
+// Connect is the page where a person connects to a CRM.
 type Connect struct {
-	CRM    string // its name
-	OAuth  bool   // the person goes on to the CRM; else they fill in the form
-	Action string // where the form goes
-	// Session is the sign-in that a client waits for; empty if none does.
+	CRM    string // its display name
+	OAuth  bool   // sign-in continues at the CRM; if false, the form asks for an API key
+	Action string // the form's address
+	// Session is the id of the sign-in that a client polls for; empty if no client does.
 	Session string
-	// ProblemTitle and Problem are what is wrong as a whole; empty if nothing is.
+	// ProblemTitle and Problem are an error of the whole form; empty if there is none.
 	ProblemTitle, Problem string
 	Warning               string
 	Blocks                []Block
-	// Setup, if not nil, says that the person is an admin who enters their organisation's application.
+	// Setup, if not nil, makes this the page where an administrator enters the organisation's application.
 	Setup *Setup
 }
 
-// Waited reports whether a client waits for the sign-in.
+// Waited reports whether a client polls for the sign-in.
 func (c Connect) Waited() bool { return c.Session != "" }
 
-// Wrong reports whether something has to be mended.
+// Wrong reports whether the form was rejected.
 func (c Connect) Wrong() bool { return wrong(c.Problem, c.Blocks) }
 
 func wrong(problem string, blocks []Block) bool {
 	return problem != "" || slices.ContainsFunc(blocks, func(b Block) bool { return b.Error != "" })
 }
 
-// focus has the keyboard begin at the first field that is wrong.
+// focus moves the focus to the first field with an error.
 func focus(blocks []Block) {
 	for i := range blocks {
 		if blocks[i].Error != "" {
@@ -41,7 +41,7 @@ func focus(blocks []Block) {
 	}
 }
 
-// PageTitle is the window's title. A mistake comes first: that is what is read out when the page comes back.
+// PageTitle is the title of the window. It starts with "Error" if the form was rejected, since screen readers read it first.
 func (c Connect) PageTitle() string {
 	title := "Connect " + c.CRM
 	if c.Setup != nil {
@@ -53,30 +53,30 @@ func (c Connect) PageTitle() string {
 	return title
 }
 
-// Block is a field of the form, or a text or a link between its fields.
+// Block is a field of a form, or a text or link between fields.
 type Block struct {
-	// Kind is text, url, password, textarea, select, choice (radio buttons), or, with no field, paragraph, note, link.
+	// Kind is a field: text, url, password, textarea, select or choice (radio buttons); or paragraph, note or link.
 	Kind     string
 	ID, Name string
 	Label    string
 	Help     string
-	Steps    []string // how to find what is asked for
+	Steps    []string // instructions to find the value
 	Value    string   // never a password
-	Error    string   // what is wrong with it
+	Error    string   // what is wrong with the value
 	Required bool
-	Set      bool   // a secret is stored, which stays if this is left empty
-	Removes  string // of a value that is set: what its button to remove it sends; empty if there is none
-	Focus    bool   // where the keyboard begins
+	Set      bool   // a secret is stored, and kept if the field is left empty
+	Removes  string // the value that the Remove button of a stored secret sends; empty for no button
+	Focus    bool   // the field gets the focus
 	Options  []Option
 	Href     string
-	// Placeholder is an example.
+	// Placeholder is an example value.
 	Placeholder string
 }
 
-// Option is one choice.
+// Option is an option of a select or choice.
 type Option struct{ Value, Label, Detail string }
 
-// DescribedBy names what belongs to a field, for those who hear it.
+// DescribedBy lists the ids of the field's descriptions, for screen readers.
 func (b Block) DescribedBy() string {
 	var ids []string
 	if len(b.Steps) > 0 {
@@ -91,7 +91,7 @@ func (b Block) DescribedBy() string {
 	return strings.Join(ids, " ")
 }
 
-// Connect writes the page. If something is wrong, the first field that is has the keyboard.
+// Connect writes the page. The first field with an error gets the focus.
 func (p *Pages) Connect(w io.Writer, c Connect) error {
 	focus(c.Blocks)
 	return p.templates.ExecuteTemplate(w, "connect.html", c)

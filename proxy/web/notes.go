@@ -12,54 +12,54 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// maxNotes bounds what is rendered of a developer's notes.
+// maxNotes is how many bytes of notes are rendered.
 const maxNotes = 32 << 10
 
-// Notes renders a connector developer's notes, CommonMark. They are somebody else's text: HTML in them is left out, of
-// images their description is kept, and only what leads to the web is a link.
+// Notes renders the setup notes of a connector's developer, in CommonMark. The notes are untrusted: HTML is removed, images
+// become their description, and only http and https links stay.
 func Notes(markdown string) (template.HTML, error) {
 	if len(markdown) > maxNotes {
 		markdown = markdown[:maxNotes]
 	}
-	md := goldmark.New(goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(tame{}, 0))))
+	md := goldmark.New(goldmark.WithParserOptions(parser.WithASTTransformers(util.Prioritized(sanitizer{}, 0))))
 	var b bytes.Buffer
 	err := md.Convert([]byte(markdown), &b)
-	return template.HTML(b.String()), err // raw HTML is off, and it is tamed
+	return template.HTML(b.String()), err // raw HTML is off, and sanitizer removed the rest
 }
 
-// tame takes out of a text what a page of ours does not show.
-type tame struct{}
+// sanitizer removes images, HTML and unsafe links from a document.
+type sanitizer struct{}
 
-func (tame) Transform(doc *ast.Document, reader text.Reader, _ parser.Context) {
-	var odd []ast.Node
+func (sanitizer) Transform(doc *ast.Document, reader text.Reader, _ parser.Context) {
+	var unsafe []ast.Node
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		switch n := n.(type) {
 		case *ast.Heading:
 			if entering {
-				n.Level = min(6, n.Level+2) // the page has the levels above
+				n.Level = min(6, n.Level+2) // the page itself uses levels 1 and 2
 			}
 		case *ast.Image, *ast.HTMLBlock, *ast.RawHTML:
 			if entering {
-				odd = append(odd, n)
+				unsafe = append(unsafe, n)
 			}
 		case *ast.Link:
-			if entering && !leads(n, n.Destination) {
-				odd = append(odd, n)
+			if entering && !external(n, n.Destination) {
+				unsafe = append(unsafe, n)
 			}
 		case *ast.AutoLink:
-			if entering && !leads(n, n.URL(reader.Source())) {
-				odd = append(odd, n)
+			if entering && !external(n, n.URL(reader.Source())) {
+				unsafe = append(unsafe, n)
 			}
 		}
 		return ast.WalkContinue, nil
 	})
-	for _, n := range odd {
+	for _, n := range unsafe {
 		unwrap(n, reader.Source())
 	}
 }
 
-// leads reports whether a link leads to the web, and has it open in a window of its own.
-func leads(n ast.Node, to []byte) bool {
+// external reports whether a link is an http or https URL, and makes it open in a new window.
+func external(n ast.Node, to []byte) bool {
 	u, err := url.Parse(string(to))
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return false
@@ -70,7 +70,7 @@ func leads(n ast.Node, to []byte) bool {
 	return true
 }
 
-// unwrap puts what is inside of a node into its place.
+// unwrap replaces a node with its children.
 func unwrap(n ast.Node, source []byte) {
 	parent := n.Parent()
 	if a, ok := n.(*ast.AutoLink); ok {

@@ -1,6 +1,6 @@
 'use strict';
 
-// A landing page hands its URL to the window that opened it, at the origins that it was given and nowhere else.
+// The landing page posts its URL to the window that opened it, only at the listed origins.
 const landing = document.querySelector('[data-origins]');
 if (landing) {
   const callback = {callbackUri: window.location.href};
@@ -10,24 +10,25 @@ if (landing) {
     }
     window.setTimeout(() => window.close(), 1000);
   } else {
-    document.querySelector('h1').textContent = 'No window is waiting';
-    document.getElementById('what').textContent = 'Please go back to the application and connect again.';
+    document.querySelector('h1').textContent = 'This sign-in cannot be completed here';
+    document.getElementById('status').textContent = 'Go back to the application and connect again.';
   }
 }
 
-// A result stands at an address that has a code in it: it is taken out of the history, and reloading begins anew.
+// The address of a result contains an authorization code. Remove it from the history; a reload then starts again.
 const clean = document.querySelector('[data-clean]');
 if (clean) {
   window.history.replaceState(null, '', clean.dataset.clean);
 }
 
-// Browsers let a script close only windows that a script opened.
+// A script can close only windows that a script opened.
 const close = document.querySelector('[data-close]');
 if (close && (window.opener || window.history.length === 1)) {
   close.hidden = false;
   close.addEventListener('click', () => window.close());
 }
 
+// Buttons that show a password.
 for (const button of document.querySelectorAll('[data-reveals]')) {
   const field = document.getElementById(button.dataset.reveals);
   button.hidden = false;
@@ -38,7 +39,7 @@ for (const button of document.querySelectorAll('[data-reveals]')) {
   });
 }
 
-// What is to be pasted elsewhere is copied; where the browser does not let us, it is at least selected.
+// Copy buttons. Where the browser refuses to copy, the text is selected.
 for (const button of document.querySelectorAll('[data-copies]')) {
   const field = document.getElementById(button.dataset.copies);
   button.hidden = false;
@@ -55,7 +56,7 @@ for (const button of document.querySelectorAll('[data-copies]')) {
   });
 }
 
-// A form is sent once; it can be sent again when the person comes back to the page.
+// A form is submitted once. It can be submitted again after the person comes back to the page.
 for (const form of document.querySelectorAll('[data-once]')) {
   form.addEventListener('submit', (event) => {
     if (form.dataset.sent) {

@@ -1,7 +1,10 @@
-// Package web holds the pages that people see: html/template, one stylesheet, one script, no build step, nothing from
-// anybody else's server. It renders; what a page says is decided by its caller.
+// Package web renders the HTML pages: templates, one stylesheet and one script, all embedded in the binary.
 //
-// Every page works without its script, except the one that posts to the window which opened it, and by keyboard alone.
+// [Pages] has one method for each page. Its argument is a struct of what the page shows, such as [Connect], [Result] or
+// [AdminApp]. The package handles no requests and decides nothing: callers in proxy fill in the struct.
+//
+// Pages load nothing from another server and contain no inline script or style; see [Policy]. Every page works by keyboard
+// alone. Every page works without its script, except the landing page, which posts to the window that opened it.
 package web
 
 import (
@@ -16,15 +19,15 @@ import (
 //go:embed *.html style.css page.js icon.svg
 var files embed.FS
 
-// Policy is the Content-Security-Policy of every page: what it shows and runs comes from its own server, it is in nobody's
-// frame, and its forms go nowhere else. It is fixed: no page has anything inline.
+// Policy is the Content-Security-Policy of every page. Pages load and submit only to their own server, and cannot be
+// framed.
 const Policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // Pages renders the pages. Safe for concurrent use.
 type Pages struct{ templates *template.Template }
 
-// New parses the embedded templates. base is the path of the public URL, empty if it has none; what the pages name of this
-// server's own lies at base/ui/NAME, and another version of it at another URL, so that it may be kept for ever.
+// New parses the embedded templates. base is the path of the public URL, empty if it has none. Pages load their assets from
+// base/ui/NAME?v=VERSION: the version changes with the content, so browsers may cache assets for ever.
 func New(base string) (*Pages, error) {
 	sum := sha256.New()
 	for _, name := range Assets {
@@ -40,14 +43,14 @@ func New(base string) (*Pages, error) {
 	return &Pages{templates: t}, err
 }
 
-// Assets are the files that the pages name.
+// Assets lists the files that pages load.
 var Assets = []string{"icon.svg", "page.js", "style.css"}
 
-// Asset returns one of Assets. The bytes are the caller's.
+// Asset returns the content of one of Assets. The caller may change the bytes.
 func Asset(name string) ([]byte, error) { return files.ReadFile(name) }
 
-// Landing writes the page that a CRM sends the browser back to. It posts its own URL to the window that opened it, at
-// each of origins and nowhere else, and closes.
+// Landing writes the page at the redirect URI. It posts its own URL to the window that opened it, only at the given
+// origins, and closes.
 func (p *Pages) Landing(w io.Writer, origins []string) error {
 	list, err := json.Marshal(origins)
 	if err != nil {
@@ -56,26 +59,26 @@ func (p *Pages) Landing(w io.Writer, origins []string) error {
 	return p.templates.ExecuteTemplate(w, "landing.html", struct{ Origins string }{string(list)})
 }
 
-// Going is a page that leads to the CRM.
+// Going is the page that leads to the CRM.
 type Going struct{ CRM, URL string }
 
-// Going writes a page with a link to the CRM. That the browser follows it by itself is for a header to say.
+// Going writes a page with a link to the CRM. The caller may add a Refresh header, which follows the link.
 func (p *Pages) Going(w io.Writer, g Going) error {
 	return p.templates.ExecuteTemplate(w, "going.html", g)
 }
 
-// Result is how something ended.
+// Result is the page that says how a sign-in ended.
 type Result struct {
 	Tone      string // good, calm, bad
 	Heading   string
 	Sentences []string
-	// Retry is where to try again, empty if not here; RetryLabel is what that link says.
+	// Retry is the link to try again, with the text RetryLabel; empty for no link.
 	Retry, RetryLabel string
-	// Clean is the address to show in the place of the page's own; empty if that may stay.
+	// Clean replaces the page's address, which may contain a code, in the browser's history; empty to keep it.
 	Clean string
 }
 
-// Result writes a page that says how something ended.
+// Result writes the page that says how a sign-in ended.
 func (p *Pages) Result(w io.Writer, r Result) error {
 	return p.templates.ExecuteTemplate(w, "result.html", r)
 }
