@@ -7,31 +7,31 @@ import (
 	"time"
 )
 
-// TokenAnswer is a form in which real token endpoints answer.
+// TokenAnswer is a form of token response that real token endpoints use.
 type TokenAnswer struct {
-	// Name is what Mood.Token calls it.
+	// Name is the value of Mood.Token that selects it.
 	Name string
-	// Valid says that a token can be read from it. An answer that is not valid grants nothing and uses nothing up: the
-	// code or refresh token that was sent works afterwards.
+	// Valid says that it contains a usable token. An invalid answer has no effect: the code or refresh token in the request
+	// still works afterwards.
 	Valid bool
-	// Lifetime is how long it says that the token lives, if Config.AccessLife is left at its default; 0: it does not say.
+	// Lifetime is the lifetime that it states if Config.AccessLife is the default; 0 if it states none.
 	Lifetime time.Duration
-	// Refresh says that it brings a refresh token.
+	// Refresh says that it contains a refresh token.
 	Refresh bool
-	// Path is what the manifest must name as the place of the tokens; empty: nothing.
+	// Path is the path to the tokens that the manifest must declare; empty for none.
 	Path string
-	// Milliseconds says that the manifest must declare expires_in to count milliseconds.
+	// Milliseconds says that the manifest must declare that expires_in is in milliseconds.
 	Milliseconds bool
 
 	keep   bool   // the refresh token is not rotated
 	status int    // 0: 200
 	kind   string // content type; empty: none
 	body   string // with placeholders, see render
-	pad    int    // blanks after the body
+	pad    int    // spaces after the body
 	short  bool   // the connection ends before the announced length
 }
 
-// The placeholders $ACCESS, $REFRESH, and so on, are filled in by render. Plain is the answer of RFC 6749, 5.1.
+// render replaces placeholders such as $ACCESS. The constant plain is the response of RFC 6749, 5.1.
 const (
 	plain = `{"access_token":"$ACCESS","token_type":"Bearer","expires_in":$SECONDS,"refresh_token":"$REFRESH"}`
 	form  = "access_token=$ACCESS&token_type=Bearer&expires_in=$SECONDS&refresh_token=$REFRESH"
@@ -42,7 +42,7 @@ const (
 	typeForm = "application/x-www-form-urlencoded"
 )
 
-// with is an answer with something else in place of expires_in; "" for nothing.
+// with returns a body with member in place of expires_in; "" for no member.
 func with(member string) string {
 	if member != "" {
 		member = "," + member
@@ -50,15 +50,15 @@ func with(member string) string {
 	return `{"access_token":"$ACCESS","token_type":"Bearer","refresh_token":"$REFRESH"` + member + "}"
 }
 
-// typed is an answer with something in place of token_type.
+// typed returns a body with member in place of token_type.
 func typed(member string) string {
 	return strings.Replace(plain, `"token_type":"Bearer",`, member, 1)
 }
 
-// TokenAnswers lists the forms; the first is the ordinary one.
+// TokenAnswers lists the forms. The first is the standard one.
 func TokenAnswers() []TokenAnswer {
 	const life = defaultAccessLife
-	// good has everything, timeless has no lifetime, bad is no token.
+	// good states token and lifetime, timeless states no lifetime, bad has no usable token.
 	good := func(name, kind, body string) TokenAnswer {
 		return TokenAnswer{Name: name, Valid: true, Lifetime: life, Refresh: true, kind: kind, body: body}
 	}
@@ -151,8 +151,8 @@ func TokenAnswers() []TokenAnswer {
 	}
 }
 
-// PeculiarAnswers lists forms that cannot be read, or not in full, unless the manifest says where things stand and what
-// they count. Moods name them as they name the others.
+// PeculiarAnswers lists forms that can be read in full only if the manifest declares where the values are, or in which unit.
+// Mood.Token selects them like the others.
 func PeculiarAnswers() []TokenAnswer {
 	const life = defaultAccessLife
 	return []TokenAnswer{
@@ -162,32 +162,32 @@ func PeculiarAnswers() []TokenAnswer {
 			body: `{"result":{"key":"$ACCESS","left":$SECONDS},"renewal":{"key":"$REFRESH"},"refresh_token":"none of these"}`,
 		},
 		{Name: "custom end", Valid: true, Lifetime: life, Refresh: true, kind: typeJSON, body: with(`"session":{"until":"$ISO"},"expires_in":7`)},
-		{ // Salesforce's, when it refreshes
+		{ // Salesforce, for a refresh
 			Name: "token and address", Valid: true, keep: true, kind: typeJSON,
 			body: `{"access_token":"$ACCESS","signature":"x","scope":"refresh_token api","instance_url":"https://eu1.practice.example","token_type":"Bearer","issued_at":"1795521600000"}`,
 		},
-		{ // of applications at GitHub whose tokens expire
+		{ // GitHub, for applications whose tokens expire
 			Name: "form with two lifetimes", Valid: true, Lifetime: life, Refresh: true, kind: typeForm + "; charset=utf-8",
 			body: "access_token=$ACCESS&expires_in=$SECONDS&refresh_token=$REFRESH&refresh_token_expires_in=15897600&scope=&token_type=bearer",
 		},
-		{ // QuickBooks'
+		{ // QuickBooks
 			Name: "json with two lifetimes", Valid: true, Lifetime: life, Refresh: true, kind: typeJSON,
 			body: with(`"x_refresh_token_expires_in":8726400,"expires_in":$SECONDS`),
 		},
-		{ // of CRMs whose tokens never expire
+		{ // CRMs whose tokens never expire
 			Name: "token alone", Valid: true, keep: true, kind: typeJSON, body: `{"access_token":"$ACCESS","token_type":"Bearer"}`,
 		},
 	}
 }
 
-// granted is what the placeholders of an answer stand for.
+// granted holds the values for the placeholders.
 type granted struct {
 	access, refresh string
 	life            time.Duration
 	now             time.Time
 }
 
-// render fills in the placeholders.
+// render returns the body with its placeholders replaced.
 func (a TokenAnswer) render(g granted) string {
 	end := g.now.Add(g.life).UTC()
 	return strings.NewReplacer(

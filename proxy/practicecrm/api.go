@@ -18,7 +18,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(b)
 }
 
-// me says who the holder of an access token, or of the API key, is.
+// me returns the person to whom the access token or API key belongs.
 func (c *CRM) me(w http.ResponseWriter, r *http.Request) {
 	mood, changed := c.count(&c.counts.Me)
 	if misbehave(w, r, mood.Me, changed) {
@@ -33,14 +33,14 @@ func (c *CRM) me(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, 200, p)
 }
 
-// caller finds out who asks.
+// caller returns the person who sent a request.
 func (c *CRM) caller(r *http.Request) (Person, bool) {
 	if token, ok := bearerOf(r); ok {
 		return c.holder(token)
 	}
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	pair, err := base64.StdEncoding.DecodeString(value)
-	// The colon may be missing: connectors are known to send the bare key, and CRMs to take it.
+	// The colon may be missing: some connectors send the key alone, and CRMs accept it.
 	key, _, _ := strings.Cut(string(pair), ":")
 	if err != nil || !strings.EqualFold(scheme, "Basic") || key != APIKey {
 		return Person{}, false
@@ -60,7 +60,7 @@ type extensionJSON struct {
 	} `json:"permissions"`
 }
 
-// ringCentral says whose RingCentral token it is.
+// ringCentral returns the extension to which a RingCentral token belongs.
 func (c *CRM) ringCentral(w http.ResponseWriter, r *http.Request) {
 	mood, changed := c.count(&c.counts.RingCentral)
 	if misbehave(w, r, mood.RingCentral, changed) {

@@ -17,35 +17,36 @@ type code struct {
 	challenge   string // PKCE, S256; empty without
 	expires     time.Time
 	used        bool
-	family      *family // what came of it
+	family      *family // what it was exchanged for
 }
 
 // authorization is a request for a code (RFC 6749, 4.1.1; RFC 7636, 4.3).
 type authorization struct {
 	client    string
 	redirect  *url.URL
-	given     string // redirect as it was written: the token request must repeat it
+	given     string // redirect as text: the token request must repeat it
 	state     string
 	challenge string
-	err       string // an OAuth error that the application is told
+	err       string // an OAuth error to send to the redirect URI
 }
 
-// readAuthorization refuses, with a text for the person, what must not be sent back to the redirect URI (RFC 6749, 4.1.2.1).
+// readAuthorization parses a request. It returns a text for the person if the client or redirect URI is wrong: such an error
+// must not be sent to the redirect URI (RFC 6749, 4.1.2.1).
 func (c *CRM) readAuthorization(q url.Values) (a authorization, wrong string) {
 	for name, v := range q {
 		if len(v) > 1 {
-			return a, name + " stands there more than once."
+			return a, name + " appears more than once."
 		}
 	}
 	a = authorization{client: q.Get("client_id"), given: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge")}
 	u, err := url.Parse(a.given)
 	switch {
 	case !c.clients.known(a.client):
-		return a, "The client_id is not known here."
+		return a, "Unknown client_id."
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "":
 		return a, "The redirect_uri is not an absolute URL."
 	case !strings.HasSuffix(u.Path, "/redirect.html") && !strings.HasSuffix(u.Path, "/oauth-callback"):
-		return a, "The redirect_uri is not registered: its path ends in /redirect.html or /oauth-callback."
+		return a, "The redirect_uri is not registered: its path must end in /redirect.html or /oauth-callback."
 	}
 	a.redirect = u
 	sum, err := base64.RawURLEncoding.DecodeString(a.challenge)
@@ -59,7 +60,7 @@ func (c *CRM) readAuthorization(q url.Values) (a authorization, wrong string) {
 	return a, ""
 }
 
-// insist refuses what the mood does not take.
+// insist sets an error if the mood rejects the request.
 func (a *authorization) insist(m Mood, rawQuery string) {
 	switch {
 	case a.err != "":
@@ -70,7 +71,7 @@ func (a *authorization) insist(m Mood, rawQuery string) {
 	}
 }
 
-// answer sends the browser back with code or error, and the state.
+// answer redirects the browser with the code or error, and the state.
 func (a authorization) answer(w http.ResponseWriter, name, value string) {
 	q := a.redirect.Query()
 	q.Set(name, value)
@@ -84,7 +85,7 @@ func (a authorization) answer(w http.ResponseWriter, name, value string) {
 	w.WriteHeader(http.StatusFound)
 }
 
-// consentPage has a form without action: it goes to the page's own address, whose query says what is asked for.
+// consentPage has a form without an action, so the form goes to the page's own address with the same query.
 const consentPage = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Practice CRM</title>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:24rem;margin:3rem auto;padding:0 1rem}button{display:block;width:100%;margin:.5rem 0;padding:.6rem;font:inherit}</style>
@@ -117,12 +118,12 @@ func (c *CRM) showConsent(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", typeHTML)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
-	// No form-action: browsers hold redirects after a form to it too, and these lead to the application.
+	// No form-action: it would also block the redirect to the application after the form.
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 	_, _ = w.Write([]byte(page.String()))
 }
 
-// consent takes what the person pressed.
+// consent handles the submitted form.
 func (c *CRM) consent(w http.ResponseWriter, r *http.Request) {
 	mood, _ := c.count(&c.counts.Consents)
 	a, wrong := c.readAuthorization(r.URL.Query())
@@ -137,7 +138,7 @@ func (c *CRM) consent(w http.ResponseWriter, r *http.Request) {
 	case login == "deny" || login == "nobody":
 		a.answer(w, "error", "access_denied")
 	case !known:
-		http.Error(w, "There is nobody of that name.", 400)
+		http.Error(w, "Unknown person.", 400)
 	default:
 		c.mu.Lock()
 		name := c.codes.add("code-", code{

@@ -10,10 +10,10 @@ import (
 	"strings"
 )
 
-// Browse plays a person in a browser: it opens a consent page and presses the button of person, a login name such as
-// "ada"; "deny" and "nobody" press Deny. It returns the address that the browser would go to next, with code (or error)
-// and state in it, and does not go there. The client's own redirect policy plays no part. The error says what the CRM
-// showed instead; it quotes no address, which could hold a state.
+// Browse plays a person in a browser. It opens a consent page and presses the button of person, a login name such as "ada";
+// "deny" and "nobody" press Deny. It returns the address of the redirect, with a code or error and the state, without
+// following it. It ignores the client's redirect policy. An error says what the CRM showed instead; it quotes no address,
+// since that may contain a state.
 func Browse(ctx context.Context, client *http.Client, authURL, person string) (landed string, err error) {
 	still := *client
 	still.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -22,19 +22,19 @@ func Browse(ctx context.Context, client *http.Client, authURL, person string) (l
 		return "", fmt.Errorf("open the consent page: %w", err)
 	}
 	if landed != "" {
-		return landed, nil // refused, and the application is told
+		return landed, nil // the request was refused with a redirect
 	}
 	landed, err = visit(ctx, &still, http.MethodPost, authURL, url.Values{"person": {person}}.Encode())
 	if err != nil {
 		return "", fmt.Errorf("press the button of %s: %w", person, err)
 	}
 	if landed == "" {
-		return "", errors.New("the consent was answered without a redirect")
+		return "", errors.New("no redirect after the consent")
 	}
 	return landed, nil
 }
 
-// Code is Browse, and the code in the address; that there is none is an error.
+// Code calls Browse and returns the authorization code. A redirect without a code is an error.
 func Code(ctx context.Context, client *http.Client, authURL, person string) (string, error) {
 	landed, err := Browse(ctx, client, authURL, person)
 	if err != nil {
@@ -42,12 +42,12 @@ func Code(ctx context.Context, client *http.Client, authURL, person string) (str
 	}
 	u, err := url.Parse(landed)
 	if err != nil || u.Query().Get("code") == "" {
-		return "", errors.New("the consent was answered without a code")
+		return "", errors.New("no code in the redirect after the consent")
 	}
 	return u.Query().Get("code"), nil
 }
 
-// visit returns where a page redirects to, empty if it is shown.
+// visit requests a page and returns where it redirects to; empty if the page itself is shown.
 func visit(ctx context.Context, client *http.Client, method, address, body string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
@@ -65,7 +65,7 @@ func visit(ctx context.Context, client *http.Client, method, address, body strin
 		return "", err
 	}
 	defer resp.Body.Close()
-	page, err := io.ReadAll(io.LimitReader(resp.Body, maxRequest)) // to its end, so that the connection is used again
+	page, err := io.ReadAll(io.LimitReader(resp.Body, maxRequest)) // read to the end, so the connection can be reused
 	if err != nil {
 		return "", err
 	}

@@ -6,14 +6,13 @@ import (
 	"sync"
 )
 
-// clients are the OAuth clients that are registered. Safe for concurrent use.
+// clients holds the registered OAuth clients. Safe for concurrent use.
 type clients struct {
 	mu      sync.Mutex
 	secrets map[string]string // by id; guarded by mu
 }
 
-// Register registers an OAuth client beside ClientID, as an organisation's own; one that is registered gets another secret.
-// What it was granted stays.
+// Register adds an OAuth client, such as an organisation's own application, or changes its secret. Its tokens stay valid.
 func (c *CRM) Register(id, secret string) {
 	c.clients.mu.Lock()
 	defer c.clients.mu.Unlock()
@@ -32,8 +31,8 @@ func (c *clients) good(id, secret string) bool {
 	return secret != "" && c.secrets[id] == secret
 }
 
-// authenticate checks the client: by Basic, encoded (RFC 6749, 2.3.1) or raw, or in the body; not both ways at once. It
-// returns the client's id.
+// authenticate checks the client credentials and returns the client's id. They come by Basic, encoded (RFC 6749, 2.3.1) or
+// raw, or in the body, but not both.
 func (c *clients) authenticate(r *http.Request, form url.Values) (string, refusal) {
 	id, secret, basic := r.BasicAuth()
 	if basic && !c.good(id, secret) {
@@ -41,14 +40,14 @@ func (c *clients) authenticate(r *http.Request, form url.Values) (string, refusa
 	}
 	switch {
 	case basic && form.Has("client_secret"):
-		return "", refusal{"invalid_request", "The client authenticates in two ways."}
+		return "", refusal{"invalid_request", "The client authenticates both by Basic and in the body."}
 	case !basic:
 		id, secret = form.Get("client_id"), form.Get("client_secret")
 	case form.Has("client_id") && form.Get("client_id") != id:
-		return "", refusal{"invalid_request", "client_id is not that of the client that authenticates."}
+		return "", refusal{"invalid_request", "client_id differs from the client in the Authorization header."}
 	}
 	if !c.good(id, secret) {
-		return "", refusal{"invalid_client", "The client is not known, or its secret is wrong."}
+		return "", refusal{"invalid_client", "Unknown client, or wrong secret."}
 	}
 	return id, refusal{}
 }

@@ -8,16 +8,17 @@ import (
 	"time"
 )
 
-// What every practice CRM is registered with. None of it is a secret.
+// The credentials of every practice CRM. None of them is a secret.
 const (
-	// ClientID and ClientSecret are the OAuth client that is always there. The secret has characters that Basic authentication must
-	// encode (RFC 6749, 2.3.1) and that some clients do not; both are taken.
+	// ClientID and ClientSecret are the OAuth client that is always registered. The secret has characters that Basic
+	// authentication must encode (RFC 6749, 2.3.1). Some clients do not encode them, so both forms are accepted.
 	ClientID     = "practice-client"
 	ClientSecret = "practice-secret+/%~="
-	// APIKey is Grace Hopper's.
+	// APIKey is the API key of Grace Hopper.
 	APIKey = "practice-api-key-of-grace"
-	// RCAdminToken, RCSecondToken and RCUserToken are RingCentral access tokens of two administrators and of somebody else,
-	// all of account "1"; RCOtherToken is of somebody of account "2", RCOtherAdminToken of an administrator there.
+	// RCAdminToken and RCSecondToken are RingCentral access tokens of two administrators of account "1". RCUserToken
+	// belongs to another user of that account, RCOtherToken to a user of account "2", and RCOtherAdminToken to an
+	// administrator of account "2".
 	RCAdminToken      = "practice-ringcentral-admin"
 	RCSecondToken     = "practice-ringcentral-second-admin"
 	RCUserToken       = "practice-ringcentral-user"
@@ -30,7 +31,7 @@ const (
 	codeLife          = 10 * time.Minute // the most that RFC 6749, 4.1.2 recommends
 )
 
-// Person is somebody who can sign in, as /api/me shows them.
+// Person is a user of the CRM, as /api/me returns it.
 type Person struct {
 	ID       int    `json:"id"`
 	Login    string `json:"-"`
@@ -39,13 +40,13 @@ type Person struct {
 	Timezone Zone   `json:"timezone"`
 }
 
-// Zone is a time zone; Offset is its standard time, in minutes east of Greenwich.
+// Zone is a time zone. Offset is its standard time, in minutes east of UTC.
 type Zone struct {
 	Name   string `json:"name"`
 	Offset int    `json:"offset"`
 }
 
-// People lists everybody, by id. The later ones have names that careless pages and logs stumble over.
+// People lists all users by id. The last two have names that break pages and logs which do not escape.
 func People() []Person {
 	return []Person{
 		{1, "ada", "Ada Lovelace", "ada@practice.example", Zone{"Europe/London", 0}},
@@ -57,14 +58,14 @@ func People() []Person {
 	}
 }
 
-// Config is what New needs; every field has a default.
+// Config configures a CRM. Every field has a default.
 type Config struct {
-	// Now tells the time, also in the Date header of every answer; default time.Now.
+	// Now returns the time, which is also the Date header of every response; default time.Now.
 	Now func() time.Time
 	// AccessLife is how long access tokens live; default one hour.
 	AccessLife time.Duration
-	// Grace is how long after its rotation a refresh token may come again, as with servers that forgive a lost answer;
-	// default not at all: the second use ends the family.
+	// Grace is how long after its rotation a refresh token still works, as with servers that allow for a lost response.
+	// Default 0: the second use ends the family.
 	Grace time.Duration
 }
 
@@ -78,14 +79,14 @@ type CRM struct {
 
 	mu      sync.Mutex // guards what follows; never held while waiting or writing
 	mood    Mood
-	changed chan struct{} // closed when the mood changes
+	changed chan struct{} // closed, and replaced, when the mood changes
 	counts  Counts
 	codes   book[code]
 	access  book[access]
 	refresh book[refresh]
 }
 
-// New returns a practice CRM in a good mood, which has granted nothing.
+// New returns a practice CRM that behaves well and has issued no tokens.
 func New(c Config) *CRM {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -109,24 +110,24 @@ func New(c Config) *CRM {
 	return crm
 }
 
-// ServeHTTP answers a request.
+// ServeHTTP implements http.Handler.
 func (c *CRM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", c.config.Now().UTC().Format(http.TimeFormat))
 	r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
 	c.mux.ServeHTTP(w, r)
 }
 
-// maxRequest bounds what a client may send.
+// maxRequest bounds a request body, in bytes.
 const maxRequest = 64 << 10
 
-// Counts is how often each endpoint was called, whatever it answered.
+// Counts is how often each endpoint was called, whatever its response.
 type Counts struct {
 	Authorize   int // consent pages
-	Consents    int // buttons pressed on them
-	Token       int // token requests, Exchanges and Refreshes among them
+	Consents    int // consent forms submitted
+	Token       int // token requests, including Exchanges and Refreshes
 	Exchanges   int // token requests with a code
 	Refreshes   int // token requests with a refresh token
-	Reuses      int // refresh tokens that came again, and ended their family
+	Reuses      int // refresh tokens that were reused, which ended their family
 	Revoke      int
 	Me          int
 	RingCentral int
@@ -139,7 +140,7 @@ func (c *CRM) Counts() Counts {
 	return c.counts
 }
 
-// count adds a call and returns the mood that it meets, and what is closed when that changes.
+// count counts a call. It returns the current mood, and a channel that is closed when the mood changes.
 func (c *CRM) count(n *int) (Mood, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,7 +148,7 @@ func (c *CRM) count(n *int) (Mood, <-chan struct{}) {
 	return c.mood, c.changed
 }
 
-// ExpireAccess ends every access token, as time would; refresh tokens live on.
+// ExpireAccess expires every access token. Refresh tokens stay valid.
 func (c *CRM) ExpireAccess() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -156,7 +157,7 @@ func (c *CRM) ExpireAccess() {
 	}
 }
 
-// EndGrants ends all that a person, named by login, has granted, as when they remove the application from their account.
+// EndGrants ends every code and token of a person, as if they had removed the application from their account.
 func (c *CRM) EndGrants(login string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -171,13 +172,13 @@ func (c *CRM) EndGrants(login string) {
 	}
 }
 
-// Live reports whether an access token is good.
+// Live reports whether an access token is valid.
 func (c *CRM) Live(accessToken string) bool {
 	_, ok := c.holder(accessToken)
 	return ok
 }
 
-// LiveRefresh reports whether a refresh token is good; one that was rotated is not, nor in its grace.
+// LiveRefresh reports whether a refresh token is valid. A rotated token is not, even during its grace.
 func (c *CRM) LiveRefresh(token string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,8 +186,8 @@ func (c *CRM) LiveRefresh(token string) bool {
 	return t != nil && t.rotated.IsZero() && !t.family.ended
 }
 
-// Granted returns whose token it is, access or refresh, by login, and whether what came of that consent has ended; an
-// empty login if it is nobody's.
+// Granted returns the login of the person to whom an access or refresh token was issued, and whether its family has ended.
+// For an unknown token the login is empty.
 func (c *CRM) Granted(token string) (login string, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,7 +198,7 @@ func (c *CRM) Granted(token string) (login string, ended bool) {
 	return f.person.Login, f.ended
 }
 
-// LiveRefreshOf counts the refresh tokens of a person, named by login, that are good.
+// LiveRefreshOf counts the valid refresh tokens of a person.
 func (c *CRM) LiveRefreshOf(login string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -210,7 +211,7 @@ func (c *CRM) LiveRefreshOf(login string) int {
 	return n
 }
 
-// holder returns whose access token it is.
+// holder returns the person to whom a valid access token belongs.
 func (c *CRM) holder(token string) (Person, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -229,21 +230,21 @@ func (c *CRM) person(login string) (Person, bool) {
 	return c.people[i], true
 }
 
-// most is how many codes, and tokens of each kind, are remembered: a load test must not eat the machine.
-const most = 100_000
+// maxEntries bounds the memory of a load test.
+const maxEntries = 100_000
 
-// book maps what the CRM handed out to what it means, the last ones only. The zero value is empty.
+// book holds the last maxEntries codes or tokens by their text. The zero value is empty.
 type book[V any] struct {
 	entries map[string]*V
 	order   []string // oldest first
 }
 
-// add makes up a name for v and returns it.
+// add stores v under a new random text, and returns the text.
 func (b *book[V]) add(prefix string, v V) string {
 	if b.entries == nil {
 		b.entries = map[string]*V{}
 	}
-	if len(b.order) >= most {
+	if len(b.order) >= maxEntries {
 		delete(b.entries, b.order[0])
 		b.order = b.order[1:]
 	}

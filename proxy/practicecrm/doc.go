@@ -1,20 +1,19 @@
-// Package practicecrm is the practice CRM: a real OAuth server (RFC 6749, with PKCE and revocation) in one http.Handler,
-// with people, an API, and the endpoint of RingCentral's that tells whose token it is. It exists so that sign-ins can be
-// shown and tested without anybody's CRM.
+// Package practicecrm is a practice CRM for demos and tests: an OAuth server (RFC 6749, with PKCE and revocation), an API,
+// and RingCentral's endpoint that says who holds a token. All of it is one http.Handler, [CRM].
 //
-// It is strict where real servers are: a code works once, refresh tokens rotate, and one that comes a second time ends
-// the whole family. And it misbehaves on demand: a [Mood] makes it answer in any of the forms of [TokenAnswers], which
-// real token endpoints were seen to use, or late, or never, or with the connection cut before or after the rotation
-// took place. Its [Quirks] make it insist on requests of another form than the ordinary one. It counts every call ([Counts]), so that a test can say "exactly one".
+// It is as strict as real servers. A code works once. Refresh tokens rotate, and using one a second time ends every token
+// of that consent. It misbehaves on demand: a [Mood] delays, refuses or cuts responses, or gives them another form, one of
+// [TokenAnswers]. [Quirks] make it accept only token requests of another form. [Counts] says how often each endpoint was
+// called, so a test can require "exactly one".
 //
-//	GET, POST /oauth/authorize   the consent page, and the press of a button on it
+//	GET, POST /oauth/authorize   the consent page, and its form
 //	POST      /oauth/token       authorization_code and refresh_token
-//	POST      /oauth/refresh     where a refresh goes, if the mood wants it there
-//	POST      /oauth/revoke      RFC 7009; also by a Bearer token of the same family
-//	GET       /api/me            by Bearer, or by Basic with the API key as user name
+//	POST      /oauth/refresh     refreshes, if Quirks.Path says so
+//	POST      /oauth/revoke      RFC 7009; also by a Bearer token of the same consent
+//	GET       /api/me            by Bearer token, or by Basic with the API key as user name
 //	GET       /restapi/v1.0/account/~/extension/~
 //	POST      /practice/mood     sets a Mood (JSON)
-//	GET       /practice/counts   what was called how often
+//	GET       /practice/counts   returns the Counts
 //
-// It keeps everything in memory. It is for loopback: its secrets are in its source, and whoever reaches it sets its mood.
+// It keeps everything in memory. Run it on loopback only: its secrets are in this source, and any client can set its mood.
 package practicecrm

@@ -10,41 +10,41 @@ import (
 	"time"
 )
 
-// Mood is how the practice CRM misbehaves until the next one. The zero Mood is a good day. The fields for token
-// requests act in the order in which they stand here. As JSON, durations are texts: {"status":429,"retryAfter":"30s"}.
+// Mood says how the practice CRM misbehaves. The zero Mood is good behaviour. The fields for token requests act in the order
+// in which they are listed. In JSON, durations are strings: {"status":429,"retryAfter":"30s"}.
 type Mood struct {
-	// Latency passes before a token request is looked at.
+	// Latency delays token requests.
 	Latency time.Duration
-	// Hang leaves token requests unanswered until the client leaves or the mood changes; then the connection is cut.
+	// Hang keeps token requests waiting until the client leaves or the mood changes; then the connection is cut.
 	Hang bool
-	// CutBefore cuts the connection of a token request that has had no effect.
+	// CutBefore cuts the connection of a token request before it has an effect.
 	CutBefore bool
-	// Status, if not 0, answers token requests, with a text that is no JSON and without effect: 429, 500, 503.
+	// Status, if not 0, is the status of token requests, such as 429, 500 or 503. The body is plain text; nothing takes effect.
 	Status int
-	// RetryAfter goes with Status, as a header of whole seconds; 0: no such header.
+	// RetryAfter is the header that goes with Status, in whole seconds; 0 for no header.
 	RetryAfter time.Duration
-	// Error, if set, is the OAuth error that answers token requests, without effect.
+	// Error, if set, is the OAuth error of token requests, which have no effect.
 	Error string
 	// CutAfter cuts the connection of a token request after its effect: the code is redeemed, the refresh token rotated.
 	CutAfter bool
-	// Token names the form of token answers: a TokenAnswer's Name; empty: "json".
+	// Token is the Name of a TokenAnswer, the form of token responses; default "json".
 	Token string
 
-	// Quirks is what token requests must be like.
+	// Quirks is the form that token requests must have.
 	Quirks Quirks
-	// RefreshQuirks is what those with a refresh token must be like, if not as Quirks says.
+	// RefreshQuirks is the form that refreshes must have; nil for the same as Quirks.
 	RefreshQuirks *Quirks
-	// NoPKCE answers authorization requests that have a challenge with invalid_request, as some servers do that do not know it.
+	// NoPKCE rejects authorization requests with a challenge as invalid_request, like some servers without PKCE.
 	NoPKCE bool
-	// AuthorizeScope, if set, is what the scope of authorization requests must be, as it stands in the URL: "read+write".
+	// AuthorizeScope, if set, is the scope that authorization requests must have, as encoded in the URL: "read+write".
 	AuthorizeScope string
 
-	// Me, Revoke and RingCentral are what those endpoints do, without effect: "401", "500" or another status, "html",
-	// "empty", "cut" or "hang".
+	// Me, Revoke and RingCentral make those endpoints fail without effect: "401", "500" or another status, "html", "empty",
+	// "cut" or "hang".
 	Me, Revoke, RingCentral string
 }
 
-// UnmarshalJSON reads a mood as people write it. Unknown members are an error, lest a misspelt mood be a good day.
+// UnmarshalJSON decodes a mood with durations as strings. An unknown member is an error, so a misspelt mood is not ignored.
 func (m *Mood) UnmarshalJSON(b []byte) error {
 	type plain Mood
 	text := struct {
@@ -63,13 +63,13 @@ func (m *Mood) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// check says what in a mood does not exist.
+// check validates a mood.
 func (c *CRM) check(m Mood) error {
 	if _, ok := c.answers[m.Token]; !ok && m.Token != "" {
-		return fmt.Errorf("there is no token answer %q", m.Token)
+		return fmt.Errorf("unknown token answer %q", m.Token)
 	}
 	if m.Status != 0 && (m.Status < 200 || m.Status > 599) {
-		return fmt.Errorf("there is no status %d", m.Status)
+		return fmt.Errorf("status %d is not in 200 to 599", m.Status)
 	}
 	for _, q := range []*Quirks{&m.Quirks, m.RefreshQuirks} {
 		if err := q.check(); err != nil {
@@ -81,18 +81,18 @@ func (c *CRM) check(m Mood) error {
 		case "", "html", "empty", "cut", "hang":
 		default:
 			if n, err := strconv.Atoi(s); err != nil || n < 200 || n > 599 {
-				return fmt.Errorf("there is no mood %q", s)
+				return fmt.Errorf("unknown mood %q: use html, empty, cut, hang or a status", s)
 			}
 		}
 	}
 	return nil
 }
 
-// SetMood changes the mood from the next request on; requests that hang are cut. It panics if the mood names what does
-// not exist, which is a mistake in a test.
+// SetMood changes the mood for later requests, and cuts hanging ones. It panics if the mood is invalid, which is a bug in the
+// test.
 func (c *CRM) SetMood(m Mood) {
 	if err := c.check(m); err != nil {
-		panic("practice: " + err.Error())
+		panic("practicecrm: " + err.Error())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -101,7 +101,7 @@ func (c *CRM) SetMood(m Mood) {
 	c.changed = make(chan struct{})
 }
 
-// takeMood is SetMood over HTTP.
+// takeMood handles a mood that is set over HTTP.
 func (c *CRM) takeMood(w http.ResponseWriter, r *http.Request) {
 	var m Mood
 	err := json.NewDecoder(r.Body).Decode(&m)
@@ -116,7 +116,7 @@ func (c *CRM) takeMood(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(204)
 }
 
-// misbehave does what a mood says of an endpoint; false if that is nothing.
+// misbehave responds as a mood says. It reports false if the endpoint shall behave well.
 func misbehave(w http.ResponseWriter, r *http.Request, how string, changed <-chan struct{}) bool {
 	switch how {
 	case "":
@@ -131,14 +131,14 @@ func misbehave(w http.ResponseWriter, r *http.Request, how string, changed <-cha
 	case "hang":
 		hang(r.Context(), changed)
 	default:
-		status, _ := strconv.Atoi(how) // check saw that it is one
+		status, _ := strconv.Atoi(how) // check has validated it
 		writeJSON(w, status, map[string]string{"message": "in a mood"})
 	}
 	return true
 }
 
-// cut ends the connection without another byte.
-func cut() { panic(http.ErrAbortHandler) } // net/http's way of saying so
+// cut closes the connection without another byte.
+func cut() { panic(http.ErrAbortHandler) } // net/http closes the connection for this panic
 
 // hang waits for the client to leave or the mood to change, and cuts the connection.
 func hang(ctx context.Context, changed <-chan struct{}) {
@@ -149,7 +149,7 @@ func hang(ctx context.Context, changed <-chan struct{}) {
 	cut()
 }
 
-// pause lets time pass, and cuts the connection if the client leaves first.
+// pause waits for d, and cuts the connection if the client leaves first.
 func pause(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return

@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// Quirks is what a token endpoint insists on. The zero value takes the ordinary request of RFC 6749, with the client
-// authenticating by Basic or in the body. What is set is demanded, and the ordinary form is refused with the error that
-// real servers have for it.
+// Quirks is the form of token request that an endpoint requires. The zero value accepts the standard request of RFC 6749,
+// with client credentials by Basic or in the body. If a field is set, the standard form is refused, with the error that real
+// servers use.
 type Quirks struct {
-	// Auth is the one way in which the client may authenticate: "basic", encoded first; "basicRaw", not encoded; "body";
-	// or "none", which is to say that it is a public client and must not show a secret.
+	// Auth is how the client must authenticate: "basic", encoded; "basicRaw", not encoded; "body"; or "none", for a public
+	// client, which must not send a secret.
 	Auth string
-	// Body is where the parameters stand: "form"; "json", in an object; or "query", the body being empty. Default "form".
+	// Body says where the parameters are: "form", "json" (an object), or "query" with an empty body; default "form".
 	Body string
-	// Rename maps standard parameters to what they are called here.
+	// Rename maps standard parameters to the names used here.
 	Rename map[string]string
-	// Parameters and Headers must come, with these values. A grant_type among Parameters is this server's own word.
+	// Parameters and Headers are required, with these values. A grant_type in Parameters replaces the standard values.
 	Parameters, Headers map[string]string
-	// Omit names standard parameters that must not come.
+	// Omit lists standard parameters that must be absent.
 	Omit []string
-	// Scope must come so, as it stands in the form or the query: "read+write", "read%2Cwrite"; in JSON, as it is.
+	// Scope is the required scope, as encoded in the form or query: "read+write", "read%2Cwrite". In JSON it is not encoded.
 	Scope string
-	// Path is where such requests go: "/oauth/token", which is the default, or "/oauth/refresh".
+	// Path is the required path: "/oauth/token" or "/oauth/refresh"; default "/oauth/token".
 	Path string
 }
 
@@ -39,21 +39,21 @@ func (q *Quirks) check() error {
 		q.Auth: {"", "basic", "basicRaw", "body", "none"}, q.Body: {"", "form", "json", "query"}, q.Path: {"", "/oauth/token", "/oauth/refresh"},
 	} {
 		if !slices.Contains(all, s) {
-			return fmt.Errorf("there is no quirk %q", s)
+			return fmt.Errorf("unknown quirk %q: use one of %q", s, all[1:])
 		}
 	}
 	return nil
 }
 
-// read understands a token request: it returns the parameters by their standard names, client_id always among them, and
-// the quirks that they met.
+// read parses and checks a token request. It returns the parameters by their standard names, client_id included, and the
+// quirks that applied.
 func (m Mood) read(r *http.Request, known *clients) (url.Values, Quirks, refusal) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, m.Quirks, refusal{"invalid_request", "The body cannot be read."}
+		return nil, m.Quirks, refusal{"invalid_request", "Could not read the body."}
 	}
 	q := m.Quirks
-	if m.RefreshQuirks != nil && m.RefreshQuirks.meant(r, body) {
+	if m.RefreshQuirks != nil && m.RefreshQuirks.isRefresh(r, body) {
 		q = *m.RefreshQuirks
 	}
 	form, no := q.parameters(r, body)
@@ -68,8 +68,8 @@ func (m Mood) read(r *http.Request, known *clients) (url.Values, Quirks, refusal
 	return form, q, no
 }
 
-// meant reports whether a request is a refresh: by its parameters, wherever they are, or by where it went.
-func (q Quirks) meant(r *http.Request, body []byte) bool {
+// isRefresh reports whether a request is a refresh: by its parameters, in any of the places, or by its path.
+func (q Quirks) isRefresh(r *http.Request, body []byte) bool {
 	for _, where := range []string{"form", "json", "query"} {
 		for _, q := range []Quirks{{Body: where}, {Body: where, Rename: q.Rename}} {
 			if form, _ := q.parameters(r, body); form.Get("grant_type") == "refresh_token" || form.Has("refresh_token") {
@@ -80,7 +80,7 @@ func (q Quirks) meant(r *http.Request, body []byte) bool {
 	return r.URL.Path == "/oauth/refresh"
 }
 
-// parameters reads the parameters from where they must stand, and calls them by their standard names.
+// parameters reads the parameters from the required place, and renames them to the standard names.
 func (q Quirks) parameters(r *http.Request, body []byte) (url.Values, refusal) {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	var sent url.Values
@@ -99,7 +99,7 @@ func (q Quirks) parameters(r *http.Request, body []byte) (url.Values, refusal) {
 		sent, err = url.ParseQuery(string(body))
 	}
 	if err != nil {
-		return nil, refusal{"invalid_request", "The body is not what it should be."}
+		return nil, refusal{"invalid_request", "Malformed parameters."}
 	}
 	standards := map[string]string{}
 	for standard, name := range q.Rename {
@@ -108,41 +108,41 @@ func (q Quirks) parameters(r *http.Request, body []byte) (url.Values, refusal) {
 	form := url.Values{}
 	for name, v := range sent {
 		if len(v) > 1 {
-			return nil, refusal{"invalid_request", name + " stands there more than once."}
+			return nil, refusal{"invalid_request", name + " appears more than once."}
 		}
 		if standard, ok := standards[name]; ok {
 			name = standard
 		} else if _, renamed := q.Rename[name]; renamed {
-			continue // nobody here knows it by that name
+			continue // this endpoint ignores the standard name
 		}
 		form[name] = v
 	}
 	return form, refusal{}
 }
 
-// insist refuses what is missing, and what must not be there; then it fills in the type of the grant where this server
-// has a word of its own for it, or none.
+// insist refuses requests that lack something required or have something forbidden. If this endpoint has its own grant_type
+// or none, it sets the standard one.
 func (q Quirks) insist(r *http.Request, form url.Values, body []byte) refusal {
 	path := q.Path
 	if path == "" {
 		path = "/oauth/token"
 	}
 	if r.URL.Path != path {
-		return refusal{"unsupported_grant_type", "Not here."}
+		return refusal{"unsupported_grant_type", "This endpoint does not take such requests."}
 	}
 	for name, v := range q.Parameters {
 		if form.Get(name) != v {
-			return refusal{"invalid_request", name + " is missing, or is not known."}
+			return refusal{"invalid_request", name + " is missing or wrong."}
 		}
 	}
 	for name, v := range q.Headers {
 		if r.Header.Get(name) != v {
-			return refusal{"invalid_request", "The header " + name + " is missing, or is not known."}
+			return refusal{"invalid_request", "The header " + name + " is missing or wrong."}
 		}
 	}
 	for _, name := range q.Omit {
 		if form.Has(name) {
-			return refusal{"invalid_request", name + " is not known."}
+			return refusal{"invalid_request", "Unknown parameter " + name + "."}
 		}
 	}
 	scope := form.Get("scope")
@@ -153,7 +153,7 @@ func (q Quirks) insist(r *http.Request, form url.Values, body []byte) refusal {
 		scope = raw(r.URL.RawQuery, "scope")
 	}
 	if q.Scope != "" && scope != q.Scope {
-		return refusal{"invalid_scope", "That is not what was asked for."}
+		return refusal{"invalid_scope", "The scope is missing or wrong."}
 	}
 	if q.Parameters["grant_type"] != "" || slices.Contains(q.Omit, "grant_type") {
 		form.Set("grant_type", "authorization_code")
@@ -164,7 +164,7 @@ func (q Quirks) insist(r *http.Request, form url.Values, body []byte) refusal {
 	return refusal{}
 }
 
-// authenticate checks the client in the one way that the quirks allow, or in any.
+// authenticate checks the client credentials in the required way, or in any way if the quirks require none.
 func (q Quirks) authenticate(r *http.Request, form url.Values, known *clients) (string, refusal) {
 	id, secret, basic := r.BasicAuth()
 	shown := basic || r.Header.Get("Authorization") != "" || form.Has("client_secret")
@@ -183,12 +183,12 @@ func (q Quirks) authenticate(r *http.Request, form url.Values, known *clients) (
 		good = false
 	}
 	if !good {
-		return "", refusal{"invalid_client", "The client does not authenticate as it should."}
+		return "", refusal{"invalid_client", "The client must authenticate in another way."}
 	}
 	return known.authenticate(r, form)
 }
 
-// raw is a parameter as it stands in a query or a form, before it is decoded; empty if it is not there.
+// raw returns a parameter of a query or form without decoding it; empty if absent.
 func raw(query, name string) string {
 	for pair := range strings.SplitSeq(query, "&") {
 		if v, ok := strings.CutPrefix(pair, name+"="); ok {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// family is all that came out of one consent. Guarded by CRM.mu, as are access and refresh.
+// family is all tokens that come from one consent. CRM.mu guards it, and access and refresh.
 type family struct {
 	client string
 	person Person
@@ -26,10 +26,10 @@ type access struct {
 
 type refresh struct {
 	family  *family
-	rotated time.Time // zero: not yet
+	rotated time.Time // zero until it is rotated
 }
 
-// refusal is an OAuth error (RFC 6749, 5.2); the zero value is none.
+// refusal is an OAuth error (RFC 6749, 5.2). The zero value means no error.
 type refusal struct{ code, why string }
 
 func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
 func (a TokenAnswer) write(w http.ResponseWriter, g granted) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	h["Content-Type"] = nil // net/http would guess one
+	h["Content-Type"] = nil // otherwise net/http guesses one
 	if a.kind != "" {
 		h.Set("Content-Type", a.kind)
 	}
@@ -94,12 +94,12 @@ func (a TokenAnswer) write(w http.ResponseWriter, g granted) {
 	_, _ = w.Write([]byte(body))
 }
 
-// writeShort announces more than it sends, and cuts the connection.
+// writeShort sends less than its Content-Length, and cuts the connection.
 func writeShort(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)+100))
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body))
-	_ = http.NewResponseController(w).Flush() // what is still buffered would be dropped
+	_ = http.NewResponseController(w).Flush() // cut drops what is still buffered
 	cut()
 }
 
@@ -118,7 +118,7 @@ func refuse(w http.ResponseWriter, no refusal) {
 	writeJSON(w, status, map[string]string{"error": no.code, "error_description": no.why})
 }
 
-// grant does what the request asks for, in one step.
+// grant redeems a code or refresh token, in one step.
 func (c *CRM) grant(form url.Values, q Quirks, answer TokenAnswer) (granted, refusal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +133,7 @@ func (c *CRM) grant(form url.Values, q Quirks, answer TokenAnswer) (granted, ref
 	case "":
 		return granted{}, refusal{"invalid_request", "grant_type is missing."}
 	}
-	return granted{}, refusal{"unsupported_grant_type", "Only authorization_code and refresh_token are."}
+	return granted{}, refusal{"unsupported_grant_type", "grant_type must be authorization_code or refresh_token."}
 }
 
 // exchange redeems a code. c.mu is held.
@@ -141,18 +141,18 @@ func (c *CRM) exchange(form url.Values, answer TokenAnswer) (granted, refusal) {
 	code := c.codes.entries[form.Get("code")]
 	switch {
 	case code == nil || !c.config.Now().Before(code.expires):
-		return granted{}, refusal{"invalid_grant", "The code is not known, or too old."}
+		return granted{}, refusal{"invalid_grant", "Unknown or expired code."}
 	case code.used:
 		if code.family != nil {
 			code.family.ended = true // RFC 6749, 4.1.2
 		}
-		return granted{}, refusal{"invalid_grant", "The code was used already."}
+		return granted{}, refusal{"invalid_grant", "The code was already used."}
 	case code.client != form.Get("client_id"):
 		return granted{}, refusal{"invalid_grant", "The code was issued to another client."}
 	case code.redirectURI != form.Get("redirect_uri"):
-		return granted{}, refusal{"invalid_grant", "redirect_uri is not that of the authorization request."}
+		return granted{}, refusal{"invalid_grant", "redirect_uri differs from the authorization request."}
 	case !proves(form.Get("code_verifier"), code.challenge):
-		return granted{}, refusal{"invalid_grant", "code_verifier does not fit the challenge."}
+		return granted{}, refusal{"invalid_grant", "code_verifier does not match the challenge."}
 	case !answer.Valid:
 		return c.invented(), refusal{}
 	}
@@ -168,13 +168,13 @@ func (c *CRM) rotate(form url.Values, answer TokenAnswer) (granted, refusal) {
 	now := c.config.Now()
 	switch {
 	case t == nil || t.family.ended:
-		return granted{}, refusal{"invalid_grant", "The refresh token is not known, or was ended."}
+		return granted{}, refusal{"invalid_grant", "Unknown or revoked refresh token."}
 	case t.family.client != form.Get("client_id"):
 		return granted{}, refusal{"invalid_grant", "The refresh token was issued to another client."}
 	case !t.rotated.IsZero() && !now.Before(t.rotated.Add(c.config.Grace)):
 		c.counts.Reuses++
 		t.family.ended = true // RFC 9700, 4.14.2
-		return granted{}, refusal{"invalid_grant", "The refresh token was used already; whatever came of it has ended."}
+		return granted{}, refusal{"invalid_grant", "The refresh token was already used. All tokens of this consent have ended."}
 	case !answer.Valid:
 		return c.invented(), refusal{}
 	}
@@ -184,7 +184,7 @@ func (c *CRM) rotate(form url.Values, answer TokenAnswer) (granted, refusal) {
 	return c.issue(t.family, name, answer), refusal{}
 }
 
-// issue makes tokens for a family; old is the refresh token that was redeemed, if one was. c.mu is held.
+// issue creates tokens of a family; old is the redeemed refresh token, or empty. c.mu is held.
 func (c *CRM) issue(f *family, old string, answer TokenAnswer) granted {
 	g := granted{refresh: old, life: c.config.AccessLife, now: c.config.Now()}
 	g.access = c.access.add("access-", access{family: f, expires: g.now.Add(g.life)})
@@ -194,12 +194,13 @@ func (c *CRM) issue(f *family, old string, answer TokenAnswer) granted {
 	return g
 }
 
-// invented is what an answer is filled with that grants nothing.
+// invented returns tokens that do not work, for an answer without effect.
 func (c *CRM) invented() granted {
 	return granted{access: "access-" + rand.Text(), refresh: "refresh-" + rand.Text(), life: c.config.AccessLife, now: c.config.Now()}
 }
 
-// proves reports whether a PKCE verifier fits (RFC 7636, 4.6). One without a challenge does not: somebody took the challenge away (RFC 9700, 4.8.2).
+// proves reports whether a PKCE verifier matches a challenge (RFC 7636, 4.6). A verifier without a challenge does not: an
+// attacker may have removed the challenge (RFC 9700, 4.8.2).
 func proves(verifier, challenge string) bool {
 	if challenge == "" || verifier == "" {
 		return challenge == verifier
@@ -208,7 +209,7 @@ func proves(verifier, challenge string) bool {
 	return base64.RawURLEncoding.EncodeToString(sum[:]) == challenge
 }
 
-// revoke ends the family of a token (RFC 7009). The client authenticates as it does for tokens, or by a Bearer token of that family.
+// revoke ends the family of a token (RFC 7009). The caller authenticates as a client, or by a Bearer token of that family.
 func (c *CRM) revoke(w http.ResponseWriter, r *http.Request) {
 	parse := r.ParseForm()
 	mood, changed := c.count(&c.counts.Revoke)
@@ -231,11 +232,11 @@ func (c *CRM) revoke(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, 401, map[string]string{"error": "invalid_token"})
 		return
 	}
-	w.WriteHeader(200) // tokens that are not known are revoked already (RFC 7009, 2.2)
+	w.WriteHeader(200) // an unknown token counts as revoked (RFC 7009, 2.2)
 }
 
-// endFamily ends the family of a token; false if the bearer is nobody. A bearer that has expired will do, for it can do
-// no more than end itself, and those who sign out late would leave a refresh token behind.
+// endFamily ends the family of a token. It reports false if the bearer token is unknown. An expired bearer token is accepted:
+// it can only end its own family, and a late sign-out would otherwise leave a refresh token behind.
 func (c *CRM) endFamily(name, bearer string, byBearer bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -246,7 +247,7 @@ func (c *CRM) endFamily(name, bearer string, byBearer bool) bool {
 			return false
 		}
 		if own != f {
-			return true // somebody else's: as if it were not known
+			return true // of another family: treated as unknown
 		}
 	}
 	if f != nil {
@@ -266,7 +267,7 @@ func (c *CRM) familyOf(name string) *family {
 	return nil
 }
 
-// bearerOf reads a Bearer token; the scheme's name is in any case (RFC 9110, 11.1).
+// bearerOf returns the Bearer token of a request. The scheme is case-insensitive (RFC 9110, 11.1).
 func bearerOf(r *http.Request) (string, bool) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	return token, strings.EqualFold(scheme, "Bearer")
