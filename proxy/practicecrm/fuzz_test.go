@@ -10,8 +10,8 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// FuzzAuthorization presses a button on the consent page of any request: the browser goes to the redirect URI that was
-// asked for, with the state as it was and with a code or an error, or nowhere at all.
+// FuzzAuthorization submits the consent page of any authorization request. The CRM must redirect to the given redirect URI,
+// with the unchanged state and a code or an error, or not redirect at all.
 func FuzzAuthorization(f *testing.F) {
 	crm := practicecrm.New(practicecrm.Config{})
 	good := "client_id=" + practicecrm.ClientID + "&response_type=code&redirect_uri=" + url.QueryEscape("https://app.example/redirect.html") + "&state="
@@ -54,7 +54,7 @@ func FuzzAuthorization(f *testing.F) {
 			t.Errorf("%q, %q: sent to %q", query, person, to)
 		}
 		if person == "deny" && strings.HasPrefix(a.Get("code"), "code-") && want.Query().Get("code") == "" {
-			t.Errorf("%q: a code after a no", query)
+			t.Errorf("%q: a code although the person denied", query)
 		}
 	})
 }

@@ -8,18 +8,19 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// TestTokenAnswers checks that every form does what it says of itself, for an exchange and for a refresh.
+// TestTokenAnswers checks every form against its own description, for an exchange and for a refresh.
 func TestTokenAnswers(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, form := range practicecrm.TokenAnswers() {
 		if seen[form.Name] {
-			t.Errorf("two forms are called %q", form.Name)
+			t.Errorf("two forms have the name %q", form.Name)
 		}
 		seen[form.Name] = true
 		t.Run(form.Name, func(t *testing.T) {
@@ -57,10 +58,10 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// answer is what an indulgent reader finds in a token answer.
+// answer holds the values found in a token response.
 type answer struct{ access, refresh, expiry string }
 
-// found reads any answer, by the words it looks for: a way of its own, so that it does not share the mistakes of a parser.
+// found searches a response for known member names. It does not parse, so it shares no bug with a parser.
 func found(t *testing.T, body string) answer {
 	t.Helper()
 	if strings.HasPrefix(body, "access_token=") {
@@ -101,7 +102,7 @@ func (a answer) life(now time.Time) time.Duration {
 	return time.Duration(f) * time.Second
 }
 
-// What only the bytes show.
+// TestTokenAnswersOnTheWire checks what only the bytes show.
 func TestTokenAnswersOnTheWire(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, practicecrm.Config{AccessLife: 90 * time.Second})
@@ -165,7 +166,7 @@ func TestCuts(t *testing.T) {
 	a.crm.SetMood(practicecrm.Mood{})
 	a.refused(a.token(exchangeForm(code)), 400, "invalid_grant")
 	if n := a.crm.Counts(); n.Refreshes != 2 || n.Exchanges != 4 || n.Token != 6 {
-		t.Errorf("something was sent twice: %+v", n)
+		t.Errorf("got %+v, want every request counted once", n)
 	}
 }
 
@@ -188,33 +189,52 @@ func TestStatusesAndErrors(t *testing.T) {
 	a.wantLive(g, true, true)
 }
 
+// TestWaiting runs on a fake clock, which advances when every goroutine waits.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, practicecrm.Config{})
-	g := a.signIn("ada")
-	for _, m := range []practicecrm.Mood{{Latency: time.Hour}, {Hang: true}} {
-		a.crm.SetMood(m)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		if r := a.send(ctx, "/oauth/token", client(), refreshForm(g.Refresh)); r.err == nil {
-			t.Errorf("%+v", r)
+	synctest.Test(t, func(t *testing.T) {
+		a := newDirectApp(t)
+		g := a.signIn("ada")
+		start := func(m practicecrm.Mood, path string) (replies chan reply, leave context.CancelFunc) {
+			a.crm.SetMood(m)
+			ctx, leave := context.WithCancel(t.Context())
+			replies = make(chan reply, 1)
+			go func() { replies <- a.send(ctx, path, client(), url.Values{"token": {g.Refresh}}) }()
+			synctest.Wait()
+			select {
+			case r := <-replies:
+				t.Fatalf("got %+v, want no response yet", r)
+			default:
+			}
+			return replies, leave
 		}
-		cancel()
-	}
-	a.crm.SetMood(practicecrm.Mood{Me: "hang"})
-	cut := make(chan reply)
-	go func() { cut <- a.get("/api/me", "Bearer "+g.Access) }()
-	for a.crm.Counts().Me == 0 { // until it hangs
-		select {
-		case r := <-cut:
-			t.Fatalf("%+v", r)
-		default:
+		wantCut := func(replies chan reply) {
+			t.Helper()
+			if r := <-replies; r.err == nil {
+				t.Errorf("got %+v, want a cut connection", r)
+			}
 		}
-	}
-	a.crm.SetMood(practicecrm.Mood{Latency: time.Millisecond})
-	if r := <-cut; r.err == nil {
-		t.Errorf("%+v", r)
-	}
-	a.granted(a.token(refreshForm(g.Refresh)))
+		late := practicecrm.Mood{Latency: time.Hour}
+		began := time.Now()
+		replies, leave := start(late, "/oauth/token")
+		if a.refused(<-replies, 400, "invalid_request"); time.Since(began) != time.Hour {
+			t.Errorf("the response took %v, want %v", time.Since(began), time.Hour)
+		}
+		leave()
+		replies, leave = start(late, "/oauth/token")
+		leave()
+		wantCut(replies)
+		for path, m := range map[string]practicecrm.Mood{"/oauth/token": {Hang: true}, "/oauth/revoke": {Revoke: "hang"}} {
+			replies, leave = start(m, path)
+			leave()
+			wantCut(replies)
+			replies, leave = start(m, path)
+			a.crm.SetMood(practicecrm.Mood{})
+			wantCut(replies)
+			leave()
+		}
+		a.granted(a.token(refreshForm(g.Refresh)))
+	})
 }
 
 func TestOtherEndpointsMisbehave(t *testing.T) {
@@ -269,7 +289,7 @@ func TestMoodOverHTTP(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("a mood that does not exist was set")
+			t.Error("an invalid mood was set")
 		}
 	}()
 	a.crm.SetMood(practicecrm.Mood{Token: "none such"})

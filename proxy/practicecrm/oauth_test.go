@@ -10,7 +10,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-func TestDance(t *testing.T) {
+func TestSignIn(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, practicecrm.Config{})
 	got := a.signIn("ada")
@@ -85,7 +85,7 @@ func TestCodes(t *testing.T) {
 	got := a.granted(a.token(exchangeForm(code)))
 	a.wantLive(got, true, true)
 	a.refused(a.token(exchangeForm(code)), 400, "invalid_grant")
-	a.wantLive(got, false, false) // whoever came second may be the one it was meant for
+	a.wantLive(got, false, false) // one of the two uses may be an attack
 
 	code = a.code("grace")
 	a.advance(10 * time.Minute)
@@ -94,7 +94,7 @@ func TestCodes(t *testing.T) {
 	without, err := practicecrm.Code(t.Context(), a.client, strings.Replace(a.authURL(), "code_challenge", "x", 2), "ada")
 	must(t, err)
 	form := exchangeForm(without)
-	a.refused(a.token(form), 400, "invalid_grant") // a verifier for no challenge
+	a.refused(a.token(form), 400, "invalid_grant") // a verifier without a challenge
 	form.Del("code_verifier")
 	a.granted(a.token(form))
 }
@@ -206,7 +206,7 @@ func TestRevoke(t *testing.T) {
 		{"the refresh token, by the access token", func(g tokens) string { return "Bearer " + g.Access }, func(g tokens) string { return g.Refresh }},
 	} {
 		g := a.signIn("ada")
-		a.crm.ExpireAccess() // who signs out late still may
+		a.crm.ExpireAccess() // an expired token may still sign out
 		if r := revoke(c.header(g), c.token(g)); r.status != 200 {
 			t.Errorf("%s: %+v", c.name, r)
 		}
@@ -260,6 +260,6 @@ func TestAPIKeyAndRingCentral(t *testing.T) {
 		}
 	}
 	if r := a.get(extension, "Bearer other"); r.status != 401 {
-		t.Errorf("RingCentral for a stranger: %+v", r)
+		t.Errorf("RingCentral with an unknown token: %+v", r)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,7 @@ const (
 	verifier    = "a-verifier-of-at-least-forty-three-characters"
 )
 
-// clock is a time that tests move. Safe for concurrent use.
+// clock is a clock that tests advance. Safe for concurrent use.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time // guarded by mu
@@ -46,7 +47,7 @@ type app struct {
 	*clock
 	crm    *practicecrm.CRM
 	url    string
-	client *http.Client // not the default one, whose connections every server that closes cuts
+	client *http.Client // of its own: closing a test server closes the idle connections of the default client
 }
 
 func newApp(t *testing.T, c practicecrm.Config) *app {
@@ -60,6 +61,26 @@ func newApp(t *testing.T, c practicecrm.Config) *app {
 	return a
 }
 
+// newDirectApp returns an app that calls the CRM without a network, for tests on a fake clock.
+func newDirectApp(t *testing.T) *app {
+	crm := practicecrm.New(practicecrm.Config{})
+	return &app{T: t, crm: crm, url: "http://practice.test", client: &http.Client{Transport: direct{crm}}}
+}
+
+// direct is a transport that calls the CRM. A cut connection is an error.
+type direct struct{ crm *practicecrm.CRM }
+
+func (d direct) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("handler panic: %v", p)
+		}
+	}()
+	w := httptest.NewRecorder()
+	d.crm.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
 // must ends the test on an error.
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -68,7 +89,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// authURL is an authorization URL, with changes.
+// authURL returns an authorization URL. changes are names and values of parameters to set.
 func (a *app) authURL(changes ...string) string {
 	sum := sha256.Sum256([]byte(verifier))
 	q := url.Values{
@@ -94,15 +115,15 @@ func (a *app) code(person string) string {
 	return u.Query().Get("code")
 }
 
-// reply is what an endpoint said.
+// reply is a response, or the error of a cut connection.
 type reply struct {
 	status int
 	header http.Header
 	body   string
-	err    error // the connection was cut
+	err    error
 }
 
-// send posts a form, with an Authorization header if that is not empty.
+// send posts a form, with an Authorization header unless it is empty.
 func (a *app) send(ctx context.Context, path, authorization string, form url.Values) reply {
 	a.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.url+path, strings.NewReader(form.Encode()))
@@ -135,7 +156,7 @@ func basic(id, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
 
-// client is the proper way to authenticate.
+// client returns the standard Authorization header of the client.
 func client() string {
 	return basic(url.QueryEscape(practicecrm.ClientID), url.QueryEscape(practicecrm.ClientSecret))
 }
@@ -153,7 +174,7 @@ func (a *app) token(form url.Values) reply {
 	return a.send(a.Context(), "/oauth/token", client(), form)
 }
 
-// tokens are what a good answer holds.
+// tokens is a standard token response.
 type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
@@ -174,7 +195,7 @@ func (a *app) signIn(person string) tokens {
 	return a.granted(a.token(exchangeForm(a.code(person))))
 }
 
-// refused checks an OAuth error.
+// refused requires an OAuth error.
 func (a *app) refused(r reply, status int, code string) {
 	a.Helper()
 	var got struct{ Error string }
@@ -183,7 +204,7 @@ func (a *app) refused(r reply, status int, code string) {
 	}
 }
 
-// wantLive checks which tokens are good.
+// wantLive requires tokens to be valid or not.
 func (a *app) wantLive(t tokens, access, refresh bool) {
 	a.Helper()
 	if a.crm.Live(t.Access) != access || a.crm.LiveRefresh(t.Refresh) != refresh {

@@ -17,18 +17,18 @@ func (a *app) mood(text string) int {
 	return a.do(req, "").status
 }
 
-// TestQuirks sets them as people do, and sends the ordinary request, and then the one that is wanted.
+// TestQuirks sets each quirk over HTTP, and sends the standard request, then the required one.
 func TestQuirks(t *testing.T) {
 	t.Parallel()
 	encoded, raw := client(), basic(practicecrm.ClientID, practicecrm.ClientSecret)
 	const secrets = "&client_id=practice-client&client_secret=practice-secret%2B%2F%25~%3D"
 	for _, c := range []struct {
 		name, mood    string
-		authorization string // of the ordinary request
+		authorization string // of the standard request
 		status        int
 		code          string
 		path, kind    string
-		body, query   string // with $C for the code's parameters
+		body, query   string // $C stands for the parameters of the exchange
 		auth          string
 	}{
 		{"basic", `{"auth":"basic"}`, raw, 401, "invalid_client", "", "", "$C", "", encoded},
@@ -47,7 +47,7 @@ func TestQuirks(t *testing.T) {
 			t.Parallel()
 			a := newApp(t, practicecrm.Config{})
 			if got := a.mood(`{"quirks":` + c.mood + `}`); got != 204 {
-				t.Fatalf("the mood is answered with %d", got)
+				t.Fatalf("setting the mood: status %d", got)
 			}
 			form := exchangeForm(a.code("ada"))
 			a.refused(a.send(a.Context(), "/oauth/token", c.authorization, form), c.status, c.code)
@@ -108,7 +108,7 @@ func TestQuirksOfAuthorization(t *testing.T) {
 	}
 }
 
-func TestQuirksThatThereAreNot(t *testing.T) {
+func TestUnknownQuirks(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, practicecrm.Config{})
 	for _, mood := range []string{
