@@ -1,4 +1,8 @@
-// Package enginetest holds what every storage.Engine must pass.
+// Package enginetest is the conformance suite for implementations of storage.Engine.
+//
+// An engine's own test calls [Run] with a function that opens an empty store. The suite checks the contract of
+// storage.Engine: transactions, isolation, scans, sizes, contexts and Close. It does not check that expired records
+// disappear, since an engine may keep them.
 package enginetest
 
 import (
@@ -14,44 +18,44 @@ import (
 // Store is an empty store of the engine under test.
 type Store struct {
 	storage.Engine
-	// Reopen opens the same store again, after Engine was closed. Only for Durable.
+	// Reopen opens the same store again after Engine was closed. It is used for Durable only.
 	Reopen func() storage.Engine
 }
 
-// Life is what becomes of a store that is closed.
+// Life says whether a store outlives Close.
 type Life int
 
 const (
-	Volatile Life = iota // it is gone
-	Durable              // it can be opened again
+	Volatile Life = iota // Close discards the store
+	Durable              // the store can be opened again
 )
 
-// Run runs the conformance tests. open makes a new, empty store; the tests close it.
+// Run runs the suite. open returns a new, empty store for each test, which closes it.
 func Run(t *testing.T, life Life, open func(t *testing.T) Store) {
 	tests := map[string]func(*testing.T, Store){
 		"get, set and delete":                       getSetDelete,
 		"a transaction sees its own writes":         ownWrites,
-		"a scan is ordered and keeps to its prefix": scanOrder,
-		"a scan merges what is not committed yet":   scanMerge,
-		"a scan shows what was there at its start":  scanStart,
+		"a scan is ordered and stays in its prefix": scanOrder,
+		"a scan includes uncommitted writes":        scanMerge,
+		"a scan shows the state at its start":       scanStart,
 		"a scan stops at an error":                  scanStop,
-		"a failed update leaves nothing":            failedUpdate,
-		"a panic is the caller's":                   panics,
+		"a failed update changes nothing":           failedUpdate,
+		"a panic reaches the caller":                panics,
 		"a view is a snapshot":                      viewSnapshot,
 		"a view cannot write":                       viewWrites,
 		"a hundred writers of one key":              counter,
-		"absence is protected":                      absence,
+		"one writer takes an absent key":            absence,
 		"transfers keep the sum":                    transfers,
 		"failures among many writers":               mixedWriters,
-		"a record with a ttl lives till then":       ttl,
+		"a record lives until its ttl":              ttl,
 		"large and empty values":                    sizes,
-		"what is too large harms nobody else":       tooLarge,
-		"large transactions side by side":           largeTransactions,
+		"too large writes fail alone":               tooLarge,
+		"concurrent large transactions":             largeTransactions,
 		"an ended context":                          endedContext,
 		"a context that ends while queued":          queuedContext,
 		"a context that ends while running":         runningContext,
-		"close":                                     closing,
-		"close waits":                               closeWaits,
+		"nothing runs after close":                  closing,
+		"close waits for transactions":              closeWaits,
 	}
 	if life == Durable {
 		tests["reopen"] = reopen
@@ -76,7 +80,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// mustSet stores pairs, given as key, value, key, value.
+// mustSet stores pairs of key and value.
 func mustSet(t *testing.T, e storage.Engine, pairs ...string) {
 	t.Helper()
 	must(t, e.Update(t.Context(), func(tx storage.Tx) error { return set(tx, pairs...) }))
@@ -91,7 +95,7 @@ func set(tx storage.Tx, pairs ...string) error {
 	return nil
 }
 
-// value reads one key; absent is "-".
+// value returns the value of a key, or "-" if it is absent.
 func value(tx storage.Tx, key string) string {
 	b, err := tx.Get([]byte(key))
 	if errors.Is(err, crmgate.ErrNotFound) {
@@ -103,7 +107,7 @@ func value(tx storage.Tx, key string) string {
 	return string(b)
 }
 
-// all lists what a scan shows, as k=v.
+// all lists the records of a scan, as "k=v k=v".
 func all(tx storage.Tx, prefix string) string {
 	var got []string
 	err := tx.Scan([]byte(prefix), func(k, v []byte) error {
@@ -128,9 +132,9 @@ func mustView(t *testing.T, e storage.Engine, fn func(tx storage.Tx)) {
 	must(t, e.View(t.Context(), func(tx storage.Tx) error { fn(tx); return nil }))
 }
 
-var errTest = errors.New("a test's own error")
+var errTest = errors.New("error of the test")
 
-// parallel runs n functions at once and fails the test with their first error.
+// parallel runs fn n times at once, and fails the test at an error.
 func parallel(t *testing.T, n int, fn func(i int) error) {
 	t.Helper()
 	var group sync.WaitGroup

@@ -44,7 +44,7 @@ func queuedContext(t *testing.T, s Store) {
 		})
 	}()
 	cancel()
-	// An engine may answer at once, or when the turn comes.
+	// An engine may return at once, or when the queued update would run.
 	close(release)
 	must(t, <-first)
 	err := <-queued
@@ -81,7 +81,7 @@ func closing(t *testing.T, s Store) {
 	}
 }
 
-// Everybody who was let in before Close is served; nobody hangs.
+// closeWaits checks that Close finishes running transactions, and that no caller hangs.
 func closeWaits(t *testing.T, s Store) {
 	reading, release := make(chan struct{}), make(chan struct{})
 	view := make(chan error, 1)

@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// Only what must not happen can be tested without waiting: an engine need not expire anything.
+// ttl checks only that records do not expire too early: an engine need not expire them at all.
 func ttl(t *testing.T, s Store) {
 	must(t, s.Update(t.Context(), func(tx storage.Tx) error {
 		return errors.Join(tx.Set([]byte("hour"), []byte("1"), time.Hour), tx.Set([]byte("short"), []byte("1"), time.Millisecond))
@@ -47,7 +47,7 @@ func tooLarge(t *testing.T, s Store) {
 		}
 		err := s.Update(t.Context(), func(tx storage.Tx) error { return tx.Set(key, v, 0) })
 		if fails != (err != nil) {
-			return fmt.Errorf("a key of %d bytes and a value of %d: %v", len(key), len(v), err)
+			return fmt.Errorf("key of %d bytes, value of %d bytes: got error %v", len(key), len(v), err)
 		}
 		return nil
 	})
@@ -60,9 +60,9 @@ func tooLarge(t *testing.T, s Store) {
 		return nil
 	})
 	mustView(t, s, func(tx storage.Tx) {
-		want(t, "how many were stored", fmt.Sprint(strings.Count(all(tx, "0"), "=1")), "10")
+		want(t, "stored small values", fmt.Sprint(strings.Count(all(tx, "0"), "=1")), "10")
 		if err != nil {
-			want(t, "of a transaction that was refused", all(tx, "x"), "")
+			want(t, "records of the refused transaction", all(tx, "x"), "")
 		}
 	})
 }

@@ -53,7 +53,7 @@ func scanStart(t *testing.T, s Store) {
 		seen = ""
 		return tx.Scan(nil, func(k, v []byte) error {
 			seen += string(k) + string(v)
-			want(t, "a scan within", all(tx, "c"), "c="+string(must1(tx.Get([]byte("c")))))
+			want(t, "nested scan", all(tx, "c"), "c="+string(must1(tx.Get([]byte("c")))))
 			return set(tx, "c", "2", "d", "2")
 		})
 	}))
@@ -67,7 +67,7 @@ func scanStop(t *testing.T, s Store) {
 		n := 0
 		return tx.Scan(nil, func(_, _ []byte) error {
 			if n++; n > 1 {
-				t.Error("the scan went on")
+				t.Error("the scan continued after an error")
 			}
 			return errTest
 		})

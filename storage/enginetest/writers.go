@@ -13,7 +13,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// number reads a counter; absent is 0.
+// number returns a counter, or 0 if it is absent.
 func number(tx storage.Tx, key string) (uint64, error) {
 	b, err := tx.Get([]byte(key))
 	if errors.Is(err, crmgate.ErrNotFound) {
@@ -29,7 +29,7 @@ func setNumber(tx storage.Tx, key string, n uint64) error {
 	return tx.Set([]byte(key), binary.BigEndian.AppendUint64(nil, n), 0)
 }
 
-// Every update counts once, although the function assigns to a variable outside and may run twice.
+// counter checks that every update counts once, although its function may run twice.
 func counter(t *testing.T, s Store) {
 	const writers, rounds = 100, 5
 	var mu sync.Mutex
@@ -47,7 +47,7 @@ func counter(t *testing.T, s Store) {
 			}
 			mu.Lock()
 			if seen[mine] {
-				t.Errorf("two updates made %d", mine)
+				t.Errorf("two updates set the counter to %d", mine)
 			}
 			seen[mine] = true
 			mu.Unlock()
@@ -61,7 +61,7 @@ func counter(t *testing.T, s Store) {
 	})
 }
 
-// Of many who find a key absent and take it, one wins.
+// absence checks that one of many writers wins, when all find a key absent and set it.
 func absence(t *testing.T, s Store) {
 	for round := range 10 {
 		key := fmt.Sprintf("key %d", round)
@@ -83,17 +83,17 @@ func absence(t *testing.T, s Store) {
 			return err
 		})
 		if winners != 1 {
-			t.Errorf("%d callers took the same absent key", winners)
+			t.Errorf("%d writers took the same absent key, want 1", winners)
 		}
 	}
 	mustView(t, s, func(tx storage.Tx) {
 		if n := strings.Count(all(tx, ""), "taken"); n != 10 {
-			t.Errorf("%d writes of winners, want 10", n)
+			t.Errorf("got %d writes of winners, want 10", n)
 		}
 	})
 }
 
-// Write skew: two keys are read and one is written; the sum must hold in every snapshot.
+// transfers moves amounts between two counters. Every snapshot must show the same sum.
 func transfers(t *testing.T, s Store) {
 	must(t, s.Update(t.Context(), func(tx storage.Tx) error {
 		return errors.Join(setNumber(tx, "a", 1000), setNumber(tx, "b", 1000))
@@ -109,7 +109,7 @@ func transfers(t *testing.T, s Store) {
 				err := s.View(t.Context(), func(tx storage.Tx) error {
 					a, b, err := sum(tx)
 					if a+b != 2000 {
-						t.Errorf("a view saw %d + %d", a, b)
+						t.Errorf("a view saw %d + %d, want a sum of 2000", a, b)
 					}
 					return err
 				})
@@ -138,7 +138,7 @@ func transfers(t *testing.T, s Store) {
 	})
 }
 
-// Neighbours in a batch do not harm one another.
+// mixedWriters checks that errors and panics of some updates do not affect others in the same batch.
 func mixedWriters(t *testing.T, s Store) {
 	parallel(t, 60, func(i int) error {
 		key := fmt.Sprintf("%03d", i)
@@ -171,7 +171,7 @@ func mixedWriters(t *testing.T, s Store) {
 	})
 }
 
-// Together they exceed what most engines take in one transaction.
+// largeTransactions runs updates that together exceed the transaction size of most engines.
 func largeTransactions(t *testing.T, s Store) {
 	v := bytes.Repeat([]byte("v"), 900_000)
 	parallel(t, 8, func(i int) error {
@@ -191,7 +191,7 @@ func largeTransactions(t *testing.T, s Store) {
 			return nil
 		}))
 		if n != 8 || found != 8 {
-			t.Errorf("counted %d and found %d of 8", n, found)
+			t.Errorf("counted %d and found %d, want 8 and 8", n, found)
 		}
 	})
 }
