@@ -71,6 +71,13 @@ func fetch(t *testing.T, c *egress.Client, url string, e crmgate.Egress, header 
 	return string(b), err
 }
 
+// closedAddress returns a loopback address that refuses connections.
+func closedAddress() string {
+	s := httptest.NewServer(nil)
+	s.Close()
+	return s.Listener.Addr().String()
+}
+
 func wantKind(t *testing.T, err error, kind string) {
 	t.Helper()
 	var fe *crmgate.FetchError
@@ -102,7 +109,8 @@ func TestPlainHTTPNeedsAPortAndAnAllowedAddress(t *testing.T) {
 
 func TestURLForms(t *testing.T) {
 	c := newClient(t, egress.Config{Allow: loopback})
-	e := policy(t, "crm.example", "*.crm.example", "127.0.0.1:9")
+	closed := closedAddress()
+	e := policy(t, "crm.example", "*.crm.example", closed)
 	for _, url := range []string{
 		"https://evil.example/", "https://crm.example.evil.example/", "https://evilcrm.example/", "https://crm.example:8443/",
 		"https://user@crm.example/", "https://crm.example@evil.example/", "http://crm.example/", "ftp://crm.example/", "file:///etc/passwd",
@@ -114,9 +122,9 @@ func TestURLForms(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
-	_, err := fetch(t, c, "http://127.0.0.1:9/", e, "X-Evil", "a\r\nHost: b")
+	_, err := fetch(t, c, "http://"+closed+"/", e, "X-Evil", "a\r\nHost: b")
 	wantKind(t, err, crmgate.FetchRequest)
-	_, err = fetch(t, c, "http://127.0.0.1:9/", e)
+	_, err = fetch(t, c, "http://"+closed+"/", e)
 	wantKind(t, err, crmgate.FetchConnect)
 }
 
@@ -177,7 +185,7 @@ func TestForbiddenAddressesBehindNames(t *testing.T) {
 		"::1", "::", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1",
 		"2002:7f00:1::", "2001:db8::1", "2001::1", "100::1",
 	} {
-		c := newClient(t, egress.Config{Timeout: 2 * time.Second, Resolver: resolver(t, func(string, int64) netip.Addr { return netip.MustParseAddr(a) })})
+		c := newClient(t, egress.Config{Resolver: resolver(t, func(string, int64) netip.Addr { return netip.MustParseAddr(a) })})
 		_, err := fetch(t, c, "https://crm.example/", policy(t, "crm.example"))
 		var fe *crmgate.FetchError
 		if !errors.As(err, &fe) || fe.Kind != crmgate.FetchRefused {
@@ -192,7 +200,7 @@ func TestRebindingAndRedirects(t *testing.T) {
 	defer sentinel.Close()
 	_, port, _ := net.SplitHostPort(sentinel.Listener.Addr().String())
 	// The name resolves to a documentation address at first, and to loopback after that. Every dialled address is checked.
-	c := newClient(t, egress.Config{Timeout: 2 * time.Second, Resolver: resolver(t, func(_ string, n int64) netip.Addr {
+	c := newClient(t, egress.Config{Resolver: resolver(t, func(_ string, n int64) netip.Addr {
 		if n <= 2 {
 			return netip.MustParseAddr("192.0.2.1")
 		}
@@ -206,7 +214,7 @@ func TestRebindingAndRedirects(t *testing.T) {
 	var to string
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }))
 	defer front.Close()
-	open := newClient(t, egress.Config{Allow: loopback, Timeout: 2 * time.Second})
+	open := newClient(t, egress.Config{Allow: loopback})
 	for _, to = range []string{sentinel.URL, "http://localhost:" + port + "/", "//127.0.0.1:" + port, "ftp://x.example/", "https://user:pw@127.0.0.1:" + port, "http://[::1]:" + port + "/", front.URL} {
 		_, err := fetch(t, open, front.URL, policy(t, strings.TrimPrefix(front.URL, "http://")))
 		wantKind(t, err, crmgate.FetchRefused)
@@ -343,11 +351,8 @@ func TestConnectionErrorsNameTheCause(t *testing.T) {
 	defer s.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	_, closed, _ := net.SplitHostPort(gone.Listener.Addr().String())
 	var resolve []egress.Resolve
-	for _, text := range []string{"crm.test:443:" + s.Listener.Addr().String(), "example.com:443:" + s.Listener.Addr().String(), "crm.test:8443:127.0.0.1:" + closed} {
+	for _, text := range []string{"crm.test:443:" + s.Listener.Addr().String(), "example.com:443:" + s.Listener.Addr().String(), "crm.test:8443:" + closedAddress()} {
 		r, err := egress.ParseResolve(text)
 		if err != nil {
 			t.Fatal(err)
