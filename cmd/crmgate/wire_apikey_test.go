@@ -61,7 +61,7 @@ func TestWireAPIKey(t *testing.T) {
 	if all, err := w.directory().Entries(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("a sign-in that failed was stored: %v, %v", all, err)
 	}
-	t.Run("3.2.7a the answer", func(t *testing.T) {
+	t.Run("apiKeyLogin: the answer", func(t *testing.T) {
 		a := w.postJSON("/apiKeyLogin?state=platform=wireoauth", `{"platform":"wirekey","apiKey":"the-api-key","hostname":"asked.example","additionalInfo":{"region":"eu","level":2},"proxyId":"9","connectorId":"8","devRcAccountId":"7","isPrivate":true`+rc+`}`, "rc-extension-id", "hash")
 		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","name":"Ada",`+hello+`}`)
 	})

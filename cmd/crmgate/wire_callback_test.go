@@ -70,7 +70,7 @@ func TestWireCallbackShapes(t *testing.T) {
 			}
 		})
 	}
-	t.Run("3.1.13b an agent's session", func(t *testing.T) {
+	t.Run("oauthCallback: an agent's session", func(t *testing.T) {
 		a := w.get(at + wireRedirect + "?code=ABC&state=sessionId%253D7%2526platform%253Dclio%2526hostname%253Dapp.clio.example")
 		a.want(t, 200, "Authentication successful. Please go back to AI Agent and confirm it.")
 		a.wantHeader(t, "Content-Type", "text/html; charset=utf-8")
@@ -89,7 +89,7 @@ func TestWireCallbackWithoutURI(t *testing.T) {
 				t.Errorf("asked with %v", form)
 			}
 		})
-		t.Run("3.1.1b "+c.name, func(t *testing.T) {
+		t.Run("oauthCallback: no callbackUri "+c.name, func(t *testing.T) {
 			for _, code := range []string{"", "code=&", "code=undefined&"} {
 				a := w.get("/oauth-callback?" + c.callbackURI + code + "state=platform%zz") // told before anything about the state
 				a.want(t, 400, "Missing callbackUri")
@@ -334,7 +334,7 @@ func TestWireWhatASignInStores(t *testing.T) {
 	if all, err := w.directory().Entries(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("a sign-in that failed was stored: %v, %v", all, err)
 	}
-	t.Run("3.1.13a the answer", func(t *testing.T) {
+	t.Run("oauthCallback: the answer", func(t *testing.T) {
 		a := w.in("wire", "&hostname=asked.example&rcAccountId=123", "rc-extension-id", "hash")
 		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","name":"Ada","returnMessage":{"message":"Hello","ttl":1}}`)
 	})

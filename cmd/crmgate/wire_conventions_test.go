@@ -26,20 +26,20 @@ func TestWirePaths(t *testing.T) {
 		"/isAlive": 200, "/ISALIVE": 200, "/isalive/": 200, "/IsAlive/?x=1": 200, "/oAuth-Callback/": 400,
 		"/isAlive//": 404, "//isAlive": 404, "/is%41live": 404, "/a/%2e%2e/isAlive": 404, "/./isAlive": 404, "/": 404, "/isAlive;x": 404,
 	} {
-		t.Run("1a "+path, func(t *testing.T) {
+		t.Run("path "+path, func(t *testing.T) {
 			if a := g.get(path); a.status != want {
 				t.Errorf("status %d, want %d", a.status, want)
 			}
 		})
 	}
-	t.Run("1b 7.18 an unknown path", func(t *testing.T) {
+	t.Run("7.18 an unknown path", func(t *testing.T) {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH"} {
 			a := g.do(method, "/nowhere", "")
 			a.want(t, 404, notFoundBody)
 			a.wantHeader(t, "Content-Type", "application/json; charset=utf-8")
 		}
 	})
-	t.Run("1b 7.18 a known path with another method", func(t *testing.T) {
+	t.Run("7.18 a known path with another method", func(t *testing.T) {
 		a := g.do("POST", "/isAlive", "")
 		a.want(t, 405, `{"error":"/isAlive takes GET only."}`)
 		a.wantHeader(t, "Allow", "GET, HEAD")
@@ -50,7 +50,7 @@ func TestWirePaths(t *testing.T) {
 		a.want(t, 405, `{"error":"/user/settings takes GET and POST only."}`)
 		a.wantHeader(t, "Allow", "GET, HEAD, POST")
 	})
-	t.Run("1c HEAD is GET without the body", func(t *testing.T) {
+	t.Run("HEAD is GET without the body", func(t *testing.T) {
 		for _, path := range []string{"/isAlive", "/hostname", "/serverVersionInfo", "/crmManifest?platformName=practice", "/nowhere"} {
 			get, head := g.get(path), g.do("HEAD", path, "")
 			head.want(t, get.status, "")
@@ -59,7 +59,7 @@ func TestWirePaths(t *testing.T) {
 			}
 		}
 	})
-	t.Run("1o an id of its own, nothing to revalidate", func(t *testing.T) {
+	t.Run("7.24 an id of its own, nothing to revalidate", func(t *testing.T) {
 		a, b := g.get("/isAlive"), g.get("/isAlive", "If-None-Match", "*")
 		b.want(t, 200, "OK")
 		b.wantHeader(t, "ETag", "", "X-Powered-By", "")
@@ -67,12 +67,12 @@ func TestWirePaths(t *testing.T) {
 			t.Errorf("ids %q and %q", id, b.header.Get("X-Request-Id"))
 		}
 	})
-	t.Run("1p one parameter, two values", func(t *testing.T) {
+	t.Run("7.21 one parameter, two values", func(t *testing.T) {
 		g.get("/crmManifest?platformName=a&platformName=b").want(t, 400, `{"error":"The parameter platformName is given more than once."}`)
 		g.get("/crmManifest?platformName=a&platformName=a").want(t, 400, "Platform not found")
 		g.get("/oauth-callback?callbackUri=%ff").want(t, 400, `{"error":"The parameter callbackUri is no UTF-8 text."}`)
 	})
-	t.Run("1q a long address", func(t *testing.T) {
+	t.Run("7.22 a long address", func(t *testing.T) {
 		a := g.get("/oauth-callback?state=" + strings.Repeat("x", 20<<10))
 		a.wantError(t, 431, "too long")
 	})
@@ -82,16 +82,16 @@ func TestWireReplies(t *testing.T) {
 	w := newWired(t, map[string]guest{"wirehost": {"getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7-wirehost","overridingHostname":"eu.wire.example"}}`}})
 	token := w.apiKey()
 	for _, c := range []struct{ name, contentType, body string }{
-		{"1d a text", "text/html; charset=utf-8", w.get("/hostname").body},
-		{"1e an object", "application/json; charset=utf-8", w.get("/serverVersionInfo").body},
+		{"a text", "text/html; charset=utf-8", w.get("/hostname").body},
+		{"an object", "application/json; charset=utf-8", w.get("/serverVersionInfo").body},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := map[bool]string{true: "/hostname", false: "/serverVersionInfo"}[strings.HasPrefix(c.contentType, "text")]
 			w.get(path).wantHeader(t, "Content-Type", c.contentType)
 		})
 	}
-	t.Run("1d isAlive's text", func(t *testing.T) { w.get("/isAlive").wantHeader(t, "Content-Type", "text/plain; charset=utf-8") })
-	t.Run("1f 4d null", func(t *testing.T) {
+	t.Run("isAlive's text", func(t *testing.T) { w.get("/isAlive").wantHeader(t, "Content-Type", "text/plain; charset=utf-8") })
+	t.Run("4d null", func(t *testing.T) {
 		a := w.get("/hostname", bearer(token)...)
 		a.want(t, 200, "")
 		a.wantHeader(t, "Content-Type", "", "Content-Length", "0")
@@ -101,11 +101,11 @@ func TestWireReplies(t *testing.T) {
 		a.want(t, 200, "eu.wire.example")
 		a.wantHeader(t, "Content-Type", "text/html; charset=utf-8")
 	})
-	t.Run("1g no name, no message", func(t *testing.T) {
+	t.Run("no name, no message", func(t *testing.T) {
 		a := w.in("wirehost", "")
 		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`"}`)
 	})
-	t.Run("1h a failure", func(t *testing.T) {
+	t.Run("a failure is an error object", func(t *testing.T) {
 		w.get("/implementedInterfaces?platform=x").want(t, 400, `{"error":"Connector not found for platform: x"}`)
 	})
 }
@@ -119,28 +119,28 @@ func TestWireBodies(t *testing.T) {
 		status           int
 		want             string // of the answer; empty: a session
 	}{
-		{"1i an object", "application/json", login, 200, ""},
-		{"1i an object, its type in capitals and with a charset", "Application/JSON; charset=UTF-8", " " + login + "\n", 200, ""},
-		{"1i an array", "application/json", `[{"platform":"practicekey"}]`, 400, missing},
-		{"1i no body", "application/json", "", 400, missing},
-		{"1i no body and no type", "", "", 400, missing},
-		{"1i a form", "application/x-www-form-urlencoded", "platform=practicekey&apiKey=" + practicecrm.APIKey, 200, ""},
-		{"1i a form of objects", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo[apiKey]=" + practicecrm.APIKey, 200, ""},
-		{"1i a form of objects, encoded", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo%5BapiKey%5D=" + practicecrm.APIKey, 200, ""},
-		{"1i objects in objects, 9,000 deep", "application/json", `{"platform":"practicekey","apiKey":"x","additionalInfo":` + deep(9_000) + "}", 400, wrongKey},
-		{"1j broken JSON", "application/json", `{"platform":`, 400, `{"error":"The body is not a JSON object."}`},
-		{"1j two objects", "application/json", `{} {}`, 400, `{"error":"The body is not a JSON object."}`},
-		{"1j a text", "application/json", `"platform"`, 400, `{"error":"The body is not a JSON object."}`},
-		{"1j null", "application/json", `null`, 400, `{"error":"The body is not a JSON object."}`},
-		{"1j blanks", "application/json", "  ", 400, `{"error":"The body is not a JSON object."}`},
-		{"1j no UTF-8", "application/json", "{\"platform\":\"\xff\"}", 400, `{"error":"The body is not a JSON object."}`},
-		{"1j objects in objects, 20,000 deep", "application/json", deep(20_000), 400, `{"error":"The body is not a JSON object."}`},
-		{"1j a member of another type", "application/json", `{"platform":7}`, 400, `{"error":"The body's platform is of the wrong type."}`},
-		{"1j 7.18 XML", "application/xml", "<platform>practicekey</platform>", 415, wrongType},
-		{"1j 7.18 a text type", "text/plain", login, 415, wrongType},
-		{"1j 7.18 no type", "", login, 415, wrongType},
-		{"1j 7.18 several parts", "multipart/form-data; boundary=x", "--x--", 415, wrongType},
-		{"1k a million bytes", "application/json", `{"platform":"practicekey","apiKey":"` + practicecrm.APIKey + `","x":"` + strings.Repeat("x", 1_000_000) + `"}`, 200, ""},
+		{"an object", "application/json", login, 200, ""},
+		{"an object, its type in capitals and with a charset", "Application/JSON; charset=UTF-8", " " + login + "\n", 200, ""},
+		{"an array", "application/json", `[{"platform":"practicekey"}]`, 400, missing},
+		{"no body", "application/json", "", 400, missing},
+		{"no body and no type", "", "", 400, missing},
+		{"a form", "application/x-www-form-urlencoded", "platform=practicekey&apiKey=" + practicecrm.APIKey, 200, ""},
+		{"a form of objects", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo[apiKey]=" + practicecrm.APIKey, 200, ""},
+		{"a form of objects, encoded", "application/x-www-form-urlencoded", "platform=practicekey&additionalInfo%5BapiKey%5D=" + practicecrm.APIKey, 200, ""},
+		{"objects in objects, 9,000 deep", "application/json", `{"platform":"practicekey","apiKey":"x","additionalInfo":` + deep(9_000) + "}", 400, wrongKey},
+		{"broken JSON", "application/json", `{"platform":`, 400, `{"error":"The body is not a JSON object."}`},
+		{"two objects", "application/json", `{} {}`, 400, `{"error":"The body is not a JSON object."}`},
+		{"a text", "application/json", `"platform"`, 400, `{"error":"The body is not a JSON object."}`},
+		{"null", "application/json", `null`, 400, `{"error":"The body is not a JSON object."}`},
+		{"blanks", "application/json", "  ", 400, `{"error":"The body is not a JSON object."}`},
+		{"no UTF-8", "application/json", "{\"platform\":\"\xff\"}", 400, `{"error":"The body is not a JSON object."}`},
+		{"objects in objects, 20,000 deep", "application/json", deep(20_000), 400, `{"error":"The body is not a JSON object."}`},
+		{"a member of another type", "application/json", `{"platform":7}`, 400, `{"error":"The body's platform is of the wrong type."}`},
+		{"7.18 XML", "application/xml", "<platform>practicekey</platform>", 415, wrongType},
+		{"7.18 a text type", "text/plain", login, 415, wrongType},
+		{"7.18 no type", "", login, 415, wrongType},
+		{"7.18 several parts", "multipart/form-data; boundary=x", "--x--", 415, wrongType},
+		{"a million bytes", "application/json", `{"platform":"practicekey","apiKey":"` + practicecrm.APIKey + `","x":"` + strings.Repeat("x", 1_000_000) + `"}`, 200, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := g.do("POST", "/apiKeyLogin", c.body, "Content-Type", c.kind)
@@ -151,17 +151,17 @@ func TestWireBodies(t *testing.T) {
 			a.want(t, c.status, c.want)
 		})
 	}
-	t.Run("1j a compressed body", func(t *testing.T) {
+	t.Run("a compressed body", func(t *testing.T) {
 		g.postJSON("/apiKeyLogin", login, "Content-Encoding", "gzip").want(t, 415, wrongType)
 		g.token(g.postJSON("/apiKeyLogin", login, "Content-Encoding", "Identity"))
 	})
-	t.Run("1k 7.16 more than a megabyte", func(t *testing.T) {
+	t.Run("7.16 more than a megabyte", func(t *testing.T) {
 		g.announce("/apiKeyLogin", 1<<20+1).want(t, 413, `{"error":"The body is too large."}`)
 		g.chunks("/apiKeyLogin", 1<<20+1).want(t, 413, `{"error":"The body is too large."}`)
 		a := g.do("POST", "/apiKeyLogin", login+strings.Repeat(" ", 1<<20-len(login)), "Content-Type", "application/json")
 		g.token(a)
 	})
-	t.Run("1l a body that is not looked at", func(t *testing.T) {
+	t.Run("7.23 a body that is not looked at", func(t *testing.T) {
 		token := g.apiKey()
 		g.do("POST", "/user/refreshInfo", `{"broken":`, append(bearer(token), "Content-Type", "application/json")...).want(t, 200, `{"successful":true}`)
 		g.announce("/unAuthorize", 64<<10+1).wantError(t, 413, "too large")
@@ -210,17 +210,17 @@ func TestWireCORS(t *testing.T) {
 	g := newGate(t)
 	both := []string{"Access-Control-Allow-Origin", "*", "Access-Control-Expose-Headers", "x-refreshed-jwt-token", "Access-Control-Allow-Credentials", ""}
 	for name, a := range map[string]answer{
-		"1m 200": g.get("/isAlive"), "1m 200 with an origin": g.get("/isAlive", "Origin", "https://a.example"),
-		"1m 400 as text": g.get("/hostname"), "1m 400 as JSON": g.get("/implementedInterfaces?platform=x"), "1m 404": g.get("/nowhere"),
-		"1m 405": g.do("POST", "/isAlive", ""), "1m 413": g.announce("/apiKeyLogin", 2<<20), "1m 415": g.do("POST", "/apiKeyLogin", "x"),
-		"1m 431": g.get("/isAlive?" + strings.Repeat("x", 20<<10)), "1m no HTTP": g.raw("nonsense\r\n\r\n"),
+		"200": g.get("/isAlive"), "200 with an origin": g.get("/isAlive", "Origin", "https://a.example"),
+		"400 as text": g.get("/hostname"), "400 as JSON": g.get("/implementedInterfaces?platform=x"), "404": g.get("/nowhere"),
+		"405": g.do("POST", "/isAlive", ""), "413": g.announce("/apiKeyLogin", 2<<20), "415": g.do("POST", "/apiKeyLogin", "x"),
+		"431": g.get("/isAlive?" + strings.Repeat("x", 20<<10)), "no HTTP": g.raw("nonsense\r\n\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) { a.wantHeader(t, both...) })
 	}
 	for _, path := range []string{"/apiKeyLogin", "/no/such/path", "//", "/ISALIVE/?jwtToken=undefined"} {
 		for _, origin := range []string{"", "https://a.example"} {
 			for _, asked := range []string{"", "authorization,x-a", "Content-Type, X-RC-Access-Token"} {
-				t.Run("1n "+path+" from "+origin+" for "+asked, func(t *testing.T) {
+				t.Run("OPTIONS "+path+" from "+origin+" for "+asked, func(t *testing.T) {
 					a := g.do("OPTIONS", path, "", "Origin", origin, "Access-Control-Request-Headers", asked)
 					a.want(t, 204, "")
 					a.wantHeader(t, append(both, "Access-Control-Allow-Methods", "GET,POST,PATCH,PUT,DELETE", "Vary", "Access-Control-Request-Headers",
@@ -236,7 +236,7 @@ func TestWireDebug(t *testing.T) {
 		f.Debug = true
 		f.Connectors = connectorsFor(t, strings.TrimPrefix(f.RingCentralURL, "http://"), map[string]string{"manifest.json": manyPlatforms})
 	})
-	t.Run("1r 7.8 an object", func(t *testing.T) {
+	t.Run("7.8 an object", func(t *testing.T) {
 		c := g.compose("bound")
 		a := g.callback(g.land(c, "ada"), c.LoginSecret, "is-debug", "true")
 		for _, want := range []string{`"_debug":{`, `"requestId":"` + a.header.Get("X-Request-Id") + `"`, `"exchanged"`, `"stored"`} {
@@ -248,14 +248,14 @@ func TestWireDebug(t *testing.T) {
 			t.Errorf("implementedInterfaces: %s", a.body)
 		}
 	})
-	t.Run("1r a text stays one", func(t *testing.T) { g.get("/hostname", "is-debug", "true").want(t, 400, noSession) })
+	t.Run("7.8 a text stays one", func(t *testing.T) { g.get("/hostname", "is-debug", "true").want(t, 400, noSession) })
 	for _, path := range []string{"/isAlive", "/crmManifest", "/crmManifest?platformName=practice", "/serverVersionInfo", "/releaseNotes"} {
-		t.Run("1r not "+path, func(t *testing.T) {
+		t.Run("7.8 not "+path, func(t *testing.T) {
 			a := g.get(path)
 			g.get(path, "is-debug", "true").want(t, a.status, a.body)
 		})
 	}
-	t.Run("1r 7.8 not without the operator's leave", func(t *testing.T) {
+	t.Run("7.8 not without the operator's leave", func(t *testing.T) {
 		off := newGate(t)
 		off.get("/userInfoHash", "is-debug", "true").want(t, 200, off.get("/userInfoHash").body)
 	})
@@ -421,16 +421,16 @@ func TestWireRingCentralToken(t *testing.T) {
 		name, header, body, query string
 		ok                        bool
 	}{
-		{"1.2a header", good, "", "", true},
-		{"1.2a body", "", good, "", true},
-		{"1.2a query", "", "", good, true},
-		{"1.2a header before body", bad, good, good, false},
-		{"1.2a body before query", "", bad, good, false},
-		{"1.2a header before body, good", good, bad, bad, true},
-		{"1.2a body before query, good", "", good, bad, true},
-		{"1.2b blanks", "", " \t" + good + "\n ", "", true},
-		{"1.2b Bearer", "Bearer " + good, "", "", true},
-		{"1.2b bearer in any case", "", "", " bEARer  " + good, true},
+		{"header", good, "", "", true},
+		{"body", "", good, "", true},
+		{"query", "", "", good, true},
+		{"header before body", bad, good, good, false},
+		{"body before query", "", bad, good, false},
+		{"header before body, good", good, bad, bad, true},
+		{"body before query, good", "", good, bad, true},
+		{"blanks", "", " \t" + good + "\n ", "", true},
+		{"Bearer", "Bearer " + good, "", "", true},
+		{"bearer in any case", "", "", " bEARer  " + good, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			member, q := "", ""
@@ -501,14 +501,14 @@ func TestWireMessagesAndHeaders(t *testing.T) {
 		"wireown":  {"getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7-wireown"},"returnMessage":` + own + `}`},
 		"wirefail": {"getOauthInfo": `{"failMessage":"Tom & <Jerry>"}`},
 	})
-	t.Run("1.3a a connector's", func(t *testing.T) {
+	t.Run("a connector's", func(t *testing.T) {
 		a := w.in("wireown", "")
 		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","returnMessage":`+own+`}`)
 	})
-	t.Run("1.3b 3.1.7b the server's", func(t *testing.T) {
+	t.Run("3.1.7b the server's", func(t *testing.T) {
 		w.in("wirefail", "").want(t, 200, `{"returnMessage":{"messageType":"danger","message":"Tom & <Jerry>"}}`)
 	})
-	t.Run("1.4a rc-extension-id", func(t *testing.T) {
+	t.Run("rc-extension-id", func(t *testing.T) {
 		stored := func(want string) {
 			t.Helper()
 			if got := w.person("wireown").User.HashedExtension; got != want {
@@ -522,7 +522,7 @@ func TestWireMessagesAndHeaders(t *testing.T) {
 		w.in("wireown", "", "rc-extension-id", "hash-2")
 		stored("hash-2")
 	})
-	t.Run("1.4b others", func(t *testing.T) {
+	t.Run("others", func(t *testing.T) {
 		before := w.person("wireown").User
 		w.in("wireown", "", "rc-account-id", "9", "developer-author-name", "Eve", "user-agent", "x", "x-forwarded-for", "1.2.3.4", "eventAddedVia", "y")
 		after := w.person("wireown").User

@@ -101,23 +101,23 @@ func TestWireFieldsState(t *testing.T) {
 		status      int
 		body        string
 	}{
-		{"5.1a no platform", "rcAccessToken=wrong", 400, "Missing platform name"},
-		{"5.1a no token", "platform=wirefields", 400, "Missing RingCentral access token"},
-		{"5.1a a wrong token", "platform=wirefields&rcAccessToken=wrong", 400, errorBody("Request failed with status code 401")},
-		{"5.1b no such platform", "platform=nowhere&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(false, false, "null", "[]", false)},
-		{"5.1b no managed field", "platform=wireplain&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(false, false, "null", `["region","apiKey"]`, false)},
-		{"5.1d nothing stored", "platform=wirefields&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(true, false, all, all, false)},
+		{"apiKeyManagedAuthState: no platform", "rcAccessToken=wrong", 400, "Missing platform name"},
+		{"apiKeyManagedAuthState: no token", "platform=wirefields", 400, "Missing RingCentral access token"},
+		{"apiKeyManagedAuthState: a wrong token", "platform=wirefields&rcAccessToken=wrong", 400, errorBody("Request failed with status code 401")},
+		{"apiKeyManagedAuthState: no such platform", "platform=nowhere&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(false, false, "null", "[]", false)},
+		{"apiKeyManagedAuthState: no managed field", "platform=wireplain&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(false, false, "null", `["region","apiKey"]`, false)},
+		{"apiKeyManagedAuthState: nothing stored", "platform=wirefields&rcAccessToken=" + practicecrm.RCUserToken, 200, stateBody(true, false, all, all, false)},
 	} {
 		t.Run(c.name, func(t *testing.T) { w.get("/apiKeyManagedAuthState?"+c.query).want(t, c.status, c.body) })
 	}
 	session := w.filled("wirefields", "k-1", rcAdmin)
-	t.Run("5.1d some stored", func(t *testing.T) {
+	t.Run("apiKeyManagedAuthState: some stored", func(t *testing.T) {
 		w.state("wirefields", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
 		w.state("wirefields", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, `["companyId","region"]`, `["companyId","region"]`, false))
 		w.update(session, `"scope":"user","rcExtensionId":102,"values":{"companyId":"c-2"}`+rcAdmin).want(t, 200, fieldsUpdated)
 		w.state("wirefields", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
 	})
-	t.Run("5.1c a refused sign-in", func(t *testing.T) {
+	t.Run("apiKeyManagedAuthState: a refused sign-in", func(t *testing.T) {
 		w.login("wirerefused", `"apiKey":"k-1","additionalInfo":{"companyId":"c","region":"eu"}`+rcUser).want(t, 400, `{"returnMessage":{"message":"No."}}`)
 		w.state("wirerefused", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, "null", all, true))
 		w.state("wirerefused", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, all, all, false))
@@ -146,8 +146,8 @@ func TestWireManagedAuth(t *testing.T) {
 		"5.1e a wrong token":        w.shared(session, "wrong"),
 		"5.1e nobody's admin GET":   w.shared(session, practicecrm.RCUserToken),
 		"5.1e nobody's admin POST":  w.update(session, `"values":{"apiKey":"k-9"}`+rcUser),
-		"5.1h another account GET":  w.shared(session, practicecrm.RCOtherAdminToken),
-		"5.1h another account POST": w.update(session, `"values":{"apiKey":"k-9"}`+rcElsewhere),
+		"7.28 another account GET":  w.shared(session, practicecrm.RCOtherAdminToken),
+		"7.28 another account POST": w.update(session, `"values":{"apiKey":"k-9"}`+rcElsewhere),
 	} {
 		t.Run(name, func(t *testing.T) {
 			status, body := 400, "Please go to Settings and authorize CRM platform"
@@ -158,7 +158,7 @@ func TestWireManagedAuth(t *testing.T) {
 				body = errorBody("Request failed with status code 401")
 			case strings.HasPrefix(name, "5.1e nobody's"):
 				status, body = 403, "Admin validation failed"
-			case strings.HasPrefix(name, "5.1h"):
+			case strings.HasPrefix(name, "7.28"):
 				status, body = 403, errorBody("The session and the RingCentral access token belong to different RingCentral accounts.")
 			}
 			a.want(t, status, body)
@@ -170,7 +170,7 @@ func TestWireManagedAuth(t *testing.T) {
 		w.shared(gone, practicecrm.RCAdminToken).want(t, 400, "User not found")
 		w.update(gone, `"values":{}`+rcAdmin).want(t, 400, "User not found")
 	})
-	t.Run("1b a path with two methods", func(t *testing.T) {
+	t.Run("a path with two methods", func(t *testing.T) {
 		a := w.do("DELETE", "/admin/managedAuth", "")
 		a.want(t, 405, `{"error":"/admin/managedAuth takes GET and POST only."}`)
 		a.wantHeader(t, "Allow", "GET, HEAD, POST")
@@ -181,21 +181,21 @@ func TestWireManagedAuth(t *testing.T) {
 	person := func(extension, name, company string) string {
 		return `{"rcExtensionId":"` + extension + `","rcUserName":"` + name + `","fields":{"companyId":` + company + `}}`
 	}
-	t.Run("5.1f 7.13 what an admin sees", func(t *testing.T) {
+	t.Run("7.13 what an admin sees", func(t *testing.T) {
 		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`]}`)
 	})
-	t.Run("5.1f no managed field", func(t *testing.T) {
+	t.Run("managedAuth: no managed field", func(t *testing.T) {
 		plain := w.token(w.login("wireplain", `"apiKey":"k"`))
 		w.shared(plain, practicecrm.RCAdminToken).want(t, 200, `{"hasManagedAuth":false,"fields":[],"orgFields":[],"userFields":[],"orgValues":{},"userValues":[]}`)
 	})
-	t.Run("5.1i the organisation's", func(t *testing.T) {
+	t.Run("updateManagedAuth: the organisation's", func(t *testing.T) {
 		w.update(session, `"scope":"account","values":{"team":"t-1","apiKey":""},"fieldsToRemove":[]`+rcAdmin).want(t, 200, fieldsUpdated)
 		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+set+`},"userValues":[`+person("101", "", set)+`]}`)
 		w.update(session, `"values":{"team":"t-2"},"fieldsToRemove":["team","nowhere"]`+rcAdmin).want(t, 200, fieldsUpdated)
 		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`]}`)
 		w.postJSON("/admin/managedAuth", ``, append(bearer(session), "X-RC-Access-Token", practicecrm.RCAdminToken)...).want(t, 200, fieldsUpdated)
 	})
-	t.Run("5.1j an extension's", func(t *testing.T) {
+	t.Run("updateManagedAuth: an extension's", func(t *testing.T) {
 		w.update(session, `"scope":"user","values":{"companyId":"c-2"}`+rcAdmin).want(t, 400, errorBody("rcExtensionId is required for user managed auth values"))
 		w.update(session, `"scope":"user","rcExtensionId":"102","rcUserName":"Ann","values":{"companyId":"c-2"}`+rcAdmin).want(t, 200, fieldsUpdated)
 		w.update(session, `"scope":"user","rcExtensionId":"102","values":{"companyId":7}`+rcAdmin).want(t, 200, fieldsUpdated)
@@ -230,13 +230,13 @@ func TestWireManagedAuth(t *testing.T) {
 	b, err := json.Marshal(many)
 	must(t, err)
 	for name, members := range map[string]string{
-		"5.1k a value that is too long":            `"values":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}`,
-		"5.1k too many":                            `"values":` + string(b),
-		"5.1k a name that is too long":             `"values":{"` + strings.Repeat("x", 257) + `":"1"}`,
-		"5.1k no object":                           `"values":["apiKey"]`,
-		"5.1k no text":                             `"values":{"apiKey":{"a":"canary"}}`,
-		"5.1k an id that is too long":              `"scope":"user","rcExtensionId":"` + strings.Repeat("1", 65) + `"`,
-		"5.1k a name of a person that is too long": `"scope":"user","rcExtensionId":"1","rcUserName":"` + strings.Repeat("x", 257) + `"`,
+		"7.29 a value that is too long":            `"values":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}`,
+		"7.29 too many":                            `"values":` + string(b),
+		"7.29 a name that is too long":             `"values":{"` + strings.Repeat("x", 257) + `":"1"}`,
+		"7.29 no object":                           `"values":["apiKey"]`,
+		"7.29 no text":                             `"values":{"apiKey":{"a":"canary"}}`,
+		"7.29 an id that is too long":              `"scope":"user","rcExtensionId":"` + strings.Repeat("1", 65) + `"`,
+		"7.29 a name of a person that is too long": `"scope":"user","rcExtensionId":"1","rcUserName":"` + strings.Repeat("x", 257) + `"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := w.update(session, members+rcAdmin)
@@ -246,7 +246,7 @@ func TestWireManagedAuth(t *testing.T) {
 			}
 		})
 	}
-	t.Run("5.1k as long and as many as may be", func(t *testing.T) {
+	t.Run("7.29 as long and as many as may be", func(t *testing.T) {
 		delete(many, "f100")
 		delete(many, "f99")
 		delete(many, "f98")
@@ -273,24 +273,24 @@ func TestWireFieldOptions(t *testing.T) {
 		status               int
 		body                 string
 	}{
-		{"5.1l no platform", "", `"fieldConst":""`, 400, "Missing platform name"},
-		{"5.1l no field", "platform=nowhere", `"rcAccessToken":"wrong"`, 400, "Missing managed auth field"},
-		{"5.1l no token", "platform=wirefields", company, 400, errorBody("Request failed with status code 401")},
-		{"5.1l no admin", "platform=wirefields", `"fieldConst":"apiKey"` + rcUser, 403, "Admin validation failed"},
-		{"5.1m no such platform", "platform=nowhere", company + rcAdmin, 400, notDynamic("companyId")},
-		{"5.1m no such field", "platform=wirefields", `"fieldConst":"nothing"` + rcAdmin, 400, notDynamic("nothing")},
-		{"5.1m not managed", "platform=wirefields", `"fieldConst":"region"` + rcAdmin, 400, notDynamic("region")},
-		{"5.1m not dynamic", "platform=wirefields", `"fieldConst":"apiKey"` + rcAdmin, 400, notDynamic("apiKey")},
-		{"5.1m the organisation's", "platform=wirefields", `"fieldConst":"team"` + rcAdmin, 400, notDynamic("team")},
-		{"5.1n numbers are made strings", "platform=wirefields", company + rcAdmin, 200, `[{"value":"7","label":"Analytical Engines"},{"value":"8","label":"9"}]`},
-		{"5.1o no such interface", "platform=wirebroken", company + rcAdmin, 200, `[]`},
-		{"5.1o the connector's error", "platform=wireother", company + rcAdmin, 400, errorBody("The company is not known.")},
-		{"5.1o 7.4 no list", "platform=wirerefused", company + rcAdmin, 400, errorBody("The connector of wirerefused gave an answer that is wrong (options is of the wrong type) in getManagedAuthOptions.")},
-		{"5.1k a value that is too long", "platform=wirefields", company + `,"accountValues":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}` + rcAdmin, 400, errorBody("The field apiKey can have no more than 8192 bytes.")},
+		{"managedAuthOptions: no platform", "", `"fieldConst":""`, 400, "Missing platform name"},
+		{"managedAuthOptions: no field", "platform=nowhere", `"rcAccessToken":"wrong"`, 400, "Missing managed auth field"},
+		{"managedAuthOptions: no token", "platform=wirefields", company, 400, errorBody("Request failed with status code 401")},
+		{"managedAuthOptions: no admin", "platform=wirefields", `"fieldConst":"apiKey"` + rcUser, 403, "Admin validation failed"},
+		{"managedAuthOptions: no such platform", "platform=nowhere", company + rcAdmin, 400, notDynamic("companyId")},
+		{"managedAuthOptions: no such field", "platform=wirefields", `"fieldConst":"nothing"` + rcAdmin, 400, notDynamic("nothing")},
+		{"managedAuthOptions: not managed", "platform=wirefields", `"fieldConst":"region"` + rcAdmin, 400, notDynamic("region")},
+		{"managedAuthOptions: not dynamic", "platform=wirefields", `"fieldConst":"apiKey"` + rcAdmin, 400, notDynamic("apiKey")},
+		{"managedAuthOptions: the organisation's", "platform=wirefields", `"fieldConst":"team"` + rcAdmin, 400, notDynamic("team")},
+		{"managedAuthOptions: numbers are made strings", "platform=wirefields", company + rcAdmin, 200, `[{"value":"7","label":"Analytical Engines"},{"value":"8","label":"9"}]`},
+		{"managedAuthOptions: no such interface", "platform=wirebroken", company + rcAdmin, 200, `[]`},
+		{"managedAuthOptions: the connector's error", "platform=wireother", company + rcAdmin, 400, errorBody("The company is not known.")},
+		{"7.4 no list", "platform=wirerefused", company + rcAdmin, 400, errorBody("The connector of wirerefused gave an answer that is wrong (options is of the wrong type) in getManagedAuthOptions.")},
+		{"7.29 a value that is too long", "platform=wirefields", company + `,"accountValues":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}` + rcAdmin, 400, errorBody("The field apiKey can have no more than 8192 bytes.")},
 	} {
 		t.Run(c.name, func(t *testing.T) { ask(c.query, c.members).want(t, c.status, c.body) })
 	}
-	t.Run("5.1n what the connector gets", func(t *testing.T) {
+	t.Run("managedAuthOptions: what the connector gets", func(t *testing.T) {
 		session := w.filled("wirefields", "k-1", rcAdmin)
 		w.update(session, `"values":{"team":"t-1","later":"l-1"}`+rcAdmin).want(t, 200, fieldsUpdated)
 		got := func(members, want string) {

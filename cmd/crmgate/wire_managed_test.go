@@ -117,49 +117,49 @@ func TestWireManagedOAuth(t *testing.T) {
 		t.Parallel()
 		g := organised(t)
 		run(t, g, []step{
-			{"5.2a no platform", "GET", "/oauthManagedAuthState", "", "", answer{400, nil, "Missing platform name"}},
-			{"5.2a no token", "GET", statePath, "", "", answer{400, nil, "Missing RingCentral access token"}},
-			{"5.2a a wrong token", "GET", statePath, "wrong", "", missing},
-			{"5.2a nothing", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
-			{"5.2a an unknown platform", "GET", "/oauthManagedAuthState?platform=nowhere", admin, "", nobody(`{"isAdmin":true,` + none)},
-			{"5.2g nobody enters", "POST", cachePath, "", entered(ownClient, ownSecret, ""), missing},
-			{"5.2g a user enters", "POST", cachePath, user, entered(ownClient, ownSecret, ""), notAdmin},
-			{"5.2g a user drops", "DELETE", cachePath, user, "", notAdmin},
-			{"5.2f 5.2g a user removes", "DELETE", "/admin/managedOAuth/account", user, "", notAdmin},
-			{"5.2f no platform", "DELETE", "/admin/managedOAuth/account", admin, "", answer{400, nil, "Missing platform name"}},
-			{"5.2d entered", "POST", cachePath, admin, entered(ownClient, ownSecret, `,"unknown":"x","scopes":""`), nobody(done)},
-			{"5.2c 7.13 what an admin sees", "GET", statePath, admin, "", nobody(pending)},
-			{"5.2c another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", nobody(pending)},
-			{"5.2c others", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
-			{"5.2c another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
-			{"5.2e another organisation drops", "DELETE", cachePath, other, "", nobody(done)},
-			{"5.2c is still there", "GET", statePath, admin, "", nobody(pending)},
-			{"5.2e dropped", "DELETE", cachePath, admin, "", nobody(done)},
-			{"5.2e gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
-			{"5.2e dropped twice", "DELETE", cachePath, admin, "", nobody(done)},
-			{"5.2d entered again", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
-			{"5.2e no values", "POST", cachePath, admin, `{"values":{"clientId":"","unknown":"x"}}`, nobody(done)},
-			{"5.2e gone again", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"managedState: no platform", "GET", "/oauthManagedAuthState", "", "", answer{400, nil, "Missing platform name"}},
+			{"managedState: no token", "GET", statePath, "", "", answer{400, nil, "Missing RingCentral access token"}},
+			{"managedState: a wrong token", "GET", statePath, "wrong", "", missing},
+			{"managedState: nothing", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
+			{"managedState: an unknown platform", "GET", "/oauthManagedAuthState?platform=nowhere", admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"nobody enters", "POST", cachePath, "", entered(ownClient, ownSecret, ""), missing},
+			{"a user enters", "POST", cachePath, user, entered(ownClient, ownSecret, ""), notAdmin},
+			{"a user drops", "DELETE", cachePath, user, "", notAdmin},
+			{"removeApp: a user removes", "DELETE", "/admin/managedOAuth/account", user, "", notAdmin},
+			{"removeApp: no platform", "DELETE", "/admin/managedOAuth/account", admin, "", answer{400, nil, "Missing platform name"}},
+			{"enterApp: entered", "POST", cachePath, admin, entered(ownClient, ownSecret, `,"unknown":"x","scopes":""`), nobody(done)},
+			{"7.13 what an admin sees", "GET", statePath, admin, "", nobody(pending)},
+			{"managedState: another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", nobody(pending)},
+			{"managedState: others", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
+			{"managedState: another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
+			{"dropPendingApp: another organisation drops", "DELETE", cachePath, other, "", nobody(done)},
+			{"managedState: is still there", "GET", statePath, admin, "", nobody(pending)},
+			{"dropPendingApp: dropped", "DELETE", cachePath, admin, "", nobody(done)},
+			{"dropPendingApp: gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"dropPendingApp: dropped twice", "DELETE", cachePath, admin, "", nobody(done)},
+			{"enterApp: entered again", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
+			{"dropPendingApp: no values", "POST", cachePath, admin, `{"values":{"clientId":"","unknown":"x"}}`, nobody(done)},
+			{"dropPendingApp: gone again", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
 		})
 		g.enter(ownClient, ownSecret)
 		g.pass(24*time.Hour + time.Second)
-		run(t, g, []step{{"5.2d a day is over", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
+		run(t, g, []step{{"enterApp: a day is over", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
 	})
-	t.Run("5.2i what is wrong is told in the form", func(t *testing.T) {
+	t.Run("7.31 what is wrong is told in the form", func(t *testing.T) {
 		t.Parallel()
 		g := organised(t)
 		for _, c := range []struct{ name, body, want string }{
-			{"5.2i a wrong secret", entered(ownClient, "wrong", ""), "Practice CRM does not accept this application."},
-			{"5.2i a wrong id", entered("wrong", ownSecret, ""), "Practice CRM does not accept this application."},
-			{"5.2i no id", `{"values":{"clientSecret":"x"}}`, `Expected "clientId" to exist`},
-			{"5.2i another's token endpoint", entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`), "accessTokenUri: "},
-			{"5.2i another's authorization endpoint", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"https://evil.example/"`)[1:], "authorizationUri: "},
-			{"5.2i a script for a URL", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"javascript:alert(1)"`)[1:], "authorizationUri: "},
-			{"5.2i a value with a line break", entered(ownClient, `a\nb`, ""), "line break"},
-			{"5.2i a value that is too long", entered(strings.Repeat("x", 5000), "x", ""), "too long"},
-			{"5.2i no text", `{"values":{"clientId":7}}`, "wrong type"},
-			{"5.2h a platform without OAuth", `{"platform":"practicekey",` + entered(ownClient, ownSecret, "")[1:], "API key"},
-			{"5.2h an unknown platform", `{"platform":"nowhere",` + entered(ownClient, ownSecret, "")[1:], "Connector not found"},
+			{"7.31 a wrong secret", entered(ownClient, "wrong", ""), "Practice CRM does not accept this application."},
+			{"7.31 a wrong id", entered("wrong", ownSecret, ""), "Practice CRM does not accept this application."},
+			{"7.31 no id", `{"values":{"clientSecret":"x"}}`, `Expected "clientId" to exist`},
+			{"7.31 another's token endpoint", entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`), "accessTokenUri: "},
+			{"7.31 another's authorization endpoint", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"https://evil.example/"`)[1:], "authorizationUri: "},
+			{"7.31 a script for a URL", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"javascript:alert(1)"`)[1:], "authorizationUri: "},
+			{"7.31 a value with a line break", entered(ownClient, `a\nb`, ""), "line break"},
+			{"7.31 a value that is too long", entered(strings.Repeat("x", 5000), "x", ""), "too long"},
+			{"7.31 no text", `{"values":{"clientId":7}}`, "wrong type"},
+			{"7.14 a platform without OAuth", `{"platform":"practicekey",` + entered(ownClient, ownSecret, "")[1:], "API key"},
+			{"7.14 an unknown platform", `{"platform":"nowhere",` + entered(ownClient, ownSecret, "")[1:], "Connector not found"},
 		} {
 			before := g.crm.Counts().Token
 			g.organisation("POST", cachePath, admin, c.body).wantError(t, 400, c.want)
@@ -186,10 +186,10 @@ func TestWireManagedOAuth(t *testing.T) {
 		}
 		mine := g.token(g.managed("ada", admin))
 		run(t, g, []step{
-			{"3.1.12a 5.2b confirmed", "GET", statePath, user, "", nobody(`{"isAdmin":false,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
-			{"5.2b 5.2c the confirmed one counts", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
-			{"5.2b another is pending", "GET", statePath, admin, "", nobody(`{"isAdmin":true,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
-			{"5.2b another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
+			{"3.1.12a confirmed", "GET", statePath, user, "", nobody(`{"isAdmin":false,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"managedState: the confirmed one counts", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
+			{"managedState: another is pending", "GET", statePath, admin, "", nobody(`{"isAdmin":true,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"managedState: another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
 		})
 		theirs := g.token(g.managed("grace", user))
 		plain := g.token(g.plainly("alan", ownClient, "1"))
@@ -201,13 +201,13 @@ func TestWireManagedOAuth(t *testing.T) {
 			t.Errorf("7.20 %d refreshes with the organisation's application", n.Refreshes)
 		}
 		revoked := g.crm.Counts().Revoke
-		run(t, g, []step{{"5.2f removed", "DELETE", accountPath, admin, "", nobody(done)}, {"5.2f gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
-		for what, session := range map[string]string{"5.2f the admin": mine, "5.2f a user": theirs, "5.2f by App Connect's client": plain} {
+		run(t, g, []step{{"7.30 removed", "DELETE", accountPath, admin, "", nobody(done)}, {"7.30 gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
+		for what, session := range map[string]string{"7.30 the admin": mine, "7.30 a user": theirs, "7.30 by App Connect's client": plain} {
 			g.ends(what, session)
 		}
 		for deadline := time.Now().Add(20 * time.Second); g.crm.LiveRefreshOf("ada")+g.crm.LiveRefreshOf("grace")+g.crm.LiveRefreshOf("alan") > 0; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("5.2f what it granted lives on at the CRM (%d requests)\n%s", g.crm.Counts().Revoke-revoked, g.log)
+				t.Fatalf("removeApp: what it granted lives on at the CRM (%d requests)\n%s", g.crm.Counts().Revoke-revoked, g.log)
 			}
 		}
 	})
@@ -238,15 +238,15 @@ func TestWireManagedOAuth(t *testing.T) {
 	t.Run("the placeholder", func(t *testing.T) {
 		t.Parallel()
 		g := organised(t)
-		run(t, g, []step{{"5.2j nothing is stored", "POST", cachePath, admin, entered(ownClient, "********", ""), answer{400, nil, errorBody("No client secret is stored: please enter it.")}}})
+		run(t, g, []step{{"7.13 nothing is stored", "POST", cachePath, admin, entered(ownClient, "********", ""), answer{400, nil, errorBody("No client secret is stored: please enter it.")}}})
 		g.enter(ownClient, ownSecret)
 		g.crm.Register("other-client", ownSecret)
 		another := answer{400, nil, errorBody("The client id, the token URL or the host name is another: please enter the client secret again.")}
 		run(t, g, []step{
-			{"5.2j 7.13 of what is pending", "POST", cachePath, admin, entered(ownClient, "********", `,"scopes":"read"`), nobody(done)},
-			{"5.2j 7.13 another id", "POST", cachePath, admin, entered("other-client", "********", ""), another},
-			{"5.2j 7.13 another token URL", "POST", cachePath, admin, entered(ownClient, "********", `,"accessTokenUri":"`+g.crmURL+`/oauth/refresh"`), another},
-			{"5.2j 7.13 another host", "POST", cachePath, admin, entered(ownClient, "********", `,"hostname":"evil.example"`), another},
+			{"7.13 of what is pending", "POST", cachePath, admin, entered(ownClient, "********", `,"scopes":"read"`), nobody(done)},
+			{"7.13 another id", "POST", cachePath, admin, entered("other-client", "********", ""), another},
+			{"7.13 another token URL", "POST", cachePath, admin, entered(ownClient, "********", `,"accessTokenUri":"`+g.crmURL+`/oauth/refresh"`), another},
+			{"7.13 another host", "POST", cachePath, admin, entered(ownClient, "********", `,"hostname":"evil.example"`), another},
 		})
 		g.token(g.managed("ada", admin))
 	})
@@ -255,10 +255,10 @@ func TestWireManagedOAuth(t *testing.T) {
 		g := organised(t, func(f *options) { practices(t, f, f.preset["PRACTICE_URL"], "") })
 		g.organisation("POST", cachePath, admin, entered(ownClient, ownSecret, "")).wantError(t, 400, "not clear which platform")
 		run(t, g, []step{
-			{"5.2h 7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), nobody(done)},
-			{"5.2h 7.14 the other platform", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(`{"isAdmin":true,` + none)},
-			{"5.2h 7.14 its own", "GET", statePath, admin, "", nobody(pending)},
-			{"5.2h 7.14 named in the body", "POST", cachePath, admin, `{"platform":"practicb",` + entered(ownClient, ownSecret, "")[1:], nobody(done)},
+			{"7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), nobody(done)},
+			{"7.14 the other platform", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"7.14 its own", "GET", statePath, admin, "", nobody(pending)},
+			{"7.14 named in the body", "POST", cachePath, admin, `{"platform":"practicb",` + entered(ownClient, ownSecret, "")[1:], nobody(done)},
 		})
 		g.token(g.managed("ada", admin))
 		run(t, g, []step{{"3.1.12a the other platform's is not confirmed with it", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(pending)}})
@@ -270,11 +270,11 @@ func TestWireManagedOAuth(t *testing.T) {
 			return strings.Contains(g.organisation("GET", "/oauthManagedAuthState?platform="+platform, other, "").body, "pendingValues")
 		}
 		if !seen("practice") || !seen("practicb") || seen("practicekey") {
-			t.Error("5.2h 7.14 endpoints of two platforms")
+			t.Error("7.14 endpoints of two platforms")
 		}
 		g.token(g.managed("grace", other))
 		if seen("practice") || seen("practicb") {
-			t.Error("5.2h 7.14 it is still pending")
+			t.Error("7.14 it is still pending")
 		}
 		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "not clear which platform")
 	})

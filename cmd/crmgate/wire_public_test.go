@@ -46,32 +46,32 @@ func TestWirePublicRoutes(t *testing.T) {
 		path string
 		want answer
 	}{
-		{"2a isAlive", bare, "/isAlive", answer{200, nil, "OK"}},
-		{"2b version", w.gate, "/serverVersionInfo", answer{200, nil, `{"version":"1.2.3"}`}},
-		{"2b no manifest.json", bare, "/serverVersionInfo", answer{200, nil, `{"version":"unknown"}`}},
-		{"2c release notes", w.gate, "/releaseNotes", answer{200, nil, `{"1.10.0":{"global":["g"],"wireall":[{"type":"New","description":"R&D"}]},"1.9.0":{"global":[]},"2.0.0":{"global":[],"b":[],"a":[]}}`}},
-		{"2d no release notes", bare, "/releaseNotes", answer{200, nil, `{}`}},
-		{"2e 2g no name", w.gate, "/crmManifest", answer{200, nil, published}},
-		{"2e empty name", w.gate, "/crmManifest?platformName=", answer{200, nil, published}},
-		{"2e default", w.gate, "/crmManifest?platformName=default", answer{200, nil, published}},
-		{"2f unknown", w.gate, "/crmManifest?platformName=nowhere", answer{400, nil, "Platform not found"}},
-		{"2f not the file's name", w.gate, "/crmManifest?platformName=manifest", answer{400, nil, "Platform not found"}},
-		{"2f release notes", w.gate, "/crmManifest?platformName=releaseNotes", answer{400, nil, "Platform not found"}},
-		{"2f another case", w.gate, "/crmManifest?platformName=WireAll", answer{400, nil, "Platform not found"}},
-		{"2f no author", w.gate, "/crmManifest?platformName=mute", answer{400, nil, "Platform not found"}},
-		{"2f no manifest.json", bare, "/crmManifest", answer{400, nil, "Platform not found"}},
-		{"2h oauth", w.gate, "/implementedInterfaces?platform=wireall", answer{200, nil, interfaces("getOauthInfo",
+		{"isAlive: OK", bare, "/isAlive", answer{200, nil, "OK"}},
+		{"serverVersionInfo: known", w.gate, "/serverVersionInfo", answer{200, nil, `{"version":"1.2.3"}`}},
+		{"7.25 no manifest.json", bare, "/serverVersionInfo", answer{200, nil, `{"version":"unknown"}`}},
+		{"releaseNotes: some", w.gate, "/releaseNotes", answer{200, nil, `{"1.10.0":{"global":["g"],"wireall":[{"type":"New","description":"R&D"}]},"1.9.0":{"global":[]},"2.0.0":{"global":[],"b":[],"a":[]}}`}},
+		{"releaseNotes: none", bare, "/releaseNotes", answer{200, nil, `{}`}},
+		{"7.26 no name", w.gate, "/crmManifest", answer{200, nil, published}},
+		{"crmManifest: empty name", w.gate, "/crmManifest?platformName=", answer{200, nil, published}},
+		{"crmManifest: default", w.gate, "/crmManifest?platformName=default", answer{200, nil, published}},
+		{"crmManifest: unknown", w.gate, "/crmManifest?platformName=nowhere", answer{400, nil, "Platform not found"}},
+		{"crmManifest: not the file's name", w.gate, "/crmManifest?platformName=manifest", answer{400, nil, "Platform not found"}},
+		{"crmManifest: release notes", w.gate, "/crmManifest?platformName=releaseNotes", answer{400, nil, "Platform not found"}},
+		{"crmManifest: another case", w.gate, "/crmManifest?platformName=WireAll", answer{400, nil, "Platform not found"}},
+		{"crmManifest: no author", w.gate, "/crmManifest?platformName=mute", answer{400, nil, "Platform not found"}},
+		{"crmManifest: no manifest.json", bare, "/crmManifest", answer{400, nil, "Platform not found"}},
+		{"implementedInterfaces: oauth", w.gate, "/implementedInterfaces?platform=wireall", answer{200, nil, interfaces("getOauthInfo",
 			"getUserInfo", "createCallLog", "unAuthorize", "getManagedAuthOptions", "getLicenseStatus", "refreshUserInfo")}},
-		{"2h oauth, the least", w.gate, "/implementedInterfaces?platform=wirebare", answer{200, nil, interfaces("getOauthInfo", "getUserInfo")}},
-		{"2h apiKey", w.gate, "/implementedInterfaces?platform=wirekey", answer{200, nil, interfaces("getBasicAuth", "getUserInfo")}},
-		{"2i no platform", w.gate, "/implementedInterfaces", answer{400, nil, "Please provide platform."}},
-		{"2i empty platform", w.gate, "/implementedInterfaces?platform=", answer{400, nil, "Please provide platform."}},
-		{"2i unknown platform", w.gate, "/implementedInterfaces?platform=proxy", answer{400, nil, `{"error":"Connector not found for platform: proxy"}`}},
-		{"2i a manifest without a module", w.gate, "/implementedInterfaces?platform=mute", answer{400, nil, `{"error":"Connector not found for platform: mute"}`}},
+		{"implementedInterfaces: oauth, the least", w.gate, "/implementedInterfaces?platform=wirebare", answer{200, nil, interfaces("getOauthInfo", "getUserInfo")}},
+		{"implementedInterfaces: apiKey", w.gate, "/implementedInterfaces?platform=wirekey", answer{200, nil, interfaces("getBasicAuth", "getUserInfo")}},
+		{"implementedInterfaces: no platform", w.gate, "/implementedInterfaces", answer{400, nil, "Please provide platform."}},
+		{"implementedInterfaces: empty platform", w.gate, "/implementedInterfaces?platform=", answer{400, nil, "Please provide platform."}},
+		{"7.27 unknown platform", w.gate, "/implementedInterfaces?platform=proxy", answer{400, nil, `{"error":"Connector not found for platform: proxy"}`}},
+		{"implementedInterfaces: a manifest without a module", w.gate, "/implementedInterfaces?platform=mute", answer{400, nil, `{"error":"Connector not found for platform: mute"}`}},
 		// Reference values: printf '%s' '1,2:salt' | sha256sum, and so on.
-		{"2j repeated and missing", w.gate, "/userInfoHash?extensionId=1&extensionId=2", answer{200, nil, `{"extensionId":"` + sha("1,2:salt") + `","accountId":"` + sha("undefined:salt") + `"}`}},
-		{"2j repeated and equal", w.gate, "/userInfoHash?extensionId=1&extensionId=1&accountId=7", answer{200, nil, `{"extensionId":"` + sha("1,1:salt") + `","accountId":"` + sha("7:salt") + `"}`}},
-		{"2j empty and encoded", w.gate, "/userInfoHash?extensionId=&accountId=%C3%A4+b", answer{200, nil, `{"extensionId":"` + sha(":salt") + `","accountId":"` + sha("ä b:salt") + `"}`}},
+		{"userInfoHash: repeated and missing", w.gate, "/userInfoHash?extensionId=1&extensionId=2", answer{200, nil, `{"extensionId":"` + sha("1,2:salt") + `","accountId":"` + sha("undefined:salt") + `"}`}},
+		{"userInfoHash: repeated and equal", w.gate, "/userInfoHash?extensionId=1&extensionId=1&accountId=7", answer{200, nil, `{"extensionId":"` + sha("1,1:salt") + `","accountId":"` + sha("7:salt") + `"}`}},
+		{"userInfoHash: empty and encoded", w.gate, "/userInfoHash?extensionId=&accountId=%C3%A4+b", answer{200, nil, `{"extensionId":"` + sha(":salt") + `","accountId":"` + sha("ä b:salt") + `"}`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := c.gate.get(c.path)
@@ -86,13 +86,13 @@ func TestWirePublicRoutes(t *testing.T) {
 			a.wantHeader(t, "Content-Type", kind)
 		})
 	}
-	t.Run("2e a platform's own, less crmgate", func(t *testing.T) {
+	t.Run("crmManifest: a platform's own, less crmgate", func(t *testing.T) {
 		a := w.get("/crmManifest?platformName=wireall")
 		if a.status != 200 || strings.Contains(a.body, `"crmgate"`) || !strings.Contains(a.body, `"redirectUri":"`+wireRedirect+`"`) || !strings.Contains(a.body, `"author":{"name":"Somebody"}`) {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	})
-	t.Run("2d a malformed file", func(t *testing.T) {
+	t.Run("releaseNotes: a malformed file", func(t *testing.T) {
 		bad := bare.flags.Config
 		bad.Listen, bad.Data = "127.0.0.1:0", filepath.Join(t.TempDir(), "data")
 		bad.Connectors = connectorsFor(t, "127.0.0.1:1", map[string]string{"releaseNotes.json": `{"1.0.0": {"wireall": "new"}}`})

@@ -25,7 +25,7 @@ func license(why string) string {
 	return `{"isLicenseValid":false,"licenseStatus":"Invalid (` + why + `)","licenseStatusDescription":""}`
 }
 
-// refreshFailure is the answer of 4.3d.
+// refreshFailure is what /user/refreshInfo answers if it fails.
 func refreshFailure(message, id, text string) string {
 	return `{"successful":false,"returnMessage":{"message":"` + message + `","messageType":"warning","ttl":5000,"details":[{"title":"Details","items":[{"id":` + id + `,"type":"text","text":"` + text + `"}]}]}}`
 }
@@ -82,7 +82,7 @@ func TestWireSessionRoutes(t *testing.T) {
 		"wirelicense": `{"isLicenseValid":true,"own":[1],"licenseStatus":"R&D"}`, "wire": license("Connect to get license status"),
 		"wirefailing": license("Connect to get license status"), "wireodd": license("Connect to get license status"), "wiredeclined": license("Connect to get license status"),
 	} {
-		t.Run("4c "+platform, func(t *testing.T) { w.get("/licenseStatus", bearer(w.token(w.in(platform, "")))...).want(t, 200, want) })
+		t.Run("licenseStatus: "+platform, func(t *testing.T) { w.get("/licenseStatus", bearer(w.token(w.in(platform, "")))...).want(t, 200, want) })
 	}
 	t.Run("4g 7.9 4.2d another platform's token", func(t *testing.T) {
 		c := claimsOf(t, w.token(w.in("wire", "")))
@@ -282,10 +282,10 @@ func TestWireUnAuthorize(t *testing.T) {
 	})
 	const standard = `{"message":"Logged out of Wire CRM","messageType":"success","ttl":3000}`
 	for _, c := range []struct{ name, platform, want string }{
-		{"4.2a the connector's message", "wire", own},
-		{"4.2a it has none", "wiresilent", standard},
-		{"4.2a no unAuthorize", "wirebare", standard},
-		{"4.2a an API key", "wirekey", standard},
+		{"unAuthorize: the connector's message", "wire", own},
+		{"unAuthorize: it has none", "wiresilent", standard},
+		{"unAuthorize: no unAuthorize", "wirebare", standard},
+		{"unAuthorize: an API key", "wirekey", standard},
 		{"4.2c 7.7 the CRM fails", "wirefailing", standard},
 		{"4.2c the connector refuses", "wireno", standard},
 	} {
@@ -344,13 +344,13 @@ func TestWireRefreshInfo(t *testing.T) {
 		t.Helper()
 		return w.do("POST", "/user/refreshInfo", "", bearer(token)...)
 	}
-	t.Run("4.3a without the interface", func(t *testing.T) {
+	t.Run("refreshInfo: without the interface", func(t *testing.T) {
 		token := w.token(w.in("wirebare", ""))
 		refresh(token).want(t, 200, good)
 		w.do("POST", "/unAuthorize", "", bearer(token)...)
 		refresh(token).want(t, 200, good) // a ghost
 	})
-	t.Run("4.3b refreshed first", func(t *testing.T) {
+	t.Run("refreshInfo: refreshed first", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
 		w.pass(time.Hour)
 		refresh(token).want(t, 200, `{"successful":true,"returnMessage":{"message":"Done","own":1}}`)
@@ -358,16 +358,16 @@ func TestWireRefreshInfo(t *testing.T) {
 			t.Errorf("%d token requests, want 1", n)
 		}
 	})
-	t.Run("4.3b over", func(t *testing.T) {
+	t.Run("refreshInfo: over", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
 		w.pass(time.Hour)
 		w.endpoint.says(400, `{"error":"invalid_grant"}`)
 		refresh(token).want(t, 200, expiredBody)
 	})
-	t.Run("4.3c the connector's word", func(t *testing.T) {
+	t.Run("refreshInfo: the connector's word", func(t *testing.T) {
 		refresh(w.inFor("wireno", 3600)).want(t, 200, `{"successful":false,"returnMessage":{"message":"No"}}`)
 	})
-	t.Run("4.3c what it changes", func(t *testing.T) {
+	t.Run("refreshInfo: what it changes", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
 		_, err := w.node.DB().UpdatePerson(t.Context(), crmgate.UserKey{Platform: "wire", ID: "7-wire"}, func(p *crmgate.Person) error {
 			p.User.AdditionalInfo = []byte(`{"a":1,"b":1}`)
@@ -387,9 +387,9 @@ func TestWireRefreshInfo(t *testing.T) {
 		"fail410": genericFailure, "fail500": genericFailure, "failnone": genericFailure,
 		"fail429": refreshFailure("Rate limit exceeded", `"1"`, "You have exceeded the maximum number of requests allowed by fail429. Please try again in the next minute. If the problem persists please contact support."),
 	} {
-		t.Run("4.3d "+platform, func(t *testing.T) { refresh(w.inFor(platform, 3600)).want(t, 200, want) })
+		t.Run("refreshInfo: "+platform, func(t *testing.T) { refresh(w.inFor(platform, 3600)).want(t, 200, want) })
 	}
-	t.Run("4.3d the token endpoint's status", func(t *testing.T) {
+	t.Run("refreshInfo: the token endpoint's status", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
 		w.pass(time.Hour)
 		w.endpoint.says(429, "")
@@ -397,7 +397,7 @@ func TestWireRefreshInfo(t *testing.T) {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	})
-	t.Run("4.3a the connector is gone", func(t *testing.T) {
+	t.Run("refreshInfo: the connector is gone", func(t *testing.T) {
 		token := w.inFor("wiregone", 3600)
 		w.stop()
 		w.remove("wiregone.wasm")

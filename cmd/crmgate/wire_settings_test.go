@@ -58,10 +58,10 @@ func TestWireAdminSettings(t *testing.T) {
 		return g.postJSON("/admin/settings", body, rc(token)...)
 	}
 	stamp := func(d time.Duration) string { return g.now().Add(d).UTC().Format("2006-01-02T15:04:05.000Z") }
-	t.Run("6.1e nothing stored", func(t *testing.T) {
+	t.Run("adminSettings: nothing stored", func(t *testing.T) {
 		g.get("/admin/settings", rc(practicecrm.RCAdminToken, session...)...).want(t, 200, emptySettings)
 	})
-	t.Run("6.1a nothing given", func(t *testing.T) {
+	t.Run("setAdminSettings: nothing given", func(t *testing.T) {
 		g.do("POST", "/admin/settings", "", rc(practicecrm.RCAdminToken)...).want(t, 200, updated)
 		for _, body := range []string{`{}`, `[]`, `{"adminSettings":null}`, `{"adminSettings":{}}`} {
 			post(body, practicecrm.RCAdminToken).want(t, 200, updated)
@@ -76,9 +76,9 @@ func TestWireAdminSettings(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"6.1b no admin", practicecrm.RCUserToken, 403, noAdmin},
-		{"6.1b no token", "", 400, errorBody("Request failed with status code 401")},
-		{"6.1b a bad token", "bad", 400, errorBody("Request failed with status code 401")},
+		{"setAdminSettings: no admin", practicecrm.RCUserToken, 403, noAdmin},
+		{"setAdminSettings: no token", "", 400, errorBody("Request failed with status code 401")},
+		{"setAdminSettings: a bad token", "bad", 400, errorBody("Request failed with status code 401")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			post(`{"adminSettings":{"userSettings":{"a":{"value":1}}}}`, c.token).want(t, c.status, c.body)
@@ -89,11 +89,11 @@ func TestWireAdminSettings(t *testing.T) {
 			}
 		})
 	}
-	t.Run("6.1e the session goes first", func(t *testing.T) {
+	t.Run("adminSettings: the session goes first", func(t *testing.T) {
 		g.get("/admin/settings", rc("bad")...).want(t, 400, noSession)
 		g.get("/admin/settings?jwtToken=bad", rc("bad")...).want(t, 400, "User not found")
 	})
-	t.Run("6.1a 6.1f parts", func(t *testing.T) {
+	t.Run("setAdminSettings: parts", func(t *testing.T) {
 		g.administer(`{"userMappings":[{"a": 1}]}`)
 		first := stamp(0)
 		record := `{"id":"` + sha("1:salt") + `","userSettings":%s,"customAdapter":%s,"userMappings":%s,"createdAt":"` + first + `","updatedAt":"%s"}`
@@ -110,7 +110,7 @@ func TestWireAdminSettings(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
-	t.Run("7.10 6.1c other members", func(t *testing.T) {
+	t.Run("7.10 other members", func(t *testing.T) {
 		before := read(t)
 		g.administer(`{"id":"` + sha("2:salt") + `","adminAccessToken":"canary","adminRefreshToken":"canary","adminTokenExpiry":"canary","createdAt":"canary","usersettings":{"canary":1},"__proto__":{"userSettings":{"canary":1}}}`)
 		if got := read(t); got != before {
@@ -118,7 +118,7 @@ func TestWireAdminSettings(t *testing.T) {
 		}
 		g.get("/user/preloadSettings?rcAccountId="+sha("2:salt")).want(t, 200, `{}`)
 	})
-	t.Run("7.10 6.1c another account", func(t *testing.T) {
+	t.Run("7.10 another account", func(t *testing.T) {
 		before := read(t)
 		post(`{"rcAccountId":"`+sha("1:salt")+`","adminSettings":{"id":"`+sha("1:salt")+`","userSettings":{"theirs":{"value":1}}}}`, practicecrm.RCOtherAdminToken).want(t, 200, updated)
 		if got := read(t); got != before {
@@ -137,15 +137,15 @@ func TestWireAdminSettings(t *testing.T) {
 		g.get("/admin/settings", rc(practicecrm.RCUserToken, bearer(token)...)...).want(t, 403, noAdmin)
 	})
 	for _, c := range []struct{ name, settings, want string }{
-		{"6.1d a list", `[]`, "The body's adminSettings is of the wrong type."},
-		{"6.1d a text", `"x"`, "The body's adminSettings is of the wrong type."},
-		{"6.1d a list of settings", `{"userSettings":[],"customAdapter":1}`, "The body's adminSettings.userSettings is of the wrong type."},
-		{"6.1d a text as settings", `{"userSettings":"{}"}`, "The body's adminSettings.userSettings is of the wrong type."},
-		{"6.1h too large", `{"userMappings":"` + strings.Repeat("x", 256<<10) + `"}`, "The settings are larger than 256 KB."},
-		{"6.1h too large with what is stored", `{"customAdapter":"` + strings.Repeat("x", 256<<10-25) + `"}`, "The settings are larger than 256 KB."},
-		{"6.1h too deep", `{"userMappings":` + nested(100) + `}`, "The body's adminSettings is nested more than 100 levels deep."},
-		{"6.1h as deep as JSON goes", `{"userMappings":` + nested(9_990) + `}`, "The body's adminSettings is nested more than 100 levels deep."},
-		{"6.1h deeper", nested(100_000), "The body is not a JSON object."},
+		{"7.32 a list", `[]`, "The body's adminSettings is of the wrong type."},
+		{"7.32 a text", `"x"`, "The body's adminSettings is of the wrong type."},
+		{"7.32 a list of settings", `{"userSettings":[],"customAdapter":1}`, "The body's adminSettings.userSettings is of the wrong type."},
+		{"7.32 a text as settings", `{"userSettings":"{}"}`, "The body's adminSettings.userSettings is of the wrong type."},
+		{"7.32 too large", `{"userMappings":"` + strings.Repeat("x", 256<<10) + `"}`, "The settings are larger than 256 KB."},
+		{"7.32 too large with what is stored", `{"customAdapter":"` + strings.Repeat("x", 256<<10-25) + `"}`, "The settings are larger than 256 KB."},
+		{"7.32 too deep", `{"userMappings":` + nested(100) + `}`, "The body's adminSettings is nested more than 100 levels deep."},
+		{"7.32 as deep as JSON goes", `{"userMappings":` + nested(9_990) + `}`, "The body's adminSettings is nested more than 100 levels deep."},
+		{"7.32 deeper", nested(100_000), "The body is not a JSON object."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := read(t)
@@ -175,7 +175,7 @@ func TestWireAdminSettings(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	})
-	t.Run("6.1j the audit log", func(t *testing.T) {
+	t.Run("the audit log", func(t *testing.T) {
 		entries := 0
 		must(t, g.directory().Audit(t.Context(), time.Time{}, "", "", func(e operator.AuditEntry) error {
 			if e.What == "administration" && e.By == "admin" && e.Outcome == "ok" && e.AccountHash != "" {
@@ -204,36 +204,36 @@ func TestWireUserSettings(t *testing.T) {
 		t.Helper()
 		return g.get("/user/settings"+query, append(header, session...)...)
 	}
-	t.Run("6.2b nobody named", func(t *testing.T) {
+	t.Run("preloadSettings: nobody named", func(t *testing.T) {
 		for _, query := range []string{"", "?rcAccountId=", "?rcAccessToken="} {
 			g.get("/user/preloadSettings"+query).want(t, 400, "Cannot find rc user login")
 		}
 	})
-	t.Run("6.2b a bad token", func(t *testing.T) {
+	t.Run("preloadSettings: a bad token", func(t *testing.T) {
 		g.get("/user/preloadSettings?rcAccessToken=bad").want(t, 400, errorBody("Request failed with status code 401"))
 	})
-	t.Run("6.2a nothing set", func(t *testing.T) {
+	t.Run("preloadSettings: nothing set", func(t *testing.T) {
 		g.get("/user/preloadSettings"+hash).want(t, 200, `{}`)
 		g.get("/user/preloadSettings", rc(practicecrm.RCUserToken)...).want(t, 200, `{}`)
 		g.administer(`{"userMappings":[]}`)
 		g.get("/user/preloadSettings"+hash).want(t, 200, `{}`)
 	})
-	t.Run("6.2c nothing set", func(t *testing.T) {
+	t.Run("settings: nothing set", func(t *testing.T) {
 		effective("").want(t, 200, `{}`)
 		effective(hash).want(t, 200, `{}`)
 	})
-	t.Run("6.2g nothing given", func(t *testing.T) {
+	t.Run("changeSettings: nothing given", func(t *testing.T) {
 		g.do("POST", "/user/settings", "", session...).want(t, 200, `{"userSettings":{}}`)
 		for _, body := range []string{`{}`, `[]`, `{"userSettings":null,"settingKeysToRemove":null}`, `{"userSettings":{},"settingKeysToRemove":[]}`} {
 			change(body).want(t, 200, `{"userSettings":{}}`)
 		}
 	})
-	t.Run("6.2g set and removed", func(t *testing.T) {
+	t.Run("changeSettings: set and removed", func(t *testing.T) {
 		change(`{"userSettings":{"a":{"value":1},"b":{"value":2}}}`).want(t, 200, `{"userSettings":{"a":{"value":1},"b":{"value":2}}}`)
 		change(`{"userSettings":{"a":{"value":3},"c":4,"d":5},"settingKeysToRemove":["b","d","nowhere"]}`).want(t, 200, `{"userSettings":{"a":{"value":3},"c":4}}`)
 		change(`{"settingKeysToRemove":["c"]}`).want(t, 200, `{"userSettings":{"a":{"value":3}}}`)
 	})
-	t.Run("6.2c no organisation's", func(t *testing.T) {
+	t.Run("settings: no organisation's", func(t *testing.T) {
 		own := `{"a":{"value":3}}`
 		for _, query := range []string{"", hash, "?rcAccessToken=" + practicecrm.RCOtherToken, "?rcAccessToken=bad", "?rcAccountId=nobody"} {
 			effective(query).want(t, 200, own)
@@ -244,13 +244,13 @@ func TestWireUserSettings(t *testing.T) {
 	})
 	g.administer(`{"userSettings":{"a":{"customizable":true,"value":1},"b":{"value":2},"plugin_p":{"customizable":true,"value":{"config":{"k":{"value":1}}}}}}`)
 	preloaded := `{"userSettings":{"a":{"customizable":true,"value":1},"b":{"value":2},"plugin_p":{"customizable":true,"value":{"config":{"k":{"value":1}}}}}}`
-	t.Run("6.2a set", func(t *testing.T) {
+	t.Run("preloadSettings: set", func(t *testing.T) {
 		g.get("/user/preloadSettings"+hash).want(t, 200, preloaded)
 		g.get("/user/preloadSettings", rc(practicecrm.RCUserToken)...).want(t, 200, preloaded)
 		g.get("/user/preloadSettings?rcAccessToken="+practicecrm.RCAdminToken).want(t, 200, preloaded)
 		g.get("/user/preloadSettings", rc(practicecrm.RCOtherToken)...).want(t, 200, `{}`)
 	})
-	t.Run("6.2a the hash wins", func(t *testing.T) {
+	t.Run("preloadSettings: the hash wins", func(t *testing.T) {
 		g.get("/user/preloadSettings"+hash, rc("bad")...).want(t, 200, preloaded)
 		g.get("/user/preloadSettings?rcAccountId=nobody", rc(practicecrm.RCUserToken)...).want(t, 200, `{}`)
 	})
@@ -272,16 +272,16 @@ func TestWireUserSettings(t *testing.T) {
 		g.get("/user/settings"+hash, bearer(g.oauth("grace"))...).want(t, 200, `{"a":{"customizable":true,"value":1}}`)
 	})
 	for _, c := range []struct{ name, body, want string }{
-		{"6.2i a list", `{"userSettings":[1]}`, "The body's userSettings is of the wrong type."},
-		{"6.2i a text", `{"userSettings":"x"}`, "The body's userSettings is of the wrong type."},
-		{"6.2i names that are none", `{"settingKeysToRemove":[{}]}`, "The body's settingKeysToRemove is of the wrong type."},
-		{"6.2i names in no list", `{"settingKeysToRemove":"a"}`, "The body's settingKeysToRemove is of the wrong type."},
-		{"6.2i too large", `{"userSettings":{"x":"` + strings.Repeat("x", 64<<10) + `"}}`, "The settings are larger than 64 KB."},
-		{"6.2i too large with what is stored", `{"userSettings":{"x":"` + strings.Repeat("x", 64<<10-10) + `"}}`, "The settings are larger than 64 KB."},
-		{"6.2i too deep", `{"userSettings":` + nested(101) + `}`, "The body's userSettings is nested more than 100 levels deep."},
-		{"6.2i as deep as JSON goes", `{"userSettings":` + nested(9_990) + `}`, "The body's userSettings is nested more than 100 levels deep."},
-		{"6.2i deeper", `{"userSettings":` + nested(100_000) + `}`, "The body is not a JSON object."},
-		{"6.2i not JSON", `{"userSettings":{"a":01}}`, "The body is not a JSON object."},
+		{"7.32 a list", `{"userSettings":[1]}`, "The body's userSettings is of the wrong type."},
+		{"7.32 a text", `{"userSettings":"x"}`, "The body's userSettings is of the wrong type."},
+		{"7.32 names that are none", `{"settingKeysToRemove":[{}]}`, "The body's settingKeysToRemove is of the wrong type."},
+		{"7.32 names in no list", `{"settingKeysToRemove":"a"}`, "The body's settingKeysToRemove is of the wrong type."},
+		{"7.32 too large", `{"userSettings":{"x":"` + strings.Repeat("x", 64<<10) + `"}}`, "The settings are larger than 64 KB."},
+		{"7.32 too large with what is stored", `{"userSettings":{"x":"` + strings.Repeat("x", 64<<10-10) + `"}}`, "The settings are larger than 64 KB."},
+		{"7.32 too deep", `{"userSettings":` + nested(101) + `}`, "The body's userSettings is nested more than 100 levels deep."},
+		{"7.32 as deep as JSON goes", `{"userSettings":` + nested(9_990) + `}`, "The body's userSettings is nested more than 100 levels deep."},
+		{"7.32 deeper", `{"userSettings":` + nested(100_000) + `}`, "The body is not a JSON object."},
+		{"7.32 not JSON", `{"userSettings":{"a":01}}`, "The body is not a JSON object."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := effective("").body
@@ -289,7 +289,7 @@ func TestWireUserSettings(t *testing.T) {
 			effective("").want(t, 200, before)
 		})
 	}
-	t.Run("6.2i as they were written", func(t *testing.T) {
+	t.Run("6.1h as they were written", func(t *testing.T) {
 		change(`{"userSettings":{"o&":{"value": ` + oddJSON + `,"options":` + nested(98) + `}}}`)
 		for _, query := range []string{"", hash} {
 			if a := effective(query); !strings.Contains(a.body, `"value":`+oddJSON) || !strings.Contains(a.body, `"options":`+nested(98)) || !strings.Contains(a.body, `"o&":`) {
