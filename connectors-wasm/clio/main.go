@@ -1,5 +1,7 @@
-// Clio is the connector of Clio Manage, which lets people in by OAuth. Clio keeps its customers' data in four regions;
-// each has a host of its own, and knows only the applications that were registered there.
+// Clio is the connector for Clio Manage, by OAuth.
+//
+// Clio keeps its customers' data in four regions. Each region has its own host, and knows only the applications that were
+// registered there.
 package main
 
 import (
@@ -28,10 +30,10 @@ func getUserInfo() int32 { return sdk.Answer(userInfo) }
 //go:wasmexport unAuthorize
 func unAuthorize() int32 { return sdk.Answer(deauthorize) }
 
-// region is one of Clio's: its host, and what the names of its configuration begin with.
+// region is a region of Clio: its host, and the prefix of its configuration names.
 type region struct{ host, config string }
 
-// regions are all there are; the first is that of people who name none.
+// regions lists all regions. The first is the default.
 var regions = []region{
 	{"app.clio.com", "CLIO_"},
 	{"au.app.clio.com", "CLIO_AU_"},
@@ -55,7 +57,8 @@ func (r region) url(path string) string { return "https://" + r.host + path }
 
 func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "oauth"}, nil }
 
-// oauthInfo takes no notice of the request's tokenUrl: a region's secret goes to where the operator says, or to the region.
+// oauthInfo ignores the request's tokenUrl, because it comes from the client. A region's secret goes to the region, or to
+// the endpoint that the operator has configured.
 func oauthInfo(in sdk.OAuthInfoRequest) (sdk.OAuthInfo, error) {
 	r, err := regionOf(in.Hostname)
 	if err != nil {
@@ -105,7 +108,7 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	}}, nil
 }
 
-// deauthorize revokes the access token, and with it the refresh token. One that Clio no longer takes needs no revoking.
+// deauthorize revokes the access token, and with it the refresh token. Clio answers 401 if the token is already dead.
 func deauthorize(in sdk.UserRequest) (sdk.Outcome, error) {
 	r, err := regionOf(in.User.Hostname)
 	if err != nil {

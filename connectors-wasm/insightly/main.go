@@ -1,5 +1,5 @@
-// Insightly is the connector of Insightly, which lets people in with an API key. Each instance of Insightly lives in a
-// pod with an API URL of its own, which the person pastes beside the key.
+// Insightly is the connector for Insightly, with API keys. Each instance of Insightly is in a pod with its own API URL. The
+// person pastes the URL beside the key.
 package main
 
 import (
@@ -31,9 +31,9 @@ func unAuthorize() int32 { return sdk.Answer(logout) }
 
 func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "apiKey"}, nil }
 
-// basicAuth makes the key the user name, with an empty password.
+// basicAuth returns the key as the user name, with an empty password.
 func basicAuth(in sdk.BasicAuthRequest) (sdk.BasicAuth, error) {
-	key := strings.TrimSpace(in.APIKey) // it was pasted
+	key := strings.TrimSpace(in.APIKey) // pasted keys often have blanks around them
 	return sdk.BasicAuth{Basic: base64.StdEncoding.EncodeToString([]byte(key + ":"))}, nil
 }
 
@@ -59,7 +59,7 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 		ID        json.Number `json:"USER_ID"`
 		FirstName string      `json:"FIRST_NAME"`
 		LastName  string      `json:"LAST_NAME"`
-		Timezone  string      `json:"TIMEZONE_ID"` // a name of Windows'
+		Timezone  string      `json:"TIMEZONE_ID"` // Windows' name of the zone
 	}
 	if err := a.JSON(&p); err != nil {
 		return sdk.UserInfo{}, err
@@ -74,14 +74,15 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	}}, nil
 }
 
-// logout has nothing to revoke: a key lives until its owner makes another.
+// logout succeeds without a request: a key is valid until its owner makes another.
 func logout(sdk.UserRequest) (sdk.Outcome, error) {
 	return sdk.Outcome{Successful: true, ReturnMessage: sdk.Success("Logged out of Insightly", time.Second)}, nil
 }
 
-// apiURL makes the address of a pod's API, without a version, out of what people paste: the URL that Insightly shows,
-// one of its documentation's, a bare host, or the pod alone. The error completes "The API URL …". The key is sent there,
-// so it is one of Insightly's API hosts and nothing else: api.insightly.com or api.POD.insightly.com.
+// apiURL returns the address of a pod's API, without a version. It accepts the URL that Insightly shows, a URL of its
+// documentation, a host, or the pod alone. The error completes "The API URL …".
+//
+// The key is sent to this address. So only api.insightly.com and api.POD.insightly.com are accepted.
 func apiURL(pasted string) (string, error) {
 	const domain = ".insightly.com"
 	s := strings.ToLower(strings.TrimSpace(pasted))

@@ -1,5 +1,4 @@
-// Practice is the connector of the practice CRM, which lets people in by OAuth. It shows every operation that an OAuth
-// connector usually has.
+// Practice is the connector for the practice CRM, by OAuth. It shows the operations that an OAuth connector usually has.
 package main
 
 import (
@@ -84,7 +83,7 @@ func revoke(in sdk.UserRequest) (sdk.Outcome, error) {
 	return sdk.Outcome{Successful: err == nil, ReturnMessage: sdk.Success("Logged out of Practice CRM", 3*time.Second)}, err
 }
 
-// person is what the CRM knows of the one who is signed in.
+// person is the CRM's data about the signed-in person.
 type person struct {
 	ID       json.Number `json:"id"`
 	Name     string      `json:"name"`
@@ -95,10 +94,10 @@ type person struct {
 	} `json:"timezone"`
 }
 
-// additional is what is kept with the user.
+// additional returns the data that the server stores with the user.
 func (p person) additional() map[string]any { return map[string]any{"email": p.Email} }
 
-// me asks the CRM who the person is. The message is what to tell one whom the CRM no longer knows.
+// me reads the signed-in person from the CRM. It returns a message for the person if the CRM rejects the token.
 func me(authHeader string) (person, *sdk.ReturnMessage, error) {
 	var p person
 	r, err := sdk.Get(base()+"/api/me", authHeader)

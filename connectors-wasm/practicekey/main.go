@@ -1,4 +1,5 @@
-// Practicekey is the connector of the practice CRM for people who have an API key. It is as small as a connector gets.
+// Practicekey is the connector for the practice CRM, with API keys. It has only the operations that every such connector
+// needs.
 package main
 
 import (
@@ -23,7 +24,7 @@ func getUserInfo() int32 { return sdk.Answer(userInfo) }
 
 func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "apiKey"}, nil }
 
-// basicAuth makes the key the user name, with an empty password.
+// basicAuth returns the key as the user name, with an empty password.
 func basicAuth(in sdk.BasicAuthRequest) (sdk.BasicAuth, error) {
 	return sdk.BasicAuth{Basic: base64.StdEncoding.EncodeToString([]byte(in.APIKey + ":"))}, nil
 }

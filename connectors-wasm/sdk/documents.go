@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// None is the input of an operation that has none.
+// None is the input of an operation without one.
 type None struct{}
 
 // AuthType is getAuthType's answer: "oauth" or "apiKey", as the manifest says.
@@ -23,8 +23,8 @@ type OAuthInfoRequest struct {
 	UserEmail   string `json:"userEmail,omitempty"`
 }
 
-// OAuthInfo is getOauthInfo's answer, and the oauthInfo that other operations get. What is empty is the manifest's, or
-// in the input of others not known or not revealed.
+// OAuthInfo is getOauthInfo's answer, and the oauthInfo in the input of other operations. In the answer, the manifest supplies
+// empty fields. In an input, an empty field is unknown or not revealed.
 type OAuthInfo struct {
 	ClientID         string `json:"clientId,omitempty"`
 	ClientSecret     string `json:"clientSecret,omitempty"`
@@ -39,7 +39,7 @@ type OAuthInfo struct {
 	FailMessage string `json:"failMessage,omitempty"`
 }
 
-// Words is a list of words in one string, with spaces between them. It is read from a JSON list too.
+// Words is a list of words in one string, separated by spaces. In JSON it may also be a list.
 type Words string
 
 // UnmarshalJSON reads a string or a list of strings.
@@ -59,7 +59,8 @@ type OAuthOptionRequest struct {
 	OAuthInfo OAuthInfo `json:"oauthInfo"`
 }
 
-// OAuthOption is getOverridingOAuthOption's answer: what is added to the code exchange, or replaces what is there.
+// OAuthOption is getOverridingOAuthOption's answer. Its values are added to the token request, or replace those of the same
+// name.
 type OAuthOption struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	Query   map[string]string `json:"query,omitempty"`
@@ -71,7 +72,7 @@ type BasicAuthRequest struct {
 	APIKey string `json:"apiKey"`
 }
 
-// BasicAuth is getBasicAuth's answer: what follows "Basic ".
+// BasicAuth is getBasicAuth's answer: the credentials after "Basic ".
 type BasicAuth struct {
 	Basic string `json:"basic"`
 }
@@ -81,28 +82,28 @@ type UserInfoRequest struct {
 	AuthHeader  string            `json:"authHeader"`
 	Hostname    string            `json:"hostname"`
 	Platform    string            `json:"platform"`
-	Query       map[string]string `json:"query,omitempty"` // the callback's parameters, code and state excepted
+	Query       map[string]string `json:"query,omitempty"` // the callback's parameters without code and state
 	CallbackURI string            `json:"callbackUri,omitempty"`
 	TokenURL    string            `json:"tokenUrl,omitempty"`
 	APIURL      string            `json:"apiUrl,omitempty"`
 	Username    string            `json:"username,omitempty"`
-	// Data is the token answer as a JSON object, the tokens excepted.
+	// Data is the token answer as a JSON object, without the tokens.
 	Data json.RawMessage `json:"data,omitempty"`
-	// APIKey and AdditionalInfo, a JSON object, are what the form held.
+	// APIKey and AdditionalInfo are the values of the form.
 	APIKey         string         `json:"apiKey,omitempty"`
 	AdditionalInfo map[string]any `json:"additionalInfo,omitempty"`
 }
 
-// UserInfo is getUserInfo's answer. One that is not successful should have a message.
+// UserInfo is getUserInfo's answer. If it is not successful, it should have a message.
 type UserInfo struct {
 	Successful       bool              `json:"successful"`
-	PlatformUserInfo *PlatformUserInfo `json:"platformUserInfo,omitempty"` // needed if successful
+	PlatformUserInfo *PlatformUserInfo `json:"platformUserInfo,omitempty"` // required if successful
 	ReturnMessage    *ReturnMessage    `json:"returnMessage,omitempty"`
 }
 
 // PlatformUserInfo says who the person is.
 type PlatformUserInfo struct {
-	ID                     string          `json:"id"` // unique in the platform, by custom with its name behind: "123-clio"
+	ID                     string          `json:"id"` // unique in the platform, by custom with its name as suffix: "123-clio"
 	Name                   string          `json:"name"`
 	TimezoneName           string          `json:"timezoneName,omitempty"`
 	TimezoneOffset         json.RawMessage `json:"timezoneOffset,omitempty"` // a number or a string, kept as it is
@@ -111,7 +112,7 @@ type PlatformUserInfo struct {
 	OverridingAPIKey       string          `json:"overridingApiKey,omitempty"`
 }
 
-// ReturnMessage is what the client shows as a toast.
+// ReturnMessage is a message that the client shows as a toast.
 type ReturnMessage struct {
 	Message     string   `json:"message"`
 	MessageType string   `json:"messageType,omitempty"` // "success", "warning", "danger" or "error"
@@ -119,12 +120,12 @@ type ReturnMessage struct {
 	Details     []Detail `json:"details,omitempty"`
 }
 
-// Success says that something went well.
+// Success returns a message of success.
 func Success(message string, shown time.Duration) *ReturnMessage {
 	return &ReturnMessage{MessageType: "success", Message: message, TTL: int(shown.Milliseconds())}
 }
 
-// Warning says what went wrong; each of details is a line of its own below.
+// Warning returns a message of failure. Each of details is a line below it.
 func Warning(message string, shown time.Duration, details ...string) *ReturnMessage {
 	m := &ReturnMessage{MessageType: "warning", Message: message, TTL: int(shown.Milliseconds())}
 	var items []DetailItem
@@ -176,12 +177,13 @@ type Outcome struct {
 	User          *UserChange    `json:"user,omitempty"`
 }
 
-// UserChange is how a connector changes the stored user: the members of the object are merged over those that are there.
+// UserChange is a change of the stored user. The members of the object are merged over the stored ones.
 type UserChange struct {
 	PlatformAdditionalInfo map[string]any `json:"platformAdditionalInfo"`
 }
 
-// LicenseStatus is getLicenseStatus's answer; a connector may answer any other JSON object, which the client gets as it is.
+// LicenseStatus is getLicenseStatus's usual answer. A connector may answer with any other JSON object, which the client gets
+// as it is.
 type LicenseStatus struct {
 	IsLicenseValid           bool   `json:"isLicenseValid"`
 	LicenseStatus            string `json:"licenseStatus"`
@@ -196,8 +198,8 @@ type RefreshRequest struct {
 	RefreshToken string    `json:"refreshToken,omitempty"`
 }
 
-// Refreshed is checkAndRefreshAccessToken's answer. Without a refresh token the old one is kept; without ExpiresIn,
-// in seconds, the token's lifetime is not known.
+// Refreshed is checkAndRefreshAccessToken's answer. Without a refresh token the old one is kept. ExpiresIn is in seconds.
+// Without it the lifetime is unknown.
 type Refreshed struct {
 	AccessToken  string      `json:"accessToken"`
 	RefreshToken string      `json:"refreshToken,omitempty"`
@@ -205,7 +207,7 @@ type Refreshed struct {
 	User         *UserChange `json:"user,omitempty"`
 }
 
-// ManagedAuthRequest is getManagedAuthOptions' input: a field of the form, and the account's values so far.
+// ManagedAuthRequest is getManagedAuthOptions' input: a field of the form, and the account's current values.
 type ManagedAuthRequest struct {
 	FieldConst    string         `json:"fieldConst"`
 	AccountValues map[string]any `json:"accountValues"`

@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// Request is an HTTP request. The server performs it, if the manifest's hosts allow it.
+// Request is an HTTP request. The server sends it if the manifest's hosts allow it.
 type Request struct {
 	Method  string // GET if empty
 	URL     string // absolute
 	Headers map[string]string
 	Body    []byte
-	// Timeout may only shorten the server's; 0 leaves it.
+	// Timeout can only shorten the server's timeout. 0 leaves it unchanged.
 	Timeout time.Duration
 }
 
@@ -27,7 +27,7 @@ type Response struct {
 	Body    []byte
 }
 
-// JSON decodes the body into v. The error quotes nothing of it.
+// JSON decodes the body into v. The error does not quote the body, which may contain a secret.
 func (r Response) JSON(v any) error {
 	if err := json.Unmarshal(r.Body, v); err != nil {
 		return errors.New("the CRM's answer is not the JSON that was expected")
@@ -35,10 +35,10 @@ func (r Response) JSON(v any) error {
 	return nil
 }
 
-// OK reports whether the status is one of success.
+// OK reports whether the status is 2xx.
 func (r Response) OK() bool { return r.Status >= 200 && r.Status < 300 }
 
-// FetchError is a request without an answer. Kind is "request" (malformed), "refused" (by the server's policy),
+// FetchError is the error of a request without an answer. Kind is "request" (malformed), "refused" (by the server's policy),
 // "timeout", "connect" or "size".
 type FetchError struct {
 	Kind    string `json:"kind"`
@@ -47,7 +47,7 @@ type FetchError struct {
 
 func (e *FetchError) Error() string { return e.Message }
 
-// Fetch performs an HTTP request. A status of failure is no error; the error is a *FetchError. GET and HEAD follow up
+// Fetch sends an HTTP request. An answer with any status is not an error. The error is a *FetchError. GET and HEAD follow up
 // to five redirects, other methods none.
 func Fetch(r Request) (Response, error) {
 	answer := fetch(encode(r))
@@ -62,24 +62,24 @@ func Fetch(r Request) (Response, error) {
 	return a, nil
 }
 
-// Get is a Fetch with the method GET and the header Authorization.
+// Get fetches a URL with GET and the header Authorization.
 func Get(url, authHeader string) (Response, error) {
 	return Fetch(Request{Method: "GET", URL: url, Headers: map[string]string{"Authorization": authHeader, "Accept": "application/json"}})
 }
 
-// PostForm is a Fetch with the method POST, a form as the body, and headers beside its Content-Type.
+// PostForm posts a form with additional headers.
 func PostForm(url string, headers map[string]string, form url.Values) (Response, error) {
 	all := map[string]string{"Content-Type": "application/x-www-form-urlencoded"}
 	maps.Copy(all, headers)
 	return Fetch(Request{Method: "POST", URL: url, Headers: all, Body: []byte(form.Encode())})
 }
 
-// StatusError is the error of an operation that the CRM answered with a status it cannot go on with.
+// StatusError returns the error of an operation that failed because of the CRM's status.
 func StatusError(r Response) error {
 	return Error{Message: fmt.Sprintf("Request failed with status code %d", r.Status), Status: r.Status}
 }
 
-// payload is a body in a document: text where it is UTF-8, base64 where it is not.
+// payload is a body in a document: text if it is UTF-8, else base64.
 type payload struct {
 	Body       *string `json:"body,omitempty"`
 	BodyBase64 []byte  `json:"bodyBase64,omitempty"`
@@ -108,7 +108,7 @@ type requestDoc struct {
 	TimeoutMs int64 `json:"timeoutMs,omitempty"`
 }
 
-// MarshalJSON writes the document that crosses the boundary.
+// MarshalJSON writes the request as ABI.md defines it.
 func (r Request) MarshalJSON() ([]byte, error) {
 	d := requestDoc{Method: r.Method, URL: r.URL, Headers: r.Headers, TimeoutMs: r.Timeout.Milliseconds()}
 	if d.Method == "" {
@@ -120,7 +120,7 @@ func (r Request) MarshalJSON() ([]byte, error) {
 	return encode(d), nil
 }
 
-// UnmarshalJSON reads the document that crosses the boundary.
+// UnmarshalJSON reads the request as ABI.md defines it.
 func (r *Request) UnmarshalJSON(b []byte) error {
 	var d requestDoc
 	err := json.Unmarshal(b, &d)
@@ -134,7 +134,7 @@ type responseDoc struct {
 	payload
 }
 
-// MarshalJSON writes the document that crosses the boundary.
+// MarshalJSON writes the answer as ABI.md defines it.
 func (r Response) MarshalJSON() ([]byte, error) {
 	headers := r.Headers
 	if headers == nil {
@@ -143,7 +143,7 @@ func (r Response) MarshalJSON() ([]byte, error) {
 	return encode(responseDoc{r.Status, headers, payloadOf(r.Body)}), nil
 }
 
-// UnmarshalJSON reads the document that crosses the boundary.
+// UnmarshalJSON reads the answer as ABI.md defines it.
 func (r *Response) UnmarshalJSON(b []byte) error {
 	var d responseDoc
 	err := json.Unmarshal(b, &d)
@@ -151,7 +151,7 @@ func (r *Response) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// failure is the other document that a fetch can answer with.
+// failure is the document of a fetch without an answer.
 type failure struct {
 	Error *FetchError `json:"error"`
 }

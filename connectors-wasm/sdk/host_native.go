@@ -11,36 +11,36 @@ import (
 	"time"
 )
 
-// Host plays the server for a connector that runs natively, in a test. The zero value knows no configuration and
-// reaches nothing.
+// Host plays the server for a connector that runs natively, in a test. The zero value has no configuration and refuses every
+// request.
 type Host struct {
 	// Config holds the configuration values, by name.
 	Config map[string]string
-	// Fetch answers the connector's requests. An error should be a *FetchError; any other is one of kind "connect".
+	// Fetch answers the connector's requests. An error that is not a *FetchError becomes one of kind "connect".
 	Fetch func(Request) (Response, error)
-	// Now is the clock; time.Now if nil.
+	// Now is the clock. Default: time.Now.
 	Now func() time.Time
-	// Log gets what the connector logs; nil drops it.
+	// Log gets the connector's log lines. nil drops them.
 	Log func(Level, string)
 
 	in, out []byte
 }
 
-// Result is what an export left with its host.
+// Result is the result and the output of an export.
 type Result struct {
 	Code   int32  // 0 answer, 1 error, 2 unsupported
 	Output []byte // the last output; nil if there was none
 }
 
-// current is the host of the export that runs; Run holds turn meanwhile. An export takes no argument to carry it in,
-// so natively, as in a module's instance, it is state of the program.
+// current is the host of the running export, and Run holds turn meanwhile. It is global because exports take no
+// arguments.
 var (
 	turn    sync.Mutex
 	current *Host
 )
 
-// Run calls an export as a server would: host answers its imports and input is its input, a json.RawMessage as it is
-// or anything else encoded. Runs take turns, so that parallel tests may use it; an export must not call it.
+// Run calls an export with an input, and host answers its imports. A json.RawMessage is passed as it is, any other input is
+// encoded. Parallel tests may call Run, which runs one export at a time. An export must not call it.
 func Run(host Host, input any, export func() int32) (Result, error) {
 	in, err := json.Marshal(input)
 	if err != nil {
@@ -57,7 +57,7 @@ func Run(host Host, input any, export func() int32) (Result, error) {
 
 func running() *Host {
 	if current == nil {
-		panic("sdk: called outside of an export; natively, call the export by sdk.Run")
+		panic("sdk: called outside an export: in a test, call the export by sdk.Run")
 	}
 	return current
 }
@@ -66,7 +66,7 @@ func input() []byte { return running().in }
 
 func output(b []byte) { running().out = append([]byte{}, b...) }
 
-// fetch passes the documents through JSON, as they cross the boundary.
+// fetch encodes and decodes the documents, as between a guest and the server.
 func fetch(request []byte) []byte {
 	var r Request
 	if err := json.Unmarshal(request, &r); err != nil {
@@ -74,7 +74,7 @@ func fetch(request []byte) []byte {
 	}
 	h := running()
 	if h.Fetch == nil {
-		return encode(failure{&FetchError{Kind: "refused", Message: "this host reaches nothing"}})
+		return encode(failure{&FetchError{Kind: "refused", Message: "this host has no Fetch"}})
 	}
 	a, err := h.Fetch(r)
 	if err != nil {

@@ -4,7 +4,7 @@ package sdk
 
 import "unsafe"
 
-// The imports of ABI.md. Pointers are valid for the call only: the host copies, and keeps none.
+// The imports of ABI.md. The host copies the bytes and keeps no pointer.
 
 //go:wasmimport crmgate_v1 input
 func hostInput(ptr unsafe.Pointer, capacity uint32) uint32
@@ -31,7 +31,7 @@ func hostNow() int64
 func hostRandom(ptr unsafe.Pointer, length uint32)
 
 func input() []byte {
-	// Most inputs fit the first buffer; the true length comes back for those that do not.
+	// Most inputs fit the first buffer. The host returns the length of those that do not.
 	b := make([]byte, 4<<10)
 	n := hostInput(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b)))
 	if int(n) > len(b) {
@@ -55,7 +55,7 @@ func config(name string) (string, bool) {
 	return string(taken(uint32(n))), true
 }
 
-// taken is the pending answer of n bytes.
+// taken returns the pending answer, of n bytes.
 func taken(n uint32) []byte {
 	b := make([]byte, n)
 	hostTake(unsafe.Pointer(unsafe.SliceData(b)), n)

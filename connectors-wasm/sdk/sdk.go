@@ -1,5 +1,5 @@
-// Package sdk is what a connector written in Go is made with. A connector is a main package that exports one function
-// for each operation that it implements, under the operation's name, and answers it by a typed function:
+// Package sdk is for connectors written in Go. A connector is a main package that exports one function for each operation,
+// under the operation's name. The function calls Answer with a typed function:
 //
 //	//go:wasmexport getUserInfo
 //	func getUserInfo() int32 { return sdk.Answer(userInfo) }
@@ -8,16 +8,15 @@
 //
 //	func main() {}
 //
-// The export itself says that the operation is implemented, so one that the CRM has no use for is left out. It is built
+// The server takes each export as an implemented operation, so leave out those that the CRM does not need. Build the connector
 // as a reactor:
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o clio.wasm ./clio
 //
-// The types are the documents of ABI.md, field by field. What a connector reaches of the world is Fetch, Config, Log,
-// Now and Random; it has no files, sockets or environment.
+// The types are the documents of ABI.md, field by field. A connector can use Fetch, Config, Log, Now and Random. It has no
+// files, sockets or environment.
 //
-// Outside of wasm the same package runs connectors natively: Run calls an export against a Host that the test
-// describes.
+// In tests, connectors run natively: Run calls an export against a Host that the test describes.
 package sdk
 
 import (
@@ -35,23 +34,26 @@ const (
 	unsupported = 2
 )
 
-// Error is an error that the server passes on: the message, which must hold no secret, and the CRM's HTTP status
-// and OAuth error code if there were such.
+// Error is an error with the CRM's HTTP status and OAuth error code, as far as they are known. The server may show the
+// message, so it must not contain a secret.
 type Error struct {
 	Message string `json:"message"`
 	Status  int    `json:"status,omitempty"`
-	Code    string `json:"code,omitempty"` // invalid_grant
+	Code    string `json:"code,omitempty"` // such as invalid_grant
 }
 
 func (e Error) Error() string { return e.Message }
 
-// Answer runs an operation: it decodes the input, calls fn and leaves its answer with the server. It returns what the
-// export returns: 0; 1 for an error, with its text and, if it is or wraps an Error, what that says; 2 for one that matches
-// errors.ErrUnsupported, upon which the server does the standard thing.
+// Answer runs an operation: it decodes the input, calls fn and passes the answer to the server. It returns the result of
+// the export:
+//
+//   - 0: fn succeeded
+//   - 1: fn failed. The server gets the error's text, and the status and code of an Error
+//   - 2: the error matches errors.ErrUnsupported. The server does the standard thing
 func Answer[In, Out any](fn func(In) (Out, error)) int32 {
 	var in In
 	if err := json.Unmarshal(input(), &in); err != nil {
-		return fail(fmt.Errorf("the input is not the document expected: %w", err))
+		return fail(fmt.Errorf("the input is not the expected document: %w", err))
 	}
 	out, err := fn(in)
 	switch {
@@ -81,10 +83,11 @@ func fail(err error) int32 {
 	return erred
 }
 
-// Config returns a configuration value: false if the manifest does not declare it or the operator has not set it.
+// Config returns a configuration value. It returns false if the manifest does not declare it, or the operator has not set
+// it.
 func Config(name string) (string, bool) { return config(name) }
 
-// ConfigOr is Config, with a value for one that is missing or empty.
+// ConfigOr returns a configuration value, or otherwise if it is missing or empty.
 func ConfigOr(name, otherwise string) string {
 	if v, _ := config(name); v != "" {
 		return v
@@ -92,7 +95,7 @@ func ConfigOr(name, otherwise string) string {
 	return otherwise
 }
 
-// Level is how much a line of the log matters.
+// Level is the severity of a log line.
 type Level int32
 
 // The levels.
@@ -103,15 +106,15 @@ const (
 	LevelError
 )
 
-// Log writes a line to the server's log, cut at 8 KB. It must hold no secret.
+// Log writes a line to the server's log, cut at 8 KB. The line must not contain a secret.
 func Log(level Level, format string, args ...any) { log(level, fmt.Sprintf(format, args...)) }
 
-// Now is the server's time, to the millisecond.
+// Now returns the server's time, in milliseconds.
 func Now() time.Time { return time.UnixMilli(now()) }
 
-// Random fills b with random bytes fit for keys.
+// Random fills b with random bytes that are fit for keys.
 func Random(b []byte) {
-	const most = 64 << 10 // at once, by the ABI
+	const most = 64 << 10 // the ABI's limit for one call
 	for len(b) > 0 {
 		n := min(len(b), most)
 		random(b[:n])
@@ -125,7 +128,7 @@ func encoder(b *bytes.Buffer) *json.Encoder {
 	return e
 }
 
-// encode writes one of our own documents.
+// encode returns the JSON of a document of this package.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	_ = encoder(&b).Encode(v) // strings and numbers: never fails

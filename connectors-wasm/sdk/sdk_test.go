@@ -89,7 +89,7 @@ func TestFetchFailures(t *testing.T) {
 		host sdk.Host
 		kind string
 	}{
-		{"a host that reaches nothing", sdk.Host{}, "refused"},
+		{"a host without Fetch", sdk.Host{}, "refused"},
 		{"a kind of the host's", sdk.Host{Fetch: func(sdk.Request) (sdk.Response, error) {
 			return sdk.Response{}, &sdk.FetchError{Kind: "size", Message: "too large"}
 		}}, "size"},

@@ -12,7 +12,7 @@ import (
 	"github.com/crmgate/crmgate/connectors-wasm/sdk/sdktest"
 )
 
-// operations are all of the ABI's, with a check that the types hold all of a vector's documents.
+// operations maps each operation of the ABI to a check that its types have every member of a vector's documents.
 var operations = map[string]func(*testing.T, sdktest.Case){
 	"getAuthType":                crosses[sdk.None, sdk.AuthType],
 	"getOauthInfo":               crosses[sdk.OAuthInfoRequest, sdk.OAuthInfo],
@@ -55,7 +55,7 @@ func TestTypesHoldTheVectors(t *testing.T) {
 	}
 }
 
-// crosses runs an operation that answers what the vector says, and compares what arrived and what left.
+// crosses runs an operation that answers as the vector says, and compares its input and output with the vector.
 func crosses[In, Out any](t *testing.T, c sdktest.Case) {
 	r, err := sdk.Run(sdk.Host{}, c.Input, func() int32 {
 		return sdk.Answer(func(in In) (Out, error) {
@@ -102,7 +102,7 @@ func exchangeCrosses(t *testing.T, x sdktest.Exchange) {
 	}
 }
 
-// holds reports whether got has every member of want. It may have more: Go writes a successful that a vector leaves out.
+// holds reports whether got has every member of want. It may have more, because Go writes false values that a vector omits.
 func holds(t *testing.T, got, want []byte) bool {
 	t.Helper()
 	if len(got) == 0 || len(want) == 0 {

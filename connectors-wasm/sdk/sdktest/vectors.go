@@ -1,6 +1,6 @@
 //go:build !wasip1
 
-// Package sdktest replays a connector's vectors, NAME.vectors.json, against the connector as it runs natively.
+// Package sdktest replays a connector's vectors, NAME.vectors.json, against the connector running natively.
 package sdktest
 
 import (
@@ -26,17 +26,17 @@ type Case struct {
 	Input   json.RawMessage `json:"input"`
 	Fetches []Exchange      `json:"fetches,omitempty"` // in order
 	Result  int32           `json:"result"`
-	Output  json.RawMessage `json:"output,omitempty"` // none where Result is 2
+	Output  json.RawMessage `json:"output,omitempty"` // none if Result is 2
 }
 
-// Exchange is a request of the connector's, and what the host answers.
+// Exchange is a request of the connector with the host's answer.
 type Exchange struct {
 	Request json.RawMessage `json:"request"`
 	Answer  json.RawMessage `json:"answer"`
 }
 
-// MustRead reads a file of a connector's own vectors, a list of Vectors, or all files of a folder, each of which has the
-// vectors of the operation that it is named after. A member that the format does not have fails the test.
+// MustRead reads a file with a list of Vectors, or a folder with one file of Vectors for each operation, named after it. An
+// unknown member fails the test.
 func MustRead(t *testing.T, path string) []Vectors {
 	t.Helper()
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
@@ -58,7 +58,7 @@ func mustReadFolder(t *testing.T, dir string) []Vectors {
 		var v Vectors
 		mustDecode(t, path, &v)
 		if v.Operation+".json" != filepath.Base(path) {
-			t.Fatalf("%s holds the operation %q", path, v.Operation)
+			t.Fatalf("%s contains the operation %q", path, v.Operation)
 		}
 		all = append(all, v)
 	}
@@ -78,9 +78,8 @@ func mustDecode(t *testing.T, path string, into any) {
 	}
 }
 
-// Replay calls the exports of a connector, by operation, with the cases of its vectors, and compares its requests,
-// result and output. The connector has no configuration. An export without a case fails the test, and so does a case
-// without an export.
+// Replay calls a connector's exports with the cases of its vectors, and compares requests, result and output. The connector
+// has no configuration. An export without a case fails the test, and so does a case without an export.
 func Replay(t *testing.T, file string, exports map[string]func() int32) {
 	t.Helper()
 	replayed := map[string]bool{}
@@ -88,7 +87,7 @@ func Replay(t *testing.T, file string, exports map[string]func() int32) {
 		for _, c := range v.Cases {
 			export := exports[v.Operation]
 			if export == nil {
-				t.Errorf("%s: %q has a case, and there is no export", v.Operation, c.Name)
+				t.Errorf("%s: %q has a case, but there is no export", v.Operation, c.Name)
 				continue
 			}
 			replayed[v.Operation] = true
@@ -100,7 +99,7 @@ func Replay(t *testing.T, file string, exports map[string]func() int32) {
 	}
 	for operation := range exports {
 		if !replayed[operation] {
-			t.Errorf("%s is exported, and has no case", operation)
+			t.Errorf("%s is exported, but has no case", operation)
 		}
 	}
 }
@@ -147,7 +146,7 @@ func (x Exchange) answer(t *testing.T) (sdk.Response, error) {
 	return r, nil
 }
 
-// Equal reports whether two documents are the same JSON value; two empty ones are.
+// Equal reports whether two documents are the same JSON value. Two empty documents are equal.
 func Equal(a, b []byte) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return len(a) == len(b)

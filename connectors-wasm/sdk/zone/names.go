@@ -1,6 +1,6 @@
 package zone
 
-// rails are the zones that Ruby on Rails has names of its own for (ActiveSupport::TimeZone).
+// rails maps Ruby on Rails' names of zones (ActiveSupport::TimeZone) to IANA's.
 var rails = map[string]string{
 	"Abu Dhabi":                    "Asia/Muscat",
 	"Adelaide":                     "Australia/Adelaide",
@@ -153,7 +153,7 @@ var rails = map[string]string{
 	"Zurich":                       "Europe/Zurich",
 }
 
-// windows are the zones of Windows, each with the place that stands for it in Unicode's CLDR (windowsZones).
+// windows maps Windows' names of zones to IANA's, as Unicode's CLDR does (windowsZones).
 var windows = map[string]string{
 	"AUS Central Standard Time":       "Australia/Darwin",
 	"AUS Eastern Standard Time":       "Australia/Sydney",

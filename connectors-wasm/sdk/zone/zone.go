@@ -1,6 +1,5 @@
-// Package zone tells how far a time zone is from UTC, by the name that a CRM has for it. A sandbox has no time zone
-// database, so this package brings Go's along: half a megabyte in every connector that imports it, and in none that
-// does not.
+// Package zone finds the offset of a time zone by the name that a CRM gives it. The sandbox has no time zone database, so this
+// package contains Go's. It adds half a megabyte to each connector that imports it.
 package zone
 
 import (
@@ -9,16 +8,16 @@ import (
 	_ "time/tzdata"
 )
 
-// Offset returns by how many hours a zone is ahead of UTC at a moment, daylight saving time included: -5, 5.5. The name
-// is IANA's ("America/New_York"), Rails' ("Eastern Time (US & Canada)") or Windows' ("Eastern Standard Time"). It is nil,
-// which leaves a timezoneOffset out, for any other.
+// Offset returns a zone's offset from UTC in hours at a given time, daylight saving time included: -5, 5.5. The name is
+// IANA's ("America/New_York"), Rails' ("Eastern Time (US & Canada)") or Windows' ("Eastern Standard Time"). For an unknown
+// name it returns nil, which leaves timezoneOffset out.
 func Offset(name string, at time.Time) json.RawMessage {
 	for _, names := range []map[string]string{rails, windows} {
 		if iana, ok := names[name]; ok {
 			name = iana
 		}
 	}
-	if name == "" || name == "Local" { // which mean UTC and the machine's to Go, and nothing to a CRM
+	if name == "" || name == "Local" { // Go takes these for UTC and the machine's zone
 		return nil
 	}
 	l, err := time.LoadLocation(name)

@@ -26,7 +26,7 @@ func TestOffset(t *testing.T) {
 		{"UTC", "UTC", "0", "0"},
 		{"no name", "", "", ""},
 		{"the machine's own", "Local", "", ""},
-		{"a name of nobody's", "Middle Earth Standard Time", "", ""},
+		{"an unknown name", "Middle Earth Standard Time", "", ""},
 		{"a path", "../../etc/passwd", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

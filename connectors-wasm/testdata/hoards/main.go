@@ -1,5 +1,5 @@
-// Hoards is a connector that is wrong on purpose: it keeps the access token where the client sees it, repeats what the CRM
-// says, and answers a person without an id.
+// Hoards is a connector with deliberate mistakes. It stores the access token in the person's additional info, puts the CRM's
+// answer into an error, and panics if the CRM does not answer.
 package main
 
 import (
