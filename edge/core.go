@@ -23,7 +23,9 @@ import (
 	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/sealed"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -71,7 +73,7 @@ func (c *core) open(ctx context.Context) error {
 // openRest opens what needs the store.
 func (c *core) openRest(ctx context.Context) error {
 	const alone = true // Badger admits one process: an earlier audit writer or lease holder has ended
-	keeper, err := c.db.KeepAudit(ctx, storage.AuditConfig{Retention: c.AuditRetention, Alone: alone, Logger: c.Logger})
+	keeper, err := c.db.Audit().Keep(ctx, audit.KeepConfig{Retention: c.AuditRetention, Alone: alone, Logger: c.Logger})
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (c *core) openStore(ctx context.Context) error {
 		return err
 	}
 	c.closers = append(c.closers, engine.Close)
-	ring, created, err := storage.LoadKeyRing(c.Keyset)
+	ring, created, err := sealed.LoadKeyRing(c.Keyset)
 	if err != nil {
 		return err
 	}

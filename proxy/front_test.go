@@ -15,6 +15,7 @@ import (
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // manifests are of a platform of each kind; nothing of theirs can be reached.
@@ -57,7 +58,7 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
 	must(err)
 	t.Cleanup(func() { engine.Close() })
-	ring, err := storage.NewKeyRing()
+	ring, err := sealed.NewKeyRing()
 	must(err)
 	db, err := storage.Open(t.Context(), engine, ring, storage.Config{})
 	must(err)

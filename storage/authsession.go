@@ -13,7 +13,7 @@ func (db *DB) PutAuthSession(ctx context.Context, id string, value []byte, ttl t
 		if err := r.takeSlot(authSessionCursor, authSessionSlot, ttl, limit); err != nil {
 			return err
 		}
-		return r.set(authSession, db.hashed(authSession, id), value, ttl)
+		return r.Set(authSession, db.keys.Of(authSession, id), value, ttl)
 	})
 	if err != nil {
 		return fmt.Errorf("store auth session: %w", err)
@@ -26,7 +26,7 @@ func (db *DB) PutAuthSession(ctx context.Context, id string, value []byte, ttl t
 func (db *DB) AuthSession(ctx context.Context, id string) ([]byte, error) {
 	var value []byte
 	err := db.view(ctx, func(r records) (err error) {
-		value, err = r.get(authSession, db.hashed(authSession, id))
+		value, err = r.Get(authSession, db.keys.Of(authSession, id))
 		return err
 	})
 	if err != nil {
@@ -39,9 +39,9 @@ func (db *DB) AuthSession(ctx context.Context, id string) ([]byte, error) {
 // time each sees what the one before it wrote. change may run again, so it has no other effect; nil leaves all as it is,
 // and so does its error, which is returned. crmgate.ErrNotFound as for AuthSession.
 func (db *DB) UpdateAuthSession(ctx context.Context, id string, change func(value []byte) ([]byte, error)) error {
-	key := db.hashed(authSession, id)
+	key := db.keys.Of(authSession, id)
 	err := db.update(ctx, func(r records) error {
-		value, left, err := r.living(authSession, key)
+		value, left, err := r.Living(authSession, key)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (db *DB) UpdateAuthSession(ctx context.Context, id string, change func(valu
 		if err != nil || next == nil {
 			return err
 		}
-		return r.set(authSession, key, next, left)
+		return r.Set(authSession, key, next, left)
 	})
 	if err != nil {
 		return fmt.Errorf("update auth session: %w", err)

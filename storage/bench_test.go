@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // BenchmarkSession is a session check's read, of a person of the connector's own app.
@@ -79,7 +81,9 @@ func BenchmarkSignIn(b *testing.B) {
 	for name, events := range map[string][]storage.With{"recorded": {signedIn}, "bare": nil} {
 		b.Run(name, func(b *testing.B) {
 			s := mustStore(b, filepath.Join(b.TempDir(), "store"))
-			mustKeep(b, s, storage.AuditConfig{Alone: true})
+			k, err := s.Audit().Keep(b.Context(), audit.KeepConfig{Alone: true, Logger: slog.New(slog.DiscardHandler)})
+			must(b, err)
+			b.Cleanup(func() { must(b, k.Close()) })
 			b.ReportAllocs()
 			b.ResetTimer()
 			var n atomic.Int64

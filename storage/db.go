@@ -2,17 +2,15 @@ package storage
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
-	"sync"
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // ErrWrongKey means that the key ring is not the one that the store was made with.
@@ -31,22 +29,20 @@ type Config struct {
 // none of them has personal data or secrets in its text. Safe for concurrent use.
 type DB struct {
 	engine Engine
-	ring   *KeyRing
+	ring   *sealed.KeyRing
 	now    func() time.Time
-	macs   sync.Pool // of hash.Hash: HMAC-SHA256 under the store's lookup key
-	audit  *auditLog
-
-	countAudit func(kind, outcome string) // nil: nobody asks
+	keys   *sealed.Keys
+	audit  *audit.Log
 }
 
 // Open checks that the key ring is the store's, before anything is written, and returns the store. ErrWrongKey if it
 // is not. An empty store takes the key ring that it is first opened with. The engine remains the caller's to close,
 // after the last use of the DB.
-func Open(ctx context.Context, engine Engine, ring *KeyRing, c Config) (*DB, error) {
+func Open(ctx context.Context, engine Engine, ring *sealed.KeyRing, c Config) (*DB, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	db := &DB{engine: engine, ring: ring, now: c.Now, audit: newAuditLog(), countAudit: c.CountAudit}
+	db := &DB{engine: engine, ring: ring, now: c.Now}
 	key, err := db.unlock(ctx)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		if err = db.initialise(ctx); err == nil {
@@ -56,15 +52,29 @@ func Open(ctx context.Context, engine Engine, ring *KeyRing, c Config) (*DB, err
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db.macs.New = func() any { return hmac.New(sha256.New, key) }
+	db.keys = sealed.NewKeys(key)
+	db.audit = audit.New(audit.Config{
+		View: func(ctx context.Context, fn func(sealed.Records) error) error { return engine.View(ctx, db.sealed(fn)) },
+		Update: func(ctx context.Context, fn func(sealed.Records) error) error {
+			return engine.Update(ctx, db.sealed(fn))
+		},
+		Now:   c.Now,
+		Keys:  db.keys,
+		User:  db.userHash,
+		Find:  db.userOf,
+		Count: c.CountAudit,
+	})
 	return db, nil
 }
+
+// Audit is the store's audit log.
+func (db *DB) Audit() *audit.Log { return db.audit }
 
 // unlock proves the key ring on the check value and returns the key that hashes ids. It writes nothing.
 // crmgate.ErrNotFound if the store is empty.
 func (db *DB) unlock(ctx context.Context) (key []byte, err error) {
 	err = db.view(ctx, func(r records) error {
-		_, err := r.get(checkValue, fixed(checkValue))
+		_, err := r.Get(checkValue, sealed.Prefix(checkValue))
 		switch {
 		case errors.Is(err, crmgate.ErrSealed):
 			return ErrWrongKey
@@ -73,7 +83,7 @@ func (db *DB) unlock(ctx context.Context) (key []byte, err error) {
 		case err != nil:
 			return err
 		}
-		key, err = r.get(lookupKey, fixed(lookupKey))
+		key, err = r.Get(lookupKey, sealed.Prefix(lookupKey))
 		if errors.Is(err, crmgate.ErrNotFound) {
 			return errDamaged
 		}
@@ -86,7 +96,7 @@ var errDamaged = errors.New("it has records, but not those that every store begi
 
 // empty returns crmgate.ErrNotFound if there is no record at all, and else that the store is damaged.
 func (r records) empty() error {
-	err := r.tx.Scan(nil, func(_, _ []byte) error { return errDamaged })
+	err := r.Scan(nil, func(_, _ []byte) error { return errDamaged })
 	if err == nil {
 		return crmgate.ErrNotFound
 	}
@@ -96,22 +106,22 @@ func (r records) empty() error {
 // initialise writes what every store begins with. Of several nodes that open an empty store, one does.
 func (db *DB) initialise(ctx context.Context) error {
 	return db.update(ctx, func(r records) error {
-		_, err := r.tx.Get(fixed(checkValue))
+		_, err := r.Tx.Get(sealed.Prefix(checkValue))
 		if !errors.Is(err, crmgate.ErrNotFound) {
 			return err
 		}
 		key := make([]byte, sha256.Size)
 		_, _ = rand.Read(key) // never fails
 		return errors.Join(
-			r.set(checkValue, fixed(checkValue), nil, 0),
-			r.set(lookupKey, fixed(lookupKey), key, 0))
+			r.Set(checkValue, sealed.Prefix(checkValue), nil, 0),
+			r.Set(lookupKey, sealed.Prefix(lookupKey), key, 0))
 	})
 }
 
 // Ready reads the check value: nil if the engine answers.
 func (db *DB) Ready(ctx context.Context) error {
 	err := db.engine.View(ctx, func(tx Tx) error {
-		_, err := tx.Get(fixed(checkValue))
+		_, err := tx.Get(sealed.Prefix(checkValue))
 		return err
 	})
 	if err != nil {
@@ -123,10 +133,10 @@ func (db *DB) Ready(ctx context.Context) error {
 // MadeOnce returns the bytes kept under a name, such as a server key, and stores what generate returns if there are
 // none. Everybody who ever asks for a name gets the same bytes. generate may run more than once.
 func (db *DB) MadeOnce(ctx context.Context, name string, generate func() []byte) ([]byte, error) {
-	key := append(fixed(serverKey), name...)
+	key := append(sealed.Prefix(serverKey), name...)
 	var value []byte
 	read := func(r records) (err error) {
-		value, err = r.get(serverKey, key)
+		value, err = r.Get(serverKey, key)
 		return err
 	}
 	err := db.view(ctx, read)
@@ -136,7 +146,7 @@ func (db *DB) MadeOnce(ctx context.Context, name string, generate func() []byte)
 				return err
 			}
 			value = generate()
-			return r.set(serverKey, key, value, 0)
+			return r.Set(serverKey, key, value, 0)
 		})
 	}
 	if err != nil {
@@ -146,34 +156,20 @@ func (db *DB) MadeOnce(ctx context.Context, name string, generate func() []byte)
 }
 
 func (db *DB) view(ctx context.Context, fn func(records) error) error {
-	return db.engine.View(ctx, func(tx Tx) error { return fn(records{db, tx, db.now()}) })
+	return db.engine.View(ctx, func(tx Tx) error { return fn(records{db.ring.Records(tx, db.now()), db}) })
 }
 
 func (db *DB) update(ctx context.Context, fn func(records) error) error {
-	return db.engine.Update(ctx, func(tx Tx) error { return fn(records{db, tx, db.now()}) })
+	return db.engine.Update(ctx, func(tx Tx) error { return fn(records{db.ring.Records(tx, db.now()), db}) })
 }
 
-// fixed is the key of a kind that has one record, and the prefix of one that has many.
-func fixed(k kind) []byte { return []byte{byte(k), '/'} }
-
-// hashed is the key of a record that belongs to an id, which it does not show.
-func (db *DB) hashed(k kind, id string) []byte {
-	return db.appendHash(fixed(k), k, "", id)
+// sealed makes a function on records one on an engine's transaction.
+func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
+	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now())) }
 }
 
-// hashedOn is the same for an id on a platform, which it shows.
-func (db *DB) hashedOn(k kind, p crmgate.Platform, id string) []byte {
-	key := make([]byte, 0, 3+len(p)+sha256.Size)
-	key = append(append(append(key, byte(k), '/'), p...), '/')
-	return db.appendHash(key, k, p, id)
-}
+// Seal seals bytes that leave the store, as [sealed.KeyRing.Seal] does.
+func (db *DB) Seal(label string, plain []byte) ([]byte, error) { return db.ring.Seal(label, plain) }
 
-func (db *DB) appendHash(key []byte, k kind, p crmgate.Platform, id string) []byte {
-	mac := db.macs.Get().(hash.Hash)
-	defer db.macs.Put(mac)
-	mac.Reset()
-	input := make([]byte, 0, 128)
-	input = append(binary.AppendUvarint(append(input, byte(k)), uint64(len(p))), p...)
-	_, _ = mac.Write(append(input, id...))
-	return mac.Sum(key)
-}
+// Unseal opens what Seal made.
+func (db *DB) Unseal(label string, b []byte) ([]byte, error) { return db.ring.Unseal(label, b) }

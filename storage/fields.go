@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 const (
@@ -47,20 +49,20 @@ type ExtensionFields struct {
 }
 
 func (db *DB) accountFieldsKey(key FieldsKey) []byte {
-	return db.hashedOn(accountFields, key.Platform, string(key.Account))
+	return db.keys.On(accountFields, key.Platform, string(key.Account))
 }
 
 // extensionFieldsKey begins with what all keys of an organisation's extensions on a platform begin with, and no others.
 func (db *DB) extensionFieldsKey(key FieldsKey) []byte {
-	prefix := db.hashedOn(extensionFields, key.Platform, string(key.Account))
+	prefix := db.keys.On(extensionFields, key.Platform, string(key.Account))
 	if key.Extension == "" {
 		return prefix
 	}
-	return db.appendHash(prefix, extensionFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
+	return db.keys.Append(prefix, extensionFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
 }
 
 func (db *DB) failedFieldsKey(key FieldsKey) []byte {
-	return db.hashedOn(failedFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
+	return db.keys.On(failedFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
 }
 
 // Fields returns the values for an extension, on one snapshot: those of its organisation, its own, and whether a sign-in
@@ -77,7 +79,7 @@ func (db *DB) Fields(ctx context.Context, key FieldsKey) (Fields, error) {
 			return err
 		}
 		f.Account, f.Extension = account.Values, own.Values
-		f.Failed, err = r.has(failedFields, db.failedFieldsKey(key))
+		f.Failed, err = r.Has(failedFields, db.failedFieldsKey(key))
 		return err
 	})
 	if err != nil {
@@ -97,8 +99,8 @@ func (db *DB) AllFields(ctx context.Context, p crmgate.Platform, account crmgate
 		if own, err = r.fields(accountFields, db.accountFieldsKey(key)); err != nil {
 			return err
 		}
-		return r.tx.Scan(db.extensionFieldsKey(key), func(key, stored []byte) error {
-			b, err := r.open(extensionFields, key, stored)
+		return r.Scan(db.extensionFieldsKey(key), func(key, stored []byte) error {
+			b, err := r.Open(extensionFields, key, stored)
 			if err != nil {
 				return err
 			}
@@ -124,9 +126,9 @@ type FieldsChange struct {
 
 // ChangeFields changes an organisation's or an extension's values, and records it; the event's User is whose session
 // asked for it. Values that would be more than MaxFields are a Refusal, and nothing is changed then.
-func (db *DB) ChangeFields(ctx context.Context, c FieldsChange, e Event) error {
-	about := subject{crmgate.UserKey{Platform: c.Key.Platform, ID: e.User}, c.Key.Account}
-	err := db.audited(ctx, []Event{e}, func(r records) (subject, error) { return about, FieldsSet(c)(r) })
+func (db *DB) ChangeFields(ctx context.Context, c FieldsChange, e audit.Event) error {
+	about := audit.Subject{User: crmgate.UserKey{Platform: c.Key.Platform, ID: e.User}, Account: c.Key.Account}
+	err := db.audited(ctx, []audit.Event{e}, func(r records) (audit.Subject, error) { return about, FieldsSet(c)(r) })
 	if err != nil {
 		return fmt.Errorf("change managed fields: %w", err)
 	}
@@ -151,7 +153,7 @@ func FieldsSet(c FieldsChange) Also {
 		}
 		switch {
 		case len(f.Values) == 0:
-			return r.tx.Delete(key)
+			return r.Delete(key)
 		case len(f.Values) > MaxFields:
 			return crmgate.Refuse("There can be no more than %d managed values.", MaxFields)
 		case before == 0 && k == extensionFields:
@@ -167,7 +169,7 @@ func FieldsSet(c FieldsChange) Also {
 		if err != nil {
 			return err
 		}
-		return r.set(k, key, b, 0)
+		return r.Set(k, key, b, 0)
 	}
 }
 
@@ -175,7 +177,7 @@ func FieldsSet(c FieldsChange) Also {
 func (r records) roomForExtension(key FieldsKey) error {
 	n := 0
 	key.Extension = ""
-	err := r.tx.Scan(r.db.extensionFieldsKey(key), func(_, _ []byte) error { n++; return nil })
+	err := r.Scan(r.db.extensionFieldsKey(key), func(_, _ []byte) error { n++; return nil })
 	if err == nil && n >= maxExtensions {
 		err = crmgate.Refuse("No more than %d extensions can have managed values.", maxExtensions)
 	}
@@ -184,7 +186,7 @@ func (r records) roomForExtension(key FieldsKey) error {
 
 // FailFields puts on record that the CRM refused a sign-in of an extension.
 func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
-	err := db.update(ctx, func(r records) error { return r.set(failedFields, db.failedFieldsKey(key), nil, 0) })
+	err := db.update(ctx, func(r records) error { return r.Set(failedFields, db.failedFieldsKey(key), nil, 0) })
 	if err != nil {
 		return fmt.Errorf("record a failed sign-in with managed fields: %w", err)
 	}
@@ -193,12 +195,12 @@ func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
 
 // FieldsAccepted forgets what FailFields put on record.
 func FieldsAccepted(key FieldsKey) Also {
-	return func(r records) error { return r.tx.Delete(r.db.failedFieldsKey(key)) }
+	return func(r records) error { return r.Delete(r.db.failedFieldsKey(key)) }
 }
 
 // fields reads a record; without values if there is none.
-func (r records) fields(k kind, key []byte) (ExtensionFields, error) {
-	b, err := r.get(k, key)
+func (r records) fields(k sealed.Kind, key []byte) (ExtensionFields, error) {
+	b, err := r.Get(k, key)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return ExtensionFields{Values: FieldValues{}}, nil
 	}
@@ -227,7 +229,7 @@ func encodeFields(f ExtensionFields) ([]byte, error) {
 func decodeFields(b []byte) (ExtensionFields, error) {
 	var w fieldsRecord
 	if json.Unmarshal(b, &w) != nil {
-		return ExtensionFields{}, errMalformed // without the cause, which may quote the record
+		return ExtensionFields{}, sealed.ErrMalformed // without the cause, which may quote the record
 	}
 	f := ExtensionFields{w.Extension, w.Name, FieldValues{}}
 	for name, v := range w.Values {

@@ -9,10 +9,11 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 var (
-	changed = storage.Event{Kind: storage.EventAdministration, By: storage.ByPerson, Outcome: storage.OutcomeOK}
+	changed = audit.Event{Kind: audit.EventAdministration, By: audit.ByPerson, Outcome: audit.OutcomeOK}
 	ofAcme  = storage.FieldsKey{Platform: "clio", Account: "acme"}
 	ofAnn   = storage.FieldsKey{Platform: "clio", Account: "acme", Extension: "7"}
 )

@@ -51,9 +51,9 @@ func (r records) revokeForsaken(key crmgate.UserKey) error {
 func (r records) revokeJournal(u crmgate.User) error {
 	var keys [][]byte
 	var answers []JournalEntry
-	err := r.tx.Scan(r.db.journalPrefix(u.Key), func(key, stored []byte) error {
+	err := r.Scan(r.db.journalPrefix(u.Key), func(key, stored []byte) error {
 		keys = append(keys, bytes.Clone(key))
-		if b, err := r.open(journal, key, stored); err == nil {
+		if b, err := r.Open(journal, key, stored); err == nil {
 			if e, err := decodeJournal(b); err == nil {
 				answers = append(answers, e)
 			}
@@ -61,7 +61,7 @@ func (r records) revokeJournal(u crmgate.User) error {
 		return nil
 	})
 	for _, k := range keys {
-		err = errors.Join(err, r.tx.Delete(k))
+		err = errors.Join(err, r.Delete(k))
 	}
 	for _, e := range answers {
 		err = errors.Join(err, r.queueAnswer(u, e))
@@ -77,7 +77,7 @@ func (r records) queueAnswer(u crmgate.User, e JournalEntry) error {
 	if u.Account == "" {
 		u.Account = e.Account
 	}
-	v := Revocation{Person: crmgate.Person{User: u, Grant: crmgate.Grant{App: e.App, Issued: e.At}}, Answer: e, Queued: r.now}
-	_, err := r.place(v, r.now)
+	v := Revocation{Person: crmgate.Person{User: u, Grant: crmgate.Grant{App: e.App, Issued: e.At}}, Answer: e, Queued: r.Now}
+	_, err := r.place(v, r.Now)
 	return errors.Join(err, r.nameBacklog(u.Key.Platform))
 }

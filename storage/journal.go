@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // journalLife is how long an answer is kept that nobody could read: long enough to notice, and to mend a manifest.
@@ -65,7 +67,7 @@ type journalRecord struct {
 
 // journalPrefix is what the keys of a person's entries, or of a platform's exchanges, begin with.
 func (db *DB) journalPrefix(key crmgate.UserKey) []byte {
-	return append(db.hashedOn(journal, key.Platform, string(key.ID)), '/')
+	return append(db.keys.On(journal, key.Platform, string(key.ID)), '/')
 }
 
 func journalKey(prefix []byte, id string) ([]byte, error) {
@@ -94,7 +96,7 @@ func (db *DB) PutJournal(ctx context.Context, e JournalEntry) (id string, err er
 	if err != nil {
 		return "", err
 	}
-	err = db.update(ctx, func(r records) error { return r.set(journal, key, b, journalLife) })
+	err = db.update(ctx, func(r records) error { return r.Set(journal, key, b, journalLife) })
 	if err != nil {
 		return "", fmt.Errorf("journal an answer: %w", err)
 	}
@@ -113,15 +115,15 @@ func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntr
 
 // Journal returns all answers that are kept, the latest first, and then those whose record is damaged.
 func (db *DB) Journal(ctx context.Context) ([]JournalEntry, error) {
-	return db.scanJournal(ctx, fixed(journal))
+	return db.scanJournal(ctx, sealed.Prefix(journal))
 }
 
 func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, error) {
 	var all []JournalEntry
 	err := db.view(ctx, func(r records) error {
 		all = nil
-		return r.tx.Scan(prefix, func(key, stored []byte) error {
-			b, err := r.open(journal, key, stored)
+		return r.Scan(prefix, func(key, stored []byte) error {
+			b, err := r.Open(journal, key, stored)
 			if errors.Is(err, crmgate.ErrNotFound) {
 				return nil // its week is over
 			}
@@ -145,7 +147,7 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 
 // platformOf is the platform that a key shows.
 func platformOf(key []byte) crmgate.Platform {
-	p, _, _ := bytes.Cut(bytes.TrimPrefix(key, fixed(journal)), []byte("/"))
+	p, _, _ := bytes.Cut(bytes.TrimPrefix(key, sealed.Prefix(journal)), []byte("/"))
 	return crmgate.Platform(p)
 }
 
@@ -163,7 +165,7 @@ func encodeJournal(e JournalEntry) ([]byte, error) {
 func decodeJournal(b []byte) (JournalEntry, error) {
 	var w journalRecord
 	if json.Unmarshal(b, &w) != nil {
-		return JournalEntry{}, errMalformed
+		return JournalEntry{}, sealed.ErrMalformed
 	}
 	return JournalEntry{
 		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.App(w.App),
@@ -184,7 +186,7 @@ func (db *DB) DropJournal(ctx context.Context, e JournalEntry) error {
 func (db *DB) DropAnswer(ctx context.Context, id string) error {
 	err := db.update(ctx, func(r records) error {
 		var found []byte
-		err := r.tx.Scan(fixed(journal), func(key, _ []byte) error {
+		err := r.Scan(sealed.Prefix(journal), func(key, _ []byte) error {
 			if idOf(key) == id {
 				found = bytes.Clone(key)
 			}
@@ -196,7 +198,7 @@ func (db *DB) DropAnswer(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return r.tx.Delete(found)
+		return r.Delete(found)
 	})
 	if err != nil {
 		return fmt.Errorf("drop journal entry %q: %w", id, err)
@@ -216,11 +218,17 @@ type Also func(records) error
 
 func (Before) with() {}
 func (Also) with()   {}
-func (Event) with()  {}
+func (event) with()  {}
+
+// event is an entry of the audit log that is written with a change.
+type event audit.Event
+
+// LogEvent writes an event to the audit log with a change.
+func LogEvent(e audit.Event) With { return event(e) }
 
 // apart is what comes with a change, by kind.
 type apart struct {
-	events []Event
+	events []audit.Event
 	before []Before
 	also   []Also
 }
@@ -228,8 +236,8 @@ type apart struct {
 func takeApart(with []With) (a apart) {
 	for _, w := range with {
 		switch w := w.(type) {
-		case Event:
-			a.events = append(a.events, w)
+		case event:
+			a.events = append(a.events, audit.Event(w))
 		case Before:
 			a.before = append(a.before, w)
 		case Also:
@@ -256,7 +264,7 @@ var ErrAnswered = errors.New("another answer has come")
 // matches ErrAnswered if there is another.
 func Unanswered(key crmgate.UserKey, seen []JournalEntry) Before {
 	return func(r records) error {
-		return r.tx.Scan(r.db.journalPrefix(key), func(key, _ []byte) error {
+		return r.Scan(r.db.journalPrefix(key), func(key, _ []byte) error {
 			id := idOf(key)
 			if slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == id }) {
 				return nil
@@ -276,6 +284,6 @@ func Settled(e JournalEntry) Also {
 		if err != nil {
 			return err
 		}
-		return r.tx.Delete(key)
+		return r.Delete(key)
 	}
 }

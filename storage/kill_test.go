@@ -16,7 +16,9 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // The environment that makes the test binary the process to be killed.
@@ -36,7 +38,7 @@ func signInForever(dir, ringPath, run string) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	ring, _, err := storage.LoadKeyRing(ringPath)
+	ring, _, err := sealed.LoadKeyRing(ringPath)
 	if err != nil {
 		fail(err)
 	}
@@ -49,7 +51,7 @@ func signInForever(dir, ringPath, run string) {
 		fail(err)
 	}
 	// What is sealed, and when, is not to hang on how fast the machine is: by every few entries, if the disk keeps up.
-	keeper, err := db.KeepAudit(context.Background(), storage.AuditConfig{Alone: true, Every: 5 * time.Millisecond})
+	keeper, err := db.Audit().Keep(context.Background(), audit.KeepConfig{Alone: true, Every: 5 * time.Millisecond})
 	if err != nil {
 		fail(err)
 	}
@@ -95,11 +97,11 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	acknowledged := map[string]string{}
 	var slowest time.Duration
-	sealed := 0
+	inBatches := 0
 	for run := range kills {
 		killChild(t, dir, ringPath, fmt.Sprint(run), rng, acknowledged)
 		start := time.Now()
-		ring, _, err := storage.LoadKeyRing(ringPath)
+		ring, _, err := sealed.LoadKeyRing(ringPath)
 		must(t, err)
 		engine, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 		must(t, err)
@@ -114,10 +116,10 @@ func TestKill(t *testing.T) {
 			queued[string(v.User.Key.ID)] = v.Grant.AccessToken.Reveal()
 		}
 		entries := map[crmgate.UserID]int{}
-		must(t, db.Audit(t.Context(), storage.AuditQuery{}, func(e storage.AuditEntry) error { entries[e.User]++; return nil }))
-		report, err := db.VerifyAudit(t.Context(), func(p string) { t.Errorf("kill %d: %s", run, p) })
+		must(t, db.Audit().Read(t.Context(), audit.Query{}, func(e audit.Entry) error { entries[e.User]++; return nil }))
+		report, err := db.Audit().Verify(t.Context(), func(p string) { t.Errorf("kill %d: %s", run, p) })
 		must(t, err)
-		sealed += report.Batches
+		inBatches += report.Batches
 		found, people := 0, 0
 		must(t, db.People(t.Context(), func(p crmgate.Person, s storage.Session) error {
 			id := string(p.User.Key.ID)
@@ -150,7 +152,7 @@ func TestKill(t *testing.T) {
 		must(t, engine.Close())
 	}
 	t.Logf("%d kills, %d acknowledged sign-ins, 0 lost, slowest reopen %v", kills, len(acknowledged), slowest)
-	if len(acknowledged) == 0 || sealed == 0 {
+	if len(acknowledged) == 0 || inBatches == 0 {
 		t.Error("nothing was ever acknowledged, or sealed")
 	}
 	if slowest > 2*time.Second && !testing.Short() {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Lease is the right to refresh one person's grant, and what became of the latest tries. Of all nodes on a store, one
@@ -32,17 +33,17 @@ const leaseMemory = 30 * 24 * time.Hour
 var ErrLeased = errors.New("somebody else refreshes this grant")
 
 func (db *DB) leaseKey(key crmgate.UserKey) []byte {
-	return db.hashedOn(lease, key.Platform, string(key.ID))
+	return db.keys.On(lease, key.Platform, string(key.ID))
 }
 
 func (r records) lease(key crmgate.UserKey) (Lease, error) {
 	var l Lease
-	b, err := r.get(lease, r.db.leaseKey(key))
+	b, err := r.Get(lease, r.db.leaseKey(key))
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return l, nil
 	}
 	if err == nil && json.Unmarshal(b, &l) != nil {
-		err = errMalformed
+		err = sealed.ErrMalformed
 	}
 	return l, err
 }
@@ -52,7 +53,7 @@ func (r records) setLease(key crmgate.UserKey, l Lease) error {
 	if err != nil {
 		return err
 	}
-	return r.set(lease, r.db.leaseKey(key), b, leaseMemory)
+	return r.Set(lease, r.db.leaseKey(key), b, leaseMemory)
 }
 
 // Lease returns a person's lease as it is; the zero Lease if it was never taken.
@@ -77,11 +78,11 @@ func (db *DB) TakeLease(ctx context.Context, key crmgate.UserKey, node string, l
 		if l, err = r.lease(key); err != nil {
 			return err
 		}
-		if r.now.Before(l.Until) && l.Node != node && !alone {
+		if r.Now.Before(l.Until) && l.Node != node && !alone {
 			return ErrLeased
 		}
 		l.Epoch++
-		l.Node, l.Until = node, r.now.Add(life)
+		l.Node, l.Until = node, r.Now.Add(life)
 		return r.setLease(key, l)
 	})
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // ManagedApp is an application that an organisation has registered at a CRM itself, as an admin entered it. It is pending
@@ -38,15 +40,15 @@ const PendingLife = 24 * time.Hour
 const retiredLife = 8 * 24 * time.Hour
 
 func (db *DB) managedKey(account crmgate.AccountID, p crmgate.Platform) []byte {
-	return db.hashedOn(managedApp, p, string(account))
+	return db.keys.On(managedApp, p, string(account))
 }
 
 func (db *DB) pendingKey(account crmgate.AccountID, p crmgate.Platform) []byte {
-	return db.hashedOn(pendingApp, p, string(account))
+	return db.keys.On(pendingApp, p, string(account))
 }
 
 func (db *DB) retiredKey(account crmgate.AccountID, p crmgate.Platform, revision uint64) []byte {
-	return db.hashedOn(retiredApp, p, strconv.FormatUint(revision, 10)+"/"+string(account))
+	return db.keys.On(retiredApp, p, strconv.FormatUint(revision, 10)+"/"+string(account))
 }
 
 // ManagedApps are an organisation's apps of a platform; nil where there is none.
@@ -83,8 +85,8 @@ func (r records) managedApps(account crmgate.AccountID, p crmgate.Platform) (app
 }
 
 // app reads an app's record; nil if there is none.
-func (r records) app(k kind, key []byte) (*ManagedApp, error) {
-	b, err := r.get(k, key)
+func (r records) app(k sealed.Kind, key []byte) (*ManagedApp, error) {
+	b, err := r.Get(k, key)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return nil, nil
 	}
@@ -93,18 +95,18 @@ func (r records) app(k kind, key []byte) (*ManagedApp, error) {
 	}
 	var w managedRecord
 	if json.Unmarshal(b, &w) != nil {
-		return nil, errMalformed // without the cause, which may quote the record
+		return nil, sealed.ErrMalformed // without the cause, which may quote the record
 	}
 	a := w.app()
 	return &a, nil
 }
 
-func (r records) setApp(k kind, key []byte, a ManagedApp, ttl time.Duration) error {
+func (r records) setApp(k sealed.Kind, key []byte, a ManagedApp, ttl time.Duration) error {
 	b, err := json.Marshal(recordOf(a, false))
 	if err != nil {
 		return err
 	}
-	return r.set(k, key, b, ttl)
+	return r.Set(k, key, b, ttl)
 }
 
 // IssuingApp returns the app that issued a grant: the confirmed one, or one that was retired since.
@@ -128,11 +130,11 @@ func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.Ap
 
 // PutPendingApp stores an app to be tried, in the place of the one that was pending for its account and platform. Its
 // Entry is made here.
-func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, events ...Event) (ManagedApp, error) {
+func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, events ...audit.Event) (ManagedApp, error) {
 	a.Entry, a.Revision = newSessionID(), 0
-	err := db.audited(ctx, events, func(r records) (subject, error) {
-		a.Entered = r.now
-		return subject{crmgate.UserKey{Platform: a.Platform}, a.Account}, r.setApp(pendingApp, db.pendingKey(a.Account, a.Platform), a, PendingLife)
+	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
+		a.Entered = r.Now
+		return audit.Subject{User: crmgate.UserKey{Platform: a.Platform}, Account: a.Account}, r.setApp(pendingApp, db.pendingKey(a.Account, a.Platform), a, PendingLife)
 	})
 	if err != nil {
 		return ManagedApp{}, fmt.Errorf("store a pending app: %w", err)
@@ -141,13 +143,13 @@ func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, events ...Event) 
 }
 
 // DropPendingApps forgets an organisation's pending apps of some platforms, and those that were entered without one.
-func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, events ...Event) error {
-	err := db.audited(ctx, events, func(r records) (subject, error) {
-		err := r.tx.Delete(db.pendingKey(account, ""))
+func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, events ...audit.Event) error {
+	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
+		err := r.Delete(db.pendingKey(account, ""))
 		for _, p := range platforms {
-			err = errors.Join(err, r.tx.Delete(db.pendingKey(account, p)))
+			err = errors.Join(err, r.Delete(db.pendingKey(account, p)))
 		}
-		return subject{account: account}, err
+		return audit.Subject{Account: account}, err
 	})
 	if err != nil {
 		return fmt.Errorf("drop pending apps: %w", err)
@@ -158,17 +160,17 @@ func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, pl
 // RemoveManagedApp removes an organisation's app of a platform, and what is pending for it. Every session whose grant came
 // from the app ends with the transaction, at the cost of one write however many they are; the credentials are kept until
 // the grants are revoked. It is no error if there is none.
-func (db *DB) RemoveManagedApp(ctx context.Context, account crmgate.AccountID, p crmgate.Platform, events ...Event) error {
-	err := db.audited(ctx, events, func(r records) (subject, error) {
+func (db *DB) RemoveManagedApp(ctx context.Context, account crmgate.AccountID, p crmgate.Platform, events ...audit.Event) error {
+	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
 		apps, err := r.managedApps(account, p)
 		if err != nil {
-			return subject{}, err
+			return audit.Subject{}, err
 		}
 		if apps.Confirmed != nil {
 			_, err = r.retire(*apps.Confirmed)
 		}
-		return subject{crmgate.UserKey{Platform: p}, account}, errors.Join(err, r.tx.Delete(db.managedKey(account, p)),
-			r.tx.Delete(db.pendingKey(account, p)), r.tx.Delete(db.pendingKey(account, "")))
+		return audit.Subject{User: crmgate.UserKey{Platform: p}, Account: account}, errors.Join(err, r.Delete(db.managedKey(account, p)),
+			r.Delete(db.pendingKey(account, p)), r.Delete(db.pendingKey(account, "")))
 	})
 	if err != nil {
 		return fmt.Errorf("remove a managed app: %w", err)
@@ -210,7 +212,7 @@ func Confirmed(account crmgate.AccountID, p crmgate.Platform, entry string) Befo
 		}
 		from := r.db.pendingKey(now.Account, now.Platform)
 		now.Platform, now.Staged = p, false
-		return errors.Join(r.tx.Delete(from), r.setApp(managedApp, r.db.managedKey(now.Account, p), now, 0))
+		return errors.Join(r.Delete(from), r.setApp(managedApp, r.db.managedKey(now.Account, p), now, 0))
 	}
 }
 
@@ -219,14 +221,14 @@ func (db *DB) RetiredApps(ctx context.Context) ([]ManagedApp, error) {
 	var all []ManagedApp
 	err := db.view(ctx, func(r records) error {
 		all = nil
-		return r.tx.Scan(fixed(retiredApp), func(key, stored []byte) error {
-			b, err := r.open(retiredApp, key, stored)
+		return r.Scan(sealed.Prefix(retiredApp), func(key, stored []byte) error {
+			b, err := r.Open(retiredApp, key, stored)
 			if errors.Is(err, crmgate.ErrNotFound) {
 				return nil
 			}
 			var a managedRecord
 			if err == nil && json.Unmarshal(b, &a) != nil {
-				err = errMalformed
+				err = sealed.ErrMalformed
 			}
 			if err == nil && !a.Swept {
 				all = append(all, a.app())
@@ -283,7 +285,7 @@ func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, most int) (n int, 
 			if err != nil {
 				return err
 			}
-			return r.set(retiredApp, db.retiredKey(a.Account, a.Platform, a.Revision), b, retiredLife)
+			return r.Set(retiredApp, db.retiredKey(a.Account, a.Platform, a.Revision), b, retiredLife)
 		})
 	}
 	if err != nil {
@@ -298,13 +300,13 @@ func (db *DB) peopleOf(ctx context.Context, a ManagedApp, most int) (keys []crmg
 	err = db.view(ctx, func(r records) error {
 		keys = nil
 		seen, since := 0, time.Now()
-		return r.tx.Scan(append(append(fixed(person), a.Platform...), '/'), func(key, stored []byte) (err error) {
+		return r.Scan(append(append(sealed.Prefix(person), a.Platform...), '/'), func(key, stored []byte) (err error) {
 			if seen++; seen%sweepBatch == 0 {
 				if since, err = rest(ctx, since); err != nil {
 					return err
 				}
 			}
-			b, err := r.open(person, key, stored)
+			b, err := r.Open(person, key, stored)
 			if err != nil { // what does not open has no grant to be revoked
 				return nil
 			}
@@ -336,7 +338,7 @@ func (r records) sweep(key crmgate.UserKey, a ManagedApp) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.queue(p, 0, r.now); err != nil {
+	if _, err := r.queue(p, 0, r.Now); err != nil {
 		return err
 	}
 	p.Grant = crmgate.Grant{}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Pause is an application that the CRM rejects: no grant that it issued is refreshed meanwhile.
@@ -23,12 +24,12 @@ type Pause struct {
 }
 
 func (db *DB) pauseKey(p crmgate.Platform, app crmgate.App) []byte {
-	return db.hashedOn(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
+	return db.keys.On(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
 }
 
 // hashSecret is a keyed hash by which a secret is known again.
 func (db *DB) hashSecret(s crmgate.Secret) []byte {
-	return db.appendHash(nil, pause, "", s.Reveal())
+	return db.keys.Append(nil, pause, "", s.Reveal())
 }
 
 // SetPause notes that the CRM rejects an application with these credentials.
@@ -45,17 +46,17 @@ func (r records) setPause(p crmgate.Platform, app crmgate.App, why Pause) error 
 	if err != nil {
 		return err
 	}
-	return r.set(pause, r.db.pauseKey(p, app), b, 0)
+	return r.Set(pause, r.db.pauseKey(p, app), b, 0)
 }
 
 // pause returns why an application is paused; ok is false if it is not.
 func (r records) pause(p crmgate.Platform, app crmgate.App) (why Pause, ok bool, err error) {
-	b, err := r.get(pause, r.db.pauseKey(p, app))
+	b, err := r.Get(pause, r.db.pauseKey(p, app))
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return why, false, nil
 	}
 	if err == nil && json.Unmarshal(b, &why) != nil {
-		err = errMalformed
+		err = sealed.ErrMalformed
 	}
 	return why, err == nil, err
 }
@@ -89,7 +90,7 @@ func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App
 		if !ok || !why.Tried.Equal(found.Tried) {
 			return crmgate.ErrConflict
 		}
-		why.Tried = r.now
+		why.Tried = r.Now
 		return r.setPause(p, app, why)
 	})
 	if err != nil {
@@ -100,7 +101,7 @@ func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App
 
 // EndPause forgets a pause: the CRM has taken the application.
 func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.App) error {
-	if err := db.update(ctx, func(r records) error { return r.tx.Delete(db.pauseKey(p, app)) }); err != nil {
+	if err := db.update(ctx, func(r records) error { return r.Delete(db.pauseKey(p, app)) }); err != nil {
 		return fmt.Errorf("end pause: %w", err)
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Person returns a person with their grant; crmgate.ErrNotFound if there is none.
@@ -29,7 +31,7 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 	var first error
 	err := db.view(ctx, func(r records) error {
 		unreadable, first = 0, nil
-		return r.tx.Scan(fixed(person), func(key, stored []byte) error {
+		return r.Scan(sealed.Prefix(person), func(key, stored []byte) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -59,11 +61,11 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 // that do not open are left out.
 func (db *DB) PeopleOn(ctx context.Context, p crmgate.Platform, fn func(crmgate.Person) error) error {
 	err := db.view(ctx, func(r records) error {
-		return r.tx.Scan(append(append(fixed(person), p...), '/'), func(key, stored []byte) error {
+		return r.Scan(append(append(sealed.Prefix(person), p...), '/'), func(key, stored []byte) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			b, err := r.open(person, key, stored)
+			b, err := r.Open(person, key, stored)
 			if err != nil {
 				return nil // crmgate users list tells of them
 			}
@@ -82,7 +84,7 @@ func (db *DB) PeopleOn(ctx context.Context, p crmgate.Platform, fn func(crmgate.
 
 // entry opens a person record that a scan found, and the session that goes with it.
 func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
-	b, err := r.open(person, key, stored)
+	b, err := r.Open(person, key, stored)
 	if err != nil {
 		return crmgate.Person{}, Session{}, err
 	}
@@ -109,7 +111,7 @@ func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
 func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (Session, error) {
 	var s Session
 	more := takeApart(with)
-	err := db.audited(ctx, more.events, func(r records) (about subject, err error) {
+	err := db.audited(ctx, more.events, func(r records) (about audit.Subject, err error) {
 		if err := all(r, more.before); err != nil {
 			return about, err
 		}
@@ -126,7 +128,7 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		if s, err = r.renew(s, key, p); err != nil {
 			return about, err
 		}
-		return subject{key, p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s), all(r, more.also))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s), all(r, more.also))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
@@ -159,7 +161,7 @@ func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Sess
 func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (crmgate.Person, error) {
 	var p crmgate.Person
 	more := takeApart(with)
-	err := db.audited(ctx, more.events, func(r records) (about subject, err error) {
+	err := db.audited(ctx, more.events, func(r records) (about audit.Subject, err error) {
 		if err := all(r, more.before); err != nil {
 			return about, err
 		}
@@ -178,7 +180,7 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 				s.Ended = s.Ended || moved
 			})
 		}
-		return subject{key, p.User.Account}, errors.Join(err, r.setPerson(key, p), all(r, more.also))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(err, r.setPerson(key, p), all(r, more.also))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("update person: %w", err)
@@ -202,18 +204,18 @@ func (r records) changeSession(key crmgate.UserKey, change func(*Session)) error
 // EndSession logs a person out: their session ends, their grant is forgotten, and what is known about them stays. In the
 // same transaction the grant is queued to be revoked, and so are answers that lie in the journal. It returns the person as they were, with the grant, whose revocation
 // is the caller's until RevocationLease is over; from then on it is anybody's. crmgate.ErrNotFound if there is none.
-func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...Event) (Revocation, error) {
+func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...audit.Event) (Revocation, error) {
 	var was Revocation
-	err := db.audited(ctx, events, func(r records) (about subject, err error) {
+	err := db.audited(ctx, events, func(r records) (about audit.Subject, err error) {
 		p, err := r.person(key)
 		if err != nil {
 			return about, err
 		}
-		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
+		if was, err = r.queue(p, 1, r.Now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
-		p.Grant, p.User.LoggedOut = crmgate.Grant{}, r.now
-		return subject{key, p.User.Account}, errors.Join(
+		p.Grant, p.User.LoggedOut = crmgate.Grant{}, r.Now
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(
 			r.changeSession(key, func(s *Session) { s.Ended = true }),
 			r.revokeJournal(p.User),
 			r.setPerson(key, p))
@@ -227,21 +229,21 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...Eve
 // DeleteUser removes everything about a person, queues what they were granted as EndSession does, and returns them as they were;
 // crmgate.ErrNotFound if there is none. No token of theirs ever counts again: should they come back, their session has
 // another ID. A record that cannot be read is removed as well; the person returned then has nothing but the key.
-func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, events ...Event) (Revocation, error) {
+func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, events ...audit.Event) (Revocation, error) {
 	var was Revocation
-	err := db.audited(ctx, events, func(r records) (about subject, err error) {
+	err := db.audited(ctx, events, func(r records) (about audit.Subject, err error) {
 		p, err := r.person(key)
-		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, errMalformed) {
+		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed) {
 			p, err = crmgate.Person{User: crmgate.User{Key: key}}, nil
 		}
 		if err != nil {
 			return about, err
 		}
-		if was, err = r.queue(p, 1, r.now.Add(RevocationLease)); err != nil {
+		if was, err = r.queue(p, 1, r.Now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
-		return subject{key, p.User.Account}, errors.Join(r.revokeJournal(p.User), r.tx.Delete(db.userSettingsKey(key)),
-			r.tx.Delete(db.sessionKey(key)), r.tx.Delete(db.personKey(key)))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.revokeJournal(p.User), r.Delete(db.userSettingsKey(key)),
+			r.Delete(db.sessionKey(key)), r.Delete(db.personKey(key)))
 	})
 	if err != nil {
 		return Revocation{}, fmt.Errorf("delete user: %w", err)

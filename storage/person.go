@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 func (r records) person(key crmgate.UserKey) (crmgate.Person, error) {
-	b, err := r.get(person, r.db.personKey(key))
+	b, err := r.Get(person, r.db.personKey(key))
 	if err != nil {
 		return crmgate.Person{}, err
 	}
@@ -23,11 +24,11 @@ func (r records) setPerson(key crmgate.UserKey, p crmgate.Person) error {
 	if err != nil {
 		return err
 	}
-	return r.set(person, r.db.personKey(key), b, 0)
+	return r.Set(person, r.db.personKey(key), b, 0)
 }
 
 func (db *DB) personKey(key crmgate.UserKey) []byte {
-	return db.hashedOn(person, key.Platform, string(key.ID))
+	return db.keys.On(person, key.Platform, string(key.ID))
 }
 
 // personRecord is the payload of a person record, version 1: JSON with the secrets in clear. It lives only between a
@@ -93,7 +94,7 @@ func encodePerson(p crmgate.Person) ([]byte, error) {
 func decodePerson(b []byte) (crmgate.Person, error) {
 	var w personRecord
 	if json.Unmarshal(b, &w) != nil {
-		return crmgate.Person{}, errMalformed // without the cause, which may quote the record
+		return crmgate.Person{}, sealed.ErrMalformed // without the cause, which may quote the record
 	}
 	g := w.Grant
 	return crmgate.Person{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // RevocationLease is how long a revocation is left to whoever queued or claimed it. It is longer than any attempt takes,
@@ -54,7 +55,7 @@ const MaxBacklog = 10_000
 const revocationIDLen = 16
 
 func (r records) revocationKey(p crmgate.Platform, due time.Time) []byte {
-	key := append(append(fixed(revocation), p...), '/')
+	key := append(append(sealed.Prefix(revocation), p...), '/')
 	key = binary.BigEndian.AppendUint64(key, uint64(max(0, due.UnixMilli())))
 	id := make([]byte, revocationIDLen)
 	_, _ = rand.Read(id) // never fails
@@ -63,7 +64,7 @@ func (r records) revocationKey(p crmgate.Platform, due time.Time) []byte {
 
 // queue stores a revocation of what the person was granted, due at a time; the zero Revocation if that is nothing.
 func (r records) queue(p crmgate.Person, attempts int, due time.Time) (Revocation, error) {
-	v := Revocation{Person: p, Queued: r.now, Attempts: attempts}
+	v := Revocation{Person: p, Queued: r.Now, Attempts: attempts}
 	if p.Grant.Empty() {
 		return v, nil
 	}
@@ -76,12 +77,12 @@ func (r records) queue(p crmgate.Person, attempts int, due time.Time) (Revocatio
 // nameBacklog notes that a platform has revocations. The note stays: it is one for each platform, and to remove it would
 // take a decision about absence.
 func (r records) nameBacklog(p crmgate.Platform) error {
-	key := append(fixed(backlog), p...)
-	noted, err := r.has(backlog, key)
+	key := append(sealed.Prefix(backlog), p...)
+	noted, err := r.Has(backlog, key)
 	if err != nil || noted {
 		return err
 	}
-	return r.set(backlog, key, nil, 0)
+	return r.Set(backlog, key, nil, 0)
 }
 
 // place stores a revocation under the key of its due time.
@@ -91,14 +92,14 @@ func (r records) place(v Revocation, due time.Time) (Revocation, error) {
 		return v, err
 	}
 	v.key = r.revocationKey(v.User.Key.Platform, due)
-	return v, r.set(revocation, v.key, b, 0)
+	return v, r.Set(revocation, v.key, b, 0)
 }
 
 // QueueRevocation queues what the person was granted, to be revoked from now on. It must not be what is stored as their
 // grant now: that would be dropped.
 func (db *DB) QueueRevocation(ctx context.Context, p crmgate.Person) error {
 	err := db.update(ctx, func(r records) error {
-		_, err := r.queue(p, 0, r.now)
+		_, err := r.queue(p, 0, r.Now)
 		return err
 	})
 	if err != nil {
@@ -112,8 +113,8 @@ func (db *DB) RevocationPlatforms(ctx context.Context) ([]crmgate.Platform, erro
 	var all []crmgate.Platform
 	err := db.view(ctx, func(r records) error {
 		all = nil
-		return r.tx.Scan(fixed(backlog), func(key, _ []byte) error {
-			all = append(all, crmgate.Platform(key[len(fixed(backlog)):]))
+		return r.Scan(sealed.Prefix(backlog), func(key, _ []byte) error {
+			all = append(all, crmgate.Platform(key[len(sealed.Prefix(backlog)):]))
 			return nil
 		})
 	})
@@ -129,16 +130,16 @@ var errEnough = errors.New("enough")
 // counted, and in nobody's way.
 func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int) (Backlog, error) {
 	var all Backlog
-	prefix := append(append(fixed(revocation), p...), '/')
+	prefix := append(append(sealed.Prefix(revocation), p...), '/')
 	err := db.view(ctx, func(r records) error {
 		all = Backlog{}
-		return r.tx.Scan(prefix, func(key, stored []byte) error {
+		return r.Scan(prefix, func(key, stored []byte) error {
 			if all.Count++; all.Count >= MaxBacklog {
 				return errEnough
 			}
 			due := dueOf(key)
 			switch {
-			case due.After(r.now):
+			case due.After(r.Now):
 				if all.Next.IsZero() {
 					all.Next = due
 				}
@@ -164,7 +165,7 @@ func dueOf(key []byte) time.Time {
 }
 
 func (r records) revocationAt(key, stored []byte) (Revocation, error) {
-	b, err := r.open(revocation, key, stored)
+	b, err := r.Open(revocation, key, stored)
 	if err != nil {
 		return Revocation{}, err
 	}
@@ -193,7 +194,7 @@ func (db *DB) ClaimRevocation(ctx context.Context, v Revocation) (Revocation, er
 		}
 		// A person record that cannot be read is no reason to keep a credential alive.
 		claimed.Attempts++
-		claimed, err = r.place(claimed, r.now.Add(RevocationLease))
+		claimed, err = r.place(claimed, r.Now.Add(RevocationLease))
 		return err
 	})
 	if err != nil {
@@ -204,11 +205,11 @@ func (db *DB) ClaimRevocation(ctx context.Context, v Revocation) (Revocation, er
 
 // takeRevocation removes a revocation from where it was found; crmgate.ErrConflict if it is no longer there.
 func (r records) takeRevocation(v Revocation) error {
-	_, err := r.tx.Get(v.key)
+	_, err := r.Tx.Get(v.key)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return crmgate.ErrConflict
 	}
-	return errors.Join(err, r.tx.Delete(v.key))
+	return errors.Join(err, r.Delete(v.key))
 }
 
 // shared reports whether two grants have a credential in common.
@@ -238,7 +239,7 @@ func (db *DB) EndRevocation(ctx context.Context, v Revocation) error {
 	if !v.Waiting() {
 		return nil
 	}
-	if err := db.update(ctx, func(r records) error { return r.tx.Delete(v.key) }); err != nil {
+	if err := db.update(ctx, func(r records) error { return r.Delete(v.key) }); err != nil {
 		return fmt.Errorf("end revocation: %w", err)
 	}
 	return nil
@@ -277,7 +278,7 @@ func encodeRevocation(v Revocation) ([]byte, error) {
 func decodeRevocation(b []byte) (Revocation, error) {
 	var w revocationRecord
 	if json.Unmarshal(b, &w) != nil {
-		return Revocation{}, errMalformed // without the cause, which may quote the record
+		return Revocation{}, sealed.ErrMalformed // without the cause, which may quote the record
 	}
 	v := Revocation{Queued: w.Queued, Attempts: w.Attempts}
 	var err error

@@ -92,7 +92,7 @@ func TestAMovedRecordNeverOpens(t *testing.T) {
 	}
 	for _, at := range pairs {
 		for _, from := range pairs {
-			_, err := s.OpenRecord(at.key, from.value)
+			_, err := s.open(at.key, from.value)
 			if moved := !bytes.Equal(at.key, from.key); moved != errors.Is(err, crmgate.ErrSealed) {
 				t.Errorf("record of %q under %q: %v", from.key, at.key, err)
 			}
@@ -165,7 +165,7 @@ func TestFlippedBytesNeverOpen(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if _, err = s.OpenRecord(p.key, stored); !errors.Is(err, crmgate.ErrSealed) {
+			if _, err = s.open(p.key, stored); !errors.Is(err, crmgate.ErrSealed) {
 				t.Errorf("%q with byte %d flipped by %02x: %v", p.key, at, bit, err)
 			}
 			return nil
@@ -174,26 +174,10 @@ func TestFlippedBytesNeverOpen(t *testing.T) {
 	}
 	for _, p := range pairs {
 		for n := range len(p.value) {
-			if _, err := s.OpenRecord(p.key, p.value[:n]); !errors.Is(err, crmgate.ErrSealed) {
+			if _, err := s.open(p.key, p.value[:n]); !errors.Is(err, crmgate.ErrSealed) {
 				t.Fatalf("%q cut to %d bytes: %v", p.key, n, err)
 			}
 		}
-	}
-}
-
-func TestAnotherVersionIsNamed(t *testing.T) {
-	t.Parallel()
-	s := mustStore(t, "")
-	fill(t, s, 1)
-	for _, p := range raw(t, s.engine) {
-		if p.key[0] == 's' {
-			write(t, s.engine, p.key, s.SealVersion(p.key, 2))
-		}
-	}
-	key, _ := filled(0)
-	_, err := s.Session(t.Context(), key)
-	if err == nil || errors.Is(err, crmgate.ErrSealed) || !strings.Contains(err.Error(), "version 2") {
-		t.Errorf("got %v, want an error that names the version", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Session is what a session token is checked against.
@@ -40,7 +41,7 @@ func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error)
 
 // session reads a session, and ends it if its app's generation has passed.
 func (r records) session(key crmgate.UserKey) (Session, error) {
-	b, err := r.get(session, r.db.sessionKey(key))
+	b, err := r.Get(session, r.db.sessionKey(key))
 	if err != nil {
 		return Session{}, err
 	}
@@ -58,11 +59,11 @@ func (r records) setSession(key crmgate.UserKey, s Session) error {
 	if err != nil {
 		return err
 	}
-	return r.set(session, r.db.sessionKey(key), b, 0)
+	return r.Set(session, r.db.sessionKey(key), b, 0)
 }
 
 func (db *DB) sessionKey(key crmgate.UserKey) []byte {
-	return db.hashedOn(session, key.Platform, string(key.ID))
+	return db.keys.On(session, key.Platform, string(key.ID))
 }
 
 // Generation returns the generation of an account's app of a platform: 0 if none was ever replaced. A managed app's
@@ -87,11 +88,11 @@ func (r records) raiseGeneration(account crmgate.AccountID, p crmgate.Platform) 
 		return g, err
 	}
 	g++
-	return g, r.setNumber(generation, r.db.hashedOn(generation, p, string(account)), g)
+	return g, r.SetNumber(generation, r.db.keys.On(generation, p, string(account)), g)
 }
 
 func (r records) generation(account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
-	return r.number(generation, r.db.hashedOn(generation, p, string(account)))
+	return r.Number(generation, r.db.keys.On(generation, p, string(account)))
 }
 
 // A session's payload is
@@ -106,7 +107,7 @@ const (
 func (s Session) encode() ([]byte, error) {
 	sid, err := base64.RawURLEncoding.DecodeString(s.ID)
 	if err != nil || len(sid) != sidLen || len(s.App) > 0xffff {
-		return nil, errMalformed
+		return nil, sealed.ErrMalformed
 	}
 	b := make([]byte, 1, sessionLen+len(s.App)+len(s.Hostname))
 	if s.Ended {
@@ -122,12 +123,12 @@ func (s Session) encode() ([]byte, error) {
 func decodeSession(b []byte) (Session, error) {
 	// An unknown flag is refused: it may be a reason not to let somebody in.
 	if len(b) < sessionLen || b[0]&^flagEnded != 0 {
-		return Session{}, errMalformed
+		return Session{}, sealed.ErrMalformed
 	}
 	app := int(binary.BigEndian.Uint16(b[sessionLen-2:]))
 	rest := b[sessionLen:]
 	if app > len(rest) {
-		return Session{}, errMalformed
+		return Session{}, sealed.ErrMalformed
 	}
 	return Session{
 		Ended:      b[0]&flagEnded != 0,

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // OrgSettings is what the admins of an organisation have set for its people. A part is JSON as it was given, nil if it is
@@ -37,20 +39,20 @@ func (db *DB) OrgSettings(ctx context.Context, hash string) (OrgSettings, error)
 
 // UpdateOrgSettings changes an organisation's settings. update gets what is stored, or the zero OrgSettings, and changes
 // it; it may run again. Events are written in the same transaction; their account is the caller's to name.
-func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgate.AccountID, update func(*OrgSettings) error, events ...Event) error {
-	err := db.audited(ctx, events, func(r records) (subject, error) {
+func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgate.AccountID, update func(*OrgSettings) error, events ...audit.Event) error {
+	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
 		s, err := r.orgSettings(hash)
 		if errors.Is(err, crmgate.ErrNotFound) {
-			s, err = OrgSettings{Created: r.now.UTC()}, nil
+			s, err = OrgSettings{Created: r.Now.UTC()}, nil
 		}
 		if err == nil {
 			err = update(&s)
 		}
 		if err != nil {
-			return subject{}, err
+			return audit.Subject{}, err
 		}
-		s.Updated = r.now.UTC()
-		return subject{account: account}, r.setOrgSettings(hash, s)
+		s.Updated = r.Now.UTC()
+		return audit.Subject{Account: account}, r.setOrgSettings(hash, s)
 	})
 	if err != nil {
 		return fmt.Errorf("update an organisation's settings: %w", err)
@@ -89,7 +91,7 @@ func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, updat
 		if b, err = update(b); err != nil {
 			return err
 		}
-		return r.set(userSettings, db.userSettingsKey(key), b, 0)
+		return r.Set(userSettings, db.userSettingsKey(key), b, 0)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update a person's settings: %w", err)
@@ -98,7 +100,7 @@ func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, updat
 }
 
 func (r records) userSettings(key crmgate.UserKey) (json.RawMessage, error) {
-	b, err := r.get(userSettings, r.db.userSettingsKey(key))
+	b, err := r.Get(userSettings, r.db.userSettingsKey(key))
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return nil, nil
 	}
@@ -106,17 +108,17 @@ func (r records) userSettings(key crmgate.UserKey) (json.RawMessage, error) {
 }
 
 func (db *DB) userSettingsKey(key crmgate.UserKey) []byte {
-	return db.hashedOn(userSettings, key.Platform, string(key.ID))
+	return db.keys.On(userSettings, key.Platform, string(key.ID))
 }
 
 func (r records) orgSettings(hash string) (OrgSettings, error) {
-	b, err := r.get(orgSettings, r.db.hashed(orgSettings, hash))
+	b, err := r.Get(orgSettings, r.db.keys.Of(orgSettings, hash))
 	if err != nil {
 		return OrgSettings{}, err
 	}
 	var w orgSettingsRecord
 	if json.Unmarshal(b, &w) != nil {
-		return OrgSettings{}, errMalformed // without the cause, which may quote the record
+		return OrgSettings{}, sealed.ErrMalformed // without the cause, which may quote the record
 	}
 	return OrgSettings(w), nil
 }
@@ -128,7 +130,7 @@ func (r records) setOrgSettings(hash string, s OrgSettings) error {
 	if e.Encode(orgSettingsRecord(s)) != nil {
 		return errors.New("an organisation's settings are not JSON") // without the cause, which may quote them
 	}
-	return r.set(orgSettings, r.db.hashed(orgSettings, hash), b.Bytes(), 0)
+	return r.Set(orgSettings, r.db.keys.Of(orgSettings, hash), b.Bytes(), 0)
 }
 
 // orgSettingsRecord is the payload of an organisation's settings, version 1.

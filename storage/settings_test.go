@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // odd is JSON that an encoder of Go's would write in another way.
@@ -45,19 +46,26 @@ func TestOrgSettings(t *testing.T) {
 	})
 }
 
+func mustAudit(t testing.TB, s store) []audit.Entry {
+	t.Helper()
+	var all []audit.Entry
+	must(t, s.Audit().Read(t.Context(), audit.Query{}, func(e audit.Entry) error { all = append(all, e); return nil }))
+	return all
+}
+
 // What is recorded names the account of whoever changed the settings, and is stored with the change or not at all.
 func TestOrgSettingsAreAudited(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
-		event := storage.Event{Kind: storage.EventAdministration, By: storage.ByAdmin, Outcome: storage.OutcomeOK}
+		event := audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK}
 		set := func(err error) func(*storage.OrgSettings) error {
 			return func(*storage.OrgSettings) error { return err }
 		}
 		wantErr(t, s.UpdateOrgSettings(t.Context(), "hash", "1", set(errTest), event), errTest)
-		if n := len(mustAudit(t, s, storage.AuditQuery{})); n != 0 {
+		if n := len(mustAudit(t, s)); n != 0 {
 			t.Errorf("%d entries for what was not stored", n)
 		}
 		must(t, s.UpdateOrgSettings(t.Context(), "hash", "1", set(nil), event))
-		all := mustAudit(t, s, storage.AuditQuery{})
+		all := mustAudit(t, s)
 		if len(all) != 1 || all[0].Kind.String() != "administration" || all[0].By.String() != "admin" || all[0].AccountHash == "" || all[0].UserHash != "" {
 			t.Errorf("got %+v", all)
 		}

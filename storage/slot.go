@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // tooMany is that a limit is reached.
@@ -23,18 +24,18 @@ func (t tooMany) Is(target error) bool { return target == crmgate.ErrTransient }
 // The limit is kept by a ring of that many slots, taken in turn, each of which is occupied for as long as the record
 // that took it: nothing is counted and nothing scanned. With one ttl for all, the slot whose turn it is is the first
 // to come free. With several, a record may be refused while a later slot is free, and the limit is never exceeded.
-func (r records) takeSlot(cursor, slot kind, ttl time.Duration, limit int) error {
-	n, err := r.number(cursor, fixed(cursor)) // how many were ever taken
+func (r records) takeSlot(cursor, slot sealed.Kind, ttl time.Duration, limit int) error {
+	n, err := r.Number(cursor, sealed.Prefix(cursor)) // how many were ever taken
 	if err != nil {
 		return err
 	}
-	key := binary.BigEndian.AppendUint64(fixed(slot), n%uint64(max(limit, 1)))
-	taken, err := r.has(slot, key)
+	key := binary.BigEndian.AppendUint64(sealed.Prefix(slot), n%uint64(max(limit, 1)))
+	taken, err := r.Has(slot, key)
 	if err != nil {
 		return err
 	}
 	if taken || limit < 1 {
 		return tooMany{limit}
 	}
-	return errors.Join(r.setNumber(cursor, fixed(cursor), n+1), r.set(slot, key, nil, ttl))
+	return errors.Join(r.SetNumber(cursor, sealed.Prefix(cursor), n+1), r.Set(slot, key, nil, ttl))
 }

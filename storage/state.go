@@ -11,16 +11,16 @@ import (
 // SpendState marks a state as used, for as long as it could be used again. Of all callers that spend one id, one
 // succeeds; the others get an error matching crmgate.ErrConflict.
 func (db *DB) SpendState(ctx context.Context, id string, ttl time.Duration) error {
-	key := db.hashed(spentState, id)
+	key := db.keys.Of(spentState, id)
 	err := db.update(ctx, func(r records) error {
-		spent, err := r.has(spentState, key)
+		spent, err := r.Has(spentState, key)
 		if err != nil {
 			return err
 		}
 		if spent {
 			return crmgate.ErrConflict
 		}
-		return r.set(spentState, key, nil, ttl)
+		return r.Set(spentState, key, nil, ttl)
 	})
 	if err != nil {
 		return fmt.Errorf("spend state: %w", err)
@@ -35,7 +35,7 @@ func (db *DB) PutState(ctx context.Context, id string, value []byte, ttl time.Du
 		if err := r.takeSlot(stateCursor, stateSlot, ttl, limit); err != nil {
 			return err
 		}
-		return r.set(shortState, db.hashed(shortState, id), value, ttl)
+		return r.Set(shortState, db.keys.Of(shortState, id), value, ttl)
 	})
 	if err != nil {
 		return fmt.Errorf("store state: %w", err)
@@ -47,7 +47,7 @@ func (db *DB) PutState(ctx context.Context, id string, value []byte, ttl time.Du
 func (db *DB) State(ctx context.Context, id string) ([]byte, error) {
 	var value []byte
 	err := db.view(ctx, func(r records) (err error) {
-		value, err = r.get(shortState, db.hashed(shortState, id))
+		value, err = r.Get(shortState, db.keys.Of(shortState, id))
 		return err
 	})
 	if err != nil {

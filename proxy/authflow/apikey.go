@@ -8,7 +8,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/org"
-	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // APIKeyRequest is an API-key form as a client posts it.
@@ -31,7 +31,7 @@ func (f *Flows) APIKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	}
 	in, err := f.apiKey(ctx, r)
 	f.ended(ctx, "apiKey", r.Platform, outcome(in, err))
-	f.recordFailure(ctx, storage.ByAPIKey, r.Platform, in, err)
+	f.recordFailure(ctx, audit.ByAPIKey, r.Platform, in, err)
 	return in, err
 }
 
@@ -88,7 +88,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		key = info.OverridingAPIKey
 	}
 	return f.signIn(ctx, conn, info, signIn{
-		by: storage.ByAPIKey, hostname: hostname, account: who.Account, hashedExtension: r.HashedExtension,
+		by: audit.ByAPIKey, hostname: hostname, account: who.Account, hashedExtension: r.HashedExtension,
 		grant: func(crmgate.Grant) crmgate.Grant { return crmgate.Grant{APIKey: key, Issued: f.Now()} },
 		with:  managed.Accepted(who.Admin),
 	})

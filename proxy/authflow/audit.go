@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // recordTimeout bounds how long a failure waits for its entry in the audit log.
@@ -14,58 +15,58 @@ const recordTimeout = 2 * time.Second
 
 // recordFailure writes a sign-in that did not come about to the audit log, as well as that goes. Platforms that do not
 // exist are not recorded: strangers could make up any number of them.
-func (f *Flows) recordFailure(ctx context.Context, by storage.EventBy, p crmgate.Platform, in SignedIn, err error) {
-	e := storage.Event{Kind: storage.EventSignIn, By: by, Outcome: storage.OutcomeError, Reason: reason(err), Platform: f.Connectors.Known(p)}
+func (f *Flows) recordFailure(ctx context.Context, by audit.Actor, p crmgate.Platform, in SignedIn, err error) {
+	e := audit.Event{Kind: audit.EventSignIn, By: by, Outcome: audit.OutcomeError, Reason: reason(err), Platform: f.Connectors.Known(p)}
 	if err == nil {
-		e.Outcome, e.Reason = storage.OutcomeRefused, storage.ReasonNotAccepted
+		e.Outcome, e.Reason = audit.OutcomeRefused, audit.ReasonNotAccepted
 	}
 	if e.Platform == "" || err == nil && !in.Token.IsZero() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout) // also of clients that have gone
 	defer cancel()
-	if err := f.DB.Record(ctx, e); err != nil {
+	if err := f.DB.Audit().Record(ctx, e); err != nil {
 		f.Logger.WarnContext(ctx, "a failed sign-in is not in the audit log", "platform", p, "err", err)
 	}
 }
 
 // reason is the kind of an error, without its words.
-func reason(err error) storage.EventReason {
+func reason(err error) audit.Reason {
 	var refusal *crmgate.Refusal
 	var connector *crmgate.ConnectorError
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
-		return storage.ReasonUserDead
+		return audit.ReasonUserDead
 	case errors.Is(err, crmgate.ErrAppDead):
-		return storage.ReasonAppDead
+		return audit.ReasonAppDead
 	case errors.Is(err, crmgate.ErrNoApp):
-		return storage.ReasonNoApp
+		return audit.ReasonNoApp
 	case errors.Is(err, crmgate.ErrTransient):
-		return storage.ReasonUnavailable
+		return audit.ReasonUnavailable
 	case errors.As(err, &connector):
-		return storage.ReasonConnector
+		return audit.ReasonConnector
 	case errors.As(err, &refusal):
 		switch refusal.Kind {
 		case crmgate.Forbidden:
-			return storage.ReasonForbidden
+			return audit.ReasonForbidden
 		case crmgate.Unavailable:
-			return storage.ReasonUnavailable
+			return audit.ReasonUnavailable
 		}
-		return storage.ReasonRequest
+		return audit.ReasonRequest
 	}
-	return storage.ReasonInternal
+	return audit.ReasonInternal
 }
 
 // events are what the audit log says of a sign-in that is stored.
 func (in signIn) events() []storage.With {
-	e := storage.Event{Kind: storage.EventSignIn, By: in.by, Outcome: storage.OutcomeOK}
+	e := audit.Event{Kind: audit.EventSignIn, By: in.by, Outcome: audit.OutcomeOK}
 	if in.unproven {
-		e.Reason = storage.ReasonUnprovenAccount
+		e.Reason = audit.ReasonUnprovenAccount
 	}
 	if !in.pending {
-		return []storage.With{e}
+		return []storage.With{storage.LogEvent(e)}
 	}
 	promotion := e
-	promotion.Kind = storage.EventPromotion
-	return []storage.With{e, promotion}
+	promotion.Kind = audit.EventPromotion
+	return []storage.With{storage.LogEvent(e), storage.LogEvent(promotion)}
 }

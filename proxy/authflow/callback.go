@@ -13,7 +13,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/token"
-	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // CallbackRequest is a callback as a client forwards it: each parameter as the query parser left it, "" if it was not there.
@@ -43,7 +43,7 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 	}
 	in.Agent = cb.agent
 	f.ended(ctx, "oauth", cb.platform, outcome(in, err))
-	f.recordFailure(ctx, storage.ByOAuth, cb.platform, in, err)
+	f.recordFailure(ctx, audit.ByOAuth, cb.platform, in, err)
 	return in, err
 }
 
@@ -158,7 +158,7 @@ func (f *Flows) identify(ctx context.Context, conn connector.Connector, client t
 	}
 	crmgate.TraceOf(ctx).Step("identified")
 	in, err := f.signIn(ctx, conn, info, signIn{
-		by: storage.ByOAuth, unproven: i.Unproven, hostname: i.Hostname, account: tokens.Journal.Account,
+		by: audit.ByOAuth, unproven: i.Unproven, hostname: i.Hostname, account: tokens.Journal.Account,
 		hashedExtension: i.HashedExtension, journal: tokens.Journal, entry: i.Entry, pending: i.Pending, replay: i.replay,
 		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // canary stands for a credential in strangers' bytes: no error may repeat it.
@@ -34,7 +35,7 @@ func newFlows(f *testing.F) *authflow.Flows {
 	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
 	must(err)
 	f.Cleanup(func() { engine.Close() })
-	ring, err := storage.NewKeyRing()
+	ring, err := sealed.NewKeyRing()
 	must(err)
 	now := func() time.Time { return noon }
 	db, err := storage.Open(f.Context(), engine, ring, storage.Config{Now: now})

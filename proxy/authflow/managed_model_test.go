@@ -30,6 +30,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // TestManagedAppsModel drives organisations' applications at random: three admins of two organisations, three people, two
@@ -181,7 +182,7 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
 	must(err)
 	m.engine = &mortal{Engine: engine}
-	ring, err := storage.NewKeyRing()
+	ring, err := sealed.NewKeyRing()
 	must(err)
 	m.db, err = storage.Open(t.Context(), m.engine, ring, storage.Config{Now: m.clock.Now})
 	must(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // SignedIn is what a successful or refused sign-in answers.
@@ -75,7 +76,7 @@ func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info conne
 
 // signIn's particulars, apart from what the connector said.
 type signIn struct {
-	by              storage.EventBy
+	by              audit.Actor
 	unproven        bool // nothing proves the account
 	hostname        string
 	account         crmgate.AccountID

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // AuditEntry is an entry of the audit log as the operator sees it.
@@ -28,12 +28,12 @@ type AuditEntry struct {
 
 // Audit calls fn for the entries of the audit log that the query chooses, the newest last.
 func (d Directory) Audit(ctx context.Context, since time.Time, p crmgate.Platform, user crmgate.UserID, fn func(AuditEntry) error) error {
-	return d.DB.Audit(ctx, storage.AuditQuery{Since: since, Platform: p, User: user}, func(e storage.AuditEntry) error {
+	return d.DB.Audit().Read(ctx, audit.Query{Since: since, Platform: p, User: user}, func(e audit.Entry) error {
 		return fn(NewAuditEntry(e))
 	})
 }
 
-func NewAuditEntry(e storage.AuditEntry) AuditEntry {
+func NewAuditEntry(e audit.Entry) AuditEntry {
 	return AuditEntry{
 		Time: e.At.UTC(), What: e.Kind.String(), Platform: e.Platform, By: e.By.String(), Outcome: e.Outcome.String(), Reason: e.Reason.String(),
 		Count: e.Count, User: e.User, Name: e.Name, UserHash: e.UserHash, Account: e.Account, AccountHash: e.AccountHash,
@@ -42,9 +42,9 @@ func NewAuditEntry(e storage.AuditEntry) AuditEntry {
 }
 
 // AuditReport is what verifying the audit log has looked at.
-type AuditReport = storage.AuditReport
+type AuditReport = audit.Report
 
 // VerifyAudit recomputes the audit log's chains and calls problem for each thing that is wrong.
 func (d Directory) VerifyAudit(ctx context.Context, problem func(string)) (AuditReport, error) {
-	return d.DB.VerifyAudit(ctx, problem)
+	return d.DB.Audit().Verify(ctx, problem)
 }

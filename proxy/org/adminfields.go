@@ -7,6 +7,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // FieldPlatforms are the platforms whose form has managed fields, in the order of their names.
@@ -35,7 +36,7 @@ func (a *Admin) Fields(ctx context.Context, p crmgate.Platform) (*manifest.Manif
 
 // UpdateFields is Flows.UpdateManagedFields by an admin whom the page knows.
 func (a *Admin) UpdateFields(ctx context.Context, p crmgate.Platform, u FieldsUpdate) error {
-	return a.o.updateFields(ctx, storage.FieldsKey{Platform: p, Account: a.who.Account}, u, storage.Event{By: storage.ByAdmin})
+	return a.o.updateFields(ctx, storage.FieldsKey{Platform: p, Account: a.who.Account}, u, audit.Event{By: audit.ByAdmin})
 }
 
 // FieldOptions is Flows.FieldOptions likewise.

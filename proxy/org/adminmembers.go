@@ -9,6 +9,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // What an admin's pages show at once, and end at once.
@@ -101,7 +102,7 @@ func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Re
 	if _, err := a.Person(ctx, key); err != nil {
 		return storage.Revocation{}, err
 	}
-	v, err := a.o.DB.EndSession(ctx, key, storage.Event{Kind: storage.EventLogout, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	v, err := a.o.DB.EndSession(ctx, key, audit.Event{Kind: audit.EventLogout, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 	if err == nil {
 		a.o.Count("logout", key.Platform, "ok")
 	}

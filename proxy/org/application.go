@@ -15,6 +15,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // ManagedValues are what an admin enters of an organisation's own application, by the names of crmgate.ManagedFields.
@@ -216,7 +217,7 @@ func (o *Orgs) Enter(ctx context.Context, who identity.Identity, e ManagedEntry)
 	} else if values.ClientSecret.Reveal() == Placeholder {
 		return crmgate.Refuse("Please enter the client secret again.")
 	}
-	_, err = o.DB.PutPendingApp(ctx, app, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	_, err = o.DB.PutPendingApp(ctx, app, audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 	return err
 }
 
@@ -313,7 +314,7 @@ func (o *Orgs) dropPending(ctx context.Context, who identity.Identity, p crmgate
 	if p == "" {
 		platforms = o.Connectors.Platforms()
 	}
-	return o.DB.DropPendingApps(ctx, who.Account, platforms, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	return o.DB.DropPendingApps(ctx, who.Account, platforms, audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 }
 
 // RemoveApp removes the application of an admin's organisation, and what is pending, and with it the sessions of all whose
@@ -330,7 +331,7 @@ func (o *Orgs) removeApp(ctx context.Context, who identity.Identity, p crmgate.P
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err := o.DB.RemoveManagedApp(ctx, who.Account, p, storage.Event{Kind: storage.EventManagedApp, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	err := o.DB.RemoveManagedApp(ctx, who.Account, p, audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 	o.Revocations.Changed()
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // FieldsAdmin is who looks at an organisation's values or changes them: an admin who is signed in to the CRM.
@@ -125,11 +126,11 @@ func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsU
 	if err != nil {
 		return err
 	}
-	return o.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, storage.Event{By: storage.ByPerson, User: a.Session.ID})
+	return o.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, audit.Event{By: audit.ByPerson, User: a.Session.ID})
 }
 
 // updateFields is UpdateManagedFields for the organisation that key names; by says whose doing it is.
-func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by storage.Event) (err error) {
+func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by audit.Event) (err error) {
 	c := storage.FieldsChange{Key: key, Remove: u.Remove}
 	if manifest.FieldScope(u.Scope) == manifest.UserScope {
 		switch {
@@ -143,7 +144,7 @@ func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u Fields
 	if c.Set, err = readFieldValues(u.Values); err != nil {
 		return err
 	}
-	by.Kind, by.Outcome = storage.EventAdministration, storage.OutcomeOK
+	by.Kind, by.Outcome = audit.EventAdministration, audit.OutcomeOK
 	return o.DB.ChangeFields(ctx, c, by)
 }
 

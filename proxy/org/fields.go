@@ -9,6 +9,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // What bounds a value of a managed field, and its name.
@@ -152,7 +153,7 @@ func (x Filling) Accepted(admin bool) []storage.With {
 	if len(x.own.Extension) > 0 {
 		with = append(with, storage.FieldsSet(storage.FieldsChange{Key: x.key, Set: x.own.Extension}))
 	}
-	return append(with, storage.Event{Kind: storage.EventAdministration, By: storage.ByAPIKey, Outcome: storage.OutcomeOK})
+	return append(with, storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAPIKey, Outcome: audit.OutcomeOK}))
 }
 
 // readFieldValues reads submitted values, a JSON object or nothing. What is empty or stays as it is, is left out. Its

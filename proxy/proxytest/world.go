@@ -23,6 +23,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Fataler is what Must needs of a test.
@@ -117,7 +118,7 @@ type World struct {
 	*Services
 
 	dir  string // of the store; empty: in memory
-	ring *storage.KeyRing
+	ring *sealed.KeyRing
 	log  bytes.Buffer // written by logger, whose handler lets one writer in at a time
 
 	logger  *slog.Logger
@@ -152,7 +153,7 @@ func NewWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *Wor
 	Must(t, err)
 	t.Cleanup(client.Close)
 	w.Fetch = client.Fetch
-	w.ring, err = storage.NewKeyRing()
+	w.ring, err = sealed.NewKeyRing()
 	Must(t, err)
 	w.Open()
 	t.Cleanup(func() { Must(t, w.Engine.Close()) })

@@ -10,6 +10,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // How a revocation that failed is tried again. Waits double from firstWait to longestWait, so that a week has some thirty
@@ -132,14 +133,14 @@ func (w *Worker) giveUp(ctx context.Context, v storage.Revocation, why error) Re
 // recordFailure writes to the audit log that a grant lives on at the CRM, and the kind of reason. The entry is there twice
 // if the process ends before the revocation does.
 func (w *Worker) recordFailure(ctx context.Context, u crmgate.User, why error) {
-	e := storage.Event{
-		Kind: storage.EventRevocation, By: storage.ByServer, Outcome: storage.OutcomeError, Reason: storage.ReasonUnavailable,
+	e := audit.Event{
+		Kind: audit.EventRevocation, By: audit.ByServer, Outcome: audit.OutcomeError, Reason: audit.ReasonUnavailable,
 		Platform: u.Key.Platform, User: u.Key.ID, Account: u.Account,
 	}
 	if rejected(why) {
-		e.Outcome, e.Reason = storage.OutcomeRefused, storage.ReasonAppDead
+		e.Outcome, e.Reason = audit.OutcomeRefused, audit.ReasonAppDead
 	}
-	w.settle(ctx, u.Key.Platform, func(ctx context.Context) error { return w.DB.Record(ctx, e) })
+	w.settle(ctx, u.Key.Platform, func(ctx context.Context) error { return w.DB.Audit().Record(ctx, e) })
 }
 
 func (w *Worker) end(ctx context.Context, v storage.Revocation) {

@@ -21,6 +21,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,8 +43,8 @@ func newWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *wor
 // never is what the audit log says of grants that the CRM was never told of.
 func (w *world) never() (all []string) {
 	w.Helper()
-	must(w, w.DB.Audit(w.Context(), storage.AuditQuery{}, func(e storage.AuditEntry) error {
-		if e.Kind == storage.EventRevocation {
+	must(w, w.DB.Audit().Read(w.Context(), audit.Query{}, func(e audit.Entry) error {
+		if e.Kind == audit.EventRevocation {
 			who := "nobody"
 			if e.UserHash != "" {
 				who = "hashed"

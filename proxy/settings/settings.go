@@ -13,6 +13,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // What is kept of settings, as JSON.
@@ -114,7 +115,7 @@ func (s *Settings) SetOrgSettings(ctx context.Context, token crmgate.Secret, par
 			return tooLarge(maxOrgSettings)
 		}
 		return nil
-	}, storage.Event{Kind: storage.EventAdministration, By: storage.ByAdmin, Outcome: storage.OutcomeOK})
+	}, audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 }
 
 // readParts takes the known members of an admin's settings; nil stands for null.

@@ -4,19 +4,19 @@ import (
 	"context"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // buried is what the audit log says of a grant that the CRM has ended.
-var buried = storage.Event{Kind: storage.EventRefresh, By: storage.ByServer, Outcome: storage.OutcomeRefused, Reason: storage.ReasonUserDead}
+var buried = audit.Event{Kind: audit.EventRefresh, By: audit.ByServer, Outcome: audit.OutcomeRefused, Reason: audit.ReasonUserDead}
 
 // recordAppDead writes to the audit log that a refresh failed because the CRM rejects the application. Nothing is stored
 // with it: the person's grant may live again when somebody has mended that.
 func (e *Engine) recordAppDead(ctx context.Context, p crmgate.Person) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.Timeout)
 	defer cancel()
-	err := e.DB.Record(ctx, storage.Event{
-		Kind: storage.EventRefresh, By: storage.ByServer, Outcome: storage.OutcomeRefused, Reason: storage.ReasonAppDead,
+	err := e.DB.Audit().Record(ctx, audit.Event{
+		Kind: audit.EventRefresh, By: audit.ByServer, Outcome: audit.OutcomeRefused, Reason: audit.ReasonAppDead,
 		Platform: p.User.Key.Platform, User: p.User.Key.ID, Account: p.User.Account,
 	})
 	if err != nil {

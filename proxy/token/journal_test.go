@@ -20,6 +20,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // TestUnreadableAfterRotation: the CRM has rotated, and its answer cannot be read. It is not asked again with a token
@@ -192,7 +193,7 @@ func TestDownAndBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const crowd = 10_000
-		ring, err := storage.NewKeyRing()
+		ring, err := sealed.NewKeyRing()
 		must(t, err)
 		db, err := storage.Open(t.Context(), &memory{records: map[string][]byte{}}, ring, storage.Config{})
 		must(t, err)

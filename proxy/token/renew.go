@@ -264,7 +264,7 @@ func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.
 		now.Grant.Dead = "the CRM refused the refresh token"
 		now.Grant.DeadSince = e.Now()
 		return nil
-	}, storage.Unanswered(key, seen), storage.Fenced(key, held), buried)
+	}, storage.Unanswered(key, seen), storage.Fenced(key, held), storage.LogEvent(buried))
 	switch {
 	case errors.Is(err, errSuperseded):
 		return e.superseded(ctx, key, held)

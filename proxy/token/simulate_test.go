@@ -26,6 +26,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 var (
@@ -112,7 +113,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	s.crm = practicecrm.New(practicecrm.Config{})
 	s.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}
 	s.declare("")
-	ring, err := storage.NewKeyRing()
+	ring, err := sealed.NewKeyRing()
 	must(t, err)
 	s.db, err = storage.Open(t.Context(), &memory{records: map[string][]byte{}}, ring, storage.Config{})
 	must(t, err)

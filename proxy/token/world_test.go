@@ -23,6 +23,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -112,7 +113,7 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	t.Cleanup(func() { engine.Close() })
-	ring, err := storage.NewKeyRing()
+	ring, err := sealed.NewKeyRing()
 	must(t, err)
 	w.db, err = storage.Open(t.Context(), engine, ring, storage.Config{Now: w.clock.Now})
 	must(t, err)

@@ -1,4 +1,4 @@
-package storage
+package audit
 
 import (
 	"crypto/sha256"
@@ -7,28 +7,36 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// auditHash is a keyed hash of a person or an account, or the SHA-256 of a batch. The zero hash is none.
-type auditHash [sha256.Size]byte
+// The kinds of the log's records.
+const (
+	entryKind sealed.Kind = 'a'
+	batchKind sealed.Kind = 'b'
+	nodeKind  sealed.Kind = 'o'
+)
+
+// Hash is a keyed hash of a person or an account, or the SHA-256 of a batch. The zero hash is none.
+type Hash [sha256.Size]byte
 
 // An entry's payload, the bytes that batches hash, is
 //
 //	time (8, Unix milliseconds) | kind (1) | by (1) | outcome (1) | reason (1) | count (8) | user (32) | account (32) | platform
 const entryLen = 8 + 4 + 8 + 2*sha256.Size
 
-type auditEntry struct {
+type entry struct {
 	At            time.Time
-	Kind          EventKind
-	By            EventBy
-	Outcome       EventOutcome
-	Reason        EventReason
+	Kind          Kind
+	By            Actor
+	Outcome       Outcome
+	Reason        Reason
 	Count         uint64
-	User, Account auditHash
+	User, Account Hash
 	Platform      crmgate.Platform
 }
 
-func (e auditEntry) encode() []byte {
+func (e entry) encode() []byte {
 	b := make([]byte, 0, entryLen+len(e.Platform))
 	b = binary.BigEndian.AppendUint64(b, uint64(e.At.UnixMilli()))
 	b = append(b, byte(e.Kind), byte(e.By), byte(e.Outcome), byte(e.Reason))
@@ -38,20 +46,20 @@ func (e auditEntry) encode() []byte {
 }
 
 // decodeEntry takes kinds and words that it does not know: a later version may have written them.
-func decodeEntry(b []byte) (auditEntry, error) {
+func decodeEntry(b []byte) (entry, error) {
 	if len(b) < entryLen {
-		return auditEntry{}, errMalformed
+		return entry{}, sealed.ErrMalformed
 	}
-	e := auditEntry{
+	e := entry{
 		At:   time.UnixMilli(int64(binary.BigEndian.Uint64(b))),
-		Kind: EventKind(b[8]), By: EventBy(b[9]), Outcome: EventOutcome(b[10]), Reason: EventReason(b[11]),
+		Kind: Kind(b[8]), By: Actor(b[9]), Outcome: Outcome(b[10]), Reason: Reason(b[11]),
 		Count:    binary.BigEndian.Uint64(b[12:]),
 		Platform: crmgate.Platform(b[entryLen:]),
 	}
 	copy(e.User[:], b[20:])
 	copy(e.Account[:], b[20+sha256.Size:])
 	if e.Platform != "" && !e.Platform.Valid() {
-		return auditEntry{}, errMalformed
+		return entry{}, sealed.ErrMalformed
 	}
 	return e, nil
 }
@@ -68,8 +76,8 @@ const (
 	maxBatch = 256
 )
 
-type auditBatch struct {
-	Previous, Hash auditHash
+type batch struct {
+	Previous, Hash Hash
 	Newest         time.Time // of its entries, by which it is dropped
 	Runs           []run
 }
@@ -77,7 +85,7 @@ type auditBatch struct {
 // run is the numbers from First up to, but without, End.
 type run struct{ First, End uint64 }
 
-func (b auditBatch) encode() []byte {
+func (b batch) encode() []byte {
 	out := make([]byte, 0, batchLen+runLen*len(b.Runs))
 	out = append(append(out, b.Previous[:]...), b.Hash[:]...)
 	out = binary.BigEndian.AppendUint64(out, uint64(b.Newest.UnixMilli()))
@@ -88,33 +96,32 @@ func (b auditBatch) encode() []byte {
 	return out
 }
 
-func decodeBatch(b []byte) (auditBatch, error) {
+func decodeBatch(b []byte) (made batch, err error) {
 	if len(b) < batchLen+runLen || (len(b)-batchLen)%runLen != 0 {
-		return auditBatch{}, errMalformed
+		return batch{}, sealed.ErrMalformed
 	}
-	var batch auditBatch
-	copy(batch.Previous[:], b)
-	copy(batch.Hash[:], b[sha256.Size:])
-	batch.Newest = time.UnixMilli(int64(binary.BigEndian.Uint64(b[2*sha256.Size:])))
+	copy(made.Previous[:], b)
+	copy(made.Hash[:], b[sha256.Size:])
+	made.Newest = time.UnixMilli(int64(binary.BigEndian.Uint64(b[2*sha256.Size:])))
 	last, total := uint64(0), uint64(0)
 	for i := batchLen; i < len(b); i += runLen {
 		r := run{binary.BigEndian.Uint64(b[i:]), binary.BigEndian.Uint64(b[i+8:])}
 		apart := i == batchLen || r.First > last
 		// The length is bounded before it is added up: whoever reads a batch reads all its entries.
 		if !apart || r.End <= r.First || r.End-r.First > maxBatch {
-			return auditBatch{}, errMalformed
+			return batch{}, sealed.ErrMalformed
 		}
 		if total += r.End - r.First; total > maxBatch {
-			return auditBatch{}, errMalformed
+			return batch{}, sealed.ErrMalformed
 		}
 		last = r.End
-		batch.Runs = append(batch.Runs, r)
+		made.Runs = append(made.Runs, r)
 	}
-	return batch, nil
+	return made, nil
 }
 
 // numbers calls fn for each of the batch's entries.
-func (b auditBatch) numbers(fn func(uint64) error) error {
+func (b batch) numbers(fn func(uint64) error) error {
 	for _, r := range b.Runs {
 		for n := r.First; n < r.End; n++ {
 			if err := fn(n); err != nil {
@@ -126,8 +133,8 @@ func (b auditBatch) numbers(fn func(uint64) error) error {
 }
 
 // makeBatch seals entries, given in the order of their numbers, as a node's batch of a number.
-func makeBatch(node nodeID, number uint64, previous auditHash, numbers []uint64, entries [][]byte) auditBatch {
-	b := auditBatch{Previous: previous}
+func makeBatch(node nodeID, number uint64, previous Hash, numbers []uint64, entries [][]byte) batch {
+	b := batch{Previous: previous}
 	for i, n := range numbers {
 		if k := len(b.Runs) - 1; k >= 0 && b.Runs[k].End == n {
 			b.Runs[k].End++
@@ -143,7 +150,7 @@ func makeBatch(node nodeID, number uint64, previous auditHash, numbers []uint64,
 }
 
 // sum is the hash of a batch with these entries: of its place, of the batch before it, and of each entry with its number.
-func (b auditBatch) sum(node nodeID, number uint64, entries [][]byte) (h auditHash) {
+func (b batch) sum(node nodeID, number uint64, entries [][]byte) (h Hash) {
 	s := sha256.New()
 	u64 := func(n uint64) { _ = binary.Write(s, binary.BigEndian, n) } // a hash takes everything
 	s.Write([]byte("crmgate audit batch 1\x00"))
@@ -171,19 +178,19 @@ const (
 	flagClosed = 1
 )
 
-// auditNode is what is known of a process that wrote to the log. Only the process itself, and who closes its chain or
+// node is what is known of a process that wrote to the log. Only the process itself, and who closes its chain or
 // drops what is old, writes the record.
-type auditNode struct {
+type node struct {
 	Started time.Time
 	Until   time.Time // when it counts as gone, if it does not renew this
 	From    uint64    // the oldest batch that is kept
 	Batches uint64    // how many it ever had
 	Next    uint64    // the first number behind the batches
-	Head    auditHash // of the last batch
+	Head    Hash      // of the last batch
 	Closed  bool      // nothing comes any more
 }
 
-func (n auditNode) encode() []byte {
+func (n node) encode() []byte {
 	b := make([]byte, 1, nodeLen)
 	if n.Closed {
 		b[0] = flagClosed
@@ -194,30 +201,30 @@ func (n auditNode) encode() []byte {
 	return append(b, n.Head[:]...)
 }
 
-func decodeNode(b []byte) (auditNode, error) {
+func decodeNode(b []byte) (node, error) {
 	if len(b) != nodeLen || b[0]&^flagClosed != 0 {
-		return auditNode{}, errMalformed
+		return node{}, sealed.ErrMalformed
 	}
 	v := func(i int) uint64 { return binary.BigEndian.Uint64(b[1+8*i:]) }
-	n := auditNode{
+	n := node{
 		Closed: b[0] == flagClosed, Started: time.UnixMilli(int64(v(0))), Until: time.UnixMilli(int64(v(1))),
 		From: v(2), Batches: v(3), Next: v(4),
 	}
 	copy(n.Head[:], b[41:])
 	if n.From > n.Batches {
-		return auditNode{}, errMalformed
+		return node{}, sealed.ErrMalformed
 	}
 	return n, nil
 }
 
-func nodeKey(n nodeID) []byte { return append(fixed(auditNodeKind), n[:]...) }
+func nodeKey(n nodeID) []byte { return append(sealed.Prefix(nodeKind), n[:]...) }
 
 func batchKey(n nodeID, number uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(fixed(auditBatchKind), n[:]...), number)
+	return binary.BigEndian.AppendUint64(append(sealed.Prefix(batchKind), n[:]...), number)
 }
 
 func entryKey(n nodeID, number uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(fixed(auditEntryKind), n[:]...), number)
+	return binary.BigEndian.AppendUint64(append(sealed.Prefix(entryKind), n[:]...), number)
 }
 
 // place takes a key of an entry, a batch or a node apart.
@@ -228,37 +235,37 @@ func place(key []byte) (n nodeID, number uint64, err error) {
 		number = binary.BigEndian.Uint64(key[at+len(n):])
 	case at + len(n):
 	default:
-		return n, 0, errMalformed
+		return n, 0, sealed.ErrMalformed
 	}
 	copy(n[:], key[at:])
 	return n, number, nil
 }
 
-func (r records) auditNode(id nodeID) (auditNode, error) {
-	b, err := r.get(auditNodeKind, nodeKey(id))
+func (r records) readNode(id nodeID) (node, error) {
+	b, err := r.Get(nodeKind, nodeKey(id))
 	if err != nil {
-		return auditNode{}, err
+		return node{}, err
 	}
 	return decodeNode(b)
 }
 
-func (r records) setAuditNode(id nodeID, n auditNode) error {
-	return r.set(auditNodeKind, nodeKey(id), n.encode(), 0)
+func (r records) writeNode(id nodeID, n node) error {
+	return r.Set(nodeKind, nodeKey(id), n.encode(), 0)
 }
 
-func (r records) auditBatch(id nodeID, number uint64) (auditBatch, error) {
-	b, err := r.get(auditBatchKind, batchKey(id, number))
+func (r records) readBatch(id nodeID, number uint64) (batch, error) {
+	b, err := r.Get(batchKind, batchKey(id, number))
 	if err != nil {
-		return auditBatch{}, err
+		return batch{}, err
 	}
 	return decodeBatch(b)
 }
 
 // ensureNode records a node that has written nothing before.
 func (r records) ensureNode(id nodeID) error {
-	_, err := r.auditNode(id)
+	_, err := r.readNode(id)
 	if errors.Is(err, crmgate.ErrNotFound) {
-		err = r.setAuditNode(id, auditNode{Started: r.now, Until: r.now.Add(nodeLease)})
+		err = r.writeNode(id, node{Started: r.Now, Until: r.Now.Add(nodeLease)})
 	}
 	return err
 }
@@ -267,12 +274,12 @@ func (r records) ensureNode(id nodeID) error {
 const nodeLease = 10 * time.Minute
 
 // appendBatch seals entries into the next batch of a node's chain, and returns the node as it is then, not yet stored.
-func (r records) appendBatch(id nodeID, n auditNode, numbers []uint64, entries [][]byte) (auditNode, error) {
+func (r records) appendBatch(id nodeID, n node, numbers []uint64, entries [][]byte) (node, error) {
 	if len(numbers) == 0 {
 		return n, nil
 	}
 	b := makeBatch(id, n.Batches, n.Head, numbers, entries)
-	if err := r.set(auditBatchKind, batchKey(id, n.Batches), b.encode(), 0); err != nil {
+	if err := r.Set(batchKind, batchKey(id, n.Batches), b.encode(), 0); err != nil {
 		return n, err
 	}
 	n.Batches++

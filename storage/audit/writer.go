@@ -1,4 +1,4 @@
-package storage
+package audit
 
 import (
 	"crypto/rand"
@@ -17,9 +17,9 @@ type nodeID [16]byte
 // String is short: it is for people, who have few nodes.
 func (n nodeID) String() string { return hex.EncodeToString(n[:4]) }
 
-// auditLog is this process's part of the log that is not in the store: the numbers that it gave out, and what of them
+// writer is this process's part of the log that is not in the store: the numbers that it gave out, and what of them
 // no batch has sealed yet.
-type auditLog struct {
+type writer struct {
 	mu       sync.Mutex
 	node     nodeID
 	recorded bool   // the node's record is stored
@@ -34,7 +34,7 @@ type auditLog struct {
 
 type limited struct {
 	platform crmgate.Platform
-	kind     EventKind
+	kind     Kind
 }
 
 type window struct {
@@ -43,14 +43,14 @@ type window struct {
 	left  uint64
 }
 
-func newAuditLog() *auditLog {
-	l := &auditLog{full: make(chan struct{}, 1), limits: map[limited]*window{}}
+func newWriter() *writer {
+	l := &writer{full: make(chan struct{}, 1), limits: map[limited]*window{}}
 	l.renew()
 	return l
 }
 
 // renew makes the log another node's, which has written nothing.
-func (l *auditLog) renew() {
+func (l *writer) renew() {
 	_, _ = rand.Read(l.node[:]) // never fails
 	l.recorded, l.next = false, 0
 	l.inFlight, l.written, l.unsure = map[uint64]bool{}, map[uint64][]byte{}, map[uint64]bool{}
@@ -66,7 +66,7 @@ type ticket struct {
 	entries  [][]byte // set by the transaction's function
 }
 
-func (l *auditLog) begin(n int, at time.Time) *ticket {
+func (l *writer) begin(n int, at time.Time) *ticket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := &ticket{node: l.node, recorded: l.recorded, first: l.next, at: at, entries: make([][]byte, n)}
@@ -89,7 +89,7 @@ const (
 // maxRemembered bounds what is kept in memory while nothing can be sealed.
 const maxRemembered = 64 * maxBatch
 
-func (l *auditLog) end(t *ticket, how ending) {
+func (l *writer) end(t *ticket, how ending) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if t.node != l.node {
@@ -120,7 +120,7 @@ func (l *auditLog) end(t *ticket, how ending) {
 
 // keep makes this process a node whose entries are sealed by it.
 // false if it is one already.
-func (l *auditLog) keep() bool {
+func (l *writer) keep() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.kept {
@@ -134,7 +134,7 @@ func (l *auditLog) keep() bool {
 }
 
 // abandon makes the process another node, if it is still this one.
-func (l *auditLog) abandon(id nodeID) {
+func (l *writer) abandon(id nodeID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.node == id {
@@ -142,7 +142,7 @@ func (l *auditLog) abandon(id nodeID) {
 	}
 }
 
-func (l *auditLog) letGo() {
+func (l *writer) letGo() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.kept = false
@@ -159,7 +159,7 @@ type unsealed struct {
 }
 
 // unsealed returns up to a batch of what is settled. A number that is in flight ends it.
-func (l *auditLog) unsealed() unsealed {
+func (l *writer) unsealed() unsealed {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	u := unsealed{node: l.node, recorded: l.recorded, end: l.next, written: map[uint64][]byte{}}
@@ -187,7 +187,7 @@ func (l *auditLog) unsealed() unsealed {
 }
 
 // sealed forgets what a batch has.
-func (l *auditLog) sealed(u unsealed) {
+func (l *writer) sealed(u unsealed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if u.node != l.node {
@@ -202,7 +202,7 @@ func (l *auditLog) sealed(u unsealed) {
 }
 
 // admit says whether Record writes an event, and counts those that it does not.
-func (l *auditLog) admit(e Event, now time.Time) bool {
+func (l *writer) admit(e Event, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := limited{e.Platform, e.Kind}
@@ -211,10 +211,10 @@ func (l *auditLog) admit(e Event, now time.Time) bool {
 		w = &window{began: now}
 		l.limits[key] = w
 	}
-	if now.Sub(w.began) >= auditWindow || now.Before(w.began) {
+	if now.Sub(w.began) >= limitWindow || now.Before(w.began) {
 		w.began, w.wrote = now, 0
 	}
-	if w.wrote >= auditLimit {
+	if w.wrote >= limitEvents {
 		w.left++
 		return false
 	}
@@ -223,7 +223,7 @@ func (l *auditLog) admit(e Event, now time.Time) bool {
 }
 
 // leftOut takes the counts of what admit refused.
-func (l *auditLog) leftOut() map[limited]uint64 {
+func (l *writer) leftOut() map[limited]uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	left := map[limited]uint64{}
@@ -236,7 +236,7 @@ func (l *auditLog) leftOut() map[limited]uint64 {
 }
 
 // putBack returns a count that could not be written.
-func (l *auditLog) putBack(k limited, n uint64) {
+func (l *writer) putBack(k limited, n uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.limits[k].left += n

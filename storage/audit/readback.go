@@ -1,4 +1,4 @@
-package storage
+package audit
 
 import (
 	"bytes"
@@ -15,19 +15,19 @@ import (
 // maxAuditPages bounds what one look back reads, once it has read anything: some ten thousand entries.
 const maxAuditPages = 40
 
-// AuditBack returns entries about an account, the latest first, most at the most, and where to go on: what it returned as
+// ReadBack returns entries about an account, the latest first, most at the most, and where to go on: what it returned as
 // next before, or empty to begin. It reads a bounded number of entries, whoever they are about: so it may return few, or
 // none, with more to come. next is empty at the end.
-func (db *DB) AuditBack(ctx context.Context, account crmgate.AccountID, from string, most int) (entries []AuditEntry, next string, err error) {
-	b := back{db: db}
+func (l *Log) ReadBack(ctx context.Context, account crmgate.AccountID, from string, most int) (entries []Entry, next string, err error) {
+	b := back{log: l}
 	if from != "" && !b.place.parse(from) {
 		return nil, "", crmgate.Refuse("This is no place in the log.")
 	}
 	if err := b.begin(ctx); err != nil {
 		return nil, "", fmt.Errorf("read audit log: %w", err)
 	}
-	who := resolver{db: db, people: map[auditHash]known{}, accounts: map[auditHash]crmgate.AccountID{}}
-	about := db.accountHash(account)
+	who := resolver{log: l, people: map[Hash]known{}, accounts: map[Hash]crmgate.AccountID{}}
+	about := l.accountHash(account)
 	for read := 0; ; read++ {
 		if read > 0 && (len(entries) == most || b.pages >= maxAuditPages) {
 			return entries, b.place.String(), nil
@@ -48,24 +48,24 @@ func (db *DB) AuditBack(ctx context.Context, account crmgate.AccountID, from str
 	}
 }
 
-// auditPlace is an entry's place among all of them.
-type auditPlace struct {
+// position is an entry's place among all of them.
+type position struct {
 	at     time.Time
 	node   nodeID
 	number uint64
 }
 
-func placeOf(e numbered) auditPlace { return auditPlace{e.At, e.node, e.number} }
+func placeOf(e numbered) position { return position{e.At, e.node, e.number} }
 
-func (p auditPlace) compare(q auditPlace) int {
+func (p position) compare(q position) int {
 	return cmp.Or(p.at.Compare(q.at), bytes.Compare(p.node[:], q.node[:]), cmp.Compare(p.number, q.number))
 }
 
-func (p auditPlace) String() string {
+func (p position) String() string {
 	return fmt.Sprintf("%d-%d-%s", p.at.UnixMilli(), p.number, hex.EncodeToString(p.node[:]))
 }
 
-func (p *auditPlace) parse(s string) bool {
+func (p *position) parse(s string) bool {
 	var ms int64
 	var node []byte
 	if n, err := fmt.Sscanf(s, "%d-%d-%x", &ms, &p.number, &node); n != 3 || err != nil || len(node) != len(p.node) {
@@ -77,8 +77,8 @@ func (p *auditPlace) parse(s string) bool {
 
 // back reads the nodes' entries side by side, from the end. A node takes part once its last entry may be the latest.
 type back struct {
-	db      *DB
-	place   auditPlace // of the entry that was read last; zero: none
+	log     *Log
+	place   position   // of the entry that was read last; zero: none
 	waiting []backward // by their ends, the latest last
 	open    []*backward
 	pages   int // read so far
@@ -87,13 +87,13 @@ type back struct {
 // backward is a place in a node's entries, of which it holds a page.
 type backward struct {
 	id    nodeID
-	node  auditNode
+	node  node
 	pages []uint64 // still to be read are those from the first up to, but without, the second
 	ready []numbered
 }
 
 func (b *back) begin(ctx context.Context) error {
-	all, err := b.db.auditNodes(ctx)
+	all, err := b.log.nodes(ctx)
 	for id, n := range all {
 		if b.place.at.IsZero() || !n.Started.After(b.place.at) {
 			b.waiting = append(b.waiting, backward{id: id, node: n})
@@ -141,7 +141,7 @@ func (b *back) latest() *backward {
 
 // enter finds a node's last page, or that of the place, and opens what has anything to show.
 func (b *back) enter(ctx context.Context, c *backward) error {
-	first, err := b.db.firstKept(ctx, c.id, c.node)
+	first, err := b.log.firstKept(ctx, c.id, c.node)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (b *back) enter(ctx context.Context, c *backward) error {
 		end = b.place.number/pageSize + 1
 	case !c.node.Closed: // what is not sealed yet
 		for empty := 0; empty < maxEmpty; {
-			entries, err := b.db.auditPage(ctx, c.id, end+uint64(empty))
+			entries, err := b.log.page(ctx, c.id, end+uint64(empty))
 			if err != nil {
 				return err
 			}
@@ -174,7 +174,7 @@ func (b *back) enter(ctx context.Context, c *backward) error {
 func (b *back) fill(ctx context.Context, c *backward) error {
 	for len(c.ready) == 0 && c.pages[1] > c.pages[0] {
 		c.pages[1]--
-		entries, err := b.db.auditPage(ctx, c.id, c.pages[1])
+		entries, err := b.log.page(ctx, c.id, c.pages[1])
 		if err != nil {
 			return err
 		}

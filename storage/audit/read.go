@@ -1,4 +1,4 @@
-package storage
+package audit
 
 import (
 	"bytes"
@@ -10,17 +10,18 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// AuditQuery chooses entries.
-type AuditQuery struct {
+// Query chooses entries.
+type Query struct {
 	Since    time.Time        // zero: all that are kept
 	Platform crmgate.Platform // empty: all
 	User     crmgate.UserID   // empty: all
 }
 
-// AuditEntry is an entry of the audit log as it is read.
-type AuditEntry struct {
+// Entry is an entry of the audit log as it is read.
+type Entry struct {
 	At    time.Time
 	Node  string
 	Entry uint64
@@ -30,15 +31,15 @@ type AuditEntry struct {
 	UserHash, AccountHash string // hexadecimal; empty: it was about nobody
 }
 
-// Audit calls fn for the entries that the query chooses, in the order of their times, until fn returns an error. It
+// Read calls fn for the entries that the query chooses, in the order of their times, until fn returns an error. It
 // reads page by page, so that fn may take its time; what is recorded meanwhile may be shown or not. Entries that do not
-// open are left out: VerifyAudit tells of them.
-func (db *DB) Audit(ctx context.Context, q AuditQuery, fn func(AuditEntry) error) error {
-	m := merge{db: db, since: q.Since}
+// open are left out: Verify tells of them.
+func (l *Log) Read(ctx context.Context, q Query, fn func(Entry) error) error {
+	m := merge{log: l, since: q.Since}
 	if err := m.begin(ctx); err != nil {
 		return fmt.Errorf("read audit log: %w", err)
 	}
-	who := resolver{db: db, people: map[auditHash]known{}, accounts: map[auditHash]crmgate.AccountID{}}
+	who := resolver{log: l, people: map[Hash]known{}, accounts: map[Hash]crmgate.AccountID{}}
 	for {
 		e, ok, err := m.next(ctx)
 		if err != nil {
@@ -48,7 +49,7 @@ func (db *DB) Audit(ctx context.Context, q AuditQuery, fn func(AuditEntry) error
 			return nil
 		}
 		if e.At.Before(q.Since) || q.Platform != "" && e.Platform != q.Platform ||
-			q.User != "" && e.User != db.userHash(crmgate.UserKey{Platform: e.Platform, ID: q.User}) {
+			q.User != "" && e.User != l.userHash(crmgate.UserKey{Platform: e.Platform, ID: q.User}) {
 			continue
 		}
 		shown, err := who.resolve(ctx, e)
@@ -63,7 +64,7 @@ func (db *DB) Audit(ctx context.Context, q AuditQuery, fn func(AuditEntry) error
 
 // numbered is an entry with its place.
 type numbered struct {
-	auditEntry
+	entry
 	node   nodeID
 	number uint64
 }
@@ -71,7 +72,7 @@ type numbered struct {
 // merge reads the nodes' entries side by side. A node takes part from its start on, so that of the many that a store
 // may have had, few are in memory.
 type merge struct {
-	db      *DB
+	log     *Log
 	since   time.Time
 	waiting []cursor // by their starts, those that begin last first
 	open    []*cursor
@@ -80,7 +81,7 @@ type merge struct {
 // cursor is a place in a node's entries, of which it holds a page.
 type cursor struct {
 	id    nodeID
-	node  auditNode
+	node  node
 	page  uint64 // the next to read
 	ready []numbered
 }
@@ -93,7 +94,7 @@ const pageSize = 256
 const maxEmpty = 4
 
 func (m *merge) begin(ctx context.Context) error {
-	all, err := m.db.auditNodes(ctx)
+	all, err := m.log.nodes(ctx)
 	for id, n := range all {
 		m.waiting = append(m.waiting, cursor{id: id, node: n})
 	}
@@ -136,7 +137,7 @@ func (m *merge) oldest() *cursor {
 
 // enter finds the page to begin with, and opens a cursor that has anything to show.
 func (m *merge) enter(ctx context.Context, c *cursor) error {
-	first, err := m.db.firstKept(ctx, c.id, c.node)
+	first, err := m.log.firstKept(ctx, c.id, c.node)
 	if err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func (m *merge) enter(ctx context.Context, c *cursor) error {
 func (m *merge) backTo(ctx context.Context, c *cursor, least uint64) (uint64, error) {
 	page := c.node.Next / pageSize
 	for page > least {
-		entries, err := m.db.auditPage(ctx, c.id, page-1)
+		entries, err := m.log.page(ctx, c.id, page-1)
 		if err != nil {
 			return page, err
 		}
@@ -174,7 +175,7 @@ func (m *merge) backTo(ctx context.Context, c *cursor, least uint64) (uint64, er
 // fill reads pages until one has entries. Without any, the node has no more.
 func (m *merge) fill(ctx context.Context, c *cursor) error {
 	for empty := 0; empty < maxEmpty; c.page++ {
-		entries, err := m.db.auditPage(ctx, c.id, c.page)
+		entries, err := m.log.page(ctx, c.id, c.page)
 		if err != nil {
 			return err
 		}
@@ -191,12 +192,12 @@ func (m *merge) fill(ctx context.Context, c *cursor) error {
 }
 
 // firstKept is the number of the oldest entry that a node has kept.
-func (db *DB) firstKept(ctx context.Context, id nodeID, n auditNode) (first uint64, err error) {
+func (l *Log) firstKept(ctx context.Context, id nodeID, n node) (first uint64, err error) {
 	if n.From == n.Batches {
 		return n.Next, nil
 	}
-	err = db.view(ctx, func(r records) error {
-		b, err := r.auditBatch(id, n.From)
+	err = l.view(ctx, func(r records) error {
+		b, err := r.readBatch(id, n.From)
 		if lost(err) {
 			return nil // from the beginning
 		}
@@ -208,13 +209,13 @@ func (db *DB) firstKept(ctx context.Context, id nodeID, n auditNode) (first uint
 	return first, err
 }
 
-func (db *DB) auditPage(ctx context.Context, id nodeID, page uint64) (entries []numbered, err error) {
-	prefix := append(fixed(auditEntryKind), id[:]...)
+func (l *Log) page(ctx context.Context, id nodeID, page uint64) (entries []numbered, err error) {
+	prefix := append(sealed.Prefix(entryKind), id[:]...)
 	prefix = append(prefix, binary.BigEndian.AppendUint64(nil, page*pageSize)[:7]...)
-	err = db.view(ctx, func(r records) error {
+	err = l.view(ctx, func(r records) error {
 		entries = nil
-		return r.tx.Scan(prefix, func(key, stored []byte) error {
-			b, err := r.open(auditEntryKind, key, stored)
+		return r.Scan(prefix, func(key, stored []byte) error {
+			b, err := r.Open(entryKind, key, stored)
 			if err != nil {
 				return nil // verifying tells
 			}
@@ -231,9 +232,9 @@ func (db *DB) auditPage(ctx context.Context, id nodeID, page uint64) (entries []
 
 // resolver finds out whose hashes they are. It remembers a bounded number of people.
 type resolver struct {
-	db       *DB
-	people   map[auditHash]known
-	accounts map[auditHash]crmgate.AccountID
+	log      *Log
+	people   map[Hash]known
+	accounts map[Hash]crmgate.AccountID
 }
 
 type known struct {
@@ -243,43 +244,34 @@ type known struct {
 
 const maxResolved = 10_000
 
-func (w *resolver) resolve(ctx context.Context, e numbered) (AuditEntry, error) {
-	shown := AuditEntry{
+func (w *resolver) resolve(ctx context.Context, e numbered) (Entry, error) {
+	shown := Entry{
 		At: e.At, Node: e.node.String(), Entry: e.number,
 		Event: Event{Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Platform: e.Platform, Count: e.Count},
 	}
-	if e.User != (auditHash{}) {
+	if e.User != (Hash{}) {
 		p, err := w.person(ctx, e.Platform, e.User)
 		if err != nil {
 			return shown, err
 		}
 		shown.User, shown.Name, shown.UserHash = p.id, p.name, hex.EncodeToString(e.User[:])
 	}
-	if e.Account != (auditHash{}) {
+	if e.Account != (Hash{}) {
 		shown.Account, shown.AccountHash = w.accounts[e.Account], hex.EncodeToString(e.Account[:])
 	}
 	return shown, nil
 }
 
 // person opens the record that a hash is the key of. Somebody who is gone, or whose record does not open, is nobody.
-func (w *resolver) person(ctx context.Context, p crmgate.Platform, h auditHash) (known, error) {
+func (w *resolver) person(ctx context.Context, p crmgate.Platform, h Hash) (known, error) {
 	if k, ok := w.people[h]; ok {
 		return k, nil
 	}
-	key := append(append(fixed(person), p...), '/')
-	var k known
-	err := w.db.view(ctx, func(r records) error {
-		b, err := r.get(person, append(key, h[:]...))
-		if err != nil {
-			return err
-		}
-		found, err := decodePerson(b)
-		k = known{found.User.Key.ID, found.User.Name}
-		if a := found.User.Account; a != "" {
-			w.accounts[w.db.accountHash(a)] = a
-		}
-		return err
-	})
+	u, err := w.log.c.Find(ctx, p, h)
+	k := known{u.Key.ID, u.Name}
+	if u.Account != "" {
+		w.accounts[w.log.accountHash(u.Account)] = u.Account
+	}
 	if lost(err) {
 		err = nil
 	}

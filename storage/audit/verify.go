@@ -1,4 +1,4 @@
-package storage
+package audit
 
 import (
 	"bytes"
@@ -9,10 +9,11 @@ import (
 	"slices"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// AuditReport is how much VerifyAudit has looked at.
-type AuditReport struct {
+// Report is how much Verify has looked at.
+type Report struct {
 	Nodes    int `json:"nodes"`
 	Batches  int `json:"batches"`
 	Entries  int `json:"entries"`
@@ -20,15 +21,15 @@ type AuditReport struct {
 	Problems int `json:"problems"`
 }
 
-// VerifyAudit recomputes every chain of the audit log, on one snapshot, and calls problem with a sentence for each thing
+// Verify recomputes every chain of the audit log, on one snapshot, and calls problem with a sentence for each thing
 // that is wrong. A problem is not an error.
 //
 // What it finds: an entry or batch that is missing, was changed, moved, swapped or added, wherever a batch is behind it.
 // What it cannot know: that entries which no batch has sealed yet were taken away; that a process's whole chain was; and,
 // of somebody who puts older records back in their places, what came after those.
-func (db *DB) VerifyAudit(ctx context.Context, problem func(string)) (AuditReport, error) {
+func (l *Log) Verify(ctx context.Context, problem func(string)) (Report, error) {
 	v := verification{ctx: ctx, problem: problem, chains: map[nodeID]*chain{}}
-	err := db.view(ctx, func(r records) error {
+	err := l.view(ctx, func(r records) error {
 		v.records = r
 		nodes, err := r.nodes(func(id nodeID, err error) { v.found("%v: the node's record: %v", id, err) })
 		if err != nil {
@@ -37,13 +38,13 @@ func (db *DB) VerifyAudit(ctx context.Context, problem func(string)) (AuditRepor
 		for id, n := range nodes {
 			v.chains[id] = &chain{id: id, node: n, recorded: true, next: n.From}
 		}
-		if err := r.tx.Scan(fixed(auditBatchKind), v.batch); err != nil {
+		if err := r.Scan(sealed.Prefix(batchKind), v.batch); err != nil {
 			return err
 		}
 		for _, id := range slices.SortedFunc(maps.Keys(v.chains), func(a, b nodeID) int { return bytes.Compare(a[:], b[:]) }) {
 			v.end(v.chains[id])
 		}
-		return r.tx.Scan(fixed(auditEntryKind), v.entry)
+		return r.Scan(sealed.Prefix(entryKind), v.entry)
 	})
 	v.report.Nodes = len(v.chains)
 	if err != nil {
@@ -56,17 +57,17 @@ type verification struct {
 	records
 	ctx     context.Context
 	problem func(string)
-	report  AuditReport
+	report  Report
 	chains  map[nodeID]*chain
 }
 
 // chain is what was seen of a node's chain so far.
 type chain struct {
 	id       nodeID
-	node     auditNode
+	node     node
 	recorded bool
-	next     uint64    // the number of the batch that must come
-	head     auditHash // of the batch before it, if known
+	next     uint64 // the number of the batch that must come
+	head     Hash   // of the batch before it, if known
 	known    bool
 	covered  []run // by batches; runs that touch are one
 	broken   bool  // a batch is missing or unreadable: what is in no batch may have been in that
@@ -112,8 +113,8 @@ func (v *verification) batch(key, stored []byte) error {
 		c.known, c.broken = false, true
 	}
 	c.next = number + 1
-	var b auditBatch
-	payload, err := v.open(auditBatchKind, key, stored)
+	var b batch
+	payload, err := v.Open(batchKind, key, stored)
 	if err == nil {
 		b, err = decodeBatch(payload)
 	}
@@ -131,11 +132,11 @@ func (v *verification) batch(key, stored []byte) error {
 }
 
 // content holds a batch to the entries that are stored.
-func (v *verification) content(c *chain, number uint64, b auditBatch) {
+func (v *verification) content(c *chain, number uint64, b batch) {
 	var entries [][]byte
 	whole := true
 	_ = b.numbers(func(n uint64) error {
-		payload, err := v.get(auditEntryKind, entryKey(c.id, n))
+		payload, err := v.Get(entryKind, entryKey(c.id, n))
 		switch {
 		case errors.Is(err, crmgate.ErrNotFound):
 			v.found("%v: entry %d of batch %d is missing", c.id, n, number)
@@ -212,7 +213,7 @@ func (v *verification) entry(key, stored []byte) error {
 		return nil
 	}
 	v.report.Unsealed++
-	payload, err := v.open(auditEntryKind, key, stored)
+	payload, err := v.Open(entryKind, key, stored)
 	if err == nil {
 		_, err = decodeEntry(payload)
 	}

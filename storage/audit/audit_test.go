@@ -1,4 +1,4 @@
-package storage_test
+package audit_test
 
 import (
 	"bytes"
@@ -14,17 +14,19 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-var signedIn = storage.Event{Kind: storage.EventSignIn, By: storage.ByOAuth, Outcome: storage.OutcomeOK}
+var signedIn = audit.Event{Kind: audit.EventSignIn, By: audit.ByOAuth, Outcome: audit.OutcomeOK}
 
 func clio(id crmgate.UserID) crmgate.UserKey { return crmgate.UserKey{Platform: "clio", ID: id} }
 
 // mustKeep begins to seal; only the test's own passes and full batches seal anything.
-func mustKeep(t testing.TB, s store, c storage.AuditConfig) *storage.AuditKeeper {
+func mustKeep(t testing.TB, s store, c audit.KeepConfig) *audit.Keeper {
 	t.Helper()
 	c.Every, c.Logger = time.Hour, slog.New(slog.DiscardHandler)
-	k, err := s.KeepAudit(t.Context(), c)
+	k, err := s.Audit().Keep(t.Context(), c)
 	must(t, err)
 	t.Cleanup(func() {
 		err := k.Close()
@@ -39,23 +41,23 @@ func mustKeep(t testing.TB, s store, c storage.AuditConfig) *storage.AuditKeeper
 func signInMany(t testing.TB, s store, prefix string, n int) {
 	t.Helper()
 	for i := range n {
-		_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint(prefix, i))), keep, signedIn)
+		_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint(prefix, i))), keep, storage.LogEvent(signedIn))
 		must(t, err)
 	}
 }
 
-func mustAudit(t testing.TB, s store, q storage.AuditQuery) []storage.AuditEntry {
+func mustAudit(t testing.TB, s store, q audit.Query) []audit.Entry {
 	t.Helper()
-	var all []storage.AuditEntry
-	must(t, s.Audit(t.Context(), q, func(e storage.AuditEntry) error { all = append(all, e); return nil }))
+	var all []audit.Entry
+	must(t, s.Audit().Read(t.Context(), q, func(e audit.Entry) error { all = append(all, e); return nil }))
 	return all
 }
 
 // verify returns what is wrong, and how much there is.
-func verify(t testing.TB, s store) ([]string, storage.AuditReport) {
+func verify(t testing.TB, s store) ([]string, audit.Report) {
 	t.Helper()
 	var problems []string
-	r, err := s.VerifyAudit(t.Context(), func(p string) { problems = append(problems, p) })
+	r, err := s.Audit().Verify(t.Context(), func(p string) { problems = append(problems, p) })
 	must(t, err)
 	if r.Problems != len(problems) {
 		t.Errorf("%d problems were told, and the report has %d", len(problems), r.Problems)
@@ -63,7 +65,7 @@ func verify(t testing.TB, s store) ([]string, storage.AuditReport) {
 	return problems, r
 }
 
-func wantGreen(t testing.TB, s store) storage.AuditReport {
+func wantGreen(t testing.TB, s store) audit.Report {
 	t.Helper()
 	problems, r := verify(t, s)
 	if len(problems) > 0 {
@@ -78,17 +80,17 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 		_, err := s.SignIn(ctx, ann, func(p *crmgate.Person) error {
 			p.User.Name, p.User.Account = "Ann", "acme"
 			return nil
-		}, storage.Event{Kind: storage.EventSignIn, By: storage.ByOAuth, Outcome: storage.OutcomeOK, Reason: storage.ReasonUnprovenAccount})
+		}, storage.LogEvent(audit.Event{Kind: audit.EventSignIn, By: audit.ByOAuth, Outcome: audit.OutcomeOK, Reason: audit.ReasonUnprovenAccount}))
 		must(t, err)
 		s.clock.add(time.Second)
-		_, err = s.UpdatePerson(ctx, ann, keep, storage.Event{Kind: storage.EventRefresh, By: storage.ByServer, Outcome: storage.OutcomeRefused, Reason: storage.ReasonUserDead})
+		_, err = s.UpdatePerson(ctx, ann, keep, storage.LogEvent(audit.Event{Kind: audit.EventRefresh, By: audit.ByServer, Outcome: audit.OutcomeRefused, Reason: audit.ReasonUserDead}))
 		must(t, err)
 		s.clock.add(time.Second)
-		_, err = s.EndSession(ctx, ann, storage.Event{Kind: storage.EventLogout, By: storage.ByPerson, Outcome: storage.OutcomeOK})
+		_, err = s.EndSession(ctx, ann, audit.Event{Kind: audit.EventLogout, By: audit.ByPerson, Outcome: audit.OutcomeOK})
 		must(t, err)
 		s.clock.add(time.Second)
-		must(t, s.Record(ctx, storage.Event{Kind: storage.EventSignIn, By: storage.ByAPIKey, Outcome: storage.OutcomeError, Reason: storage.ReasonRequest, Platform: "other"}))
-		before := describe(mustAudit(t, s, storage.AuditQuery{}))
+		must(t, s.Audit().Record(ctx, audit.Event{Kind: audit.EventSignIn, By: audit.ByAPIKey, Outcome: audit.OutcomeError, Reason: audit.ReasonRequest, Platform: "other"}))
+		before := describe(mustAudit(t, s, audit.Query{}))
 		want := []string{
 			"0 sign-in oauth ok unproven account clio ann Ann acme", "1 refresh server refused user dead clio ann Ann acme",
 			"2 logout person ok  clio ann Ann acme", "3 sign-in apiKey error request other   ",
@@ -97,20 +99,20 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(before, "\n"), strings.Join(want, "\n"))
 		}
 		for name, tt := range map[string]struct {
-			q    storage.AuditQuery
+			q    audit.Query
 			want int
 		}{
-			"a platform": {storage.AuditQuery{Platform: "other"}, 1}, "a user": {storage.AuditQuery{User: "ann"}, 3},
-			"nobody": {storage.AuditQuery{User: "bob"}, 0}, "a user of another platform": {storage.AuditQuery{User: "ann", Platform: "other"}, 0},
-			"since": {storage.AuditQuery{Since: s.clock.now().Add(-time.Second)}, 2},
+			"a platform": {audit.Query{Platform: "other"}, 1}, "a user": {audit.Query{User: "ann"}, 3},
+			"nobody": {audit.Query{User: "bob"}, 0}, "a user of another platform": {audit.Query{User: "ann", Platform: "other"}, 0},
+			"since": {audit.Query{Since: s.clock.now().Add(-time.Second)}, 2},
 		} {
 			if got := mustAudit(t, s, tt.q); len(got) != tt.want {
 				t.Errorf("%s: %d entries, want %d", name, len(got), tt.want)
 			}
 		}
-		_, err = s.DeleteUser(ctx, ann, storage.Event{Kind: storage.EventDeletion, By: storage.ByOperator, Outcome: storage.OutcomeOK})
+		_, err = s.DeleteUser(ctx, ann, audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK})
 		must(t, err)
-		after := mustAudit(t, s, storage.AuditQuery{})
+		after := mustAudit(t, s, audit.Query{})
 		if len(after) != 5 {
 			t.Fatalf("%d entries, want 5", len(after))
 		}
@@ -119,13 +121,13 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 				t.Errorf("%+v names somebody who was erased, or has lost who it was", e)
 			}
 		}
-		if got := mustAudit(t, s, storage.AuditQuery{User: "ann"}); len(got) != 4 {
+		if got := mustAudit(t, s, audit.Query{User: "ann"}); len(got) != 4 {
 			t.Errorf("whoever knows the id of somebody who was erased finds %d entries, want 4", len(got))
 		}
 	})
 }
 
-func describe(all []storage.AuditEntry) []string {
+func describe(all []audit.Entry) []string {
 	var lines []string
 	for _, e := range all {
 		lines = append(lines, fmt.Sprint(e.Entry, " ", e.Kind, " ", e.By, " ", e.Outcome, " ", e.Reason, " ", e.Platform, " ", e.User, " ", e.Name, " ", e.Account))
@@ -174,7 +176,7 @@ func TestEntriesGoWithWhatTheyRecord(t *testing.T) {
 	db, err := storage.Open(t.Context(), &unlucky{Engine: engine, rng: rand.New(rand.NewPCG(3, 4))}, ring, storage.Config{Now: clock.now})
 	must(t, err)
 	s := store{DB: db, engine: engine, ring: ring, clock: clock}
-	k, err := s.KeepAudit(t.Context(), storage.AuditConfig{Every: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	k, err := s.Audit().Keep(t.Context(), audit.KeepConfig{Every: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer func() { _ = k.Close() }()
 	var group sync.WaitGroup
@@ -183,7 +185,7 @@ func TestEntriesGoWithWhatTheyRecord(t *testing.T) {
 	for g := range 4 {
 		group.Go(func() {
 			for i := range 200 {
-				_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint(g, "-", i))), keep, signedIn)
+				_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint(g, "-", i))), keep, storage.LogEvent(signedIn))
 				mu.Lock()
 				if err != nil {
 					failed++
@@ -200,7 +202,7 @@ func TestEntriesGoWithWhatTheyRecord(t *testing.T) {
 	}
 	people, entries := map[crmgate.UserID]bool{}, map[crmgate.UserID]int{}
 	must(t, s.People(t.Context(), func(p crmgate.Person, _ storage.Session) error { people[p.User.Key.ID] = true; return nil }))
-	for _, e := range mustAudit(t, s, storage.AuditQuery{}) {
+	for _, e := range mustAudit(t, s, audit.Query{}) {
 		entries[e.User]++
 		if !people[e.User] {
 			t.Errorf("an entry about %q, whose sign-in is not stored", e.User)
@@ -220,10 +222,10 @@ func TestEntriesGoWithWhatTheyRecord(t *testing.T) {
 func TestAPanicDoesNotHoldUpSealing(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
-	k := mustKeep(t, s, storage.AuditConfig{Alone: true})
+	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 	func() {
 		defer func() { _ = recover() }()
-		_, _ = s.SignIn(t.Context(), clio("x"), func(*crmgate.Person) error { panic("x") }, signedIn)
+		_, _ = s.SignIn(t.Context(), clio("x"), func(*crmgate.Person) error { panic("x") }, storage.LogEvent(signedIn))
 	}()
 	signInMany(t, s, "a", 3)
 	must(t, k.Pass(t.Context()))
@@ -258,14 +260,21 @@ func remove(t *testing.T, s store, keys ...[]byte) {
 // sealedLog is what a test tampers with: three batches of five entries, and two entries that no batch has.
 type sealedLog struct {
 	store
-	keeper           *storage.AuditKeeper
+	keeper           *audit.Keeper
 	entries, batches []pair
 }
 
 // reseal puts a record in another's place, as whoever has the key ring can.
 func reseal(t *testing.T, s sealedLog, p pair, to []byte) {
 	t.Helper()
-	must(t, s.Reseal(t.Context(), p.key, p.value, to))
+	must(t, s.engine.Update(t.Context(), func(tx storage.Tx) error {
+		r := s.ring.Records(tx, s.clock.now())
+		b, err := r.Open(sealed.Kind(p.key[0]), p.key, p.value)
+		if err != nil {
+			return err
+		}
+		return r.Set(sealed.Kind(to[0]), to, b, 0)
+	}))
 }
 
 func TestTamperingIsFound(t *testing.T) {
@@ -336,7 +345,7 @@ func TestTamperingIsFound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := sealedLog{store: mustStore(t, "")}
-			s.keeper = mustKeep(t, s.store, storage.AuditConfig{Alone: true})
+			s.keeper = mustKeep(t, s.store, audit.KeepConfig{Alone: true})
 			for i := range 3 {
 				signInMany(t, s.store, fmt.Sprint("p", i, "-"), 5)
 				must(t, s.keeper.Pass(t.Context()))
@@ -356,7 +365,7 @@ func TestTamperingIsFound(t *testing.T) {
 					t.Errorf("got %q, want %q", got[i], want)
 				}
 			}
-			if len(tt.want) == 0 && (r != storage.AuditReport{Nodes: 1, Batches: 3, Entries: 17, Unsealed: 2}) {
+			if len(tt.want) == 0 && (r != audit.Report{Nodes: 1, Batches: 3, Entries: 17, Unsealed: 2}) {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -367,7 +376,7 @@ func TestTamperingIsFound(t *testing.T) {
 func TestALostChainIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
-	k := mustKeep(t, s, storage.AuditConfig{Alone: true})
+	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 	signInMany(t, s, "a", 3)
 	must(t, k.Pass(t.Context()))
 	remove(t, s, of(t, s, "o/")[0].key)
@@ -392,7 +401,7 @@ func another(t *testing.T, s store) store {
 func TestTwoNodes(t *testing.T) {
 	both(t, func(t *testing.T, a store) {
 		b := another(t, a)
-		ka, kb := mustKeep(t, a, storage.AuditConfig{}), mustKeep(t, b, storage.AuditConfig{})
+		ka, kb := mustKeep(t, a, audit.KeepConfig{}), mustKeep(t, b, audit.KeepConfig{})
 		var want []string
 		for i := range 300 {
 			id := fmt.Sprint("p", i)
@@ -401,7 +410,7 @@ func TestTwoNodes(t *testing.T) {
 			if i%3 == 0 {
 				s = b
 			}
-			_, err := s.SignIn(t.Context(), clio(crmgate.UserID(id)), keep, signedIn)
+			_, err := s.SignIn(t.Context(), clio(crmgate.UserID(id)), keep, storage.LogEvent(signedIn))
 			must(t, err)
 			a.clock.add(time.Second)
 			if i%40 == 39 {
@@ -413,13 +422,13 @@ func TestTwoNodes(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		var got []string
-		for _, e := range mustAudit(t, b, storage.AuditQuery{}) {
+		for _, e := range mustAudit(t, b, audit.Query{}) {
 			got = append(got, string(e.User))
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		if got := mustAudit(t, b, storage.AuditQuery{Since: a.clock.now().Add(-20 * time.Second)}); len(got) != 20 {
+		if got := mustAudit(t, b, audit.Query{Since: a.clock.now().Add(-20 * time.Second)}); len(got) != 20 {
 			t.Errorf("%d entries of the last 20 seconds, want 20", len(got))
 		}
 	})
@@ -433,12 +442,12 @@ func TestAProcessThatIsGone(t *testing.T) {
 		t.Run(fmt.Sprintf("alone %v", alone), func(t *testing.T) {
 			t.Parallel()
 			a := mustStore(t, "")
-			ka := mustKeep(t, a, storage.AuditConfig{Alone: true})
+			ka := mustKeep(t, a, audit.KeepConfig{Alone: true})
 			signInMany(t, a, "a", 3)
 			must(t, ka.Pass(t.Context()))
 			signInMany(t, a, "b", 300) // more than a batch; the loop may have sealed some
 			b := another(t, a)
-			kb := mustKeep(t, b, storage.AuditConfig{Alone: alone})
+			kb := mustKeep(t, b, audit.KeepConfig{Alone: alone})
 			unsealed := wantGreen(t, b).Unsealed
 			if alone != (unsealed == 0) {
 				t.Errorf("%d are not sealed", unsealed)
@@ -465,12 +474,12 @@ func TestEntriesWithoutAKeeper(t *testing.T) {
 	if r := wantGreen(t, a); r.Unsealed != 3 {
 		t.Errorf("%+v", r)
 	}
-	mustKeep(t, a, storage.AuditConfig{Alone: true})
+	mustKeep(t, a, audit.KeepConfig{Alone: true})
 	signInMany(t, a, "b", 1)
 	if r := wantGreen(t, a); r.Unsealed != 1 || r.Nodes != 2 || r.Entries != 4 {
 		t.Errorf("%+v", r)
 	}
-	if got := mustAudit(t, a, storage.AuditQuery{}); len(got) != 4 {
+	if got := mustAudit(t, a, audit.Query{}); len(got) != 4 {
 		t.Errorf("%d entries, want 4", len(got))
 	}
 }
@@ -479,9 +488,9 @@ func TestLookingWritesNothing(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
 	before := len(raw(t, s.engine))
-	must(t, mustKeep(t, s, storage.AuditConfig{Alone: true, Retention: time.Hour}).Close())
+	must(t, mustKeep(t, s, audit.KeepConfig{Alone: true, Retention: time.Hour}).Close())
 	wantGreen(t, s)
-	if got := mustAudit(t, s, storage.AuditQuery{}); len(got) != 0 {
+	if got := mustAudit(t, s, audit.Query{}); len(got) != 0 {
 		t.Error(got)
 	}
 	if after := len(raw(t, s.engine)); after != before {
@@ -492,7 +501,7 @@ func TestLookingWritesNothing(t *testing.T) {
 func TestFullBatchesAreSealedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
-	mustKeep(t, s, storage.AuditConfig{Alone: true})
+	mustKeep(t, s, audit.KeepConfig{Alone: true})
 	signInMany(t, s, "a", 256)
 	for wantGreen(t, s).Batches == 0 {
 		if t.Context().Err() != nil {
@@ -505,16 +514,16 @@ func TestAuditRetention(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		const day = 24 * time.Hour
 		old := another(t, s)
-		kold := mustKeep(t, old, storage.AuditConfig{Alone: true})
+		kold := mustKeep(t, old, audit.KeepConfig{Alone: true})
 		signInMany(t, old, "gone", 2)
 		must(t, kold.Close())
-		k := mustKeep(t, s, storage.AuditConfig{Alone: true, Retention: 35 * day})
+		k := mustKeep(t, s, audit.KeepConfig{Alone: true, Retention: 35 * day})
 		for i := range 4 {
 			signInMany(t, s, fmt.Sprint("d", i, "-"), 3)
 			must(t, k.Pass(t.Context()))
 			s.clock.add(10 * day)
 		}
-		for i, want := range []storage.AuditReport{
+		for i, want := range []audit.Report{
 			{Nodes: 1, Batches: 3, Entries: 9}, // 40 days: the first batch and all of the old node
 			{Nodes: 1, Batches: 2, Entries: 6}, {Nodes: 1, Batches: 1, Entries: 3}, {Nodes: 1},
 		} {
@@ -523,7 +532,7 @@ func TestAuditRetention(t *testing.T) {
 			if r := wantGreen(t, s); r != want {
 				t.Errorf("pass %d: got %+v, want %+v", i, r, want)
 			}
-			if got := mustAudit(t, s, storage.AuditQuery{}); len(got) != want.Entries {
+			if got := mustAudit(t, s, audit.Query{}); len(got) != want.Entries {
 				t.Errorf("pass %d: %d entries are shown, want %d", i, len(got), want.Entries)
 			}
 			s.clock.add(10 * day)
@@ -543,7 +552,7 @@ func TestAuditRetention(t *testing.T) {
 func TestWithoutRetentionAllIsKept(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
-	k := mustKeep(t, s, storage.AuditConfig{Alone: true})
+	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 	signInMany(t, s, "a", 3)
 	s.clock.add(10 * 365 * 24 * time.Hour)
 	must(t, k.Pass(t.Context()))
@@ -556,18 +565,18 @@ func TestWithoutRetentionAllIsKept(t *testing.T) {
 
 func TestErasureKeepsTheChain(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
-		k := mustKeep(t, s, storage.AuditConfig{Alone: true})
+		k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 		signInMany(t, s, "a", 10)
 		must(t, k.Pass(t.Context()))
 		for i := range 10 {
-			_, err := s.DeleteUser(t.Context(), clio(crmgate.UserID(fmt.Sprint("a", i))), storage.Event{Kind: storage.EventDeletion, By: storage.ByOperator, Outcome: storage.OutcomeOK})
+			_, err := s.DeleteUser(t.Context(), clio(crmgate.UserID(fmt.Sprint("a", i))), audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK})
 			must(t, err)
 		}
 		must(t, k.Pass(t.Context()))
 		if r := wantGreen(t, s); r.Entries != 20 || r.Unsealed != 0 {
 			t.Errorf("%+v", r)
 		}
-		for _, e := range mustAudit(t, s, storage.AuditQuery{}) {
+		for _, e := range mustAudit(t, s, audit.Query{}) {
 			if e.User != "" || e.UserHash == "" {
 				t.Errorf("%+v", e)
 			}
@@ -584,26 +593,26 @@ func TestAFloodIsBounded(t *testing.T) {
 	db, err := storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now, CountAudit: func(kind, outcome string) { counts[kind+" "+outcome]++ }})
 	must(t, err)
 	s.DB = db
-	k := mustKeep(t, s, storage.AuditConfig{Alone: true})
-	failed := storage.Event{Kind: storage.EventSignIn, By: storage.ByAPIKey, Outcome: storage.OutcomeRefused, Reason: storage.ReasonNotAccepted, Platform: "clio"}
+	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
+	failed := audit.Event{Kind: audit.EventSignIn, By: audit.ByAPIKey, Outcome: audit.OutcomeRefused, Reason: audit.ReasonNotAccepted, Platform: "clio"}
 	for range 10_000 {
-		must(t, s.Record(t.Context(), failed))
+		must(t, s.Audit().Record(t.Context(), failed))
 	}
 	other := failed
 	other.Platform = "other"
-	must(t, s.Record(t.Context(), other))
+	must(t, s.Audit().Record(t.Context(), other))
 	signInMany(t, s, "a", 3)
 	must(t, k.Pass(t.Context()))
 	must(t, k.Pass(t.Context()))
 	if want := map[string]int{"sign-in written": 105, "sign-in left out": 9900}; fmt.Sprint(counts) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", counts, want)
 	}
-	all := mustAudit(t, s, storage.AuditQuery{})
-	if last := all[len(all)-1]; len(all) != 105 || last.Kind != storage.EventSignIn || last.Outcome != storage.OutcomeLeftOut || last.Count != 9900 || last.Platform != "clio" {
+	all := mustAudit(t, s, audit.Query{})
+	if last := all[len(all)-1]; len(all) != 105 || last.Kind != audit.EventSignIn || last.Outcome != audit.OutcomeLeftOut || last.Count != 9900 || last.Platform != "clio" {
 		t.Errorf("%d entries, the last is %+v", len(all), last)
 	}
 	s.clock.add(time.Hour)
-	must(t, s.Record(t.Context(), failed))
+	must(t, s.Audit().Record(t.Context(), failed))
 	if counts["sign-in written"] != 106 {
 		t.Error("after an hour a failure is still left out")
 	}
@@ -612,8 +621,8 @@ func TestAFloodIsBounded(t *testing.T) {
 func TestWordsOfLaterVersions(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
-	must(t, s.Record(t.Context(), storage.Event{Kind: 77, Platform: "clio"}))
-	if got := mustAudit(t, s, storage.AuditQuery{})[0].Kind.String(); got != "unknown 77" {
+	must(t, s.Audit().Record(t.Context(), audit.Event{Kind: 77, Platform: "clio"}))
+	if got := mustAudit(t, s, audit.Query{})[0].Kind.String(); got != "unknown 77" {
 		t.Errorf("got %q", got)
 	}
 }

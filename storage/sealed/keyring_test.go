@@ -1,4 +1,4 @@
-package storage_test
+package sealed_test
 
 import (
 	"io/fs"
@@ -9,13 +9,13 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 func TestLoadKeyRing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "data", "keyset.json")
-	first, created, err := storage.LoadKeyRing(path)
+	first, created, err := sealed.LoadKeyRing(path)
 	if err != nil || !created {
 		t.Fatalf("created %v, %v", created, err)
 	}
@@ -24,15 +24,14 @@ func TestLoadKeyRing(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, want 0600", info.Mode())
 	}
-	second, created, err := storage.LoadKeyRing(path)
+	second, created, err := sealed.LoadKeyRing(path)
 	if err != nil || created {
 		t.Fatalf("created %v, %v", created, err)
 	}
-	engine := mustEngine(t, "")
-	for _, ring := range []*storage.KeyRing{first, second} {
-		_, err := storage.Open(t.Context(), engine, ring, storage.Config{})
-		must(t, err)
-	}
+	value, err := first.Seal("x", nil)
+	must(t, err)
+	_, err = second.Unseal("x", value)
+	must(t, err)
 	files, err := os.ReadDir(filepath.Dir(path))
 	if len(files) != 1 || err != nil {
 		t.Errorf("%v, %v: want the key ring alone", files, err)
@@ -42,12 +41,12 @@ func TestLoadKeyRing(t *testing.T) {
 func TestOneOfManyMakesTheKeyRing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keyset.json")
-	engine := mustEngine(t, "")
+	rings := make([]*sealed.KeyRing, 8)
 	var made atomic.Int64
 	var group sync.WaitGroup
-	for range 8 {
+	for i := range rings {
 		group.Go(func() {
-			ring, created, err := storage.LoadKeyRing(path)
+			ring, created, err := sealed.LoadKeyRing(path)
 			if err != nil {
 				t.Error(err)
 				return
@@ -55,12 +54,19 @@ func TestOneOfManyMakesTheKeyRing(t *testing.T) {
 			if created {
 				made.Add(1)
 			}
-			if _, err := storage.Open(t.Context(), engine, ring, storage.Config{}); err != nil {
-				t.Error(err)
-			}
+			rings[i] = ring
 		})
 	}
 	group.Wait()
+	if t.Failed() {
+		return
+	}
+	value, err := rings[0].Seal("x", nil)
+	must(t, err)
+	for _, ring := range rings {
+		_, err := ring.Unseal("x", value)
+		must(t, err)
+	}
 	if made.Load() != 1 {
 		t.Errorf("%d made it, want 1", made.Load())
 	}
@@ -69,7 +75,7 @@ func TestOneOfManyMakesTheKeyRing(t *testing.T) {
 func TestKeyRingsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	good := filepath.Join(t.TempDir(), "good")
-	_, _, err := storage.LoadKeyRing(good)
+	_, _, err := sealed.LoadKeyRing(good)
 	must(t, err)
 	b, err := os.ReadFile(good)
 	must(t, err)
@@ -91,7 +97,7 @@ func TestKeyRingsThatAreRefused(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ring")
 			must(t, os.WriteFile(path, []byte(tt.content), 0o600))
 			must(t, os.Chmod(path, tt.mode))
-			_, created, err := storage.LoadKeyRing(path)
+			_, created, err := sealed.LoadKeyRing(path)
 			if err == nil || created || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
@@ -100,7 +106,24 @@ func TestKeyRingsThatAreRefused(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := storage.LoadKeyRing(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not a file") {
+	if _, _, err := sealed.LoadKeyRing(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is not a file") {
 		t.Errorf("a directory: %v", err)
 	}
+}
+
+func FuzzKeyRing(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "ring")
+	_, _, err := sealed.LoadKeyRing(path)
+	must(f, err)
+	b, err := os.ReadFile(path)
+	must(f, err)
+	f.Add(b)
+	f.Add([]byte(`{"primaryKeyId":1,"key":[{"keyId":1,"status":"ENABLED","outputPrefixType":"TINK"}]}`))
+	f.Add([]byte(`{"key":[null]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ring, err := sealed.ParseKeyRing(b)
+		if (ring == nil) != (err != nil) {
+			t.Fatalf("%v, %v", ring, err)
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package storage
+package audit
 
 import (
 	"context"
@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// AuditConfig is what KeepAudit needs.
-type AuditConfig struct {
+// KeepConfig is what Keep needs.
+type KeepConfig struct {
 	// Retention is how long entries are kept; 0 for ever.
 	Retention time.Duration
 	// Alone says that no other process has the store open, so that whoever wrote to the log before is gone.
@@ -25,11 +26,11 @@ type AuditConfig struct {
 	Logger *slog.Logger
 }
 
-// AuditKeeper seals what a process writes to the audit log, closes the chains of processes that are gone, and drops
+// Keeper seals what a process writes to the audit log, closes the chains of processes that are gone, and drops
 // what is old.
-type AuditKeeper struct {
-	db   *DB
-	c    AuditConfig
+type Keeper struct {
+	log  *Log
+	c    KeepConfig
 	stop chan struct{}
 	done chan struct{}
 
@@ -47,18 +48,18 @@ const tidyEvery = 10 * time.Minute
 // passTimeout bounds one pass of the background.
 const passTimeout = time.Minute
 
-// KeepAudit closes the chains of processes that are gone, and begins to seal. A DB has one keeper at a time; the caller closes it after the last use of the DB, before the engine.
-func (db *DB) KeepAudit(ctx context.Context, c AuditConfig) (*AuditKeeper, error) {
+// Keep closes the chains of processes that are gone, and begins to seal. A DB has one keeper at a time; the caller closes it after the last use of the DB, before the engine.
+func (l *Log) Keep(ctx context.Context, c KeepConfig) (*Keeper, error) {
 	if c.Every == 0 {
 		c.Every = time.Minute
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	if !db.audit.keep() {
+	if !l.w.keep() {
 		return nil, errors.New("the audit log is kept already")
 	}
-	k := &AuditKeeper{db: db, c: c, stop: make(chan struct{}), done: make(chan struct{})}
+	k := &Keeper{log: l, c: c, stop: make(chan struct{}), done: make(chan struct{})}
 	if err := k.closeGone(ctx); err != nil {
 		k.warn(ctx, err)
 	}
@@ -67,11 +68,11 @@ func (db *DB) KeepAudit(ctx context.Context, c AuditConfig) (*AuditKeeper, error
 }
 
 // warn logs what stands in nobody's way: people are signed in all the same.
-func (k *AuditKeeper) warn(ctx context.Context, err error) {
+func (k *Keeper) warn(ctx context.Context, err error) {
 	k.c.Logger.WarnContext(ctx, "the audit log could not be sealed; it will be tried again", "err", err)
 }
 
-func (k *AuditKeeper) loop() {
+func (k *Keeper) loop() {
 	defer close(k.done)
 	tick := time.NewTicker(k.c.Every)
 	defer tick.Stop()
@@ -80,7 +81,7 @@ func (k *AuditKeeper) loop() {
 		case <-k.stop:
 			return
 		case <-tick.C:
-		case <-k.db.audit.full:
+		case <-k.log.w.full:
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), passTimeout)
 		if err := k.Pass(ctx); err != nil {
@@ -92,7 +93,7 @@ func (k *AuditKeeper) loop() {
 
 // Close seals the last entries and ends the node's chain. Nothing may be recorded while it runs; what is recorded
 // afterwards is for the next process to seal.
-func (k *AuditKeeper) Close() error {
+func (k *Keeper) Close() error {
 	k.mu.Lock()
 	closed := k.closed
 	k.closed = true
@@ -107,16 +108,16 @@ func (k *AuditKeeper) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err := errors.Join(k.countLeftOut(ctx), k.seal(ctx, true))
-	k.db.audit.letGo()
+	k.log.w.letGo()
 	return err
 }
 
 // Pass does once what the keeper does in the background.
-func (k *AuditKeeper) Pass(ctx context.Context) error {
+func (k *Keeper) Pass(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	errs := []error{k.countLeftOut(ctx), k.seal(ctx, false)}
-	if now := k.db.now(); k.tidied.IsZero() || now.Sub(k.tidied) >= tidyEvery || now.Before(k.tidied) {
+	if now := k.log.now(); k.tidied.IsZero() || now.Sub(k.tidied) >= tidyEvery || now.Before(k.tidied) {
 		err := errors.Join(k.closeGone(ctx), k.dropOld(ctx))
 		if err == nil {
 			k.tidied = now
@@ -127,12 +128,12 @@ func (k *AuditKeeper) Pass(ctx context.Context) error {
 }
 
 // countLeftOut writes how many failures were not written.
-func (k *AuditKeeper) countLeftOut(ctx context.Context) error {
+func (k *Keeper) countLeftOut(ctx context.Context) error {
 	var errs []error
-	for l, n := range k.db.audit.leftOut() {
-		err := k.db.record(ctx, Event{Kind: l.kind, Outcome: OutcomeLeftOut, Platform: l.platform, Count: n})
+	for l, n := range k.log.w.leftOut() {
+		err := k.log.record(ctx, Event{Kind: l.kind, Outcome: OutcomeLeftOut, Platform: l.platform, Count: n})
 		if err != nil {
-			k.db.audit.putBack(l, n)
+			k.log.w.putBack(l, n)
 			errs = append(errs, err)
 		}
 	}
@@ -140,20 +141,20 @@ func (k *AuditKeeper) countLeftOut(ctx context.Context) error {
 }
 
 // seal makes batches of what was written, and renews the node's sign of life; at the end of the process it closes the chain.
-func (k *AuditKeeper) seal(ctx context.Context, last bool) error {
+func (k *Keeper) seal(ctx context.Context, last bool) error {
 	for {
-		u := k.db.audit.unsealed()
+		u := k.log.w.unsealed()
 		if u.node != k.node {
 			k.node, k.batches, k.renewed = u.node, 0, time.Time{}
 		}
 		idle := len(u.written)+len(u.unsure) == 0
-		alive := k.db.now().Sub(k.renewed) < nodeLease/2
+		alive := k.log.now().Sub(k.renewed) < nodeLease/2
 		if !u.recorded || idle && alive && !last {
 			return nil
 		}
 		err := k.sealOne(ctx, u, last && idle)
 		if lost(err) { // somebody has taken or changed what this chain hangs on: the next entries get a chain of their own
-			k.db.audit.abandon(u.node)
+			k.log.w.abandon(u.node)
 		}
 		if err != nil {
 			return fmt.Errorf("seal audit log: %w", err)
@@ -166,13 +167,13 @@ func (k *AuditKeeper) seal(ctx context.Context, last bool) error {
 
 // lost says that a record which must be there is not, or does not open.
 func lost(err error) bool {
-	return errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) || errors.Is(err, errMalformed)
+	return errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed)
 }
 
-func (k *AuditKeeper) sealOne(ctx context.Context, u unsealed, closing bool) error {
-	var after auditNode
-	err := k.db.update(ctx, func(r records) error {
-		n, err := r.auditNode(k.node)
+func (k *Keeper) sealOne(ctx context.Context, u unsealed, closing bool) error {
+	var after node
+	err := k.log.update(ctx, func(r records) error {
+		n, err := r.readNode(k.node)
 		if err != nil {
 			return err
 		}
@@ -182,7 +183,7 @@ func (k *AuditKeeper) sealOne(ctx context.Context, u unsealed, closing bool) err
 		}
 		// Somebody took this process for gone, and has closed the chain: it goes on behind what they sealed.
 		for i := k.batches; i < n.Batches; i++ {
-			b, err := r.auditBatch(k.node, i)
+			b, err := r.readBatch(k.node, i)
 			if err != nil {
 				return err
 			}
@@ -197,15 +198,15 @@ func (k *AuditKeeper) sealOne(ctx context.Context, u unsealed, closing bool) err
 			return err
 		}
 		n.Next = max(n.Next, u.end)
-		n.Until, n.Closed = r.now.Add(nodeLease), closing
+		n.Until, n.Closed = r.Now.Add(nodeLease), closing
 		after = n
-		return r.setAuditNode(k.node, n)
+		return r.writeNode(k.node, n)
 	})
 	if err != nil {
 		return err
 	}
-	k.batches, k.renewed = after.Batches, k.db.now()
-	k.db.audit.sealed(u)
+	k.batches, k.renewed = after.Batches, k.log.now()
+	k.log.w.sealed(u)
 	return nil
 }
 
@@ -214,7 +215,7 @@ func (k *AuditKeeper) sealOne(ctx context.Context, u unsealed, closing bool) err
 func (r records) settled(id nodeID, u unsealed) (map[uint64][]byte, error) {
 	entries := maps.Clone(u.written)
 	for _, n := range u.unsure {
-		b, err := r.get(auditEntryKind, entryKey(id, n))
+		b, err := r.Get(entryKind, entryKey(id, n))
 		switch {
 		case err == nil:
 			entries[n] = b
@@ -226,14 +227,14 @@ func (r records) settled(id nodeID, u unsealed) (map[uint64][]byte, error) {
 }
 
 // nodes reads what is known of all nodes. Records that cannot be read go to unreadable, if there is one.
-func (r records) nodes(unreadable func(nodeID, error)) (map[nodeID]auditNode, error) {
-	all := map[nodeID]auditNode{}
-	err := r.tx.Scan(fixed(auditNodeKind), func(key, stored []byte) error {
+func (r records) nodes(unreadable func(nodeID, error)) (map[nodeID]node, error) {
+	all := map[nodeID]node{}
+	err := r.Scan(sealed.Prefix(nodeKind), func(key, stored []byte) error {
 		id, _, err := place(key)
 		if err != nil {
 			return err
 		}
-		b, err := r.open(auditNodeKind, key, stored)
+		b, err := r.Open(nodeKind, key, stored)
 		if err == nil {
 			all[id], err = decodeNode(b)
 		}
@@ -248,8 +249,8 @@ func (r records) nodes(unreadable func(nodeID, error)) (map[nodeID]auditNode, er
 	return all, err
 }
 
-func (db *DB) auditNodes(ctx context.Context) (all map[nodeID]auditNode, err error) {
-	err = db.view(ctx, func(r records) (err error) {
+func (l *Log) nodes(ctx context.Context) (all map[nodeID]node, err error) {
+	err = l.view(ctx, func(r records) (err error) {
 		all, err = r.nodes(nil)
 		return err
 	})
@@ -257,17 +258,17 @@ func (db *DB) auditNodes(ctx context.Context) (all map[nodeID]auditNode, err err
 }
 
 // closeGone seals what processes that are gone have left, and closes their chains.
-func (k *AuditKeeper) closeGone(ctx context.Context) error {
-	all, err := k.db.auditNodes(ctx)
+func (k *Keeper) closeGone(ctx context.Context) error {
+	all, err := k.log.nodes(ctx)
 	if err != nil {
 		return fmt.Errorf("close audit chains: %w", err)
 	}
-	now := k.db.now()
+	now := k.log.now()
 	for id, n := range all {
 		if id == k.node || n.Closed || !k.c.Alone && now.Before(n.Until) {
 			continue
 		}
-		if err := k.db.closeChain(ctx, id, n); err != nil && !errors.Is(err, crmgate.ErrConflict) {
+		if err := k.log.closeChain(ctx, id, n); err != nil && !errors.Is(err, crmgate.ErrConflict) {
 			return fmt.Errorf("close audit chain of %v: %w", id, err)
 		}
 	}
@@ -278,12 +279,12 @@ func (k *AuditKeeper) closeGone(ctx context.Context) error {
 const longestGap = 256
 
 // closeChain seals what a node has behind its last batch. An entry that does not open is left out: verifying says so.
-func (db *DB) closeChain(ctx context.Context, id nodeID, seen auditNode) error {
+func (l *Log) closeChain(ctx context.Context, id nodeID, seen node) error {
 	var left []uint64
 	var err error
 	for page, empty := seen.Next/pageSize, 0; empty < longestGap && err == nil; page++ {
 		var entries []numbered
-		entries, err = db.auditPage(ctx, id, page)
+		entries, err = l.page(ctx, id, page)
 		empty++
 		for _, e := range entries {
 			empty = 0
@@ -295,8 +296,8 @@ func (db *DB) closeChain(ctx context.Context, id nodeID, seen auditNode) error {
 	for err == nil {
 		some := left[:min(maxBatch, len(left))]
 		left = left[len(some):]
-		err = db.update(ctx, func(r records) error {
-			n, err := r.auditNode(id)
+		err = l.update(ctx, func(r records) error {
+			n, err := r.readNode(id)
 			if err != nil {
 				return err
 			}
@@ -316,7 +317,7 @@ func (db *DB) closeChain(ctx context.Context, id nodeID, seen auditNode) error {
 			}
 			n.Closed = len(left) == 0
 			seen = n
-			return r.setAuditNode(id, n)
+			return r.writeNode(id, n)
 		})
 		if len(left) == 0 {
 			break
@@ -329,11 +330,11 @@ func (db *DB) closeChain(ctx context.Context, id nodeID, seen auditNode) error {
 const maxDropped = 1000
 
 // dropOld drops the batches whose newest entry is too old, with their entries, the oldest of each chain first.
-func (k *AuditKeeper) dropOld(ctx context.Context) error {
+func (k *Keeper) dropOld(ctx context.Context) error {
 	if k.c.Retention <= 0 {
 		return nil
 	}
-	all, err := k.db.auditNodes(ctx)
+	all, err := k.log.nodes(ctx)
 	dropped := 0
 	for id := range all {
 		for more := true; more && err == nil && dropped < maxDropped; dropped++ {
@@ -348,31 +349,31 @@ func (k *AuditKeeper) dropOld(ctx context.Context) error {
 
 // dropOldest drops a chain's oldest batch if it is old, and says whether there may be more. A closed chain that has no
 // batch left goes with its last.
-func (k *AuditKeeper) dropOldest(ctx context.Context, id nodeID) (more bool, err error) {
-	err = k.db.update(ctx, func(r records) error {
+func (k *Keeper) dropOldest(ctx context.Context, id nodeID) (more bool, err error) {
+	err = k.log.update(ctx, func(r records) error {
 		more = false
-		n, err := r.auditNode(id)
+		n, err := r.readNode(id)
 		switch {
 		case errors.Is(err, crmgate.ErrNotFound):
 			return nil
 		case err != nil:
 			return err
 		case n.From == n.Batches && n.Closed && id != k.node:
-			return r.tx.Delete(nodeKey(id))
+			return r.Delete(nodeKey(id))
 		case n.From == n.Batches:
 			return nil
 		}
-		b, err := r.auditBatch(id, n.From)
+		b, err := r.readBatch(id, n.From)
 		if lost(err) {
 			return nil // what is wrong stays, and verifying says so
 		}
-		if err != nil || r.now.Sub(b.Newest) <= k.c.Retention {
+		if err != nil || r.Now.Sub(b.Newest) <= k.c.Retention {
 			return err
 		}
-		err = b.numbers(func(number uint64) error { return r.tx.Delete(entryKey(id, number)) })
+		err = b.numbers(func(number uint64) error { return r.Delete(entryKey(id, number)) })
 		n.From++
 		more = true
-		return errors.Join(err, r.tx.Delete(batchKey(id, n.From-1)), r.setAuditNode(id, n))
+		return errors.Join(err, r.Delete(batchKey(id, n.From-1)), r.writeNode(id, n))
 	})
 	return more, err
 }

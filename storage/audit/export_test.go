@@ -1,0 +1,26 @@
+package audit
+
+import "time"
+
+// What tests and fuzzing must reach: each decodes a payload and encodes it again.
+var (
+	EntryAgain = func(b []byte) ([]byte, error) {
+		e, err := decodeEntry(b)
+		return e.encode(), err
+	}
+	BatchAgain = func(b []byte) ([]byte, error) {
+		made, err := decodeBatch(b)
+		return made.encode(), err
+	}
+	NodeAgain = func(b []byte) ([]byte, error) {
+		n, err := decodeNode(b)
+		return n.encode(), err
+	}
+)
+
+// Payloads are an entry, a batch and a node to begin with.
+func Payloads() (entryPayload, batchPayload, nodePayload []byte) {
+	e := entry{At: time.UnixMilli(1), Kind: EventSignIn, Platform: "clio", User: Hash{1}}.encode()
+	b := makeBatch(nodeID{1}, 7, Hash{2}, []uint64{3, 4, 9}, [][]byte{e, e, e})
+	return e, b.encode(), node{Started: time.UnixMilli(1), Batches: 3, From: 1, Closed: true}.encode()
+}

@@ -1,0 +1,156 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
+)
+
+// Config is what a Log needs of the store that it belongs to. All fields but Count are required.
+type Config struct {
+	// View and Update run a function in a transaction of the store's engine.
+	View, Update func(ctx context.Context, fn func(sealed.Records) error) error
+	// Now tells the time.
+	Now func() time.Time
+	// Keys hashes accounts.
+	Keys *sealed.Keys
+	// User is the hash in the key of a user's record, and Find returns the user of a hash; crmgate.ErrNotFound if there
+	// is none.
+	User func(crmgate.UserKey) Hash
+	Find func(context.Context, crmgate.Platform, Hash) (crmgate.User, error)
+	// Count, if set, is told of every entry: its kind, and whether it was written, left out or failed.
+	Count func(kind, outcome string)
+}
+
+// Log is the audit log of a store. Safe for concurrent use.
+type Log struct {
+	c Config
+	w *writer
+}
+
+// New returns the log of a store.
+func New(c Config) *Log { return &Log{c: c, w: newWriter()} }
+
+// records is a transaction that reads and writes the log.
+type records struct{ sealed.Records }
+
+func (l *Log) view(ctx context.Context, fn func(records) error) error {
+	return l.c.View(ctx, func(r sealed.Records) error { return fn(records{r}) })
+}
+
+func (l *Log) update(ctx context.Context, fn func(records) error) error {
+	return l.c.Update(ctx, func(r sealed.Records) error { return fn(records{r}) })
+}
+
+func (l *Log) now() time.Time { return l.c.Now() }
+
+// Record writes an event that goes with nothing else that is stored, such as a sign-in that failed. Of one platform and
+// kind it writes at most a hundred in an hour, so that nobody can fill the disk by failing; the others are counted, and
+// the keeper writes how many they were. nil then.
+func (l *Log) Record(ctx context.Context, e Event) error {
+	if !l.w.admit(e, l.now()) {
+		l.observe(e.Kind, "left out")
+		return nil
+	}
+	return l.record(ctx, e)
+}
+
+func (l *Log) record(ctx context.Context, e Event) error {
+	about := Subject{crmgate.UserKey{Platform: e.Platform, ID: e.User}, e.Account}
+	err := l.Update(ctx, []Event{e}, func(sealed.Records) (Subject, error) { return about, nil })
+	if err != nil {
+		l.observe(e.Kind, "failed")
+		return fmt.Errorf("write audit log: %w", err)
+	}
+	return nil
+}
+
+// Subject is who a transaction was about.
+type Subject struct {
+	User    crmgate.UserKey
+	Account crmgate.AccountID
+}
+
+// Update runs a transaction for what is recorded: the entries are stored with what fn stores, or neither. fn says who it
+// was about.
+func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records) (Subject, error)) error {
+	if len(events) == 0 {
+		return l.update(ctx, func(r records) error {
+			_, err := fn(r.Records)
+			return err
+		})
+	}
+	t := l.w.begin(len(events), l.now())
+	end := unstored // if fn panics
+	defer func() { l.w.end(t, end) }()
+	err := l.update(ctx, func(r records) error {
+		end = unstored
+		about, err := fn(r.Records)
+		if err == nil {
+			err = l.setEntries(r, t, events, about)
+		}
+		if err == nil {
+			end = unsure
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	end = stored
+	for _, e := range events {
+		l.observe(e.Kind, "written")
+	}
+	return nil
+}
+
+// setEntries writes the entries of a ticket, and the node's record if this is the first time.
+func (l *Log) setEntries(r records, t *ticket, events []Event, about Subject) error {
+	if !t.recorded {
+		if err := r.ensureNode(t.node); err != nil {
+			return err
+		}
+	}
+	for i, e := range events {
+		entry := entry{
+			At: t.at, Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Platform: about.User.Platform,
+			User: l.userHash(about.User), Account: l.accountHash(about.Account),
+		}
+		b := entry.encode()
+		t.entries[i] = b // of the last run, which is the one that counts
+		if err := r.Set(entryKind, entryKey(t.node, t.first+uint64(i)), b, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// userHash is how the log names somebody; the zero Hash for nobody.
+func (l *Log) userHash(key crmgate.UserKey) (h Hash) {
+	if key.ID != "" {
+		h = l.c.User(key)
+	}
+	return h
+}
+
+func (l *Log) accountHash(a crmgate.AccountID) (h Hash) {
+	if a != "" {
+		l.c.Keys.Append(h[:0], entryKind, "", string(a))
+	}
+	return h
+}
+
+func (l *Log) observe(k Kind, outcome string) {
+	if l.c.Count != nil {
+		l.c.Count(k.String(), outcome)
+	}
+}
+
+// What Record writes of one platform and kind.
+const (
+	limitWindow = time.Hour
+	limitEvents = 100
+)

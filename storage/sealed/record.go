@@ -1,0 +1,176 @@
+package sealed
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Kind is the type of a record, and the first byte of its key.
+type Kind byte
+
+// version is the layout in which records of a kind are written, and the only one that is read.
+func (k Kind) version() byte { return 1 }
+
+// A stored record is
+//
+//	kind (1) | version (1) | sealed: expiry (8, Unix milliseconds, 0 for never) | payload
+//
+// and its associated data is the first two bytes and the key that it is stored under.
+const (
+	headerLen = 2
+	expiryLen = 8
+)
+
+// ttlMargin is how much longer than the record's own expiry an engine is asked to keep it: the engine's clock may jump.
+const ttlMargin = 2 * time.Hour
+
+// ErrMalformed is an authentic record that does not parse: a bug of ours, or of another version.
+var ErrMalformed = errors.New("malformed record")
+
+// Tx is what records need of an engine's transaction: a storage.Tx.
+type Tx interface {
+	Get(key []byte) ([]byte, error)
+	Set(key, value []byte, ttl time.Duration) error
+	Delete(key []byte) error
+	Scan(prefix []byte, fn func(key, value []byte) error) error
+}
+
+// Records is a transaction that reads and writes records.
+type Records struct {
+	Tx   Tx
+	Now  time.Time // by which records expire
+	ring *KeyRing
+}
+
+// Records returns the records of a transaction.
+func (k *KeyRing) Records(tx Tx, now time.Time) Records { return Records{tx, now, k} }
+
+// Get returns a record's payload, or crmgate.ErrNotFound if there is none or it has expired.
+func (r Records) Get(k Kind, key []byte) ([]byte, error) {
+	stored, err := r.Tx.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return r.Open(k, key, stored)
+}
+
+// Has reports whether there is a record that has not expired.
+func (r Records) Has(k Kind, key []byte) (bool, error) {
+	_, err := r.Get(k, key)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Delete removes a record; it need not exist.
+func (r Records) Delete(key []byte) error { return r.Tx.Delete(key) }
+
+// Scan calls fn for each record whose key begins with a prefix, as Tx.Scan does. Open opens it.
+func (r Records) Scan(prefix []byte, fn func(key, stored []byte) error) error {
+	return r.Tx.Scan(prefix, fn)
+}
+
+// Set seals a record. A ttl of zero means that it never expires.
+func (r Records) Set(k Kind, key, payload []byte, ttl time.Duration) error {
+	var expiry uint64
+	if ttl > 0 {
+		expiry = uint64(r.Now.Add(ttl).UnixMilli())
+		ttl += ttlMargin
+	}
+	plain := binary.BigEndian.AppendUint64(make([]byte, 0, expiryLen+len(payload)), expiry)
+	header := []byte{byte(k), k.version()}
+	sealed, err := r.ring.aead.Encrypt(append(plain, payload...), associated(header, key))
+	if err != nil {
+		return fmt.Errorf("seal record %q: %w", byte(k), err)
+	}
+	return r.Tx.Set(key, append(header, sealed...), ttl)
+}
+
+// Number returns a record that holds a number; 0 if there is none.
+func (r Records) Number(k Kind, key []byte) (uint64, error) {
+	b, err := r.Get(k, key)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case len(b) != 8:
+		return 0, ErrMalformed
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// SetNumber stores a record that holds a number and never expires.
+func (r Records) SetNumber(k Kind, key []byte, n uint64) error {
+	return r.Set(k, key, binary.BigEndian.AppendUint64(nil, n), 0)
+}
+
+// Living is get for a record that expires: it also returns how long it will live.
+func (r Records) Living(k Kind, key []byte) (payload []byte, left time.Duration, err error) {
+	stored, err := r.Tx.Get(key)
+	if err != nil {
+		return nil, 0, err
+	}
+	payload, expiry, err := r.openUntil(k, key, stored)
+	return payload, time.UnixMilli(expiry).Sub(r.Now), err
+}
+
+// Open returns the payload of a record that Scan found; crmgate.ErrNotFound if it has expired.
+func (r Records) Open(k Kind, key, stored []byte) ([]byte, error) {
+	payload, _, err := r.openUntil(k, key, stored)
+	return payload, err
+}
+
+// openUntil authenticates before it looks at anything, so that what it says of a record is true of what was once sealed.
+func (r Records) openUntil(k Kind, key, stored []byte) (payload []byte, expiry int64, err error) {
+	if len(stored) < headerLen {
+		return nil, 0, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
+	}
+	header := stored[:headerLen]
+	plain, err := r.ring.aead.Decrypt(stored[headerLen:], associated(header, key))
+	if err != nil || header[0] != byte(k) {
+		return nil, 0, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
+	}
+	if header[1] != k.version() {
+		return nil, 0, fmt.Errorf("record %q has version %d, and this crmgate reads version %d only", byte(k), header[1], k.version())
+	}
+	if len(plain) < expiryLen {
+		return nil, 0, fmt.Errorf("record %q: %w", byte(k), ErrMalformed)
+	}
+	if expiry = int64(binary.BigEndian.Uint64(plain)); expiry != 0 && r.Now.UnixMilli() >= expiry {
+		return nil, 0, crmgate.ErrNotFound
+	}
+	return plain[expiryLen:], expiry, nil
+}
+
+func associated(header, key []byte) []byte {
+	ad := make([]byte, 0, headerLen+len(key))
+	return append(append(ad, header...), key...)
+}
+
+// Seal seals bytes that leave the store, such as a state. Only Unseal with the same label opens them, on every node
+// that has the key ring. How long they are good for is the caller's to put inside.
+func (k *KeyRing) Seal(label string, plain []byte) ([]byte, error) {
+	sealed, err := k.aead.Encrypt(plain, labelled(label))
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	return sealed, nil
+}
+
+// Unseal opens what Seal made with the same label. The error matches crmgate.ErrSealed.
+func (k *KeyRing) Unseal(label string, sealed []byte) ([]byte, error) {
+	plain, err := k.aead.Decrypt(sealed, labelled(label))
+	if err != nil {
+		return nil, crmgate.ErrSealed // Tink's own says no more
+	}
+	return plain, nil
+}
+
+// labelled is no associated data of a record: those begin with a kind, which is a letter.
+func labelled(label string) []byte { return append([]byte{0}, label...) }

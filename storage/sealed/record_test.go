@@ -1,0 +1,115 @@
+package sealed_test
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
+)
+
+func mustRing(t testing.TB) *sealed.KeyRing {
+	t.Helper()
+	ring, err := sealed.NewKeyRing()
+	must(t, err)
+	return ring
+}
+
+// open opens a value as the record that belongs under a key.
+func open(ring *sealed.KeyRing, key, stored []byte) ([]byte, error) {
+	return ring.Records(nil, time.Now()).Open(sealed.Kind(key[0]), key, stored)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t testing.TB, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestSeal(t *testing.T) {
+	t.Parallel()
+	ring := mustRing(t)
+	value, err := ring.Seal("state", []byte("plain"))
+	must(t, err)
+	plain, err := ring.Unseal("state", value)
+	if string(plain) != "plain" || err != nil {
+		t.Errorf("got %q, %v", plain, err)
+	}
+	again, err := ring.Seal("state", []byte("plain"))
+	must(t, err)
+	if bytes.Equal(value, again) {
+		t.Error("sealing twice gives the same bytes")
+	}
+	for i := range value {
+		flipped := bytes.Clone(value)
+		flipped[i] ^= 1
+		_, err := ring.Unseal("state", flipped)
+		wantErr(t, err, crmgate.ErrSealed)
+	}
+	for _, bad := range [][]byte{nil, {}, value[:len(value)-1], append(value, 0)} {
+		_, err := ring.Unseal("state", bad)
+		wantErr(t, err, crmgate.ErrSealed)
+	}
+	_, err = ring.Unseal("stat", value)
+	wantErr(t, err, crmgate.ErrSealed)
+	_, err = mustRing(t).Unseal("state", value)
+	wantErr(t, err, crmgate.ErrSealed)
+}
+
+func TestAnotherVersionIsNamed(t *testing.T) {
+	t.Parallel()
+	ring, key := mustRing(t), []byte("s/clio")
+	_, err := open(ring, key, ring.SealVersion(key, 2))
+	if err == nil || errors.Is(err, crmgate.ErrSealed) || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("got %v, want an error that names the version", err)
+	}
+}
+
+// FuzzRecord: a stored value opens if it is the one that was sealed for its place, byte for byte.
+func FuzzRecord(f *testing.F) {
+	ring := mustRing(f)
+	key := []byte("session key")
+	stored := ring.SealVersion(key, 1)
+	state, err := ring.Seal("state", []byte("payload"))
+	must(f, err)
+	f.Add(0, byte(1), []byte(nil))
+	f.Add(1, byte(2), []byte("x"))
+	f.Add(-1, byte(0x80), []byte{0})
+	f.Add(5, byte(0), []byte(nil))
+	f.Fuzz(func(t *testing.T, at int, flip byte, more []byte) {
+		change := func(b []byte) []byte {
+			c := bytes.Clone(b)
+			c[uint(at)%uint(len(c))] ^= flip
+			return append(c, more...)
+		}
+		same := flip == 0 && len(more) == 0
+		if _, err := open(ring, key, change(stored)); (err == nil) != same || err != nil && !errors.Is(err, crmgate.ErrSealed) {
+			t.Errorf("a record changed at %d by %x and %x: %v", at, flip, more, err)
+		}
+		if b, err := ring.Unseal("state", change(state)); (err == nil) != same || err != nil && !errors.Is(err, crmgate.ErrSealed) || same && string(b) != "payload" {
+			t.Errorf("a sealed value changed at %d by %x and %x: %q, %v", at, flip, more, b, err)
+		}
+		for label, b := range map[string][]byte{"other": state, "state": more} {
+			if _, err := ring.Unseal(label, b); !errors.Is(err, crmgate.ErrSealed) {
+				t.Errorf("%s opens %x: %v", label, b, err)
+			}
+		}
+		if _, err := open(ring, []byte("session kez"), stored); !errors.Is(err, crmgate.ErrSealed) {
+			t.Errorf("a record opens in another's place: %v", err)
+		}
+		if _, err := open(ring, key, more); err == nil {
+			t.Errorf("%x opens", more)
+		}
+	})
+}
