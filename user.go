@@ -59,8 +59,8 @@ type App struct {
 	ClientID string
 	TokenURL string
 	// Account owns the app when it is the organisation's own; empty for the connector's.
-	Account  AccountID
-	Revision uint64 // of the account's app; 0 for the connector's
+	Account    AccountID
+	Generation uint64 // of the account's app; 0 for the connector's
 }
 
 // Grant is what a CRM gave: tokens, or an API key. The zero Grant is none.

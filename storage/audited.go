@@ -8,11 +8,6 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// audited is update for what is recorded: the entries are stored with what fn stores, or neither. fn says who it was about.
-func (db *DB) audited(ctx context.Context, events []audit.Event, fn func(records) (audit.Subject, error)) error {
-	return db.audit.Update(ctx, events, func(r sealed.Records) (audit.Subject, error) { return fn(records{r, db}) })
-}
-
 // userHash is how the log names somebody: as the key of their record does, so that it is found while it exists.
 func (db *DB) userHash(key crmgate.UserKey) (h audit.Hash) {
 	db.keys.Append(h[:0], person, key.Platform, string(key.ID))

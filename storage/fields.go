@@ -124,53 +124,55 @@ type FieldsChange struct {
 	Remove []string
 }
 
-// ChangeFields changes an organisation's or an extension's values, and records it; the event's User is whose session
-// asked for it. Values that would be more than MaxFields are a Refusal, and nothing is changed then.
-func (db *DB) ChangeFields(ctx context.Context, c FieldsChange, e audit.Event) error {
-	about := audit.Subject{User: crmgate.UserKey{Platform: c.Key.Platform, ID: e.User}, Account: c.Key.Account}
-	err := db.audited(ctx, []audit.Event{e}, func(r records) (audit.Subject, error) { return about, FieldsSet(c)(r) })
+// ChangeFields changes an organisation's or an extension's values. Values that would be more than MaxFields are a Refusal,
+// and nothing is changed then. An event names the user whose session asked for it.
+func (db *DB) ChangeFields(ctx context.Context, c FieldsChange, with ...With) error {
+	about := audit.Subject{User: crmgate.UserKey{Platform: c.Key.Platform}, Account: c.Key.Account}
+	err := db.change(ctx, with, func(r records) (audit.Subject, error) { return about, r.changeFields(c) })
 	if err != nil {
 		return fmt.Errorf("change managed fields: %w", err)
 	}
 	return nil
 }
 
-// FieldsSet makes a change of values; see ChangeFields.
-func FieldsSet(c FieldsChange) Also {
-	return func(r records) error {
-		k, key := accountFields, r.db.accountFieldsKey(c.Key)
-		if c.Key.Extension != "" {
-			k, key = extensionFields, r.db.extensionFieldsKey(c.Key)
-		}
-		f, err := r.fields(k, key)
-		if err != nil {
-			return err
-		}
-		before := len(f.Values)
-		maps.Copy(f.Values, c.Set)
-		for _, name := range c.Remove {
-			delete(f.Values, name)
-		}
-		switch {
-		case len(f.Values) == 0:
-			return r.Delete(key)
-		case len(f.Values) > MaxFields:
-			return crmgate.Refuse("There can be no more than %d managed values.", MaxFields)
-		case before == 0 && k == extensionFields:
-			if err := r.roomForExtension(c.Key); err != nil {
-				return err
-			}
-		}
-		f.Extension = c.Key.Extension
-		if c.Name != "" {
-			f.Name = c.Name
-		}
-		b, err := encodeFields(f)
-		if err != nil {
-			return err
-		}
-		return r.Set(k, key, b, 0)
+// SetFields makes a change of values; see ChangeFields.
+func SetFields(c FieldsChange) With {
+	return With{after: func(r records) error { return r.changeFields(c) }}
+}
+
+func (r records) changeFields(c FieldsChange) error {
+	k, key := accountFields, r.db.accountFieldsKey(c.Key)
+	if c.Key.Extension != "" {
+		k, key = extensionFields, r.db.extensionFieldsKey(c.Key)
 	}
+	f, err := r.fields(k, key)
+	if err != nil {
+		return err
+	}
+	before := len(f.Values)
+	maps.Copy(f.Values, c.Set)
+	for _, name := range c.Remove {
+		delete(f.Values, name)
+	}
+	switch {
+	case len(f.Values) == 0:
+		return r.Delete(key)
+	case len(f.Values) > MaxFields:
+		return crmgate.Refuse("There can be no more than %d managed values.", MaxFields)
+	case before == 0 && k == extensionFields:
+		if err := r.roomForExtension(c.Key); err != nil {
+			return err
+		}
+	}
+	f.Extension = c.Key.Extension
+	if c.Name != "" {
+		f.Name = c.Name
+	}
+	b, err := encodeFields(f)
+	if err != nil {
+		return err
+	}
+	return r.Set(k, key, b, 0)
 }
 
 // roomForExtension counts those that are there. Several that come at once may all find room.
@@ -193,9 +195,9 @@ func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
 	return nil
 }
 
-// FieldsAccepted forgets what FailFields put on record.
-func FieldsAccepted(key FieldsKey) Also {
-	return func(r records) error { return r.Delete(r.db.failedFieldsKey(key)) }
+// AcceptFields forgets what FailFields put on record.
+func AcceptFields(key FieldsKey) With {
+	return With{after: func(r records) error { return r.Delete(r.db.failedFieldsKey(key)) }}
 }
 
 // fields reads a record; without values if there is none.

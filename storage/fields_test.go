@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	changed = audit.Event{Kind: audit.EventAdministration, By: audit.ByPerson, Outcome: audit.OutcomeOK}
+	changed = storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByPerson, Outcome: audit.OutcomeOK})
 	ofAcme  = storage.FieldsKey{Platform: "clio", Account: "acme"}
 	ofAnn   = storage.FieldsKey{Platform: "clio", Account: "acme", Extension: "7"}
 )
@@ -87,11 +87,11 @@ func TestFailedFields(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		must(t, s.FailFields(t.Context(), ofAnn))
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})
-		set := storage.FieldsSet(storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
-		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest }, storage.FieldsAccepted(ofAnn), set)
+		set := storage.SetFields(storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
+		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest }, storage.AcceptFields(ofAnn), set)
 		wantErr(t, err, errTest)
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})
-		_, err = s.SignIn(t.Context(), ann, keep, storage.FieldsAccepted(ofAnn), set)
+		_, err = s.SignIn(t.Context(), ann, keep, storage.AcceptFields(ofAnn), set)
 		must(t, err)
 		wantFields(t, s, ofAnn, storage.Fields{Account: values("a", "1"), Extension: values()})
 	})

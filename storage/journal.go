@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
@@ -176,7 +175,7 @@ func decodeJournal(b []byte) (JournalEntry, error) {
 
 // DropJournal removes an entry, named by its user and ID; it need not exist.
 func (db *DB) DropJournal(ctx context.Context, e JournalEntry) error {
-	if err := db.update(ctx, func(r records) error { return Settled(e)(r) }); err != nil {
+	if err := db.update(ctx, func(r records) error { return r.dropEntry(e) }); err != nil {
 		return fmt.Errorf("drop a journal entry: %w", err)
 	}
 	return nil
@@ -206,64 +205,13 @@ func (db *DB) DropAnswer(ctx context.Context, id string) error {
 	return nil
 }
 
-// With is what comes with a change of a person's record, in the same transaction: an Event for the audit log, something
-// to be done Before, or something Also to be done.
-type With interface{ with() }
-
-// Before is what must be true, or be made so, before a change; see Confirmed.
-type Before func(records) error
-
-// Also is something that a change does beside; see Settled and Fenced.
-type Also func(records) error
-
-func (Before) with() {}
-func (Also) with()   {}
-func (event) with()  {}
-
-// event is an entry of the audit log that is written with a change.
-type event audit.Event
-
-// LogEvent writes an event to the audit log with a change.
-func LogEvent(e audit.Event) With { return event(e) }
-
-// apart is what comes with a change, by kind.
-type apart struct {
-	events []audit.Event
-	before []Before
-	also   []Also
-}
-
-func takeApart(with []With) (a apart) {
-	for _, w := range with {
-		switch w := w.(type) {
-		case event:
-			a.events = append(a.events, audit.Event(w))
-		case Before:
-			a.before = append(a.before, w)
-		case Also:
-			a.also = append(a.also, w)
-		}
-	}
-	return a
-}
-
-// all does some of it.
-func all[F ~func(records) error](r records, do []F) error {
-	for _, f := range do {
-		if err := f(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // ErrAnswered means that the CRM has answered somebody else meanwhile.
 var ErrAnswered = errors.New("another answer has come")
 
-// Unanswered lets a change happen only while the answers that are kept for a person are among those that were seen. The error
+// IfUnanswered lets a change happen only while the answers that are kept for a person are among those that were seen. The error
 // matches ErrAnswered if there is another.
-func Unanswered(key crmgate.UserKey, seen []JournalEntry) Before {
-	return func(r records) error {
+func IfUnanswered(key crmgate.UserKey, seen []JournalEntry) With {
+	return With{before: func(r records) error {
 		return r.Scan(r.db.journalPrefix(key), func(key, _ []byte) error {
 			id := idOf(key)
 			if slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == id }) {
@@ -271,19 +219,21 @@ func Unanswered(key crmgate.UserKey, seen []JournalEntry) Before {
 			}
 			return ErrAnswered
 		})
-	}
+	}}
 }
 
-// Settled drops a journal entry: what it granted is stored by this change. The zero entry is none.
-func Settled(e JournalEntry) Also {
-	return func(r records) error {
-		if e.ID == "" {
-			return nil
-		}
-		key, err := journalKey(r.db.journalPrefix(e.User), e.ID)
-		if err != nil {
-			return err
-		}
-		return r.Delete(key)
+// DropEntry drops a journal entry: what it granted is stored by this change. The zero entry is none.
+func DropEntry(e JournalEntry) With {
+	return With{after: func(r records) error { return r.dropEntry(e) }}
+}
+
+func (r records) dropEntry(e JournalEntry) error {
+	if e.ID == "" {
+		return nil
 	}
+	key, err := journalKey(r.db.journalPrefix(e.User), e.ID)
+	if err != nil {
+		return err
+	}
+	return r.Delete(key)
 }

@@ -91,25 +91,28 @@ func (db *DB) TakeLease(ctx context.Context, key crmgate.UserKey, node string, l
 	return l, nil
 }
 
-// Fenced lets a change happen only while the lease is still its holder's, and gives the lease back with it. The error
-// matches crmgate.ErrConflict if it is not. A try that failed says how often that was in a row, and when the next may be.
-func Fenced(key crmgate.UserKey, held Lease) Also {
-	return func(r records) error {
-		l, err := r.lease(key)
-		if err != nil {
-			return err
-		}
-		if l.Epoch != held.Epoch {
-			return fmt.Errorf("the lease was lost: %w", crmgate.ErrConflict)
-		}
-		held.Until = time.Time{}
-		return r.setLease(key, held)
+// ReleaseLease lets a change happen only while the lease is still its holder's, and gives the lease back with it. The
+// error matches crmgate.ErrConflict if it is not. A try that failed says how often that was in a row, and when the next
+// may be.
+func ReleaseLease(key crmgate.UserKey, held Lease) With {
+	return With{after: func(r records) error { return r.releaseLease(key, held) }}
+}
+
+func (r records) releaseLease(key crmgate.UserKey, held Lease) error {
+	l, err := r.lease(key)
+	if err != nil {
+		return err
 	}
+	if l.Epoch != held.Epoch {
+		return fmt.Errorf("the lease was lost: %w", crmgate.ErrConflict)
+	}
+	held.Until = time.Time{}
+	return r.setLease(key, held)
 }
 
 // GiveBackLease gives a lease back without any other change. It is no error if it was lost.
 func (db *DB) GiveBackLease(ctx context.Context, key crmgate.UserKey, held Lease) error {
-	err := db.update(ctx, func(r records) error { return Fenced(key, held)(r) })
+	err := db.update(ctx, func(r records) error { return r.releaseLease(key, held) })
 	if err != nil && !errors.Is(err, crmgate.ErrConflict) {
 		return fmt.Errorf("give back lease: %w", err)
 	}

@@ -26,7 +26,7 @@ func TestLease(t *testing.T) {
 			t.Errorf("a node that is alone: %+v, %v", taken, err)
 		}
 		// Who lost it changes nothing, and gives nothing back.
-		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "lost"; return nil }, storage.Fenced(key, first))
+		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "lost"; return nil }, storage.ReleaseLease(key, first))
 		if !errors.Is(err, crmgate.ErrConflict) {
 			t.Errorf("a write behind the fence: %v", err)
 		}
@@ -42,7 +42,7 @@ func TestLease(t *testing.T) {
 		held, err := s.TakeLease(t.Context(), key, "c", time.Minute, false)
 		must(t, err)
 		held.Failures, held.NotBefore = 3, s.clock.now().Add(time.Hour)
-		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "kept"; return nil }, storage.Fenced(key, held))
+		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "kept"; return nil }, storage.ReleaseLease(key, held))
 		must(t, err)
 		l, err := s.Lease(t.Context(), key)
 		if err != nil || !l.Until.IsZero() || l.Failures != 3 || !l.NotBefore.Equal(held.NotBefore) {
@@ -89,18 +89,18 @@ func TestJournal(t *testing.T) {
 			t.Fatalf("all: %d, %v", len(all), err)
 		}
 		// Stored with a change, the entry goes with it; if the change fails, it stays.
-		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return errors.New("no") }, storage.Settled(second))
+		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return errors.New("no") }, storage.DropEntry(second))
 		if err == nil {
 			t.Error("the change did not fail")
 		}
-		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.Settled(second), storage.Settled(storage.JournalEntry{}))
+		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.DropEntry(second), storage.DropEntry(storage.JournalEntry{}))
 		must(t, err)
 		if of, err := s.JournalOf(t.Context(), key); err != nil || len(of) != 1 {
 			t.Errorf("after it was settled: %+v, %v", of, err)
 		}
 		// A change may be made only while nothing else has come.
 		change := func(seen []storage.JournalEntry) error {
-			_, err := s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.Unanswered(key, seen))
+			_, err := s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.IfUnanswered(key, seen))
 			return err
 		}
 		must(t, change([]storage.JournalEntry{first, second}))

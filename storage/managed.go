@@ -24,8 +24,8 @@ type ManagedApp struct {
 	Entry string
 	// Staged says of a pending app that it is to take the place of the confirmed one.
 	Staged bool
-	// Revision is what grants of the app name (crmgate.App). Of a pending app it is what that will be, as things stand.
-	Revision uint64
+	// Generation is what grants of the app name (crmgate.App). Of a pending app it is what that will be, as things stand.
+	Generation uint64
 	// Values are laid over what the connector answers. Only the seven that an admin may enter are stored.
 	Values  crmgate.OAuthInfo
 	Entered time.Time
@@ -47,8 +47,8 @@ func (db *DB) pendingKey(account crmgate.AccountID, p crmgate.Platform) []byte {
 	return db.keys.On(pendingApp, p, string(account))
 }
 
-func (db *DB) retiredKey(account crmgate.AccountID, p crmgate.Platform, revision uint64) []byte {
-	return db.keys.On(retiredApp, p, strconv.FormatUint(revision, 10)+"/"+string(account))
+func (db *DB) retiredKey(account crmgate.AccountID, p crmgate.Platform, generation uint64) []byte {
+	return db.keys.On(retiredApp, p, strconv.FormatUint(generation, 10)+"/"+string(account))
 }
 
 // ManagedApps are an organisation's apps of a platform; nil where there is none.
@@ -78,8 +78,8 @@ func (r records) managedApps(account crmgate.AccountID, p crmgate.Platform) (app
 	if err != nil || apps.Pending == nil {
 		return apps, err
 	}
-	if apps.Pending.Revision, err = r.generation(account, p); apps.Confirmed != nil {
-		apps.Pending.Revision++
+	if apps.Pending.Generation, err = r.generation(account, p); apps.Confirmed != nil {
+		apps.Pending.Generation++
 	}
 	return apps, err
 }
@@ -114,10 +114,10 @@ func (r records) setApp(k sealed.Kind, key []byte, a ManagedApp, ttl time.Durati
 func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.App) (ManagedApp, error) {
 	var a *ManagedApp
 	err := db.view(ctx, func(r records) (err error) {
-		if a, err = r.app(managedApp, db.managedKey(app.Account, p)); err != nil || a != nil && a.Revision == app.Revision {
+		if a, err = r.app(managedApp, db.managedKey(app.Account, p)); err != nil || a != nil && a.Generation == app.Generation {
 			return err
 		}
-		if a, err = r.app(retiredApp, db.retiredKey(app.Account, p, app.Revision)); err == nil && a == nil {
+		if a, err = r.app(retiredApp, db.retiredKey(app.Account, p, app.Generation)); err == nil && a == nil {
 			err = crmgate.ErrNotFound
 		}
 		return err
@@ -130,9 +130,9 @@ func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.Ap
 
 // PutPendingApp stores an app to be tried, in the place of the one that was pending for its account and platform. Its
 // Entry is made here.
-func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, events ...audit.Event) (ManagedApp, error) {
-	a.Entry, a.Revision = newSessionID(), 0
-	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
+func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, with ...With) (ManagedApp, error) {
+	a.Entry, a.Generation = newSessionID(), 0
+	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		a.Entered = r.Now
 		return audit.Subject{User: crmgate.UserKey{Platform: a.Platform}, Account: a.Account}, r.setApp(pendingApp, db.pendingKey(a.Account, a.Platform), a, PendingLife)
 	})
@@ -143,8 +143,8 @@ func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, events ...audit.E
 }
 
 // DropPendingApps forgets an organisation's pending apps of some platforms, and those that were entered without one.
-func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, events ...audit.Event) error {
-	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
+func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, with ...With) error {
+	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		err := r.Delete(db.pendingKey(account, ""))
 		for _, p := range platforms {
 			err = errors.Join(err, r.Delete(db.pendingKey(account, p)))
@@ -160,8 +160,8 @@ func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, pl
 // RemoveManagedApp removes an organisation's app of a platform, and what is pending for it. Every session whose grant came
 // from the app ends with the transaction, at the cost of one write however many they are; the credentials are kept until
 // the grants are revoked. It is no error if there is none.
-func (db *DB) RemoveManagedApp(ctx context.Context, account crmgate.AccountID, p crmgate.Platform, events ...audit.Event) error {
-	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
+func (db *DB) RemoveManagedApp(ctx context.Context, account crmgate.AccountID, p crmgate.Platform, with ...With) error {
+	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		apps, err := r.managedApps(account, p)
 		if err != nil {
 			return audit.Subject{}, err
@@ -184,14 +184,14 @@ func (r records) retire(a ManagedApp) (uint64, error) {
 	if err != nil {
 		return g, err
 	}
-	return g, r.setApp(retiredApp, r.db.retiredKey(a.Account, a.Platform, a.Revision), a, 0)
+	return g, r.setApp(retiredApp, r.db.retiredKey(a.Account, a.Platform, a.Generation), a, 0)
 }
 
-// Confirmed goes with a sign-in by an organisation's app, named by its Entry: it has just worked. If it was pending, it is
+// ConfirmApp goes with a sign-in by an organisation's app, named by its Entry: it has just worked. If it was pending, it is
 // confirmed. The error matches crmgate.ErrConflict if it is neither pending nor confirmed any more, and nothing is stored
 // then. No entry is an app of the connector's.
-func Confirmed(account crmgate.AccountID, p crmgate.Platform, entry string) Before {
-	return func(r records) error {
+func ConfirmApp(account crmgate.AccountID, p crmgate.Platform, entry string) With {
+	return With{before: func(r records) error {
 		if entry == "" {
 			return nil
 		}
@@ -206,14 +206,14 @@ func Confirmed(account crmgate.AccountID, p crmgate.Platform, entry string) Befo
 		}
 		now := *apps.Pending
 		if apps.Confirmed != nil {
-			if now.Revision, err = r.retire(*apps.Confirmed); err != nil {
+			if now.Generation, err = r.retire(*apps.Confirmed); err != nil {
 				return err
 			}
 		}
 		from := r.db.pendingKey(now.Account, now.Platform)
 		now.Platform, now.Staged = p, false
 		return errors.Join(r.Delete(from), r.setApp(managedApp, r.db.managedKey(now.Account, p), now, 0))
-	}
+	}}
 }
 
 // RetiredApps lists the apps whose grants are not all queued for revocation yet.
@@ -285,7 +285,7 @@ func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, most int) (n int, 
 			if err != nil {
 				return err
 			}
-			return r.Set(retiredApp, db.retiredKey(a.Account, a.Platform, a.Revision), b, retiredLife)
+			return r.Set(retiredApp, db.retiredKey(a.Account, a.Platform, a.Generation), b, retiredLife)
 		})
 	}
 	if err != nil {
@@ -327,7 +327,7 @@ func (db *DB) peopleOf(ctx context.Context, a ManagedApp, most int) (keys []crmg
 
 // issued reports whether there is a grant, and the app issued it.
 func (a ManagedApp) issued(g crmgate.Grant) bool {
-	return !g.Empty() && g.App.Account == a.Account && g.App.Revision == a.Revision
+	return !g.Empty() && g.App.Account == a.Account && g.App.Generation == a.Generation
 }
 
 func (r records) sweep(key crmgate.UserKey, a ManagedApp) error {
@@ -352,7 +352,7 @@ type managedRecord struct {
 	Platform         crmgate.Platform    `json:"platform,omitempty"`
 	Entry            string              `json:"entry"`
 	Staged           bool                `json:"staged,omitempty"`
-	Revision         uint64              `json:"revision,omitempty"`
+	Generation       uint64              `json:"revision,omitempty"`
 	Entered          time.Time           `json:"entered"`
 	By               crmgate.ExtensionID `json:"by,omitempty"`
 	ClientID         string              `json:"clientId,omitempty"`
@@ -369,7 +369,7 @@ type managedRecord struct {
 func recordOf(a ManagedApp, swept bool) managedRecord {
 	v := a.Values
 	return managedRecord{
-		Account: a.Account, Platform: a.Platform, Entry: a.Entry, Staged: a.Staged, Revision: a.Revision, Entered: a.Entered, By: a.By,
+		Account: a.Account, Platform: a.Platform, Entry: a.Entry, Staged: a.Staged, Generation: a.Generation, Entered: a.Entered, By: a.By,
 		ClientID: v.ClientID, ClientSecret: v.ClientSecret.Reveal(), AccessTokenURI: v.AccessTokenURI, AuthorizationURI: v.AuthorizationURI,
 		RedirectURI: v.RedirectURI, Scopes: v.Scopes, Hostname: v.Hostname, Swept: swept,
 	}
@@ -377,7 +377,7 @@ func recordOf(a ManagedApp, swept bool) managedRecord {
 
 func (w managedRecord) app() ManagedApp {
 	return ManagedApp{
-		Account: w.Account, Platform: w.Platform, Entry: w.Entry, Staged: w.Staged, Revision: w.Revision, Entered: w.Entered, By: w.By,
+		Account: w.Account, Platform: w.Platform, Entry: w.Entry, Staged: w.Staged, Generation: w.Generation, Entered: w.Entered, By: w.By,
 		Values: crmgate.OAuthInfo{
 			ClientID: w.ClientID, ClientSecret: crmgate.NewSecret(w.ClientSecret), AccessTokenURI: w.AccessTokenURI, AuthorizationURI: w.AuthorizationURI,
 			RedirectURI: w.RedirectURI, Scopes: w.Scopes, Hostname: w.Hostname,

@@ -18,10 +18,10 @@ func signInBy(ctx context.Context, s store, key crmgate.UserKey, a storage.Manag
 		p.User.Account = a.Account
 		p.Grant = crmgate.Grant{
 			AccessToken: crmgate.NewSecret("access of " + a.Entry), RefreshToken: crmgate.NewSecret("refresh of " + a.Entry),
-			App: crmgate.App{ClientID: a.Values.ClientID, Account: a.Account, Revision: a.Revision},
+			App: crmgate.App{ClientID: a.Values.ClientID, Account: a.Account, Generation: a.Generation},
 		}
 		return nil
-	}, storage.Confirmed(a.Account, key.Platform, a.Entry))
+	}, storage.ConfirmApp(a.Account, key.Platform, a.Entry))
 }
 
 // confirm enters an app and has the admin sign in with it.
@@ -51,7 +51,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		ctx := t.Context()
 		first, err := confirm(t, s, acme("one"))
 		must(t, err)
-		if first.Revision != 0 || !reflect.DeepEqual(first.Values, acme("one").Values) || first.Entered.IsZero() || first.By != "101" {
+		if first.Generation != 0 || !reflect.DeepEqual(first.Values, acme("one").Values) || first.Entered.IsZero() || first.By != "101" {
 			t.Errorf("confirmed: %+v", first)
 		}
 		apps, err := s.ManagedApps(ctx, "acme", "clio")
@@ -72,7 +72,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		must(t, err)
 		apps, err = s.ManagedApps(ctx, "acme", "clio")
 		must(t, err)
-		if apps.Confirmed.Values.ClientID != "one" || apps.Pending.Revision != 1 || mustSession(t, s, ann).Ended {
+		if apps.Confirmed.Values.ClientID != "one" || apps.Pending.Generation != 1 || mustSession(t, s, ann).Ended {
 			t.Errorf("while it is staged: %+v", apps)
 		}
 		_, err = signInBy(ctx, s, admin, *apps.Pending)
@@ -80,7 +80,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		if !mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
 			t.Error("the sessions of the first must end, and that of the second live")
 		}
-		old, err := s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Revision: 0})
+		old, err := s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0})
 		if err != nil || old.Values.ClientSecret.Reveal() != "secret of one" {
 			t.Errorf("the credentials of the first: %+v, %v", old, err)
 		}
@@ -107,11 +107,11 @@ func TestManagedAppLifecycle(t *testing.T) {
 		if retired, err = s.RetiredApps(ctx); err != nil || len(retired) != 0 {
 			t.Errorf("still to be swept: %+v, %v", retired, err)
 		}
-		if _, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Revision: 0}); err != nil {
+		if _, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0}); err != nil {
 			t.Errorf("the queue has no credentials: %v", err)
 		}
 		s.clock.add(9 * 24 * time.Hour)
-		_, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Revision: 0})
+		_, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0})
 		wantErr(t, err, crmgate.ErrNotFound)
 
 		// It is removed; a third is a first one again.
@@ -120,7 +120,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 			t.Error("a session outlives its app")
 		}
 		third, err := confirm(t, s, acme("three"))
-		if err != nil || third.Revision != 2 || mustSession(t, s, admin).Ended {
+		if err != nil || third.Generation != 2 || mustSession(t, s, admin).Ended {
 			t.Errorf("after a removal: %+v, %v", third, err)
 		}
 	})

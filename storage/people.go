@@ -104,17 +104,13 @@ func (r records) entry(key, stored []byte) (crmgate.Person, Session, error) {
 // a second browser does not end the first; one that has ended, or never was, or was of another host, gets a new one: a
 // CRM that has several may give one id to two people.
 //
-// A grant of a managed app (Grant.App.Account) must be of the app's current generation (Grant.App.Revision): if the
+// A grant of a managed app (Grant.App.Account) must be of the app's current generation (Grant.App.Generation): if the
 // app was replaced while the person signed in, the error matches crmgate.ErrConflict and nothing is stored.
 //
 // Here as in the functions below, what comes with the change happens in the same transaction.
 func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (Session, error) {
 	var s Session
-	more := takeApart(with)
-	err := db.audited(ctx, more.events, func(r records) (about audit.Subject, err error) {
-		if err := all(r, more.before); err != nil {
-			return about, err
-		}
+	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
 		p, err := r.person(key)
 		if err != nil && !errors.Is(err, crmgate.ErrNotFound) {
 			return about, err
@@ -128,7 +124,7 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		if s, err = r.renew(s, key, p); err != nil {
 			return about, err
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s), all(r, more.also))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
@@ -148,10 +144,10 @@ func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Sess
 		return s, nil
 	}
 	g, err := r.generation(app.Account, key.Platform)
-	if err == nil && g != app.Revision {
+	if err == nil && g != app.Generation {
 		err = fmt.Errorf("the organisation's app: %w", crmgate.ErrConflict)
 	}
-	s.App, s.Generation = app.Account, app.Revision
+	s.App, s.Generation = app.Account, app.Generation
 	return s, err
 }
 
@@ -160,11 +156,7 @@ func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Sess
 // no longer the one to ask, so the person must sign in.
 func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (crmgate.Person, error) {
 	var p crmgate.Person
-	more := takeApart(with)
-	err := db.audited(ctx, more.events, func(r records) (about audit.Subject, err error) {
-		if err := all(r, more.before); err != nil {
-			return about, err
-		}
+	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
 		if p, err = r.person(key); err != nil {
 			return about, err
 		}
@@ -173,14 +165,14 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 			return about, err
 		}
 		p.User.Key = key
-		moved := old.Grant.App.Account != p.Grant.App.Account || old.Grant.App.Revision != p.Grant.App.Revision
+		moved := old.Grant.App.Account != p.Grant.App.Account || old.Grant.App.Generation != p.Grant.App.Generation
 		if moved || old.User.Hostname != p.User.Hostname {
 			err = r.changeSession(key, func(s *Session) {
 				s.Hostname = p.User.Hostname
 				s.Ended = s.Ended || moved
 			})
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(err, r.setPerson(key, p), all(r, more.also))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(err, r.setPerson(key, p))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("update person: %w", err)
@@ -204,9 +196,9 @@ func (r records) changeSession(key crmgate.UserKey, change func(*Session)) error
 // EndSession logs a person out: their session ends, their grant is forgotten, and what is known about them stays. In the
 // same transaction the grant is queued to be revoked, and so are answers that lie in the journal. It returns the person as they were, with the grant, whose revocation
 // is the caller's until RevocationLease is over; from then on it is anybody's. crmgate.ErrNotFound if there is none.
-func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...audit.Event) (Revocation, error) {
+func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, with ...With) (Revocation, error) {
 	var was Revocation
-	err := db.audited(ctx, events, func(r records) (about audit.Subject, err error) {
+	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
 		p, err := r.person(key)
 		if err != nil {
 			return about, err
@@ -229,9 +221,9 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, events ...aud
 // DeleteUser removes everything about a person, queues what they were granted as EndSession does, and returns them as they were;
 // crmgate.ErrNotFound if there is none. No token of theirs ever counts again: should they come back, their session has
 // another ID. A record that cannot be read is removed as well; the person returned then has nothing but the key.
-func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, events ...audit.Event) (Revocation, error) {
+func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, with ...With) (Revocation, error) {
 	var was Revocation
-	err := db.audited(ctx, events, func(r records) (about audit.Subject, err error) {
+	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
 		p, err := r.person(key)
 		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed) {
 			p, err = crmgate.Person{User: crmgate.User{Key: key}}, nil

@@ -209,9 +209,9 @@ func TestUpdatePersonFollowsHostname(t *testing.T) {
 	})
 }
 
-func ofApp(account crmgate.AccountID, revision uint64) func(*crmgate.Person) error {
+func ofApp(account crmgate.AccountID, generation uint64) func(*crmgate.Person) error {
 	return func(p *crmgate.Person) error {
-		p.Grant.App = crmgate.App{Account: account, Revision: revision}
+		p.Grant.App = crmgate.App{Account: account, Generation: generation}
 		return nil
 	}
 }

@@ -61,10 +61,10 @@ type grantRecord struct {
 }
 
 type appRecord struct {
-	ClientID string            `json:"clientId,omitempty"`
-	TokenURL string            `json:"tokenUrl,omitempty"`
-	Account  crmgate.AccountID `json:"account,omitempty"`
-	Revision uint64            `json:"revision,omitempty"`
+	ClientID   string            `json:"clientId,omitempty"`
+	TokenURL   string            `json:"tokenUrl,omitempty"`
+	Account    crmgate.AccountID `json:"account,omitempty"`
+	Generation uint64            `json:"revision,omitempty"`
 }
 
 // errNotJSON is said without its cause, which may quote the value.

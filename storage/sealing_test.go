@@ -32,7 +32,7 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 		p.Grant = crmgate.Grant{
 			AccessToken: crmgate.NewSecret("canary-access"), RefreshToken: crmgate.NewSecret("canary-refresh"), APIKey: crmgate.NewSecret("canary-key"),
 			Issued: time.Unix(3, 0).UTC(), Expiry: time.Unix(4, 0).UTC(), Dead: "canary-dead", DeadSince: time.Unix(5, 0).UTC(),
-			App: crmgate.App{ClientID: "canary-client", TokenURL: "https://acme.example/token", Account: "4711-account", Revision: 1},
+			App: crmgate.App{ClientID: "canary-client", TokenURL: "https://acme.example/token", Account: "4711-account", Generation: 1},
 		}
 		return nil
 	}

@@ -21,7 +21,7 @@ type Session struct {
 	Ended bool
 	// App owns the app that issued the grant; empty for the connector's own.
 	App crmgate.AccountID
-	// Generation is the revision of App's app that issued the grant.
+	// Generation is that of the app which issued the grant.
 	Generation uint64
 }
 
@@ -67,7 +67,7 @@ func (db *DB) sessionKey(key crmgate.UserKey) []byte {
 }
 
 // Generation returns the generation of an account's app of a platform: 0 if none was ever replaced. A managed app's
-// Revision is the generation in which it was entered.
+// Generation is the generation in which it was entered.
 func (db *DB) Generation(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
 	var g uint64
 	err := db.view(ctx, func(r records) (err error) {

@@ -39,8 +39,8 @@ func (db *DB) OrgSettings(ctx context.Context, hash string) (OrgSettings, error)
 
 // UpdateOrgSettings changes an organisation's settings. update gets what is stored, or the zero OrgSettings, and changes
 // it; it may run again. Events are written in the same transaction; their account is the caller's to name.
-func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgate.AccountID, update func(*OrgSettings) error, events ...audit.Event) error {
-	err := db.audited(ctx, events, func(r records) (audit.Subject, error) {
+func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgate.AccountID, update func(*OrgSettings) error, with ...With) error {
+	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		s, err := r.orgSettings(hash)
 		if errors.Is(err, crmgate.ErrNotFound) {
 			s, err = OrgSettings{Created: r.Now.UTC()}, nil

@@ -56,7 +56,7 @@ func mustAudit(t testing.TB, s store) []audit.Entry {
 // What is recorded names the account of whoever changed the settings, and is stored with the change or not at all.
 func TestOrgSettingsAreAudited(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
-		event := audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK}
+		event := storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 		set := func(err error) func(*storage.OrgSettings) error {
 			return func(*storage.OrgSettings) error { return err }
 		}

@@ -68,5 +68,5 @@ func (in signIn) events() []storage.With {
 	}
 	promotion := e
 	promotion.Kind = audit.EventPromotion
-	return []storage.With{storage.LogEvent(e), storage.LogEvent(promotion)}
+	return []storage.With{storage.LogEvent(e, promotion)}
 }

@@ -64,7 +64,7 @@ func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info conne
 		}
 		p.Grant = in.grant(p.Grant)
 		return nil
-	}, append(append(in.with, in.events()...), storage.Confirmed(in.account, key.Platform, in.entry), storage.Settled(in.journal))...)
+	}, append(append(in.with, in.events()...), storage.ConfirmApp(in.account, key.Platform, in.entry), storage.DropEntry(in.journal))...)
 	if err != nil {
 		return SignedIn{}, err
 	}

@@ -75,7 +75,7 @@ func (a *Admin) SignedInByApp(ctx context.Context, p crmgate.Platform) (int, err
 	if err != nil || apps.Confirmed == nil {
 		return 0, err
 	}
-	return a.count(ctx, p, func(m member) bool { return m.app && m.revision == apps.Confirmed.Revision })
+	return a.count(ctx, p, func(m member) bool { return m.app && m.generation == apps.Confirmed.Generation })
 }
 
 func (a *Admin) count(ctx context.Context, p crmgate.Platform, is func(member) bool) (n int, err error) {
@@ -102,7 +102,7 @@ func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Re
 	if _, err := a.Person(ctx, key); err != nil {
 		return storage.Revocation{}, err
 	}
-	v, err := a.o.DB.EndSession(ctx, key, audit.Event{Kind: audit.EventLogout, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
+	v, err := a.o.DB.EndSession(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventLogout, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
 	if err == nil {
 		a.o.Count("logout", key.Platform, "ok")
 	}

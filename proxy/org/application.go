@@ -217,7 +217,7 @@ func (o *Orgs) Enter(ctx context.Context, who identity.Identity, e ManagedEntry)
 	} else if values.ClientSecret.Reveal() == Placeholder {
 		return crmgate.Refuse("Please enter the client secret again.")
 	}
-	_, err = o.DB.PutPendingApp(ctx, app, audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
+	_, err = o.DB.PutPendingApp(ctx, app, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
 	return err
 }
 
@@ -314,7 +314,7 @@ func (o *Orgs) dropPending(ctx context.Context, who identity.Identity, p crmgate
 	if p == "" {
 		platforms = o.Connectors.Platforms()
 	}
-	return o.DB.DropPendingApps(ctx, who.Account, platforms, audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
+	return o.DB.DropPendingApps(ctx, who.Account, platforms, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
 }
 
 // RemoveApp removes the application of an admin's organisation, and what is pending, and with it the sessions of all whose
@@ -331,7 +331,7 @@ func (o *Orgs) removeApp(ctx context.Context, who identity.Identity, p crmgate.P
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err := o.DB.RemoveManagedApp(ctx, who.Account, p, audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
+	err := o.DB.RemoveManagedApp(ctx, who.Account, p, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
 	o.Revocations.Changed()
 	return err
 }

@@ -145,7 +145,7 @@ func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u Fields
 		return err
 	}
 	by.Kind, by.Outcome = audit.EventAdministration, audit.OutcomeOK
-	return o.DB.ChangeFields(ctx, c, by)
+	return o.DB.ChangeFields(ctx, c, storage.LogEvent(by))
 }
 
 // FieldOptionsRequest asks for the choices of a dynamic field.

@@ -141,17 +141,17 @@ func (x Filling) Accepted(admin bool) []storage.With {
 	if x.key.Platform == "" {
 		return nil
 	}
-	with := []storage.With{storage.FieldsAccepted(x.key)}
+	with := []storage.With{storage.AcceptFields(x.key)}
 	if !admin || len(x.own.Account)+len(x.own.Extension) == 0 {
 		return with
 	}
 	account := x.key
 	account.Extension = ""
 	if len(x.own.Account) > 0 {
-		with = append(with, storage.FieldsSet(storage.FieldsChange{Key: account, Set: x.own.Account}))
+		with = append(with, storage.SetFields(storage.FieldsChange{Key: account, Set: x.own.Account}))
 	}
 	if len(x.own.Extension) > 0 {
-		with = append(with, storage.FieldsSet(storage.FieldsChange{Key: x.key, Set: x.own.Extension}))
+		with = append(with, storage.SetFields(storage.FieldsChange{Key: x.key, Set: x.own.Extension}))
 	}
 	return append(with, storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAPIKey, Outcome: audit.OutcomeOK}))
 }

@@ -26,10 +26,10 @@ type register struct {
 // member is a person of an account.
 type member struct {
 	id crmgate.UserID
-	// app says that there is a grant of the organisation's own application, of this revision.
-	app      bool
-	revision uint64
-	granted  bool // there is a grant
+	// app says that there is a grant of the organisation's own application, of this generation.
+	app        bool
+	generation uint64
+	granted    bool // there is a grant
 }
 
 const (
@@ -71,7 +71,7 @@ func readPeople(ctx context.Context, db *storage.DB, p crmgate.Platform) (map[cr
 	err := db.PeopleOn(ctx, p, func(who crmgate.Person) error {
 		if a := who.User.Account; a != "" {
 			g := who.Grant
-			people[a] = append(people[a], member{who.User.Key.ID, g.App.Account == a && !g.Empty(), g.App.Revision, !g.Empty()})
+			people[a] = append(people[a], member{who.User.Key.ID, g.App.Account == a && !g.Empty(), g.App.Generation, !g.Empty()})
 		}
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
@@ -142,7 +143,7 @@ func RefreshFailure(platform crmgate.Platform, status int) connector.Outcome {
 // Logout ends the person's session and forgets the grant, and then tells the CRM. What the CRM says does not matter to
 // the person, who is logged out already; if it cannot be told, it will be. crmgate.ErrNotFound if there is no such person.
 func (ss *Sessions) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.ReturnMessage, error) {
-	v, err := ss.DB.EndSession(ctx, key, audit.Event{Kind: audit.EventLogout, By: audit.ByPerson, Outcome: audit.OutcomeOK})
+	v, err := ss.DB.EndSession(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventLogout, By: audit.ByPerson, Outcome: audit.OutcomeOK}))
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +163,7 @@ func (ss *Sessions) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.R
 // Forget removes a person and what they were granted, on the operator's word, and then tells the CRM; the result says whether that worked.
 // crmgate.ErrNotFound if there is no such person.
 func (ss *Sessions) Forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
-	v, err := ss.DB.DeleteUser(ctx, key, audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK})
+	v, err := ss.DB.DeleteUser(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
 	if err != nil {
 		return "", err
 	}

@@ -52,7 +52,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	}
 	app := crmgate.App{}
 	if managed != nil {
-		app.Account, app.Revision = managed.Account, managed.Revision
+		app.Account, app.Generation = managed.Account, managed.Generation
 		info = layOver(info, managed.Values)
 	}
 	if info.FailMessage != "" {

@@ -75,7 +75,7 @@ func TestBehindTheFence(t *testing.T) {
 		w.clock.add(time.Hour)
 		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
 		if err == nil {
-			_, err = w.db.UpdatePerson(ctx, ada, func(p *crmgate.Person) error { p.Grant = newer; return nil }, storage.Fenced(ada, held))
+			_, err = w.db.UpdatePerson(ctx, ada, func(p *crmgate.Person) error { p.Grant = newer; return nil }, storage.ReleaseLease(ada, held))
 		}
 		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("older"), ExpiresIn: 36000}, err
 	}

@@ -186,7 +186,7 @@ func (e *Engine) current(ctx context.Context, key crmgate.UserKey, app crmgate.A
 		return true, nil
 	}
 	g, err := e.DB.Generation(ctx, app.Account, key.Platform)
-	return g == app.Revision, err
+	return g == app.Generation, err
 }
 
 // keep stores a refreshed grant, unless the grant that it came from is no longer the person's. What counts is the refresh
@@ -203,11 +203,11 @@ func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh c
 		if !now.Grant.AccessToken.Equal(from.AccessToken) && !t.rotated() { // a sign-in meanwhile, which brought no refresh token
 			fresh.AccessToken, fresh.Issued, fresh.Expiry = now.Grant.AccessToken, now.Grant.Issued, now.Grant.Expiry
 		}
-		fresh.App = now.Grant.App // an organisation's app stays named, revision and all: the session hangs on it
+		fresh.App = now.Grant.App // an organisation's app stays named, generation and all: the session hangs on it
 		now.Grant = fresh
 		now.User.AdditionalInfo = e.merged(ctx, key, now.User.AdditionalInfo, t.info)
 		return nil
-	}, storage.Fenced(key, held), storage.Settled(t.Journal))
+	}, storage.ReleaseLease(key, held), storage.DropEntry(t.Journal))
 	switch {
 	case errors.Is(err, errSuperseded), errors.Is(err, crmgate.ErrNotFound):
 		e.revokeUnused(ctx, was, fresh)
@@ -264,7 +264,7 @@ func (e *Engine) bury(ctx context.Context, key crmgate.UserKey, refused crmgate.
 		now.Grant.Dead = "the CRM refused the refresh token"
 		now.Grant.DeadSince = e.Now()
 		return nil
-	}, storage.Unanswered(key, seen), storage.Fenced(key, held), storage.LogEvent(buried))
+	}, storage.IfUnanswered(key, seen), storage.ReleaseLease(key, held), storage.LogEvent(buried))
 	switch {
 	case errors.Is(err, errSuperseded):
 		return e.superseded(ctx, key, held)

@@ -212,9 +212,9 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	apps, err := w.db.ManagedApps(t.Context(), "acme", "practice")
 	must(t, err)
 	_, err = w.db.SignIn(t.Context(), ada, func(p *crmgate.Person) error {
-		p.Grant.App.Account, p.Grant.App.Revision = "acme", apps.Pending.Revision
+		p.Grant.App.Account, p.Grant.App.Generation = "acme", apps.Pending.Generation
 		return nil
-	}, storage.Confirmed("acme", "practice", apps.Pending.Entry))
+	}, storage.ConfirmApp("acme", "practice", apps.Pending.Entry))
 	must(t, err)
 	before, err := w.db.Session(t.Context(), ada)
 	must(t, err)

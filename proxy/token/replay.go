@@ -97,7 +97,7 @@ func (e *Engine) replay(ctx context.Context, key crmgate.UserKey, t Tokens) (crm
 		p.Grant, err = t.replacing(p.Grant)
 		p.User.AdditionalInfo = e.merged(ctx, key, p.User.AdditionalInfo, t.info)
 		return err
-	}, storage.Fenced(key, well), storage.Settled(t.Journal))
+	}, storage.ReleaseLease(key, well), storage.DropEntry(t.Journal))
 	if err != nil {
 		err = errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
 	}

@@ -32,7 +32,7 @@ type Tokens struct {
 	Expiry  time.Time // zero: unknown
 	// Data is the answer as a JSON object, the tokens excepted.
 	Data json.RawMessage
-	// Journal is where the answer is kept until what it granted is stored: give it to storage.Settled, or to Discard.
+	// Journal is where the answer is kept until what it granted is stored: give it to storage.DropEntry, or to Discard.
 	Journal storage.JournalEntry
 	// info is what a connector that refreshes by itself wants to have changed about the person.
 	info json.RawMessage

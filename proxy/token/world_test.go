@@ -183,7 +183,7 @@ func (w *world) signIn() {
 	_, err = w.db.SignIn(w.t.Context(), ada, func(p *crmgate.Person) error {
 		p.Grant = tokens.Grant(w.client(), p.Grant)
 		return nil
-	}, storage.Settled(tokens.Journal))
+	}, storage.DropEntry(tokens.Journal))
 	must(w.t, err)
 }
 

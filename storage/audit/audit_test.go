@@ -86,7 +86,7 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 		_, err = s.UpdatePerson(ctx, ann, keep, storage.LogEvent(audit.Event{Kind: audit.EventRefresh, By: audit.ByServer, Outcome: audit.OutcomeRefused, Reason: audit.ReasonUserDead}))
 		must(t, err)
 		s.clock.add(time.Second)
-		_, err = s.EndSession(ctx, ann, audit.Event{Kind: audit.EventLogout, By: audit.ByPerson, Outcome: audit.OutcomeOK})
+		_, err = s.EndSession(ctx, ann, storage.LogEvent(audit.Event{Kind: audit.EventLogout, By: audit.ByPerson, Outcome: audit.OutcomeOK}))
 		must(t, err)
 		s.clock.add(time.Second)
 		must(t, s.Audit().Record(ctx, audit.Event{Kind: audit.EventSignIn, By: audit.ByAPIKey, Outcome: audit.OutcomeError, Reason: audit.ReasonRequest, Platform: "other"}))
@@ -110,7 +110,7 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 				t.Errorf("%s: %d entries, want %d", name, len(got), tt.want)
 			}
 		}
-		_, err = s.DeleteUser(ctx, ann, audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK})
+		_, err = s.DeleteUser(ctx, ann, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
 		must(t, err)
 		after := mustAudit(t, s, audit.Query{})
 		if len(after) != 5 {
@@ -569,7 +569,7 @@ func TestErasureKeepsTheChain(t *testing.T) {
 		signInMany(t, s, "a", 10)
 		must(t, k.Pass(t.Context()))
 		for i := range 10 {
-			_, err := s.DeleteUser(t.Context(), clio(crmgate.UserID(fmt.Sprint("a", i))), audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK})
+			_, err := s.DeleteUser(t.Context(), clio(crmgate.UserID(fmt.Sprint("a", i))), storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
 			must(t, err)
 		}
 		must(t, k.Pass(t.Context()))

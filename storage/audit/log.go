@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -59,8 +60,7 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 }
 
 func (l *Log) record(ctx context.Context, e Event) error {
-	about := Subject{crmgate.UserKey{Platform: e.Platform, ID: e.User}, e.Account}
-	err := l.Update(ctx, []Event{e}, func(sealed.Records) (Subject, error) { return about, nil })
+	err := l.Update(ctx, []Event{e}, func(sealed.Records) (Subject, error) { return Subject{}, nil })
 	if err != nil {
 		l.observe(e.Kind, "failed")
 		return fmt.Errorf("write audit log: %w", err)
@@ -68,7 +68,7 @@ func (l *Log) record(ctx context.Context, e Event) error {
 	return nil
 }
 
-// Subject is who a transaction was about.
+// Subject is who a transaction was about. What it leaves out is what an event says itself.
 type Subject struct {
 	User    crmgate.UserKey
 	Account crmgate.AccountID
@@ -115,9 +115,10 @@ func (l *Log) setEntries(r records, t *ticket, events []Event, about Subject) er
 		}
 	}
 	for i, e := range events {
+		user := crmgate.UserKey{Platform: cmp.Or(about.User.Platform, e.Platform), ID: cmp.Or(about.User.ID, e.User)}
 		entry := entry{
-			At: t.at, Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Platform: about.User.Platform,
-			User: l.userHash(about.User), Account: l.accountHash(about.Account),
+			At: t.at, Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Platform: user.Platform,
+			User: l.userHash(user), Account: l.accountHash(cmp.Or(about.Account, e.Account)),
 		}
 		b := entry.encode()
 		t.entries[i] = b // of the last run, which is the one that counts
