@@ -237,7 +237,7 @@ func (c *core) serverKey(ctx context.Context, name string) (crmgate.Secret, erro
 	if ok || err != nil {
 		return k, err
 	}
-	b, err := c.db.MadeOnce(ctx, name, func() []byte {
+	b, err := c.db.ServerKey(ctx, name, func() []byte {
 		b := make([]byte, 32)
 		_, _ = rand.Read(b) // never fails
 		return b

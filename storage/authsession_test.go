@@ -14,23 +14,23 @@ import (
 func TestAuthSessionLivesItsTime(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		ctx := t.Context()
-		must(t, s.PutAuthSession(ctx, "a", []byte("pending"), 10*time.Minute, 10))
+		must(t, s.AuthSessions().Put(ctx, "a", []byte("pending"), 10*time.Minute, 10))
 		s.clock.add(9 * time.Minute)
-		must(t, s.UpdateAuthSession(ctx, "a", func(b []byte) ([]byte, error) {
+		must(t, s.AuthSessions().Update(ctx, "a", func(b []byte) ([]byte, error) {
 			if string(b) != "pending" {
 				t.Errorf("got %q", b)
 			}
 			return []byte("completed"), nil
 		}))
-		b, err := s.AuthSession(ctx, "a")
+		b, err := s.AuthSessions().Get(ctx, "a")
 		if string(b) != "completed" || err != nil {
 			t.Errorf("got %q, %v", b, err)
 		}
 		s.clock.add(time.Minute) // a change does not make it live longer
-		_, err = s.AuthSession(ctx, "a")
+		_, err = s.AuthSessions().Get(ctx, "a")
 		wantErr(t, err, crmgate.ErrNotFound)
-		wantErr(t, s.UpdateAuthSession(ctx, "a", func([]byte) ([]byte, error) { return []byte("late"), nil }), crmgate.ErrNotFound)
-		wantErr(t, s.UpdateAuthSession(ctx, "none", func([]byte) ([]byte, error) { return []byte("x"), nil }), crmgate.ErrNotFound)
+		wantErr(t, s.AuthSessions().Update(ctx, "a", func([]byte) ([]byte, error) { return []byte("late"), nil }), crmgate.ErrNotFound)
+		wantErr(t, s.AuthSessions().Update(ctx, "none", func([]byte) ([]byte, error) { return []byte("x"), nil }), crmgate.ErrNotFound)
 	})
 }
 
@@ -38,12 +38,12 @@ func TestAuthSessionChangesOneAfterTheOther(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		ctx := t.Context()
 		taken := errors.New("taken")
-		must(t, s.PutAuthSession(ctx, "a", []byte("full"), time.Minute, 10))
+		must(t, s.AuthSessions().Put(ctx, "a", []byte("full"), time.Minute, 10))
 		var won atomic.Int64
 		var group sync.WaitGroup
 		for range 50 {
 			group.Go(func() {
-				err := s.UpdateAuthSession(ctx, "a", func(b []byte) ([]byte, error) {
+				err := s.AuthSessions().Update(ctx, "a", func(b []byte) ([]byte, error) {
 					if string(b) != "full" {
 						return nil, taken
 					}
@@ -67,13 +67,13 @@ func TestAuthSessionsAreLimited(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		ctx := t.Context()
 		put := func(i int) error {
-			return s.PutAuthSession(ctx, fmt.Sprint(i), []byte("pending"), time.Minute, 3)
+			return s.AuthSessions().Put(ctx, fmt.Sprint(i), []byte("pending"), time.Minute, 3)
 		}
 		for i := range 3 {
 			must(t, put(i))
 		}
 		wantErr(t, put(3), crmgate.ErrTransient)
-		must(t, s.PutState(ctx, "short", nil, time.Minute, 3)) // these are counted by themselves
+		must(t, s.States().Put(ctx, "short", nil, time.Minute, 3)) // these are counted by themselves
 		s.clock.add(time.Minute)
 		must(t, put(4))
 	})

@@ -130,9 +130,9 @@ func (db *DB) Ready(ctx context.Context) error {
 	return nil
 }
 
-// MadeOnce returns the bytes kept under a name, such as a server key, and stores what generate returns if there are
+// ServerKey returns the bytes kept under a name, such as a server key, and stores what generate returns if there are
 // none. Everybody who ever asks for a name gets the same bytes. generate may run more than once.
-func (db *DB) MadeOnce(ctx context.Context, name string, generate func() []byte) ([]byte, error) {
+func (db *DB) ServerKey(ctx context.Context, name string, generate func() []byte) ([]byte, error) {
 	key := append(sealed.Prefix(serverKey), name...)
 	var value []byte
 	read := func(r records) (err error) {

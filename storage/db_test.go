@@ -209,7 +209,7 @@ func TestMadeOnce(t *testing.T) {
 		var group sync.WaitGroup
 		for range 50 {
 			group.Go(func() {
-				b, err := s.MadeOnce(t.Context(), "session", func() []byte { return fmt.Append(nil, "key ", n.Add(1)) })
+				b, err := s.ServerKey(t.Context(), "session", func() []byte { return fmt.Append(nil, "key ", n.Add(1)) })
 				if err != nil {
 					t.Error(err)
 				}
@@ -222,7 +222,7 @@ func TestMadeOnce(t *testing.T) {
 		if len(got) != 1 {
 			t.Errorf("%d different keys under one name", len(got))
 		}
-		other, err := s.MadeOnce(t.Context(), "hash", func() []byte { return []byte("other") })
+		other, err := s.ServerKey(t.Context(), "hash", func() []byte { return []byte("other") })
 		if err != nil || got[string(other)] {
 			t.Errorf("another name: %s, %v", other, err)
 		}

@@ -135,8 +135,8 @@ func (db *DB) ChangeFields(ctx context.Context, c FieldsChange, with ...With) er
 	return nil
 }
 
-// SetFields makes a change of values; see ChangeFields.
-func SetFields(c FieldsChange) With {
+// ChangeFields changes values with another change, as [DB.ChangeFields] does.
+func ChangeFields(c FieldsChange) With {
 	return With{after: func(r records) error { return r.changeFields(c) }}
 }
 

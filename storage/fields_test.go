@@ -87,7 +87,7 @@ func TestFailedFields(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		must(t, s.FailFields(t.Context(), ofAnn))
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})
-		set := storage.SetFields(storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
+		set := storage.ChangeFields(storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
 		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest }, storage.AcceptFields(ofAnn), set)
 		wantErr(t, err, errTest)
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})

@@ -13,9 +13,9 @@ import (
 // lives there: the refresh token that was stored is the one that it replaced. So it is moved into the queue of revocations,
 // where it is read by the manifest that there is then.
 
-// QueueForsaken queues the answers that are kept for people who have logged out, or are no more: they came when the person
+// QueueOrphans queues the answers that are kept for people who have logged out, or are no more: they came when the person
 // had left already. What is younger than RevocationLease is left to whoever got it. It returns how many they were.
-func (db *DB) QueueForsaken(ctx context.Context) (n int, err error) {
+func (db *DB) QueueOrphans(ctx context.Context) (n int, err error) {
 	kept, err := db.Journal(ctx)
 	for _, e := range kept {
 		if e.User.ID == "" || db.now().Sub(e.At) < RevocationLease {

@@ -21,7 +21,7 @@ const journalLife = 7 * 24 * time.Hour
 // JournalEntry is a token endpoint's answer as it came, kept until what it granted is stored. The CRM may have rotated
 // a refresh token with it, so that it is all there is.
 type JournalEntry struct {
-	ID string    // made by PutJournal
+	ID string    // made by PutEntry
 	At time.Time // when the answer came
 	// User is whose refresh it answers; of a code's exchange, whose person is not known yet, only the platform is there.
 	User crmgate.UserKey
@@ -82,8 +82,8 @@ const journalIDLen = 12
 // idOf is the ID of the entry that is stored under a key.
 func idOf(key []byte) string { return hex.EncodeToString(key[max(0, len(key)-journalIDLen):]) }
 
-// PutJournal keeps an answer, durably, before it returns, and gives it an ID. It is dropped after a week.
-func (db *DB) PutJournal(ctx context.Context, e JournalEntry) (id string, err error) {
+// PutEntry keeps an answer, durably, before it returns, and gives it an ID. It is dropped after a week.
+func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err error) {
 	random := make([]byte, journalIDLen)
 	_, _ = rand.Read(random) // never fails
 	id = hex.EncodeToString(random)
@@ -173,16 +173,16 @@ func decodeJournal(b []byte) (JournalEntry, error) {
 	}, nil
 }
 
-// DropJournal removes an entry, named by its user and ID; it need not exist.
-func (db *DB) DropJournal(ctx context.Context, e JournalEntry) error {
+// DropEntry removes an entry, named by its user and ID; it need not exist.
+func (db *DB) DropEntry(ctx context.Context, e JournalEntry) error {
 	if err := db.update(ctx, func(r records) error { return r.dropEntry(e) }); err != nil {
 		return fmt.Errorf("drop a journal entry: %w", err)
 	}
 	return nil
 }
 
-// DropAnswer removes the entry of an ID, whosoever it is, and whether it opens or not; crmgate.ErrNotFound if there is none.
-func (db *DB) DropAnswer(ctx context.Context, id string) error {
+// DropEntryByID removes the entry of an ID, whosoever it is, and whether it opens or not; crmgate.ErrNotFound if there is none.
+func (db *DB) DropEntryByID(ctx context.Context, id string) error {
 	err := db.update(ctx, func(r records) error {
 		var found []byte
 		err := r.Scan(sealed.Prefix(journal), func(key, _ []byte) error {

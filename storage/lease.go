@@ -110,8 +110,8 @@ func (r records) releaseLease(key crmgate.UserKey, held Lease) error {
 	return r.setLease(key, held)
 }
 
-// GiveBackLease gives a lease back without any other change. It is no error if it was lost.
-func (db *DB) GiveBackLease(ctx context.Context, key crmgate.UserKey, held Lease) error {
+// ReleaseLease gives a lease back without any other change. It is no error if it was lost.
+func (db *DB) ReleaseLease(ctx context.Context, key crmgate.UserKey, held Lease) error {
 	err := db.update(ctx, func(r records) error { return r.releaseLease(key, held) })
 	if err != nil && !errors.Is(err, crmgate.ErrConflict) {
 		return fmt.Errorf("give back lease: %w", err)

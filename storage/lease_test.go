@@ -30,7 +30,7 @@ func TestLease(t *testing.T) {
 		if !errors.Is(err, crmgate.ErrConflict) {
 			t.Errorf("a write behind the fence: %v", err)
 		}
-		must(t, s.GiveBackLease(t.Context(), key, first))
+		must(t, s.ReleaseLease(t.Context(), key, first))
 		if l, err := s.Lease(t.Context(), key); err != nil || l.Node != "b" || l.Until.IsZero() {
 			t.Errorf("after the loser gave back: %+v, %v", l, err)
 		}
@@ -49,7 +49,7 @@ func TestLease(t *testing.T) {
 			t.Errorf("given back: %+v, %v", l, err)
 		}
 		// Forgetting the person does not begin the epochs anew: somebody may still hold an old one.
-		_, err = s.DeleteUser(t.Context(), key)
+		_, err = s.DeletePerson(t.Context(), key)
 		must(t, err)
 		if next, err := s.TakeLease(t.Context(), key, "d", time.Minute, false); err != nil || next.Epoch <= held.Epoch {
 			t.Errorf("after erasure: %+v, %v", next, err)
@@ -64,7 +64,7 @@ func TestJournal(t *testing.T) {
 		other, _ := filled(1)
 		put := func(e storage.JournalEntry) storage.JournalEntry {
 			t.Helper()
-			id, err := s.PutJournal(t.Context(), e)
+			id, err := s.PutEntry(t.Context(), e)
 			must(t, err)
 			e.ID = id
 			return e
@@ -110,7 +110,7 @@ func TestJournal(t *testing.T) {
 		// Logout has what is kept for the person revoked, erasure too, and a week drops everything.
 		_, err = s.EndSession(t.Context(), key)
 		must(t, err)
-		_, err = s.DeleteUser(t.Context(), other)
+		_, err = s.DeletePerson(t.Context(), other)
 		must(t, err)
 		if all, err := s.Journal(t.Context()); err != nil || len(all) != 1 || all[0].ID != exchange.ID || !all[0].Callback.Equal(exchange.Callback) {
 			t.Errorf("after logout and erasure: %+v, %v", all, err)
@@ -119,8 +119,8 @@ func TestJournal(t *testing.T) {
 		if all, err := s.Journal(t.Context()); err != nil || len(all) != 0 {
 			t.Errorf("after a week: %+v, %v", all, err)
 		}
-		must(t, s.DropJournal(t.Context(), exchange))
-		if err := s.DropJournal(t.Context(), storage.JournalEntry{ID: "nonsense", User: key}); !errors.Is(err, crmgate.ErrNotFound) {
+		must(t, s.DropEntry(t.Context(), exchange))
+		if err := s.DropEntry(t.Context(), storage.JournalEntry{ID: "nonsense", User: key}); !errors.Is(err, crmgate.ErrNotFound) {
 			t.Errorf("an id that is none: %v", err)
 		}
 	})

@@ -218,10 +218,10 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, with ...With)
 	return was, nil
 }
 
-// DeleteUser removes everything about a person, queues what they were granted as EndSession does, and returns them as they were;
+// DeletePerson removes everything about a person, queues what they were granted as EndSession does, and returns them as they were;
 // crmgate.ErrNotFound if there is none. No token of theirs ever counts again: should they come back, their session has
 // another ID. A record that cannot be read is removed as well; the person returned then has nothing but the key.
-func (db *DB) DeleteUser(ctx context.Context, key crmgate.UserKey, with ...With) (Revocation, error) {
+func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...With) (Revocation, error) {
 	var was Revocation
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
 		p, err := r.person(key)

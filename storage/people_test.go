@@ -79,7 +79,7 @@ func TestNobody(t *testing.T) {
 		wantErr(t, err, crmgate.ErrNotFound)
 		_, err = s.EndSession(t.Context(), ann)
 		wantErr(t, err, crmgate.ErrNotFound)
-		_, err = s.DeleteUser(t.Context(), ann)
+		_, err = s.DeletePerson(t.Context(), ann)
 		wantErr(t, err, crmgate.ErrNotFound)
 	})
 }
@@ -118,7 +118,7 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 			t.Errorf("after logout: %+v, was %+v", second, first)
 		}
 
-		_, err = s.DeleteUser(ctx, ann)
+		_, err = s.DeletePerson(ctx, ann)
 		must(t, err)
 		_, err = s.Session(ctx, ann)
 		wantErr(t, err, crmgate.ErrNotFound)

@@ -218,8 +218,8 @@ func shared(a, b crmgate.Grant) bool {
 	return same(a.AccessToken, b.AccessToken) || same(a.RefreshToken, b.RefreshToken) || same(a.APIKey, b.APIKey)
 }
 
-// PutOffRevocation has a revocation that the caller claimed due at a later time. crmgate.ErrConflict as with ClaimRevocation.
-func (db *DB) PutOffRevocation(ctx context.Context, v Revocation, due time.Time) error {
+// PostponeRevocation has a revocation that the caller claimed due at a later time. crmgate.ErrConflict as with ClaimRevocation.
+func (db *DB) PostponeRevocation(ctx context.Context, v Revocation, due time.Time) error {
 	err := db.update(ctx, func(r records) error {
 		if err := r.takeRevocation(v); err != nil {
 			return err

@@ -38,7 +38,7 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 		},
 		"erasure": func(t *testing.T, s store) storage.Revocation {
 			key, _ := filled(0)
-			v, err := s.DeleteUser(t.Context(), key)
+			v, err := s.DeletePerson(t.Context(), key)
 			must(t, err)
 			return v
 		},
@@ -96,13 +96,13 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 	}
 	for name, forget := range map[string]func(store) error{
 		"logout":  func(s store) error { _, err := s.EndSession(t.Context(), key); return err },
-		"erasure": func(s store) error { _, err := s.DeleteUser(t.Context(), key); return err },
+		"erasure": func(s store) error { _, err := s.DeletePerson(t.Context(), key); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, s store) {
 				mustSignIn(t, s, key, granted)
 				want := answer(s)
-				_, err := s.PutJournal(t.Context(), want)
+				_, err := s.PutEntry(t.Context(), want)
 				must(t, err)
 				must(t, forget(s))
 				if kept, err := s.Journal(t.Context()); len(kept) != 0 || err != nil {
@@ -119,7 +119,7 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 				// Claimed unread it stays so; read, its tokens are in the place of the answer.
 				v, err = s.ClaimRevocation(t.Context(), v)
 				must(t, err)
-				must(t, s.PutOffRevocation(t.Context(), v, s.clock.now()))
+				must(t, s.PostponeRevocation(t.Context(), v, s.clock.now()))
 				v = mustBacklog(t, s.DB, "clio").Due[0]
 				if !v.Unread() {
 					t.Error("put off, the answer is gone")
@@ -148,14 +148,14 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 			of := answer(s)
 			for _, user := range []crmgate.UserKey{key, other, {Platform: "clio", ID: "nobody"}, {Platform: "clio"}} {
 				of.User = user
-				_, err := s.PutJournal(t.Context(), of)
+				_, err := s.PutEntry(t.Context(), of)
 				must(t, err)
 			}
-			if n, err := s.QueueForsaken(t.Context()); n != 0 || err != nil {
+			if n, err := s.QueueOrphans(t.Context()); n != 0 || err != nil {
 				t.Errorf("while somebody may be storing them: %d, %v", n, err)
 			}
 			s.clock.add(storage.RevocationLease)
-			if n, err := s.QueueForsaken(t.Context()); n != 2 || err != nil {
+			if n, err := s.QueueOrphans(t.Context()); n != 2 || err != nil {
 				t.Errorf("queued %d, %v", n, err)
 			}
 			kept, err := s.Journal(t.Context())
@@ -244,8 +244,8 @@ func TestPuttingOff(t *testing.T) {
 	v, err := s.EndSession(t.Context(), ann)
 	must(t, err)
 	queued := v.Queued
-	must(t, s.PutOffRevocation(t.Context(), v, s.clock.now().Add(time.Hour)))
-	wantErr(t, s.PutOffRevocation(t.Context(), v, s.clock.now()), crmgate.ErrConflict)
+	must(t, s.PostponeRevocation(t.Context(), v, s.clock.now().Add(time.Hour)))
+	wantErr(t, s.PostponeRevocation(t.Context(), v, s.clock.now()), crmgate.ErrConflict)
 	_, err = s.ClaimRevocation(t.Context(), v)
 	wantErr(t, err, crmgate.ErrConflict)
 	s.clock.add(time.Hour - time.Millisecond)

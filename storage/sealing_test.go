@@ -51,7 +51,7 @@ func fill(t *testing.T, s store, n int) {
 	must(t, err)
 	_, err = s.PutPendingApp(t.Context(), app)
 	must(t, err)
-	_, err = s.DeleteUser(t.Context(), crmgate.UserKey{Platform: "clio", ID: "admin"})
+	_, err = s.DeletePerson(t.Context(), crmgate.UserKey{Platform: "clio", ID: "admin"})
 	must(t, err)
 	for i := range n {
 		key, update := filled(i)
@@ -76,9 +76,9 @@ func fill(t *testing.T, s store, n int) {
 	fields.Extension = "canary-extension"
 	must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Name: "Canary Name", Set: values}, changed))
 	must(t, s.FailFields(t.Context(), fields))
-	must(t, s.PutState(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
-	must(t, s.PutAuthSession(t.Context(), "canary-waiting", []byte("canary-value"), time.Hour, 10))
-	_, err = s.MadeOnce(t.Context(), "session", func() []byte { return []byte("canary-server-key") })
+	must(t, s.States().Put(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
+	must(t, s.AuthSessions().Put(t.Context(), "canary-waiting", []byte("canary-value"), time.Hour, 10))
+	_, err = s.ServerKey(t.Context(), "session", func() []byte { return []byte("canary-server-key") })
 	must(t, err)
 }
 
@@ -129,7 +129,7 @@ func TestSwappedPeopleDoNotOpen(t *testing.T) {
 		if !strings.Contains(err.Error(), "2 records") {
 			t.Errorf("got %v, want both counted", err)
 		}
-		was, err := s.DeleteUser(t.Context(), a)
+		was, err := s.DeletePerson(t.Context(), a)
 		if err != nil || was.User.Key != a {
 			t.Errorf("delete what does not open: %v, %v", was.User.Key, err)
 		}

@@ -111,7 +111,7 @@ func TestUserSettings(t *testing.T) {
 		wantStored(odd)
 		mustSignIn(t, s, ann, keep)
 		wantStored(odd)
-		_, err = s.DeleteUser(ctx, ann)
+		_, err = s.DeletePerson(ctx, ann)
 		must(t, err)
 		wantStored("")
 		for _, p := range raw(t, s.engine) {

@@ -9,7 +9,7 @@ import (
 )
 
 // With is something that happens in the transaction of a change, or prevents it: see LogEvent, ConfirmApp, IfUnanswered,
-// DropEntry, ReleaseLease, SetFields and AcceptFields.
+// DropEntry, ReleaseLease, ChangeFields and AcceptFields.
 type With struct {
 	before, after func(records) error
 	events        []audit.Event

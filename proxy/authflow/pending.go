@@ -88,7 +88,7 @@ func (f *Flows) OpenPending(ctx context.Context, r PendingRequest) (PendingSignI
 	if err != nil {
 		return PendingSignIn{}, err
 	}
-	return out, tooManySignIns(f.DB.PutAuthSession(ctx, out.ID, b, authSessionLife, maxAuthSessions))
+	return out, tooManySignIns(f.DB.AuthSessions().Put(ctx, out.ID, b, authSessionLife, maxAuthSessions))
 }
 
 // Polled is what a client that waits is told.
@@ -210,7 +210,7 @@ func failureMessage(err error) *crmgate.ReturnMessage {
 
 // read reads a record; crmgate.ErrNotFound if there is none any more.
 func (p *pendings) read(ctx context.Context, id string) (*pendingSignIn, error) {
-	b, err := p.db.AuthSession(ctx, id)
+	b, err := p.db.AuthSessions().Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func (p *pendings) read(ctx context.Context, id string) (*pendingSignIn, error) 
 }
 
 func (p *pendings) change(ctx context.Context, id string, change func(*pendingSignIn) error) error {
-	return p.db.UpdateAuthSession(ctx, id, func(b []byte) ([]byte, error) {
+	return p.db.AuthSessions().Update(ctx, id, func(b []byte) ([]byte, error) {
 		var s pendingSignIn
 		if err := json.Unmarshal(b, &s); err != nil {
 			return nil, err

@@ -74,7 +74,7 @@ func (st *states) bind(ctx context.Context, s state, short bool) (param string, 
 	}
 	handle := s.ID
 	if short {
-		err = tooManySignIns(st.db.PutState(ctx, s.ID, plain, stateLife, maxShortStates))
+		err = tooManySignIns(st.db.States().Put(ctx, s.ID, plain, stateLife, maxShortStates))
 	} else {
 		var sealed []byte
 		sealed, err = st.db.Seal(stateLabel, plain)
@@ -98,7 +98,7 @@ func (st *states) open(ctx context.Context, param string) (state, error) {
 	var plain []byte
 	var err error
 	if len(handle) == base64.RawURLEncoding.EncodedLen(16) {
-		plain, err = st.db.State(ctx, handle)
+		plain, err = st.db.States().Get(ctx, handle)
 	} else {
 		var sealed []byte
 		// Go's base64 passes over line breaks and unused bits; a state has one spelling.

@@ -63,5 +63,5 @@ func (d Directory) Answer(ctx context.Context, id string) (storage.JournalEntry,
 
 // DropAnswer forgets a kept answer, and whatever it granted; crmgate.ErrNotFound if there is none of that id.
 func (d Directory) DropAnswer(ctx context.Context, id string) error {
-	return d.DB.DropAnswer(ctx, id)
+	return d.DB.DropEntryByID(ctx, id)
 }

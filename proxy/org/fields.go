@@ -148,10 +148,10 @@ func (x Filling) Accepted(admin bool) []storage.With {
 	account := x.key
 	account.Extension = ""
 	if len(x.own.Account) > 0 {
-		with = append(with, storage.SetFields(storage.FieldsChange{Key: account, Set: x.own.Account}))
+		with = append(with, storage.ChangeFields(storage.FieldsChange{Key: account, Set: x.own.Account}))
 	}
 	if len(x.own.Extension) > 0 {
-		with = append(with, storage.SetFields(storage.FieldsChange{Key: x.key, Set: x.own.Extension}))
+		with = append(with, storage.ChangeFields(storage.FieldsChange{Key: x.key, Set: x.own.Extension}))
 	}
 	return append(with, storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAPIKey, Outcome: audit.OutcomeOK}))
 }

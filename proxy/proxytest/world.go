@@ -268,7 +268,7 @@ func (w *World) Answered(key crmgate.UserKey, from crmgate.Grant, body string) c
 func (w *World) PutAnswer(e storage.JournalEntry, g crmgate.Grant, body string) string {
 	w.Helper()
 	e.At, e.Status, e.Body = w.Clock.Now(), 200, crmgate.NewSecret(fmt.Sprintf(body, g.AccessToken.Reveal(), g.RefreshToken.Reveal()))
-	id, err := w.DB.PutJournal(w.Context(), e)
+	id, err := w.DB.PutEntry(w.Context(), e)
 	Must(w, err)
 	return id
 }

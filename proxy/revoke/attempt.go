@@ -70,7 +70,7 @@ func (w *Worker) Attempt(ctx context.Context, v storage.Revocation) (Result, *cr
 	}
 	wait := max(backoff(v.Attempts, longestWait, w.Random()), after)
 	w.Logger.WarnContext(ctx, "the CRM was not told of a logout yet", "platform", p, "attempt", v.Attempts, "again_in", wait.Round(time.Second).String(), "err", err)
-	w.settle(ctx, p, func(ctx context.Context) error { return w.DB.PutOffRevocation(ctx, v, w.Now().Add(wait)) })
+	w.settle(ctx, p, func(ctx context.Context) error { return w.DB.PostponeRevocation(ctx, v, w.Now().Add(wait)) })
 	w.Changed()
 	return Later, nil
 }

@@ -334,7 +334,7 @@ func TestNothingWaitsBeyondTheEnd(t *testing.T) {
 		for i := range people {
 			must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(100 + i)}, Grant: g}))
 		}
-		_, err := w.DB.DeleteUser(t.Context(), person(1))
+		_, err := w.DB.DeletePerson(t.Context(), person(1))
 		must(t, err)
 		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 		w.Clock.Add(revoke.Age)

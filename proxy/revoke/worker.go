@@ -138,7 +138,7 @@ func (w *Worker) round() (next time.Time, started int) {
 		}
 	}
 	w.sweepRetired(ctx)
-	if _, err := w.DB.QueueForsaken(ctx); err != nil {
+	if _, err := w.DB.QueueOrphans(ctx); err != nil {
 		w.Logger.WarnContext(ctx, "token answers of people who have left cannot be queued for revocation", "err", err)
 	}
 	platforms, err := w.DB.RevocationPlatforms(ctx)

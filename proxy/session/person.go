@@ -163,7 +163,7 @@ func (ss *Sessions) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.R
 // Forget removes a person and what they were granted, on the operator's word, and then tells the CRM; the result says whether that worked.
 // crmgate.ErrNotFound if there is no such person.
 func (ss *Sessions) Forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
-	v, err := ss.DB.DeleteUser(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
+	v, err := ss.DB.DeletePerson(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
 	if err != nil {
 		return "", err
 	}

@@ -49,7 +49,7 @@ func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error
 func (e *Engine) journal(ctx context.Context, entry storage.JournalEntry) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	id, err := e.DB.PutJournal(ctx, entry)
+	id, err := e.DB.PutEntry(ctx, entry)
 	if err != nil { // what the answer holds can still be stored, at once
 		e.Logger.ErrorContext(ctx, "a token answer could not be journaled", "platform", entry.User.Platform, "err", err)
 	}
@@ -166,7 +166,7 @@ func (e *Engine) drop(ctx context.Context, entry storage.JournalEntry) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	if err := e.DB.DropJournal(ctx, entry); err != nil {
+	if err := e.DB.DropEntry(ctx, entry); err != nil {
 		e.Logger.WarnContext(ctx, "a journal entry could not be dropped", "err", err)
 	}
 }

@@ -24,7 +24,7 @@ func (e *Engine) hold(ctx context.Context, key crmgate.UserKey) (held storage.Le
 			due, err = e.due(p)
 		}
 		if ours && (err != nil || !due) {
-			err = errors.Join(err, e.DB.GiveBackLease(context.WithoutCancel(ctx), key, held))
+			err = errors.Join(err, e.DB.ReleaseLease(context.WithoutCancel(ctx), key, held))
 		}
 		if ours || err != nil || !due {
 			return held, p, due, err

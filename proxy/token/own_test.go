@@ -118,7 +118,7 @@ func TestOwnRefreshBehindTheFence(t *testing.T) {
 		w.clock.add(time.Minute)
 		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
 		must(t, err)
-		must(t, w.db.GiveBackLease(ctx, ada, held))
+		must(t, w.db.ReleaseLease(ctx, ada, held))
 		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("access-token-one"), RefreshToken: crmgate.NewSecret("refresh-token-one"), ExpiresIn: 3600}, nil
 	}
 	_, err := w.live()

@@ -63,7 +63,7 @@ func (e *Engine) renew(ctx context.Context, key crmgate.UserKey) (crmgate.Person
 		err = e.paused(ctx, c, true)
 	}
 	if err != nil {
-		return p, errors.Join(err, e.DB.GiveBackLease(context.WithoutCancel(ctx), key, held))
+		return p, errors.Join(err, e.DB.ReleaseLease(context.WithoutCancel(ctx), key, held))
 	}
 	p, journaled, err := e.renewHeld(ctx, conn, c, p, held)
 	if err == nil && journaled {
@@ -112,7 +112,7 @@ func (e *Engine) renewHeld(ctx context.Context, conn connector.Connector, c Clie
 		p, err = e.keep(ctx, p, t, t.Grant(c, p.Grant), held)
 		return p, journaled, err
 	}
-	return p, false, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
+	return p, false, errors.Join(err, e.DB.ReleaseLease(ctx, key, held))
 }
 
 // obtain gets new tokens: those that were answered already and never stored, else the CRM's, if it may be asked. It asks
@@ -229,7 +229,7 @@ func (e *Engine) keep(ctx context.Context, was crmgate.Person, t Tokens, fresh c
 // superseded gives the lease back, and returns the person as somebody else has just stored them.
 func (e *Engine) superseded(ctx context.Context, key crmgate.UserKey, held storage.Lease) (crmgate.Person, error) {
 	p, err := e.stored(ctx, key)
-	return p, errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
+	return p, errors.Join(err, e.DB.ReleaseLease(ctx, key, held))
 }
 
 // merged lays the connector's changes over the person's additional info. Changes that are not fit for it are left out:

@@ -99,7 +99,7 @@ func (e *Engine) replay(ctx context.Context, key crmgate.UserKey, t Tokens) (crm
 		return err
 	}, storage.ReleaseLease(key, well), storage.DropEntry(t.Journal))
 	if err != nil {
-		err = errors.Join(err, e.DB.GiveBackLease(ctx, key, held))
+		err = errors.Join(err, e.DB.ReleaseLease(ctx, key, held))
 	}
 	return p, err
 }

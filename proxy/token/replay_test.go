@@ -16,7 +16,7 @@ import (
 func (w *world) put(from crmgate.Secret, at time.Time, body string) storage.JournalEntry {
 	w.t.Helper()
 	e := storage.JournalEntry{User: ada, At: at, From: from, Status: 200, App: w.client().App, Body: crmgate.NewSecret(body)}
-	id, err := w.db.PutJournal(context.Background(), e)
+	id, err := w.db.PutEntry(context.Background(), e)
 	must(w.t, err)
 	e.ID = id
 	return e
@@ -77,7 +77,7 @@ func TestReplayDuringAnOwnRefresh(t *testing.T) {
 	w.signIn()
 	w.clock.add(2 * time.Hour)
 	entry := w.put(w.stored().RefreshToken, w.clock.Now().Add(-time.Hour), tokensOne)
-	must(t, w.db.DropJournal(t.Context(), entry)) // the operator has it, and the refresh has not
+	must(t, w.db.DropEntry(t.Context(), entry)) // the operator has it, and the refresh has not
 	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.engine.Replay(ctx, w.conn, entry)
 		wantRefusal(t, err)

@@ -176,7 +176,7 @@ func TestTokensNobodyWillUseAreQueued(t *testing.T) {
 		want      bool
 	}{
 		{"logout", func(w *world) error { _, err := w.db.EndSession(context.Background(), ada); return err }, true},
-		{"erasure", func(w *world) error { _, err := w.db.DeleteUser(context.Background(), ada); return err }, true},
+		{"erasure", func(w *world) error { _, err := w.db.DeletePerson(context.Background(), ada); return err }, true},
 		{"another sign-in", func(w *world) error {
 			_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
 				p.User.SignedIn = w.clock.Now()

@@ -110,7 +110,7 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 				t.Errorf("%s: %d entries, want %d", name, len(got), tt.want)
 			}
 		}
-		_, err = s.DeleteUser(ctx, ann, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
+		_, err = s.DeletePerson(ctx, ann, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
 		must(t, err)
 		after := mustAudit(t, s, audit.Query{})
 		if len(after) != 5 {
@@ -569,7 +569,7 @@ func TestErasureKeepsTheChain(t *testing.T) {
 		signInMany(t, s, "a", 10)
 		must(t, k.Pass(t.Context()))
 		for i := range 10 {
-			_, err := s.DeleteUser(t.Context(), clio(crmgate.UserID(fmt.Sprint("a", i))), storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
+			_, err := s.DeletePerson(t.Context(), clio(crmgate.UserID(fmt.Sprint("a", i))), storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
 			must(t, err)
 		}
 		must(t, k.Pass(t.Context()))

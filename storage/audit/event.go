@@ -9,7 +9,7 @@ import (
 // Event is something that the audit log records. It is made of fixed words, so that no text of a CRM, a connector or a
 // client can get into the log.
 //
-// SignIn, EndSession, DeleteUser and UpdatePerson take the events that go with what they store, in one transaction with
+// SignIn, EndSession, DeletePerson and UpdatePerson take the events that go with what they store, in one transaction with
 // it. They fill in Platform, User and Account.
 type Event struct {
 	Kind    Kind

@@ -38,16 +38,16 @@ func TestExpiryIsTheRecordsOwn(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		ctx := t.Context()
 		must(t, s.SpendState(ctx, "state", time.Minute))
-		must(t, s.PutState(ctx, "short", []byte("value"), time.Minute, 10))
+		must(t, s.States().Put(ctx, "short", []byte("value"), time.Minute, 10))
 		s.clock.add(time.Minute - time.Millisecond)
 		wantErr(t, s.SpendState(ctx, "state", time.Minute), crmgate.ErrConflict)
-		b, err := s.State(ctx, "short")
+		b, err := s.States().Get(ctx, "short")
 		if string(b) != "value" || err != nil {
 			t.Errorf("got %q, %v", b, err)
 		}
 		s.clock.add(time.Millisecond)
 		must(t, s.SpendState(ctx, "state", time.Minute))
-		_, err = s.State(ctx, "short")
+		_, err = s.States().Get(ctx, "short")
 		wantErr(t, err, crmgate.ErrNotFound)
 		if len(raw(t, s.engine)) != 6 {
 			t.Error("the engine dropped records, and the test shows nothing")
@@ -58,7 +58,7 @@ func TestExpiryIsTheRecordsOwn(t *testing.T) {
 func TestShortStatesAreLimited(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		ctx := t.Context()
-		put := func(i int) error { return s.PutState(ctx, fmt.Sprint(i), []byte("value"), 10*time.Minute, 20) }
+		put := func(i int) error { return s.States().Put(ctx, fmt.Sprint(i), []byte("value"), 10*time.Minute, 20) }
 		var stored atomic.Int64
 		var group sync.WaitGroup
 		for i := range 50 {
@@ -84,6 +84,6 @@ func TestShortStatesAreLimited(t *testing.T) {
 			must(t, put(100+i))
 		}
 		wantErr(t, put(200), crmgate.ErrTransient)
-		wantErr(t, s.PutState(ctx, "none", nil, time.Minute, 0), crmgate.ErrTransient)
+		wantErr(t, s.States().Put(ctx, "none", nil, time.Minute, 0), crmgate.ErrTransient)
 	})
 }
