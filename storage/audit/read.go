@@ -1,16 +1,12 @@
 package audit
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Query chooses entries.
@@ -31,24 +27,24 @@ type Entry struct {
 	UserHash, AccountHash string // hexadecimal; empty: it was about nobody
 }
 
-// Read calls fn for the entries that the query chooses, in the order of their times, until fn returns an error. It
-// reads page by page, so that fn may take its time; what is recorded meanwhile may be shown or not. Entries that do not
-// open are left out: Verify tells of them.
+// Read calls fn for the entries that the query chooses, in the order of their times, until fn returns an error. It reads
+// page by page, so fn may take its time. Entries that are recorded meanwhile may be shown or not. Entries that do not open
+// are left out; Verify reports them.
 func (l *Log) Read(ctx context.Context, q Query, fn func(Entry) error) error {
-	m := merge{log: l, since: q.Since}
-	if err := m.begin(ctx); err != nil {
+	r := reader{log: l, from: position{at: q.Since}}
+	if err := r.begin(ctx); err != nil {
 		return fmt.Errorf("read audit log: %w", err)
 	}
-	who := resolver{log: l, people: map[Hash]known{}, accounts: map[Hash]crmgate.AccountID{}}
+	who := newResolver(l)
 	for {
-		e, ok, err := m.next(ctx)
+		e, ok, err := r.next(ctx)
 		if err != nil {
 			return fmt.Errorf("read audit log: %w", err)
 		}
 		if !ok {
 			return nil
 		}
-		if e.At.Before(q.Since) || q.Platform != "" && e.Platform != q.Platform ||
+		if q.Platform != "" && e.Platform != q.Platform ||
 			q.User != "" && e.User != l.userHash(crmgate.UserKey{Platform: e.Platform, ID: q.User}) {
 			continue
 		}
@@ -62,172 +58,42 @@ func (l *Log) Read(ctx context.Context, q Query, fn func(Entry) error) error {
 	}
 }
 
-// numbered is an entry with its place.
-type numbered struct {
-	entry
-	node   nodeID
-	number uint64
-}
+// maxPages bounds what one call of ReadBack reads, once it has read an entry: some ten thousand entries.
+const maxPages = 40
 
-// merge reads the nodes' entries side by side. A node takes part from its start on, so that of the many that a store
-// may have had, few are in memory.
-type merge struct {
-	log     *Log
-	since   time.Time
-	waiting []cursor // by their starts, those that begin last first
-	open    []*cursor
-}
-
-// cursor is a place in a node's entries, of which it holds a page.
-type cursor struct {
-	id    nodeID
-	node  node
-	page  uint64 // the next to read
-	ready []numbered
-}
-
-// A page is what has all but the last byte of a number in common.
-const pageSize = 256
-
-// maxEmpty is how many empty pages end a node's entries behind those that are sealed. A gap as large as that, of writes
-// that failed, is closed by the keeper's next pass.
-const maxEmpty = 4
-
-func (m *merge) begin(ctx context.Context) error {
-	all, err := m.log.nodes(ctx)
-	for id, n := range all {
-		m.waiting = append(m.waiting, cursor{id: id, node: n})
+// ReadBack returns up to limit entries about an account, the latest first, and the position at which the next call goes
+// on. from is such a position, or empty to begin; next is empty at the end of the log. One call reads a bounded number of
+// entries about all accounts, so it may return few or none although more follow.
+func (l *Log) ReadBack(ctx context.Context, account crmgate.AccountID, from string, limit int) (entries []Entry, next string, err error) {
+	r := reader{log: l, back: true}
+	if from != "" && !r.from.parse(from) {
+		return nil, "", crmgate.Refuse("This position in the log is not valid.")
 	}
-	slices.SortFunc(m.waiting, func(a, b cursor) int {
-		if c := b.node.Started.Compare(a.node.Started); c != 0 {
-			return c
+	if err := r.begin(ctx); err != nil {
+		return nil, "", fmt.Errorf("read audit log: %w", err)
+	}
+	who, about := newResolver(l), l.accountHash(account)
+	for read := 0; ; read++ {
+		if read > 0 && (len(entries) == limit || r.pages >= maxPages) {
+			return entries, r.from.String(), nil
 		}
-		return bytes.Compare(b.id[:], a.id[:])
-	})
-	return err
-}
-
-// next returns the oldest entry that is left.
-func (m *merge) next(ctx context.Context) (numbered, bool, error) {
-	for len(m.waiting) > 0 && (len(m.open) == 0 || !m.waiting[len(m.waiting)-1].node.Started.After(m.oldest().ready[0].At)) {
-		c := m.waiting[len(m.waiting)-1]
-		m.waiting = m.waiting[:len(m.waiting)-1]
-		if err := m.enter(ctx, &c); err != nil {
-			return numbered{}, false, err
-		}
-	}
-	if len(m.open) == 0 {
-		return numbered{}, false, nil
-	}
-	c := m.oldest()
-	e := c.ready[0]
-	c.ready = c.ready[1:]
-	if len(c.ready) == 0 {
-		if err := m.fill(ctx, c); err != nil {
-			return e, false, err
-		}
-		m.open = slices.DeleteFunc(m.open, func(c *cursor) bool { return len(c.ready) == 0 })
-	}
-	return e, true, nil
-}
-
-func (m *merge) oldest() *cursor {
-	return slices.MinFunc(m.open, func(a, b *cursor) int { return a.ready[0].At.Compare(b.ready[0].At) })
-}
-
-// enter finds the page to begin with, and opens a cursor that has anything to show.
-func (m *merge) enter(ctx context.Context, c *cursor) error {
-	first, err := m.log.firstKept(ctx, c.id, c.node)
-	if err != nil {
-		return err
-	}
-	c.page = first / pageSize
-	if !m.since.IsZero() {
-		if c.page, err = m.backTo(ctx, c, c.page); err != nil {
-			return err
-		}
-	}
-	if err := m.fill(ctx, c); err != nil {
-		return err
-	}
-	if len(c.ready) > 0 {
-		m.open = append(m.open, c)
-	}
-	return nil
-}
-
-// backTo goes back from a node's sealed end to the first page that has something new enough.
-func (m *merge) backTo(ctx context.Context, c *cursor, least uint64) (uint64, error) {
-	page := c.node.Next / pageSize
-	for page > least {
-		entries, err := m.log.page(ctx, c.id, page-1)
+		e, ok, err := r.next(ctx)
 		if err != nil {
-			return page, err
+			return nil, "", fmt.Errorf("read audit log: %w", err)
 		}
-		if len(entries) > 0 && entries[len(entries)-1].At.Before(m.since) {
-			break
+		if !ok {
+			return entries, "", nil
 		}
-		page--
-	}
-	return page, nil
-}
-
-// fill reads pages until one has entries. Without any, the node has no more.
-func (m *merge) fill(ctx context.Context, c *cursor) error {
-	for empty := 0; empty < maxEmpty; c.page++ {
-		entries, err := m.log.page(ctx, c.id, c.page)
+		if e.Account != about {
+			continue
+		}
+		shown, err := who.resolve(ctx, e)
 		if err != nil {
-			return err
+			return nil, "", fmt.Errorf("read audit log: %w", err)
 		}
-		if len(entries) > 0 {
-			c.ready = entries
-			c.page++
-			return nil
-		}
-		if c.page >= c.node.Next/pageSize {
-			empty++
-		}
+		shown.Account = account
+		entries = append(entries, shown)
 	}
-	return nil
-}
-
-// firstKept is the number of the oldest entry that a node has kept.
-func (l *Log) firstKept(ctx context.Context, id nodeID, n node) (first uint64, err error) {
-	if n.From == n.Batches {
-		return n.Next, nil
-	}
-	err = l.view(ctx, func(r records) error {
-		b, err := r.readBatch(id, n.From)
-		if lost(err) {
-			return nil // from the beginning
-		}
-		if err == nil {
-			first = b.Runs[0].First
-		}
-		return err
-	})
-	return first, err
-}
-
-func (l *Log) page(ctx context.Context, id nodeID, page uint64) (entries []numbered, err error) {
-	prefix := append(sealed.Prefix(entryKind), id[:]...)
-	prefix = append(prefix, binary.BigEndian.AppendUint64(nil, page*pageSize)[:7]...)
-	err = l.view(ctx, func(r records) error {
-		entries = nil
-		return r.Scan(prefix, func(key, stored []byte) error {
-			b, err := r.Open(entryKind, key, stored)
-			if err != nil {
-				return nil // verifying tells
-			}
-			e, err := decodeEntry(b)
-			_, number, odd := place(key)
-			if err == nil && odd == nil {
-				entries = append(entries, numbered{e, id, number})
-			}
-			return nil
-		})
-	})
-	return entries, err
 }
 
 // resolver finds out whose hashes they are. It remembers a bounded number of people.
@@ -243,6 +109,10 @@ type known struct {
 }
 
 const maxResolved = 10_000
+
+func newResolver(l *Log) resolver {
+	return resolver{log: l, people: map[Hash]known{}, accounts: map[Hash]crmgate.AccountID{}}
+}
 
 func (w *resolver) resolve(ctx context.Context, e numbered) (Entry, error) {
 	shown := Entry{
