@@ -23,10 +23,6 @@ type Pause struct {
 	Secret []byte `json:"secret,omitempty"`
 }
 
-func (db *DB) pauseKey(p crmgate.Platform, app crmgate.App) []byte {
-	return db.keys.On(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
-}
-
 // hashSecret is a keyed hash by which a secret is known again.
 func (db *DB) hashSecret(s crmgate.Secret) []byte {
 	return db.keys.Append(nil, pause, "", s.Reveal())
@@ -46,12 +42,12 @@ func (r records) setPause(p crmgate.Platform, app crmgate.App, why Pause) error 
 	if err != nil {
 		return err
 	}
-	return r.Set(pause, r.db.pauseKey(p, app), b, 0)
+	return r.Set(pause, r.db.keys.pause(p, app), b, 0)
 }
 
 // pause returns why an application is paused; ok is false if it is not.
 func (r records) pause(p crmgate.Platform, app crmgate.App) (why Pause, ok bool, err error) {
-	b, err := r.Get(pause, r.db.pauseKey(p, app))
+	b, err := r.Get(pause, r.db.keys.pause(p, app))
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return why, false, nil
 	}
@@ -101,7 +97,7 @@ func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App
 
 // EndPause forgets a pause: the CRM has taken the application.
 func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.App) error {
-	if err := db.update(ctx, func(r records) error { return r.Delete(db.pauseKey(p, app)) }); err != nil {
+	if err := db.update(ctx, func(r records) error { return r.Delete(db.keys.pause(p, app)) }); err != nil {
 		return fmt.Errorf("end pause: %w", err)
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage/audit"
-	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // userHash is how the log names somebody: as the key of their record does, so that it is found while it exists.
@@ -17,7 +16,7 @@ func (db *DB) userHash(key crmgate.UserKey) (h audit.Hash) {
 // userOf returns the user whom the log names by a hash.
 func (db *DB) userOf(ctx context.Context, p crmgate.Platform, h audit.Hash) (crmgate.User, error) {
 	var u crmgate.User
-	key := append(append(sealed.Prefix(person), p...), '/')
+	key := onPlatform(person, p)
 	err := db.view(ctx, func(r records) error {
 		b, err := r.Get(person, append(key, h[:]...))
 		if err != nil {

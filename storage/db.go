@@ -31,7 +31,7 @@ type DB struct {
 	engine Engine
 	ring   *sealed.KeyRing
 	now    func() time.Time
-	keys   *sealed.Keys
+	keys   keys
 	audit  *audit.Log
 }
 
@@ -52,14 +52,14 @@ func Open(ctx context.Context, engine Engine, ring *sealed.KeyRing, c Config) (*
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db.keys = sealed.NewKeys(key)
+	db.keys = keys{sealed.NewKeys(key)}
 	db.audit = audit.New(audit.Config{
 		View: func(ctx context.Context, fn func(sealed.Records) error) error { return engine.View(ctx, db.sealed(fn)) },
 		Update: func(ctx context.Context, fn func(sealed.Records) error) error {
 			return engine.Update(ctx, db.sealed(fn))
 		},
 		Now:   c.Now,
-		Keys:  db.keys,
+		Keys:  db.keys.Keys,
 		User:  db.userHash,
 		Find:  db.userOf,
 		Count: c.CountAudit,

@@ -64,11 +64,6 @@ type journalRecord struct {
 	Callback string            `json:"callback,omitempty"`
 }
 
-// journalPrefix is what the keys of a person's entries, or of a platform's exchanges, begin with.
-func (db *DB) journalPrefix(key crmgate.UserKey) []byte {
-	return append(db.keys.On(journal, key.Platform, string(key.ID)), '/')
-}
-
 func journalKey(prefix []byte, id string) ([]byte, error) {
 	b, err := hex.DecodeString(id)
 	if err != nil || len(b) != journalIDLen {
@@ -91,7 +86,7 @@ func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err erro
 	if err != nil {
 		return "", err
 	}
-	key, err := journalKey(db.journalPrefix(e.User), id)
+	key, err := journalKey(db.keys.journal(e.User), id)
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +100,7 @@ func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err erro
 // JournalOf returns the answers that are kept for a person, the latest first; for a key without an ID, those of exchanges.
 // It is an error if one is damaged: nobody knows what the CRM has granted with it.
 func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntry, error) {
-	all, err := db.scanJournal(ctx, db.journalPrefix(key))
+	all, err := db.scanJournal(ctx, db.keys.journal(key))
 	if n := len(all); n > 0 && all[n-1].Damaged && err == nil {
 		err = fmt.Errorf("read the journal: entry %s is damaged: %w", all[n-1].ID, crmgate.ErrSealed)
 	}
@@ -212,7 +207,7 @@ var ErrAnswered = errors.New("another answer has come")
 // matches ErrAnswered if there is another.
 func IfUnanswered(key crmgate.UserKey, seen []JournalEntry) With {
 	return With{before: func(r records) error {
-		return r.Scan(r.db.journalPrefix(key), func(key, _ []byte) error {
+		return r.Scan(r.db.keys.journal(key), func(key, _ []byte) error {
 			id := idOf(key)
 			if slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == id }) {
 				return nil
@@ -231,7 +226,7 @@ func (r records) dropEntry(e JournalEntry) error {
 	if e.ID == "" {
 		return nil
 	}
-	key, err := journalKey(r.db.journalPrefix(e.User), e.ID)
+	key, err := journalKey(r.db.keys.journal(e.User), e.ID)
 	if err != nil {
 		return err
 	}

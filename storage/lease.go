@@ -32,13 +32,9 @@ const leaseMemory = 30 * 24 * time.Hour
 // ErrLeased means that another node holds the lease.
 var ErrLeased = errors.New("somebody else refreshes this grant")
 
-func (db *DB) leaseKey(key crmgate.UserKey) []byte {
-	return db.keys.On(lease, key.Platform, string(key.ID))
-}
-
 func (r records) lease(key crmgate.UserKey) (Lease, error) {
 	var l Lease
-	b, err := r.Get(lease, r.db.leaseKey(key))
+	b, err := r.Get(lease, r.db.keys.lease(key))
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return l, nil
 	}
@@ -53,7 +49,7 @@ func (r records) setLease(key crmgate.UserKey, l Lease) error {
 	if err != nil {
 		return err
 	}
-	return r.Set(lease, r.db.leaseKey(key), b, leaseMemory)
+	return r.Set(lease, r.db.keys.lease(key), b, leaseMemory)
 }
 
 // Lease returns a person's lease as it is; the zero Lease if it was never taken.

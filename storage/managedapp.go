@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -39,18 +38,6 @@ const PendingLife = 24 * time.Hour
 // them, and a day.
 const retiredLife = 8 * 24 * time.Hour
 
-func (db *DB) managedKey(account crmgate.AccountID, p crmgate.Platform) []byte {
-	return db.keys.On(managedApp, p, string(account))
-}
-
-func (db *DB) pendingKey(account crmgate.AccountID, p crmgate.Platform) []byte {
-	return db.keys.On(pendingApp, p, string(account))
-}
-
-func (db *DB) retiredKey(account crmgate.AccountID, p crmgate.Platform, generation uint64) []byte {
-	return db.keys.On(retiredApp, p, strconv.FormatUint(generation, 10)+"/"+string(account))
-}
-
 // ManagedApps are an organisation's apps of a platform; nil where there is none.
 type ManagedApps struct{ Confirmed, Pending *ManagedApp }
 
@@ -69,11 +56,11 @@ func (db *DB) ManagedApps(ctx context.Context, account crmgate.AccountID, p crmg
 }
 
 func (r records) managedApps(account crmgate.AccountID, p crmgate.Platform) (apps ManagedApps, err error) {
-	if apps.Confirmed, err = r.app(managedApp, r.db.managedKey(account, p)); err != nil {
+	if apps.Confirmed, err = r.app(managedApp, r.db.keys.managedApp(account, p)); err != nil {
 		return apps, err
 	}
-	if apps.Pending, err = r.app(pendingApp, r.db.pendingKey(account, p)); err == nil && apps.Pending == nil {
-		apps.Pending, err = r.app(pendingApp, r.db.pendingKey(account, ""))
+	if apps.Pending, err = r.app(pendingApp, r.db.keys.pendingApp(account, p)); err == nil && apps.Pending == nil {
+		apps.Pending, err = r.app(pendingApp, r.db.keys.pendingApp(account, ""))
 	}
 	if err != nil || apps.Pending == nil {
 		return apps, err
@@ -114,10 +101,10 @@ func (r records) setApp(k sealed.Kind, key []byte, a ManagedApp, ttl time.Durati
 func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.App) (ManagedApp, error) {
 	var a *ManagedApp
 	err := db.view(ctx, func(r records) (err error) {
-		if a, err = r.app(managedApp, db.managedKey(app.Account, p)); err != nil || a != nil && a.Generation == app.Generation {
+		if a, err = r.app(managedApp, db.keys.managedApp(app.Account, p)); err != nil || a != nil && a.Generation == app.Generation {
 			return err
 		}
-		if a, err = r.app(retiredApp, db.retiredKey(app.Account, p, app.Generation)); err == nil && a == nil {
+		if a, err = r.app(retiredApp, db.keys.retiredApp(app.Account, p, app.Generation)); err == nil && a == nil {
 			err = crmgate.ErrNotFound
 		}
 		return err
@@ -134,7 +121,7 @@ func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, with ...With) (Ma
 	a.Entry, a.Generation = newSessionID(), 0
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		a.Entered = r.Now
-		return audit.Subject{User: crmgate.UserKey{Platform: a.Platform}, Account: a.Account}, r.setApp(pendingApp, db.pendingKey(a.Account, a.Platform), a, PendingLife)
+		return audit.Subject{User: crmgate.UserKey{Platform: a.Platform}, Account: a.Account}, r.setApp(pendingApp, db.keys.pendingApp(a.Account, a.Platform), a, PendingLife)
 	})
 	if err != nil {
 		return ManagedApp{}, fmt.Errorf("store a pending app: %w", err)
@@ -145,9 +132,9 @@ func (db *DB) PutPendingApp(ctx context.Context, a ManagedApp, with ...With) (Ma
 // DropPendingApps forgets an organisation's pending apps of some platforms, and those that were entered without one.
 func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, with ...With) error {
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
-		err := r.Delete(db.pendingKey(account, ""))
+		err := r.Delete(db.keys.pendingApp(account, ""))
 		for _, p := range platforms {
-			err = errors.Join(err, r.Delete(db.pendingKey(account, p)))
+			err = errors.Join(err, r.Delete(db.keys.pendingApp(account, p)))
 		}
 		return audit.Subject{Account: account}, err
 	})
@@ -169,8 +156,8 @@ func (db *DB) RemoveManagedApp(ctx context.Context, account crmgate.AccountID, p
 		if apps.Confirmed != nil {
 			_, err = r.retire(*apps.Confirmed)
 		}
-		return audit.Subject{User: crmgate.UserKey{Platform: p}, Account: account}, errors.Join(err, r.Delete(db.managedKey(account, p)),
-			r.Delete(db.pendingKey(account, p)), r.Delete(db.pendingKey(account, "")))
+		return audit.Subject{User: crmgate.UserKey{Platform: p}, Account: account}, errors.Join(err, r.Delete(db.keys.managedApp(account, p)),
+			r.Delete(db.keys.pendingApp(account, p)), r.Delete(db.keys.pendingApp(account, "")))
 	})
 	if err != nil {
 		return fmt.Errorf("remove a managed app: %w", err)
@@ -184,7 +171,7 @@ func (r records) retire(a ManagedApp) (uint64, error) {
 	if err != nil {
 		return g, err
 	}
-	return g, r.setApp(retiredApp, r.db.retiredKey(a.Account, a.Platform, a.Generation), a, 0)
+	return g, r.setApp(retiredApp, r.db.keys.retiredApp(a.Account, a.Platform, a.Generation), a, 0)
 }
 
 // ConfirmApp goes with a sign-in by an organisation's app, named by its Entry: it has just worked. If it was pending, it is
@@ -210,9 +197,9 @@ func ConfirmApp(account crmgate.AccountID, p crmgate.Platform, entry string) Wit
 				return err
 			}
 		}
-		from := r.db.pendingKey(now.Account, now.Platform)
+		from := r.db.keys.pendingApp(now.Account, now.Platform)
 		now.Platform, now.Staged = p, false
-		return errors.Join(r.Delete(from), r.setApp(managedApp, r.db.managedKey(now.Account, p), now, 0))
+		return errors.Join(r.Delete(from), r.setApp(managedApp, r.db.keys.managedApp(now.Account, p), now, 0))
 	}}
 }
 
@@ -285,7 +272,7 @@ func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, most int) (n int, 
 			if err != nil {
 				return err
 			}
-			return r.Set(retiredApp, db.retiredKey(a.Account, a.Platform, a.Generation), b, retiredLife)
+			return r.Set(retiredApp, db.keys.retiredApp(a.Account, a.Platform, a.Generation), b, retiredLife)
 		})
 	}
 	if err != nil {
@@ -300,7 +287,7 @@ func (db *DB) peopleOf(ctx context.Context, a ManagedApp, most int) (keys []crmg
 	err = db.view(ctx, func(r records) error {
 		keys = nil
 		seen, since := 0, time.Now()
-		return r.Scan(append(append(sealed.Prefix(person), a.Platform...), '/'), func(key, stored []byte) (err error) {
+		return r.Scan(onPlatform(person, a.Platform), func(key, stored []byte) (err error) {
 			if seen++; seen%sweepBatch == 0 {
 				if since, err = rest(ctx, since); err != nil {
 					return err

@@ -48,38 +48,21 @@ type ExtensionFields struct {
 	Values    FieldValues
 }
 
-func (db *DB) accountFieldsKey(key FieldsKey) []byte {
-	return db.keys.On(accountFields, key.Platform, string(key.Account))
-}
-
-// extensionFieldsKey begins with what all keys of an organisation's extensions on a platform begin with, and no others.
-func (db *DB) extensionFieldsKey(key FieldsKey) []byte {
-	prefix := db.keys.On(extensionFields, key.Platform, string(key.Account))
-	if key.Extension == "" {
-		return prefix
-	}
-	return db.keys.Append(prefix, extensionFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
-}
-
-func (db *DB) failedFieldsKey(key FieldsKey) []byte {
-	return db.keys.On(failedFields, key.Platform, string(key.Account)+"\x00"+string(key.Extension))
-}
-
 // Fields returns the values for an extension, on one snapshot: those of its organisation, its own, and whether a sign-in
 // with them failed. What was never stored is empty.
 func (db *DB) Fields(ctx context.Context, key FieldsKey) (Fields, error) {
 	var f Fields
 	err := db.view(ctx, func(r records) error {
-		account, err := r.fields(accountFields, db.accountFieldsKey(key))
+		account, err := r.fields(accountFields, db.keys.accountFields(key))
 		if err != nil {
 			return err
 		}
-		own, err := r.fields(extensionFields, db.extensionFieldsKey(key))
+		own, err := r.fields(extensionFields, db.keys.extensionFields(key))
 		if err != nil {
 			return err
 		}
 		f.Account, f.Extension = account.Values, own.Values
-		f.Failed, err = r.Has(failedFields, db.failedFieldsKey(key))
+		f.Failed, err = r.Has(failedFields, db.keys.failedFields(key))
 		return err
 	})
 	if err != nil {
@@ -96,10 +79,10 @@ func (db *DB) AllFields(ctx context.Context, p crmgate.Platform, account crmgate
 	key := FieldsKey{Platform: p, Account: account}
 	err := db.view(ctx, func(r records) (err error) {
 		all = nil
-		if own, err = r.fields(accountFields, db.accountFieldsKey(key)); err != nil {
+		if own, err = r.fields(accountFields, db.keys.accountFields(key)); err != nil {
 			return err
 		}
-		return r.Scan(db.extensionFieldsKey(key), func(key, stored []byte) error {
+		return r.Scan(db.keys.extensionFields(key), func(key, stored []byte) error {
 			b, err := r.Open(extensionFields, key, stored)
 			if err != nil {
 				return err
@@ -141,9 +124,9 @@ func ChangeFields(c FieldsChange) With {
 }
 
 func (r records) changeFields(c FieldsChange) error {
-	k, key := accountFields, r.db.accountFieldsKey(c.Key)
+	k, key := accountFields, r.db.keys.accountFields(c.Key)
 	if c.Key.Extension != "" {
-		k, key = extensionFields, r.db.extensionFieldsKey(c.Key)
+		k, key = extensionFields, r.db.keys.extensionFields(c.Key)
 	}
 	f, err := r.fields(k, key)
 	if err != nil {
@@ -179,7 +162,7 @@ func (r records) changeFields(c FieldsChange) error {
 func (r records) roomForExtension(key FieldsKey) error {
 	n := 0
 	key.Extension = ""
-	err := r.Scan(r.db.extensionFieldsKey(key), func(_, _ []byte) error { n++; return nil })
+	err := r.Scan(r.db.keys.extensionFields(key), func(_, _ []byte) error { n++; return nil })
 	if err == nil && n >= maxExtensions {
 		err = crmgate.Refuse("No more than %d extensions can have managed values.", maxExtensions)
 	}
@@ -188,7 +171,7 @@ func (r records) roomForExtension(key FieldsKey) error {
 
 // FailFields puts on record that the CRM refused a sign-in of an extension.
 func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
-	err := db.update(ctx, func(r records) error { return r.Set(failedFields, db.failedFieldsKey(key), nil, 0) })
+	err := db.update(ctx, func(r records) error { return r.Set(failedFields, db.keys.failedFields(key), nil, 0) })
 	if err != nil {
 		return fmt.Errorf("record a failed sign-in with managed fields: %w", err)
 	}
@@ -197,7 +180,7 @@ func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
 
 // AcceptFields forgets what FailFields put on record.
 func AcceptFields(key FieldsKey) With {
-	return With{after: func(r records) error { return r.Delete(r.db.failedFieldsKey(key)) }}
+	return With{after: func(r records) error { return r.Delete(r.db.keys.failedFields(key)) }}
 }
 
 // fields reads a record; without values if there is none.

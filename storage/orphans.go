@@ -51,7 +51,7 @@ func (r records) revokeForsaken(key crmgate.UserKey) error {
 func (r records) revokeJournal(u crmgate.User) error {
 	var keys [][]byte
 	var answers []JournalEntry
-	err := r.Scan(r.db.journalPrefix(u.Key), func(key, stored []byte) error {
+	err := r.Scan(r.db.keys.journal(u.Key), func(key, stored []byte) error {
 		keys = append(keys, bytes.Clone(key))
 		if b, err := r.Open(journal, key, stored); err == nil {
 			if e, err := decodeJournal(b); err == nil {

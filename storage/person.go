@@ -11,7 +11,7 @@ import (
 )
 
 func (r records) person(key crmgate.UserKey) (crmgate.Person, error) {
-	b, err := r.Get(person, r.db.personKey(key))
+	b, err := r.Get(person, r.db.keys.person(key))
 	if err != nil {
 		return crmgate.Person{}, err
 	}
@@ -24,11 +24,7 @@ func (r records) setPerson(key crmgate.UserKey, p crmgate.Person) error {
 	if err != nil {
 		return err
 	}
-	return r.Set(person, r.db.personKey(key), b, 0)
-}
-
-func (db *DB) personKey(key crmgate.UserKey) []byte {
-	return db.keys.On(person, key.Platform, string(key.ID))
+	return r.Set(person, r.db.keys.person(key), b, 0)
 }
 
 // personRecord is the payload of a person record, version 1: JSON with the secrets in clear. It lives only between a

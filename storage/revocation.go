@@ -55,7 +55,7 @@ const MaxBacklog = 10_000
 const revocationIDLen = 16
 
 func (r records) revocationKey(p crmgate.Platform, due time.Time) []byte {
-	key := append(append(sealed.Prefix(revocation), p...), '/')
+	key := onPlatform(revocation, p)
 	key = binary.BigEndian.AppendUint64(key, uint64(max(0, due.UnixMilli())))
 	id := make([]byte, revocationIDLen)
 	_, _ = rand.Read(id) // never fails
@@ -130,7 +130,7 @@ var errEnough = errors.New("enough")
 // counted, and in nobody's way.
 func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int) (Backlog, error) {
 	var all Backlog
-	prefix := append(append(sealed.Prefix(revocation), p...), '/')
+	prefix := onPlatform(revocation, p)
 	err := db.view(ctx, func(r records) error {
 		all = Backlog{}
 		return r.Scan(prefix, func(key, stored []byte) error {

@@ -41,7 +41,7 @@ func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error)
 
 // session reads a session, and ends it if its app's generation has passed.
 func (r records) session(key crmgate.UserKey) (Session, error) {
-	b, err := r.Get(session, r.db.sessionKey(key))
+	b, err := r.Get(session, r.db.keys.session(key))
 	if err != nil {
 		return Session{}, err
 	}
@@ -59,11 +59,7 @@ func (r records) setSession(key crmgate.UserKey, s Session) error {
 	if err != nil {
 		return err
 	}
-	return r.Set(session, r.db.sessionKey(key), b, 0)
-}
-
-func (db *DB) sessionKey(key crmgate.UserKey) []byte {
-	return db.keys.On(session, key.Platform, string(key.ID))
+	return r.Set(session, r.db.keys.session(key), b, 0)
 }
 
 // Generation returns the generation of an account's app of a platform: 0 if none was ever replaced. A managed app's
@@ -88,11 +84,11 @@ func (r records) raiseGeneration(account crmgate.AccountID, p crmgate.Platform) 
 		return g, err
 	}
 	g++
-	return g, r.SetNumber(generation, r.db.keys.On(generation, p, string(account)), g)
+	return g, r.SetNumber(generation, r.db.keys.generation(account, p), g)
 }
 
 func (r records) generation(account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
-	return r.Number(generation, r.db.keys.On(generation, p, string(account)))
+	return r.Number(generation, r.db.keys.generation(account, p))
 }
 
 // A session's payload is

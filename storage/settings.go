@@ -91,7 +91,7 @@ func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, updat
 		if b, err = update(b); err != nil {
 			return err
 		}
-		return r.Set(userSettings, db.userSettingsKey(key), b, 0)
+		return r.Set(userSettings, db.keys.userSettings(key), b, 0)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("update a person's settings: %w", err)
@@ -100,19 +100,15 @@ func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, updat
 }
 
 func (r records) userSettings(key crmgate.UserKey) (json.RawMessage, error) {
-	b, err := r.Get(userSettings, r.db.userSettingsKey(key))
+	b, err := r.Get(userSettings, r.db.keys.userSettings(key))
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return nil, nil
 	}
 	return b, err
 }
 
-func (db *DB) userSettingsKey(key crmgate.UserKey) []byte {
-	return db.keys.On(userSettings, key.Platform, string(key.ID))
-}
-
 func (r records) orgSettings(hash string) (OrgSettings, error) {
-	b, err := r.Get(orgSettings, r.db.keys.Of(orgSettings, hash))
+	b, err := r.Get(orgSettings, r.db.keys.orgSettings(hash))
 	if err != nil {
 		return OrgSettings{}, err
 	}
@@ -130,7 +126,7 @@ func (r records) setOrgSettings(hash string, s OrgSettings) error {
 	if e.Encode(orgSettingsRecord(s)) != nil {
 		return errors.New("an organisation's settings are not JSON") // without the cause, which may quote them
 	}
-	return r.Set(orgSettings, r.db.keys.Of(orgSettings, hash), b.Bytes(), 0)
+	return r.Set(orgSettings, r.db.keys.orgSettings(hash), b.Bytes(), 0)
 }
 
 // orgSettingsRecord is the payload of an organisation's settings, version 1.

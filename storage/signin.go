@@ -61,7 +61,7 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 // that do not open are left out.
 func (db *DB) PeopleOn(ctx context.Context, p crmgate.Platform, fn func(crmgate.Person) error) error {
 	err := db.view(ctx, func(r records) error {
-		return r.Scan(append(append(sealed.Prefix(person), p...), '/'), func(key, stored []byte) error {
+		return r.Scan(onPlatform(person, p), func(key, stored []byte) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -234,8 +234,8 @@ func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...Wit
 		if was, err = r.queue(p, 1, r.Now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.revokeJournal(p.User), r.Delete(db.userSettingsKey(key)),
-			r.Delete(db.sessionKey(key)), r.Delete(db.personKey(key)))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.revokeJournal(p.User), r.Delete(db.keys.userSettings(key)),
+			r.Delete(db.keys.session(key)), r.Delete(db.keys.person(key)))
 	})
 	if err != nil {
 		return Revocation{}, fmt.Errorf("delete user: %w", err)

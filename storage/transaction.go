@@ -46,3 +46,9 @@ func (db *DB) change(ctx context.Context, with []With, fn func(records) (audit.S
 		return about, err
 	})
 }
+
+// records is a transaction that reads and writes records.
+type records struct {
+	sealed.Records
+	db *DB
+}

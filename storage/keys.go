@@ -1,0 +1,103 @@
+package storage
+
+import (
+	"strconv"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
+)
+
+// The kinds of records. The audit log has three more: a, b and o.
+const (
+	checkValue sealed.Kind = 'c' // proves that the key ring is the store's
+	lookupKey  sealed.Kind = 'l' // the key that hashes ids
+	serverKey  sealed.Kind = 'k'
+
+	session sealed.Kind = 's'
+	person  sealed.Kind = 'p'
+	lease   sealed.Kind = 'e'
+	journal sealed.Kind = 'j'
+
+	generation sealed.Kind = 'g'
+	managedApp sealed.Kind = 'm'
+	pendingApp sealed.Kind = 'd'
+	retiredApp sealed.Kind = 'h'
+	pause      sealed.Kind = 'u'
+
+	revocation sealed.Kind = 'r'
+	backlog    sealed.Kind = 'q' // notes that a platform has revocations
+
+	spentState  sealed.Kind = 'x'
+	shortState  sealed.Kind = 't'
+	stateCursor sealed.Kind = 'n'
+	stateSlot   sealed.Kind = 'i'
+
+	authSession       sealed.Kind = 'S'
+	authSessionCursor sealed.Kind = 'N'
+	authSessionSlot   sealed.Kind = 'I'
+
+	orgSettings  sealed.Kind = 'y'
+	userSettings sealed.Kind = 'z'
+
+	accountFields   sealed.Kind = 'f'
+	extensionFields sealed.Kind = 'w'
+	failedFields    sealed.Kind = 'v'
+)
+
+// keys makes the keys of records.
+type keys struct{ *sealed.Keys }
+
+func (k keys) session(u crmgate.UserKey) []byte { return k.On(session, u.Platform, string(u.ID)) }
+func (k keys) person(u crmgate.UserKey) []byte  { return k.On(person, u.Platform, string(u.ID)) }
+func (k keys) lease(u crmgate.UserKey) []byte   { return k.On(lease, u.Platform, string(u.ID)) }
+func (k keys) userSettings(u crmgate.UserKey) []byte {
+	return k.On(userSettings, u.Platform, string(u.ID))
+}
+func (k keys) orgSettings(hash string) []byte { return k.Of(orgSettings, hash) }
+
+// journal is the prefix of the entries of a user, or of a platform's exchanges if the user has no ID.
+func (k keys) journal(u crmgate.UserKey) []byte {
+	return append(k.On(journal, u.Platform, string(u.ID)), '/')
+}
+
+func (k keys) generation(a crmgate.AccountID, p crmgate.Platform) []byte {
+	return k.On(generation, p, string(a))
+}
+
+func (k keys) managedApp(a crmgate.AccountID, p crmgate.Platform) []byte {
+	return k.On(managedApp, p, string(a))
+}
+
+func (k keys) pendingApp(a crmgate.AccountID, p crmgate.Platform) []byte {
+	return k.On(pendingApp, p, string(a))
+}
+
+func (k keys) retiredApp(a crmgate.AccountID, p crmgate.Platform, generation uint64) []byte {
+	return k.On(retiredApp, p, strconv.FormatUint(generation, 10)+"/"+string(a))
+}
+
+func (k keys) pause(p crmgate.Platform, app crmgate.App) []byte {
+	return k.On(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
+}
+
+func (k keys) accountFields(f FieldsKey) []byte {
+	return k.On(accountFields, f.Platform, string(f.Account))
+}
+
+// extensionFields is the key of one extension, or without an extension the prefix of all of the organisation's.
+func (k keys) extensionFields(f FieldsKey) []byte {
+	prefix := k.On(extensionFields, f.Platform, string(f.Account))
+	if f.Extension == "" {
+		return prefix
+	}
+	return k.Append(prefix, extensionFields, f.Platform, string(f.Account)+"\x00"+string(f.Extension))
+}
+
+func (k keys) failedFields(f FieldsKey) []byte {
+	return k.On(failedFields, f.Platform, string(f.Account)+"\x00"+string(f.Extension))
+}
+
+// onPlatform is the prefix of a kind's records of a platform.
+func onPlatform(k sealed.Kind, p crmgate.Platform) []byte {
+	return append(append(sealed.Prefix(k), p...), '/')
+}
