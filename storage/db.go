@@ -13,20 +13,22 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// ErrWrongKey means that the key ring is not the one that the store was made with.
-var ErrWrongKey = errors.New("the key ring does not open this store: start with the key ring that the store was made with, or restore it from a backup")
+// ErrWrongKey means that the store was created with another key ring.
+var ErrWrongKey = errors.New("this key ring does not match the database: use the key ring that the database was created with, or restore it from a backup")
 
-// Config is what Open needs beside the engine and the key ring.
+// Config has the options of Open.
 type Config struct {
-	// Now tells the time by which records expire; default time.Now.
+	// Now returns the time by which records expire; default time.Now.
 	Now func() time.Time
-	// CountAudit, if set, is told of every entry of the audit log: its kind, and whether it was written, left out or failed.
+	// CountAudit, if set, is called for every event of the audit log with its kind and "written", "left out" or "failed".
 	CountAudit func(kind, outcome string)
 }
 
-// DB is the store. Errors of its methods match crmgate.ErrNotFound, crmgate.ErrSealed and crmgate.ErrConflict where
-// the method says so, crmgate.ErrTransient if the engine cannot write at the moment, and otherwise are the engine's;
-// none of them has personal data or secrets in its text. Safe for concurrent use.
+// DB is the store. Safe for concurrent use.
+//
+// Errors of its methods match crmgate.ErrNotFound, crmgate.ErrSealed and crmgate.ErrConflict where the method says so, and
+// crmgate.ErrTransient if the engine cannot write at the moment. Other errors are the engine's. The text of an error never
+// has personal data or secrets.
 type DB struct {
 	engine Engine
 	ring   *sealed.KeyRing
@@ -35,9 +37,9 @@ type DB struct {
 	audit  *audit.Log
 }
 
-// Open checks that the key ring is the store's, before anything is written, and returns the store. ErrWrongKey if it
-// is not. An empty store takes the key ring that it is first opened with. The engine remains the caller's to close,
-// after the last use of the DB.
+// Open opens a store. It checks the key ring before it writes anything; the error matches ErrWrongKey if the store was
+// created with another. An empty store takes the key ring that it is first opened with. The caller closes the engine after
+// the last use of the DB.
 func Open(ctx context.Context, engine Engine, ring *sealed.KeyRing, c Config) (*DB, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -67,10 +69,10 @@ func Open(ctx context.Context, engine Engine, ring *sealed.KeyRing, c Config) (*
 	return db, nil
 }
 
-// Audit is the store's audit log.
+// Audit returns the audit log.
 func (db *DB) Audit() *audit.Log { return db.audit }
 
-// unlock proves the key ring on the check value and returns the key that hashes ids. It writes nothing.
+// unlock checks the key ring against the check value and returns the key that hashes ids. It writes nothing.
 // crmgate.ErrNotFound if the store is empty.
 func (db *DB) unlock(ctx context.Context) (key []byte, err error) {
 	err = db.view(ctx, func(r records) error {
@@ -79,7 +81,7 @@ func (db *DB) unlock(ctx context.Context) (key []byte, err error) {
 		case errors.Is(err, crmgate.ErrSealed):
 			return ErrWrongKey
 		case errors.Is(err, crmgate.ErrNotFound):
-			return r.empty()
+			return empty(r)
 		case err != nil:
 			return err
 		}
@@ -92,10 +94,10 @@ func (db *DB) unlock(ctx context.Context) (key []byte, err error) {
 	return key, err
 }
 
-var errDamaged = errors.New("it has records, but not those that every store begins with: it is damaged, or another program's; restore it from a backup")
+var errDamaged = errors.New("it has records, but not the two that every store begins with: it is damaged or belongs to another program; restore it from a backup")
 
-// empty returns crmgate.ErrNotFound if there is no record at all, and else that the store is damaged.
-func (r records) empty() error {
+// empty returns crmgate.ErrNotFound if there is no record at all, and errDamaged otherwise.
+func empty(r records) error {
 	err := r.Scan(nil, func(_, _ []byte) error { return errDamaged })
 	if err == nil {
 		return crmgate.ErrNotFound
@@ -103,7 +105,7 @@ func (r records) empty() error {
 	return err
 }
 
-// initialise writes what every store begins with. Of several nodes that open an empty store, one does.
+// initialise writes the two records that every store begins with. If several nodes open an empty store, one of them does.
 func (db *DB) initialise(ctx context.Context) error {
 	return db.update(ctx, func(r records) error {
 		_, err := r.Tx.Get(sealed.Prefix(checkValue))
@@ -118,20 +120,20 @@ func (db *DB) initialise(ctx context.Context) error {
 	})
 }
 
-// Ready reads the check value: nil if the engine answers.
+// Ready returns nil if the engine answers.
 func (db *DB) Ready(ctx context.Context) error {
 	err := db.engine.View(ctx, func(tx Tx) error {
 		_, err := tx.Get(sealed.Prefix(checkValue))
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("the store does not answer: %w", err)
+		return fmt.Errorf("read the check value: %w", err)
 	}
 	return nil
 }
 
-// ServerKey returns the bytes kept under a name, such as a server key, and stores what generate returns if there are
-// none. Everybody who ever asks for a name gets the same bytes. generate may run more than once.
+// ServerKey returns the key of a name, and stores what generate returns if there is none. All callers get the same key.
+// generate may run more than once.
 func (db *DB) ServerKey(ctx context.Context, name string, generate func() []byte) ([]byte, error) {
 	key := append(sealed.Prefix(serverKey), name...)
 	var value []byte
@@ -163,13 +165,13 @@ func (db *DB) update(ctx context.Context, fn func(records) error) error {
 	return db.engine.Update(ctx, func(tx Tx) error { return fn(records{db.ring.Records(tx, db.now()), db}) })
 }
 
-// sealed makes a function on records one on an engine's transaction.
+// sealed adapts a function on records to the engine's transactions.
 func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
 	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now())) }
 }
 
-// Seal seals bytes that leave the store, as [sealed.KeyRing.Seal] does.
+// Seal seals bytes that leave the store; see [sealed.KeyRing.Seal].
 func (db *DB) Seal(label string, plain []byte) ([]byte, error) { return db.ring.Seal(label, plain) }
 
-// Unseal opens what Seal made.
+// Unseal opens what Seal sealed with the same label. The error matches crmgate.ErrSealed.
 func (db *DB) Unseal(label string, b []byte) ([]byte, error) { return db.ring.Unseal(label, b) }
