@@ -4,33 +4,31 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Pause is an application that the CRM rejects: no grant that it issued is refreshed meanwhile.
+// Pause says that the CRM rejects an application. Grants that the application issued are not refreshed meanwhile.
 type Pause struct {
 	Code    string    `json:"code,omitempty"` // the CRM's
 	Message string    `json:"message"`        // fit for an administrator
 	Since   time.Time `json:"since"`
-	// Tried is when the CRM was asked last.
+	// Tried is when the CRM was last asked whether it still rejects the application.
 	Tried time.Time `json:"tried,omitzero"`
-	// Secret is a keyed hash of the credentials that were rejected: with others, the pause is over.
+	// Secret is a keyed hash of the credentials that were rejected. New credentials end the pause.
 	Secret []byte `json:"secret,omitempty"`
 }
 
-// hashSecret is a keyed hash by which a secret is known again.
-func (db *DB) hashSecret(s crmgate.Secret) []byte {
+// hashCredentials returns a keyed hash of an application's credentials.
+func (db *DB) hashCredentials(s crmgate.Secret) []byte {
 	return db.keys.Append(nil, pause, "", s.Reveal())
 }
 
-// SetPause notes that the CRM rejects an application with these credentials.
+// SetPause records that the CRM rejects an application with these credentials.
 func (db *DB) SetPause(ctx context.Context, p crmgate.Platform, app crmgate.App, credentials crmgate.Secret, why Pause) error {
-	why.Secret = db.hashSecret(credentials)
+	why.Secret = db.hashCredentials(credentials)
 	if err := db.update(ctx, func(r records) error { return r.setPause(p, app, why) }); err != nil {
 		return fmt.Errorf("pause an application: %w", err)
 	}
@@ -45,22 +43,10 @@ func (r records) setPause(p crmgate.Platform, app crmgate.App, why Pause) error 
 	return r.Set(pause, r.db.keys.pause(p, app), b, 0)
 }
 
-// pause returns why an application is paused; ok is false if it is not.
-func (r records) pause(p crmgate.Platform, app crmgate.App) (why Pause, ok bool, err error) {
-	b, err := r.Get(pause, r.db.keys.pause(p, app))
-	if errors.Is(err, crmgate.ErrNotFound) {
-		return why, false, nil
-	}
-	if err == nil && json.Unmarshal(b, &why) != nil {
-		err = sealed.ErrMalformed
-	}
-	return why, err == nil, err
-}
-
-// Paused returns why an application is paused, whatever its credentials are now; ok is false if it is not.
+// Paused returns why an application is paused, with any credentials; ok is false if it is not paused.
 func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.App) (why Pause, ok bool, err error) {
 	err = db.view(ctx, func(r records) error {
-		why, ok, err = r.pause(p, app)
+		ok, err = r.getJSON(pause, db.keys.pause(p, app), &why)
 		return err
 	})
 	if err != nil {
@@ -69,17 +55,18 @@ func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.App) (
 	return why, ok, nil
 }
 
-// PausedWith is Paused for an application that has these credentials now: with others than the CRM rejected it is not paused.
+// PausedWith is Paused for an application with these credentials: it is not paused if the CRM rejected others.
 func (db *DB) PausedWith(ctx context.Context, p crmgate.Platform, app crmgate.App, credentials crmgate.Secret) (why Pause, ok bool, err error) {
 	why, ok, err = db.Paused(ctx, p, app)
-	return why, ok && bytes.Equal(why.Secret, db.hashSecret(credentials)), err
+	return why, ok && bytes.Equal(why.Secret, db.hashCredentials(credentials)), err
 }
 
-// TryPaused makes the caller the one who asks the CRM whether it still rejects an application, whose pause they found as
-// found. ErrConflict if somebody else does, or has.
+// TryPaused claims the right to ask the CRM whether it still rejects an application. found is the pause as the caller read
+// it. The error matches crmgate.ErrConflict if another caller was first.
 func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App, found Pause) error {
 	err := db.update(ctx, func(r records) error {
-		why, ok, err := r.pause(p, app)
+		var why Pause
+		ok, err := r.getJSON(pause, db.keys.pause(p, app), &why)
 		if err != nil {
 			return err
 		}
@@ -95,7 +82,7 @@ func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App
 	return nil
 }
 
-// EndPause forgets a pause: the CRM has taken the application.
+// EndPause removes a pause: the CRM has accepted the application.
 func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.App) error {
 	if err := db.update(ctx, func(r records) error { return r.Delete(db.keys.pause(p, app)) }); err != nil {
 		return fmt.Errorf("end pause: %w", err)

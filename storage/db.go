@@ -157,19 +157,6 @@ func (db *DB) ServerKey(ctx context.Context, name string, generate func() []byte
 	return value, nil
 }
 
-func (db *DB) view(ctx context.Context, fn func(records) error) error {
-	return db.engine.View(ctx, func(tx Tx) error { return fn(records{db.ring.Records(tx, db.now()), db}) })
-}
-
-func (db *DB) update(ctx context.Context, fn func(records) error) error {
-	return db.engine.Update(ctx, func(tx Tx) error { return fn(records{db.ring.Records(tx, db.now()), db}) })
-}
-
-// sealed adapts a function on records to the engine's transactions.
-func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
-	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now())) }
-}
-
 // Seal seals bytes that leave the store; see [sealed.KeyRing.Seal].
 func (db *DB) Seal(label string, plain []byte) ([]byte, error) { return db.ring.Seal(label, plain) }
 

@@ -8,39 +8,32 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Lease is the right to refresh one person's grant, and what became of the latest tries. Of all nodes on a store, one
-// holds it. It is fenced: what its holder writes afterwards counts only while the epoch is still the holder's.
+// Lease is the right to refresh one person's grant, and the outcome of the latest attempts. One node of a store holds it
+// at a time. Its epoch is a fencing token: what the holder writes is stored only while the epoch is unchanged.
 type Lease struct {
-	// Epoch goes up each time that the lease is taken.
+	// Epoch rises each time that the lease is taken.
 	Epoch uint64 `json:"epoch"`
-	// Node is who took it.
+	// Node is the holder.
 	Node string `json:"node,omitempty"`
-	// Until is when it ends by itself; zero: it was given back.
+	// Until is when the lease expires; zero if it was released.
 	Until time.Time `json:"until,omitzero"`
-	// Failures counts the tries in a row that failed for no reason of the person's, and NotBefore is when the next may be.
+	// Failures counts consecutive failed attempts, except failures of the person's own grant. NotBefore is the earliest
+	// time of the next attempt.
 	Failures  int       `json:"failures,omitempty"`
 	NotBefore time.Time `json:"notBefore,omitzero"`
 }
 
-// leaseMemory is how long a lease that nobody takes is remembered. It is not forgotten with its person: an epoch that began
-// anew could be that of somebody who still holds it.
+// leaseMemory is how long an unused lease is kept. Deleting a person keeps their lease: if the epochs began again, one
+// could equal that of a node which still holds the lease.
 const leaseMemory = 30 * 24 * time.Hour
 
 // ErrLeased means that another node holds the lease.
-var ErrLeased = errors.New("somebody else refreshes this grant")
+var ErrLeased = errors.New("another node refreshes this grant")
 
-func (r records) lease(key crmgate.UserKey) (Lease, error) {
-	var l Lease
-	b, err := r.Get(lease, r.db.keys.lease(key))
-	if errors.Is(err, crmgate.ErrNotFound) {
-		return l, nil
-	}
-	if err == nil && json.Unmarshal(b, &l) != nil {
-		err = sealed.ErrMalformed
-	}
+func (r records) lease(key crmgate.UserKey) (l Lease, err error) {
+	_, err = r.getJSON(lease, r.db.keys.lease(key), &l)
 	return l, err
 }
 
@@ -52,7 +45,7 @@ func (r records) setLease(key crmgate.UserKey, l Lease) error {
 	return r.Set(lease, r.db.keys.lease(key), b, leaseMemory)
 }
 
-// Lease returns a person's lease as it is; the zero Lease if it was never taken.
+// Lease returns a person's lease; the zero Lease if it was never taken.
 func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
 	var l Lease
 	err := db.view(ctx, func(r records) (err error) {
@@ -65,9 +58,9 @@ func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
 	return l, nil
 }
 
-// TakeLease takes a person's lease for a time. The error matches ErrLeased if another node holds it, and the lease
-// returned is then that one. A node that holds it itself takes it anew: it has one refresh of a person at a time, so
-// that the one before is no more. alone says that there is no other node.
+// TakeLease takes a person's lease for a time. If another node holds it, the error matches ErrLeased and the lease returned
+// is that node's. A node that holds the lease itself takes it again: it refreshes a person once at a time, so its earlier
+// attempt has ended. alone says that there is no other node.
 func (db *DB) TakeLease(ctx context.Context, key crmgate.UserKey, node string, life time.Duration, alone bool) (Lease, error) {
 	var l Lease
 	err := db.update(ctx, func(r records) (err error) {
@@ -87,9 +80,9 @@ func (db *DB) TakeLease(ctx context.Context, key crmgate.UserKey, node string, l
 	return l, nil
 }
 
-// ReleaseLease lets a change happen only while the lease is still its holder's, and gives the lease back with it. The
-// error matches crmgate.ErrConflict if it is not. A try that failed says how often that was in a row, and when the next
-// may be.
+// ReleaseLease releases a lease with a change. The change is stored only if the lease is still the holder's; otherwise the
+// error matches crmgate.ErrConflict. After a failed attempt, held has the number of failures and the time of the next
+// attempt.
 func ReleaseLease(key crmgate.UserKey, held Lease) With {
 	return With{after: func(r records) error { return r.releaseLease(key, held) }}
 }
@@ -106,11 +99,11 @@ func (r records) releaseLease(key crmgate.UserKey, held Lease) error {
 	return r.setLease(key, held)
 }
 
-// ReleaseLease gives a lease back without any other change. It is no error if it was lost.
+// ReleaseLease releases a lease without another change. A lease that was lost is not an error.
 func (db *DB) ReleaseLease(ctx context.Context, key crmgate.UserKey, held Lease) error {
 	err := db.update(ctx, func(r records) error { return r.releaseLease(key, held) })
 	if err != nil && !errors.Is(err, crmgate.ErrConflict) {
-		return fmt.Errorf("give back lease: %w", err)
+		return fmt.Errorf("release lease: %w", err)
 	}
 	return nil
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Pending keeps values for a short time, and a limited number of them: they belong to sign-ins that have not ended.
-// Strangers can begin sign-ins, so neither the time nor the number may grow.
+// Pending keeps a limited number of values for a limited time. They belong to sign-ins that are not complete. Anyone can
+// begin a sign-in, hence the limits.
 type Pending struct {
 	db                 *DB
 	what               string // for errors
 	kind, cursor, slot sealed.Kind
 }
 
-// States keeps what a callback needs, where a CRM cannot take a long state.
+// States keeps what a callback needs, for CRMs that cannot take a long state.
 func (db *DB) States() Pending {
 	return Pending{db, "state", shortState, stateCursor, stateSlot}
 }
@@ -29,8 +29,8 @@ func (db *DB) AuthSessions() Pending {
 	return Pending{db, "auth session", authSession, authSessionCursor, authSessionSlot}
 }
 
-// Put keeps a value under an id for a time, and copies the bytes. At most limit values are kept at once: the error then
-// matches crmgate.ErrTransient. A value counts until its time is over.
+// Put stores a value under an id for a time, and copies the bytes. At most limit values are kept at once; beyond that the
+// error matches crmgate.ErrTransient. A value counts until it expires.
 func (p Pending) Put(ctx context.Context, id string, value []byte, ttl time.Duration, limit int) error {
 	err := p.db.update(ctx, func(r records) error {
 		if err := r.takeSlot(p.cursor, p.slot, ttl, limit); err != nil {
@@ -44,8 +44,7 @@ func (p Pending) Put(ctx context.Context, id string, value []byte, ttl time.Dura
 	return nil
 }
 
-// Get returns the value under an id; crmgate.ErrNotFound if there is none or its time is over. The bytes are the
-// caller's.
+// Get returns the value under an id; crmgate.ErrNotFound if there is none or it has expired. The bytes are the caller's.
 func (p Pending) Get(ctx context.Context, id string) ([]byte, error) {
 	var value []byte
 	err := p.db.view(ctx, func(r records) (err error) {
@@ -58,9 +57,9 @@ func (p Pending) Get(ctx context.Context, id string) ([]byte, error) {
 	return value, nil
 }
 
-// Update replaces the value under an id by what change returns; the time that it has left stays. Concurrent updates run
-// one after the other. If change returns nil or an error, nothing is stored; the error is returned. change may run again,
-// so it must have no other effect. crmgate.ErrNotFound as for Get.
+// Update replaces the value under an id by what change returns, and keeps its expiry. Concurrent updates run one after the
+// other. If change returns nil or an error, nothing is stored, and Update returns the error. change may run again, so it
+// must have no other effect. crmgate.ErrNotFound as for Get.
 func (p Pending) Update(ctx context.Context, id string, change func(value []byte) ([]byte, error)) error {
 	key := p.key(id)
 	err := p.db.update(ctx, func(r records) error {
@@ -82,8 +81,8 @@ func (p Pending) Update(ctx context.Context, id string, change func(value []byte
 
 func (p Pending) key(id string) []byte { return p.db.keys.Of(p.kind, id) }
 
-// SpendState marks a state as used, for as long as it could be used again. Of all callers that spend one id, one
-// succeeds; the others get an error matching crmgate.ErrConflict.
+// SpendState marks a state as used. ttl is how long it would still be valid. One caller succeeds for an id; the others get
+// an error matching crmgate.ErrConflict.
 func (db *DB) SpendState(ctx context.Context, id string, ttl time.Duration) error {
 	key := db.keys.Of(spentState, id)
 	err := db.update(ctx, func(r records) error {
@@ -102,22 +101,22 @@ func (db *DB) SpendState(ctx context.Context, id string, ttl time.Duration) erro
 	return nil
 }
 
-// tooMany is that a limit is reached.
+// tooMany is the error for a limit that is reached.
 type tooMany struct{ limit int }
 
 func (t tooMany) Error() string {
-	return fmt.Sprintf("%d records of this kind are outstanding, which is the limit", t.limit)
+	return fmt.Sprintf("there are %d already, which is the limit", t.limit)
 }
 
 func (t tooMany) Is(target error) bool { return target == crmgate.ErrTransient }
 
-// takeSlot lets a record that strangers can have made be stored, or says that there are too many.
+// takeSlot reserves room for a record for a time, or returns an error if there are too many.
 //
-// The limit is kept by a ring of that many slots, taken in turn, each of which is occupied for as long as the record
-// that took it: nothing is counted and nothing scanned. With one ttl for all, the slot whose turn it is is the first
-// to come free. With several, a record may be refused while a later slot is free, and the limit is never exceeded.
+// The limit is a ring of slots that are taken in turn. A slot is taken for as long as its record lives, so nothing needs to
+// be counted or scanned. If all records live equally long, the next slot in turn is the first to become free. Otherwise a
+// record may be refused while a later slot is free, but the limit is never exceeded.
 func (r records) takeSlot(cursor, slot sealed.Kind, ttl time.Duration, limit int) error {
-	n, err := r.Number(cursor, sealed.Prefix(cursor)) // how many were ever taken
+	n, err := r.Number(cursor, sealed.Prefix(cursor)) // slots taken so far
 	if err != nil {
 		return err
 	}

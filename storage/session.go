@@ -11,22 +11,22 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Session is what a session token is checked against.
+// Session is the record that a session token is checked against.
 type Session struct {
-	// ID is the sid that the person's tokens carry: 128 random bits, base64url.
+	// ID is the sid in the person's tokens: 128 random bits, base64url.
 	ID string
-	// Hostname is the person's, so that a check need not open their record.
+	// Hostname is the person's. It is here so that a check need not open the person record.
 	Hostname string
-	// Ended says that no token is good any more: the person logged out, or their organisation's app was replaced.
+	// Ended says that no token is valid any more: the person logged out, or their organisation's app was replaced.
 	Ended bool
-	// App owns the app that issued the grant; empty for the connector's own.
+	// App is the account that owns the app which issued the grant; empty for the connector's app.
 	App crmgate.AccountID
-	// Generation is that of the app which issued the grant.
+	// Generation is the generation of that app.
 	Generation uint64
 }
 
-// Session returns a person's session; crmgate.ErrNotFound if they never signed in. It opens the session record, for
-// people of a managed app its generation as well, and nothing else.
+// Session returns a person's session; crmgate.ErrNotFound if they never signed in. It reads the session record, and for a
+// managed app the app's generation.
 func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error) {
 	var s Session
 	err := db.view(ctx, func(r records) (err error) {
@@ -39,7 +39,7 @@ func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error)
 	return s, nil
 }
 
-// session reads a session, and ends it if its app's generation has passed.
+// session reads a session. Its Ended is set if the app has a newer generation.
 func (r records) session(key crmgate.UserKey) (Session, error) {
 	b, err := r.Get(session, r.db.keys.session(key))
 	if err != nil {
@@ -62,8 +62,7 @@ func (r records) setSession(key crmgate.UserKey, s Session) error {
 	return r.Set(session, r.db.keys.session(key), b, 0)
 }
 
-// Generation returns the generation of an account's app of a platform: 0 if none was ever replaced. A managed app's
-// Generation is the generation in which it was entered.
+// Generation returns the current generation of an account's app of a platform; 0 if the app was never replaced.
 func (db *DB) Generation(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
 	var g uint64
 	err := db.view(ctx, func(r records) (err error) {
@@ -76,8 +75,7 @@ func (db *DB) Generation(ctx context.Context, account crmgate.AccountID, p crmga
 	return g, nil
 }
 
-// raiseGeneration ends every session whose grant came from the account's app of a platform, with the transaction, and
-// returns the generation that begins.
+// raiseGeneration ends every session whose grant came from an account's app, and returns the new generation.
 func (r records) raiseGeneration(account crmgate.AccountID, p crmgate.Platform) (uint64, error) {
 	g, err := r.generation(account, p)
 	if err != nil {
@@ -117,7 +115,7 @@ func (s Session) encode() ([]byte, error) {
 }
 
 func decodeSession(b []byte) (Session, error) {
-	// An unknown flag is refused: it may be a reason not to let somebody in.
+	// An unknown flag is refused: a later version may use it to end a session.
 	if len(b) < sessionLen || b[0]&^flagEnded != 0 {
 		return Session{}, sealed.ErrMalformed
 	}

@@ -1,15 +1,37 @@
 package storage
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// With is something that happens in the transaction of a change, or prevents it: see LogEvent, ConfirmApp, IfUnanswered,
-// DropEntry, ReleaseLease, ChangeFields and AcceptFields.
+// records is a transaction that reads and writes records.
+type records struct {
+	sealed.Records
+	db *DB
+}
+
+func (db *DB) view(ctx context.Context, fn func(records) error) error {
+	return db.engine.View(ctx, db.sealed(func(r sealed.Records) error { return fn(records{r, db}) }))
+}
+
+func (db *DB) update(ctx context.Context, fn func(records) error) error {
+	return db.engine.Update(ctx, db.sealed(func(r sealed.Records) error { return fn(records{r, db}) }))
+}
+
+// sealed adapts a function on records to the engine's transactions.
+func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
+	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now())) }
+}
+
+// With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, IfUnanswered, DropEntry,
+// ReleaseLease, ChangeFields and AcceptFields.
 type With struct {
 	before, after func(records) error
 	events        []audit.Event
@@ -18,7 +40,7 @@ type With struct {
 // LogEvent writes events to the audit log. The change says which user and account they are about.
 func LogEvent(events ...audit.Event) With { return With{events: events} }
 
-// change runs fn, and what comes with it, in one transaction. fn returns who the change is about.
+// change runs fn, and what goes with it, in one transaction. fn returns who the change is about.
 func (db *DB) change(ctx context.Context, with []With, fn func(records) (audit.Subject, error)) error {
 	var events []audit.Event
 	for _, w := range with {
@@ -35,20 +57,40 @@ func (db *DB) change(ctx context.Context, with []With, fn func(records) (audit.S
 			}
 		}
 		about, err := fn(r)
-		if err != nil {
-			return about, err
-		}
 		for _, w := range with {
-			if w.after != nil {
-				err = errors.Join(err, w.after(r))
+			if err == nil && w.after != nil {
+				err = w.after(r)
 			}
 		}
 		return about, err
 	})
 }
 
-// records is a transaction that reads and writes records.
-type records struct {
-	sealed.Records
-	db *DB
+// getJSON reads a record of JSON into v; found is false if there is none.
+func (r records) getJSON(k sealed.Kind, key []byte, v any) (found bool, err error) {
+	b, err := r.Get(k, key)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, decodeJSON(b, v)
+}
+
+// decodeJSON is json.Unmarshal without the cause of an error, which may quote the record.
+func decodeJSON(b []byte, v any) error {
+	if json.Unmarshal(b, v) != nil {
+		return sealed.ErrMalformed
+	}
+	return nil
+}
+
+// encodeVerbatim is json.Marshal that keeps the JSON of clients and connectors as they wrote it: it escapes no HTML.
+func encodeVerbatim(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
 }
