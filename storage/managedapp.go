@@ -325,11 +325,11 @@ func (r records) sweep(key crmgate.UserKey, a ManagedApp) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.queue(p, 0, r.Now); err != nil {
+	if _, err := r.queue().add(p, 0, r.Now); err != nil {
 		return err
 	}
 	p.Grant = crmgate.Grant{}
-	return errors.Join(r.changeSession(key, func(s *Session) { s.Ended = true }), r.revokeJournal(p.User), r.setPerson(key, p))
+	return errors.Join(r.changeSession(key, func(s *Session) { s.Ended = true }), r.queue().addJournal(p.User), r.setPerson(key, p))
 }
 
 // managedRecord is the payload of a managed app's record, version 1: JSON with the secret in clear. It lives only between a

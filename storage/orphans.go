@@ -9,12 +9,12 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// A forsaken answer is one in the journal of somebody who has left. What it granted lives at the CRM, and may be all that
-// lives there: the refresh token that was stored is the one that it replaced. So it is moved into the queue of revocations,
-// where it is read by the manifest that there is then.
+// An orphan is an answer in the journal of a person who has logged out or was deleted. Its tokens may be the only ones that
+// still work at the CRM: it may have rotated the refresh token that was stored. So orphans are queued for revocation, which
+// reads them by the manifest that is then in use.
 
-// QueueOrphans queues the answers that are kept for people who have logged out, or are no more: they came when the person
-// had left already. What is younger than RevocationLease is left to whoever got it. It returns how many they were.
+// QueueOrphans queues orphans for revocation and returns how many people had some. It leaves out answers younger than
+// RevocationLease: the process that received one may still store it.
 func (db *DB) QueueOrphans(ctx context.Context) (n int, err error) {
 	kept, err := db.Journal(ctx)
 	for _, e := range kept {
@@ -26,7 +26,7 @@ func (db *DB) QueueOrphans(ctx context.Context) (n int, err error) {
 			continue
 		}
 		n++
-		err = errors.Join(err, db.update(ctx, func(r records) error { return r.revokeForsaken(e.User) }))
+		err = errors.Join(err, db.update(ctx, func(r records) error { return r.queue().addOrphans(e.User) }))
 	}
 	if err != nil {
 		return n, fmt.Errorf("queue answers of people who have left: %w", err)
@@ -34,26 +34,25 @@ func (db *DB) QueueOrphans(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// revokeForsaken is revokeJournal for somebody who has left, if they are not back.
-func (r records) revokeForsaken(key crmgate.UserKey) error {
-	p, err := r.person(key)
+// addOrphans queues the answers in a person's journal, unless the person has signed in again.
+func (q queue) addOrphans(key crmgate.UserKey) error {
+	p, err := q.person(key)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
-		return r.revokeJournal(crmgate.User{Key: key})
+		return q.addJournal(crmgate.User{Key: key})
 	case err != nil || !p.Grant.Empty():
 		return err
 	}
-	return r.revokeJournal(p.User)
+	return q.addJournal(p.User)
 }
 
-// revokeJournal moves the answers that are kept for a person into the queue of revocations. u is what is known of them. What
-// cannot be opened is dropped.
-func (r records) revokeJournal(u crmgate.User) error {
+// addJournal moves the answers in a user's journal to the queue. It drops answers that do not open.
+func (q queue) addJournal(u crmgate.User) error {
 	var keys [][]byte
 	var answers []JournalEntry
-	err := r.Scan(r.db.keys.journal(u.Key), func(key, stored []byte) error {
+	err := q.Scan(q.db.keys.journal(u.Key), func(key, stored []byte) error {
 		keys = append(keys, bytes.Clone(key))
-		if b, err := r.Open(journal, key, stored); err == nil {
+		if b, err := q.Open(journal, key, stored); err == nil {
 			if e, err := decodeJournal(b); err == nil {
 				answers = append(answers, e)
 			}
@@ -61,23 +60,23 @@ func (r records) revokeJournal(u crmgate.User) error {
 		return nil
 	})
 	for _, k := range keys {
-		err = errors.Join(err, r.Delete(k))
+		err = errors.Join(err, q.Delete(k))
 	}
 	for _, e := range answers {
-		err = errors.Join(err, r.queueAnswer(u, e))
+		err = errors.Join(err, q.addAnswer(u, e))
 	}
 	return err
 }
 
-// queueAnswer queues what an answer granted, to be revoked from now on.
-func (r records) queueAnswer(u crmgate.User, e JournalEntry) error {
+// addAnswer queues an answer, due now.
+func (q queue) addAnswer(u crmgate.User, e JournalEntry) error {
 	if u.Hostname == "" {
 		u.Hostname = e.Hostname
 	}
 	if u.Account == "" {
 		u.Account = e.Account
 	}
-	v := Revocation{Person: crmgate.Person{User: u, Grant: crmgate.Grant{App: e.App, Issued: e.At}}, Answer: e, Queued: r.Now}
-	_, err := r.place(v, r.Now)
-	return errors.Join(err, r.nameBacklog(u.Key.Platform))
+	v := Revocation{Person: crmgate.Person{User: u, Grant: crmgate.Grant{App: e.App, Issued: e.At}}, Answer: e, Queued: q.Now}
+	_, err := q.put(v, q.Now)
+	return errors.Join(err, q.note(u.Key.Platform))
 }

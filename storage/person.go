@@ -1,14 +1,104 @@
 package storage
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
+
+// Person returns a person with their grant; crmgate.ErrNotFound if there is none.
+func (db *DB) Person(ctx context.Context, key crmgate.UserKey) (crmgate.Person, error) {
+	var p crmgate.Person
+	err := db.view(ctx, func(r records) (err error) {
+		p, err = r.person(key)
+		return err
+	})
+	if err != nil {
+		return crmgate.Person{}, fmt.Errorf("read person: %w", err)
+	}
+	return p, nil
+}
+
+// People calls fn for all people, in no particular order, on one snapshot, until fn returns an error. A person without a
+// session record has the zero Session. Records that do not open are left out. At the end an error says how many they are,
+// and matches the error of the first.
+func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error) error {
+	var unreadable int
+	var first error
+	err := db.view(ctx, func(r records) error {
+		unreadable, first = 0, nil
+		return r.Scan(sealed.Prefix(person), func(key, stored []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			p, s, err := r.openWithSession(key, stored)
+			switch {
+			case errors.Is(err, crmgate.ErrNotFound):
+				return nil // expired
+			case err != nil:
+				if unreadable++; first == nil {
+					first = err
+				}
+				return nil
+			}
+			return fn(p, s)
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("list people: %w", err)
+	}
+	if unreadable > 0 {
+		return fmt.Errorf("list people: %d records cannot be read, the first because: %w", unreadable, first)
+	}
+	return nil
+}
+
+// openWithSession opens a person record that a scan found, and reads their session.
+func (r records) openWithSession(key, stored []byte) (crmgate.Person, Session, error) {
+	p, err := r.openPerson(key, stored)
+	if err != nil {
+		return p, Session{}, err
+	}
+	s, err := r.session(p.User.Key)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		err = nil
+	}
+	return p, s, err
+}
+
+// PeopleOn calls fn for all people of a platform, in no particular order, on one snapshot, until fn returns an error.
+// Records that do not open are left out.
+func (db *DB) PeopleOn(ctx context.Context, platform crmgate.Platform, fn func(crmgate.Person) error) error {
+	err := db.view(ctx, func(r records) error {
+		return r.Scan(onPlatform(person, platform), func(key, stored []byte) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			p, err := r.openPerson(key, stored)
+			if err != nil {
+				return nil // People reports it
+			}
+			return fn(p)
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("list people: %w", err)
+	}
+	return nil
+}
+
+func (r records) openPerson(key, stored []byte) (crmgate.Person, error) {
+	b, err := r.Open(person, key, stored)
+	if err != nil {
+		return crmgate.Person{}, err
+	}
+	return decodePerson(b)
+}
 
 func (r records) person(key crmgate.UserKey) (crmgate.Person, error) {
 	b, err := r.Get(person, r.db.keys.person(key))
@@ -27,8 +117,8 @@ func (r records) setPerson(key crmgate.UserKey, p crmgate.Person) error {
 	return r.Set(person, r.db.keys.person(key), b, 0)
 }
 
-// personRecord is the payload of a person record, version 1: JSON with the secrets in clear. It lives only between a
-// crmgate.Person and the sealed record.
+// personRecord is the payload of a person record, version 1: JSON with the secrets in clear. It exists only while a
+// crmgate.Person is sealed or opened.
 type personRecord struct {
 	Platform        crmgate.Platform  `json:"platform"`
 	ID              crmgate.UserID    `json:"id"`
@@ -63,15 +153,12 @@ type appRecord struct {
 	Generation uint64            `json:"revision,omitempty"`
 }
 
-// errNotJSON is said without its cause, which may quote the value.
+// errNotJSON comes without its cause, which may quote the value.
 var errNotJSON = errors.New("a person's time zone offset or additional info is not JSON, or a date is out of range")
 
 func encodePerson(p crmgate.Person) ([]byte, error) {
 	u, g := p.User, p.Grant
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // what connectors gave stays as it is
-	err := e.Encode(personRecord{
+	b, err := encodeVerbatim(personRecord{
 		Platform: u.Key.Platform, ID: u.Key.ID,
 		Name: u.Name, Hostname: u.Hostname, Account: u.Account, HashedExtension: u.HashedExtension,
 		TimezoneName: u.TimezoneName, TimezoneOffset: u.TimezoneOffset, AdditionalInfo: u.AdditionalInfo,
@@ -84,13 +171,13 @@ func encodePerson(p crmgate.Person) ([]byte, error) {
 	if err != nil {
 		return nil, errNotJSON
 	}
-	return b.Bytes(), nil
+	return b, nil
 }
 
 func decodePerson(b []byte) (crmgate.Person, error) {
 	var w personRecord
-	if json.Unmarshal(b, &w) != nil {
-		return crmgate.Person{}, sealed.ErrMalformed // without the cause, which may quote the record
+	if err := decodeJSON(b, &w); err != nil {
+		return crmgate.Person{}, err
 	}
 	g := w.Grant
 	return crmgate.Person{

@@ -14,92 +14,123 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// RevocationLease is how long a revocation is left to whoever queued or claimed it. It is longer than any attempt takes,
-// so that a second process comes to it only when the first is gone.
+// RevocationLease is how long a revocation belongs to the process that queued or claimed it. It is longer than any attempt
+// takes, so another process claims the revocation only if the first one died.
 const RevocationLease = 2 * time.Minute
 
-// Revocation is a grant that was forgotten here, and that its CRM has not been told about yet.
+// Revocation is a grant that was forgotten here and that the CRM has not been told about yet.
 type Revocation struct {
-	// Person is who it was and what they were granted. Of what was stored only what a connector gets to see is kept.
+	// Person has the grant, and of the user what a connector gets to see.
 	crmgate.Person
-	// Answer is one of the CRM's that nobody has read: what it granted is to be revoked. Whoever has read it puts the tokens
-	// into Grant, and empties this, before they claim the revocation.
+	// Answer is an answer of the CRM that was not read yet; the tokens in it are to be revoked. Before the caller claims the
+	// revocation, it reads the tokens into Grant and clears Answer.
 	Answer   JournalEntry
 	Queued   time.Time
-	Attempts int // how often somebody set out to tell the CRM
+	Attempts int // to tell the CRM
 
-	key []byte // where it is stored; nil if there is nothing to revoke
+	key []byte // of the record; nil if there is nothing to revoke
 }
 
-// Unread reports whether the tokens are still to be read out of the answer.
+// Unread reports whether Answer has tokens that were not read yet.
 func (v Revocation) Unread() bool { return !v.Answer.Body.IsZero() }
 
-// Waiting reports whether it is stored: whether there is something that the CRM must hear.
+// Waiting reports whether the revocation is stored: whether there is something to revoke.
 func (v Revocation) Waiting() bool { return v.key != nil }
 
-// Backlog is what waits for one platform.
+// Backlog is the queue of one platform.
 type Backlog struct {
 	Due   []Revocation // the longest overdue first
-	Next  time.Time    // when the first of the others will be due; zero if there are none
-	Count int          // of all, up to MaxBacklog
+	Next  time.Time    // when the first of the others is due; zero if there are none
+	Count int          // of all revocations, up to MaxBacklog
 }
 
 // MaxBacklog bounds how many revocations of a platform are counted.
 const MaxBacklog = 10_000
 
-// A revocation is stored under
+// queue is the queues of revocations in a transaction. A revocation is stored under
 //
 //	r/PLATFORM/ | when it is due (8, Unix milliseconds) | random (16)
 //
-// so that the due ones are the first of a scan, and a claim is a move: of all who find it under one key, one moves it.
+// so a scan finds the due ones first, and a claim moves the record: of all that find it under one key, one moves it.
+type queue struct{ records }
+
+func (r records) queue() queue { return queue{r} }
+
 const revocationIDLen = 16
 
-func (r records) revocationKey(p crmgate.Platform, due time.Time) []byte {
-	key := onPlatform(revocation, p)
-	key = binary.BigEndian.AppendUint64(key, uint64(max(0, due.UnixMilli())))
+func revocationKey(p crmgate.Platform, due time.Time) []byte {
+	key := binary.BigEndian.AppendUint64(onPlatform(revocation, p), uint64(max(0, due.UnixMilli())))
 	id := make([]byte, revocationIDLen)
 	_, _ = rand.Read(id) // never fails
 	return append(key, id...)
 }
 
-// queue stores a revocation of what the person was granted, due at a time; the zero Revocation if that is nothing.
-func (r records) queue(p crmgate.Person, attempts int, due time.Time) (Revocation, error) {
-	v := Revocation{Person: p, Queued: r.Now, Attempts: attempts}
+// dueOf is the due time in a key.
+func dueOf(key []byte) time.Time {
+	if len(key) < 8+revocationIDLen {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(key[len(key)-8-revocationIDLen:])))
+}
+
+// add queues a person's grant. The Revocation returned is not Waiting if there is no grant.
+func (q queue) add(p crmgate.Person, attempts int, due time.Time) (Revocation, error) {
+	v := Revocation{Person: p, Queued: q.Now, Attempts: attempts}
 	if p.Grant.Empty() {
 		return v, nil
 	}
-	if err := r.nameBacklog(p.User.Key.Platform); err != nil {
+	if err := q.note(p.User.Key.Platform); err != nil {
 		return v, err
 	}
-	return r.place(v, due)
+	return q.put(v, due)
 }
 
-// nameBacklog notes that a platform has revocations. The note stays: it is one for each platform, and to remove it would
-// take a decision about absence.
-func (r records) nameBacklog(p crmgate.Platform) error {
+// note records that a platform has revocations. The note is never removed: there is one for each platform, and removing it
+// safely would take a decision about absence.
+func (q queue) note(p crmgate.Platform) error {
 	key := append(sealed.Prefix(backlog), p...)
-	noted, err := r.Has(backlog, key)
+	noted, err := q.Has(backlog, key)
 	if err != nil || noted {
 		return err
 	}
-	return r.Set(backlog, key, nil, 0)
+	return q.Set(backlog, key, nil, 0)
 }
 
-// place stores a revocation under the key of its due time.
-func (r records) place(v Revocation, due time.Time) (Revocation, error) {
+// put stores a revocation under a key of its due time.
+func (q queue) put(v Revocation, due time.Time) (Revocation, error) {
 	b, err := encodeRevocation(v)
 	if err != nil {
 		return v, err
 	}
-	v.key = r.revocationKey(v.User.Key.Platform, due)
-	return v, r.Set(revocation, v.key, b, 0)
+	v.key = revocationKey(v.User.Key.Platform, due)
+	return v, q.Set(revocation, v.key, b, 0)
 }
 
-// QueueRevocation queues what the person was granted, to be revoked from now on. It must not be what is stored as their
-// grant now: that would be dropped.
+// take removes a revocation; crmgate.ErrConflict if it is no longer where it was found.
+func (q queue) take(v Revocation) error {
+	_, err := q.Tx.Get(v.key)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return crmgate.ErrConflict
+	}
+	return errors.Join(err, q.Delete(v.key))
+}
+
+// open opens a record that a scan found.
+func (q queue) open(key, stored []byte) (Revocation, error) {
+	b, err := q.Open(revocation, key, stored)
+	if err != nil {
+		return Revocation{}, err
+	}
+	v, err := decodeRevocation(b)
+	v.key = bytes.Clone(key)
+	return v, err
+}
+
+// QueueRevocation queues a person's grant for revocation from now on. It must not be the grant that is stored now: claiming
+// drops a revocation whose credentials are in use.
 func (db *DB) QueueRevocation(ctx context.Context, p crmgate.Person) error {
 	err := db.update(ctx, func(r records) error {
-		_, err := r.queue(p, 0, r.Now)
+		_, err := r.queue().add(p, 0, r.Now)
 		return err
 	})
 	if err != nil {
@@ -124,16 +155,16 @@ func (db *DB) RevocationPlatforms(ctx context.Context) ([]crmgate.Platform, erro
 	return all, nil
 }
 
+// errEnough ends a scan early.
 var errEnough = errors.New("enough")
 
-// Revocations returns what waits for a platform, and opens at most limit of what is due. A record that does not open is
-// counted, and in nobody's way.
+// Revocations returns the queue of a platform, with at most limit of the revocations that are due. A record that does not
+// open is counted and left out.
 func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int) (Backlog, error) {
 	var all Backlog
-	prefix := onPlatform(revocation, p)
 	err := db.view(ctx, func(r records) error {
 		all = Backlog{}
-		return r.Scan(prefix, func(key, stored []byte) error {
+		return r.Scan(onPlatform(revocation, p), func(key, stored []byte) error {
 			if all.Count++; all.Count >= MaxBacklog {
 				return errEnough
 			}
@@ -144,7 +175,7 @@ func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int) (B
 					all.Next = due
 				}
 			case len(all.Due) < limit:
-				if v, err := r.revocationAt(key, stored); err == nil {
+				if v, err := r.queue().open(key, stored); err == nil {
 					all.Due = append(all.Due, v)
 				}
 			}
@@ -157,34 +188,16 @@ func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int) (B
 	return all, nil
 }
 
-func dueOf(key []byte) time.Time {
-	if len(key) < 8+revocationIDLen {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(key[len(key)-8-revocationIDLen:])))
-}
-
-func (r records) revocationAt(key, stored []byte) (Revocation, error) {
-	b, err := r.Open(revocation, key, stored)
-	if err != nil {
-		return Revocation{}, err
-	}
-	v, err := decodeRevocation(b)
-	v.key = bytes.Clone(key)
-	return v, err
-}
-
-// ClaimRevocation leaves a revocation to the caller until the lease is over, and counts the attempt. Whoever dies
-// meanwhile has lost nothing: it is due again then. The error matches crmgate.ErrConflict if somebody else has claimed or
-// ended it.
+// ClaimRevocation reserves a revocation for the caller for RevocationLease, and counts the attempt. If the caller dies, the
+// revocation is due again after that. The error matches crmgate.ErrConflict if another caller has claimed or ended it.
 //
-// If the person has signed in again and holds one of these very credentials, it is dropped instead: to revoke it would log
-// them out. The Revocation returned is then no longer Waiting.
+// If the person has signed in again and holds one of these credentials, the revocation is dropped: revoking it would log
+// them out. The Revocation returned is then not Waiting.
 func (db *DB) ClaimRevocation(ctx context.Context, v Revocation) (Revocation, error) {
 	var claimed Revocation
 	err := db.update(ctx, func(r records) error {
 		claimed = v
-		if err := r.takeRevocation(v); err != nil {
+		if err := r.queue().take(v); err != nil {
 			return err
 		}
 		p, err := r.person(v.User.Key)
@@ -192,9 +205,9 @@ func (db *DB) ClaimRevocation(ctx context.Context, v Revocation) (Revocation, er
 			claimed.key = nil
 			return nil
 		}
-		// A person record that cannot be read is no reason to keep a credential alive.
+		// The credentials are revoked although the person record cannot be read.
 		claimed.Attempts++
-		claimed, err = r.place(claimed, r.Now.Add(RevocationLease))
+		claimed, err = r.queue().put(claimed, r.Now.Add(RevocationLease))
 		return err
 	})
 	if err != nil {
@@ -203,38 +216,30 @@ func (db *DB) ClaimRevocation(ctx context.Context, v Revocation) (Revocation, er
 	return claimed, nil
 }
 
-// takeRevocation removes a revocation from where it was found; crmgate.ErrConflict if it is no longer there.
-func (r records) takeRevocation(v Revocation) error {
-	_, err := r.Tx.Get(v.key)
-	if errors.Is(err, crmgate.ErrNotFound) {
-		return crmgate.ErrConflict
-	}
-	return errors.Join(err, r.Delete(v.key))
-}
-
 // shared reports whether two grants have a credential in common.
 func shared(a, b crmgate.Grant) bool {
 	same := func(a, b crmgate.Secret) bool { return !a.IsZero() && a.Equal(b) }
 	return same(a.AccessToken, b.AccessToken) || same(a.RefreshToken, b.RefreshToken) || same(a.APIKey, b.APIKey)
 }
 
-// PostponeRevocation has a revocation that the caller claimed due at a later time. crmgate.ErrConflict as with ClaimRevocation.
+// PostponeRevocation makes a revocation that the caller claimed due at a later time. The error matches crmgate.ErrConflict
+// if another caller has claimed or ended it.
 func (db *DB) PostponeRevocation(ctx context.Context, v Revocation, due time.Time) error {
 	err := db.update(ctx, func(r records) error {
-		if err := r.takeRevocation(v); err != nil {
+		if err := r.queue().take(v); err != nil {
 			return err
 		}
-		_, err := r.place(v, due)
+		_, err := r.queue().put(v, due)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("put off revocation: %w", err)
+		return fmt.Errorf("postpone revocation: %w", err)
 	}
 	return nil
 }
 
-// EndRevocation removes a revocation that the caller claimed: the CRM knows, or never will. One that is not there any
-// more is no error.
+// EndRevocation removes a revocation that the caller claimed: the CRM was told, or never will be. A revocation that is
+// not there any more is not an error.
 func (db *DB) EndRevocation(ctx context.Context, v Revocation) error {
 	if !v.Waiting() {
 		return nil
@@ -253,7 +258,7 @@ type revocationRecord struct {
 	Attempts int             `json:"attempts,omitempty"`
 }
 
-// encodeRevocation keeps of the person what a connector gets to see of them: the rest was theirs to have forgotten.
+// encodeRevocation keeps of the person only what a connector gets to see. The rest is forgotten.
 func encodeRevocation(v Revocation) ([]byte, error) {
 	p := v.Person
 	p.User.Name, p.User.HashedExtension = "", ""
@@ -277,8 +282,8 @@ func encodeRevocation(v Revocation) ([]byte, error) {
 
 func decodeRevocation(b []byte) (Revocation, error) {
 	var w revocationRecord
-	if json.Unmarshal(b, &w) != nil {
-		return Revocation{}, sealed.ErrMalformed // without the cause, which may quote the record
+	if err := decodeJSON(b, &w); err != nil {
+		return Revocation{}, err
 	}
 	v := Revocation{Queued: w.Queued, Attempts: w.Attempts}
 	var err error
