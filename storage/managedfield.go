@@ -17,39 +17,37 @@ import (
 const (
 	// MaxFields is how many values one organisation, and one extension, can have on a platform.
 	MaxFields = 100
-	// maxExtensions is how many extensions of an organisation can have values of a platform: far more than it has people
-	// whom an admin would enter one by one, and few enough to be listed.
+	// maxExtensions is how many extensions of an organisation can have values on a platform: far more than an admin would
+	// enter one by one, and few enough to be listed.
 	maxExtensions = 10_000
 )
 
-// FieldsKey names values of a form's managed fields that belong together: an organisation's on a platform or, with an
-// Extension, those of that extension.
+// FieldsKey names the managed values of an organisation on a platform or, with an Extension, those of that extension.
 type FieldsKey struct {
 	Platform  crmgate.Platform
 	Account   crmgate.AccountID
 	Extension crmgate.ExtensionID
 }
 
-// FieldValues are values of a form's fields, by the fields' consts.
+// FieldValues are the values of a form's fields, by the fields' consts.
 type FieldValues map[string]crmgate.Secret
 
-// Fields are the values that a form is filled in with for one extension.
+// Fields are the values with which a form is filled in for one extension.
 type Fields struct {
 	Account   FieldValues
 	Extension FieldValues
-	// Failed says that the CRM refused a sign-in of the extension, and has accepted none since.
+	// Failed says that the CRM refused the extension's latest sign-in.
 	Failed bool
 }
 
 // ExtensionFields are an extension's values.
 type ExtensionFields struct {
 	Extension crmgate.ExtensionID
-	Name      string // of the person, as the admin who entered the values was shown it; may be empty
+	Name      string // of the person, as the admin saw it when entering the values; may be empty
 	Values    FieldValues
 }
 
-// Fields returns the values for an extension, on one snapshot: those of its organisation, its own, and whether a sign-in
-// with them failed. What was never stored is empty.
+// Fields returns the values of an extension and its organisation, and whether a sign-in with them failed, on one snapshot.
 func (db *DB) Fields(ctx context.Context, key FieldsKey) (Fields, error) {
 	var f Fields
 	err := db.view(ctx, func(r records) error {
@@ -71,8 +69,8 @@ func (db *DB) Fields(ctx context.Context, key FieldsKey) (Fields, error) {
 	return f, nil
 }
 
-// AllFields returns all values of an organisation on a platform, on one snapshot: its own, and those of its extensions in
-// the order of their ids.
+// AllFields returns the values of an organisation and of all its extensions on a platform, on one snapshot. Extensions are
+// in the order of their ids.
 func (db *DB) AllFields(ctx context.Context, p crmgate.Platform, account crmgate.AccountID) (FieldValues, []ExtensionFields, error) {
 	var own ExtensionFields
 	var all []ExtensionFields
@@ -99,16 +97,16 @@ func (db *DB) AllFields(ctx context.Context, p crmgate.Platform, account crmgate
 	return own.Values, all, nil
 }
 
-// FieldsChange changes values: those of Set are laid over what is stored, those named by Remove go.
+// FieldsChange changes values: those in Set are added or replaced, those named in Remove are removed.
 type FieldsChange struct {
 	Key    FieldsKey
-	Name   string // of an extension's person; empty: as it is
+	Name   string // of an extension's person; empty leaves it unchanged
 	Set    FieldValues
 	Remove []string
 }
 
-// ChangeFields changes an organisation's or an extension's values. Values that would be more than MaxFields are a Refusal,
-// and nothing is changed then. An event names the user whose session asked for it.
+// ChangeFields changes an organisation's or an extension's values. More than MaxFields values are a Refusal, and nothing is
+// changed. An event that goes with it names the user who asked for the change.
 func (db *DB) ChangeFields(ctx context.Context, c FieldsChange, with ...With) error {
 	about := audit.Subject{User: crmgate.UserKey{Platform: c.Key.Platform}, Account: c.Key.Account}
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) { return about, r.changeFields(c) })
@@ -158,7 +156,7 @@ func (r records) changeFields(c FieldsChange) error {
 	return r.Set(k, key, b, 0)
 }
 
-// roomForExtension counts those that are there. Several that come at once may all find room.
+// roomForExtension refuses more than maxExtensions. Concurrent changes may all find room, so the limit can be exceeded a little.
 func (r records) roomForExtension(key FieldsKey) error {
 	n := 0
 	key.Extension = ""
@@ -169,7 +167,7 @@ func (r records) roomForExtension(key FieldsKey) error {
 	return err
 }
 
-// FailFields puts on record that the CRM refused a sign-in of an extension.
+// FailFields records that the CRM refused a sign-in of an extension.
 func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
 	err := db.update(ctx, func(r records) error { return r.Set(failedFields, db.keys.failedFields(key), nil, 0) })
 	if err != nil {
@@ -178,12 +176,12 @@ func (db *DB) FailFields(ctx context.Context, key FieldsKey) error {
 	return nil
 }
 
-// AcceptFields forgets what FailFields put on record.
+// AcceptFields removes the record of FailFields with a sign-in.
 func AcceptFields(key FieldsKey) With {
 	return With{after: func(r records) error { return r.Delete(r.db.keys.failedFields(key)) }}
 }
 
-// fields reads a record; without values if there is none.
+// fields reads a record of values; it has none if there is no record.
 func (r records) fields(k sealed.Kind, key []byte) (ExtensionFields, error) {
 	b, err := r.Get(k, key)
 	if errors.Is(err, crmgate.ErrNotFound) {
@@ -195,10 +193,10 @@ func (r records) fields(k sealed.Kind, key []byte) (ExtensionFields, error) {
 	return decodeFields(b)
 }
 
-// fieldsRecord is the payload of a record of values, version 1: JSON with the values in clear. It lives only between
-// ExtensionFields and the sealed record.
+// fieldsRecord is the payload of a record of values, version 1: JSON with the values in clear. It exists only while
+// ExtensionFields are sealed or opened.
 type fieldsRecord struct {
-	Extension crmgate.ExtensionID `json:"extension,omitempty"` // none: the organisation's
+	Extension crmgate.ExtensionID `json:"extension,omitempty"` // empty for the organisation's values
 	Name      string              `json:"name,omitempty"`
 	Values    map[string]string   `json:"values"`
 }
@@ -213,8 +211,8 @@ func encodeFields(f ExtensionFields) ([]byte, error) {
 
 func decodeFields(b []byte) (ExtensionFields, error) {
 	var w fieldsRecord
-	if json.Unmarshal(b, &w) != nil {
-		return ExtensionFields{}, sealed.ErrMalformed // without the cause, which may quote the record
+	if err := decodeJSON(b, &w); err != nil {
+		return ExtensionFields{}, err
 	}
 	f := ExtensionFields{w.Extension, w.Name, FieldValues{}}
 	for name, v := range w.Values {

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,21 +9,20 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage/audit"
-	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// OrgSettings is what the admins of an organisation have set for its people. A part is JSON as it was given, nil if it is
-// not set.
+// OrgSettings is what the admins of an organisation have set for its people. Each part is JSON as the admin's client sent
+// it, or nil if it is not set.
 type OrgSettings struct {
 	UserSettings  json.RawMessage
 	CustomAdapter json.RawMessage
 	UserMappings  json.RawMessage
-	// Created and Updated are the store's to fill in.
+	// Created and Updated are filled in by the store.
 	Created, Updated time.Time
 }
 
-// OrgSettings returns the settings of the organisation that clients name by a hash of its account; crmgate.ErrNotFound if
-// none were ever set.
+// OrgSettings returns an organisation's settings; crmgate.ErrNotFound if it never had any. Clients name the organisation by
+// a hash of its account.
 func (db *DB) OrgSettings(ctx context.Context, hash string) (OrgSettings, error) {
 	var s OrgSettings
 	err := db.view(ctx, func(r records) (err error) {
@@ -37,8 +35,8 @@ func (db *DB) OrgSettings(ctx context.Context, hash string) (OrgSettings, error)
 	return s, nil
 }
 
-// UpdateOrgSettings changes an organisation's settings. update gets what is stored, or the zero OrgSettings, and changes
-// it; it may run again. Events are written in the same transaction; their account is the caller's to name.
+// UpdateOrgSettings changes an organisation's settings. update gets the stored settings, or the zero OrgSettings, and
+// changes them; it may run again. Events are about account.
 func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgate.AccountID, update func(*OrgSettings) error, with ...With) error {
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		s, err := r.orgSettings(hash)
@@ -60,7 +58,7 @@ func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgat
 	return nil
 }
 
-// UserSettings returns what a person has set, a JSON object; nil if they never did.
+// UserSettings returns a person's settings, a JSON object; nil if they have none.
 func (db *DB) UserSettings(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
 	var b json.RawMessage
 	err := db.view(ctx, func(r records) (err error) {
@@ -73,8 +71,8 @@ func (db *DB) UserSettings(ctx context.Context, key crmgate.UserKey) (json.RawMe
 	return b, nil
 }
 
-// UpdateUserSettings changes what a person has set and returns what was stored. update gets what UserSettings returns and
-// may run again. crmgate.ErrNotFound if they are not signed in: nothing is stored of who is being removed.
+// UpdateUserSettings changes a person's settings and returns what was stored. update gets what UserSettings returns, and may
+// run again. crmgate.ErrNotFound if the person is not signed in, so that nothing is stored of a person who is deleted.
 func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, update func(json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
 	var b json.RawMessage
 	err := db.update(ctx, func(r records) error {
@@ -113,20 +111,18 @@ func (r records) orgSettings(hash string) (OrgSettings, error) {
 		return OrgSettings{}, err
 	}
 	var w orgSettingsRecord
-	if json.Unmarshal(b, &w) != nil {
-		return OrgSettings{}, sealed.ErrMalformed // without the cause, which may quote the record
+	if err := decodeJSON(b, &w); err != nil {
+		return OrgSettings{}, err
 	}
 	return OrgSettings(w), nil
 }
 
 func (r records) setOrgSettings(hash string, s OrgSettings) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // what was given stays as it is
-	if e.Encode(orgSettingsRecord(s)) != nil {
+	b, err := encodeVerbatim(orgSettingsRecord(s))
+	if err != nil {
 		return errors.New("an organisation's settings are not JSON") // without the cause, which may quote them
 	}
-	return r.Set(orgSettings, r.db.keys.orgSettings(hash), b.Bytes(), 0)
+	return r.Set(orgSettings, r.db.keys.orgSettings(hash), b, 0)
 }
 
 // orgSettingsRecord is the payload of an organisation's settings, version 1.
