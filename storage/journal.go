@@ -15,15 +15,16 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// journalLife is how long an answer is kept that nobody could read: long enough to notice, and to mend a manifest.
+// journalLife is how long an answer is kept that nothing could read: long enough to notice it and to correct a manifest.
 const journalLife = 7 * 24 * time.Hour
 
-// JournalEntry is a token endpoint's answer as it came, kept until what it granted is stored. The CRM may have rotated
-// a refresh token with it, so that it is all there is.
+// JournalEntry is the unread answer of a token endpoint. It is kept until its tokens are stored. If the CRM rotated the
+// refresh token, this answer is the only copy of the new one.
 type JournalEntry struct {
 	ID string    // made by PutEntry
 	At time.Time // when the answer came
-	// User is whose refresh it answers; of a code's exchange, whose person is not known yet, only the platform is there.
+	// User is the person whose refresh was answered. For the exchange of a code it has only the platform, as the person is
+	// not known yet.
 	User crmgate.UserKey
 	// From is the refresh token that was sent; empty for an exchange.
 	From crmgate.Secret
@@ -33,17 +34,17 @@ type JournalEntry struct {
 	// Hostname is the person's, for which the client was chosen.
 	Hostname string
 	Status   int
-	// Cut says that the connection broke, or a limit was reached, before the end of the answer was seen.
+	// Cut says that the answer is incomplete: the connection broke, or a limit was reached.
 	Cut bool
-	// Own says that a connector answered, which refreshes by itself, and not the CRM.
+	// Own says that a connector that refreshes by itself answered, not the CRM.
 	Own bool
 	// Skew is how far the CRM's clock was ahead of ours.
 	Skew time.Duration
 	// Body is the answer; it holds tokens.
 	Body crmgate.Secret
-	// Callback is what else an exchange's connector was to be told: a JSON object of the flow's, opaque here.
+	// Callback is what else the connector of an exchange needs: a JSON object that the store does not read.
 	Callback crmgate.Secret
-	// Damaged says that the record does not open. Nothing is known of it but the ID and the platform.
+	// Damaged says that the record does not open. Then only ID and the platform are known.
 	Damaged bool
 }
 
@@ -64,29 +65,30 @@ type journalRecord struct {
 	Callback string            `json:"callback,omitempty"`
 }
 
-func journalKey(prefix []byte, id string) ([]byte, error) {
+const entryIDLen = 12
+
+// entryKey is the key of an entry of a journal.
+func entryKey(journal []byte, id string) ([]byte, error) {
 	b, err := hex.DecodeString(id)
-	if err != nil || len(b) != journalIDLen {
+	if err != nil || len(b) != entryIDLen {
 		return nil, fmt.Errorf("journal entry %q: %w", id, crmgate.ErrNotFound)
 	}
-	return append(slices.Clip(prefix), b...), nil
+	return append(slices.Clip(journal), b...), nil
 }
 
-const journalIDLen = 12
+// entryID is the ID of the entry with a key.
+func entryID(key []byte) string { return hex.EncodeToString(key[max(0, len(key)-entryIDLen):]) }
 
-// idOf is the ID of the entry that is stored under a key.
-func idOf(key []byte) string { return hex.EncodeToString(key[max(0, len(key)-journalIDLen):]) }
-
-// PutEntry keeps an answer, durably, before it returns, and gives it an ID. It is dropped after a week.
+// PutEntry stores an answer durably and returns its ID. The answer is dropped after a week.
 func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err error) {
-	random := make([]byte, journalIDLen)
+	random := make([]byte, entryIDLen)
 	_, _ = rand.Read(random) // never fails
 	id = hex.EncodeToString(random)
 	b, err := encodeJournal(e)
 	if err != nil {
 		return "", err
 	}
-	key, err := journalKey(db.keys.journal(e.User), id)
+	key, err := entryKey(db.keys.journal(e.User), id)
 	if err != nil {
 		return "", err
 	}
@@ -97,8 +99,8 @@ func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err erro
 	return id, nil
 }
 
-// JournalOf returns the answers that are kept for a person, the latest first; for a key without an ID, those of exchanges.
-// It is an error if one is damaged: nobody knows what the CRM has granted with it.
+// JournalOf returns the answers that are kept for a person, the latest first. For a key without an ID it returns those of
+// exchanges. A damaged entry is an error, because nobody can tell which tokens it has.
 func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntry, error) {
 	all, err := db.scanJournal(ctx, db.keys.journal(key))
 	if n := len(all); n > 0 && all[n-1].Damaged && err == nil {
@@ -107,7 +109,7 @@ func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntr
 	return all, err
 }
 
-// Journal returns all answers that are kept, the latest first, and then those whose record is damaged.
+// Journal returns all answers that are kept, the latest first, and then the damaged ones.
 func (db *DB) Journal(ctx context.Context) ([]JournalEntry, error) {
 	return db.scanJournal(ctx, sealed.Prefix(journal))
 }
@@ -119,7 +121,7 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 		return r.Scan(prefix, func(key, stored []byte) error {
 			b, err := r.Open(journal, key, stored)
 			if errors.Is(err, crmgate.ErrNotFound) {
-				return nil // its week is over
+				return nil // expired
 			}
 			e := JournalEntry{User: crmgate.UserKey{Platform: platformOf(key)}, Damaged: true}
 			if err == nil {
@@ -127,7 +129,7 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 					e = read
 				}
 			}
-			e.ID = idOf(key)
+			e.ID = entryID(key)
 			all = append(all, e)
 			return nil
 		})
@@ -135,11 +137,11 @@ func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, e
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}
-	slices.SortStableFunc(all, func(a, b JournalEntry) int { return b.At.Compare(a.At) })
+	slices.SortStableFunc(all, func(a, b JournalEntry) int { return b.At.Compare(a.At) }) // damaged ones have no time
 	return all, nil
 }
 
-// platformOf is the platform that a key shows.
+// platformOf is the platform in the key of an entry.
 func platformOf(key []byte) crmgate.Platform {
 	p, _, _ := bytes.Cut(bytes.TrimPrefix(key, sealed.Prefix(journal)), []byte("/"))
 	return crmgate.Platform(p)
@@ -151,15 +153,15 @@ func encodeJournal(e JournalEntry) ([]byte, error) {
 		Hostname: e.Hostname, Status: e.Status, Cut: e.Cut, Own: e.Own, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
 	})
 	if err != nil {
-		return nil, errors.New("a journal entry cannot be written down") // the cause could quote it
+		return nil, errors.New("encode a journal entry") // without the cause, which may quote the entry
 	}
 	return b, nil
 }
 
 func decodeJournal(b []byte) (JournalEntry, error) {
 	var w journalRecord
-	if json.Unmarshal(b, &w) != nil {
-		return JournalEntry{}, sealed.ErrMalformed
+	if err := decodeJSON(b, &w); err != nil {
+		return JournalEntry{}, err
 	}
 	return JournalEntry{
 		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.App(w.App),
@@ -176,12 +178,12 @@ func (db *DB) DropEntry(ctx context.Context, e JournalEntry) error {
 	return nil
 }
 
-// DropEntryByID removes the entry of an ID, whosoever it is, and whether it opens or not; crmgate.ErrNotFound if there is none.
+// DropEntryByID removes an entry of any user, even a damaged one; crmgate.ErrNotFound if there is none.
 func (db *DB) DropEntryByID(ctx context.Context, id string) error {
 	err := db.update(ctx, func(r records) error {
 		var found []byte
 		err := r.Scan(sealed.Prefix(journal), func(key, _ []byte) error {
-			if idOf(key) == id {
+			if entryID(key) == id {
 				found = bytes.Clone(key)
 			}
 			return nil
@@ -200,24 +202,7 @@ func (db *DB) DropEntryByID(ctx context.Context, id string) error {
 	return nil
 }
 
-// ErrAnswered means that the CRM has answered somebody else meanwhile.
-var ErrAnswered = errors.New("another answer has come")
-
-// IfUnanswered lets a change happen only while the answers that are kept for a person are among those that were seen. The error
-// matches ErrAnswered if there is another.
-func IfUnanswered(key crmgate.UserKey, seen []JournalEntry) With {
-	return With{before: func(r records) error {
-		return r.Scan(r.db.keys.journal(key), func(key, _ []byte) error {
-			id := idOf(key)
-			if slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == id }) {
-				return nil
-			}
-			return ErrAnswered
-		})
-	}}
-}
-
-// DropEntry drops a journal entry: what it granted is stored by this change. The zero entry is none.
+// DropEntry removes an entry with the change that stores its tokens. The zero entry removes nothing.
 func DropEntry(e JournalEntry) With {
 	return With{after: func(r records) error { return r.dropEntry(e) }}
 }
@@ -226,9 +211,26 @@ func (r records) dropEntry(e JournalEntry) error {
 	if e.ID == "" {
 		return nil
 	}
-	key, err := journalKey(r.db.keys.journal(e.User), e.ID)
+	key, err := entryKey(r.db.keys.journal(e.User), e.ID)
 	if err != nil {
 		return err
 	}
 	return r.Delete(key)
+}
+
+// ErrAnswered means that another answer of the CRM has come meanwhile.
+var ErrAnswered = errors.New("another answer has come")
+
+// IfUnanswered lets a change happen only if all answers that are kept for a person are in seen. The error matches
+// ErrAnswered if there is another.
+func IfUnanswered(key crmgate.UserKey, seen []JournalEntry) With {
+	return With{before: func(r records) error {
+		return r.Scan(r.db.keys.journal(key), func(key, _ []byte) error {
+			id := entryID(key)
+			if slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == id }) {
+				return nil
+			}
+			return ErrAnswered
+		})
+	}}
 }
