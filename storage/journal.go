@@ -67,13 +67,13 @@ type journalRecord struct {
 
 const entryIDLen = 12
 
-// entryKey is the key of an entry of a journal.
-func entryKey(journal []byte, id string) ([]byte, error) {
+// entryKey is the key of an entry; prefix is that of its journal.
+func entryKey(prefix []byte, id string) ([]byte, error) {
 	b, err := hex.DecodeString(id)
 	if err != nil || len(b) != entryIDLen {
 		return nil, fmt.Errorf("journal entry %q: %w", id, crmgate.ErrNotFound)
 	}
-	return append(slices.Clip(journal), b...), nil
+	return append(slices.Clip(prefix), b...), nil
 }
 
 // entryID is the ID of the entry with a key.

@@ -300,10 +300,10 @@ func TestTamperingIsFound(t *testing.T) {
 		{"two entries are swapped by somebody with the key ring", func(t *testing.T, s sealedLog) {
 			reseal(t, s, s.entries[3], s.entries[4].key)
 			reseal(t, s, s.entries[4], s.entries[3].key)
-		}, []string{"batch 0 does not have the entries that it was made of"}},
+		}, []string{"batch 0 does not match its entries"}},
 		{"an entry is replaced by somebody with the key ring", func(t *testing.T, s sealedLog) {
 			reseal(t, s, s.entries[16], s.entries[12].key)
-		}, []string{"batch 2 does not have the entries that it was made of"}},
+		}, []string{"batch 2 does not match its entries"}},
 		{"an entry is added", func(t *testing.T, s sealedLog) {
 			key := bytes.Clone(s.entries[0].key)
 			key[len(key)-2] = 1 // number 256, on a chain that is closed
@@ -329,7 +329,7 @@ func TestTamperingIsFound(t *testing.T) {
 		{"two batches are swapped by somebody with the key ring", func(t *testing.T, s sealedLog) {
 			reseal(t, s, s.batches[0], s.batches[1].key)
 			reseal(t, s, s.batches[1], s.batches[0].key)
-		}, []string{"batch 0 does not follow", "batch 0 does not have the entries", "batch 1 does not follow", "batch 1 does not have the entries", "batch 2 does not follow"}},
+		}, []string{"batch 0 does not follow", "batch 0 does not match its entries", "batch 1 does not follow", "batch 1 does not match its entries", "batch 2 does not follow"}},
 		{"the node's record is deleted", func(t *testing.T, s sealedLog) {
 			remove(t, s.store, of(t, s.store, "o/")[0].key)
 		}, []string{"there is no record of the node"}},

@@ -6,22 +6,19 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Event is something that the audit log records. It is made of fixed words, so that no text of a CRM, a connector or a
-// client can get into the log.
-//
-// SignIn, EndSession, DeletePerson and UpdatePerson take the events that go with what they store, in one transaction with
-// it. They fill in Platform, User and Account.
+// Event is something that the audit log records.
 type Event struct {
 	Kind    Kind
 	By      Actor
 	Outcome Outcome
 	Reason  Reason
-	// Platform is where it happened; empty if that means nothing.
+	// Platform is empty for an event of no platform.
 	Platform crmgate.Platform
-	// User and Account are who it was about. They are hashed before they are written.
+	// User and Account are who the event is about. They are hashed before they are written. For an event that goes with a
+	// change, the change fills in Platform, User and Account.
 	User    crmgate.UserID
 	Account crmgate.AccountID
-	// Count is how many failures OutcomeLeftOut stands for.
+	// Count is the number of failures, for OutcomeLeftOut.
 	Count uint64
 }
 
@@ -33,52 +30,52 @@ const (
 	EventSignIn         Kind = iota + 1
 	EventLogout              // by the person
 	EventDeletion            // of everything about a person
-	EventRefresh             // that failed for good
+	EventRefresh             // that failed permanently
 	EventPromotion           // an organisation's app was confirmed by a sign-in
 	EventManagedApp          // an organisation's app was entered, dropped or removed
 	EventAdministration      // an organisation's settings or managed values were changed
-	EventRevocation          // of which the CRM was never told, after a logout
+	EventRevocation          // that the CRM was never told of, after a logout
 )
 
-// Actor is who or what did it.
+// Actor is who or what caused an event.
 type Actor uint8
 
 const (
 	ByOAuth    Actor = iota + 1 // a sign-in by OAuth
 	ByAPIKey                    // a sign-in with an API key
-	ByPerson                    // whoever holds the session
+	ByPerson                    // the holder of the session
 	ByOperator                  // crmgate users, on the server's machine
-	ByServer                    // nobody asked
+	ByServer                    // without a request
 	ByAdmin                     // an organisation's admin
 )
 
-// Outcome is how it ended.
+// Outcome is how an event ended.
 type Outcome uint8
 
 const (
 	OutcomeOK      Outcome = iota + 1
 	OutcomeRefused         // by the CRM or its connector
 	OutcomeError
-	OutcomeLeftOut // failures that were too many to be written; Count says how many
+	OutcomeLeftOut // failures beyond the limit, which were not written
 )
 
 // Reason is the kind of reason for an outcome.
 type Reason uint8
 
 const (
-	ReasonUnprovenAccount Reason = iota + 1 // the client named an account, and nothing proved it
-	ReasonNotAccepted                       // the CRM or its connector did not let the person in
+	ReasonUnprovenAccount Reason = iota + 1 // the client named an account without proof
+	ReasonNotAccepted                       // the CRM or its connector refused the person
 	ReasonRequest                           // the request was wrong
 	ReasonForbidden                         // the request is not allowed
 	ReasonUserDead                          // the CRM has ended the person's grant
 	ReasonAppDead                           // the CRM rejects the application
-	ReasonNoApp                             // nobody has named an application
+	ReasonNoApp                             // no application is configured
 	ReasonUnavailable                       // it may work later
 	ReasonConnector                         // the connector failed
 	ReasonInternal                          // this server failed
 )
 
-// What is printed. A number that this version does not know is printed as one: a later version wrote it.
+// The words that are printed. A later version may have written a number that this version does not know.
 var (
 	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation"}
 	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server", "admin"}

@@ -14,20 +14,20 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// KeepConfig is what Keep needs.
+// KeepConfig has the options of Keep.
 type KeepConfig struct {
-	// Retention is how long entries are kept; 0 for ever.
+	// Retention is how long entries are kept; 0 means forever.
 	Retention time.Duration
-	// Alone says that no other process has the store open, so that whoever wrote to the log before is gone.
+	// Alone says that no other process has the store open. Then the chains of earlier processes can be closed at once.
 	Alone bool
-	// Every is how often entries are sealed; default a minute. A full batch is sealed at once.
+	// Every is how often entries are sealed; default a minute. A full batch is sealed immediately.
 	Every time.Duration
-	// Logger gets what goes wrong in the background; default slog.Default().
+	// Logger gets the errors of the background; default slog.Default().
 	Logger *slog.Logger
 }
 
-// Keeper seals what a process writes to the audit log, closes the chains of processes that are gone, and drops
-// what is old.
+// Keeper seals the entries of this process into batches, closes the chains of processes that are gone, and drops old
+// batches.
 type Keeper struct {
 	log  *Log
 	c    KeepConfig
@@ -35,9 +35,9 @@ type Keeper struct {
 	done chan struct{}
 
 	mu      sync.Mutex // held for a pass
-	node    nodeID     // whose chain this process makes; guarded by mu
-	batches uint64     // those of this node that this process knows of; guarded by mu
-	renewed time.Time  // when the node's record was written; guarded by mu
+	node    nodeID     // of this process; guarded by mu
+	batches uint64     // of this node, as far as this process knows; guarded by mu
+	renewed time.Time  // when the node's lease was renewed; guarded by mu
 	tidied  time.Time  // when gone nodes and old batches were last looked for; guarded by mu
 	closed  bool       // guarded by mu
 }
@@ -48,7 +48,8 @@ const tidyEvery = 10 * time.Minute
 // passTimeout bounds one pass of the background.
 const passTimeout = time.Minute
 
-// Keep closes the chains of processes that are gone, and begins to seal. A DB has one keeper at a time; the caller closes it after the last use of the DB, before the engine.
+// Keep starts a Keeper. It closes the chains of processes that are gone, and seals in the background. A Log has one Keeper
+// at a time. The caller closes it after the last use of the store, and before the engine.
 func (l *Log) Keep(ctx context.Context, c KeepConfig) (*Keeper, error) {
 	if c.Every == 0 {
 		c.Every = time.Minute
@@ -57,7 +58,7 @@ func (l *Log) Keep(ctx context.Context, c KeepConfig) (*Keeper, error) {
 		c.Logger = slog.Default()
 	}
 	if !l.w.keep() {
-		return nil, errors.New("the audit log is kept already")
+		return nil, errors.New("the audit log has a keeper already")
 	}
 	k := &Keeper{log: l, c: c, stop: make(chan struct{}), done: make(chan struct{})}
 	if err := k.closeGone(ctx); err != nil {
@@ -67,7 +68,7 @@ func (l *Log) Keep(ctx context.Context, c KeepConfig) (*Keeper, error) {
 	return k, nil
 }
 
-// warn logs what stands in nobody's way: people are signed in all the same.
+// warn logs an error that does not prevent people from signing in.
 func (k *Keeper) warn(ctx context.Context, err error) {
 	k.c.Logger.WarnContext(ctx, "the audit log could not be sealed; it will be tried again", "err", err)
 }
@@ -91,8 +92,8 @@ func (k *Keeper) loop() {
 	}
 }
 
-// Close seals the last entries and ends the node's chain. Nothing may be recorded while it runs; what is recorded
-// afterwards is for the next process to seal.
+// Close seals the last entries and closes the node's chain. The caller must not record events while Close runs. Events
+// recorded later are sealed by the next process.
 func (k *Keeper) Close() error {
 	k.mu.Lock()
 	closed := k.closed
@@ -112,7 +113,7 @@ func (k *Keeper) Close() error {
 	return err
 }
 
-// Pass does once what the keeper does in the background.
+// Pass does once what the Keeper does in the background.
 func (k *Keeper) Pass(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -127,7 +128,7 @@ func (k *Keeper) Pass(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// countLeftOut writes how many failures were not written.
+// countLeftOut writes how many failures Record left out.
 func (k *Keeper) countLeftOut(ctx context.Context) error {
 	var errs []error
 	for l, n := range k.log.w.leftOut() {
@@ -140,7 +141,7 @@ func (k *Keeper) countLeftOut(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// seal makes batches of what was written, and renews the node's sign of life; at the end of the process it closes the chain.
+// seal makes batches of the entries, and renews the node's lease. At the end of the process (last) it closes the chain.
 func (k *Keeper) seal(ctx context.Context, last bool) error {
 	for {
 		u := k.log.w.unsealed()
@@ -153,7 +154,7 @@ func (k *Keeper) seal(ctx context.Context, last bool) error {
 			return nil
 		}
 		err := k.sealOne(ctx, u, last && idle)
-		if lost(err) { // somebody has taken or changed what this chain hangs on: the next entries get a chain of their own
+		if lost(err) { // the chain cannot go on from a record that was removed or changed: begin another
 			k.log.w.abandon(u.node)
 		}
 		if err != nil {
@@ -165,7 +166,7 @@ func (k *Keeper) seal(ctx context.Context, last bool) error {
 	}
 }
 
-// lost says that a record which must be there is not, or does not open.
+// lost reports that a record which must exist is missing or does not open.
 func lost(err error) bool {
 	return errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed)
 }
@@ -181,7 +182,7 @@ func (k *Keeper) sealOne(ctx context.Context, u unsealed, closing bool) error {
 		if err != nil {
 			return err
 		}
-		// Somebody took this process for gone, and has closed the chain: it goes on behind what they sealed.
+		// Another process may have taken this one for gone and closed the chain: go on behind its batches.
 		for i := k.batches; i < n.Batches; i++ {
 			b, err := r.readBatch(k.node, i)
 			if err != nil {
@@ -210,8 +211,8 @@ func (k *Keeper) sealOne(ctx context.Context, u unsealed, closing bool) error {
 	return nil
 }
 
-// settled is what was written, with what of the unsure entries is stored after all. What was acknowledged is taken as it
-// was written, not as it is in the store now.
+// settled returns the entries that were written, and the unsure ones that turn out to be stored. An acknowledged entry is
+// taken as it was written, not as it is in the store now.
 func (r records) settled(id nodeID, u unsealed) (map[uint64][]byte, error) {
 	entries := maps.Clone(u.written)
 	for _, n := range u.unsure {
@@ -226,7 +227,7 @@ func (r records) settled(id nodeID, u unsealed) (map[uint64][]byte, error) {
 	return entries, nil
 }
 
-// nodes reads what is known of all nodes. Records that cannot be read go to unreadable, if there is one.
+// nodes reads the records of all nodes. It calls unreadable, if set, for records that do not open.
 func (r records) nodes(unreadable func(nodeID, error)) (map[nodeID]node, error) {
 	all := map[nodeID]node{}
 	err := r.Scan(sealed.Prefix(nodeKind), func(key, stored []byte) error {
@@ -257,7 +258,7 @@ func (l *Log) nodes(ctx context.Context) (all map[nodeID]node, err error) {
 	return all, err
 }
 
-// closeGone seals what processes that are gone have left, and closes their chains.
+// closeGone closes the chains of processes that are gone.
 func (k *Keeper) closeGone(ctx context.Context) error {
 	all, err := k.log.nodes(ctx)
 	if err != nil {
@@ -275,10 +276,11 @@ func (k *Keeper) closeGone(ctx context.Context) error {
 	return nil
 }
 
-// longestGap is how many empty pages end the entries of a process that is gone: 65,536 writes in a row that failed.
+// longestGap is how many empty pages end the entries of a process that is gone: 65,536 consecutive writes that failed.
 const longestGap = 256
 
-// closeChain seals what a node has behind its last batch. An entry that does not open is left out: verifying says so.
+// closeChain seals a node's entries behind its last batch, and closes its chain. An entry that does not open is left out;
+// Verify reports it.
 func (l *Log) closeChain(ctx context.Context, id nodeID, seen node) error {
 	var left []uint64
 	var err error
@@ -302,7 +304,7 @@ func (l *Log) closeChain(ctx context.Context, id nodeID, seen node) error {
 				return err
 			}
 			if n.Batches != seen.Batches || n.Until.UnixMilli() != seen.Until.UnixMilli() {
-				return crmgate.ErrConflict // it lives, or somebody else is at it
+				return crmgate.ErrConflict // the node is alive, or another process closes it
 			}
 			entries, err := r.settled(id, unsealed{written: map[uint64][]byte{}, unsure: some})
 			if err != nil {
@@ -326,10 +328,10 @@ func (l *Log) closeChain(ctx context.Context, id nodeID, seen node) error {
 	return err
 }
 
-// maxDropped bounds what one pass drops: each batch is a transaction.
+// maxDropped bounds the batches that one pass drops, as each takes a transaction.
 const maxDropped = 1000
 
-// dropOld drops the batches whose newest entry is too old, with their entries, the oldest of each chain first.
+// dropOld drops batches whose newest entry is older than the retention, with their entries, from the oldest of each chain.
 func (k *Keeper) dropOld(ctx context.Context) error {
 	if k.c.Retention <= 0 {
 		return nil
@@ -342,13 +344,13 @@ func (k *Keeper) dropOld(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("drop what is old of the audit log: %w", err)
+		return fmt.Errorf("drop old entries of the audit log: %w", err)
 	}
 	return nil
 }
 
-// dropOldest drops a chain's oldest batch if it is old, and says whether there may be more. A closed chain that has no
-// batch left goes with its last.
+// dropOldest drops a chain's oldest batch if it is older than the retention, and reports whether there may be more. The
+// record of a closed chain without batches is dropped too.
 func (k *Keeper) dropOldest(ctx context.Context, id nodeID) (more bool, err error) {
 	err = k.log.update(ctx, func(r records) error {
 		more = false
@@ -365,7 +367,7 @@ func (k *Keeper) dropOldest(ctx context.Context, id nodeID) (more bool, err erro
 		}
 		b, err := r.readBatch(id, n.From)
 		if lost(err) {
-			return nil // what is wrong stays, and verifying says so
+			return nil // a damaged batch stays; Verify reports it
 		}
 		if err != nil || r.Now.Sub(b.Newest) <= k.c.Retention {
 			return err

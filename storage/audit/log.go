@@ -10,19 +10,19 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Config is what a Log needs of the store that it belongs to. All fields but Count are required.
+// Config connects a Log to its store. All fields but Count are required.
 type Config struct {
 	// View and Update run a function in a transaction of the store's engine.
 	View, Update func(ctx context.Context, fn func(sealed.Records) error) error
-	// Now tells the time.
+	// Now returns the time.
 	Now func() time.Time
 	// Keys hashes accounts.
 	Keys *sealed.Keys
-	// User is the hash in the key of a user's record, and Find returns the user of a hash; crmgate.ErrNotFound if there
+	// User returns the hash in the key of a user's record. Find returns the user with a hash; crmgate.ErrNotFound if there
 	// is none.
 	User func(crmgate.UserKey) Hash
 	Find func(context.Context, crmgate.Platform, Hash) (crmgate.User, error)
-	// Count, if set, is told of every entry: its kind, and whether it was written, left out or failed.
+	// Count, if set, is called for every event with its kind and "written", "left out" or "failed".
 	Count func(kind, outcome string)
 }
 
@@ -48,9 +48,9 @@ func (l *Log) update(ctx context.Context, fn func(records) error) error {
 
 func (l *Log) now() time.Time { return l.c.Now() }
 
-// Record writes an event that goes with nothing else that is stored, such as a sign-in that failed. Of one platform and
-// kind it writes at most a hundred in an hour, so that nobody can fill the disk by failing; the others are counted, and
-// the keeper writes how many they were. nil then.
+// Record writes an event without a change, such as a failed sign-in. It writes at most a hundred events of a platform and
+// kind in an hour, so that failures cannot fill the disk. It counts the others and returns nil; the Keeper writes how many
+// there were.
 func (l *Log) Record(ctx context.Context, e Event) error {
 	if !l.w.admit(e, l.now()) {
 		l.observe(e.Kind, "left out")
@@ -68,14 +68,13 @@ func (l *Log) record(ctx context.Context, e Event) error {
 	return nil
 }
 
-// Subject is who a transaction was about. What it leaves out is what an event says itself.
+// Subject is who a change is about. What it leaves empty is taken from the event.
 type Subject struct {
 	User    crmgate.UserKey
 	Account crmgate.AccountID
 }
 
-// Update runs a transaction for what is recorded: the entries are stored with what fn stores, or neither. fn says who it
-// was about.
+// Update runs fn in a transaction and writes the events in the same one. fn returns who the change is about.
 func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records) (Subject, error)) error {
 	if len(events) == 0 {
 		return l.update(ctx, func(r records) error {
@@ -84,7 +83,7 @@ func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records
 		})
 	}
 	t := l.w.begin(len(events), l.now())
-	end := unstored // if fn panics
+	end := unstored // also if fn panics
 	defer func() { l.w.end(t, end) }()
 	err := l.update(ctx, func(r records) error {
 		end = unstored
@@ -107,7 +106,7 @@ func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records
 	return nil
 }
 
-// setEntries writes the entries of a ticket, and the node's record if this is the first time.
+// setEntries writes the entries of a ticket, and the record of a node that has written nothing before.
 func (l *Log) setEntries(r records, t *ticket, events []Event, about Subject) error {
 	if !t.recorded {
 		if err := r.ensureNode(t.node); err != nil {
@@ -121,7 +120,7 @@ func (l *Log) setEntries(r records, t *ticket, events []Event, about Subject) er
 			User: l.userHash(user), Account: l.accountHash(cmp.Or(about.Account, e.Account)),
 		}
 		b := entry.encode()
-		t.entries[i] = b // of the last run, which is the one that counts
+		t.entries[i] = b // fn may run again; the last run counts
 		if err := r.Set(entryKind, entryKey(t.node, t.first+uint64(i)), b, 0); err != nil {
 			return err
 		}
@@ -129,7 +128,7 @@ func (l *Log) setEntries(r records, t *ticket, events []Event, about Subject) er
 	return nil
 }
 
-// userHash is how the log names somebody; the zero Hash for nobody.
+// userHash is the hash that names a user; the zero Hash for none.
 func (l *Log) userHash(key crmgate.UserKey) (h Hash) {
 	if key.ID != "" {
 		h = l.c.User(key)
@@ -150,7 +149,7 @@ func (l *Log) observe(k Kind, outcome string) {
 	}
 }
 
-// What Record writes of one platform and kind.
+// Record writes limitEvents of one platform and kind in a limitWindow.
 const (
 	limitWindow = time.Hour
 	limitEvents = 100

@@ -9,9 +9,9 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Query chooses entries.
+// Query selects entries.
 type Query struct {
-	Since    time.Time        // zero: all that are kept
+	Since    time.Time        // zero: from the beginning
 	Platform crmgate.Platform // empty: all
 	User     crmgate.UserID   // empty: all
 }
@@ -21,13 +21,13 @@ type Entry struct {
 	At    time.Time
 	Node  string
 	Entry uint64
-	// Event has User and Account only where somebody who is still there resolves their hashes.
+	// Event has User and Account only while a person record exists that has them.
 	Event
-	Name                  string // of the user, likewise
-	UserHash, AccountHash string // hexadecimal; empty: it was about nobody
+	Name                  string // of the user; likewise
+	UserHash, AccountHash string // hexadecimal; empty if the event has none
 }
 
-// Read calls fn for the entries that the query chooses, in the order of their times, until fn returns an error. It reads
+// Read calls fn for the entries that the query selects, in the order of their times, until fn returns an error. It reads
 // page by page, so fn may take its time. Entries that are recorded meanwhile may be shown or not. Entries that do not open
 // are left out; Verify reports them.
 func (l *Log) Read(ctx context.Context, q Query, fn func(Entry) error) error {
@@ -96,7 +96,7 @@ func (l *Log) ReadBack(ctx context.Context, account crmgate.AccountID, from stri
 	}
 }
 
-// resolver finds out whose hashes they are. It remembers a bounded number of people.
+// resolver finds the users and accounts of hashes. It remembers a bounded number of people.
 type resolver struct {
 	log      *Log
 	people   map[Hash]known
@@ -132,7 +132,7 @@ func (w *resolver) resolve(ctx context.Context, e numbered) (Entry, error) {
 	return shown, nil
 }
 
-// person opens the record that a hash is the key of. Somebody who is gone, or whose record does not open, is nobody.
+// person returns what is known of the user with a hash: nothing if the record is gone or does not open.
 func (w *resolver) person(ctx context.Context, p crmgate.Platform, h Hash) (known, error) {
 	if k, ok := w.people[h]; ok {
 		return k, nil

@@ -17,7 +17,7 @@ const (
 	nodeKind  sealed.Kind = 'o'
 )
 
-// Hash is a keyed hash of a person or an account, or the SHA-256 of a batch. The zero hash is none.
+// Hash is a keyed hash of a user or an account, or the SHA-256 of a batch. The zero Hash stands for none.
 type Hash [sha256.Size]byte
 
 // An entry's payload, the bytes that batches hash, is
@@ -45,7 +45,7 @@ func (e entry) encode() []byte {
 	return append(b, e.Platform...)
 }
 
-// decodeEntry takes kinds and words that it does not know: a later version may have written them.
+// decodeEntry accepts unknown kinds and words, which a later version may have written.
 func decodeEntry(b []byte) (entry, error) {
 	if len(b) < entryLen {
 		return entry{}, sealed.ErrMalformed
@@ -68,17 +68,17 @@ func decodeEntry(b []byte) (entry, error) {
 //
 //	previous (32) | hash (32) | newest (8, Unix milliseconds) | runs of numbers: first (8), end (8) each
 //
-// Numbers between runs were given out and never used.
+// Numbers between runs were given out and not used.
 const (
 	batchLen = 2*sha256.Size + 8
 	runLen   = 16
-	// maxBatch is how many entries are sealed together.
+	// maxBatch is how many entries a batch can have.
 	maxBatch = 256
 )
 
 type batch struct {
 	Previous, Hash Hash
-	Newest         time.Time // of its entries, by which it is dropped
+	Newest         time.Time // of its entries; decides when the batch is dropped
 	Runs           []run
 }
 
@@ -107,7 +107,7 @@ func decodeBatch(b []byte) (made batch, err error) {
 	for i := batchLen; i < len(b); i += runLen {
 		r := run{binary.BigEndian.Uint64(b[i:]), binary.BigEndian.Uint64(b[i+8:])}
 		apart := i == batchLen || r.First > last
-		// The length is bounded before it is added up: whoever reads a batch reads all its entries.
+		// Bound each length before adding it, because a reader of the batch reads all its entries.
 		if !apart || r.End <= r.First || r.End-r.First > maxBatch {
 			return batch{}, sealed.ErrMalformed
 		}
@@ -132,7 +132,7 @@ func (b batch) numbers(fn func(uint64) error) error {
 	return nil
 }
 
-// makeBatch seals entries, given in the order of their numbers, as a node's batch of a number.
+// makeBatch makes a node's batch of entries, which are in the order of their numbers.
 func makeBatch(node nodeID, number uint64, previous Hash, numbers []uint64, entries [][]byte) batch {
 	b := batch{Previous: previous}
 	for i, n := range numbers {
@@ -149,10 +149,10 @@ func makeBatch(node nodeID, number uint64, previous Hash, numbers []uint64, entr
 	return b
 }
 
-// sum is the hash of a batch with these entries: of its place, of the batch before it, and of each entry with its number.
+// sum is the hash of a batch: of its node and number, the batch before it, and each entry with its number.
 func (b batch) sum(node nodeID, number uint64, entries [][]byte) (h Hash) {
 	s := sha256.New()
-	u64 := func(n uint64) { _ = binary.Write(s, binary.BigEndian, n) } // a hash takes everything
+	u64 := func(n uint64) { _ = binary.Write(s, binary.BigEndian, n) } // a hash never fails
 	s.Write([]byte("crmgate audit batch 1\x00"))
 	s.Write(node[:])
 	u64(number)
@@ -178,16 +178,16 @@ const (
 	flagClosed = 1
 )
 
-// node is what is known of a process that wrote to the log. Only the process itself, and who closes its chain or
-// drops what is old, writes the record.
+// node is the record of a process that writes to the log. It is written by the process itself, and by a Keeper that closes
+// its chain or drops old batches.
 type node struct {
 	Started time.Time
-	Until   time.Time // when it counts as gone, if it does not renew this
+	Until   time.Time // when the process counts as gone, unless it renews this lease
 	From    uint64    // the oldest batch that is kept
 	Batches uint64    // how many it ever had
-	Next    uint64    // the first number behind the batches
+	Next    uint64    // the first number after the batches
 	Head    Hash      // of the last batch
-	Closed  bool      // nothing comes any more
+	Closed  bool      // the chain has ended
 }
 
 func (n node) encode() []byte {
@@ -227,7 +227,7 @@ func entryKey(n nodeID, number uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(sealed.Prefix(entryKind), n[:]...), number)
 }
 
-// place takes a key of an entry, a batch or a node apart.
+// place returns the node and number in a key of an entry, a batch or a node.
 func place(key []byte) (n nodeID, number uint64, err error) {
 	const at = 2
 	switch len(key) {
@@ -261,7 +261,7 @@ func (r records) readBatch(id nodeID, number uint64) (batch, error) {
 	return decodeBatch(b)
 }
 
-// ensureNode records a node that has written nothing before.
+// ensureNode stores the record of a node that has written nothing before.
 func (r records) ensureNode(id nodeID) error {
 	_, err := r.readNode(id)
 	if errors.Is(err, crmgate.ErrNotFound) {
@@ -270,10 +270,10 @@ func (r records) ensureNode(id nodeID) error {
 	return err
 }
 
-// nodeLease is how long a node counts as there after its last sign of life.
+// nodeLease is how long a node counts as alive after it was last renewed.
 const nodeLease = 10 * time.Minute
 
-// appendBatch seals entries into the next batch of a node's chain, and returns the node as it is then, not yet stored.
+// appendBatch stores entries as the next batch of a node's chain, and returns the changed node, which the caller stores.
 func (r records) appendBatch(id nodeID, n node, numbers []uint64, entries [][]byte) (node, error) {
 	if len(numbers) == 0 {
 		return n, nil

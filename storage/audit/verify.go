@@ -12,21 +12,21 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Report is how much Verify has looked at.
+// Report counts what Verify has read.
 type Report struct {
 	Nodes    int `json:"nodes"`
 	Batches  int `json:"batches"`
 	Entries  int `json:"entries"`
-	Unsealed int `json:"unsealed"` // of the entries: those that no batch vouches for yet
+	Unsealed int `json:"unsealed"` // entries that are in no batch yet
 	Problems int `json:"problems"`
 }
 
-// Verify recomputes every chain of the audit log, on one snapshot, and calls problem with a sentence for each thing
-// that is wrong. A problem is not an error.
+// Verify recomputes every chain of the audit log, on one snapshot, and calls problem with a sentence for each fault. A
+// fault is not an error.
 //
-// What it finds: an entry or batch that is missing, was changed, moved, swapped or added, wherever a batch is behind it.
-// What it cannot know: that entries which no batch has sealed yet were taken away; that a process's whole chain was; and,
-// of somebody who puts older records back in their places, what came after those.
+// It finds entries and batches that are missing or were changed, moved, swapped or added, up to the last batch. It cannot
+// find that unsealed entries were removed, that the whole chain of a process was removed, or that all records of a chain
+// were replaced by older ones.
 func (l *Log) Verify(ctx context.Context, problem func(string)) (Report, error) {
 	v := verification{ctx: ctx, problem: problem, chains: map[nodeID]*chain{}}
 	err := l.view(ctx, func(r records) error {
@@ -65,12 +65,12 @@ type verification struct {
 type chain struct {
 	id       nodeID
 	node     node
-	recorded bool
-	next     uint64 // the number of the batch that must come
+	recorded bool   // node was read
+	next     uint64 // the number of the next batch
 	head     Hash   // of the batch before it, if known
 	known    bool
 	covered  []run // by batches; runs that touch are one
-	broken   bool  // a batch is missing or unreadable: what is in no batch may have been in that
+	broken   bool  // a batch is missing or unreadable, and may have had the entries that are in no batch
 }
 
 func (v *verification) found(format string, args ...any) {
@@ -83,7 +83,7 @@ func (v *verification) chain(id nodeID) *chain {
 	if c == nil {
 		c = &chain{id: id}
 		v.chains[id] = c
-		v.found("%v: there is no record of the node: whether its end or its beginning is missing cannot be known", id)
+		v.found("%v: there is no record of the node: it is not known whether its beginning or end is missing", id)
 	}
 	return c
 }
@@ -95,13 +95,13 @@ func (v *verification) batch(key, stored []byte) error {
 	}
 	id, number, err := place(key)
 	if err != nil {
-		v.found("a batch has a key that is none")
+		v.found("a batch has an invalid key")
 		return nil
 	}
 	v.report.Batches++
 	c := v.chain(id)
 	if !c.recorded && !c.known && !c.broken {
-		c.next = number // where it begins is not known
+		c.next = number // its beginning is not known
 	}
 	switch {
 	case number < c.next:
@@ -131,7 +131,7 @@ func (v *verification) batch(key, stored []byte) error {
 	return nil
 }
 
-// content holds a batch to the entries that are stored.
+// content checks a batch against the entries that are stored.
 func (v *verification) content(c *chain, number uint64, b batch) {
 	var entries [][]byte
 	whole := true
@@ -149,7 +149,7 @@ func (v *verification) content(c *chain, number uint64, b batch) {
 	})
 	v.report.Entries += len(entries)
 	if whole && b.sum(c.id, number, entries) != b.Hash {
-		v.found("%v: batch %d does not have the entries that it was made of: they were changed", c.id, number)
+		v.found("%v: batch %d does not match its entries: they were changed", c.id, number)
 	}
 	for _, r := range b.Runs {
 		if k := len(c.covered) - 1; k >= 0 && c.covered[k].End == r.First {
@@ -160,7 +160,7 @@ func (v *verification) content(c *chain, number uint64, b batch) {
 	}
 }
 
-// end holds a chain to what its node has recorded.
+// end checks a chain against the record of its node.
 func (v *verification) end(c *chain) {
 	switch {
 	case !c.recorded:
@@ -168,9 +168,9 @@ func (v *verification) end(c *chain) {
 		v.found("%v: batches %d to %d are missing, at the end of the chain", c.id, c.next, c.node.Batches-1)
 		c.broken = true
 	case c.next > c.node.Batches:
-		v.found("%v: there are %d batches, and the node has recorded %d", c.id, c.next, c.node.Batches)
+		v.found("%v: there are %d batches, but the node has recorded %d", c.id, c.next, c.node.Batches)
 	case c.known && c.head != c.node.Head:
-		v.found("%v: the last batch is not the one that the node has recorded", c.id)
+		v.found("%v: the last batch differs from the one that the node has recorded", c.id)
 	}
 	slices.SortFunc(c.covered, func(a, b run) int {
 		if a.First < b.First {
@@ -200,16 +200,16 @@ func (v *verification) entry(key, stored []byte) error {
 	}
 	id, number, err := place(key)
 	if err != nil {
-		v.found("an entry has a key that is none")
+		v.found("an entry has an invalid key")
 		return nil
 	}
 	c := v.chain(id)
 	if c.covers(number) || c.broken {
-		return nil // told already
+		return nil // in a batch, or already reported
 	}
 	v.report.Entries++
 	if c.recorded && (number < c.node.Next || c.node.Closed) {
-		v.found("%v: entry %d is in no batch: it was added, or its batch is gone", id, number)
+		v.found("%v: entry %d is in no batch: it was added, or its batch was removed", id, number)
 		return nil
 	}
 	v.report.Unsealed++

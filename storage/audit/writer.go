@@ -11,25 +11,24 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// nodeID names a process that writes to the log: 128 random bits.
+// nodeID is the random id of a process that writes to the log.
 type nodeID [16]byte
 
-// String is short: it is for people, who have few nodes.
+// String returns a prefix, which is enough to tell a few nodes apart.
 func (n nodeID) String() string { return hex.EncodeToString(n[:4]) }
 
-// writer is this process's part of the log that is not in the store: the numbers that it gave out, and what of them
-// no batch has sealed yet.
+// writer gives out the numbers of this process's entries, and remembers the entries that are not in a batch yet.
 type writer struct {
 	mu       sync.Mutex
 	node     nodeID
-	recorded bool   // the node's record is stored
+	recorded bool   // the node has a record
 	next     uint64 // the number of the next entry
-	kept     bool   // somebody seals: what is written is remembered until then
+	kept     bool   // a Keeper runs, so entries are remembered until they are sealed
 	inFlight map[uint64]bool
 	written  map[uint64][]byte   // entries, as they were stored
-	unsure   map[uint64]bool     // numbers whose commit failed: an engine may not know whether it did
+	unsure   map[uint64]bool     // numbers whose commit returned an error; they may be stored
 	full     chan struct{}       // has a token when a batch is full
-	limits   map[limited]*window // of what Record writes
+	limits   map[limited]*window // of Record
 }
 
 type limited struct {
@@ -44,20 +43,20 @@ type window struct {
 }
 
 func newWriter() *writer {
-	l := &writer{full: make(chan struct{}, 1), limits: map[limited]*window{}}
-	l.renew()
-	return l
+	w := &writer{full: make(chan struct{}, 1), limits: map[limited]*window{}}
+	w.renew()
+	return w
 }
 
-// renew makes the log another node's, which has written nothing.
-func (l *writer) renew() {
-	_, _ = rand.Read(l.node[:]) // never fails
-	l.recorded, l.next = false, 0
-	l.inFlight, l.written, l.unsure = map[uint64]bool{}, map[uint64][]byte{}, map[uint64]bool{}
+// renew makes this process a new node.
+func (w *writer) renew() {
+	_, _ = rand.Read(w.node[:]) // never fails
+	w.recorded, w.next = false, 0
+	w.inFlight, w.written, w.unsure = map[uint64]bool{}, map[uint64][]byte{}, map[uint64]bool{}
 }
 
-// ticket is a transaction's place in the log. Its numbers are given out before the transaction, so that a function that
-// runs again uses them again. Those of one that fails stay unused.
+// ticket has the numbers of a transaction's entries. They are given out before the transaction, so a function that runs
+// again uses the same numbers. The numbers of a failed transaction stay unused.
 type ticket struct {
 	node     nodeID
 	recorded bool
@@ -66,18 +65,18 @@ type ticket struct {
 	entries  [][]byte // set by the transaction's function
 }
 
-func (l *writer) begin(n int, at time.Time) *ticket {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := &ticket{node: l.node, recorded: l.recorded, first: l.next, at: at, entries: make([][]byte, n)}
+func (w *writer) begin(n int, at time.Time) *ticket {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := &ticket{node: w.node, recorded: w.recorded, first: w.next, at: at, entries: make([][]byte, n)}
 	for range n {
-		l.inFlight[l.next] = true
-		l.next++
+		w.inFlight[w.next] = true
+		w.next++
 	}
 	return t
 }
 
-// ending is what became of a ticket's entries.
+// ending is the outcome of a ticket.
 type ending int
 
 const (
@@ -89,67 +88,66 @@ const (
 // maxRemembered bounds what is kept in memory while nothing can be sealed.
 const maxRemembered = 64 * maxBatch
 
-func (l *writer) end(t *ticket, how ending) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t.node != l.node {
-		return // of a node that was let go
+func (w *writer) end(t *ticket, how ending) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t.node != w.node {
+		return // the process is another node by now
 	}
-	l.recorded = l.recorded || how == stored
+	w.recorded = w.recorded || how == stored
 	for i, b := range t.entries {
 		n := t.first + uint64(i)
-		delete(l.inFlight, n)
+		delete(w.inFlight, n)
 		switch {
-		case !l.kept:
+		case !w.kept:
 		case how == stored:
-			l.written[n] = b
+			w.written[n] = b
 		case how == unsure:
-			l.unsure[n] = true
+			w.unsure[n] = true
 		}
 	}
-	if len(l.written)+len(l.unsure) > maxRemembered {
-		l.renew() // the chain is closed later, from the store, like that of a process that is gone
+	if len(w.written)+len(w.unsure) > maxRemembered {
+		w.renew() // a Keeper closes the chain later, like that of a process that is gone
 	}
-	if len(l.written) >= maxBatch {
+	if len(w.written) >= maxBatch {
 		select {
-		case l.full <- struct{}{}:
+		case w.full <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// keep makes this process a node whose entries are sealed by it.
-// false if it is one already.
-func (l *writer) keep() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.kept {
+// keep begins to remember entries for a Keeper; false if one runs already.
+func (w *writer) keep() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.kept {
 		return false
 	}
-	if l.next > 0 {
-		l.renew() // what it wrote is closed like that of a process that is gone
+	if w.next > 0 {
+		w.renew() // what was written is closed like the chain of a process that is gone
 	}
-	l.kept = true
+	w.kept = true
 	return true
 }
 
-// abandon makes the process another node, if it is still this one.
-func (l *writer) abandon(id nodeID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.node == id {
-		l.renew()
+// abandon makes the process a new node if it is still this one.
+func (w *writer) abandon(id nodeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.node == id {
+		w.renew()
 	}
 }
 
-func (l *writer) letGo() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.kept = false
-	l.renew()
+func (w *writer) letGo() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept = false
+	w.renew()
 }
 
-// unsealed is what the next batch is made of: whatever has a number below end.
+// unsealed is the content of the next batch: the entries with numbers below end.
 type unsealed struct {
 	node     nodeID
 	recorded bool
@@ -158,16 +156,16 @@ type unsealed struct {
 	unsure   []uint64
 }
 
-// unsealed returns up to a batch of what is settled. A number that is in flight ends it.
-func (l *writer) unsealed() unsealed {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	u := unsealed{node: l.node, recorded: l.recorded, end: l.next, written: map[uint64][]byte{}}
-	for n := range l.inFlight {
+// unsealed returns the content of the next batch. It ends before the first number whose transaction still runs.
+func (w *writer) unsealed() unsealed {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u := unsealed{node: w.node, recorded: w.recorded, end: w.next, written: map[uint64][]byte{}}
+	for n := range w.inFlight {
 		u.end = min(u.end, n)
 	}
-	settled := slices.Sorted(maps.Keys(l.written))
-	settled = append(settled, slices.Collect(maps.Keys(l.unsure))...)
+	settled := slices.Sorted(maps.Keys(w.written))
+	settled = append(settled, slices.Collect(maps.Keys(w.unsure))...)
 	slices.Sort(settled)
 	for i, n := range settled {
 		if n >= u.end {
@@ -177,7 +175,7 @@ func (l *writer) unsealed() unsealed {
 			u.end = n
 			break
 		}
-		if b, ok := l.written[n]; ok {
+		if b, ok := w.written[n]; ok {
 			u.written[n] = b
 		} else {
 			u.unsure = append(u.unsure, n)
@@ -186,58 +184,58 @@ func (l *writer) unsealed() unsealed {
 	return u
 }
 
-// sealed forgets what a batch has.
-func (l *writer) sealed(u unsealed) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if u.node != l.node {
+// sealed forgets entries that are in a batch now.
+func (w *writer) sealed(u unsealed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u.node != w.node {
 		return
 	}
 	for n := range u.written {
-		delete(l.written, n)
+		delete(w.written, n)
 	}
 	for _, n := range u.unsure {
-		delete(l.unsure, n)
+		delete(w.unsure, n)
 	}
 }
 
-// admit says whether Record writes an event, and counts those that it does not.
-func (l *writer) admit(e Event, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// admit reports whether Record may write an event, and counts the event if not.
+func (w *writer) admit(e Event, now time.Time) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	key := limited{e.Platform, e.Kind}
-	w := l.limits[key]
-	if w == nil {
-		w = &window{began: now}
-		l.limits[key] = w
+	in := w.limits[key]
+	if in == nil {
+		in = &window{began: now}
+		w.limits[key] = in
 	}
-	if now.Sub(w.began) >= limitWindow || now.Before(w.began) {
-		w.began, w.wrote = now, 0
+	if now.Sub(in.began) >= limitWindow || now.Before(in.began) {
+		in.began, in.wrote = now, 0
 	}
-	if w.wrote >= limitEvents {
-		w.left++
+	if in.wrote >= limitEvents {
+		in.left++
 		return false
 	}
-	w.wrote++
+	in.wrote++
 	return true
 }
 
-// leftOut takes the counts of what admit refused.
-func (l *writer) leftOut() map[limited]uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// leftOut returns how many events admit has refused, and begins to count again.
+func (w *writer) leftOut() map[limited]uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	left := map[limited]uint64{}
-	for k, w := range l.limits {
-		if w.left > 0 {
-			left[k], w.left = w.left, 0
+	for k, in := range w.limits {
+		if in.left > 0 {
+			left[k], in.left = in.left, 0
 		}
 	}
 	return left
 }
 
 // putBack returns a count that could not be written.
-func (l *writer) putBack(k limited, n uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.limits[k].left += n
+func (w *writer) putBack(k limited, n uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.limits[k].left += n
 }
