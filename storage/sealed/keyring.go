@@ -16,19 +16,19 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// maxKeyRing bounds what is read as a key ring; one with a key has 300 bytes.
+// maxKeyRing bounds the size of a key ring file; one with a single key has 300 bytes.
 const maxKeyRing = 1 << 20
 
-// KeyRing seals and opens what is stored: XAES-256-GCM keys, one of which seals, while all of them open. Whoever has
-// it and the store can read everything; without it the store shows nothing. Safe for concurrent use.
+// KeyRing has XAES-256-GCM keys: one of them seals, all of them open. The key ring and the store together show everything;
+// the store alone shows nothing. Safe for concurrent use.
 type KeyRing struct {
 	aead   tink.AEAD
 	handle *keyset.Handle
 }
 
-// NewKeyRing makes a key ring of one new key.
+// NewKeyRing makes a key ring with one new key.
 func NewKeyRing() (*KeyRing, error) {
-	// 12 bytes of salt and 12 of nonce: random ones do not repeat, however much is sealed.
+	// 12 bytes of salt and 12 of nonce are enough that random ones do not repeat.
 	params, err := xaesgcm.NewParameters(xaesgcm.VariantTink, 12)
 	if err != nil {
 		return nil, fmt.Errorf("make key ring: %w", err)
@@ -48,7 +48,7 @@ func NewKeyRing() (*KeyRing, error) {
 	return newKeyRing(h)
 }
 
-// String shows nothing of the keys, for whoever prints a KeyRing.
+// String hides the keys when a KeyRing is printed.
 func (k *KeyRing) String() string { return "[key ring]" }
 
 func newKeyRing(h *keyset.Handle) (*KeyRing, error) {
@@ -58,7 +58,7 @@ func newKeyRing(h *keyset.Handle) (*KeyRing, error) {
 			return nil, err
 		}
 		if _, ok := e.Key().(*xaesgcm.Key); !ok {
-			return nil, errors.New("a key that is not for XAES-256-GCM")
+			return nil, errors.New("a key is not for XAES-256-GCM")
 		}
 	}
 	a, err := aead.New(h)
@@ -68,10 +68,12 @@ func newKeyRing(h *keyset.Handle) (*KeyRing, error) {
 	return &KeyRing{aead: a, handle: h}, nil
 }
 
-// LoadKeyRing reads the key ring file, a Tink keyset in JSON, and makes it if there is none; created says so, and is
-// the moment to tell the operator to keep a copy elsewhere. A file that others than its owner may read is refused, and
-// so is a file that does not hold one. Of several processes that find no file, one makes it and all use it. It does not look at
-// the store: the caller first sees that the store is empty, or the missing key ring is the store's.
+// LoadKeyRing reads the key ring file, a Tink keyset in JSON. If there is no file it makes one, and created is true: the
+// operator should keep a copy of it elsewhere. If several processes find no file, one makes it and all use it. A file that
+// other users may read is refused.
+//
+// LoadKeyRing does not look at the store. The caller checks that the store is empty before it lets a key ring be made;
+// otherwise the missing file is the store's key ring.
 func LoadKeyRing(path string) (ring *KeyRing, created bool, err error) {
 	ring, err = readKeyRing(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -105,7 +107,7 @@ func readKeyRing(path string) (*KeyRing, error) {
 		return nil, fmt.Errorf("the key ring %s is not a file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("the key ring %s may be read by others (mode %04o): take their rights away with chmod 600", path, info.Mode().Perm())
+		return nil, fmt.Errorf("the key ring %s may be read by others (mode %04o): run chmod 600 %s", path, info.Mode().Perm(), path)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxKeyRing))
 	if err != nil {
@@ -113,8 +115,8 @@ func readKeyRing(path string) (*KeyRing, error) {
 	}
 	ring, err := parseKeyRing(b)
 	if err != nil {
-		// Without the cause: a parser's words about this file may quote the key.
-		return nil, fmt.Errorf("the file %s is no key ring: expected a Tink keyset in JSON with XAES-256-GCM keys; restore it from a backup", path)
+		// Without the cause: a parser's error may quote the key.
+		return nil, fmt.Errorf("the file %s is not a key ring (a Tink keyset in JSON with XAES-256-GCM keys): restore it from a backup", path)
 	}
 	return ring, nil
 }
@@ -127,7 +129,7 @@ func parseKeyRing(b []byte) (*KeyRing, error) {
 	return newKeyRing(h)
 }
 
-// save writes the file, complete and durable, or not at all. It never replaces one: the error then matches fs.ErrExist.
+// save writes the file completely and durably, or not at all. If the file exists, the error matches fs.ErrExist.
 func (k *KeyRing) save(path string) error {
 	var b bytes.Buffer
 	if err := insecurecleartextkeyset.Write(k.handle, keyset.NewJSONWriter(&b)); err != nil {
@@ -146,7 +148,7 @@ func (k *KeyRing) save(path string) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	// Link, not rename, which would replace the ring that another process has made meanwhile.
+	// Rename would replace a key ring that another process has made meanwhile; Link does not.
 	if err := os.Link(f.Name(), path); err != nil {
 		return err
 	}

@@ -86,12 +86,12 @@ func TestKeyRingsThatAreRefused(t *testing.T) {
 	}{
 		{"readable by the group", string(b), 0o640, "may be read by others (mode 0640)"},
 		{"readable by all", string(b), 0o604, "may be read by others (mode 0604)"},
-		{"empty", "", 0o600, "is no key ring"},
-		{"cut", string(b[:len(b)/2]), 0o600, "is no key ring"},
-		{"no keys", `{"primaryKeyId":1,"key":[]}`, 0o600, "is no key ring"},
-		{"no JSON", "canary", 0o600, "is no key ring"},
-		{"another primary", strings.Replace(string(b), `"primaryKeyId":`, `"primaryKeyId":1`, 1), 0o600, "is no key ring"},
-		{"another type", strings.ReplaceAll(string(b), "XAesGcmKey", "AesGcmKey"), 0o600, "is no key ring"},
+		{"empty", "", 0o600, "is not a key ring"},
+		{"cut", string(b[:len(b)/2]), 0o600, "is not a key ring"},
+		{"no keys", `{"primaryKeyId":1,"key":[]}`, 0o600, "is not a key ring"},
+		{"no JSON", "canary", 0o600, "is not a key ring"},
+		{"another primary", strings.Replace(string(b), `"primaryKeyId":`, `"primaryKeyId":1`, 1), 0o600, "is not a key ring"},
+		{"another type", strings.ReplaceAll(string(b), "XAesGcmKey", "AesGcmKey"), 0o600, "is not a key ring"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ring")

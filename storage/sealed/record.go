@@ -12,26 +12,22 @@ import (
 // Kind is the type of a record, and the first byte of its key.
 type Kind byte
 
-// version is the layout in which records of a kind are written, and the only one that is read.
+// version is the layout of records of a kind. No other is read.
 func (k Kind) version() byte { return 1 }
 
-// A stored record is
-//
-//	kind (1) | version (1) | sealed: expiry (8, Unix milliseconds, 0 for never) | payload
-//
-// and its associated data is the first two bytes and the key that it is stored under.
+// The lengths of a record's parts; see the package comment.
 const (
 	headerLen = 2
 	expiryLen = 8
 )
 
-// ttlMargin is how much longer than the record's own expiry an engine is asked to keep it: the engine's clock may jump.
+// ttlMargin is how much longer than its own expiry an engine keeps a record: the engine's clock may jump.
 const ttlMargin = 2 * time.Hour
 
-// ErrMalformed is an authentic record that does not parse: a bug of ours, or of another version.
+// ErrMalformed means that a record is authentic but does not parse, because of a bug or another version.
 var ErrMalformed = errors.New("malformed record")
 
-// Tx is what records need of an engine's transaction: a storage.Tx.
+// Tx is the transaction of an engine; storage.Tx describes it.
 type Tx interface {
 	Get(key []byte) ([]byte, error)
 	Set(key, value []byte, ttl time.Duration) error
@@ -49,7 +45,7 @@ type Records struct {
 // Records returns the records of a transaction.
 func (k *KeyRing) Records(tx Tx, now time.Time) Records { return Records{tx, now, k} }
 
-// Get returns a record's payload, or crmgate.ErrNotFound if there is none or it has expired.
+// Get returns the payload of a record; crmgate.ErrNotFound if there is none or it has expired.
 func (r Records) Get(k Kind, key []byte) ([]byte, error) {
 	stored, err := r.Tx.Get(key)
 	if err != nil {
@@ -75,7 +71,7 @@ func (r Records) Scan(prefix []byte, fn func(key, stored []byte) error) error {
 	return r.Tx.Scan(prefix, fn)
 }
 
-// Set seals a record. A ttl of zero means that it never expires.
+// Set seals and stores a record. With a ttl of zero it never expires.
 func (r Records) Set(k Kind, key, payload []byte, ttl time.Duration) error {
 	var expiry uint64
 	if ttl > 0 {
@@ -91,7 +87,7 @@ func (r Records) Set(k Kind, key, payload []byte, ttl time.Duration) error {
 	return r.Tx.Set(key, append(header, sealed...), ttl)
 }
 
-// Number returns a record that holds a number; 0 if there is none.
+// Number returns the number in a record; 0 if there is none.
 func (r Records) Number(k Kind, key []byte) (uint64, error) {
 	b, err := r.Get(k, key)
 	switch {
@@ -105,7 +101,7 @@ func (r Records) Number(k Kind, key []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
-// SetNumber stores a record that holds a number and never expires.
+// SetNumber stores a number in a record that never expires.
 func (r Records) SetNumber(k Kind, key []byte, n uint64) error {
 	return r.Set(k, key, binary.BigEndian.AppendUint64(nil, n), 0)
 }
@@ -126,7 +122,7 @@ func (r Records) Open(k Kind, key, stored []byte) ([]byte, error) {
 	return payload, err
 }
 
-// openUntil authenticates before it looks at anything, so that what it says of a record is true of what was once sealed.
+// openUntil authenticates the record before it reads the header, so its errors are true of a record that was once sealed.
 func (r Records) openUntil(k Kind, key, stored []byte) (payload []byte, expiry int64, err error) {
 	if len(stored) < headerLen {
 		return nil, 0, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
@@ -137,7 +133,7 @@ func (r Records) openUntil(k Kind, key, stored []byte) (payload []byte, expiry i
 		return nil, 0, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
 	}
 	if header[1] != k.version() {
-		return nil, 0, fmt.Errorf("record %q has version %d, and this crmgate reads version %d only", byte(k), header[1], k.version())
+		return nil, 0, fmt.Errorf("record %q has version %d, but this crmgate reads only version %d", byte(k), header[1], k.version())
 	}
 	if len(plain) < expiryLen {
 		return nil, 0, fmt.Errorf("record %q: %w", byte(k), ErrMalformed)
@@ -153,8 +149,8 @@ func associated(header, key []byte) []byte {
 	return append(append(ad, header...), key...)
 }
 
-// Seal seals bytes that leave the store, such as a state. Only Unseal with the same label opens them, on every node
-// that has the key ring. How long they are good for is the caller's to put inside.
+// Seal seals bytes that leave the store, such as a state. Unseal opens them with the same label, on every node that has the
+// key ring. They do not expire: a caller that needs an expiry puts it inside.
 func (k *KeyRing) Seal(label string, plain []byte) ([]byte, error) {
 	sealed, err := k.aead.Encrypt(plain, labelled(label))
 	if err != nil {
@@ -163,14 +159,14 @@ func (k *KeyRing) Seal(label string, plain []byte) ([]byte, error) {
 	return sealed, nil
 }
 
-// Unseal opens what Seal made with the same label. The error matches crmgate.ErrSealed.
+// Unseal opens bytes that Seal sealed with the same label. The error matches crmgate.ErrSealed.
 func (k *KeyRing) Unseal(label string, sealed []byte) ([]byte, error) {
 	plain, err := k.aead.Decrypt(sealed, labelled(label))
 	if err != nil {
-		return nil, crmgate.ErrSealed // Tink's own says no more
+		return nil, crmgate.ErrSealed // Tink's error has no more information
 	}
 	return plain, nil
 }
 
-// labelled is no associated data of a record: those begin with a kind, which is a letter.
+// labelled is associated data that no record has: a record's begins with a letter.
 func labelled(label string) []byte { return append([]byte{0}, label...) }
