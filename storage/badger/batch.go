@@ -10,26 +10,27 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// maxMembers bounds how many callers share a transaction, so that none waits for an endless batch.
+// maxMembers bounds how many callers share a transaction, so that a batch ends.
 const maxMembers = 512
 
 // request is one call of Update.
 type request struct {
 	ctx context.Context
-	// turn carries the transaction to run on, seldom more than once; it is closed when the outcome is settled.
+	// turn carries the transaction to run in, rarely more than once. It is closed when the outcome is known.
 	turn chan *stage
 	ran  chan struct{} // the caller has run its function
-	// err is the outcome: the function's, set by the caller before ran; then the batch's, set by the committer before turn is closed.
+	// err is the outcome. The caller sets the function's error before ran; the committer sets the batch's before it closes
+	// turn.
 	err error
 }
 
-// errTooLarge is one function's writes that no batch can take.
+// errTooLarge means that one function writes more than a batch can have.
 var errTooLarge = errors.New("the transaction is too large")
 
-// errAbandoned marks a function that did not return. Nobody sees it: the caller's goroutine is unwinding.
+// errAbandoned marks a function that did not return. No caller sees it, as the caller's goroutine is unwinding.
 var errAbandoned = errors.New("the function did not return")
 
-// Update implements storage.Engine. fn runs in the caller's goroutine, when the committer says so.
+// Update implements storage.Engine. fn runs in the caller's goroutine when the committer gives it the turn.
 func (e *Engine) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -50,7 +51,7 @@ func (e *Engine) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	return r.err
 }
 
-// run gives the turn back whatever fn does: return, panic, or end the goroutine.
+// run gives the turn back, even if fn panics or ends the goroutine.
 func (r *request) run(tx *stage, fn func(storage.Tx) error) {
 	defer func() { r.ran <- struct{}{} }()
 	if r.err = r.ctx.Err(); r.err != nil {
@@ -60,7 +61,7 @@ func (r *request) run(tx *stage, fn func(storage.Tx) error) {
 	r.err = fn(tx)
 }
 
-// commitLoop is the committer: the only goroutine that writes to Badger on behalf of callers.
+// commitLoop is the committer, the only goroutine that writes to Badger.
 func (e *Engine) commitLoop() {
 	defer close(e.committed)
 	for r := range e.queue {
@@ -70,7 +71,7 @@ func (e *Engine) commitLoop() {
 	}
 }
 
-// round makes a batch of first and whoever waits behind it, and commits it. It returns a request that did not fit.
+// round makes a batch of first and the requests that wait, and commits it. It returns a request that did not fit.
 func (e *Engine) round(first *request) (left *request) {
 	b := &batch{engine: e, read: e.db.NewTransaction(false), writes: map[string]entry{}}
 	defer b.read.Discard()
@@ -87,7 +88,7 @@ func (e *Engine) round(first *request) (left *request) {
 	return left
 }
 
-// waiting returns the next request if there is one now.
+// waiting returns the next request that waits now; nil if there is none or the batch is full.
 func (e *Engine) waiting(b *batch) *request {
 	if len(b.members) == maxMembers {
 		return nil
@@ -100,14 +101,14 @@ func (e *Engine) waiting(b *batch) *request {
 	}
 }
 
-// batch is what becomes one Badger transaction. The committer owns it; a caller reads it during its turn.
+// batch becomes one Badger transaction. The committer owns it; a caller reads it during its turn.
 type batch struct {
 	engine  *Engine
-	read    *badger.Txn // what is committed
+	read    *badger.Txn // a snapshot of what is committed
 	writes  map[string]entry
-	size    int64 // of writes, at least what Badger will count
+	size    int64 // of writes; at least what Badger will count
 	members []*request
-	full    error // why nothing may be written, if so
+	full    error // set if the disk is almost full: nothing may be written
 }
 
 // entry is a write that is not committed yet.
@@ -117,7 +118,7 @@ type entry struct {
 	deleted bool
 }
 
-// run lets one caller have its turn and takes over what it wrote. It reports false if that does not fit any more.
+// run gives one caller the turn and adds its writes to the batch. It returns false if they do not fit.
 func (b *batch) run(r *request) bool {
 	s := &stage{batch: b}
 	r.turn <- s
@@ -175,8 +176,8 @@ func (w entry) apply(txn *badger.Txn, key []byte) error {
 	return txn.SetEntry(e)
 }
 
-// settle tells everybody. If the commit failed, that is the outcome also of functions that failed or only read: they
-// may have decided on what an earlier member wrote.
+// settle gives all callers their outcome. A failed commit is also the outcome of functions that failed or only read: they
+// may have read what an earlier member wrote.
 func (b *batch) settle(err error) {
 	for _, r := range b.members {
 		if err != nil {

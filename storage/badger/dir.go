@@ -19,17 +19,17 @@ import (
 // ErrInUse means that another process has the store open.
 var ErrInUse = errors.New("is in use by another crmgate")
 
-// prepareDir makes the directory, and keeps others out of it, or says in a sentence why it cannot be used.
+// prepareDir creates the directory and makes it private. Its error is a sentence for the operator.
 func prepareDir(dir string, log *slog.Logger) error {
 	err := os.MkdirAll(dir, 0o700)
 	if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
 		return fmt.Errorf("the data directory %s is a file: %w", dir, syscall.ENOTDIR)
 	}
 	if err != nil {
-		return fmt.Errorf("the data directory %s cannot be made: %w", dir, err)
+		return fmt.Errorf("the data directory %s cannot be created: %w", dir, err)
 	}
 	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
-		// Join, because the reason may be a read-only file system, which fs.ErrPermission does not match by itself.
+		// Join, because the error of a read-only file system does not match fs.ErrPermission.
 		return fmt.Errorf("the data directory %s cannot be written: %w", dir, errors.Join(err, fs.ErrPermission))
 	}
 	if err := keepPrivate(dir, log); err != nil {
@@ -38,10 +38,10 @@ func prepareDir(dir string, log *slog.Logger) error {
 	return nil
 }
 
-// keepPrivate takes the rights of group and others from the directory and from Badger's files in it. It leaves alone what
-// belongs to another user, and files of others than Badger: a key ring that others could read is to be refused, not mended.
+// keepPrivate removes the rights of group and others from the directory and from Badger's files in it. It does not change
+// files of another user, or files that are not Badger's: a key ring that others could read must be refused, not repaired.
 //
-// A directory with other files and no store is refused: if it was named by mistake, other programs may need it as it is.
+// It refuses a directory with other files and no store. If that was named by mistake, another program may need its mode.
 func keepPrivate(dir string, log *slog.Logger) error {
 	files, err := os.ReadDir(dir)
 	if err != nil {
@@ -52,10 +52,10 @@ func keepPrivate(dir string, log *slog.Logger) error {
 		return err
 	}
 	if shared(info) && !ownDir(files) {
-		return fmt.Errorf("others can enter it (mode %04o), and it holds other files and no database: name a folder of its own, or run chmod go-rwx %s",
+		return fmt.Errorf("others can enter it (mode %04o), and it has other files but no database: use a folder of its own, or run chmod go-rwx %s",
 			info.Mode().Perm(), dir)
 	}
-	names := []string{"."} // first, so that others can put nothing in the place of a file any more
+	names := []string{"."} // first, so that others can no longer replace a file
 	for _, f := range files {
 		if badgerFile(f.Name()) {
 			names = append(names, f.Name())
@@ -63,29 +63,29 @@ func keepPrivate(dir string, log *slog.Logger) error {
 	}
 	changed := 0
 	for _, name := range names {
-		path := dir + "/" + name // not Join: the directory may be a link, and is meant itself
+		path := dir + "/" + name // not Join, which would name the link if the directory is one
 		info, err := os.Lstat(path)
 		if err == nil && shared(info) {
 			changed++
 			err = os.Chmod(path, info.Mode()&^0o077)
 		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // LOCK of another process that has just ended
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the LOCK of a process that has just ended
 			return err
 		}
 	}
 	if changed > 0 {
-		log.Info("took the rights of group and others from the database and its folder", "dir", dir, "changed", changed)
+		log.Info("removed the rights of group and others from the database and its folder", "dir", dir, "changed", changed)
 	}
 	return nil
 }
 
-// shared reports whether a file or directory of this user's has rights for others.
+// shared reports whether a file or directory of this user gives rights to others.
 func shared(info fs.FileInfo) bool {
 	mode, owner := info.Mode(), info.Sys().(*syscall.Stat_t).Uid
 	return (mode.IsRegular() || mode.IsDir()) && mode.Perm()&0o077 != 0 && int(owner) == os.Geteuid()
 }
 
-// ownDir reports whether a directory holds a store, or nothing but what may be in its place before the first start.
+// ownDir reports whether a directory has a store, or only files that may be there before the first start.
 func ownDir(files []fs.DirEntry) bool {
 	before := []string{"cache", "keyset.json", "lost+found"}
 	own := true
@@ -98,14 +98,14 @@ func ownDir(files []fs.DirEntry) bool {
 	return own
 }
 
-// badgerFile reports whether Badger has files of that name.
+// badgerFile reports whether a file name is one of Badger's.
 func badgerFile(name string) bool {
 	return slices.Contains([]string{".mem", ".sst", ".vlog"}, filepath.Ext(name)) ||
 		slices.Contains([]string{badger.ManifestFilename, badger.KeyRegistryFileName, "DISCARD", "LOCK"}, name)
 }
 
-// Empty reports whether a directory has no store in it, or one that never held a record. It opens nothing, because Badger
-// writes even to a store that it only reads. A store that was killed before its first record is not known to be empty.
+// Empty reports whether a directory has no store, or a store without records. It does not open the store, because Badger
+// writes even to a store that it only reads. For a store that was killed before its first record it returns false.
 func Empty(dir string) (bool, error) {
 	files, err := os.ReadDir(dir)
 	switch {
@@ -114,14 +114,14 @@ func Empty(dir string) (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("the data directory %s cannot be read: %w", dir, err)
 	}
-	// Every record is in a table or in a log that is not a table yet. Value logs hold long values only, which those refer to.
+	// Every record is in a table (.sst) or in a log that is not a table yet (.mem). Value logs have only long values.
 	return !slices.ContainsFunc(files, func(f fs.DirEntry) bool {
 		ext := filepath.Ext(f.Name())
 		return ext == ".sst" || ext == ".mem"
 	}), nil
 }
 
-// explain turns Badger's failure to open into a sentence. Badger's error for a locked directory has no type, so the lock is tried again.
+// explain makes a sentence of Badger's error. Its error for a locked directory has no type, so explain tries the lock again.
 func explain(dir string, err error) error {
 	if dir == "" {
 		return fmt.Errorf("open store in memory: %w", err)
@@ -135,7 +135,7 @@ func explain(dir string, err error) error {
 	return fmt.Errorf("open store in %s: %w", dir, err)
 }
 
-// diskFull is a write that was refused because the disk is almost full. The same write succeeds once there is space.
+// diskFull means that a write was refused because the disk is almost full. It can be retried once there is space.
 type diskFull struct {
 	dir        string
 	free, want uint64
@@ -151,7 +151,7 @@ func (d *diskFull) Is(target error) bool { return target == crmgate.ErrTransient
 func checkSpace(dir string, want uint64) error {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
-		return fmt.Errorf("see how much space is free in %s: %w", dir, err)
+		return fmt.Errorf("read the free space of %s: %w", dir, err)
 	}
 	if free := s.Bavail * uint64(s.Bsize); free < want {
 		return &diskFull{dir: dir, free: free, want: want}

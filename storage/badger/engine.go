@@ -14,14 +14,14 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// Config is what Open needs.
+// Config has the options of Open.
 type Config struct {
-	// Dir is where the store is kept; it is made, 0700, if it does not exist. Open takes the rights of group and others from
-	// it and from the store's files. New files have the rights that the umask leaves. Empty: in memory, and gone after Close.
+	// Dir is the directory of the store; empty means in memory until Close. Open creates it with mode 0700. Open removes the
+	// rights of group and others from it and from the store's files. New files have the rights that the umask leaves.
 	Dir string
-	// MinFree is how many bytes the disk must have free for anything to be written; default 64 MB.
+	// MinFree is how many bytes must be free on the disk for a write; default 64 MB.
 	MinFree uint64
-	// Logger gets what Badger has to say; default slog.Default().
+	// Logger gets Badger's log; default slog.Default().
 	Logger *slog.Logger
 }
 
@@ -36,7 +36,7 @@ type Engine struct {
 	dir     string // empty in memory
 	minFree uint64
 
-	queue     chan *request // to the committer; closed when nobody can send any more
+	queue     chan *request // to the committer; closed after the last caller has left
 	committed chan struct{} // closed by the committer when it ends
 	stopGC    chan struct{}
 	gcDone    chan struct{}
@@ -51,8 +51,8 @@ type Engine struct {
 
 var _ storage.Engine = (*Engine)(nil)
 
-// Open opens the store, or makes it. A directory that another process has open is ErrInUse; one that may not be
-// written matches fs.ErrPermission; one that is a file matches syscall.ENOTDIR.
+// Open opens a store, or creates it. The error matches ErrInUse if another process has it open, fs.ErrPermission if the
+// directory is not writable, and syscall.ENOTDIR if it is a file.
 func Open(c Config) (*Engine, error) {
 	if c.MinFree == 0 {
 		c.MinFree = defaultMinFree
@@ -64,7 +64,7 @@ func Open(c Config) (*Engine, error) {
 		if err := prepareDir(c.Dir, c.Logger); err != nil {
 			return nil, err
 		}
-		// Badger makes its files at once, and on a full disk faults there already.
+		// Badger creates its files when it opens, which fails on a full disk too.
 		if err := checkSpace(c.Dir, c.MinFree); err != nil {
 			return nil, err
 		}
@@ -83,17 +83,17 @@ func Open(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// badgerOptions is Badger made small and durable: 45 to 80 MB of memory in place of its default of up to 1.8 GB.
+// badgerOptions makes Badger small and durable: 45 to 80 MB of memory instead of up to 1.8 GB by default.
 func badgerOptions(c Config) badger.Options {
 	o := badger.DefaultOptions(c.Dir)
 	o.Logger = logger{c.Logger}
-	o.SyncWrites = true // without it a power cut loses a third of what was acknowledged
+	o.SyncWrites = true // without it a power cut lost a third of the acknowledged writes
 	o.VerifyValueChecksum = true
 	o.MetricsEnabled = false
 	o.DetectConflicts = false // there is one writer: the committer
 	o.MemTableSize = 16 << 20
 	o.NumMemtables = 2
-	o.NumCompactors = 2 // the least that Badger takes
+	o.NumCompactors = 2 // Badger's minimum
 	o.ValueLogFileSize = 32 << 20
 	o.ValueThreshold = 1 << 10
 	// Sealed values do not compress, and uncompressed blocks are read from the mapped file: a cache would be a copy.
@@ -102,7 +102,7 @@ func badgerOptions(c Config) badger.Options {
 	o.IndexCacheSize = 0
 	if c.Dir == "" {
 		o.InMemory = true
-		o.ValueThreshold = 1 << 20 // in memory there is no value log: no value may be larger than this
+		o.ValueThreshold = 1 << 20 // in memory there is no value log, so this is the largest value
 	}
 	return o
 }
@@ -121,7 +121,7 @@ func (e *Engine) View(ctx context.Context, fn func(storage.Tx) error) error {
 	return fn(snapshot{txn})
 }
 
-// enter counts a call in, so that Close waits for it: Badger's files are unmapped when it closes.
+// enter counts a call, so that Close waits for it: closing unmaps Badger's files.
 func (e *Engine) enter() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,7 +132,7 @@ func (e *Engine) enter() error {
 	return nil
 }
 
-// Close implements storage.Engine: callers first, then the committer, the garbage collection, and the database.
+// Close implements storage.Engine. It waits for the callers, then ends the committer, the garbage collection and Badger.
 func (e *Engine) Close() error {
 	e.closing.Do(func() {
 		e.mu.Lock()
@@ -150,7 +150,7 @@ func (e *Engine) Close() error {
 	return e.closeErr
 }
 
-// collectGarbage gives back the space of value log files that are half dead. Badger never does so by itself.
+// collectGarbage frees the space of value log files of which half is unused. Badger does not do so by itself.
 func (e *Engine) collectGarbage() {
 	defer close(e.gcDone)
 	if e.dir == "" {
@@ -164,7 +164,7 @@ func (e *Engine) collectGarbage() {
 			return
 		case <-tick.C:
 		}
-		// It rewrites what is alive, so it needs space to make space. It answers an error when there is nothing left to do.
+		// It rewrites what is in use, which needs space. It returns an error when there is nothing left to do.
 		for checkSpace(e.dir, e.minFree) == nil && !e.stopping() && e.db.RunValueLogGC(0.5) == nil {
 		}
 	}
@@ -179,12 +179,12 @@ func (e *Engine) stopping() bool {
 	}
 }
 
-// logger takes Badger's log. Keys may occur in it, values do not; storage.DB's keys name nobody.
+// logger writes Badger's log. It may contain keys, which do not identify people, but no values.
 type logger struct{ *slog.Logger }
 
 func (l logger) Errorf(f string, a ...any)   { l.Error(message(f, a)) }
 func (l logger) Warningf(f string, a ...any) { l.Warn(message(f, a)) }
-func (l logger) Infof(f string, a ...any)    { l.Logger.Debug(message(f, a)) } // of interest to Badger's authors only
+func (l logger) Infof(f string, a ...any)    { l.Logger.Debug(message(f, a)) } // for Badger's authors
 func (l logger) Debugf(string, ...any)       {}
 
 func message(format string, args []any) string {

@@ -14,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// errReadOnly is a write inside View.
+// errReadOnly means that a View tried to write.
 var errReadOnly = errors.New("write inside a view")
 
 // snapshot is the storage.Tx of a View.
@@ -28,7 +28,7 @@ func (s snapshot) Get(key []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read store: %w", err)
 	}
-	// Copied, because Badger's own bytes are valid only inside a callback.
+	// Badger's own bytes are valid only inside a callback.
 	value, err := item.ValueCopy(nil)
 	if err != nil {
 		return nil, fmt.Errorf("read store: %w", err)
@@ -58,7 +58,7 @@ func (s snapshot) Scan(prefix []byte, fn func(key, value []byte) error) error {
 	return nil
 }
 
-// stage is the storage.Tx of an Update: what its function writes, over what the batch holds, over what is committed.
+// stage is the storage.Tx of an Update. It reads the function's own writes first, then the batch's, then the database.
 type stage struct {
 	batch  *batch
 	writes map[string]entry
@@ -99,15 +99,15 @@ const (
 	overhead = 32
 )
 
-// write refuses at once what Badger would refuse at commit, where it would fail the whole batch.
+// write refuses what Badger would refuse at commit, when the whole batch would fail.
 func (s *stage) write(key []byte, w entry) error {
 	switch {
 	case len(key) == 0 || len(key) > maxKey:
-		return fmt.Errorf("a key of %d bytes", len(key))
+		return fmt.Errorf("a key has %d bytes, not 1 to %d", len(key), maxKey)
 	case len(w.value) > maxValue:
-		return fmt.Errorf("a value of %d bytes", len(w.value))
+		return fmt.Errorf("a value has %d bytes, more than %d", len(w.value), maxValue)
 	case bytes.HasPrefix(key, []byte("!badger!")):
-		return errors.New("a key that Badger keeps for itself")
+		return errors.New("a key begins with !badger!, which Badger reserves")
 	}
 	if s.writes == nil {
 		s.writes = map[string]entry{}
@@ -117,7 +117,7 @@ func (s *stage) write(key []byte, w entry) error {
 	return nil
 }
 
-// Scan merges what is not committed yet into the committed records.
+// Scan merges the writes that are not committed yet into the committed records.
 func (s *stage) Scan(prefix []byte, fn func(key, value []byte) error) error {
 	pending := s.pending(string(prefix))
 	keys := slices.Sorted(maps.Keys(pending))
