@@ -159,18 +159,9 @@ func TestFlippedBytesNeverOpen(t *testing.T) {
 		v := bytes.Clone(p.value)
 		at, bit := rng.IntN(len(v)), byte(1)<<rng.IntN(8)
 		v[at] ^= bit
-		write(t, s.engine, p.key, v)
-		must(t, s.engine.View(t.Context(), func(tx storage.Tx) error {
-			stored, err := tx.Get(p.key)
-			if err != nil {
-				return err
-			}
-			if _, err = s.open(p.key, stored); !errors.Is(err, crmgate.ErrSealed) {
-				t.Errorf("%q with byte %d flipped by %02x: %v", p.key, at, bit, err)
-			}
-			return nil
-		}))
-		write(t, s.engine, p.key, p.value)
+		if _, err := s.open(p.key, v); !errors.Is(err, crmgate.ErrSealed) {
+			t.Errorf("%q with byte %d flipped by %02x: %v", p.key, at, bit, err)
+		}
 	}
 	for _, p := range pairs {
 		for n := range len(p.value) {

@@ -27,40 +27,40 @@ func readBack(t *testing.T, s store, account crmgate.AccountID, limit int) (all 
 // Both directions show the same entries, of two nodes that write at the same time and one that ended before, sealed or
 // not, in opposite orders.
 func TestReadingBackMirrorsReading(t *testing.T) {
-	both(t, func(t *testing.T, a store) {
-		old := another(t, a)
-		signInMany(t, old, "old", 300)
-		a.clock.add(time.Minute)
-		b := another(t, a)
-		ka, kb := mustKeep(t, a, audit.KeepConfig{}), mustKeep(t, b, audit.KeepConfig{})
-		for i := range 700 {
-			s := a
-			if i%7 == 0 {
-				s = b
-			}
-			if i == 500 {
-				must(t, ka.Pass(t.Context()))
-				must(t, kb.Pass(t.Context()))
-			}
-			_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint("p", i))), func(p *crmgate.Person) error {
-				p.User.Account = crmgate.AccountID(fmt.Sprint("acme", i%2))
-				return nil
-			}, storage.LogEvent(signedIn))
-			must(t, err)
-			a.clock.add(time.Second)
+	t.Parallel()
+	a := mustStore(t, "")
+	old := another(t, a)
+	signInMany(t, old, "old", 300)
+	a.clock.add(time.Minute)
+	b := another(t, a)
+	ka, kb := mustKeep(t, a, audit.KeepConfig{}), mustKeep(t, b, audit.KeepConfig{})
+	for i := range 700 {
+		s := a
+		if i%7 == 0 {
+			s = b
 		}
-		want := slices.DeleteFunc(mustAudit(t, a, audit.Query{}), func(e audit.Entry) bool { return e.Account != "acme1" })
-		slices.Reverse(want)
-		for _, limit := range []int{1000, 7} {
-			got, pages := readBack(t, a, "acme1", limit)
-			if fmt.Sprint(got) != fmt.Sprint(want) || len(got) != 350 {
-				t.Errorf("pages of %d: %d entries, want the %d of reading forwards, in reverse", limit, len(got), len(want))
-			}
-			if limit == 7 && pages < 50 {
-				t.Errorf("%d pages of 7 entries", pages)
-			}
+		if i == 500 {
+			must(t, ka.Pass(t.Context()))
+			must(t, kb.Pass(t.Context()))
 		}
-	})
+		_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint("p", i))), func(p *crmgate.Person) error {
+			p.User.Account = crmgate.AccountID(fmt.Sprint("acme", i%2))
+			return nil
+		}, storage.LogEvent(signedIn))
+		must(t, err)
+		a.clock.add(time.Second)
+	}
+	want := slices.DeleteFunc(mustAudit(t, a, audit.Query{}), func(e audit.Entry) bool { return e.Account != "acme1" })
+	slices.Reverse(want)
+	for _, limit := range []int{1000, 7} {
+		got, pages := readBack(t, a, "acme1", limit)
+		if fmt.Sprint(got) != fmt.Sprint(want) || len(got) != 350 {
+			t.Errorf("pages of %d: %d entries, want the %d of reading forwards, in reverse", limit, len(got), len(want))
+		}
+		if limit == 7 && pages < 50 {
+			t.Errorf("%d pages of 7 entries", pages)
+		}
+	}
 }
 
 func TestReadingBackWithNothingToShow(t *testing.T) {
