@@ -88,7 +88,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	}
 	defer l.close()
 	exported := l.compiled.ExportedFunctions()
-	delete(exported, meter.Start)
+	delete(exported, meter.StartExport)
 	f.Exports = slices.Sorted(maps.Keys(exported))
 	if wrong := checkShape(l, f.Exports); len(wrong) > 0 {
 		return f, wrong
@@ -142,7 +142,7 @@ func checkShape(l *loaded, exports []string) Problems {
 		all.add(Problem{"exports", "the export getAuthType is missing", exportAdvice("getAuthType", exports)})
 	}
 	for _, f := range l.compiled.ImportedFunctions() {
-		if from, _, _ := f.Import(); from == meter.Brake {
+		if from, _, _ := f.Import(); from == meter.PauseModule {
 			continue
 		}
 		if p, ok := checkImport(l.runtime, f); !ok {

@@ -100,7 +100,7 @@ func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) 
 		return nil, err
 	}
 	inst := &instance{owner: l, guest: guest, exports: map[string]api.Function{}}
-	for _, name := range []string{meter.Start, "_initialize"} {
+	for _, name := range []string{meter.StartExport, "_initialize"} {
 		f, wrong := inst.export(name)
 		if err = errors.Join(err, wrong); f != nil && err == nil {
 			err = inst.call(ctx, c, f, nil)
@@ -148,7 +148,7 @@ func prepare(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Brake()
+	return m.Instrument()
 }
 
 var errClosed = errors.New("the connectors are being closed")

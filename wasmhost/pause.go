@@ -32,8 +32,8 @@ const keptStack = 64 << 10
 
 // instantiateBrake gives a metered module the import in which it pauses: some thousand times a second, or more.
 func instantiateBrake(ctx context.Context, rt wazero.Runtime) error {
-	_, err := rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
-		WithGoFunction(api.GoFunc(pause), nil, nil).Export(meter.Pause).Instantiate(ctx)
+	_, err := rt.NewHostModuleBuilder(meter.PauseModule).NewFunctionBuilder().
+		WithGoFunction(api.GoFunc(pause), nil, nil).Export(meter.PauseFunction).Instantiate(ctx)
 	return err
 }
 

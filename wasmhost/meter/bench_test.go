@@ -26,7 +26,7 @@ func BenchmarkModule(b *testing.B) {
 			b.SetBytes(int64(len(file)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := m.Brake(); err != nil {
+				if _, err := m.Instrument(); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -4,16 +4,16 @@ package meter
 type instruction struct {
 	op opcode
 	at uint32 // offset in the file
-	// x and y are immediates: an index, or a memory access's alignment and offset. Of a branch they are where its labels
-	// begin in body.labels and how many there are.
+	// x and y are immediates: an index, or a memory access's alignment and offset. For a branch, x is the position of its
+	// labels in body.labels, and y is their number.
 	x, y uint32
-	// value is a constant's bits, or the type of a block: emptyBlock, a value type less 0x80, or an index.
+	// value holds the bits of a constant, or the type of a block: emptyBlock, a value type minus 0x80, or a type index.
 	value int64
 }
 
 const emptyBlock = 0x40 - 0x80
 
-// body is a function's code. Reading another function reuses its memory.
+// body is the code of a function. It can be reused for another function, to save allocations.
 type body struct {
 	function     uint32 // its index, imports included
 	locals       []valueType
@@ -21,8 +21,8 @@ type body struct {
 	labels       []uint32
 }
 
-// read reads the code of one function. The result has balanced blocks and immediates in their ranges of bits; that
-// indexes exist and that types agree is for validate to see.
+// read decodes one function. Afterwards blocks are balanced and immediates have valid widths. The validator checks indexes
+// and types.
 func (b *body) read(r *reader) error {
 	b.locals, b.instructions, b.labels = b.locals[:0], b.instructions[:0], b.labels[:0]
 	start := r.at
@@ -96,13 +96,13 @@ func (b *body) readOne(r *reader) instruction {
 			r.fail(int(in.at), "%v is aligned to 2^%d bytes: expected at most 2^%d", in.op, in.x, most)
 		}
 	case immZero:
-		r.zero(in.at)
+		r.memoryIndex(in.at)
 	case immZeroZero:
-		r.zero(in.at)
-		r.zero(in.at)
+		r.memoryIndex(in.at)
+		r.memoryIndex(in.at)
 	case immDataZero:
 		in.x = r.uint()
-		r.zero(in.at)
+		r.memoryIndex(in.at)
 	case immI32:
 		in.value = r.int(32)
 	case immI64:
@@ -120,14 +120,14 @@ func (b *body) readOne(r *reader) instruction {
 	return in
 }
 
-// zero reads the index of the memory, of which a module has one.
-func (r *reader) zero(at uint32) {
+// memoryIndex reads the index of the memory, which must be zero: a module has at most one memory.
+func (r *reader) memoryIndex(at uint32) {
 	if c := r.byte(); c != 0 {
 		r.fail(int(at), "memory %d is used: expected memory 0", c)
 	}
 }
 
-// labelsOf returns the labels of a branch, the default of a br_table last; nil for other instructions.
+// labelsOf returns the labels of a branch, or nil for other instructions. The default of a br_table is last.
 func (b *body) labelsOf(in *instruction) []uint32 {
 	if in.op < opBr || in.op > opBrTable {
 		return nil
@@ -135,7 +135,7 @@ func (b *body) labelsOf(in *instruction) []uint32 {
 	return b.labels[in.x : in.x+in.y]
 }
 
-// append writes an instruction. Indexes of functions from defined on are one more, for the import that is added.
+// append writes an instruction. Function indexes from defined on grow by one, to make room for the added import.
 func (b *body) append(out []byte, in *instruction, defined uint32) []byte {
 	out = appendOp(out, in.op)
 	switch in.op.spec().imm {
@@ -146,7 +146,7 @@ func (b *body) append(out []byte, in *instruction, defined uint32) []byte {
 	case immLabel:
 		return appendUint(out, b.labels[in.x])
 	case immFunc:
-		return appendUint(out, moved(in.x, defined))
+		return appendUint(out, shifted(in.x, defined))
 	case immLabels:
 		out = appendUint(out, in.y-1)
 		for _, l := range b.labelsOf(in) {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// The sections of a module.
+// Section ids.
 const (
 	customSection = iota
 	typeSection
@@ -23,7 +23,7 @@ const (
 	dataCountSection
 )
 
-// sectionOrder is where each section stands. The data count was added last and stands before the code.
+// sectionOrder is the position of each section id. The data count section has the highest id, but comes before the code.
 var sectionOrder = [...]int{
 	typeSection: 1, importSection: 2, functionSection: 3, tableSection: 4, memorySection: 5, globalSection: 6,
 	exportSection: 7, startSection: 8, elementSection: 9, dataCountSection: 10, codeSection: 11, dataSection: 12,
@@ -33,10 +33,12 @@ const magic = "\x00asm"
 
 var version = []byte{1, 0, 0, 0}
 
-// Decode reads a module and validates it. It accepts WebAssembly 1.0 with sign extension, saturating conversions,
-// multiple values, bulk memory and the reference types funcref and externref; imports of functions only; and what stays
-// within the limits of this package. Custom sections are skipped. The error is an *Error if b is a module that is not accepted,
-// and another error if b is not a module or has another version. The Module keeps b, which must not change.
+// Decode reads and validates a module. It accepts WebAssembly 1.0 with sign extension, saturating conversions, multiple
+// values, bulk memory, and the reference types funcref and externref. Imports must be functions, and the module must stay
+// within the limits of this package. Custom sections are skipped.
+//
+// The error is an *Error if b is a module that is not accepted, and another error if b is not a module or has another version.
+// The Module refers to b, which must not change.
 func Decode(b []byte) (*Module, error) {
 	if err := checkHeader(b); err != nil {
 		return nil, err
@@ -47,7 +49,7 @@ func Decode(b []byte) (*Module, error) {
 	for r.more() {
 		start := r.at
 		id, size := int(r.byte()), r.uint()
-		s := r.part(size)
+		s := r.sub(size)
 		if r.err != nil {
 			return nil, r.err
 		}
@@ -85,7 +87,7 @@ func Decode(b []byte) (*Module, error) {
 	return m, nil
 }
 
-// checkHeader tells modules from what people put in their place.
+// checkHeader returns an error if b is not a WebAssembly 1 module.
 func checkHeader(b []byte) error {
 	switch {
 	case len(b) < 8 || !bytes.HasPrefix(b, []byte(magic)):
@@ -118,14 +120,14 @@ func (m *Module) section(r *reader, id int) {
 		i := r.uint()
 		m.start = &i
 	case elementSection:
-		r.vector(maxElemParts, "element segments", func() { m.elements = append(m.elements, r.element(maxInitial-m.initial())) })
+		r.vector(maxElementSegments, "element segments", func() { m.elements = append(m.elements, r.element(maxSegmentElements-m.elementCount())) })
 	case codeSection:
 		r.vector(maxFunctions, "functions", func() {
-			f := r.part(r.uint())
+			f := r.sub(r.uint())
 			m.code = append(m.code, span{f.at, f.end})
 		})
 	case dataSection:
-		r.vector(maxDataParts, "data segments", func() { m.data = append(m.data, r.dataSegment()) })
+		r.vector(maxDataSegments, "data segments", func() { m.data = append(m.data, r.dataSegment()) })
 	}
 }
 
@@ -137,8 +139,8 @@ func (r *reader) funcType() funcType {
 	return funcType{r.valueTypes(maxParams, "parameters"), r.valueTypes(maxResults, "results")}
 }
 
-func (r *reader) valueTypes(most int, what string) (all []valueType) {
-	r.vector(most, what, func() { all = append(all, r.valueType()) })
+func (r *reader) valueTypes(limit int, what string) (all []valueType) {
+	r.vector(limit, what, func() { all = append(all, r.valueType()) })
 	return all
 }
 
@@ -183,8 +185,8 @@ func (r *reader) table() table {
 	if !t.elem.isRef() {
 		r.fail(at, "a table holds %v: expected funcref or externref", t.elem)
 	}
-	if t.limits = r.limits(); t.min > maxElements {
-		r.fail(at, "it has a table of %d elements: expected at most %d", t.min, maxElements)
+	if t.limits = r.limits(); t.min > maxTableSize {
+		r.fail(at, "it has a table of %d elements: expected at most %d", t.min, maxTableSize)
 	}
 	return t
 }
@@ -202,7 +204,7 @@ func (r *reader) global() global {
 	return g
 }
 
-// constant reads an initial value: one instruction, and end. A module without imported globals has no other.
+// constant reads an initial value: one instruction, and end. A module without imported globals needs nothing else.
 func (r *reader) constant() instruction {
 	at := r.at
 	in := (&body{}).readOne(r)
@@ -227,17 +229,18 @@ func (r *reader) export() export {
 	return e
 }
 
-// initial counts the elements of the segments that have been read.
-func (m *Module) initial() (n int) {
+// elementCount returns the number of elements in all segments read so far.
+func (m *Module) elementCount() (n int) {
 	for _, e := range m.elements {
 		n += len(e.init)
 	}
 	return n
 }
 
-// element reads an element segment of at most most elements. The bits of its flags say: not active; declarative or with the index of a table; with
-// expressions in the place of indexes.
-func (r *reader) element(most int) element {
+// element reads an element segment of at most limit elements.
+//
+// The bits of its flags mean: 1 not active, 2 declarative or with a table index, 4 with expressions instead of indexes.
+func (r *reader) element(limit int) element {
 	at := r.at
 	flags := r.uint()
 	if flags > 7 {
@@ -266,7 +269,7 @@ func (r *reader) element(most int) element {
 			r.fail(kind, "an element segment holds %v: expected funcref or externref", e.typ)
 		}
 	}
-	r.vector(most, "elements more", func() {
+	r.vector(limit, "elements more", func() {
 		if expressions {
 			e.init = append(e.init, r.reference(e.typ))
 			return
@@ -280,7 +283,7 @@ func (r *reader) element(most int) element {
 	return e
 }
 
-// reference reads an expression that is a function's index or null.
+// reference reads an expression that is a function index or null.
 func (r *reader) reference(t valueType) uint32 {
 	in := r.constant()
 	switch {
@@ -313,7 +316,7 @@ func (r *reader) dataSegment() dataSegment {
 	return d
 }
 
-// validate checks what one section says of another, and the code.
+// validate checks references between sections, and the code.
 func (m *Module) validate() error {
 	end := len(m.file)
 	functions := uint32(m.functionCount())
@@ -365,7 +368,7 @@ func (m *Module) validate() error {
 	return m.validateCode()
 }
 
-// checkConstant checks that a constant is of a type.
+// checkConstant checks the type of a constant.
 func (m *Module) checkConstant(in *instruction, want valueType) error {
 	var got valueType
 	switch in.op {
@@ -422,7 +425,7 @@ func (m *Module) checkElement(e *element) error {
 	return nil
 }
 
-// declared returns the functions that occur outside of code, which ref.func may name.
+// declared returns which functions occur outside the code: ref.func may name only those.
 func (m *Module) declared() []bool {
 	all := make([]bool, m.functionCount())
 	for _, e := range m.exports {

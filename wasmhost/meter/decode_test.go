@@ -291,7 +291,7 @@ func TestCodeThatGrows(t *testing.T) {
 	for range 50_000 {
 		m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing, Body: bytes.Repeat([]byte{0x03, 0x40, 0x0b}, 40)})
 	}
-	if _, err := decode(t, m.Bytes()).Brake(); err == nil || !strings.Contains(err.Error(), "it has too many loops") {
+	if _, err := decode(t, m.Bytes()).Instrument(); err == nil || !strings.Contains(err.Error(), "it has too many loops") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -313,15 +313,15 @@ func TestManyBranches(t *testing.T) {
 func TestNamesOfTheBrake(t *testing.T) {
 	t.Parallel()
 	m := module()
-	m.Imports = []wasmtest.Import{{Module: meter.Brake, Name: meter.Pause, Type: wasmtest.ToNothing}}
+	m.Imports = []wasmtest.Import{{Module: meter.PauseModule, Name: meter.PauseFunction, Type: wasmtest.ToNothing}}
 	n := module()
-	n.Funcs[0].Name = meter.Start
+	n.Funcs[0].Name = meter.StartExport
 	for _, m := range []wasmtest.Module{m, n} {
 		d, err := meter.Decode(m.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Brake(); err == nil || !strings.Contains(err.Error(), "is reserved") {
+		if _, err := d.Instrument(); err == nil || !strings.Contains(err.Error(), "is reserved") {
 			t.Errorf("got %v", err)
 		}
 	}

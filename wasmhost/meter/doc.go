@@ -1,18 +1,18 @@
-// Package meter validates WebAssembly modules and adds metering to them, so that a host can stop a guest at any point: Decode
-// reads a module strictly, and Brake writes it anew with a brake in it.
+// Package meter validates WebAssembly modules and instruments them with fuel checks, so that a host can stop a guest at any
+// point.
 //
-//	bytes ── Decode ── Module ── Brake ── bytes, all of them our own ── the engine compiles them
-//	            │                  │
-//	            │                  └ fuel in a global, and a call of the host when it is spent
-//	            └ a list of what may be there, type check, limits of size and shape
+//	bytes ── Decode ── Module ── Instrument ── new bytes ── the engine compiles them
+//	            │                    │
+//	            │                    └ counts fuel in a global, and calls the host when the fuel is spent
+//	            └ allows only listed features, checks types, limits size and shape
 //
-// A WebAssembly engine reads a module several times: to validate it, to compile it. Where two readers disagree about an
-// encoding, code runs that nothing has validated, or that the brake has not seen. So there is one reader. It accepts
-// WebAssembly 2.0 without vectors, and what it has read is written in the one canonical form.
+// A WebAssembly engine reads a module several times: to validate it, and to compile it. Where two readers disagree about an
+// encoding, code can run that was not validated or has no fuel checks. Therefore this package is the only reader of a
+// guest's bytes. It accepts WebAssembly 2.0 without vectors, and writes what it read in one canonical form.
 //
-// Decoding needs no engine, and the package knows none; but its limits and the bounds of frames are measured on the compiler of
-// wazero, whose version is pinned.
+// The package does not run modules and imports no engine. It does not check imports and exports against an ABI: wasmhost
+// does. Its limits and its stack frame bounds were measured on wazero's compiler, whose version is pinned.
 //
-// The files: reader, opcode, body, module, decode and validate read; limits says how much; writer and encode write; flow finds
-// how control moves through a function, frame what a call takes on the stack, brake and helper put the brake in.
+// Files: reader, opcode, body, module, decode and validate read a module. limits has the limits. writer and encode write it.
+// flow analyses control flow, frame bounds stack frames, and instrument and helper add the fuel checks.
 package meter

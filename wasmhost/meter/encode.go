@@ -1,14 +1,14 @@
 package meter
 
-// encoder writes a module. Functions from defined on move by one, to make room for one more import; without one, defined is
-// past the last function.
+// encoder writes a module. Function indexes from defined on grow by one, to make room for one more import. Without an added
+// import, defined is noFunction.
 type encoder struct {
 	out     []byte
 	defined uint32
 }
 
-// Encode writes the module in canonical form: every number in its shortest form, without custom sections. Decoding the
-// result and encoding it again gives the same bytes.
+// Encode returns the module in canonical form: every number in its shortest form, and no custom sections. Decoding and
+// encoding the result again gives the same bytes.
 func (m *Module) Encode() []byte {
 	b := &body{}
 	return m.encode(noFunction, func(out []byte, i int) []byte {
@@ -24,7 +24,7 @@ func (m *Module) Encode() []byte {
 	})
 }
 
-// encode writes the module; code appends the code of function i.
+// encode writes the module. code appends the code of function i.
 func (m *Module) encode(defined uint32, code func(out []byte, i int) []byte) []byte {
 	e := &encoder{out: append(make([]byte, 0, len(m.file)+len(m.file)/4), magic...), defined: defined}
 	e.out = append(e.out, version...)
@@ -54,12 +54,12 @@ func (m *Module) encode(defined uint32, code func(out []byte, i int) []byte) []b
 	e.vector(exportSection, len(m.exports), func(b []byte, i int) []byte {
 		x := m.exports[i]
 		if x.kind == kindFunction {
-			x.index = moved(x.index, defined)
+			x.index = shifted(x.index, defined)
 		}
 		return appendUint(append(appendName(b, x.name), x.kind), x.index)
 	})
 	if m.start != nil {
-		e.section(startSection, appendUint(nil, moved(*m.start, defined)))
+		e.section(startSection, appendUint(nil, shifted(*m.start, defined)))
 	}
 	e.vector(elementSection, len(m.elements), func(b []byte, i int) []byte { return e.element(b, &m.elements[i]) })
 	if m.dataCount {
@@ -85,7 +85,7 @@ func (e *encoder) section(id byte, content []byte) {
 	e.out = appendBytes(append(e.out, id), content)
 }
 
-// vector writes a section of n items, or none if there are none.
+// vector writes a section of n items. It writes nothing if n is zero.
 func (e *encoder) vector(id byte, n int, item func(b []byte, i int) []byte) {
 	if n == 0 {
 		return
@@ -101,7 +101,7 @@ func (e *encoder) constant(b []byte, in instruction) []byte {
 	return appendOp((&body{}).append(b, &in, e.defined), opEnd)
 }
 
-// element writes functions by their indexes if there is no null among them, and otherwise as expressions.
+// element writes functions as indexes if none of them is null, and as expressions otherwise.
 func (e *encoder) element(b []byte, s *element) []byte {
 	expressions := s.typ != funcref
 	for _, f := range s.init {
@@ -132,7 +132,7 @@ func (e *encoder) element(b []byte, s *element) []byte {
 	for _, f := range s.init {
 		switch {
 		case !expressions:
-			b = appendUint(b, moved(f, e.defined))
+			b = appendUint(b, shifted(f, e.defined))
 		case f == noFunction:
 			b = e.constant(b, instruction{op: opRefNull, x: uint32(s.typ)})
 		default:
@@ -142,7 +142,7 @@ func (e *encoder) element(b []byte, s *element) []byte {
 	return b
 }
 
-func moved(function, defined uint32) uint32 {
+func shifted(function, defined uint32) uint32 {
 	if function >= defined {
 		return function + 1
 	}
@@ -164,7 +164,7 @@ func appendTypes(b []byte, types []valueType) []byte {
 	return b
 }
 
-// appendLocals writes the locals of a function, in groups of one type.
+// appendLocals writes the locals of a function, grouped by type.
 func appendLocals(b []byte, locals []valueType) []byte {
 	groups := 0
 	for i := range locals {

@@ -5,14 +5,14 @@ import (
 	"fmt"
 )
 
-// Error says why Decode refused a module: a sentence that names the function, the offset in the file and the instruction, as
-// far as there is one.
+// Error is the reason why Decode rejected a module. Its text names the function, the offset in the file and the instruction,
+// where they are known.
 type Error struct {
-	// Function is the index of the function, imports included, or -1 outside of functions.
+	// Function is the index of the function, counting imports, or -1 outside functions.
 	Function int
-	// Offset is where in the file the fault is, or the file's length if it lies between sections.
+	// Offset is the position of the fault in the file, or the file's length if the fault lies between sections.
 	Offset int
-	// Reason says what is wrong and, where that helps, what to do.
+	// Reason says what is wrong and, where useful, what to do.
 	Reason string
 }
 
@@ -27,7 +27,7 @@ func errorAt(offset int, format string, args ...any) error {
 	return &Error{Function: -1, Offset: offset, Reason: fmt.Sprintf(format, args...)}
 }
 
-// inFunction adds the function to an error.
+// inFunction sets the function of an error that has none.
 func inFunction(function uint32, err error) error {
 	var e *Error
 	if errors.As(err, &e) && e.Function < 0 {

@@ -9,13 +9,13 @@ const (
 
 // BrakeCounted is Brake with two more exports: the global "spent" counts what the instructions that ran cost, each by itself,
 // and "left" is the brake's counter.
-func (m *Module) BrakeCounted() ([]byte, error) {
+func (m *Module) InstrumentCounted() ([]byte, error) {
 	counted := *m
 	spent, left := uint32(len(m.globals)), uint32(len(m.globals)+1)
 	counted.globals = append(append([]global{}, m.globals...), global{i64, true, instruction{op: opI64Const}})
 	counted.exports = append(append([]export{}, m.exports...), export{"spent", kindGlobal, spent}, export{"left", kindGlobal, left})
-	b := &brake{m: m, checked: make([]bool, len(m.code)), entry: make([]int, len(m.code))} // calls cost nothing but themselves
-	return counted.brake(func(out []byte, in *instruction) []byte {
+	b := &instrumenter{m: m, checked: make([]bool, len(m.code)), entry: make([]int, len(m.code))} // calls cost nothing but themselves
+	return counted.instrument(func(out []byte, in *instruction) []byte {
 		cost := b.cost(in)
 		if in.op == opCallIndirect {
 			cost = callCost
@@ -32,7 +32,7 @@ func (m *Module) BrakeCounted() ([]byte, error) {
 // Frames returns the bound of each function's frame, in bytes.
 func (m *Module) Frames() []int {
 	var all []int
-	for _, f := range m.facts {
+	for _, f := range m.info {
 		all = append(all, f.frame)
 	}
 	return all

@@ -2,17 +2,19 @@ package meter
 
 import "math/bits"
 
-// frame bounds what a call of a function takes on the engine's stack. The engine gives every value that is in use across a
-// call, or that finds no register free, eight bytes of its own. Where paths merge, each local that was set on one of them gets
-// a new value. For most functions of real modules the bound is four to seven times what they take.
+// frame computes an upper bound of a function's stack frame in the engine.
+//
+// The engine stores every value that is live across a call, or has no free register, in eight bytes of the frame. Where paths
+// merge, each local that was set on one of them gets a new value. For most functions of real modules the bound is four to
+// seven times the actual size.
 type frame struct {
-	values int
-	height int      // the most operands that there were
-	sets   []uint64 // for each open block, a bit for each local that is set in it; words for each
-	words  int
+	values    int
+	maxHeight int      // the maximum height of the operand stack
+	sets      []uint64 // for each open block, one bit per local that was set in it; words items per block
+	words     int
 }
 
-// freeRegisters is how many values an expression may hold before some find no register.
+// freeRegisters is how many operands fit into registers.
 const freeRegisters = 6
 
 func (f *frame) reset(locals int, t *funcType) {
@@ -20,9 +22,9 @@ func (f *frame) reset(locals int, t *funcType) {
 	f.enter(0)
 }
 
-// push records an operand; height is how many there are with it.
+// push records a new operand. height includes it.
 func (f *frame) push(height int) {
-	f.height = max(f.height, height)
+	f.maxHeight = max(f.maxHeight, height)
 	if height > freeRegisters {
 		f.values++
 	}
@@ -33,28 +35,28 @@ func (f *frame) set(local uint32) {
 	f.sets[len(f.sets)-f.words+int(local/64)] |= 1 << (local % 64)
 }
 
-// across is a place where the engine may call something while there are operands.
-func (f *frame) across(operands int) { f.values += operands + baseValues }
+// acrossCall records a place where the engine may call a function while operands are live.
+func (f *frame) acrossCall(operands int) { f.values += operands + memoryValues }
 
-// baseValues are the address and the length of the memory, which the engine loads again after each call.
-const baseValues = 2
+// memoryValues counts the address and the length of the memory, which the engine reloads after each call.
+const memoryValues = 2
 
-// again is a branch back to a loop. The engine makes a value for each local that the loop may change, for each such branch.
-func (f *frame) again(locals int) { f.values += locals }
+// backEdge records a branch to the head of a loop. For each such branch, the engine makes a value for each local.
+func (f *frame) backEdge(locals int) { f.values += locals }
 
 func (f *frame) call(operands int, t *funcType) {
-	f.across(operands + len(t.params) + len(t.results))
+	f.acrossCall(operands + len(t.params) + len(t.results))
 }
 
-// enter begins a block over operands.
+// enter begins a block above a number of operands.
 func (f *frame) enter(operands int) {
-	f.across(operands)
+	f.acrossCall(operands)
 	for range f.words {
 		f.sets = append(f.sets, 0)
 	}
 }
 
-// leave ends a block: at its end, or its beginning if it is a loop, paths merge.
+// leave ends a block. Paths merge at its end, or at its beginning if it is a loop.
 func (f *frame) leave() {
 	outer := len(f.sets) - f.words
 	for i, b := range f.sets[outer:] {
@@ -66,5 +68,5 @@ func (f *frame) leave() {
 	f.sets = f.sets[:outer]
 }
 
-// bytes is the bound. A frame without values has some 100.
+// bytes returns the bound. A frame without values has about 100 bytes.
 func (f *frame) bytes() int { return 128 + 8*f.values }

@@ -58,7 +58,7 @@ func TestFrames(t *testing.T) {
 				{Type: wasmtest.MoreTypes},
 			}}
 			d := decode(t, m.Bytes())
-			b, err := d.Brake()
+			b, err := d.Instrument()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("encoded twice: % x, and % x", once, again)
 		}
 		accepted := [][]byte{once}
-		if braked, err := m.Brake(); err == nil {
+		if braked, err := m.Instrument(); err == nil {
 			accepted = append(accepted, braked)
 		} else if !strings.Contains(err.Error(), "reserved") && !strings.Contains(err.Error(), "too many loops") {
 			t.Error(err)
@@ -72,7 +72,7 @@ func FuzzRun(f *testing.F) {
 		if err != nil {
 			t.Fatalf("a valid module is refused: %v", err)
 		}
-		braked, err := m.BrakeCounted()
+		braked, err := m.InstrumentCounted()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,10 @@
 package meter
 
-// Functions that the brake adds behind the module's own.
+// Functions that Instrument adds after the module's own.
 const (
-	helperPause = iota // pauses, and refills the fuel
-	helperBytes        // charges a number of bytes, and returns it
-	helperPages        // the same for pages of memory, 64 KiB each
+	helperPause = iota // calls the host, then refills the fuel
+	helperBytes        // charges for a number of bytes, and returns that number
+	helperPages        // the same for memory pages of 64 KiB
 	helperFill         // memory.fill, in chunks
 	helperCopy         // memory.copy, in chunks
 )
@@ -14,21 +14,21 @@ type helper struct {
 	code            []byte
 }
 
-// assembly builds the code of a helper.
-type assembly struct {
-	b   *brake
+// assembler writes the code of a helper.
+type assembler struct {
+	b   *instrumenter
 	out []byte
 }
 
-func (a *assembly) op(ops ...opcode) *assembly {
+func (a *assembler) op(ops ...opcode) *assembler {
 	for _, op := range ops {
 		a.out = appendOp(a.out, op)
 	}
 	return a
 }
 
-// with is an instruction with indexes or labels.
-func (a *assembly) with(op opcode, immediates ...uint32) *assembly {
+// opWith writes an instruction with unsigned immediates: indexes or labels.
+func (a *assembler) opWith(op opcode, immediates ...uint32) *assembler {
 	a.op(op)
 	for _, i := range immediates {
 		a.out = appendUint(a.out, i)
@@ -36,87 +36,89 @@ func (a *assembly) with(op opcode, immediates ...uint32) *assembly {
 	return a
 }
 
-func (a *assembly) get(locals ...uint32) *assembly {
+func (a *assembler) get(locals ...uint32) *assembler {
 	for _, l := range locals {
-		a.with(opLocalGet, l)
+		a.opWith(opLocalGet, l)
 	}
 	return a
 }
 
-func (a *assembly) number(n int64) *assembly {
+func (a *assembler) constI32(n int64) *assembler {
 	a.out = appendInt(a.op(opI32Const).out, n)
 	return a
 }
 
-// block begins a block, loop or if without a type.
-func (a *assembly) block(op opcode) *assembly {
+// block begins a block, loop or if without parameters and results.
+func (a *assembler) block(op opcode) *assembler {
 	a.out = append(a.op(op).out, 0x40)
 	return a
 }
 
-// charge takes bytes off the fuel, of which 16 cost 1, and pauses if it falls below zero. size puts the number of bytes on
-// the stack. It goes down by less than 2^28: fuel that is not negative does not overflow.
-func (a *assembly) charge(size func()) *assembly {
-	a.with(opGlobalGet, a.b.fuel)
+// charge subtracts the cost of bytes from the fuel, one unit for 16 bytes, and pauses if the result is negative. size writes
+// code that pushes the number of bytes. The cost is less than 2^28, so the subtraction cannot overflow.
+func (a *assembler) charge(size func()) *assembler {
+	a.opWith(opGlobalGet, a.b.fuel)
 	size()
-	a.number(4).op(opI32ShrU, opI32Sub).with(opGlobalSet, a.b.fuel)
-	a.with(opGlobalGet, a.b.fuel).number(0).op(opI32LtS).block(opIf)
-	return a.with(opCall, a.b.helpers+helperPause).op(opEnd)
+	a.constI32(4).op(opI32ShrU, opI32Sub).opWith(opGlobalSet, a.b.fuel)
+	a.opWith(opGlobalGet, a.b.fuel).constI32(0).op(opI32LtS).block(opIf)
+	return a.opWith(opCall, a.b.helpers+helperPause).op(opEnd)
 }
 
-// helperFunctions are the functions that the brake adds, in the order of their constants.
-func (b *brake) helperFunctions() []helper {
+// helperFunctions returns the added functions in the order of their constants.
+func (b *instrumenter) helperFunctions() []helper {
 	one, three := []valueType{i32}, []valueType{i32, i32, i32}
-	start := func() *assembly { return &assembly{b: b, out: appendLocals(nil, nil)} }
+	start := func() *assembler { return &assembler{b: b, out: appendLocals(nil, nil)} }
 
-	pause := start().with(opCall, uint32(len(b.m.imports))).number(fuelSlice).with(opGlobalSet, b.fuel)
+	pause := start().opWith(opCall, uint32(len(b.m.imports))).constI32(fuelSlice).opWith(opGlobalSet, b.fuel)
 
 	bytes, pages, fill, copied := start(), start(), start(), start()
 	bytes.charge(func() { bytes.get(0) }).get(0)
-	pages.charge(func() { pages.get(0).number(16).op(opI32Shl) }).get(0)
+	pages.charge(func() { pages.get(0).constI32(16).op(opI32Shl) }).get(0)
 
-	// The parameters of both are where to, what or where from, and how many bytes.
+	// The parameters of fill and copy: the destination, the value or source, and the number of bytes.
 	const to, from, size = 0, 1, 2
-	all := func(a *assembly, op opcode) { // what is left, at once
+	wholeRange := func(a *assembler, op opcode) { // the rest, in one instruction
 		a.get(to, from, size)
 		a.bulk(op).op(opReturn, opEnd)
 	}
-	few := func(a *assembly, op opcode) {
-		a.get(size).number(freeBytes).op(opI32LeU).block(opIf)
-		all(a, op)
+	smallRange := func(a *assembler, op opcode) {
+		a.get(size).constI32(freeBytes).op(opI32LeU).block(opIf)
+		wholeRange(a, op)
 	}
-	last := func(a *assembly, op opcode) {
-		a.get(size).number(chunk).op(opI32LeU).block(opIf).get(size).with(opCall, b.helpers+helperBytes).op(opDrop)
-		all(a, op)
-		a.number(chunk).with(opCall, b.helpers+helperBytes).op(opDrop)
+	lastChunk := func(a *assembler, op opcode) {
+		a.get(size).constI32(chunkSize).op(opI32LeU).block(opIf).get(size).opWith(opCall, b.helpers+helperBytes).op(opDrop)
+		wholeRange(a, op)
+		a.constI32(chunkSize).opWith(opCall, b.helpers+helperBytes).op(opDrop)
 	}
-	move := func(a *assembly, local uint32, op opcode) { a.get(local).number(chunk).op(op).with(opLocalSet, local) }
+	advance := func(a *assembler, local uint32, op opcode) {
+		a.get(local).constI32(chunkSize).op(op).opWith(opLocalSet, local)
+	}
 
-	few(fill, opMemoryFill)
+	smallRange(fill, opMemoryFill)
 	fill.block(opLoop)
-	last(fill, opMemoryFill)
-	fill.get(to, from).number(chunk).bulk(opMemoryFill)
-	move(fill, to, opI32Add)
-	move(fill, size, opI32Sub)
-	fill.with(opBr, 0).op(opEnd)
+	lastChunk(fill, opMemoryFill)
+	fill.get(to, from).constI32(chunkSize).bulk(opMemoryFill)
+	advance(fill, to, opI32Add)
+	advance(fill, size, opI32Sub)
+	fill.opWith(opBr, 0).op(opEnd)
 
-	few(copied, opMemoryCopy)
+	smallRange(copied, opMemoryCopy)
 	copied.get(to, from).op(opI32LeU).block(opIf).block(opLoop)
-	last(copied, opMemoryCopy)
-	copied.get(to, from).number(chunk).bulk(opMemoryCopy)
-	move(copied, to, opI32Add)
-	move(copied, from, opI32Add)
-	move(copied, size, opI32Sub)
-	copied.with(opBr, 0).op(opEnd, opEnd)
-	// The ranges may overlap, and what is copied lies before its place: it is copied from its end. That must not be past
-	// 2^32, where addresses begin again.
+	lastChunk(copied, opMemoryCopy)
+	copied.get(to, from).constI32(chunkSize).bulk(opMemoryCopy)
+	advance(copied, to, opI32Add)
+	advance(copied, from, opI32Add)
+	advance(copied, size, opI32Sub)
+	copied.opWith(opBr, 0).op(opEnd, opEnd)
+	// The ranges may overlap and the source lies below the destination: copy from the end backwards. The end must not exceed
+	// 2^32, where addresses wrap around.
 	copied.get(to).op(opI64ExtendI32).get(size).op(opI64ExtendI32, opI64Add)
 	copied.out = appendInt(copied.op(opI64Const).out, 1<<32)
 	copied.op(opI64GtU).block(opIf).op(opUnreachable, opEnd).block(opLoop)
-	last(copied, opMemoryCopy)
-	move(copied, size, opI32Sub)
-	copied.get(to, size).op(opI32Add).get(from, size).op(opI32Add).number(chunk).bulk(opMemoryCopy)
-	copied.with(opBr, 0).op(opEnd)
+	lastChunk(copied, opMemoryCopy)
+	advance(copied, size, opI32Sub)
+	copied.get(to, size).op(opI32Add).get(from, size).op(opI32Add).constI32(chunkSize).bulk(opMemoryCopy)
+	copied.opWith(opBr, 0).op(opEnd)
 
 	helpers := []helper{
 		{nil, nil, pause.op(opEnd).out},
@@ -131,10 +133,10 @@ func (b *brake) helperFunctions() []helper {
 	return helpers
 }
 
-// bulk is memory.fill or memory.copy.
-func (a *assembly) bulk(op opcode) *assembly {
+// bulk writes memory.fill or memory.copy.
+func (a *assembler) bulk(op opcode) *assembler {
 	if op == opMemoryCopy {
-		return a.with(op, 0, 0)
+		return a.opWith(op, 0, 0)
 	}
-	return a.with(op, 0)
+	return a.opWith(op, 0)
 }

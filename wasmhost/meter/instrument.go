@@ -6,57 +6,58 @@ import (
 	"slices"
 )
 
-// The brake lets a host stop a guest wherever it is. Go cannot preempt compiled code, and a garbage collection waits for every
-// goroutine: one guest in an endless loop would stop the whole process.
+// Instrumentation lets a host stop a guest at any point. Go cannot preempt compiled code, and a garbage collection waits for
+// every goroutine, so one guest in an endless loop would stop the whole process.
 //
-// Fuel is a global of the module, which goes down by what the guest does: about one for each instruction, more for slow ones,
-// and for bulk instructions by their length. When it falls below zero the guest calls an import, Pause, in which the host
-// looks at the deadline, lets others run, and ends the call if it must. Nothing that a guest can name reaches the fuel.
+// Fuel is a global that is added to the module. The guest pays about one unit for each instruction, more for slow
+// instructions, and by length for bulk instructions. A fuel check subtracts the cost of the code that follows. If the fuel is
+// then negative, the guest calls the import PauseFunction: the host checks the deadline, lets other goroutines run, and ends
+// the call if necessary. The guest's own code cannot name the fuel global.
 //
-// A call of a function is charged for its frame as well, so that between two pauses the engine's stack grows by
-// frameGrowth bytes at most: the host checks it in Pause.
+// A call is also charged for its stack frame. Therefore the engine's stack grows by at most frameGrowth bytes between two
+// pauses, and the host checks its size in each pause.
 
-// The import that metering adds, and the name under which it exports the start function, which must not run before the host
-// can stop it.
+// PauseModule and PauseFunction name the import that Instrument adds. StartExport names the export for the module's start
+// function, which must not run before the host can stop it.
 const (
-	Brake = "crmgate:brake"
-	Pause = "pause"
-	Start = "crmgate:start"
+	PauseModule   = "crmgate:brake"
+	PauseFunction = "pause"
+	StartExport   = "crmgate:start"
 )
 
-// fuelSlice is what a guest may spend between two pauses: that takes a tenth of a millisecond, or up to thirty milliseconds if every
-// instruction waits for memory.
+// fuelSlice is the fuel between two pauses. It lasts about 0.1 milliseconds, or up to thirty milliseconds if every instruction
+// waits for memory.
 const fuelSlice = 1 << 18
 
-// frameBytes is how many bytes of a frame cost 1, and frameGrowth how far the stack may grow between two pauses.
+// frameBytes is how many bytes of a frame cost one unit of fuel. frameGrowth is how far the stack can grow between two pauses.
 const (
 	frameBytes  = 16
 	frameGrowth = fuelSlice * frameBytes
 )
 
-// Costs of instructions. One that is not named costs 1.
+// Costs of instructions, in fuel. An instruction that is not listed costs one unit.
 const (
 	callCost     = 4
 	hostCost     = 100
-	slowCost     = 10 // division, and what works on tables
-	bulkCost     = 64 // of memory.copy and memory.fill, for the first freeBytes
-	dispatchCost = 2  // of the head of Go's shape: local.get and br_table
+	slowCost     = 10 // divisions and table instructions
+	bulkCost     = 64 // memory.copy and memory.fill; includes the first freeBytes
+	dispatchCost = 2  // the head of a Go dispatch loop: local.get and br_table
 
 	freeBytes = 1024
-	chunk     = 1 << 18 // bytes that are copied or filled at once
+	chunkSize = 1 << 18 // bytes copied or filled by one instruction
 )
 
-// maxUnchecked is what a function may cost from its entry to its first check or its end if it has no check at its entry. An
-// indirect call is charged this much, and a little for itself: so a function that calls itself through a table has a check.
+// maxUnchecked is the highest cost from a function's entry to its first check or its end without a check at the entry. An
+// indirect call is charged more than this, so a function that calls itself through a table has a check.
 const maxUnchecked = 1000
 
-// brake adds the brake to a module.
-type brake struct {
+// instrumenter adds fuel checks to a module.
+type instrumenter struct {
 	m       *Module
-	before  func(out []byte, in *instruction) []byte // puts code before each instruction; nil but in tests
-	state   []byte                                   // of each function: unseen, under way, done
-	checked []bool                                   // whether a function has a check at its entry; known when it is done
-	entry   []int                                    // what a function costs at its entry, the frame included
+	before  func(out []byte, in *instruction) []byte // writes code before each instruction; nil except in tests
+	state   []byte                                   // of each function: unvisited, inProgress or done
+	checked []bool                                   // whether a function has a check at its entry; final when the function is done
+	entry   []int                                    // the cost from a function's entry to its next check, including the frame
 	code    [][]byte
 	size    int // of code, in bytes
 	body    body
@@ -66,81 +67,82 @@ type brake struct {
 }
 
 const (
-	unseen = iota
-	underWay
+	unvisited = iota
+	inProgress
 	done
 )
 
-// Brake returns the module with the brake, in canonical form; the bytes are the caller's. The error says which reserved name the
-// module uses, or that it becomes too large. The host must
+// Instrument returns the module with fuel checks, in canonical form. The caller owns the bytes. The error names the reserved
+// name that the module uses, or says that the code becomes too large. The host must
 //
-//   - provide the function Pause of the import module Brake, without parameters and results, and end the call there by a panic
-//   - call the export Start, if there is one, before any other
+//   - provide the function PauseFunction in the import module PauseModule, without parameters and results, and panic there to
+//     end a call
+//   - call the export StartExport, if there is one, before any other export
 //   - bound the time of its own functions
-//   - use an instance that has trapped no more: what is copied in chunks may have been done in part
+//   - discard an instance after a trap: a bulk instruction that is done in chunks may be half done
 //
-// Tables and the memory get a maximum: wazero allocates tables outside of the memory's limit, and addresses of chunks must
-// not pass 2^32.
-func (m *Module) Brake() ([]byte, error) { return m.brake(nil) }
+// Instrument gives tables and the memory a maximum. wazero does not count tables towards the memory limit, and the addresses
+// of chunks must not exceed 2^32.
+func (m *Module) Instrument() ([]byte, error) { return m.instrument(nil) }
 
-func (m *Module) brake(before func(out []byte, in *instruction) []byte) ([]byte, error) {
+func (m *Module) instrument(before func(out []byte, in *instruction) []byte) ([]byte, error) {
 	for _, i := range m.imports {
-		if i.module == Brake {
-			return nil, errors.New("the import module " + Brake + " is reserved: rename it")
+		if i.module == PauseModule {
+			return nil, errors.New("the import module " + PauseModule + " is reserved: rename it")
 		}
 	}
 	for _, e := range m.exports {
-		if e.name == Start {
-			return nil, errors.New("the export " + Start + " is reserved: rename it")
+		if e.name == StartExport {
+			return nil, errors.New("the export " + StartExport + " is reserved: rename it")
 		}
 	}
-	braked := *m
+	instrumented := *m
 	imports := uint32(len(m.imports))
-	b := &brake{m: m, before: before, state: make([]byte, len(m.code)), checked: make([]bool, len(m.code)), entry: make([]int, len(m.code)), code: make([][]byte, len(m.code))}
+	b := &instrumenter{m: m, before: before, state: make([]byte, len(m.code)), checked: make([]bool, len(m.code)), entry: make([]int, len(m.code)), code: make([][]byte, len(m.code))}
 	b.fuel, b.helpers = uint32(len(m.globals)), uint32(m.functionCount())+1
-	if err := b.all(); err != nil {
+	if err := b.instrumentAll(); err != nil {
 		return nil, err
 	}
 
-	braked.types, braked.functions, braked.code = slices.Clone(m.types), slices.Clone(m.functions), slices.Clone(m.code)
-	braked.imports = append(slices.Clone(m.imports), functionImport{Brake, Pause, braked.typeIndex(nil, nil)})
+	instrumented.types, instrumented.functions, instrumented.code = slices.Clone(m.types), slices.Clone(m.functions), slices.Clone(m.code)
+	instrumented.imports = append(slices.Clone(m.imports), functionImport{PauseModule, PauseFunction, instrumented.typeIndex(nil, nil)})
 	for _, h := range b.helperFunctions() {
-		braked.functions = append(braked.functions, braked.typeIndex(h.params, h.results))
-		braked.code = append(braked.code, span{})
+		instrumented.functions = append(instrumented.functions, instrumented.typeIndex(h.params, h.results))
+		instrumented.code = append(instrumented.code, span{})
 		b.code = append(b.code, h.code)
 	}
-	braked.globals = append(slices.Clone(m.globals), global{i32, true, instruction{op: opI32Const, value: fuelSlice}})
+	instrumented.globals = append(slices.Clone(m.globals), global{i32, true, instruction{op: opI32Const, value: fuelSlice}})
 	if m.start != nil {
-		braked.exports = append(slices.Clone(m.exports), export{Start, kindFunction, *m.start})
-		braked.start = nil
+		instrumented.exports = append(slices.Clone(m.exports), export{StartExport, kindFunction, *m.start})
+		instrumented.start = nil
 	}
 	if m.memory != nil {
-		braked.memory = &limits{m.memory.min, min(m.memory.max, maxPages)}
+		instrumented.memory = &limits{m.memory.min, min(m.memory.max, maxPages)}
 	}
-	braked.tables = slices.Clone(m.tables)
-	for i := range braked.tables {
-		braked.tables[i].max = min(braked.tables[i].max, maxElements)
+	instrumented.tables = slices.Clone(m.tables)
+	for i := range instrumented.tables {
+		instrumented.tables[i].max = min(instrumented.tables[i].max, maxTableSize)
 	}
-	return braked.encode(imports, func(out []byte, i int) []byte { return append(out, b.code[i]...) }), nil
+	return instrumented.encode(imports, func(out []byte, i int) []byte { return append(out, b.code[i]...) }), nil
 }
 
-// all treats every function after those that it calls: what a call costs is then known. A function that is called while it
-// is under way is recursive, and gets a check.
-func (b *brake) all() error {
+// instrumentAll instruments every function after its callees, so that the cost of a call is known. A function that is called
+// while it is in progress is recursive, and gets a check at its entry.
+func (b *instrumenter) instrumentAll() error {
 	type visit struct{ function, next int }
 	var stack []visit
 	for i := range b.m.code {
-		if b.state[i] != unseen {
+		if b.state[i] != unvisited {
 			continue
 		}
-		b.state[i] = underWay
+		b.state[i] = inProgress
 		stack = append(stack, visit{function: i})
 		for len(stack) > 0 {
 			v := &stack[len(stack)-1]
-			calls := b.m.facts[v.function].calls
+			calls := b.m.info[v.function].calls
 			if v.next == len(calls) {
-				if b.function(v.function); b.size > maxBraked {
-					return fmt.Errorf("its code has more than %d MB with the brake: it has too many loops; split the module", maxBraked>>20)
+				if b.instrumentFunction(v.function); b.size > maxInstrumented {
+					return fmt.Errorf("its code has more than %d MB with fuel checks: it has too many loops; split the module", maxInstrumented>>20)
 				}
 				b.state[v.function] = done
 				stack = stack[:len(stack)-1]
@@ -149,10 +151,10 @@ func (b *brake) all() error {
 			callee := int(calls[v.next])
 			v.next++
 			switch b.state[callee] {
-			case unseen:
-				b.state[callee] = underWay
+			case unvisited:
+				b.state[callee] = inProgress
 				stack = append(stack, visit{function: callee})
-			case underWay:
+			case inProgress:
 				b.checked[callee] = true
 			}
 		}
@@ -160,8 +162,8 @@ func (b *brake) all() error {
 	return nil
 }
 
-// cost is what an instruction costs, without what a check of its own charges.
-func (b *brake) cost(in *instruction) int {
+// cost returns the cost of an instruction, without what a helper or a check in the callee charges.
+func (b *instrumenter) cost(in *instruction) int {
 	switch in.op {
 	case opUnreachable, opBlock, opLoop, opElse, opEnd, 0x01:
 		return 0
@@ -185,16 +187,16 @@ func (b *brake) cost(in *instruction) int {
 	return 1
 }
 
-// function makes the code of a function that has the brake.
-func (b *brake) function(i int) {
+// instrumentFunction writes the code of a function with fuel checks.
+func (b *instrumenter) instrumentFunction(i int) {
 	m := b.m
 	c := m.code[i]
 	if err := b.body.read(&reader{file: m.file, at: c.from, end: c.to}); err != nil {
 		panic(err) // Decode read it
 	}
-	b.flow.read(&b.body)
-	b.flow.price(b.cost)
-	b.entry[i] = b.flow.rest[0] + m.facts[i].frame/frameBytes
+	b.flow.analyze(&b.body)
+	b.flow.computeCosts(b.cost)
+	b.entry[i] = b.flow.remaining[0] + m.info[i].frame/frameBytes
 	b.checked[i] = b.checked[i] || b.entry[i] > maxUnchecked
 
 	out := appendLocals(make([]byte, 0, 2*(c.to-c.from)), b.body.locals)
@@ -212,24 +214,24 @@ func (b *brake) function(i int) {
 		switch in.op {
 		case opLoop:
 			out = b.body.append(out, in, noFunction)
-			if b.flow.through[j] == nil {
-				out = b.check(out, b.flow.rest[j+1], in.value == emptyBlock)
+			if b.flow.dispatches[j] == nil {
+				out = b.check(out, b.flow.remaining[j+1], in.value == emptyBlock)
 			}
 		case opBr:
-			part, back, ok := b.flow.jump(j)
+			target, back, ok := b.flow.jump(j)
 			switch {
 			case !ok:
 				out = b.body.append(out, in, noFunction)
 			case back:
-				out = b.jumpBack(out, dispatchCost+b.flow.rest[b.flow.end[part]], b.body.labels[in.x])
+				out = b.checkedBackEdge(out, dispatchCost+b.flow.remaining[b.flow.end[target]], b.body.labels[in.x])
 			default:
-				out = appendUint(appendOp(out, opBr), uint32(b.flow.depth[j]-1-b.flow.depth[part]))
+				out = appendUint(appendOp(out, opBr), uint32(b.flow.depth[j]-1-b.flow.depth[target]))
 			}
 		case opMemoryFill:
 			out = b.call(out, helperFill)
 		case opMemoryCopy:
 			out = b.call(out, helperCopy)
-		case opMemoryInit, opTableInit, opTableCopy, opTableFill, opTableGrow: // a table's elements count as bytes
+		case opMemoryInit, opTableInit, opTableCopy, opTableFill, opTableGrow: // table elements count as bytes
 			out = b.body.append(b.call(out, helperBytes), in, noFunction)
 		case opMemoryGrow:
 			out = b.body.append(b.call(out, helperPages), in, noFunction)
@@ -241,34 +243,36 @@ func (b *brake) function(i int) {
 	b.size += len(out)
 }
 
-// charge takes a cost off the fuel, and leaves what is left on the stack.
-func (b *brake) charge(out []byte, cost int) []byte {
+// charge subtracts a cost from the fuel, and leaves the result on the operand stack.
+func (b *instrumenter) charge(out []byte, cost int) []byte {
 	out = appendUint(appendOp(out, opGlobalGet), b.fuel)
 	out = appendOp(appendInt(appendOp(out, opI32Const), int64(cost)), opI32Sub)
 	out = appendUint(appendOp(out, opGlobalSet), b.fuel)
 	return appendUint(appendOp(out, opGlobalGet), b.fuel)
 }
 
-// check charges a cost, and pauses if the fuel has fallen below zero. At the head of a loop that takes no parameters the loop
-// then begins again: what the engine knows on the path without a pause then needs no merging with what it knows after one,
-// which makes loops some percent faster. That charges the cost, which is at most fuelSlice, once more.
-func (b *brake) check(out []byte, cost int, again bool) []byte {
+// check charges a cost, and pauses if the fuel is then negative. With restart, the loop starts again after a pause. That is
+// possible at the head of a loop without parameters, and charges the cost, at most fuelSlice, twice.
+//
+// Restarting makes loops a few percent faster: the engine does not have to merge its state after a pause with its state
+// without one.
+func (b *instrumenter) check(out []byte, cost int, restart bool) []byte {
 	out = appendInt(appendOp(b.charge(out, cost), opI32Const), 0)
 	out = append(appendOp(appendOp(out, opI32LtS), opIf), 0x40)
 	out = b.call(out, helperPause)
-	if again {
+	if restart {
 		out = appendUint(appendOp(out, opBr), 1)
 	}
 	return appendOp(out, opEnd)
 }
 
-// jumpBack is a check before a branch: the branch is the likely path.
-func (b *brake) jumpBack(out []byte, cost int, label uint32) []byte {
+// checkedBackEdge writes a check and a branch to the head of a loop. The branch without a pause is the likely path.
+func (b *instrumenter) checkedBackEdge(out []byte, cost int, label uint32) []byte {
 	out = appendInt(appendOp(b.charge(out, cost), opI32Const), 0)
 	out = appendUint(appendOp(appendOp(out, opI32GeS), opBrIf), label)
 	return appendUint(appendOp(b.call(out, helperPause), opBr), label)
 }
 
-func (b *brake) call(out []byte, helper uint32) []byte {
+func (b *instrumenter) call(out []byte, helper uint32) []byte {
 	return appendUint(appendOp(out, opCall), b.helpers+helper)
 }

@@ -165,7 +165,7 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 			if name == "init" {
 				b = withPassiveData(b, 4096)
 			}
-			counted, err := decode(t, b).BrakeCounted()
+			counted, err := decode(t, b).InstrumentCounted()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +186,7 @@ func TestLongWays(t *testing.T) {
 	m := module(unhex(t, "03 40 "+strings.Repeat("41 01 11 05 00 ", 600)+"0b"))
 	m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing})
 	m.Table, m.Elements = []byte{1, 0x70, 0, 2}, []uint64{0, 1}
-	b, err := decode(t, m.Bytes()).BrakeCounted()
+	b, err := decode(t, m.Bytes()).InstrumentCounted()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestBulkIsCharged(t *testing.T) {
 			t.Parallel()
 			m := module([]byte{0x03, 0x40}, unhex(t, code), []byte{0x20, 0, 0x41, 1, 0x6a, 0x22, 0, 0x41, 0xc6, 0, 0x48, 0x0d, 0, 0x0b})
 			m.Pages, m.Table = 4, []byte{1, 0x70, 0, 1}
-			b, err := decode(t, withPassiveData(m.Bytes(), 1<<16)).BrakeCounted()
+			b, err := decode(t, withPassiveData(m.Bytes(), 1<<16)).InstrumentCounted()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -266,7 +266,7 @@ func TestChunks(t *testing.T) {
 		{Name: "copy", Type: wasmtest.MoreTypes, Body: unhex(t, "20 00 20 01 20 02 fc 0a 00 00")},
 		{Name: "fill", Type: wasmtest.MoreTypes, Body: unhex(t, "20 00 20 01 20 02 fc 0b 00")},
 	}}
-	braked, err := decode(t, m.Bytes()).Brake()
+	braked, err := decode(t, m.Bytes()).Instrument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,7 +314,7 @@ func TestStartIsHeldBack(t *testing.T) {
 	t.Parallel()
 	m := module()
 	m.Start = []byte{0} // it traps
-	b, err := decode(t, m.Bytes()).Brake()
+	b, err := decode(t, m.Bytes()).Instrument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestStartIsHeldBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := guest.ExportedFunction(meter.Start).Call(t.Context()); err == nil || !strings.Contains(err.Error(), "unreachable") {
+	if _, err := guest.ExportedFunction(meter.StartExport).Call(t.Context()); err == nil || !strings.Contains(err.Error(), "unreachable") {
 		t.Errorf("the start function is exported and returns %v: expected a trap", err)
 	}
 }
@@ -343,7 +343,7 @@ func TestStackBetweenPauses(t *testing.T) {
 		{Name: "f", Type: wasmtest.ToNothing, Locals: locals, Body: body},
 		{Type: wasmtest.ToI32, Body: []byte{0x41, 0}}, {Type: wasmtest.MoreTypes},
 	}}
-	b, err := decode(t, m.Bytes()).BrakeCounted()
+	b, err := decode(t, m.Bytes()).InstrumentCounted()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,38 +1,42 @@
 package meter
 
-// Limits of a module's shape. Compiling takes time and memory that grow faster than a function does, and cannot be
-// stopped. What toolchains emit stays below.
+// Limits of a module's shape.
+//
+// Compile time and memory grow faster than the size of a function, and a compilation cannot be stopped. Toolchains stay
+// below these limits.
 const (
-	maxTypes     = 1 << 14
-	maxParams    = 128
-	maxResults   = 16
-	maxImports   = 1 << 10
-	maxFunctions = 1 << 16
-	maxTables    = 4
-	maxElements  = 1 << 16 // of a table: the engine keeps tables outside of the memory's limit
-	maxInitial   = 1 << 18 // elements of all segments: the engine evaluates each of them for every instance
-	maxPages     = 1 << 15 // of memory, 64 KiB each
-	maxGlobals   = 1 << 12
-	maxExports   = 1 << 14
-	maxName      = 1 << 10 // bytes
-	maxElemParts = 1 << 12 // element segments
-	maxDataParts = 1 << 18 // data segments; a module in Go has tens of thousands
+	maxTypes           = 1 << 14
+	maxParams          = 128
+	maxResults         = 16
+	maxImports         = 1 << 10
+	maxFunctions       = 1 << 16
+	maxTables          = 4
+	maxTableSize       = 1 << 16 // elements of a table; the engine does not count tables towards the memory limit
+	maxSegmentElements = 1 << 18 // elements of all segments; the engine evaluates each of them for every instance
+	maxPages           = 1 << 15 // memory pages of 64 KiB
+	maxGlobals         = 1 << 12
+	maxExports         = 1 << 14
+	maxName            = 1 << 10 // bytes
+	maxElementSegments = 1 << 12 // element segments
+	maxDataSegments    = 1 << 18 // Go modules have tens of thousands
 
-	maxBraked = 24 << 20 // bytes of code with the brake, which makes an empty loop nine times as long
+	maxInstrumented = 24 << 20 // bytes of instrumented code; the checks make an empty loop nine times as long
 
 	maxBody    = 128 << 10 // bytes of a function
-	maxLocals  = 512       // of a function, without its parameters
-	maxNesting = 2048      // of blocks; in real modules 549
-	maxLoops   = 64        // loops in each other; in real modules 21
-	maxFrame   = 1 << 20   // bytes on the engine's stack, by the bound of frame; in real modules 240 KB
+	maxLocals  = 512       // locals of a function, without its parameters
+	maxNesting = 2048      // nested blocks; real modules have up to 549
+	maxLoops   = 64        // nested loops; real modules have up to 21
+	maxFrame   = 1 << 20   // bytes of a stack frame, by the bound of type frame; real modules have up to 240 KB
 )
 
-// Budgets of a module. wazero's compiler takes time by the square of what it must join: some ten nanoseconds for each value
-// that is kept, local or operand, and each pair of paths in a function; and half a microsecond for each call and each global
-// that can change. The connectors of this repository and QuickJS take a half of the first, and a twentieth of the second. The
-// worst modules that were found within the budgets compile in some thirty seconds.
+// Limits of a module's compile time.
+//
+// wazero's compiler joins values where paths merge. Joins take about ten nanoseconds for each live value (local or operand)
+// and each pair of paths in a function. Reloads take half a microsecond for each call and each mutable global. QuickJS and
+// the connectors of this repository use at most half of maxJoins and a twentieth of maxReloads. The worst modules found
+// within the limits compile in about thirty seconds.
 const (
 	maxJoins   = 3 << 30
 	maxReloads = 4 << 20
-	maxKept    = 4 << 20 // values times paths of one function, which the compiler keeps in memory; in real modules 230,000
+	maxLive    = 4 << 20 // live values times paths of one function, which the compiler keeps in memory; real modules have up to 230,000
 )

@@ -5,37 +5,37 @@ import (
 	"slices"
 )
 
-// Module is a decoded module. Its code and data still lie in the file that Decode was given. It does not change after Decode:
-// its methods may be called concurrently.
+// Module is a decoded module. Its code and data are slices of the file that was passed to Decode. It does not change after
+// Decode, and is safe for concurrent use.
 type Module struct {
 	file      []byte
 	types     []funcType
 	imports   []functionImport
-	functions []uint32 // the type of each function that is not imported
+	functions []uint32 // the type index of each function that is not imported
 	tables    []table
 	memory    *limits // nil if the module has none
 	globals   []global
 	exports   []export
 	start     *uint32
 	elements  []element
-	dataCount bool // whether there is a section that counts the data segments
+	dataCount bool // whether the module has a data count section
 	code      []span
 	data      []dataSegment
 
-	facts   []facts // of each function that is not imported
-	mutable int     // how many globals can change
-	joins   int64   // what compiling takes: see maxJoins and maxReloads
-	reloads int64
+	info           []functionInfo // of each function that is not imported
+	mutableGlobals int            // the number of mutable globals
+	joins          int64          // what compiling takes: see maxJoins and maxReloads
+	reloads        int64
 }
 
 // span is a range of the file.
 type span struct{ from, to int }
 
-// valueType is a type of values by its byte in the binary format.
+// valueType is the type of a value, as encoded in the binary format.
 type valueType byte
 
 const (
-	anyType   valueType = 0 // of a value in code that is not reachable
+	anyType   valueType = 0 // a value in unreachable code
 	i32       valueType = 0x7f
 	i64       valueType = 0x7e
 	f32       valueType = 0x7d
@@ -87,7 +87,7 @@ type functionImport struct {
 	typ          uint32
 }
 
-// limits are those of a table or memory; max is noMax if there is none.
+// limits are the limits of a table or memory. max is noMax if there is no maximum.
 type limits struct{ min, max uint32 }
 
 const noMax = 1<<32 - 1
@@ -129,7 +129,7 @@ type element struct {
 	table  uint32
 	offset instruction // of an active segment
 	typ    valueType
-	init   []uint32 // indexes of functions; noFunction is null
+	init   []uint32 // function indexes; noFunction stands for null
 }
 
 const noFunction = 1<<32 - 1
@@ -140,10 +140,10 @@ type dataSegment struct {
 	bytes  []byte
 }
 
-// functionCount counts the functions, imported ones included.
+// functionCount returns the number of functions, including imported ones.
 func (m *Module) functionCount() int { return len(m.imports) + len(m.functions) }
 
-// typeOf returns the type of a function that exists.
+// typeOf returns the type of a function. The index must be valid.
 func (m *Module) typeOf(function uint32) *funcType {
 	if int(function) < len(m.imports) {
 		return &m.types[m.imports[function].typ]
@@ -151,7 +151,7 @@ func (m *Module) typeOf(function uint32) *funcType {
 	return &m.types[m.functions[int(function)-len(m.imports)]]
 }
 
-// typeIndex returns the index of a type, which is added if it is not there.
+// typeIndex returns the index of a type, and adds the type if it is missing.
 func (m *Module) typeIndex(params, results []valueType) uint32 {
 	i := slices.IndexFunc(m.types, func(t funcType) bool {
 		return slices.Equal(t.params, params) && slices.Equal(t.results, results)
@@ -163,15 +163,15 @@ func (m *Module) typeIndex(params, results []valueType) uint32 {
 	return uint32(i)
 }
 
-// facts are what validation learns of a function.
-type facts struct {
-	frame int      // the most that a call takes on the engine's stack, in bytes
-	calls []uint32 // which functions of the module it calls, each once, in order
+// functionInfo is what validation finds out about a function.
+type functionInfo struct {
+	frame int      // an upper bound of the stack frame, in bytes
+	calls []uint32 // the functions of the module that it calls, sorted, without duplicates
 }
 
-// note keeps the facts of the function that v has validated, and what compiling it takes.
-func (m *Module) note(v *validator) error {
-	f := facts{frame: v.frame.bytes()}
+// record stores the functionInfo of the function that v has just validated, and updates the estimates of the compile time.
+func (m *Module) record(v *validator) error {
+	f := functionInfo{frame: v.frame.bytes()}
 	paths, calls := 0, 0
 	for i := range v.body.instructions {
 		switch in := &v.body.instructions[i]; in.op {
@@ -190,18 +190,18 @@ func (m *Module) note(v *validator) error {
 	}
 	slices.Sort(f.calls)
 	f.calls = slices.Compact(f.calls)
-	m.facts = append(m.facts, f)
+	m.info = append(m.info, f)
 
-	kept := len(v.locals) + v.frame.height
-	m.joins += int64(kept+16) * int64(paths) * int64(paths)
-	m.reloads += int64(calls) * int64(m.mutable)
+	live := len(v.locals) + v.frame.maxHeight
+	m.joins += int64(live+16) * int64(paths) * int64(paths)
+	m.reloads += int64(calls) * int64(m.mutableGlobals)
 	switch at := int(v.body.instructions[0].at); {
-	case m.joins > maxJoins || int64(kept)*int64(paths) > maxKept:
-		return errorAt(at, "the function has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", kept, paths)
+	case m.joins > maxJoins || int64(live)*int64(paths) > maxLive:
+		return errorAt(at, "the function has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", live, paths)
 	case f.frame > maxFrame:
-		return errorAt(at, "a call of it may take %d KB of the engine's stack: expected at most %d; keep fewer values at once", f.frame>>10, maxFrame>>10)
+		return errorAt(at, "a call may take %d KB of the engine's stack: expected at most %d; keep fewer values at once", f.frame>>10, maxFrame>>10)
 	case m.reloads > maxReloads:
-		return errorAt(at, "the function has %d calls, and the module %d mutable globals: compiling it would take too long; keep some of the globals in memory", calls, m.mutable)
+		return errorAt(at, "the function has %d calls, and the module %d mutable globals: compiling it would take too long; keep some of the globals in memory", calls, m.mutableGlobals)
 	}
 	return nil
 }

@@ -2,12 +2,12 @@ package meter
 
 import "fmt"
 
-// opcode is an instruction's first byte or, behind the prefix 0xfc, prefixed plus the number that follows.
+// opcode is the first byte of an instruction. After the prefix 0xfc, it is prefixed plus the number that follows.
 type opcode uint16
 
 const prefixed opcode = 0x100
 
-// The opcodes that are treated by name.
+// The opcodes that the package refers to by name.
 const (
 	opUnreachable  opcode = 0x00
 	opBlock        opcode = 0x02
@@ -58,15 +58,15 @@ const (
 	opTableFill           = prefixed + 17
 )
 
-// immediate is what follows an opcode.
+// immediate is the kind of immediates that follow an opcode.
 type immediate uint8
 
 const (
-	immUnknown immediate = iota // the instruction is not on the list
+	immUnknown immediate = iota // the instruction is not supported
 	immNone
 	immBlock // the type of a block
 	immLabel
-	immLabels // a vector of labels, and one more
+	immLabels // a vector of labels, and the default
 	immFunc
 	immIndirect // a type and a table
 	immSelected // a vector of one value type
@@ -77,7 +77,7 @@ const (
 	immMemory16
 	immMemory32
 	immMemory64
-	immZero // the memory, of which there is one
+	immZero // the memory index, which is zero
 	immZeroZero
 	immI32
 	immI64
@@ -91,16 +91,16 @@ const (
 	immTableTable
 )
 
-// spec is what is known of an instruction: its name, its immediates, and the types that it takes and leaves, where they are
-// always the same: i32, i64, f32, f64 and funcref as i, l, f, d and n.
+// spec describes an instruction. Its signature lists operands and results if they are always the same: i, l, f, d and n stand
+// for i32, i64, f32, f64 and funcref.
 type spec struct {
 	name      string
 	imm       immediate
 	signature string
 }
 
-// specs are the instructions that modules may have: WebAssembly 1.0 with sign extension, saturating conversions, multiple
-// values, bulk memory and reference types. No toolchain that was tried emits vector instructions unless it is told to.
+// specs are the supported instructions: WebAssembly 1.0 with sign extension, saturating conversions, multiple values, bulk
+// memory and reference types. The tested toolchains emit vector instructions only on request.
 var specs = [prefixed + 18]spec{
 	0x00:          {"unreachable", immNone, ""},
 	0x01:          {"nop", immNone, ""},
@@ -322,7 +322,7 @@ func (op opcode) String() string {
 	return fmt.Sprintf("the instruction %#02x", byte(op))
 }
 
-// unsupported says which proposal an opcode belongs to that is not on the list, and how to build without it.
+// unsupported names the proposal that an unsupported opcode belongs to, and says how to build without it.
 func unsupported(op opcode) string {
 	switch {
 	case op == 0xfd:

@@ -2,8 +2,8 @@ package meter
 
 import "unicode/utf8"
 
-// reader reads a module's bytes from at to end, which are offsets in the file. It stops at the first error: after it,
-// every read returns zero and err stays.
+// reader reads a module's bytes from at to end, which are offsets in the file. After the first error, every read returns zero
+// and err stays set.
 type reader struct {
 	file []byte
 	at   int
@@ -11,7 +11,7 @@ type reader struct {
 	err  error
 }
 
-// fail records the first error and moves to the end, so that loops over what is left stop.
+// fail records the first error and skips to the end, which stops loops over the remaining bytes.
 func (r *reader) fail(at int, format string, args ...any) {
 	if r.err == nil {
 		r.err = errorAt(at, format, args...)
@@ -30,7 +30,7 @@ func (r *reader) byte() byte {
 	return r.file[r.at-1]
 }
 
-// take returns the next n bytes, which stay the file's.
+// take returns the next n bytes, a slice of the file.
 func (r *reader) take(n uint32) []byte {
 	if uint64(n) > uint64(r.end-r.at) {
 		r.fail(r.at, "the length %d exceeds the %d bytes that are left", n, r.end-r.at)
@@ -41,8 +41,8 @@ func (r *reader) take(n uint32) []byte {
 	return b
 }
 
-// part returns a reader of the next n bytes.
-func (r *reader) part(n uint32) *reader {
+// sub returns a reader of the next n bytes.
+func (r *reader) sub(n uint32) *reader {
 	p := &reader{file: r.file, at: r.at, end: r.at, err: r.err}
 	if r.take(n); r.err == nil {
 		p.end = r.at
@@ -51,7 +51,7 @@ func (r *reader) part(n uint32) *reader {
 	return p
 }
 
-// uint reads an unsigned number of 32 bits. Linkers pad numbers to five bytes, which the specification allows.
+// uint reads an unsigned 32-bit number. Linkers pad numbers to five bytes, which the specification allows.
 func (r *reader) uint() uint32 {
 	var v uint32
 	start := r.at
@@ -72,7 +72,7 @@ func (r *reader) uint() uint32 {
 	return 0
 }
 
-// int reads a signed number of the given number of bits: 32, 33 or 64.
+// int reads a signed number of 32, 33 or 64 bits.
 func (r *reader) int(bits int) int64 {
 	var v int64
 	start := r.at
@@ -83,7 +83,7 @@ func (r *reader) int(bits int) int64 {
 		}
 		v |= int64(c&0x7f) << shift
 		if left := bits - shift; left <= 7 {
-			// The last byte: it ends the number, and its unused bits repeat the sign.
+			// The last byte ends the number, and its unused bits must repeat the sign.
 			if sign := int8(c<<1) >> 1 >> (left - 1); c >= 0x80 || sign != 0 && sign != -1 {
 				break
 			}
@@ -99,12 +99,12 @@ func (r *reader) int(bits int) int64 {
 	return 0
 }
 
-// vector reads the length of a vector, of which there may be at most most, and each of its items.
-func (r *reader) vector(most int, what string, item func()) {
+// vector reads the length of a vector, at most limit, and calls item for each of its items.
+func (r *reader) vector(limit int, what string, item func()) {
 	start := r.at
 	n := r.uint()
-	if int64(n) > int64(most) {
-		r.fail(start, "%d %s: expected at most %d", n, what, most)
+	if int64(n) > int64(limit) {
+		r.fail(start, "%d %s: expected at most %d", n, what, limit)
 	}
 	for i := uint32(0); i < n && r.err == nil; i++ {
 		item()
@@ -125,8 +125,8 @@ func (r *reader) name() string {
 	return string(b)
 }
 
-// blockType reads the type of a block: emptyBlock or a value type less 0x80, which have one byte, or an index, which is not
-// negative.
+// blockType reads the type of a block. emptyBlock and value types (minus 0x80) are negative and have one byte. A type index is
+// not negative.
 func (r *reader) blockType() int64 {
 	at := r.at
 	t := r.int(33)

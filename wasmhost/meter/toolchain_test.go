@@ -78,7 +78,7 @@ func TestToolchains(t *testing.T) {
 			if once := m.Encode(); !bytes.Equal(once, decode(t, once).Encode()) {
 				t.Error("encoded again, it is other bytes")
 			}
-			braked, err := m.Brake()
+			braked, err := m.Instrument()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,7 +127,7 @@ func open(t testing.TB, b []byte, config wazero.RuntimeConfig, w *watch) api.Mod
 	t.Helper()
 	rt := runtime(t, config)
 	wasi_snapshot_preview1.MustInstantiate(t.Context(), rt)
-	guest, err := rt.InstantiateWithConfig(w.in(t.Context()), b, wazero.NewModuleConfig().WithStartFunctions(meter.Start, "_initialize"))
+	guest, err := rt.InstantiateWithConfig(w.in(t.Context()), b, wazero.NewModuleConfig().WithStartFunctions(meter.StartExport, "_initialize"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,8 +144,8 @@ func runtime(t testing.TB, config wazero.RuntimeConfig) wazero.Runtime {
 			w.pause(guest)
 		}
 	})
-	_, err := rt.NewHostModuleBuilder(meter.Brake).NewFunctionBuilder().
-		WithGoModuleFunction(pause, nil, nil).Export(meter.Pause).Instantiate(t.Context())
+	_, err := rt.NewHostModuleBuilder(meter.PauseModule).NewFunctionBuilder().
+		WithGoModuleFunction(pause, nil, nil).Export(meter.PauseFunction).Instantiate(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func runtime(t testing.TB, config wazero.RuntimeConfig) wazero.Runtime {
 // charged calls each function with many numbers, and checks that it is charged for what it does.
 func charged(t *testing.T, m *meter.Module) {
 	t.Helper()
-	b, err := m.BrakeCounted()
+	b, err := m.InstrumentCounted()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +180,7 @@ func charged(t *testing.T, m *meter.Module) {
 func TestQuickJS(t *testing.T) {
 	t.Parallel()
 	m := decode(t, quickjswasi.QuickJSWASM)
-	b, err := m.BrakeCounted()
+	b, err := m.InstrumentCounted()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,8 @@ package meter
 
 import "slices"
 
-// validator checks one function at a time: that every index exists, and that every instruction finds operands of its types,
-// by the algorithm of the specification's appendix. On the way it measures what the brake needs to know.
+// validator checks one function at a time, by the algorithm in the specification's appendix: every index must exist, and every
+// instruction must find operands of its types. It also bounds the stack frame, which Instrument needs.
 type validator struct {
 	m        *Module
 	declared []bool
@@ -16,16 +16,16 @@ type validator struct {
 	frame frame
 }
 
-// block is a block that is open.
+// block is an open block.
 type block struct {
 	op              opcode
 	params, results []valueType
-	height          int // of the operands when it began
-	loops           int // which it is in, itself included
+	height          int // of the operand stack at its beginning
+	loops           int // the number of enclosing loops, including itself
 	unreachable     bool
 }
 
-// label returns what a branch to the block takes.
+// label returns the types that a branch to the block takes.
 func (b *block) label() []valueType {
 	if b.op == opLoop {
 		return b.params
@@ -33,11 +33,11 @@ func (b *block) label() []valueType {
 	return b.results
 }
 
-// validateCode validates all functions, and notes the facts of each.
+// validateCode validates all functions, and records the functionInfo of each.
 func (m *Module) validateCode() error {
 	for _, g := range m.globals {
 		if g.mutable {
-			m.mutable++
+			m.mutableGlobals++
 		}
 	}
 	v := &validator{m: m, declared: m.declared(), body: &body{}}
@@ -49,7 +49,7 @@ func (m *Module) validateCode() error {
 		if err := v.function(m.typeOf(v.body.function)); err != nil {
 			return inFunction(v.body.function, err)
 		}
-		if err := m.note(v); err != nil {
+		if err := m.record(v); err != nil {
 			return inFunction(v.body.function, err)
 		}
 	}
@@ -88,7 +88,7 @@ func (v *validator) pushAll(types []valueType) {
 	}
 }
 
-// pop takes an operand of type want and returns its type; anyType accepts every type.
+// pop removes an operand of type want and returns its type. anyType accepts every type.
 func (v *validator) pop(in *instruction, want valueType) valueType {
 	b := &v.blocks[len(v.blocks)-1]
 	if len(v.operands) == b.height {
@@ -114,7 +114,7 @@ func (v *validator) popAll(in *instruction, types []valueType) {
 	}
 }
 
-// unreachable marks the rest of the block as code that does not run.
+// unreachable marks the rest of the block as unreachable.
 func (v *validator) unreachable() {
 	b := &v.blocks[len(v.blocks)-1]
 	v.operands = v.operands[:b.height]
@@ -154,9 +154,9 @@ func (v *validator) instruction(in *instruction) {
 	}
 	switch s.imm {
 	case immMemory8, immMemory16, immMemory32, immMemory64, immGlobal:
-		v.frame.values++ // an address or a value that the engine keeps for the next use
+		v.frame.values++ // the engine keeps the address or value for later
 	case immZero, immZeroZero, immTable, immElemTable, immTableTable, immDataZero:
-		v.frame.across(len(v.operands)) // it may call the engine
+		v.frame.acrossCall(len(v.operands)) // may call into the engine
 	}
 	if s.imm == immData || s.imm == immDataZero {
 		if !m.dataCount || int64(in.x) >= int64(len(m.data)) {
@@ -177,7 +177,7 @@ func (v *validator) table(in *instruction, i uint32) {
 	}
 }
 
-// operate takes an instruction's operands and leaves its results.
+// operate pops an instruction's operands and pushes its results.
 func (v *validator) operate(in *instruction, s *spec) {
 	m := v.m
 	switch in.op {
@@ -291,7 +291,7 @@ func (v *validator) operate(in *instruction, s *spec) {
 	}
 }
 
-// plain treats an instruction whose types are always the same.
+// plain handles an instruction with a fixed signature.
 func (v *validator) plain(in *instruction, signature string) {
 	results := len(signature)
 	for i := range signature {
@@ -300,14 +300,14 @@ func (v *validator) plain(in *instruction, signature string) {
 		}
 	}
 	for i := results - 1; i >= 0; i-- {
-		v.pop(in, letter(signature[i]))
+		v.pop(in, signatureType(signature[i]))
 	}
 	for i := results + 1; i < len(signature); i++ {
-		v.push(letter(signature[i]))
+		v.push(signatureType(signature[i]))
 	}
 }
 
-func letter(c byte) valueType {
+func signatureType(c byte) valueType {
 	switch c {
 	case 'i':
 		return i32
@@ -321,7 +321,7 @@ func letter(c byte) valueType {
 	return funcref
 }
 
-// match checks the three numbers and the two types of an instruction that copies references.
+// match checks the three numeric operands and the two types of an instruction that copies references.
 func (v *validator) match(in *instruction, to, from valueType) {
 	if to != from {
 		v.fail(in, "it copies %v to a table of %v", from, to)
@@ -348,7 +348,7 @@ func (v *validator) open(in *instruction) {
 			v.fail(in, "the block has the type %#02x: expected a value type or an index", byte(t&0x7f))
 			return
 		}
-		b.results = singles[one&0x7f : one&0x7f+1]
+		b.results = singleTypes[one&0x7f : one&0x7f+1]
 	case t >= int64(len(v.m.types)):
 		v.fail(in, "type %d does not exist", t)
 		return
@@ -364,8 +364,8 @@ func (v *validator) open(in *instruction) {
 	}
 }
 
-// singles holds each value type at its own index, so that a slice of one needs no memory.
-var singles = func() (all [0x80]valueType) {
+// singleTypes holds each value type at its own index, so that a slice of one type needs no allocation.
+var singleTypes = func() (all [0x80]valueType) {
 	for i := range all {
 		all[i] = valueType(i)
 	}
@@ -382,7 +382,7 @@ func (v *validator) enter(b block) {
 	v.pushAll(b.params)
 }
 
-// close ends the innermost block, which must leave its results and nothing else.
+// close ends the innermost block. The operand stack must hold exactly its results.
 func (v *validator) close(in *instruction) block {
 	b := v.blocks[len(v.blocks)-1]
 	v.popAll(in, b.results)
@@ -394,16 +394,16 @@ func (v *validator) close(in *instruction) block {
 	return b
 }
 
-// branch takes what the label takes, and returns it.
+// branch pops the operands that the label takes, and returns their types.
 func (v *validator) branch(in *instruction, label uint32) []valueType {
-	v.frame.across(len(v.operands))
+	v.frame.acrossCall(len(v.operands))
 	if int64(label) >= int64(len(v.blocks)) {
 		v.fail(in, "label %d does not exist", label)
 		return nil
 	}
 	b := &v.blocks[len(v.blocks)-1-int(label)]
 	if b.op == opLoop {
-		v.frame.again(len(v.locals))
+		v.frame.backEdge(len(v.locals))
 	}
 	v.popAll(in, b.label())
 	return b.label()
@@ -420,7 +420,7 @@ func (v *validator) brTable(in *instruction) {
 		}
 		b := &v.blocks[len(v.blocks)-1-int(l)]
 		if b.op == opLoop {
-			v.frame.again(len(v.locals))
+			v.frame.backEdge(len(v.locals))
 		}
 		types := b.label()
 		if arity < 0 {
@@ -435,7 +435,7 @@ func (v *validator) brTable(in *instruction) {
 	v.unreachable()
 }
 
-// peek checks that the operands are of these types, and leaves them.
+// peek checks the types of the topmost operands without popping them.
 func (v *validator) peek(in *instruction, types []valueType) {
 	b := &v.blocks[len(v.blocks)-1]
 	for i, t := range types {

@@ -2,7 +2,7 @@ package meter
 
 import "encoding/binary"
 
-// Numbers are written in their shortest form, so that all readers of a module read the same.
+// Numbers are written in their shortest form, so that all readers agree.
 
 func appendUint(b []byte, v uint32) []byte { return binary.AppendUvarint(b, uint64(v)) }
 
