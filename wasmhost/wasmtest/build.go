@@ -1,7 +1,10 @@
 package wasmtest
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +14,8 @@ import (
 	"testing"
 )
 
-// Go builds a package of the module in folder dir as a reactor for WASI, and writes it to a file.
+// Go builds a package of the module in folder dir as a WASI reactor, and writes it to a file. The go command caches all but
+// linking.
 func Go(t testing.TB, to, dir, pkg string, flags ...string) {
 	t.Helper()
 	args := append([]string{"build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"}, flags...)
@@ -23,30 +27,35 @@ func C(t testing.TB, to, target, source string, flags ...string) {
 	t.Helper()
 	need(t, "clang", "clang")
 	need(t, "wasm-ld", "lld")
+	tools := []string{output(t, "clang", "--version"), output(t, "wasm-ld", "--version")}
 	if target == "wasm32-wasi" {
-		needFile(t, "wasi-libc", "clang", "--target="+target, "-print-file-name=libc.a")
-		needFile(t, "libclang-rt-dev-wasm32", "clang", "--target="+target, "-print-libgcc-file-name")
+		tools = append(tools, fileState(needFile(t, "wasi-libc", "clang", "--target="+target, "-print-file-name=libc.a")))
+		tools = append(tools, fileState(needFile(t, "libclang-rt-dev-wasm32", "clang", "--target="+target, "-print-libgcc-file-name")))
 	}
-	run(t, "", nil, "clang", append([]string{"--target=" + target, "-Wall", "-Werror", "-o", to, source}, flags...)...)
+	args := append([]string{"--target=" + target, "-Wall", "-Werror", source}, flags...)
+	cached(t, to, source, append(tools, args...), func() { run(t, "", nil, "clang", append(args, "-o", to)...) })
 }
 
-// The targets of Rust. That for WASI has two names.
+// The targets of Rust. The WASI target has two names.
 var (
 	RustPlain = []string{"wasm32-unknown-unknown"}
 	RustWASI  = []string{"wasm32-wasip1", "wasm32-wasi"}
 )
 
-// Rust builds a source file as a library, for the first of the targets that a compiler knows. The compiler in the path may
-// know none, if it is not Debian's.
+// Rust builds a source file as a library, for the first target that a compiler supports. The rustc in the path may support
+// none of them if it is not Debian's.
 func Rust(t testing.TB, to string, targets []string, source string, flags ...string) {
 	t.Helper()
 	need(t, "wasm-ld", "lld")
 	for _, rustc := range []string{"rustc", "/usr/bin/rustc"} {
 		for _, target := range targets {
-			if file(rustc, "--print", "target-libdir", "--target", target) {
-				run(t, "", nil, rustc, append([]string{"--edition", "2021", "--target", target, "--crate-type", "cdylib", "-D", "warnings", "-o", to, source}, flags...)...)
-				return
+			if printedFile(rustc, "--print", "target-libdir", "--target", target) == "" {
+				continue
 			}
+			args := append([]string{"--edition", "2021", "--target", target, "--crate-type", "cdylib", "-D", "warnings", source}, flags...)
+			tools := []string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}
+			cached(t, to, source, append(tools, args...), func() { run(t, "", nil, rustc, append(args, "-o", to)...) })
+			return
 		}
 	}
 	missing(t, "rustc and libstd-rust-dev-wasm32")
@@ -56,29 +65,31 @@ func Rust(t testing.TB, to string, targets []string, source string, flags ...str
 func AssemblyScript(t testing.TB, to, source string, flags ...string) {
 	t.Helper()
 	need(t, "npm", "nodejs and npm")
-	dir, err := assemblyScript()
-	if err != nil {
-		missing(t, err.Error())
-	}
-	source, err = filepath.Abs(source)
+	lock, err := compiler.ReadFile("assemblyscript/package-lock.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := filepath.Base(source)
-	content, err := os.ReadFile(source) // the compiler takes paths inside of its folder only
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run(t, dir, nil, filepath.Join("node_modules", ".bin", "asc"), append([]string{name, "-o", to}, flags...)...)
+	cached(t, to, source, append([]string{string(lock), name}, flags...), func() {
+		dir, err := assemblyScript()
+		if err != nil {
+			missing(t, err.Error())
+		}
+		content, err := os.ReadFile(source) // the compiler only takes paths inside its folder
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(t, dir, nil, filepath.Join("node_modules", ".bin", "asc"), append([]string{name, "-o", to}, flags...)...)
+	})
 }
 
 //go:embed assemblyscript
 var compiler embed.FS
 
-// assemblyScript installs the compiler, once for each test binary. The folder stays until Clean.
+// assemblyScript installs the compiler, once per test binary. The folder stays until Clean.
 var assemblyScript = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "assemblyscript")
 	if err != nil {
@@ -104,10 +115,90 @@ var assemblyScript = sync.OnceValues(func() (string, error) {
 
 var installed string
 
-// Clean removes what building installed. TestMain calls it at the end.
+// Clean removes what building has installed. TestMain calls it at the end.
 func Clean() { _ = os.RemoveAll(installed) }
 
-// need skips the test where a tool is missing that only builds connectors in another language; not under CI.
+// cached makes the file to: from the cache if the same inputs were built before, and otherwise with build.
+//
+// The cache lies in the user's cache folder and is shared by all packages and runs. Its key covers the versions of the tools,
+// the command line, and every file in the folder of the source.
+func cached(t testing.TB, to, source string, key []string, build func()) {
+	t.Helper()
+	base, err := os.UserCacheDir()
+	if err != nil {
+		build()
+		return
+	}
+	dir := filepath.Join(base, "crmgate", "guests")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, inputHash(t, filepath.Dir(source), key)+".wasm")
+	if b, err := os.ReadFile(path); err == nil {
+		if err := os.WriteFile(to, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	build()
+	b, err := os.ReadFile(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.CreateTemp(dir, "new-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Write(b)
+	// Renaming is atomic: another package may build the same guest now.
+	if err := errors.Join(err, f.Close(), os.Rename(f.Name(), path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inputHash hashes a key and the files in a folder.
+func inputHash(t testing.TB, dir string, key []string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%q", key)
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(h, "%q %d\n", e.Name(), len(b))
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// fileState identifies the version of a file.
+func fileState(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(path, info.Size(), info.ModTime())
+}
+
+// output returns what a command prints.
+func output(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), name, args...).Output()
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return string(out)
+}
+
+// need skips the test if a compiler is missing. Under CI the test fails instead.
 func need(t testing.TB, tool, install string) {
 	t.Helper()
 	if _, err := exec.LookPath(tool); err != nil {
@@ -115,26 +206,32 @@ func need(t testing.TB, tool, install string) {
 	}
 }
 
-// needFile does the same for the file whose name a command prints.
-func needFile(t testing.TB, install, command string, args ...string) {
+// needFile does the same for the file whose name a command prints, and returns that name.
+func needFile(t testing.TB, install, command string, args ...string) string {
 	t.Helper()
-	if !file(command, args...) {
+	name := printedFile(command, args...)
+	if name == "" {
 		missing(t, install)
 	}
+	return name
 }
 
-// file reports whether the file or folder exists whose name a command prints.
-func file(command string, args ...string) bool {
-	name, err := exec.Command(command, args...).Output()
+// printedFile returns the name of the file or folder that a command prints, or "" if it does not exist.
+func printedFile(command string, args ...string) string {
+	out, err := exec.Command(command, args...).Output()
+	name := strings.TrimSpace(string(out))
 	if err == nil {
-		_, err = os.Stat(strings.TrimSpace(string(name)))
+		_, err = os.Stat(name)
 	}
-	return err == nil
+	if err != nil {
+		return ""
+	}
+	return name
 }
 
 func missing(t testing.TB, install string) {
 	t.Helper()
-	const text = "to test connectors in this language, install what is missing: "
+	const text = "install what is missing to test connectors in this language: "
 	if os.Getenv("CI") != "" {
 		t.Fatal(text + install)
 	}

@@ -1,22 +1,31 @@
 package wasmtest
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Seq joins instructions.
 func Seq(parts ...[]byte) []byte { return slices.Concat(parts...) }
 
-// Op returns an instruction whose operands are unsigned numbers.
+// Op returns an instruction with unsigned immediates.
 func Op(code byte, operands ...uint64) []byte {
 	b := []byte{code}
 	for _, n := range operands {
-		b = append(b, number(n)...)
+		b = append(b, Unsigned(n)...)
 	}
 	return b
 }
 
 // Num is i32.const.
-func Num(n int64) []byte {
-	b := []byte{0x41}
+func Num(n int64) []byte { return append([]byte{0x41}, Signed(n)...) }
+
+// Unsigned encodes a number as unsigned LEB128.
+func Unsigned(n uint64) []byte { return binary.AppendUvarint(nil, n) }
+
+// Signed encodes a number as signed LEB128.
+func Signed(n int64) []byte {
+	var b []byte
 	for {
 		c := byte(n & 0x7f)
 		n >>= 7
@@ -36,10 +45,10 @@ func LocalSet(i uint64) []byte { return Op(0x21, i) }
 // Drop is drop.
 func Drop() []byte { return Op(0x1a) }
 
-// End is end, of a block or loop.
+// End is the end of a block or loop.
 func End() []byte { return Op(0x0b) }
 
-// Invoke calls function i with constants.
+// Invoke calls function i with constant arguments.
 func Invoke(i uint64, args ...int64) []byte {
 	var b []byte
 	for _, a := range args {
@@ -48,12 +57,12 @@ func Invoke(i uint64, args ...int64) []byte {
 	return append(b, Op(0x10, i)...)
 }
 
-// Forever runs code, which leaves nothing on the stack, without end.
+// Forever is an endless loop around code that leaves nothing on the stack.
 func Forever(code ...[]byte) []byte {
 	return Seq([]byte{0x03, 0x40}, Seq(code...), []byte{0x0c, 0, 0x0b, 0x00}) // loop; br 0; end; unreachable
 }
 
-// Text puts a text into memory at an address, byte by byte.
+// Text writes a text to memory, byte by byte.
 func Text(at int64, s string) []byte {
 	var b []byte
 	for i := range len(s) {

@@ -1,26 +1,26 @@
-// Package wasmtest assembles WebAssembly modules by hand, for tests of the sandbox: a module can be small, and hostile in
-// exactly one way.
+// Package wasmtest makes WebAssembly modules for tests of the sandbox.
 //
-// The assembler checks nothing. A module may be wrong on purpose, and only the engine says whether it is valid.
+// [Module] assembles a module from instructions, so that a test module is small and hostile in exactly one way. The assembler
+// does not validate anything: a module may be wrong on purpose.
+//
+// [Go], [C], [Rust] and [AssemblyScript] build guests from source, and cache what they build. [LogBuffer] records logs, and [Soak]
+// selects the long form of tests.
 package wasmtest
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
-// Module is a module to assemble. Its first functions are its imports, and its own functions follow: without other
-// imports the first of Funcs has the index First.
+// Module is a module to assemble. Imports have the first function indexes. With the default imports, Funcs begin at index
+// First.
 type Module struct {
 	Imports  []Import // default ABI
-	Types    []Type   // of functions, beside those that have a name; the first has the index MoreTypes
+	Types    []Type   // function types after the named ones; the first has the index MoreTypes
 	Funcs    []Func
 	Table    []byte   // the body of the table section; default no table
-	Elements []uint64 // indices of the functions that the first table begins with
-	Pages    uint32   // of memory, at first; default 2
-	MaxPages uint32   // of memory; default no maximum
+	Elements []uint64 // function indexes at the beginning of the first table
+	Pages    uint32   // initial memory pages; default 2
+	MaxPages uint32   // maximum memory pages; default no maximum
 	NoMemory bool     // do not export the memory
-	Globals  []int64  // variables of type i32, by their first values
+	Globals  []int64  // initial values of mutable i32 globals
 	Start    []byte   // the body of the start function; default no start function
 	Data     []Data
 }
@@ -35,12 +35,12 @@ type Import struct {
 type Func struct {
 	Name      string // of the export; empty if the function is not exported
 	Type      uint64 // default ToI32
-	Locals    uint64 // variables, after the parameters
-	LocalType []byte // of the variables; default I32
+	Locals    uint64 // the number of locals
+	LocalType []byte // the type of the locals; default I32
 	Body      []byte // without the end
 }
 
-// Data is what memory holds at first.
+// Data is the initial content of a range of memory.
 type Data struct {
 	At    int64
 	Bytes string
@@ -49,13 +49,13 @@ type Data struct {
 // Type is the type of a function.
 type Type struct{ Params, Results []byte }
 
-// The types of values.
+// Value types.
 const (
 	I32 = 0x7f
 	I64 = 0x7e
 )
 
-// Indices of the types that every module has.
+// Indexes of the types that every module has.
 const (
 	ToI32     = iota // () -> i32
 	TwoToI32         // (i32, i32) -> i32
@@ -74,7 +74,7 @@ func named() []Type {
 	}
 }
 
-// Indices of the functions of ABI.
+// Indexes of the functions that ABI imports.
 const (
 	Input = iota
 	Output
@@ -84,7 +84,7 @@ const (
 	Log
 	Now
 	Random
-	First // the function after them
+	First // the next function index
 )
 
 // ABI returns the imports from crmgate_v1.
@@ -96,21 +96,21 @@ func ABI() []Import {
 	}
 }
 
-// Indices of the functions of WASI where they follow ABI.
+// Indexes of the functions that WASI imports, after those of ABI.
 const (
 	RandomGet = First + iota
 	FDWrite
 	PollOneoff
-	AfterWASI // the function after them
+	AfterWASI // the next function index
 )
 
-// WASI returns imports from wasi_snapshot_preview1 that can keep the host busy.
+// WASI returns the imports from wasi_snapshot_preview1 that can keep the host busy.
 func WASI() []Import {
 	const wasi = "wasi_snapshot_preview1"
 	return []Import{{wasi, "random_get", TwoToI32}, {wasi, "fd_write", FourToI32}, {wasi, "poll_oneoff", FourToI32}}
 }
 
-// Export returns a function of type () -> i32 that is exported.
+// Export returns an exported function of type () -> i32.
 func Export(name string, body ...[]byte) Func { return Func{Name: name, Body: Seq(body...)} }
 
 // Bytes assembles the module.
@@ -119,29 +119,29 @@ func (m Module) Bytes() []byte {
 		m.Imports = ABI()
 	}
 	own := uint64(len(m.Imports))
-	start := section(8, nil)
+	start := Section(8, nil)
 	if m.Start != nil {
 		m.Funcs = append(slices.Clone(m.Funcs), Func{Type: ToNothing, Body: m.Start})
-		start = section(8, number(own+uint64(len(m.Funcs))-1))
+		start = Section(8, Unsigned(own+uint64(len(m.Funcs))-1))
 	}
 	var functions, exports, codes [][]byte
 	if !m.NoMemory {
 		exports = append(exports, Seq(name("memory"), []byte{2, 0}))
 	}
 	for i, f := range m.Funcs {
-		functions = append(functions, number(f.Type))
+		functions = append(functions, Unsigned(f.Type))
 		codes = append(codes, f.code())
 		if f.Name != "" {
-			exports = append(exports, Seq(name(f.Name), []byte{0}, number(own+uint64(i))))
+			exports = append(exports, Seq(name(f.Name), []byte{0}, Unsigned(own+uint64(i))))
 		}
 	}
 	return Seq([]byte("\x00asm\x01\x00\x00\x00"),
-		section(1, list(append(named(), m.Types...), Type.bytes)), section(2, list(m.Imports, Import.bytes)),
-		section(3, vector(functions)), section(4, m.Table), section(5, m.memory()), section(6, list(m.Globals, global)),
-		section(7, vector(exports)), start, section(9, m.elements()), section(10, vector(codes)), section(11, list(m.Data, Data.bytes)))
+		Section(1, list(append(named(), m.Types...), Type.bytes)), Section(2, list(m.Imports, Import.bytes)),
+		Section(3, Vector(functions)), Section(4, m.Table), Section(5, m.memory()), Section(6, list(m.Globals, global)),
+		Section(7, Vector(exports)), start, Section(9, m.elements()), Section(10, Vector(codes)), Section(11, list(m.Data, Data.bytes)))
 }
 
-// String is Bytes, for what is kept as text.
+// String returns Bytes as a string.
 func (m Module) String() string { return string(m.Bytes()) }
 
 func (m Module) memory() []byte {
@@ -149,16 +149,16 @@ func (m Module) memory() []byte {
 		m.Pages = 2
 	}
 	if m.MaxPages == 0 {
-		return Seq([]byte{1, 0}, number(uint64(m.Pages)))
+		return Seq([]byte{1, 0}, Unsigned(uint64(m.Pages)))
 	}
-	return Seq([]byte{1, 1}, number(uint64(m.Pages)), number(uint64(m.MaxPages)))
+	return Seq([]byte{1, 1}, Unsigned(uint64(m.Pages)), Unsigned(uint64(m.MaxPages)))
 }
 
 func (m Module) elements() []byte {
 	if m.Elements == nil {
 		return nil
 	}
-	return Seq([]byte{1, 0}, Num(0), End(), list(m.Elements, number))
+	return Seq([]byte{1, 0}, Num(0), End(), list(m.Elements, Unsigned))
 }
 
 func (f Func) code() []byte {
@@ -167,24 +167,26 @@ func (f Func) code() []byte {
 	}
 	locals := []byte{0}
 	if f.Locals > 0 {
-		locals = Seq([]byte{1}, number(f.Locals), f.LocalType)
+		locals = Seq([]byte{1}, Unsigned(f.Locals), f.LocalType)
 	}
-	return sized(Seq(locals, f.Body, End()))
+	return Sized(Seq(locals, f.Body, End()))
 }
 
-func (t Type) bytes() []byte   { return Seq([]byte{0x60}, sized(t.Params), sized(t.Results)) }
-func (i Import) bytes() []byte { return Seq(name(i.Module), name(i.Name), []byte{0}, number(i.Type)) }
+func (t Type) bytes() []byte   { return Seq([]byte{0x60}, Sized(t.Params), Sized(t.Results)) }
+func (i Import) bytes() []byte { return Seq(name(i.Module), name(i.Name), []byte{0}, Unsigned(i.Type)) }
 func (d Data) bytes() []byte   { return Seq([]byte{0}, Num(d.At), End(), name(d.Bytes)) }
 
 func global(first int64) []byte { return Seq([]byte{I32, 1}, Num(first), End()) }
 
-func number(n uint64) []byte { return binary.AppendUvarint(nil, n) }
-func sized(b []byte) []byte  { return append(number(uint64(len(b))), b...) }
-func name(s string) []byte   { return sized([]byte(s)) }
+// Sized returns bytes after their length.
+func Sized(b []byte) []byte { return append(Unsigned(uint64(len(b))), b...) }
 
-func vector(items [][]byte) []byte { return append(number(uint64(len(items))), Seq(items...)...) }
+// Vector returns items after their number.
+func Vector(items [][]byte) []byte { return append(Unsigned(uint64(len(items))), Seq(items...)...) }
 
-// list is a vector. Without items it is empty, and its section is left out.
+func name(s string) []byte { return Sized([]byte(s)) }
+
+// list returns a vector, or nil if there are no items.
 func list[T any](all []T, encode func(T) []byte) []byte {
 	if len(all) == 0 {
 		return nil
@@ -193,13 +195,13 @@ func list[T any](all []T, encode func(T) []byte) []byte {
 	for i, one := range all {
 		items[i] = encode(one)
 	}
-	return vector(items)
+	return Vector(items)
 }
 
-// section leaves out a section without a body.
-func section(id byte, body []byte) []byte {
+// Section returns a section, or nil if its body is empty.
+func Section(id byte, body []byte) []byte {
 	if len(body) == 0 {
 		return nil
 	}
-	return append([]byte{id}, sized(body)...)
+	return append([]byte{id}, Sized(body)...)
 }
