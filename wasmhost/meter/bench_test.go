@@ -8,8 +8,8 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
-// BenchmarkModule decodes modules, and writes them with the brake: a module in Go, and QuickJS. It happens once for each
-// content of a module, before the engine compiles it, which takes ten times as long.
+// BenchmarkModule decodes and instruments a Go module and QuickJS. That happens once for each module, before the engine
+// compiles it, which takes ten times as long.
 func BenchmarkModule(b *testing.B) {
 	for name, file := range map[string][]byte{"Go": build(b, toolchains()["Go"]), "QuickJS": quickjswasi.QuickJSWASM} {
 		b.Run(name+"/decode", func(b *testing.B) {
@@ -22,7 +22,7 @@ func BenchmarkModule(b *testing.B) {
 			}
 		})
 		m := decode(b, file)
-		b.Run(name+"/brake", func(b *testing.B) {
+		b.Run(name+"/instrument", func(b *testing.B) {
 			b.SetBytes(int64(len(file)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -31,5 +31,15 @@ func BenchmarkModule(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkManyBranches decodes a br_table of 40,000 labels above 20,000 operands. The time must not depend on the operands.
+func BenchmarkManyBranches(b *testing.B) {
+	file := module(manyBranches()).Bytes()
+	for b.Loop() {
+		if _, err := meter.Decode(file); err == nil {
+			b.Fatal("the module was accepted")
+		}
 	}
 }

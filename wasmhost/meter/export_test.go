@@ -1,20 +1,20 @@
 package meter
 
-// Costs and bounds that tests check the brake by.
+// Costs and bounds that tests check.
 const (
 	FuelSlice    = fuelSlice
 	FrameGrowth  = frameGrowth
 	MaxUnchecked = maxUnchecked
 )
 
-// BrakeCounted is Brake with two more exports: the global "spent" counts what the instructions that ran cost, each by itself,
-// and "left" is the brake's counter.
+// InstrumentCounted is Instrument with two more exports: the global "spent" adds up the cost of each executed instruction,
+// and the global "left" is the fuel.
 func (m *Module) InstrumentCounted() ([]byte, error) {
 	counted := *m
 	spent, left := uint32(len(m.globals)), uint32(len(m.globals)+1)
 	counted.globals = append(append([]global{}, m.globals...), global{i64, true, instruction{op: opI64Const}})
 	counted.exports = append(append([]export{}, m.exports...), export{"spent", kindGlobal, spent}, export{"left", kindGlobal, left})
-	b := &instrumenter{m: m, checked: make([]bool, len(m.code)), entry: make([]int, len(m.code))} // calls cost nothing but themselves
+	b := &instrumenter{m: m, checked: make([]bool, len(m.code)), entry: make([]int, len(m.code))} // calls do not include the cost of their callee
 	return counted.instrument(func(out []byte, in *instruction) []byte {
 		cost := b.cost(in)
 		if in.op == opCallIndirect {
@@ -38,11 +38,11 @@ func (m *Module) Frames() []int {
 	return all
 }
 
-// Instruction is an instruction whose types are always the same.
+// Instruction is an instruction with a fixed signature.
 type Instruction struct {
 	Code      []byte // without immediates
 	Signature string // as in specs
-	Memory    bool   // it has an alignment and an offset
+	Memory    bool   // has an alignment and an offset
 }
 
 // Instructions lists the instructions that generated modules use.

@@ -12,7 +12,7 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// The bound of a frame is not less than what a call takes, in functions that are made to take much.
+// The bound of a frame is not below the size of a frame, in functions with large frames.
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	const locals = 300
@@ -36,17 +36,17 @@ func TestFrames(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ before, after []byte }{
 		"nothing":              {nil, nil},
-		"sums":                 {each([]byte{0x20, 1, 0x20, 0, 0x6a, 0x22, 1, 0x21}, nil), use}, // a local each
+		"sums":                 {each([]byte{0x20, 1, 0x20, 0, 0x6a, 0x22, 1, 0x21}, nil), use}, // one local each
 		"locals":               {set, use},
 		"locals, twice":        {slices.Concat(set, []byte{0x10, 1, 0x1a}, set), use},
 		"operands":             {repeat(300, 0x10, 1), repeat(300, 0x10, 2)},
 		"operands, four times": {bytes.Repeat(append(repeat(150, 0x10, 1), repeat(150, 0x10, 2)...), 4), nil},
-		"ways back":            {set, slices.Concat([]byte{0x03, 0x40}, repeat(100, 0x10, 1, 0x0d, 0), use, set, []byte{0x10, 1, 0x0d, 0, 0x0b}, use)},
+		"back edges":           {set, slices.Concat([]byte{0x03, 0x40}, repeat(100, 0x10, 1, 0x0d, 0), use, set, []byte{0x10, 1, 0x0d, 0, 0x0b}, use)},
 		"an expression":        {append(repeat(1000, 0x20, 0, 0x28, 2, 0), repeat(999, 0x6a)...), repeat(1, 0x1a)},
 		"addresses":            {slices.Concat(set, each([]byte{0x20}, []byte{0x28, 2, 0, 0x1a}), each([]byte{0x20}, []byte{0x28, 2, 4, 0x1a})), use},
 		"a table":              {slices.Concat(set, repeat(41, 0x02, 0x40), table, parts), use},
 		"loops":                {slices.Concat(set, repeat(12, 0x03, 0x40), set, []byte{0x10, 1, 0x1a}, repeat(12, 0x10, 1, 0x0d, 0, 0x0b)), use},
-		"choices":              {slices.Concat(set, bytes.Repeat(slices.Concat([]byte{0x10, 1, 0x04, 0x40}, set[:60], []byte{0x0b}), 40)), use},
+		"ifs":                  {slices.Concat(set, bytes.Repeat(slices.Concat([]byte{0x10, 1, 0x04, 0x40}, set[:60], []byte{0x0b}), 40)), use},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -70,18 +70,18 @@ func TestFrames(t *testing.T) {
 				}
 				return reflect.ValueOf(f).Elem().FieldByName("stack").Len()
 			}
-			// At which depth does the stack, which grows by doubling, have to grow once more? There the one before was full.
+			// The stack grows by doubling. Find the depth at which it has to grow: there the smaller stack is full.
 			depth := max(4, 1<<20/d.Frames()[0])
 			full := stack(depth)
 			for stack(depth) == full {
 				depth *= 2
 			}
 			grows := depth/2 + sort.Search(depth/2, func(n int) bool { return stack(depth/2+n) > full })
-			const rest = 4 << 10 // for the first call and the last, and what the engine leaves free
+			const rest = 4 << 10 // for the first and the last call, and the engine's reserve
 			if size := (full - rest) / grows; size > d.Frames()[0] {
-				t.Errorf("a call takes %d bytes: expected at most the bound, %d", size, d.Frames()[0])
+				t.Errorf("a frame has %d bytes, want at most the bound %d", size, d.Frames()[0])
 			} else {
-				t.Logf("a call takes %d bytes, bounded by %d", size, d.Frames()[0])
+				t.Logf("a frame has %d bytes, the bound is %d", size, d.Frames()[0])
 			}
 		})
 	}

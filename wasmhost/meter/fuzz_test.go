@@ -13,9 +13,10 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/crmgate/crmgate/wasmhost/meter"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// FuzzDecode: what is decoded, wazero accepts, with the brake and without; and encoding it again changes nothing.
+// FuzzDecode checks that wazero accepts every decoded module, with fuel checks and without, and that encoding is stable.
 func FuzzDecode(f *testing.F) {
 	for i := range 40 {
 		f.Add(generated(bytes.Repeat([]byte{byte(i * 7), byte(i * 13), 3, byte(i)}, 50)))
@@ -37,28 +38,32 @@ func FuzzDecode(f *testing.F) {
 		}
 		once := m.Encode()
 		if again := decode(t, once).Encode(); !bytes.Equal(once, again) {
-			t.Errorf("encoded twice: % x, and % x", once, again)
+			t.Errorf("encoding twice: got % x, want % x", again, once)
 		}
 		accepted := [][]byte{once}
-		if braked, err := m.Instrument(); err == nil {
-			accepted = append(accepted, braked)
+		if instrumented, err := m.Instrument(); err == nil {
+			accepted = append(accepted, instrumented)
 		} else if !strings.Contains(err.Error(), "reserved") && !strings.Contains(err.Error(), "too many loops") {
 			t.Error(err)
 		}
 		for _, b := range accepted {
 			compiled, err := rt.CompileModule(ctx, b)
 			if err != nil {
-				t.Fatalf("wazero refuses what was decoded: %v", err)
+				t.Fatalf("wazero rejects a decoded module: %v", err)
 			}
 			_ = compiled.Close(ctx)
 		}
 	})
 }
 
-// FuzzRun: a generated module is decoded, is charged for what it does, and does the same compiled and interpreted, with the
-// brake and without.
+// FuzzRun checks that a generated module is decoded, is charged for what it does, and has the same effects compiled and
+// interpreted, with fuel checks and without.
 func FuzzRun(f *testing.F) {
-	for i := range 100 {
+	seeds := 40
+	if wasmtest.Soak() {
+		seeds = 400
+	}
+	for i := range seeds {
 		seed := make([]byte, 400)
 		for j := range seed {
 			seed[j] = byte((i+1)*(j+3)*2654435761>>11) ^ byte(j*j)
@@ -70,28 +75,28 @@ func FuzzRun(f *testing.F) {
 		b := generated(choices)
 		m, err := meter.Decode(b)
 		if err != nil {
-			t.Fatalf("a valid module is refused: %v", err)
+			t.Fatalf("a valid module is rejected: %v", err)
 		}
-		braked, err := m.InstrumentCounted()
+		instrumented, err := m.InstrumentCounted()
 		if err != nil {
 			t.Fatal(err)
 		}
-		interpreted := observe(t, interpreter, braked)
-		compiled := observe(t, compiler, braked)
+		interpreted := observe(t, interpreter, instrumented)
+		compiled := observe(t, compiler, instrumented)
 		if interpreted != compiled {
 			t.Errorf("interpreted and compiled differ:\n%s\n%s", interpreted, compiled)
 		}
 		if interpreted.ended {
 			if free := observe(t, compiler, m.Encode()); free != interpreted {
-				t.Errorf("with the brake and without differ:\n%s\n%s", interpreted, free)
+				t.Errorf("with fuel checks and without differ:\n%s\n%s", interpreted, free)
 			}
 		}
 	})
 }
 
-// observation is what a generated module did.
+// observation holds the visible effects of a generated module.
 type observation struct {
-	ended   bool // it was not stopped
+	ended   bool // it was not stopped at the pause limit
 	trapped bool
 	results string
 	globals string
@@ -102,7 +107,7 @@ func (o observation) String() string {
 	return fmt.Sprintf("ended %v, trapped %v, results %s, globals %s, memory %.40x…", o.ended, o.trapped, o.results, o.globals, o.memory)
 }
 
-// observe calls f0 of a module, and lets it pause a few times.
+// observe calls f0 of a module, and stops it after a few pauses.
 func observe(t *testing.T, rt wazero.Runtime, b []byte) observation {
 	t.Helper()
 	ctx := t.Context()
@@ -116,7 +121,7 @@ func observe(t *testing.T, rt wazero.Runtime, b []byte) observation {
 		t.Fatal(err)
 	}
 	defer guest.Close(ctx)
-	w := &watch{t: t, most: 3}
+	w := &pauseRecorder{t: t, limit: 3}
 	args := []uint64{3, 1<<40 + 5, uint64(math.Float32bits(1.5)), math.Float64bits(-2.25)}
 	var results []uint64
 	if guest.ExportedGlobal("spent") == nil {
@@ -124,7 +129,7 @@ func observe(t *testing.T, rt wazero.Runtime, b []byte) observation {
 	} else {
 		results, err = w.call(guest, "f0", args...)
 	}
-	o := observation{ended: !errors.Is(err, errEnough), trapped: err != nil, results: fmt.Sprint(results)}
+	o := observation{ended: !errors.Is(err, errPauseLimit), trapped: err != nil, results: fmt.Sprint(results)}
 	for i, t := range append([]byte{i32}, numbers...) {
 		v := guest.ExportedGlobal(fmt.Sprintf("g%d", i)).Get()
 		if t == i32 || t == f32 {

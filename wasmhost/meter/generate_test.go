@@ -8,20 +8,20 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// generator makes a valid module of any bytes, which it takes for choices. So fuzzing reaches what instructions do in all
-// combinations, where most changes to the bytes of a module only make it invalid.
+// generator turns any bytes into a valid module: each byte is a choice. Therefore fuzzing reaches combinations of
+// instructions. Most changes to the bytes of a module itself only make it invalid.
 type generator struct {
 	choices []byte
 	out     []byte
-	left    int         // how many expressions and statements may follow
+	left    int         // how many more expressions and statements to generate
 	labels  []labelType // of the open blocks, the innermost last
 	locals  []byte      // their types
 }
 
-// labelType is what a branch takes: 0 for nothing.
+// labelType is the type that a branch takes, or 0.
 type labelType byte
 
-// The types of the functions that a generated module has, each of the function with its index.
+// signatures are the types of a generated module's functions, by function index.
 var signatures = []struct{ params, results []byte }{
 	{[]byte{i32, i64, f32, f64}, []byte{i64}},
 	{[]byte{i32}, []byte{i32}},
@@ -41,16 +41,15 @@ var (
 	instructions = meter.Instructions()
 )
 
-// generated returns a module that exports its functions f0 to f3, its memory and its globals g0 to g4, of which the first
-// counts calls.
+// generated returns a module that exports its functions f0 to f3, its memory, and its globals g0 to g4. g0 counts calls.
 func generated(choices []byte) []byte {
 	g := &generator{choices: choices}
 	var types, functions, exports, globals, code [][]byte
 	for i, s := range signatures {
-		types = append(types, wasmtest.Seq([]byte{0x60}, sized(s.params), sized(s.results)))
+		types = append(types, wasmtest.Seq([]byte{0x60}, wasmtest.Sized(s.params), wasmtest.Sized(s.results)))
 		functions = append(functions, []byte{byte(i)})
 		exports = append(exports, []byte{2, 'f', '0' + byte(i), 0, byte(i)})
-		code = append(code, sized(g.function(i)))
+		code = append(code, wasmtest.Sized(g.function(i)))
 	}
 	exports = append(exports, []byte("\x06memory\x02\x00"))
 	for i, t := range append([]byte{i32}, numbers...) {
@@ -58,16 +57,12 @@ func generated(choices []byte) []byte {
 		exports = append(exports, []byte{2, 'g', '0' + byte(i), 3, byte(i)})
 	}
 	return wasmtest.Seq([]byte("\x00asm\x01\x00\x00\x00"),
-		section(1, vector(types)), section(3, vector(functions)),
-		section(4, []byte{2, 0x70, 1, 4, 8, 0x6f, 0, 3}), section(5, []byte{1, 1, 1, 3}),
-		section(6, vector(globals)), section(7, vector(exports)),
-		section(9, []byte{2, 0, 0x41, 0, 0x0b, 4, 0, 1, 2, 3, 1, 0, 2, 1, 2}),
-		section(12, []byte{1}), section(10, vector(code)), section(11, wasmtest.Seq([]byte{1, 1}, sized([]byte(strings.Repeat("data", 16))))))
+		wasmtest.Section(1, wasmtest.Vector(types)), wasmtest.Section(3, wasmtest.Vector(functions)),
+		wasmtest.Section(4, []byte{2, 0x70, 1, 4, 8, 0x6f, 0, 3}), wasmtest.Section(5, []byte{1, 1, 1, 3}),
+		wasmtest.Section(6, wasmtest.Vector(globals)), wasmtest.Section(7, wasmtest.Vector(exports)),
+		wasmtest.Section(9, []byte{2, 0, 0x41, 0, 0x0b, 4, 0, 1, 2, 3, 1, 0, 2, 1, 2}),
+		wasmtest.Section(12, []byte{1}), wasmtest.Section(10, wasmtest.Vector(code)), wasmtest.Section(11, wasmtest.Seq([]byte{1, 1}, wasmtest.Sized([]byte(strings.Repeat("data", 16))))))
 }
-
-func sized(b []byte) []byte               { return append(leb(len(b)), b...) }
-func vector(all [][]byte) []byte          { return append(leb(len(all)), slices.Concat(all...)...) }
-func section(id byte, body []byte) []byte { return append([]byte{id}, sized(body)...) }
 
 func zero(t byte) []byte {
 	switch t {
@@ -92,7 +87,7 @@ func (g *generator) choose(n int) int {
 
 func (g *generator) emit(b ...byte) { g.out = append(g.out, b...) }
 
-// function makes the code of a function. It returns zeros if there were too many calls.
+// function writes the code of a function, which returns zeros after too many calls.
 func (g *generator) function(i int) []byte {
 	s := signatures[i]
 	own := []byte{i32, i64, f32, f64, i32, f64}
@@ -120,7 +115,7 @@ func (g *generator) statements() {
 	}
 }
 
-// local returns a local of a type, the last as the one that nothing else uses if own.
+// local returns a local of a type.
 func (g *generator) local(t byte) byte {
 	var all []byte
 	for i, l := range g.locals {
@@ -131,27 +126,15 @@ func (g *generator) local(t byte) byte {
 	return all[g.choose(len(all))]
 }
 
-// masked is an i32 below a power of two.
+// masked pushes an i32 below a power of two.
 func (g *generator) masked(bits int) {
 	g.value(i32)
 	g.emit(0x41)
-	g.emit(signed(1<<bits - 1)...)
+	g.emit(wasmtest.Signed(1<<bits - 1)...)
 	g.emit(0x71)
 }
 
-func signed(n int64) []byte {
-	var b []byte
-	for {
-		c := byte(n & 0x7f)
-		n >>= 7
-		if n == 0 && c&0x40 == 0 || n == -1 && c&0x40 != 0 {
-			return append(b, c)
-		}
-		b = append(b, c|0x80)
-	}
-}
-
-// block makes a block of a label around what inside makes.
+// block writes a block with a label around what inside writes.
 func (g *generator) block(op, t byte, label labelType, inside func()) {
 	g.emit(op, t)
 	g.labels = append(g.labels, label)
@@ -160,7 +143,7 @@ func (g *generator) block(op, t byte, label labelType, inside func()) {
 	g.emit(0x0b)
 }
 
-// outer returns the label of an open block that takes nothing, if there is one.
+// outer returns the label of an open block without parameters, if there is one.
 func (g *generator) outer() (byte, bool) {
 	var all []byte
 	for i, l := range slices.Backward(g.labels) {
@@ -257,7 +240,7 @@ func (g *generator) statement() {
 	}
 }
 
-// tables works on the tables, of which the first holds functions.
+// tables writes table instructions. Table 0 holds functions.
 func (g *generator) tables() {
 	three := func() { g.masked(2); g.masked(2); g.masked(1) }
 	switch g.choose(6) {
@@ -284,7 +267,7 @@ func (g *generator) tables() {
 	}
 }
 
-// dispatch is the shape of Go's code, with jumps to parts that are chosen.
+// dispatch writes a Go dispatch loop with chosen targets.
 func (g *generator) dispatch() {
 	const parts = 3
 	at := g.local(i32)
@@ -295,7 +278,7 @@ func (g *generator) dispatch() {
 			g.labels = append(g.labels, slices.Repeat([]labelType{0}, int(parts-1-i))...)
 			g.statements()
 			g.labels = g.labels[:len(g.labels)-int(parts-1-i)]
-			g.emit(0x23, 0, 0x41, maxCalls, 0x49, 0x04, 0x40) // a call less, so that most of them end
+			g.emit(0x23, 0, 0x41, maxCalls, 0x49, 0x04, 0x40) // count it as a call, so that most loops end
 			g.emit(0x23, 0, 0x41, 1, 0x6a, 0x24, 0, 0x41, byte(g.choose(5)), 0x21, at, 0x0c, parts-i, 0x0b)
 		}
 	})
@@ -317,19 +300,19 @@ func (g *generator) store() {
 	g.emit(0, byte(g.choose(9)))
 }
 
-// canonical makes 0 of what is not a number: its bits are not determined, and must not be seen.
+// canonical replaces NaN by 0: the bits of NaN are not deterministic.
 func (g *generator) canonical(t byte) {
 	if t != f32 && t != f64 {
 		return
 	}
-	last := byte(slices.Index(g.locals, t)) // any of that type
+	last := byte(slices.Index(g.locals, t)) // any local of that type
 	equal := map[byte]byte{f32: 0x5b, f64: 0x61}[t]
 	g.emit(0x22, last)
 	g.emit(zero(t)...)
 	g.emit(0x20, last, 0x20, last, equal, 0x1b)
 }
 
-// value leaves a number.
+// value pushes a number.
 func (g *generator) value(t byte) {
 	if g.left--; g.left < 0 {
 		g.emit(zero(t)...)
@@ -379,15 +362,15 @@ func (g *generator) value(t byte) {
 
 func (g *generator) constant(t byte) {
 	all := map[byte][][]byte{
-		i32: {{0x41, 0}, {0x41, 1}, {0x41, 0x7f}, append([]byte{0x41}, signed(1<<31-1)...), append([]byte{0x41}, signed(-1<<31)...), {0x41, 31}, {0x41, 32}},
-		i64: {{0x42, 0}, {0x42, 1}, {0x42, 0x7f}, append([]byte{0x42}, signed(1<<63-1)...), append([]byte{0x42}, signed(-1<<63)...), {0x42, 63}, append([]byte{0x42}, signed(1<<32)...)},
+		i32: {{0x41, 0}, {0x41, 1}, {0x41, 0x7f}, append([]byte{0x41}, wasmtest.Signed(1<<31-1)...), append([]byte{0x41}, wasmtest.Signed(-1<<31)...), {0x41, 31}, {0x41, 32}},
+		i64: {{0x42, 0}, {0x42, 1}, {0x42, 0x7f}, append([]byte{0x42}, wasmtest.Signed(1<<63-1)...), append([]byte{0x42}, wasmtest.Signed(-1<<63)...), {0x42, 63}, append([]byte{0x42}, wasmtest.Signed(1<<32)...)},
 		f32: {zero(f32), {0x43, 0, 0, 0, 0x80}, {0x43, 0, 0, 0x80, 0x3f}, {0x43, 0, 0, 0x80, 0x7f}, {0x43, 0, 0, 0xc0, 0x7f}, {0x43, 0, 0, 0, 0x4f}, {0x43, 1, 0, 0, 0}},
 		f64: {zero(f64), {0x44, 0, 0, 0, 0, 0, 0, 0, 0x80}, {0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f}, {0x44, 0, 0, 0, 0, 0, 0, 0xf0, 0x7f}, {0x44, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f}, {0x44, 0, 0, 0, 0, 0, 0, 0xe0, 0x43}, {0x44, 1, 0, 0, 0, 0, 0, 0, 0}},
 	}[t]
 	g.emit(all[g.choose(len(all))]...)
 }
 
-// operation is an instruction that leaves a number, with its operands.
+// operation writes an instruction that pushes a number, with its operands.
 func (g *generator) operation(t byte) {
 	var all []meter.Instruction
 	for _, in := range instructions {
@@ -414,7 +397,7 @@ func (g *generator) operation(t byte) {
 	g.emit(in.Code...)
 }
 
-// call leaves a result of a function.
+// call pushes a result of a function.
 func (g *generator) call(t byte) {
 	callee := map[byte]int{i64: 0, i32: 1, f32: 0, f64: 2}[t]
 	s := signatures[callee]

@@ -16,48 +16,50 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-var errEnough = errors.New("paused often enough")
+var errPauseLimit = errors.New("pause limit reached")
 
-// watch is the host of a module with the brake, which is checked at each pause.
-type watch struct {
+// pauseRecorder is the host side of an instrumented module. It checks the charges at each pause.
+type pauseRecorder struct {
 	t      testing.TB
 	pauses int
-	most   int // how many pauses to let pass
+	limit  int // the number of pauses after which the call ends
 
 	spent, charged uint64
-	step           uint64 // the most that was spent between two pauses
+	maxStep        uint64 // the highest amount spent between two pauses
 }
 
-type watchKey struct{}
+type recorderKey struct{}
 
-// in returns a context in which w is told of pauses.
-func (w *watch) in(ctx context.Context) context.Context { return context.WithValue(ctx, watchKey{}, w) }
+// in returns a context in which pauses are passed to w.
+func (w *pauseRecorder) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, recorderKey{}, w)
+}
 
-// pause checks that what ran since the last pause was charged for.
-func (w *watch) pause(guest api.Module) {
+// pause checks that the code since the last pause was charged.
+func (w *pauseRecorder) pause(guest api.Module) {
 	w.pauses++
 	left := int64(int32(guest.ExportedGlobal("left").Get()))
 	w.charged += uint64(meter.FuelSlice - left)
 	spent := guest.ExportedGlobal("spent").Get()
-	w.step, w.spent = max(w.step, spent-w.spent), spent
+	w.maxStep, w.spent = max(w.maxStep, spent-w.spent), spent
 	if left >= 0 {
-		w.t.Errorf("it paused with %d left", left)
+		w.t.Errorf("the guest paused with %d units of fuel left", left)
 	}
 	w.check(spent, w.charged)
-	if w.pauses >= w.most {
-		panic(errEnough)
+	if w.pauses >= w.limit {
+		panic(errPauseLimit)
 	}
 }
 
-// check compares what was spent with what was charged. The host is not charged for the entry of f.
-func (w *watch) check(spent, charged uint64) {
+// check compares the spent fuel with the charged fuel. The host's own call of f is not charged for its entry.
+func (w *pauseRecorder) check(spent, charged uint64) {
 	if spent > charged+meter.MaxUnchecked && !w.t.Failed() {
-		w.t.Errorf("it spent %d and was charged %d", spent, charged)
+		w.t.Errorf("the guest spent %d and was charged %d", spent, charged)
 	}
 }
 
-// call calls an export of a module with the brake until it returns or has paused often enough.
-func (w *watch) call(guest api.Module, name string, args ...uint64) ([]uint64, error) {
+// call calls an export of an instrumented module until it returns or reaches the pause limit.
+func (w *pauseRecorder) call(guest api.Module, name string, args ...uint64) ([]uint64, error) {
 	results, err := guest.ExportedFunction(name).Call(w.in(w.t.Context()), args...)
 	if err == nil {
 		left := int64(int32(guest.ExportedGlobal("left").Get()))
@@ -75,14 +77,14 @@ func decode(t testing.TB, b []byte) *meter.Module {
 	return m
 }
 
-// Shapes of Go's code: a table of blocks, and branches by way of a constant.
+// dispatch is a Go dispatch loop: a table of blocks, and branches through a constant.
 func dispatch(parts int, code ...string) string {
 	var b strings.Builder
 	b.WriteString("03 40 " + strings.Repeat("02 40 ", parts) + "20 00 0e " + hexByte(parts-1))
 	for i := range parts {
 		b.WriteString(hexByte(i))
 	}
-	for _, c := range code { // of one part each
+	for _, c := range code { // one target each
 		b.WriteString("0b " + c)
 	}
 	return b.String() + "0b "
@@ -92,59 +94,63 @@ func hexByte(n int) string {
 	return string("0123456789abcdef"[n>>4]) + string("0123456789abcdef"[n&15]) + " "
 }
 
-// A guest that runs without end pauses again and again, however it goes about it, and is charged for what it does.
-func TestGuestsThatDoNotEnd(t *testing.T) {
+// Every endless guest pauses repeatedly, and is charged for what it does.
+func TestEndlessGuests(t *testing.T) {
 	t.Parallel()
 	const again = "0c 00 0b "
+	straight, divisions, calls := 3_000, 3_000, 2_000
+	if wasmtest.Soak() { // compiling takes time by the square of the code's length
+		straight, divisions, calls = 15_000, 10_000, 50_000
+	}
 	long := strings.Repeat("20 00 20 01 6a 21 01 ", 50)
 	bulk := func(op string) string { return "03 40 41 00 41 00 41 80 80 20 " + op + again } // 512 KiB
 	for name, c := range map[string]struct {
 		body string
 		more []string // functions after it
 	}{
-		"loop":              {"03 40 " + again, nil},
-		"loop of br_if":     {"03 40 41 01 0d 00 0b", nil},
-		"loop of br_table":  {"03 40 41 00 0e 01 00 00 0b", nil},
-		"loop of values":    {"41 00 03 0a 41 01 6a " + again + "1a", nil}, // type 10 is i32 -> i32, below
-		"loop of if":        {"03 40 41 01 04 40 0c 01 05 01 0b 0b", nil},
-		"loop of else":      {"03 40 41 00 04 40 01 05 0c 01 0b 0b", nil},
-		"straight code":     {"03 40 " + strings.Repeat("20 00 20 01 6a 21 00 ", 15_000) + again, nil},
-		"divisions":         {"03 40 " + strings.Repeat("20 00 41 03 6d 21 00 ", 10_000) + again, nil},
-		"loop in a loop":    {"03 40 41 03 21 00 03 40 20 00 41 01 6b 22 00 0d 00 0b " + again, nil},
-		"recursion":         {"03 40 10 01 " + again, []string{"20 00 41 01 6a 21 00 20 00 41 7f 46 04 40 10 01 0b"}},
-		"exponential":       {"03 40 10 01 " + again, []string{"23 00 41 0a 48 04 40 23 00 41 01 6a 24 00 10 01 10 01 10 02 23 00 41 01 6b 24 00 0b", ""}},
-		"mutual recursion":  {"10 01", []string{"23 00 41 14 48 04 40 23 00 41 01 6a 24 00 10 02 10 02 23 00 41 01 6b 24 00 0b", "10 01"}},
-		"indirect call":     {"03 40 41 01 11 05 00 " + again, []string{"01"}},
-		"indirect cycle":    {"03 40 41 01 11 05 00 " + again, []string{"23 00 41 05 48 04 40 23 00 41 01 6a 24 00 41 01 11 05 00 41 01 11 05 00 23 00 41 01 6b 24 00 0b"}},
-		"indirect, much":    {"03 40 41 01 11 05 00 " + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 2000)}},
-		"many calls":        {"03 40 " + strings.Repeat("10 01 ", 50_000) + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 200)}},
-		"chain of calls":    {"03 40 10 01 " + again, []string{strings.Repeat("10 02 ", 200), strings.Repeat("10 03 ", 200), strings.Repeat("10 04 ", 200), strings.Repeat("20 00 1a ", 300)}},
-		"fill":              {bulk("fc 0b 00"), nil},
-		"copy":              {bulk("fc 0a 00 00"), nil},
-		"small fills":       {"03 40 41 00 41 00 41 10 fc 0b 00 " + again, nil},
-		"init":              {"03 40 41 00 41 00 41 80 20 fc 08 00 00 " + again, nil},
-		"table.fill":        {"03 40 41 00 d0 70 41 02 fc 11 00 " + again, nil},
-		"table.copy":        {"03 40 41 00 41 00 41 02 fc 0e 00 00 " + again, nil},
-		"table.grow":        {"03 40 d0 70 41 00 fc 0f 00 1a " + again, nil},
-		"memory.grow":       {"03 40 41 00 40 00 1a " + again, nil},
-		"memory.size":       {"03 40 3f 00 1a " + again, nil},
-		"after if":          {"03 40 41 01 04 40 01 05 01 0b " + long + again, nil},
-		"after else":        {"03 40 41 00 04 40 01 05 01 0b " + long + again, nil},
-		"after if alone":    {"03 40 41 00 04 40 01 0b " + long + again, nil},
-		"after then":        {"03 40 41 01 04 40 01 05 0c 01 0b " + long + again, nil},
-		"table to its loop": {"41 07 21 00 03 40 02 40 20 00 0e 01 00 01 0b 0b", nil},
-		"after br":          {"03 40 02 40 0c 00 0b " + long + again, nil},
-		"after br_if":       {"03 40 02 40 41 01 0d 00 0b " + long + again, nil},
-		"after br_table":    {"03 40 02 40 41 00 0e 00 00 0b " + long + again, nil},
-		"after a part":      {dispatch(2, "41 01 21 00 0c 01 ", long+"41 00 21 00 0c 00 "), nil},
-		"back":              {dispatch(2, "41 00 21 00 0c 01 ", ""), nil},
-		"forward, back":     {dispatch(3, "41 02 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 21 00 0c 00 "), nil},
-		"past the table":    {dispatch(2, "41 7f 21 00 0c 01 ", "41 00 21 00 0c 00 "), nil},
-		"itself":            {dispatch(3, "41 01 21 00 0c 02 ", "41 01 21 00 0c 01 ", ""), nil},
-		"not a constant":    {dispatch(2, "41 00 41 00 6a 21 00 0c 01 ", ""), nil},
-		"of another local":  {dispatch(2, "41 05 21 01 0c 01 ", ""), nil},
-		"br_if back":        {dispatch(2, "41 00 21 00 41 01 0d 01 ", ""), nil},
-		"odd and even":      {dispatch(3, "41 01 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 0d 00 "), nil},
+		"loop":                  {"03 40 " + again, nil},
+		"loop of br_if":         {"03 40 41 01 0d 00 0b", nil},
+		"loop of br_table":      {"03 40 41 00 0e 01 00 00 0b", nil},
+		"loop of values":        {"41 00 03 0a 41 01 6a " + again + "1a", nil}, // type 10 is i32 -> i32, below
+		"loop of if":            {"03 40 41 01 04 40 0c 01 05 01 0b 0b", nil},
+		"loop of else":          {"03 40 41 00 04 40 01 05 0c 01 0b 0b", nil},
+		"straight code":         {"03 40 " + strings.Repeat("20 00 20 01 6a 21 00 ", straight) + again, nil},
+		"divisions":             {"03 40 " + strings.Repeat("20 00 41 03 6d 21 00 ", divisions) + again, nil},
+		"loop in a loop":        {"03 40 41 03 21 00 03 40 20 00 41 01 6b 22 00 0d 00 0b " + again, nil},
+		"recursion":             {"03 40 10 01 " + again, []string{"20 00 41 01 6a 21 00 20 00 41 7f 46 04 40 10 01 0b"}},
+		"exponential":           {"03 40 10 01 " + again, []string{"23 00 41 0a 48 04 40 23 00 41 01 6a 24 00 10 01 10 01 10 02 23 00 41 01 6b 24 00 0b", ""}},
+		"mutual recursion":      {"10 01", []string{"23 00 41 14 48 04 40 23 00 41 01 6a 24 00 10 02 10 02 23 00 41 01 6b 24 00 0b", "10 01"}},
+		"indirect call":         {"03 40 41 01 11 05 00 " + again, []string{"01"}},
+		"indirect cycle":        {"03 40 41 01 11 05 00 " + again, []string{"23 00 41 05 48 04 40 23 00 41 01 6a 24 00 41 01 11 05 00 41 01 11 05 00 23 00 41 01 6b 24 00 0b"}},
+		"indirect, much":        {"03 40 41 01 11 05 00 " + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 2000)}},
+		"many calls":            {"03 40 " + strings.Repeat("10 01 ", calls) + again, []string{strings.Repeat("20 00 20 01 6a 21 00 ", 200)}},
+		"chain of calls":        {"03 40 10 01 " + again, []string{strings.Repeat("10 02 ", 200), strings.Repeat("10 03 ", 200), strings.Repeat("10 04 ", 200), strings.Repeat("20 00 1a ", 300)}},
+		"fill":                  {bulk("fc 0b 00"), nil},
+		"copy":                  {bulk("fc 0a 00 00"), nil},
+		"small fills":           {"03 40 41 00 41 00 41 10 fc 0b 00 " + again, nil},
+		"init":                  {"03 40 41 00 41 00 41 80 20 fc 08 00 00 " + again, nil},
+		"table.fill":            {"03 40 41 00 d0 70 41 02 fc 11 00 " + again, nil},
+		"table.copy":            {"03 40 41 00 41 00 41 02 fc 0e 00 00 " + again, nil},
+		"table.grow":            {"03 40 d0 70 41 00 fc 0f 00 1a " + again, nil},
+		"memory.grow":           {"03 40 41 00 40 00 1a " + again, nil},
+		"memory.size":           {"03 40 3f 00 1a " + again, nil},
+		"after if":              {"03 40 41 01 04 40 01 05 01 0b " + long + again, nil},
+		"after else":            {"03 40 41 00 04 40 01 05 01 0b " + long + again, nil},
+		"after if alone":        {"03 40 41 00 04 40 01 0b " + long + again, nil},
+		"after then":            {"03 40 41 01 04 40 01 05 0c 01 0b " + long + again, nil},
+		"table to its own loop": {"41 07 21 00 03 40 02 40 20 00 0e 01 00 01 0b 0b", nil},
+		"after br":              {"03 40 02 40 0c 00 0b " + long + again, nil},
+		"after br_if":           {"03 40 02 40 41 01 0d 00 0b " + long + again, nil},
+		"after br_table":        {"03 40 02 40 41 00 0e 00 00 0b " + long + again, nil},
+		"after a target":        {dispatch(2, "41 01 21 00 0c 01 ", long+"41 00 21 00 0c 00 "), nil},
+		"back":                  {dispatch(2, "41 00 21 00 0c 01 ", ""), nil},
+		"forward, back":         {dispatch(3, "41 02 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 21 00 0c 00 "), nil},
+		"past the table":        {dispatch(2, "41 7f 21 00 0c 01 ", "41 00 21 00 0c 00 "), nil},
+		"itself":                {dispatch(3, "41 01 21 00 0c 02 ", "41 01 21 00 0c 01 ", ""), nil},
+		"not a constant":        {dispatch(2, "41 00 41 00 6a 21 00 0c 01 ", ""), nil},
+		"of another local":      {dispatch(2, "41 05 21 01 0c 01 ", ""), nil},
+		"br_if back":            {dispatch(2, "41 00 21 00 41 01 0d 01 ", ""), nil},
+		"mixed branches":        {dispatch(3, "41 01 21 00 0c 02 ", "41 00 21 00 0c 01 ", "41 01 0d 00 "), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -169,19 +175,19 @@ func TestGuestsThatDoNotEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := &watch{t: t, most: 50}
-			if _, err := w.call(open(t, counted, wazero.NewRuntimeConfig(), w), "f"); !errors.Is(err, errEnough) {
-				t.Errorf("after %d pauses: %v", w.pauses, err)
+			w := &pauseRecorder{t: t, limit: 50}
+			if _, err := w.call(open(t, counted, wazero.NewRuntimeConfig(), w), "f"); !errors.Is(err, errPauseLimit) {
+				t.Errorf("got %v after %d pauses", err, w.pauses)
 			}
-			if w.step > 2*meter.FuelSlice+meter.MaxUnchecked {
-				t.Errorf("it spent %d between two pauses: expected at most two slices, of %d", w.step, meter.FuelSlice)
+			if w.maxStep > 2*meter.FuelSlice+meter.MaxUnchecked {
+				t.Errorf("the guest spent %d between two pauses, want at most two slices of %d", w.maxStep, meter.FuelSlice)
 			}
 		})
 	}
 }
 
-// A loop goes on after a pause, also if its way to the end costs more than a fuelSlice.
-func TestLongWays(t *testing.T) {
+// A loop continues after a pause, even if the path to its end costs more than fuelSlice.
+func TestLoopsContinueAfterPauses(t *testing.T) {
 	t.Parallel()
 	m := module(unhex(t, "03 40 "+strings.Repeat("41 01 11 05 00 ", 600)+"0b"))
 	m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing})
@@ -190,18 +196,18 @@ func TestLongWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watch{t: t, most: 50}
+	w := &pauseRecorder{t: t, limit: 50}
 	if _, err := w.call(open(t, b, wazero.NewRuntimeConfig(), w), "f"); err != nil {
-		t.Errorf("after %d pauses: %v", w.pauses, err)
+		t.Errorf("got %v after %d pauses", err, w.pauses)
 	}
 }
 
-// Instructions that work on whole ranges are charged by length: a few of them are worth a pause.
-func TestBulkIsCharged(t *testing.T) {
+// Bulk instructions are charged by length: a few of them cause a pause.
+func TestBulkInstructionsAreCharged(t *testing.T) {
 	t.Parallel()
-	for name, code := range map[string]string{ // 70 times 64 KiB are a fuelSlice and more
+	for name, code := range map[string]string{ // 70 times 64 KiB cost more than fuelSlice
 		"fill": "41 00 41 00 41 80 80 04 fc 0b 00", "copy": "41 00 41 00 41 80 80 04 fc 0a 00 00", "init": "41 00 41 00 41 80 80 04 fc 08 00 00",
-		"memory": "41 01 40 00 1a", "table": "d0 70 41 80 80 04 fc 0f 00 1a", // more than there may be
+		"memory": "41 01 40 00 1a", "table": "d0 70 41 80 80 04 fc 0f 00 1a", // more than the maximum
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -211,7 +217,7 @@ func TestBulkIsCharged(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := &watch{t: t, most: 1 << 30}
+			w := &pauseRecorder{t: t, limit: 1 << 30}
 			if _, err := w.call(open(t, b, wazero.NewRuntimeConfig(), w), "f"); err != nil {
 				t.Fatal(err)
 			}
@@ -222,9 +228,9 @@ func TestBulkIsCharged(t *testing.T) {
 	}
 }
 
-// withPassiveData adds a data segment of n bytes to a module that has none.
+// withPassiveData adds a passive data segment of n bytes to a module without data segments.
 func withPassiveData(b []byte, n int) []byte {
-	code := bytes.LastIndex(b, []byte{0x0a}) // the code section is the last
+	code := bytes.LastIndex(b, []byte{0x0a}) // the code section is the last one
 	for i := 8; i < len(b); {
 		size, used := uvarint(b[i+1:])
 		if b[i] == 0x0a {
@@ -248,15 +254,9 @@ func uvarint(b []byte) (v, used int) {
 	}
 }
 
-func leb(n int) []byte {
-	var b []byte
-	for ; n >= 0x80; n >>= 7 {
-		b = append(b, byte(n)|0x80)
-	}
-	return append(b, byte(n))
-}
+func leb(n int) []byte { return wasmtest.Unsigned(uint64(n)) }
 
-// The instructions that work on whole ranges do the same in chunks as at once.
+// memory.copy and memory.fill have the same effect in chunks as in one instruction.
 func TestChunks(t *testing.T) {
 	t.Parallel()
 	const pages = 32
@@ -266,7 +266,7 @@ func TestChunks(t *testing.T) {
 		{Name: "copy", Type: wasmtest.MoreTypes, Body: unhex(t, "20 00 20 01 20 02 fc 0a 00 00")},
 		{Name: "fill", Type: wasmtest.MoreTypes, Body: unhex(t, "20 00 20 01 20 02 fc 0b 00")},
 	}}
-	braked, err := decode(t, m.Bytes()).Instrument()
+	instrumented, err := decode(t, m.Bytes()).Instrument()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,12 +284,12 @@ func TestChunks(t *testing.T) {
 	for i := range contents {
 		contents[i] = byte(i * 2654435761 >> 13)
 	}
-	near := rapid.Custom(func(t *rapid.T) uint64 { // interesting numbers, and their neighbours
+	near := rapid.Custom(func(t *rapid.T) uint64 { // boundary values and their neighbours
 		n := rapid.SampledFrom([]int64{0, 1, 1024, 1 << 16, 1 << 18, 1 << 19, 3 << 18, size / 2, size, 1<<32 - 1<<18, 1 << 32}).Draw(t, "about")
 		return uint64(uint32(n + rapid.Int64Range(-3, 3).Draw(t, "off")))
 	})
 	rapid.Check(t, func(t *rapid.T) {
-		one, two := open(m.Bytes()), open(braked)
+		one, two := open(m.Bytes()), open(instrumented)
 		defer one.Close(ctx)
 		defer two.Close(ctx)
 		one.Memory().Write(0, contents)
@@ -309,8 +309,8 @@ func TestChunks(t *testing.T) {
 	})
 }
 
-// The start function does not run before the host lets it.
-func TestStartIsHeldBack(t *testing.T) {
+// The start function does not run until the host calls it.
+func TestStartFunctionIsDeferred(t *testing.T) {
 	t.Parallel()
 	m := module()
 	m.Start = []byte{0} // it traps
@@ -327,7 +327,7 @@ func TestStartIsHeldBack(t *testing.T) {
 	}
 }
 
-// Between two pauses the engine's stack grows by a bounded amount, however little a function does before it recurses.
+// The engine's stack grows by a bounded amount between two pauses, even if a function recurses at once.
 func TestStackBetweenPauses(t *testing.T) {
 	t.Parallel()
 	const locals = 200
@@ -336,7 +336,7 @@ func TestStackBetweenPauses(t *testing.T) {
 		set = append(append(set, 0x10, 1, 0x21), leb(i)...)
 		use = append(append(append(use, 0x20), leb(i)...), 0x10, 2)
 	}
-	// It recurses at once. The loop behind does not run, and makes its frame large.
+	// f recurses at once. The loop after the call does not run, but makes the frame large.
 	body := wasmtest.Seq([]byte{0x02, 0x40, 0x10, 0, 0x41, 1, 0x0d, 0, 0x03, 0x40}, bytes.Repeat([]byte{0x10, 1, 0x0d, 0}, 100), use, set,
 		[]byte{0x10, 1, 0x0d, 0, 0x0b, 0x0b})
 	m := wasmtest.Module{Imports: []wasmtest.Import{}, Types: []wasmtest.Type{{Params: []byte{i32}}}, Funcs: []wasmtest.Func{
@@ -347,14 +347,14 @@ func TestStackBetweenPauses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watch{t: t, most: 1}
+	w := &pauseRecorder{t: t, limit: 1}
 	guest := open(t, b, wazero.NewRuntimeConfigCompiler(), w)
 	f := guest.ExportedFunction("f")
-	if _, err := f.Call(w.in(t.Context())); !errors.Is(err, errEnough) {
-		t.Errorf("it did not pause: %v", err)
+	if _, err := f.Call(w.in(t.Context())); !errors.Is(err, errPauseLimit) {
+		t.Errorf("the guest did not pause: %v", err)
 	}
 	// The engine doubles a stack that is too small.
 	if stack := reflect.ValueOf(f).Elem().FieldByName("stack").Len(); stack > 2*meter.FrameGrowth {
-		t.Errorf("the stack has %d bytes when it pauses first: expected at most twice %d", stack, meter.FrameGrowth)
+		t.Errorf("the stack has %d bytes at the first pause, want at most twice %d", stack, meter.FrameGrowth)
 	}
 }
