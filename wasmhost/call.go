@@ -27,14 +27,14 @@ type call struct {
 	rejected  func()               // told when the CRM answers 401 to the first of secrets; may be nil
 	answered  func(crmgate.Secret) // told the answer before it is read; may be nil
 
-	function  api.Function // what runs
-	output    []byte
-	hasOutput bool
-	told      bool   // it answered an error, in order
-	pending   []byte // the answer of the latest fetch or config
-	fetches   int
-	lines     int
-	printed   []byte // what its runtime has printed of a line
+	function      api.Function // what runs
+	output        []byte
+	hasOutput     bool
+	answeredError bool   // it answered an error, in order
+	pending       []byte // the answer of the latest fetch or config
+	fetches       int
+	logLines      int
+	lineBuffer    []byte // what its runtime has printed of a line
 }
 
 type callKey struct{}
@@ -69,7 +69,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	defer context.AfterFunc(m.closing, cancel)()
 	inst, err := m.acquire(ctx)
 	if err != nil {
-		return nil, c.failed("could not be started", err)
+		return nil, c.stopError("could not be started", err)
 	}
 	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
 	defer ended()
@@ -87,69 +87,69 @@ func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, erro
 		err = inst.call(ctx, c, f, stack[:])
 	}
 	if err != nil {
-		return nil, c.stopped(ctx, err)
+		return nil, c.stopReason(ctx, err)
 	}
 	switch result := int32(stack[0]); {
 	case result == resultUnsupported:
 		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
 	case result != resultAnswer && result != resultError:
-		return nil, c.wrong(fmt.Sprintf("returned %d: expected 0, 1 or 2", result))
+		return nil, c.abiError(fmt.Sprintf("returned %d: expected 0, 1 or 2", result))
 	case !c.hasOutput:
-		return nil, c.wrong(fmt.Sprintf("returned %d without an output", result))
+		return nil, c.abiError(fmt.Sprintf("returned %d without an output", result))
 	case result == resultError:
-		return nil, c.refusal()
+		return nil, c.guestError()
 	}
 	return c.output, nil
 }
 
 // refusal is the error that the guest answered with.
-func (c *call) refusal() error {
+func (c *call) guestError() error {
 	var e struct {
 		Message string  `json:"message"`
 		Status  float64 `json:"status"`
 		Code    string  `json:"code"`
 	}
 	if json.Unmarshal(c.output, &e) != nil || e.Message == "" {
-		return c.wrong(`answered an error without a "message"`)
+		return c.abiError(`answered an error without a "message"`)
 	}
-	c.told = true
+	c.answeredError = true
 	return &crmgate.ConnectorError{
 		Platform: c.module.manifest.Platform, Operation: c.operation,
-		Message: cut(c.scrubbed(e.Message), 1000), Status: int(min(max(e.Status, 0), 999)), Code: cut(c.scrubbed(e.Code), 100),
+		Message: truncate(c.redact(e.Message), 1000), Status: int(min(max(e.Status, 0), 999)), Code: truncate(c.redact(e.Code), 100),
 	}
 }
 
 // wrong is a guest that broke the ABI but is sound.
-func (c *call) wrong(how string) error {
-	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.sentence(how)}
+func (c *call) abiError(how string) error {
+	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.message(how)}
 }
 
 // failed is a call that did not run in order, with its cause.
-func (c *call) failed(how string, err error) error {
-	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.sentence(how), Err: err}
+func (c *call) stopError(how string, err error) error {
+	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.message(how), Err: err}
 }
 
-func (c *call) sentence(how string) string {
+func (c *call) message(how string) string {
 	return fmt.Sprintf("The connector of %s %s in %s.", c.module.manifest.Platform, how, c.operation)
 }
 
 // stopped says why a guest did not return.
-func (c *call) stopped(ctx context.Context, err error) error {
+func (c *call) stopReason(ctx context.Context, err error) error {
 	var limit limitError
 	var exit *sys.ExitError
 	switch {
 	case errors.As(err, &limit):
-		return c.failed(string(limit), err)
+		return c.stopError(string(limit), err)
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return c.failed("was given up", ctx.Err())
+		return c.stopError("was given up", ctx.Err())
 	case ctx.Err() != nil:
-		return c.failed(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), ctx.Err())
+		return c.stopError(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), ctx.Err())
 	case errors.As(err, &exit):
-		return c.failed(fmt.Sprintf("ended itself with status %d", exit.ExitCode()), err)
+		return c.stopError(fmt.Sprintf("ended itself with status %d", exit.ExitCode()), err)
 	}
 	// The trap's first line names it; the rest is the guest's stack, for the log.
 	first, _, _ := strings.Cut(err.Error(), "\n")
-	return c.failed("trapped", errors.New(cut(c.scrubbed(first), 200)))
+	return c.stopError("trapped", errors.New(truncate(c.redact(first), 200)))
 }
 
 func outcome(err error) string {
@@ -167,7 +167,7 @@ func outcome(err error) string {
 
 // scrubbed takes out of a guest's words the secrets that it was given, the longest first: of one that begins with
 // another, as an API key may with the user's name, the rest would be left.
-func (c *call) scrubbed(s string) string {
+func (c *call) redact(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD") // as secrets are: they came and went as JSON
 	for _, secret := range slices.SortedFunc(slices.Values(c.secrets), func(a, b string) int { return len(b) - len(a) }) {
 		if len(secret) >= 6 { // shorter ones would make holes in every text
@@ -181,20 +181,20 @@ func (c *call) scrubbed(s string) string {
 const maxLine = 8 << 10
 
 // say writes a line of the guest's to the log, until it has said enough.
-func (c *call) say(ctx context.Context, level slog.Level, text string) {
-	if c.spent() {
+func (c *call) log(ctx context.Context, level slog.Level, text string) {
+	if c.logLimitReached() {
 		return
 	}
-	if c.lines++; c.spent() {
+	if c.logLines++; c.logLimitReached() {
 		text = "the connector logs too much; the rest of this call is left out"
 	}
-	c.module.host.Logger.Log(ctx, level, cut(c.scrubbed(text), maxLine), "platform", c.module.manifest.Platform, "operation", c.operation)
+	c.module.host.Logger.Log(ctx, level, truncate(c.redact(text), maxLine), "platform", c.module.manifest.Platform, "operation", c.operation)
 }
 
 // spent reports whether the guest has said enough: what it says then need not be copied.
-func (c *call) spent() bool { return c.lines >= c.module.host.MaxLogLines }
+func (c *call) logLimitReached() bool { return c.logLines >= c.module.host.MaxLogLines }
 
-func cut(s string, n int) string {
+func truncate(s string, n int) string {
 	if len(s) > n {
 		s = s[:n]
 	}
@@ -203,21 +203,21 @@ func cut(s string, n int) string {
 
 // print takes what a language's runtime prints, and logs each line when it ends. Of a line it keeps twice what is logged: a
 // secret must be seen whole to be taken out, and the line is cut after that.
-func (c *call) print(ctx context.Context, b []byte) {
-	for len(b) > 0 && !c.spent() {
+func (c *call) writeOutput(ctx context.Context, b []byte) {
+	for len(b) > 0 && !c.logLimitReached() {
 		line, rest, ended := bytes.Cut(b, []byte("\n"))
-		c.printed = append(c.printed, line[:min(len(line), 2*maxLine-len(c.printed))]...)
+		c.lineBuffer = append(c.lineBuffer, line[:min(len(line), 2*maxLine-len(c.lineBuffer))]...)
 		if ended {
-			c.flush(ctx)
+			c.flushLine(ctx)
 		}
 		b = rest
 	}
 }
 
 // flush logs what was printed since the last line.
-func (c *call) flush(ctx context.Context) {
-	if len(c.printed) > 0 {
-		c.say(ctx, slog.LevelInfo, string(c.printed))
+func (c *call) flushLine(ctx context.Context) {
+	if len(c.lineBuffer) > 0 {
+		c.log(ctx, slog.LevelInfo, string(c.lineBuffer))
 	}
-	c.printed = c.printed[:0]
+	c.lineBuffer = c.lineBuffer[:0]
 }

@@ -39,7 +39,7 @@ func (f facts) exports(name string) bool {
 }
 
 // suit holds a module to its manifest.
-func (f facts) suit(m *manifest.Manifest) Problems {
+func (f facts) checkManifest(m *manifest.Manifest) Problems {
 	var all Problems
 	if f.AuthType != m.AuthType {
 		all.add(Problem{"getAuthType", fmt.Sprintf("getAuthType answers %q, and the manifest's auth.type is %q: expected them to agree", f.AuthType, m.AuthType), ""})
@@ -58,9 +58,9 @@ func (f facts) suit(m *manifest.Manifest) Problems {
 }
 
 // examine returns a module's facts: remembered ones, or those found by inspecting it.
-func (h *Host) examine(ctx context.Context, m *module, b []byte) (facts, error) {
+func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	path := filepath.Join(h.CacheDir, "facts-"+compiler()+"-"+hex.EncodeToString(m.sum[:]))
+	path := filepath.Join(h.CacheDir, "facts-"+cacheVersion()+"-"+hex.EncodeToString(m.sum[:]))
 	if known, err := os.ReadFile(path); err == nil && json.Unmarshal(known, &f) == nil && len(f.Exports) > 0 {
 		return f, nil
 	}
@@ -97,23 +97,23 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	defer cancel()
 	inst, err := m.instantiate(ctx, l)
 	if err != nil {
-		err = (&call{module: m, operation: "_initialize"}).stopped(ctx, err)
-		return f, Problems{{"start", saying(err), startAdvice("what a module does when it starts, before any operation is called, must end soon and not trap", f.Exports)}}
+		err = (&call{module: m, operation: "_initialize"}).stopReason(ctx, err)
+		return f, Problems{{"start", failureText(err), adviceUnlessCommand("what a module does when it starts, before any operation is called, must end soon and not trap", f.Exports)}}
 	}
 	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
 	if err != nil {
-		return f, Problems{{"getAuthType", saying(err), startAdvice(authTypeAdvice, f.Exports)}}
+		return f, Problems{{"getAuthType", failureText(err), adviceUnlessCommand(authTypeAdvice, f.Exports)}}
 	}
 	answer, err := decode[authTypeOut](out)
 	if err != nil {
-		return f, Problems{{"getAuthType", fmt.Sprintf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, cut(string(out), 80)), authTypeAdvice}}
+		return f, Problems{{"getAuthType", fmt.Sprintf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, truncate(string(out), 80)), authTypeAdvice}}
 	}
 	f.AuthType = answer.Type
 	return f, nil
 }
 
 // compiler names what the cache was made by: another version compiles anew.
-func compiler() string {
+func cacheVersion() string {
 	version := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, d := range info.Deps {
@@ -126,7 +126,7 @@ func compiler() string {
 }
 
 // checkShape checks exports and imports by name and signature. exports are the names of the exported functions, sorted.
-func checkShape(l *loaded, exports []string) Problems {
+func checkShape(l *loadedModule, exports []string) Problems {
 	var all Problems
 	if _, ok := l.compiled.ExportedMemories()["memory"]; !ok {
 		all.add(Problem{"exports", "the export memory is missing", "export the module's memory under the name memory (C: leave out -Wl,--no-export-memory; WAT: (memory (export \"memory\") 2))"})

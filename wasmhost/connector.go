@@ -17,20 +17,20 @@ type hosted struct{ m *module }
 var _ connector.Connector = (*hosted)(nil)
 
 // ask runs one operation.
-func ask[D document](ctx context.Context, m *module, operation, hostname string, in any, secrets ...string) (D, error) {
-	return run[D](ctx, &call{module: m, operation: operation, hostname: hostname, input: encode(in), secrets: secrets})
+func callOperation[D document](ctx context.Context, m *module, operation, hostname string, in any, secrets ...string) (D, error) {
+	return runCall[D](ctx, &call{module: m, operation: operation, hostname: hostname, input: encode(in), secrets: secrets})
 }
 
 // askOf runs an operation on a signed-in person.
-func askOf[D document](ctx context.Context, m *module, operation string, r connector.UserRequest) (D, error) {
+func callForUser[D document](ctx context.Context, m *module, operation string, r connector.UserRequest) (D, error) {
 	in := userIn{userOf(r), r.AuthHeader.Reveal()}
-	return run[D](ctx, &call{
+	return runCall[D](ctx, &call{
 		module: m, operation: operation, hostname: r.User.Hostname, input: encode(in), secrets: headerSecrets(r.AuthHeader), rejected: r.Rejected,
 	})
 }
 
 // run calls the guest and reads its answer.
-func run[D document](ctx context.Context, c *call) (D, error) {
+func runCall[D document](ctx context.Context, c *call) (D, error) {
 	out, err := c.module.invoke(ctx, c)
 	if err != nil {
 		var none D
@@ -41,7 +41,7 @@ func run[D document](ctx context.Context, c *call) (D, error) {
 	}
 	d, err := decode[D](out)
 	if err != nil {
-		return d, c.wrong("gave an answer that is wrong (" + err.Error() + ")")
+		return d, c.abiError("gave an answer that is wrong (" + err.Error() + ")")
 	}
 	return d, nil
 }
@@ -51,19 +51,19 @@ func (c *hosted) Implements(name string) bool          { return c.m.facts.export
 func (c *hosted) AuthType() (manifest.AuthType, error) { return c.m.facts.AuthType, nil }
 
 func (c *hosted) OAuthInfo(ctx context.Context, r connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
-	d, err := ask[oauthInfoDoc](ctx, c.m, "getOauthInfo", r.Hostname, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
+	d, err := callOperation[oauthInfoDoc](ctx, c.m, "getOauthInfo", r.Hostname, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
 	return d.info(), err
 }
 
 func (c *hosted) OverridingOAuthOption(ctx context.Context, r connector.OAuthOptionRequest) (connector.OAuthOption, error) {
 	code := r.Code.Reveal()
-	d, err := ask[oauthOptionOut](ctx, c.m, "getOverridingOAuthOption", r.OAuth.Hostname,
-		oauthOptionIn{code, shown(r.OAuth, c.m.manifest)}, code, r.OAuth.ClientSecret.Reveal())
+	d, err := callOperation[oauthOptionOut](ctx, c.m, "getOverridingOAuthOption", r.OAuth.Hostname,
+		oauthOptionIn{code, visibleOAuthInfo(r.OAuth, c.m.manifest)}, code, r.OAuth.ClientSecret.Reveal())
 	return connector.OAuthOption(d), err
 }
 
 func (c *hosted) BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error) {
-	d, err := ask[basicAuthOut](ctx, c.m, "getBasicAuth", "", basicAuthIn{apiKey.Reveal()}, apiKey.Reveal())
+	d, err := callOperation[basicAuthOut](ctx, c.m, "getBasicAuth", "", basicAuthIn{apiKey.Reveal()}, apiKey.Reveal())
 	return crmgate.NewSecret(d.Basic), err
 }
 
@@ -73,7 +73,7 @@ func (c *hosted) UserInfo(ctx context.Context, r connector.UserInfoRequest) (con
 		CallbackURI: r.CallbackURI, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username, Data: r.Data,
 		APIKey: r.APIKey.Reveal(), AdditionalInfo: json.RawMessage(r.AdditionalInfo.Reveal()),
 	}
-	d, err := ask[userInfoOut](ctx, c.m, "getUserInfo", r.Hostname, in,
+	d, err := callOperation[userInfoOut](ctx, c.m, "getUserInfo", r.Hostname, in,
 		append(append(formSecrets(r.AdditionalInfo), headerSecrets(r.AuthHeader)...), r.APIKey.Reveal())...)
 	if err != nil {
 		return connector.UserInfo{}, err
@@ -82,42 +82,42 @@ func (c *hosted) UserInfo(ctx context.Context, r connector.UserInfoRequest) (con
 }
 
 func (c *hosted) AuthValidation(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := askOf[validationOut](ctx, c.m, "authValidation", r)
+	d, err := callForUser[validationOut](ctx, c.m, "authValidation", r)
 	return d.outcome(), err
 }
 
 func (c *hosted) RefreshUserInfo(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := askOf[validationOut](ctx, c.m, "refreshUserInfo", r)
+	d, err := callForUser[validationOut](ctx, c.m, "refreshUserInfo", r)
 	return d.outcome(), err
 }
 
 func (c *hosted) UnAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := askOf[outcomeOut](ctx, c.m, "unAuthorize", r)
+	d, err := callForUser[outcomeOut](ctx, c.m, "unAuthorize", r)
 	return d.outcome(), err
 }
 
 func (c *hosted) PostSaveUserInfo(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := askOf[outcomeOut](ctx, c.m, "postSaveUserInfo", r)
+	d, err := callForUser[outcomeOut](ctx, c.m, "postSaveUserInfo", r)
 	return d.outcome(), err
 }
 
 func (c *hosted) LicenseStatus(ctx context.Context, r connector.UserRequest) (json.RawMessage, error) {
-	d, err := askOf[licenseOut](ctx, c.m, "getLicenseStatus", r)
+	d, err := callForUser[licenseOut](ctx, c.m, "getLicenseStatus", r)
 	return d.RawMessage, err
 }
 
 func (c *hosted) RefreshAccessToken(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
-	in := refreshIn{userIn{userOf(r.UserRequest), r.AuthHeader.Reveal()}, shown(r.OAuth, c.m.manifest), ""}
+	in := refreshIn{userIn{userOf(r.UserRequest), r.AuthHeader.Reveal()}, visibleOAuthInfo(r.OAuth, c.m.manifest), ""}
 	if c.m.manifest.Reveals("refreshToken") {
 		in.RefreshToken = r.RefreshToken.Reveal()
 	}
-	d, err := run[refreshOut](ctx, &call{
+	d, err := runCall[refreshOut](ctx, &call{
 		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Hostname, input: encode(in), answered: r.Answered,
 		secrets: append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal()),
 	})
 	return connector.RefreshAnswer{
 		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),
-		ExpiresIn: int64(min(max(float64(d.ExpiresIn), 0), 1e12)), AdditionalInfo: notNull(d.User.AdditionalInfo),
+		ExpiresIn: int64(min(max(float64(d.ExpiresIn), 0), 1e12)), AdditionalInfo: nullToNil(d.User.AdditionalInfo),
 	}, err
 }
 
@@ -128,7 +128,7 @@ func (c *hosted) ManagedAuthOptions(ctx context.Context, r connector.ManagedAuth
 		in.AccountValues[name] = v.Reveal()
 		secrets = append(secrets, v.Reveal())
 	}
-	d, err := ask[managedOptionsOut](ctx, c.m, "getManagedAuthOptions", "", in, secrets...)
+	d, err := callOperation[managedOptionsOut](ctx, c.m, "getManagedAuthOptions", "", in, secrets...)
 	return d.options(), err
 }
 

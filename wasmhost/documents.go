@@ -42,7 +42,7 @@ type oauthInfoDoc struct {
 	AccessTokenURI   string            `json:"accessTokenUri,omitempty"`
 	AuthorizationURI string            `json:"authorizationUri,omitempty"`
 	RedirectURI      string            `json:"redirectUri,omitempty"`
-	Scopes           words             `json:"scopes,omitempty"`
+	Scopes           spaceJoined       `json:"scopes,omitempty"`
 	Hostname         string            `json:"hostname,omitempty"`
 	FailMessage      string            `json:"failMessage,omitempty"`
 	TokenAuth        crmgate.TokenAuth `json:"tokenAuth,omitempty"`
@@ -64,10 +64,10 @@ func (d oauthInfoDoc) info() crmgate.OAuthInfo {
 }
 
 // shown is an application as the connector may see it.
-func shown(i crmgate.OAuthInfo, m *manifest.Manifest) oauthInfoDoc {
+func visibleOAuthInfo(i crmgate.OAuthInfo, m *manifest.Manifest) oauthInfoDoc {
 	d := oauthInfoDoc{
 		ClientID: i.ClientID, AccessTokenURI: i.AccessTokenURI, AuthorizationURI: i.AuthorizationURI,
-		RedirectURI: i.RedirectURI, Scopes: words(i.Scopes), Hostname: i.Hostname, TokenAuth: i.TokenAuth,
+		RedirectURI: i.RedirectURI, Scopes: spaceJoined(i.Scopes), Hostname: i.Hostname, TokenAuth: i.TokenAuth,
 	}
 	if m.Reveals("clientSecret") {
 		d.ClientSecret = i.ClientSecret.Reveal()
@@ -96,7 +96,7 @@ type basicAuthOut struct {
 	Basic string `json:"basic"`
 }
 
-func (d basicAuthOut) check() error { return need("basic", d.Basic) }
+func (d basicAuthOut) check() error { return require("basic", d.Basic) }
 
 type userInfoIn struct {
 	AuthHeader     string            `json:"authHeader"`
@@ -138,14 +138,14 @@ func (d userInfoOut) check() error {
 	if o := d.User.TimezoneOffset; len(o) > 0 && strings.ContainsAny(string(o[:1]), "{[tf") {
 		return errors.New("platformUserInfo.timezoneOffset is no number or string")
 	}
-	return isObject("platformUserInfo.platformAdditionalInfo", d.User.AdditionalInfo)
+	return checkObject("platformUserInfo.platformAdditionalInfo", d.User.AdditionalInfo)
 }
 
 func (d userInfoOut) info() connector.UserInfo {
 	u := d.User
 	return connector.UserInfo{
 		Successful: *d.Successful, Message: d.Message, ID: crmgate.UserID(u.ID), Name: u.Name,
-		TimezoneName: u.TimezoneName, TimezoneOffset: notNull(u.TimezoneOffset), AdditionalInfo: notNull(u.AdditionalInfo),
+		TimezoneName: u.TimezoneName, TimezoneOffset: nullToNil(u.TimezoneOffset), AdditionalInfo: nullToNil(u.AdditionalInfo),
 		OverridingHostname: u.OverridingHostname, OverridingAPIKey: crmgate.NewSecret(u.OverridingAPIKey),
 	}
 }
@@ -181,7 +181,7 @@ type userChange struct {
 }
 
 func (d userChange) check() error {
-	return isObject("user.platformAdditionalInfo", d.AdditionalInfo)
+	return checkObject("user.platformAdditionalInfo", d.AdditionalInfo)
 }
 
 type outcomeOut struct {
@@ -195,7 +195,7 @@ func (d outcomeOut) check() error { return d.User.check() }
 // outcome takes a missing successful for true: unAuthorize and postSaveUserInfo have none in App Connect's interfaces.
 func (d outcomeOut) outcome() connector.Outcome {
 	return connector.Outcome{
-		Successful: d.Successful == nil || *d.Successful, Message: d.Message, AdditionalInfo: notNull(d.User.AdditionalInfo),
+		Successful: d.Successful == nil || *d.Successful, Message: d.Message, AdditionalInfo: nullToNil(d.User.AdditionalInfo),
 	}
 }
 
@@ -244,7 +244,7 @@ func (d *seconds) UnmarshalJSON(b []byte) error {
 }
 
 func (d refreshOut) check() error {
-	return errors.Join(need("accessToken", d.AccessToken), d.User.check())
+	return errors.Join(require("accessToken", d.AccessToken), d.User.check())
 }
 
 type managedOptionsIn struct {
@@ -264,7 +264,7 @@ func (d managedOptionsOut) check() error {
 		return errors.New("options is missing")
 	}
 	for i, o := range d.Options {
-		if err := errors.Join(need("value", string(o.Value)), need("label", string(o.Label))); err != nil {
+		if err := errors.Join(require("value", string(o.Value)), require("label", string(o.Label))); err != nil {
 			return fmt.Errorf("options[%d]: %w", i, err)
 		}
 	}
@@ -326,21 +326,21 @@ func checkAnswer(operation string, b []byte) error {
 	return err
 }
 
-func need(name, v string) error {
+func require(name, v string) error {
 	if v == "" {
 		return fmt.Errorf("%s is missing", name)
 	}
 	return nil
 }
 
-func isObject(name string, v json.RawMessage) error {
-	if v = notNull(v); len(v) > 0 && v[0] != '{' {
+func checkObject(name string, v json.RawMessage) error {
+	if v = nullToNil(v); len(v) > 0 && v[0] != '{' {
 		return fmt.Errorf("%s is no object", name)
 	}
 	return nil
 }
 
-func notNull(v json.RawMessage) json.RawMessage {
+func nullToNil(v json.RawMessage) json.RawMessage {
 	if string(v) == "null" {
 		return nil
 	}
@@ -368,15 +368,15 @@ func (d *id) UnmarshalJSON(b []byte) error {
 }
 
 // words is a string, or a list of strings that a space joins.
-type words string
+type spaceJoined string
 
-func (w *words) UnmarshalJSON(b []byte) error {
+func (w *spaceJoined) UnmarshalJSON(b []byte) error {
 	var list []string
 	if b[0] == '[' {
 		if err := json.Unmarshal(b, &list); err != nil {
 			return err
 		}
-		*w = words(strings.Join(list, " "))
+		*w = spaceJoined(strings.Join(list, " "))
 		return nil
 	}
 	return json.Unmarshal(b, (*string)(w))

@@ -40,7 +40,7 @@ func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 	note(err, nil)
 	refresh, err := decode[refreshOut](b)
 	if err == nil {
-		note(nil, notNull(refresh.User.AdditionalInfo))
+		note(nil, nullToNil(refresh.User.AdditionalInfo))
 	}
 	note(err, nil)
 	license, err := decode[licenseOut](b)
@@ -56,37 +56,37 @@ func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 }
 
 // fuzzed is a call of a connector that has only what the documents need.
-func fuzzed(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
+func newTestCall(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
 	h := &Host{Config: Config{Fetch: fetch, Logger: slog.New(slog.NewTextHandler(log, nil)), Deadline: time.Second, MaxOutput: 1 << 20, MaxResponse: 1 << 20, MaxLogLines: 100}}
 	return &call{module: &module{host: h, manifest: &manifest.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
 }
 
 // SaidWith returns what the log and a client get of a guest's words, printed in two parts and answered as an error,
 // when it was called with a header, a form and an API key.
-func SaidWith(header, form, key, one, two string) (log, told string) {
+func Redacted(header, form, key, one, two string) (log, told string) {
 	var b strings.Builder
-	c := fuzzed(nil, &b, append(append(formSecrets(crmgate.NewSecret(form)), headerSecrets(crmgate.NewSecret(header))...), key))
-	c.print(context.Background(), []byte(one))
-	c.print(context.Background(), []byte(two))
-	c.flush(context.Background())
-	c.say(context.Background(), slog.LevelInfo, one+two)
+	c := newTestCall(nil, &b, append(append(formSecrets(crmgate.NewSecret(form)), headerSecrets(crmgate.NewSecret(header))...), key))
+	c.writeOutput(context.Background(), []byte(one))
+	c.writeOutput(context.Background(), []byte(two))
+	c.flushLine(context.Background())
+	c.log(context.Background(), slog.LevelInfo, one+two)
 	c.output = encode(map[string]string{"message": one + two})
-	return b.String(), c.refusal().Error()
+	return b.String(), c.guestError().Error()
 }
 
 // FetchAnswer returns the document that a guest gets for an answer of the CRM's, or for a failure.
 func FetchAnswer(t *testing.T, resp *http.Response, err error) []byte {
-	return fuzzed(func(*http.Request, crmgate.Egress) (*http.Response, error) { return resp, err }, io.Discard, nil).
+	return newTestCall(func(*http.Request, crmgate.Egress) (*http.Response, error) { return resp, err }, io.Discard, nil).
 		fetch(t.Context(), []byte(`{"url":"https://a.example/"}`))
 }
 
 // DecodeFetch makes the HTTP request that a guest's document asks for.
-func DecodeFetch(t *testing.T, b []byte) (*http.Request, error) {
+func ParseFetchRequest(t *testing.T, b []byte) (*http.Request, error) {
 	r, err := parseFetch(b)
 	if err != nil {
 		return nil, err
 	}
-	return r.request(t.Context())
+	return r.httpRequest(t.Context())
 }
 
 // CheckCache is what New demands of the cache, on behalf of a user.

@@ -43,7 +43,7 @@ type fetchError struct {
 }
 
 // redirects is how many a GET or HEAD follows.
-const redirects = 5
+const maxRedirects = 5
 
 // fetch performs a guest's request and returns the answer's document. It never traps: what is wrong is an answer too.
 func (c *call) fetch(ctx context.Context, doc []byte) []byte {
@@ -60,8 +60,8 @@ func (c *call) fetch(ctx context.Context, doc []byte) []byte {
 }
 
 func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
-	if most := c.module.host.MaxOutput; len(doc) > most {
-		return fetchAnswer{}, badRequest("the request has %d bytes: expected at most %d", len(doc), most)
+	if limit := c.module.host.MaxOutput; len(doc) > limit {
+		return fetchAnswer{}, badRequest("the request has %d bytes: expected at most %d", len(doc), limit)
 	}
 	r, err := parseFetch(doc)
 	if err != nil {
@@ -72,26 +72,26 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		ctx, cancel = context.WithTimeout(ctx, min(time.Duration(min(r.TimeoutMs, 1<<31)*float64(time.Millisecond)), c.module.host.Deadline))
 		defer cancel()
 	}
-	req, err := r.request(ctx)
+	req, err := r.httpRequest(ctx)
 	if err != nil {
 		return fetchAnswer{}, err
 	}
 	m := c.module.manifest
-	resp, err := c.module.host.Fetch(req, crmgate.Egress{Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, Redirects: redirects, MaxBody: c.module.host.MaxResponse})
+	resp, err := c.module.host.Fetch(req, crmgate.Egress{Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, Redirects: maxRedirects, MaxBody: c.module.host.MaxResponse})
 	if err != nil {
 		return fetchAnswer{}, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusUnauthorized && c.rejected != nil && c.carries(req) {
+	if resp.StatusCode == http.StatusUnauthorized && c.rejected != nil && c.carriesCredential(req) {
 		c.rejected()
 	}
-	most := c.module.host.MaxResponse
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	limit := c.module.host.MaxResponse
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return fetchAnswer{}, err
 	}
-	if int64(len(body)) > most {
-		return fetchAnswer{}, &crmgate.FetchError{Kind: crmgate.FetchSize, Message: fmt.Sprintf("the answer is larger than %d bytes", most)}
+	if int64(len(body)) > limit {
+		return fetchAnswer{}, &crmgate.FetchError{Kind: crmgate.FetchSize, Message: fmt.Sprintf("the answer is larger than %d bytes", limit)}
 	}
 	a := fetchAnswer{Status: resp.StatusCode, Headers: map[string]string{}}
 	for name, values := range resp.Header {
@@ -107,7 +107,7 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 }
 
 // carries reports whether a request carried the person's credential, wherever in its head the CRM wants it.
-func (c *call) carries(req *http.Request) bool {
+func (c *call) carriesCredential(req *http.Request) bool {
 	credential := c.secrets[0]
 	if credential == "" {
 		return false
@@ -135,7 +135,7 @@ func badRequest(format string, args ...any) error {
 }
 
 // request makes the HTTP request, or says what is malformed.
-func (r fetchRequest) request(ctx context.Context) (*http.Request, error) {
+func (r fetchRequest) httpRequest(ctx context.Context) (*http.Request, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return nil, badRequest("url is not an absolute URL")

@@ -96,12 +96,12 @@ func (h *Host) add(ctx context.Context, f *Folder, path string, m *manifest.Mani
 		return err
 	}
 	mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), slots: make(chan struct{}, h.MaxInstances)}
-	mod.closing, mod.end = context.WithCancel(context.Background())
+	mod.closing, mod.cancel = context.WithCancel(context.Background())
 	f.modules = append(f.modules, mod)
-	if mod.facts, err = h.examine(ctx, mod, b); err != nil {
+	if mod.facts, err = h.factsOf(ctx, mod, b); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	if wrong := mod.facts.suit(m); len(wrong) > 0 {
+	if wrong := mod.facts.checkManifest(m); len(wrong) > 0 {
 		return fmt.Errorf("%s: %w", file, wrong)
 	}
 	f.connectors[m.Platform] = &hosted{mod}
@@ -188,13 +188,13 @@ func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostna
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return Answer{Result: resultUnsupported}, nil
-	case c.told:
+	case c.answeredError:
 		return Answer{resultError, c.output}, nil
 	case err != nil:
 		return Answer{}, err
 	}
 	if err := checkAnswer(operation, out); err != nil {
-		return Answer{}, c.wrong("gave an answer that is wrong (" + err.Error() + ")")
+		return Answer{}, c.abiError("gave an answer that is wrong (" + err.Error() + ")")
 	}
 	return Answer{resultAnswer, out}, nil
 }
@@ -209,8 +209,8 @@ func (f *Folder) MemorySize(p crmgate.Platform) int64 {
 }
 
 // Renew has the connector's next call meet a new instance. It is for checking connectors.
-func (f *Folder) Renew(p crmgate.Platform) {
+func (f *Folder) Unload(p crmgate.Platform) {
 	if conn, ok := f.connectors[p].(*hosted); ok {
-		conn.m.letGo()
+		conn.m.unload()
 	}
 }

@@ -64,7 +64,7 @@ func FuzzFetchRequest(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := wasmhost.DecodeFetch(t, b)
+		r, err := wasmhost.ParseFetchRequest(t, b)
 		if err != nil {
 			return
 		}
@@ -126,7 +126,7 @@ func FuzzSaid(f *testing.F) {
 		for name, in := range map[string][3]string{
 			"bearer": {"Bearer " + one, "", two}, "basic": {"Basic " + basic, "{}", ""}, "form": {"", `{"a":"` + one + `","b":7,"c":"` + two + `"}`, ""},
 		} {
-			log, told := wasmhost.SaidWith(in[0], in[1], in[2], text[:split], text[split:])
+			log, told := wasmhost.Redacted(in[0], in[1], in[2], text[:split], text[split:])
 			for where, said := range map[string]string{"log": escape.ReplaceAllString(log, "|"), "client": told} {
 				if strings.Contains(said, one) || strings.Contains(said, two) {
 					t.Errorf("%s: the %s sees %q", name, where, said)

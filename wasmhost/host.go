@@ -42,7 +42,7 @@ type Host struct {
 	Config
 	cache      wazero.CompilationCache
 	reclaiming atomic.Bool
-	began      time.Time // where guests' monotonic clock begins
+	started    time.Time // where guests' monotonic clock begins
 }
 
 // New opens the compilation cache. The caller closes the host, after the folders that it loaded.
@@ -56,14 +56,14 @@ func New(_ context.Context, c Config) (*Host, error) {
 	if c.Observe == nil {
 		c.Observe = func(crmgate.Platform, string, string, time.Duration) {}
 	}
-	or(&c.Deadline, 10*time.Second)
-	or(&c.MemoryPages, 1024)
-	or(&c.MaxOutput, 1<<20)
-	or(&c.MaxFetches, 32)
-	or(&c.MaxResponse, 4<<20)
-	or(&c.MaxLogLines, 100)
-	or(&c.MaxInstances, 16)
-	or(&c.Idle, 5*time.Minute)
+	setDefault(&c.Deadline, 10*time.Second)
+	setDefault(&c.MemoryPages, 1024)
+	setDefault(&c.MaxOutput, 1<<20)
+	setDefault(&c.MaxFetches, 32)
+	setDefault(&c.MaxResponse, 4<<20)
+	setDefault(&c.MaxLogLines, 100)
+	setDefault(&c.MaxInstances, 16)
+	setDefault(&c.Idle, 5*time.Minute)
 	var err error
 	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
 		return nil, err
@@ -72,10 +72,10 @@ func New(_ context.Context, c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}
-	return &Host{Config: c, cache: cache, began: time.Now()}, nil
+	return &Host{Config: c, cache: cache, started: time.Now()}, nil
 }
 
-func or[T comparable](v *T, otherwise T) {
+func setDefault[T comparable](v *T, otherwise T) {
 	var zero T
 	if *v == zero {
 		*v = otherwise

@@ -273,7 +273,7 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 		"name":     `"` + strings.Repeat("x", 4<<20) + `":""`,
 		"together": `"A":"` + strings.Repeat("x", 40<<10) + `","B":"` + strings.Repeat("x", 40<<10) + `"`,
 	} {
-		_, err := wasmhost.DecodeFetch(t, []byte(`{"url":"https://ok.example/","headers":{`+headers+`}}`))
+		_, err := wasmhost.ParseFetchRequest(t, []byte(`{"url":"https://ok.example/","headers":{`+headers+`}}`))
 		var fe *crmgate.FetchError
 		if !errors.As(err, &fe) || fe.Kind != crmgate.FetchRequest || !strings.Contains(fe.Message, "expected at most 65536") {
 			t.Errorf("%s: %.300v", name, err)

@@ -33,23 +33,23 @@ const (
 func hostFunctions() []hostFunction {
 	return []hostFunction{
 		{"input", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
-			s[0] = give(mem, s, c.input)
+			s[0] = copyOut(mem, s, c.input)
 		}},
 		{"output", []api.ValueType{i32, i32}, nil, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
 			if n := uint32(s[1]); int64(n) > int64(c.module.host.MaxOutput) {
 				panic(limitError("answered more than is taken"))
 			}
-			c.output, c.hasOutput = append(c.output[:0], read(mem, s)...), true
+			c.output, c.hasOutput = append(c.output[:0], readMemory(mem, s)...), true
 		}},
 		{"fetch", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
 			if c.fetches++; c.fetches > c.module.host.MaxFetches {
 				panic(limitError("fetched more often than one call may"))
 			}
-			c.pending = c.fetch(ctx, read(mem, s))
+			c.pending = c.fetch(ctx, readMemory(mem, s))
 			s[0] = uint64(len(c.pending))
 		}},
 		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
-			value, ok := c.config(ctx, read(mem, s))
+			value, ok := c.config(ctx, readMemory(mem, s))
 			c.pending = append(c.pending[:0], value...)
 			s[0] = uint64(len(value))
 			if !ok {
@@ -57,13 +57,13 @@ func hostFunctions() []hostFunction {
 			}
 		}},
 		{"take", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
-			s[0] = give(mem, s, c.pending)
+			s[0] = copyOut(mem, s, c.pending)
 		}},
 		{"log", []api.ValueType{i32, i32, i32}, nil, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
 			levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 			level := levels[min(uint32(s[0]), 3)]
-			if text := read(mem, s[1:]); !c.spent() {
-				c.say(ctx, level, string(text[:min(len(text), 2*maxLine)])) // cut after secrets are taken out
+			if text := readMemory(mem, s[1:]); !c.logLimitReached() {
+				c.log(ctx, level, string(text[:min(len(text), 2*maxLine)])) // cut after secrets are taken out
 			}
 		}},
 		{"now", nil, []api.ValueType{i64}, func(_ context.Context, _ *call, _ api.Memory, s []uint64) {
@@ -73,7 +73,7 @@ func hostFunctions() []hostFunction {
 			if uint32(s[1]) > maxRandom {
 				panic(limitError("asked for more than 64 KB of random bytes at once"))
 			}
-			_, _ = rand.Read(read(mem, s)) // never fails; the view is the guest's memory
+			_, _ = rand.Read(readMemory(mem, s)) // never fails; the view is the guest's memory
 		}},
 	}
 }
@@ -85,7 +85,7 @@ func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
 		b := rt.NewHostModuleBuilder(module)
 		for _, f := range functions {
 			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, guest api.Module, stack []uint64) {
-				live(ctx)
+				checkContext(ctx)
 				c, _ := ctx.Value(callKey{}).(*call)
 				f.run(ctx, c, guest.Memory(), stack)
 			}), f.params, f.results).Export(f.name)
@@ -98,14 +98,14 @@ func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
 }
 
 // live stops a guest whose time is up. What it still asks for is not done.
-func live(ctx context.Context) {
+func checkContext(ctx context.Context) {
 	if err := ctx.Err(); err != nil {
 		panic(err)
 	}
 }
 
 // read returns the range of memory that the first two words of the stack name; one outside traps.
-func read(mem api.Memory, s []uint64) []byte {
+func readMemory(mem api.Memory, s []uint64) []byte {
 	b, ok := mem.Read(uint32(s[0]), uint32(s[1]))
 	if !ok {
 		panic(limitError("named memory that it does not have"))
@@ -114,7 +114,7 @@ func read(mem api.Memory, s []uint64) []byte {
 }
 
 // give copies b to where the stack says if it fits there, and returns its length.
-func give(mem api.Memory, s []uint64, b []byte) uint64 {
+func copyOut(mem api.Memory, s []uint64, b []byte) uint64 {
 	if uint64(len(b)) <= uint64(uint32(s[1])) && !mem.Write(uint32(s[0]), b) {
 		panic(limitError("named memory that it does not have"))
 	}
@@ -126,7 +126,7 @@ func (c *call) config(ctx context.Context, name []byte) (string, bool) {
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {
-		c.say(ctx, slog.LevelWarn, "it asks for the configuration value "+cut(string(name[:min(len(name), 64)]), 64)+", which its manifest does not declare")
+		c.log(ctx, slog.LevelWarn, "it asks for the configuration value "+truncate(string(name[:min(len(name), 64)]), 64)+", which its manifest does not declare")
 		return "", false
 	}
 	secret, ok := c.module.host.Setting(declared[i])

@@ -26,10 +26,10 @@ type module struct {
 	facts    facts
 	slots    chan struct{} // a place for each instance that runs
 	closing  context.Context
-	end      context.CancelFunc // ends closing, and with it the calls under way
+	cancel   context.CancelFunc // ends closing, and with it the calls under way
 
 	mu      sync.Mutex
-	loaded  *loaded       // guarded by mu; nil while away
+	loaded  *loadedModule // guarded by mu; nil while away
 	loading chan struct{} // guarded by mu; closed when the load under way has ended; nil if there is none
 	loadErr error         // guarded by mu; of the last load
 	idle    *time.Timer   // guarded by mu
@@ -38,15 +38,15 @@ type module struct {
 }
 
 // loaded is a module in memory, with a runtime of its own, so that letting go frees everything.
-type loaded struct {
+type loadedModule struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	free     []*instance // guarded by module.mu
-	users    int         // guarded by module.mu: calls that hold an instance or are about to
+	uses     int         // guarded by module.mu: calls that hold an instance or are about to
 }
 
 // close frees everything. Closing the runtime leaves the machine code in the cache's memory; that is the module's to free.
-func (l *loaded) close() {
+func (l *loadedModule) close() {
 	_ = l.runtime.Close(context.Background())
 	if l.compiled != nil {
 		_ = l.compiled.Close(context.Background())
@@ -55,7 +55,7 @@ func (l *loaded) close() {
 
 // instance runs one call at a time.
 type instance struct {
-	owner *loaded
+	owner *loadedModule
 	guest api.Module
 	// exports are the functions called so far: each has a stack of its own, which is most of what a call would allocate.
 	exports map[string]api.Function
@@ -64,12 +64,12 @@ type instance struct {
 }
 
 // load compiles a module, or takes it from the cache, and links the host to it.
-func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
+func (m *module) load(ctx context.Context, b []byte) (*loadedModule, error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)). // as meter.Decode accepts
 		WithCompilationCache(m.host.cache).WithMemoryLimitPages(m.host.MemoryPages))
-	l := &loaded{runtime: rt}
-	b, err := prepare(b)
+	l := &loadedModule{runtime: rt}
+	b, err := instrument(b)
 	if err != nil {
 		l.close()
 		return nil, err
@@ -78,7 +78,7 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 		l.close()
 		return nil, fmt.Errorf("it does not compile: %w", err)
 	}
-	if err = instantiateBrake(ctx, rt); err == nil {
+	if err = instantiatePause(ctx, rt); err == nil {
 		err = instantiateHost(ctx, rt)
 	}
 	if err != nil {
@@ -89,7 +89,7 @@ func (m *module) load(ctx context.Context, b []byte) (*loaded, error) {
 }
 
 // instantiate makes an instance. Its name is empty, so that there can be many.
-func (m *module) instantiate(ctx context.Context, l *loaded) (*instance, error) {
+func (m *module) instantiate(ctx context.Context, l *loadedModule) (*instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	c := &call{module: m, operation: "_initialize"}
@@ -130,12 +130,12 @@ func (inst *instance) export(name string) (api.Function, error) {
 // call runs a function of the guest until it returns, traps, or the context ends. After an error the instance must not be
 // used again.
 func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack []uint64) error {
-	defer c.flush(ctx)
+	defer c.flushLine(ctx)
 	c.function = f
 	err := f.CallWithStack(withCall(ctx, c), stack)
 	c.function = nil
 	size := stackSize(f)
-	if size > keptStack {
+	if size > maxReusedStack {
 		clear(inst.exports)
 	}
 	inst.overflowed = size > maxStack
@@ -143,7 +143,7 @@ func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack [
 }
 
 // prepare makes of a module what is compiled: bytes that are all our own, with a brake.
-func prepare(b []byte) ([]byte, error) {
+func instrument(b []byte) ([]byte, error) {
 	m, err := meter.Decode(b)
 	if err != nil {
 		return nil, err
@@ -163,27 +163,27 @@ func (m *module) acquire(ctx context.Context) (*instance, error) {
 	case <-wait.Done():
 		return nil, wait.Err()
 	}
-	inst, err := m.take(ctx)
+	inst, err := m.getInstance(ctx)
 	if err != nil {
 		<-m.slots
 	}
 	return inst, err
 }
 
-func (m *module) take(ctx context.Context) (*instance, error) {
-	l, inst, err := m.present(ctx)
+func (m *module) getInstance(ctx context.Context) (*instance, error) {
+	l, inst, err := m.ensureLoaded(ctx)
 	if err != nil || inst != nil {
 		return inst, err
 	}
 	inst, err = m.instantiate(ctx, l)
 	if err != nil {
-		m.leave(l, nil)
+		m.endUse(l, nil)
 	}
 	return inst, err
 }
 
 // present returns the loaded module, counted as used, and a free instance if there is one.
-func (m *module) present(ctx context.Context) (*loaded, *instance, error) {
+func (m *module) ensureLoaded(ctx context.Context) (*loadedModule, *instance, error) {
 	for {
 		m.mu.Lock()
 		if m.closed {
@@ -191,7 +191,7 @@ func (m *module) present(ctx context.Context) (*loaded, *instance, error) {
 			return nil, nil, errClosed
 		}
 		if l := m.loaded; l != nil {
-			l.users++
+			l.uses++
 			var inst *instance
 			if n := len(l.free); n > 0 {
 				inst, l.free = l.free[n-1], l.free[:n-1]
@@ -201,7 +201,7 @@ func (m *module) present(ctx context.Context) (*loaded, *instance, error) {
 		}
 		if m.loading == nil {
 			m.loading = make(chan struct{})
-			go m.bringIn(m.loading)
+			go m.loadInBackground(m.loading)
 		}
 		wait := m.loading
 		m.mu.Unlock()
@@ -220,10 +220,10 @@ func (m *module) present(ctx context.Context) (*loaded, *instance, error) {
 }
 
 // bringIn loads the module for whoever waits; no caller's context ends it.
-func (m *module) bringIn(done chan struct{}) {
+func (m *module) loadInBackground(done chan struct{}) {
 	// Decoding leaves garbage of several times the module's size: 8 MB for a connector in Go, as measured.
 	defer debug.FreeOSMemory()
-	l, err := m.reload()
+	l, err := m.readAndLoad()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed && l != nil {
@@ -234,7 +234,7 @@ func (m *module) bringIn(done chan struct{}) {
 	close(done)
 }
 
-func (m *module) reload() (*loaded, error) {
+func (m *module) readAndLoad() (*loadedModule, error) {
 	b, err := readModule(m.path)
 	if err != nil {
 		return nil, err
@@ -246,13 +246,13 @@ func (m *module) reload() (*loaded, error) {
 }
 
 // release gives an instance back; one that is not sound is closed, and only that one.
-func (m *module) release(inst *instance, sound bool) {
+func (m *module) release(inst *instance, reusable bool) {
 	overflowed := inst.overflowed
-	if !sound {
+	if !reusable {
 		_ = inst.guest.Close(context.Background())
-		m.leave(inst.owner, nil)
+		m.endUse(inst.owner, nil)
 	} else {
-		m.leave(inst.owner, inst)
+		m.endUse(inst.owner, inst)
 	}
 	if overflowed {
 		m.host.reclaim()
@@ -261,29 +261,29 @@ func (m *module) release(inst *instance, sound bool) {
 }
 
 // leave ends a use of l. The last one to leave starts the clock after which the module is let go.
-func (m *module) leave(l *loaded, inst *instance) {
+func (m *module) endUse(l *loadedModule, inst *instance) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l.users--
+	l.uses--
 	if inst != nil {
 		l.free = append(l.free, inst)
 	}
 	switch {
-	case l.users > 0:
+	case l.uses > 0:
 	case m.closed:
 		close(m.unused)
 	case m.idle == nil:
-		m.idle = time.AfterFunc(m.host.Idle, m.letGo)
+		m.idle = time.AfterFunc(m.host.Idle, m.unload)
 	default:
 		m.idle.Reset(m.host.Idle)
 	}
 }
 
 // letGo frees the module's memory if nobody uses it.
-func (m *module) letGo() {
+func (m *module) unload() {
 	m.mu.Lock()
 	l := m.loaded
-	if l == nil || l.users > 0 || m.closed {
+	if l == nil || l.uses > 0 || m.closed {
 		m.mu.Unlock()
 		return
 	}
@@ -294,11 +294,11 @@ func (m *module) letGo() {
 
 // close ends the calls under way, waits until they have returned, and frees the memory.
 func (m *module) close() {
-	m.end()
+	m.cancel()
 	m.mu.Lock()
 	l, wait := m.loaded, m.loading
 	m.closed, m.loaded = true, nil
-	if l != nil && l.users > 0 {
+	if l != nil && l.uses > 0 {
 		m.unused = make(chan struct{})
 	}
 	unused := m.unused

@@ -28,10 +28,10 @@ func (h *Host) reclaim() {
 }
 
 // keptStack is how large a stack may be that is kept for the next call: stacks do not shrink.
-const keptStack = 64 << 10
+const maxReusedStack = 64 << 10
 
 // instantiateBrake gives a metered module the import in which it pauses: some thousand times a second, or more.
-func instantiateBrake(ctx context.Context, rt wazero.Runtime) error {
+func instantiatePause(ctx context.Context, rt wazero.Runtime) error {
 	_, err := rt.NewHostModuleBuilder(meter.PauseModule).NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(pause), nil, nil).Export(meter.PauseFunction).Instantiate(ctx)
 	return err

@@ -33,7 +33,7 @@ func (p Problems) Error() string {
 }
 
 // saying is a connector's failure in one sentence, with its cause.
-func saying(err error) string {
+func failureText(err error) string {
 	var ce *crmgate.ConnectorError
 	if !errors.As(err, &ce) {
 		return err.Error()
@@ -57,12 +57,12 @@ func exportAdvice(name string, exports []string) string {
 		}
 	}
 	if isCommand(exports) {
-		return makeReactor + " that exports " + name
+		return reactorAdvice + " that exports " + name
 	}
 	return fmt.Sprintf(`export it (Go: //go:wasmexport %[1]s; C: __attribute__((export_name("%[1]s"))); Rust: #[unsafe(export_name = "%[1]s")]; AssemblyScript: export function %[1]s(): i32)`, name)
 }
 
-const makeReactor = `it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared; C: -mexec-model=reactor; Rust: crate-type = ["cdylib"])`
+const reactorAdvice = `it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared; C: -mexec-model=reactor; Rust: crate-type = ["cdylib"])`
 
 // isCommand reports whether a module was built to run once: its runtime was never set up when an operation is called.
 func isCommand(exports []string) bool {
@@ -70,9 +70,9 @@ func isCommand(exports []string) bool {
 }
 
 // startAdvice is the advice for a module that fails at once.
-func startAdvice(otherwise string, exports []string) string {
+func adviceUnlessCommand(otherwise string, exports []string) string {
 	if isCommand(exports) {
-		return makeReactor
+		return reactorAdvice
 	}
 	return otherwise
 }

@@ -41,11 +41,11 @@ func wasiFunctions() []hostFunction {
 	ints := func(n int) []api.ValueType { return slices.Repeat([]api.ValueType{i32}, n) }
 	result := ints(1)
 	return []hostFunction{
-		{"args_get", ints(2), result, wasi(noTexts)},
-		{"args_sizes_get", ints(2), result, wasi(noTextSizes)},
+		{"args_get", ints(2), result, wasi(emptyList)},
+		{"args_sizes_get", ints(2), result, wasi(emptyListSizes)},
 		{"clock_time_get", []api.ValueType{i32, i64, i32}, result, wasi(clockTimeGet)},
-		{"environ_get", ints(2), result, wasi(noTexts)},
-		{"environ_sizes_get", ints(2), result, wasi(noTextSizes)},
+		{"environ_get", ints(2), result, wasi(emptyList)},
+		{"environ_sizes_get", ints(2), result, wasi(emptyListSizes)},
 		{"fd_fdstat_get", ints(2), result, wasi(fdFdstatGet)},
 		{"fd_read", ints(4), result, wasi(fdRead)},
 		{"fd_write", ints(4), result, wasi(fdWrite)},
@@ -89,14 +89,14 @@ func wasi(f func(ctx context.Context, c *call, mem api.Memory, s []uint64) errno
 func noFile(_ context.Context, _ *call, _ api.Memory, s []uint64) { s[0] = uint64(errnoBadf) }
 
 // noTexts and noTextSizes answer for an empty list: the arguments, the environment.
-func noTexts(context.Context, *call, api.Memory, []uint64) errno { return errnoSuccess }
+func emptyList(context.Context, *call, api.Memory, []uint64) errno { return errnoSuccess }
 
-func noTextSizes(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
-	return done(mem.WriteUint32Le(uint32(s[0]), 0) && mem.WriteUint32Le(uint32(s[1]), 0))
+func emptyListSizes(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
+	return writeResult(mem.WriteUint32Le(uint32(s[0]), 0) && mem.WriteUint32Le(uint32(s[1]), 0))
 }
 
 // done is the errno of a function that is done when its result is in memory.
-func done(written bool) errno {
+func writeResult(written bool) errno {
 	if !written {
 		return errnoFault
 	}
@@ -109,7 +109,7 @@ func (h *Host) clock(id uint32) (uint64, bool) {
 	case 0:
 		return uint64(time.Now().UnixNano()), true
 	case 1:
-		return uint64(time.Since(h.began)) + 1, true // Go's runtime takes 0 for a clock that does not work
+		return uint64(time.Since(h.started)) + 1, true // Go's runtime takes 0 for a clock that does not work
 	}
 	return 0, false
 }
@@ -119,7 +119,7 @@ func clockTimeGet(_ context.Context, c *call, mem api.Memory, s []uint64) errno 
 	if !ok {
 		return errnoInval
 	}
-	return done(mem.WriteUint64Le(uint32(s[2]), now))
+	return writeResult(mem.WriteUint64Le(uint32(s[2]), now))
 }
 
 // fdFdstatGet says that the standard streams are terminals: C's library then writes each line as it ends. Otherwise it
@@ -140,14 +140,14 @@ func fdFdstatGet(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
 		b[0] = characterDevice
 		le.PutUint64(b[8:], rights)
 	}
-	return done(ok)
+	return writeResult(ok)
 }
 
 func fdRead(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
 	if uint32(s[0]) != 0 {
 		return errnoBadf
 	}
-	return done(mem.WriteUint32Le(uint32(s[3]), 0))
+	return writeResult(mem.WriteUint32Le(uint32(s[3]), 0))
 }
 
 func fdWrite(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
@@ -169,20 +169,20 @@ func fdWrite(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
 			return errnoFault
 		}
 		b = b[:min(len(b), maxWrite-written)]
-		c.print(ctx, b)
+		c.writeOutput(ctx, b)
 		written += len(b)
 	}
-	return done(mem.WriteUint32Le(uint32(s[3]), uint32(written)))
+	return writeResult(mem.WriteUint32Le(uint32(s[3]), uint32(written)))
 }
 
 // randomGet fills any length: runtimes pass on what their program asks for. It ends with the call.
 func randomGet(ctx context.Context, _ *call, mem api.Memory, s []uint64) errno {
 	b, ok := mem.Read(uint32(s[0]), uint32(s[1]))
 	for part := range slices.Chunk(b, maxRandom) {
-		live(ctx)
+		checkContext(ctx)
 		_, _ = rand.Read(part) // never fails; the view is the guest's memory
 	}
-	return done(ok)
+	return writeResult(ok)
 }
 
 func schedYield(context.Context, *call, api.Memory, []uint64) errno {
@@ -211,7 +211,7 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 	var wrong [maxSubscriptions]errno
 	first := time.Duration(math.MaxInt64)
 	for i := range count {
-		waits[i], wrong[i] = c.module.host.due(in[i*subscriptionSize:])
+		waits[i], wrong[i] = c.module.host.timeUntil(in[i*subscriptionSize:])
 		first = min(first, waits[i])
 	}
 	if first > 0 {
@@ -231,12 +231,12 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 		event[10] = kind
 		events++
 	}
-	return done(mem.WriteUint32Le(uint32(s[3]), events))
+	return writeResult(mem.WriteUint32Le(uint32(s[3]), events))
 }
 
 // due returns how long it is until a subscription has its event. One to a stream has it at once: reading and writing
 // never wait.
-func (h *Host) due(subscription []byte) (time.Duration, errno) {
+func (h *Host) timeUntil(subscription []byte) (time.Duration, errno) {
 	const clock, read, write, absolute = 0, 1, 2, 1
 	switch kind, id := subscription[8], le.Uint32(subscription[16:]); {
 	case kind == clock:
@@ -262,6 +262,6 @@ func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		live(ctx)
+		checkContext(ctx)
 	}
 }

@@ -42,7 +42,7 @@ var weathers = []weather{
 
 // checkOperation is all that one operation has to go through.
 func (k *check) checkOperation(ctx context.Context, operation string, inputs map[string]doc) {
-	k.folder.Renew(k.name) // what another operation left in memory is not there on another day
+	k.folder.Unload(k.name) // what another operation left in memory is not there on another day
 	input, glad := inputs[operation]
 	fetches := true
 	var good answer
