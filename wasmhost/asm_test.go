@@ -6,7 +6,7 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// The assembler's words, short: the tables of guests are made of them.
+// Short names for package wasmtest, for tables of guests.
 type (
 	mod      = wasmtest.Module
 	fn       = wasmtest.Func
@@ -28,7 +28,7 @@ const (
 	tIlI_I = wasmtest.MoreTypes // (i32, i64, i32) -> i32
 )
 
-// Indices of the functions of WASI, which follow those of the ABI in abiImports.
+// Indexes of the WASI functions in abiImports, after those of the ABI.
 const (
 	fRandomGet = wasmtest.First + iota
 	fFdWrite
@@ -41,19 +41,19 @@ const (
 	fFirst // the module's own first function
 )
 
-// abiImports are the imports of oauth.
+// abiImports are the imports of the module that oauth returns.
 var abiImports = append(wasmtest.ABI(),
 	wasi("random_get", wasmtest.TwoToI32), wasi("fd_write", wasmtest.FourToI32), wasi("poll_oneoff", wasmtest.FourToI32),
 	wasi("sched_yield", tI32), wasi("clock_time_get", tIlI_I), wasi("fd_read", wasmtest.FourToI32),
 	wasi("fd_fdstat_get", wasmtest.TwoToI32), wasi("fd_prestat_get", wasmtest.TwoToI32))
 
-// wasi is an import from WASI.
+// wasi returns an import from WASI.
 func wasi(name string, kind uint64) imported {
 	return imported{Module: "wasi_snapshot_preview1", Name: name, Type: kind}
 }
 
 var (
-	seq, num, invoke, text, answer, export = wasmtest.Seq, wasmtest.Num, wasmtest.Invoke, wasmtest.Text, wasmtest.Answer, wasmtest.Export
+	seq, num, invoke, text, answer, export, endless = wasmtest.Seq, wasmtest.Num, wasmtest.Invoke, wasmtest.Text, wasmtest.Answer, wasmtest.Export, wasmtest.Forever
 
 	unreachable, drop, add = wasmtest.Op(0x00), wasmtest.Op(0x1a), wasmtest.Op(0x6a)
 	forever                = wasmtest.Forever()
@@ -62,24 +62,27 @@ var (
 // long is i64.const.
 func long(n int64) []byte { return append([]byte{0x42}, num(n)[1:]...) }
 
-// load32 reads the number at an address; put32 and put64 write one there.
+// load32 reads the number at an address. put32 and put64 write one.
 func load32(at int64) []byte   { return seq(num(at), []byte{0x28, 2, 0}) }
 func put32(at, n int64) []byte { return seq(num(at), num(n), []byte{0x36, 2, 0}) }
 func put64(at, n int64) []byte { return seq(num(at), long(n), []byte{0x37, 3, 0}) }
 
-// endless runs instructions again and again; times does n times, and counts at address 0.
-func endless(body ...[]byte) []byte { return wasmtest.Forever(body...) }
-
+// times repeats code n times, with a counter at address 0.
 func times(n int64, body ...[]byte) []byte {
 	return seq(put32(0, 0), []byte{0x03, 0x40}, seq(body...), counted(1), load32(0), num(n), []byte{0x48, 0x0d, 0, 0x0b})
 }
 
-// large makes memory 64 MiB, every byte of it b.
+// announce calls config, so that Config.Setting tells a test that the guest runs. announced is for the manifest.
+var announce = seq(text(4096, "X_A"), invoke(fConfig, 4096, 3), drop)
+
+const announced = `"config": ["X_A"]`
+
+// large grows the memory to 64 MiB, and fills it with b.
 func large(b int64) []byte {
 	return seq(num(1022), []byte{0x40, 0, 0x1a}, num(0), num(b), num(64<<20), []byte{0xfc, 0x0b, 0})
 }
 
-// answerNumber answers a person whose id is the number, of up to six digits, that instructions leave.
+// answerNumber answers with a user whose id is the result of code, a number of up to six digits.
 func answerNumber(code ...[]byte) []byte {
 	const shape = `{"successful":true,"platformUserInfo":{"id":"______"}}`
 	at := int64(1024 + strings.Index(shape, "_"))
@@ -90,15 +93,14 @@ func answerNumber(code ...[]byte) []byte {
 	return seq(b, invoke(fOutput, 1024, int64(len(shape))), num(0))
 }
 
-// fetching performs a request and answers with the message of what came back: {"message": …} needs no parser here, so
-// the whole answer is logged instead.
+// fetching performs a request and logs the whole answer document.
 func fetching(request string) []byte {
 	return seq(text(1024, request), invoke(fFetch, 1024, int64(len(request))), drop,
-		invoke(fLog, 1, 8192, 0), // a line to begin with
+		invoke(fLog, 1, 8192, 0), // an empty first line
 		num(1), num(8192), invoke(fTake, 8192, 57000), invoke(fLog), num(2))
 }
 
-// oauth is a connector of type oauth in order, whose getUserInfo is given.
+// oauth returns a valid connector of type oauth with this getUserInfo.
 func oauth(userInfo []byte, more ...fn) mod {
 	types := []wasmtest.Type{{Params: []byte{wasmtest.I32, wasmtest.I64, wasmtest.I32}, Results: []byte{wasmtest.I32}}}
 	return mod{Imports: abiImports, Types: types, Funcs: append([]fn{

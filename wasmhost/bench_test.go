@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,13 +17,13 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// BenchmarkCall measures the way into a guest and back.
+// BenchmarkCall measures calls of guests.
 //
-//	raw       an empty call of wazero's, the floor of the machine
-//	stopping  the same with wazero's own way to stop a guest, which package meter replaces
-//	echo      a document of 1 KB there and back through a Go guest
-//	userInfo  getUserInfo of a connector in Go, C and AssemblyScript, its fetch answered at once
-//	wait      64 people on two instances
+//	raw       an empty call in wazero, the minimum
+//	stopping  the same with wazero's own checks, which package meter replaces
+//	echo      a Go guest that returns its input of 1 KB
+//	userInfo  getUserInfo of a connector in Go, C and AssemblyScript; its fetch is answered at once
+//	wait      64 concurrent callers on two instances
 func BenchmarkCall(b *testing.B) {
 	b.Run("raw", func(b *testing.B) { empty(b, wazero.NewRuntimeConfig(), b.Context()) })
 	b.Run("stopping", func(b *testing.B) {
@@ -31,7 +32,6 @@ func BenchmarkCall(b *testing.B) {
 		empty(b, wazero.NewRuntimeConfig().WithCloseOnContextDone(true), ctx)
 	})
 	b.Run("echo", func(b *testing.B) {
-		wasmtest.Go(b, filepath.Join(built.guests, "echo.wasm"), ".", "./testdata/echo")
 		f := load(b, newHost(b, wasmhost.Config{}), map[string]string{"echo.wasm": string(guest(b, "echo")), "echo.json": manifestOf("echo", "")})
 		c := mustConnector(b, f, "echo")
 		r := connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer " + strings.Repeat("x", 900))}
@@ -42,22 +42,29 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
-	guests := filepath.Join("connectortest", "testdata")
+	sources := filepath.Join("connectortest", "testdata")
 	for name, make := range map[string]func(to string){
 		"Go": func(to string) {
-			wasmtest.Go(b, to, filepath.Join("..", "connectors-wasm"), "./practice")
+			if err := os.WriteFile(to, guest(b, "practice"), 0o600); err != nil {
+				b.Fatal(err)
+			}
 		},
 		"C": func(to string) {
-			wasmtest.C(b, to, "wasm32", filepath.Join(guests, "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
+			wasmtest.C(b, to, "wasm32", filepath.Join(sources, "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
 				"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
 		},
 		"AssemblyScript": func(to string) {
-			wasmtest.AssemblyScript(b, to, filepath.Join(guests, "as", "stubborn.ts"), "-O", "--runtime", "incremental", "--use", "abort=")
+			wasmtest.AssemblyScript(b, to, filepath.Join(sources, "as", "stubborn.ts"), "-O", "--runtime", "incremental", "--use", "abort=")
 		},
 	} {
 		b.Run("userInfo/"+name, func(b *testing.B) {
-			make(filepath.Join(built.guests, "measured.wasm"))
-			c := answered(b, 16, string(guest(b, "measured")))
+			path := filepath.Join(b.TempDir(), "guest.wasm")
+			make(path)
+			wasm, err := os.ReadFile(path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			c := answered(b, 16, string(wasm))
 			b.ReportAllocs()
 			for b.Loop() {
 				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
@@ -79,7 +86,7 @@ func BenchmarkCall(b *testing.B) {
 	})
 }
 
-// answered is a connector whose CRM answers at once, as the practice CRM does.
+// answered returns a connector whose CRM answers at once, like the practice CRM.
 func answered(b *testing.B, instances int, wasm string) connector.Connector {
 	b.Helper()
 	h := newHost(b, wasmhost.Config{MaxInstances: instances, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {

@@ -4,5 +4,5 @@ package wasmhost
 
 import "os"
 
-// openCacheDir makes the folder for compiled modules. Access lists say who can write it, and they are not checked.
+// openCacheDir creates the folder for compiled modules. It does not check the access control lists.
 func openCacheDir(dir string) (string, error) { return dir, os.MkdirAll(dir, 0o700) }

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// openCacheDir makes the folder for compiled modules and returns its real path. It refuses a folder in which another
-// user can write, or can have written: what is in it is run as machine code, and nothing signs it.
+// openCacheDir creates the folder for compiled modules and returns its real path. It returns an error if another user can
+// write to the folder or owns a file in it: its content is run as machine code, without a signature.
 func openCacheDir(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -21,7 +21,7 @@ func openCacheDir(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// Folders above may be links. The real path is checked, and used from now on: a link that changes gains nothing.
+	// Parent folders may be links. The real path is checked and used from now on, so a link that changes later has no effect.
 	above, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if err != nil {
 		return "", err
@@ -33,7 +33,7 @@ func openCacheDir(dir string) (string, error) {
 	return dir, checkCache(dir, os.Geteuid())
 }
 
-// checkCache checks the cache and all that is in it, on behalf of a user.
+// checkCache checks the cache and everything in it on behalf of a user.
 func checkCache(dir string, user int) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		var info fs.FileInfo
@@ -42,7 +42,7 @@ func checkCache(dir string, user int) error {
 		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && path != dir:
-			return nil // another process has just renamed a file
+			return nil // another process has renamed a file
 		case err != nil:
 			return err
 		}
@@ -58,7 +58,7 @@ func checkCached(path string, info fs.FileInfo, user int) error {
 		return fmt.Errorf("%s is a symbolic link (mode %v), and %s: name a folder, and remove links in it", path, mode, why)
 	case !mode.IsDir() && !mode.IsRegular():
 		return fmt.Errorf("%s is not a file or folder (mode %v), and %s: remove it", path, mode, why)
-	case owner != user && owner != 0: // root can write everything anyway
+	case owner != user && owner != 0: // root can write to everything anyway
 		return fmt.Errorf("%s belongs to user %d (mode %04o), and %s: remove it, or name another folder", path, owner, mode.Perm(), why)
 	case mode.Perm()&0o022 != 0:
 		return fmt.Errorf("%s can be written by others (mode %04o), and %s: remove it if others may have changed it, else run chmod go-w %s",
@@ -67,11 +67,11 @@ func checkCached(path string, info fs.FileInfo, user int) error {
 	return nil
 }
 
-// checkAbove refuses a folder above the cache that all users can write: they could put another folder in the cache's
-// place. The sticky bit, as /tmp has it, prevents that.
+// checkAbove returns an error if all users can write to a parent folder: they could replace the cache. The sticky bit, which
+// /tmp has, prevents that.
 //
-// A folder above that a group can write is accepted, because many systems give each user a group and the umask 002. So
-// is one that belongs to another user, as a container's volume often does. Both are the operator's choice.
+// A parent folder that a group can write to is accepted, because many systems give each user their own group and the umask
+// 002. A parent folder of another user is accepted too, because container volumes often are. Both are the operator's choice.
 func checkAbove(dir string) error {
 	for ; ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)

@@ -17,24 +17,24 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// call is the state of one call into a guest. The goroutine that runs the guest owns it.
+// call is the state of one call of a guest. The goroutine that runs the guest owns it.
 type call struct {
 	module    *module
 	operation string
-	hostname  string // the person's, for {hostname} in the manifest's hosts
+	hostname  string // the user's host, for {hostname} in the manifest's hosts
 	input     []byte
-	secrets   []string             // what went in and must not come out in a log or message
-	rejected  func()               // told when the CRM answers 401 to the first of secrets; may be nil
-	answered  func(crmgate.Secret) // told the answer before it is read; may be nil
+	secrets   []string             // secrets of the input, which logs and messages must not contain
+	rejected  func()               // called when the CRM answers 401 to the first secret; may be nil
+	answered  func(crmgate.Secret) // called with the answer before it is decoded; may be nil
 
 	function      api.Function // what runs
 	output        []byte
 	hasOutput     bool
-	answeredError bool   // it answered an error, in order
-	pending       []byte // the answer of the latest fetch or config
+	answeredError bool   // the guest returned a valid error
+	pending       []byte // the answer of the last fetch or config
 	fetches       int
 	logLines      int
-	lineBuffer    []byte // what its runtime has printed of a line
+	lineBuffer    []byte // the printed part of the current line
 }
 
 type callKey struct{}
@@ -43,19 +43,19 @@ func withCall(ctx context.Context, c *call) context.Context {
 	return context.WithValue(ctx, callKey{}, c)
 }
 
-// limitError is a guest stopped at a limit; the text ends the sentence "The connector of X …".
+// limitError stops a guest at a limit. Its text completes the sentence "The connector of X …".
 type limitError string
 
 func (e limitError) Error() string { return string(e) }
 
-// results of an export.
+// Results of an operation.
 const (
 	resultAnswer      = 0
 	resultError       = 1
 	resultUnsupported = 2
 )
 
-// invoke runs an operation on an instance of its own and returns the guest's answer.
+// invoke runs an operation on an instance that no other call uses, and returns the guest's answer.
 func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	began := time.Now()
 	defer func() {
@@ -79,7 +79,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	return out, err
 }
 
-// run calls an export. An error with a cause means that the instance must not be used again.
+// run calls an export. After an error with a cause, the instance must not be used again.
 func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, error) {
 	stack := [1]uint64{}
 	f, err := inst.export(c.operation)
@@ -102,7 +102,7 @@ func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, erro
 	return c.output, nil
 }
 
-// refusal is the error that the guest answered with.
+// guestError returns the error in the guest's answer.
 func (c *call) guestError() error {
 	var e struct {
 		Message string  `json:"message"`
@@ -119,21 +119,22 @@ func (c *call) guestError() error {
 	}
 }
 
-// wrong is a guest that broke the ABI but is sound.
+// abiError is the error of a guest that broke the ABI. Its instance can be reused.
 func (c *call) abiError(how string) error {
 	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.message(how)}
 }
 
-// failed is a call that did not run in order, with its cause.
+// stopError is the error of a call that did not finish, with its cause. Its instance must not be reused.
 func (c *call) stopError(how string, err error) error {
 	return &crmgate.ConnectorError{Platform: c.module.manifest.Platform, Operation: c.operation, Message: c.message(how), Err: err}
 }
 
+// message returns a sentence about the connector and the operation.
 func (c *call) message(how string) string {
 	return fmt.Sprintf("The connector of %s %s in %s.", c.module.manifest.Platform, how, c.operation)
 }
 
-// stopped says why a guest did not return.
+// stopReason returns the error of a guest that did not return.
 func (c *call) stopReason(ctx context.Context, err error) error {
 	var limit limitError
 	var exit *sys.ExitError
@@ -141,17 +142,18 @@ func (c *call) stopReason(ctx context.Context, err error) error {
 	case errors.As(err, &limit):
 		return c.stopError(string(limit), err)
 	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return c.stopError("was given up", ctx.Err())
+		return c.stopError("was cancelled", ctx.Err())
 	case ctx.Err() != nil:
 		return c.stopError(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), ctx.Err())
 	case errors.As(err, &exit):
 		return c.stopError(fmt.Sprintf("ended itself with status %d", exit.ExitCode()), err)
 	}
-	// The trap's first line names it; the rest is the guest's stack, for the log.
+	// The first line names the trap. The rest is the guest's stack trace.
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	return c.stopError("trapped", errors.New(truncate(c.redact(first), 200)))
 }
 
+// outcome returns the outcome of a call, for Config.Observe.
 func outcome(err error) string {
 	var ce *crmgate.ConnectorError
 	switch {
@@ -165,35 +167,38 @@ func outcome(err error) string {
 	return "error"
 }
 
-// scrubbed takes out of a guest's words the secrets that it was given, the longest first: of one that begins with
-// another, as an API key may with the user's name, the rest would be left.
+// redact replaces the secrets of the call in a guest's text.
+//
+// It begins with the longest one: a secret can begin with another, such as an API key with the user's name, and its rest would
+// remain.
 func (c *call) redact(s string) string {
-	s = strings.ToValidUTF8(s, "\uFFFD") // as secrets are: they came and went as JSON
+	s = strings.ToValidUTF8(s, "\uFFFD") // secrets are valid UTF-8 too: they crossed the boundary as JSON
 	for _, secret := range slices.SortedFunc(slices.Values(c.secrets), func(a, b string) int { return len(b) - len(a) }) {
-		if len(secret) >= 6 { // shorter ones would make holes in every text
+		if len(secret) >= 6 { // shorter ones occur in ordinary text
 			s = strings.ReplaceAll(s, secret, "[secret]")
 		}
 	}
 	return s
 }
 
-// maxLine bounds a line of a guest's log.
+// maxLine is the maximum length of a line in a guest's log, in bytes.
 const maxLine = 8 << 10
 
-// say writes a line of the guest's to the log, until it has said enough.
+// log writes a guest's line to the log, up to the limit of lines.
 func (c *call) log(ctx context.Context, level slog.Level, text string) {
 	if c.logLimitReached() {
 		return
 	}
 	if c.logLines++; c.logLimitReached() {
-		text = "the connector logs too much; the rest of this call is left out"
+		text = "the connector logs too much: the rest of this call is not logged"
 	}
 	c.module.host.Logger.Log(ctx, level, truncate(c.redact(text), maxLine), "platform", c.module.manifest.Platform, "operation", c.operation)
 }
 
-// spent reports whether the guest has said enough: what it says then need not be copied.
+// logLimitReached reports whether further lines are dropped, and need not be copied.
 func (c *call) logLimitReached() bool { return c.logLines >= c.module.host.MaxLogLines }
 
+// truncate returns at most n bytes of s, as valid UTF-8.
 func truncate(s string, n int) string {
 	if len(s) > n {
 		s = s[:n]
@@ -201,8 +206,8 @@ func truncate(s string, n int) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// print takes what a language's runtime prints, and logs each line when it ends. Of a line it keeps twice what is logged: a
-// secret must be seen whole to be taken out, and the line is cut after that.
+// writeOutput takes what a language's runtime prints, and logs each line at its end. It buffers up to twice the length that is
+// logged: a secret must be complete to be redacted, and the line is truncated afterwards.
 func (c *call) writeOutput(ctx context.Context, b []byte) {
 	for len(b) > 0 && !c.logLimitReached() {
 		line, rest, ended := bytes.Cut(b, []byte("\n"))
@@ -214,7 +219,7 @@ func (c *call) writeOutput(ctx context.Context, b []byte) {
 	}
 }
 
-// flush logs what was printed since the last line.
+// flushLine logs the current line.
 func (c *call) flushLine(ctx context.Context) {
 	if len(c.lineBuffer) > 0 {
 		c.log(ctx, slog.LevelInfo, string(c.lineBuffer))

@@ -20,14 +20,14 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
-// operations are the exports that the host calls.
+// operations are the exports that the host calls, in the ABI's order.
 var operations = []string{
 	"getAuthType", "getOauthInfo", "getOverridingOAuthOption", "getBasicAuth", "getUserInfo", "authValidation", "refreshUserInfo",
 	"unAuthorize", "postSaveUserInfo", "getLicenseStatus", "checkAndRefreshAccessToken", "getManagedAuthOptions",
 }
 
-// facts are what a module's content says once and for all. They are kept beside its compiled form, so that a start with
-// a warm cache neither compiles nor runs anything.
+// facts are the properties of a module's content. They are stored next to its compiled form, so that a start with a warm
+// cache neither compiles nor runs anything.
 type facts struct {
 	AuthType manifest.AuthType `json:"authType"`
 	Exports  []string          `json:"exports"` // sorted
@@ -38,11 +38,11 @@ func (f facts) exports(name string) bool {
 	return ok
 }
 
-// suit holds a module to its manifest.
+// checkManifest compares a module with its manifest.
 func (f facts) checkManifest(m *manifest.Manifest) Problems {
 	var all Problems
 	if f.AuthType != m.AuthType {
-		all.add(Problem{"getAuthType", fmt.Sprintf("getAuthType answers %q, and the manifest's auth.type is %q: expected them to agree", f.AuthType, m.AuthType), ""})
+		all.add(Problem{"getAuthType", fmt.Sprintf("getAuthType answers %q, but the manifest's auth.type is %q", f.AuthType, m.AuthType), ""})
 	}
 	needed := map[manifest.AuthType]string{manifest.OAuth: "getOauthInfo", manifest.APIKey: "getBasicAuth"}[f.AuthType]
 	for _, name := range []string{needed, "getUserInfo"} {
@@ -52,12 +52,12 @@ func (f facts) checkManifest(m *manifest.Manifest) Problems {
 	}
 	if f.exports("checkAndRefreshAccessToken") && !m.Reveals("refreshToken") {
 		all.add(Problem{"manifest", `it exports checkAndRefreshAccessToken: expected "refreshToken" in crmgate.reveal of the manifest`,
-			`add "reveal": ["refreshToken"] to the manifest's crmgate object, or leave the export out: then the standard refresh is done`})
+			`add "reveal": ["refreshToken"] to the manifest's crmgate object, or remove the export to use the standard refresh`})
 	}
 	return all
 }
 
-// examine returns a module's facts: remembered ones, or those found by inspecting it.
+// factsOf returns a module's facts, from the cache or by inspecting the module.
 func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
 	path := filepath.Join(h.CacheDir, "facts-"+cacheVersion()+"-"+hex.EncodeToString(m.sum[:]))
@@ -78,8 +78,8 @@ func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) 
 	return f, nil
 }
 
-// inspect compiles a module to the cache, looks at what it exports and imports, starts it, and asks its type. What is
-// wrong with it is of type Problems; it goes as far as the module lets it.
+// inspect compiles a module to the cache, checks its exports and imports, starts it, and calls getAuthType. The error is of
+// type Problems if the module is at fault.
 func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
 	l, err := m.load(ctx, b)
@@ -98,7 +98,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	inst, err := m.instantiate(ctx, l)
 	if err != nil {
 		err = (&call{module: m, operation: "_initialize"}).stopReason(ctx, err)
-		return f, Problems{{"start", failureText(err), adviceUnlessCommand("what a module does when it starts, before any operation is called, must end soon and not trap", f.Exports)}}
+		return f, Problems{{"start", failureText(err), adviceUnlessCommand("code that runs at start, before any operation is called, must end soon and must not trap", f.Exports)}}
 	}
 	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
 	if err != nil {
@@ -112,7 +112,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	return f, nil
 }
 
-// compiler names what the cache was made by: another version compiles anew.
+// cacheVersion identifies the compiler and the checks. Facts of another version are not used.
 func cacheVersion() string {
 	version := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -122,20 +122,20 @@ func cacheVersion() string {
 			}
 		}
 	}
-	return version + "-" + runtime.GOARCH + "-3" // raised when what is checked here changes
+	return version + "-" + runtime.GOARCH + "-3" // increase the last number when the checks change
 }
 
-// checkShape checks exports and imports by name and signature. exports are the names of the exported functions, sorted.
+// checkShape checks the names and signatures of exports and imports. exports are the sorted names of exported functions.
 func checkShape(l *loadedModule, exports []string) Problems {
 	var all Problems
 	if _, ok := l.compiled.ExportedMemories()["memory"]; !ok {
-		all.add(Problem{"exports", "the export memory is missing", "export the module's memory under the name memory (C: leave out -Wl,--no-export-memory; WAT: (memory (export \"memory\") 2))"})
+		all.add(Problem{"exports", "the export memory is missing", "export the module's memory under the name memory (C: remove -Wl,--no-export-memory; WAT: (memory (export \"memory\") 2))"})
 	}
 	exported := l.compiled.ExportedFunctions()
 	for _, name := range operations {
 		if f := exported[name]; f != nil && signature(f) != "() -> i32" {
 			all.add(Problem{"exports", fmt.Sprintf("the export %s has the signature %s: expected () -> i32", name, signature(f)),
-				"an operation takes nothing and returns an i32: it reads its request with input, leaves its answer with output, and returns 0"})
+				"an operation has no parameters and returns an i32: it reads its request with input, writes its answer with output, and returns 0"})
 		}
 	}
 	if exported["getAuthType"] == nil {
@@ -152,7 +152,7 @@ func checkShape(l *loadedModule, exports []string) Problems {
 	return all
 }
 
-// checkImport holds one import to what the host offers.
+// checkImport checks that the host provides an import.
 func checkImport(rt wazero.Runtime, f api.FunctionDefinition) (Problem, bool) {
 	from, name, _ := f.Import()
 	if from != abiModule && from != wasiModule {
@@ -163,10 +163,10 @@ func checkImport(rt wazero.Runtime, f api.FunctionDefinition) (Problem, bool) {
 	case want == nil && from == abiModule:
 		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which does not exist: expected one of %s", from, name, strings.Join(slices.Sorted(maps.Keys(offered)), ", ")), ""}, false
 	case want == nil:
-		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which the host does not offer", from, name), importAdvice(from, name)}, false
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which the host does not provide", from, name), importAdvice(from, name)}, false
 	case signature(f) != signature(want):
 		return Problem{"imports", fmt.Sprintf("it imports %s.%s as %s: expected %s", from, name, signature(f), signature(want)),
-			"declare it with the types that ABI.md gives"}, false
+			"declare it with the types in ABI.md"}, false
 	}
 	return Problem{}, true
 }
@@ -186,5 +186,5 @@ func typesOf(params, results []api.ValueType) string {
 	return strings.TrimSpace("(" + list(params) + ") -> " + list(results))
 }
 
-// Operations lists what the host calls, in the ABI's order. The slice is the caller's.
+// Operations returns the operations that the host calls, in the ABI's order. The caller owns the slice.
 func Operations() []string { return slices.Clone(operations) }

@@ -16,12 +16,12 @@ type hosted struct{ m *module }
 
 var _ connector.Connector = (*hosted)(nil)
 
-// ask runs one operation.
+// callOperation runs an operation with an input document.
 func callOperation[D document](ctx context.Context, m *module, operation, hostname string, in any, secrets ...string) (D, error) {
 	return runCall[D](ctx, &call{module: m, operation: operation, hostname: hostname, input: encode(in), secrets: secrets})
 }
 
-// askOf runs an operation on a signed-in person.
+// callForUser runs an operation for a signed-in user.
 func callForUser[D document](ctx context.Context, m *module, operation string, r connector.UserRequest) (D, error) {
 	in := userIn{userOf(r), r.AuthHeader.Reveal()}
 	return runCall[D](ctx, &call{
@@ -29,7 +29,7 @@ func callForUser[D document](ctx context.Context, m *module, operation string, r
 	})
 }
 
-// run calls the guest and reads its answer.
+// runCall calls the guest and decodes its answer.
 func runCall[D document](ctx context.Context, c *call) (D, error) {
 	out, err := c.module.invoke(ctx, c)
 	if err != nil {
@@ -41,7 +41,7 @@ func runCall[D document](ctx context.Context, c *call) (D, error) {
 	}
 	d, err := decode[D](out)
 	if err != nil {
-		return d, c.abiError("gave an answer that is wrong (" + err.Error() + ")")
+		return d, c.abiError("gave an invalid answer (" + err.Error() + ")")
 	}
 	return d, nil
 }
@@ -132,19 +132,19 @@ func (c *hosted) ManagedAuthOptions(ctx context.Context, r connector.ManagedAuth
 	return d.options(), err
 }
 
-// headerSecrets are what follows the scheme, and what that encodes where it is an API key. The first is the credential as
-// it is sent.
+// headerSecrets returns the secrets in an Authorization header: the credential as it is sent first, then the user name and
+// password that a Basic credential encodes.
 func headerSecrets(h crmgate.Secret) []string {
 	scheme, credential, _ := strings.Cut(h.Reveal(), " ")
 	if scheme != "Basic" {
 		return []string{credential}
 	}
-	decoded, _ := base64.StdEncoding.DecodeString(credential) // what is no base64 encodes nothing
+	decoded, _ := base64.StdEncoding.DecodeString(credential) // a credential that is not base64 encodes nothing
 	user, password, _ := strings.Cut(string(decoded), ":")
 	return []string{credential, user, password}
 }
 
-// formSecrets are a form's texts: any of them may be a credential.
+// formSecrets returns the strings of a form: any of them may be a credential.
 func formSecrets(form crmgate.Secret) []string {
 	var fields map[string]any
 	if json.Unmarshal([]byte(form.Reveal()), &fields) != nil {
@@ -159,7 +159,7 @@ func formSecrets(form crmgate.Secret) []string {
 	return all
 }
 
-// manifestOnly is the connector of a platform that has no module.
+// manifestOnly is the connector of a platform without a module. Every operation returns an error.
 type manifestOnly struct{ m *manifest.Manifest }
 
 var _ connector.Connector = manifestOnly{}

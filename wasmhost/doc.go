@@ -1,17 +1,19 @@
-// Package wasmhost runs connectors: WebAssembly modules that know one CRM each, in a sandbox (wazero).
+// Package wasmhost runs connectors: WebAssembly modules that each know one CRM. They run in a sandbox (wazero).
 //
-//	Load ── read the folder ── check each module's shape ── compile to the disk cache ── ask getAuthType
-//	                                                                    │ once for each content; remembered
-//	call ── take an instance (bring the module in, if it is away) ── run under limits ── give it back
-//	                                                                    │
-//	                                          trapped or stopped: closed, and only that one
+// A [Host] compiles modules and holds the limits. [Host.Load] returns a [Folder] of connectors; each of them implements
+// connector.Connector.
 //
-// A guest has four doors (connectors-wasm/ABI.md): input, output, fetch and config. What it fetches is performed by the
-// host under the manifest's egress policy; of the operator's configuration it sees what its manifest declares. It has no
-// files, no environment and no sockets, and reads only its own memory.
+//	Load       read the folder ── decode and instrument (package meter) ── compile to the disk cache ── check imports and
+//	           exports ── call getAuthType ── compare with the manifest. The result is cached by the module's content.
+//	operation  encode the input ── acquire an instance (load the module if necessary) ── run under limits ── decode the
+//	           answer ── release the instance, or close it after a trap or a stop. Other instances are not affected.
 //
-// An instance runs one call at a time: two goroutines in one instance corrupt the process, so that exclusive checkout is
-// a safety property. No lock is held while a guest runs. Every call has a deadline and caps for memory, output, fetches
-// and log lines. The engine compiles only what package meter has decoded and written anew, with a brake in it, so that a guest
-// can be stopped wherever it is. Host functions, those of WASI included, look at the deadline first and bound what they take.
+// A guest can import only input, output, fetch, config and a few helpers (connectors-wasm/ABI.md), and functions of WASI that
+// its language's runtime needs. The host performs its fetches under the egress policy of its manifest. A guest sees only the
+// configuration values that its manifest declares. It has no files, no environment and no sockets.
+//
+// An instance runs one call at a time: two goroutines in one instance would corrupt the process. No lock is held while a
+// guest runs. Every call has a deadline, and limits for memory, stack, output, fetches and log lines. The engine compiles only
+// modules that package meter has validated and instrumented, so that a guest can be stopped at any point. Host functions,
+// including those of WASI, first check the deadline, and limit the size of their arguments.
 package wasmhost

@@ -14,8 +14,8 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// The documents that cross into guests and back, by operation; connectors-wasm/ABI.md is their text. This is the one
-// place where secrets are revealed to a connector.
+// The JSON documents that the host passes to guests and gets from them, by operation. connectors-wasm/ABI.md specifies them.
+// Only this file and connector.go reveal secrets to a connector.
 
 type authTypeOut struct {
 	Type manifest.AuthType `json:"type"`
@@ -35,7 +35,7 @@ type oauthInfoIn struct {
 	Email    string            `json:"userEmail,omitempty"`
 }
 
-// oauthInfoDoc is getOauthInfo's answer, and what other operations get as oauthInfo.
+// oauthInfoDoc is the answer of getOauthInfo, and the member oauthInfo in the input of other operations.
 type oauthInfoDoc struct {
 	ClientID         string            `json:"clientId,omitempty"`
 	ClientSecret     string            `json:"clientSecret,omitempty"`
@@ -50,7 +50,7 @@ type oauthInfoDoc struct {
 
 func (d oauthInfoDoc) check() error {
 	if d.TokenAuth != "" && !d.TokenAuth.Valid() {
-		return errors.New("tokenAuth is none of basic, basicRaw, body, none")
+		return errors.New("tokenAuth is not basic, basicRaw, body or none")
 	}
 	return nil
 }
@@ -63,7 +63,7 @@ func (d oauthInfoDoc) info() crmgate.OAuthInfo {
 	}
 }
 
-// shown is an application as the connector may see it.
+// visibleOAuthInfo returns an application without what the manifest does not reveal to the connector.
 func visibleOAuthInfo(i crmgate.OAuthInfo, m *manifest.Manifest) oauthInfoDoc {
 	d := oauthInfoDoc{
 		ClientID: i.ClientID, AccessTokenURI: i.AccessTokenURI, AuthorizationURI: i.AuthorizationURI,
@@ -136,7 +136,7 @@ func (d userInfoOut) check() error {
 		return errors.New("platformUserInfo.id is missing")
 	}
 	if o := d.User.TimezoneOffset; len(o) > 0 && strings.ContainsAny(string(o[:1]), "{[tf") {
-		return errors.New("platformUserInfo.timezoneOffset is no number or string")
+		return errors.New("platformUserInfo.timezoneOffset is not a number or string")
 	}
 	return checkObject("platformUserInfo.platformAdditionalInfo", d.User.AdditionalInfo)
 }
@@ -150,7 +150,7 @@ func (d userInfoOut) info() connector.UserInfo {
 	}
 }
 
-// userIn is what operations on a signed-in person get.
+// userIn is the input of operations for a signed-in user.
 type userIn struct {
 	User       userDoc `json:"user"`
 	AuthHeader string  `json:"authHeader"`
@@ -175,7 +175,7 @@ func userOf(r connector.UserRequest) userDoc {
 	}
 }
 
-// userChange is how a connector changes the user: it has no database.
+// userChange is the part of an answer that changes the stored user. A connector has no database.
 type userChange struct {
 	AdditionalInfo json.RawMessage `json:"platformAdditionalInfo"`
 }
@@ -192,14 +192,14 @@ type outcomeOut struct {
 
 func (d outcomeOut) check() error { return d.User.check() }
 
-// outcome takes a missing successful for true: unAuthorize and postSaveUserInfo have none in App Connect's interfaces.
+// outcome treats a missing successful as true: in App Connect's interfaces, unAuthorize and postSaveUserInfo do not have it.
 func (d outcomeOut) outcome() connector.Outcome {
 	return connector.Outcome{
 		Successful: d.Successful == nil || *d.Successful, Message: d.Message, AdditionalInfo: nullToNil(d.User.AdditionalInfo),
 	}
 }
 
-// validationOut is an outcome that must say whether it was successful.
+// validationOut is an outcome with a required member successful.
 type validationOut struct{ outcomeOut }
 
 func (d validationOut) check() error {
@@ -209,10 +209,10 @@ func (d validationOut) check() error {
 	return d.outcomeOut.check()
 }
 
-// licenseOut is the connector's own object, as it is.
+// licenseOut is an object that is passed on unchanged.
 type licenseOut struct{ json.RawMessage }
 
-func (d licenseOut) check() error { return nil } // decode has seen that it is an object
+func (d licenseOut) check() error { return nil } // decode checks that it is an object
 
 type refreshIn struct {
 	userIn
@@ -227,7 +227,7 @@ type refreshOut struct {
 	User         userChange `json:"user"`
 }
 
-// seconds is a number, 3600.0 too, or a text of one, as CRMs write it.
+// seconds is a number (such as 3600.0) or a string that contains one. CRMs use both.
 type seconds float64
 
 func (d *seconds) UnmarshalJSON(b []byte) error {
@@ -237,7 +237,7 @@ func (d *seconds) UnmarshalJSON(b []byte) error {
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return &json.UnmarshalTypeError{Value: "value"} // the decoder adds where
+		return &json.UnmarshalTypeError{Value: "value"} // the decoder adds the field
 	}
 	*d = seconds(f)
 	return nil
@@ -254,7 +254,7 @@ type managedOptionsIn struct {
 
 type managedOptionsOut struct {
 	Options []struct {
-		Value id `json:"value"` // numbers are taken as they are written
+		Value id `json:"value"` // numbers keep their spelling
 		Label id `json:"label"`
 	} `json:"options"`
 }
@@ -279,26 +279,26 @@ func (d managedOptionsOut) options() []connector.ManagedAuthOption {
 	return all
 }
 
-// document is an answer that knows what it must have.
+// document is an answer that can check its required members.
 type document interface{ check() error }
 
-// decode reads an answer. The error says what is wrong with it, and quotes nothing of it.
+// decode reads an answer. The error says what is wrong, but does not quote the answer, which may contain secrets.
 func decode[D document](b []byte) (D, error) {
 	var d D
 	if b = bytes.TrimSpace(b); len(b) == 0 || b[0] != '{' {
-		return d, errors.New("it is no JSON object")
+		return d, errors.New("it is not a JSON object")
 	}
 	if err := json.Unmarshal(b, &d); err != nil {
 		var t *json.UnmarshalTypeError
 		if errors.As(err, &t) && t.Field != "" {
-			return d, fmt.Errorf("%s is of the wrong type", t.Field)
+			return d, fmt.Errorf("%s has the wrong type", t.Field)
 		}
-		return d, errors.New("it is no JSON object")
+		return d, errors.New("it is not a JSON object")
 	}
 	return d, d.check()
 }
 
-// checkAnswer holds an operation's answer to what ABI.md requires of it.
+// checkAnswer checks an operation's answer against the requirements of ABI.md.
 func checkAnswer(operation string, b []byte) error {
 	var err error
 	switch operation {
@@ -335,7 +335,7 @@ func require(name, v string) error {
 
 func checkObject(name string, v json.RawMessage) error {
 	if v = nullToNil(v); len(v) > 0 && v[0] != '{' {
-		return fmt.Errorf("%s is no object", name)
+		return fmt.Errorf("%s is not an object", name)
 	}
 	return nil
 }
@@ -347,7 +347,7 @@ func nullToNil(v json.RawMessage) json.RawMessage {
 	return v
 }
 
-// id is a string, or a number as it is written.
+// id is a string, or a number in its original spelling.
 type id string
 
 func (d *id) UnmarshalJSON(b []byte) error {
@@ -359,7 +359,7 @@ func (d *id) UnmarshalJSON(b []byte) error {
 			return err
 		}
 	case bytes.ContainsAny(b, "{[tf"):
-		return &json.UnmarshalTypeError{Value: "value"} // the decoder adds where
+		return &json.UnmarshalTypeError{Value: "value"} // the decoder adds the field
 	default:
 		s = string(b)
 	}
@@ -367,7 +367,7 @@ func (d *id) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// words is a string, or a list of strings that a space joins.
+// spaceJoined is a string, or a list of strings that is joined by spaces.
 type spaceJoined string
 
 func (w *spaceJoined) UnmarshalJSON(b []byte) error {

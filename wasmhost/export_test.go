@@ -14,10 +14,9 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// What strangers' bytes reach, for fuzzing without a guest around them.
+// Entry points for fuzzing the decoders without a guest.
 
-// DecodeAnswer reads an answer of every operation, and returns what is wrong with it as each of them, and what is taken
-// for additional info.
+// DecodeAnswer decodes an answer as that of every operation, and returns the errors and the additional info.
 func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 	note := func(err error, i json.RawMessage) { errs, info = append(errs, err), append(info, i) }
 	oauth, err := decode[oauthInfoDoc](b)
@@ -55,14 +54,14 @@ func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 	return errs, info
 }
 
-// fuzzed is a call of a connector that has only what the documents need.
+// newTestCall returns a call with the minimum that the documents need.
 func newTestCall(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
 	h := &Host{Config: Config{Fetch: fetch, Logger: slog.New(slog.NewTextHandler(log, nil)), Deadline: time.Second, MaxOutput: 1 << 20, MaxResponse: 1 << 20, MaxLogLines: 100}}
 	return &call{module: &module{host: h, manifest: &manifest.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
 }
 
-// SaidWith returns what the log and a client get of a guest's words, printed in two parts and answered as an error,
-// when it was called with a header, a form and an API key.
+// Redacted returns the log and the error for a guest's text, which it prints in two parts and returns as an error. The input
+// of the call has a header, a form and an API key.
 func Redacted(header, form, key, one, two string) (log, told string) {
 	var b strings.Builder
 	c := newTestCall(nil, &b, append(append(formSecrets(crmgate.NewSecret(form)), headerSecrets(crmgate.NewSecret(header))...), key))
@@ -74,13 +73,13 @@ func Redacted(header, form, key, one, two string) (log, told string) {
 	return b.String(), c.guestError().Error()
 }
 
-// FetchAnswer returns the document that a guest gets for an answer of the CRM's, or for a failure.
+// FetchAnswer returns the document that a guest gets for an answer of the CRM or an error.
 func FetchAnswer(t *testing.T, resp *http.Response, err error) []byte {
 	return newTestCall(func(*http.Request, crmgate.Egress) (*http.Response, error) { return resp, err }, io.Discard, nil).
 		fetch(t.Context(), []byte(`{"url":"https://a.example/"}`))
 }
 
-// DecodeFetch makes the HTTP request that a guest's document asks for.
+// ParseFetchRequest returns the HTTP request for a guest's document.
 func ParseFetchRequest(t *testing.T, b []byte) (*http.Request, error) {
 	r, err := parseFetch(b)
 	if err != nil {
@@ -89,5 +88,5 @@ func ParseFetchRequest(t *testing.T, b []byte) (*http.Request, error) {
 	return r.httpRequest(t.Context())
 }
 
-// CheckCache is what New demands of the cache, on behalf of a user.
+// CheckCache checks the cache on behalf of a user, as New does.
 func CheckCache(dir string, user int) error { return checkCache(dir, user) }

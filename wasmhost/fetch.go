@@ -16,7 +16,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// fetchRequest and fetchAnswer are the documents of the import fetch.
+// fetchRequest is the document that a guest passes to fetch. fetchAnswer and fetchFailure are the documents that it gets.
 type fetchRequest struct {
 	Method     string            `json:"method"`
 	URL        string            `json:"url"`
@@ -42,10 +42,10 @@ type fetchError struct {
 	Message string `json:"message"`
 }
 
-// redirects is how many a GET or HEAD follows.
+// maxRedirects is how many redirects a GET or HEAD follows.
 const maxRedirects = 5
 
-// fetch performs a guest's request and returns the answer's document. It never traps: what is wrong is an answer too.
+// fetch performs a guest's request and returns the answer's document. It never traps: errors are documents too.
 func (c *call) fetch(ctx context.Context, doc []byte) []byte {
 	a, err := c.perform(ctx, doc)
 	if err != nil {
@@ -106,7 +106,7 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 	return a, nil
 }
 
-// carries reports whether a request carried the person's credential, wherever in its head the CRM wants it.
+// carriesCredential reports whether a request contains the user's credential, in a header or in the query.
 func (c *call) carriesCredential(req *http.Request) bool {
 	credential := c.secrets[0]
 	if credential == "" {
@@ -134,13 +134,13 @@ func badRequest(format string, args ...any) error {
 	return &crmgate.FetchError{Kind: crmgate.FetchRequest, Message: fmt.Sprintf(format, args...)}
 }
 
-// request makes the HTTP request, or says what is malformed.
+// httpRequest returns the HTTP request, or an error if it is malformed.
 func (r fetchRequest) httpRequest(ctx context.Context) (*http.Request, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return nil, badRequest("url is not an absolute URL")
 	}
-	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // url.Parse leaves it, and it would end the request line's target
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // url.Parse keeps spaces, which would end the target in the request line
 	if r.Method == "" {
 		r.Method = http.MethodGet
 	}
@@ -155,7 +155,7 @@ func (r fetchRequest) httpRequest(ctx context.Context) (*http.Request, error) {
 	if err != nil {
 		return nil, badRequest("method or url is malformed")
 	}
-	if req.Method == http.MethodConnect { // it would make a tunnel of the connection
+	if req.Method == http.MethodConnect { // it would turn the connection into a tunnel
 		return nil, badRequest("the method CONNECT is for proxies")
 	}
 	if err := crmgate.CheckHeaders(r.Headers); err != nil {
@@ -167,11 +167,11 @@ func (r fetchRequest) httpRequest(ctx context.Context) (*http.Request, error) {
 	return req, nil
 }
 
-// encode writes one of our own documents.
+// encode writes one of the host's own documents.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // maps, strings and numbers: never fails
+	_ = e.Encode(v) // never fails: the documents contain maps, strings and numbers
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -18,19 +18,19 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// maxModule bounds a module's file.
+// maxModule is the maximum size of a module's file, in bytes.
 const maxModule = 16 << 20
 
-// Folder is a loaded connectors folder: NAME.wasm with its manifest NAME.json, manifest.json, the manifest "default", and
-// releaseNotes.json. Safe for concurrent use.
+// Folder is a loaded folder of connectors. It contains NAME.wasm with its manifest NAME.json, manifest.json (the manifest
+// "default"), and releaseNotes.json. It is safe for concurrent use.
 type Folder struct {
 	manifests  *manifest.Set
 	connectors map[crmgate.Platform]connector.Connector
 	modules    []*module
 }
 
-// Load reads a folder, checks everything in it, and compiles what is not in the cache yet. {publicUrl} in manifests
-// stands for publicURL. The error says which file is wrong, and what was expected.
+// Load reads a folder, checks everything in it, and compiles the modules that are not in the cache. publicURL replaces
+// {publicUrl} in manifests. The error names the file that is wrong, and what was expected.
 func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error) {
 	files, err := jsonFiles(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 		}
 		f.connectors[p] = manifestOnly{m}
 	}
-	names, err := os.ReadDir(dir) // in the order of names
+	names, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func jsonFiles(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok || e.IsDir() || strings.HasSuffix(name, ".vectors") { // a connector's vectors are for checking it
+		if !ok || e.IsDir() || strings.HasSuffix(name, ".vectors") { // vectors are for crmgate check
 			continue
 		}
 		if files[name], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
@@ -119,11 +119,11 @@ func readModule(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// CheckHosts refuses hosts that are everybody's: *.com, *.co.uk.
+// CheckHosts returns an error if a wildcard covers hosts of different owners, such as *.com or *.co.uk.
 func CheckHosts(m *manifest.Manifest) error {
 	hosts := slices.Clone(m.Hosts)
 	for _, h := range m.Hosts {
-		if h.Person { // the environment says where that may be
+		if h.Person { // the environment lists its possible values
 			hosts = append(hosts, m.Environment...)
 		}
 	}
@@ -135,8 +135,8 @@ func CheckHosts(m *manifest.Manifest) error {
 	return nil
 }
 
-// Connector returns the connector of a platform. One that is not in the folder is a *crmgate.Refusal that
-// matches crmgate.ErrNotFound; one that has only a manifest has a connector whose operations refuse in the same words.
+// Connector returns the connector of a platform. If the platform is not in the folder, the error is a *crmgate.Refusal that
+// matches crmgate.ErrNotFound. If it has only a manifest, all operations of its connector return that error.
 func (f *Folder) Connector(p crmgate.Platform) (connector.Connector, error) {
 	if c := f.connectors[p]; c != nil {
 		return c, nil
@@ -154,13 +154,13 @@ func notFound(p crmgate.Platform) error {
 	return r
 }
 
-// Manifests returns what the folder declares.
+// Manifests returns the manifests of the folder.
 func (f *Folder) Manifests() *manifest.Set { return f.manifests }
 
-// Platforms lists the platforms, those without a module included.
+// Platforms returns the platforms, including those without a module.
 func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys(f.connectors)) }
 
-// Close lets go of all modules. Calls under way end with an error, and Close waits for them.
+// Close frees all modules. It cancels running calls, and waits until they have returned.
 func (f *Folder) Close() error {
 	for _, m := range f.modules {
 		m.close()
@@ -168,16 +168,17 @@ func (f *Folder) Close() error {
 	return nil
 }
 
-// Answer is what an operation left: its result, 0, 1 or 2, and its output, none with 2.
+// Answer is the answer of an operation: its result (0, 1 or 2) and its output, which is empty for 2.
 type Answer struct {
 	Result int32
 	Output []byte
 }
 
-// Call runs one operation with its request and answer as they cross the boundary. It is for checking connectors: the
-// server asks by Connector. hostname is the person's. The error is a *crmgate.ConnectorError if the guest did not answer
-// in order, or left out what ABI.md requires of the answer; a guest that answers an error does so in order. Secrets are
-// not taken out of what it says, save configuration values.
+// Call runs an operation with its request and answer as documents of the ABI. It is for checking connectors: the server uses
+// Connector. hostname is the user's host.
+//
+// The error is a *crmgate.ConnectorError if the guest broke the ABI. A guest that returns an error did not break it: that is
+// an Answer with the result 1. Only configuration values are redacted in the guest's log and messages.
 func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostname string, input []byte) (Answer, error) {
 	conn, ok := f.connectors[p].(*hosted)
 	if !ok {
@@ -194,12 +195,12 @@ func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostna
 		return Answer{}, err
 	}
 	if err := checkAnswer(operation, out); err != nil {
-		return Answer{}, c.abiError("gave an answer that is wrong (" + err.Error() + ")")
+		return Answer{}, c.abiError("gave an invalid answer (" + err.Error() + ")")
 	}
 	return Answer{resultAnswer, out}, nil
 }
 
-// MemorySize returns the bytes of memory of a connector's instances that run no call at the moment.
+// MemorySize returns the memory of a connector's instances that are not running a call, in bytes.
 func (f *Folder) MemorySize(p crmgate.Platform) int64 {
 	conn, ok := f.connectors[p].(*hosted)
 	if !ok {
@@ -208,7 +209,7 @@ func (f *Folder) MemorySize(p crmgate.Platform) int64 {
 	return conn.m.memorySize()
 }
 
-// Renew has the connector's next call meet a new instance. It is for checking connectors.
+// Unload frees a connector's memory, so that the next call gets a new instance. It is for checking connectors.
 func (f *Folder) Unload(p crmgate.Platform) {
 	if conn, ok := f.connectors[p].(*hosted); ok {
 		conn.m.unload()

@@ -16,10 +16,10 @@ import (
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
-// canary stands for a credential in a guest's bytes: no error may repeat it.
+// canary stands for a credential in a guest's answer: no error may contain it.
 const canary = "canary-4f1c9be2"
 
-// FuzzAnswer: an answer is taken or refused without a word of it, and additional info is an object.
+// FuzzAnswer checks that errors do not quote an answer, and that additional info is an object.
 func FuzzAnswer(f *testing.F) {
 	paths, err := filepath.Glob(filepath.Join("..", "connectors-wasm", "abi", "*.json"))
 	if err != nil {
@@ -32,7 +32,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	for _, s := range []string{`{}`, `null`, `[]`, `{"successful":true,"platformUserInfo":{"id":1e5}}`, `{"scopes":["a",null]}`, `{"scopes":null}`, strings.Repeat(`{"a":`, 10_001), // deeper than encoding/json goes
+	for _, s := range []string{`{}`, `null`, `[]`, `{"successful":true,"platformUserInfo":{"id":1e5}}`, `{"scopes":["a",null]}`, `{"scopes":null}`, strings.Repeat(`{"a":`, 10_001), // deeper than encoding/json allows
 		`{"headers":{"` + canary + `":1}}`, `{"tokenAuth":"` + canary + `"}`, `{"basic":["` + canary + `"]}`, `"` + canary, `{"accessToken":{"` + canary + `":1}}`,
 		`{"successful":true,"platformUserInfo":{"id":"1","timezoneOffset":"` + canary + `","platformAdditionalInfo":"` + canary + `"}}`,
 		`{"user":{"platformAdditionalInfo":"` + canary + `"},"successful":true}`, `{"expiresIn":"` + canary + `"}`, ` {"user": {"platformAdditionalInfo": {}}}`} {
@@ -48,7 +48,7 @@ func FuzzAnswer(f *testing.F) {
 		for _, i := range info {
 			var o map[string]any
 			if len(i) > 0 && (json.Unmarshal(i, &o) != nil || o == nil) {
-				t.Errorf("%s: %s is no object", b, i)
+				t.Errorf("%s: %s is not an object", b, i)
 			}
 		}
 	})
@@ -68,7 +68,7 @@ func FuzzFetchRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What is written must be one request of that method, and nothing smuggled in behind it.
+		// The written bytes must be exactly one request of that method.
 		var wire bytes.Buffer
 		if r.Write(&wire) != nil {
 			return
@@ -84,7 +84,7 @@ func FuzzFetchRequest(f *testing.F) {
 			}
 		}
 		if r.Method == http.MethodConnect {
-			t.Error("a guest has asked for a tunnel")
+			t.Error("a guest has opened a tunnel")
 		}
 		hosts := 0
 		for _, l := range lines[1:] {
@@ -98,15 +98,15 @@ func FuzzFetchRequest(f *testing.F) {
 	})
 }
 
-// hostHeader matches what ABI.md keeps for the host.
+// hostHeader matches the headers that ABI.md reserves for the host.
 var hostHeader = regexp.MustCompile(`(?i)^(connection|content-length|expect|host|http2-settings|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$`)
 
-// escape is how the log writes what is not printable: its digits are nobody's.
+// escape matches the log's escapes of unprintable characters. Their digits are not part of the text.
 var escape = regexp.MustCompile(`\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)`)
 
-// FuzzSaid: whatever a guest prints or answers as an error, neither the log nor a client sees a credential that the guest
-// was given, in whole or, if it begins with another, its end.
-func FuzzSaid(f *testing.F) {
+// FuzzRedact checks that neither the log nor an error contains a credential that the guest was given, or the end of one that
+// begins with another.
+func FuzzRedact(f *testing.F) {
 	f.Add("abcdefgh", "abcdefgh12345678", "token: ", "\n", 4)
 	f.Add("user-name", "pass-word", "", "\xff", 12)
 	f.Add("12345678", "123456781234567812345678", strings.Repeat("x", 8180), " ", 3)
@@ -114,13 +114,13 @@ func FuzzSaid(f *testing.F) {
 		const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/="
 		for _, s := range []string{one, two} {
 			if len(s) < 8 || len(s) > 100 || strings.Trim(s, letters) != "" || strings.Contains(before+between+"crmgate operation=getUserInfo msg=[secret] platform=acme", s[:8]) {
-				return // no credential, or one that shows nothing where it stands
+				return // not a credential, or one that ordinary text contains
 			}
 		}
 		text := before + one + between + two
 		split = int(uint(split) % uint(len(text)+1))
 		if len(text) > 8<<10 {
-			split = len(text) // a line that is longer than a log's is cut where it is written
+			split = len(text) // a line above the limit is truncated
 		}
 		basic := base64.StdEncoding.EncodeToString([]byte(one + ":" + two))
 		for name, in := range map[string][3]string{
@@ -129,17 +129,17 @@ func FuzzSaid(f *testing.F) {
 			log, told := wasmhost.Redacted(in[0], in[1], in[2], text[:split], text[split:])
 			for where, said := range map[string]string{"log": escape.ReplaceAllString(log, "|"), "client": told} {
 				if strings.Contains(said, one) || strings.Contains(said, two) {
-					t.Errorf("%s: the %s sees %q", name, where, said)
+					t.Errorf("%s: the %s has %q", name, where, said)
 				}
 				if end, ok := strings.CutPrefix(two, one); ok && len(end) >= 8 && !strings.Contains(before+between, end) && strings.Contains(said, end) {
-					t.Errorf("%s: the %s sees the end of %q: %q", name, where, two, said)
+					t.Errorf("%s: the %s has the end of %q: %q", name, where, two, said)
 				}
 			}
 		}
 	})
 }
 
-// FuzzFetchAnswer: whatever a CRM answers, the guest gets one JSON document with the status, the header and the body as they are.
+// FuzzFetchAnswer checks that the guest gets every answer as a JSON document with the unchanged status, headers and body.
 func FuzzFetchAnswer(f *testing.F) {
 	f.Add(200, "X-A", "b", []byte("{}"))
 	f.Add(500, "x-\xff", "\xff\x00\"", []byte("\xff\xfe"))

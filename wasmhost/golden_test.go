@@ -33,7 +33,7 @@ type vectorCase struct {
 	Output  json.RawMessage
 }
 
-// vectors are those of the ABI, which any connector may meet.
+// vectors returns the ABI's vectors, which apply to every connector.
 func vectors(t *testing.T) []vectorFile {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("..", "connectors-wasm", "abi", "*.json"))
@@ -53,8 +53,8 @@ func vectors(t *testing.T) []vectorFile {
 	return all
 }
 
-// The practice connectors, as compiled, do what their vectors say; the relay shows that the host writes and reads every
-// document as the ABI's vectors say.
+// The practice connectors behave as their vectors say. The relay guest shows that the host encodes and decodes every document
+// as the ABI's vectors say.
 func TestGoldenVectors(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
@@ -85,7 +85,7 @@ func (v vectorFile) replay(t *testing.T, conn connector.Connector) {
 	name := conn.Manifest().Platform
 	for _, c := range v.Cases {
 		if v.Operation == "getAuthType" && name == "relay" && c.Name != "by OAuth" {
-			continue // it was asked once, when the module was loaded
+			continue // it is called once, when the module is loaded
 		}
 		t.Run(string(name)+"/"+v.Operation+"/"+c.Name, func(t *testing.T) {
 			fetch := c.fetches(t)
@@ -101,14 +101,14 @@ func (v vectorFile) replay(t *testing.T, conn connector.Connector) {
 	}
 }
 
-// fromContext is a Fetch that each call brings along.
+// fromContext is a Fetch that calls the function in the request's context.
 func fromContext(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
 	return r.Context().Value(fetchKey{}).(func(*http.Request) (*http.Response, error))(r)
 }
 
 type fetchKey struct{}
 
-// fetches plays the CRM of a case.
+// fetches returns a Fetch that answers as the case says.
 func (c vectorCase) fetches(t *testing.T) func(*http.Request) (*http.Response, error) {
 	next := 0
 	t.Cleanup(func() {
@@ -156,7 +156,7 @@ func (c vectorCase) fetches(t *testing.T) func(*http.Request) (*http.Response, e
 	}
 }
 
-// relayed answers for the relay: it checks what the guest was given, and has it answer what the case says.
+// relayed returns a Fetch for the relay guest: it checks the guest's input, and passes it the case's answer.
 func (c vectorCase) relayed(t *testing.T, operation string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		input, _ := io.ReadAll(r.Body)
@@ -167,7 +167,7 @@ func (c vectorCase) relayed(t *testing.T, operation string) func(*http.Request) 
 	}
 }
 
-// check compares what the connector answered with what the case says.
+// check compares the connector's answer with the case.
 func (c vectorCase) check(t *testing.T, got any, err error) {
 	t.Helper()
 	var ce *crmgate.ConnectorError
@@ -198,7 +198,7 @@ func sameJSON(a, b []byte) bool {
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }
 
-// doc is a document taken apart. Missing members are empty.
+// doc is a decoded document. Missing members are empty.
 type doc map[string]any
 
 func read(b []byte) doc {
@@ -225,7 +225,7 @@ func (d doc) texts(name string) map[string]string {
 	return m
 }
 
-// with adds a member that is not empty.
+// with adds a member if it is not empty.
 func (d doc) with(name string, v any) doc {
 	if !reflect.ValueOf(v).IsZero() {
 		d[name] = v
@@ -233,8 +233,8 @@ func (d doc) with(name string, v any) doc {
 	return d
 }
 
-// ask calls an operation with an input document, and gives back its answer as one. It is written against ABI.md, not
-// against the host.
+// ask calls an operation with an input document, and returns its answer as a document. It follows ABI.md and does not use
+// the host's own encoding.
 func ask(ctx context.Context, c connector.Connector, operation string, input []byte) (any, error) {
 	in := read(input)
 	switch operation {
@@ -318,7 +318,7 @@ func outcome(o connector.Outcome, err error) (any, error) {
 	return doc{"successful": o.Successful}.with("returnMessage", o.Message).change(o.AdditionalInfo), err
 }
 
-// succeeded adds the success that a missing one means.
+// succeeded adds the default of successful, which is true.
 func succeeded(output []byte) []byte {
 	d := read(output)
 	if d["successful"] == nil && d["message"] == nil {

@@ -13,18 +13,19 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Config is what New needs. Fields without a default are required.
+// Config configures a Host. Fields without a default are required.
 type Config struct {
-	// CacheDir keeps compiled modules. It is made, 0700, if it does not exist. It holds machine code that is trusted, so New
-	// refuses one in which others can write.
+	// CacheDir is the folder for compiled modules. It is created with mode 0700 if it does not exist. It contains trusted machine
+	// code, so New returns an error if other users can write to it.
 	CacheDir string
-	// Fetch performs what guests fetch.
+	// Fetch performs the HTTP requests of guests.
 	Fetch crmgate.Fetch
-	// Setting returns a configuration value; ok is false if it is not set. It is asked only for names that the guest's manifest declares.
+	// Setting returns a configuration value. ok is false if it is not set. It is only called with names that the guest's manifest
+	// declares.
 	Setting func(name string) (value crmgate.Secret, ok bool)
-	// Logger gets what guests log; default slog.Default().
+	// Logger receives the log of guests; default slog.Default().
 	Logger *slog.Logger
-	// Observe, if set, is told of every call: "ok", "unsupported", "error" or "stopped", and how long it took.
+	// Observe, if set, is called after every call with its outcome ("ok", "unsupported", "error" or "stopped") and duration.
 	Observe func(p crmgate.Platform, operation, outcome string, d time.Duration)
 
 	Deadline     time.Duration // of a call, once it has an instance; default 10 s
@@ -34,18 +35,18 @@ type Config struct {
 	MaxResponse  int64         // bytes of a fetched body; default 4 MiB
 	MaxLogLines  int           // of a call; default 100
 	MaxInstances int           // of a connector; default 16
-	Idle         time.Duration // after which a connector is let go from memory; default 5 min
+	Idle         time.Duration // after which an unused connector is unloaded from memory; default 5 min
 }
 
-// Host compiles and runs connectors. Safe for concurrent use.
+// Host compiles and runs connectors. It is safe for concurrent use.
 type Host struct {
 	Config
 	cache      wazero.CompilationCache
 	reclaiming atomic.Bool
-	started    time.Time // where guests' monotonic clock begins
+	started    time.Time // the zero of the guests' monotonic clock
 }
 
-// New opens the compilation cache. The caller closes the host, after the folders that it loaded.
+// New opens the compilation cache. The caller must close the host, after closing the folders that it loaded.
 func New(_ context.Context, c Config) (*Host, error) {
 	if c.Fetch == nil || c.Setting == nil {
 		return nil, errors.New("the wasm host needs Fetch and Setting")

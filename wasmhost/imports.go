@@ -11,13 +11,13 @@ import (
 	"github.com/tetratelabs/wazero/api"
 )
 
-// maxRandom bounds the random bytes that are made at once.
+// maxRandom is the maximum number of random bytes per call.
 const maxRandom = 64 << 10
 
-// abiModule is what guests import from: version 1 of the ABI.
+// abiModule is the import module of version 1 of the ABI.
 const abiModule = "crmgate_v1"
 
-// hostFunction is one import. It reads its parameters from the stack and leaves its result there.
+// hostFunction is a function that guests can import. It reads its parameters from the stack and writes its result there.
 type hostFunction struct {
 	name            string
 	params, results []api.ValueType
@@ -29,7 +29,7 @@ const (
 	i64 = api.ValueTypeI64
 )
 
-// hostFunctions are the guest's doors; connectors-wasm/ABI.md says what they promise.
+// hostFunctions returns the imports of the ABI. connectors-wasm/ABI.md specifies them.
 func hostFunctions() []hostFunction {
 	return []hostFunction{
 		{"input", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
@@ -37,13 +37,13 @@ func hostFunctions() []hostFunction {
 		}},
 		{"output", []api.ValueType{i32, i32}, nil, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
 			if n := uint32(s[1]); int64(n) > int64(c.module.host.MaxOutput) {
-				panic(limitError("answered more than is taken"))
+				panic(limitError("wrote more output than the limit"))
 			}
 			c.output, c.hasOutput = append(c.output[:0], readMemory(mem, s)...), true
 		}},
 		{"fetch", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
 			if c.fetches++; c.fetches > c.module.host.MaxFetches {
-				panic(limitError("fetched more often than one call may"))
+				panic(limitError("made more fetches than the limit"))
 			}
 			c.pending = c.fetch(ctx, readMemory(mem, s))
 			s[0] = uint64(len(c.pending))
@@ -63,7 +63,7 @@ func hostFunctions() []hostFunction {
 			levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 			level := levels[min(uint32(s[0]), 3)]
 			if text := readMemory(mem, s[1:]); !c.logLimitReached() {
-				c.log(ctx, level, string(text[:min(len(text), 2*maxLine)])) // cut after secrets are taken out
+				c.log(ctx, level, string(text[:min(len(text), 2*maxLine)])) // truncated after secrets are redacted
 			}
 		}},
 		{"now", nil, []api.ValueType{i64}, func(_ context.Context, _ *call, _ api.Memory, s []uint64) {
@@ -71,15 +71,15 @@ func hostFunctions() []hostFunction {
 		}},
 		{"random", []api.ValueType{i32, i32}, nil, func(_ context.Context, _ *call, mem api.Memory, s []uint64) {
 			if uint32(s[1]) > maxRandom {
-				panic(limitError("asked for more than 64 KB of random bytes at once"))
+				panic(limitError("requested more than 64 KB of random bytes at once"))
 			}
-			_, _ = rand.Read(readMemory(mem, s)) // never fails; the view is the guest's memory
+			_, _ = rand.Read(readMemory(mem, s)) // never fails; fills the guest's memory
 		}},
 	}
 }
 
-// instantiateHost offers what guests may import. Nothing stops a guest while a host function runs, so each of them
-// takes a bounded time or ends with ctx.
+// instantiateHost provides the imports of guests. A guest cannot be stopped while a host function runs, so each of them takes
+// a bounded time or ends with ctx.
 func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
 	for module, functions := range map[string][]hostFunction{abiModule: hostFunctions(), wasiModule: wasiFunctions()} {
 		b := rt.NewHostModuleBuilder(module)
@@ -97,31 +97,31 @@ func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
 	return nil
 }
 
-// live stops a guest whose time is up. What it still asks for is not done.
+// checkContext stops a guest whose context has ended, before the host does any work for it.
 func checkContext(ctx context.Context) {
 	if err := ctx.Err(); err != nil {
 		panic(err)
 	}
 }
 
-// read returns the range of memory that the first two words of the stack name; one outside traps.
+// readMemory returns the memory range in the first two words of the stack. It traps if the range is out of bounds.
 func readMemory(mem api.Memory, s []uint64) []byte {
 	b, ok := mem.Read(uint32(s[0]), uint32(s[1]))
 	if !ok {
-		panic(limitError("named memory that it does not have"))
+		panic(limitError("referred to memory out of bounds"))
 	}
 	return b
 }
 
-// give copies b to where the stack says if it fits there, and returns its length.
+// copyOut copies b to the memory range in the first two words of the stack if it fits, and returns the length of b.
 func copyOut(mem api.Memory, s []uint64, b []byte) uint64 {
 	if uint64(len(b)) <= uint64(uint32(s[1])) && !mem.Write(uint32(s[0]), b) {
-		panic(limitError("named memory that it does not have"))
+		panic(limitError("referred to memory out of bounds"))
 	}
 	return uint64(len(b))
 }
 
-// config returns a configuration value that the manifest declares. name is the guest's memory, of any length.
+// config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
 func (c *call) config(ctx context.Context, name []byte) (string, bool) {
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })

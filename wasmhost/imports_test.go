@@ -11,14 +11,18 @@ import (
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
-// Whatever a host function was asked to do, it ends when the folder is closed.
+// Closing the folder ends every host function.
 func TestCloseEndsHostFunctions(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"randomget", "vectors", "manyvectors", "poll", "polls", "yields", "clock", "names", "logs", "outputs"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir := folder(t, map[string]string{"x.wasm": oauth(hostile()[name].body).String(), "x.json": manifestOf("x", "")})
-			f, err := newHost(t, wasmhost.Config{Deadline: time.Minute}).Load(t.Context(), dir, "")
+			started := make(chan struct{})
+			dir := folder(t, map[string]string{"x.wasm": oauth(seq(announce, hostile()[name].body)).String(), "x.json": manifestOf("x", announced)})
+			f, err := newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+				close(started)
+				return crmgate.Secret{}, false
+			}}).Load(t.Context(), dir, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -31,37 +35,28 @@ func TestCloseEndsHostFunctions(t *testing.T) {
 				_, err := c.UserInfo(t.Context(), bearer(""))
 				done <- err
 			}()
-			<-time.After(200 * time.Millisecond) // it is in the loop, or waits
-			closed := time.Now()
+			<-started
+			time.Sleep(50 * time.Millisecond) // lets the guest enter the host function; no check depends on it
 			if err := f.Close(); err != nil {
 				t.Error(err)
 			}
-			took := time.Since(closed)
-			wantError(t, <-done, "was given up")
-			t.Logf("it ended after %v", took)
-			if took > 10*time.Second { // on a busy machine
-				t.Errorf("it ended %v after the folder was closed", took)
-			}
+			wantError(t, <-done, "was cancelled") // not the deadline
 		})
 	}
 }
 
-// A host function that copies a lot is not begun after the deadline.
+// A guest that has the host copy large inputs is stopped at the deadline.
 func TestDeadlineOfHostFunctions(t *testing.T) {
 	t.Parallel()
-	var took time.Duration
-	h := newHost(t, wasmhost.Config{Deadline: short, Observe: func(_ crmgate.Platform, _, _ string, d time.Duration) { took = d }})
+	h := newHost(t, wasmhost.Config{Deadline: short})
 	f := load(t, h, map[string]string{"x.wasm": oauth(seq(large(0), endless(invoke(fInput, 0, 64<<20), drop))).String(), "x.json": manifestOf("x", "")})
-	_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(strings.Repeat("x", 32<<20)))
+	_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(strings.Repeat("x", 8<<20)))
 	wantError(t, err, "ran past its deadline")
-	if took > short+5*time.Second { // on a busy machine
-		t.Errorf("it was stopped after %v", took)
-	}
 }
 
-// A guest's memory is bounded, and so is what the host keeps and makes for it. Not parallel: it counts what is allocated.
+// The host allocates a bounded amount for a guest. Not parallel: the test counts all allocations.
 func TestHostFunctionsLeaveNoGarbage(t *testing.T) {
-	const most = 8 << 20
+	const limit = 8 << 20
 	for name, c := range map[string][]byte{
 		"output":               times(1000, invoke(fOutput, 0, 100_000)),
 		"log":                  times(10_000, invoke(fLog, 1, 0, 120_000)),
@@ -82,8 +77,8 @@ func TestHostFunctionsLeaveNoGarbage(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			_, err := conn.UserInfo(t.Context(), bearer(""))
 			runtime.ReadMemStats(&after)
-			if made := after.TotalAlloc - before.TotalAlloc; made > most {
-				t.Errorf("the host made %d KB for it, want at most %d (%v)", made>>10, most>>10, err)
+			if made := after.TotalAlloc - before.TotalAlloc; made > limit {
+				t.Errorf("the host allocated %d KB, want at most %d (%v)", made>>10, limit>>10, err)
 			} else {
 				t.Logf("%d KB", made>>10)
 			}

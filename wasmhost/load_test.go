@@ -21,8 +21,8 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// What is wrong in a folder is refused when it is loaded, by a sentence that names the file and what was expected.
-func TestFoldersThatAreRefused(t *testing.T) {
+// Load returns an error that names the wrong file and what was expected.
+func TestInvalidFolders(t *testing.T) {
 	t.Parallel()
 	fine := oauth(answer(`{"successful":false}`, 0))
 	without := func(name string) mod {
@@ -54,7 +54,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		wasm     string
-		manifest string // of x; empty: one in order
+		manifest string // of x; default a valid one
 		want     []string
 	}{
 		"empty":               {"", "", []string{"x.wasm", "not a WebAssembly module"}},
@@ -100,7 +100,11 @@ func TestFoldersThatAreRefused(t *testing.T) {
 			if c.manifest == "" {
 				c.manifest = manifestOf("x", "")
 			}
-			h := newHost(t, wasmhost.Config{Deadline: short})
+			deadline := time.Minute
+			if slices.Contains(c.want, "deadline") {
+				deadline = short
+			}
+			h := newHost(t, wasmhost.Config{Deadline: deadline})
 			_, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": c.wasm, "x.json": c.manifest}), "http://p")
 			for _, want := range c.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
@@ -111,7 +115,7 @@ func TestFoldersThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestFoldersThatAreIncomplete(t *testing.T) {
+func TestIncompleteFolders(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, wasmhost.Config{})
 	wasm := oauth(num(2)).String()
@@ -121,7 +125,7 @@ func TestFoldersThatAreIncomplete(t *testing.T) {
 	if _, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": wasm}), ""); err == nil || !strings.Contains(err.Error(), "x.wasm has no manifest") {
 		t.Errorf("no manifest: %v", err)
 	}
-	// A manifest in manifest.json is one too; a platform without a module is served as a manifest only.
+	// A manifest can be in manifest.json. A platform without a module has a manifest only.
 	f := load(t, h, map[string]string{"x.wasm": wasm, "manifest.json": manifestOf("x", ""), "only.json": manifestOf("only", "")})
 	if got := f.Platforms(); !slices.Equal(got, []crmgate.Platform{"only", "x"}) {
 		t.Errorf("Platforms: %v", got)
@@ -144,7 +148,7 @@ func TestFoldersThatAreIncomplete(t *testing.T) {
 	}
 }
 
-// A table without a maximum gets one: a guest that grows it is told no.
+// A table without a maximum gets one, so that a guest cannot grow it further.
 func TestTablesAreBounded(t *testing.T) {
 	t.Parallel()
 	// The id of the answer is 1 if the table grew by a hundred million elements, else 0.
@@ -184,7 +188,7 @@ func TestWarmStart(t *testing.T) {
 	}
 }
 
-// The cache is trusted machine code: nobody else may write there.
+// Other users cannot write to the cache, which contains trusted machine code.
 func TestCacheIsPrivate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "cache")
@@ -207,8 +211,8 @@ func TestCacheIsPrivate(t *testing.T) {
 	}
 }
 
-// A cache that others can change, or can have changed, is refused by a sentence that names the path, its mode and what to do.
-func TestCachesThatAreRefused(t *testing.T) {
+// New rejects a cache that other users can or could write to. The error names the path and its mode.
+func TestUnsafeCaches(t *testing.T) {
 	t.Parallel()
 	chmod := func(mode fs.FileMode) func(string) error {
 		return func(path string) error { return os.Chmod(path, mode) }
@@ -217,7 +221,7 @@ func TestCachesThatAreRefused(t *testing.T) {
 		return errors.Join(os.Rename(path, path+" moved"), os.Symlink(path+" moved", path))
 	}
 	for name, c := range map[string]struct {
-		path   string // below a folder; cache and what is in it were made by a host
+		path   string // below a folder in which a host made the cache
 		change func(path string) error
 		want   string // empty: accepted
 	}{
@@ -267,7 +271,7 @@ func TestCachesThatAreRefused(t *testing.T) {
 	}
 }
 
-// A cache of another user's is refused, unless that is root.
+// A cache of another user is rejected, unless that user is root.
 func TestCacheOfAnotherUser(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(folder(t, map[string]string{"facts-x": "{}"}), "facts-x")
@@ -293,7 +297,7 @@ func TestCacheOfAnotherUser(t *testing.T) {
 	}
 }
 
-func TestNewSaysWhatItNeeds(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
 	t.Parallel()
 	if _, err := wasmhost.New(context.Background(), wasmhost.Config{CacheDir: t.TempDir()}); err == nil {
 		t.Error("a host without Fetch and Setting was made")
@@ -308,9 +312,8 @@ func TestNewSaysWhatItNeeds(t *testing.T) {
 	}
 }
 
-// A module that cannot be started leaves no memory behind.
-func TestFailedStartsLeaveNothing(t *testing.T) {
-	t.Parallel()
+// A module that fails to start leaves no memory mapped. Not parallel: the test measures the address space of the process.
+func TestFailedStartsFreeMemory(t *testing.T) {
 	m := oauth(num(2))
 	m.Data = []wasmtest.Data{{At: 1 << 30, Bytes: "x"}}
 	h, files := newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")}
@@ -325,11 +328,11 @@ func TestFailedStartsLeaveNothing(t *testing.T) {
 	}
 }
 
-// addressSpace returns how much address space the process has, in MB.
+// addressSpace returns the size of the process's address space, in MB.
 func addressSpace(t *testing.T) int {
 	t.Helper()
 	if runtime.GOOS != "linux" {
-		t.Skip("the address space is read from Linux' /proc")
+		t.Skip("only Linux has /proc/self/statm")
 	}
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -342,13 +345,17 @@ func addressSpace(t *testing.T) int {
 	return pages * os.Getpagesize() >> 20
 }
 
-// Bytes at random, and modules with a byte changed, are refused or run; nothing else.
+// A module with a changed byte is either rejected or runs.
 func TestDamagedModules(t *testing.T) {
 	t.Parallel()
 	whole := oauth(answer(`{"successful":false}`, 0)).Bytes()
 	files := map[string]string{"x.json": manifestOf("x", "")}
 	h := newHost(t, wasmhost.Config{CacheDir: filepath.Join(t.TempDir(), "cache"), Deadline: 200 * time.Millisecond})
-	for i := 0; i < len(whole); i += 7 {
+	step := 17
+	if wasmtest.Soak() {
+		step = 1
+	}
+	for i := 0; i < len(whole); i += step {
 		b := slices.Clone(whole)
 		b[i] ^= 0x55
 		these := maps.Clone(files)

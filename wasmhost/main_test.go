@@ -1,14 +1,12 @@
 package wasmhost_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -23,22 +21,17 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// built is where TestMain leaves what takes long: guests built from source, and the cache that they are compiled to.
-var built struct{ guests, cache string }
+// shared is a folder for what several tests need: guests built from source, and the cache of compiled modules.
+var shared struct{ guests, cache string }
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "wasmhost-test")
 	if err != nil {
 		panic(err)
 	}
-	built.guests, built.cache = filepath.Join(dir, "guests"), filepath.Join(dir, "cache")
-	connectors := filepath.Join("..", "connectors-wasm")
-	for name, from := range map[string][2]string{
-		"relay": {".", "./testdata/relay"}, "practice": {connectors, "./practice"}, "practicekey": {connectors, "./practicekey"},
-	} {
-		if err := build(name, from[0], from[1]); err != nil {
-			panic(err)
-		}
+	shared.guests, shared.cache = filepath.Join(dir, "guests"), filepath.Join(dir, "cache")
+	if err := os.Mkdir(shared.guests, 0o700); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(dir)
@@ -47,20 +40,24 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func build(name, dir, source string) error {
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w",
-		"-o", filepath.Join(built.guests, name+".wasm"), source)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOFLAGS=", "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build %s: %w\n%s", name, err, out)
-	}
-	return nil
+// guests are the guests in Go, by name. Each is built when a test first needs it.
+var guests = map[string]*struct {
+	dir, pkg string
+	once     sync.Once
+}{
+	"echo":        {dir: ".", pkg: "./testdata/echo"},
+	"relay":       {dir: ".", pkg: "./testdata/relay"},
+	"practice":    {dir: filepath.Join("..", "connectors-wasm"), pkg: "./practice"},
+	"practicekey": {dir: filepath.Join("..", "connectors-wasm"), pkg: "./practicekey"},
 }
 
+// guest returns a guest in Go.
 func guest(t testing.TB, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(built.guests, name+".wasm"))
+	path := filepath.Join(shared.guests, name+".wasm")
+	g := guests[name]
+	g.once.Do(func() { wasmtest.Go(t, path, g.dir, g.pkg) })
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +69,7 @@ func manifestOf(name, more string) string {
 	return fmt.Sprintf(`{"author": {"name": "x"}, "platforms": {%q: {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example/"}}, "crmgate": {%s}}}}`, name, more)
 }
 
-// folder writes files to a directory of the test's own.
+// folder writes files to a temporary directory.
 func folder(t testing.TB, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -84,11 +81,11 @@ func folder(t testing.TB, files map[string]string) string {
 	return dir
 }
 
-// newHost makes a host with what the test leaves out: no network, no configuration, the log to the test's.
+// newHost returns a host with test defaults: no network, no configuration, no log.
 func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 	t.Helper()
 	if c.CacheDir == "" {
-		c.CacheDir = built.cache
+		c.CacheDir = shared.cache
 	}
 	if c.Fetch == nil {
 		c.Fetch = func(*http.Request, crmgate.Egress) (*http.Response, error) {
@@ -109,7 +106,7 @@ func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 	return h
 }
 
-// load loads a folder of these files.
+// load loads a folder with these files.
 func load(t testing.TB, h *wasmhost.Host, files map[string]string) *wasmhost.Folder {
 	t.Helper()
 	f, err := h.Load(t.Context(), folder(t, files), "http://127.0.0.1:8080")
@@ -129,7 +126,7 @@ func mustConnector(t testing.TB, f *wasmhost.Folder, p crmgate.Platform) connect
 	return c
 }
 
-// wantError checks that err is a *crmgate.ConnectorError whose message, or cause, has a text in it.
+// wantError checks that err is a *crmgate.ConnectorError whose message or cause contains a text.
 func wantError(t testing.TB, err error, text string) {
 	t.Helper()
 	var ce *crmgate.ConnectorError
@@ -138,27 +135,10 @@ func wantError(t testing.TB, err error, text string) {
 	}
 }
 
-// journal keeps what was logged. Safe for concurrent use.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
-}
-
-// bearer is a sign-in for tests that ask for nothing particular.
+// bearer returns a sign-in with a bearer token.
 func bearer(hostname string) connector.UserInfoRequest {
 	return connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), Hostname: hostname}
 }
 
-const short = 700 * time.Millisecond // a deadline for guests that are meant to run into it
+// short is a deadline for guests that must reach it. Guests that must finish first get a minute.
+const short = 300 * time.Millisecond

@@ -4,5 +4,5 @@ package wasmhost
 
 import "context"
 
-// withMemory leaves the memory of instances to the engine, which keeps it in Go's heap.
+// withMemory does nothing: the engine keeps the memory of instances in Go's heap.
 func withMemory(ctx context.Context) (_ context.Context, free func()) { return ctx, func() {} }

@@ -9,10 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withMemory has instances that are made with the context keep their memory outside of Go's heap. There, growing it would
-// copy it, garbage of 64 MiB would wait for a collection, and a collection would let the heap grow by as much again: two
-// guests that grow their memory took 310 MB. A mapping of the most that a memory may have costs only the pages that are
-// touched, and goes at once when the instance is closed. The caller calls free if no instance was made: the engine does not.
+// withMemory returns a context in which instances keep their memory outside Go's heap. The caller calls free if no instance
+// was made, because the engine does not.
+//
+// In Go's heap, growing a memory would copy it, 64 MiB of garbage would wait for a collection, and the heap would be allowed
+// to grow by as much again: two guests that grow their memory took 310 MB. A mapping of the maximum size costs only the pages
+// that are used, and is freed when the instance is closed.
 func withMemory(ctx context.Context) (_ context.Context, free func()) {
 	var all []*memory
 	allocate := func(_, most uint64) experimental.LinearMemory {
@@ -32,9 +34,9 @@ func withMemory(ctx context.Context) (_ context.Context, free func()) {
 	}
 }
 
-// memory is that of one instance.
+// memory is the memory of one instance.
 type memory struct {
-	bytes  []byte // the most that there may be
+	bytes  []byte // of the maximum size
 	mapped bool
 }
 
@@ -46,7 +48,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 	return m.bytes[:size:size]
 }
 
-// Free gives the memory back. The engine calls it when the instance is closed, and uses the memory no more.
+// Free unmaps the memory. The engine calls it when the instance is closed, and does not use the memory afterwards.
 func (m *memory) Free() {
 	if m.mapped {
 		_ = unix.Munmap(m.bytes)

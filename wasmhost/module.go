@@ -17,35 +17,35 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
-// module is one connector's code: on disk, and in memory while it is used.
+// module is the code of one connector. It is on disk, and in memory while it is used.
 type module struct {
 	host     *Host
 	manifest *manifest.Manifest
 	path     string
 	sum      [sha256.Size]byte
 	facts    facts
-	slots    chan struct{} // a place for each instance that runs
+	slots    chan struct{} // semaphore: one slot for each running instance
 	closing  context.Context
-	cancel   context.CancelFunc // ends closing, and with it the calls under way
+	cancel   context.CancelFunc // cancels closing, and with it the running calls
 
 	mu      sync.Mutex
-	loaded  *loadedModule // guarded by mu; nil while away
-	loading chan struct{} // guarded by mu; closed when the load under way has ended; nil if there is none
-	loadErr error         // guarded by mu; of the last load
+	loaded  *loadedModule // guarded by mu; nil while the module is not in memory
+	loading chan struct{} // guarded by mu; closed at the end of the current load; nil if there is none
+	loadErr error         // guarded by mu; the error of the last load
 	idle    *time.Timer   // guarded by mu
 	closed  bool          // guarded by mu
-	unused  chan struct{} // guarded by mu; closed when the last call has returned after close
+	unused  chan struct{} // guarded by mu; closed when the last call returns after close
 }
 
-// loaded is a module in memory, with a runtime of its own, so that letting go frees everything.
+// loadedModule is a module in memory. It has its own runtime, so that unloading frees everything.
 type loadedModule struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	free     []*instance // guarded by module.mu
-	uses     int         // guarded by module.mu: calls that hold an instance or are about to
+	uses     int         // guarded by module.mu; the number of calls that hold an instance or are getting one
 }
 
-// close frees everything. Closing the runtime leaves the machine code in the cache's memory; that is the module's to free.
+// close frees the memory. Closing the runtime leaves the machine code in the cache's memory; closing the module frees it.
 func (l *loadedModule) close() {
 	_ = l.runtime.Close(context.Background())
 	if l.compiled != nil {
@@ -57,16 +57,16 @@ func (l *loadedModule) close() {
 type instance struct {
 	owner *loadedModule
 	guest api.Module
-	// exports are the functions called so far: each has a stack of its own, which is most of what a call would allocate.
+	// exports are the functions called so far. Each has its own stack, which would be most of what a call allocates.
 	exports map[string]api.Function
-	// overflowed is set by a call that has recursed too deeply.
+	// overflowed is set by a call that recursed too deeply.
 	overflowed bool
 }
 
-// load compiles a module, or takes it from the cache, and links the host to it.
+// load compiles a module, or reads it from the cache, and provides its imports.
 func (m *module) load(ctx context.Context, b []byte) (*loadedModule, error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)). // as meter.Decode accepts
+		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)). // meter.Decode rejects SIMD
 		WithCompilationCache(m.host.cache).WithMemoryLimitPages(m.host.MemoryPages))
 	l := &loadedModule{runtime: rt}
 	b, err := instrument(b)
@@ -88,7 +88,7 @@ func (m *module) load(ctx context.Context, b []byte) (*loadedModule, error) {
 	return l, nil
 }
 
-// instantiate makes an instance. Its name is empty, so that there can be many.
+// instantiate makes an instance. Its name is empty, so that there can be several.
 func (m *module) instantiate(ctx context.Context, l *loadedModule) (*instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
@@ -142,7 +142,7 @@ func (inst *instance) call(ctx context.Context, c *call, f api.Function, stack [
 	return err
 }
 
-// prepare makes of a module what is compiled: bytes that are all our own, with a brake.
+// instrument returns a module as it is compiled: validated, re-encoded and with fuel checks.
 func instrument(b []byte) ([]byte, error) {
 	m, err := meter.Decode(b)
 	if err != nil {
@@ -153,8 +153,8 @@ func instrument(b []byte) ([]byte, error) {
 
 var errClosed = errors.New("the connectors are being closed")
 
-// acquire takes an instance for one call, bringing the module in if it is away. A place comes free within a call's
-// deadline, or the caller is told; bringing the module in is the machine's work, and takes as long as it takes.
+// acquire returns an instance for one call, and loads the module if necessary. Waiting for a free slot is limited by the
+// host's deadline. Loading is not: it depends on the machine, not on the guest.
 func (m *module) acquire(ctx context.Context) (*instance, error) {
 	wait, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
@@ -170,6 +170,7 @@ func (m *module) acquire(ctx context.Context) (*instance, error) {
 	return inst, err
 }
 
+// getInstance returns a free instance, or makes one.
 func (m *module) getInstance(ctx context.Context) (*instance, error) {
 	l, inst, err := m.ensureLoaded(ctx)
 	if err != nil || inst != nil {
@@ -182,7 +183,7 @@ func (m *module) getInstance(ctx context.Context) (*instance, error) {
 	return inst, err
 }
 
-// present returns the loaded module, counted as used, and a free instance if there is one.
+// ensureLoaded returns the loaded module, counted as used, and a free instance if there is one.
 func (m *module) ensureLoaded(ctx context.Context) (*loadedModule, *instance, error) {
 	for {
 		m.mu.Lock()
@@ -219,9 +220,9 @@ func (m *module) ensureLoaded(ctx context.Context) (*loadedModule, *instance, er
 	}
 }
 
-// bringIn loads the module for whoever waits; no caller's context ends it.
+// loadInBackground loads the module for all waiting callers. No caller's context ends it.
 func (m *module) loadInBackground(done chan struct{}) {
-	// Decoding leaves garbage of several times the module's size: 8 MB for a connector in Go, as measured.
+	// Decoding leaves garbage of several times the module's size: 8 MB for a Go connector.
 	defer debug.FreeOSMemory()
 	l, err := m.readAndLoad()
 	m.mu.Lock()
@@ -234,6 +235,7 @@ func (m *module) loadInBackground(done chan struct{}) {
 	close(done)
 }
 
+// readAndLoad loads the module from its file, which must not have changed.
 func (m *module) readAndLoad() (*loadedModule, error) {
 	b, err := readModule(m.path)
 	if err != nil {
@@ -245,7 +247,7 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	return m.load(context.Background(), b)
 }
 
-// release gives an instance back; one that is not sound is closed, and only that one.
+// release returns an instance after a call. An instance that must not be reused is closed; other instances are not affected.
 func (m *module) release(inst *instance, reusable bool) {
 	overflowed := inst.overflowed
 	if !reusable {
@@ -260,7 +262,7 @@ func (m *module) release(inst *instance, reusable bool) {
 	<-m.slots
 }
 
-// leave ends a use of l. The last one to leave starts the clock after which the module is let go.
+// endUse ends a use of l. After the last use, the idle timer starts, which unloads the module.
 func (m *module) endUse(l *loadedModule, inst *instance) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -279,7 +281,7 @@ func (m *module) endUse(l *loadedModule, inst *instance) {
 	}
 }
 
-// letGo frees the module's memory if nobody uses it.
+// unload frees the module's memory if no call uses it.
 func (m *module) unload() {
 	m.mu.Lock()
 	l := m.loaded
@@ -292,7 +294,7 @@ func (m *module) unload() {
 	l.close()
 }
 
-// close ends the calls under way, waits until they have returned, and frees the memory.
+// close cancels the running calls, waits until they have returned, and frees the memory.
 func (m *module) close() {
 	m.cancel()
 	m.mu.Lock()
@@ -318,6 +320,7 @@ func (m *module) close() {
 	l.close()
 }
 
+// memorySize returns the memory of the free instances, in bytes.
 func (m *module) memorySize() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

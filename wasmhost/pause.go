@@ -13,13 +13,13 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
-// maxStack bounds the engine's stack of one call, in bytes. wazero lets it grow to 400 MB. Frames of Go functions take some
-// 100 bytes: this is room for some fifty thousand, such as those that
-// decode JSON of ten thousand levels.
+// maxStack limits the engine's stack of one call, in bytes. wazero's own limit is 400 MB.
+//
+// A frame of a Go function has about 100 bytes, so about fifty thousand fit. Decoding JSON of ten thousand levels needs them.
 const maxStack = 6 << 20
 
-// reclaim gives large stacks back to the system, one caller at a time: without it they would wait for the next collection, and
-// sixteen calls that recurse without end would keep 240 MB.
+// reclaim returns the memory of large stacks to the system, one caller at a time. Without it they would stay until the next
+// garbage collection, and sixteen calls with endless recursion would hold 240 MB.
 func (h *Host) reclaim() {
 	if h.reclaiming.CompareAndSwap(false, true) {
 		debug.FreeOSMemory()
@@ -27,18 +27,18 @@ func (h *Host) reclaim() {
 	}
 }
 
-// keptStack is how large a stack may be that is kept for the next call: stacks do not shrink.
+// maxReusedStack is the largest stack that is kept for the next call, in bytes. Stacks do not shrink.
 const maxReusedStack = 64 << 10
 
-// instantiateBrake gives a metered module the import in which it pauses: some thousand times a second, or more.
+// instantiatePause provides the import in which instrumented modules pause, a thousand times a second or more.
 func instantiatePause(ctx context.Context, rt wazero.Runtime) error {
 	_, err := rt.NewHostModuleBuilder(meter.PauseModule).NewFunctionBuilder().
 		WithGoFunction(api.GoFunc(pause), nil, nil).Export(meter.PauseFunction).Instantiate(ctx)
 	return err
 }
 
-// pause ends the call if its time is up or it has recursed too deeply, and lets others run. Guests do not reach Go
-// otherwise: neither the scheduler nor the garbage collector can interrupt compiled code.
+// pause ends the call if its context has ended or its stack is too large. Otherwise it yields to other goroutines: neither the
+// scheduler nor the garbage collector can interrupt compiled code.
 func pause(ctx context.Context, _ []uint64) {
 	if err := ctx.Err(); err != nil {
 		panic(err)
@@ -49,17 +49,17 @@ func pause(ctx context.Context, _ []uint64) {
 	runtime.Gosched()
 }
 
-// stackSize returns how much the engine has allocated for the stack of a function: bytes, or in wazero's interpreter, which
-// allows 2,000 frames anyway, words. wazero has no accessor: this is the length of a field of its own, of the version that go.mod
-// pins. checkStack sees whether it is there.
+// stackSize returns the size of the stack that the engine has allocated for a function, in bytes.
+//
+// wazero has no accessor for it, so this reads an unexported field of the version that go.mod pins. checkStack checks that the
+// field exists. In wazero's interpreter the unit is words, but the interpreter allows only 2,000 frames anyway.
 func stackSize(f api.Function) int { return reflect.ValueOf(f).Elem().FieldByName("stack").Len() }
 
-// checkStack is an error if the engine's functions do not have their stack where stackSize reads it: then recursion would have
-// no bound.
+// checkStack returns an error if stackSize cannot read the stack of a function. Recursion would then have no limit.
 func checkStack(f api.Function) error {
 	v := reflect.ValueOf(f)
 	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct || v.Elem().FieldByName("stack").Kind() != reflect.Slice {
-		return fmt.Errorf("this version of wazero keeps the stack of a %T in another way: recursion could not be bounded", f)
+		return fmt.Errorf("cannot limit recursion: in this version of wazero, %T has no field stack", f)
 	}
 	return nil
 }

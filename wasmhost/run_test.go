@@ -20,9 +20,10 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// relayFiles are the relay under a name, with its manifest.
+// relayFiles returns the files of the relay guest under a name.
 func relayFiles(t testing.TB, name, more string) map[string]string {
 	return map[string]string{name + ".wasm": string(guest(t, "relay")), name + ".json": manifestOf(name, more)}
 }
@@ -33,8 +34,8 @@ func answering(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// What a manifest does not reveal, the guest does not get.
-func TestSecretsStayAway(t *testing.T) {
+// A guest gets only the secrets that its manifest reveals.
+func TestUnrevealedSecrets(t *testing.T) {
 	t.Parallel()
 	var seen sync.Map
 	h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
@@ -58,11 +59,11 @@ func TestSecretsStayAway(t *testing.T) {
 		return true
 	})
 	if doc, _ := seen.Load("/checkAndRefreshAccessToken"); !strings.Contains(fmt.Sprint(doc), `"refreshToken":"refresh-token"`) {
-		t.Errorf("the refresh token that is revealed did not arrive: %v", doc)
+		t.Errorf("the guest did not get the refresh token: %v", doc)
 	}
 }
 
-// A guest reaches a real server through a real client, and only the one that its manifest declares.
+// A guest reaches a real server through a real client, and only hosts that its manifest declares.
 func TestFetchOverTheWire(t *testing.T) {
 	t.Parallel()
 	crm := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +86,7 @@ func TestFetchOverTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := strings.TrimPrefix(crm.URL, "http://")
-	for _, at := range []string{address, "127.0.0.1:1"} { // what the manifest declares
+	for _, at := range []string{address, "127.0.0.1:1"} { // the host in the manifest
 		h := newHost(t, wasmhost.Config{Fetch: fetch, Setting: func(name string) (crmgate.Secret, bool) {
 			return crmgate.NewSecret(crm.URL), name == "PRACTICE_URL"
 		}})
@@ -106,7 +107,7 @@ func TestFetchOverTheWire(t *testing.T) {
 	}
 }
 
-// The host, and not the guest, says that the CRM has rejected a credential: where a request carried it.
+// The host reports that the CRM rejected a credential, if the rejected request contained it.
 func TestRejectedCredentials(t *testing.T) {
 	t.Parallel()
 	status, header := 401, ""
@@ -133,8 +134,8 @@ func TestRejectedCredentials(t *testing.T) {
 	}
 }
 
-// A refresh's answer is told as it came, before anybody finds it wrong: the CRM may have rotated the token with it.
-func TestRefreshIsToldBeforeItIsRead(t *testing.T) {
+// The answer of a refresh is reported before it is decoded: it may contain a rotated token even if it is invalid.
+func TestRefreshIsReportedBeforeDecoding(t *testing.T) {
 	t.Parallel()
 	var body string
 	h := newHost(t, wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return answering(200, body), nil }})
@@ -144,7 +145,7 @@ func TestRefreshIsToldBeforeItIsRead(t *testing.T) {
 		seconds     int64
 	}{
 		{`{"accessToken":"new","expiresIn":3600.0}`, "", 3600}, {`{"accessToken":"new","expiresIn":"3600"}`, "", 3600}, {`{"accessToken":"new","expiresIn":""}`, "", 0},
-		{`{"accessToken":"new","expiresIn":"soon"}`, "expiresIn is of the wrong type", 0}, {`{"accessToken":"new","expiresIn":"NaN"}`, "expiresIn is of the wrong type", 0},
+		{`{"accessToken":"new","expiresIn":"soon"}`, "expiresIn has the wrong type", 0}, {`{"accessToken":"new","expiresIn":"NaN"}`, "expiresIn has the wrong type", 0},
 		{`{"access_token":"new"}`, "accessToken is missing", 0},
 	} {
 		body = step.body
@@ -161,7 +162,7 @@ func TestRefreshIsToldBeforeItIsRead(t *testing.T) {
 	}
 }
 
-// Sixty-four people at once, on fewer instances: each gets their own answer.
+// Sixty-four concurrent callers on four instances each get their own answer.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, wasmhost.Config{MaxInstances: 4, Deadline: time.Minute, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
@@ -185,8 +186,8 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// Good and bad calls at once: a guest that traps takes nobody with it.
-func TestTrapsAmongOthers(t *testing.T) {
+// A trap does not affect concurrent calls of the same connector.
+func TestConcurrentTraps(t *testing.T) {
 	t.Parallel()
 	// getUserInfo traps if the request is longer than 200 bytes.
 	body := seq(invoke(fInput, 0, 0), num(200), []byte{0x4a, 0x04, 0x40, 0x00, 0x0b}, answer(`{"successful":true,"platformUserInfo":{"id":"a"}}`, 0))
@@ -212,7 +213,7 @@ func TestTrapsAmongOthers(t *testing.T) {
 	wg.Wait()
 }
 
-// Who waits for an instance, or for a guest, waits no longer than their context says.
+// A caller's context ends waiting for an instance, and a running call.
 func TestContextsAreHonoured(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
@@ -237,25 +238,24 @@ func TestContextsAreHonoured(t *testing.T) {
 	}
 	close(leave)
 	if err := <-done; err != nil {
-		t.Errorf("the call that was waited for: %v", err)
+		t.Errorf("the call that held the instance: %v", err)
 	}
 
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
 	h = newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
-		cancel() // the guest runs
+		cancel() // the guest is running
 		return crmgate.Secret{}, false
 	}})
-	spinning := seq(text(4096, "X_A"), invoke(fConfig, 4096, 3), drop, forever)
-	f := load(t, h, map[string]string{"x.wasm": oauth(spinning).String(), "x.json": manifestOf("x", `"config": ["X_A"]`)})
+	f := load(t, h, map[string]string{"x.wasm": oauth(seq(announce, forever)).String(), "x.json": manifestOf("x", announced)})
 	_, err = mustConnector(t, f, "x").UserInfo(ctx, bearer(""))
-	wantError(t, err, "was given up")
+	wantError(t, err, "was cancelled")
 	if !errors.Is(err, context.Canceled) {
-		t.Errorf("a call that was given up: %v", err)
+		t.Errorf("a call that was cancelled: %v", err)
 	}
 }
 
-// What comes back from the CRM is bounded, and told as the ABI says.
+// The CRM's answers are limited, and encoded as the ABI says.
 func TestAnswersOfTheCRM(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -273,7 +273,7 @@ func TestAnswersOfTheCRM(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var log journal
+			var log wasmtest.LogBuffer
 			h := newHost(t, wasmhost.Config{MaxResponse: 1000, Logger: slog.New(slog.NewJSONHandler(&log, nil)), Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return c.resp, c.err }})
 			f := load(t, h, map[string]string{"x.wasm": oauth(fetching(`{"url":"https://ok.example/"}`)).String(), "x.json": manifestOf("x", "")})
 			if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
@@ -292,10 +292,10 @@ func (brokenReader) Read([]byte) (int, error) {
 	return 0, errors.New("read tcp 10.1.2.3: connection reset")
 }
 
-// A connector that nobody uses goes from memory, and comes back when it is asked. The clock is a false one.
-func TestIdleConnectorsAreLetGo(t *testing.T) {
+// An unused connector is unloaded, and loaded again for its next call. The test uses a fake clock.
+func TestIdleConnectorsAreUnloaded(t *testing.T) {
 	t.Parallel()
-	// The id is how often this instance was called: memory[0] counts.
+	// The id is the number of calls of this instance, counted at address 0.
 	const shape = `{"successful":true,"platformUserInfo":{"id":"_"}}`
 	at := int64(1024 + strings.Index(shape, "_"))
 	body := seq(num(0), num(0), []byte{0x2d, 0, 0}, num(1), add, []byte{0x3a, 0, 0}, text(1024, shape),
@@ -315,7 +315,7 @@ func TestIdleConnectorsAreLetGo(t *testing.T) {
 	})
 }
 
-// A file that changes under a running server is not brought in half-checked.
+// A module file that changed since it was checked is not loaded.
 func TestChangedFileIsNotRun(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
@@ -337,11 +337,15 @@ func TestChangedFileIsNotRun(t *testing.T) {
 	}
 }
 
-// After Close, calls end with an error; so do those that were under way.
+// Close cancels running calls. Later calls return an error.
 func TestClose(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, wasmhost.Config{Deadline: 5 * time.Second})
-	dir := folder(t, map[string]string{"x.wasm": oauth(forever).String(), "x.json": manifestOf("x", "")})
+	started := make(chan struct{})
+	h := newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+		close(started)
+		return crmgate.Secret{}, false
+	}})
+	dir := folder(t, map[string]string{"x.wasm": oauth(seq(announce, forever)).String(), "x.json": manifestOf("x", announced)})
 	f, err := h.Load(t.Context(), dir, "")
 	if err != nil {
 		t.Fatal(err)
@@ -355,8 +359,11 @@ func TestClose(t *testing.T) {
 		_, err := c.UserInfo(t.Context(), bearer(""))
 		done <- err
 	}()
-	time.AfterFunc(20*time.Millisecond, func() { _ = f.Close() })
-	wantError(t, <-done, "was given up")
+	<-started
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	wantError(t, <-done, "was cancelled")
 	_, err = c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
 	wantError(t, err, "being closed")
 	if err := f.Close(); err != nil {
@@ -364,7 +371,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Every call is observed, with how it ended.
+// Every call is observed, with its outcome.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -372,7 +379,7 @@ func TestObserve(t *testing.T) {
 	h := newHost(t, wasmhost.Config{Observe: func(p crmgate.Platform, operation, outcome string, d time.Duration) {
 		mu.Lock()
 		defer mu.Unlock()
-		if seen[string(p)+" "+operation+" "+outcome]++; d <= 0 {
+		if seen[string(p)+" "+operation+" "+outcome]++; d < 0 {
 			t.Errorf("%s took %v", operation, d)
 		}
 	}})

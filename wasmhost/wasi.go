@@ -13,13 +13,13 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// wasiModule is what the runtimes of languages import from: WASI preview 1.
+// wasiModule is the import module of WASI preview 1, which language runtimes use.
 const wasiModule = "wasi_snapshot_preview1"
 
-// Limits of one WASI call.
+// Limits of a WASI call.
 const (
 	maxVectors       = 1024
-	maxWrite         = 64 << 10 // bytes; a guest writes the rest with its next call
+	maxWrite         = 64 << 10 // bytes; the guest writes the rest with its next call
 	maxSubscriptions = 64
 )
 
@@ -35,8 +35,8 @@ const (
 
 var le = binary.LittleEndian
 
-// wasiFunctions are the functions that the runtimes of Go, C, C++, Rust and QuickJS were seen to import. A guest has the
-// standard streams and no file: standard input is at its end, what is written goes to the log.
+// wasiFunctions returns the functions that the runtimes of Go, C, C++, Rust and QuickJS import. A guest has the standard
+// streams but no files: standard input is empty, and output goes to the log.
 func wasiFunctions() []hostFunction {
 	ints := func(n int) []api.ValueType { return slices.Repeat([]api.ValueType{i32}, n) }
 	result := ints(1)
@@ -80,22 +80,22 @@ func wasiFunctions() []hostFunction {
 	}
 }
 
-// wasi makes a host function that leaves f's errno on the stack.
+// wasi returns a host function that leaves f's errno on the stack.
 func wasi(f func(ctx context.Context, c *call, mem api.Memory, s []uint64) errno) func(context.Context, *call, api.Memory, []uint64) {
 	return func(ctx context.Context, c *call, mem api.Memory, s []uint64) { s[0] = uint64(f(ctx, c, mem, s)) }
 }
 
-// noFile answers for files, folders and sockets.
+// noFile implements functions on files, folders and sockets.
 func noFile(_ context.Context, _ *call, _ api.Memory, s []uint64) { s[0] = uint64(errnoBadf) }
 
-// noTexts and noTextSizes answer for an empty list: the arguments, the environment.
+// emptyList and emptyListSizes implement the arguments and the environment, which are empty.
 func emptyList(context.Context, *call, api.Memory, []uint64) errno { return errnoSuccess }
 
 func emptyListSizes(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
 	return writeResult(mem.WriteUint32Le(uint32(s[0]), 0) && mem.WriteUint32Le(uint32(s[1]), 0))
 }
 
-// done is the errno of a function that is done when its result is in memory.
+// writeResult returns the errno of a function whose last step is to write its result to memory.
 func writeResult(written bool) errno {
 	if !written {
 		return errnoFault
@@ -103,13 +103,13 @@ func writeResult(written bool) errno {
 	return errnoSuccess
 }
 
-// clock returns what a clock of WASI says, in nanoseconds: 0 is the wall's, 1 never goes back.
+// clock returns the time of a WASI clock in nanoseconds: 0 is the wall clock, and 1 is monotonic.
 func (h *Host) clock(id uint32) (uint64, bool) {
 	switch id {
 	case 0:
 		return uint64(time.Now().UnixNano()), true
 	case 1:
-		return uint64(time.Since(h.started)) + 1, true // Go's runtime takes 0 for a clock that does not work
+		return uint64(time.Since(h.started)) + 1, true // Go's runtime rejects 0 as a broken clock
 	}
 	return 0, false
 }
@@ -122,8 +122,8 @@ func clockTimeGet(_ context.Context, c *call, mem api.Memory, s []uint64) errno 
 	return writeResult(mem.WriteUint64Le(uint32(s[2]), now))
 }
 
-// fdFdstatGet says that the standard streams are terminals: C's library then writes each line as it ends. Otherwise it
-// would write when its buffer is full or the program exits, and a connector never exits.
+// fdFdstatGet reports the standard streams as terminals, so that the C library flushes each line. Otherwise it would flush
+// only when its buffer is full or the program exits, and a connector never exits.
 func fdFdstatGet(_ context.Context, _ *call, mem api.Memory, s []uint64) errno {
 	const characterDevice, read, write, poll = 2, 1 << 1, 1 << 6, 1 << 27
 	rights := uint64(poll | write)
@@ -175,7 +175,7 @@ func fdWrite(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
 	return writeResult(mem.WriteUint32Le(uint32(s[3]), uint32(written)))
 }
 
-// randomGet fills any length: runtimes pass on what their program asks for. It ends with the call.
+// randomGet fills a range of any length, because runtimes pass on the length that a program requests. It ends with the call.
 func randomGet(ctx context.Context, _ *call, mem api.Memory, s []uint64) errno {
 	b, ok := mem.Read(uint32(s[0]), uint32(s[1]))
 	for part := range slices.Chunk(b, maxRandom) {
@@ -190,13 +190,13 @@ func schedYield(context.Context, *call, api.Memory, []uint64) errno {
 	return errnoSuccess
 }
 
-// Sizes of what pollOneoff takes and gives.
+// Sizes of the structures of pollOneoff, in bytes.
 const (
 	subscriptionSize = 48
 	eventSize        = 32
 )
 
-// pollOneoff waits until the first subscription is due, and gives an event for each that is. It ends with the call.
+// pollOneoff waits until the first subscription is due, and writes an event for each due subscription. It ends with the call.
 func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
 	count := uint32(s[2])
 	if count == 0 || count > maxSubscriptions {
@@ -222,11 +222,11 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 		if waits[i] > first {
 			continue
 		}
-		// The event may lie where the subscription does: what is kept of it, the guest's mark and the kind, is read first.
-		mark, kind := [8]byte(in[i*subscriptionSize:]), in[i*subscriptionSize+8]
+		// The event may overlap its subscription: read the user data and the kind first.
+		userdata, kind := [8]byte(in[i*subscriptionSize:]), in[i*subscriptionSize+8]
 		event := out[events*eventSize:][:eventSize]
 		clear(event)
-		copy(event, mark[:])
+		copy(event, userdata[:])
 		le.PutUint16(event[8:], uint16(wrong[i]))
 		event[10] = kind
 		events++
@@ -234,8 +234,8 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 	return writeResult(mem.WriteUint32Le(uint32(s[3]), events))
 }
 
-// due returns how long it is until a subscription has its event. One to a stream has it at once: reading and writing
-// never wait.
+// timeUntil returns the time until a subscription is due. A subscription to a stream is due at once: reading and writing never
+// wait.
 func (h *Host) timeUntil(subscription []byte) (time.Duration, errno) {
 	const clock, read, write, absolute = 0, 1, 2, 1
 	switch kind, id := subscription[8], le.Uint32(subscription[16:]); {
@@ -255,7 +255,7 @@ func (h *Host) timeUntil(subscription []byte) (time.Duration, errno) {
 	return 0, errnoBadf
 }
 
-// sleep waits, or stops the guest if its call ends first.
+// sleep waits for d. It stops the guest if its call ends first.
 func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

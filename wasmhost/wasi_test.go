@@ -17,7 +17,7 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// A module may import the functions of WASI that ABI.md lists, with WASI's types; no other.
+// A module can import exactly the WASI functions that ABI.md lists, with WASI's types.
 func TestWASIFunctions(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "ABI.md"))
@@ -45,7 +45,7 @@ func TestWASIFunctions(t *testing.T) {
 		if err == nil {
 			offered = append(offered, name)
 			_ = loaded.Close()
-		} else if !strings.Contains(err.Error(), "it imports wasi_snapshot_preview1."+name+", which the host does not offer") {
+		} else if !strings.Contains(err.Error(), "it imports wasi_snapshot_preview1."+name+", which the host does not provide") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -55,7 +55,7 @@ func TestWASIFunctions(t *testing.T) {
 	}
 }
 
-// What is out of bounds is an errno, and the next call to WASI is as good as the first.
+// Invalid arguments return an errno, and the next call of WASI works.
 func TestWASIAnswers(t *testing.T) {
 	t.Parallel()
 	const memory, vectors, in, out, result = 131072, 2048, 8192, 16384, 4096

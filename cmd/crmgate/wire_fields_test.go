@@ -285,7 +285,7 @@ func TestWireFieldOptions(t *testing.T) {
 		{"managedAuthOptions: numbers are made strings", "platform=wirefields", company + rcAdmin, 200, `[{"value":"7","label":"Analytical Engines"},{"value":"8","label":"9"}]`},
 		{"managedAuthOptions: no such interface", "platform=wirebroken", company + rcAdmin, 200, `[]`},
 		{"managedAuthOptions: the connector's error", "platform=wireother", company + rcAdmin, 400, errorBody("The company is not known.")},
-		{"7.4 no list", "platform=wirerefused", company + rcAdmin, 400, errorBody("The connector of wirerefused gave an answer that is wrong (options is of the wrong type) in getManagedAuthOptions.")},
+		{"7.4 no list", "platform=wirerefused", company + rcAdmin, 400, errorBody("The connector of wirerefused gave an invalid answer (options has the wrong type) in getManagedAuthOptions.")},
 		{"7.29 a value that is too long", "platform=wirefields", company + `,"accountValues":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}` + rcAdmin, 400, errorBody("The field apiKey can have no more than 8192 bytes.")},
 	} {
 		t.Run(c.name, func(t *testing.T) { ask(c.query, c.members).want(t, c.status, c.body) })
