@@ -16,13 +16,13 @@ import (
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
-// publicURL stands for {publicUrl} in manifests.
+// publicURL replaces {publicUrl} in manifests.
 const publicURL = "http://127.0.0.1:8080"
 
-// Outcome is how a case ended.
+// Outcome is the outcome of a case.
 type Outcome string
 
-// The outcomes. A warning is no failure: people will notice what it is about.
+// The outcomes. A warning is not a failure, but users will notice the problem.
 const (
 	OK      Outcome = "ok"
 	Warning Outcome = "warning"
@@ -30,29 +30,29 @@ const (
 	Skipped Outcome = "skipped"
 )
 
-// Result is one case.
+// Result is the result of one case.
 type Result struct {
-	Connector string  `json:"connector"` // the name of the file, without .wasm or .json
+	Connector string  `json:"connector"` // the file name without .wasm or .json
 	Case      string  `json:"case"`
 	Outcome   Outcome `json:"outcome"`
-	// Message says what was seen.
+	// Message says what happened.
 	Message string `json:"message"`
-	// Advice says what to do about it; empty if nothing.
+	// Advice says what to do. It is empty if there is nothing to do.
 	Advice string `json:"advice,omitempty"`
 }
 
-// Config is how to check; every field has a default.
+// Config configures a check. Every field has a default.
 type Config struct {
-	// CacheDir keeps compiled modules; default a folder that is removed afterwards.
+	// CacheDir is the folder for compiled modules; default a temporary folder.
 	CacheDir string
-	// Repeats is how often each operation is called in a row; default 1000.
+	// Repeats is how often each operation is called in the soak test; default 1000.
 	Repeats int
-	// Deadline bounds a call; default 3 s. The server's is longer, and no connector should need it.
+	// Deadline limits a call; default 3 s. The server's deadline is longer, but a connector should not need it.
 	Deadline time.Duration
 }
 
-// Check checks a connector, NAME.wasm with NAME.json beside it, or only a manifest, NAME.json, and tells report of every
-// case as it ends. The error is about the check itself: a file that cannot be read, a context that ended.
+// Check checks a connector (NAME.wasm, with NAME.json in the same folder) or only a manifest (NAME.json). It calls report at
+// the end of each case. The error is about the check itself, such as an unreadable file or an ended context.
 func Check(ctx context.Context, file string, c Config, report func(Result)) error {
 	if c.Repeats == 0 {
 		c.Repeats = 1000
@@ -61,7 +61,7 @@ func Check(ctx context.Context, file string, c Config, report func(Result)) erro
 		c.Deadline = 3 * time.Second
 	}
 	base := filepath.Base(file)
-	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(strings.TrimSuffix(base, ".wasm"), ".json")), report: report, watch: newWatch()}
+	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(strings.TrimSuffix(base, ".wasm"), ".json")), report: report, scanner: newScanner()}
 	if strings.HasSuffix(base, ".json") {
 		_, err := k.checkManifest(filepath.Dir(file))
 		return err
@@ -72,15 +72,15 @@ func Check(ctx context.Context, file string, c Config, report func(Result)) erro
 	return k.run(ctx)
 }
 
-// check is one connector on its way through the cases.
+// check is the check of one connector.
 type check struct {
 	Config
 	file   string
 	name   crmgate.Platform
 	report func(Result)
 
-	watch      *watch
-	crm        *crm
+	scanner    *scanner
+	crm        *fakeCRM
 	folder     *wasmhost.Folder
 	manifest   *manifest.Manifest
 	operations []string // that the module exports
@@ -88,8 +88,8 @@ type check struct {
 	golden     []vectors
 }
 
-// say reports a case.
-func (k *check) say(name string, o Outcome, message, advice string) {
+// add reports a case.
+func (k *check) add(name string, o Outcome, message, advice string) {
 	k.report(Result{Connector: string(k.name), Case: name, Outcome: o, Message: message, Advice: advice})
 }
 
@@ -98,17 +98,17 @@ func (k *check) run(ctx context.Context) (err error) {
 	if _, err := os.Stat(k.file); err != nil {
 		return err
 	}
-	fine, err := k.checkManifest(dir)
+	ok, err := k.checkManifest(dir)
 	if err != nil {
 		return err
 	}
-	if !fine {
-		k.say("module", Skipped, "it was not looked at", "mend the manifest first: it says what the module may do")
+	if !ok {
+		k.add("module", Skipped, "not checked", "fix the manifest first: it says what the module may do")
 		return nil
 	}
 	own := filepath.Join(dir, string(k.name)+".vectors.json")
 	if k.own, err = readVectors(own); err != nil {
-		k.say("vectors", Failed, err.Error(), "ABI.md, The vectors, has the format")
+		k.add("vectors", Failed, err.Error(), "ABI.md, The vectors, describes the format")
 		return nil
 	}
 	if k.golden, err = goldenVectors(); err != nil {
@@ -122,9 +122,9 @@ func (k *check) run(ctx context.Context) (err error) {
 	return k.runIn(ctx, dir, work)
 }
 
-// runIn checks the module, with a folder for what has to be written meanwhile.
+// runIn checks the module. work is a folder for temporary files.
 func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
-	if k.crm, err = newCRM(); err != nil {
+	if k.crm, err = newFakeCRM(); err != nil {
 		return err
 	}
 	defer k.crm.close()
@@ -132,8 +132,8 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 		k.CacheDir = filepath.Join(work, "cache")
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
-		CacheDir: k.CacheDir, Fetch: k.crm.Fetch, Setting: k.watch.setting, Logger: slog.New(k.watch), Deadline: k.Deadline,
-		MaxInstances: 1, // so that all calls meet the same memory
+		CacheDir: k.CacheDir, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Logger: slog.New(k.scanner), Deadline: k.Deadline,
+		MaxInstances: 1, // so that all calls use the same memory
 	})
 	if err != nil {
 		return err
@@ -148,11 +148,11 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 	}
 	defer func() { err = errors.Join(err, k.folder.Close()) }()
 	k.checkOperations(ctx)
-	k.checkManners()
+	k.checkUsage()
 	return ctx.Err()
 }
 
-// manifests reads the connector's manifest, and what manifest.json beside it says of the platform.
+// manifests reads the connector's manifest, and manifest.json in the same folder.
 func (k *check) manifests(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, name := range []string{string(k.name), "manifest"} {
@@ -168,59 +168,59 @@ func (k *check) manifests(dir string) (map[string][]byte, error) {
 	return files, nil
 }
 
-// checkManifest holds the manifest to the schema and to the server's own reading; false if something is wrong.
-func (k *check) checkManifest(dir string) (fine bool, err error) {
+// checkManifest checks the manifest with the schema and with the server's own parser. ok is false if something is wrong.
+func (k *check) checkManifest(dir string) (ok bool, err error) {
 	files, err := k.manifests(dir)
 	if err != nil {
 		return false, err
 	}
 	own := files[string(k.name)]
 	if own == nil && files["manifest"] == nil {
-		k.say("manifest", Failed, fmt.Sprintf("there is no %s.json beside it", k.name),
-			"a connector has a manifest of its name: the hosts that it may reach stand there; start from connectors-wasm/clio/clio.json, or from insightly/insightly.json for API keys")
+		k.add("manifest", Failed, fmt.Sprintf("%s.json not found in the same folder", k.name),
+			"a connector needs a manifest of its own name, which lists the hosts that it may reach: start from connectors-wasm/clio/clio.json, or from insightly/insightly.json for API keys")
 		return false, nil
 	}
-	fine = true
+	ok = true
 	if own != nil {
 		faults, err := schemaFaults(string(k.name)+".json", own)
 		if err != nil {
 			return false, err
 		}
 		for _, f := range faults {
-			fine = false
-			k.say("manifest", Failed, f.what, f.advice)
+			ok = false
+			k.add("manifest", Failed, f.what, f.advice)
 		}
 	}
-	if !fine {
+	if !ok {
 		return false, nil
 	}
 	ms, err := manifest.Parse(files, publicURL)
 	if err != nil {
 		f := parserFault(err)
-		k.say("manifest", Failed, f.what, f.advice)
+		k.add("manifest", Failed, f.what, f.advice)
 		return false, nil
 	}
 	for _, m := range ms.Platforms() {
 		if err := wasmhost.CheckHosts(m); err != nil {
-			k.say("manifest", Failed, err.Error(), "name the hosts that are the CRM's own")
+			k.add("manifest", Failed, err.Error(), "list only hosts of the CRM")
 			return false, nil
 		}
 	}
 	if k.name == "manifest" {
-		k.say("manifest", OK, fmt.Sprintf("fits the schema; %d platforms", len(ms.Platforms())), "")
+		k.add("manifest", OK, fmt.Sprintf("fits the schema; %d platforms", len(ms.Platforms())), "")
 		return true, nil
 	}
 	m, ok := ms.Platform(k.name)
 	if !ok {
-		k.say("manifest", Failed, fmt.Sprintf("neither %[1]s.json nor manifest.json describes the platform %[1]s", k.name), "name the platform as the file is named")
+		k.add("manifest", Failed, fmt.Sprintf("neither %[1]s.json nor manifest.json describes the platform %[1]s", k.name), "give the platform the name of the file")
 		return false, nil
 	}
 	k.manifest = m
-	k.say("manifest", OK, fmt.Sprintf("fits the schema; reaches %s", reaches(m)), "")
+	k.add("manifest", OK, fmt.Sprintf("fits the schema; reaches %s", hostsText(m)), "")
 	return true, nil
 }
 
-func reaches(m *manifest.Manifest) string {
+func hostsText(m *manifest.Manifest) string {
 	if len(m.Hosts) == 0 {
 		return "no host"
 	}
@@ -231,8 +231,8 @@ func reaches(m *manifest.Manifest) string {
 	return strings.Join(all, ", ")
 }
 
-// load takes the module in as the server does, from a folder that has this connector alone; false if the server would
-// refuse it. The host reads the folder again when it brings the module in, so that it stays for as long as the check.
+// load loads the module as the server does, from a folder with only this connector. It returns false if the server would
+// reject the module. The host reads the folder again when it loads the module for a call, so the folder stays until the end.
 func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) (bool, error) {
 	files, err := k.manifests(from)
 	if err != nil {
@@ -254,28 +254,28 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 	switch {
 	case errors.As(err, &wrong):
 		for _, p := range wrong {
-			k.say(p.Part, Failed, p.What, p.Advice)
+			k.add(p.Part, Failed, p.What, p.Advice)
 		}
 		return false, nil
 	case err != nil:
-		k.say("manifest", Failed, err.Error(), "")
+		k.add("manifest", Failed, err.Error(), "")
 		return false, nil
 	}
-	k.loaded(len(module))
+	k.addLoaded(len(module))
 	return true, nil
 }
 
-// loaded tells of a module that is in order.
-func (k *check) loaded(size int) {
-	k.say("module", OK, fmt.Sprintf("a core module of %s, which starts", bytesText(int64(size))), "")
+// addLoaded reports a module that was loaded.
+func (k *check) addLoaded(size int) {
+	k.add("module", OK, fmt.Sprintf("a core module of %s, which starts", bytesText(int64(size))), "")
 	conn, _ := k.folder.Connector(k.name) // it was just loaded
 	for _, name := range wasmhost.Operations() {
 		if conn.Implements(name) {
 			k.operations = append(k.operations, name)
 		}
 	}
-	k.say("exports", OK, strings.Join(k.operations, ", "), "")
-	k.say("getAuthType", OK, string(k.manifest.AuthType)+", as the manifest says", "")
+	k.add("exports", OK, strings.Join(k.operations, ", "), "")
+	k.add("getAuthType", OK, string(k.manifest.AuthType)+", as in the manifest", "")
 }
 
 func bytesText(n int64) string {
@@ -285,27 +285,27 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
 }
 
-// checkManners tells what all the calls asked for, and what came out of them.
-func (k *check) checkManners() {
+// checkUsage reports undeclared hosts and configuration values that were requested in any call, and leaked secrets.
+func (k *check) checkUsage() {
 	k.crm.mu.Lock()
-	strange := k.crm.strange
+	strange := k.crm.undeclared
 	k.crm.mu.Unlock()
-	leaks, undeclared := k.watch.found()
-	k.manners("hosts", unique(strange), "it asks only for hosts that the manifest declares", "it asks for %s, which the manifest does not declare",
-		"add it to crmgate.hosts if the connector should reach it; until then every such request is refused")
-	k.manners("configuration", unique(undeclared), "it asks only for configuration that the manifest declares", "it asks for %s, which the manifest does not declare",
-		"add it to crmgate.config; until then it is never set")
-	k.manners("secrets", leaks, "none in its log, messages or additional info", "%s",
-		"keep tokens, keys and passwords out of logs, messages and platformAdditionalInfo; do not repeat what the CRM says, for CRMs repeat what they were sent")
+	leaks, undeclared := k.scanner.findings()
+	k.addFindings("hosts", unique(strange), "it requests only hosts that the manifest declares", "it requests %s, which the manifest does not declare",
+		"add the host to crmgate.hosts if the connector needs it: until then, the server refuses these requests")
+	k.addFindings("configuration", unique(undeclared), "it reads only configuration that the manifest declares", "it reads %s, which the manifest does not declare",
+		"add the name to crmgate.config: until then, it is not set")
+	k.addFindings("secrets", leaks, "none in its log, messages or additional info", "%s",
+		"keep tokens, keys and passwords out of logs, messages and platformAdditionalInfo; do not quote the CRM's answers, which may contain what was sent")
 }
 
-func (k *check) manners(name string, found []string, fine, wrong, advice string) {
+func (k *check) addFindings(name string, found []string, fine, wrong, advice string) {
 	if len(found) == 0 {
-		k.say(name, OK, fine, "")
+		k.add(name, OK, fine, "")
 		return
 	}
 	for _, f := range found {
-		k.say(name, Failed, fmt.Sprintf(wrong, f), advice)
+		k.add(name, Failed, fmt.Sprintf(wrong, f), advice)
 	}
 }
 
@@ -315,16 +315,16 @@ func unique(all []string) []string {
 	return slices.Compact(all)
 }
 
-// readFile reads a file of at most so many bytes; a pipe or a device could go on for ever.
-func readFile(path string, most int64) ([]byte, error) {
+// readFile reads a regular file of at most limit bytes. A pipe or a device could be endless.
+func readFile(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s: expected a regular file", path)
-	case info.Size() > most:
-		return nil, fmt.Errorf("%s: expected at most %d MB, got %d", path, most>>20, info.Size()>>20)
+	case info.Size() > limit:
+		return nil, fmt.Errorf("%s: expected at most %d MB, got %d", path, limit>>20, info.Size()>>20)
 	}
 	return os.ReadFile(path)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// shared is a folder for what takes long and is made once: compiled modules, and a compiler.
+// shared is a folder for the cache of compiled modules.
 var shared string
 
 func TestMain(m *testing.M) {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	if shared, err = os.MkdirTemp("", "connectortest"); err != nil {
 		panic(err)
 	}
-	// The practice CRM's handlers that hang end with their connection, a moment after the check.
+	// Hanging handlers of the practice CRM end with their connection, shortly after the check.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(shared)
 		wasmtest.Clean()
@@ -37,11 +37,16 @@ func inC(t *testing.T, name, to string) {
 		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
 }
 
-// inGo builds a connector of the connectors' own module.
+// inGo builds a connector in the module connectors-wasm.
 func inGo(folder string, flags ...string) func(*testing.T, string, string) {
 	return func(t *testing.T, _, to string) {
 		wasmtest.Go(t, to, filepath.Join("..", "..", "connectors-wasm"), "./"+folder, flags...)
 	}
+}
+
+// inCommand builds testdata/c/NAME.c with the C library, as a command.
+func inCommand(t *testing.T, name, to string) {
+	wasmtest.C(t, to, "wasm32-wasi", filepath.Join("testdata", "c", name+".c"), "-O2", "-Wno-unused-function")
 }
 
 // inAssemblyScript builds testdata/as/NAME.ts.
@@ -53,7 +58,15 @@ func inAssemblyScript(flags ...string) func(*testing.T, string, string) {
 
 const oauthManifest = `{"platforms": {%q: {"auth": {"type": "oauth", "oauth": {"authUrl": "http://127.0.0.1:8081/oauth/authorize", "clientId": "x"}}, "crmgate": {"hosts": ["127.0.0.1:8081"]}}}}`
 
-// check builds a connector and returns all of its cases.
+// repeats is the number of calls in the soak test of each operation.
+func repeats() int {
+	if wasmtest.Soak() {
+		return 1000
+	}
+	return 60
+}
+
+// check builds a connector and returns its results.
 func check(t *testing.T, name, manifest string, build func(*testing.T, string, string)) []connectortest.Result {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,7 +81,7 @@ func check(t *testing.T, name, manifest string, build func(*testing.T, string, s
 func checkFile(t *testing.T, file string) []connectortest.Result {
 	t.Helper()
 	var all []connectortest.Result
-	err := connectortest.Check(t.Context(), file, connectortest.Config{Repeats: 200, CacheDir: filepath.Join(shared, "cache")}, func(r connectortest.Result) { all = append(all, r) })
+	err := connectortest.Check(t.Context(), file, connectortest.Config{Repeats: repeats(), CacheDir: filepath.Join(shared, "cache")}, func(r connectortest.Result) { all = append(all, r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,55 +98,55 @@ func lines(all []connectortest.Result, outcomes ...connectortest.Outcome) string
 	return b.String()
 }
 
-// TestBrokenConnectors: each is wrong in one way that authors were seen to go wrong in, and gets the line that helps.
+// Each broken connector makes one mistake that authors have made, and gets the line that explains it.
 func TestBrokenConnectors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		build func(*testing.T, string, string)
-		want  []string // beginnings of lines; there are no others
+		want  []string // the beginnings of all lines; N stands for repeats
 	}{
 		{"signature", inC, []string{
-			"failed  exports: the export getUserInfo has the signature (i32) -> i32: expected () -> i32 -> an operation takes nothing and returns an i32"}},
+			"failed  exports: the export getUserInfo has the signature (i32) -> i32: expected () -> i32 -> an operation has no parameters and returns an i32"}},
 		{"misnamed", inC, []string{
-			"failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> there is an export get_user_info: call it getUserInfo"}},
+			"failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> rename the export get_user_info to getUserInfo"}},
 		{"undeclared", inC, []string{
-			`failed  imports: it imports env.fetch: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> fetch is declared and nowhere defined; if it is one of ABI.md's, name it (C: __attribute__((import_module("crmgate_v1"), import_name("fetch"))))`}},
+			`failed  imports: it imports env.fetch: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> fetch is declared but not defined; if it is an import of ABI.md, give its module and name (C: __attribute__((import_module("crmgate_v1"), import_name("fetch"))))`}},
 		{"links", inLibC, []string{
-			"failed  imports: it imports wasi_snapshot_preview1.path_symlink, which the host does not offer -> a connector has no files and no sockets: leave out what calls path_symlink"}},
+			"failed  imports: it imports wasi_snapshot_preview1.path_symlink, which the host does not provide -> a connector has no files and no sockets: remove the code that calls path_symlink"}},
 		{"traps", inC, []string{
-			"failed  getUserInfo: every member that it may be given: it trapped (wasm error: unreachable)",
-			"failed  getUserInfo: the CRM answers 401: it trapped (wasm error: unreachable) -> a CRM in trouble is an answer too"}},
+			"failed  getUserInfo: all documented inputs: it trapped (wasm error: unreachable)",
+			"failed  getUserInfo: the CRM answers 401: it trapped (wasm error: unreachable) -> handle failures of the CRM"}},
 		{"chatty", inC, []string{
 			"failed  secrets: the access token is in a line of its log (the sign-in, and "}},
 		{"grows", inC, []string{
-			"failed  getUserInfo: 200 calls: memory grows without end: it went from "}},
+			"failed  getUserInfo: N calls: memory keeps growing: from "}},
 		{"wanders", inC, []string{
-			"failed  hosts: it asks for https://statistics.example, which the manifest does not declare -> add it to crmgate.hosts",
-			"failed  configuration: it asks for CLIO_CLIENT_SECRET, which the manifest does not declare -> add it to crmgate.config"}},
+			"failed  hosts: it requests https://statistics.example, which the manifest does not declare -> add the host to crmgate.hosts",
+			"failed  configuration: it reads CLIO_CLIENT_SECRET, which the manifest does not declare -> add the name to crmgate.config"}},
 		{"unstable", inC, []string{
-			"failed  getUserInfo: 200 calls: the same person got ", "failed  getUserInfo: who is who: with another credential, "}},
+			"failed  getUserInfo: N calls: the same user got ", "failed  getUserInfo: identity: with another credential, "}},
 		{"hopeful", inC, []string{
-			"failed  getUserInfo: the CRM answers 401: it takes that for a success", "failed  getUserInfo: the CRM answers 403: it takes",
-			"failed  getUserInfo: the CRM answers 429: it takes", "failed  getUserInfo: the CRM answers 500: it takes", "failed  getUserInfo: the CRM answers with a page: it takes",
-			"failed  getUserInfo: the CRM answers with nothing: it takes", "failed  getUserInfo: the CRM's answer is cut off: it takes", "failed  getUserInfo: the CRM does not answer: it takes",
-			"failed  getUserInfo: who is who: two people are both 7-hopeful -> make the id of what the CRM calls the person by"}},
+			"failed  getUserInfo: the CRM answers 401: it treats this as a success", "failed  getUserInfo: the CRM answers 403: it treats",
+			"failed  getUserInfo: the CRM answers 429: it treats", "failed  getUserInfo: the CRM answers 500: it treats", "failed  getUserInfo: the CRM answers with an HTML page: it treats",
+			"failed  getUserInfo: the CRM answers with an empty body: it treats", "failed  getUserInfo: the CRM's answer is truncated: it treats", "failed  getUserInfo: the CRM does not answer: it treats",
+			"failed  getUserInfo: identity: two users both have the id 7-hopeful -> make the id from the CRM's id of the user"}},
 		{"mute", inC, []string{
-			"failed  getUserInfo: the CRM is well: it returned 0 without an output -> ABI.md says what getUserInfo takes and answers"}},
+			"failed  getUserInfo: the CRM is well: it returned 0 without an output -> ABI.md specifies the input and the answer of getUserInfo"}},
 		{"abort", inAssemblyScript(), []string{
-			"failed  imports: it imports env.abort: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> AssemblyScript imports it by itself: build with --use abort="}},
+			"failed  imports: it imports env.abort: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> AssemblyScript adds this import: build with --use abort="}},
 		{"stubborn", inAssemblyScript("--use", "abort="), []string{
-			"failed  getUserInfo: the CRM answers 403: it fetched more often than one call may", "failed  getUserInfo: the CRM answers 429: it", "failed  getUserInfo: the CRM answers 500: it",
-			"failed  getUserInfo: the CRM answers with a page: it", "failed  getUserInfo: the CRM answers with nothing: it", "failed  getUserInfo: the CRM's answer is cut off: it",
-			"failed  getUserInfo: the CRM does not answer: it ran past its deadline of 3s -> give up sooner",
-			"failed  getUserInfo: 200 calls: call 4: it fetched more often than one call may"}},
-		{"command", inGo("testdata/hoards", "-buildmode=exe"), []string{
-			"failed  getAuthType: The connector of command trapped in getAuthType (wasm error: unreachable) -> it is a command, whose _start would run and end: build a reactor (Go: -buildmode=c-shared"}},
+			"failed  getUserInfo: the CRM answers 403: it made more fetches than the limit", "failed  getUserInfo: the CRM answers 429: it", "failed  getUserInfo: the CRM answers 500: it",
+			"failed  getUserInfo: the CRM answers with an HTML page: it", "failed  getUserInfo: the CRM answers with an empty body: it", "failed  getUserInfo: the CRM's answer is truncated: it",
+			"failed  getUserInfo: the CRM does not answer: it ran past its deadline of 3s -> use a shorter timeout",
+			"failed  getUserInfo: N calls: call 4: it made more fetches than the limit"}},
+		{"command", inCommand, []string{
+			"failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> the module is a command, which runs once: build a reactor (Go: -buildmode=c-shared"}},
 		{"hoards", inGo("testdata/hoards"), []string{
-			"failed  getUserInfo: the CRM answers 401: an error with status 401", "failed  authValidation: the CRM answers 401: it takes that for a success",
+			"failed  getUserInfo: the CRM answers 401: an error with status 401", "failed  authValidation: the CRM answers 401: it treats this as a success",
 			"failed  authValidation: the CRM answers 403: it", "failed  authValidation: the CRM answers 429: it", "failed  authValidation: the CRM answers 500: it",
-			"failed  authValidation: the CRM answers with a page: it", "failed  authValidation: the CRM answers with nothing: it",
-			"failed  authValidation: the CRM's answer is cut off: it trapped", "failed  authValidation: the CRM does not answer: it trapped",
+			"failed  authValidation: the CRM answers with an HTML page: it", "failed  authValidation: the CRM answers with an empty body: it",
+			"failed  authValidation: the CRM's answer is truncated: it trapped", "failed  authValidation: the CRM does not answer: it trapped",
 			"failed  secrets: the access token is in platformAdditionalInfo", "failed  secrets: the access token is in the message of its error"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -142,7 +155,8 @@ func TestBrokenConnectors(t *testing.T) {
 			got := strings.Split(strings.TrimSuffix(lines(all, connectortest.Failed, connectortest.Warning), "\n"), "\n")
 			ok := len(got) == len(c.want)
 			for i := range min(len(got), len(c.want)) {
-				ok = ok && strings.HasPrefix(got[i], c.want[i])
+				want := strings.Replace(c.want[i], "N calls", fmt.Sprintf("%d calls", repeats()), 1)
+				ok = ok && strings.HasPrefix(got[i], want)
 			}
 			if !ok {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
@@ -151,14 +165,27 @@ func TestBrokenConnectors(t *testing.T) {
 	}
 }
 
-// TestConnectorInOrder: one that is as it should be passes. Those that the project ships are checked by the program's own tests.
-func TestConnectorInOrder(t *testing.T) {
+// A Go command traps when an operation is called, because its runtime is not initialised.
+func TestGoCommand(t *testing.T) {
 	t.Parallel()
-	all := check(t, "good", fmt.Sprintf(oauthManifest, "good"), inC)
-	wantAllOK(t, all, "getUserInfo: the CRM is well", "getUserInfo: the CRM is slow", "getUserInfo: the CRM does not answer", "getUserInfo: 200 calls", "secrets")
+	if !wasmtest.Soak() {
+		t.Skip("compiling another Go module takes ten seconds: set CRMGATE_SOAK")
+	}
+	all := check(t, "command", fmt.Sprintf(oauthManifest, "command"), inGo("testdata/hoards", "-buildmode=exe"))
+	const want = "failed  getAuthType: The connector of command trapped in getAuthType (wasm error: unreachable) -> the module is a command"
+	if got := lines(all, connectortest.Failed); !strings.HasPrefix(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
 }
 
-// wantAllOK checks that every case is in order, and that these were among them.
+// A valid connector passes. The tests of cmd/crmgate check the connectors in connectors-wasm.
+func TestValidConnector(t *testing.T) {
+	t.Parallel()
+	all := check(t, "good", fmt.Sprintf(oauthManifest, "good"), inC)
+	wantAllOK(t, all, "getUserInfo: the CRM is well", "getUserInfo: the CRM is slow", "getUserInfo: the CRM does not answer", fmt.Sprintf("getUserInfo: %d calls", repeats()), "secrets")
+}
+
+// wantAllOK checks that every case is ok, and that there are cases of these names.
 func wantAllOK(t *testing.T, all []connectortest.Result, among ...string) {
 	t.Helper()
 	for _, r := range all {
@@ -173,8 +200,8 @@ func wantAllOK(t *testing.T, all []connectortest.Result, among ...string) {
 	}
 }
 
-// TestVectorsThatAreWrong: a connector that does otherwise than was recorded is told where.
-func TestVectorsThatAreWrong(t *testing.T) {
+// A connector that behaves differently than recorded gets a line with the difference.
+func TestWrongVectors(t *testing.T) {
 	t.Parallel()
 	const request = `"request": {"method": "GET", "url": "http://127.0.0.1:8081/api/me", "headers": {"Authorization": "Bearer t"}}`
 	const said = `"answer": {"status": 200, "headers": {}, "body": "{\"id\":1,\"name\":\"Ada\",\"email\":\"a\"}"}`
@@ -184,7 +211,7 @@ func TestVectorsThatAreWrong(t *testing.T) {
 	const right = `{"successful": true, "platformUserInfo": {"id": "1-good", "name": "Ada"}}`
 	for _, c := range []struct{ name, vectors, want string }{
 		{"other answer", vector(`{`+request+`, `+said+`}`, `{"successful": false}`), `failed  recorded: getUserInfo, x: it answers 0 {"successful":true,`},
-		{"other request", vector(`{`+strings.Replace(request, "/me", "/you", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: it asks GET http://127.0.0.1:8081/api/me, recorded is GET http://127.0.0.1:8081/api/you"},
+		{"other request", vector(`{`+strings.Replace(request, "/me", "/you", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: it requests GET http://127.0.0.1:8081/api/me, recorded is GET http://127.0.0.1:8081/api/you"},
 		{"other header", vector(`{`+strings.Replace(request, "Bearer t", "Bearer u", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: its headers are map[Authorization:Bearer t]"},
 		{"no request", vector("", right), "failed  recorded: getUserInfo, x: it makes a request that is not recorded"},
 		{"a request more", vector(`{`+request+`, `+said+`}, {`+request+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: it makes 1 requests, recorded are 2"},
@@ -201,8 +228,17 @@ func TestVectorsThatAreWrong(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if got := lines(checkFile(t, filepath.Join(dir, "good.wasm")), connectortest.Failed); !strings.HasPrefix(got, c.want) {
-				t.Errorf("got\n%s\nwant a first line that begins with\n%s", got, c.want)
+			ctx, cancel := context.WithCancel(t.Context())
+			var got string
+			_ = connectortest.Check(ctx, filepath.Join(dir, "good.wasm"), connectortest.Config{CacheDir: filepath.Join(shared, "cache")}, func(r connectortest.Result) {
+				if r.Outcome == connectortest.Failed && got == "" {
+					got = lines([]connectortest.Result{r})
+					cancel() // the other cases take long
+				}
+			})
+			cancel()
+			if !strings.HasPrefix(got, c.want) {
+				t.Errorf("got\n%s\nwant a first failed line that begins with\n%s", got, c.want)
 			}
 		})
 	}
@@ -215,7 +251,7 @@ func TestFilesThatCannotBeChecked(t *testing.T) {
 	if err := os.WriteFile(lone, []byte("\x00asm\x01\x00\x00\x00"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := lines(checkFile(t, lone), connectortest.Failed); !strings.HasPrefix(got, "failed  manifest: there is no lone.json beside it -> a connector has a manifest of its name") {
+	if got := lines(checkFile(t, lone), connectortest.Failed); !strings.HasPrefix(got, "failed  manifest: lone.json not found in the same folder -> a connector needs a manifest of its own name") {
 		t.Errorf("without a manifest: %s", got)
 	}
 	for _, file := range []string{filepath.Join(dir, "nowhere.wasm"), filepath.Join(dir, "x.txt"), dir} {
@@ -231,8 +267,8 @@ func TestFilesThatCannotBeChecked(t *testing.T) {
 	_ = connectortest.Check(ended, lone, connectortest.Config{}, func(connectortest.Result) {})
 }
 
-// The vectors in this package are those of the ABI.
-func TestVectorsAreTheABIs(t *testing.T) {
+// The vectors in this package are equal to those in connectors-wasm/abi.
+func TestABIVectors(t *testing.T) {
 	t.Parallel()
 	theirs, err := filepath.Glob(filepath.Join("..", "..", "connectors-wasm", "abi", "*.json"))
 	if err != nil || len(theirs) == 0 {

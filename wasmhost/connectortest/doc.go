@@ -1,15 +1,17 @@
-// Package connectortest is what every connector must pass, in whatever language it is written: `crmgate check` runs it.
-// It takes the module as the server does, through the same host, and plays the CRM.
+// Package connectortest checks a connector, in whatever language it is written. `crmgate check` runs it.
 //
-//	module, exports, imports, start      what the server would refuse at load
-//	manifest                             the schema, then the server's own reading
-//	recorded: …                          each case of NAME.vectors.json, request for request
-//	OPERATION: …                         a person signs in; 401, 429, 500, a page, nothing, half an answer, none; a
-//	                                     thousand calls
-//	hosts, configuration, secrets        what all of these calls asked for, and what came out of them
+// [Check] loads the module as the server does, through package wasmhost, and answers its fetches with a fake CRM. It reports
+// each case as a [Result]: one line in the terms of connectors-wasm/ABI.md, and advice.
 //
-// The CRM is played from what the connector's vectors recorded of it. For a connector that reaches for the practice CRM
-// (127.0.0.1:8081), it is the practice CRM. With neither, what takes a happy CRM is skipped, and says so.
+//	module, exports, imports, start      the checks of the server at load
+//	manifest                             the schema, then the server's own parser
+//	recorded: …                          each case of NAME.vectors.json, request by request
+//	OPERATION: …                         a sign-in; the answers 401, 403, 429, 500, an HTML page, an empty one, a truncated
+//	                                     one, and none; a thousand calls
+//	hosts, configuration, secrets        what the connector requested in all of these calls, and whether it leaked secrets
 //
-// Every case ends in a [Result]: one line in the words of connectors-wasm/ABI.md, with what to do about it.
+// The fake CRM answers as the connector's vectors recorded. For a connector that may reach 127.0.0.1:8081, it is the practice
+// CRM. Without both, cases that need a successful call are skipped, and the result says so.
+//
+// The package does not call a real CRM, and does not test an operation for which it has no answers of the CRM.
 package connectortest

@@ -1,6 +1,6 @@
 package connectortest
 
-// SchemaFaults are what is wrong with a manifest by its schema, a sentence each.
+// SchemaFaults returns the places where a manifest does not fit the schema.
 func SchemaFaults(b []byte) ([]string, error) {
 	faults, err := schemaFaults("a.json", b)
 	var all []string
@@ -10,13 +10,13 @@ func SchemaFaults(b []byte) ([]string, error) {
 	return all, err
 }
 
-// ReadVectors reads a file of vectors, and all that a check does with them before anything runs.
+// ReadVectors reads a file of vectors, and decodes the cases as a check does.
 func ReadVectors(path string) (cases int, err error) {
 	all, err := readVectors(path)
 	for _, v := range all {
 		for _, c := range v.Cases {
 			cases++
-			c.glad()
+			c.succeeds()
 			parseDoc(c.Input).bytes()
 			for _, x := range c.Fetches {
 				requestKey(x.Request.Method, x.Request.URL)

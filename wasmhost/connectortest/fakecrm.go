@@ -21,34 +21,34 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// practiceHost is where connectors of the practice CRM look for it.
+// practiceHost is the address of the practice CRM in its connectors.
 const practiceHost = "127.0.0.1:8081"
 
-// patience is how long a request to a silent CRM takes: short, for it is met often.
-const patience = 700 * time.Millisecond
+// silentTimeout is how long a request to a silent CRM takes. It is short because there are many such requests.
+const silentTimeout = 700 * time.Millisecond
 
-// pace is how long a slow CRM takes.
-const pace = 150 * time.Millisecond
+// slowDelay is how long a slow CRM takes to answer.
+const slowDelay = 150 * time.Millisecond
 
-// crm plays the connector's CRM, over real HTTP: whatever host is asked for, one server on loopback answers. Safe for
+// fakeCRM is a fake of the connector's CRM, over real HTTP: one server on loopback answers for all hosts. It is safe for
 // concurrent use.
-type crm struct {
+type fakeCRM struct {
 	practice *practicecrm.CRM
 	server   *http.Server
 	address  string
 	client   *egress.Client
 
-	mu      sync.Mutex
-	mood    mood                // guarded by mu
-	replay  *replay             // guarded by mu; nil: answer by the URL
-	known   map[string]exchange // guarded by mu; by method, URL and body, and by method and URL alone
-	unmask  map[string]string   // guarded by mu; credentials of ours, and those that were recorded in their place
-	fetched int                 // guarded by mu
-	missing []string            // guarded by mu; requests that nothing was recorded for
-	strange []string            // guarded by mu; hosts that are not declared
+	mu         sync.Mutex
+	behaviour  behaviour           // guarded by mu
+	replay     *replay             // guarded by mu; nil to answer by URL
+	known      map[string]exchange // guarded by mu; recorded exchanges, by method, URL and body, and by method and URL
+	unmask     map[string]string   // guarded by mu; the recorded credential for each of the check's credentials
+	fetched    int                 // guarded by mu
+	missing    []string            // guarded by mu; requests without a recorded answer
+	undeclared []string            // guarded by mu; hosts that the manifest does not declare
 }
 
-func newCRM() (*crm, error) {
+func newFakeCRM() (*fakeCRM, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func newCRM() (*crm, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	c := &crm{
+	c := &fakeCRM{
 		practice: practicecrm.New(practicecrm.Config{}), address: l.Addr().String(), client: client,
 		known: map[string]exchange{}, unmask: map[string]string{},
 	}
@@ -66,13 +66,13 @@ func newCRM() (*crm, error) {
 	return c, nil
 }
 
-func (c *crm) close() {
+func (c *fakeCRM) close() {
 	c.client.Close()
 	_ = c.server.Close()
 }
 
-// knowAs has the CRM take a credential of ours for a recorded one.
-func (c *crm) knowAs(ours, recorded string) {
+// mapCredential makes the CRM treat a credential of the check as a recorded one.
+func (c *fakeCRM) mapCredential(ours, recorded string) {
 	if ours == "" || recorded == "" {
 		return
 	}
@@ -81,24 +81,24 @@ func (c *crm) knowAs(ours, recorded string) {
 	c.unmask[ours] = recorded
 }
 
-// url is where the server answers, whatever host it plays.
-func (c *crm) url() string { return "http://" + c.address }
+// url returns the address of the server.
+func (c *fakeCRM) url() string { return "http://" + c.address }
 
-// learn has the CRM answer as it was recorded.
-func (c *crm) learn(exchanges []exchange) {
+// record adds recorded exchanges.
+func (c *fakeCRM) record(exchanges []exchange) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, x := range exchanges {
 		key := requestKey(x.Request.Method, x.Request.URL)
 		for _, k := range []string{key + " " + x.Request.Body + string(x.Request.BodyBase64), key} {
-			if _, ok := c.known[k]; !ok { // of several people who ask the same, the first is the one who signs in
+			if _, ok := c.known[k]; !ok { // the first of several equal requests belongs to the sign-in
 				c.known[k] = x
 			}
 		}
 	}
 }
 
-// requestKey is what two equal requests have in common.
+// requestKey returns a key that is the same for equal requests.
 func requestKey(method, raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -107,37 +107,37 @@ func requestKey(method, raw string) string {
 	return strings.ToUpper(method) + " " + strings.ToLower(u.Host) + u.RequestURI()
 }
 
-// as sets the mood, and forgets what was counted.
-func (c *crm) as(m mood) {
+// setBehaviour sets the behaviour, and resets the counts.
+func (c *fakeCRM) setBehaviour(b behaviour) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.mood, c.fetched, c.missing = m, 0, nil
+	c.behaviour, c.fetched, c.missing = b, 0, nil
 }
 
-// since returns how many requests there were in this mood, and those that nothing was recorded for.
-func (c *crm) since() (fetched int, missing []string) {
+// counts returns the number of requests since setBehaviour, and those without a recorded answer.
+func (c *fakeCRM) counts() (fetched int, missing []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.fetched, c.missing
 }
 
-// Fetch performs a guest's request under the egress policy, and has the CRM's part of it played.
-func (c *crm) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, error) {
+// Fetch performs a guest's request under the egress policy, with the fake CRM's server.
+func (c *fakeCRM) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, error) {
 	if err := e.Hosts.Allow(r.URL, e.Hostname); err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.strange = append(c.strange, r.URL.Scheme+"://"+r.URL.Host)
+		c.undeclared = append(c.undeclared, r.URL.Scheme+"://"+r.URL.Host)
 		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
 	}
 	c.mu.Lock()
 	c.fetched++
-	replay, silent := c.replay, c.mood == silent
+	replay, silent := c.replay, c.behaviour == silent
 	c.mu.Unlock()
 	if replay != nil {
 		return replay.next(r)
 	}
-	if silent { // nobody waits for that as long as the server would
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
+	if silent { // shorter than the server's timeout
+		ctx, cancel := context.WithTimeout(r.Context(), silentTimeout)
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
@@ -146,14 +146,14 @@ func (c *crm) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, error) {
 	to.URL = &url.URL{Scheme: "http", Host: c.address, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	resp, err := c.client.Fetch(to, crmgate.Egress{Name: e.Name, MaxBody: e.MaxBody, Operator: true})
 	if err != nil {
-		return nil, c.renamed(err, r.URL.Host)
+		return nil, c.withHost(err, r.URL.Host)
 	}
-	resp.Body = renamedBody{resp.Body, c, r.URL.Host}
+	resp.Body = hostBody{resp.Body, c, r.URL.Host}
 	return resp, nil
 }
 
-// renamed has an error speak of the host that was asked, and not of ours.
-func (c *crm) renamed(err error, host string) error {
+// withHost replaces the fake CRM's address in an error by the requested host.
+func (c *fakeCRM) withHost(err error, host string) error {
 	var fe *crmgate.FetchError
 	if errors.As(err, &fe) {
 		fe.Message = strings.ReplaceAll(fe.Message, c.address, host)
@@ -161,20 +161,20 @@ func (c *crm) renamed(err error, host string) error {
 	return err
 }
 
-type renamedBody struct {
+type hostBody struct {
 	io.ReadCloser
-	crm  *crm
+	crm  *fakeCRM
 	host string
 }
 
-func (b renamedBody) Read(p []byte) (int, error) {
+func (b hostBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	return n, b.crm.renamed(err, b.host)
+	return n, b.crm.withHost(err, b.host)
 }
 
-// recorded returns what the CRM was seen to answer to this request; to one of the same body if there is one, for some
-// APIs have one URL. It needs c.mu.
-func (c *crm) recorded(method, url, body string) (exchange, bool) {
+// recorded returns the recorded answer to a request, preferably one with the same body: some APIs have a single URL. The
+// caller holds c.mu.
+func (c *fakeCRM) recorded(method, url, body string) (exchange, bool) {
 	key := requestKey(method, c.unmasked(url))
 	if x, ok := c.known[key+" "+c.unmasked(body)]; ok {
 		return x, true
@@ -183,32 +183,32 @@ func (c *crm) recorded(method, url, body string) (exchange, bool) {
 	return x, ok
 }
 
-// unmasked puts recorded credentials where ours stand, for some CRMs take them in URLs and bodies. It needs c.mu.
-func (c *crm) unmasked(s string) string {
+// unmasked replaces the check's credentials by the recorded ones, which can be in URLs and bodies. The caller holds c.mu.
+func (c *fakeCRM) unmasked(s string) string {
 	for ours, recorded := range c.unmask {
 		s = strings.ReplaceAll(strings.ReplaceAll(s, ours, recorded), url.QueryEscape(ours), url.QueryEscape(recorded))
 	}
 	return s
 }
 
-// ServeHTTP answers as the CRM does on a day like this.
-func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers according to the behaviour.
+func (c *fakeCRM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	c.mu.Lock()
-	mood := c.mood
-	if mood == slow && c.fetched > 3 {
-		mood = "" // it was slow enough
+	b := c.behaviour
+	if b == slow && c.fetched > 3 {
+		b = "" // it was slow enough
 	}
 	answer, ok := c.recorded(r.Method, "https://"+r.Host+r.RequestURI, string(body))
-	if mood == "" && !ok && r.Host != practiceHost && r.Host != c.address {
+	if b == "" && !ok && r.Host != practiceHost && r.Host != c.address {
 		c.missing = append(c.missing, r.Method+" "+r.Host+r.URL.Path)
 	}
 	c.mu.Unlock()
-	if !mood.spoil(w, r) {
+	if !b.respond(w, r) {
 		return
 	}
 	switch {
@@ -219,7 +219,7 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ok:
 		for name, v := range answer.Answer.Headers {
 			switch http.CanonicalHeaderKey(name) {
-			case "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection": // of the bytes, which are not recorded
+			case "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection": // describe bytes that were not recorded
 			default:
 				w.Header().Set(name, v)
 			}
@@ -231,36 +231,36 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// mood is how the CRM is; the empty one is a good day.
-type mood string
+// behaviour is how the CRM behaves. The empty one is normal.
+type behaviour string
 
 const (
-	slow   mood = "slow"
-	page   mood = "page"
-	empty  mood = "empty"
-	half   mood = "half"
-	silent mood = "silent"
-	// Any other is a status.
+	slow      behaviour = "slow"
+	htmlPage  behaviour = "page"
+	empty     behaviour = "empty"
+	truncated behaviour = "half"
+	silent    behaviour = "silent"
+	// Any other behaviour is a status code.
 )
 
-// spoil does what the mood wants; true if the CRM answers all the same.
-func (m mood) spoil(w http.ResponseWriter, r *http.Request) bool {
+// respond writes the faulty response of a behaviour. It returns true if the CRM should answer normally.
+func (b behaviour) respond(w http.ResponseWriter, r *http.Request) bool {
 	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	switch m {
+	switch b {
 	case "":
 		return true
 	case slow:
 		select {
-		case <-time.After(pace):
+		case <-time.After(slowDelay):
 		case <-r.Context().Done():
 		}
 		return true
-	case page:
+	case htmlPage:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html><title>Maintenance</title><p>We will be back soon.")
 	case empty:
 		w.WriteHeader(http.StatusOK)
-	case half:
+	case truncated:
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, `{"data":{"id":1,"na`)
@@ -270,20 +270,20 @@ func (m mood) spoil(w http.ResponseWriter, r *http.Request) bool {
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	default:
-		status, _ := strconv.Atoi(string(m))
+		status, _ := strconv.Atoi(string(b))
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		// CRMs do repeat what they were sent; a connector that repeats the CRM's words says it to everybody.
+		// Some CRMs quote the request in an error. A connector that passes such an error on leaks the credential.
 		_, _ = fmt.Fprintf(w, `{"error":"status %d","message":"no luck with %s"}`, status, credential)
 	}
 	return false
 }
 
-// replay plays one recorded case: the requests in their order, and nothing else.
+// replay answers the requests of one recorded case, in their order.
 type replay struct {
 	name string
 	want []exchange
-	// wrong are the ways in which the requests were others than recorded. Owned by the goroutine of the guest's call.
+	// wrong lists the differences from the recorded requests. The goroutine of the guest's call owns it.
 	wrong []string
 	n     int
 }
@@ -315,15 +315,15 @@ func (p *replay) compare(r *http.Request, x exchange) {
 	for name, v := range x.Request.Headers {
 		want[http.CanonicalHeaderKey(name)] = v
 	}
-	say := func(format string, args ...any) {
+	differs := func(format string, args ...any) {
 		p.wrong = append(p.wrong, fmt.Sprintf("request %d: ", p.n)+fmt.Sprintf(format, args...))
 	}
 	switch {
 	case requestKey(r.Method, r.URL.String()) != requestKey(x.Request.Method, x.Request.URL):
-		say("it asks %s %s, recorded is %s %s", r.Method, r.URL, x.Request.Method, x.Request.URL)
+		differs("it requests %s %s, recorded is %s %s", r.Method, r.URL, x.Request.Method, x.Request.URL)
 	case !maps.Equal(got, want):
-		say("its headers are %v, recorded are %v", got, want)
+		differs("its headers are %v, recorded are %v", got, want)
 	case string(body) != x.Request.Body+string(x.Request.BodyBase64):
-		say("its body is %q, recorded is %q", body, x.Request.Body+string(x.Request.BodyBase64))
+		differs("its body is %q, recorded is %q", body, x.Request.Body+string(x.Request.BodyBase64))
 	}
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// lastingID is what to do about an id that changes.
-const lastingID = "make the id of what the CRM calls the person by, and of nothing else: it is theirs for good"
+// stableIDAdvice is the advice for an id that changes.
+const stableIDAdvice = "make the id from the CRM's id of the user, and from nothing else: it must never change"
 
-// checkIdentity: a person is who they are whatever credential they come with, and two people are two.
+// checkIdentity checks that a user's id does not depend on the credential, and that two users have different ids.
 func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
-	const name = "getUserInfo: who is who"
-	k.watch.at(name)
+	const name = "getUserInfo: identity"
+	k.scanner.setCase(name)
 	id := func(input doc) string {
 		return fmt.Sprint(parseDoc(k.call(ctx, "getUserInfo", input, "").Output).object("platformUserInfo")["id"])
 	}
@@ -24,43 +24,44 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 	switch {
 	case input == nil || ctx.Err() != nil:
 		return
-	case k.atPracticeCRM() && k.manifest.AuthType == manifest.OAuth:
+	case k.usesPracticeCRM() && k.manifest.AuthType == manifest.OAuth:
 		for who, into := range map[string]*string{"ada": &want, "ada again": &same, "grace": &other} {
 			login, _, _ := strings.Cut(who, " ")
 			access, err := k.practiceToken(ctx, login)
 			if err != nil {
-				k.say(name, Failed, err.Error(), "")
+				k.add(name, Failed, err.Error(), "")
 				return
 			}
-			k.watch.secret("the access token", access)
+			k.scanner.addSecret("the access token", access)
 			*into = id(input.with("authHeader", "Bearer "+access))
 		}
-	case want != "" && !k.atPracticeCRM():
+	case want != "" && !k.usesPracticeCRM():
 		same = id(input)
 	default:
 		return
 	}
 	switch {
-	case want == "<nil>": // it does not succeed, which was said
+	case want == "<nil>": // the call failed, which was reported before
 	case want != same:
-		k.say(name, Failed, fmt.Sprintf("with another credential, %s is %s", crmgate.Clip(want), crmgate.Clip(same)), lastingID)
+		k.add(name, Failed, fmt.Sprintf("with another credential, %s becomes %s", crmgate.Clip(want), crmgate.Clip(same)), stableIDAdvice)
 	case want == other:
-		k.say(name, Failed, fmt.Sprintf("two people are both %s", crmgate.Clip(want)), lastingID)
+		k.add(name, Failed, fmt.Sprintf("two users both have the id %s", crmgate.Clip(want)), stableIDAdvice)
 	default:
-		k.say(name, OK, "an id for each person, whatever the credential", "")
+		k.add(name, OK, "each user has one id, with any credential", "")
 	}
 }
 
-// recordedID is the id of the first recorded sign-in that succeeded; empty if there is none.
+// recordedID returns the id of the first recorded successful sign-in, or "".
 func (k *check) recordedID() string {
-	for _, c := range of(k.own, "getUserInfo") {
-		if c.glad() {
+	for _, c := range casesOf(k.own, "getUserInfo") {
+		if c.succeeds() {
 			return fmt.Sprint(parseDoc(c.Output).object("platformUserInfo")["id"])
 		}
 	}
 	return ""
 }
 
-func (k *check) atPracticeCRM() bool {
+// usesPracticeCRM reports whether the manifest allows requests to the practice CRM.
+func (k *check) usesPracticeCRM() bool {
 	return k.manifest.Hosts.AllowURL("http://"+practiceHost, "") == nil
 }

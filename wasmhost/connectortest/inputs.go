@@ -14,42 +14,42 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// inputs are requests that the CRM is glad about, by operation: from the connector's vectors with credentials of our own
-// put in, or from a sign-in at the practice CRM. An operation without one is only met by a CRM in a mood.
+// inputs returns inputs that succeed, by operation. They come from the connector's vectors, with credentials of the check, or
+// from a sign-in at the practice CRM. An operation without such an input is only called while the CRM misbehaves.
 func (k *check) inputs(ctx context.Context) map[string]doc {
 	inputs := map[string]doc{}
 	for _, v := range k.own {
 		for _, c := range v.Cases {
-			if c.glad() {
-				k.crm.learn(c.Fetches)
+			if c.succeeds() {
+				k.crm.record(c.Fetches)
 			}
-			if c.glad() && inputs[v.Operation] == nil {
-				inputs[v.Operation] = k.masked(ctx, c.Input)
+			if c.succeeds() && inputs[v.Operation] == nil {
+				inputs[v.Operation] = k.maskCredentials(ctx, c.Input)
 			}
 		}
 	}
-	if k.atPracticeCRM() {
-		k.atPractice(ctx, inputs)
+	if k.usesPracticeCRM() {
+		k.practiceInputs(ctx, inputs)
 	}
 	inputs["getAuthType"] = doc{}
 	if inputs["getBasicAuth"] == nil {
 		inputs["getBasicAuth"] = doc{"apiKey": k.canary("the API key")}
 	}
-	if inputs["getOauthInfo"] == nil && k.call(ctx, "getOauthInfo", doc{}, "").succeeded() { // some need a host
+	if inputs["getOauthInfo"] == nil && k.call(ctx, "getOauthInfo", doc{}, "").succeeded() { // some need a hostname
 		inputs["getOauthInfo"] = doc{}
 	}
 	return inputs
 }
 
-// canary makes a credential that is nobody's, to be looked for in what comes out.
+// canary returns a new credential that the scanner looks for.
 func (k *check) canary(name string) string {
 	value := "check-" + rand.Text()
-	k.watch.secret(name, value)
+	k.scanner.addSecret(name, value)
 	return value
 }
 
-// masked puts credentials of ours in the place of those that were recorded.
-func (k *check) masked(ctx context.Context, input []byte) doc {
+// maskCredentials replaces the recorded credentials in an input by new ones.
+func (k *check) maskCredentials(ctx context.Context, input []byte) doc {
 	d := parseDoc(input)
 	mask := func(name, old string) {
 		if old != "" {
@@ -62,7 +62,7 @@ func (k *check) masked(ctx context.Context, input []byte) doc {
 		key = d.object("additionalInfo").text("apiKey")
 	}
 	mask("the API key", key)
-	for name, v := range d.object("additionalInfo") { // any text of a form may be a credential; an address is part of how the CRM is asked
+	for name, v := range d.object("additionalInfo") { // any string of a form may be a credential, but addresses must stay
 		if s, ok := v.(string); ok && s != key && len(s) >= 8 && !strings.ContainsAny(s, "./") {
 			mask("the form's "+name, s)
 		}
@@ -74,19 +74,19 @@ func (k *check) masked(ctx context.Context, input []byte) doc {
 		mask("the access token", credential)
 	}
 	if scheme == "Basic" {
-		d["authHeader"] = k.basic(ctx, d, key, credential)
+		d["authHeader"] = k.basicHeader(ctx, d, key, credential)
 	}
 	return d
 }
 
-// mask makes a credential to stand in for a recorded one, and has the CRM know it by that.
+// mask returns a new credential that the CRM treats as a recorded one.
 func (k *check) mask(name, recorded string) string {
 	ours := k.canary(name)
-	k.crm.knowAs(ours, recorded)
+	k.crm.mapCredential(ours, recorded)
 	return ours
 }
 
-// replaced puts a text in another's place in all texts of a document.
+// replaced returns a document in which a string is replaced by another, everywhere.
 func replaced(v any, old, ours string) any {
 	switch v := v.(type) {
 	case string:
@@ -107,9 +107,8 @@ func replaced(v any, old, ours string) any {
 	return v
 }
 
-// basic asks the connector what its API key's header is; in operations on a person, whose key is not in the input, it
-// makes one up.
-func (k *check) basic(ctx context.Context, d doc, recorded, header string) string {
+// basicHeader returns the header for an API key, by calling getBasicAuth. If the input has no key, it makes one up.
+func (k *check) basicHeader(ctx context.Context, d doc, recorded, header string) string {
 	key := d.text("apiKey")
 	if key == "" || recorded == "" {
 		decoded, _ := base64.StdEncoding.DecodeString(header)
@@ -118,21 +117,21 @@ func (k *check) basic(ctx context.Context, d doc, recorded, header string) strin
 	}
 	a := k.call(ctx, "getBasicAuth", doc{"apiKey": key}, "")
 	basic := parseDoc(a.Output).text("basic")
-	k.watch.secret("the API key", basic)
-	k.crm.knowAs(basic, header)
+	k.scanner.addSecret("the API key", basic)
+	k.crm.mapCredential(basic, header)
 	return "Basic " + basic
 }
 
-// aGoldenInput is the first of the ABI's own inputs, with credentials of ours.
-func (k *check) aGoldenInput(operation string) doc {
-	for _, c := range of(k.golden, operation) {
-		return k.ours(parseDoc(c.Input))
+// goldenInput returns the first input in the ABI's vectors, with credentials of the check.
+func (k *check) goldenInput(operation string) doc {
+	for _, c := range casesOf(k.golden, operation) {
+		return k.withOwnCredentials(parseDoc(c.Input))
 	}
 	return doc{}
 }
 
-// ours makes a golden input one of this platform, with credentials that are looked for.
-func (k *check) ours(d doc) doc {
+// withOwnCredentials adapts a golden input to this platform, with credentials that the scanner looks for.
+func (k *check) withOwnCredentials(d doc) doc {
 	if d["platform"] != nil {
 		d["platform"] = k.name
 	}
@@ -158,11 +157,11 @@ func (k *check) ours(d doc) doc {
 	return d
 }
 
-// atPractice signs a person in at the practice CRM.
-func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
+// practiceInputs adds inputs from a sign-in at the practice CRM.
+func (k *check) practiceInputs(ctx context.Context, inputs map[string]doc) {
 	in := doc{"hostname": "", "platform": k.name}
 	if k.manifest.AuthType == manifest.APIKey {
-		k.watch.secret("the API key", practicecrm.APIKey)
+		k.scanner.addSecret("the API key", practicecrm.APIKey)
 		a := k.call(ctx, "getBasicAuth", doc{"apiKey": practicecrm.APIKey}, "")
 		inputs["getBasicAuth"] = doc{"apiKey": practicecrm.APIKey}
 		in["authHeader"] = "Basic " + parseDoc(a.Output).text("basic")
@@ -170,14 +169,14 @@ func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
 	} else {
 		access, err := k.practiceToken(ctx, "ada")
 		if err != nil {
-			k.say("practice CRM", Failed, err.Error(), "")
+			k.add("practice CRM", Failed, err.Error(), "")
 			return
 		}
-		k.watch.secret("the access token", access)
+		k.scanner.addSecret("the access token", access)
 		in["authHeader"], in["data"] = "Bearer "+access, doc{"token_type": "Bearer"}
 	}
 	inputs["getUserInfo"] = in
-	// Who signed in is what operations on a person get.
+	// Operations for a user get the user who signed in.
 	who := parseDoc(k.call(ctx, "getUserInfo", in, "").Output).object("platformUserInfo")
 	person := doc{"authHeader": in["authHeader"], "user": doc{
 		"id": who["id"], "platform": k.name, "hostname": "", "rcAccountId": "1", "tokenExpiry": "2030-01-01T00:00:00Z", "platformAdditionalInfo": who["platformAdditionalInfo"],
@@ -187,9 +186,9 @@ func (k *check) atPractice(ctx context.Context, inputs map[string]doc) {
 	}
 }
 
-// practiceToken lets a person sign in at the practice CRM.
+// practiceToken signs a user in at the practice CRM, and returns the access token.
 func (k *check) practiceToken(ctx context.Context, login string) (string, error) {
-	k.crm.as("")
+	k.crm.setBehaviour("")
 	const redirect = publicURL + "/redirect.html"
 	client := &http.Client{Transport: &http.Transport{}, Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()

@@ -18,7 +18,7 @@ import (
 // fault is one thing that is wrong with a manifest.
 type fault struct{ what, advice string }
 
-// schema is the manifests' schema: as a document, for what it says in words, and compiled. Compiling takes longer than checking.
+// schema is the schema of manifests, as a document (for its descriptions) and compiled. Compiling takes longer than checking.
 type schema struct {
 	doc      any
 	compiled *jsonschema.Schema
@@ -38,7 +38,7 @@ var manifestSchema = sync.OnceValues(func() (schema, error) {
 	return schema{doc, compiled}, err
 })
 
-// schemaFaults are all the places where a manifest does not fit the schema. file is the name that they are told with.
+// schemaFaults returns all places where a manifest does not fit the schema. file is the file name for the messages.
 func schemaFaults(file string, b []byte) ([]fault, error) {
 	schema, err := manifestSchema()
 	if err != nil {
@@ -66,13 +66,13 @@ type faultReader struct {
 }
 
 func (r *faultReader) read(e *jsonschema.ValidationError) {
-	// Of alternatives, the innermost reasons are riddles: what is expected is what the place is described as.
+	// The inner errors of alternatives are hard to understand. The schema's description of the place is better.
 	if _, ok := e.ErrorKind.(*kind.AnyOf); ok || len(e.Causes) == 0 {
-		r.tell(e)
+		r.describe(e)
 		return
 	}
 	if _, ok := e.ErrorKind.(*kind.PropertyNames); ok {
-		r.tell(e)
+		r.describe(e)
 		return
 	}
 	for _, cause := range e.Causes {
@@ -80,25 +80,25 @@ func (r *faultReader) read(e *jsonschema.ValidationError) {
 	}
 }
 
-func (r *faultReader) tell(e *jsonschema.ValidationError) {
+func (r *faultReader) describe(e *jsonschema.ValidationError) {
 	at := e.InstanceLocation
-	described := r.described(e.SchemaURL)
-	got := ", got " + show(lookup(r.document, at))
+	described := r.description(e.SchemaURL)
+	got := ", got " + format(lookup(r.document, at))
 	switch k := e.ErrorKind.(type) {
 	case *kind.Required:
 		for _, m := range k.Missing {
-			r.add(append(slices.Clone(at), m), fmt.Sprintf("it is missing in %s", place(at)), r.member(e.SchemaURL, m))
+			r.add(append(slices.Clone(at), m), fmt.Sprintf("it is missing in %s", pathText(at)), r.member(e.SchemaURL, m))
 		}
 	case *kind.AdditionalProperties:
 		for _, m := range k.Properties {
-			r.add(append(slices.Clone(at), m), "there is no such member", r.nearest(e.SchemaURL, m))
+			r.add(append(slices.Clone(at), m), "unknown member", r.suggestion(e.SchemaURL, m))
 		}
 	case *kind.FalseSchema: // of unevaluatedProperties
-		r.add(at, "there is no such member", r.nearest(strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties"), at[len(at)-1]))
+		r.add(at, "unknown member", r.suggestion(strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties"), at[len(at)-1]))
 	case *kind.PropertyNames:
-		r.add(append(slices.Clone(at), k.Property), "this is no name for a platform", r.described(e.SchemaURL))
+		r.add(append(slices.Clone(at), k.Property), "invalid name of a platform", r.description(e.SchemaURL))
 	case *kind.Type:
-		r.add(at, "expected "+wanted(k.Want)+got, described)
+		r.add(at, "expected "+typeNames(k.Want)+got, described)
 	case *kind.Enum:
 		var want []string
 		for _, w := range k.Want {
@@ -108,23 +108,23 @@ func (r *faultReader) tell(e *jsonschema.ValidationError) {
 		}
 		r.add(at, "expected one of "+strings.Join(want, ", ")+got, described)
 	case *kind.Pattern, *kind.AnyOf:
-		r.add(at, "it does not have the form that is expected"+got, described)
+		r.add(at, "wrong format"+got, described)
 	default:
-		r.add(at, "it is not what is expected"+got, described)
+		r.add(at, "unexpected value"+got, described)
 	}
 }
 
 func (r *faultReader) add(at []string, what, advice string) {
-	where := place(at)
+	where := pathText(at)
 	if r.seen[where] {
-		return // other rules say the same of the same place
+		return // another rule has reported this place
 	}
 	r.seen[where] = true
 	r.faults = append(r.faults, fault{r.file + ": " + where + ": " + what, advice})
 }
 
-// place names where something stands, as the server's own errors do.
-func place(at []string) string {
+// pathText formats a path as the server's own errors do.
+func pathText(at []string) string {
 	if len(at) == 0 {
 		return "the document"
 	}
@@ -142,7 +142,7 @@ func place(at []string) string {
 	return b.String()
 }
 
-func wanted(types []string) string {
+func typeNames(types []string) string {
 	words := map[string]string{"string": "a string", "object": "an object", "array": "a list", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
 	var names []string
 	for _, t := range types {
@@ -153,7 +153,7 @@ func wanted(types []string) string {
 	return strings.Join(names, " or ")
 }
 
-func show(v any) string {
+func format(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "nothing"
@@ -199,8 +199,8 @@ func schemaPath(url string) []string {
 	return parts
 }
 
-// described is the description of the schema that a URL points to, or of the nearest one around it.
-func (r *faultReader) described(url string) string {
+// description returns the description of the schema that a URL points to, or of the nearest enclosing schema.
+func (r *faultReader) description(url string) string {
 	for path := schemaPath(url); ; path = path[:len(path)-1] {
 		if m, ok := lookup(r.schema, path).(map[string]any); ok {
 			if s, ok := m["description"].(string); ok {
@@ -213,15 +213,15 @@ func (r *faultReader) described(url string) string {
 	}
 }
 
-// member is the description of a member of the schema that a URL points to, wherever that member is described.
+// member returns the description of a member of the schema that a URL points to.
 func (r *faultReader) member(url, name string) string {
 	if s := findMember(r.schema, name); s != "" {
 		return s
 	}
-	return r.described(url)
+	return r.description(url)
 }
 
-// findMember looks for a member's description in the whole schema: names in manifests mean one thing each.
+// findMember looks for a member's description in the whole schema. A name has the same meaning everywhere in manifests.
 func findMember(v any, name string) string {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -242,8 +242,8 @@ func findMember(v any, name string) string {
 	return ""
 }
 
-// nearest says which members there are, and which of them was perhaps meant.
-func (r *faultReader) nearest(url, name string) string {
+// suggestion returns the member that was probably meant, or all members.
+func (r *faultReader) suggestion(url, name string) string {
 	path := schemaPath(url)
 	m, _ := lookup(r.schema, path).(map[string]any)
 	props := map[string]any{}
@@ -262,10 +262,10 @@ func (r *faultReader) nearest(url, name string) string {
 			return fmt.Sprintf("did you mean %s?", p)
 		}
 	}
-	return "there are " + strings.Join(sortedKeys(props), ", ")
+	return "expected one of " + strings.Join(sortedKeys(props), ", ")
 }
 
-// similar reports whether two names differ in their case, or by a letter or two.
+// similar reports whether two names differ only in case, or by one or two letters.
 func similar(a, b string) bool {
 	a, b = strings.ToLower(a), strings.ToLower(b)
 	row := make([]int, len(b)+1) // edit distance, a row at a time
@@ -296,12 +296,12 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
-// parserFault is what the server itself says of a manifest that it does not take.
+// parserFault returns the error of the server's parser as a fault.
 func parserFault(err error) fault {
 	var wrong *manifest.Error
 	switch {
 	case errors.As(err, &wrong) && wrong.Want == "JSON":
-		return fault{err.Error(), "mend the JSON at that place"}
+		return fault{err.Error(), "fix the JSON at that place"}
 	case errors.As(err, &wrong):
 		return fault{err.Error(), "manifest/manifest.schema.json describes every member"}
 	}

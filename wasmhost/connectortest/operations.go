@@ -7,6 +7,7 @@ import (
 	"strings"
 )
 
+// checkOperations runs the recorded cases, then all cases of each operation.
 func (k *check) checkOperations(ctx context.Context) {
 	for _, v := range k.own {
 		for _, c := range v.Cases {
@@ -16,8 +17,8 @@ func (k *check) checkOperations(ctx context.Context) {
 			k.replay(ctx, v.Operation, c)
 		}
 	}
-	k.watch.configure(true)
-	k.watch.at("the sign-in")
+	k.scanner.setConfigured(true)
+	k.scanner.setCase("the sign-in")
 	inputs := k.inputs(ctx)
 	for _, operation := range k.operations {
 		if ctx.Err() != nil {
@@ -28,59 +29,58 @@ func (k *check) checkOperations(ctx context.Context) {
 	k.checkIdentity(ctx, inputs)
 }
 
-// weather is a mood of the CRM's, and its name.
-type weather struct {
-	name string
-	mood mood
+// condition is a faulty behaviour of the CRM, and its name.
+type condition struct {
+	name      string
+	behaviour behaviour
 }
 
-var weathers = []weather{
+var conditions = []condition{
 	{"the CRM answers 401", "401"}, {"the CRM answers 403", "403"}, {"the CRM answers 429", "429"}, {"the CRM answers 500", "500"},
-	{"the CRM answers with a page", page}, {"the CRM answers with nothing", empty}, {"the CRM's answer is cut off", half},
+	{"the CRM answers with an HTML page", htmlPage}, {"the CRM answers with an empty body", empty}, {"the CRM's answer is truncated", truncated},
 	{"the CRM does not answer", silent},
 }
 
-// checkOperation is all that one operation has to go through.
+// checkOperation runs all cases of one operation.
 func (k *check) checkOperation(ctx context.Context, operation string, inputs map[string]doc) {
-	k.folder.Unload(k.name) // what another operation left in memory is not there on another day
-	input, glad := inputs[operation]
+	k.folder.Unload(k.name) // start with a new instance, without state from other operations
+	input, known := inputs[operation]
 	fetches := true
-	var good answer
-	if glad {
-		if good = k.onAGoodDay(ctx, operation, input); good.err != nil {
-			return // all that follows would say the same
+	var good callResult
+	if known {
+		if good = k.checkNormal(ctx, operation, input); good.err != nil {
+			return // the other cases would fail in the same way
 		}
 		fetches = good.fetched > 0
 	} else {
-		input = k.aGoldenInput(operation)
-		k.say(operation+": the CRM is well", Skipped, "there is no recorded case in which "+operation+" succeeds",
-			fmt.Sprintf("record one in %s.vectors.json (ABI.md, The vectors): what a person's CRM answers is not known otherwise", k.name))
+		input = k.goldenInput(operation)
+		k.add(operation+": the CRM is well", Skipped, "there is no recorded case in which "+operation+" succeeds",
+			fmt.Sprintf("record one in %s.vectors.json (ABI.md, The vectors): otherwise the CRM's answers are not known", k.name))
 	}
-	k.onGoldenInputs(ctx, operation, input)
+	k.checkGoldenInputs(ctx, operation, input)
 	if fetches {
-		for _, w := range weathers {
+		for _, w := range conditions {
 			if ctx.Err() != nil {
 				return
 			}
-			k.watch.at(operation + ", " + w.name)
-			a := k.call(ctx, operation, input, w.mood)
+			k.scanner.setCase(operation + ", " + w.name)
+			a := k.call(ctx, operation, input, w.behaviour)
 			if a.fetched == 0 && a.err == nil {
-				if glad {
-					k.say(operation+": "+w.name, Failed, forgetful, keepNothing)
+				if known {
+					k.add(operation+": "+w.name, Failed, otherRequests, keepNoState)
 				}
-				continue // it asks the CRM nothing
+				continue // it makes no request
 			}
-			o, message, advice := judge(operation, w, a)
-			k.say(operation+": "+w.name, o, message, advice)
+			o, message, advice := assess(operation, w, a)
+			k.add(operation+": "+w.name, o, message, advice)
 		}
 	}
-	// unAuthorize ends what the practice CRM has granted; its calls come again all the same.
-	k.repeat(ctx, operation, input, glad, good)
+	k.checkRepeated(ctx, operation, input, known, good)
 }
 
-// onAGoodDay reports whether the operation asks the CRM anything, and whether it answers in order.
-func (k *check) onAGoodDay(ctx context.Context, operation string, input doc) answer {
-	k.watch.at(operation)
+// checkNormal calls the operation while the CRM behaves normally.
+func (k *check) checkNormal(ctx context.Context, operation string, input doc) callResult {
+	k.scanner.setCase(operation)
 	a := k.call(ctx, operation, input, "")
 	name := operation + ": the CRM is well"
 	if a.fetched == 0 {
@@ -88,35 +88,35 @@ func (k *check) onAGoodDay(ctx context.Context, operation string, input doc) ans
 	}
 	switch {
 	case a.err != nil:
-		k.say(name, Failed, a.told(), "ABI.md says what "+operation+" takes and answers")
+		k.add(name, Failed, a.summary(), "ABI.md specifies the input and the answer of "+operation)
 	case len(a.missing) > 0:
-		k.say(name, Failed, "it asks the CRM for what was not recorded: "+a.missing[0], fmt.Sprintf("record the CRM's answer in %s.vectors.json", k.name))
+		k.add(name, Failed, "it makes a request that is not recorded: "+a.missing[0], fmt.Sprintf("record the CRM's answer in %s.vectors.json", k.name))
 	case a.Result == 2:
-		k.say(name, Warning, "it is exported, and answers that it is unsupported", "leave the export out: /implementedInterfaces tells clients that it is there")
+		k.add(name, Warning, "it is exported, but answers that it is unsupported", "remove the export: /implementedInterfaces lists it for clients")
 	case !a.succeeded():
-		k.say(name, Failed, a.told(), "a CRM that is well and a credential that is good should be a success")
+		k.add(name, Failed, a.summary(), "with a valid credential and a working CRM, the operation should succeed")
 	default:
-		o, message, advice := k.goodAnswer(operation, input, a)
-		k.say(name, o, message, advice)
-		k.granted(a)
-		k.later(ctx, operation, input, a)
-		k.slowly(ctx, operation, input, a)
+		o, message, advice := k.checkSuccess(operation, input, a)
+		k.add(name, o, message, advice)
+		k.scanForTokens(a)
+		k.checkUnknownMembers(ctx, operation, input, a)
+		k.checkSlowCRM(ctx, operation, input, a)
 	}
 	return a
 }
 
-// granted has what a refresh brought be looked for as well.
-func (k *check) granted(a answer) {
+// scanForTokens makes the scanner look for the tokens of a refresh.
+func (k *check) scanForTokens(a callResult) {
 	d := parseDoc(a.Output)
 	for member, name := range map[string]string{"accessToken": "the new access token", "refreshToken": "the new refresh token"} {
 		if s := d.text(member); len(s) >= 8 {
-			k.watch.secret(name, s)
+			k.scanner.addSecret(name, s)
 		}
 	}
 }
 
-// goodAnswer looks at what a success says.
-func (k *check) goodAnswer(operation string, input doc, a answer) (Outcome, string, string) {
+// checkSuccess checks a successful answer.
+func (k *check) checkSuccess(operation string, input doc, a callResult) (Outcome, string, string) {
 	d := parseDoc(a.Output)
 	switch operation {
 	case "getUserInfo":
@@ -124,107 +124,107 @@ func (k *check) goodAnswer(operation string, input doc, a answer) (Outcome, stri
 		id := fmt.Sprint(who["id"])
 		switch stem := strings.TrimSuffix(id, "-"+string(k.name)); stem {
 		case "", "0", "undefined", "null", "NaN", "<nil>":
-			return Failed, fmt.Sprintf("the id is %q", id), "make the id of what the CRM calls the person by: with this one, everybody is the same person"
+			return Failed, fmt.Sprintf("the id is %q", id), "make the id from the CRM's id of the user: with this one, all users are the same"
 		}
 		if !strings.HasSuffix(id, "-"+string(k.name)) {
-			return Warning, fmt.Sprintf("the id is %q", id), "by custom an id ends with the platform's name: 123-" + string(k.name)
+			return Warning, fmt.Sprintf("the id is %q", id), "ids usually end with the platform's name: 123-" + string(k.name)
 		}
 		if who.text("name") == "" {
-			return Warning, fmt.Sprintf("%s has no name", id), "answer platformUserInfo.name: people see who is connected"
+			return Warning, fmt.Sprintf("%s has no name", id), "answer platformUserInfo.name: it is shown to users"
 		}
 		return OK, fmt.Sprintf("%s, %s", id, who.text("name")), ""
 	case "getOauthInfo":
 		endpoint := d.text("accessTokenUri")
 		if endpoint == "" && d.text("failMessage") == "" {
-			return Warning, "it names no accessTokenUri", "answer where the CRM gives tokens, unless every organisation brings its own"
+			return Warning, "accessTokenUri is missing", "answer the CRM's token endpoint, unless each organisation has its own"
 		}
 		if err := k.manifest.Hosts.AllowURL(endpoint, input.text("hostname")); err != nil && endpoint != "" {
 			return Failed, "accessTokenUri: " + err.Error(), "add the host to crmgate.hosts"
 		}
 		return OK, endpoint, ""
 	case "getBasicAuth", "checkAndRefreshAccessToken", "getOverridingOAuthOption":
-		return OK, "answered", "" // with secrets
+		return OK, "answered", "" // the answer contains secrets
 	}
-	return OK, a.told(), ""
+	return OK, a.summary(), ""
 }
 
 const (
-	forgetful   = "it asks the CRM less or more than when it was called first"
-	keepNothing = "keep nothing in memory between calls: the next one may be another person's"
+	otherRequests = "it makes fewer or more requests than in the first call"
+	keepNoState   = "keep no state between calls: the next call may be for another user"
 )
 
-// later adds what a later version of the ABI may add: it must not matter.
-func (k *check) later(ctx context.Context, operation string, input doc, before answer) {
-	name := operation + ": members that it does not know"
+// checkUnknownMembers adds a member to the input, as a later version of the ABI may do. The connector must ignore it.
+func (k *check) checkUnknownMembers(ctx context.Context, operation string, input doc, before callResult) {
+	name := operation + ": unknown members"
 	a := k.call(ctx, operation, input.with("aMemberOfALaterVersion", doc{"x": []any{1, nil, "y"}}), "")
 	if a.err != nil || a.Result != before.Result || a.succeeded() != before.succeeded() {
-		k.say(name, Failed, a.told(), "ignore members that you do not know: later versions of the ABI add some")
+		k.add(name, Failed, a.summary(), "ignore unknown members: later versions of the ABI may add some")
 		return
 	}
 	if a.fetched != before.fetched {
-		k.say(name, Failed, forgetful, keepNothing)
+		k.add(name, Failed, otherRequests, keepNoState)
 		return
 	}
-	k.say(name, OK, "ignored", "")
+	k.add(name, OK, "ignored", "")
 }
 
-// slowly has the CRM take its time.
-func (k *check) slowly(ctx context.Context, operation string, input doc, before answer) {
+// checkSlowCRM calls the operation while the CRM is slow.
+func (k *check) checkSlowCRM(ctx context.Context, operation string, input doc, before callResult) {
 	if before.fetched == 0 {
 		return
 	}
 	a := k.call(ctx, operation, input, slow)
 	if a.err != nil || a.Result != before.Result || a.succeeded() != before.succeeded() {
-		k.say(operation+": the CRM is slow", Failed, a.told(), fmt.Sprintf("an answer that takes %v is an answer: leave timeoutMs out", pace))
+		k.add(operation+": the CRM is slow", Failed, a.summary(), fmt.Sprintf("do not set timeoutMs: an answer may take %v", slowDelay))
 		return
 	}
-	k.say(operation+": the CRM is slow", OK, "it waits", "")
+	k.add(operation+": the CRM is slow", OK, "it waits", "")
 }
 
-// onGoldenInputs gives the operation everything that the ABI's vectors say it may get.
-func (k *check) onGoldenInputs(ctx context.Context, operation string, good doc) {
-	name := operation + ": every member that it may be given"
-	k.watch.at(name)
-	cases := of(k.golden, operation)
+// checkGoldenInputs calls the operation with all inputs in the ABI's vectors.
+func (k *check) checkGoldenInputs(ctx context.Context, operation string, good doc) {
+	name := operation + ": all documented inputs"
+	k.scanner.setCase(name)
+	cases := casesOf(k.golden, operation)
 	for _, c := range cases {
-		input := k.ours(parseDoc(c.Input))
-		if good["hostname"] != nil { // one that the manifest allows
+		input := k.withOwnCredentials(parseDoc(c.Input))
+		if good["hostname"] != nil { // a hostname that the manifest allows
 			input["hostname"] = good["hostname"]
 		}
 		if of, with := input.object("user"), good.object("user"); of != nil && with["hostname"] != nil {
 			of["hostname"] = with["hostname"]
 		}
 		if a := k.call(ctx, operation, input, ""); a.err != nil {
-			k.say(name, Failed, a.told(), "ABI.md says what "+operation+" takes and answers; an input that it cannot use is result 1 with a message")
+			k.add(name, Failed, a.summary(), "ABI.md specifies the input and the answer of "+operation+"; for an input that it cannot use, return 1 with a message")
 			return
 		}
 	}
-	k.say(name, OK, "answered in order", "")
+	k.add(name, OK, "answered as ABI.md says", "")
 }
 
-// judge says whether an operation told the CRM's trouble as it should.
-func judge(operation string, w weather, a answer) (Outcome, string, string) {
+// assess decides whether an operation handled the CRM's failure correctly.
+func assess(operation string, w condition, a callResult) (Outcome, string, string) {
 	d := parseDoc(a.Output)
 	decides := operation == "getUserInfo" || operation == "authValidation" || operation == "refreshUserInfo" || operation == "checkAndRefreshAccessToken"
-	status := map[mood]string{"401": "401", "403": "403", "429": "429", "500": "500"}[w.mood]
-	const inWords = `answer {"successful": false, "returnMessage": {"message": …}}, which the person sees`
+	status := map[behaviour]string{"401": "401", "403": "403", "429": "429", "500": "500"}[w.behaviour]
+	const inWords = `answer {"successful": false, "returnMessage": {"message": …}}, which is shown to the user`
 	switch {
 	case errors.Is(a.err, context.DeadlineExceeded):
-		return Failed, a.told(), "give up sooner: a person waits, and the server ends a call after ten seconds"
+		return Failed, a.summary(), "use a shorter timeout: a user waits, and the server ends a call after ten seconds"
 	case a.err != nil:
-		return Failed, a.told(), "a CRM in trouble is an answer too: " + inWords + `, or result 1 with {"message": …, "status": …}`
+		return Failed, a.summary(), "handle failures of the CRM: " + inWords + `, or return 1 with {"message": …, "status": …}`
 	case a.Result == 2:
-		return OK, a.told(), ""
-	case a.Result == 1 && operation == "getUserInfo" && w.mood == "401":
-		return Failed, a.told(), "a credential that the CRM does not take is no error: " + inWords
+		return OK, a.summary(), ""
+	case a.Result == 1 && operation == "getUserInfo" && w.behaviour == "401":
+		return Failed, a.summary(), "do not return an error for a rejected credential: " + inWords
 	case a.Result == 1 && status != "" && fmt.Sprint(d["status"]) != status:
-		return Warning, a.told(), fmt.Sprintf(`say the CRM's status in the error: {"message": …, "status": %s}`, status)
+		return Warning, a.summary(), fmt.Sprintf(`put the CRM's status in the error: {"message": …, "status": %s}`, status)
 	case a.Result == 1:
-		return OK, a.told(), ""
+		return OK, a.summary(), ""
 	case decides && a.succeeded():
-		return Failed, "it takes that for a success: " + a.told(), "look at the status and at what is needed of the answer before saying successful"
+		return Failed, "it treats this as a success: " + a.summary(), "check the status and the required members of the CRM's answer"
 	case decides && d.object("returnMessage").text("message") == "":
-		return Warning, "it is not successful, and says nothing", "add a returnMessage, so that the person knows what to do"
+		return Warning, "it is not successful, but has no message", "add a returnMessage that tells the user what to do"
 	}
-	return OK, a.told(), ""
+	return OK, a.summary(), ""
 }

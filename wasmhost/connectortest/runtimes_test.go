@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,13 +17,13 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// TestRuntimes: what the runtimes of languages need of WASI is there, and what the machine has is not.
+// Language runtimes get the functions of WASI that they need, but nothing of the machine.
 func TestRuntimes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		build func(*testing.T, string, string)
-		end   string // of authValidation
+		end   string // the error of authValidation
 	}{
 		{"go", inPlainGo, "ended itself with status 3"},
 		{"libc", inLibC, "ended itself with status 3"},
@@ -38,7 +37,7 @@ func TestRuntimes(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, c.name+".json"), []byte(fmt.Sprintf(oauthManifest, c.name)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			var log journal
+			var log wasmtest.LogBuffer
 			host, err := wasmhost.New(t.Context(), wasmhost.Config{
 				CacheDir: filepath.Join(shared, "cache"), Deadline: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 				Setting: func(string) (crmgate.Secret, bool) { return crmgate.Secret{}, false },
@@ -59,7 +58,9 @@ func TestRuntimes(t *testing.T) {
 			call := func(operation string) (wasmhost.Answer, error) {
 				return f.Call(context.Background(), crmgate.Platform(c.name), operation, "", []byte("{}"))
 			}
+			before := time.Now().Unix()
 			a, err := call("getUserInfo")
+			after := time.Now().Unix()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,27 +78,27 @@ func TestRuntimes(t *testing.T) {
 				t.Fatal(err)
 			}
 			i := got.PlatformUserInfo.PlatformAdditionalInfo
-			if d := time.Now().Unix() - i.Seconds; d < 0 || d > 60 {
-				t.Errorf("its clock is %d s late", d)
+			if i.Seconds < before || i.Seconds > after {
+				t.Errorf("the guest's clock is %d, want %d to %d", i.Seconds, before, after)
 			}
 			for _, ms := range i.Slept {
-				if ms < 10 || ms > 10_000 {
-					t.Errorf("it slept %d ms, want 10", ms)
+				if ms < 10 {
+					t.Errorf("the guest slept %d ms, want at least 10", ms)
 				}
 			}
 			if len(i.Slept) == 0 || len(i.Random) != 2 || i.Random[0] == i.Random[1] || i.Ready != 1 || i.Wrote != 1 {
-				t.Errorf("it has not got what it needs: %s", a.Output)
+				t.Errorf("the guest did not get what it needs: %s", a.Output)
 			}
 			if i.Variables != 0 || i.Home != 0 || i.File != 0 {
-				t.Errorf("it sees the machine: %s", a.Output)
+				t.Errorf("the guest sees the machine: %s", a.Output)
 			}
 			said := log.String()
 			if printed, warned := strings.Index(said, "printed"), strings.Index(said, "warned"); printed < 0 || warned < printed {
-				t.Errorf("it was heard as %.500s", said)
+				t.Errorf("the log is %.500s", said)
 			}
 			_, err = call("authValidation")
 			if said = strings.TrimPrefix(log.String(), said); err == nil || !strings.Contains(err.Error(), c.end) || !strings.Contains(said, "on purpose") {
-				t.Errorf("its end was %v, want %s; it was heard as %s", err, c.end, said)
+				t.Errorf("got the error %v, want %s; the log is %s", err, c.end, said)
 			}
 			if _, err := call("getUserInfo"); err != nil {
 				t.Errorf("the next call: %v", err)
@@ -117,22 +118,4 @@ func inLibC(t *testing.T, name, to string) {
 // inRust builds testdata/rust/NAME.rs.
 func inRust(t *testing.T, name, to string) {
 	wasmtest.Rust(t, to, wasmtest.RustWASI, filepath.Join("testdata", "rust", name+".rs"), "-O", "-C", "strip=symbols")
-}
-
-// journal keeps what was logged. Safe for concurrent use.
-type journal struct {
-	mu sync.Mutex
-	b  strings.Builder // guarded by mu
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.b.String()
 }

@@ -14,133 +14,137 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// watch sees what a connector says and asks for, and looks for secrets in it. Safe for concurrent use.
-type watch struct {
-	mu         sync.Mutex
-	during     string              // guarded by mu; the case that runs
-	configured bool                // guarded by mu; whether configuration values are set
-	forms      map[string][]string // guarded by mu; by a secret's name, the spellings to look for
-	leaks      []leak              // guarded by mu
-	undeclared []string            // guarded by mu; configuration values
-	values     map[string]string   // guarded by mu; of the configuration
+// scanner looks for secrets in a connector's output. It is also the connector's configuration, and the handler of its log.
+// It is safe for concurrent use.
+type scanner struct {
+	mu          sync.Mutex
+	currentCase string              // guarded by mu; the running case
+	configured  bool                // guarded by mu; whether configuration values are set
+	encodings   map[string][]string // guarded by mu; the encodings of each secret, by its name
+	leaks       []leak              // guarded by mu
+	undeclared  []string            // guarded by mu; names of configuration values
+	values      map[string]string   // guarded by mu; the configuration
 }
 
-func newWatch() *watch { return &watch{forms: map[string][]string{}, values: map[string]string{}} }
-
-// secret has the watch look for a value; the empty one is none.
-func (w *watch) secret(name, value string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.lookFor(name, value)
+func newScanner() *scanner {
+	return &scanner{encodings: map[string][]string{}, values: map[string]string{}}
 }
 
-// lookFor needs w.mu.
-func (w *watch) lookFor(name, value string) {
+// addSecret adds a value to look for. An empty value is ignored.
+func (s *scanner) addSecret(name, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addEncodings(name, value)
+}
+
+// addEncodings adds the encodings of a secret. The caller holds s.mu.
+func (s *scanner) addEncodings(name, value string) {
 	if value == "" {
 		return
 	}
 	forms := []string{value, url.QueryEscape(value), hex.EncodeToString([]byte(value))}
-	for _, before := range []string{"", "x", "xx"} { // base64 has three spellings of what stands within a text
+	for _, before := range []string{"", "x", "xx"} { // base64 has three encodings of a substring
 		e := base64.StdEncoding.EncodeToString([]byte(before + value))
 		if from, to := (len(before)*8+5)/6, (len(before)+len(value))*8/6; to-from >= 8 {
 			forms = append(forms, e[from:to])
 		}
 	}
-	const piece = 14 // of one that is cut
+	const piece = 14 // the length of a part of a secret
 	if len(value) >= 2*piece {
 		forms = append(forms, value[len(value)-piece:], value[len(value)-2*piece:len(value)-piece])
 	}
 	for _, f := range forms {
-		w.forms[name] = append(w.forms[name], strings.ToLower(f))
+		s.encodings[name] = append(s.encodings[name], strings.ToLower(f))
 	}
 }
 
-// at names the case that runs from now on.
-func (w *watch) at(during string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.during = during
+// setCase sets the name of the running case.
+func (s *scanner) setCase(during string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.currentCase = during
 }
 
-// see looks for secrets in a text that came out, and notes them.
-func (w *watch) see(place, text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// scan looks for secrets in a text, and records them as leaks.
+func (s *scanner) scan(place, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	text = strings.ToLower(text)
-	for name, forms := range w.forms {
+	for name, forms := range s.encodings {
 		for _, f := range forms {
 			if strings.Contains(text, f) {
-				w.note(name, place)
+				s.recordLeak(name, place)
 				break
 			}
 		}
 	}
-	// The host takes configuration values out by itself.
+	// The host has replaced configuration values.
 	if strings.Contains(text, "[secret]") {
-		w.note("a configuration value", place)
+		s.recordLeak("a configuration value", place)
 	}
 }
 
-// leak is a secret in a place where it is seen.
+// leak is a secret in a place that is not secret.
 type leak struct {
 	secret, place string
-	during        string // the first case that it was seen in
+	firstCase     string // the case of the first occurrence
 	times         int
 }
 
 func (l leak) String() string {
-	s := fmt.Sprintf("%s is in %s (%s", l.secret, l.place, l.during)
+	text := fmt.Sprintf("%s is in %s (%s", l.secret, l.place, l.firstCase)
 	if l.times > 1 {
-		s += fmt.Sprintf(", and %d times more", l.times-1)
+		text += fmt.Sprintf(", and %d times more", l.times-1)
 	}
-	return s + ")"
+	return text + ")"
 }
 
-// note needs w.mu.
-func (w *watch) note(secret, place string) {
-	for i, l := range w.leaks {
+// recordLeak records a leak. The caller holds s.mu.
+func (s *scanner) recordLeak(secret, place string) {
+	for i, l := range s.leaks {
 		if l.secret == secret && l.place == place {
-			w.leaks[i].times++
+			s.leaks[i].times++
 			return
 		}
 	}
-	w.leaks = append(w.leaks, leak{secret, place, w.during, 1})
+	s.leaks = append(s.leaks, leak{secret, place, s.currentCase, 1})
 }
 
-func (w *watch) found() (leaks, undeclared []string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, l := range w.leaks {
+// findings returns the leaks and the undeclared configuration values.
+func (s *scanner) findings() (leaks, undeclared []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.leaks {
 		leaks = append(leaks, l.String())
 	}
-	return leaks, w.undeclared
+	return leaks, s.undeclared
 }
 
-// The watch is where the host logs to.
+// undeclaredPrefix begins the host's log line about a configuration value that the manifest does not declare.
+const undeclaredPrefix = "it asks for the configuration value "
 
-// asks is how the host tells of a configuration value that the manifest does not declare.
-const asks = "it asks for the configuration value "
+// Enabled makes the scanner a slog.Handler.
+func (s *scanner) Enabled(context.Context, slog.Level) bool { return true }
+func (s *scanner) WithAttrs([]slog.Attr) slog.Handler       { return s }
+func (s *scanner) WithGroup(string) slog.Handler            { return s }
 
-func (w *watch) Enabled(context.Context, slog.Level) bool { return true }
-func (w *watch) WithAttrs([]slog.Attr) slog.Handler       { return w }
-func (w *watch) WithGroup(string) slog.Handler            { return w }
-
-func (w *watch) Handle(_ context.Context, r slog.Record) error {
-	w.see("a line of its log", r.Message)
-	if rest, ok := strings.CutPrefix(r.Message, asks); ok {
+// Handle scans a log line.
+func (s *scanner) Handle(_ context.Context, r slog.Record) error {
+	s.scan("a line of its log", r.Message)
+	if rest, ok := strings.CutPrefix(r.Message, undeclaredPrefix); ok {
 		name, _, _ := strings.Cut(rest, ",")
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.undeclared = append(w.undeclared, name)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.undeclared = append(s.undeclared, name)
 	}
 	return nil
 }
 
-// look searches an answer for secrets where people and other programs see it. Some answers carry secrets by their nature.
-func (w *watch) look(operation string, result int32, output []byte) {
+// scanAnswer scans the parts of an answer that users and other programs see. Other parts may contain secrets.
+func (s *scanner) scanAnswer(operation string, result int32, output []byte) {
 	d := parseDoc(output)
 	if result != 0 {
-		w.see("the message of its error", d.text("message"))
+		s.scan("the message of its error", d.text("message"))
 		return
 	}
 	for _, member := range []string{"returnMessage", "failMessage", "user", "platformUserInfo"} {
@@ -155,41 +159,41 @@ func (w *watch) look(operation string, result int32, output []byte) {
 		if shown == nil {
 			shown = doc{member: d[member]}
 		} else if info := shown["platformAdditionalInfo"]; info != nil {
-			w.see("platformAdditionalInfo", string(doc{"": info}.bytes()))
+			s.scan("platformAdditionalInfo", string(doc{"": info}.bytes()))
 			shown = shown.with("platformAdditionalInfo", nil)
 		}
-		w.see(place, string(shown.bytes()))
+		s.scan(place, string(shown.bytes()))
 	}
 	switch operation {
 	case "getLicenseStatus", "getManagedAuthOptions":
-		w.see("its answer", string(output))
+		s.scan("its answer", string(output))
 	case "getOauthInfo":
-		w.see("its answer, the client secret excepted", string(d.with("clientSecret", nil).bytes()))
+		s.scan("its answer, apart from the client secret", string(d.with("clientSecret", nil).bytes()))
 	}
 }
 
-// configure sets the configuration values, or takes them away.
-func (w *watch) configure(set bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.configured = set
+// setConfigured sets whether configuration values are set.
+func (s *scanner) setConfigured(set bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.configured = set
 }
 
-// setting is the configuration that a connector is checked with: secrets to look for, and ids that are nobody's. What is
-// no credential is not set, for a made-up address would break the connector.
-func (w *watch) setting(name string) (crmgate.Secret, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.configured {
+// setting returns a made-up configuration value: a secret to look for, or a client id. Other values are not set, because a
+// made-up address would break the connector.
+func (s *scanner) setting(name string) (crmgate.Secret, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.configured {
 		return crmgate.Secret{}, false
 	}
 	for _, kind := range []string{"_SECRET", "_TOKEN", "_PASSWORD", "_KEY"} {
 		if strings.HasSuffix(name, kind) {
-			value := w.values[name]
+			value := s.values[name]
 			if value == "" {
 				value = "check-" + rand.Text()
-				w.values[name] = value
-				w.lookFor("the value of "+name, value)
+				s.values[name] = value
+				s.addEncodings("the value of "+name, value)
 			}
 			return crmgate.NewSecret(value), true
 		}

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// rounds is how often Repeats calls are made while memory grows in the second half: a garbage collector lets it grow
-// until it first runs.
+// rounds is the maximum number of rounds of Repeats calls. Another round follows while memory grows: a garbage collector lets it
+// grow until its first run.
 const rounds = 8
 
-// plenty is more memory than a connector in any language was seen to need.
-const plenty = 48 << 20
+// maxMemory is more memory than any tested connector needs, in bytes.
+const maxMemory = 48 << 20
 
-// longest is how long the repeats of one operation may take.
-const longest = 30 * time.Second
+// maxDuration limits the soak test of one operation.
+const maxDuration = 30 * time.Second
 
-// repeat calls the operation many times: ids stay, and memory does.
-func (k *check) repeat(ctx context.Context, operation string, input doc, glad bool, good answer) {
+// checkRepeated calls an operation many times: the user's id must not change, and memory must not grow.
+func (k *check) checkRepeated(ctx context.Context, operation string, input doc, known bool, good callResult) {
 	name := fmt.Sprintf("%s: %d calls", operation, k.Repeats)
-	k.watch.at(name)
-	m := mood("")
-	if !glad {
+	k.scanner.setCase(name)
+	m := behaviour("")
+	if !known {
 		m = "401"
 	}
 	ids := map[string]bool{}
@@ -32,12 +32,12 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 	late := false
 	for range rounds {
 		for i := range k.Repeats {
-			if late = time.Since(began) > longest; late && i > k.Repeats/2 {
+			if late = time.Since(began) > maxDuration; late && i > k.Repeats/2 {
 				break
 			}
-			// An error is an answer that is met as often: it may leave something behind as well.
+			// Every fourth call fails: error paths can leak memory too.
 			m := m
-			if glad && i%4 == 3 && good.fetched > 0 {
+			if known && i%4 == 3 && good.fetched > 0 {
 				m = "500"
 			}
 			if i == k.Repeats/2 {
@@ -45,16 +45,16 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 			}
 			a := k.call(ctx, operation, input, m)
 			if ctx.Err() != nil {
-				return // it was stopped from outside
+				return // the check was cancelled
 			}
 			calls++
 			if a.err != nil {
-				k.say(name, Failed, fmt.Sprintf("call %d: %s", calls, a.told()), "a call leaves the module fit for the next one: free what it allocates, and keep nothing")
+				k.add(name, Failed, fmt.Sprintf("call %d: %s", calls, a.summary()), "a call must not affect the next one: free what it allocates, and keep no state")
 				return
 			}
-			// A revoked token stays revoked at the practice CRM: its second logout may go otherwise.
-			if glad && m == "" && operation != "unAuthorize" && (a.Result != good.Result || a.succeeded() != good.succeeded() || a.fetched != good.fetched) {
-				k.say(name, Failed, fmt.Sprintf("call %d, of the same request: %s", calls, a.told()), keepNothing)
+			// unAuthorize revokes the token at the practice CRM, so its second call may have another result.
+			if known && m == "" && operation != "unAuthorize" && (a.Result != good.Result || a.succeeded() != good.succeeded() || a.fetched != good.fetched) {
+				k.add(name, Failed, fmt.Sprintf("call %d with the same request: %s", calls, a.summary()), keepNoState)
 				return
 			}
 			if who := parseDoc(a.Output).object("platformUserInfo"); who != nil {
@@ -68,11 +68,11 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 	took := time.Since(began) / time.Duration(max(calls, 1))
 	switch {
 	case len(ids) > 1:
-		k.say(name, Failed, fmt.Sprintf("the same person got %d ids, such as %s", len(ids), firstTwo(ids)), lastingID)
-	case after > plenty:
-		k.say(name, Failed, fmt.Sprintf("it holds %s of memory after %d calls, and the server gives it 64 MB", bytesText(after), calls), "free what a call allocates, the calls that fail as well: an instance serves many")
+		k.add(name, Failed, fmt.Sprintf("the same user got %d ids, such as %s", len(ids), twoOf(ids)), stableIDAdvice)
+	case after > maxMemory:
+		k.add(name, Failed, fmt.Sprintf("it uses %s of memory after %d calls, and the limit is 64 MB", bytesText(after), calls), "free what a call allocates, also when it fails: an instance serves many calls")
 	case after > before && !late:
-		k.say(name, Failed, fmt.Sprintf("memory grows without end: it went from %s to %s in the last %d calls", bytesText(before), bytesText(after), k.Repeats-k.Repeats/2),
+		k.add(name, Failed, fmt.Sprintf("memory keeps growing: from %s to %s in the last %d calls", bytesText(before), bytesText(after), k.Repeats-k.Repeats/2),
 			"free what a call allocates: an instance serves many calls")
 	default:
 		id := ""
@@ -80,14 +80,15 @@ func (k *check) repeat(ctx context.Context, operation string, input doc, glad bo
 			id = "one id; "
 		}
 		if late {
-			k.say(name, Warning, fmt.Sprintf("only %d calls were made: each takes %v", calls, took.Round(time.Microsecond)), "do less in a call: a person waits for it")
+			k.add(name, Warning, fmt.Sprintf("only %d calls were made in time: each takes %v", calls, took.Round(time.Microsecond)), "do less in a call: a user waits for it")
 			return
 		}
-		k.say(name, OK, fmt.Sprintf("%smemory stays at %s; %v a call", id, bytesText(after), took.Round(time.Microsecond)), "")
+		k.add(name, OK, fmt.Sprintf("%smemory stays at %s; %v a call", id, bytesText(after), took.Round(time.Microsecond)), "")
 	}
 }
 
-func firstTwo(set map[string]bool) string {
+// twoOf returns the first two members of a set, sorted.
+func twoOf(set map[string]bool) string {
 	var all []string
 	for s := range set {
 		all = append(all, fmt.Sprintf("%.40q", s))

@@ -15,12 +15,12 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// The ABI's vectors, a copy of connectors-wasm/abi: that is another module, whose files cannot be embedded.
+// abiVectors is a copy of connectors-wasm/abi, because files of another module cannot be embedded.
 //
 //go:embed abi/*.json
 var abiVectors embed.FS
 
-// vectors are the cases of one operation, as connectors-wasm/ABI.md has them.
+// vectors are the cases of one operation, in the format of connectors-wasm/ABI.md.
 type vectors struct {
 	Operation string       `json:"operation"`
 	Cases     []vectorCase `json:"cases"`
@@ -34,7 +34,7 @@ type vectorCase struct {
 	Output  json.RawMessage `json:"output"`
 }
 
-// exchange is one fetch: the documents of the import.
+// exchange is one fetch: a request document and an answer document.
 type exchange struct {
 	Request struct {
 		Method     string            `json:"method"`
@@ -57,7 +57,7 @@ type exchange struct {
 
 func (x exchange) body() string { return x.Answer.Body + string(x.Answer.BodyBase64) }
 
-// goldenVectors are the ABI's own.
+// goldenVectors returns the ABI's vectors.
 func goldenVectors() ([]vectors, error) {
 	paths, err := fs.Glob(abiVectors, "abi/*.json")
 	if err != nil {
@@ -76,7 +76,7 @@ func goldenVectors() ([]vectors, error) {
 	return all, nil
 }
 
-// readVectors reads a connector's own; a file that is not there holds none.
+// readVectors reads a connector's vectors. A missing file means no vectors.
 func readVectors(path string) ([]vectors, error) {
 	b, err := readFile(path, 16<<20)
 	if errors.Is(err, os.ErrNotExist) {
@@ -91,7 +91,7 @@ func readVectors(path string) ([]vectors, error) {
 	}
 	for i, v := range all {
 		if v.Operation == "" {
-			return nil, fmt.Errorf("%s: item %d names no operation", path, i)
+			return nil, fmt.Errorf("%s: item %d has no operation", path, i)
 		}
 		for _, c := range v.Cases {
 			for n, x := range c.Fetches {
@@ -104,8 +104,8 @@ func readVectors(path string) ([]vectors, error) {
 	return all, nil
 }
 
-// of returns the cases of one operation.
-func of(all []vectors, operation string) []vectorCase {
+// casesOf returns the cases of one operation.
+func casesOf(all []vectors, operation string) []vectorCase {
 	var cases []vectorCase
 	for _, v := range all {
 		if v.Operation == operation {
@@ -115,15 +115,15 @@ func of(all []vectors, operation string) []vectorCase {
 	return cases
 }
 
-// glad reports whether the case ends as everybody hopes.
-func (c vectorCase) glad() bool {
+// succeeds reports whether the operation is successful in the case.
+func (c vectorCase) succeeds() bool {
 	var out struct {
 		Successful *bool `json:"successful"`
 	}
 	return c.Result == 0 && json.Unmarshal(c.Output, &out) == nil && (out.Successful == nil || *out.Successful)
 }
 
-// doc is a JSON object taken apart. Numbers stay as they are written.
+// doc is a decoded JSON object. Numbers keep their spelling.
 type doc map[string]any
 
 func parseDoc(b []byte) doc {
@@ -140,7 +140,7 @@ func (d doc) bytes() []byte {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(d) // it came out of JSON
+	_ = e.Encode(d) // it was decoded from JSON
 	return []byte(strings.TrimSpace(b.String()))
 }
 
@@ -148,7 +148,7 @@ func (d doc) text(name string) string { s, _ := d[name].(string); return s }
 
 func (d doc) object(name string) doc { m, _ := d[name].(map[string]any); return m }
 
-// with returns a copy that has another member.
+// with returns a copy with another member.
 func (d doc) with(name string, v any) doc {
 	c := doc{}
 	for k, old := range d {
@@ -158,12 +158,12 @@ func (d doc) with(name string, v any) doc {
 	return c
 }
 
-// replay runs a recorded case: same requests, same answer.
+// replay runs a recorded case, and compares the requests and the answer.
 func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	name := "recorded: " + operation + ", " + c.Name
-	k.watch.at(name)
+	k.scanner.setCase(name)
 	if !slices.Contains(k.operations, operation) {
-		k.say(name, Failed, fmt.Sprintf("the module does not export %s", operation), "export it, or remove the case")
+		k.add(name, Failed, fmt.Sprintf("the module does not export %s", operation), "export it, or remove the case")
 		return
 	}
 	p := &replay{name: name, want: c.Fetches}
@@ -177,16 +177,16 @@ func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	if p.n < len(p.want) && a.err == nil {
 		p.wrong = append(p.wrong, fmt.Sprintf("it makes %d requests, recorded are %d", p.n, len(p.want)))
 	}
-	const advice = "mend the connector, or record the case anew if the CRM has changed"
+	const advice = "fix the connector, or record the case again if the CRM has changed"
 	switch {
 	case a.err != nil:
-		k.say(name, Failed, a.told(), advice)
+		k.add(name, Failed, a.summary(), advice)
 	case len(p.wrong) > 0:
-		k.say(name, Failed, p.wrong[0], advice)
+		k.add(name, Failed, p.wrong[0], advice)
 	case a.Result != c.Result || !equal(a.Output, c.Output):
-		k.say(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, crmgate.Clip(string(a.Output)), c.Result, crmgate.Clip(compact(c.Output))), advice)
+		k.add(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, crmgate.Clip(string(a.Output)), c.Result, crmgate.Clip(compact(c.Output))), advice)
 	default:
-		k.say(name, OK, a.told(), "")
+		k.add(name, OK, a.summary(), "")
 	}
 }
 
@@ -194,7 +194,7 @@ func equal(a, b []byte) bool {
 	if len(a) == 0 || len(b) == 0 {
 		return len(a) == len(b)
 	}
-	return reflect.DeepEqual(parseDoc(a), parseDoc(b)) // numbers as they are written: ids are longer than a float
+	return reflect.DeepEqual(parseDoc(a), parseDoc(b)) // numbers keep their spelling: ids can exceed a float's precision
 }
 
 func compact(b []byte) string { return string(parseDoc(b).bytes()) }

@@ -10,17 +10,17 @@ import (
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
-// answer is what a call came to.
-type answer struct {
+// callResult is the result of a call.
+type callResult struct {
 	wasmhost.Answer
-	err     error // the guest did not answer in order
+	err     error // the guest broke the ABI
 	fetched int
-	missing []string // requests of a good day that nothing was recorded for
+	missing []string // requests without a recorded answer, if the CRM behaves normally
 }
 
-// call runs an operation in a mood of the CRM's and looks for secrets in what comes out.
-func (k *check) call(ctx context.Context, operation string, input doc, m mood) answer {
-	k.crm.as(m)
+// call runs an operation while the CRM has a behaviour, and scans the answer for secrets.
+func (k *check) call(ctx context.Context, operation string, input doc, b behaviour) callResult {
+	k.crm.setBehaviour(b)
 	hostname := input.text("hostname")
 	for _, member := range []string{"user", "oauthInfo"} {
 		if hostname == "" {
@@ -28,19 +28,19 @@ func (k *check) call(ctx context.Context, operation string, input doc, m mood) a
 		}
 	}
 	out, err := k.folder.Call(ctx, k.name, operation, hostname, input.bytes())
-	a := answer{Answer: out, err: err}
-	a.fetched, a.missing = k.crm.since()
+	a := callResult{Answer: out, err: err}
+	a.fetched, a.missing = k.crm.counts()
 	if err == nil {
-		k.watch.look(operation, out.Result, out.Output)
+		k.scanner.scanAnswer(operation, out.Result, out.Output)
 	}
 	return a
 }
 
-// told is what the answer says, in one line.
-func (a answer) told() string {
+// summary describes the result in one line.
+func (a callResult) summary() string {
 	switch d := parseDoc(a.Output); {
 	case a.err != nil:
-		return a.broke()
+		return a.failure()
 	case a.Result == 2:
 		return "unsupported"
 	case a.Result == 1 && d["status"] != nil:
@@ -54,8 +54,8 @@ func (a answer) told() string {
 	}
 }
 
-// broke says how the guest did not answer: the host's sentence, without the names that stand in the line already.
-func (a answer) broke() string {
+// failure describes how the guest broke the ABI: the host's message, without the names of platform and operation.
+func (a callResult) failure() string {
 	var ce *crmgate.ConnectorError
 	if !errors.As(a.err, &ce) {
 		return a.err.Error()
@@ -69,7 +69,7 @@ func (a answer) broke() string {
 	return how
 }
 
-// succeeded reports whether the answer is the one that everybody hopes for.
-func (a answer) succeeded() bool {
+// succeeded reports whether the operation was successful.
+func (a callResult) succeeded() bool {
 	return a.err == nil && a.Result == 0 && parseDoc(a.Output)["successful"] != false
 }

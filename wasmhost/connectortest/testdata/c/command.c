@@ -1,0 +1,6 @@
+// A command instead of a reactor.
+#include "connector.h"
+
+OAUTH
+
+int main(void) { return 0; }
