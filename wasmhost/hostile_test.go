@@ -31,7 +31,7 @@ func hostile() map[string]struct {
 	return map[string]h{
 		"trap":      {unreachable, nil, "trapped"},
 		"latetrap":  {seq(answer(`{"successful":false}`, 0), drop, unreachable), nil, "trapped"},
-		"loop":      {forever, nil, "ran past its deadline of 700ms"},
+		"loop":      {forever, nil, "ran past its deadline of 300ms"},
 		"recursion": {invoke(fFirst + 2), nil, "recursed too deeply"},
 		"exponential": {seq(num(0), []byte{0x28, 2, 0}, num(60), []byte{0x4e, 0x04, 0x40}, num(0), []byte{0x0f, 0x0b}, // return at depth 60
 			counted(1), invoke(fFirst+2), drop, invoke(fFirst+2), drop, counted(-1), num(0)), nil, "ran past its deadline"},

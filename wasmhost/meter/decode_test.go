@@ -287,7 +287,7 @@ func TestManyElements(t *testing.T) {
 func TestInstrumentedSize(t *testing.T) {
 	t.Parallel()
 	m := module()
-	for range 25_000 {
+	for range 28_000 {
 		m.Funcs = append(m.Funcs, wasmtest.Func{Type: wasmtest.ToNothing, Body: bytes.Repeat([]byte{0x03, 0x40, 0x0b}, 40)})
 	}
 	if _, err := decode(t, m.Bytes()).Instrument(); err == nil || !strings.Contains(err.Error(), "it has too many loops") {
