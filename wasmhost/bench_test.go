@@ -54,7 +54,7 @@ func BenchmarkCall(b *testing.B) {
 				"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
 		},
 		"AssemblyScript": func(to string) {
-			wasmtest.AssemblyScript(b, to, filepath.Join(sources, "as", "stubborn.ts"), "-O", "--runtime", "incremental", "--use", "abort=")
+			wasmtest.AssemblyScript(b, to, filepath.Join(sources, "as", "retries.ts"), "-O", "--runtime", "incremental", "--use", "abort=")
 		},
 	} {
 		b.Run("userInfo/"+name, func(b *testing.B) {

@@ -110,32 +110,32 @@ func TestBrokenConnectors(t *testing.T) {
 			"failed  exports: the export getUserInfo has the signature (i32) -> i32: expected () -> i32 -> an operation has no parameters and returns an i32"}},
 		{"misnamed", inC, []string{
 			"failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> rename the export get_user_info to getUserInfo"}},
-		{"undeclared", inC, []string{
+		{"nomodule", inC, []string{
 			`failed  imports: it imports env.fetch: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> fetch is declared but not defined; if it is an import of ABI.md, give its module and name (C: __attribute__((import_module("crmgate_v1"), import_name("fetch"))))`}},
-		{"links", inLibC, []string{
+		{"symlinks", inLibC, []string{
 			"failed  imports: it imports wasi_snapshot_preview1.path_symlink, which the host does not provide -> a connector has no files and no sockets: remove the code that calls path_symlink"}},
 		{"traps", inC, []string{
 			"failed  getUserInfo: all documented inputs: it trapped (wasm error: unreachable)",
 			"failed  getUserInfo: the CRM answers 401: it trapped (wasm error: unreachable) -> handle failures of the CRM"}},
-		{"chatty", inC, []string{
+		{"logstoken", inC, []string{
 			"failed  secrets: the access token is in a line of its log (the sign-in, and "}},
-		{"grows", inC, []string{
+		{"leaks", inC, []string{
 			"failed  getUserInfo: N calls: memory keeps growing: from "}},
-		{"wanders", inC, []string{
+		{"undeclaredhost", inC, []string{
 			"failed  hosts: it requests https://statistics.example, which the manifest does not declare -> add the host to crmgate.hosts",
 			"failed  configuration: it reads CLIO_CLIENT_SECRET, which the manifest does not declare -> add the name to crmgate.config"}},
-		{"unstable", inC, []string{
+		{"randomid", inC, []string{
 			"failed  getUserInfo: N calls: the same user got ", "failed  getUserInfo: identity: with another credential, "}},
-		{"hopeful", inC, []string{
+		{"ignoresstatus", inC, []string{
 			"failed  getUserInfo: the CRM answers 401: it treats this as a success", "failed  getUserInfo: the CRM answers 403: it treats",
 			"failed  getUserInfo: the CRM answers 429: it treats", "failed  getUserInfo: the CRM answers 500: it treats", "failed  getUserInfo: the CRM answers with an HTML page: it treats",
 			"failed  getUserInfo: the CRM answers with an empty body: it treats", "failed  getUserInfo: the CRM's answer is truncated: it treats", "failed  getUserInfo: the CRM does not answer: it treats",
-			"failed  getUserInfo: identity: two users both have the id 7-hopeful -> make the id from the CRM's id of the user"}},
-		{"mute", inC, []string{
+			"failed  getUserInfo: identity: two users both have the id 7-ignoresstatus -> make the id from the CRM's id of the user"}},
+		{"nooutput", inC, []string{
 			"failed  getUserInfo: the CRM is well: it returned 0 without an output -> ABI.md specifies the input and the answer of getUserInfo"}},
 		{"abort", inAssemblyScript(), []string{
 			"failed  imports: it imports env.abort: expected imports from crmgate_v1 and wasi_snapshot_preview1 only -> AssemblyScript adds this import: build with --use abort="}},
-		{"stubborn", inAssemblyScript("--use", "abort="), []string{
+		{"retries", inAssemblyScript("--use", "abort="), []string{
 			"failed  getUserInfo: the CRM answers 403: it made more fetches than the limit", "failed  getUserInfo: the CRM answers 429: it", "failed  getUserInfo: the CRM answers 500: it",
 			"failed  getUserInfo: the CRM answers with an HTML page: it", "failed  getUserInfo: the CRM answers with an empty body: it", "failed  getUserInfo: the CRM's answer is truncated: it",
 			"failed  getUserInfo: the CRM does not answer: it ran past its deadline of 3s -> use a shorter timeout",

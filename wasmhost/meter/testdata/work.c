@@ -1,4 +1,4 @@
-// What programs do, for comparing how engines run it. Each function takes a number, and returns a checksum.
+// Typical code, to compare engines. Each function takes a number, and returns a checksum.
 #define EXPORT(name) __attribute__((export_name(#name)))
 typedef unsigned int u32;
 typedef unsigned long long u64;

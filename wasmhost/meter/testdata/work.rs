@@ -1,4 +1,4 @@
-// What programs do, for comparing how engines run it. Each function takes a number, and returns a checksum.
+// Typical code, to compare engines. Each function takes a number, and returns a checksum.
 use std::collections::{BTreeMap, HashMap};
 
 #[no_mangle]
@@ -45,7 +45,7 @@ pub extern "C" fn parsing(n: u32) -> u32 {
     text.split(',').filter_map(|s| s.parse::<u64>().ok()).fold(0u64, |s, v| s.rotate_left(5) ^ v) as u32
 }
 
-// wazero's compiler gets the digits of this function wrong on arm64, in code of chrono that is like it (wazero issue 2516).
+// wazero's compiler miscompiled code like this on arm64 (wazero issue 2516, in the crate chrono).
 fn write_hundreds(text: &mut impl std::fmt::Write, n: u8) -> std::fmt::Result {
     if n >= 100 {
         return Err(std::fmt::Error);

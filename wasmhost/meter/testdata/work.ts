@@ -1,4 +1,4 @@
-// What programs do, for comparing how engines run it. Each function takes a number, and returns a checksum.
+// Typical code, to compare engines. Each function takes a number, and returns a checksum.
 export function sorting(n: i32): i32 {
   let seed = n;
   const all = new Array<i32>(500);

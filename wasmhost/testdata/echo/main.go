@@ -1,4 +1,4 @@
-// Echo is a guest for benchmarks, made without an SDK: getLicenseStatus answers what it was asked, and nothing is decoded.
+// Echo is a guest for benchmarks, without an SDK. getLicenseStatus answers with its input, which it does not decode.
 package main
 
 import "unsafe"

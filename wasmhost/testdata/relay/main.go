@@ -1,5 +1,5 @@
-// Relay is a guest for tests, made without an SDK. What it is asked it passes on to whoever answers its requests, and
-// what comes back it answers: the body is the output, and the status less 200 the result.
+// Relay is a test guest without an SDK. It sends its input in a request, and answers with the response: the body is the
+// output, and the status minus 200 is the result.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// A connector as the AssemblyScript compiler makes it when nothing is said: it imports env.abort.
+// A connector built with the AssemblyScript compiler's defaults: it imports env.abort.
 // @ts-ignore: decorator
 @external("crmgate_v1", "output")
 declare function output(ptr: usize, len: i32): void;

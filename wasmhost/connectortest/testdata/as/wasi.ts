@@ -1,4 +1,4 @@
-// A connector in AssemblyScript that asks WASI by itself. Its getUserInfo answers with what the machine says of itself.
+// A connector in AssemblyScript that calls WASI directly. Its getUserInfo answers with what it finds out about the machine.
 // @ts-ignore: decorator
 @external("crmgate_v1", "output")
 declare function output(ptr: usize, len: i32): void;
@@ -32,7 +32,7 @@ function reply(text: string): i32 {
   return 0;
 }
 
-// write returns what was not taken: 0 if all is well.
+// write returns the number of bytes that were not written.
 function write(fd: i32, b: ArrayBuffer): i32 {
   let done = 0;
   while (done < b.byteLength) {
@@ -54,7 +54,7 @@ function random(): string {
   return load<u64>(room).toString();
 }
 
-// sleep waits for the first of an hour and some nanoseconds, and returns how many events there were.
+// sleep waits for an hour or some nanoseconds, whichever ends first, and returns the number of events.
 function sleep(nanoseconds: u64): i32 {
   memory.fill(room, 0, 96);
   store<u32>(room, 1, 16);

@@ -1,4 +1,4 @@
-// What a connector in C needs of ABI.md, without any library.
+// The ABI for connectors in C without a library.
 #define IMPORT(name) __attribute__((import_module("crmgate_v1"), import_name(name)))
 #define EXPORT(name) __attribute__((export_name(name))) int
 
@@ -48,7 +48,7 @@ static int say(int result, const char *text) {
   return reply(result);
 }
 
-// after finds what follows a text; 0 if it is not there.
+// after returns what follows a text, or 0 if the text is not found.
 static const char *after(const char *s, const char *text) {
   for (; *s; s++) {
     len i = 0;
@@ -70,7 +70,7 @@ static void read_input(void) {
   input[n < sizeof input ? n : 0] = 0;
 }
 
-// text copies the string that follows a text, up to its quotation mark.
+// text copies the characters that follow a text, up to the next quotation mark.
 static void text(const char *s, const char *following, char *into, len capacity) {
   len i = 0;
   s = after(s, following);
@@ -80,7 +80,7 @@ static void text(const char *s, const char *following, char *into, len capacity)
 
 static char auth[4 << 10];
 
-// ask performs a GET with the person's credential; the status, or 0 if there was no answer.
+// ask performs a GET with the user's credential. It returns the status, or 0 if there was no answer.
 static int ask(const char *url) {
   read_input();
   text(input, "\"authHeader\":\"", auth, sizeof auth);
@@ -111,7 +111,7 @@ static int refused(void) {
   return say(0, "{\"successful\":false,\"returnMessage\":{\"messageType\":\"warning\",\"message\":\"The CRM did not accept the sign-in.\"}}");
 }
 
-// person answers with the one whom the CRM's answer names.
+// person answers with the user in the CRM's answer.
 static int person(const char *platform, long long id) {
   char name[256];
   text(answer, "\\\"name\\\":\\\"", name, sizeof name);
@@ -129,7 +129,7 @@ static int person(const char *platform, long long id) {
 
 #define ME "http://127.0.0.1:8081/api/me"
 
-// OAUTH makes the two operations that every one of these has.
+// OAUTH defines the two operations that all test connectors have.
 #define OAUTH \
   EXPORT("getAuthType") get_auth_type(void) { return say(0, "{\"type\":\"oauth\"}"); } \
   EXPORT("getOauthInfo") get_oauth_info(void) { return say(0, "{\"accessTokenUri\":\"http://127.0.0.1:8081/oauth/token\"}"); }

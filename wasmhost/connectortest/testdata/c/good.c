@@ -1,4 +1,4 @@
-// A connector in C that is as it should be.
+// A valid connector in C.
 #include "connector.h"
 
 OAUTH

@@ -1,4 +1,4 @@
-// A connector in C on wasi-libc. Its getUserInfo answers with what the machine says of itself.
+// A connector in C that uses wasi-libc. Its getUserInfo answers with what it finds out about the machine.
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ EXPORT("getUserInfo") get_user_info(void) {
   unsigned random[2];
   getentropy(random, sizeof random);
 
-  // More than the host takes at once.
+  // More than the host writes in one call.
   char *line = malloc(LONG);
   for (int i = 0; i < LONG; i++) line[i] = 'x';
   int wrote = fwrite(line, 1, LONG, stdout) == LONG && fflush(stdout) == 0;

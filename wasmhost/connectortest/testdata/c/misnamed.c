@@ -1,4 +1,4 @@
-// The operation is exported in C's own fashion.
+// Exports an operation in snake case.
 #include "connector.h"
 
 OAUTH

@@ -1,4 +1,4 @@
-// getUserInfo takes its request as a parameter, as in other plugin systems.
+// getUserInfo has a parameter, as in other plugin systems.
 #include "connector.h"
 
 OAUTH

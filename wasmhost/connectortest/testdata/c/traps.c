@@ -1,4 +1,4 @@
-// It takes for granted that the CRM knows the person.
+// Traps if the CRM answers 401.
 #include "connector.h"
 
 OAUTH

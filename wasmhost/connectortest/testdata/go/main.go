@@ -1,4 +1,4 @@
-// A connector in Go, without an SDK. Its getUserInfo answers with what the machine says of itself.
+// A connector in Go, without an SDK. Its getUserInfo answers with what it finds out about the machine.
 package main
 
 import (
@@ -60,7 +60,7 @@ func getUserInfo() int32 {
 		ready = 0
 	}
 
-	random := make([]byte, 1<<20) // far more than the host makes at once
+	random := make([]byte, 1<<20) // more than the host fills in one call
 	_, err := rand.Read(random)
 	number := func(b []byte) string { return strconv.FormatUint(uint64(binary.LittleEndian.Uint32(b)), 10) }
 

@@ -1,4 +1,4 @@
-// A connector in Rust on its standard library. Its getUserInfo answers with what the machine says of itself.
+// A connector in Rust that uses the standard library. Its getUserInfo answers with what it finds out about the machine.
 use std::collections::hash_map::RandomState;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
@@ -40,7 +40,7 @@ pub extern "C" fn get_user_info() -> i32 {
     let ready = matches!(io::stdin().read_to_end(&mut input), Ok(0)) as i32;
 
     let random = || RandomState::new().build_hasher().finish();
-    let mut numbers = HashMap::new(); // its keys are hashed at random
+    let mut numbers = HashMap::new(); // its hash seed is random
     numbers.insert("a", random());
     numbers.insert("b", random());
 

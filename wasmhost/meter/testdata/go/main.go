@@ -1,4 +1,4 @@
-// What programs do, for comparing how engines run it. Each function takes a number, and returns a checksum.
+// Typical code, to compare engines. Each function takes a number, and returns a checksum.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// It forgets to give its answer.
+// Returns 0 without an output.
 #include "connector.h"
 
 OAUTH

@@ -1,4 +1,4 @@
-// It sends statistics home, and asks for another connector's secret.
+// Sends a request to an undeclared host, and reads an undeclared configuration value.
 #include "connector.h"
 
 OAUTH
@@ -11,5 +11,5 @@ EXPORT("getUserInfo") get_user_info(void) {
   int id = number_after(answer, "\\\"id\\\":");
   if (status == 401) return refused();
   if (status != 200 || !id || !after(answer, "\\\"email\\\":")) return trouble(status);
-  return person("wanders", id);
+  return person("undeclaredhost", id);
 }

@@ -1,4 +1,4 @@
-// It logs what it sends.
+// Leaks a page of memory every eight calls.
 #include "connector.h"
 
 OAUTH
@@ -6,8 +6,9 @@ OAUTH
 EXPORT("getUserInfo") get_user_info(void) {
   int status = ask(ME);
   int id = number_after(answer, "\\\"id\\\":");
-  host_log(0, auth, size(auth));
+  static int calls;
+  if (++calls % 8 == 0) __builtin_wasm_memory_grow(0, 1);
   if (status == 401) return refused();
   if (status != 200 || !id || !after(answer, "\\\"email\\\":")) return trouble(status);
-  return person("chatty", id);
+  return person("leaks", id);
 }

@@ -1,4 +1,4 @@
-// Each call takes a page of memory and keeps it.
+// Logs the access token.
 #include "connector.h"
 
 OAUTH
@@ -6,9 +6,8 @@ OAUTH
 EXPORT("getUserInfo") get_user_info(void) {
   int status = ask(ME);
   int id = number_after(answer, "\\\"id\\\":");
-  static int calls;
-  if (++calls % 8 == 0) __builtin_wasm_memory_grow(0, 1);
+  host_log(0, auth, size(auth));
   if (status == 401) return refused();
   if (status != 200 || !id || !after(answer, "\\\"email\\\":")) return trouble(status);
-  return person("grows", id);
+  return person("logstoken", id);
 }

@@ -1,9 +1,9 @@
-// It does not look at what the CRM answers.
+// Ignores the CRM's answer.
 #include "connector.h"
 
 OAUTH
 
 EXPORT("getUserInfo") get_user_info(void) {
   ask(ME);
-  return person("hopeful", 7);
+  return person("ignoresstatus", 7);
 }

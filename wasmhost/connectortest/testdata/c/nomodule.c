@@ -1,4 +1,4 @@
-// The import is declared without its module, and so comes from env.
+// Declares an import without its module, so that it is imported from env.
 #include "connector.h"
 
 OAUTH

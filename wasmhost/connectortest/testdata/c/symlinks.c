@@ -1,4 +1,4 @@
-// It links files.
+// Creates a symbolic link.
 #include <unistd.h>
 #include "connector.h"
 

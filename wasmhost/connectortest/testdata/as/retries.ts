@@ -1,4 +1,4 @@
-// It asks again until the CRM is well.
+// Retries until the CRM answers 200.
 // @ts-ignore: decorator
 @external("crmgate_v1", "output")
 declare function output(ptr: usize, len: i32): void;
@@ -39,7 +39,7 @@ export function getUserInfo(): i32 {
     const a = ask();
     if (a.includes('"status":401')) return reply('{"successful":false,"returnMessage":{"message":"The CRM did not accept the sign-in."}}');
     if (a.includes('"status":200') && a.includes('\\"email\\":')) {
-      return reply('{"successful":true,"platformUserInfo":{"id":"' + a.split('\\"id\\":')[1].split(",")[0] + '-stubborn","name":"Ada"}}');
+      return reply('{"successful":true,"platformUserInfo":{"id":"' + a.split('\\"id\\":')[1].split(",")[0] + '-retries","name":"Ada"}}');
     }
   }
   return 0;

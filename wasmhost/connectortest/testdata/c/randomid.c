@@ -1,4 +1,4 @@
-// The id comes from chance.
+// Makes random ids.
 #include "connector.h"
 
 OAUTH
@@ -9,5 +9,5 @@ EXPORT("getUserInfo") get_user_info(void) {
   host_random(&id, sizeof id);
   if (status == 401) return refused();
   if (status != 200 || !after(answer, "\\\"email\\\":")) return trouble(status);
-  return person("unstable", id);
+  return person("randomid", id);
 }
