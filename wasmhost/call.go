@@ -146,7 +146,7 @@ func (c *call) stopReason(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return c.stopError(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), ctx.Err())
 	case errors.As(err, &exit):
-		return c.stopError(fmt.Sprintf("ended itself with status %d", exit.ExitCode()), err)
+		return c.stopError(fmt.Sprintf("exited with status %d", exit.ExitCode()), err)
 	}
 	// The first line names the trap. The rest is the guest's stack trace.
 	first, _, _ := strings.Cut(err.Error(), "\n")

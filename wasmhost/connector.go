@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// connector is a crmgate.Connector over a module.
+// connector is a connector.Connector over a module.
 type hosted struct{ m *module }
 
 var _ connector.Connector = (*hosted)(nil)

@@ -25,10 +25,10 @@ func TestRuntimes(t *testing.T) {
 		build func(*testing.T, string, string)
 		end   string // the error of authValidation
 	}{
-		{"go", inPlainGo, "ended itself with status 3"},
-		{"libc", inLibC, "ended itself with status 3"},
+		{"go", inPlainGo, "exited with status 3"},
+		{"libc", inLibC, "exited with status 3"},
 		{"std", inRust, "trapped"},
-		{"wasi", inAssemblyScript("--use", "abort="), "ended itself with status 3"},
+		{"wasi", inAssemblyScript("--use", "abort="), "exited with status 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

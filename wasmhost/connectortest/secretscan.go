@@ -121,7 +121,7 @@ func (s *scanner) findings() (leaks, undeclared []string) {
 }
 
 // undeclaredPrefix begins the host's log line about a configuration value that the manifest does not declare.
-const undeclaredPrefix = "it asks for the configuration value "
+const undeclaredPrefix = "the connector requests the configuration value "
 
 // Enabled makes the scanner a slog.Handler.
 func (s *scanner) Enabled(context.Context, slog.Level) bool { return true }
