@@ -59,10 +59,10 @@ func (s *scanner) addEncodings(name, value string) {
 }
 
 // setCase sets the name of the running case.
-func (s *scanner) setCase(during string) {
+func (s *scanner) setCase(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.currentCase = during
+	s.currentCase = name
 }
 
 // scan looks for secrets in a text, and records them as leaks.

@@ -222,7 +222,7 @@ func TestBulkInstructionsAreCharged(t *testing.T) {
 				t.Fatal(err)
 			}
 			if w.pauses == 0 {
-				t.Error("it did not pause")
+				t.Error("the guest did not pause")
 			}
 		})
 	}
