@@ -15,7 +15,7 @@ import (
 )
 
 // The JSON documents that the host passes to guests and gets from them, by operation. connectors-wasm/ABI.md specifies them.
-// Only this file and connector.go reveal secrets to a connector.
+// Secrets are revealed to a connector here, in connector.go, and by the import config.
 
 type authTypeOut struct {
 	Type manifest.AuthType `json:"type"`

@@ -3,6 +3,7 @@ package meter_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"reflect"
 	"strings"
@@ -230,28 +231,14 @@ func TestBulkInstructionsAreCharged(t *testing.T) {
 
 // withPassiveData adds a passive data segment of n bytes to a module without data segments.
 func withPassiveData(b []byte, n int) []byte {
-	code := bytes.LastIndex(b, []byte{0x0a}) // the code section is the last one
-	for i := 8; i < len(b); {
-		size, used := uvarint(b[i+1:])
-		if b[i] == 0x0a {
-			code = i
-			break
-		}
-		i += 1 + used + size
+	code := 8
+	for b[code] != 0x0a { // skip to the code section
+		size, n := binary.Uvarint(b[code+1:])
+		code += 1 + n + int(size)
 	}
 	count := []byte{0x0c, 1, 1}
 	data := append([]byte{1, 1}, append(leb(n), make([]byte, n)...)...)
 	return wasmtest.Seq(b[:code], count, b[code:], []byte{0x0b}, leb(len(data)), data)
-}
-
-func uvarint(b []byte) (v, used int) {
-	for shift := 0; ; shift += 7 {
-		v |= int(b[used]&0x7f) << shift
-		used++
-		if b[used-1] < 0x80 {
-			return v, used
-		}
-	}
 }
 
 func leb(n int) []byte { return wasmtest.Unsigned(uint64(n)) }
