@@ -11,6 +11,8 @@ VERSION = $(shell git describe --always --dirty 2>/dev/null || echo dev)
 BENCH ?= .
 FUZZTIME ?= 30s
 SEEDS ?= 100000
+RUN ?= .
+SOAK ?= ./cmd/crmgate ./proxy/token ./storage ./wasmhost
 say = @printf '%-10s %s\n' '$(1)' '$(2)'
 
 # A connector is a folder of connectors-wasm that has a manifest of its own name.
@@ -20,7 +22,7 @@ GUESTS := $(foreach n,$(notdir $(wildcard connectors-wasm/*)),$(if $(wildcard co
 SERVER_FILES := $(shell find cmd connector edge manifest proxy storage wasmhost *.go -type f -not -name '*_test.go' -not -path '*/testdata/*')
 GUEST_FILES := $(shell find connectors-wasm -type f '(' -name '*.go' -o -name '*.json' -o -name go.mod ')' -not -name '*_test.go')
 
-.PHONY: help build connectors run test lint bench simulate fuzz clean
+.PHONY: help build connectors run test lint bench soak fuzz clean
 
 help: ## Explain the targets
 	@echo 'make TARGET:'
@@ -62,8 +64,9 @@ lint: ## Check formatting, vet, staticcheck, and that both go.mod are tidy
 bench: ## Run the benchmarks that match BENCH (default all), one package after the other
 	go test -p 1 -timeout 30m -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
-simulate: ## Run the simulation of the token engine over SEEDS seeds (default 100000), and its crowds over 200 rounds
-	go test -timeout 12h -run '^(TestSimulation|TestOneRefresh)$$' -v ./proxy/token -seeds $(SEEDS) -rounds 200
+soak: ## Run the long form of the tests (hours): more seeds, callers and kills; SEEDS, SOAK (packages) and RUN bound it
+	@command -v "$$(go env CC)" >/dev/null || { echo 'The race detector needs a C compiler: install gcc, or set CC.'; exit 1; }
+	CGO_ENABLED=1 CRMGATE_SOAK=1 CRMGATE_SEEDS=$(SEEDS) go test -race -timeout 4h -run '$(RUN)' $(SOAK)
 
 fuzz: ## Fuzz every target for FUZZTIME each (default 30s)
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n > 0) print $$2, f[--n] }' | \

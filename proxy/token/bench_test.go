@@ -9,8 +9,8 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// BenchmarkLive is what a request pays whose token is fresh: alone, and with all processors at it. Its limit is a read of
-// a map under a mutex, measured in the same run; what lies between them is a Badger read and the opening of a sealed record.
+// BenchmarkLive is the cost of Live while the token is fresh, on one processor and on all. Its lower bound is a read of a map
+// under a mutex, measured in the same run. The difference is a Badger read and the opening of a sealed record.
 func BenchmarkLive(b *testing.B) {
 	const people = 1000
 	w := newWorld(b, "")

@@ -1,20 +1,21 @@
 package token
 
 import (
-	"math/rand/v2"
+	"net/url"
 	"sync"
 	"time"
+
+	"github.com/crmgate/crmgate"
 )
 
-// breaker keeps a CRM that is in trouble from being asked by everybody, and one that comes back from being stormed. It
-// knows each host of token endpoints by what its answers were like:
+// breaker is a circuit breaker for each host of token endpoints:
 //
-//	closed ──(some failures in a row)──► open ──(its time is over)──► recovering ──(enough successes)──► closed
-//	                                       ▲                              │
-//	                                       └───────────(a failure)────────┘
+//	closed ──(several failures in a row)──► open ──(its time is over)──► recovering ──(enough successes)──► closed
+//	                                          ▲                              │
+//	                                          └───────────(a failure)────────┘
 //
-// Closed, everybody is let through; open, nobody; recovering, as many at once as have succeeded before. Safe for
-// concurrent use.
+// A closed breaker admits every request, an open one none. A recovering one limits the requests at once: by one more each
+// time that as many have succeeded. Safe for concurrent use.
 type breaker struct {
 	now func() time.Time
 
@@ -24,41 +25,37 @@ type breaker struct {
 
 type hostState struct {
 	failures  int       // in a row
-	openUntil time.Time // nobody is let through before
-	limit     int       // recovering: so many at once; 0: closed
-	running   int       // let through and not back
+	openUntil time.Time // no request is admitted before
+	limit     int       // requests at once while recovering; 0: closed
+	running   int       // requests admitted and not done
 	succeeded int       // since limit was last raised
 }
 
 const (
-	tolerance   = 5                // failures in a row that may be the persons' own
-	firstPause  = time.Second      // that a breaker is open for
-	longestOpen = time.Minute      // and the longest, unless the CRM says more
-	recovered   = 16               // at once: then it is closed
-	maxHosts    = 4096             // remembered; manifests declare few
-	maxWait     = 10 * time.Minute // of what a CRM says in Retry-After
+	tolerance    = 5                // failures in a row before the breaker opens
+	firstPause   = time.Second      // the first time that the breaker is open
+	longestPause = time.Minute      // the longest, unless the CRM asks for more
+	closeLimit   = 16               // the limit at which the breaker closes
+	maxHosts     = 4096             // that are remembered; manifests declare few
+	maxWait      = 10 * time.Minute // that the breaker takes from Retry-After
 )
 
 func newBreaker(now func() time.Time) *breaker {
 	return &breaker{now: now, hosts: map[string]*hostState{}}
 }
 
-// refuses says after how long to come again, if nobody would be let through now; 0 if somebody may be.
-func (b *breaker) refuses(host string) time.Duration {
+// wait returns how long a request would have to wait; 0 if it would be admitted.
+func (b *breaker) wait(host string) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h := b.hosts[host]
-	switch now := b.now(); {
-	case h == nil:
-	case now.Before(h.openUntil):
-		return h.openUntil.Sub(now)
-	case h.limit > 0 && h.running >= h.limit:
-		return jittered(firstPause)
+	if h == nil {
+		return 0
 	}
-	return 0
+	return h.wait(b.now())
 }
 
-// admit lets a request through, and then done must be told how it went; or says after how long to come again.
+// admit admits a request, and its caller must call done with the outcome; or it returns how long to wait.
 func (b *breaker) admit(host string) (done func(failed bool, retryAfter time.Duration), wait time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -70,12 +67,8 @@ func (b *breaker) admit(host string) (done func(failed bool, retryAfter time.Dur
 		h = &hostState{}
 		b.hosts[host] = h
 	}
-	now := b.now()
-	switch {
-	case now.Before(h.openUntil):
-		return nil, h.openUntil.Sub(now)
-	case h.limit > 0 && h.running >= h.limit:
-		return nil, jittered(firstPause)
+	if wait := h.wait(b.now()); wait > 0 {
+		return nil, wait
 	}
 	h.running++
 	return func(failed bool, retryAfter time.Duration) {
@@ -90,12 +83,22 @@ func (b *breaker) admit(host string) (done func(failed bool, retryAfter time.Dur
 	}, 0
 }
 
+func (h *hostState) wait(now time.Time) time.Duration {
+	switch {
+	case now.Before(h.openUntil):
+		return h.openUntil.Sub(now)
+	case h.limit > 0 && h.running >= h.limit:
+		return jittered(firstPause)
+	}
+	return 0
+}
+
 func (h *hostState) fail(now time.Time, retryAfter time.Duration) {
 	h.failures++
 	if h.failures < tolerance && h.limit == 0 && retryAfter == 0 {
 		return
 	}
-	open := max(min(retryAfter, maxWait), jittered(backoff(firstPause, longestOpen, h.failures-tolerance)))
+	open := max(min(retryAfter, maxWait), jittered(backoff(firstPause, longestPause, h.failures-tolerance)))
 	if until := now.Add(open); until.After(h.openUntil) {
 		h.openUntil = until
 	}
@@ -111,23 +114,20 @@ func (h *hostState) succeed() {
 		return
 	}
 	h.succeeded = 0
-	if h.limit++; h.limit >= recovered {
+	if h.limit++; h.limit >= closeLimit {
 		h.limit = 0
 	}
 }
 
-// backoff doubles from first to longest with each failure after the first.
-func backoff(first, longest time.Duration, n int) time.Duration {
-	d := first
-	for range n {
-		if d *= 2; d >= longest {
-			return longest
-		}
-	}
-	return d
+// breakerOpen is the error of a request that the breaker does not admit.
+func breakerOpen(wait time.Duration) error {
+	return &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, notSent: true, Message: "The CRM is in trouble at the moment. Please try again later."}
 }
 
-// jittered is a duration up to a fifth longer or shorter, so that those who failed together do not come together again.
-func jittered(d time.Duration) time.Duration {
-	return d + time.Duration((rand.Float64()*2-1)*float64(d)/5)
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	return u.Host
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// passerby stores somebody whose token is due, and asks for it.
+// passerby stores a person with a due token, and calls Live.
 func (w *world) passerby(i int) error {
 	w.t.Helper()
 	key := crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(fmt.Sprint(i))}
@@ -29,8 +28,8 @@ func (w *world) passerby(i int) error {
 	return err
 }
 
-// TestBreakerIsOfTheHostThatIsAsked: where a manifest refreshes at another host than it exchanges, that one is in trouble.
-func TestBreakerIsOfTheHostThatIsAsked(t *testing.T) {
+// TestBreakerPerHost: a manifest may refresh at another host than it exchanges. The breaker belongs to the host of the request.
+func TestBreakerPerHost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	down := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(500) }))
@@ -43,7 +42,7 @@ func TestBreakerIsOfTheHostThatIsAsked(t *testing.T) {
 	at := w.conn.info.AccessTokenURI
 	declare := func(url string) {
 		w.declare(url, "", `"url":"`+url+`/token"`)
-		exchange, err := crmgate.ParseHostPattern(strings.TrimPrefix(w.url, "http://"))
+		exchange, err := crmgate.ParseHostPattern(hostOf(w.url))
 		must(t, err)
 		w.conn.manifest.Hosts = append(w.conn.manifest.Hosts, exchange)
 		w.conn.info.AccessTokenURI = at
@@ -54,11 +53,11 @@ func TestBreakerIsOfTheHostThatIsAsked(t *testing.T) {
 	}
 	declare(up.URL)
 	if err := w.passerby(99); err != nil {
-		t.Errorf("somebody whose host is well: %v", err)
+		t.Errorf("a person whose host is well: %v", err)
 	}
 }
 
-// TestTroubleOpensTheBreaker: however a CRM says that it is in trouble, it is left alone after a few have heard it.
+// TestTroubleOpensTheBreaker: a CRM in trouble gets few requests, however it says so.
 func TestTroubleOpensTheBreaker(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
@@ -96,8 +95,8 @@ func TestTroubleOpensTheBreaker(t *testing.T) {
 	}
 }
 
-// TestOnePersonsTroubleIsTheirOwn: what a CRM says of a grant or an application it says because it is well.
-func TestOnePersonsTroubleIsTheirOwn(t *testing.T) {
+// TestRefusalsKeepTheBreakerClosed: a CRM that refuses grants or applications is well.
+func TestRefusalsKeepTheBreakerClosed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.crm.SetMood(practicecrm.Mood{Error: "invalid_grant"})

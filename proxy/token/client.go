@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -11,7 +12,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// Client is the OAuth client to use with a platform: what the connector answers, laid over the manifest.
+// Client is the OAuth client for a platform: the connector's answer, laid over the manifest.
 type Client struct {
 	Platform    crmgate.Platform
 	ID          string
@@ -19,29 +20,31 @@ type Client struct {
 	TokenURL    string
 	RedirectURI string
 	Scopes      string // as the connector or the manifest wrote it
-	Hostname    string // the person's, or what the connector made of it
+	Hostname    string // the person's, or the connector's correction
 	Auth        crmgate.TokenAuth
-	// App is how a grant names this client.
+	// App identifies this client in a grant.
 	App crmgate.App
-	// Info is the connector's answer, with what the manifest fills in; connectors get it back with later calls.
+	// Info is the connector's answer, completed from the manifest. Later calls give it back to the connector.
 	Info crmgate.OAuthInfo
 
 	manifest    *manifest.Manifest
 	refreshAuth crmgate.TokenAuth
 }
 
-// Client asks the connector which application to use, and holds the answer to the manifest: nothing is ever sent to a
-// host that is not declared there. The request's hostname was checked by whoever took it from a client. A *FailMessage
-// is the connector's refusal in words; a *crmgate.Refusal says what is missing or not allowed; other errors are the connector's.
+// Client asks the connector which application to use, and checks the answer against the manifest: nothing is sent to a host
+// that the manifest does not declare. The caller has checked the request's hostname.
 //
-// managed, if not nil, is the organisation's own application. Its values are laid over the connector's answer, one by one,
-// save that an id and a secret belong together; its host and its token URL win over the request's.
+// managed, if not nil, is the organisation's own application. Its values are laid over the connector's answer one by one, but
+// its client id never goes with the connector's secret. Its host and its token URL win over the request's.
+//
+// The error is a *FailMessage if the connector names no application, a *crmgate.Refusal if a value is missing or not
+// allowed, or the connector's.
 func (e *Engine) Client(ctx context.Context, conn connector.Connector, req connector.OAuthInfoRequest, managed *storage.ManagedApp) (Client, error) {
 	if managed != nil && managed.Values.Hostname != "" {
 		req.Hostname = managed.Values.Hostname
 	}
 	m := conn.Manifest().ForHost(req.Hostname)
-	if req.TokenURL != "" { // before the connector sees it, which could send something there
+	if req.TokenURL != "" { // checked before the connector sees it and could send something there
 		if err := m.Hosts.AllowURL(req.TokenURL, req.Hostname); err != nil {
 			return Client{}, crmgate.Refuse("tokenUrl: %v", err)
 		}
@@ -71,7 +74,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	case info.AccessTokenURI == "":
 		return Client{}, crmgate.Refuse(`Expected "accessTokenUri" to exist`)
 	case !info.TokenAuth.Valid():
-		return Client{}, crmgate.Refuse("tokenAuth: %q is no way to authenticate", info.TokenAuth)
+		return Client{}, crmgate.Refuse("tokenAuth: %q is not supported: use basic, basicRaw, body or none", info.TokenAuth)
 	}
 	if info.Hostname, err = m.CheckHostname(info.Hostname); err != nil {
 		return Client{}, err
@@ -81,7 +84,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 		return Client{}, crmgate.Refuse("accessTokenUri: %v", err)
 	}
 	if info.ClientSecret.IsZero() {
-		info.TokenAuth, refreshAuth = crmgate.TokenAuthNone, crmgate.TokenAuthNone // a public client has nothing to authenticate with (RFC 6749, 3.2.1)
+		info.TokenAuth, refreshAuth = crmgate.TokenAuthNone, crmgate.TokenAuthNone // a public client has no secret (RFC 6749, 3.2.1)
 	}
 	app.ClientID, app.TokenURL = info.ClientID, info.AccessTokenURI
 	return Client{
@@ -91,8 +94,22 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	}, nil
 }
 
-// layOver lays what an admin entered over a connector's answer. A connector that has no application of its own, and says
-// so, is not in need of one then.
+// forRefresh is the client with the token URL and the authentication that the manifest names for refreshes.
+func (c Client) forRefresh() (Client, error) {
+	c.Auth = c.refreshAuth
+	raw := c.manifest.Refresh.URL
+	if raw == "" {
+		return c, nil
+	}
+	if strings.Contains(raw, "{hostname}") && c.Hostname == "" {
+		return c, crmgate.Refuse("The manifest of %s refreshes at the person's host, but this sign-in has no host name.", c.Platform)
+	}
+	c.TokenURL = manifest.HostnameURL(raw, c.Hostname) // checked against the manifest's hosts when it is sent
+	return c, nil
+}
+
+// layOver lays the values that an admin entered over a connector's answer. With a client id among them, a connector without
+// an application of its own is not an error.
 func layOver(info, over crmgate.OAuthInfo) crmgate.OAuthInfo {
 	if over.ClientID != "" {
 		info.ClientID, info.ClientSecret, info.FailMessage = over.ClientID, over.ClientSecret, ""
@@ -110,18 +127,19 @@ func layOver(info, over crmgate.OAuthInfo) crmgate.OAuthInfo {
 	return info
 }
 
+// fill sets an empty value to a default.
 func fill[S ~string](v *S, otherwise S) {
 	if *v == "" {
 		*v = otherwise
 	}
 }
 
-// FailMessage is what a connector says instead of naming an application (failMessage): the sign-in ends with this text.
+// FailMessage is the text with which a connector ends a sign-in instead of naming an application (failMessage).
 type FailMessage struct{ Message string }
 
 func (f *FailMessage) Error() string { return f.Message }
 
-// AuthHeader is what the CRM's API wants to see of a person: "Bearer …", or "Basic …" made anew by the connector.
+// AuthHeader is a person's Authorization header for the CRM's API: "Bearer …", or a new "Basic …" from the connector.
 func AuthHeader(ctx context.Context, conn connector.Connector, p crmgate.Person) (crmgate.Secret, error) {
 	if p.Grant.APIKey.IsZero() {
 		return crmgate.NewSecret("Bearer " + p.Grant.AccessToken.Reveal()), nil
@@ -133,7 +151,7 @@ func AuthHeader(ctx context.Context, conn connector.Connector, p crmgate.Person)
 	return crmgate.NewSecret("Basic " + basic.Reveal()), nil
 }
 
-// UserRequest is what a connector's operations on a signed-in person get.
+// UserRequest is the input of a connector's operations on a signed-in person.
 func UserRequest(ctx context.Context, conn connector.Connector, p crmgate.Person) (connector.UserRequest, error) {
 	r := connector.UserRequest{User: p.User}
 	if end := p.Grant.Expiry; !end.IsZero() {

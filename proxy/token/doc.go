@@ -1,19 +1,25 @@
-// Package token is everything that speaks to token endpoints: the exchange of a code, the refresh of a grant, its
-// revocation (RFC 7009), and the reading of what endpoints really answer.
+// Package token keeps people signed in to their CRMs: it redeems authorization codes, refreshes and revokes grants, and
+// never loses a refresh token that a CRM has rotated.
 //
-// One request is made for one intention, with one client-authentication style, which the manifest or the connector
-// names. golang.org/x/oauth2 would by default try a second style after any failure, a timeout included, and so send a
-// single-use code or refresh token twice. A RoundTripper under it (call) does what it cannot: it adds a connector's
-// overrides, follows no redirect, and turns the answers of real endpoints into the one that x/oauth2 accepts.
+// Engine does the work, Client is the OAuth client to do it as, Tokens are what a token endpoint issued, and Error is a
+// token request that failed. Call and CallLive run a connector's operation with the person's credential.
 //
-//	Live ── due? ──no──► the person as stored
-//	          │yes
-//	        flight, one a person ──► getOauthInfo ──► token request ──► read the answer ──► store
-//	          │                                                            │
-//	   every caller waits for it;                                     user-dead, app-dead or transient
-//	   none ends it by leaving
+// The path of a refresh:
 //
-// It never deletes what it did not get an answer about: a grant is marked dead only by the CRM's own invalid_grant for
-// the very tokens that are still stored. And what a CRM has answered is stored before anybody hears of it, however late
-// it came and whoever has left: the CRM may have rotated the refresh token, and the old one would be worth nothing.
+//	Engine.Live ── not due? ──► the stored person
+//	  │ due
+//	flight: one a person in this process; callers wait for it, and none cancels it
+//	  │ no backoff, no paused application, no open circuit breaker
+//	lease: one a person among all processes; the person is read again under it
+//	  │
+//	journal ── already answered? ──────────────────────────────► store the grant, drop the entry,
+//	  │ no                                                       give back the lease: one transaction
+//	token request ──► journal the answer ──► parse it ────────────────────┘
+//
+// One intention makes one request, with one client-authentication style. golang.org/x/oauth2 would try a second style after
+// any failure, a timeout included, and so send a single-use code or refresh token twice. The RoundTripper under it
+// (tokenRequest) also adds a connector's overrides, follows no redirect, and turns real answers into what x/oauth2 parses.
+//
+// The package deletes nothing without an answer: a grant is marked dead only if the CRM refuses the very tokens that are
+// still stored. An answer is stored before anyone sees it, however late it comes.
 package token

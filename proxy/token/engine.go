@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -25,29 +24,33 @@ type Config struct {
 	Timeout time.Duration
 	// Wait is how long a caller waits for a refresh; default 12 s.
 	Wait time.Duration
-	// Alone says that no other process has the store open: a lease of another's is one that ended without giving it back.
+	// Alone says that no other process has the store open: another process's lease is then left over from one that ended.
 	Alone bool
-	// Observe, if set, is told of every exchange, refresh and revocation, and how it ended. It is called concurrently.
+	// Observe, if set, is called after every exchange, refresh and revocation with its outcome. It is called concurrently.
 	Observe func(kind string, platform crmgate.Platform, outcome string)
 }
 
-// Engine exchanges codes and keeps access tokens alive. Safe for concurrent use.
+// Engine redeems authorization codes, and refreshes and revokes grants. Safe for concurrent use.
 type Engine struct {
 	Config
-	running sync.WaitGroup // the flights
-	node    string         // names this process in leases
-	hosts   *breaker
+	node    string // names this process in leases
+	breaker *breaker
+	flights flights
+	journal journal
+	pauses  pauses
 	at      func(point string) // where a test may end the process; nil outside of tests
-
-	mu      sync.Mutex
-	flights map[crmgate.UserKey]*flight // guarded by mu
 }
 
 // New returns an Engine; the caller closes it.
 func New(c Config) (*Engine, error) {
 	if c.DB == nil || c.Connector == nil || c.Fetch == nil {
-		return nil, errors.New("the token engine needs a store, connectors and a way out")
+		return nil, errors.New("token.Config: DB, Connector and Fetch are required")
 	}
+	return newEngine(c), nil
+}
+
+// newEngine fills in the defaults. A Probe's engine has no DB.
+func newEngine(c Config) *Engine {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -64,8 +67,9 @@ func New(c Config) (*Engine, error) {
 		c.Observe = func(string, crmgate.Platform, string) {}
 	}
 	return &Engine{
-		Config: c, node: rand.Text(), hosts: newBreaker(c.Now), flights: map[crmgate.UserKey]*flight{},
-	}, nil
+		Config: c, node: rand.Text(), breaker: newBreaker(c.Now), flights: flights{byUser: map[crmgate.UserKey]*flight{}},
+		journal: journal{db: c.DB, logger: c.Logger}, pauses: pauses{db: c.DB, now: c.Now, logger: c.Logger},
+	}
 }
 
 // reach passes a point at which a test may end the process.
@@ -75,13 +79,9 @@ func (e *Engine) reach(point string) {
 	}
 }
 
-// Close waits for the refreshes under way, each of which has a deadline: what a CRM has already answered is stored.
-// Nothing may be asked of the engine afterwards.
-func (e *Engine) Close() { e.running.Wait() }
+// Close waits for the refreshes under way, each of which has a deadline, so that every answer of a CRM is stored. The engine
+// must not be used afterwards.
+func (e *Engine) Close() { e.flights.running.Wait() }
 
-// Refreshing is how many refreshes this process has under way.
-func (e *Engine) Refreshing() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.flights)
-}
+// Refreshing is the number of refreshes that this process has under way.
+func (e *Engine) Refreshing() int { return e.flights.count() }

@@ -1,14 +1,11 @@
 package token
 
 import (
-	"errors"
 	"strings"
 	"time"
-
-	"github.com/crmgate/crmgate"
 )
 
-// Error is a token request that did not bring a token. errors.Is matches it with its Kind.
+// Error is a token request that failed. errors.Is matches it with its Kind.
 type Error struct {
 	// Kind is crmgate.ErrUserDead, crmgate.ErrAppDead or crmgate.ErrTransient.
 	Kind error
@@ -16,16 +13,16 @@ type Error struct {
 	Code string
 	// Status is the CRM's HTTP status; 0 if there was no answer.
 	Status int
-	// Message is what clients are told; it holds no secret.
+	// Message is the text for clients. It holds no secret.
 	Message string
-	// RetryAfter is how long to wait, if somebody said so.
+	// RetryAfter is how long to wait; 0 if that is not known.
 	RetryAfter time.Duration
-	// Unread is the journal entry of an answer that may hold tokens and could not be read; empty for other errors.
+	// Unread is the journal entry of an answer that may hold tokens but could not be parsed; empty for other errors.
 	Unread string
 	// Err is the cause, for the log.
 	Err error
 
-	unasked bool // the CRM was not asked
+	notSent bool // no request was sent to the CRM
 }
 
 func (e *Error) Error() string {
@@ -43,8 +40,8 @@ func (e *Error) Unwrap() []error {
 	return []error{e.Kind, e.Err}
 }
 
-// StandardText is what clients are told of an error code: the wording of RFC 6749 if it is a code of that RFC, else the
-// CRM's description, else the code.
+// StandardText is the text for clients of an error code: the wording of RFC 6749 for a code of that RFC, else the CRM's
+// description, else the code.
 func StandardText(code, description string) string {
 	switch code {
 	case "invalid_request":
@@ -74,38 +71,11 @@ func StandardText(code, description string) string {
 	return clip(code)
 }
 
-// clip shortens a CRM's words for a client.
+// clip shortens a CRM's text for a client.
 func clip(s string) string {
 	const longest = 300
 	if len(s) > longest {
 		s = s[:longest] + "…"
 	}
 	return strings.ToValidUTF8(s, "\uFFFD")
-}
-
-// kindOf decides by the answer, never by a guess: what is not known to be the person's or the application's fault may succeed later.
-func kindOf(code string) error {
-	switch code {
-	case "invalid_grant":
-		return crmgate.ErrUserDead
-	case "invalid_client", "unauthorized_client",
-		"redirect_uri_mismatch", "invalid_client_id", "invalid_client_credentials": // Salesforce's
-		return crmgate.ErrAppDead
-	}
-	return crmgate.ErrTransient
-}
-
-// outcome is how a request ended, for metrics.
-func outcome(err error) string {
-	switch {
-	case err == nil:
-		return "ok"
-	case errors.Is(err, crmgate.ErrUserDead):
-		return "user-dead"
-	case errors.Is(err, crmgate.ErrAppDead):
-		return "app-dead"
-	case errors.Is(err, crmgate.ErrTransient):
-		return "transient"
-	}
-	return "error"
 }

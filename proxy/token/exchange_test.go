@@ -75,8 +75,8 @@ func TestClientAuthentication(t *testing.T) {
 	}
 }
 
-// TestWhatIsSent looks at the request itself, where the practice CRM would forgive.
-func TestWhatIsSent(t *testing.T) {
+// TestExchangeRequest looks at the request itself, where the practice CRM would forgive.
+func TestExchangeRequest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		style          crmgate.TokenAuth
@@ -231,7 +231,7 @@ func TestOverridesOfTheHostsHeaders(t *testing.T) {
 	}
 }
 
-// TestWhatClientsAreTold has the messages that the practice CRM does not provoke.
+// TestWhatClientsAreTold: the messages that the practice CRM does not provoke.
 func TestWhatClientsAreTold(t *testing.T) {
 	t.Parallel()
 	const code = "the-code-that-was-sent"
@@ -283,7 +283,7 @@ func TestWhatClientsAreTold(t *testing.T) {
 	}
 }
 
-func TestNobodyThere(t *testing.T) {
+func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	sink := httptest.NewServer(http.NotFoundHandler())
@@ -316,7 +316,7 @@ func TestAuthHeader(t *testing.T) {
 	}
 }
 
-func TestNewNeedsItsParts(t *testing.T) {
+func TestNewRequires(t *testing.T) {
 	t.Parallel()
 	if _, err := token.New(token.Config{}); err == nil {
 		t.Error("an engine without anything")

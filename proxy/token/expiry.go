@@ -10,20 +10,20 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// Bounds for telling units apart: nobody gives an access token for more than ten years, and epochs began before this program.
+// Bounds for telling units apart: no access token lives longer than ten years, and every epoch is later than 2001.
 const (
 	longestLife = 10 * 365 * 24 * 3600 // seconds
 	epochStart  = 1e9                  // 2001, in seconds
 	epochMillis = 1e11                 // 5138 in seconds, 1973 in milliseconds
 )
 
-// expiry reads when the access token ends; zero if that is not told, or nonsense. A token that has just been issued and
-// has ended already is nonsense too: a clock or a time zone is wrong, and to believe it is to refresh at every use.
+// expiry reads when the access token expires; zero if that is missing or absurd. A new token that has expired already is
+// absurd: a clock or a time zone is wrong, and believing it would mean a refresh at every use.
 func expiry(o map[string]any, m manifest.TokenRules, now time.Time) time.Time {
 	return sensible(relative(text(o, "expires_in", "expiresIn"), m, now), absolute(text(o, "expires_at", "expiresAt", "expires_on", "expires"), now), now)
 }
 
-// sensible is the first of two ends that is told, held to the bounds.
+// sensible is the first of two times that is known, within the bounds.
 func sensible(end, otherwise, now time.Time) time.Time {
 	if end.IsZero() {
 		end = otherwise
@@ -48,7 +48,7 @@ func relative(s string, m manifest.TokenRules, now time.Time) time.Time {
 	case f <= longestLife:
 		return now.Add(lifetime(f))
 	case f >= epochStart && f < 4*epochStart || f >= epochMillis:
-		return epoch(f) // an absolute time under the wrong name
+		return epoch(f) // a point in time under the wrong name
 	}
 	return now.Add(lifetime(f / 1000))
 }
@@ -61,7 +61,7 @@ func absolute(s string, now time.Time) time.Time {
 		case f <= 0:
 			return time.Time{}
 		case f <= longestLife:
-			return now.Add(lifetime(f)) // "expires" is relative with some
+			return now.Add(lifetime(f)) // some CRMs give "expires" as a lifetime
 		}
 		return epoch(f)
 	}
@@ -75,7 +75,7 @@ func absolute(s string, now time.Time) time.Time {
 	if before, utc := strings.CutSuffix(s, " UTC"); utc {
 		s = before + " GMT"
 	}
-	t, _ := http.ParseTime(s) // RFC 1123, and the older forms; the zero time if it is none
+	t, _ := http.ParseTime(s) // RFC 1123 and the older forms; zero if it is neither
 	return t
 }
 
@@ -90,7 +90,7 @@ func epoch(f float64) time.Time {
 	return time.Unix(int64(f), 0)
 }
 
-// lifetime is a number of seconds, cut at the longest that is believed.
+// lifetime is a number of seconds, at most the longest.
 func lifetime(seconds float64) time.Duration {
 	return time.Duration(min(seconds, longestLife) * float64(time.Second))
 }
@@ -98,4 +98,19 @@ func lifetime(seconds float64) time.Duration {
 func number(s string) (float64, bool) {
 	f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
+}
+
+// skew is how far a CRM's clock is ahead of ours, by its Date (RFC 9110, 6.6.1), which has whole seconds. A difference of more
+// than a day is ignored.
+func skew(h http.Header, now time.Time) time.Duration {
+	const least, most = 2 * time.Second, 24 * time.Hour
+	t, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return 0
+	}
+	d := t.Sub(now)
+	if d.Abs() < least || d.Abs() > most {
+		return 0
+	}
+	return d.Truncate(time.Second)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// Answer is what was read.
+// Answer is a parsed token response.
 type Answer struct {
 	Access, Refresh string
 	Code, Text      string
@@ -19,14 +19,14 @@ type Answer struct {
 	Data            string
 }
 
-// Normalise shows what is read out of an answer.
-func Normalise(body []byte, m manifest.TokenRules, now time.Time) (Answer, error) {
-	a, err := normalise(body, m, now)
+// Parse parses a token response.
+func Parse(body []byte, m manifest.TokenRules, now time.Time) (Answer, error) {
+	a, err := parse(body, m, now)
 	data, _ := json.Marshal(a.data)
 	return Answer{a.access, a.refresh, a.errCode, a.errText, a.expiry, string(data)}, err
 }
 
-// Preview shows what a log shows of an answer.
+// Preview is the preview of an answer for the log.
 func Preview(body []byte, sent ...crmgate.Secret) string { return preview(sent, body) }
 
 // RetryAfter is how long an answer asks to wait.
@@ -34,7 +34,7 @@ func RetryAfter(value string, now time.Time) time.Duration {
 	return retryAfter(http.Header{"Retry-After": {value}}, now)
 }
 
-// Masked is a text as a client may see it.
+// Masked is a CRM's text for a client.
 func Masked(text string, sent ...crmgate.Secret) string { return masked(sent, text) }
 
 // SetPoint has f called at every point at which a test may end the process.
@@ -46,5 +46,5 @@ func (e *Engine) Issuer(ctx context.Context, conn connector.Connector, key crmga
 	if err != nil {
 		return Client{}, err
 	}
-	return e.issuer(ctx, conn, p)
+	return e.issuingClient(ctx, conn, p)
 }

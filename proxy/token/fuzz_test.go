@@ -10,7 +10,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
-// FuzzRetryAfter: nobody is made to wait longer than an hour, or less than nothing.
+// FuzzRetryAfter: the wait is never negative, and never longer than an hour.
 func FuzzRetryAfter(f *testing.F) {
 	for _, s := range []string{"", "0", "30", "-1", "+5", "1e9", "4294967295", "99999999999999999999", "Tue, 24 Nov 2026 12:00:30 GMT",
 		"Tuesday, 24-Nov-26 12:00:30 GMT", "Tue Nov 24 11:00:00 2026", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"} {
@@ -23,7 +23,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// FuzzErrorText: what a client is told of a CRM's error is short text.
+// FuzzErrorText: the text for clients of a CRM's error is short and valid.
 func FuzzErrorText(f *testing.F) {
 	f.Add("invalid_grant", "expired")
 	f.Add("odd", "\xff"+strings.Repeat("é", 200))
@@ -31,7 +31,7 @@ func FuzzErrorText(f *testing.F) {
 	f.Add(strings.Repeat("x", 1000), "")
 	f.Fuzz(func(t *testing.T, code, description string) {
 		s := token.StandardText(code, description)
-		if !utf8.ValidString(s) || len(s) > 910 { // a byte that is no text becomes three
+		if !utf8.ValidString(s) || len(s) > 910 { // an invalid byte becomes three
 			t.Errorf("%q, %q: %d bytes: %q", code, description, len(s), s)
 		}
 		if (code != "" || description != "") && s == "" {
@@ -40,8 +40,7 @@ func FuzzErrorText(f *testing.F) {
 	})
 }
 
-// FuzzPreview: neither the log nor a client sees what was sent to the CRM, wherever its answer repeats it, in whole or
-// from its beginning on.
+// FuzzPreview: neither the log nor a client sees a secret that the answer repeats, or the end of one.
 func FuzzPreview(f *testing.F) {
 	f.Add("code-1234567", "code-1234567-and-more", `<p>`, `</p>`)
 	f.Add("secret+/%~=", "secret", `{"error_description":"`, `"`)
@@ -49,7 +48,7 @@ func FuzzPreview(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, two, before, between string) {
 		const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/=%"
 		for _, s := range []string{one, two} {
-			// What is no credential, or stands in the text anyway, shows nothing.
+			// These are not credentials, or they occur in the text anyway.
 			if len(s) < 8 || len(s) > 100 || strings.Trim(s, letters) != "" || strings.Contains("error_description invalid_grant", s) ||
 				strings.Contains(before+between, s[:8]) {
 				return

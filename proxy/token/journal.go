@@ -3,103 +3,95 @@ package token
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
+	"log/slog"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
 
-// read journals an answer, and then reads it. Nothing is parsed before it is on the disk: a CRM that has rotated the
-// refresh token has done so whether we understand its answer or not.
-func (c *call) read(ctx context.Context, resp *http.Response, body []byte) error {
-	now := c.engine.Now()
-	c.entry.At, c.entry.Status, c.entry.Skew = now, resp.StatusCode, skew(resp.Header, now)
-	c.entry.Body = crmgate.NewSecret(string(body))
-	keep := c.engine.DB != nil // a probe has no store, and is granted nothing
-	if keep && resp.StatusCode >= 200 && resp.StatusCode < 300 && len(bytes.TrimSpace(body)) > 0 {
-		c.entry.ID = c.engine.journal(ctx, c.entry)
-	}
-	var parse error
-	c.answer, parse = readAnswer(c.entry, c.client.manifest)
-	err := c.judge(resp, body, parse)
-	switch {
-	case err == nil || c.entry.ID == "":
-	case c.answer.errCode != "" || !mayHoldTokens(body):
-		c.engine.drop(ctx, c.entry)
-	default:
-		var te *Error
-		if errors.As(err, &te) {
-			te.Unread = c.entry.ID
-			te.Err = fmt.Errorf("%w; it is kept as journal entry %s: mend the manifest of %s (crmgate.token) and replay it", te.Err, c.entry.ID, c.client.Platform)
-		}
-	}
-	return err
+// journal keeps the answers of token endpoints until what they granted is stored.
+type journal struct {
+	db     *storage.DB // nil: nothing is kept
+	logger *slog.Logger
 }
 
-// journal keeps an answer, and returns its ID; "" if that failed. The request's context may be at its end, and the answer is
-// here all the same.
-func (e *Engine) journal(ctx context.Context, entry storage.JournalEntry) string {
+// put stores an answer and returns its ID, or "" if that fails. It does so even if the request's context has ended, because
+// the answer is here.
+func (j journal) put(ctx context.Context, entry storage.JournalEntry) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	id, err := e.DB.PutEntry(ctx, entry)
-	if err != nil { // what the answer holds can still be stored, at once
-		e.Logger.ErrorContext(ctx, "a token answer could not be journaled", "platform", entry.User.Platform, "err", err)
+	id, err := j.db.PutEntry(ctx, entry)
+	if err != nil { // the refresh goes on: the grant itself may still be stored
+		j.logger.ErrorContext(ctx, "could not journal a token answer", "platform", entry.User.Platform, "err", err)
 	}
-	e.reach("journaled")
 	return id
 }
 
-// readAnswer reads a journaled answer as the manifest says, at the time that it came by the CRM's own clock. It is a token
-// or an error: with a status of success a token counts, with another the error. Of an answer that was cut, only a JSON
-// document is known to be whole.
-func readAnswer(e storage.JournalEntry, m *manifest.Manifest) (answer, error) {
-	quirks := m.Token
-	switch {
-	case e.Own:
-		quirks = manifest.TokenRules{Lifetime: m.Refresh.Lifetime}
-	case !e.From.IsZero():
-		quirks = m.Refresh
+// drop deletes an entry that is not needed any more. If that fails, the entry expires after a week.
+func (j journal) drop(ctx context.Context, entry storage.JournalEntry) {
+	if entry.ID == "" {
+		return
 	}
-	body := []byte(e.Body.Reveal())
-	if e.Cut && !bytes.HasPrefix(trimmed(body), []byte("{")) {
-		return answer{}, errors.New("an answer that was cut")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	if err := j.db.DropEntry(ctx, entry); err != nil {
+		j.logger.WarnContext(ctx, "could not drop a journal entry", "err", err)
 	}
-	a, err := normalise(body, quirks, e.At.Add(e.Skew))
-	switch success := e.Status >= 200 && e.Status < 300; {
-	case a.access == "" || a.errCode == "":
-	case success:
-		a.errCode, a.errText = "", ""
-	default:
-		a = answer{errCode: a.errCode, errText: a.errText}
-	}
-	if !a.expiry.IsZero() {
-		a.expiry = a.expiry.Add(-e.Skew)
-	}
-	return a, err
 }
 
-// tokens is what an answer granted. entry is where it is journaled.
-func (a answer) tokens(entry storage.JournalEntry) (Tokens, error) {
-	t := Tokens{Access: crmgate.NewSecret(a.access), Refresh: crmgate.NewSecret(a.refresh), Issued: entry.At, Expiry: a.expiry, Journal: entry}
-	var err error
-	t.Data, err = json.Marshal(a.data)
-	if entry.Own {
-		t.info = changeIn(t.Data)
+// find looks for an answer to the person's refresh token that was never stored: the process ended first, or the manifest was
+// wrong. Sending that token again could end the grant.
+//
+// A later sign-in brings a newer access token, but perhaps no refresh token. The answer's refresh token then counts if the CRM
+// rotated it, whichever clock is right. An answer that still cannot be parsed is an *Error with Unread.
+func (j journal) find(ctx context.Context, conn connector.Connector, p crmgate.Person) (t Tokens, found bool, err error) {
+	if p.Grant.RefreshToken.IsZero() {
+		return t, false, nil
 	}
-	return t, err
+	entries, err := j.db.JournalOf(ctx, p.User.Key)
+	if err != nil {
+		return t, false, err
+	}
+	for _, entry := range entries {
+		if !entry.From.Equal(p.Grant.RefreshToken) {
+			continue
+		}
+		r, parseErr := parseEntry(entry, conn.Manifest().ForHost(p.User.Hostname))
+		older := !entry.At.After(p.Grant.Issued)
+		switch {
+		case parseErr == nil && r.errCode == "":
+			if t, err = r.tokens(entry); err != nil {
+				return t, false, err
+			}
+			if older && !t.rotated() { // the stored grant came from the same refresh token, and is newer
+				continue
+			}
+			return t.withNewerAccess(p.Grant, older), true, nil
+		case !older && mayHoldTokens([]byte(entry.Body.Reveal())) && r.errCode == "":
+			return t, false, &Error{
+				Kind: crmgate.ErrTransient, Status: entry.Status, Unread: entry.ID, Err: parseErr, Message: noTokenText(entry.Status),
+			}
+		}
+	}
+	return t, false, nil
 }
 
-// mayHoldTokens reports whether an answer that could not be read may have granted something: whether it names a token, or has
-// a word in it that is as long as tokens are, and is no page. In a JSON document words that are ids, addresses or several
-// are none.
+// Discard drops the journaled answer of an exchange whose person was turned away.
+func (e *Engine) Discard(ctx context.Context, t Tokens) { e.journal.drop(ctx, t.Journal) }
+
+// keptAs adds to the error of an answer that could not be parsed where the answer is kept.
+func keptAs(err *Error, entry storage.JournalEntry, advice string) {
+	err.Unread = entry.ID
+	err.Err = fmt.Errorf("%w; it is kept as journal entry %s%s", err.Err, entry.ID, advice)
+}
+
+// mayHoldTokens reports whether an answer that could not be parsed may hold tokens. It must then be kept. A page never does.
+// Other answers do if they name a token or contain a word as long as a token. In a JSON object, a word that is an ID, a URL or
+// several words does not count.
 func mayHoldTokens(body []byte) bool {
 	body = trimmed(body)
 	if len(body) == 0 || body[0] == '<' {
@@ -115,10 +107,10 @@ func mayHoldTokens(body []byte) bool {
 	return holdsToken("", top)
 }
 
-// namesToken finds a member or a parameter that is called a token, and is something.
+// namesToken matches a member or a parameter that has a name ending in token, and a value.
 var namesToken = regexp.MustCompile(`(?i)token"\s*:\s*"[^"]|token=[^&\s]`)
 
-// holdsToken reports whether there is a text in a document that may be a token.
+// holdsToken reports whether a value of a document may be a token.
 func holdsToken(name string, v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -139,7 +131,7 @@ func holdsToken(name string, v any) bool {
 	return false
 }
 
-// longWord reports whether there is a run of letters of tokens that is long enough to be one.
+// longWord reports whether there is a run of token characters that is long enough to be a token.
 func longWord(body []byte) bool {
 	const shortest = 16
 	run := 0
@@ -153,76 +145,4 @@ func longWord(body []byte) bool {
 		run = 0
 	}
 	return false
-}
-
-func trimmed(body []byte) []byte {
-	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\uFEFF")))
-}
-
-// drop forgets a journal entry in which there is nothing to keep. One that stays is gone after a week.
-func (e *Engine) drop(ctx context.Context, entry storage.JournalEntry) {
-	if entry.ID == "" {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
-	defer cancel()
-	if err := e.DB.DropEntry(ctx, entry); err != nil {
-		e.Logger.WarnContext(ctx, "a journal entry could not be dropped", "err", err)
-	}
-}
-
-// Discard forgets what an exchange granted: the person was turned away.
-func (e *Engine) Discard(ctx context.Context, t Tokens) { e.drop(ctx, t.Journal) }
-
-// skew is how far a CRM's clock is ahead of ours, by its Date (RFC 9110, 6.6.1), which has whole seconds. A clock that is
-// a day off is not believed.
-func skew(h http.Header, now time.Time) time.Duration {
-	const least, most = 2 * time.Second, 24 * time.Hour
-	t, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	d := t.Sub(now)
-	if d.Abs() < least || d.Abs() > most {
-		return 0
-	}
-	return d.Truncate(time.Second)
-}
-
-// journaled looks for an answer to this very refresh token that somebody got and could not store: a process that ended
-// between the two, or a manifest that was wrong. To ask the CRM with that token again could end the grant. Who has signed
-// in since has a newer access token, but the CRM may have given them no refresh token: then the answer's counts, and
-// whichever clock is right, one that has rotated the token does. The error is an *Error with Unread if there is an answer
-// that cannot be read still.
-func (e *Engine) journaled(ctx context.Context, conn connector.Connector, p crmgate.Person) (t Tokens, found bool, err error) {
-	if p.Grant.RefreshToken.IsZero() {
-		return t, false, nil
-	}
-	entries, err := e.DB.JournalOf(ctx, p.User.Key)
-	if err != nil {
-		return t, false, err
-	}
-	for _, entry := range entries {
-		if !entry.From.Equal(p.Grant.RefreshToken) {
-			continue
-		}
-		a, parse := readAnswer(entry, conn.Manifest().ForHost(p.User.Hostname))
-		older := !entry.At.After(p.Grant.Issued)
-		switch {
-		case parse == nil && a.errCode == "":
-			if t, err = a.tokens(entry); err != nil {
-				return t, false, err
-			}
-			if older && !t.rotated() { // where tokens are not rotated, what is stored came from the same one, and is newer
-				continue
-			}
-			return t.over(p.Grant, older), true, nil
-		case !older && mayHoldTokens([]byte(entry.Body.Reveal())) && a.errCode == "":
-			return t, false, &Error{
-				Kind: crmgate.ErrTransient, Status: entry.Status, Unread: entry.ID, Err: parse,
-				Message: fmt.Sprintf("The CRM answered the token request with status %d and no token.", entry.Status),
-			}
-		}
-	}
-	return t, false, nil
 }

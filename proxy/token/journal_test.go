@@ -23,8 +23,8 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// TestUnreadableAfterRotation: the CRM has rotated, and its answer cannot be read. It is not asked again with a token
-// that it may have retired; once the manifest is right, the answer that was kept is used.
+// TestUnreadableAfterRotation: the CRM rotated, and its answer cannot be parsed. No second request is sent. Once the manifest is right, the kept answer
+// is used.
 func TestUnreadableAfterRotation(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"by the next request", "by a replay", "by a replay that comes too late"} {
@@ -72,7 +72,7 @@ func TestUnreadableAfterRotation(t *testing.T) {
 			p, err := w.live()
 			must(t, err)
 			if !w.crm.Live(p.Grant.AccessToken.Reveal()) || !w.crm.LiveRefresh(w.stored().RefreshToken.Reveal()) {
-				t.Error("what is stored is not live")
+				t.Error("the stored tokens are not live")
 			}
 			if n := w.crm.Counts().Reuses; n != 0 {
 				t.Errorf("%d refresh tokens came twice", n)
@@ -84,8 +84,8 @@ func TestUnreadableAfterRotation(t *testing.T) {
 	}
 }
 
-// TestPagesAreNoAnswers: what cannot hold a token is not kept, and the CRM is asked again.
-func TestPagesAreNoAnswers(t *testing.T) {
+// TestPagesAreNotKept: an answer that cannot hold a token is not kept, and the next refresh sends a request.
+func TestPagesAreNotKept(t *testing.T) {
 	t.Parallel()
 	for _, a := range practicecrm.TokenAnswers() {
 		if a.Valid {
@@ -117,14 +117,14 @@ func TestPagesAreNoAnswers(t *testing.T) {
 	}
 }
 
-// kill ends a process at a point: nothing that it would do afterwards happens.
+// kill is the panic that ends a process at a point.
 type kill struct{ point string }
 
-// points are all at which a test may end the process.
+// points are where a test may end the process.
 var points = []string{"leased", "asking", "answered", "journaled", "storing", "stored"}
 
-// TestKilledAnywhere: wherever the process ends, and whatever the CRM did, the person has a live grant afterwards, or is
-// asked to sign in because the CRM has ended theirs.
+// TestKilledAnywhere: wherever the process ends, and whatever the CRM did, the person has a live grant afterwards, or must sign in because
+// the CRM has ended theirs.
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	for _, point := range points {
@@ -138,47 +138,49 @@ func TestKilledAnywhere(t *testing.T) {
 		} {
 			t.Run(point+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t, "", func(c *token.Config) { c.Alone, c.Timeout = true, time.Second })
-				w.signIn()
-				w.clock.add(2 * time.Hour)
-				w.crm.SetMood(c.mood)
-				reached := false
-				w.engine.SetPoint(func(at string) {
-					if at == point {
-						reached = true
-						panic(kill{point})
+				synctest.Test(t, func(t *testing.T) {
+					w := newVirtualWorld(t, "", func(c *token.Config) { c.Alone = true })
+					w.signIn()
+					w.clock.add(2 * time.Hour)
+					w.crm.SetMood(c.mood)
+					reached := false
+					w.engine.SetPoint(func(at string) {
+						if at == point {
+							reached = true
+							panic(kill{point})
+						}
+					})
+					_, _ = w.live()
+					w.restart()
+					w.crm.SetMood(practicecrm.Mood{})
+					w.clock.add(10 * time.Minute)
+					_, err := w.live()
+					cell := "live"
+					switch {
+					case err == nil:
+						if g := w.stored(); !w.crm.Live(g.AccessToken.Reveal()) || !w.crm.LiveRefresh(g.RefreshToken.Reveal()) {
+							cell = "LOST"
+						}
+					case !errors.Is(err, crmgate.ErrUserDead):
+						cell = fmt.Sprintf("LOST (%v)", err)
+					case c.mood.Error == "invalid_grant":
+						cell = "sign in: the CRM refused"
+					case w.crm.LiveRefreshOf("ada") > 0:
+						cell = "LOST"
+					default:
+						cell = "sign in: the CRM has ended it"
+					}
+					t.Logf("CELL | %s | %s | %v | %s", point, c.name, reached, cell)
+					if len(cell) >= 4 && cell[:4] == "LOST" {
+						t.Error(cell)
 					}
 				})
-				_, _ = w.live()
-				w.restart()
-				w.crm.SetMood(practicecrm.Mood{})
-				w.clock.add(10 * time.Minute)
-				_, err := w.live()
-				cell := "live"
-				switch {
-				case err == nil:
-					if g := w.stored(); !w.crm.Live(g.AccessToken.Reveal()) || !w.crm.LiveRefresh(g.RefreshToken.Reveal()) {
-						cell = "LOST"
-					}
-				case !errors.Is(err, crmgate.ErrUserDead):
-					cell = fmt.Sprintf("LOST (%v)", err)
-				case c.mood.Error == "invalid_grant":
-					cell = "sign in: the CRM refused"
-				case w.crm.LiveRefreshOf("ada") > 0:
-					cell = "LOST"
-				default:
-					cell = "sign in: the CRM has ended it"
-				}
-				t.Logf("CELL | %s | %s | %v | %s", point, c.name, reached, cell)
-				if len(cell) >= 4 && cell[:4] == "LOST" {
-					t.Error(cell)
-				}
 			})
 		}
 	}
 }
 
-// restart is a new process on the same store.
+// restart starts a new process on the same store.
 func (w *world) restart() {
 	w.t.Helper()
 	c := w.engine.Config
@@ -188,14 +190,14 @@ func (w *world) restart() {
 	w.t.Cleanup(w.engine.Close)
 }
 
-// TestDownAndBack: ten thousand people of a CRM that is down for ten minutes ask it seldom, and do not storm it afterwards.
+// TestDownAndBack: a CRM that is down for ten minutes gets few requests meanwhile, and no storm afterwards.
 func TestDownAndBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const crowd = 10_000
+		crowd := size(1000, 10_000)
 		ring, err := sealed.NewKeyRing()
 		must(t, err)
-		db, err := storage.Open(t.Context(), &memory{records: map[string][]byte{}}, ring, storage.Config{})
+		db, err := storage.Open(t.Context(), newMemory(), ring, storage.Config{})
 		must(t, err)
 		conn := &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret("s"), AccessTokenURI: "https://crm.example/oauth/token"}}
 		m, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{"authUrl":"https://crm.example/a","clientId":"practice-client"}},"crmgate":{"hosts":["crm.example"]}}}}`)}, "")

@@ -3,7 +3,6 @@ package token_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"testing"
@@ -16,18 +15,13 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-var rounds = flag.Int("rounds", 20, "how often the thousand callers of TestOneRefresh come")
-
 // TestOneRefresh is the promise: a due token, rotation with reuse detection, a slow CRM, a thousand callers, in one process
 // and in three: one request.
 func TestOneRefresh(t *testing.T) {
-	rounds := *rounds
-	if testing.Short() {
-		rounds = 5
-	}
+	rounds := size(3, 200)
 	for _, nodes := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d engines", nodes), func(t *testing.T) {
-			w := newWorld(t, "", func(c *token.Config) { c.Timeout, c.Wait = 10*time.Second, 30*time.Second })
+			w := newWorld(t, "")
 			w.signIn()
 			engines := []*token.Engine{w.engine}
 			for len(engines) < nodes {
@@ -63,8 +57,8 @@ func TestOneRefresh(t *testing.T) {
 	}
 }
 
-// TestBehindTheFence: a process that stood still for longer than its lease stores nothing over what came meanwhile.
-func TestBehindTheFence(t *testing.T) {
+// TestFencing: a process that stood still for longer than its lease does not overwrite a newer grant.
+func TestFencing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
@@ -85,8 +79,8 @@ func TestBehindTheFence(t *testing.T) {
 	}
 }
 
-// TestSlept: a machine that slept between the lease and the request wakes with all its deadlines still to come, for the
-// clock that they are measured by slept too. Another node has refreshed meanwhile: what is left is a token that was rotated.
+// TestSlept: a machine slept between the lease and the request. Its deadlines lie in the future, because their clock slept too, but another
+// node has refreshed meanwhile.
 func TestSlept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -97,7 +91,7 @@ func TestSlept(t *testing.T) {
 	n := w.requests(func() {
 		sleeper.SetPoint(func(at string) {
 			if at == "asking" {
-				w.clock.add(time.Minute)
+				w.clock.add(lapse)
 				_, err := w.live()
 				must(t, err)
 			}
@@ -116,13 +110,13 @@ func TestSlept(t *testing.T) {
 	}
 }
 
-// TestAnswerBesideARefusal: a process that stood still has the good answer, and the one that went on was refused with the
-// token that the CRM had rotated. Whichever comes first, the answer counts.
+// TestAnswerBesideARefusal: one process stood still with the good answer, and another was refused with the rotated token. The answer counts,
+// whichever comes first.
 func TestAnswerBesideARefusal(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ slept, goOn string }{
 		{"answered", ""}, {"journaled", ""}, {"storing", ""}, // it wakes after the other has given up
-		{"answered", "burying"}, // and while the other gives up
+		{"answered", "marking dead"}, // and while the other gives up
 	} {
 		t.Run(c.slept+" "+c.goOn, func(t *testing.T) {
 			t.Parallel()
@@ -149,7 +143,7 @@ func TestAnswerBesideARefusal(t *testing.T) {
 				if at != c.slept {
 					return
 				}
-				w.clock.add(time.Minute)
+				w.clock.add(lapse)
 				other := make(chan error)
 				go func() { _, err := w.engine.Live(context.Background(), ada); other <- err }()
 				if c.goOn == "" {
@@ -172,9 +166,9 @@ func TestAnswerBesideARefusal(t *testing.T) {
 	}
 }
 
-// TestWhoWaitedHearsWhy: a process that waited for another's lease asks no CRM that has just said to wait, and for no
-// application that it has just rejected.
-func TestWhoWaitedHearsWhy(t *testing.T) {
+// TestWaitingProcessStops: a process that waited for another's lease sends no request to a CRM that has just asked for a pause, or has rejected the
+// application.
+func TestWaitingProcessStops(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string

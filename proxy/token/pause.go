@@ -3,35 +3,47 @@ package token
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 )
 
-// probePause is how often a CRM that rejects an application is asked whether it still does: it may have been mended there.
-const probePause = time.Hour
+// probeInterval is how often one refresh tries a paused application, because the problem may have been solved at the CRM.
+const probeInterval = time.Hour
 
-// credentials are what a client's refreshes authenticate with: its secret, and in which way it is sent.
+// pauses are the applications that their CRM rejects. Their refreshes are paused; no grant is changed.
+type pauses struct {
+	db     *storage.DB // nil: nothing is ever paused
+	now    func() time.Time
+	logger *slog.Logger
+}
+
+// credentials identify how a client authenticates its refreshes: the style and the secret. A pause ends when they change.
 func (c Client) credentials() crmgate.Secret {
 	return crmgate.NewSecret(string(c.refreshAuth) + " " + c.Secret.Reveal())
 }
 
-// AppPaused says why the CRM rejects an application with the credentials that it has now; ok is false if it does not.
+// AppPaused says why the CRM rejects an application with its current credentials; ok is false if it does not.
 func (e *Engine) AppPaused(ctx context.Context, c Client) (why storage.Pause, ok bool, err error) {
-	return e.DB.PausedWith(ctx, c.Platform, c.App, c.credentials())
+	return e.pauses.get(ctx, c)
 }
 
-// paused refuses an application that the CRM rejects, with the credentials that it has now. When it is time to ask the CRM
-// again, whoever holds a lease is let through, once, and who has none yet may go and get it.
-func (e *Engine) paused(ctx context.Context, c Client, leased bool) error {
-	why, ok, err := e.AppPaused(ctx, c)
+func (ps pauses) get(ctx context.Context, c Client) (why storage.Pause, ok bool, err error) {
+	return ps.db.PausedWith(ctx, c.Platform, c.App, c.credentials())
+}
+
+// check returns an error while an application is paused. Once an hour it lets one caller that holds a lease try the CRM
+// again; a caller without a lease may go on and take one.
+func (ps pauses) check(ctx context.Context, c Client, leased bool) error {
+	why, ok, err := ps.get(ctx, c)
 	if err != nil || !ok {
 		return err
 	}
-	if e.Now().Sub(why.Tried) >= probePause {
+	if ps.now().Sub(why.Tried) >= probeInterval {
 		if leased {
-			err = e.DB.TryPaused(ctx, c.Platform, c.App, why)
+			err = ps.db.TryPaused(ctx, c.Platform, c.App, why)
 		}
 		if !errors.Is(err, crmgate.ErrConflict) {
 			return err
@@ -40,29 +52,32 @@ func (e *Engine) paused(ctx context.Context, c Client, leased bool) error {
 	return &Error{Kind: crmgate.ErrAppDead, Code: why.Code, Message: why.Message, Err: errors.New("paused since " + why.Since.UTC().Format(time.RFC3339))}
 }
 
-// pause notes that the CRM rejects an application. Nobody's grant is touched.
-func (e *Engine) pause(ctx context.Context, c Client, cause error) error {
-	now := e.Now()
+// start pauses an application that the CRM has just rejected.
+func (ps pauses) start(ctx context.Context, c Client, cause error) error {
+	now := ps.now()
 	why := storage.Pause{Since: now, Tried: now, Message: "The CRM rejects the application that signed you in."}
-	if before, ok, err := e.DB.PausedWith(ctx, c.Platform, c.App, c.credentials()); err == nil && ok {
+	if before, ok, err := ps.get(ctx, c); err == nil && ok {
 		why.Since = before.Since
 	}
 	var te *Error
 	if errors.As(cause, &te) {
 		why.Code, why.Message = te.Code, te.Message
 	}
-	e.Logger.ErrorContext(ctx, "the CRM rejects the application: one refresh an hour tries it, until its secret is changed, or somebody signs in with it",
+	ps.logger.ErrorContext(ctx, "the CRM rejects the application: refreshes are paused, and one an hour tries it, until its secret changes or a sign-in with it succeeds",
 		"platform", c.Platform, "client_id", c.ID, "since", why.Since, "err", cause)
-	return e.DB.SetPause(ctx, c.Platform, c.App, c.credentials(), why)
+	return ps.db.SetPause(ctx, c.Platform, c.App, c.credentials(), why)
 }
 
-// accepted ends a pause, if there is one: the CRM has just taken the application.
-func (e *Engine) accepted(ctx context.Context, c Client) {
-	_, ok, err := e.DB.Paused(ctx, c.Platform, c.App)
+// end ends a pause, if there is one: the CRM has just accepted the application.
+func (ps pauses) end(ctx context.Context, c Client) {
+	if ps.db == nil {
+		return
+	}
+	_, ok, err := ps.db.Paused(ctx, c.Platform, c.App)
 	if err == nil && ok {
-		err = e.DB.EndPause(ctx, c.Platform, c.App)
+		err = ps.db.EndPause(ctx, c.Platform, c.App)
 	}
 	if err != nil {
-		e.Logger.WarnContext(ctx, "a pause could not be ended", "platform", c.Platform, "err", err)
+		ps.logger.WarnContext(ctx, "could not end the pause of an application", "platform", c.Platform, "err", err)
 	}
 }

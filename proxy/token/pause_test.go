@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// crowd stores people whose tokens are due, and returns a function that has all of them come at once, and counts the requests.
+// crowd stores n people with due tokens. come calls Live for all of them at once and returns the number of token requests.
 func (w *world) crowd(n int) (come func() int) {
 	w.t.Helper()
 	now, app := w.clock.Now(), w.client().App
@@ -36,7 +36,7 @@ func (w *world) crowd(n int) (come func() int) {
 	}
 }
 
-// TestPausedApplicationIsTriedHourly: by one refresh, whoever comes, so that what is mended at the CRM goes on by itself.
+// TestPausedApplicationIsTriedHourly: one refresh an hour tries a paused application, so that refreshes resume once the CRM accepts it.
 func TestPausedApplicationIsTriedHourly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -71,8 +71,8 @@ func TestPausedApplicationIsTriedHourly(t *testing.T) {
 	}
 }
 
-// TestPauseIsOfCredentials: an application that authenticates in another way now is not the one that was rejected.
-func TestPauseIsOfCredentials(t *testing.T) {
+// TestPauseEndsWithNewCredentials: a pause ends when the application authenticates in another way.
+func TestPauseEndsWithNewCredentials(t *testing.T) {
 	t.Parallel()
 	for name, mend := range map[string]func(w *world){
 		"another secret": func(w *world) { w.conn.info.ClientSecret = crmgate.NewSecret("another") },
@@ -97,7 +97,7 @@ func TestPauseIsOfCredentials(t *testing.T) {
 			}
 			mend(w)
 			if n := w.requests(func() { _, _ = w.live() }); n != 1 {
-				t.Errorf("mended, it cost %d requests", n)
+				t.Errorf("with new credentials, it cost %d requests", n)
 			}
 		})
 	}

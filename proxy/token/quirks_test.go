@@ -18,14 +18,14 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
-// quirk is a token endpoint of its own kind, and what the manifest says of it.
+// quirk is an unusual token endpoint, and its description in the manifest.
 type quirk struct {
 	name           string
 	token, refresh string // members of crmgate.token and crmgate.refresh
 	crm            practicecrm.Quirks
 	onRefresh      *practicecrm.Quirks // nil: as crm
 	answer, later  string              // forms of the answers to the exchange and to refreshes; "": the ordinary one
-	// refused is the error that the ordinary exchange gets, and refusedLater what the ordinary refresh gets; "": none.
+	// refused and refusedLater are the errors of an undeclared exchange and refresh; "": none.
 	refused, refusedLater string
 	public, forever       bool // the client has no secret; the tokens do not expire
 	life                  time.Duration
@@ -102,7 +102,7 @@ func (q quirk) mood(answer string) practicecrm.Mood {
 	return practicecrm.Mood{Quirks: q.crm, RefreshQuirks: q.onRefresh, Token: answer}
 }
 
-// declare makes the world's connector that of a CRM with the quirk; ordinary: what one would say that knows nothing of it.
+// declare makes the world's connector one for the quirk; ordinary leaves the quirk undeclared.
 func (q quirk) declare(w *world, ordinary bool) {
 	w.t.Helper()
 	if ordinary {
@@ -111,14 +111,14 @@ func (q quirk) declare(w *world, ordinary bool) {
 		w.declare(w.url, q.token, strings.ReplaceAll(q.refresh, "$URL", w.url))
 	}
 	w.conn.info.AccessTokenURI = w.url + "/oauth/token"
-	w.conn.info.Hostname = strings.TrimPrefix(w.url, "http://")
+	w.conn.info.Hostname = hostOf(w.url)
 	w.conn.info.Scopes = "read write"
 	if q.public {
 		w.conn.info.ClientSecret = crmgate.Secret{}
 	}
 }
 
-// signIn stores Ada with what a code brought, with PKCE.
+// signIn exchanges a code with PKCE and stores Ada with the grant.
 func (q quirk) signIn(w *world) error {
 	w.t.Helper()
 	verifier := token.NewVerifier()
@@ -131,7 +131,7 @@ func (q quirk) signIn(w *world) error {
 	return nil
 }
 
-// TestQuirks signs in and refreshes at a CRM with each quirk; and shows that the quirk is one, for who does not declare it is refused.
+// TestQuirks: a sign-in and a refresh succeed at a CRM with each quirk, and fail if the manifest does not declare it.
 func TestQuirks(t *testing.T) {
 	t.Parallel()
 	for _, q := range quirks {
@@ -161,7 +161,7 @@ func TestQuirks(t *testing.T) {
 				return
 			}
 			if now.AccessToken.Equal(before.AccessToken) || !w.crm.Live(now.AccessToken.Reveal()) || !w.crm.LiveRefresh(now.RefreshToken.Reveal()) {
-				t.Error("what is stored is not what the CRM granted")
+				t.Error("the stored tokens are not those that the CRM granted")
 			}
 			if c := w.crm.Counts(); c.Reuses != 0 || c.Exchanges != 1 || c.Refreshes != 2 {
 				t.Errorf("the CRM counts %+v", c)
@@ -212,7 +212,7 @@ type recorded struct {
 	body string
 }
 
-// sink is a world before an endpoint that records the request and answers with what answer makes of it.
+// sink is a world with an endpoint that records each request and answers by answer.
 func sink(t *testing.T, token, refresh string, answer func(recorded) string) (*world, *[]recorded) {
 	t.Helper()
 	w := newWorld(t, "")
@@ -228,8 +228,8 @@ func sink(t *testing.T, token, refresh string, answer func(recorded) string) (*w
 	return w, &all
 }
 
-// TestShapes looks at the requests themselves: what connectors add wins over all that the manifest says.
-func TestShapes(t *testing.T) {
+// TestRequests: the requests themselves: the connector's values win over the manifest's.
+func TestRequests(t *testing.T) {
 	t.Parallel()
 	const id = "client_id=practice-client&client_secret=practice-secret%2B%2F%25~%3D&"
 	option := &connector.OAuthOption{Headers: map[string]string{"X-A": "connector", "Content-Type": "text/odd"},
@@ -270,8 +270,8 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// TestScopeThatIsAPieceOfQuery: of it, the scope is sent.
-func TestScopeThatIsAPieceOfQuery(t *testing.T) {
+// TestScopeInAQuery: a scope that is part of a query: only the value of scope is sent.
+func TestScopeInAQuery(t *testing.T) {
 	t.Parallel()
 	w, all := sink(t, `"scope":true,"scopeSeparator":","`, "", func(recorded) string { return `{"access_token":"a"}` })
 	w.conn.info.Scopes = "access_type=offline&scope=a b"
@@ -346,10 +346,10 @@ func TestRefreshIsHeldToTheHosts(t *testing.T) {
 	var hits atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { hits.Add(1) }))
 	defer other.Close()
-	elsewhere, err := crmgate.ParseHostPattern(strings.TrimPrefix(other.URL, "http://"))
+	elsewhere, err := crmgate.ParseHostPattern(hostOf(other.URL))
 	must(t, err)
-	w.conn.manifest.Environment = crmgate.Hosts{elsewhere} // a person may be there, but nothing may be sent there
-	w.conn.info.Hostname = strings.TrimPrefix(other.URL, "http://")
+	w.conn.manifest.Environment = crmgate.Hosts{elsewhere} // a person may name this host, but nothing may be sent to it
+	w.conn.info.Hostname = hostOf(other.URL)
 	w.clock.add(2 * time.Hour)
 	var refusal *crmgate.Refusal
 	if _, err := w.live(); !errors.As(err, &refusal) || hits.Load() != 0 {
@@ -360,8 +360,8 @@ func TestRefreshIsHeldToTheHosts(t *testing.T) {
 	}
 }
 
-// TestTokensAtPathsAreNotTold: a token is masked under the name that the manifest gives it, however short it is.
-func TestTokensAtPathsAreNotTold(t *testing.T) {
+// TestTokensAtPathsAreMasked: a token is masked under the name that the manifest gives it, however short it is.
+func TestTokensAtPathsAreMasked(t *testing.T) {
 	t.Parallel()
 	w, _ := sink(t, `"paths":{"accessToken":"result.pass","refreshToken":"renewal"}`, "", func(recorded) string {
 		return `{"renewal":"short-two","result":{"pass":"short-one"`
@@ -372,8 +372,8 @@ func TestTokensAtPathsAreNotTold(t *testing.T) {
 	}
 }
 
-// TestOwnRefreshHasTheLifetimeOfRefreshes: what the manifest says of refreshes holds for the connector's own.
-func TestOwnRefreshHasTheLifetimeOfRefreshes(t *testing.T) {
+// TestLifetimeOfConnectorRefresh: crmgate.refresh also holds for the connector's own refresh.
+func TestLifetimeOfConnectorRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()

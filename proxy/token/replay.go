@@ -3,35 +3,29 @@ package token
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/storage"
 )
 
-// Read reads a journaled answer as the manifest says now. The error is a *crmgate.Refusal that says what it is that is
-// still no token; it quotes nothing of the answer.
+// Read parses a journaled answer by the current manifest. The error is a *crmgate.Refusal with the reason, which quotes
+// nothing of the answer.
 func (e *Engine) Read(conn connector.Connector, entry storage.JournalEntry) (Tokens, error) {
-	a, err := readAnswer(entry, conn.Manifest().ForHost(entry.Hostname))
-	if err == nil && a.errCode != "" {
-		err = errors.New("it is an error of the CRM's")
+	r, err := parseEntry(entry, conn.Manifest().ForHost(entry.Hostname))
+	if err == nil && r.errCode != "" {
+		err = errors.New("an error of the CRM")
 	}
 	if err != nil {
-		r := crmgate.Refuse("The answer still cannot be read as tokens: %v. Mend crmgate.token in the manifest of %s.", err, entry.User.Platform)
-		r.Err = err
-		return Tokens{}, r
+		refusal := crmgate.Refuse("The answer still cannot be read as tokens: %v. Correct crmgate.token in the manifest of %s.", err, entry.User.Platform)
+		refusal.Err = err
+		return Tokens{}, refusal
 	}
-	return a.tokens(entry)
+	return r.tokens(entry)
 }
 
-// Issuer is the client of a journaled answer, as far as a grant names it.
-func Issuer(entry storage.JournalEntry) Client {
-	return Client{Platform: entry.User.Platform, ID: entry.App.ClientID, TokenURL: entry.App.TokenURL, Hostname: entry.Hostname, App: entry.App}
-}
-
-// Replayable reads a journaled answer, and looks whether it is of use: of a refresh, whether the person still has the grant
-// that was refreshed. A *crmgate.Refusal says that it is not.
+// Replayable parses a journaled answer and checks whether it can be replayed: an answer to a refresh only if the person still
+// has the refreshed grant. The error is a *crmgate.Refusal if it cannot.
 func (e *Engine) Replayable(ctx context.Context, conn connector.Connector, entry storage.JournalEntry) (Tokens, error) {
 	t, err := e.Read(conn, entry)
 	if err != nil || entry.User.ID == "" {
@@ -45,61 +39,53 @@ func (e *Engine) Replayable(ctx context.Context, conn connector.Connector, entry
 	return t, err
 }
 
-// replacing is the grant that tokens of a journaled answer to a refresh make of the one that is stored.
+// replacing is the grant that the tokens of a journaled refresh make of the stored one.
 func (t Tokens) replacing(old crmgate.Grant) (crmgate.Grant, error) {
 	newer := !t.Journal.At.After(old.Issued)
 	if !old.RefreshToken.Equal(t.Journal.From) || newer && !t.rotated() {
-		return old, crmgate.Refuse("The person has another grant by now: the answer is of no use any more. Drop it.")
+		return old, crmgate.Refuse("The person has another grant by now: the answer is no longer useful. Drop it.")
 	}
-	g := t.over(old, newer).Grant(Issuer(t.Journal), crmgate.Grant{RefreshToken: old.RefreshToken, App: t.Journal.App})
+	g := t.withNewerAccess(old, newer).Grant(Issuer(t.Journal), crmgate.Grant{RefreshToken: old.RefreshToken, App: t.Journal.App})
 	g.App = old.App
 	return g, nil
 }
 
-// Replay stores what a journaled answer to a refresh granted, which repairs the person without a new sign-in. A
-// *crmgate.Refusal says why it cannot: it is not read, the person has another grant by now, or a refresh is under way. The
-// entry goes with what is stored.
+// Replay stores the grant of a journaled answer to a refresh, and drops the entry. The person needs no new sign-in. The error is
+// a *crmgate.Refusal if the answer cannot be parsed, the person has another grant by now, or a refresh is under way.
 func (e *Engine) Replay(ctx context.Context, conn connector.Connector, entry storage.JournalEntry) (crmgate.Person, error) {
 	t, err := e.Replayable(ctx, conn, entry)
 	if err != nil {
 		return crmgate.Person{}, err
 	}
-	// In the place of a flight: a lease does not keep those of one process apart.
-	key, f := entry.User, &flight{done: make(chan struct{})}
-	e.mu.Lock()
-	flying := e.flights[key] != nil
-	if !flying {
-		e.flights[key] = f
-	}
-	e.mu.Unlock()
-	if flying {
+	// The replay is a flight: a lease does not keep two refreshes of one process apart.
+	key := entry.User
+	f, started := e.flights.start(key)
+	if !started {
 		return crmgate.Person{}, beingRenewed(nil)
 	}
 	defer func() {
-		f.person, f.err = e.stored(ctx, key)
-		e.land(key, f)
+		f.person, f.err = e.reread(ctx, key)
+		e.flights.land(key, f)
 	}()
 	return e.replay(ctx, key, t)
 }
 
-// replay is Replay in the place of a flight.
+// replay is Replay as the person's flight.
 func (e *Engine) replay(ctx context.Context, key crmgate.UserKey, t Tokens) (crmgate.Person, error) {
-	held, err := e.DB.TakeLease(ctx, key, e.node, 2*e.Timeout, e.Alone)
+	lease, err := e.DB.TakeLease(ctx, key, e.node, 2*e.Timeout, e.Alone)
 	if errors.Is(err, storage.ErrLeased) {
 		return crmgate.Person{}, beingRenewed(err)
 	}
 	if err != nil {
 		return crmgate.Person{}, err
 	}
-	well := held
-	well.Failures, well.NotBefore = 0, time.Time{}
 	p, err := e.DB.UpdatePerson(ctx, key, func(p *crmgate.Person) (err error) {
 		p.Grant, err = t.replacing(p.Grant)
-		p.User.AdditionalInfo = e.merged(ctx, key, p.User.AdditionalInfo, t.info)
+		p.User.AdditionalInfo = e.mergeInfo(ctx, key, p.User.AdditionalInfo, t.info)
 		return err
-	}, storage.ReleaseLease(key, well), storage.DropEntry(t.Journal))
+	}, storage.ReleaseLease(key, afterAttempt(lease, nil, e.Now())), storage.DropEntry(t.Journal))
 	if err != nil {
-		err = errors.Join(err, e.DB.ReleaseLease(ctx, key, held))
+		err = errors.Join(err, e.DB.ReleaseLease(ctx, key, lease))
 	}
 	return p, err
 }

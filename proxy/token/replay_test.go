@@ -29,9 +29,8 @@ func wantRefusal(t *testing.T, err error) {
 	}
 }
 
-// TestReplayLeavesAFlightItsLease: whatever is replayed while a refresh is under way, in its own process or another one, that
-// refresh is the only one.
-func TestReplayLeavesAFlightItsLease(t *testing.T) {
+// TestReplayDuringRefresh: a replay during a refresh, in the same process or another one, is refused.
+func TestReplayDuringRefresh(t *testing.T) {
 	t.Parallel()
 	for _, useful := range []bool{false, true} {
 		w := newWorld(t, "")
@@ -70,8 +69,8 @@ func TestReplayLeavesAFlightItsLease(t *testing.T) {
 	}
 }
 
-// TestReplayDuringAnOwnRefresh: the connector has new tokens, and a process that is alone would give its lease to anybody.
-func TestReplayDuringAnOwnRefresh(t *testing.T) {
+// TestReplayDuringConnectorRefresh: a process that is alone could take its own lease again, so a replay waits for no lease but for the flight.
+func TestReplayDuringConnectorRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", func(c *token.Config) { c.Alone = true })
 	w.signIn()
@@ -89,8 +88,8 @@ func TestReplayDuringAnOwnRefresh(t *testing.T) {
 	}
 }
 
-// TestReplayIsOfUse: an answer to a refresh token that is no longer stored is refused before anything is taken.
-func TestReplayIsOfUse(t *testing.T) {
+// TestReplayable: an answer to a refresh token that is no longer stored is refused.
+func TestReplayable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()

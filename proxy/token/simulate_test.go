@@ -5,16 +5,14 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
-	"strings"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -29,18 +27,24 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-var (
-	seeds = flag.Int("seeds", 2000, "how many seeds TestSimulation runs")
-	seed  = flag.Uint64("seed", 0, "the one seed that TestSimulation runs, and tells all about; 0: seeds of them")
-)
+var seed = flag.Uint64("seed", 0, "the one seed that TestSimulation runs; 0: all seeds")
+
+// seeds is how many seeds TestSimulation runs; in the long form, CRMGATE_SEEDS says how many.
+func seeds(t *testing.T) uint64 {
+	n := uint64(size(300, 100_000))
+	if s := os.Getenv("CRMGATE_SEEDS"); s != "" {
+		var err error
+		n, err = strconv.ParseUint(s, 10, 32)
+		must(t, err)
+	}
+	return n
+}
 
 // TestSimulation drives several engines on one store through virtual time: callers, processes that end at every point, and
 // a CRM that rotates, detects reuse, fails, hangs and loses its answers. One seed decides everything.
 func TestSimulation(t *testing.T) {
-	first, n := uint64(1), *seeds
-	if testing.Short() {
-		n = 200
-	}
+	t.Parallel()
+	first, n := uint64(1), seeds(t)
 	if *seed != 0 {
 		first, n = *seed, 1
 	}
@@ -51,7 +55,7 @@ func TestSimulation(t *testing.T) {
 			t.Logf("go test ./proxy/token -run TestSimulation -seed %d", s)
 		}
 	}()
-	for ; s < first+uint64(n); s++ {
+	for ; s < first+n; s++ {
 		synctest.Test(t, func(t *testing.T) {
 			sim := newSimulation(t, s)
 			sim.run()
@@ -59,12 +63,12 @@ func TestSimulation(t *testing.T) {
 		})
 	}
 	t.Logf("%d seeds: %+v", n, sum)
-	if n >= 200 && (sum.Refreshes == 0 || sum.Kills == 0 || sum.Lost == 0 || sum.Repaired == 0 || sum.Ended == 0) {
+	if n >= 100 && (sum.Refreshes == 0 || sum.Kills == 0 || sum.Lost == 0 || sum.Repaired == 0 || sum.Ended == 0) {
 		t.Error("the simulation misses something that it is for")
 	}
 }
 
-// tally is what happened.
+// tally counts events.
 type tally struct{ Calls, Refreshes, Kills, Stalls, Lost, Repaired, Ended, Unread int }
 
 func (t *tally) add(o tally) {
@@ -85,12 +89,13 @@ type simulation struct {
 	crm  *practicecrm.CRM
 	db   *storage.DB
 	conn *testConnector
+	desk *token.Engine // where people sign in
 
 	mu      sync.Mutex
 	chance  *rand.Rand           // guarded by mu; of all others
 	nodes   []*node              // guarded by mu
 	asking  map[string]int       // guarded by mu; token requests under way, by login
-	unheard map[string]bool      // guarded by mu; logins whose latest answer got lost: the CRM may have ended what we hold
+	unheard map[string]bool      // guarded by mu; logins whose latest answer was lost: the CRM may have ended the stored grant
 	issued  map[string]time.Time // guarded by mu; when the latest grant that was seen stored was issued, by login
 	callers sync.WaitGroup
 }
@@ -99,7 +104,7 @@ type simulation struct {
 type node struct {
 	engine *token.Engine
 	dead   bool   // guarded by simulation.mu
-	last   string // guarded by simulation.mu; whose refresh was answered last
+	last   string // guarded by simulation.mu; the login of the latest answered refresh
 }
 
 var people = []string{"ada", "grace", "alan"}
@@ -115,8 +120,9 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	s.declare("")
 	ring, err := sealed.NewKeyRing()
 	must(t, err)
-	s.db, err = storage.Open(t.Context(), &memory{records: map[string][]byte{}}, ring, storage.Config{})
+	s.db, err = storage.Open(t.Context(), newMemory(), ring, storage.Config{})
 	must(t, err)
+	s.desk = s.engine(inProcess{s.crm}.fetch, true)
 	return s
 }
 
@@ -134,21 +140,24 @@ func (s *simulation) declare(extra string) {
 // start starts a process.
 func (s *simulation) start() *node {
 	n := &node{}
-	e, err := token.New(token.Config{
-		DB: s.db, Fetch: s.fetch(n), Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second, Wait: 4 * time.Second,
-		Connector: func(crmgate.Platform) (connector.Connector, error) { return s.conn, nil },
-	})
-	must(s.t, err)
-	e.SetPoint(func(point string) { s.pass(n, point) })
-	n.engine = e
+	n.engine = s.engine(s.fetch(n), false)
+	n.engine.SetPoint(func(point string) { s.pass(n, point) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nodes = append(s.nodes, n)
 	return n
 }
 
-// pass ends the process at a point, now and then, or lets it stand still for longer than its lease; one that has ended
-// goes no further.
+func (s *simulation) engine(fetch crmgate.Fetch, alone bool) *token.Engine {
+	e, err := token.New(token.Config{
+		DB: s.db, Fetch: fetch, Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second, Wait: 4 * time.Second, Alone: alone,
+		Connector: func(crmgate.Platform) (connector.Connector, error) { return s.conn, nil },
+	})
+	must(s.t, err)
+	return e
+}
+
+// pass ends the process at a point at random, or stops it for longer than its lease. A process that has ended stays ended.
 func (s *simulation) pass(n *node, point string) {
 	s.mu.Lock()
 	if !n.dead && s.chance.IntN(25) == 0 {
@@ -159,7 +168,7 @@ func (s *simulation) pass(n *node, point string) {
 	if stall {
 		s.Stalls++
 	}
-	if point == "answered" && (stall || n.dead) { // nobody but this process has heard it
+	if point == "answered" && (stall || n.dead) { // only this process knows the answer
 		s.unheard[n.last] = true
 		s.Lost++
 	}
@@ -174,7 +183,7 @@ func (s *simulation) pass(n *node, point string) {
 	}
 }
 
-// fetch is the way to the CRM. It sees to it that nobody's token is sent twice at once, and notes what gets lost.
+// fetch sends a request to the CRM. It checks that no token is sent twice at once, and records lost answers.
 func (s *simulation) fetch(n *node) crmgate.Fetch {
 	return func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
 		b, err := io.ReadAll(r.Body)
@@ -204,14 +213,15 @@ func (s *simulation) fetch(n *node) crmgate.Fetch {
 		if err == nil && time.Until(p.Grant.Expiry) > 10*time.Minute {
 			s.t.Errorf("%s has a token for %v more, and it is refreshed", login, time.Until(p.Grant.Expiry))
 		}
-		resp, err := s.serve(r, b)
+		r.Body = io.NopCloser(bytes.NewReader(b))
+		resp, err := inProcess{s.crm}.RoundTrip(r)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.asking[login]--
 		n.last = login
-		if err != nil || n.dead { // rotated perhaps, and never heard
+		if err != nil || n.dead { // the CRM may have rotated, and the answer is lost
 			if s.crm.LiveRefresh(form.Get("refresh_token")) {
-				return resp, err // it had no effect
+				return resp, err // nothing was rotated
 			}
 			s.unheard[login] = true
 			s.Lost++
@@ -220,50 +230,22 @@ func (s *simulation) fetch(n *node) crmgate.Fetch {
 	}
 }
 
-// serve has the practice CRM answer, without a network: a cut connection is a handler that panics.
-func (s *simulation) serve(r *http.Request, body []byte) (resp *http.Response, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			resp, err = nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "the connection was cut"}
-		}
-	}()
-	in := httptest.NewRequest(r.Method, r.URL.Path, bytes.NewReader(body)).WithContext(r.Context())
-	in.Header = r.Header.Clone()
-	w := httptest.NewRecorder()
-	s.crm.ServeHTTP(w, in)
-	return w.Result(), nil
-}
-
 // signIn stores a person with a fresh grant, as the flows do.
 func (s *simulation) signIn(login string) {
-	v, err := http.NewRequest(http.MethodPost, "https://crm.example/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), strings.NewReader("person="+login))
-	must(s.t, err)
-	v.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	w := httptest.NewRecorder()
-	s.crm.ServeHTTP(w, v)
-	landed, err := url.Parse(w.Header().Get("Location"))
-	must(s.t, err)
-	ask, err := http.NewRequest(http.MethodPost, "https://crm.example/oauth/token", strings.NewReader(url.Values{
-		"grant_type": {"authorization_code"}, "code": {landed.Query().Get("code")}, "redirect_uri": {redirect},
-		"client_id": {practicecrm.ClientID}, "client_secret": {practicecrm.ClientSecret},
-	}.Encode()))
-	must(s.t, err)
-	ask.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	ctx := s.t.Context()
 	s.crm.SetMood(practicecrm.Mood{})
-	w = httptest.NewRecorder()
-	s.crm.ServeHTTP(w, ask)
-	var got struct{ Access, Refresh string }
-	_, err = fmt.Sscanf(strings.NewReplacer(`"`, " ", ",", " ", "{", " ", "}", " ", ":", " ").Replace(w.Body.String()),
-		"   access_token   %s   token_type   Bearer   expires_in  3600  refresh_token   %s", &got.Access, &got.Refresh)
+	c, err := s.desk.Client(ctx, s.conn, connector.OAuthInfoRequest{}, nil)
 	must(s.t, err)
-	_, err = s.db.SignIn(context.Background(), keyOf(login), func(p *crmgate.Person) error {
+	code, err := practicecrm.Code(ctx, &http.Client{Transport: inProcess{s.crm}},
+		"https://crm.example/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
+	must(s.t, err)
+	tokens, err := s.desk.Exchange(ctx, s.conn, c, token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})
+	must(s.t, err)
+	_, err = s.db.SignIn(ctx, keyOf(login), func(p *crmgate.Person) error {
 		p.User.Name = login
-		p.Grant = crmgate.Grant{
-			AccessToken: crmgate.NewSecret(got.Access), RefreshToken: crmgate.NewSecret(got.Refresh), Issued: time.Now(), Expiry: time.Now().Add(time.Hour),
-			App: crmgate.App{ClientID: practicecrm.ClientID, TokenURL: "https://crm.example/oauth/token"},
-		}
+		p.Grant = tokens.Grant(c, p.Grant)
 		return nil
-	})
+	}, storage.DropEntry(tokens.Journal))
 	must(s.t, err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -327,8 +309,8 @@ func (s *simulation) call(n *node, login string) {
 	}
 }
 
-// settle looks at everybody once the CRM is well, the manifest is right, and time has passed: a person has a live grant, or
-// must sign in because the CRM has ended theirs.
+// settle checks all people once the CRM is well, the manifest is right and time has passed: each has a live grant, or must sign
+// in because the CRM has ended it.
 func (s *simulation) settle() {
 	s.crm.SetMood(practicecrm.Mood{})
 	time.Sleep(2 * time.Hour)
@@ -339,12 +321,7 @@ func (s *simulation) settle() {
 	}
 	s.declare(`"path": "result.oauth"`)
 	n := &node{}
-	var err error
-	n.engine, err = token.New(token.Config{
-		DB: s.db, Fetch: s.fetch(n), Logger: slog.New(slog.DiscardHandler), Alone: true,
-		Connector: func(crmgate.Platform) (connector.Connector, error) { return s.conn, nil },
-	})
-	must(s.t, err)
+	n.engine = s.engine(s.fetch(n), true)
 	for _, login := range people {
 		before, err := s.db.Person(context.Background(), keyOf(login))
 		must(s.t, err)
@@ -358,7 +335,7 @@ func (s *simulation) settle() {
 		switch {
 		case errors.Is(err, crmgate.ErrUserDead):
 			s.Ended++
-			// An answer that nobody heard leaves us with a token that has been rotated: its next use ends the family.
+			// After a lost answer the stored token is the rotated one: its next use ends the family.
 			if !ended && !unheard {
 				s.t.Errorf("%s must sign in, and the CRM has not ended the grant", login)
 			}
@@ -370,100 +347,4 @@ func (s *simulation) settle() {
 			s.Repaired++
 		}
 	}
-}
-
-// memory is the smallest engine that does for this: one transaction at a time, and gone with the test. Badger's own goroutines keep virtual time from standing still.
-type memory struct {
-	mu      sync.Mutex
-	records map[string][]byte
-	closed  bool
-}
-
-func (m *memory) View(ctx context.Context, fn func(storage.Tx) error) error {
-	return m.run(ctx, fn, false)
-}
-
-func (m *memory) Update(ctx context.Context, fn func(storage.Tx) error) error {
-	return m.run(ctx, fn, true)
-}
-
-func (m *memory) run(ctx context.Context, fn func(storage.Tx) error, write bool) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return storage.ErrClosed
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	tx := &memoryTx{from: m.records, write: write, changed: map[string][]byte{}}
-	if err := fn(tx); err != nil {
-		return err
-	}
-	for k, v := range tx.changed {
-		if v == nil {
-			delete(m.records, k)
-		} else {
-			m.records[k] = v
-		}
-	}
-	return nil
-}
-
-func (m *memory) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.closed = true
-	return nil
-}
-
-type memoryTx struct {
-	from, changed map[string][]byte
-	write         bool
-}
-
-func (tx *memoryTx) Get(key []byte) ([]byte, error) {
-	v, ok := tx.changed[string(key)]
-	if !ok {
-		v = tx.from[string(key)]
-	}
-	if v == nil {
-		return nil, crmgate.ErrNotFound
-	}
-	return v, nil
-}
-
-func (tx *memoryTx) Set(key, value []byte, _ time.Duration) error {
-	if !tx.write || len(key) == 0 || len(key) > 1000 || len(value) > 1_000_000 {
-		return errors.New("not here, or too large")
-	}
-	tx.changed[string(key)] = append([]byte{}, value...)
-	return nil
-}
-
-func (tx *memoryTx) Delete(key []byte) error {
-	if !tx.write {
-		return errors.New("not here")
-	}
-	tx.changed[string(key)] = nil
-	return nil
-}
-
-func (tx *memoryTx) Scan(prefix []byte, fn func(key, value []byte) error) error {
-	found := map[string][]byte{}
-	for _, records := range []map[string][]byte{tx.from, tx.changed} {
-		for k, v := range records {
-			if strings.HasPrefix(k, string(prefix)) {
-				found[k] = v
-			}
-		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(found)) {
-		if v := found[k]; v != nil {
-			if err := fn([]byte(k), v); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// clock is the time of a test, which the test moves.
+// size is short, or long if CRMGATE_SOAK=1 asks for the long form of the tests.
+func size(short, long int) int {
+	if os.Getenv("CRMGATE_SOAK") == "1" {
+		return long
+	}
+	return short
+}
+
+// clock is a clock that the test moves.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time // guarded by mu
@@ -46,7 +55,7 @@ func (c *clock) add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// connector is the practice CRM's, without the sandbox: what token needs of one is its manifest and its application.
+// testConnector is a connector for the practice CRM without the sandbox.
 type testConnector struct {
 	connector.Connector
 	manifest *manifest.Manifest
@@ -82,13 +91,14 @@ func (c *testConnector) RefreshAccessToken(ctx context.Context, r connector.Refr
 
 // world is an engine over a real store, before a real CRM.
 type world struct {
-	t      testing.TB
-	clock  *clock
-	crm    *practicecrm.CRM
-	url    string
-	db     *storage.DB
-	conn   *testConnector
-	engine *token.Engine
+	t       testing.TB
+	clock   *clock
+	crm     *practicecrm.CRM
+	url     string
+	browser *http.Client // the person's browser
+	db      *storage.DB
+	conn    *testConnector
+	engine  *token.Engine
 }
 
 const redirect = "https://app.example/redirect.html"
@@ -102,41 +112,86 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
 	s := httptest.NewServer(w.crm)
 	t.Cleanup(s.Close)
-	w.url = s.URL
-	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret)}}
-	w.declare(s.URL, extra)
-	w.conn.info.AccessTokenURI = s.URL + "/oauth/token"
-
+	w.url, w.browser = s.URL, &http.Client{Transport: &http.Transport{}}
+	t.Cleanup(w.browser.CloseIdleConnections)
 	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxPerName: 2000})
 	must(t, err)
 	t.Cleanup(client.Close)
 	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	t.Cleanup(func() { engine.Close() })
+	w.open(engine, client.Fetch, extra, change)
+	return w
+}
+
+// newVirtualWorld makes one without a network, in a bubble of synctest: however slow the machine is, a deadline passes only
+// when all goroutines wait.
+func newVirtualWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
+	t.Helper()
+	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, url: "https://crm.example"}
+	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
+	w.browser = &http.Client{Transport: inProcess{w.crm}}
+	w.open(newMemory(), inProcess{w.crm}.fetch, extra, change)
+	return w
+}
+
+// open opens the store and starts the engine. The deadlines are longer than any test waits.
+func (w *world) open(engine storage.Engine, fetch crmgate.Fetch, extra string, change []func(*token.Config)) {
+	w.t.Helper()
+	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret)}}
+	w.declare(w.url, extra)
+	w.conn.info.AccessTokenURI = w.url + "/oauth/token"
 	ring, err := sealed.NewKeyRing()
-	must(t, err)
-	w.db, err = storage.Open(t.Context(), engine, ring, storage.Config{Now: w.clock.Now})
-	must(t, err)
+	must(w.t, err)
+	w.db, err = storage.Open(w.t.Context(), engine, ring, storage.Config{Now: w.clock.Now})
+	must(w.t, err)
 	c := token.Config{
-		DB: w.db, Fetch: client.Fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second,
+		DB: w.db, Fetch: fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: time.Minute, Wait: 5 * time.Minute,
 		Connector: func(crmgate.Platform) (connector.Connector, error) { return w.conn, nil },
 	}
 	for _, f := range change {
 		f(&c)
 	}
 	w.engine, err = token.New(c)
-	must(t, err)
-	t.Cleanup(w.engine.Close)
-	return w
+	must(w.t, err)
+	w.t.Cleanup(w.engine.Close)
 }
 
-// declare makes the connector that of a CRM at url, whose tokens come from there; extra goes into crmgate.token, and
-// refresh into crmgate.refresh.
+// lapse is longer than a lease of the engine that open starts.
+const lapse = 10 * time.Minute
+
+// inProcess has a handler answer requests without a network.
+type inProcess struct{ handler http.Handler }
+
+// RoundTrip takes a panic of the handler for a connection that was cut.
+func (p inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			resp, err = nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "the connection was cut"}
+		}
+	}()
+	in := httptest.NewRequestWithContext(r.Context(), r.Method, r.URL.RequestURI(), r.Body)
+	in.Header, in.Host, in.ContentLength = r.Header.Clone(), r.URL.Host, r.ContentLength
+	rw := httptest.NewRecorder()
+	p.handler.ServeHTTP(rw, in)
+	return rw.Result(), nil
+}
+
+func (p inProcess) fetch(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+	return p.RoundTrip(r)
+}
+
+func hostOf(raw string) string {
+	_, host, _ := strings.Cut(raw, "://")
+	return host
+}
+
+// declare makes the connector one for a CRM at url. extra goes into crmgate.token, and refresh into crmgate.refresh.
 func (w *world) declare(url, extra string, refresh ...string) {
 	w.t.Helper()
 	manifests, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{
 		"authUrl":"` + url + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
-		"crmgate":{"hosts":["` + strings.TrimPrefix(url, "http://") + `"],"token":{` + extra + `},"refresh":{` + strings.Join(refresh, ",") + `}}}}}`)}, "")
+		"crmgate":{"hosts":["` + hostOf(url) + `"],"token":{` + extra + `},"refresh":{` + strings.Join(refresh, ",") + `}}}}}`)}, "")
 	must(w.t, err)
 	w.conn.manifest, _ = manifests.Platform("practice")
 	w.conn.info.AccessTokenURI = url
@@ -156,9 +211,7 @@ func (w *world) code(verifier crmgate.Secret) crmgate.Secret {
 	if !verifier.IsZero() {
 		u += "&code_challenge_method=S256&code_challenge=" + token.Challenge(verifier)
 	}
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	code, err := practicecrm.Code(w.t.Context(), client, u, "ada")
+	code, err := practicecrm.Code(w.t.Context(), w.browser, u, "ada")
 	must(w.t, err)
 	return crmgate.NewSecret(code)
 }
@@ -187,7 +240,7 @@ func (w *world) signIn() {
 	must(w.t, err)
 }
 
-// store stores Ada with a grant of our own making.
+// store stores Ada with the given grant.
 func (w *world) store(g crmgate.Grant) {
 	w.t.Helper()
 	if g.App == (crmgate.App{}) {

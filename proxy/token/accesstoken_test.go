@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -36,7 +37,7 @@ func TestRefreshOnlyWhenDue(t *testing.T) {
 	}
 }
 
-// TestLateCallersDoNotRefreshAgain: somebody has read the old grant, and asks for a refresh when another's is over.
+// TestLateCallersDoNotRefreshAgain: a caller that has read the old grant asks for a refresh after another refresh ended.
 func TestLateCallersDoNotRefreshAgain(t *testing.T) {
 	t.Parallel()
 	var slow atomic.Bool
@@ -59,18 +60,18 @@ func TestLateCallersDoNotRefreshAgain(t *testing.T) {
 		go func() {
 			p, err := w.live()
 			if err != nil {
-				t.Errorf("who came late got %v", err)
+				t.Errorf("the late caller got %v", err)
 			}
 			late <- p
 		}()
 		<-stopped
 		_, err := w.live()
 		if err != nil {
-			t.Errorf("who came first got %v", err)
+			t.Errorf("the first caller got %v", err)
 		}
 		close(goOn)
 		if p := <-late; !p.Grant.AccessToken.Equal(w.stored().AccessToken) {
-			t.Error("who came late got another token than the stored one")
+			t.Error("the late caller got another token than the stored one")
 		}
 	})
 	if n != 1 {
@@ -90,9 +91,9 @@ func (w *world) held() (entered <-chan struct{}, release func()) {
 	return in, sync.OnceFunc(func() { close(out) })
 }
 
-func TestCallersWhoLeaveDoNotEndTheFlight(t *testing.T) {
+func TestCancelledCallersDoNotCancelTheFlight(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", func(c *token.Config) { c.Timeout = time.Minute })
+	w := newWorld(t, "")
 	w.signIn()
 	entered, release := w.held()
 	defer release()
@@ -102,7 +103,7 @@ func TestCallersWhoLeaveDoNotEndTheFlight(t *testing.T) {
 	<-entered
 	leave()
 	if err := <-left; !errors.Is(err, context.Canceled) {
-		t.Errorf("who left got %v", err)
+		t.Errorf("the cancelled caller got %v", err)
 	}
 	stayed := make(chan error)
 	go func() { _, err := w.live(); stayed <- err }() // joins, or comes when all is done
@@ -114,10 +115,10 @@ func TestCallersWhoLeaveDoNotEndTheFlight(t *testing.T) {
 	}
 }
 
-// TestCloseWaitsForFlights: nobody waits for the refresh any more, and its tokens are stored all the same.
+// TestCloseWaitsForFlights: the tokens of a refresh are stored even if no caller waits for it any more.
 func TestCloseWaitsForFlights(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", func(c *token.Config) { c.Timeout = time.Minute })
+	w := newWorld(t, "")
 	w.signIn()
 	entered, release := w.held()
 	ctx, leave := context.WithCancel(t.Context())
@@ -133,9 +134,9 @@ func TestCloseWaitsForFlights(t *testing.T) {
 	}
 }
 
-func TestCallersDoNotWaitForEver(t *testing.T) {
+func TestCallersStopWaiting(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", func(c *token.Config) { c.Timeout, c.Wait = time.Minute, time.Millisecond })
+	w := newWorld(t, "", func(c *token.Config) { c.Wait = time.Millisecond })
 	w.signIn()
 	before := w.stored()
 	_, release := w.held()
@@ -152,7 +153,7 @@ func TestCallersDoNotWaitForEver(t *testing.T) {
 	}
 }
 
-// TestWhenDue walks the margins: two minutes, a tenth of the lifetime, half of it.
+// TestWhenDue tests the margins: two minutes, a tenth of the lifetime, half the lifetime.
 func TestWhenDue(t *testing.T) {
 	t.Parallel()
 	access, refresh := crmgate.NewSecret("a"), crmgate.NewSecret("r")
@@ -168,8 +169,8 @@ func TestWhenDue(t *testing.T) {
 		{"less than a tenth of ten hours", -9*time.Hour - time.Second, time.Hour - time.Second, access, refresh, true},
 		{"half of a minute", -29 * time.Second, 31 * time.Second, access, refresh, false},
 		{"less than half of a minute", -31 * time.Second, 29 * time.Second, access, refresh, true},
-		{"issued nobody knows when", 0, 3 * time.Minute, access, refresh, false},
-		{"issued nobody knows when, and nearly over", 0, time.Minute, access, refresh, true},
+		{"unknown time of issue", 0, 3 * time.Minute, access, refresh, false},
+		{"unknown time of issue, nearly expired", 0, time.Minute, access, refresh, true},
 		{"issued in the future, as the clock has gone back", time.Hour, 2 * time.Hour, access, refresh, false},
 		{"issued after it ended", time.Hour, time.Minute, access, refresh, true},
 		{"no access token at all", -time.Minute, time.Hour, crmgate.Secret{}, refresh, true},
@@ -189,7 +190,7 @@ func TestWhenDue(t *testing.T) {
 	}
 }
 
-func TestFailuresOfThreeKinds(t *testing.T) {
+func TestKindsOfFailure(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
@@ -210,51 +211,53 @@ func TestFailuresOfThreeKinds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "")
-			w.signIn()
-			before := w.stored()
-			w.crm.SetMood(c.mood)
-			w.clock.add(55 * time.Minute) // due, and alive for five minutes more
-			p, err := w.live()
-			if c.dead != (err != nil) || err == nil && !p.Grant.AccessToken.Equal(before.AccessToken) {
-				t.Fatalf("while the token lives: %v", err)
-			}
-			w.clock.add(time.Hour) // over, and rested
-			_, err = w.live()
-			var te *token.Error
-			if !errors.Is(err, c.kind) || !errors.As(err, &te) {
-				t.Fatalf("got %v, want %v", err, c.kind)
-			}
-			if c.mood.RetryAfter > 0 && te.RetryAfter != 7*time.Second {
-				t.Errorf("Retry-After %v", te.RetryAfter)
-			}
-			now := w.stored()
-			if now.RefreshToken.IsZero() || !now.RefreshToken.Equal(before.RefreshToken) || (now.Dead != "") != c.dead {
-				t.Errorf("stored %+v", now)
-			}
-			if c.dead {
-				if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrUserDead) {
-					t.Errorf("a dead grant cost %d requests, %v", n, err)
+			synctest.Test(t, func(t *testing.T) {
+				w := newVirtualWorld(t, "")
+				w.signIn()
+				before := w.stored()
+				w.crm.SetMood(c.mood)
+				w.clock.add(55 * time.Minute) // due, and alive for five minutes more
+				p, err := w.live()
+				if c.dead != (err != nil) || err == nil && !p.Grant.AccessToken.Equal(before.AccessToken) {
+					t.Fatalf("while the token lives: %v", err)
 				}
-				return
-			}
-			if !strings.Contains(te.Message, c.message) {
-				t.Errorf("message %q, want %q", te.Message, c.message)
-			}
-			w.crm.SetMood(practicecrm.Mood{})
-			if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, c.kind) {
-				t.Errorf("at once again: %d requests, %v", n, err)
-			}
-			w.clock.add(10 * time.Minute)
-			if errors.Is(c.kind, crmgate.ErrAppDead) {
-				if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrAppDead) {
-					t.Errorf("a paused application cost %d requests, %v", n, err)
+				w.clock.add(time.Hour) // over, and rested
+				_, err = w.live()
+				var te *token.Error
+				if !errors.Is(err, c.kind) || !errors.As(err, &te) {
+					t.Fatalf("got %v, want %v", err, c.kind)
 				}
-				_, err = w.exchange() // somebody signs in with it: it is well again
+				if c.mood.RetryAfter > 0 && te.RetryAfter != 7*time.Second {
+					t.Errorf("Retry-After %v", te.RetryAfter)
+				}
+				now := w.stored()
+				if now.RefreshToken.IsZero() || !now.RefreshToken.Equal(before.RefreshToken) || (now.Dead != "") != c.dead {
+					t.Errorf("stored %+v", now)
+				}
+				if c.dead {
+					if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrUserDead) {
+						t.Errorf("a dead grant cost %d requests, %v", n, err)
+					}
+					return
+				}
+				if !strings.Contains(te.Message, c.message) {
+					t.Errorf("message %q, want %q", te.Message, c.message)
+				}
+				w.crm.SetMood(practicecrm.Mood{})
+				if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, c.kind) {
+					t.Errorf("at once again: %d requests, %v", n, err)
+				}
+				w.clock.add(10 * time.Minute)
+				if errors.Is(c.kind, crmgate.ErrAppDead) {
+					if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrAppDead) {
+						t.Errorf("a paused application cost %d requests, %v", n, err)
+					}
+					_, err = w.exchange() // a sign-in with it ends the pause
+					must(t, err)
+				}
+				_, err = w.live()
 				must(t, err)
-			}
-			_, err = w.live()
-			must(t, err)
+			})
 		})
 	}
 }
@@ -281,8 +284,8 @@ func TestKeptRefreshTokens(t *testing.T) {
 	}
 }
 
-// TestTheAppThatIssuedTheGrant: no other application's credentials are sent with a refresh token, nor it with them.
-func TestTheAppThatIssuedTheGrant(t *testing.T) {
+// TestRefreshAsTheIssuer: a refresh token is sent only with the credentials of the application that issued it.
+func TestRefreshAsTheIssuer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
@@ -309,7 +312,7 @@ func TestTheAppThatIssuedTheGrant(t *testing.T) {
 	must(t, err)
 }
 
-func TestNothingToRefreshWith(t *testing.T) {
+func TestNoRefreshToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.crm.SetMood(practicecrm.Mood{Token: "no refresh_token"})
@@ -323,7 +326,7 @@ func TestNothingToRefreshWith(t *testing.T) {
 	}
 }
 
-// TestLogoutDuringRefresh: what somebody else has stored meanwhile is never overwritten.
+// TestLogoutDuringRefresh: a refresh never overwrites what a logout has stored meanwhile.
 func TestLogoutDuringRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -337,7 +340,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if g := w.stored(); !g.Empty() {
-		t.Errorf("a refresh brought somebody back who had logged out: %+v", g)
+		t.Errorf("a refresh undid the logout: %+v", g)
 	}
 }
 
@@ -359,7 +362,7 @@ func TestSignInDuringRefusedRefresh(t *testing.T) {
 	}
 }
 
-func TestAPIKeysNeedNothing(t *testing.T) {
+func TestAPIKeysAreNotRefreshed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	_, err := w.db.SignIn(t.Context(), ada, func(p *crmgate.Person) error {
@@ -371,11 +374,11 @@ func TestAPIKeysNeedNothing(t *testing.T) {
 		t.Errorf("%d requests, %v", n, err)
 	}
 	if _, err := w.engine.Live(t.Context(), crmgate.UserKey{Platform: "practice", ID: "nobody"}); !errors.Is(err, crmgate.ErrNotFound) {
-		t.Errorf("nobody: %v", err)
+		t.Errorf("an unknown person: %v", err)
 	}
 }
 
-// TestRejected: what no lifetime has told, the CRM's 401 does.
+// TestRejected: a 401 of the CRM teaches the end of a token without a lifetime.
 func TestRejected(t *testing.T) {
 	t.Parallel()
 	timeless := practicecrm.Mood{Token: "expires_in missing"}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -16,7 +17,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// TestRefreshReadsEveryAnswer: whatever form an answer has, the refresh token that is stored afterwards is one that the CRM takes.
+// TestRefreshReadsEveryAnswer: whatever form an answer has, the stored refresh token is one that the CRM accepts.
 func TestRefreshReadsEveryAnswer(t *testing.T) {
 	t.Parallel()
 	for _, a := range practicecrm.TokenAnswers() {
@@ -61,7 +62,7 @@ func TestRefreshReadsEveryAnswer(t *testing.T) {
 	}
 }
 
-// TestLostAnswer: the CRM has rotated and nobody has heard of it. Nothing can be saved, and nothing is pretended.
+// TestLostAnswer: the CRM rotated, and its answer was lost. The person must sign in.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -82,7 +83,7 @@ func TestLostAnswer(t *testing.T) {
 	}
 }
 
-// TestSignInWithoutRefreshTokenDuringRefresh: the sign-in keeps the refresh token, which the refresh has just rotated.
+// TestSignInWithoutRefreshTokenDuringRefresh: the sign-in keeps the refresh token that the refresh has just rotated.
 func TestSignInWithoutRefreshTokenDuringRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -102,7 +103,7 @@ func TestSignInWithoutRefreshTokenDuringRefresh(t *testing.T) {
 	}
 }
 
-// TestRefusedBesideNewAccessToken: the refresh token is the refused one, but somebody has just got an access token.
+// TestRefusedBesideNewAccessToken: the refresh token is refused, and a sign-in has just brought an access token.
 func TestRefusedBesideNewAccessToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -121,7 +122,7 @@ func TestRefusedBesideNewAccessToken(t *testing.T) {
 	}
 }
 
-func TestConnectorsOwnRefresh(t *testing.T) {
+func TestConnectorRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, `"lifetime":600`)
 	w.signIn()
@@ -167,8 +168,8 @@ func TestConnectorsOwnRefresh(t *testing.T) {
 	}
 }
 
-// TestOwnRefreshWithoutRefreshToken: a connector may need none, so an expired access token is not the end.
-func TestOwnRefreshWithoutRefreshToken(t *testing.T) {
+// TestConnectorRefreshWithoutRefreshToken: a connector may need no refresh token, so an expired access token is not the end.
+func TestConnectorRefreshWithoutRefreshToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.crm.SetMood(practicecrm.Mood{Token: "no refresh_token"})
@@ -183,23 +184,25 @@ func TestOwnRefreshWithoutRefreshToken(t *testing.T) {
 	}
 }
 
-// TestAnswerAfterTheDeadline: a connector that answers late has refreshed all the same.
+// TestAnswerAfterTheDeadline: the tokens of a connector that answers after its deadline are stored.
 func TestAnswerAfterTheDeadline(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", func(c *token.Config) { c.Timeout = 20 * time.Millisecond })
-	w.store(crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("old"), Expiry: w.clock.Now()})
-	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
-		<-ctx.Done()
-		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late")}, nil
-	}
-	p, err := w.live()
-	if err != nil || p.Grant.AccessToken.Reveal() != "late" || w.stored().RefreshToken.Reveal() != "late" {
-		t.Errorf("got %v, stored %+v", err, w.stored())
-	}
+	synctest.Test(t, func(t *testing.T) {
+		w := newVirtualWorld(t, "")
+		w.store(crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("old"), Expiry: w.clock.Now()})
+		w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
+			<-ctx.Done()
+			return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late")}, nil
+		}
+		p, err := w.live()
+		if err != nil || p.Grant.AccessToken.Reveal() != "late" || w.stored().RefreshToken.Reveal() != "late" {
+			t.Errorf("got %v, stored %+v", err, w.stored())
+		}
+	})
 }
 
-// TestRefreshKeepsTheSession: a grant stays that of the organisation's app, and so does the session, until the app is
-// replaced: then it is refreshed no more, whatever its tokens are good for, and is revoked with the old credentials.
+// TestRefreshKeepsTheSession: a refresh keeps the organisation's application and the session. Once the application is replaced, the grant is not
+// refreshed any more, and is revoked with the old credentials.
 func TestRefreshKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

@@ -12,22 +12,22 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// preview is the beginning of an answer that is no token, fit for a log: whatever could be a token is masked.
-func (c *call) preview(body []byte) string {
-	var names []string // that tokens have here
-	for _, path := range []string{c.quirks.Paths.AccessToken, c.quirks.Paths.RefreshToken} {
+// preview is the beginning of an answer for the log, with everything masked that could be a token.
+func (tr *tokenRequest) preview(body []byte) string {
+	var names []string // of the tokens, by the manifest
+	for _, path := range []string{tr.rules.Paths.AccessToken, tr.rules.Paths.RefreshToken} {
 		if path != "" {
 			names = append(names, path[strings.LastIndexByte(path, '.')+1:])
 		}
 	}
-	return strconv.Quote(preview(c.secrets, body, names...))
+	return strconv.Quote(preview(tr.secrets, body, names...))
 }
 
-// masked is a CRM's text without what was sent to it.
-func (c *call) masked(text string) string { return masked(c.secrets, text) }
+// masked is a CRM's text without the secrets that were sent to it.
+func (tr *tokenRequest) masked(text string) string { return masked(tr.secrets, text) }
 
 func masked(secrets []crmgate.Secret, text string) string {
-	// The longest first: of one that begins with another, the rest would be left.
+	// The longest first: if one secret begins with another, masking the shorter would leave the rest.
 	longest := func(a, b string) int { return len(b) - len(a) }
 	for _, s := range slices.SortedFunc(spellings(secrets), longest) {
 		text = strings.ReplaceAll(text, s, "[…]")
@@ -35,8 +35,8 @@ func masked(secrets []crmgate.Secret, text string) string {
 	return text
 }
 
-// spellings iterates over secrets as they are, and as URLs, forms and JSON write them. Those of less than four bytes are
-// no secrets, and are in every text.
+// spellings iterates over the secrets as they are, and as URLs, forms and JSON encode them. Those of less than four bytes are
+// left out: they occur in every text.
 func spellings(secrets []crmgate.Secret) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, secret := range secrets {
@@ -54,9 +54,8 @@ func spellings(secrets []crmgate.Secret) iter.Seq[string] {
 	}
 }
 
-// preview masks, in this order: the secrets known; the values of members whose names speak of secrets or are given,
-// however short;
-// what is as long as tokens are; and the end, where a token may have been cut to look short.
+// preview returns at most 200 bytes of an answer. It masks the known secrets, the values of members that are named like
+// secrets or by names, and all words as long as a token. It removes the last word if the answer is cut there.
 func preview(secrets []crmgate.Secret, body []byte, names ...string) string {
 	const longest = 200
 	words := []string{"token", "secret", "code", "password", "key"}

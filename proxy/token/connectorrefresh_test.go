@@ -11,16 +11,15 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
-// TestOwnRefreshRefused: what a connector that refreshes by itself says of the CRM's refusal counts as if the CRM had said it
-// to the server.
-func TestOwnRefreshRefused(t *testing.T) {
+// TestConnectorRefreshRefused: a refusal that the connector reports counts like one that the CRM sent to the server.
+func TestConnectorRefreshRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		status int
 		code   string
 		want   error // nil: the connector's own
-		asked  int   // of three who come later
+		asked  int   // in three later calls
 	}{
 		{"the grant", 400, "invalid_grant", crmgate.ErrUserDead, 0},
 		{"the application", 401, "invalid_client", crmgate.ErrAppDead, 0},
@@ -55,9 +54,9 @@ func TestOwnRefreshRefused(t *testing.T) {
 	}
 }
 
-// TestOwnRefreshIsJournaled: what the connector answered is on the disk before it is read, so that neither a kill nor an
-// answer that is against the ABI loses the token that the CRM has rotated.
-func TestOwnRefreshIsJournaled(t *testing.T) {
+// TestConnectorRefreshIsJournaled: the connector's answer is stored before it is parsed. Neither a kill nor an answer that violates the ABI loses a
+// rotated token.
+func TestConnectorRefreshIsJournaled(t *testing.T) {
 	t.Parallel()
 	const answer = `{"accessToken":"access-token-one","refreshToken":"refresh-token-one","expiresIn":"3600","user":{"platformAdditionalInfo":{"server":"eu1"}}}`
 	wrong := &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "gave an answer that is wrong"}
@@ -108,14 +107,13 @@ func TestOwnRefreshIsJournaled(t *testing.T) {
 	}
 }
 
-// TestOwnRefreshBehindTheFence: tokens of a connector that come when the lease is lost are stored all the same, if the old
-// ones still are.
-func TestOwnRefreshBehindTheFence(t *testing.T) {
+// TestFencingOfConnectorRefresh: the connector's tokens are stored after the lease was lost, if the old ones still are.
+func TestFencingOfConnectorRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.due()
 	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
-		w.clock.add(time.Minute)
+		w.clock.add(lapse)
 		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
 		must(t, err)
 		must(t, w.db.ReleaseLease(ctx, ada, held))

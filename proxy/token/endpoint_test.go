@@ -13,7 +13,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
-// endpoint is a token endpoint of a test's making, and the refresh tokens that were sent there.
+// endpoint is a token endpoint that a test defines, and the refresh tokens that were sent there.
 type endpoint struct {
 	w    *world
 	url  string
@@ -21,7 +21,7 @@ type endpoint struct {
 	sent []string // guarded by mu
 }
 
-// endpoint has the tokens come from one; answer is told the refresh token, and which request it is, from 1.
+// endpoint starts one for the world. answer gets the refresh token and the number of the request, from 1.
 func (w *world) endpoint(answer func(rw http.ResponseWriter, refresh string, n int)) *endpoint {
 	w.t.Helper()
 	e := &endpoint{w: w}
@@ -57,7 +57,7 @@ func (e *endpoint) wantSent(want ...string) {
 
 const refreshZero = "refresh-token-zero"
 
-// due stores Ada with a grant that has to be refreshed.
+// due stores Ada with an expired grant.
 func (w *world) due() {
 	w.t.Helper()
 	now := w.clock.Now()
@@ -66,7 +66,7 @@ func (w *world) due() {
 	})
 }
 
-// signInAgain stores what a sign-in brings that brings no refresh token.
+// signInAgain stores a sign-in without a refresh token.
 func (w *world) signInAgain(access string) {
 	w.t.Helper()
 	_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
@@ -78,7 +78,7 @@ func (w *world) signInAgain(access string) {
 
 const tokensOne = `{"access_token":"access-token-one","refresh_token":"refresh-token-one","expires_in":3600}`
 
-// TestCutAfterTheAnswer: the connection breaks once everything is there. What is there counts, if it is known to be whole.
+// TestCutAfterTheAnswer: the connection breaks after the answer. The answer counts if it is known to be complete.
 func TestCutAfterTheAnswer(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -118,9 +118,8 @@ func TestCutAfterTheAnswer(t *testing.T) {
 	}
 }
 
-// TestWordsBesideTokens: an answer that has tokens has granted them, whatever else it says; one that has a status of
-// failure has not.
-func TestWordsBesideTokens(t *testing.T) {
+// TestErrorsBesideTokens: an answer with tokens and a status of success has granted them, whatever else it says.
+func TestErrorsBesideTokens(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		`{"error":{"code":0,"message":""},` + tokensOne[1:], `{"error":"0",` + tokensOne[1:], `{"error":"none",` + tokensOne[1:],
@@ -144,7 +143,7 @@ func TestWordsBesideTokens(t *testing.T) {
 	}
 }
 
-// TestRefreshTokenElsewhere: the access token is where it belongs, and the refresh token somewhere else.
+// TestRefreshTokenElsewhere: the refresh token is in another object than the access token.
 func TestRefreshTokenElsewhere(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -160,9 +159,9 @@ func TestRefreshTokenElsewhere(t *testing.T) {
 	e.wantSent(refreshZero, "refresh-token-1")
 }
 
-// TestSignInBesideAnAnswerThatIsKept: the process ended before it stored a rotated token; the person signs in again, and the CRM
-// gives no refresh token. What lies in the journal is the one that is good.
-func TestSignInBesideAnAnswerThatIsKept(t *testing.T) {
+// TestSignInBesideAKeptAnswer: the process ended before it stored a rotated token. The person then signs in and gets no refresh token.
+// The refresh token in the journal is the valid one.
+func TestSignInBesideAKeptAnswer(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"used", "replayed"} {
 		w := newWorld(t, "", func(c *token.Config) { c.Alone = true })
@@ -194,7 +193,7 @@ func TestSignInBesideAnAnswerThatIsKept(t *testing.T) {
 	}
 }
 
-// TestOlderAnswerOverNewerSignIn: nothing was rotated, and the answer is older than the sign-in.
+// TestOlderAnswerOverNewerSignIn: the CRM rotated nothing, and its answer is older than the sign-in.
 func TestOlderAnswerOverNewerSignIn(t *testing.T) {
 	t.Parallel()
 	t.Run("replayed", func(t *testing.T) {
@@ -234,8 +233,8 @@ func TestOlderAnswerOverNewerSignIn(t *testing.T) {
 	})
 }
 
-// TestWhatIsKept: an answer without a token that can be read is kept if it may have one.
-func TestWhatIsKept(t *testing.T) {
+// TestKeptAnswers: an answer that cannot be parsed is kept if it may hold a token.
+func TestKeptAnswers(t *testing.T) {
 	t.Parallel()
 	for body, kept := range map[string]bool{
 		`{"result":{"access_token":"a1b2c3d4","refresh_token":"e5f6g7h8"}}`:                                                         true,
@@ -265,7 +264,7 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// TestRefusedByACRMInTrouble: what a CRM says with a status of trouble is not its last word.
+// TestRefusedByACRMInTrouble: a refusal with status 429 or 5xx does not end a grant.
 func TestRefusedByACRMInTrouble(t *testing.T) {
 	t.Parallel()
 	for status, dead := range map[int]bool{400: true, 401: true, 429: false, 500: false, 503: false} {
@@ -281,7 +280,7 @@ func TestRefusedByACRMInTrouble(t *testing.T) {
 	}
 }
 
-// TestClockSetBack: the clock was ahead, and is set right.
+// TestClockSetBack: the clock was ahead and has been corrected.
 func TestClockSetBack(t *testing.T) {
 	t.Parallel()
 	t.Run("the CRM rejects the token", func(t *testing.T) {

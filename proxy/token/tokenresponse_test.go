@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func TestNormaliseTokens(t *testing.T) {
+func TestParseTokens(t *testing.T) {
 	t.Parallel()
 	const ten = 10 * 365 * 24 * time.Hour
 	for _, c := range []struct {
@@ -103,7 +103,7 @@ func TestNormaliseTokens(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a, err := token.Normalise([]byte(c.body), c.m, noon)
+			a, err := token.Parse([]byte(c.body), c.m, noon)
 			var life time.Duration
 			if !a.Expiry.IsZero() {
 				life = a.Expiry.Sub(noon)
@@ -118,7 +118,7 @@ func TestNormaliseTokens(t *testing.T) {
 	}
 }
 
-func TestNormaliseErrors(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, body, code, text string }{
 		{"the error of RFC 6749", `{"error":"invalid_grant","error_description":"x"}`, "invalid_grant", "x"},
@@ -133,7 +133,7 @@ func TestNormaliseErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a, err := token.Normalise([]byte(c.body), manifest.TokenRules{}, noon)
+			a, err := token.Parse([]byte(c.body), manifest.TokenRules{}, noon)
 			if err != nil || a.Access != "" || a.Code != c.code || a.Text != c.text {
 				t.Errorf("got %+v, %v; want %q %q", a, err, c.code, c.text)
 			}
@@ -141,7 +141,7 @@ func TestNormaliseErrors(t *testing.T) {
 	}
 }
 
-func TestNormaliseRefusesWhatIsNoToken(t *testing.T) {
+func TestParseRejects(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		"", " ", "\uFEFF", "null", "true", "7", `""`, `"x"`, "[]", `[{"access_token":"a"}]`, "{}", "{", `{"access_token":"a"`, `{"access_token":"abc`,
@@ -149,7 +149,7 @@ func TestNormaliseRefusesWhatIsNoToken(t *testing.T) {
 		`{"access_token":true}`, `{"data":[{"access_token":"a"}]}`, `{"token":7}`,
 		strings.Repeat("x", 2<<20), strings.Repeat("[", 1<<20), `{"a":` + strings.Repeat(`{"a":`, 1<<16),
 	} {
-		a, err := token.Normalise([]byte(body), manifest.TokenRules{}, noon)
+		a, err := token.Parse([]byte(body), manifest.TokenRules{}, noon)
 		if err == nil || a.Access != "" || a.Code != "" {
 			t.Errorf("%.60q was read as %+v, %v", body, a, err)
 		}
@@ -185,7 +185,7 @@ func TestPreviewsShowNoToken(t *testing.T) {
 	}
 }
 
-func FuzzNormalise(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"access_token":"a","expires_in":"3600","data":{"x":[1]}}`), "data", "x.y", int64(60), uint8(0))
 	f.Add([]byte("access_token=a&expires_in=1"), "", "", int64(0), uint8(1))
 	f.Add([]byte("\uFEFF{\"error\":{\"code\":1}}"), "a.b.", "error", int64(0), uint8(2))
@@ -195,7 +195,7 @@ func FuzzNormalise(f *testing.F) {
 			Path: path, Lifetime: max(0, life%1e9), Unit: []time.Duration{0, time.Millisecond, time.Minute}[unit%3],
 			Paths: manifest.TokenPaths{AccessToken: paths, RefreshToken: path, ExpiresIn: path, ExpiresAt: paths},
 		}
-		a, err := token.Normalise(body, m, noon)
+		a, err := token.Parse(body, m, noon)
 		switch {
 		case err == nil && (a.Access == "") == (a.Code == ""):
 			t.Errorf("neither a token nor an error, or both: %+v", a)

@@ -15,20 +15,21 @@ import (
 	"github.com/crmgate/crmgate/connector"
 )
 
-// maxRevokeAnswer bounds what is read of an answer, which has nothing but an error to say.
+// maxRevokeAnswer bounds an answer, which holds at most an error.
 const maxRevokeAnswer = 64 << 10
 
-// Revoke ends a grant's tokens at the CRM as RFC 7009 says, where the manifest names an endpoint for that; else the error
-// matches errors.ErrUnsupported. The refresh token goes first: it is what lives long, and with it most CRMs end the rest
-// (2.1). The client is the one that issued the grant. Other errors are those of Exchange, and then the same request may
-// be made again: a token that is revoked twice is revoked.
+// Revoke revokes a grant's tokens at the CRM (RFC 7009), as the client that issued the grant. The refresh token goes first: it
+// lives longer, and most CRMs end the access token with it (2.1).
+//
+// The error matches errors.ErrUnsupported if the manifest names no revocation endpoint. Other errors are those of Exchange.
+// Revoke may then be called again: revoking a token twice does no harm.
 func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate.Person) error {
 	g := p.Grant
 	where := conn.Manifest().ForHost(p.User.Hostname).RevokeURLFor(p.User.Hostname)
 	if where == "" || g.AccessToken.IsZero() && g.RefreshToken.IsZero() {
 		return fmt.Errorf("revoke: %w", errors.ErrUnsupported)
 	}
-	c, err := e.issuer(ctx, conn, p)
+	c, err := e.issuingClient(ctx, conn, p)
 	if err == nil && !g.RefreshToken.IsZero() {
 		err = e.revoke(ctx, c, where, g.RefreshToken, "refresh_token")
 	}
@@ -39,15 +40,15 @@ func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate
 	return err
 }
 
-// revoke ends one token.
+// revoke revokes one token.
 func (e *Engine) revoke(ctx context.Context, c Client, where string, token crmgate.Secret, hint string) error {
-	err := e.askToRevoke(ctx, c, where, token, hint)
+	err := e.revocationRequest(ctx, c, where, token, hint)
 	if codeOf(err) == "unsupported_token_type" {
-		err = e.askToRevoke(ctx, c, where, token, "") // it may be the hint that is not known
+		err = e.revocationRequest(ctx, c, where, token, "") // the server may not know the hint
 	}
 	switch codeOf(err) {
-	case "unsupported_token_type", // this server ends such tokens with others, or by time: there is nothing to repeat
-		"invalid_token", "invalid_grant": // not of RFC 7009, and said by some of a token that is dead already
+	case "unsupported_token_type", // the server ends such tokens with others, or lets them expire: a repetition would not help
+		"invalid_token", "invalid_grant": // not in RFC 7009; some servers say it of a token that is dead already
 		return nil
 	}
 	return err
@@ -61,8 +62,8 @@ func codeOf(err error) string {
 	return ""
 }
 
-// askToRevoke makes one revocation request.
-func (e *Engine) askToRevoke(ctx context.Context, c Client, where string, token crmgate.Secret, hint string) error {
+// revocationRequest makes one revocation request.
+func (e *Engine) revocationRequest(ctx context.Context, c Client, where string, token crmgate.Secret, hint string) error {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	form := url.Values{"token": {token.Reveal()}}
@@ -71,7 +72,7 @@ func (e *Engine) askToRevoke(ctx context.Context, c Client, where string, token 
 	}
 	req, err := c.authenticated(ctx, where, form)
 	if err != nil {
-		return crmgate.Refuse("The revocation endpoint is no URL for this person.") // without the cause, which quotes it
+		return crmgate.Refuse("The revocation endpoint is not a valid URL for this person.") // without the cause, which quotes the URL
 	}
 	resp, err := e.Fetch(req, crmgate.Egress{Name: string(c.Platform), Hosts: c.manifest.Hosts, Hostname: c.Hostname, MaxBody: maxRevokeAnswer})
 	if err != nil {
@@ -83,19 +84,19 @@ func (e *Engine) askToRevoke(ctx context.Context, c Client, where string, token 
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil { // whoever cut it may have made up the status as well, and to ask again does no harm
-		return &Error{Kind: crmgate.ErrTransient, Message: "The CRM's revocation endpoint gave no whole answer.", Err: err}
+	if err != nil { // an intermediary that cut the answer may also have made up the status, and a repetition does no harm
+		return &Error{Kind: crmgate.ErrTransient, Message: "The CRM's answer to the revocation request was cut off.", Err: err}
 	}
-	if resp.StatusCode >= 200 && resp.StatusCode <= 299 {
-		return nil // also for a token that it does not know (RFC 7009, 2.2)
+	if success(resp.StatusCode) {
+		return nil // also for an unknown token (RFC 7009, 2.2)
 	}
 	var answer struct {
 		Error string `json:"error"`
 	}
-	_ = json.Unmarshal(body, &answer) // else there is no code
+	_ = json.Unmarshal(body, &answer) // if it is invalid, there is no code
 	secrets := []crmgate.Secret{c.Secret, token}
 	te := &Error{
-		Kind: kindOf(answer.Error), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, e.Now()),
+		Kind: kindOf(resp.StatusCode, answer.Error), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, e.Now()),
 		Message: "HTTP status " + strconv.Itoa(resp.StatusCode), Err: errors.New(strconv.Quote(preview(secrets, body))),
 	}
 	if answer.Error != "" {
@@ -105,7 +106,7 @@ func (e *Engine) askToRevoke(ctx context.Context, c Client, where string, token 
 	return te
 }
 
-// authenticated is a form to be sent as this client, which authenticates as it does at the token endpoint (RFC 7009, 2.1).
+// authenticated is a request with the form, authenticated as at the token endpoint (RFC 7009, 2.1).
 func (c Client) authenticated(ctx context.Context, where string, form url.Values) (*http.Request, error) {
 	switch c.Auth {
 	case crmgate.TokenAuthBody:
@@ -128,20 +129,4 @@ func (c Client) authenticated(ctx context.Context, where string, form url.Values
 		req.SetBasicAuth(c.ID, c.Secret.Reveal())
 	}
 	return req, nil
-}
-
-// revokeUnused queues tokens that a refresh brought and nobody will use, because the person has logged out or signed in
-// again meanwhile. If neither is so, another refresh has won, and what it got is of the same family: to revoke these could
-// end it.
-func (e *Engine) revokeUnused(ctx context.Context, was crmgate.Person, fresh crmgate.Grant) {
-	now, err := e.DB.Person(ctx, was.User.Key)
-	if err == nil && !now.Grant.Empty() && now.User.SignedIn.Equal(was.User.SignedIn) {
-		return
-	}
-	if err == nil || errors.Is(err, crmgate.ErrNotFound) {
-		err = e.DB.QueueRevocation(ctx, crmgate.Person{User: was.User, Grant: fresh})
-	}
-	if err != nil {
-		e.Logger.WarnContext(ctx, "tokens of a refresh that came too late are not revoked", "platform", was.User.Key.Platform, "err", err)
-	}
 }

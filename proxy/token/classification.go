@@ -1,0 +1,107 @@
+package token
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// kindOf is the kind of failure that a CRM's status and error code mean. What is not known to be the fault of the grant or of
+// the application is transient, and so is everything that a CRM in trouble says.
+func kindOf(status int, code string) error {
+	if overloaded(status) {
+		return crmgate.ErrTransient
+	}
+	switch code {
+	case "invalid_grant":
+		return crmgate.ErrUserDead
+	case "invalid_client", "unauthorized_client",
+		"redirect_uri_mismatch", "invalid_client_id", "invalid_client_credentials": // Salesforce
+		return crmgate.ErrAppDead
+	}
+	return crmgate.ErrTransient
+}
+
+func success(status int) bool { return status >= 200 && status <= 299 }
+
+// overloaded reports whether a status says that the CRM cannot answer now.
+func overloaded(status int) bool { return status == 429 || status >= 500 }
+
+// trouble reports whether an error says that the CRM is in trouble, and how long it asks to be left alone. A CRM that refuses
+// a grant or an application is well.
+func trouble(err error) (failed bool, after time.Duration) {
+	var te *Error
+	var ce *crmgate.ConnectorError
+	switch {
+	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead), errors.As(err, &te) && te.Unread != "":
+		return false, 0
+	case errors.As(err, &ce): // the connector refreshes by itself, and reports the CRM's status; 0 if there was no answer
+		return ce.Status == 0 || overloaded(ce.Status), 0
+	case te != nil:
+		return te.Status == 0 || overloaded(te.Status) || te.RetryAfter > 0, te.RetryAfter
+	}
+	return false, 0
+}
+
+// retryAfter reads Retry-After in both of its forms (RFC 9110, 10.2.3), and takes an hour at most.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(v, 10, 32); err == nil {
+		return min(time.Duration(n)*time.Second, time.Hour)
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(0, min(t.Sub(now), time.Hour))
+	}
+	return 0
+}
+
+// outcome names how a request ended, for metrics.
+func outcome(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, crmgate.ErrUserDead):
+		return "user-dead"
+	case errors.Is(err, crmgate.ErrAppDead):
+		return "app-dead"
+	case errors.Is(err, crmgate.ErrTransient):
+		return "transient"
+	}
+	return "error"
+}
+
+// CodeRefused reports whether the endpoint accepted the client and refused the authorization code.
+func (e *Error) CodeRefused() bool {
+	switch e.Code {
+	case "invalid_grant",
+		"bad_verification_code", // GitHub
+		"invalid_code":          // Zoho
+		return true
+	}
+	return false
+}
+
+// Locked reports whether the CRM limits or locks out the client, so that further requests may make it worse.
+func (e *Error) Locked() bool {
+	text := strings.ToLower(e.Code + " " + e.Message)
+	var cause string
+	if e.Err != nil {
+		cause = strings.ToLower(e.Err.Error())
+	}
+	for _, word := range []string{"locked", "lockout", "too many", "rate limit", "rate_limit", "suspended"} {
+		if strings.Contains(text, word) || strings.Contains(cause, word) {
+			return true
+		}
+	}
+	return e.Status == 429 || e.RetryAfter > 0
+}
+
+// ClientRefused reports whether an error of Try or Exchange is about the client: its id, its secret, or how it authenticates.
+func ClientRefused(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.Status == 401 || e.Status == 403 || errors.Is(e.Kind, crmgate.ErrAppDead) && e.Code != "redirect_uri_mismatch")
+}

@@ -1,0 +1,217 @@
+package token
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"golang.org/x/oauth2"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/storage"
+)
+
+// maxAnswer bounds a token answer; real ones have a few kilobytes.
+const maxAnswer = 256 << 10
+
+// tokenRequest is the RoundTripper under x/oauth2 for one request to a token endpoint, and what it read.
+type tokenRequest struct {
+	engine *Engine
+	client Client
+	rules  manifest.TokenRules
+	option connector.OAuthOption
+	// secrets are masked in every message and log line, where the CRM's answer may repeat them.
+	secrets  []crmgate.Secret
+	sent     bool
+	response tokenResponse
+	// entry is the answer's journal entry. Its ID is set once it is stored.
+	entry storage.JournalEntry
+}
+
+// do runs request, which makes x/oauth2 ask for a token, over this transport.
+func (tr *tokenRequest) do(ctx context.Context, request func(context.Context, *oauth2.Config) error) (Tokens, error) {
+	ctx, cancel := context.WithTimeout(ctx, tr.engine.Timeout)
+	defer cancel()
+	conf := &oauth2.Config{
+		ClientID: tr.client.ID, ClientSecret: tr.client.Secret.Reveal(),
+		Endpoint: oauth2.Endpoint{TokenURL: tr.client.TokenURL, AuthStyle: oauth2.AuthStyleInParams},
+	}
+	if tr.client.Auth == crmgate.TokenAuthBasic || tr.client.Auth == crmgate.TokenAuthBasicRaw {
+		conf.Endpoint.AuthStyle = oauth2.AuthStyleInHeader // encodes id and secret first (RFC 6749, 2.3.1)
+	}
+	if tr.client.Auth == crmgate.TokenAuthNone {
+		conf.ClientSecret = ""
+	}
+	err := request(context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: tr}), conf)
+	if err != nil {
+		return Tokens{}, unwrapped(err)
+	}
+	return tr.response.tokens(tr.entry)
+}
+
+// unwrapped takes our own error out of the layers that net/http and x/oauth2 put around it, which quote the URL.
+func unwrapped(err error) error {
+	var te *Error
+	var refusal *crmgate.Refusal
+	switch {
+	case errors.As(err, &te):
+		return te
+	case errors.As(err, &refusal):
+		return refusal
+	}
+	return &Error{Kind: crmgate.ErrTransient, Message: "The token request could not be sent to the CRM.", Err: err}
+}
+
+// RoundTrip sends the request and returns the answer in the one form that x/oauth2 accepts, or an *Error.
+func (tr *tokenRequest) RoundTrip(req *http.Request) (*http.Response, error) {
+	if tr.sent {
+		return nil, errors.New("x/oauth2 tried to send a second token request")
+	}
+	tr.sent = true
+	req, err := tr.rewritten(req)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := tr.engine.Fetch(req, crmgate.Egress{
+		Name: string(tr.client.Platform), Hosts: tr.client.manifest.Hosts, Hostname: tr.client.Hostname, MaxBody: maxAnswer,
+	})
+	if err != nil {
+		return nil, tr.incomplete(err, 0)
+	}
+	defer resp.Body.Close()
+	body, cut := io.ReadAll(resp.Body)
+	var fe *crmgate.FetchError
+	if errors.As(cut, &fe) && fe.Kind == crmgate.FetchSize {
+		return nil, tr.incomplete(fmt.Errorf("%w; it began with %s", cut, tr.preview(body)), resp.StatusCode)
+	}
+	tr.engine.reach("answered")
+	tr.entry.Cut = cut != nil
+	if err := tr.read(req.Context(), resp, body); err != nil {
+		if cut != nil {
+			err = tr.truncated(cut, err, resp.StatusCode, body)
+		}
+		return nil, err
+	}
+	plain, err := json.Marshal(map[string]string{"access_token": tr.response.access, "refresh_token": tr.response.refresh, "token_type": "Bearer"})
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: io.NopCloser(bytes.NewReader(plain)), Request: req,
+	}, nil
+}
+
+// rewritten returns the request as the manifest and the connector want it, with a client-authentication style that x/oauth2
+// may not have.
+func (tr *tokenRequest) rewritten(req *http.Request) (*http.Request, error) {
+	defer req.Body.Close()
+	raw, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(raw))
+	if err != nil {
+		return nil, err
+	}
+	out := req.Clone(req.Context())
+	out.Header.Set("Accept", "application/json, application/x-www-form-urlencoded")
+	if err := tr.setParameters(out, tr.parameters(form)); err != nil {
+		return nil, err
+	}
+	if tr.client.Auth == crmgate.TokenAuthBasicRaw {
+		out.SetBasicAuth(tr.client.ID, tr.client.Secret.Reveal())
+	}
+	for k, v := range tr.rules.Headers {
+		out.Header.Set(k, v)
+	}
+	for k, v := range tr.option.Headers {
+		out.Header.Set(k, v)
+	}
+	tr.addSecretsOf(out)
+	return out, nil
+}
+
+// read journals an answer and then parses it. It is stored first, because a CRM that has rotated the refresh token has done
+// so whether or not we understand its answer.
+func (tr *tokenRequest) read(ctx context.Context, resp *http.Response, body []byte) error {
+	e, now := tr.engine, tr.engine.Now()
+	tr.entry.At, tr.entry.Status, tr.entry.Skew = now, resp.StatusCode, skew(resp.Header, now)
+	tr.entry.Body = crmgate.NewSecret(string(body))
+	probe := e.DB == nil // it has no store, and its made-up code is granted nothing
+	if !probe && success(resp.StatusCode) && len(bytes.TrimSpace(body)) > 0 {
+		tr.entry.ID = e.journal.put(ctx, tr.entry)
+		e.reach("journaled")
+	}
+	var parseErr error
+	tr.response, parseErr = parseEntry(tr.entry, tr.client.manifest)
+	err := tr.failure(resp, body, parseErr)
+	switch {
+	case err == nil:
+		return nil
+	case tr.entry.ID == "":
+	case tr.response.errCode != "" || !mayHoldTokens(body):
+		e.journal.drop(ctx, tr.entry)
+	default:
+		keptAs(err, tr.entry, fmt.Sprintf(": correct crmgate.token in the manifest of %s and replay it", tr.client.Platform))
+	}
+	return err
+}
+
+// failure is the error of an answer; nil if it holds tokens.
+func (tr *tokenRequest) failure(resp *http.Response, body []byte, parseErr error) *Error {
+	e := &Error{Kind: crmgate.ErrTransient, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, tr.engine.Now())}
+	switch {
+	case tr.response.errCode != "":
+		description := tr.masked(tr.response.errText) // some CRMs repeat what they were sent
+		e.Code = clip(tr.masked(tr.response.errCode))
+		e.Kind = kindOf(e.Status, e.Code)
+		e.Message = StandardText(e.Code, description)
+		e.Err = fmt.Errorf("status %d, code %q: %q", e.Status, e.Code, clip(description))
+	case !success(resp.StatusCode):
+		e.Message = "HTTP status " + strconv.Itoa(resp.StatusCode)
+		e.Err = errors.New(tr.preview(body))
+	case parseErr != nil:
+		e.Message = noTokenText(resp.StatusCode)
+		e.Err = fmt.Errorf("%w: %s", parseErr, tr.preview(body))
+	default:
+		return nil
+	}
+	return e
+}
+
+func noTokenText(status int) string {
+	return fmt.Sprintf("The CRM answered the token request with status %d and no token.", status)
+}
+
+// incomplete is the error of a request that got no complete answer.
+func (tr *tokenRequest) incomplete(err error, status int) error {
+	var fe *crmgate.FetchError
+	if errors.As(err, &fe) && fe.Kind == crmgate.FetchRefused {
+		return &crmgate.Refusal{Message: "The token endpoint may not be reached: " + fe.Message, Err: err}
+	}
+	if fe != nil && fe.Kind == crmgate.FetchSize {
+		return &Error{Kind: crmgate.ErrTransient, Status: status, Message: "The CRM's answer to the token request is too large.", Err: err}
+	}
+	endpoint, _, _ := strings.Cut(tr.client.TokenURL, "?")
+	return &Error{Kind: crmgate.ErrTransient, Status: status, Message: fmt.Sprintf("Unable to connect to %q", endpoint), Err: err}
+}
+
+// truncated is the error of an answer that was cut off and in which no token could be read.
+func (tr *tokenRequest) truncated(cut, readErr error, status int, body []byte) error {
+	err := tr.incomplete(fmt.Errorf("%w; it began with %s", cut, tr.preview(body)), status)
+	var te, was *Error
+	if errors.As(err, &te) && errors.As(readErr, &was) && was.Unread != "" {
+		keptAs(te, tr.entry, "")
+	}
+	return err
+}
