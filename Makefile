@@ -12,7 +12,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 SEEDS ?= 100000
 RUN ?= .
-SOAK ?= ./cmd/crmgate ./proxy/token ./storage ./wasmhost
+SOAK ?= ./e2e ./proxy/token ./storage ./wasmhost/...
 say = @printf '%-10s %s\n' '$(1)' '$(2)'
 
 # A connector is a folder of connectors-wasm that has a manifest of its own name.

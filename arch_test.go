@@ -55,6 +55,8 @@ var arrows = map[string][]string{
 	"./wasmhost/connectortest": {".", "./connector", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},
 
 	// For tests only.
+	"./e2e":                {},
+	"./edge/edgetest":      {".", "./edge", "./proxy/practicecrm"},
 	"./storage/enginetest": {".", "./storage"},
 	"./wasmhost/wasmtest":  {},
 	"./proxy/proxytest": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/org",

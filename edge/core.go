@@ -114,9 +114,9 @@ func (c *core) openStore(ctx context.Context) error {
 	return err
 }
 
-// checkKeyRing refuses a database whose key ring is missing. It writes nothing.
+// checkKeyRing refuses a database without its key ring. It writes nothing.
 //
-// A new key ring would open nothing in it, and would take the place of the old one.
+// A new key ring would not open the database, and would take the place of the old one.
 func (c *core) checkKeyRing() error {
 	if _, err := os.Stat(c.Keyset); !errors.Is(err, fs.ErrNotExist) {
 		return nil // LoadKeyRing reports other errors
@@ -125,7 +125,7 @@ func (c *core) checkKeyRing() error {
 	if empty || err != nil {
 		return err
 	}
-	return badField("Keyset", "the key ring %s is missing, and nothing else opens the database in %s: restore it from its copy, or name another file", c.Keyset, c.Data)
+	return badField("Keyset", "%s not found: it opens the database in %s; restore it, or name the right file", c.Keyset, c.Data)
 }
 
 // openConnectors loads the connectors, and makes the client by which they and this node reach others. It needs no store.

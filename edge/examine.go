@@ -101,7 +101,7 @@ func (x *examiner) run(ctx context.Context, allStyles bool) {
 	}
 	client, err := x.probe.Client(ctx, x.conn, connector.OAuthInfoRequest{Hostname: x.hostname})
 	if err != nil {
-		x.say("application", "failed", "The connector names no application that can be used: %v", err)
+		x.say("application", "failed", "The connector has no usable application: %v", err)
 		return
 	}
 	with := "with a secret"
@@ -114,7 +114,7 @@ func (x *examiner) run(ctx context.Context, allStyles bool) {
 	x.token(ctx, client, allStyles)
 }
 
-// redirectURI looks at the shape; whether it is registered, the authorization endpoint says.
+// redirectURI looks at the form of the redirect URI. The authorization endpoint tells whether it is registered.
 func (x *examiner) redirectURI(raw string) {
 	const check = "redirect URI"
 	u, err := url.Parse(raw)
@@ -122,11 +122,11 @@ func (x *examiner) redirectURI(raw string) {
 	case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil:
 		x.say(check, "failed", "%q is not an absolute URL without a fragment.", raw)
 	case u.Scheme != "https" && !loopback(u.Hostname()):
-		x.say(check, "failed", "%s is not https: the code would travel in the clear.", raw)
+		x.say(check, "failed", "%s is not https: the authorization code would be sent unencrypted.", raw)
 	case raw == manifest.DefaultRedirectURI:
-		x.say(check, "ok", "%s, which is App Connect's own page.", raw)
+		x.say(check, "ok", "%s, the page of App Connect.", raw)
 	case u.RawQuery != "":
-		x.say(check, "warning", "%s has a query, which some CRMs do not take.", raw)
+		x.say(check, "warning", "%s has a query, which some CRMs refuse.", raw)
 	default:
 		x.say(check, "ok", "%s", raw)
 	}
@@ -137,7 +137,7 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// authorization opens the authorization URL without PKCE and, if that is well, with it.
+// authorization opens the authorization URL without PKCE and, if that works, with PKCE.
 func (x *examiner) authorization(ctx context.Context, c token.Client) {
 	const check, pkce = "authorization URL", "PKCE"
 	o := x.manifest.OAuth
@@ -146,7 +146,7 @@ func (x *examiner) authorization(ctx context.Context, c token.Client) {
 		o.AuthURL = cmp.Or(c.Info.AuthorizationURI, o.AuthURL)
 	}
 	if o.AuthURL == "" {
-		x.say(check, "failed", "The manifest names no authUrl.")
+		x.say(check, "failed", "The manifest has no authUrl.")
 		return
 	}
 	if problem := x.visit(ctx, o, ""); problem != "" {
@@ -160,23 +160,23 @@ func (x *examiner) authorization(ctx context.Context, c token.Client) {
 	}
 	problem := x.visit(ctx, o, "&code_challenge="+token.Challenge(token.NewVerifier())+"&code_challenge_method=S256")
 	if problem == "" {
-		x.say(pkce, "ok", "The CRM takes a code challenge; whether it holds anybody to it cannot be told without a sign-in.")
+		x.say(pkce, "ok", "The CRM accepts a code challenge. Only a sign-in shows whether it checks the verifier.")
 		return
 	}
 	x.say(pkce, "failed", "With a code challenge: %s", problem)
 	x.found.Suggest["pkce"] = false
 }
 
-// visit opens the authorization URL, and says what is wrong with the answer; empty if nothing is.
+// visit opens the authorization URL. It returns what is wrong with the answer, or an empty text.
 func (x *examiner) visit(ctx context.Context, o manifest.OAuthSection, extra string) string {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, authflow.PlainURL(x.manifest, o, extra), nil)
 	if err != nil {
 		return "It is not a URL."
 	}
 	req.Header.Set("Accept", "text/html")
-	host, err := crmgate.ParseHostPattern(req.URL.Host) // a browser is sent there, whatever the connector may reach
+	host, err := crmgate.ParseHostPattern(req.URL.Host) // a browser goes there, whatever hosts the connector declares
 	if err != nil {
-		return "Its host is not a name: " + err.Error()
+		return "Its host is not valid: " + err.Error()
 	}
 	resp, err := x.fetch(req, crmgate.Egress{Name: "doctor", Hosts: crmgate.Hosts{host}})
 	if err != nil {
@@ -188,34 +188,34 @@ func (x *examiner) visit(ctx context.Context, o manifest.OAuthSection, extra str
 	case to != nil && to.Query().Get("error") != "":
 		return fmt.Sprintf("It answers with the error %q.", crmgate.Clip(to.Query().Get("error")))
 	case resp.StatusCode >= 400:
-		return fmt.Sprintf("It answers with status %d: is the client id known there, and is the redirect URI registered?", resp.StatusCode)
+		return fmt.Sprintf("It answers with status %d: check the client id and the registered redirect URI.", resp.StatusCode)
 	}
 	return ""
 }
 
-// unreached says in words why a request had no answer.
+// unreached says why a request had no answer.
 func unreached(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(err, &certificate):
-		return "Its TLS certificate is not good: " + certificate.Err.Error()
+		return "Its TLS certificate is not valid: " + certificate.Err.Error()
 	case errors.As(err, &record):
 		return "It does not speak TLS."
 	}
 	return "It cannot be reached: " + unasked(err)
 }
 
-// unasked says in words why a request was not made.
+// unasked says why a request was not sent.
 func unasked(err error) string {
 	var refused *crmgate.FetchError
-	if errors.As(err, &refused) && refused.Kind == crmgate.FetchRefused && refused.Err != nil { // its address
-		return refused.Message + ": if it is the CRM's, name the address in --allow-egress."
+	if errors.As(err, &refused) && refused.Kind == crmgate.FetchRefused && refused.Err != nil { // about the address
+		return refused.Message + ": if the address belongs to the CRM, name it with --allow-egress."
 	}
 	return err.Error()
 }
 
-// token tries the token endpoint in the configured style, and in the others if that is wanted and the client is refused.
+// token tries the token endpoint with the configured client authentication. If the client is refused, allStyles tries the others.
 func (x *examiner) token(ctx context.Context, c token.Client, allStyles bool) {
 	const check = "token endpoint"
 	styles := []crmgate.TokenAuth{c.Auth}
@@ -234,33 +234,33 @@ func (x *examiner) token(ctx context.Context, c token.Client, allStyles bool) {
 		case err == nil:
 			x.say(check, "failed", "%s answered a made-up code with a token.", bare(c.TokenURL))
 		case !errors.As(err, &te):
-			x.say(check, "failed", "%s was not asked: %s", bare(c.TokenURL), unasked(err))
+			x.say(check, "failed", "No request was sent to %s: %s", bare(c.TokenURL), unasked(err))
 		case te.Status == 0:
 			x.say(check, "failed", "%s: %s", bare(c.TokenURL), unreached(err))
 		case te.CodeRefused():
 			x.accepted(c, i == 0)
 		case te.Locked():
-			x.say(check, "failed", "The CRM wants no more requests for now%s, so none is made: %v", after(te.RetryAfter), te)
+			x.say(check, "failed", "The CRM limits the rate of requests%s, so this stops: %v", after(te.RetryAfter), te)
 		case token.ClientRefused(err):
 			x.say(check, "failed", "%s refuses the client, which authenticates by %q: %v", bare(c.TokenURL), style, te)
 			if i+1 < len(styles) {
 				continue
 			}
 			if !allStyles {
-				x.say(check, "warning", "If id and secret are right, it may want them in another way: --try-all-styles finds out.")
+				x.say(check, "warning", "If id and secret are right, the CRM may expect another way to authenticate: use --try-all-styles.")
 			}
 		case te.Code != "":
-			x.say(check, "failed", "%s does not take the request: %v", bare(c.TokenURL), te)
+			x.say(check, "failed", "%s refuses the request: %v", bare(c.TokenURL), te)
 		default:
-			x.say(check, "failed", "%s does not answer as a token endpoint: %v", bare(c.TokenURL), te)
+			x.say(check, "failed", "%s does not answer like a token endpoint: %v", bare(c.TokenURL), te)
 		}
 		return
 	}
 }
 
-// accepted is for an endpoint that knew the client.
+// accepted reports an endpoint that knows the client.
 func (x *examiner) accepted(c token.Client, configured bool) {
-	x.say("token endpoint", "ok", "%s knows the client, which authenticates by %q, and refuses a made-up code.", bare(c.TokenURL), c.Auth)
+	x.say("token endpoint", "ok", "%s accepts the client, which authenticates by %q, and refuses a made-up code.", bare(c.TokenURL), c.Auth)
 	if !configured {
 		x.found.Suggest["auth"] = c.Auth
 	}
@@ -273,7 +273,7 @@ func after(d time.Duration) string {
 	return " (for " + d.String() + ")"
 }
 
-// bare is a URL without its query, which may hold what is not for everybody.
+// bare is a URL without its query, which may hold secrets.
 func bare(raw string) string {
 	s, _, _ := strings.Cut(raw, "?")
 	return s

@@ -20,7 +20,7 @@ func readOpenAPI(t *testing.T) *openapi3.T {
 	return doc
 }
 
-// TestOpenAPIIsValid: the document is what OpenAPI 3.1 asks for. The examples are for cmd/crmgate's tests.
+// TestOpenAPIIsValid: the document is what OpenAPI 3.1 asks for. The examples are for the tests in e2e.
 func TestOpenAPIIsValid(t *testing.T) {
 	t.Parallel()
 	doc := readOpenAPI(t)

@@ -8,15 +8,15 @@ import (
 )
 
 type adminTokenCommand struct {
-	Name     string   `arg:"" help:"Whose it is; the audit log does not show it, but the file does."`
-	Accounts []string `arg:"" help:"The accounts (rcAccountId) that it is good for."`
+	Name     string   `arg:"" help:"Name of the admin, which the file shows and the audit log does not."`
+	Accounts []string `arg:"" help:"Accounts (rcAccountId) that the admin manages."`
 	jsonFlag
 }
 
 // Help is what `crmgate admin-token --help` adds.
 func (adminTokenCommand) Help() string {
-	return `For installations without RingCentral: put the line into the file of serve --admin-token-file, and give the token to the
-administrator, who sends it wherever a RingCentral access token is expected. It is shown this once; the file has its hash.`
+	return `For installations without RingCentral. Put the line into the file of serve --admin-token-file. Give the token to the admin,
+who sends it instead of a RingCentral access token. The token is not shown again; the file has only its hash.`
 }
 
 func (c *adminTokenCommand) Run(out io.Writer) error {

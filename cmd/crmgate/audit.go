@@ -21,14 +21,14 @@ type auditCommand struct {
 
 // Help is what `crmgate audit --help` adds.
 func (auditCommand) Help() string {
-	return "Without one of its commands, crmgate audit is crmgate audit show, and takes the same flags."
+	return "Without a command, crmgate audit is crmgate audit show, and takes the same flags."
 }
 
 type auditShowCommand struct {
 	storeFlags
-	Since    moment           `env:"-" help:"Only what came after a time, such as 2026-11-25T10:00:00Z or 2026-11-25, or in a time up to now, such as 90m or 7d." placeholder:"TIME"`
-	Platform crmgate.Platform `env:"-" help:"Only what happened on a platform, such as clio."`
-	User     crmgate.UserID   `env:"-" help:"Only what was about a user, by id, such as 123-clio. It finds those who were deleted, too."`
+	Since    moment           `env:"-" help:"Only entries since a time, such as 2026-11-25T10:00:00Z or 2026-11-25, or of a recent period, such as 90m or 7d." placeholder:"TIME"`
+	Platform crmgate.Platform `env:"-" help:"Only entries of a platform, such as clio."`
+	User     crmgate.UserID   `env:"-" help:"Only entries about a user id, such as 123-clio, also a deleted one."`
 	jsonFlag
 }
 
@@ -47,7 +47,7 @@ func (c *auditShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 	return c.client(log).Audit(ctx, c.Since.before(time.Now()), c.Platform, c.User, func(e operator.AuditEntry) error { return show(out, e) })
 }
 
-// auditColumns have fixed widths: lines are printed as they come.
+// auditColumns have fixed widths, because lines are printed as they come.
 const auditColumns = "%-19s  %-18s  %-27s  %-14s  %s\n"
 
 func printAuditLine(out io.Writer, e operator.AuditEntry) error {
@@ -65,7 +65,7 @@ func printAuditLine(out io.Writer, e operator.AuditEntry) error {
 	return err
 }
 
-// who says who an entry was about: somebody who is still there, or a piece of the hash.
+// who names the user and account of an entry: by id, or by a piece of the hash after a deletion.
 func who(e operator.AuditEntry) string {
 	var parts []string
 	switch {
@@ -102,11 +102,11 @@ func (c *auditVerifyCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 			Found []string `json:"found"`
 		}{report, problems})
 	default:
-		_, err = fmt.Fprintf(out, "entries: %d; batches: %d; processes: %d; entries that are not sealed yet: %d\n",
+		_, err = fmt.Fprintf(out, "entries: %d; batches: %d; processes: %d; unsealed entries: %d\n",
 			report.Entries, report.Batches, report.Nodes, report.Unsealed)
 	}
 	if err == nil && report.Problems > 0 {
-		err = fmt.Errorf("the audit log is not as it was written: %d problems", report.Problems)
+		err = fmt.Errorf("the audit log was changed: %d problems", report.Problems)
 	}
 	return err
 }
@@ -134,7 +134,7 @@ func (a *age) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// moment is a time, or how long ago one was.
+// moment is a time, or a period up to now.
 type moment struct {
 	at  time.Time
 	ago age
@@ -154,7 +154,7 @@ func (m *moment) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// before is the moment as it is at a time; the zero time if none was given.
+// before is the start of the moment, seen from a time. It is zero if none was given.
 func (m moment) before(now time.Time) time.Time {
 	if m.ago > 0 {
 		return now.Add(-time.Duration(m.ago))

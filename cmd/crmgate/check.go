@@ -16,25 +16,25 @@ import (
 type checkCommand struct {
 	Files []string `arg:"" name:"file" help:"A connector, NAME.wasm with NAME.json beside it, or a manifest alone, NAME.json."`
 	jsonFlag
-	Quiet   bool   `short:"q" env:"-" help:"Print only what is not in order, and the summary."`
+	Quiet   bool   `short:"q" env:"-" help:"Print only problems and the summary."`
 	Cache   string `help:"Folder for compiled connectors, which only its owner may write (default: a temporary one)." placeholder:"DIR"`
-	Repeats int    `env:"-" help:"How often each operation is called in a row (default ${default})." default:"1000" placeholder:"N"`
+	Repeats int    `env:"-" help:"Calls of each operation in a row (default ${default})." default:"1000" placeholder:"N"`
 }
 
 // Help is what `crmgate check --help` adds.
 func (checkCommand) Help() string {
-	return `The CRM is played from NAME.vectors.json beside the connector, where its author records what the CRM answers; connectors of
-the practice CRM meet that. connectors-wasm/ABI.md is all that is checked. The exit status is 1 if a case failed.`
+	return `The answers of the CRM come from NAME.vectors.json beside the connector, where its author records them. Connectors of the
+practice CRM meet a practice CRM. The check covers connectors-wasm/ABI.md. The exit status is 1 if a case failed.`
 }
 
-// errChecked is a check that found something, which was printed.
-var errChecked = errors.New("not every connector is in order")
+// errChecked is the error of a check with a failed case. The cases were printed.
+var errChecked = errors.New("a connector failed the check")
 
 func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 	if c.Repeats < 2 {
 		return errors.New("--repeats: expected at least 2")
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE) // of head, say: the folder that is worked in is removed all the same
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGPIPE) // such as from head: the temporary folder is removed all the same
 	defer stop()
 	all := []connectortest.Result{}
 	count := map[connectortest.Outcome]int{}
@@ -47,13 +47,13 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 	}
 	for _, file := range c.Files {
 		if strings.HasSuffix(file, ".vectors.json") {
-			continue // of a connector, and checked with it
+			continue // checked with its connector
 		}
 		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats}, note)
 		if err != nil && ctx.Err() != nil {
 			return err
 		}
-		if err != nil { // the others are checked all the same
+		if err != nil { // the other files are checked all the same
 			note(connectortest.Result{Connector: filepath.Base(file), Case: "file", Outcome: connectortest.Failed, Message: err.Error()})
 		}
 	}
@@ -75,7 +75,7 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// print writes a line for the case, and one for what to do about it.
+// print writes a line for the case, and one with advice.
 func (c *checkCommand) print(out io.Writer, r connectortest.Result) {
 	if c.Quiet && r.Outcome == connectortest.OK {
 		return

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/wasmhost/connectortest"
 )
 
@@ -11,17 +12,17 @@ import (
 // the check has: with the race detector on a busy machine a thousand take so long that it warns.
 func TestShippedConnectorsPass(t *testing.T) {
 	t.Parallel()
-	for _, name := range shipped {
+	for _, name := range edgetest.Shipped() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			seen := map[string]bool{}
-			err := connectortest.Check(t.Context(), filepath.Join(built.connectors, name+".wasm"), connectortest.Config{CacheDir: built.cache, Repeats: 200}, func(r connectortest.Result) {
+			err := connectortest.Check(t.Context(), filepath.Join(edgetest.Connectors(), name+".wasm"), connectortest.Config{CacheDir: edgetest.Cache(), Repeats: 200}, func(r connectortest.Result) {
 				seen[r.Case] = true
 				if r.Outcome != connectortest.OK {
 					t.Errorf("%s  %s: %s -> %s", r.Outcome, r.Case, r.Message, r.Advice)
 				}
 			})
-			must(t, err)
+			edgetest.Must(t, err)
 			for _, c := range []string{"recorded: getUserInfo, a person", "getUserInfo: the CRM is well", "getUserInfo: the CRM answers 401", "getUserInfo: 200 calls", "secrets"} {
 				if !seen[c] {
 					t.Errorf("there is no case %q", c)

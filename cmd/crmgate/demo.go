@@ -24,7 +24,7 @@ type demoCommand struct {
 	Listen   string `help:"Address of crmgate (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	Practice string `env:"-" help:"Address of the practice CRM (default ${default})." default:"127.0.0.1:8081" placeholder:"ADDR"`
 	Admin    string `name:"admin-listen" help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
-	// Not serve's folders: who tries it may run the server, too.
+	// Not the folders of serve: the same person may run the server, too.
 	Data       string `env:"-" help:"Folder for the database (default ${default})." default:"./demo-data" placeholder:"DIR"`
 	Connectors string `env:"-" help:"Folder of connectors, as make build leaves it (default ${default})." default:"./bin/connectors" placeholder:"DIR"`
 	Once       bool   `env:"-" help:"Stop after the two sign-ins."`
@@ -83,19 +83,19 @@ type demo struct {
 }
 
 func (d *demo) show(ctx context.Context, c *demoCommand) error {
-	fmt.Fprintf(d.out, "\ncrmgate answers at %s, a practice CRM at %s.\n\n", d.base, d.practice)
+	fmt.Fprintf(d.out, "\ncrmgate runs at %s, a practice CRM at %s.\n\n", d.base, d.practice)
 	token, err := d.oauth(ctx)
 	if err != nil {
-		return fmt.Errorf("the sign-in by OAuth: %w", err)
+		return fmt.Errorf("sign in by OAuth: %w", err)
 	}
 	if err := d.apiKey(ctx); err != nil {
-		return fmt.Errorf("the sign-in with an API key: %w", err)
+		return fmt.Errorf("sign in with an API key: %w", err)
 	}
 	host, err := d.get(ctx, "/authValidation", token)
 	if err != nil {
-		return fmt.Errorf("the session: %w", err)
+		return fmt.Errorf("use the session: %w", err)
 	}
-	fmt.Fprintf(d.out, "3  session    GET /authValidation says %s\n\nWhat is in the store (crmgate users list --data %s):\n\n", host, c.Data)
+	fmt.Fprintf(d.out, "3  session    GET /authValidation says %s\n\nStored (crmgate users list --data %s):\n\n", host, c.Data)
 	list := usersListCommand{storeFlags: storeFlags{Data: c.Data}}
 	if err := list.Run(ctx, d.out, slog.New(slog.DiscardHandler)); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (d *demo) show(ctx context.Context, c *demoCommand) error {
 		return err
 	}
 	fmt.Fprintf(d.out, `
-Open in a browser, to see what a person sees:
+Open in a browser:
   %s/connect/practice       by OAuth
   %s/connect/practicekey    with the API key %s
   %s
@@ -121,7 +121,7 @@ Try:
 		fmt.Fprintf(d.out, "  curl 'http://%s/metrics'\n", d.admin)
 	}
 	if !c.Once {
-		fmt.Fprint(d.out, "\nCtrl-C ends it.\n\n")
+		fmt.Fprint(d.out, "\nPress Ctrl-C to stop.\n\n")
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (d *demo) authURL(ctx context.Context, mode string) (composed, error) {
 	return c, err
 }
 
-// signIn is what both kinds of sign-in answer.
+// signIn is the answer to both kinds of sign-in.
 type signIn struct {
 	Token   string `json:"jwtToken"`
 	Name    string `json:"name"`
@@ -190,7 +190,7 @@ func (d *demo) signIn(req *http.Request) (signIn, error) {
 		return in, err
 	}
 	if in.Token == "" {
-		return in, errors.New("the CRM did not let them in: " + in.Message.Message)
+		return in, errors.New("the CRM refused the sign-in: " + in.Message.Message)
 	}
 	return in, nil
 }

@@ -7,11 +7,10 @@ import (
 	"path/filepath"
 )
 
-// practiceAddr is the address that the manifests of the practice connectors name.
+// practiceAddr is the address in the manifests of the practice connectors.
 const practiceAddr = "127.0.0.1:8081"
 
-// demoFolder makes a folder of the connectors of another one, with manifests for a practice CRM at an address. The caller
-// removes it.
+// demoFolder makes a copy of a connectors folder, with manifests for a practice CRM at an address. The caller removes it.
 func demoFolder(connectors, crm string) (dir string, err error) {
 	from, err := filepath.Abs(connectors)
 	if err != nil {

@@ -28,7 +28,7 @@ stores nothing. The connector's configuration comes from the environment, as for
 limiting. The exit status is 1 if something does not work.`
 }
 
-// errDoctor is the error of an examination that found something. What it found was printed.
+// errDoctor is the error of an examination with a failed finding. The findings were printed.
 var errDoctor = errors.New("the platform does not work as it is configured")
 
 func (c *doctorCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {

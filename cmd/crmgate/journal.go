@@ -9,15 +9,15 @@ import (
 
 type journalCommand struct {
 	List   journalListCommand   `cmd:"" help:"List token answers that could not be read or stored."`
-	Replay journalReplayCommand `cmd:"" help:"Read a kept token answer again, and store what it granted."`
-	Drop   journalDropCommand   `cmd:"" help:"Forget a kept token answer."`
+	Replay journalReplayCommand `cmd:"" help:"Read a kept token answer again, and store its tokens."`
+	Drop   journalDropCommand   `cmd:"" help:"Delete a kept token answer."`
 }
 
 // Help is what `crmgate journal --help` adds.
 func (journalCommand) Help() string {
-	return `Every answer of a token endpoint is kept, sealed, before it is read, and goes when what it granted is stored. What stays could not
-be read, or the program ended in between. An answer that could not be read is read with the manifest that there is now: mend
-crmgate.token in it, restart the server, and replay. What stays is dropped after a week.`
+	return `Every answer of a token endpoint is kept, sealed, until its tokens are stored. An answer stays if it could not be read, or if the
+program ended in between. To replay an answer that could not be read, correct crmgate.token in the manifest, restart the
+server, and replay. Answers are dropped after a week.`
 }
 
 type journalListCommand struct {
@@ -34,7 +34,7 @@ func (c *journalListCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 		return printJSON(out, all)
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(out, "No answer is kept: all of them were read and stored.")
+		_, err := fmt.Fprintln(out, "No kept answers: all were read and stored.")
 		return err
 	}
 	rows := [][]string{{"ID", "CAME", "KIND", "PLATFORM", "USER", "STATUS", "BYTES"}}
@@ -52,7 +52,7 @@ type oneAnswer struct {
 
 type journalReplayCommand struct {
 	oneAnswer
-	DryRun bool `env:"-" help:"Only say whether the answer can be read, and is of use."`
+	DryRun bool `env:"-" help:"Only say whether the answer can be read and stored."`
 }
 
 func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
@@ -64,14 +64,14 @@ func (c *journalReplayCommand) Run(ctx context.Context, out io.Writer, log *slog
 		return printJSON(out, r)
 	}
 	signIn := r.Kind == "sign-in"
-	what := "can be read, and the person still has the grant that was refreshed: replay it without --dry-run to store what it granted"
+	what := "can be read, and the refreshed grant still exists: replay without --dry-run to store the tokens"
 	switch {
 	case r.Stored && signIn:
-		what = fmt.Sprintf("is stored: %s %s is known, and has a session with the next sign-in", r.Platform, printable(string(r.User)))
+		what = fmt.Sprintf("is stored: %s %s gets a session at the next sign-in", r.Platform, printable(string(r.User)))
 	case r.Stored:
 		what = fmt.Sprintf("is stored: %s %s needs no new sign-in", r.Platform, printable(string(r.User)))
 	case signIn:
-		what = "can be read: replay it without --dry-run to ask the CRM whose it is, and to store what it granted"
+		what = "can be read: replay without --dry-run to ask the CRM for the user, and to store the tokens"
 	}
 	_, err = fmt.Fprintf(out, "%s %s.\n", r.ID, what)
 	return err
@@ -86,6 +86,6 @@ func (c *journalDropCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 	if c.JSON {
 		return printJSON(out, map[string]string{"dropped": c.ID})
 	}
-	_, err := fmt.Fprintf(out, "%s is forgotten.\n", printable(c.ID))
+	_, err := fmt.Fprintf(out, "%s is deleted.\n", printable(c.ID))
 	return err
 }

@@ -3,26 +3,27 @@ Crmgate signs people in to their CRM and keeps them signed in.
 
 	crmgate serve                          run the server
 	crmgate demo                           run it with a practice CRM, and sign two people in
-	crmgate check FILE...                  check connectors, and say what their authors should mend
-	crmgate doctor PLATFORM                try a platform's endpoints, and suggest what belongs in its manifest
-	crmgate users list                     who has signed in
-	crmgate users show PLATFORM ID         one of them
-	crmgate users delete PLATFORM ID       forget one of them, and tell the CRM
-	crmgate journal list                   token answers that are kept, because they could not be read or stored
-	crmgate journal replay ID              store what one of them granted; --dry-run only reads it
-	crmgate journal drop ID                forget one of them
-	crmgate audit [show]                   who signed in and out, and what else happened
-	crmgate audit verify                   whether that was changed
+	crmgate check FILE...                  check connectors, and tell their authors what to fix
+	crmgate doctor PLATFORM                try a platform's endpoints, and suggest additions to its manifest
+	crmgate users list                     list the people who have signed in
+	crmgate users show PLATFORM ID         show one person
+	crmgate users delete PLATFORM ID       delete one person, and revoke the access at the CRM
+	crmgate journal list                   list token answers that could not be read or stored
+	crmgate journal replay ID              store the tokens of one answer; --dry-run only reads them
+	crmgate journal drop ID                delete one answer
+	crmgate audit [show]                   show sign-ins, sign-outs and what else happened
+	crmgate audit verify                   check that the audit log was not changed
+	crmgate admin-token NAME ACCOUNT...    make a token for an admin, if RingCentral is not used
 	crmgate version
 
-Every flag of serve, wherever it occurs, is also an environment variable: --public-url is CRMGATE_PUBLIC_URL. Secrets
+Every flag of serve is also an environment variable, for the other commands too: --public-url is CRMGATE_PUBLIC_URL. Secrets
 come from the environment or from files only:
 
 	CRMGATE_SESSION_KEY, CRMGATE_SESSION_KEY_FILE    signs session tokens, at least 32 bytes; made once if absent
-	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts what /userInfoHash answers, by which settings are found; made once if absent
-	CLIO_CLIENT_SECRET, CLIO_CLIENT_SECRET_FILE, …   what connectors declare in their manifests
+	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts the answers of /userInfoHash; made once if absent
+	CLIO_CLIENT_SECRET, CLIO_CLIENT_SECRET_FILE, …   settings that connectors declare in their manifests
 
-The exit status is 0, 1 if it failed, and 2 if it was called wrongly.
+The exit status is 0, 1 after a failure, and 2 after a usage error.
 */
 package main
 
@@ -46,12 +47,12 @@ var version = "dev"
 type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server."`
 	Demo       demoCommand       `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
-	Check      checkCommand      `cmd:"" help:"Check connectors, and say what their authors should mend."`
-	Doctor     doctorCommand     `cmd:"" help:"Try a platform's endpoints, and suggest what belongs in its manifest."`
+	Check      checkCommand      `cmd:"" help:"Check connectors, and tell their authors what to fix."`
+	Doctor     doctorCommand     `cmd:"" help:"Try a platform's endpoints, and suggest additions to its manifest."`
 	Users      usersCommand      `cmd:"" help:"List, show or delete the people who have signed in."`
 	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
-	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's administrator, where there is no RingCentral."`
+	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's admin, if RingCentral is not used."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 
@@ -67,7 +68,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main without the process: it returns the exit status.
+// run is main without the process. It returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -104,7 +105,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// called is the command that was called wrongly, as far as it was recognized.
+// called is the command of a usage error, as far as it was recognized.
 func called(err error) string {
 	var pe *kong.ParseError
 	if errors.As(err, &pe) && pe.Context.Selected() != nil {

@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// jsonFlag is on every command that prints what a program may want to read. Like all flags that say what is asked for, and
-// not how this installation is set up, it has no environment variable.
+// jsonFlag is on every command whose output a program may read. It has no environment variable, because it is about one
+// call and not about the installation.
 type jsonFlag struct {
 	JSON bool `name:"json" env:"-" help:"Print JSON."`
 }
@@ -23,7 +23,7 @@ func when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// printable keeps what a CRM wrote from steering the terminal.
+// printable replaces characters by which a text from a CRM could control the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control) {
@@ -33,7 +33,7 @@ func printable(s string) string {
 	}, s)
 }
 
-// printTable writes rows, the columns of which are aligned.
+// printTable writes rows with aligned columns.
 func printTable(out io.Writer, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {

@@ -4,15 +4,18 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
 func TestScripts(t *testing.T) {
-	connectors := connectorsFor(t, practiceAddr, nil) // those that the demo uses: it compiles them anew
+	t.Parallel()
+	connectors := edgetest.Folder(t, edgetest.PracticeAddr, nil) // those that the demo uses: it compiles them anew
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CONNECTORS", connectors)
-			e.Setenv("CACHE", built.cache)
+			e.Setenv("CACHE", edgetest.Cache())
 			return nil
 		},
 	})

@@ -10,8 +10,8 @@ import (
 
 type serveCommand struct {
 	storeFlags
-	Listen         string   `help:"Address to answer clients on (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	PublicURL      string   `help:"How browsers reach this server (default http://LISTEN)." placeholder:"URL"`
+	Listen         string   `help:"Address for clients (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	PublicURL      string   `help:"URL by which browsers reach this server (default http://LISTEN)." placeholder:"URL"`
 	RingCentralURL string   `name:"ringcentral-url" help:"Where RingCentral access tokens are verified (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
 	AdminTokenFile string   `help:"File of the admin tokens that crmgate admin-token makes. RingCentral is not asked then." placeholder:"FILE"`
 	AdminListen    string   `help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
@@ -24,11 +24,11 @@ type serveCommand struct {
 
 // Help is what `crmgate serve --help` adds.
 func (serveCommand) Help() string {
-	return `Secrets come from the environment, or from the file that the variable with _FILE behind its name names:
+	return `Secrets come from the environment. NAME_FILE names a file to read NAME from:
 
   CRMGATE_SESSION_KEY    Signs session tokens, at least 32 bytes; made once if absent.
-  CRMGATE_HASH_KEY       Salts what /userInfoHash answers; made once if absent.
-  CLIO_CLIENT_SECRET, …  What connectors declare in their manifests.`
+  CRMGATE_HASH_KEY       Salts the answers of /userInfoHash; made once if absent.
+  CLIO_CLIENT_SECRET, …  Settings that connectors declare in their manifests.`
 }
 
 func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {

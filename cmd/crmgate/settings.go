@@ -12,10 +12,9 @@ import (
 	"github.com/crmgate/crmgate/edge"
 )
 
-// storeFlags say where things are kept, and what connectors may reach. Every command that needs the store or the connectors
-// has them.
+// storeFlags are the flags of every command that needs the store or the connectors.
 type storeFlags struct {
-	Data       string         `help:"Folder for the database and what belongs to it, which only its owner may enter (default ${default})." default:"./data" placeholder:"DIR"`
+	Data       string         `help:"Folder for the database, which only its owner may enter (default ${default})." default:"./data" placeholder:"DIR"`
 	Keyset     string         `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
 	Connectors string         `help:"Folder of connectors: NAME.wasm and NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
 	Cache      string         `help:"Folder for compiled connectors, which only its owner may write (default DATA/cache)." placeholder:"DIR"`
@@ -49,13 +48,13 @@ func setting(name string) (value crmgate.Secret, ok bool, err error) {
 	return crmgate.NewSecret(v), inEnv || inFile, nil
 }
 
-// flagOf are the flags of the fields of edge's configuration that it finds wrong.
+// flagOf names the flag of each field that a ConfigError can have.
 var flagOf = map[string]string{
 	"Data": "--data", "Keyset": "--keyset", "Connectors": "--connectors", "Listen": "--listen", "AdminListen": "--admin-listen",
 	"PublicURL": "--public-url", "AdminTokenFile": "--admin-token-file", "Hostname": "--hostname",
 }
 
-// byFlag says an error about a field of the configuration as one about its flag.
+// byFlag turns an error about a field of the configuration into one about its flag.
 func byFlag(err error) error {
 	var wrong *edge.ConfigError
 	if !errors.As(err, &wrong) || flagOf[wrong.Field] == "" {

@@ -4,6 +4,6 @@ package main
 
 import "syscall"
 
-// keepFilesPrivate takes the rights of group and others from every file that this process makes, those of libraries
-// among them: Badger makes its files with what the umask allows.
+// keepFilesPrivate keeps group and others out of every file that this process makes, also the files of libraries: Badger
+// makes its files with all rights that the umask allows.
 func keepFilesPrivate() { syscall.Umask(0o077) }

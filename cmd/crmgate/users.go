@@ -16,8 +16,8 @@ import (
 
 type usersCommand struct {
 	List   usersListCommand   `cmd:"" help:"List the people who have signed in."`
-	Show   usersShowCommand   `cmd:"" help:"Show somebody who has signed in."`
-	Delete usersDeleteCommand `cmd:"" help:"Forget somebody, end their session, and have the CRM revoke what it granted."`
+	Show   usersShowCommand   `cmd:"" help:"Show one person who has signed in."`
+	Delete usersDeleteCommand `cmd:"" help:"Delete a person, end the session, and have the CRM revoke the access."`
 }
 
 type usersListCommand struct {
@@ -51,7 +51,7 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 		return printJSON(out, all)
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(out, "Nobody has signed in.")
+		_, err := fmt.Fprintln(out, "No users yet.")
 		return err
 	}
 	rows := [][]string{{"PLATFORM", "ID", "NAME", "HOST", "STATE", "HOLDS", "SIGNED IN"}}
@@ -86,24 +86,24 @@ func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.L
 	if c.JSON {
 		return printJSON(out, map[string]any{"deleted": map[string]any{"platform": c.Platform, "id": c.ID}, "crm": told})
 	}
-	_, err = fmt.Fprintf(out, "%s %s is forgotten.%s\n", c.Platform, printable(string(c.ID)), aboutCRM(told))
+	_, err = fmt.Fprintf(out, "%s %s is deleted.%s\n", c.Platform, printable(string(c.ID)), aboutCRM(told))
 	return err
 }
 
-// aboutCRM says what the CRM knows of it.
+// aboutCRM says whether the CRM has revoked the access.
 func aboutCRM(t revoke.Result) string {
 	switch t {
 	case revoke.Now:
-		return " The CRM was told."
+		return " The CRM has revoked the access."
 	case revoke.Later:
-		return " The CRM could not be told yet: the server tries again, for up to a week."
+		return " The CRM could not be told yet: the server tries again for up to a week."
 	case revoke.Never:
-		return " The CRM was not told, because it rejects the application: what it granted lives on there."
+		return " The CRM rejected the application, so the access still exists at the CRM."
 	}
-	return " There was nothing to tell the CRM."
+	return " The CRM did not need to be told."
 }
 
-// holds says which credentials are kept for somebody.
+// holds lists the credentials that are stored for a person.
 func holds(e operator.Entry) string {
 	var h []string
 	for name, s := range map[string]crmgate.Secret{"access token": e.AccessToken, "refresh token": e.RefreshToken, "API key": e.APIKey} {

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
+)
+
+func TestMain(m *testing.M) {
+	keepFilesPrivate() // as main does; the tests call run
+	testscript.Main(built{m}, map[string]func(){
+		"crmgate": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+		"tamper":  tamper,
+	})
+}
+
+// built builds the connectors before the tests. Children that play the program do not come here.
+type built struct{ m *testing.M }
+
+func (b built) Run() int { return edgetest.Run(b.m) }
+
+// runs runs the program, and returns what it prints.
+func runs(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if status := run(args, &out, &errs); status != 0 {
+		t.Fatalf("%q: status %d: %s", args, status, &errs)
+	}
+	return out.String()
+}
+
+func TestExitStatus(t *testing.T) {
+	t.Parallel()
+	for want, args := range map[int][]string{0: {"version"}, 1: {"users", "list", "--data", "/nowhere/at/all"}, 2: {"serve", "--no-such-flag"}} {
+		var out bytes.Buffer
+		if got := run(args, &out, &out); got != want {
+			t.Errorf("%v: status %d, want %d: %s", args, got, want, out.String())
+		}
+	}
+}

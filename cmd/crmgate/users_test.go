@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+func TestUsersOfARunningServer(t *testing.T) {
+	t.Parallel()
+	n := edgetest.New(t)
+	users := func(args ...string) string {
+		t.Helper()
+		return runs(t, append(append([]string{"users"}, args...), "--data", n.Data)...)
+	}
+	if out := users("list"); out != "No users yet.\n" {
+		t.Errorf("list: %s", out)
+	}
+	token, err := n.OAuth(t.Context(), "ada")
+	edgetest.Must(t, err)
+	_, err = n.APIKey(t.Context())
+	edgetest.Must(t, err)
+	var all []map[string]any
+	if err := json.Unmarshal([]byte(users("list", "--json")), &all); err != nil || len(all) != 2 || all[0]["refreshToken"] != "[secret]" {
+		t.Errorf("list --json: %v, %v", all, err)
+	}
+	out := users("show", "practice", "1-practice")
+	if !strings.Contains(out, "Ada Lovelace") || !strings.Contains(out, "[secret]") {
+		t.Errorf("show: %s", out)
+	}
+
+	if out := users("delete", "practice", "1-practice"); out != "practice 1-practice is deleted. The CRM has revoked the access.\n" {
+		t.Errorf("delete: %s", out)
+	}
+	if live, err := n.Lives(t.Context(), token); live || err != nil {
+		t.Errorf("the session of a deleted user: %v, %v", live, err)
+	}
+	var errs bytes.Buffer
+	if status := run([]string{"users", "show", "practice", "1-practice", "--data", n.Data}, &errs, &errs); status != 1 || !strings.Contains(errs.String(), "no such user") {
+		t.Errorf("a deleted user: status %d, %s", status, errs.String())
+	}
+
+	_, err = n.OAuth(t.Context(), "ada")
+	edgetest.Must(t, err)
+	n.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+	if out := users("delete", "practice", "1-practice"); !strings.Contains(out, "is deleted. The CRM could not be told yet: the server tries again") {
+		t.Errorf("delete while the CRM is away: %s", out)
+	}
+	if out := users("delete", "practicekey", "2-practicekey", "--json"); !strings.Contains(out, `"crm": "nothing"`) {
+		t.Errorf("delete an API key: %s", out)
+	}
+}

@@ -1,0 +1,117 @@
+package e2e_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+// audit returns the audit log.
+func (g *gate) audit() (all []operator.AuditEntry) {
+	g.t.Helper()
+	edgetest.Must(g.t, g.operator().Audit(g.t.Context(), time.Time{}, "", "", func(e operator.AuditEntry) error {
+		all = append(all, e)
+		return nil
+	}))
+	return all
+}
+
+// wantAudit checks the entries of the audit log, and that it verifies.
+func (g *gate) wantAudit(want ...string) {
+	g.t.Helper()
+	var got []string
+	for _, e := range g.audit() {
+		got = append(got, fmt.Sprint(e.What, "/", e.By, "/", e.Outcome, "/", e.Reason, "/", e.Platform, "/", e.User, "/", e.Account))
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		g.t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	report, err := g.operator().VerifyAudit(g.t.Context(), func(problem string) error {
+		g.t.Error(problem)
+		return nil
+	})
+	if err != nil || report.Problems != 0 {
+		g.t.Errorf("verify: %+v, %v", report, err)
+	}
+}
+
+func TestAuditOfSignIns(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	token := g.oauth("ada")
+	g.apiKey()
+	g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"wrong"}`)
+	g.postJSON("/apiKeyLogin", `{"platform":"practice","apiKey":"wrong"}`)
+	g.postJSON("/apiKeyLogin", `{"platform":"nobodys","apiKey":"wrong"}`).wantError(t, 400, "nobodys")
+	g.callback("https://somewhere.example/redirect.html?code=A&state=platform=practice", "")
+	g.callback(g.land(g.compose("compat"), "deny"), "")
+	g.do("POST", "/unAuthorize", "", bearer(token)...)
+	g.forget("practicekey", "2-practicekey")
+	g.wantAudit(
+		"sign-in/oauth/ok//practice/1-practice/",
+		"sign-in/apiKey/ok//practicekey//",
+		"sign-in/apiKey/refused/not accepted/practicekey//",
+		"sign-in/apiKey/error/request/practice//",
+		"sign-in/oauth/error/request/practice//",
+		"sign-in/oauth/error/request/practice//",
+		"logout/person/ok//practice/1-practice/",
+		"deletion/operator/ok//practicekey//")
+}
+
+// Who fails again and again leaves a hundred lines, and one that says how often.
+func TestAuditOfAFlood(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	for range 120 {
+		g.postJSON("/apiKeyLogin", `{"platform":"practice","apiKey":"wrong"}`)
+	}
+	metrics := g.Metrics()
+	for _, want := range []string{`crmgate_audit_entries_total{kind="sign-in",outcome="written"} 100`, `crmgate_audit_entries_total{kind="sign-in",outcome="left out"} 20`} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics do not have %s", want)
+		}
+	}
+	g.Stop()
+	all := g.audit()
+	if last := all[len(all)-1]; len(all) != 101 || last.Outcome != "left out" || last.Count != 20 {
+		t.Errorf("%d entries, the last one %+v; want 100 failures, and one for 20 more", len(all), last)
+	}
+}
+
+func TestAuditOfAnAccountNamedWithoutProof(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	c := g.compose("compat")
+	g.token(g.get("/oauth-callback?rcAccountId=4711&callbackUri=" + url.QueryEscape(g.land(c, "ada"))))
+	g.wantAudit("sign-in/oauth/ok/unproven account/practice/1-practice/4711")
+}
+
+func TestAuditOfARefreshThatFailedForGood(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		mood practicecrm.Mood
+		want []string
+	}{
+		{"the CRM ends the grant", practicecrm.Mood{Error: "invalid_grant"}, []string{"refresh/server/refused/user dead/practice/1-practice/"}},
+		{"the CRM rejects the application", practicecrm.Mood{Error: "invalid_client"}, []string{"refresh/server/refused/app dead/practice/1-practice/"}},
+		{"the CRM is away", practicecrm.Mood{Status: 503}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := newGate(t)
+			token := g.oauth("ada")
+			g.CRM.SetMood(tt.mood)
+			g.Pass(24 * time.Hour)
+			g.get("/authValidation", bearer(token)...)
+			g.get("/authValidation", bearer(token)...)
+			// Once: neither a dead grant nor a paused application is asked for again.
+			g.wantAudit(append([]string{"sign-in/oauth/ok//practice/1-practice/"}, tt.want...)...)
+		})
+	}
+}

@@ -1,0 +1,207 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/revoke"
+)
+
+// TestCRMInEveryMood: each of them ends in a clear error, stores nothing, and the next sign-in works.
+func TestCRMInEveryMood(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	for _, c := range []struct {
+		name, want string
+		mood       practicecrm.Mood
+		status     int
+	}{
+		{"token endpoint down", "HTTP status 500", practicecrm.Mood{Status: 500}, 400},
+		{"token endpoint busy", "HTTP status 429", practicecrm.Mood{Status: 429, RetryAfter: time.Second}, 400},
+		{"token request cut", "Unable to connect to", practicecrm.Mood{CutBefore: true}, 400},
+		{"token answer lost", "Unable to connect to", practicecrm.Mood{CutAfter: true}, 400},
+		{"token answer a page", "HTTP status 502", practicecrm.Mood{Token: "html with status 502"}, 400},
+		{"client not known", "Client authentication failed", practicecrm.Mood{Error: "invalid_client"}, 400},
+		{"user info 500", "500", practicecrm.Mood{Me: "500"}, 400},
+		{"user info 429", "429", practicecrm.Mood{Me: "429"}, 400},
+		{"user info a page", "", practicecrm.Mood{Me: "html"}, 400},
+		{"user info empty", "", practicecrm.Mood{Me: "empty"}, 400},
+		{"user info cut", "", practicecrm.Mood{Me: "cut"}, 400},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			co := g.compose("bound")
+			landed := g.land(co, "alan")
+			g.CRM.SetMood(c.mood)
+			g.callback(landed, co.LoginSecret).wantError(t, c.status, c.want)
+			if c.mood.Me != "" {
+				g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`).wantError(t, 400, c.want)
+			}
+			g.CRM.SetMood(practicecrm.Mood{})
+			if _, err := g.directory().Entry(t.Context(), crmgate.UserKey{Platform: "practice", ID: "3-practice"}); err == nil {
+				t.Error("a sign-in that failed was stored")
+			}
+			g.oauth("ada")
+		})
+	}
+	t.Run("user info refused", func(t *testing.T) {
+		co := g.compose("bound")
+		landed := g.land(co, "alan")
+		g.CRM.SetMood(practicecrm.Mood{Me: "401"})
+		a := g.callback(landed, co.LoginSecret)
+		g.CRM.SetMood(practicecrm.Mood{})
+		var in signIn
+		if json.Unmarshal([]byte(a.body), &in) != nil || a.status != 200 || in.Token != "" || in.Message.Message == "" {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	})
+	t.Run("RingCentral", func(t *testing.T) {
+		for mood, status := range map[string]int{"500": 400, "html": 503, "empty": 503, "cut": 503} {
+			g.CRM.SetMood(practicecrm.Mood{RingCentral: mood})
+			g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"x","rcAccessToken":"`+practicecrm.RCAdminToken+`"}`).wantError(t, status, "")
+		}
+		g.CRM.SetMood(practicecrm.Mood{})
+		g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`","rcAccessToken":"`+practicecrm.RCAdminToken+`"}`))
+	})
+}
+
+// TestSignedInWhileTheCRMIsIll goes through the session routes of somebody whose CRM does not answer as it should.
+func TestSignedInWhileTheCRMIsIll(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	token := g.oauth("ada")
+	refresh := func() string {
+		t.Helper()
+		a := g.do("POST", "/user/refreshInfo", "", bearer(token)...)
+		if a.status != 200 {
+			t.Errorf("refreshInfo: %d", a.status)
+		}
+		return a.body
+	}
+	if b := refresh(); !strings.HasPrefix(b, `{"successful":true`) {
+		t.Errorf("refreshInfo: %s", b)
+	}
+	for mood, want := range map[string]string{
+		"429": `"message":"Rate limit exceeded"`, "403": `"message":"Authorization error"`, "500": `"message":"Error performing refreshUserInfo"`, "cut": `"message":"Error performing refreshUserInfo"`,
+	} {
+		g.CRM.SetMood(practicecrm.Mood{Me: mood})
+		if b := refresh(); !strings.Contains(b, want) || !strings.Contains(b, `"successful":false`) {
+			t.Errorf("%s: %s", mood, b)
+		}
+		if a := g.get("/licenseStatus", bearer(token)...); a.status != 200 {
+			t.Errorf("licenseStatus: %d %s", a.status, a.body)
+		}
+	}
+	g.CRM.SetMood(practicecrm.Mood{Me: "500"})
+	g.get("/authValidation", bearer(token)...).wantError(t, 400, "")
+	g.CRM.SetMood(practicecrm.Mood{})
+	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":true}`)
+
+	// The grant ends at the CRM: the connector says so, and a logout that the CRM refuses is a logout all the same.
+	g.CRM.ExpireAccess()
+	if a := g.get("/authValidation", bearer(token)...); a.status != 200 || !strings.Contains(a.body, `{"successful":false,"returnMessage":`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	g.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+	if a := g.do("POST", "/unAuthorize", "", bearer(token)...); a.status != 200 || !strings.Contains(a.body, `"messageType":"success"`) {
+		t.Errorf("logout: %d %s", a.status, a.body)
+	}
+	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":false}`)
+	p, err := g.Edge.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	if err != nil || !p.Grant.Empty() || p.User.Name == "" {
+		t.Errorf("after logout: %+v, %v; want the person without a grant", p, err)
+	}
+}
+
+func TestLogoutTellsTheCRM(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	token := g.oauth("ada")
+	access := func() string {
+		p, err := g.Edge.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+		edgetest.Must(t, err)
+		return p.Grant.AccessToken.Reveal()
+	}
+	granted := access()
+	g.do("POST", "/unAuthorize", "", bearer(token)...)
+	if g.CRM.Live(granted) || g.CRM.Counts().Revoke != 1 {
+		t.Error("the access token lives on at the CRM")
+	}
+	g.oauth("ada")
+	granted = access()
+	if told := g.forget("practice", "1-practice"); told != revoke.Now {
+		t.Errorf("delete: %s", told)
+	}
+	if g.CRM.Live(granted) || g.CRM.Counts().Revoke != 2 {
+		t.Error("the access token of a deleted user lives on at the CRM")
+	}
+	g.oauth("ada")
+	g.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+	if told := g.forget("practice", "1-practice"); told != revoke.Later {
+		t.Errorf("delete while the CRM is away: %s", told)
+	}
+	g.apiKey()
+	if told := g.forget("practicekey", "2-practicekey"); told != revoke.Nothing {
+		t.Errorf("delete an API key: %s", told)
+	}
+}
+
+func TestOperatorEndpoints(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(f *edgetest.Options) { f.AdminListen = "127.0.0.1:0" })
+	g.apiKey()
+	for path, want := range map[string]string{"/healthz": "ok\n", "/readyz": "ready\n"} {
+		resp, err := g.client.Get("http://" + g.Edge.AdminAddr() + path)
+		edgetest.Must(t, err)
+		var b bytes.Buffer
+		_, _ = b.ReadFrom(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != 200 || b.String() != want {
+			t.Errorf("%s: %d %q", path, resp.StatusCode, b.String())
+		}
+	}
+}
+
+func TestNothingIsLeftRunning(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	g := newGate(t)
+	g.oauth("ada")
+	g.apiKey()
+	c := g.compose("bound")
+	g.get("/oauth-callback?callbackUri=" + url.QueryEscape(g.land(c, "deny")))
+	g.Stop()
+	g.client.CloseIdleConnections()
+	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"),
+		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"), // one for the process
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")) // sleeps for ten seconds before it looks whether it is over
+}
+
+// TestLogIsReadable: a line for each thing that happened, with the id that the answer carried.
+func TestLogIsReadable(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	a := g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`)
+	found := false
+	for line := range strings.Lines(g.Log.String()) {
+		var l struct {
+			Msg, Platform, Outcome string
+			ID                     string `json:"request_id"`
+			Level                  slog.Level
+		}
+		edgetest.Must(t, json.Unmarshal([]byte(line), &l))
+		found = found || l.Msg == "sign-in" && l.Platform == "practicekey" && l.Outcome == "ok" && l.ID == a.header.Get("X-Request-Id")
+	}
+	if !found {
+		t.Errorf("no line of the sign-in:\n%s", g.Log)
+	}
+}

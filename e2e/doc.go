@@ -1,0 +1,15 @@
+/*
+Package e2e has the tests of the whole program, by subject: a node, a practice CRM, real connectors and real HTTP.
+
+	wire_…       what docs/wire.md says, a test for each sentence
+	signin_…     OAuth, API keys, clients that wait for a sign-in
+	session_…    session tokens, forged ones too
+	pages_…      the pages, in a browser if there is one
+	connector_…  the connectors of Clio and Insightly, against stand-ins for the CRM
+	crash_…      the program as a process that is killed
+	attack_…     hostile connectors and hostile clients, on the program as a process
+
+Most tests start a node in process, by package edgetest. CRMGATE_SOAK=1 runs the long forms: more kills, more sockets,
+attacks one after the other, and limits on time and memory.
+*/
+package e2e

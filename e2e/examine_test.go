@@ -1,0 +1,195 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/edge"
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+// patient is a practice CRM, and how it is examined.
+type patient struct {
+	*edgetest.Options
+	edge.Subject
+	crm *practicecrm.CRM
+}
+
+// newPatient has members in the connector's crmgate.token.
+func newPatient(t *testing.T, members string) *patient {
+	t.Helper()
+	p := &patient{crm: practicecrm.New(practicecrm.Config{}), Subject: edge.Subject{Platform: "practice"}}
+	hs := httptest.NewServer(p.crm)
+	t.Cleanup(hs.Close)
+	dir := t.TempDir()
+	edgetest.Ship(t, dir, "practice", edgetest.PracticeAddr, strings.TrimPrefix(hs.URL, "http://"), `"config"`, `"token": {`+members+`}, "config"`)
+	edgetest.Ship(t, dir, "practicekey")
+	p.Options = edgetest.NewOptions(t, hs.URL)
+	p.Data, p.Connectors, p.PublicURL, p.Logger = filepath.Join(t.TempDir(), "none"), dir, "http://127.0.0.1:8080", slog.New(slog.DiscardHandler)
+	return p
+}
+
+// examined is what an examination found, also as text.
+type examined struct {
+	edge.Examination
+	text string
+	err  error
+}
+
+func (p *patient) examine(t *testing.T) examined {
+	t.Helper()
+	x, err := edge.Examine(t.Context(), p.Config, p.Subject)
+	if err != nil {
+		return examined{err: err}
+	}
+	return examined{Examination: *x, text: fmt.Sprint(x)}
+}
+
+// outcome is that of one check, the last of its name.
+func (e examined) outcome(check string) (outcome, message string) {
+	for _, f := range e.Findings {
+		if f.Check == check {
+			outcome, message = f.Outcome, f.Message
+		}
+	}
+	return outcome, message
+}
+
+func TestExamine(t *testing.T) {
+	t.Parallel()
+	const authorize, pkce, endpoint = "authorization URL", "PKCE", "token endpoint"
+	for _, c := range []struct {
+		name    string
+		members string
+		mood    practicecrm.Mood
+		all     bool // --try-all-styles
+		// wrong is the check that fails, and what it says; "": none.
+		wrong, says string
+		requests    int // to the token endpoint
+		suggest     map[string]any
+	}{
+		{name: "a good day", requests: 1},
+		{name: "encoded Basic", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basic"}}, requests: 1},
+		{name: "encoded Basic, all styles allowed", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basic"}}, all: true, requests: 1},
+		{name: "Basic that is not encoded", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basicRaw"}}, wrong: endpoint, says: `authenticates by "basic"`, requests: 1},
+		{name: "Basic that is not encoded, all styles", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basicRaw"}}, all: true,
+			wrong: endpoint, says: `authenticates by "basic"`, requests: 2, suggest: map[string]any{"auth": "basicRaw"}},
+		{name: "in the body, all styles", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "body"}}, all: true,
+			wrong: endpoint, says: `authenticates by "basic"`, requests: 3, suggest: map[string]any{"auth": "body"}},
+		{name: "in the body, declared", members: `"auth": "body"`, mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "body"}}, requests: 1},
+		{name: "a client that is not known, all styles", mood: practicecrm.Mood{Error: "invalid_client"}, all: true, wrong: endpoint, says: "refuses the client", requests: 3},
+		{name: "JSON, undeclared", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Body: "json"}}, all: true, wrong: endpoint, says: "grant_type is missing", requests: 1},
+		{name: "JSON, declared", members: `"body": "json"`, mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Body: "json"}}, requests: 1},
+		{name: "no PKCE", mood: practicecrm.Mood{NoPKCE: true}, wrong: pkce, says: "invalid_request", requests: 1, suggest: map[string]any{"pkce": false}},
+		{name: "no PKCE, declared", members: `"pkce": false`, mood: practicecrm.Mood{NoPKCE: true}, requests: 1},
+		{name: "another scope", mood: practicecrm.Mood{AuthorizeScope: "read"}, wrong: authorize, says: "invalid_scope", requests: 1},
+		{name: "429", mood: practicecrm.Mood{Status: 429, RetryAfter: 30 * time.Second}, all: true, wrong: endpoint, says: "limits the rate of requests (for 30s)", requests: 1},
+		{name: "500", mood: practicecrm.Mood{Status: 500}, all: true, wrong: endpoint, says: "does not answer like a token endpoint", requests: 1},
+		{name: "a page", mood: practicecrm.Mood{Status: 200}, all: true, wrong: endpoint, says: "does not answer like a token endpoint", requests: 1},
+		{name: "cut", mood: practicecrm.Mood{CutBefore: true}, all: true, wrong: endpoint, says: "cannot be reached", requests: 1},
+		{name: "an error of its own", mood: practicecrm.Mood{Error: "weather"}, all: true, wrong: endpoint, says: "weather", requests: 1},
+		{name: "a locked client", mood: practicecrm.Mood{Error: "account_locked"}, all: true, wrong: endpoint, says: "limits the rate of requests", requests: 1},
+		{name: "access denied", mood: practicecrm.Mood{Error: "unauthorized_client"}, wrong: endpoint, says: "refuses the client", requests: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPatient(t, c.members)
+			p.crm.SetMood(c.mood)
+			p.AllStyles = c.all
+			e := p.examine(t)
+			edgetest.Must(t, e.err)
+			if e.Failed() != (c.wrong != "") {
+				t.Errorf("failed: %v, want %v", e.Failed(), c.wrong != "")
+			}
+			found := c.wrong == ""
+			for _, f := range e.Findings {
+				found = found || f.Check == c.wrong && f.Outcome == "failed" && strings.Contains(f.Message, c.says)
+				if f.Outcome == "failed" && f.Check != c.wrong {
+					t.Errorf("%s fails: %s", f.Check, f.Message)
+				}
+			}
+			if !found {
+				t.Errorf("no word of %q: %s", c.says, e.text)
+			}
+			if n := p.crm.Counts(); n.Token != c.requests || n.Consents != 0 {
+				t.Errorf("%d token requests, want %d; %+v", n.Token, c.requests, n)
+			}
+			if fmt.Sprint(e.Suggest) != fmt.Sprint(c.suggest) {
+				t.Errorf("it suggests %v, want %v", e.Suggest, c.suggest)
+			}
+			if strings.Contains(e.text, "practice-secret") {
+				t.Errorf("the secret is shown: %s", e.text)
+			}
+			if _, err := os.Stat(p.Data); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the folder of the data was made: %v", err)
+			}
+		})
+	}
+}
+
+// TestDoctorPrints has what people read.
+func TestExamineOtherConfigurations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name           string
+		change         func(*patient)
+		check, outcome string
+		says           string
+		failed         bool
+		err            string
+	}{
+		{"an API key", func(p *patient) { p.Platform = "practicekey" }, "authentication", "ok", "API key", false, ""},
+		{"no such platform", func(p *patient) { p.Platform = "nothing" }, "", "", "", false, "nothing"},
+		{"a wrong hostname", func(p *patient) { p.Hostname = "a b" }, "", "", "", false, "Hostname"},
+		{"an address that is not allowed", func(p *patient) { p.AllowEgress = nil }, "token endpoint", "failed", "No request was sent to ", true, ""},
+		{"a redirect URI in the clear", func(p *patient) { p.PublicURL = "http://gate.example" }, "redirect URI", "failed", "unencrypted", true, ""},
+		{"no secret", func(p *patient) { delete(p.Settings, "PRACTICE_CLIENT_SECRET") }, "application", "ok", "without a secret", true, ""},
+		{"a wrong secret", func(p *patient) { p.Settings["PRACTICE_CLIENT_SECRET"] = "practice-secret-wrong" }, "token endpoint", "warning", "--try-all-styles", true, ""},
+		{"a token URL of another host", func(p *patient) { p.Settings["PRACTICE_URL"] = "https://b.example" }, "application", "failed", "accessTokenUri", true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPatient(t, "")
+			c.change(p)
+			e := p.examine(t)
+			outcome, message := e.outcome(c.check)
+			if outcome != c.outcome || !strings.Contains(message, c.says) || e.Failed() != c.failed || (e.err == nil) != (c.err == "") || e.err != nil && !strings.Contains(e.err.Error(), c.err) {
+				t.Errorf("got %s %q, %v, %v", outcome, message, e.Failed(), e.err)
+			}
+			if strings.Contains(e.text, "practice-secret") {
+				t.Errorf("the secret is shown: %s", e.text)
+			}
+		})
+	}
+}
+
+// TestExamineTLS: a certificate that nobody signed for.
+func TestExamineTLS(t *testing.T) {
+	t.Parallel()
+	p := newPatient(t, "")
+	hs := httptest.NewUnstartedServer(http.NotFoundHandler())
+	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
+	hs.StartTLS()
+	t.Cleanup(hs.Close)
+	b, err := os.ReadFile(filepath.Join(p.Connectors, "practice.json"))
+	edgetest.Must(t, err)
+	old := strings.TrimPrefix(p.Settings["PRACTICE_URL"], "http://")
+	text := strings.ReplaceAll(strings.ReplaceAll(string(b), "http://"+old, hs.URL), old, strings.TrimPrefix(hs.URL, "https://"))
+	edgetest.Must(t, os.WriteFile(filepath.Join(p.Connectors, "practice.json"), []byte(text), 0o600))
+	p.Settings["PRACTICE_URL"] = hs.URL
+	e := p.examine(t)
+	for _, check := range []string{"authorization URL", "token endpoint"} {
+		if outcome, message := e.outcome(check); outcome != "failed" || !strings.Contains(message, "TLS certificate is not valid: x509: ") {
+			t.Errorf("%s: %s %q", check, outcome, message)
+		}
+	}
+}

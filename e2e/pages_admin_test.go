@@ -1,0 +1,381 @@
+package e2e_test
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+// notes are a developer's, with what must not get through.
+const notes = `1. Open **Settings**, then [Applications](https://crm.example/apps).\n2. Register one.\n\n<script>alert(1)</script>\n\n![x](https://evil.example/x.png) [y](javascript:alert(1))`
+
+// withNotes gives the organisation's platform setup notes.
+func withNotes(f *edgetest.Options) {
+	file := filepath.Join(f.Connectors, "practice.json")
+	if b, err := os.ReadFile(file); err == nil {
+		_ = os.WriteFile(file, []byte(strings.Replace(string(b), `{"enabled": true}`, `{"enabled": true, "setupNotes": "`+notes+`"}`, 1)), 0o600)
+	}
+}
+
+// office signs an admin in to the page, in a browser of their own.
+func (g *gate) office(token string) *visitor {
+	g.t.Helper()
+	v := g.visitor()
+	if a := v.send("/admin/session", url.Values{"token": {token}}); a.status != 303 || a.header.Get("Location") != "/admin" {
+		g.t.Fatalf("not signed in: %d %s", a.status, a.body)
+	}
+	return v
+}
+
+func application(client, secret string) url.Values {
+	return url.Values{"fields[clientId]": {client}, "fields[clientSecret]": {secret}}
+}
+
+const homeTitle = "Your organisation&#39;s CRMs"
+
+func TestAdminSignsIn(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	v := g.visitor()
+	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs", `action="/admin/session"`, `name="token"`)
+	v.send("/admin/session", nil).wantPage(t, 400, "Your organisation's CRMs", "Please enter a token.")
+	v.send("/admin/session", url.Values{"token": {"wrong"}}).wantPage(t, 400, "Your organisation's CRMs", "401")
+	v.send("/admin/session", url.Values{"token": {practicecrm.RCUserToken}}).wantPage(t, 403, "Your organisation's CRMs", "Admin validation failed")
+	if left := v.cookies(); left != "" {
+		t.Errorf("cookies of somebody who was refused: %s", left)
+	}
+	a := v.send("/admin/session", url.Values{"token": {"Bearer " + practicecrm.RCAdminToken}})
+	cookie := a.cookieNamed(t, "crmgate-admin")
+	for _, part := range []string{"httponly", "samesite=strict", "path=/", "max-age=1800"} {
+		if !strings.Contains(strings.ToLower(cookie), part) {
+			t.Errorf("%s is not in %s", part, cookie)
+		}
+	}
+	v.get("/admin").wantPage(t, 200, homeTitle, "Account <strong>1</strong>", "Signed in as extension 101.", `href="/admin/practice"`, "Not set up")
+	v.send("/admin/leave", nil).wantHeader(t, "Location", "/admin")
+	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs")
+
+	extension := g.visitor()
+	if a := extension.do("POST", "/admin/session", "", "X-RC-Access-Token", practicecrm.RCAdminToken); a.status != 200 || !strings.Contains(a.body, `"adminUrl":"`+g.URL+`/admin"`) {
+		t.Errorf("an extension: %d %s", a.status, a.body)
+	}
+	extension.get("/admin/practice").wantPage(t, 200, "Practice CRM")
+	g.do("POST", "/admin/session", "", "X-RC-Access-Token", practicecrm.RCUserToken).want(t, 403, "Admin validation failed")
+	if a := g.do("OPTIONS", "/admin/session", "", "Access-Control-Request-Headers", "x-rc-access-token"); a.header.Get("Access-Control-Allow-Credentials") != "" {
+		t.Error("pages of other sites may send cookies")
+	}
+}
+
+func TestAdminCookieByHTTPS(t *testing.T) {
+	t.Parallel()
+	g := organised(t, func(f *edgetest.Options) { f.PublicURL = "https://gate.example/base" })
+	a := g.do("POST", "/admin/session", "token="+practicecrm.RCAdminToken, "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin")
+	if c := a.cookieNamed(t, "__Host-crmgate-admin"); !strings.Contains(strings.ToLower(c), "; secure") || a.header.Get("Location") != "/base/admin" {
+		t.Errorf("cookie %s, location %s", c, a.header.Get("Location"))
+	}
+}
+
+// adminRoutes are what only an admin may do or see.
+var adminRoutes = []struct{ method, path, body string }{
+	{"GET", "/admin", ""}, {"GET", "/admin/practice", ""}, {"GET", "/admin/people/practice", ""},
+	{"GET", "/admin/remove/practice", ""}, {"GET", "/admin/end/practice", ""}, {"GET", "/admin/end/practice?user=ada-practice", ""},
+	{"POST", "/admin/practice", application(ownClient, ownSecret).Encode()}, {"POST", "/admin/try/practice", ""}, {"POST", "/admin/drop/practice", ""},
+	{"POST", "/admin/remove/practice", ""}, {"POST", "/admin/end/practice", ""}, {"POST", "/admin/end/practice", "user=ada-practice"},
+}
+
+// apps are an account's applications, by their entries.
+func (g *gate) apps(account crmgate.AccountID) (confirmed, pending string) {
+	g.t.Helper()
+	apps, err := g.Edge.DB().ManagedApps(g.t.Context(), account, "practice")
+	edgetest.Must(g.t, err)
+	if apps.Confirmed != nil {
+		confirmed = apps.Confirmed.Entry
+	}
+	if apps.Pending != nil {
+		pending = apps.Pending.Entry
+	}
+	return confirmed, pending
+}
+
+// TestAdminRefuses: without a statement of ours that is still good, and on another site's word, nothing is shown or changed.
+func TestAdminRefuses(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	g.enter(ownClient, ownSecret)
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
+	g.enter(ownClient, ownSecret)
+	confirmed, pending := g.apps("1")
+	a := g.do("POST", "/admin/session", "", "X-RC-Access-Token", practicecrm.RCAdminToken)
+	good, _, _ := strings.Cut(a.cookieNamed(t, "crmgate-admin"), ";")
+	composed := g.compose1("/authUrl?platform=practice&mode=bound", practicecrm.RCAdminToken)
+	state, _, _ := strings.Cut(strings.TrimPrefix(composed.Query().Get("state"), "cg."), ",")
+	ours := []string{"Sec-Fetch-Site", "same-origin"}
+	for name, header := range map[string][]string{
+		"no cookie":       ours,
+		"a forged cookie": append([]string{"Cookie", "crmgate-admin=Zm9yZ2Vk"}, ours...),
+		"one bit changed": append([]string{"Cookie", flip(good)}, ours...),
+		"a sealed state":  append([]string{"Cookie", "crmgate-admin=" + state}, ours...),
+		"another's name":  append([]string{"Cookie", strings.Replace(good, "admin=", "login=", 1)}, ours...),
+		"cross-site":      {"Cookie", good, "Sec-Fetch-Site", "cross-site"},
+		"same-site":       {"Cookie", good, "Sec-Fetch-Site", "same-site"},
+		"another origin":  {"Cookie", good, "Origin", "https://evil.example"},
+		"no origin":       {"Cookie", good},
+	} {
+		for _, r := range adminRoutes {
+			if r.method == "GET" && strings.Contains(strings.Join(header, " "), good) {
+				continue // looking is what browsers let nobody else do: the cookie is Strict, and the answer not theirs to read
+			}
+			a := g.do(r.method, r.path, r.body, append([]string{"Content-Type", map[string]string{"POST": "application/x-www-form-urlencoded"}[r.method]}, header...)...)
+			if r.method == "POST" && a.status != 403 || strings.Contains(a.body, ownClient) || strings.Contains(a.body, "Ada") || a.header.Get("Refresh") != "" {
+				t.Errorf("%s: %s %s: %d %s", name, r.method, r.path, a.status, a.body)
+			}
+		}
+	}
+	g.Pass(30*time.Minute + time.Second)
+	for _, r := range adminRoutes {
+		a := g.do(r.method, r.path, r.body, append([]string{"Cookie", good, "Content-Type", map[string]string{"POST": "application/x-www-form-urlencoded"}[r.method]}, ours...)...)
+		if a.status != 403 || strings.Contains(a.body, ownClient) {
+			t.Errorf("expired: %s %s: %d %s", r.method, r.path, a.status, a.body)
+		}
+	}
+	if c, p := g.apps("1"); c != confirmed || p != pending {
+		t.Error("something was changed")
+	}
+	g.lives("a person of the organisation", ada)
+}
+
+// flip changes a cookie's last but one character.
+func flip(cookie string) string {
+	b := []byte(cookie)
+	if at := len(b) - 2; b[at] == 'A' {
+		b[at] = 'B'
+	} else {
+		b[at] = 'A'
+	}
+	return string(b)
+}
+
+// compose1 composes with a RingCentral token.
+func (g *gate) compose1(path, rc string) *url.URL {
+	g.t.Helper()
+	a := g.get(path, "X-RC-Access-Token", rc)
+	_, rest, _ := strings.Cut(a.body, `"authUrl":"`)
+	at, _, _ := strings.Cut(rest, `"`)
+	u, err := url.Parse(strings.ReplaceAll(at, `\u0026`, "&"))
+	edgetest.Must(g.t, err)
+	return u
+}
+
+// TestAdminOfAnotherAccount: an admin of account 2 sees and changes nothing of account 1.
+func TestAdminOfAnotherAccount(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	g.enter(ownClient, ownSecret)
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
+	g.enter(ownClient, ownSecret)
+	confirmed, pending := g.apps("1")
+	other := g.office(practicecrm.RCOtherAdminToken)
+	for _, r := range adminRoutes {
+		a := other.do(r.method, r.path, strings.ReplaceAll(r.body, ownClient, "other-client"), "Sec-Fetch-Site", "same-origin", "Content-Type", map[string]string{"POST": "application/x-www-form-urlencoded"}[r.method])
+		if strings.Contains(a.body, ownClient) || strings.Contains(a.body, "Ada") {
+			t.Errorf("%s %s shows: %d %s", r.method, r.path, a.status, a.body)
+		}
+	}
+	other.get("/admin/end/practice?user="+url.QueryEscape(string(keyOfAda(t, g).ID))).wantPage(t, 404, "There is nothing here")
+	other.send("/admin/end/practice", url.Values{"user": {string(keyOfAda(t, g).ID)}}).wantPage(t, 404, "There is nothing here")
+	if c, p := g.apps("1"); c != confirmed || p != pending {
+		t.Error("something was changed")
+	}
+	g.lives("a person of account 1", ada)
+}
+
+// keyOfAda is the one person who is there.
+func keyOfAda(t *testing.T, g *gate) crmgate.UserKey {
+	t.Helper()
+	all, err := g.directory().Entries(t.Context())
+	edgetest.Must(t, err)
+	if len(all) != 1 {
+		t.Fatalf("%d people", len(all))
+	}
+	return crmgate.UserKey{Platform: all[0].Platform, ID: all[0].ID}
+}
+
+func TestAdminLifecycle(t *testing.T) {
+	t.Parallel()
+	g := organised(t, withNotes)
+	v := g.office(practicecrm.RCAdminToken)
+	a := v.get("/admin/practice")
+	a.wantPage(t, 200, "Practice CRM", "Set up the application", `value="`+g.URL+`/redirect.html"`, `href="https://crm.example/apps"`, "<strong>Settings</strong>")
+	if strings.Contains(a.body, "<script>alert") || strings.Contains(a.body, "evil.example") || strings.Contains(a.body, "javascript:") {
+		t.Errorf("notes got through: %s", a.body)
+	}
+	v.send("/admin/practice", nil).wantPage(t, 400, "Practice CRM", "Please fill this in.", "<title>Error: Practice CRM</title>")
+	a = v.send("/admin/practice", application(ownClient, "wrong-secret"))
+	a.wantPage(t, 400, "Practice CRM", "Practice CRM does not accept this application.", `value="`+ownClient+`"`)
+	if _, pending := g.apps("1"); pending != "" || strings.Contains(a.body, "wrong-secret") {
+		t.Error("a wrong secret was stored, or is shown")
+	}
+	landed := v.landingAt(v.send("/admin/practice", application(ownClient, ownSecret)).follow(t), "ada")
+	a = v.get("/admin/practice")
+	a.wantPage(t, 200, "Practice CRM", "Waiting for a sign-in", "entered by extension 101", "Change the application", "<dd>set</dd>")
+	if strings.Contains(a.body, ownSecret) {
+		t.Error("the secret is shown")
+	}
+	v.get("/admin").wantPage(t, 200, homeTitle, "Waiting for a sign-in")
+	v.get(landed).wantPage(t, 200, "The application works", `href="/admin/practice"`)
+	v.get("/admin").wantPage(t, 200, homeTitle, "In use", "Client ID "+ownClient)
+	grace := g.token(g.managed("grace", practicecrm.RCUserToken))
+	g.Pass(time.Minute)
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Replace the application", "2 people will have to sign in again")
+
+	// A form of the first set-up that was open since does not replace what is in use.
+	v.send("/admin/practice", application(ownClient, "")).wantPage(t, 400, "Practice CRM", "Somebody else has set up")
+
+	g.CRM.Register("acme-second", "second-secret")
+	replacing := application("acme-second", "mistyped")
+	replacing.Set("replaces", "yes")
+	v.send("/admin/practice", replacing).wantPage(t, 400, "Practice CRM", "does not accept this application")
+	replacing.Set("fields[clientSecret]", "second-secret")
+	v.send("/admin/practice", replacing).follow(t)
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "In use", "Another one waits for a sign-in")
+	v.send("/admin/drop/practice", nil).wantHeader(t, "Location", "/admin/practice")
+	if _, pending := g.apps("1"); pending != "" {
+		t.Error("what is pending was not discarded")
+	}
+	v.send("/admin/practice", replacing).follow(t)
+	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "deny")).wantPage(t, 400, "Not connected", `href="/admin/practice"`)
+	g.lives("while another one waits", grace)
+	g.token(g.managed("grace", practicecrm.RCUserToken)) // with the one in use
+	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "ada")).wantPage(t, 200, "The application works")
+	g.ends("after it was replaced", grace)
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "<dd>acme-second</dd>")
+
+	g.Pass(time.Minute)
+	v = g.office(practicecrm.RCAdminToken)
+	v.get("/admin/remove/practice").wantPage(t, 200, "Remove the application of Practice CRM?", "1 person will be signed out")
+	v.send("/admin/remove/practice", nil).wantHeader(t, "Location", "/admin/practice")
+	if confirmed, _ := g.apps("1"); confirmed != "" {
+		t.Error("it is still there")
+	}
+	if strings.Contains(g.Log.String(), "second-secret") || strings.Contains(g.Log.String(), "mistyped") {
+		t.Error("a secret is in the log")
+	}
+}
+
+// TestAdminSeesTrouble: an application that the CRM rejects is told of.
+func TestAdminSeesTrouble(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	g.enter(ownClient, ownSecret)
+	session := g.token(g.managed("ada", practicecrm.RCAdminToken))
+	g.CRM.Register(ownClient, "rotated-at-the-crm")
+	g.Pass(2 * time.Hour)
+	g.get("/authValidation", bearer(session)...)
+	v := g.office(practicecrm.RCAdminToken)
+	v.get("/admin").wantPage(t, 200, homeTitle, "In trouble", "rejects it since")
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application")
+	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Paused")
+}
+
+func TestAdminPeople(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	g.enter(ownClient, ownSecret)
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
+	grace := g.token(g.managed("grace", practicecrm.RCUserToken))
+	v := g.office(practicecrm.RCAdminToken)
+	a := v.get("/admin/people/practice")
+	a.wantPage(t, 200, "People on Practice CRM", "2 people in your organisation", "Ada Lovelace", "Connected")
+	_, rest, _ := strings.Cut(a.body, `<a href="/admin/end/practice?user=`)
+	user, _, _ := strings.Cut(rest, `"`)
+	id, err := url.QueryUnescape(user)
+	edgetest.Must(t, err)
+	v.get("/admin/end/practice?user="+user).wantPage(t, 200, "End the session of Ada Lovelace?", `value="`+id+`"`)
+	v.send("/admin/end/practice", url.Values{"user": {id}}).wantHeader(t, "Location", "/admin/people/practice")
+	g.ends("the person's session", ada)
+	g.lives("another person's session", grace)
+	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Signed out")
+	g.Pass(11 * time.Second)
+	v.get("/admin/end/practice").wantPage(t, 200, "End all sessions on Practice CRM?", "1 person will be signed out")
+	v.send("/admin/end/practice", nil).wantHeader(t, "Location", "/admin/people/practice")
+	g.ends("after all were ended", grace)
+	v.get("/admin/people/nobody").wantPage(t, 404, "There is nothing here", `href="/admin"`)
+}
+
+func TestAdminFields(t *testing.T) {
+	t.Parallel()
+	w := withFields(t)
+	v := w.office(practicecrm.RCAdminToken)
+	v.get("/admin").wantPage(t, 200, homeTitle, `href="/admin/fields/wirefields"`)
+	v.get("/admin/fields/wireplain").wantPage(t, 404, "There is nothing here")
+	a := v.get("/admin/fields/wirefields")
+	if a.status != 200 || !strings.Contains(a.body, "API key") || strings.Contains(a.body, "companyId") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	v.send("/admin/fields/wirefields", url.Values{"fields[apiKey]": {"canary-key"}, "fields[region]": {"x"}}).wantHeader(t, "Location", "/admin/fields/wirefields")
+	a = v.get("/admin/fields/wirefields")
+	if !strings.Contains(a.body, "(set)") || !strings.Contains(a.body, `value="apiKey"`) || strings.Contains(a.body, "canary-key") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	a = v.get("/admin/fields/wirefields?extension=102")
+	if !strings.Contains(a.body, `<option value="7">Analytical Engines</option>`) || strings.Contains(a.body, "(set)") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	v.send("/admin/fields/wirefields", url.Values{"extension": {"102"}, "name": {"Grace"}, "fields[companyId]": {"7"}}).wantHeader(t, "Location", "/admin/fields/wirefields?extension=102")
+	if a = v.get("/admin/fields/wirefields"); !strings.Contains(a.body, "Grace") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	other := w.office(practicecrm.RCOtherAdminToken)
+	if a = other.get("/admin/fields/wirefields"); strings.Contains(a.body, "(set)") || strings.Contains(a.body, "Grace") {
+		t.Errorf("another account sees %s", a.body)
+	}
+	other.send("/admin/fields/wirefields", url.Values{"remove": {"apiKey"}}).wantHeader(t, "Location", "/admin/fields/wirefields")
+	if a = v.get("/admin/fields/wirefields"); !strings.Contains(a.body, "(set)") {
+		t.Error("another account removed it")
+	}
+	v.do("POST", "/admin/fields/wirefields", "remove=apiKey", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site").wantPage(t, 403, "This did not work")
+	v.send("/admin/fields/wirefields", url.Values{"remove": {"apiKey"}}).wantHeader(t, "Location", "/admin/fields/wirefields")
+	if a = v.get("/admin/fields/wirefields"); strings.Contains(a.body, "(set)") {
+		t.Error("it was not removed")
+	}
+}
+
+func TestAdminAudit(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	g.enter(ownClient, ownSecret)
+	g.token(g.managed("ada", practicecrm.RCAdminToken))
+	for range 60 {
+		g.organisation("DELETE", cachePath, practicecrm.RCAdminToken, "").want(t, 200, done)
+	}
+	v := g.office(practicecrm.RCAdminToken)
+	rows, pages := "", 0
+	for path := "/admin/audit"; path != "" && pages < 5; pages++ {
+		a := v.get(path)
+		a.wantPage(t, 200, "Audit log")
+		rows += a.body
+		_, rest, _ := strings.Cut(a.body, `href="/admin/audit?from=`)
+		next, _, more := strings.Cut(rest, `"`)
+		if path = ""; more {
+			path = "/admin/audit?from=" + next
+		}
+	}
+	if n := strings.Count(rows, "<li>"); n != 63 || pages != 2 { // entered, promoted and signed in, and dropped
+		t.Errorf("%d entries on %d pages", n, pages)
+	}
+	if strings.Index(rows, "promotion") < strings.Index(rows, "managed app") || !strings.Contains(rows, "Ada Lovelace") {
+		t.Error("the latest does not come first")
+	}
+	other := g.office(practicecrm.RCOtherAdminToken)
+	if a := other.get("/admin/audit"); strings.Contains(a.body, "<li>") {
+		t.Errorf("another account sees %s", a.body)
+	}
+	v.get("/admin/audit?from=x").wantPage(t, 400, "This did not work")
+}

@@ -1,0 +1,114 @@
+package e2e_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+// victim is the program as a process of its own.
+type victim struct {
+	edgetest.Person
+	data, crm, connectors, cache string
+	env                          []string // beside the test's own
+	cmd                          *exec.Cmd
+}
+
+// newVictim has the program's flags name a practice CRM, which is started; the program is not.
+func newVictim(t testing.TB, crm http.Handler) *victim {
+	t.Helper()
+	hs := httptest.NewServer(crm)
+	t.Cleanup(hs.Close)
+	return &victim{
+		data: filepath.Join(t.TempDir(), "data"), crm: hs.URL, connectors: edgetest.Folder(t, strings.TrimPrefix(hs.URL, "http://"), nil),
+		cache: edgetest.Cache(), Person: edgetest.Person{Client: slowClient(t)},
+	}
+}
+
+// start runs the program, at the longest until the test ends, and returns how long it took until it was ready.
+func (p *victim) start(t testing.TB) time.Duration {
+	t.Helper()
+	began := time.Now()
+	// The umask is what most systems have.
+	p.cmd = exec.Command("sh", "-c", `umask 022 && exec "$0" "$@"`, edgetest.Program(), "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", p.cache,
+		"--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
+	p.cmd.Env = append(append(os.Environ(), p.env...), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practicecrm.ClientSecret)
+	out, err := p.cmd.StderrPipe()
+	edgetest.Must(t, err)
+	edgetest.Must(t, p.cmd.Start())
+	t.Cleanup(p.kill) // the test may end before its own kill
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		var l struct{ Msg, Listen string }
+		if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
+			p.URL = "http://" + l.Listen
+			go func() { _, _ = io.Copy(io.Discard, out) }() // ends with the process
+			return time.Since(began)
+		}
+		t.Log(lines.Text())
+	}
+	t.Fatal("the program did not become ready")
+	return 0
+}
+
+// kill ends the program by SIGKILL, if it still runs.
+func (p *victim) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// lives reports whether the program accepts a session token.
+func (p *victim) lives(t *testing.T, token string) bool {
+	t.Helper()
+	ok, err := p.Lives(t.Context(), token)
+	edgetest.Must(t, err)
+	return ok
+}
+
+// logout reports whether the program has acknowledged the end of a session.
+func (p *victim) logout(token string) bool {
+	return p.Ask(context.Background(), "POST", "/unAuthorize", "", &struct{}{}, "Authorization", "Bearer "+token) == nil
+}
+
+// anonymous is the anonymous memory that a process has in use, in MB.
+func anonymous(t testing.TB, of *exec.Cmd) float64 {
+	t.Helper()
+	mb, err := memory(of, "RssAnon")
+	if err != nil {
+		skip(t, "this system does not tell anonymous memory: %v", err)
+	}
+	return mb
+}
+
+// memory is what the system says of a process's memory, in MB: RssAnon, VmRSS, VmHWM, …
+func memory(of *exec.Cmd, field string) (float64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", of.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(b), "\n"+field+":")
+	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	n, err := strconv.ParseFloat(kb, 64)
+	return n / 1000, err
+}
+
+// slowClient returns a client that waits as long as a short form does.
+func slowClient(t testing.TB) *http.Client {
+	c := edgetest.NewClient(t)
+	c.Timeout = inTime
+	return c
+}

@@ -1,0 +1,161 @@
+package e2e_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+const (
+	sessionKey = "a key that the operator has set, long enough"
+	noSession  = "Please go to Settings and authorize CRM platform"
+)
+
+// forge makes a token; alg names what the header says, h what really signs it.
+func forge(alg string, h func() hash.Hash, key string, claims map[string]any) string {
+	header, _ := json.Marshal(map[string]string{"alg": alg, "typ": "JWT"})
+	b, _ := json.Marshal(claims)
+	return sign(h, key, string(header), string(b))
+}
+
+// sign makes a token of any header and claims; without h, with an empty signature.
+func sign(h func() hash.Hash, key, header, claims string) string {
+	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+	signed := part(header) + "." + part(claims)
+	if h == nil {
+		return signed + "."
+	}
+	mac := hmac.New(h, []byte(key))
+	mac.Write([]byte(signed))
+	return signed + "." + part(string(mac.Sum(nil)))
+}
+
+func sha(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+func claimsOf(t *testing.T, token string) map[string]any {
+	t.Helper()
+	var c map[string]any
+	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	edgetest.Must(t, err)
+	edgetest.Must(t, json.Unmarshal(b, &c))
+	return c
+}
+
+// sessionRoutes are the routes that need a session, and how they refuse.
+var sessionRoutes = []struct {
+	method, path             string
+	none, undecodable, ghost answer
+}{
+	{"GET", "/authValidation", answer{400, nil, noSession}, answer{400, nil, "Invalid JWT token"}, answer{200, nil, unsuccessful}},
+	{"GET", "/licenseStatus", answer{200, nil, license("Invalid user session")}, answer{400, nil, "Invalid JWT token"}, answer{200, nil, license("User not found")}},
+	{"GET", "/hostname", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
+	{"POST", "/unAuthorize", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
+	{"POST", "/user/refreshInfo", answer{400, nil, noSession}, answer{200, nil, genericFailure}, answer{200, nil, notFoundUser}},
+	{"GET", "/user/settings", answer{400, nil, noSession}, answer{400, nil, noSession}, answer{400, nil, "User not found"}},
+	{"POST", "/user/settings", answer{400, nil, noSession}, answer{400, nil, "Unknown platform"}, answer{400, nil, "User not found"}},
+	{"GET", "/admin/settings", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
+}
+
+func TestLogoutEndsEveryTokenForGood(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	first := g.oauth("ada")
+	second := g.oauth("ada") // another browser: the first goes on
+	for _, token := range []string{first, second} {
+		if a := g.get("/authValidation", bearer(token)...); a.body != `{"successful":true}` {
+			t.Fatalf("before logout: %s", a.body)
+		}
+	}
+	a := g.do("POST", "/unAuthorize", "", bearer(first)...)
+	if a.status != 200 || !strings.Contains(a.body, `"messageType":"success"`) {
+		t.Errorf("logout: %d %s", a.status, a.body)
+	}
+	third := g.oauth("ada")
+	for name, token := range map[string]string{"first": first, "second": second} {
+		if a := g.get("/authValidation", bearer(token)...); a.body != `{"successful":false}` {
+			t.Errorf("the %s token came back to life: %s", name, a.body)
+		}
+	}
+	if a := g.get("/authValidation", bearer(third)...); a.body != `{"successful":true}` {
+		t.Errorf("after signing in again: %s", a.body)
+	}
+}
+
+// The CRM ends an access token that no lifetime was told of: the person notices nothing.
+func TestAccessTokenThatEndsEarly(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.CRM.SetMood(practicecrm.Mood{Token: "expires_in missing"})
+	session := g.oauth("ada")
+	for range 2 {
+		g.Pass(72 * time.Hour)
+		g.CRM.ExpireAccess()
+		before := g.CRM.Counts().Refreshes
+		for range 2 {
+			a := g.get("/authValidation", bearer(session)...)
+			if n := g.CRM.Counts().Refreshes - before; a.status != 200 || !strings.Contains(a.body, `"successful":true`) || n != 1 {
+				t.Errorf("%d %s after %d refreshes", a.status, a.body, n)
+			}
+		}
+	}
+}
+
+// A process has died with a lease in its hand. The next one, which has the database to itself, does not wait for its end.
+func TestLeaseLeftBehind(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	session := g.oauth("ada")
+	g.Pass(2 * time.Hour)
+	_, err := g.Edge.DB().TakeLease(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"}, "the one before", time.Hour, false)
+	edgetest.Must(t, err)
+	a := g.get("/authValidation", bearer(session)...)
+	a.want(t, 200, `{"successful":true}`)
+}
+
+// The metrics say what has become of people.
+func TestPeopleInTheMetrics(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	sessions := map[string]string{}
+	for _, person := range []string{"ada", "grace", "alan"} {
+		sessions[person] = g.oauth(person)
+	}
+	g.apiKey()
+	g.do("POST", "/unAuthorize", "", bearer(sessions["alan"])...)
+	g.Pass(2 * time.Hour)
+	g.CRM.EndGrants("grace")
+	g.get("/authValidation", bearer(sessions["grace"])...)
+	g.CRM.SetMood(practicecrm.Mood{Error: "invalid_client"})
+	g.get("/authValidation", bearer(sessions["ada"])...)
+	text := g.Metrics()
+	for line, n := range map[string]int{
+		`{platform="practice",state="active"}`: 0, `{platform="practice",state="paused"}`: 1, `{platform="practice",state="needs_login"}`: 1,
+		`{platform="practice",state="logged_out"}`: 1, `{platform="practicekey",state="active"}`: 1,
+	} {
+		if want := fmt.Sprintf("crmgate_people%s %d\n", line, n); !strings.Contains(text, want) {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+	if !strings.Contains(text, "crmgate_refreshes_running 0\n") {
+		t.Error("the refreshes under way are not shown")
+	}
+	g.CRM.SetMood(practicecrm.Mood{})
+	g.oauth("ada") // counted at most every ten seconds
+	if again := g.Metrics(); !strings.Contains(again, `crmgate_people{platform="practice",state="paused"} 1`) {
+		t.Error("everybody is counted at each look")
+	}
+}

@@ -1,0 +1,323 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+// The organisation's own application at the practice CRM.
+const (
+	ownClient = "acme-client"
+	ownSecret = "acme-secret+/%~="
+)
+
+// organised is a gate whose practice CRM lets organisations bring their own application, and names none itself.
+func organised(t *testing.T, change ...func(*edgetest.Options)) *gate {
+	t.Helper()
+	g := newGate(t, append([]func(*edgetest.Options){func(f *edgetest.Options) {
+		file := filepath.Join(f.Connectors, "practice.json")
+		b, err := os.ReadFile(file)
+		edgetest.Must(t, err)
+		text := strings.NewReplacer(`"clientId": "practice-client"`, `"adminManaged": {"enabled": true}`, `"config"`,
+			`"revoke": {"url": "`+f.Settings["PRACTICE_URL"]+`/oauth/revoke"}, "config"`).Replace(string(b))
+		edgetest.Must(t, os.WriteFile(file, []byte(text), 0o600))
+		delete(f.Settings, "PRACTICE_CLIENT_SECRET")
+	}}, change...)...)
+	g.CRM.Register(ownClient, ownSecret)
+	return g
+}
+
+// organisation makes a request of a route of section 5; rc is the RingCentral token.
+func (g *gate) organisation(method, path, rc, body string) answer {
+	g.t.Helper()
+	return g.do(method, path, body, "X-RC-Access-Token", rc, "Content-Type", map[bool]string{true: "application/json"}[body != ""])
+}
+
+func entered(client, secret, more string) string {
+	return `{"values":{"clientId":"` + client + `","clientSecret":"` + secret + `"` + more + `}}`
+}
+
+const (
+	cachePath   = "/admin/managedOAuth/cache"
+	accountPath = "/admin/managedOAuth/account?platform=practice"
+	statePath   = "/oauthManagedAuthState?platform=practice"
+	done        = `{"successful":true}`
+)
+
+// enter has the admin enter the organisation's application.
+func (g *gate) enter(client, secret string) {
+	g.t.Helper()
+	g.organisation("POST", cachePath, practicecrm.RCAdminToken, entered(client, secret, "")).want(g.t, 200, done)
+}
+
+// managed signs somebody in with their RingCentral token, as a client does that has our server compose.
+func (g *gate) managed(person, rc string) answer {
+	g.t.Helper()
+	a := g.get("/authUrl?platform=practice&mode=bound", "X-RC-Access-Token", rc)
+	var c edgetest.Composed
+	if err := json.Unmarshal([]byte(a.body), &c); err != nil || c.AuthURL == "" {
+		return a
+	}
+	return g.callback(g.land(c, person), c.LoginSecret)
+}
+
+// plainly signs somebody in as App Connect's clients do: they compose with what the state route says.
+func (g *gate) plainly(person, client, account string) answer {
+	g.t.Helper()
+	landed := g.land(edgetest.Composed{AuthURL: g.CRMURL + "/oauth/authorize?response_type=code&client_id=" + client + "&state=platform=practice&redirect_uri=" + g.URL + "/redirect.html"}, person)
+	return g.get("/oauth-callback?callbackUri=" + landed + "&rcAccountId=" + account)
+}
+
+// ends checks that a session has ended.
+func (g *gate) ends(what, session string) {
+	g.t.Helper()
+	if a := g.get("/hostname", bearer(session)...); a.status != 400 {
+		g.t.Errorf("%s: %d %s", what, a.status, a.body)
+	}
+}
+
+// lives checks that a session is good.
+func (g *gate) lives(what, session string) {
+	g.t.Helper()
+	if a := g.get("/authValidation", bearer(session)...); a.status != 200 || !strings.Contains(a.body, `"successful":true`) {
+		g.t.Errorf("%s: %d %s", what, a.status, a.body)
+	}
+}
+
+func TestWireManagedOAuth(t *testing.T) {
+	t.Parallel()
+	const admin, user, other = practicecrm.RCAdminToken, practicecrm.RCUserToken, practicecrm.RCOtherAdminToken
+	type step struct {
+		name                   string
+		method, path, rc, body string
+		want                   answer
+	}
+	nobody := func(body string) answer { return answer{200, nil, body} }
+	none := `"hasAccountOAuth":false,"hasPendingOAuth":false}`
+	pending := `{"isAdmin":true,"hasAccountOAuth":false,"hasPendingOAuth":true,"pendingValues":{"clientId":"acme-client","clientSecret":"********"}}`
+	missing := answer{400, nil, errorBody("Request failed with status code 401")}
+	notAdmin := answer{403, nil, "Admin validation failed"}
+	run := func(t *testing.T, g *gate, steps []step) {
+		t.Helper()
+		for _, s := range steps {
+			a := g.organisation(s.method, s.path, s.rc, s.body)
+			if a.status != s.want.status || a.body != s.want.body {
+				t.Errorf("%s:\ngot  %d %s\nwant %d %s", s.name, a.status, a.body, s.want.status, s.want.body)
+			}
+		}
+	}
+	t.Run("state", func(t *testing.T) {
+		t.Parallel()
+		g := organised(t)
+		run(t, g, []step{
+			{"managedState: no platform", "GET", "/oauthManagedAuthState", "", "", answer{400, nil, "Missing platform name"}},
+			{"managedState: no token", "GET", statePath, "", "", answer{400, nil, "Missing RingCentral access token"}},
+			{"managedState: a wrong token", "GET", statePath, "wrong", "", missing},
+			{"managedState: nothing", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
+			{"managedState: an unknown platform", "GET", "/oauthManagedAuthState?platform=nowhere", admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"nobody enters", "POST", cachePath, "", entered(ownClient, ownSecret, ""), missing},
+			{"a user enters", "POST", cachePath, user, entered(ownClient, ownSecret, ""), notAdmin},
+			{"a user drops", "DELETE", cachePath, user, "", notAdmin},
+			{"removeApp: a user removes", "DELETE", "/admin/managedOAuth/account", user, "", notAdmin},
+			{"removeApp: no platform", "DELETE", "/admin/managedOAuth/account", admin, "", answer{400, nil, "Missing platform name"}},
+			{"enterApp: entered", "POST", cachePath, admin, entered(ownClient, ownSecret, `,"unknown":"x","scopes":""`), nobody(done)},
+			{"7.13 what an admin sees", "GET", statePath, admin, "", nobody(pending)},
+			{"managedState: another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", nobody(pending)},
+			{"managedState: others", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
+			{"managedState: another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
+			{"dropPendingApp: another organisation drops", "DELETE", cachePath, other, "", nobody(done)},
+			{"managedState: is still there", "GET", statePath, admin, "", nobody(pending)},
+			{"dropPendingApp: dropped", "DELETE", cachePath, admin, "", nobody(done)},
+			{"dropPendingApp: gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"dropPendingApp: dropped twice", "DELETE", cachePath, admin, "", nobody(done)},
+			{"enterApp: entered again", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
+			{"dropPendingApp: no values", "POST", cachePath, admin, `{"values":{"clientId":"","unknown":"x"}}`, nobody(done)},
+			{"dropPendingApp: gone again", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
+		})
+		g.enter(ownClient, ownSecret)
+		g.Pass(24*time.Hour + time.Second)
+		run(t, g, []step{{"enterApp: a day is over", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
+	})
+	t.Run("7.31 what is wrong is told in the form", func(t *testing.T) {
+		t.Parallel()
+		g := organised(t)
+		for _, c := range []struct{ name, body, want string }{
+			{"7.31 a wrong secret", entered(ownClient, "wrong", ""), "Practice CRM does not accept this application."},
+			{"7.31 a wrong id", entered("wrong", ownSecret, ""), "Practice CRM does not accept this application."},
+			{"7.31 no id", `{"values":{"clientSecret":"x"}}`, `Expected "clientId" to exist`},
+			{"7.31 another's token endpoint", entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`), "accessTokenUri: "},
+			{"7.31 another's authorization endpoint", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"https://evil.example/"`)[1:], "authorizationUri: "},
+			{"7.31 a script for a URL", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"javascript:alert(1)"`)[1:], "authorizationUri: "},
+			{"7.31 a value with a line break", entered(ownClient, `a\nb`, ""), "line break"},
+			{"7.31 a value that is too long", entered(strings.Repeat("x", 5000), "x", ""), "too long"},
+			{"7.31 no text", `{"values":{"clientId":7}}`, "wrong type"},
+			{"7.14 a platform without OAuth", `{"platform":"practicekey",` + entered(ownClient, ownSecret, "")[1:], "API key"},
+			{"7.14 an unknown platform", `{"platform":"nowhere",` + entered(ownClient, ownSecret, "")[1:], "Connector not found"},
+		} {
+			before := g.CRM.Counts().Token
+			g.organisation("POST", cachePath, admin, c.body).wantError(t, 400, c.want)
+			if n := g.CRM.Counts().Token - before; n > 1 {
+				t.Errorf("%s: %d requests", c.name, n)
+			}
+		}
+		if a := g.organisation("GET", statePath, admin, ""); a.body != `{"isAdmin":true,`+none {
+			t.Errorf("something was stored: %s", a.body)
+		}
+		for _, mood := range []practicecrm.Mood{{Status: 503}, {CutBefore: true}} { // the CRM does not tell
+			g.CRM.SetMood(mood)
+			g.enter(ownClient, "cannot be tried")
+		}
+	})
+	t.Run("life", func(t *testing.T) {
+		t.Parallel()
+		g := organised(t)
+		a := g.managed("ada", user)
+		a.wantError(t, 404, "ask your administrator")
+		g.enter(ownClient, ownSecret)
+		if a := g.managed("grace", user); a.status != 404 {
+			t.Errorf("3.1.7c a user tries the admin's application by a bound sign-in: %d %s", a.status, a.body)
+		}
+		mine := g.token(g.managed("ada", admin))
+		run(t, g, []step{
+			{"3.1.12a confirmed", "GET", statePath, user, "", nobody(`{"isAdmin":false,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"managedState: the confirmed one counts", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
+			{"managedState: another is pending", "GET", statePath, admin, "", nobody(`{"isAdmin":true,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"managedState: another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
+		})
+		theirs := g.token(g.managed("grace", user))
+		plain := g.token(g.plainly("alan", ownClient, "1"))
+		g.Pass(2 * time.Hour)
+		for what, session := range map[string]string{"7.20 the admin": mine, "7.20 a user": theirs, "3.1.7c by App Connect's client": plain} {
+			g.lives(what, session)
+		}
+		if n := g.CRM.Counts(); n.Refreshes != 3 || n.Reuses != 0 {
+			t.Errorf("7.20 %d refreshes with the organisation's application", n.Refreshes)
+		}
+		revoked := g.CRM.Counts().Revoke
+		run(t, g, []step{{"7.30 removed", "DELETE", accountPath, admin, "", nobody(done)}, {"7.30 gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
+		for what, session := range map[string]string{"7.30 the admin": mine, "7.30 a user": theirs, "7.30 by App Connect's client": plain} {
+			g.ends(what, session)
+		}
+		for deadline := time.Now().Add(20 * time.Second); g.CRM.LiveRefreshOf("ada")+g.CRM.LiveRefreshOf("grace")+g.CRM.LiveRefreshOf("alan") > 0; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("removeApp: what it granted lives on at the CRM (%d requests)\n%s", g.CRM.Counts().Revoke-revoked, g.Log)
+			}
+		}
+	})
+	t.Run("3.1.12a App Connect's own client", func(t *testing.T) {
+		t.Parallel()
+		g := organised(t)
+		g.enter(ownClient, ownSecret)
+		g.plainly("ada", ownClient, "2").wantError(t, 400, "clientId") // of another account
+		if a := g.organisation("GET", statePath, admin, ""); a.body != pending {
+			t.Errorf("3.1.12a a failure leaves it pending: %s", a.body)
+		}
+		g.token(g.plainly("ada", ownClient, "1"))
+		entries := g.audit()
+		promoted := false
+		for _, e := range entries {
+			promoted = promoted || e.What == "promotion" && e.Reason == "unproven account"
+		}
+		if !promoted {
+			t.Errorf("7.1 the audit log does not say that nothing proved the account: %+v", entries)
+		}
+	})
+	t.Run("7.1 proof is required", func(t *testing.T) {
+		t.Parallel()
+		g := organised(t, func(f *edgetest.Options) { f.RequireAccountProof = true })
+		g.enter(ownClient, ownSecret)
+		g.plainly("ada", ownClient, "1").wantError(t, 403, "proof of the account")
+	})
+	t.Run("the placeholder", func(t *testing.T) {
+		t.Parallel()
+		g := organised(t)
+		run(t, g, []step{{"7.13 nothing is stored", "POST", cachePath, admin, entered(ownClient, "********", ""), answer{400, nil, errorBody("No client secret is stored: please enter it.")}}})
+		g.enter(ownClient, ownSecret)
+		g.CRM.Register("other-client", ownSecret)
+		another := answer{400, nil, errorBody("The client id, the token URL or the host name is another: please enter the client secret again.")}
+		run(t, g, []step{
+			{"7.13 of what is pending", "POST", cachePath, admin, entered(ownClient, "********", `,"scopes":"read"`), nobody(done)},
+			{"7.13 another id", "POST", cachePath, admin, entered("other-client", "********", ""), another},
+			{"7.13 another token URL", "POST", cachePath, admin, entered(ownClient, "********", `,"accessTokenUri":"`+g.CRMURL+`/oauth/refresh"`), another},
+			{"7.13 another host", "POST", cachePath, admin, entered(ownClient, "********", `,"hostname":"evil.example"`), another},
+		})
+		g.token(g.managed("ada", admin))
+	})
+	t.Run("7.14 two platforms", func(t *testing.T) {
+		t.Parallel()
+		g := organised(t, func(f *edgetest.Options) { practices(t, f, f.Settings["PRACTICE_URL"], "") })
+		g.organisation("POST", cachePath, admin, entered(ownClient, ownSecret, "")).wantError(t, 400, "not clear which platform")
+		run(t, g, []step{
+			{"7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), nobody(done)},
+			{"7.14 the other platform", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"7.14 its own", "GET", statePath, admin, "", nobody(pending)},
+			{"7.14 named in the body", "POST", cachePath, admin, `{"platform":"practicb",` + entered(ownClient, ownSecret, "")[1:], nobody(done)},
+		})
+		g.token(g.managed("ada", admin))
+		run(t, g, []step{{"3.1.12a the other platform's is not confirmed with it", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(pending)}})
+
+		// Both platforms have these endpoints among their hosts: whichever is tried first has it, and the other no more.
+		endpoints := `,"accessTokenUri":"` + g.CRMURL + `/oauth/token"`
+		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, endpoints)).want(t, 200, done)
+		seen := func(platform string) bool {
+			return strings.Contains(g.organisation("GET", "/oauthManagedAuthState?platform="+platform, other, "").body, "pendingValues")
+		}
+		if !seen("practice") || !seen("practicb") || seen("practicekey") {
+			t.Error("7.14 endpoints of two platforms")
+		}
+		g.token(g.managed("grace", other))
+		if seen("practice") || seen("practicb") {
+			t.Error("7.14 it is still pending")
+		}
+		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "not clear which platform")
+	})
+}
+
+// TestManagedSecretsStay: no answer of a route, and no line of the log, has the secret of an organisation's application.
+func TestManagedSecretsStay(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	var answers strings.Builder
+	see := func(a answer) { answers.WriteString(a.body) }
+	for _, secret := range []string{ownSecret, "wrong-" + ownSecret} {
+		see(g.organisation("POST", cachePath, practicecrm.RCAdminToken, entered(ownClient, secret, "")))
+	}
+	see(g.organisation("GET", statePath, practicecrm.RCAdminToken, ""))
+	see(g.managed("ada", practicecrm.RCAdminToken))
+	see(g.organisation("GET", statePath, practicecrm.RCAdminToken, ""))
+	see(g.organisation(http.MethodDelete, accountPath, practicecrm.RCAdminToken, ""))
+	g.Stop()
+	for where, text := range map[string]string{"an answer": answers.String(), "the log": g.Log.String()} {
+		if strings.Contains(text, "acme-secret") {
+			t.Errorf("%s has it: %s", where, text)
+		}
+	}
+}
+
+// TestAdminTokens: an installation without RingCentral has admins of its own.
+func TestAdminTokens(t *testing.T) {
+	t.Parallel()
+	token, line, err := identity.NewAdminToken("ops", []string{"acme"})
+	edgetest.Must(t, err)
+	file := filepath.Join(t.TempDir(), "admins")
+	edgetest.Must(t, os.WriteFile(file, []byte(line), 0o600))
+	g := organised(t, func(f *edgetest.Options) { f.AdminTokenFile = file })
+	g.organisation("GET", statePath, practicecrm.RCAdminToken, "").want(t, 400, errorBody("Request failed with status code 401"))
+	g.organisation("POST", cachePath, token.Reveal(), entered(ownClient, ownSecret, "")).want(t, 200, done)
+	session := g.token(g.managed("ada", token.Reveal()))
+	g.token(g.plainly("grace", ownClient, "acme"))
+	g.organisation("DELETE", accountPath, token.Reveal(), "").want(t, 200, done)
+	g.ends("after the application was removed", session)
+	if n := g.CRM.Counts().RingCentral; n != 0 {
+		t.Errorf("RingCentral was asked %d times", n)
+	}
+}

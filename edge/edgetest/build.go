@@ -1,0 +1,162 @@
+package edgetest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+// Shipped are the connectors that the project has.
+func Shipped() []string { return []string{"clio", "insightly", "practice", "practicekey"} }
+
+// PracticeAddr is the address that the manifests of the practice connectors name.
+const PracticeAddr = "127.0.0.1:8081"
+
+// built is what Run made. The tests only read it.
+var built struct{ program, connectors, cache string }
+
+// Program is the path of the program, built without the race detector.
+func Program() string { return built.program }
+
+// Connectors is the folder of the project's connectors.
+func Connectors() string { return built.connectors }
+
+// Cache is the folder of compiled connectors. It stays between runs, in bin/test, one for each version of wazero: a connector
+// that was checked with one is compiled anew for another when a test needs it.
+func Cache() string { return built.cache }
+
+// Run builds the program and the connectors, runs the tests of a package, and removes what it built. TestMain calls it.
+func Run(m interface{ Run() int }) int {
+	dir, err := os.MkdirTemp("", "crmgate-test")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(dir string) error {
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	built.program, built.connectors, built.cache = filepath.Join(dir, "crmgate"), filepath.Join(dir, "connectors"), filepath.Join(root, "bin", "test", "cache-"+wazeroVersion())
+	if err := goBuild(root, built.program, "./cmd/crmgate", nil, "-ldflags=-s -w -X github.com/tetratelabs/wazero/internal/version.version="+wazeroVersion()); err != nil {
+		return err
+	}
+	source := filepath.Join(root, "connectors-wasm")
+	for _, name := range Shipped() {
+		err := goBuild(source, filepath.Join(built.connectors, name+".wasm"), "./"+name, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="}, "-buildmode=c-shared")
+		if err != nil {
+			return err
+		}
+		for _, file := range []string{name + ".json", name + ".vectors.json"} {
+			b, err := os.ReadFile(filepath.Join(source, name, file))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(built.connectors, file), b, 0o600)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return compile(dir)
+}
+
+// wazeroVersion is the version by which wazero finds compiled connectors in this test binary. Only the test binary of a
+// main package knows its modules; in others the version is "dev".
+func wazeroVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/tetratelabs/wazero" {
+				return m.Version
+			}
+		}
+	}
+	return "dev"
+}
+
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return "", fmt.Errorf("no go.mod above the tests")
+		}
+		dir = up
+	}
+}
+
+func goBuild(dir, to, pkg string, env []string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", to}, flags...)
+	cmd := exec.Command("go", append(args, pkg)...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// compile has the program fill the cache: under the race detector, compiling a connector takes twelve times as long.
+func compile(dir string) error {
+	if err := os.MkdirAll(built.cache, 0o700); err != nil {
+		return err
+	}
+	serve := exec.Command(built.program, "serve", "--listen=127.0.0.1:0", "--admin-listen=", "--data", filepath.Join(dir, "compile"),
+		"--connectors", built.connectors, "--cache", built.cache)
+	log, err := serve.StderrPipe()
+	if err == nil {
+		err = serve.Start()
+	}
+	if err != nil {
+		return err
+	}
+	said := ""
+	for lines := bufio.NewScanner(log); !strings.Contains(said, `"ready"`) && lines.Scan(); {
+		said = lines.Text()
+	}
+	_ = serve.Process.Signal(os.Interrupt)
+	go func() { _, _ = io.Copy(io.Discard, log) }() // ends with the process
+	if err := serve.Wait(); err != nil {
+		return fmt.Errorf("compile the connectors: %w: %s", err, said)
+	}
+	return nil
+}
+
+// Ship puts one of the project's connectors into a folder, its manifest with texts replaced: old and new in turn.
+func Ship(t testing.TB, dir, name string, replace ...string) {
+	t.Helper()
+	Must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
+	b, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
+	Must(t, err)
+	Must(t, os.WriteFile(filepath.Join(dir, name+".json"), []byte(strings.NewReplacer(replace...).Replace(string(b))), 0o600))
+}
+
+// Folder makes a connectors folder with the practice connectors, for a practice CRM at an address, and with files by name.
+func Folder(t testing.TB, crm string, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"practice", "practicekey"} {
+		Ship(t, dir, name, PracticeAddr, crm)
+	}
+	for name, content := range files {
+		Must(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	return dir
+}
