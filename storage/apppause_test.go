@@ -19,8 +19,8 @@ func TestPause(t *testing.T) {
 			p      crmgate.Platform
 			app    crmgate.App
 			secret crmgate.Secret
-			want   bool // whatever the credentials
-			with   bool // with these
+			want   bool // with any credentials
+			with   bool // with these credentials
 		}{
 			{"the same", "law", app, secret, true, true},
 			{"another secret", "law", app, crmgate.NewSecret("right"), true, false},
@@ -36,7 +36,7 @@ func TestPause(t *testing.T) {
 				t.Errorf("%s, with these credentials: %v, %v", c.name, ok, err)
 			}
 		}
-		// Of all who find a pause, one tries the application.
+		// Of several callers that find a pause, one tries the application.
 		found, _, err := s.Paused(t.Context(), "law", app)
 		must(t, err)
 		s.clock.add(time.Hour)

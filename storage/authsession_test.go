@@ -26,7 +26,7 @@ func TestAuthSessionLivesItsTime(t *testing.T) {
 		if string(b) != "completed" || err != nil {
 			t.Errorf("got %q, %v", b, err)
 		}
-		s.clock.add(time.Minute) // a change does not make it live longer
+		s.clock.add(time.Minute) // an update does not extend the expiry
 		_, err = s.AuthSessions().Get(ctx, "a")
 		wantErr(t, err, crmgate.ErrNotFound)
 		wantErr(t, s.AuthSessions().Update(ctx, "a", func([]byte) ([]byte, error) { return []byte("late"), nil }), crmgate.ErrNotFound)
@@ -73,7 +73,7 @@ func TestAuthSessionsAreLimited(t *testing.T) {
 			must(t, put(i))
 		}
 		wantErr(t, put(3), crmgate.ErrTransient)
-		must(t, s.States().Put(ctx, "short", nil, time.Minute, 3)) // these are counted by themselves
+		must(t, s.States().Put(ctx, "short", nil, time.Minute, 3)) // states are counted separately
 		s.clock.add(time.Minute)
 		must(t, put(4))
 	})

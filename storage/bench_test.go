@@ -15,7 +15,7 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// BenchmarkSession is a session check's read, of a person of the connector's own app.
+// BenchmarkSession is the read of a session check, for a person of the connector's own app.
 func BenchmarkSession(b *testing.B) {
 	s := mustStore(b, b.TempDir())
 	for i := range 1000 {
@@ -35,7 +35,7 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdate64Writers reports durable writes a second, and how many of them go into the time of one bare fsync.
+// BenchmarkUpdate64Writers reports durable writes per second, and durable writes in the time of one bare fsync.
 func BenchmarkUpdate64Writers(b *testing.B) {
 	dir := b.TempDir()
 	e := mustEngine(b, filepath.Join(dir, "store"))
@@ -61,7 +61,7 @@ func BenchmarkUpdate64Writers(b *testing.B) {
 	b.ReportMetric(float64(fsync)/float64(max(perWrite, 1)), "writes/fsync")
 }
 
-// bareFsync is how long the disk takes to make one small append durable.
+// bareFsync is the time in which the disk makes one small append durable.
 func bareFsync(b *testing.B, dir string) time.Duration {
 	f, err := os.Create(filepath.Join(dir, "fsync"))
 	must(b, err)
@@ -76,7 +76,7 @@ func bareFsync(b *testing.B, dir string) time.Duration {
 	return time.Since(start) / rounds
 }
 
-// BenchmarkSignIn is a sign-in among 64, durable, with its entry in the audit log and without. The keeper seals meanwhile.
+// BenchmarkSignIn is one of 64 concurrent sign-ins, with and without an entry in the audit log. The keeper seals meanwhile.
 func BenchmarkSignIn(b *testing.B) {
 	for name, events := range map[string][]storage.With{"recorded": {signedIn}, "bare": nil} {
 		b.Run(name, func(b *testing.B) {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// store is a DB with what is under it.
+// store is a DB with its engine, key ring and clock.
 type store struct {
 	*storage.DB
 	engine storage.Engine
@@ -35,7 +35,7 @@ type store struct {
 	clock  *clock
 }
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct{ t atomic.Pointer[time.Time] }
 
 func newClock() *clock {
@@ -100,7 +100,7 @@ func both(t *testing.T, test func(t *testing.T, s store)) {
 
 type pair struct{ key, value []byte }
 
-// raw is everything that an engine holds.
+// raw returns all records of an engine.
 func raw(t testing.TB, e storage.Engine) []pair {
 	t.Helper()
 	var pairs []pair
@@ -201,7 +201,7 @@ func TestReady(t *testing.T) {
 	wantErr(t, s.Ready(t.Context()), storage.ErrClosed)
 }
 
-func TestMadeOnce(t *testing.T) {
+func TestServerKeyIsMadeOnce(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		var mu sync.Mutex
 		got := map[string]bool{}
@@ -229,7 +229,7 @@ func TestMadeOnce(t *testing.T) {
 	})
 }
 
-// What is stored does not open as what was handed out, whatever the label.
+// A stored record does not open as a sealed value, with any label.
 func TestARecordIsNotASealedValue(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")

@@ -6,7 +6,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// What tests and fuzzing must reach.
+// Exported for tests and fuzzing.
 var (
 	DecodeSession = decodeSession
 	DecodePerson  = decodePerson
@@ -15,7 +15,7 @@ var (
 	EncodeFields  = encodeFields
 )
 
-// Encode is the payload of a session record.
+// Encode returns the payload of a session record.
 func (s Session) Encode() ([]byte, error) { return s.encode() }
 
 // RaiseGeneration ends the sessions of an organisation's app, as its removal does.

@@ -21,7 +21,7 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// The environment that makes the test binary the process to be killed.
+// The environment variables that make the test binary the process to be killed.
 const (
 	childStore = "CRMGATE_TEST_STORE"
 	childRing  = "CRMGATE_TEST_RING"
@@ -130,7 +130,7 @@ func TestKill(t *testing.T) {
 				t.Errorf("%s has %d entries in the audit log, want 1", id, entries[p.User.Key.ID])
 			}
 			if p.Grant.Empty() != s.Ended || p.Grant.AccessToken.Reveal()+queued[id] != "token of "+id {
-				t.Errorf("%s: the grant is neither kept nor queued to be revoked, or both", id)
+				t.Errorf("%s: the grant must be either stored or queued for revocation", id)
 			}
 			if acknowledged[id] == loggedOut {
 				if found++; !s.Ended {
@@ -140,7 +140,7 @@ func TestKill(t *testing.T) {
 			}
 			if want := acknowledged[id]; want != "" {
 				if found++; s.ID != want {
-					t.Errorf("%s has session %s, acknowledged was %s", id, s.ID, want)
+					t.Errorf("%s has session %s, want the acknowledged %s", id, s.ID, want)
 				}
 			}
 			return nil

@@ -25,19 +25,19 @@ func TestLease(t *testing.T) {
 		if taken, err := s.TakeLease(t.Context(), key, "b", time.Minute, true); err != nil || taken.Epoch != again.Epoch+1 {
 			t.Errorf("a node that is alone: %+v, %v", taken, err)
 		}
-		// Who lost it changes nothing, and gives nothing back.
+		// A node that lost the lease can neither write nor release it.
 		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "lost"; return nil }, storage.ReleaseLease(key, first))
 		if !errors.Is(err, crmgate.ErrConflict) {
-			t.Errorf("a write behind the fence: %v", err)
+			t.Errorf("a write without the lease: %v", err)
 		}
 		must(t, s.ReleaseLease(t.Context(), key, first))
 		if l, err := s.Lease(t.Context(), key); err != nil || l.Node != "b" || l.Until.IsZero() {
-			t.Errorf("after the loser gave back: %+v, %v", l, err)
+			t.Errorf("after the former holder released it: %+v, %v", l, err)
 		}
 		if p, _ := s.Person(t.Context(), key); p.User.Name == "lost" {
-			t.Error("the write behind the fence was made")
+			t.Error("the write without the lease was stored")
 		}
-		// Its time over, anybody may have it; what the tries came to is kept.
+		// After it expires any node can take it. The outcome of the attempts is kept.
 		s.clock.add(time.Minute)
 		held, err := s.TakeLease(t.Context(), key, "c", time.Minute, false)
 		must(t, err)
@@ -46,13 +46,13 @@ func TestLease(t *testing.T) {
 		must(t, err)
 		l, err := s.Lease(t.Context(), key)
 		if err != nil || !l.Until.IsZero() || l.Failures != 3 || !l.NotBefore.Equal(held.NotBefore) {
-			t.Errorf("given back: %+v, %v", l, err)
+			t.Errorf("released: %+v, %v", l, err)
 		}
-		// Forgetting the person does not begin the epochs anew: somebody may still hold an old one.
+		// Deleting the person does not restart the epochs: a node may still hold an old one.
 		_, err = s.DeletePerson(t.Context(), key)
 		must(t, err)
 		if next, err := s.TakeLease(t.Context(), key, "d", time.Minute, false); err != nil || next.Epoch <= held.Epoch {
-			t.Errorf("after erasure: %+v, %v", next, err)
+			t.Errorf("after deletion: %+v, %v", next, err)
 		}
 	})
 }
@@ -88,7 +88,7 @@ func TestJournal(t *testing.T) {
 		if err != nil || len(all) != 4 {
 			t.Fatalf("all: %d, %v", len(all), err)
 		}
-		// Stored with a change, the entry goes with it; if the change fails, it stays.
+		// A change drops the entry. If the change fails, the entry stays.
 		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return errors.New("no") }, storage.DropEntry(second))
 		if err == nil {
 			t.Error("the change did not fail")
@@ -96,24 +96,24 @@ func TestJournal(t *testing.T) {
 		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.DropEntry(second), storage.DropEntry(storage.JournalEntry{}))
 		must(t, err)
 		if of, err := s.JournalOf(t.Context(), key); err != nil || len(of) != 1 {
-			t.Errorf("after it was settled: %+v, %v", of, err)
+			t.Errorf("after it was dropped: %+v, %v", of, err)
 		}
-		// A change may be made only while nothing else has come.
+		// A change fails if another answer has come.
 		change := func(seen []storage.JournalEntry) error {
 			_, err := s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.IfUnanswered(key, seen))
 			return err
 		}
 		must(t, change([]storage.JournalEntry{first, second}))
 		if err := change([]storage.JournalEntry{second}); !errors.Is(err, storage.ErrAnswered) {
-			t.Errorf("beside an answer that was not seen: %v", err)
+			t.Errorf("with an answer that was not seen: %v", err)
 		}
-		// Logout has what is kept for the person revoked, erasure too, and a week drops everything.
+		// Logout and deletion queue the answers for revocation. A week drops them.
 		_, err = s.EndSession(t.Context(), key)
 		must(t, err)
 		_, err = s.DeletePerson(t.Context(), other)
 		must(t, err)
 		if all, err := s.Journal(t.Context()); err != nil || len(all) != 1 || all[0].ID != exchange.ID || !all[0].Callback.Equal(exchange.Callback) {
-			t.Errorf("after logout and erasure: %+v, %v", all, err)
+			t.Errorf("after logout and deletion: %+v, %v", all, err)
 		}
 		s.clock.add(7 * 24 * time.Hour)
 		if all, err := s.Journal(t.Context()); err != nil || len(all) != 0 {
@@ -121,7 +121,7 @@ func TestJournal(t *testing.T) {
 		}
 		must(t, s.DropEntry(t.Context(), exchange))
 		if err := s.DropEntry(t.Context(), storage.JournalEntry{ID: "nonsense", User: key}); !errors.Is(err, crmgate.ErrNotFound) {
-			t.Errorf("an id that is none: %v", err)
+			t.Errorf("an invalid id: %v", err)
 		}
 	})
 }

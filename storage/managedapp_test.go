@@ -12,7 +12,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// signInBy signs a person in with an app as the flows do; a pending one is confirmed by that.
+// signInBy signs a person in with an app, as the flows do. It confirms a pending app.
 func signInBy(ctx context.Context, s store, key crmgate.UserKey, a storage.ManagedApp) (storage.Session, error) {
 	return s.SignIn(ctx, key, func(p *crmgate.Person) error {
 		p.User.Account = a.Account
@@ -56,7 +56,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		}
 		apps, err := s.ManagedApps(ctx, "acme", "clio")
 		if err != nil || apps.Pending != nil {
-			t.Errorf("what was confirmed is pending still: %+v, %v", apps.Pending, err)
+			t.Errorf("a confirmed app is still pending: %+v, %v", apps.Pending, err)
 		}
 		admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
 		_, err = signInBy(ctx, s, ann, first)
@@ -65,7 +65,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 			t.Error("a first app has ended a session")
 		}
 
-		// A second one is staged, tried, and takes the place of the first.
+		// A second app is staged, tried, and replaces the first.
 		next := acme("two")
 		next.Staged = true
 		_, err = s.PutPendingApp(ctx, next)
@@ -78,14 +78,14 @@ func TestManagedAppLifecycle(t *testing.T) {
 		_, err = signInBy(ctx, s, admin, *apps.Pending)
 		must(t, err)
 		if !mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
-			t.Error("the sessions of the first must end, and that of the second live")
+			t.Error("the sessions of the first app must end, and the session of the second must live")
 		}
 		old, err := s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0})
 		if err != nil || old.Values.ClientSecret.Reveal() != "secret of one" {
 			t.Errorf("the credentials of the first: %+v, %v", old, err)
 		}
 
-		// What the first granted is taken and queued, and nothing else.
+		// The grants of the first app are removed and queued, and no others.
 		retired, err := s.RetiredApps(ctx)
 		if err != nil || len(retired) != 1 || retired[0].Values.ClientID != "one" {
 			t.Fatalf("retired: %+v, %v", retired, err)
@@ -114,7 +114,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		_, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0})
 		wantErr(t, err, crmgate.ErrNotFound)
 
-		// It is removed; a third is a first one again.
+		// After it is removed, a third app is like a first.
 		must(t, s.RemoveManagedApp(ctx, "acme", "clio"))
 		if !mustSession(t, s, admin).Ended {
 			t.Error("a session outlives its app")
@@ -126,7 +126,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 	})
 }
 
-// Only what was tried is confirmed.
+// A sign-in confirms only the app that it tried.
 func TestConfirmedIsWhatWasTried(t *testing.T) {
 	admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
 	for name, meanwhile := range map[string]func(context.Context, store) error{
@@ -163,7 +163,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 				_, err = signInBy(t.Context(), s, admin, *apps.Pending)
 				wantErr(t, err, crmgate.ErrConflict)
 				if _, err := s.Person(t.Context(), admin); !errors.Is(err, crmgate.ErrNotFound) {
-					t.Errorf("somebody is stored: %v", err)
+					t.Errorf("the person is stored: %v", err)
 				}
 			})
 		})
@@ -179,7 +179,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			_, err = signInBy(t.Context(), s, ann, *apps.Pending)
 			wantErr(t, err, crmgate.ErrConflict)
 			if apps, err = s.ManagedApps(t.Context(), "acme", "clio"); err != nil || apps.Confirmed.Values.ClientID != "one" || mustSession(t, s, admin).Ended {
-				t.Errorf("the confirmed one has suffered: %+v, %v", apps.Confirmed, err)
+				t.Errorf("the confirmed app was changed: %+v, %v", apps.Confirmed, err)
 			}
 		})
 	})
@@ -197,7 +197,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 	})
 }
 
-// An app that was entered without a platform is that of whichever shows first that it works, and of one account only.
+// An app that was entered without a platform belongs to the platform of the first sign-in that works, and to one account.
 func TestPendingWithoutPlatform(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		a := acme("one")
@@ -223,7 +223,7 @@ func TestPendingWithoutPlatform(t *testing.T) {
 	})
 }
 
-// Replacing an app costs the same, however many people it ends the sessions of.
+// Replacing an app costs the same for any number of sessions that it ends.
 func BenchmarkRemoveManagedApp(b *testing.B) {
 	for _, people := range []int{1, 1000, 100_000} {
 		b.Run(fmt.Sprintf("%d people", people), func(b *testing.B) {
@@ -246,7 +246,7 @@ func BenchmarkRemoveManagedApp(b *testing.B) {
 	}
 }
 
-// The session checks of others while what a retired app has granted is swept, beside those while nothing happens.
+// Session checks during the sweep of a retired app, compared with session checks at rest.
 func BenchmarkSessionDuringSweep(b *testing.B) {
 	const people = 100_000
 	s := mustStore(b, b.TempDir())

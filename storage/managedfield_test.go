@@ -40,7 +40,7 @@ func wantFields(t *testing.T, s store, key storage.FieldsKey, want storage.Field
 	}
 }
 
-func TestFieldsAreLaidOverWhatIsThere(t *testing.T) {
+func TestFieldsReplaceStoredOnes(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values()})
 		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("a", "1", "b", "2")})
@@ -61,7 +61,7 @@ func TestFieldsAreLaidOverWhatIsThere(t *testing.T) {
 	})
 }
 
-// Nobody's values are those of another organisation, extension or platform, however alike the ids are.
+// Values belong to one organisation, extension and platform, even if ids are alike.
 func TestFieldsStayWithTheirOwners(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})

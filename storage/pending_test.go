@@ -33,7 +33,7 @@ func TestSpendStateHasOneWinner(t *testing.T) {
 	})
 }
 
-// The engine keeps the records; the time is the injected one.
+// The engine keeps the records; they expire by the injected clock.
 func TestExpiryIsTheRecordsOwn(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		ctx := t.Context()
@@ -50,7 +50,7 @@ func TestExpiryIsTheRecordsOwn(t *testing.T) {
 		_, err = s.States().Get(ctx, "short")
 		wantErr(t, err, crmgate.ErrNotFound)
 		if len(raw(t, s.engine)) != 6 {
-			t.Error("the engine dropped records, and the test shows nothing")
+			t.Error("the engine dropped records, so the test proves nothing")
 		}
 	})
 }

@@ -83,7 +83,7 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 	}
 }
 
-// TestAnswersAreQueuedToo: what lies in the journal of somebody who leaves is what lives at the CRM.
+// The tokens in the journal of a person who leaves are still valid at the CRM.
 func TestAnswersAreQueuedToo(t *testing.T) {
 	key, _ := filled(0)
 	granted := func(p *crmgate.Person) error {
@@ -116,13 +116,13 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 				if !v.Unread() || !v.Answer.Body.Equal(want.Body) || !v.Answer.From.Equal(want.From) || v.User.Key != key || v.User.Hostname != "canary.acme.example" || v.Grant.App != want.App {
 					t.Errorf("it came back as %+v", v)
 				}
-				// Claimed unread it stays so; read, its tokens are in the place of the answer.
+				// An unread answer stays unread when it is claimed. Once it is read, its tokens replace it.
 				v, err = s.ClaimRevocation(t.Context(), v)
 				must(t, err)
 				must(t, s.PostponeRevocation(t.Context(), v, s.clock.now()))
 				v = mustBacklog(t, s.DB, "clio").Due[0]
 				if !v.Unread() {
-					t.Error("put off, the answer is gone")
+					t.Error("the answer of a postponed revocation is gone")
 				}
 				v.Answer, v.Grant.RefreshToken = storage.JournalEntry{}, crmgate.NewSecret("r1")
 				_, err = s.ClaimRevocation(t.Context(), v)
@@ -152,7 +152,7 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 				must(t, err)
 			}
 			if n, err := s.QueueOrphans(t.Context()); n != 0 || err != nil {
-				t.Errorf("while somebody may be storing them: %d, %v", n, err)
+				t.Errorf("while they may still be stored: %d, %v", n, err)
 			}
 			s.clock.add(storage.RevocationLease)
 			if n, err := s.QueueOrphans(t.Context()); n != 2 || err != nil {
@@ -189,7 +189,7 @@ func TestNothingToRevokeIsNotQueued(t *testing.T) {
 	}
 }
 
-// Two processes over one store find the same due revocations, and each goes to one of them.
+// Two processes find the same due revocations, and one of them gets each.
 func TestOneClaimWins(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		const n = 40
@@ -258,7 +258,7 @@ func TestPuttingOff(t *testing.T) {
 	}
 }
 
-// Whoever signed in again with what is to be revoked would be logged out by it.
+// Revoking a credential that the person uses again would log them out.
 func TestACredentialInUseIsNotRevoked(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -311,8 +311,8 @@ func TestABacklogOpensNoMoreThanItsLimit(t *testing.T) {
 	}
 }
 
-// One that was changed by somebody who can write to the store neither opens nor stops the others.
-func TestADamagedRevocationIsInNobodysWay(t *testing.T) {
+// A revocation that was changed in the store does not open, and does not stop the others.
+func TestADamagedRevocationDoesNotStopOthers(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
 	for _, token := range []string{"canary-1", "canary-2"} {

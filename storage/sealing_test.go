@@ -17,7 +17,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// canaries must occur nowhere but in what is opened.
+// canaries must not occur outside of opened records.
 var canaries = []string{"canary", "4711", "acme.example"}
 
 // filled is a person with a canary in every field.
@@ -138,7 +138,7 @@ func TestSwappedPeopleDoNotOpen(t *testing.T) {
 	})
 }
 
-// quiet checks that an error's text shows nothing of anybody.
+// quiet checks that the text of an error has no personal data.
 func quiet(t *testing.T, err error) {
 	t.Helper()
 	for _, c := range canaries {
@@ -211,7 +211,7 @@ func TestNothingShowsInTheStore(t *testing.T) {
 	}
 }
 
-// The same id on two platforms, and of an account and a person, is not to be recognised.
+// An id has different hashes on two platforms, and as an account and a person.
 func TestKeysAreNotLinked(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")

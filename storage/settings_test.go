@@ -53,7 +53,7 @@ func mustAudit(t testing.TB, s store) []audit.Entry {
 	return all
 }
 
-// What is recorded names the account of whoever changed the settings, and is stored with the change or not at all.
+// The audit entry names the account, and is stored with the change or not at all.
 func TestOrgSettingsAreAudited(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		event := storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK})

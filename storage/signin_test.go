@@ -158,7 +158,7 @@ func TestAFailedSignInStoresNothing(t *testing.T) {
 			return nil
 		})
 		if err == nil {
-			t.Error("what is no JSON was stored")
+			t.Error("invalid JSON was stored")
 		}
 		_, err = s.Session(t.Context(), ann)
 		wantErr(t, err, crmgate.ErrNotFound)
@@ -189,7 +189,7 @@ func TestUpdatePersonFollowsHostname(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		first := mustSignIn(t, s, ann, keep)
 		p, err := s.UpdatePerson(t.Context(), ann, func(p *crmgate.Person) error {
-			p.User.Key = crmgate.UserKey{Platform: "other", ID: "2"} // does not rename anybody
+			p.User.Key = crmgate.UserKey{Platform: "other", ID: "2"} // must not change the person's key
 			p.User.Hostname = "b.example"
 			return nil
 		})

@@ -118,11 +118,11 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 		}
 		for _, e := range after {
 			if e.User != "" || e.Name != "" || e.Account != "" || e.Platform == "clio" && (e.UserHash == "" || e.AccountHash == "") {
-				t.Errorf("%+v names somebody who was erased, or has lost who it was", e)
+				t.Errorf("%+v names a deleted user, or has lost the hashes", e)
 			}
 		}
 		if got := mustAudit(t, s, audit.Query{User: "ann"}); len(got) != 4 {
-			t.Errorf("whoever knows the id of somebody who was erased finds %d entries, want 4", len(got))
+			t.Errorf("the id of a deleted user finds %d entries, want 4", len(got))
 		}
 	})
 }
@@ -135,7 +135,7 @@ func describe(all []audit.Entry) []string {
 	return lines
 }
 
-// unlucky is an engine that runs functions again, loses commits, and loses the answers to commits.
+// unlucky is an engine that runs functions twice, loses commits, and loses the results of commits.
 type unlucky struct {
 	storage.Engine
 	mu  sync.Mutex
@@ -165,13 +165,13 @@ func (u *unlucky) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	return err
 }
 
-// There is no sign-in without its entry and no entry without its sign-in, and what nobody knows the outcome of is sealed
-// if it is stored.
+// Each stored sign-in has its entry, and each entry its sign-in. An entry whose commit had an unknown outcome is sealed if
+// it is stored.
 func TestEntriesGoWithWhatTheyRecord(t *testing.T) {
 	t.Parallel()
 	ring, clock := mustRing(t), newClock()
 	engine := mustEngine(t, "")
-	_, err := storage.Open(t.Context(), engine, ring, storage.Config{Now: clock.now}) // makes the store, with luck
+	_, err := storage.Open(t.Context(), engine, ring, storage.Config{Now: clock.now}) // creates the store without failures
 	must(t, err)
 	db, err := storage.Open(t.Context(), &unlucky{Engine: engine, rng: rand.New(rand.NewPCG(3, 4))}, ring, storage.Config{Now: clock.now})
 	must(t, err)
@@ -264,7 +264,7 @@ type sealedLog struct {
 	entries, batches []pair
 }
 
-// reseal puts a record in another's place, as whoever has the key ring can.
+// reseal stores a record under another key, as an attacker with the key ring can.
 func reseal(t *testing.T, s sealedLog, p pair, to []byte) {
 	t.Helper()
 	must(t, s.engine.Update(t.Context(), func(tx storage.Tx) error {
@@ -297,11 +297,11 @@ func TestTamperingIsFound(t *testing.T) {
 			b[len(b)-1] ^= 1
 			write(t, s.engine, s.entries[0].key, b)
 		}, []string{"entry 0 of batch 0: "}},
-		{"two entries are swapped by somebody with the key ring", func(t *testing.T, s sealedLog) {
+		{"two entries are swapped with the key ring", func(t *testing.T, s sealedLog) {
 			reseal(t, s, s.entries[3], s.entries[4].key)
 			reseal(t, s, s.entries[4], s.entries[3].key)
 		}, []string{"batch 0 does not match its entries"}},
-		{"an entry is replaced by somebody with the key ring", func(t *testing.T, s sealedLog) {
+		{"an entry is replaced with the key ring", func(t *testing.T, s sealedLog) {
 			reseal(t, s, s.entries[16], s.entries[12].key)
 		}, []string{"batch 2 does not match its entries"}},
 		{"an entry is added", func(t *testing.T, s sealedLog) {
@@ -326,7 +326,7 @@ func TestTamperingIsFound(t *testing.T) {
 			write(t, s.engine, s.batches[0].key, s.batches[1].value)
 			write(t, s.engine, s.batches[1].key, s.batches[0].value)
 		}, []string{"batch 0: ", "batch 1: "}},
-		{"two batches are swapped by somebody with the key ring", func(t *testing.T, s sealedLog) {
+		{"two batches are swapped with the key ring", func(t *testing.T, s sealedLog) {
 			reseal(t, s, s.batches[0], s.batches[1].key)
 			reseal(t, s, s.batches[1], s.batches[0].key)
 		}, []string{"batch 0 does not follow", "batch 0 does not match its entries", "batch 1 does not follow", "batch 1 does not match its entries", "batch 2 does not follow"}},
@@ -372,7 +372,7 @@ func TestTamperingIsFound(t *testing.T) {
 	}
 }
 
-// A process whose record of the chain is taken away begins another, and goes on.
+// A process whose node record is removed begins another chain.
 func TestALostChainIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
@@ -434,8 +434,8 @@ func TestTwoNodes(t *testing.T) {
 	})
 }
 
-// What a process leaves behind that was killed is sealed by the next, at once if that knows that it is alone, and else
-// when the other has given no sign of life for ten minutes. One that was only slow goes on.
+// The next process seals the entries of one that was killed: at once if it is alone, and otherwise when the node's lease of
+// ten minutes has expired. A process that was only slow goes on.
 func TestAProcessThatIsGone(t *testing.T) {
 	t.Parallel()
 	for _, alone := range []bool{true, false} {
@@ -544,7 +544,7 @@ func TestAuditRetention(t *testing.T) {
 		}
 		remove(t, s, of(t, s, "b/")[0].key)
 		if got, _ := verify(t, s); len(got) == 0 {
-			t.Error("after what is old was dropped, a missing batch is not found")
+			t.Error("after old batches were dropped, a missing batch is not found")
 		}
 	})
 }
@@ -563,7 +563,7 @@ func TestWithoutRetentionAllIsKept(t *testing.T) {
 	}
 }
 
-func TestErasureKeepsTheChain(t *testing.T) {
+func TestDeletionKeepsTheChain(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 		signInMany(t, s, "a", 10)
@@ -584,8 +584,8 @@ func TestErasureKeepsTheChain(t *testing.T) {
 	})
 }
 
-// Ten thousand failures leave a hundred entries, and one that says how many are missing. Another platform, and sign-ins
-// that work, are not affected.
+// Ten thousand failures leave a hundred entries, and one with the number of the others. They do not affect another platform
+// or sign-ins that work.
 func TestAFloodIsBounded(t *testing.T) {
 	t.Parallel()
 	counts := map[string]int{}

@@ -2,7 +2,7 @@ package audit
 
 import "time"
 
-// What tests and fuzzing must reach: each decodes a payload and encodes it again.
+// Exported for tests and fuzzing: each decodes a payload and encodes it again.
 var (
 	EntryAgain = func(b []byte) ([]byte, error) {
 		e, err := decodeEntry(b)
@@ -18,7 +18,7 @@ var (
 	}
 )
 
-// Payloads are an entry, a batch and a node to begin with.
+// Payloads returns an entry, a batch and a node.
 func Payloads() (entryPayload, batchPayload, nodePayload []byte) {
 	e := entry{At: time.UnixMilli(1), Kind: EventSignIn, Platform: "clio", User: Hash{1}}.encode()
 	b := makeBatch(nodeID{1}, 7, Hash{2}, []uint64{3, 4, 9}, [][]byte{e, e, e})

@@ -7,7 +7,7 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// FuzzAudit: what decodes is what was encoded, byte for byte, so that nothing hides behind a hash.
+// FuzzAudit: a payload that decodes is encoded to the same bytes, so a hash covers all of it.
 func FuzzAudit(f *testing.F) {
 	for _, b := range payloads() {
 		f.Add(b)

@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func keep(*crmgate.Person) error { return nil }
 
-// store is a DB with what is under it.
+// store is a DB with its engine, key ring and clock.
 type store struct {
 	*storage.DB
 	engine storage.Engine
@@ -28,7 +28,7 @@ type store struct {
 	clock  *clock
 }
 
-// clock is a time that tests move.
+// clock is a clock that tests move.
 type clock struct{ t atomic.Pointer[time.Time] }
 
 func newClock() *clock {
@@ -93,7 +93,7 @@ func both(t *testing.T, test func(t *testing.T, s store)) {
 
 type pair struct{ key, value []byte }
 
-// raw is everything that an engine holds.
+// raw returns all records of an engine.
 func raw(t testing.TB, e storage.Engine) []pair {
 	t.Helper()
 	var pairs []pair

@@ -64,7 +64,7 @@ func TestDirectoryIsPrivate(t *testing.T) {
 	}
 }
 
-// A store that others could read is theirs no longer, and nothing else in its directory is changed.
+// Open makes a store private that others could read, and changes nothing else in its directory.
 func TestDirectoryBecomesPrivate(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "store")
@@ -110,7 +110,7 @@ func TestDirectoryBecomesPrivate(t *testing.T) {
 	}
 }
 
-// A folder that was named by mistake keeps its mode, and nothing is made in it.
+// A folder that was named by mistake is not changed.
 func TestDirectoryOfOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -161,7 +161,7 @@ func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// Looking whether a store is empty changes no file of it.
+// Empty changes no file of the store.
 func TestEmpty(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
@@ -224,7 +224,7 @@ func contents(t *testing.T, dir string) map[string][sha256.Size]byte {
 	return all
 }
 
-// A full disk is Badger's death by SIGBUS, so it never comes to that: not even the files are made.
+// Badger dies of SIGBUS on a full disk, so Open does not even create its files.
 func TestDiskAlmostFull(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "store")
@@ -273,7 +273,7 @@ func TestTransactionTooLarge(t *testing.T) {
 	}
 }
 
-// What is not committed is not reported as stored.
+// A failed commit is reported.
 func TestCommitFails(t *testing.T) {
 	t.Parallel()
 	e := mustOpen(t, "")

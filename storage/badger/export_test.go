@@ -1,7 +1,7 @@
 package badger
 
-// SetMinFree changes the limit of an engine that nobody is using.
+// SetMinFree changes the limit of an idle engine.
 func SetMinFree(e *Engine, n uint64) { e.minFree = n }
 
-// Break makes the next commit fail: Badger, closed, takes no more writes.
+// Break closes Badger, so that the next commit fails.
 func Break(e *Engine) { _ = e.db.Close() }

@@ -14,15 +14,15 @@ import (
 	"github.com/crmgate/crmgate/storage/badger"
 )
 
-// asNobody runs f as a user who may write nothing, where this process is root's: in a thread of its own that gives its
-// rights away. The goroutine does not unlock it, so that the thread ends with it.
+// asNobody runs f as the user nobody if this process is root. It uses a thread that drops its rights. The goroutine does
+// not unlock the thread, so the thread ends with it.
 func asNobody(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		const nobody = 65534
 		if os.Geteuid() == 0 {
-			// Not syscall.Setresuid, which is for all threads.
+			// syscall.Setresuid would change all threads.
 			if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
 				done <- fmt.Errorf("become nobody: %w", errno)
 				return

@@ -1,6 +1,6 @@
 package sealed
 
-// ParseKeyRing is what fuzzing must reach.
+// ParseKeyRing is exported for fuzzing.
 var ParseKeyRing = parseKeyRing
 
 // SealVersion makes an authentic record of another version, without a payload.

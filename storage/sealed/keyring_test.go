@@ -38,7 +38,7 @@ func TestLoadKeyRing(t *testing.T) {
 	}
 }
 
-func TestOneOfManyMakesTheKeyRing(t *testing.T) {
+func TestOneProcessMakesTheKeyRing(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keyset.json")
 	rings := make([]*sealed.KeyRing, 8)

@@ -76,7 +76,7 @@ func TestAnotherVersionIsNamed(t *testing.T) {
 	}
 }
 
-// FuzzRecord: a stored value opens if it is the one that was sealed for its place, byte for byte.
+// FuzzRecord: a stored value opens only under its key and unchanged.
 func FuzzRecord(f *testing.F) {
 	ring := mustRing(f)
 	key := []byte("session key")
@@ -106,7 +106,7 @@ func FuzzRecord(f *testing.F) {
 			}
 		}
 		if _, err := open(ring, []byte("session kez"), stored); !errors.Is(err, crmgate.ErrSealed) {
-			t.Errorf("a record opens in another's place: %v", err)
+			t.Errorf("a record opens under another key: %v", err)
 		}
 		if _, err := open(ring, key, more); err == nil {
 			t.Errorf("%x opens", more)
