@@ -202,15 +202,15 @@ func TestOneClaimWins(t *testing.T) {
 		s.clock.add(storage.RevocationLease)
 		other, err := storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now})
 		must(t, err)
+		found := map[*storage.DB][]storage.Revocation{s.DB: mustBacklog(t, s.DB, "clio").Due, other: mustBacklog(t, other, "clio").Due}
 		var won, lost atomic.Int64
 		var group sync.WaitGroup
-		for _, db := range []*storage.DB{s.DB, other} {
-			found := mustBacklog(t, db, "clio").Due
-			if len(found) != n {
-				t.Fatalf("%d are due, want %d", len(found), n)
+		for db, due := range found {
+			if len(due) != n {
+				t.Fatalf("%d are due, want %d", len(due), n)
 			}
 			group.Go(func() {
-				for _, v := range found {
+				for _, v := range due {
 					claimed, err := db.ClaimRevocation(t.Context(), v)
 					switch {
 					case err == nil && claimed.Attempts == 2 && claimed.Waiting():
@@ -237,7 +237,7 @@ func TestOneClaimWins(t *testing.T) {
 	})
 }
 
-func TestPuttingOff(t *testing.T) {
+func TestPostponing(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
 	mustSignIn(t, s, ann, granted("token"))
