@@ -38,7 +38,7 @@ func newBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Con
 		skip(t, "there is no Chromium here")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(60*time.Second),
+		chromedp.ExecPath(program), chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(inTime),
 		chromedp.Flag("headless", "new"), chromedp.Flag("no-sandbox", os.Geteuid() == 0), chromedp.DisableGPU)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(options, flags...)...)
 	t.Cleanup(stop)
@@ -64,7 +64,7 @@ type tab struct {
 func (g *gate) newTab(t *testing.T, browser context.Context, width, height int, scheme string) *tab {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
-	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 3*inTime)
 	t.Cleanup(func() { stop(); end() })
 	b := &tab{gate: g, t: t, ctx: ctx}
 	edgetest.Must(t, chromedp.Do(ctx))
@@ -125,7 +125,7 @@ func (b *tab) check() {
 
 func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, stop := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, stop := context.WithTimeout(b.ctx, inTime)
 	defer stop()
 	if err := chromedp.Do(ctx, actions...); err != nil {
 		ctx, stop := context.WithTimeout(b.ctx, 5*time.Second)
@@ -164,7 +164,7 @@ func (b *tab) consent(person string) {
 // eval runs a script in a tab, and waits for what it promises.
 func eval[T any](b *tab, script string) T {
 	b.t.Helper()
-	ctx, stop := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, stop := context.WithTimeout(b.ctx, inTime)
 	defer stop()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script, chromedp.EvalAwaitPromise))
 	edgetest.Must(b.t, err)

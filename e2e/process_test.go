@@ -35,7 +35,7 @@ func newVictim(t testing.TB, crm http.Handler) *victim {
 	t.Cleanup(hs.Close)
 	return &victim{
 		data: filepath.Join(t.TempDir(), "data"), crm: hs.URL, connectors: edgetest.Folder(t, strings.TrimPrefix(hs.URL, "http://"), nil),
-		cache: edgetest.Cache(), Person: edgetest.Person{Client: slowClient(t)},
+		cache: edgetest.Cache(), Person: edgetest.Person{Client: edgetest.NewClient(t)},
 	}
 }
 
@@ -104,11 +104,4 @@ func memory(of *exec.Cmd, field string) (float64, error) {
 	kb, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	n, err := strconv.ParseFloat(kb, 64)
 	return n / 1000, err
-}
-
-// slowClient returns a client that waits as long as a short form does.
-func slowClient(t testing.TB) *http.Client {
-	c := edgetest.NewClient(t)
-	c.Timeout = inTime
-	return c
 }

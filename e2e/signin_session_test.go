@@ -75,11 +75,10 @@ func (g *gate) within(d time.Duration, w waiting) (body string, err error) {
 func (g *gate) asked(n int) {
 	g.t.Helper()
 	want := fmt.Sprintf("\ncrmgate_auth_session_polls %d\n", n)
-	for range 500 {
+	for end := time.Now().Add(inTime); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if strings.Contains(g.Metrics(), want) {
 			return
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	g.t.Fatalf("not %d polls wait", n)
 }

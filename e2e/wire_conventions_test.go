@@ -194,7 +194,7 @@ func (g *gate) raw(request string) answer {
 	c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 	edgetest.Must(g.t, err)
 	defer c.Close()
-	edgetest.Must(g.t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	edgetest.Must(g.t, c.SetDeadline(time.Now().Add(inTime)))
 	_, err = io.WriteString(c, request)
 	edgetest.Must(g.t, err)
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)

@@ -207,7 +207,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		for what, session := range map[string]string{"7.30 the admin": mine, "7.30 a user": theirs, "7.30 by App Connect's client": plain} {
 			g.ends(what, session)
 		}
-		for deadline := time.Now().Add(20 * time.Second); g.CRM.LiveRefreshOf("ada")+g.CRM.LiveRefreshOf("grace")+g.CRM.LiveRefreshOf("alan") > 0; time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(inTime); g.CRM.LiveRefreshOf("ada")+g.CRM.LiveRefreshOf("grace")+g.CRM.LiveRefreshOf("alan") > 0; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("removeApp: what it granted lives on at the CRM (%d requests)\n%s", g.CRM.Counts().Revoke-revoked, g.Log)
 			}

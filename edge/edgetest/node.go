@@ -83,7 +83,7 @@ func NewOptions(t testing.TB, crmURL string) *Options {
 func NewClient(t testing.TB) *http.Client {
 	c := &http.Client{
 		Transport:     &http.Transport{},
-		Timeout:       20 * time.Second,
+		Timeout:       2 * time.Minute, // on a slow machine
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(c.CloseIdleConnections)
