@@ -48,13 +48,10 @@ func TestAuditScripts(t *testing.T) {
 	_, err = n.APIKey(t.Context())
 	edgetest.Must(t, err)
 	n.Stop()
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "audit"),
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("DATA", n.Data)
-			e.Setenv("CONNECTORS", n.Connectors)
-			return nil
-		},
+	runScripts(t, filepath.Join("testdata", "audit"), func(e *testscript.Env) error {
+		e.Setenv("DATA", n.Data)
+		e.Setenv("CONNECTORS", n.Connectors)
+		return nil
 	})
 }
 

@@ -38,27 +38,23 @@ func TestJournalScripts(t *testing.T) {
 	ada, err := n.Edge.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	edgetest.Must(t, err)
 	n.Stop()
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "journal"),
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("DATA", n.Data)
-			e.Setenv("CONNECTORS", n.Connectors)
-			e.Setenv("CRMGATE_CACHE", edgetest.Cache())
-			for name, value := range n.Settings {
-				e.Setenv(name, value)
-			}
-			e.Setenv("DROPPED", entries[0].ID) // the latest first
-			e.Setenv("SIGNIN", entries[1].ID)
-			e.Setenv("REFRESH", entries[2].ID)
-			e.Setenv("BEFORE", ada.Grant.Expiry.UTC().Format("2006-01-02T15:04"))
-			_, canary, _ := strings.Cut(entries[0].Body.Reveal(), `"access_token":"`)
-			e.Setenv("CANARY", canary[:16])
-			b, err := os.ReadFile(filepath.Join(n.Connectors, "practice.json"))
-			if err != nil {
-				return err
-			}
-			mended := strings.Replace(string(b), `"config"`, `"token": {"path": "result.oauth"}, "config"`, 1)
-			return os.WriteFile(filepath.Join(e.WorkDir, "mended.json"), []byte(mended), 0o600)
-		},
+	runScripts(t, filepath.Join("testdata", "journal"), func(e *testscript.Env) error {
+		e.Setenv("DATA", n.Data)
+		e.Setenv("CONNECTORS", n.Connectors)
+		for name, value := range n.Settings {
+			e.Setenv(name, value)
+		}
+		e.Setenv("DROPPED", entries[0].ID) // the latest first
+		e.Setenv("SIGNIN", entries[1].ID)
+		e.Setenv("REFRESH", entries[2].ID)
+		e.Setenv("BEFORE", ada.Grant.Expiry.UTC().Format("2006-01-02T15:04"))
+		_, canary, _ := strings.Cut(entries[0].Body.Reveal(), `"access_token":"`)
+		e.Setenv("CANARY", canary[:16])
+		b, err := os.ReadFile(filepath.Join(n.Connectors, "practice.json"))
+		if err != nil {
+			return err
+		}
+		mended := strings.Replace(string(b), `"config"`, `"token": {"path": "result.oauth"}, "config"`, 1)
+		return os.WriteFile(filepath.Join(e.WorkDir, "mended.json"), []byte(mended), 0o600)
 	})
 }

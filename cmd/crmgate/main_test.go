@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -13,12 +12,11 @@ import (
 func TestMain(m *testing.M) {
 	keepFilesPrivate() // as main does; the tests call run
 	testscript.Main(built{m}, map[string]func(){
-		"crmgate": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
-		"tamper":  tamper,
+		"tamper": tamper,
 	})
 }
 
-// built builds the connectors before the tests. Children that play the program do not come here.
+// built builds the program and the connectors before the tests. The scripts' own programs do not come here.
 type built struct{ m *testing.M }
 
 func (b built) Run() int { return edgetest.Run(b.m) }
