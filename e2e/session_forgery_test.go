@@ -178,8 +178,9 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 	return all
 }
 
-// TestForgedTokens shows each forgery to each session route, in the header and in the query: it is refused as no token,
-// as one that cannot be read, or as a ghost's, and nothing changes for who is signed in.
+// TestForgedTokens shows each forgery to session routes, in the header and in the query: it is refused as no token, as one
+// that cannot be read, or as a ghost's, and nothing changes for who is signed in. The long form shows each to all routes,
+// the short form to two.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, withKey)
@@ -205,13 +206,16 @@ func TestForgedTokens(t *testing.T) {
 		t.Fatalf("the good token: %d %s", hostname.status, hostname.body)
 	}
 	requests, seen := 0, map[string]bool{}
-	for _, f := range all {
+	for i, f := range all {
 		if seen[f.token] {
 			t.Errorf("%s stands here twice", f.name)
 		}
 		seen[f.token] = true
 		t.Run(f.name, func(t *testing.T) {
-			for _, route := range sessionRoutes {
+			for j, route := range sessionRoutes {
+				if !soak() && j != i%len(sessionRoutes) && route.path != "/hostname" {
+					continue
+				}
 				none, undecodable := route.none, route.undecodable
 				if f.ghost {
 					none, undecodable = route.ghost, route.ghost
