@@ -355,7 +355,7 @@ func (g *gate) views() []view {
 	}
 }
 
-// TestBrowserShows looks at every page, narrow and wide, light and dark: axe-core finds nothing that keeps people from using
+// TestBrowserShows looks at every page, light and dark (in the short form, light or dark): axe-core finds nothing that keeps people from using
 // it, and nothing sticks out of a panel of 300 pixels. With CRMGATE_SCREENSHOTS pictures are left there.
 func TestBrowserShows(t *testing.T) {
 	t.Parallel()
@@ -368,8 +368,11 @@ func TestBrowserShows(t *testing.T) {
 // look looks at pages.
 func (g *gate) look(t *testing.T, browser context.Context, axe string, views []view) {
 	t.Helper()
-	for _, v := range views {
-		for _, scheme := range []string{"light", "dark"} {
+	for i, v := range views {
+		for j, scheme := range []string{"light", "dark"} {
+			if !soak() && j != i%2 {
+				continue
+			}
 			t.Run(v.name+" "+scheme, func(t *testing.T) {
 				b := g.newTab(t, browser, 300, 700, scheme)
 				v.show(b)
