@@ -6,49 +6,50 @@ import (
 	"strings"
 )
 
-// Conditions that callers act on. Test with errors.Is. An operation that a connector does not implement is errors.ErrUnsupported.
+// Errors that callers act on. Test for them with errors.Is. An operation that a connector does not implement returns
+// errors.ErrUnsupported.
 var (
-	// ErrNotFound means that no record, connector or route has that name.
+	// ErrNotFound means that there is no record, connector or route of that name.
 	ErrNotFound = errors.New("not found")
-	// ErrSealed means that a stored or sealed value does not open: it was changed or moved, or the key is not the one that sealed it.
-	ErrSealed = errors.New("sealed value does not open")
-	// ErrConflict means that a record changed under the caller and the write was not made.
-	ErrConflict = errors.New("changed by somebody else")
+	// ErrSealed means that a sealed value cannot be opened: it was changed or moved, or it was sealed with another key.
+	ErrSealed = errors.New("the sealed value cannot be opened")
+	// ErrConflict means that another request changed the record first, and nothing was written.
+	ErrConflict = errors.New("another request changed it first")
 
-	// ErrUserDead means that the CRM has ended the person's grant: they must sign in again.
-	ErrUserDead = errors.New("the CRM no longer honours this sign-in")
-	// ErrAppDead means that the CRM rejects the application (client id, secret, redirect URI), whoever the person is.
+	// ErrUserDead means that the CRM has ended the person's grant. The person must sign in again.
+	ErrUserDead = errors.New("the CRM no longer accepts this sign-in")
+	// ErrAppDead means that the CRM rejects the application (client id, secret, redirect URI), for every person.
 	ErrAppDead = errors.New("the CRM rejects the application")
-	// ErrNoApp means that nobody has named an application: neither the manifest, nor the connector, nor an admin.
+	// ErrNoApp means that there is no application: the manifest, the connector and the admin named none.
 	ErrNoApp = errors.New("no application is set up")
-	// ErrTransient means that nothing is known to be wrong: the same request may succeed later.
-	ErrTransient = errors.New("the CRM cannot be used at the moment")
+	// ErrTransient means that the same request may succeed later.
+	ErrTransient = errors.New("the CRM is unavailable at the moment")
 
-	// ErrDenied means that the person, or the CRM for them, said no to a sign-in.
+	// ErrDenied means that the person, or the CRM, denied access.
 	ErrDenied = errors.New("the sign-in was denied")
-	// ErrExpired means that a sign-in took longer than it may.
+	// ErrExpired means that a sign-in took too long.
 	ErrExpired = errors.New("the sign-in took too long")
-	// ErrOtherBrowser means that a sign-in was begun by another browser than the one that goes on with it.
-	ErrOtherBrowser = errors.New("the sign-in was begun elsewhere")
+	// ErrOtherBrowser means that a sign-in was started in another browser.
+	ErrOtherBrowser = errors.New("the sign-in was started in another browser")
 )
 
-// Kind says what sort of refusal a Refusal is; the front turns it into a status.
+// Kind is the kind of a Refusal. Package proxy turns it into an HTTP status.
 type Kind int
 
 const (
-	Invalid     Kind = iota // the request is wrong
-	Forbidden               // the request is understood and not allowed
-	Missing                 // what it names does not exist
+	Invalid     Kind = iota // the request is invalid
+	Forbidden               // the request is valid but not allowed
+	Missing                 // the request names something that does not exist
 	Unavailable             // the same request may succeed later
 )
 
-// Refusal is an error whose Message is meant for the person or the client. Other errors are shown as "internal error".
+// Refusal is an error with a message for the person or the client. Other errors are shown as "internal error".
 type Refusal struct {
 	Kind    Kind
 	Message string
-	// Plain says that clients expect the bare Message as the body, as upstream App Connect sends some of its refusals; the status is Kind's.
+	// Plain sends the bare Message as the body, because App Connect's clients expect that. The status still depends on Kind.
 	Plain bool
-	// Err is the cause, for the log only; may be nil.
+	// Err is the cause, for the log only. It may be nil.
 	Err error
 }
 
@@ -69,17 +70,18 @@ func (r *Refusal) Error() string {
 
 func (r *Refusal) Unwrap() error { return r.Err }
 
-// ConnectorError is the failure of one call into a connector: it answered with an error of its own, broke the ABI, trapped, or was stopped at a limit.
+// ConnectorError is the failure of one call into a connector: the connector returned an error, broke the ABI, trapped, or
+// was stopped at a limit.
 type ConnectorError struct {
 	Platform  Platform
 	Operation string // as the ABI names it: getUserInfo
-	// Message is what to tell the person: the connector's own words, or ours about what it did wrong.
+	// Message is for the person: the connector's own text, or ours about the connector's mistake.
 	Message string
-	// Status is the CRM's HTTP status behind the failure, if the connector named one; else 0.
+	// Status is the CRM's HTTP status that caused the failure; 0 if the connector named none.
 	Status int
-	// Code is the CRM's OAuth error code behind the failure, if the connector named one.
+	// Code is the CRM's OAuth error code that caused the failure; empty if the connector named none.
 	Code string
-	// Err is the cause (a trap, context.DeadlineExceeded, …); nil if the connector answered in order.
+	// Err is the cause, such as a trap or context.DeadlineExceeded. It is nil if the connector itself returned the error.
 	Err error
 }
 
@@ -93,11 +95,11 @@ func (e *ConnectorError) Error() string {
 
 func (e *ConnectorError) Unwrap() error { return e.Err }
 
-// Clip shortens foreign text for a message.
+// Clip shortens text of unknown length for a message.
 func Clip(s string) string {
 	const longest = 100
 	if len(s) > longest {
 		s = s[:longest] + "…"
 	}
-	return strings.ToValidUTF8(s, "\uFFFD") // it may have been cut within a character
+	return strings.ToValidUTF8(s, "\uFFFD") // the cut may be within a character
 }

@@ -2,35 +2,37 @@ package crmgate
 
 import "net/http"
 
-// Egress says what one outbound request may reach.
+// Egress is the policy of one outbound request.
 type Egress struct {
 	// Name labels limits and metrics: the platform, or "ringcentral".
 	Name string
-	// Hosts lists what may be reached; Hostname stands for {hostname} in it.
+	// Hosts are the hosts that may be reached. Hostname replaces {hostname} in them.
 	Hosts    Hosts
 	Hostname string
-	// Operator marks a URL that is the operator's own word (--ringcentral-url): hosts, scheme and address are not checked.
+	// Operator marks a URL from the operator (--ringcentral-url). Its host, scheme and address are not checked.
 	Operator bool
-	// Redirects is how many redirects of a GET or HEAD are followed, each checked like the first request; 0 follows none.
+	// Redirects is the number of redirects of a GET or HEAD to follow. Each is checked like the first request.
 	Redirects int
-	// MaxBody caps the answer's body after decompression, in bytes; 0 means the client's default.
+	// MaxBody is the maximum size of the response body after decompression, in bytes; 0 means the client's default.
 	MaxBody int64
 }
 
-// Fetch performs one HTTP request under a policy. The request's context carries the deadline; the client's own caps it.
-// Reading past the size limit fails with a FetchError too. The caller closes the body. Safe for concurrent use.
+// Fetch performs one HTTP request under a policy. It ends at the deadline of the request's context, or at the client's own
+// deadline if that is earlier. Reading a body past the size limit returns a FetchError too. The caller closes the body.
+// Fetch is safe for concurrent use.
 type Fetch func(*http.Request, Egress) (*http.Response, error)
 
 // Kinds of FetchError, as the connector ABI names them.
 const (
 	FetchRequest = "request" // the request is malformed
-	FetchRefused = "refused" // the policy does not allow it; nothing was sent to the refused place
+	FetchRefused = "refused" // the policy does not allow the request, and it was not sent
 	FetchTimeout = "timeout"
-	FetchConnect = "connect" // no connection, or it broke
+	FetchConnect = "connect" // the connection could not be made, or it broke
 	FetchSize    = "size"    // the answer is larger than allowed
 )
 
-// FetchError is why a Fetch failed. Message is fit for a connector's author: it names hosts and limits, no address and no secret.
+// FetchError is the error of a Fetch. Message is for the connector's author: it may name hosts and limits, but never an
+// address or a secret.
 type FetchError struct {
 	Kind    string
 	Message string

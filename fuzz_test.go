@@ -8,8 +8,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// FuzzHosts: whatever is declared and asked for, an allowed URL's host is the declared one, or one whole label or more
-// stand before it.
+// FuzzHosts checks that the host of an allowed URL is the declared host or, for a wildcard, a host below it.
 func FuzzHosts(f *testing.F) {
 	for _, s := range [][3]string{
 		{"*.clio.com", "https://app.clio.com/x", ""}, {"clio.com:8443", "http://clio.com:8443", ""}, {"{hostname}", "https://a.b", "A.b."},
@@ -44,5 +43,5 @@ func FuzzHosts(f *testing.F) {
 	})
 }
 
-// name is a host name as DNS compares it.
+// name returns a host name as DNS compares it.
 func name(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }

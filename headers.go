@@ -8,37 +8,37 @@ import (
 	"strings"
 )
 
-// What a connector may add to one request.
+// Limits of the headers that a connector adds to one request.
 const (
 	maxHeaders     = 100
 	maxHeaderBytes = 64 << 10 // of names and values
 )
 
-// CheckHeaders returns what is wrong with the headers that a connector adds to a request, nil if nothing is. The error is
-// fit for the connector's author, and repeats no value.
+// CheckHeaders checks the headers that a connector adds to a request. The error is for the connector's author, and contains
+// no header value, because a value may be a secret.
 func CheckHeaders(headers map[string]string) error {
 	if n := len(headers); n > maxHeaders {
-		return fmt.Errorf("the request has %d headers: expected at most %d", n, maxHeaders)
+		return fmt.Errorf("the request has %d headers: set at most %d", n, maxHeaders)
 	}
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		value := headers[name]
 		size += len(name) + len(value)
 		if !validName(name) || strings.ContainsFunc(value, control) {
-			return fmt.Errorf("a header has a line break in it, or another character that is not allowed there (RFC 9110, section 5)")
+			return fmt.Errorf("a header contains a line break, or another character that RFC 9110, section 5, does not allow: remove it")
 		}
 		if hostHeader(name) {
-			return fmt.Errorf("the header %s is the host's: leave it out", Clip(http.CanonicalHeaderKey(name)))
+			return fmt.Errorf("a connector must not set the header %s: leave it out", Clip(http.CanonicalHeaderKey(name)))
 		}
 	}
 	if size > maxHeaderBytes {
-		return fmt.Errorf("the headers have %d bytes: expected at most %d", size, maxHeaderBytes)
+		return fmt.Errorf("the headers have %d bytes: send at most %d", size, maxHeaderBytes)
 	}
 	return nil
 }
 
-// hostHeader reports whether a header belongs to the connection (RFC 9110, section 7.6.1), to a proxy, or to how the
-// message is sent. The host sends the request, so neither a connector nor a manifest sets these.
+// hostHeader reports whether only the host may set a header: those of the connection (RFC 9110, section 7.6.1), of a proxy,
+// and of the message's framing.
 func hostHeader(name string) bool {
 	lower := strings.ToLower(name)
 	switch lower {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Hosts is what a platform may reach: the manifest's crmgate.hosts.
+// Hosts are the hosts that a platform may reach: the manifest's crmgate.hosts.
 type Hosts []HostPattern
 
 // HostPattern is one entry of Hosts: "host", "*.suffix" or "{hostname}", each with an optional port.
@@ -16,10 +16,11 @@ type HostPattern struct {
 	Host     string
 	Wildcard bool   // one or more whole labels stand before Host
 	Person   bool   // {hostname}: the person's own host
-	Port     uint16 // 0: none was written, which means 443
+	Port     uint16 // 0 if none was written, which means 443
 }
 
-// ParseHostPattern reads one entry. That a wildcard is no public suffix is for the loader to check: the list is not in the standard library.
+// ParseHostPattern reads one entry. It accepts a wildcard over a public suffix, such as *.com: package wasmhost rejects that,
+// because the list of public suffixes is not in the standard library.
 func ParseHostPattern(s string) (HostPattern, error) {
 	var p HostPattern
 	name := s
@@ -30,7 +31,7 @@ func ParseHostPattern(s string) (HostPattern, error) {
 	}
 	host, port, err := splitHost(name)
 	if err != nil {
-		return HostPattern{}, fmt.Errorf("%q is no host pattern", Clip(s))
+		return HostPattern{}, fmt.Errorf("%q is not a host pattern: write host, *.suffix or {hostname}, with an optional port", Clip(s))
 	}
 	if !p.Person {
 		p.Host = host
@@ -53,7 +54,7 @@ func (p HostPattern) String() string {
 	return s
 }
 
-// matches reports whether host (lower case) and port are meant. personHost stands for {hostname}.
+// matches reports whether p covers host (in lower case) and port. personHost replaces {hostname}.
 func (p HostPattern) matches(host string, port uint16, personHost string) bool {
 	want := p.Port
 	if p.Person {
@@ -65,7 +66,7 @@ func (p HostPattern) matches(host string, port uint16, personHost string) bool {
 			want = n
 		}
 	} else if p.Wildcard {
-		if !strings.HasSuffix(host, "."+p.Host) { // a host has no empty label, so something stands before it
+		if !strings.HasSuffix(host, "."+p.Host) { // labels are not empty, so at least one precedes p.Host
 			return false
 		}
 	} else if p.Host != host {
@@ -77,14 +78,14 @@ func (p HostPattern) matches(host string, port uint16, personHost string) bool {
 	return port == want
 }
 
-// Allow reports whether the URL may be requested, with personHost for {hostname}: https to a listed host, or http to a
-// host that is listed with a port (whether its address may be dialled is for egress to say). The error is fit for a person.
+// Allow checks that the URL may be requested, with personHost for {hostname}: https to a listed host, or http to a host that
+// is listed with a port. Package egress checks the address later. The error may be shown to a person.
 func (h Hosts) Allow(u *url.URL, personHost string) error {
 	if u.User != nil {
-		return fmt.Errorf("a URL with a user name in it is not allowed")
+		return fmt.Errorf("the URL contains a user name: remove it")
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("scheme %q is not allowed", u.Scheme)
+		return fmt.Errorf("scheme %q is not allowed: use https", Clip(u.Scheme))
 	}
 	host, port, err := splitHost(u.Host)
 	if err != nil {
@@ -104,10 +105,14 @@ func (h Hosts) Allow(u *url.URL, personHost string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s://%s is not among the hosts that the manifest declares", u.Scheme, u.Host)
+	entry := host
+	if u.Scheme == "http" || port != 443 {
+		entry += ":" + strconv.Itoa(int(port))
+	}
+	return fmt.Errorf("%s://%s is not on a host that the manifest declares: add %s to crmgate.hosts", u.Scheme, u.Host, entry)
 }
 
-// AllowURL is Allow for a URL that is still text.
+// AllowURL parses a URL and calls Allow.
 func (h Hosts) AllowURL(raw, personHost string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
@@ -116,7 +121,7 @@ func (h Hosts) AllowURL(raw, personHost string) error {
 	return h.Allow(u, personHost)
 }
 
-// AllowHost reports whether a bare host, with or without a port, is listed. {hostname} lists none.
+// AllowHost reports whether a bare host, with or without a port, is listed. An entry {hostname} covers no bare host.
 func (h Hosts) AllowHost(host string) bool {
 	name, port, err := splitHost(host)
 	if err != nil {
@@ -133,14 +138,14 @@ func (h Hosts) AllowHost(host string) bool {
 	return false
 }
 
-// splitHost reads "name" or "name:port" and lowers its letters. Names are DNS names of one label or more, or IPv4
-// addresses; IPv6 literals are not taken: no CRM has one, and they have many spellings.
+// splitHost reads "name" or "name:port" in lower case. A name is a DNS name of one label or more, or an IPv4 address. IPv6
+// literals are rejected: they have many spellings, and CRMs do not use them.
 func splitHost(s string) (host string, port uint16, err error) {
 	host, digits, hasPort := strings.Cut(s, ":")
 	if hasPort {
 		n, err := strconv.ParseUint(digits, 10, 16)
 		if err != nil || n == 0 {
-			return "", 0, fmt.Errorf("%q has no valid port", Clip(s))
+			return "", 0, fmt.Errorf("%q has an invalid port: write a number from 1 to 65535", Clip(s))
 		}
 		port = uint16(n)
 	}
@@ -157,8 +162,8 @@ func splitHost(s string) (host string, port uint16, err error) {
 	return host, port, nil
 }
 
-// HostOf reads the host, and the port if there is one, out of what a person or a manifest may give: "app.clio.com",
-// "https://app.clio.com/x", "app.clio.com/x?y".
+// HostOf returns the host, and the port if there is one, of text from a person or a manifest: "app.clio.com",
+// "https://app.clio.com/x" or "app.clio.com/x?y".
 func HostOf(s string) string {
 	if _, rest, ok := strings.Cut(s, "://"); ok {
 		s = rest
@@ -169,8 +174,8 @@ func HostOf(s string) string {
 	return s
 }
 
-// ParseHostname reads a host name as people and connectors write it, with or without a scheme and a path. It returns
-// the host in its one spelling: lower case, no final dot, and a port only if that is not 443.
+// ParseHostname reads a host name as people and connectors write it, with or without a scheme and a path. It returns the
+// host in one spelling: lower case, no final dot, and a port only if it is not 443.
 func ParseHostname(s string) (string, error) {
 	host, port, err := splitHost(HostOf(s))
 	if err == nil && port != 0 && port != 443 {

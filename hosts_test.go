@@ -26,7 +26,7 @@ func TestHostPattern(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		want crmgate.HostPattern
-		back string // if not text
+		back string // what String returns, if not text
 	}{
 		{text: "clio.com", want: crmgate.HostPattern{Host: "clio.com"}},
 		{text: "Clio.COM.", want: crmgate.HostPattern{Host: "clio.com"}, back: "clio.com"},
@@ -62,7 +62,7 @@ func TestHostPatternRefused(t *testing.T) {
 		strings.Repeat("a", 64) + ".com", strings.Repeat("a.", 127) + "com",
 	} {
 		if p, err := crmgate.ParseHostPattern(s); err == nil {
-			t.Errorf("%q was taken as %+v", s, p)
+			t.Errorf("%q: got %+v, want an error", s, p)
 		}
 	}
 }
@@ -82,7 +82,7 @@ func TestAllow(t *testing.T) {
 			refused: "https://clio.com https://x.app.clio.com https://app.clio.com.evil.com https://app-clio.com https://app.clio.com:444 https://app.clio.com:80 http://app.clio.com http://app.clio.com:443",
 		},
 		{
-			name: "a wildcard stands for whole labels", hosts: "*.clio.com",
+			name: "a wildcard covers whole labels", hosts: "*.clio.com",
 			allowed: "https://app.clio.com https://a.b.clio.com https://A.CLIO.COM https://app.clio.com.",
 			refused: "https://clio.com https://evilclio.com https://clio.com.evil.com https://app.clio.com.evil.com https://.clio.com https://app.clio.com:8443",
 		},
@@ -92,7 +92,7 @@ func TestAllow(t *testing.T) {
 			refused: "https://app.clio.com https://app.clio.com:443 http://app.clio.com https://a.x.com http://a.x.com",
 		},
 		{
-			name: "http needs a port in the entry, 80 too", hosts: "a.com b.com:80 c.com:443",
+			name: "http needs a port in the entry, even port 80", hosts: "a.com b.com:80 c.com:443",
 			allowed: "https://a.com http://b.com http://b.com:80 https://c.com http://c.com:443",
 			refused: "http://a.com http://a.com:80 https://b.com http://c.com",
 		},
@@ -102,7 +102,7 @@ func TestAllow(t *testing.T) {
 			refused: "https://clio.com https://x.eu.clio.com https://eu.clio.com:8443 http://eu.clio.com",
 		},
 		{
-			name: "the person's host has a port", hosts: "{hostname}", person: "127.0.0.1:8081",
+			name: "the person's host with a port", hosts: "{hostname}", person: "127.0.0.1:8081",
 			allowed: "http://127.0.0.1:8081/x https://127.0.0.1:8081",
 			refused: "http://127.0.0.1 https://127.0.0.1 http://127.0.0.1:8082",
 		},
@@ -112,21 +112,21 @@ func TestAllow(t *testing.T) {
 			refused: "https://eu.clio.com:9 https://eu.clio.com",
 		},
 		{
-			name: "no person, no host", hosts: "{hostname}",
+			name: "{hostname} without a person's host", hosts: "{hostname}",
 			refused: "https://clio.com https:/// https://{hostname} https://x",
 		},
 		{
-			name: "nothing is declared", refused: "https://clio.com http://clio.com:80 https://localhost",
+			name: "no hosts", refused: "https://clio.com http://clio.com:80 https://localhost",
 		},
 		{
-			name: "what only looks like the host", hosts: "clio.com *.clio.com good.com",
+			name: "other hosts that look like a listed one", hosts: "clio.com *.clio.com good.com",
 			refused: "https://evil.com#.clio.com https://evil.com/.clio.com https://evil.com?.clio.com https://evil.com%23.clio.com https://evil.com\\.clio.com " +
 				"https://good.com@evil.com https://good.com:443@evil.com https://good.com%40evil.com https://evil@good.com https://:@good.com https://u:p@clio.com " +
 				"https://clio.com%00.evil.com https://clio.com%2eevil.com https://evil.com;.clio.com https://evil,.clio.com https://clio。com https://cliο.com https://[clio.com] " +
 				"https://clio.com:443:443 https://clio.com:+443 https://clio.com:0 https://clio.com:65979 https://..clio.com https://a..clio.com https://-.clio.com https://*.clio.com",
 		},
 		{
-			name: "IPv6 has many spellings and no CRM", hosts: "{hostname} *.clio.com", person: "[::1]",
+			name: "IPv6 addresses", hosts: "{hostname} *.clio.com", person: "[::1]",
 			refused: "https://[::1] https://[::1]:443 https://[::ffff:127.0.0.1] https://[fe80::1%25.clio.com]",
 		},
 		{
@@ -149,8 +149,8 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-// A URL need not come from text.
-func TestAllowReadsTheHostOnly(t *testing.T) {
+// A url.URL can have values that parsing never produces.
+func TestAllowOfURLs(t *testing.T) {
 	t.Parallel()
 	hosts := mustHosts(t, "*.clio.com")
 	for _, u := range []*url.URL{
@@ -161,6 +161,23 @@ func TestAllowReadsTheHostOnly(t *testing.T) {
 	} {
 		if hosts.Allow(u, "") == nil {
 			t.Errorf("%+v is allowed", u)
+		}
+	}
+}
+
+func TestAllowSaysWhatToAdd(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://x.test/a?b":   "https://x.test is not on a host that the manifest declares: add x.test to crmgate.hosts",
+		"http://x.test/":       "http://x.test is not on a host that the manifest declares: add x.test:80 to crmgate.hosts",
+		"https://X.test:8443/": "https://X.test:8443 is not on a host that the manifest declares: add x.test:8443 to crmgate.hosts",
+	} {
+		if err := mustHosts(t, "clio.com").AllowURL(url, ""); err == nil || err.Error() != want {
+			t.Errorf("%s\ngot  %v\nwant %s", url, err, want)
+		}
+		_, entry, _ := strings.Cut(strings.TrimSuffix(want, " to crmgate.hosts"), ": add ")
+		if err := mustHosts(t, entry).AllowURL(url, ""); err != nil {
+			t.Errorf("%s with %s added: %v", url, entry, err)
 		}
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 )
 
-// ReturnMessage is the toast that clients show. What UnmarshalJSON read is written again as it was, keys of the connector's own included.
+// ReturnMessage is a message that clients show for a while. One that came from a connector is written again as it was read,
+// with all its keys.
 type ReturnMessage struct {
 	Message     string          `json:"message,omitempty"`
 	MessageType string          `json:"messageType,omitempty"`
@@ -16,11 +17,11 @@ type ReturnMessage struct {
 
 type plainMessage ReturnMessage
 
-// UnmarshalJSON keeps the object whole, so that route-specific keys reach the client.
+// UnmarshalJSON keeps the whole object, because clients read keys of some connectors and routes.
 func (m *ReturnMessage) UnmarshalJSON(b []byte) error {
 	var p struct {
 		plainMessage
-		TTL float64 `json:"ttl"` // 3000.0 is a number too
+		TTL float64 `json:"ttl"` // some languages write 3000.0
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
 		return err
@@ -31,14 +32,14 @@ func (m *ReturnMessage) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// MarshalJSON writes what UnmarshalJSON read, or the fields of a message made here.
+// MarshalJSON writes the object that UnmarshalJSON read, or the fields if there was none.
 func (m ReturnMessage) MarshalJSON() ([]byte, error) {
 	if m.raw != nil {
 		return m.raw, nil
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // people read it, in no page of ours
+	e.SetEscapeHTML(false) // clients show it as text, not as HTML
 	err := e.Encode(plainMessage(m))
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

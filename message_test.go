@@ -7,8 +7,8 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Clients show keys that this server knows nothing of.
-func TestReturnMessageIsKeptWhole(t *testing.T) {
+// Clients read keys that this server does not know.
+func TestReturnMessageKeepsAllKeys(t *testing.T) {
 	t.Parallel()
 	const given = `{"messageType":"warning","message":"Try again","own":{"b":1,"a":12345678901234567890},"ttl":3000}`
 	var m crmgate.ReturnMessage
@@ -26,7 +26,7 @@ func TestReturnMessageIsKeptWhole(t *testing.T) {
 	}
 }
 
-// Numbers may have a fraction: some languages write 3000.0.
+// Some languages write 3000.0.
 func TestReturnMessageTTL(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]int{"3000": 3000, "3000.0": 3000, "3e3": 3000, "-1": 0, "1e300": 1 << 31} {

@@ -8,20 +8,21 @@ import (
 	"log/slog"
 )
 
-// redacted is what every way of printing a Secret prints.
+// redacted is printed instead of a Secret.
 const redacted = "[secret]"
 
-// Secret is a string that cannot print itself: fmt, log/slog and encoding/json show "[secret]", also when it lies in
-// an unexported field, where fmt would ignore the methods below and print memory. Reveal is the only way to the
-// value, so that a search for Reveal finds every place where a secret leaves.
+// Secret is a string that is never printed: fmt, log/slog and encoding/json show "[secret]". That holds in unexported fields
+// too, where fmt ignores methods and prints memory. Only Reveal returns the value, so a search for Reveal finds every
+// place that uses one.
 //
-// The zero value is the empty secret. A Secret is immutable and safe for concurrent use. It cannot be compared with ==; use Equal.
+// The zero value is the empty secret. A Secret is immutable and safe for concurrent use. Compare secrets with Equal: == does
+// not compile.
 type Secret struct {
-	_ [0]func() // not comparable: == would compare addresses, and in variable time if it did not
+	_ [0]func() // not comparable: == would compare addresses
 	v *string   // behind a pointer, because fmt prints a nested pointer as an address
 }
 
-// NewSecret wraps s.
+// NewSecret returns s as a Secret.
 func NewSecret(s string) Secret {
 	if s == "" {
 		return Secret{}
@@ -37,10 +38,10 @@ func (s Secret) Reveal() string {
 	return *s.v
 }
 
-// IsZero reports whether the secret is empty. encoding/json's omitzero honours it.
+// IsZero reports whether the secret is empty. encoding/json's omitzero calls it.
 func (s Secret) IsZero() bool { return s.v == nil }
 
-// Equal reports whether both hold the same value, in time that depends on their lengths only.
+// Equal reports whether both have the same value, in a time that depends only on their lengths.
 func (s Secret) Equal(t Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(t.Reveal())) == 1
 }
@@ -53,16 +54,16 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// Format prints String for every verb, so that %x and %q reveal nothing either.
+// Format prints String for every verb, including %x and %q.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
-// LogValue is what log/slog shows.
+// LogValue returns String for log/slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalJSON writes "[secret]". What must carry a secret over a boundary reveals it there, by name.
+// MarshalJSON writes "[secret]". Code that sends a secret calls Reveal.
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
-// UnmarshalJSON takes a JSON string, or null for none.
+// UnmarshalJSON reads a JSON string; null is the empty secret.
 func (s *Secret) UnmarshalJSON(b []byte) error {
 	var v string
 	if err := json.Unmarshal(b, &v); err != nil {

@@ -17,7 +17,7 @@ import (
 
 const canary = "s3cr3t-canary"
 
-// wantHidden fails if text holds the canary in any of the forms that fmt can give it.
+// wantHidden fails if text contains the canary in any form that fmt can print.
 func wantHidden(t *testing.T, how, text string) {
 	t.Helper()
 	quoted := fmt.Sprintf("%q", canary)
@@ -41,7 +41,7 @@ type nested struct {
 	any    any
 }
 
-// holders are the ways in which a secret lies in other values. Unexported fields matter: fmt calls no methods on them.
+// holders returns values that contain a secret. Unexported fields matter, because fmt does not call methods on them.
 func holders() map[string]any {
 	s := crmgate.NewSecret(canary)
 	n := nested{Shown: s, hidden: s, many: []crmgate.Secret{s}, named: map[string]crmgate.Secret{"k": s}, any: s}
@@ -94,7 +94,7 @@ func TestSecretIsNotEncoded(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		wantHidden(t, name+" through encoding/json", string(b))
-		b, _ = xml.Marshal(v) // maps are an error, and that is as good
+		b, _ = xml.Marshal(v) // maps return an error, which is fine
 		wantHidden(t, name+" through encoding/xml", string(b))
 		var out strings.Builder
 		if err := template.Must(template.New("").Parse("{{.}} {{printf `%q` .}}")).Execute(&out, v); err != nil {
@@ -104,8 +104,8 @@ func TestSecretIsNotEncoded(t *testing.T) {
 	}
 }
 
-// A person who reads a log should see that something was there.
-func TestSecretShowsThatItIsThere(t *testing.T) {
+// A log should show that there was a value.
+func TestSecretPrintsAPlaceholder(t *testing.T) {
 	t.Parallel()
 	s, none := crmgate.NewSecret(canary), crmgate.NewSecret("")
 	for how, got := range map[string]string{"%v": fmt.Sprintf("%v", s), "%q": fmt.Sprintf("%q", s), "String": s.String()} {
@@ -114,7 +114,7 @@ func TestSecretShowsThatItIsThere(t *testing.T) {
 		}
 	}
 	if got := fmt.Sprint(none); got != "" {
-		t.Errorf("an empty secret prints as %q, want nothing", got)
+		t.Errorf("an empty secret prints as %q, want an empty string", got)
 	}
 	b, err := json.Marshal(struct {
 		A crmgate.Secret
@@ -147,7 +147,7 @@ func TestSecretKeepsItsValue(t *testing.T) {
 	}
 	var got crmgate.Secret
 	if err := json.Unmarshal([]byte(`{"k":"`+canary+`"}`), &got); err == nil {
-		t.Error("an object was taken for a secret")
+		t.Error("an object was read as a secret")
 	} else {
 		wantHidden(t, "the error", err.Error())
 	}

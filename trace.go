@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Trace follows one request: its id, which every log line and answer carries, and the steps it took. Safe for concurrent use.
+// Trace is the record of one request: its id, which is in every log line and answer, and its steps. It is safe for
+// concurrent use.
 type Trace struct {
 	ID    string
 	Start time.Time
@@ -15,13 +16,13 @@ type Trace struct {
 	steps []Step // guarded by mu
 }
 
-// Step is a point that a request passed, and when, counted from its start.
+// Step is a point that a request has reached, with the time since its start.
 type Step struct {
 	Name  string        `json:"name"`
 	After time.Duration `json:"afterNs"`
 }
 
-// maxSteps bounds a trace, so that a request that loops does not grow it.
+// maxSteps is the maximum length of a trace, because a request may loop.
 const maxSteps = 64
 
 type traceKey struct{}
@@ -31,13 +32,13 @@ func WithTrace(ctx context.Context, t *Trace) context.Context {
 	return context.WithValue(ctx, traceKey{}, t)
 }
 
-// TraceOf returns the trace of a request; nil, which is fit for use, if there is none.
+// TraceOf returns the trace of a request, or nil if there is none. The methods of a nil Trace do nothing.
 func TraceOf(ctx context.Context) *Trace {
 	t, _ := ctx.Value(traceKey{}).(*Trace)
 	return t
 }
 
-// Step notes that the request has come to a point. name holds no secret and nothing a stranger wrote.
+// Step adds a step. name must be a constant, never text from a request.
 func (t *Trace) Step(name string) {
 	if t == nil {
 		return
@@ -49,7 +50,7 @@ func (t *Trace) Step(name string) {
 	}
 }
 
-// Steps returns what was noted so far.
+// Steps returns a copy of the steps so far.
 func (t *Trace) Steps() []Step {
 	if t == nil {
 		return nil

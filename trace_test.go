@@ -11,7 +11,7 @@ import (
 func TestTrace(t *testing.T) {
 	t.Parallel()
 	none := crmgate.TraceOf(t.Context())
-	none.Step("nobody follows")
+	none.Step("not recorded")
 	if none != nil || len(none.Steps()) != 0 {
 		t.Errorf("got %v, want no trace", none)
 	}

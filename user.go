@@ -6,17 +6,17 @@ import (
 )
 
 type (
-	// Platform is a CRM's key in the manifest, such as "clio": [A-Za-z][A-Za-z0-9]*.
+	// Platform is a CRM's key in the manifest, such as "clio": [A-Za-z][A-Za-z0-9]*, at most 64 characters.
 	Platform string
-	// AccountID is an organisation: a RingCentral account id.
+	// AccountID is the RingCentral account id of an organisation.
 	AccountID string
-	// ExtensionID is a RingCentral user inside an account.
+	// ExtensionID is the RingCentral extension id of a user in an account.
 	ExtensionID string
-	// UserID is the id that a connector chose for a person, by custom "<CRM id>-<platform>".
+	// UserID is the id that a connector chose for a person, usually "<CRM id>-<platform>".
 	UserID string
 )
 
-// Valid reports whether p has the form that a platform name must have.
+// Valid reports whether p has the form of a platform name.
 func (p Platform) Valid() bool {
 	for i := 0; i < len(p); i++ {
 		c := p[i] | 0x20
@@ -27,7 +27,8 @@ func (p Platform) Valid() bool {
 	return len(p) > 0 && len(p) <= 64
 }
 
-// UserKey names one person's connection to one CRM. A connector chooses only the id, so it can name nobody of another platform.
+// UserKey identifies one person's connection to one CRM. A connector chooses only the ID, so it cannot name a person of
+// another platform.
 type UserKey struct {
 	Platform Platform
 	ID       UserID
@@ -35,19 +36,19 @@ type UserKey struct {
 
 func (k UserKey) String() string { return string(k.Platform) + "/" + string(k.ID) }
 
-// User is what is known about a person, secrets excepted.
+// User is a person without the secrets.
 type User struct {
 	Key      UserKey
 	Name     string
-	Hostname string // the person's CRM host, checked against the manifest; empty if the CRM has no use for one
-	// Account is the organisation the sign-in belonged to; empty if it named none.
+	Hostname string // the person's CRM host, checked against the manifest; empty if the sign-in had none
+	// Account is the organisation of the sign-in; empty if it had none.
 	Account AccountID
-	// HashedExtension is the rc-extension-id header of the sign-in, as it came: clients send it already hashed.
+	// HashedExtension is the rc-extension-id header of the sign-in. Clients send it hashed.
 	HashedExtension string
 	TimezoneName    string
-	// TimezoneOffset is a JSON number or string, kept as the connector gave it.
+	// TimezoneOffset is the connector's JSON number or string, unchanged.
 	TimezoneOffset json.RawMessage
-	// AdditionalInfo is a JSON object of the connector's own (platformAdditionalInfo).
+	// AdditionalInfo is the connector's own JSON object (platformAdditionalInfo).
 	AdditionalInfo json.RawMessage
 	Created        time.Time
 	SignedIn       time.Time // the latest sign-in
@@ -63,25 +64,26 @@ type App struct {
 	Generation uint64 // of the account's app; 0 for the connector's
 }
 
-// Grant is what a CRM gave: tokens, or an API key. The zero Grant is none.
+// Grant holds the credentials that a CRM issued: tokens, or an API key. The zero Grant holds none.
 type Grant struct {
 	AccessToken  Secret
 	RefreshToken Secret
 	APIKey       Secret
-	// Issued and Expiry bound the access token's life; a zero Expiry means that none is known.
+	// Issued and Expiry are the access token's start and end. A zero Expiry means that the end is unknown.
 	Issued, Expiry time.Time
 	App            App
-	// Dead says why the CRM no longer honours the grant, and DeadSince since when; empty while it may. A dead grant costs no request.
+	// Dead is the reason why the CRM no longer accepts the grant, and DeadSince is when that became known. Both are empty
+	// for a grant in use. No request is made with a dead grant.
 	Dead      string
 	DeadSince time.Time
 }
 
-// Empty reports whether the grant holds no credential at all.
+// Empty reports whether the grant holds no credentials.
 func (g Grant) Empty() bool {
 	return g.AccessToken.IsZero() && g.RefreshToken.IsZero() && g.APIKey.IsZero()
 }
 
-// Person is a user and what was granted to them.
+// Person is a user with their grant.
 type Person struct {
 	User  User
 	Grant Grant

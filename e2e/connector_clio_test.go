@@ -398,7 +398,7 @@ func TestClioInEveryMood(t *testing.T) {
 		{"cut", me, cut, 400, ""},
 		{"a redirect away", me, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
-		}, 400, "evil.example is not among the hosts"},
+		}, 400, "evil.example is not on a host that the manifest declares"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			landed, co := g.clioLand(s, "eu.app.clio.com", "bound")

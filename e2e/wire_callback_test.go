@@ -155,9 +155,9 @@ func TestWireCallbackRefusals(t *testing.T) {
 		{"3.1.8e empty", at + wireRedirect + "?code=&state=platform=wire", answer{400, nil, errorBody("Missing code, unable to request token")}},
 		{"3.1.8e undefined", at + wireRedirect + "?state=platform=wire&code=undefined", answer{400, nil, errorBody("Missing code, unable to request token")}},
 		{"3.1.5a 7.15 a host that is none", good + "&hostname=a%20b", answer{400, nil, errorBody(`hostname: "a b" is not a host name`)}},
-		{"7.15 tokenUrl", good + "&tokenUrl=https://evil.example/", answer{400, nil, errorBody("tokenUrl: https://evil.example is not among the hosts that the manifest declares")}},
-		{"7.15 apiUrl", good + "&apiUrl=http://169.254.169.254/", answer{400, nil, errorBody("apiUrl: http://169.254.169.254 is not among the hosts that the manifest declares")}},
-		{"7.15 the connector's own token URL", at + wireRedirect + "?code=A&state=platform=wireoutside", answer{400, nil, errorBody("accessTokenUri: https://elsewhere.example is not among the hosts that the manifest declares")}},
+		{"7.15 tokenUrl", good + "&tokenUrl=https://evil.example/", answer{400, nil, errorBody("tokenUrl: https://evil.example is not on a host that the manifest declares: add evil.example to crmgate.hosts")}},
+		{"7.15 apiUrl", good + "&apiUrl=http://169.254.169.254/", answer{400, nil, errorBody("apiUrl: http://169.254.169.254 is not on a host that the manifest declares: add 169.254.169.254:80 to crmgate.hosts")}},
+		{"7.15 the connector's own token URL", at + wireRedirect + "?code=A&state=platform=wireoutside", answer{400, nil, errorBody("accessTokenUri: https://elsewhere.example is not on a host that the manifest declares: add elsewhere.example to crmgate.hosts")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.endpoint.asked()

@@ -243,13 +243,13 @@ func TestRejectedRequests(t *testing.T) {
 		"not JSON":          {`GET /`, `"kind":"request"`},
 		"no URL":            {`{}`, "not an absolute URL"},
 		"relative":          {`{"url":"/x"}`, "not an absolute URL"},
-		"host header":       {`{"url":"https://ok.example/","headers":{"hOsT":"evil.example"}}`, "the header Host is the host's"},
-		"length header":     {`{"url":"https://ok.example/","headers":{"content-length":"1"}}`, "is the host's"},
-		"transfer encoding": {`{"url":"https://ok.example/","headers":{"Transfer-Encoding":"chunked"}}`, "is the host's"},
-		"upgrade":           {`{"url":"https://ok.example/","headers":{"upgrade":"websocket"}}`, `"kind":"request","message":"the header Upgrade is the host's`},
-		"TE":                {`{"url":"https://ok.example/","headers":{"TE":"trailers"}}`, `"kind":"request","message":"the header Te is the host's`},
-		"expect":            {`{"url":"https://ok.example/","headers":{"Expect":"100-continue"}}`, `"kind":"request","message":"the header Expect is the host's`},
-		"proxy's header":    {`{"url":"https://ok.example/","headers":{"proxy-authorization":"Basic eA=="}}`, `"kind":"request","message":"the header Proxy-Authorization is the host's`},
+		"host header":       {`{"url":"https://ok.example/","headers":{"hOsT":"evil.example"}}`, "must not set the header Host"},
+		"length header":     {`{"url":"https://ok.example/","headers":{"content-length":"1"}}`, "must not set the header"},
+		"transfer encoding": {`{"url":"https://ok.example/","headers":{"Transfer-Encoding":"chunked"}}`, "must not set the header"},
+		"upgrade":           {`{"url":"https://ok.example/","headers":{"upgrade":"websocket"}}`, `"kind":"request","message":"a connector must not set the header Upgrade`},
+		"TE":                {`{"url":"https://ok.example/","headers":{"TE":"trailers"}}`, `"kind":"request","message":"a connector must not set the header Te`},
+		"expect":            {`{"url":"https://ok.example/","headers":{"Expect":"100-continue"}}`, `"kind":"request","message":"a connector must not set the header Expect`},
+		"proxy's header":    {`{"url":"https://ok.example/","headers":{"proxy-authorization":"Basic eA=="}}`, `"kind":"request","message":"a connector must not set the header Proxy-Authorization`},
 		"many headers":      {`{"url":"https://ok.example/","headers":{` + manyHeaders(101) + `}}`, `"kind":"request","message":"the request has 101 headers: expected at most 100"`},
 		"a tunnel":          {`{"method":"connect","url":"https://ok.example/"}`, `"kind":"request","message":"the method CONNECT is for proxies"`},
 		"header injection":  {`{"url":"https://ok.example/","headers":{"X":"a\r\nHost: evil"}}`, "line break"},
@@ -305,7 +305,7 @@ func TestOverridingHeadersAreChecked(t *testing.T) {
 	m := oauth(num(2), export("getOverridingOAuthOption", answer(`{"headers":{"X-A":"b","upgrade":"h2c"}}`, 0)))
 	f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")})
 	_, err := mustConnector(t, f, "x").OverridingOAuthOption(t.Context(), connector.OAuthOptionRequest{})
-	wantError(t, err, "the header Upgrade is the host's")
+	wantError(t, err, "must not set the header Upgrade")
 }
 
 // manyHeaders returns n members of a headers object.

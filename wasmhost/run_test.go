@@ -95,7 +95,7 @@ func TestFetchOverTheWire(t *testing.T) {
 		})
 		u, err := mustConnector(t, f, "practice").UserInfo(t.Context(), bearer(""))
 		if at != address {
-			wantError(t, err, "not among the hosts")
+			wantError(t, err, "not on a host that the manifest declares")
 			continue
 		}
 		if err != nil || !u.Successful || u.ID != "12-practice" || u.Name != "Ada" || string(u.TimezoneOffset) != "1" {
