@@ -18,7 +18,7 @@ const (
 // no header value, because a value may be a secret.
 func CheckHeaders(headers map[string]string) error {
 	if n := len(headers); n > maxHeaders {
-		return fmt.Errorf("the request has %d headers: set at most %d", n, maxHeaders)
+		return fmt.Errorf("the request has %d headers: expected at most %d", n, maxHeaders)
 	}
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
@@ -32,7 +32,7 @@ func CheckHeaders(headers map[string]string) error {
 		}
 	}
 	if size > maxHeaderBytes {
-		return fmt.Errorf("the headers have %d bytes: send at most %d", size, maxHeaderBytes)
+		return fmt.Errorf("the headers have %d bytes: expected at most %d", size, maxHeaderBytes)
 	}
 	return nil
 }

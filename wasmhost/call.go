@@ -57,6 +57,9 @@ const (
 
 // invoke runs an operation on an instance that no other call uses, and returns the guest's answer.
 func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
+	if m.path == "" {
+		return nil, notFound(m.manifest.Platform)
+	}
 	began := time.Now()
 	defer func() {
 		m.host.Observe(m.manifest.Platform, c.operation, outcome(err), time.Since(began))

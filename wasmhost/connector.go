@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// connector is a connector.Connector over a module.
+// hosted is the connector of a platform with a module.
 type hosted struct{ m *module }
 
 var _ connector.Connector = (*hosted)(nil)
@@ -159,58 +159,7 @@ func formSecrets(form crmgate.Secret) []string {
 	return all
 }
 
-// manifestOnly is the connector of a platform without a module. Every operation returns an error.
-type manifestOnly struct{ m *manifest.Manifest }
+// manifestOnly is the connector of a platform without a module. Its module has no path, so every operation returns notFound.
+type manifestOnly struct{ *hosted }
 
-var _ connector.Connector = manifestOnly{}
-
-func (c manifestOnly) refusal() error { return notFound(c.m.Platform) }
-
-func (c manifestOnly) Manifest() *manifest.Manifest { return c.m }
-func (c manifestOnly) Implements(string) bool       { return false }
-
-func (c manifestOnly) AuthType() (manifest.AuthType, error) { return "", c.refusal() }
-
-func (c manifestOnly) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
-	return crmgate.OAuthInfo{}, c.refusal()
-}
-
-func (c manifestOnly) OverridingOAuthOption(context.Context, connector.OAuthOptionRequest) (connector.OAuthOption, error) {
-	return connector.OAuthOption{}, c.refusal()
-}
-
-func (c manifestOnly) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
-	return crmgate.Secret{}, c.refusal()
-}
-
-func (c manifestOnly) UserInfo(context.Context, connector.UserInfoRequest) (connector.UserInfo, error) {
-	return connector.UserInfo{}, c.refusal()
-}
-
-func (c manifestOnly) AuthValidation(context.Context, connector.UserRequest) (connector.Outcome, error) {
-	return connector.Outcome{}, c.refusal()
-}
-
-func (c manifestOnly) RefreshUserInfo(context.Context, connector.UserRequest) (connector.Outcome, error) {
-	return connector.Outcome{}, c.refusal()
-}
-
-func (c manifestOnly) UnAuthorize(context.Context, connector.UserRequest) (connector.Outcome, error) {
-	return connector.Outcome{}, c.refusal()
-}
-
-func (c manifestOnly) PostSaveUserInfo(context.Context, connector.UserRequest) (connector.Outcome, error) {
-	return connector.Outcome{}, c.refusal()
-}
-
-func (c manifestOnly) LicenseStatus(context.Context, connector.UserRequest) (json.RawMessage, error) {
-	return nil, c.refusal()
-}
-
-func (c manifestOnly) RefreshAccessToken(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
-	return connector.RefreshAnswer{}, c.refusal()
-}
-
-func (c manifestOnly) ManagedAuthOptions(context.Context, connector.ManagedAuthOptionsRequest) ([]connector.ManagedAuthOption, error) {
-	return nil, c.refusal()
-}
+func (c manifestOnly) AuthType() (manifest.AuthType, error) { return "", notFound(c.m.manifest.Platform) }

@@ -45,7 +45,7 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 		if err := CheckHosts(m); err != nil {
 			return nil, err
 		}
-		f.connectors[p] = manifestOnly{m}
+		f.connectors[p] = manifestOnly{&hosted{&module{manifest: m}}}
 	}
 	names, err := os.ReadDir(dir) // sorted by name
 	if err != nil {

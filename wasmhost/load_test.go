@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
@@ -138,13 +139,23 @@ func TestIncompleteFolders(t *testing.T) {
 		t.Errorf("a platform without a module: %v, %v", c.Manifest(), c.Implements("getUserInfo"))
 	}
 	_, atAuthType := c.AuthType()
+	_, atOAuthInfo := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
 	_, atUserInfo := c.UserInfo(t.Context(), bearer(""))
-	_, atUnknown := f.Connector("unknown")
-	for want, err := range map[string]error{"platform: only": atAuthType, "for platform: only": atUserInfo, "platform: unknown": atUnknown} {
-		var r *crmgate.Refusal
-		if !errors.As(err, &r) || !errors.Is(err, crmgate.ErrNotFound) || !strings.HasSuffix(r.Message, want) || !strings.HasPrefix(r.Message, "Connector not found for platform: ") {
-			t.Errorf("got %v, want a refusal that ends with %q", err, want)
-		}
+	_, atRefresh := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{})
+	_, atLicense := c.LicenseStatus(t.Context(), connector.UserRequest{})
+	_, atOptions := c.ManagedAuthOptions(t.Context(), connector.ManagedAuthOptionsRequest{})
+	for i, err := range []error{atAuthType, atOAuthInfo, atUserInfo, atRefresh, atLicense, atOptions} {
+		wantNotFound(t, fmt.Sprint("operation ", i), err, "only")
+	}
+	_, err := f.Connector("unknown")
+	wantNotFound(t, "Connector", err, "unknown")
+}
+
+func wantNotFound(t *testing.T, what string, err error, platform string) {
+	t.Helper()
+	var r *crmgate.Refusal
+	if want := "Connector not found for platform: " + platform; !errors.As(err, &r) || !errors.Is(err, crmgate.ErrNotFound) || r.Message != want {
+		t.Errorf("%s: got %v, want the refusal %q", what, err, want)
 	}
 }
 

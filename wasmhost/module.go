@@ -21,7 +21,7 @@ import (
 type module struct {
 	host     *Host
 	manifest *manifest.Manifest
-	path     string
+	path     string // empty if the platform has only a manifest
 	sum      [sha256.Size]byte
 	facts    facts
 	slots    chan struct{} // semaphore: one slot for each running instance
