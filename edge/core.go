@@ -138,6 +138,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.client.Fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
+		Deadline: c.GuestDeadline,
 	})
 	if err != nil {
 		return fmt.Errorf("the folder for compiled connectors: %w", advice(err))
