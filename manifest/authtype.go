@@ -1,6 +1,6 @@
 package manifest
 
-// AuthType is how a CRM lets people in.
+// AuthType is how people sign in to a CRM.
 type AuthType string
 
 // The two kinds of sign-in.

@@ -8,8 +8,8 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// FuzzParseManifests: a document is read or refused with a place, and what is read can be used and published.
-func FuzzParseManifests(f *testing.F) {
+// FuzzParse checks that a document is refused with its place, or can be used and published.
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(law), []byte(`{"platforms": {}}`), "au.app.law.example")
 	f.Add([]byte(law), []byte(`{"platforms": {"law": {"name": "Ours", "crmgate": {}}}}`), "https://x.law.example/")
 	f.Add([]byte(`{"platforms": {"law": {"auth": {"type": "apiKey"}, "environment": {"urlIdentifier": "*.x.example/y*"}}}}`), []byte(`{}`), "undefined")
@@ -19,7 +19,7 @@ func FuzzParseManifests(f *testing.F) {
 		if err != nil {
 			var wrong *manifest.Error
 			if !errors.As(err, &wrong) || wrong.File == "" || wrong.Want == "" {
-				t.Errorf("%v tells no place", err)
+				t.Errorf("%v names no place", err)
 			}
 			return
 		}
@@ -47,11 +47,11 @@ func FuzzParseManifests(f *testing.F) {
 				t.Errorf("%s: not JSON: %s", name, doc)
 			}
 			if json.Unmarshal(doc, &d) != nil {
-				continue // members that are no objects have no crmgate object
+				continue // it has a member that is not an object
 			}
 			for p, m := range d.Platforms {
 				if _, found := m["crmgate"]; found && ok {
-					t.Errorf("%s shows crmgate of %s", name, p)
+					t.Errorf("%s: the crmgate object of %s is published", name, p)
 				}
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// platform returns the manifest of a platform p with these members beside auth.
+// platform returns the manifest of platform p. members are its members besides auth.
 func platform(t testing.TB, members string) *manifest.Manifest {
 	t.Helper()
 	return mustParse(t, map[string]string{"p": `{"platforms":{"p":{"auth":{"type":"apiKey"}` + members + `}}}`}, "p")
@@ -20,42 +20,42 @@ func TestCheckHostname(t *testing.T) {
 		name, members string
 		given, want   string // want "!": refused
 	}{
-		{"nothing given", "", "", ""},
-		{"what JavaScript makes of nothing", "", "undefined", ""},
-		{"what JavaScript makes of null", "", "null", ""},
+		{"empty", "", "", ""},
+		{"undefined, from JavaScript", "", "undefined", ""},
+		{"null, from JavaScript", "", "null", ""},
 		{"white space", "", "  ", ""},
 		{"no environment: any host", "", "anything.example", "anything.example"},
 		{"one label is enough", "", "crm", "crm"},
-		{"letters are lowered", "", "App.Clio.COM", "app.clio.com"},
+		{"capital letters", "", "App.Clio.COM", "app.clio.com"},
 		{"a URL", "", "https://app.clio.com/nc/#/x?y=z", "app.clio.com"},
 		{"a URL with a port", "", "https://app.clio.com:8443/x", "app.clio.com:8443"},
 		{"a host with a path", "", "app.clio.com/x", "app.clio.com"},
-		{"a URL with the port that is meant anyway", "", "https://app.clio.com:443/x", "app.clio.com"},
+		{"a URL with the default port", "", "https://app.clio.com:443/x", "app.clio.com"},
 		{"a final dot", "", "app.clio.com.", "app.clio.com"},
 		{"white space around", "", " app.clio.com\n", "app.clio.com"},
 		{"a user name", "", "https://u@app.clio.com", "!"},
-		{"no host name", "", "a b", "!"},
-		{"a label without letters", "", "a..b", "!"},
+		{"a space", "", "a b", "!"},
+		{"an empty label", "", "a..b", "!"},
 		{"an IPv6 literal", "", "[::1]", "!"},
 		{"markup", "", "<script>", "!"},
 		{"a URL without a host", "", "https://", "!"},
 		{"a port out of range", "", "app.clio.com:65536", "!"},
 
 		{"the environment's url", `,"environment":{"type":"fixed","url":"https://app.clio.com/x"}`, "app.clio.com", "app.clio.com"},
-		{"not the environment's url", `,"environment":{"type":"fixed","url":"https://app.clio.com/x"}`, "evil.com", "!"},
-		{"the environment's url as a part", `,"environment":{"url":"https://app.clio.com"}`, "app.clio.com.evil.com", "!"},
-		{"not given is never wrong", `,"environment":{"url":"https://app.clio.com"}`, "undefined", ""},
+		{"another host than the environment's url", `,"environment":{"type":"fixed","url":"https://app.clio.com/x"}`, "evil.com", "!"},
+		{"a host that begins with the environment's url", `,"environment":{"url":"https://app.clio.com"}`, "app.clio.com.evil.com", "!"},
+		{"undefined, with an environment", `,"environment":{"url":"https://app.clio.com"}`, "undefined", ""},
 		{"a selection", `,"environment":{"selections":[{"const":"https://a.com"},{"const":"b.com"}]}`, "b.com", "b.com"},
-		{"no selection", `,"environment":{"selections":[{"const":"https://a.com"}]}`, "b.com", "!"},
+		{"a host that is not a selection", `,"environment":{"selections":[{"const":"https://a.com"}]}`, "b.com", "!"},
 		{"urlIdentifier", `,"environment":{"urlIdentifier":"*.clio.com/nc*"}`, "https://x.clio.com/y", "x.clio.com"},
-		{"urlIdentifier stands for whole labels", `,"environment":{"urlIdentifier":"*.clio.com"}`, "evilclio.com", "!"},
+		{"a wildcard in urlIdentifier covers whole labels", `,"environment":{"urlIdentifier":"*.clio.com"}`, "evilclio.com", "!"},
 		{"an empty environment", `,"environment":{"type":"dynamic"}`, "a.com", "!"},
-		{"a port that the environment does not have", `,"environment":{"url":"https://a.com"}`, "a.com:8443", "!"},
-		{"a port that it has", `,"environment":{"url":"http://a.com:8443"}`, "a.com:8443", "a.com:8443"},
+		{"a port that the environment lacks", `,"environment":{"url":"https://a.com"}`, "a.com:8443", "!"},
+		{"a port of the environment", `,"environment":{"url":"http://a.com:8443"}`, "a.com:8443", "a.com:8443"},
 		{"a declared host", `,"environment":{},"crmgate":{"hosts":["*.clio.com"]}`, "a.clio.com", "a.clio.com"},
 		{"{hostname} without an environment", `,"crmgate":{"hosts":["{hostname}","a.com"]}`, "evil.com", "!"},
 		{"{hostname} beside a declared host", `,"crmgate":{"hosts":["{hostname}","a.com"]}`, "a.com", "a.com"},
-		{"hosts without {hostname}: only a label", `,"crmgate":{"hosts":["a.com"]}`, "evil.com", "evil.com"},
+		{"hosts without {hostname}: any host", `,"crmgate":{"hosts":["a.com"]}`, "evil.com", "evil.com"},
 	} {
 		got, err := platform(t, c.members).CheckHostname(c.given)
 		if c.want != "!" {

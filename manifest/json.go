@@ -7,17 +7,19 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/crmgate/crmgate"
 )
 
-// node is a place in a JSON document that knows where it stands, so that an error can say so.
+// node is a value in a JSON document, with its place for error messages.
 type node struct {
 	file, path string
-	value      any // nil for null and for what is not there
+	value      any // nil for null and for a missing member
 }
 
-// parseJSON reads one JSON object. A syntax error is told by line and column.
+// parseJSON reads one JSON object. The message of a syntax error has its line and column.
 func parseJSON(file string, b []byte) (node, error) {
 	n := node{file: file}
 	if err := json.Unmarshal(b, &n.value); err != nil {
@@ -36,7 +38,7 @@ func parseJSON(file string, b []byte) (node, error) {
 	return n, nil
 }
 
-// at returns a member; one that is not there, also of what is no object, is a node without a value.
+// at returns a member. If there is none, or n is not an object, the node has no value.
 func (n node) at(name string) node {
 	m, _ := n.value.(map[string]any)
 	path := name
@@ -48,7 +50,7 @@ func (n node) at(name string) node {
 
 func (n node) present() bool { return n.value != nil }
 
-// members iterates over an object in the order of names, so that the same fault is reported at every start.
+// members iterates over an object in the order of its names, so that every start reports the same mistake.
 func (n node) members() func(yield func(string, node) bool) {
 	m, _ := n.value.(map[string]any)
 	return func(yield func(string, node) bool) {
@@ -60,6 +62,7 @@ func (n node) members() func(yield func(string, node) bool) {
 	}
 }
 
+// wrong returns the error for a value that is not what was wanted.
 func (n node) wrong(want string) *Error {
 	e := &Error{File: n.file, Path: n.path, Want: want}
 	switch v := n.value.(type) {
@@ -77,7 +80,7 @@ func (n node) wrong(want string) *Error {
 	return e
 }
 
-// reader reads typed values out of nodes and keeps the first error, so that reading stays a list of fields.
+// reader reads typed values from nodes and keeps the first error, so that its callers need no error checks.
 type reader struct{ err error }
 
 func (r *reader) check(n node, ok bool, want string) {
@@ -92,9 +95,9 @@ func (r *reader) text(n node) string {
 	return s
 }
 
-func (r *reader) flag(n node, otherwise bool) bool {
+func (r *reader) flag(n node, missing bool) bool {
 	if !n.present() {
-		return otherwise
+		return missing
 	}
 	b, ok := n.value.(bool)
 	r.check(n, ok, "true or false")
@@ -103,11 +106,11 @@ func (r *reader) flag(n node, otherwise bool) bool {
 
 func (r *reader) oneOf(n node, values ...string) string {
 	s := r.text(n)
-	want := "one of"
-	for _, v := range values {
-		want += fmt.Sprintf(" %q", v)
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = strconv.Quote(v)
 	}
-	r.check(n, slices.Contains(values, s), want)
+	r.check(n, slices.Contains(values, s), "one of "+strings.Join(quoted, ", "))
 	return s
 }
 
@@ -157,7 +160,8 @@ func clone(v any) any {
 	return v
 }
 
-// set puts v at a path of members, making objects on the way; false if the path leads through what is no object.
+// set sets the member at a path, and adds the objects that are missing on the way. It returns false if a value on the way
+// is not an object.
 func set(tree any, path []string, v any) bool {
 	m, ok := tree.(map[string]any)
 	if !ok || path[0] == "" {

@@ -4,83 +4,85 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/crmgate/crmgate"
 )
 
-// DefaultRedirectURI is App Connect's landing page, used where a manifest names none.
+// DefaultRedirectURI is App Connect's landing page, for manifests without a redirect URI.
 const DefaultRedirectURI = "https://apps.ringcentral.com/integration/ringcentral-embeddable/latest/redirect.html"
 
-// Manifest is what a connector's author declares about one platform: App Connect's format, read for what this server
-// needs of it, and the crmgate object. It is immutable once parsed.
+// Manifest is the manifest of one platform: the members of App Connect's format that this server uses, and the crmgate
+// object. It is immutable.
 type Manifest struct {
 	Platform crmgate.Platform
 	Title    string // the platform's name for people
 	AuthType AuthType
 	OAuth    OAuthSection
 	Fields   []FormField // of the API-key form
-	// Environment lists where a person's CRM may be; nil if the manifest has no environment.
+	// Environment lists the possible hosts of a person's CRM; nil if the manifest has no environment.
 	Environment crmgate.Hosts
-	// Page is what people are shown.
+	// Page is the content of the pages for people.
 	Page Page
 
 	// From the crmgate object:
 
-	Hosts      crmgate.Hosts // what may be reached
+	Hosts      crmgate.Hosts // hosts that the connector and token requests may reach
 	Config     []string      // names of configuration values that the connector may read
-	Reveal     []string      // what the connector may see that others may not: "clientSecret", "refreshToken"
-	ShortState bool          // the CRM cannot take a long state
-	Issuer     string        // what the iss parameter of every callback must be (RFC 9207); empty: not known
+	Reveal     []string      // secrets that the connector may see: "clientSecret", "refreshToken"
+	ShortState bool          // the CRM does not accept a long state
+	Issuer     string        // the iss parameter of every callback (RFC 9207); empty if unknown
 	Token      TokenRules
-	Refresh    TokenRules // what holds for refreshes: Token, with crmgate.refresh laid over it
-	// RevokeURL is where tokens are revoked as RFC 7009 says ("revoke": {"url"}), with {hostname} for the person's host;
-	// empty: nowhere. A connector's own unAuthorize goes before it.
+	Refresh    TokenRules // the rules for refreshes: Token, with the members of crmgate.refresh replaced
+	// RevokeURL is the revocation endpoint (RFC 7009, "revoke": {"url"}), with {hostname} for the person's host; empty if
+	// there is none. It is used if the connector has no unAuthorize.
 	RevokeURL string
 
-	byHost map[string]*Manifest // with the overrides of that host applied
+	byHost map[string]*Manifest // the manifests of hosts with overrides
 }
 
-// OAuthManifest is auth.oauth.
+// OAuthSection is auth.oauth.
 type OAuthSection struct {
 	AuthURL     string
 	ClientID    string
 	RedirectURI string // never empty
-	Scope       string // verbatim: it may hold several parameters
+	Scope       string // as written: it may contain several parameters
 	CustomState string
-	// AdminManaged is how an organisation brings its own application; nil if it does not.
+	// AdminManaged is not nil if each organisation registers its own application.
 	AdminManaged *AdminManaged
 }
 
 // AdminManaged is auth.oauth.adminManaged, and crmgate.adminManaged.
 type AdminManaged struct {
-	SetupNotes string   // Markdown: what an admin has to do at the CRM
-	Fields     []string // what an admin enters, of ManagedFields, in the form's order
+	SetupNotes string   // Markdown: the instructions for the admin
+	Fields     []string // what the admin enters: a subset of ApplicationFields, in the form's order
 }
 
-// ManagedFields are what an admin may enter of an organisation's own application, by their names in App Connect's routes.
+// ApplicationFields are the properties of an organisation's own application that an admin may enter, by their names in App
+// Connect's routes.
 var ApplicationFields = []string{"clientId", "clientSecret", "accessTokenUri", "authorizationUri", "redirectUri", "scopes", "hostname"}
 
-// usualFields are what CRMs ask for when an application is registered.
-var usualFields = []string{"clientId", "clientSecret", "redirectUri"}
+// defaultFields are the ApplicationFields that an admin enters if the manifest names none.
+var defaultFields = []string{"clientId", "clientSecret", "redirectUri"}
 
-// FormField is a field of auth.apiKey.page.content, as far as a sign-in depends on it.
+// FormField is a field of auth.apiKey.page.content, with the properties that a sign-in needs.
 type FormField struct {
 	Const    string
 	Required bool
-	// Managed says that an admin fills it in, for everybody or for each person, who then do not see it.
+	// Managed means that an admin enters the value, and people do not see the field.
 	Managed bool
 
-	// Of managed fields:
+	// Only for managed fields:
 
 	Scope FieldScope
-	// Dynamic says that the connector knows the choices (getManagedAuthOptions).
+	// Dynamic means that the connector lists the choices (getManagedAuthOptions).
 	Dynamic bool
-	// Definition is the whole field as the manifest has it, a JSON object: title, type, uiSchema and what else clients read.
+	// Definition is the manifest's whole JSON object for the field: title, type, uiSchema, and other members for clients.
 	Definition json.RawMessage
 }
 
-// FieldScope is whom the value of a managed field belongs to.
+// FieldScope says whether the value of a managed field belongs to an organisation or to one person.
 type FieldScope string
 
 // The two scopes.
@@ -98,8 +100,8 @@ func (m *Manifest) ForHost(hostname string) *Manifest {
 	return m
 }
 
-// CheckHostname turns what a client sent as hostname into a host that the platform may have: "" if none was given (the
-// texts "undefined" and "null", which clients do send, included), a Refusal if it is not one of the platform's.
+// CheckHostname returns the host in a client's hostname parameter, and a Refusal if it is not a host of the platform. Clients
+// without a host also send "undefined" and "null": for those and for an empty text the result is empty.
 func (m *Manifest) CheckHostname(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if s == "" || s == "undefined" || s == "null" {
@@ -119,7 +121,7 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	return "", crmgate.Refuse("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform)
 }
 
-// RequireOAuth refuses platforms that sign people in by an API key.
+// RequireOAuth returns a Refusal if people sign in to the platform with an API key.
 func (m *Manifest) RequireOAuth() error {
 	if m.AuthType != OAuth {
 		return crmgate.Refuse("%s signs people in with an API key, not by OAuth: post its form to /apiKeyLogin", m.Platform)
@@ -127,17 +129,12 @@ func (m *Manifest) RequireOAuth() error {
 	return nil
 }
 
-// Reveals reports whether the manifest lets the connector see name.
+// Reveals reports whether the connector may see the secret called name.
 func (m *Manifest) Reveals(name string) bool {
-	for _, r := range m.Reveal {
-		if r == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.Reveal, name)
 }
 
-// parsePlatform reads one platform's member, overrides not applied.
+// parsePlatform reads one platform without its overrides.
 func parsePlatform(p crmgate.Platform, n node) (*Manifest, error) {
 	m := &Manifest{Platform: p}
 	r := reader{}
@@ -171,9 +168,9 @@ func (m *Manifest) readAuth(r *reader, n node) {
 	if m.AuthType != OAuth {
 		return
 	}
-	// An organisation's own application brings its own authorization URL.
+	// An organisation's own application can have its own authorization URL.
 	if managed := o.at("adminManaged"); r.flag(managed.at("enabled"), false) {
-		m.OAuth.AdminManaged = &AdminManaged{SetupNotes: r.text(managed.at("setupNotes")), Fields: usualFields}
+		m.OAuth.AdminManaged = &AdminManaged{SetupNotes: r.text(managed.at("setupNotes")), Fields: defaultFields}
 	}
 	if m.OAuth.AdminManaged == nil || m.OAuth.AuthURL != "" {
 		r.absolute(o.at("authUrl"), m.OAuth.AuthURL)
@@ -192,7 +189,7 @@ func (r *reader) field(n node) FormField {
 	if f.Managed {
 		r.check(n.at("const"), f.Const != "", "the name of the managed field")
 		f.Scope, f.Dynamic = scope, kind == "dynamic"
-		f.Definition, _ = json.Marshal(n.value) // it came out of JSON
+		f.Definition, _ = json.Marshal(n.value) // decoded JSON always encodes
 	}
 	return f
 }
@@ -206,7 +203,7 @@ func (m *Manifest) readEnvironment(r *reader, n node) {
 	add := func(n node) {
 		if s := r.text(n); s != "" {
 			p, err := crmgate.ParseHostPattern(crmgate.HostOf(s))
-			r.check(n, err == nil && !p.Person, "a URL or a host, with or without *. in front")
+			r.check(n, err == nil && !p.Person, "a URL or a host, with an optional *. in front")
 			m.Environment = append(m.Environment, p)
 		}
 	}
@@ -228,7 +225,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	for _, c := range r.list(n.at("config")) {
 		s := r.text(c)
 		r.check(c, strings.HasPrefix(s, prefix) && len(s) > len(prefix) &&
-			strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "", "a name of capitals that begins with "+prefix)
+			strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "", "a name in capital letters that begins with "+prefix)
 		m.Config = append(m.Config, s)
 	}
 	for _, v := range r.list(n.at("reveal")) {
@@ -238,7 +235,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	if m.Issuer = r.text(n.at("issuer")); n.at("issuer").present() {
 		u, err := url.Parse(m.Issuer)
 		r.check(n.at("issuer"), err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
-			"an https URL without query and fragment") // RFC 9207, 2
+			"an https URL without a query or fragment") // RFC 9207, 2
 	}
 	managed := n.at("adminManaged")
 	r.object(managed)
@@ -251,40 +248,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	v := n.at("revoke")
 	r.object(v)
 	m.RevokeURL = r.text(v.at("url"))
-	r.check(v.at("url"), !v.at("url").present() || m.revokesWithin(m.RevokeURL), "an absolute URL without fragment, on one of the crmgate.hosts")
+	r.check(v.at("url"), !v.at("url").present() || allowsForAll(m.Hosts, m.RevokeURL), "an absolute URL without a fragment, on one of crmgate.hosts")
 
 	m.readTokens(r, n.at("token"), n.at("refresh"))
-}
-
-// revokesWithin reports whether a URL is allowed for some person: {hostname} stands in its host, if anywhere.
-func (m *Manifest) revokesWithin(raw string) bool {
-	const person = "person"
-	filled := revokeURL(raw, person)
-	u, err := url.Parse(filled)
-	return err == nil && u.Fragment == "" && !strings.ContainsAny(filled, "{}#") && m.Hosts.AllowURL(filled, person) == nil
-}
-
-// RevokeURLFor is RevokeURL for a person's host.
-func (m *Manifest) RevokeURLFor(hostname string) string {
-	if m.RevokeURL == "" {
-		return ""
-	}
-	return revokeURL(m.RevokeURL, hostname)
-}
-
-// revokeURL fills in the host of a person, where a host stands.
-func revokeURL(raw, hostname string) string {
-	scheme, rest, _ := strings.Cut(raw, "://")
-	host, path, _ := strings.Cut(rest, "/")
-	filled := scheme + "://" + strings.ReplaceAll(host, "{hostname}", hostname)
-	if strings.Contains(rest, "/") {
-		filled += "/" + path
-	}
-	return filled
-}
-
-// absolute checks the text that n gave, or its default, to be an absolute http or https URL.
-func (r *reader) absolute(n node, s string) {
-	u, err := url.Parse(s)
-	r.check(n, err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "an absolute URL")
 }

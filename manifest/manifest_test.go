@@ -14,7 +14,7 @@ import (
 
 const publicURL = "https://gate.example"
 
-// law.json has one of everything that is read, and things that are not, which are kept.
+// law is a law.json with every member that is read, and members that are only kept.
 const law = `{
  "serverUrl": "https://x.example", "redirectUri": "https://plays.no.part/", "version": "1.2.3", "author": {"name": "Somebody", "websiteUrl": "https://s.example"},
  "platforms": {"law": {
@@ -58,7 +58,7 @@ func mustParse(t testing.TB, files map[string]string, p crmgate.Platform) *manif
 	return m
 }
 
-func TestParseManifests(t *testing.T) {
+func TestParse(t *testing.T) {
 	t.Parallel()
 	m := mustParse(t, map[string]string{"law": law}, "law")
 	want := manifest.OAuthSection{
@@ -79,7 +79,7 @@ func TestParseManifests(t *testing.T) {
 		Parameters: map[string]string{"audience": "crm"}, Rename: map[string]string{"code": "auth_code"}, Omit: []string{"redirect_uri"},
 		Headers: map[string]string{"Accept": "application/json"}, OwnScope: true, ScopeSeparator: ",", Paths: manifest.TokenPaths{AccessToken: "data.auth.key"},
 	}
-	refresh := token // laid over it, but for the scope
+	refresh := token // does not inherit the scope
 	refresh.URL, refresh.Auth, refresh.Parameters, refresh.Unit, refresh.OwnScope = "https://{hostname}/refresh", crmgate.TokenAuthBasic, map[string]string{}, time.Minute, false
 	if !reflect.DeepEqual(m.Refresh, refresh) {
 		t.Errorf("refresh: got %+v, want %+v", m.Refresh, refresh)
@@ -113,7 +113,7 @@ func TestManifestDefaults(t *testing.T) {
 	if m := mustParse(t, map[string]string{"a": `{"platforms": {"a": {"name": "a", "displayName": "A for people", "auth": {"type": "apiKey"}}}}`}, "a"); m.Title != "A for people" {
 		t.Errorf("title: got %q", m.Title)
 	}
-	// An organisation that brings its own application brings the authorization URL too.
+	// An organisation's own application can have its own authorization URL.
 	mustParse(t, map[string]string{"a": `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"adminManaged": {"enabled": true}}}}}}`}, "a")
 }
 
@@ -166,8 +166,8 @@ func TestOverrideByHostname(t *testing.T) {
 	}
 }
 
-// manifest.json is the operator's view of every platform; a connector's own file fills in what it lacks.
-func TestManifestIsLaidOverConnectorsFile(t *testing.T) {
+// Members of manifest.json replace those of a connector's own file.
+func TestMerge(t *testing.T) {
 	t.Parallel()
 	files := map[string]string{
 		"law": law,
@@ -177,7 +177,7 @@ func TestManifestIsLaidOverConnectorsFile(t *testing.T) {
 	}
 	m := mustParse(t, files, "law")
 	if m.Title != "Ours" || m.OAuth.ClientID != "base" || m.OAuth.Scope != "" {
-		t.Errorf("manifest.json does not win: %+v", m)
+		t.Errorf("manifest.json does not take precedence: %+v", m)
 	}
 	if len(m.Environment) != 2 || m.ForHost("au.app.law.example").OAuth.ClientID != "au" {
 		t.Errorf("what manifest.json lacks does not come from law.json: %+v", m)
@@ -186,7 +186,7 @@ func TestManifestIsLaidOverConnectorsFile(t *testing.T) {
 		t.Errorf("the crmgate object is not law.json's: %v", m.Hosts)
 	}
 
-	// What manifest.json says alone need not be enough.
+	// A platform in manifest.json may be incomplete.
 	files["manifest"] = `{"platforms": {"law": {"name": "Ours"}}}`
 	if m := mustParse(t, files, "law"); m.Title != "Ours" || m.OAuth.ClientID != "us" {
 		t.Errorf("got %+v", m)
@@ -209,7 +209,7 @@ func TestPublished(t *testing.T) {
 	}
 	for _, name := range []string{"", "default"} {
 		if got, ok := ms.Published(name); !ok || string(got) != manifest {
-			t.Errorf("%q: a document without crmgate is changed: %s", name, got)
+			t.Errorf("%q: a document without a crmgate object is changed: %s", name, got)
 		}
 	}
 	if got, ok := ms.Version(); !ok || got != "2.0" {
@@ -217,7 +217,7 @@ func TestPublished(t *testing.T) {
 	}
 	for _, name := range []string{"mute", "keys", "manifest", "nowhere"} {
 		if got, ok := ms.Published(name); ok {
-			t.Errorf("%s, which names no author or is no file, is published: %s", name, got)
+			t.Errorf("%s is published, without an author or without a file: %s", name, got)
 		}
 	}
 
@@ -257,8 +257,8 @@ const (
 	open      = `{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example"`
 )
 
-// wrongManifests are files of the name a.json, and how the error begins that each of them gets.
-var wrongManifests = []struct{ text, want string }{
+// invalidManifests are contents of a.json, each with the beginning of its error.
+var invalidManifests = []struct{ text, want string }{
 	{``, `a.json: expected JSON, got an error in line 1, column 0: unexpected end of JSON input`},
 	{"{\n \"platforms\": {,}}", `a.json: expected JSON, got an error in line 2, column 16: invalid character ','`},
 	{`{} {}`, `a.json: expected JSON, got an error in line 1, column 4`},
@@ -266,15 +266,15 @@ var wrongManifests = []struct{ text, want string }{
 	{`null`, `a.json: expected an object, got nothing`},
 	{`{}`, `a.json: platforms: expected an object of platforms, got nothing`},
 	{`{"platforms": []}`, `a.json: platforms: expected an object, got a list`},
-	{`{"platforms": {}}`, `a.json: platforms.a: expected an object: a file describes the platform that it is named after, got nothing`},
+	{`{"platforms": {}}`, `a.json: platforms.a: expected an object for the platform that the file is named after, got nothing`},
 	{`{"platforms": {"b": {"auth": {"type": "apiKey"}}}}`, `a.json: platforms.a: expected an object`},
-	{`{"platforms": {"a": 5}}`, `a.json: platforms.a: expected an object: a file describes the platform that it is named after, got 5`},
+	{`{"platforms": {"a": 5}}`, `a.json: platforms.a: expected an object for the platform that the file is named after, got 5`},
 	{key + `}}, "version": 2}`, `a.json: version: expected a string, got 2`},
 	{key + `}}, "author": {"name": {}}}`, `a.json: author.name: expected a string, got an object`},
 	{key + `, "name": 1}}}`, `a.json: platforms.a.name: expected a string, got 1`},
-	{`{"platforms": {"a": {}}}`, `a.json: platforms.a.auth.type: expected one of "oauth" "apiKey", got nothing`},
+	{`{"platforms": {"a": {}}}`, `a.json: platforms.a.auth.type: expected one of "oauth", "apiKey", got nothing`},
 	{`{"platforms": {"a": {"auth": "oauth"}}}`, `a.json: platforms.a.auth: expected an object, got "oauth"`},
-	{`{"platforms": {"a": {"auth": {"type": "magic"}}}}`, `a.json: platforms.a.auth.type: expected one of "oauth" "apiKey", got "magic"`},
+	{`{"platforms": {"a": {"auth": {"type": "magic"}}}}`, `a.json: platforms.a.auth.type: expected one of "oauth", "apiKey", got "magic"`},
 	{`{"platforms": {"a": {"auth": {"type": "oauth"}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, got nothing`},
 	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, got "/authorize"`},
 	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "javascript:alert(1)"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL`},
@@ -285,13 +285,13 @@ var wrongManifests = []struct{ text, want string }{
 		`a.json: platforms.a.auth.apiKey.page.content[1].required: expected true or false, got "yes"`},
 	{fields + `"x"` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0]: expected an object, got "x"`},
 	{fields + `{"const": "k", "managed": "yes"}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managed: expected true or false, got "yes"`},
-	{fields + `{"const": "k", "managed": true, "managedScope": "everybody"}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedScope: expected one of "account" "user", got "everybody"`},
-	{fields + `{"const": "k", "managedScope": ""}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedScope: expected one of "account" "user", got ""`},
+	{fields + `{"const": "k", "managed": true, "managedScope": "everybody"}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedScope: expected one of "account", "user", got "everybody"`},
+	{fields + `{"const": "k", "managedScope": ""}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedScope: expected one of "account", "user", got ""`},
 	{fields + `{"const": "k", "managed": true, "managedFieldType": 1}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].managedFieldType: expected a string, got 1`},
 	{fields + `{"managed": true}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].const: expected the name of the managed field, got nothing`},
 	{fields + `{"const": "", "managed": true}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].const: expected the name of the managed field, got ""`},
 	{key + `, "environment": "x"}}}`, `a.json: platforms.a.environment: expected an object, got "x"`},
-	{key + `, "environment": {"url": "https://a b"}}}}`, `a.json: platforms.a.environment.url: expected a URL or a host, with or without *. in front, got "https://a b"`},
+	{key + `, "environment": {"url": "https://a b"}}}}`, `a.json: platforms.a.environment.url: expected a URL or a host, with an optional *. in front, got "https://a b"`},
 	{key + `, "environment": {"urlIdentifier": "{hostname}"}}}}`, `a.json: platforms.a.environment.urlIdentifier: expected a URL or a host`},
 	{key + `, "environment": {"selections": [{"const": "https://a.example"}, {"const": 5}]}}}}`, `a.json: platforms.a.environment.selections[1].const: expected a string, got 5`},
 	{key + `, "override": {}}}}`, `a.json: platforms.a.override: expected a list, got an object`},
@@ -301,74 +301,74 @@ var wrongManifests = []struct{ text, want string }{
 	{key + `, "override": [{"triggerType": "hostname", "triggerValue": "b", "overrideObjects": [{"value": 1}]}]}}}`,
 		`a.json: platforms.a.override[0].overrideObjects[0].path: expected the path of a member, got nothing`},
 	{key + `, "override": [{"triggerType": "hostname", "triggerValue": "b", "overrideObjects": [{"path": "auth.type", "value": "x"}]}]}}}`,
-		`a.json: platforms.a (overridden for b).auth.type: expected one of "oauth" "apiKey", got "x"`},
+		`a.json: platforms.a (overridden for b).auth.type: expected one of "oauth", "apiKey", got "x"`},
 	{key + `, "crmgate": []}}}`, `a.json: platforms.a.crmgate: expected an object, got a list`},
 	{key + `, "crmgate": {"hosts": "a.example"}}}}`, `a.json: platforms.a.crmgate.hosts: expected a list, got "a.example"`},
 	{key + `, "crmgate": {"hosts": ["a.example", "*"]}}}}`, `a.json: platforms.a.crmgate.hosts[1]: expected "host", "*.suffix" or "{hostname}", each with an optional port, got "*"`},
 	{key + `, "crmgate": {"hosts": ["https://a.example"]}}}}`, `a.json: platforms.a.crmgate.hosts[0]: expected "host"`},
-	{key + `, "crmgate": {"config": ["CLIO_CLIENT_SECRET"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name of capitals that begins with A_, got "CLIO_CLIENT_SECRET"`},
-	{key + `, "crmgate": {"config": ["A_"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name of capitals that begins with A_`},
-	{key + `, "crmgate": {"config": ["A_secret"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name of capitals that begins with A_`},
-	{key + `, "crmgate": {"reveal": ["apiKey"]}}}}`, `a.json: platforms.a.crmgate.reveal[0]: expected one of "clientSecret" "refreshToken", got "apiKey"`},
+	{key + `, "crmgate": {"config": ["CLIO_CLIENT_SECRET"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name in capital letters that begins with A_, got "CLIO_CLIENT_SECRET"`},
+	{key + `, "crmgate": {"config": ["A_"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name in capital letters that begins with A_`},
+	{key + `, "crmgate": {"config": ["A_secret"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name in capital letters that begins with A_`},
+	{key + `, "crmgate": {"reveal": ["apiKey"]}}}}`, `a.json: platforms.a.crmgate.reveal[0]: expected one of "clientSecret", "refreshToken", got "apiKey"`},
 	{key + `, "crmgate": {"shortState": 1}}}}`, `a.json: platforms.a.crmgate.shortState: expected true or false, got 1`},
-	{key + `, "crmgate": {"issuer": ""}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL without query and fragment, got ""`},
+	{key + `, "crmgate": {"issuer": ""}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL without a query or fragment, got ""`},
 	{key + `, "crmgate": {"issuer": "http://a.example"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},
 	{key + `, "crmgate": {"issuer": "https://a.example/?x"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},
 	{key + `, "crmgate": {"issuer": 7}}}}`, `a.json: platforms.a.crmgate.issuer: expected a string, got 7`},
 	{key + `, "crmgate": {"revoke": "https://a.example"}}}}`, `a.json: platforms.a.crmgate.revoke: expected an object, got "https://a.example"`},
 	{key + `, "crmgate": {"revoke": {"url": 5}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected a string, got 5`},
-	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": ""}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got ""`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": ""}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without a fragment, on one of crmgate.hosts, got ""`},
 	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
 	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "ftp://a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
 	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://a.example/revoke#x"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
 	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://me@a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
 	{key + `, "crmgate": {"hosts": ["{hostname}"], "revoke": {"url": "https://{hostname}/{hostname}"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},
-	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://b.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got "https://b.example/revoke"`},
-	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://{hostname}/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got "https://{hostname}/revoke"`},
-	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "http://a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without fragment, on one of the crmgate.hosts, got "http://a.example/revoke"`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://b.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without a fragment, on one of crmgate.hosts, got "https://b.example/revoke"`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "https://{hostname}/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without a fragment, on one of crmgate.hosts, got "https://{hostname}/revoke"`},
+	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "http://a.example/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without a fragment, on one of crmgate.hosts, got "http://a.example/revoke"`},
 	{key + `, "crmgate": {"token": true}}}}`, `a.json: platforms.a.crmgate.token: expected an object, got true`},
-	{key + `, "crmgate": {"token": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.token.auth: expected one of "basic" "basicRaw" "body" "none", got "digest"`},
-	{key + `, "crmgate": {"token": {"expiresIn": "days"}}}}}`, `a.json: platforms.a.crmgate.token.expiresIn: expected one of "seconds" "milliseconds" "minutes", got "days"`},
+	{key + `, "crmgate": {"token": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.token.auth: expected one of "basic", "basicRaw", "body", "none", got "digest"`},
+	{key + `, "crmgate": {"token": {"expiresIn": "days"}}}}}`, `a.json: platforms.a.crmgate.token.expiresIn: expected one of "seconds", "milliseconds", "minutes", got "days"`},
 	{key + `, "crmgate": {"token": {"lifetime": 0.5}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got 0.5`},
 	{key + `, "crmgate": {"token": {"lifetime": -1}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got -1`},
-	{key + `, "crmgate": {"token": {"body": "xml"}}}}}`, `a.json: platforms.a.crmgate.token.body: expected one of "form" "json" "query", got "xml"`},
+	{key + `, "crmgate": {"token": {"body": "xml"}}}}}`, `a.json: platforms.a.crmgate.token.body: expected one of "form", "json", "query", got "xml"`},
 	{key + `, "crmgate": {"token": {"body": true}}}}}`, `a.json: platforms.a.crmgate.token.body: expected a string, got true`},
 	{key + `, "crmgate": {"token": {"parameters": ["a"]}}}}}`, `a.json: platforms.a.crmgate.token.parameters: expected an object, got a list`},
 	{key + `, "crmgate": {"token": {"parameters": {"a": 1}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.a: expected a string, got 1`},
-	{key + `, "crmgate": {"token": {"parameters": {"": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.: expected no such parameter`},
-	{key + `, "crmgate": {"token": {"parameters": {"a b": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.a b: expected no such parameter`},
-	{key + `, "crmgate": {"token": {"parameters": {"client_secret": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.client_secret: expected no such parameter: secrets are the connector's, and the server fills in the client, codes, tokens and the scope, got one`},
-	{key + `, "crmgate": {"token": {"parameters": {"Api-Key": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.Api-Key: expected no such parameter`},
-	{key + `, "crmgate": {"token": {"parameters": {"X_PASSWORD": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.X_PASSWORD: expected no such parameter`},
-	{key + `, "crmgate": {"token": {"parameters": {"refresh_token": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.refresh_token: expected no such parameter`},
-	{key + `, "crmgate": {"token": {"parameters": {"k": "x"}, "rename": {"code": "k"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.k: expected no such parameter`},
-	{key + `, "crmgate": {"token": {"parameters": {"k": "x"}}, "refresh": {"rename": {"refresh_token": "k"}}}}}}`, `a.json: platforms.a.crmgate.refresh.rename: expected no such parameter`},
-	{key + `, "crmgate": {"token": {"rename": {"audience": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.audience: expected no such member: only standard parameters of token requests have another name, got one`},
-	{key + `, "crmgate": {"token": {"rename": {"code": ""}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name without blanks, of printable ASCII, got ""`},
-	{key + `, "crmgate": {"token": {"rename": {"code": "a b"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name without blanks`},
+	{key + `, "crmgate": {"token": {"parameters": {"": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.: a parameter of this name must not be set here`},
+	{key + `, "crmgate": {"token": {"parameters": {"a b": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.a b: a parameter of this name must not be set here`},
+	{key + `, "crmgate": {"token": {"parameters": {"client_secret": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.client_secret: a parameter of this name must not be set here: the server sets the client, code, token and scope, and secrets belong in the connector's configuration`},
+	{key + `, "crmgate": {"token": {"parameters": {"Api-Key": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.Api-Key: a parameter of this name must not be set here`},
+	{key + `, "crmgate": {"token": {"parameters": {"X_PASSWORD": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.X_PASSWORD: a parameter of this name must not be set here`},
+	{key + `, "crmgate": {"token": {"parameters": {"refresh_token": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.refresh_token: a parameter of this name must not be set here`},
+	{key + `, "crmgate": {"token": {"parameters": {"k": "x"}, "rename": {"code": "k"}}}}}}`, `a.json: platforms.a.crmgate.token.parameters.k: a parameter of this name must not be set here`},
+	{key + `, "crmgate": {"token": {"parameters": {"k": "x"}}, "refresh": {"rename": {"refresh_token": "k"}}}}}}`, `a.json: platforms.a.crmgate.refresh.rename: a parameter of this name must not be set here`},
+	{key + `, "crmgate": {"token": {"rename": {"audience": "x"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.audience: this is not a standard parameter of token requests: rename one of client_id, client_secret,`},
+	{key + `, "crmgate": {"token": {"rename": {"code": ""}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name of printable ASCII characters without spaces, got ""`},
+	{key + `, "crmgate": {"token": {"rename": {"code": "a b"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name of printable ASCII characters`},
 	{key + `, "crmgate": {"token": {"rename": {"code": null}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a string, got nothing`},
 	{key + `, "crmgate": {"token": {"rename": {"code": "scope"}}}}}}`, `a.json: platforms.a.crmgate.token.rename.code: expected a name that no other parameter has, got "scope"`},
 	{key + `, "crmgate": {"token": {"omit": "scope"}}}}}`, `a.json: platforms.a.crmgate.token.omit: expected a list, got "scope"`},
-	{key + `, "crmgate": {"token": {"omit": ["scope", "code"]}}}}}`, `a.json: platforms.a.crmgate.token.omit[1]: expected one of "client_id" "client_secret" "code_verifier" "grant_type" "redirect_uri" "scope", got "code"`},
+	{key + `, "crmgate": {"token": {"omit": ["scope", "code"]}}}}}`, `a.json: platforms.a.crmgate.token.omit[1]: expected one of "client_id", "client_secret", "code_verifier", "grant_type", "redirect_uri", "scope", got "code"`},
 	{key + `, "crmgate": {"token": {"scope": 5}}}}}`, `a.json: platforms.a.crmgate.token.scope: expected true, false or the scopes, got 5`},
-	{key + `, "crmgate": {"token": {"scopeSeparator": ";"}}}}}`, `a.json: platforms.a.crmgate.token.scopeSeparator: expected one of " " "," "+", got ";"`},
+	{key + `, "crmgate": {"token": {"scopeSeparator": ";"}}}}}`, `a.json: platforms.a.crmgate.token.scopeSeparator: expected one of " ", ",", "+", got ";"`},
 	{key + `, "crmgate": {"token": {"headers": {"X-A": 1}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-A: expected a string, got 1`},
-	{key + `, "crmgate": {"token": {"headers": {"authorization": "Basic hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.authorization: expected no such header: Authorization, Content-Type, Host and their kind are the request's own, and secrets are the connector's, got one`},
-	{key + `, "crmgate": {"token": {"headers": {"Content-Type": "text/xml"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.Content-Type: expected no such header`},
-	{key + `, "crmgate": {"token": {"headers": {"HOST": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.HOST: expected no such header`},
-	{key + `, "crmgate": {"token": {"headers": {"Proxy-A": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.Proxy-A: expected no such header`},
-	{key + `, "crmgate": {"token": {"headers": {"X-Api-Key": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-Api-Key: expected no such header`},
-	{key + `, "crmgate": {"token": {"headers": {"X-Auth-Token": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-Auth-Token: expected no such header`},
-	{key + `, "crmgate": {"token": {"headers": {"X A": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X A: expected no such header`},
-	{key + `, "crmgate": {"token": {"headers": {"X-A": "b\r\nX-B: c"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-A: expected a text of printable ASCII`},
+	{key + `, "crmgate": {"token": {"headers": {"authorization": "Basic hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.authorization: this header must not be set here: the server sets Authorization, Content-*, Host and those of the connection, and secrets belong in the connector's configuration`},
+	{key + `, "crmgate": {"token": {"headers": {"Content-Type": "text/xml"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.Content-Type: this header must not be set here`},
+	{key + `, "crmgate": {"token": {"headers": {"HOST": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.HOST: this header must not be set here`},
+	{key + `, "crmgate": {"token": {"headers": {"Proxy-A": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.Proxy-A: this header must not be set here`},
+	{key + `, "crmgate": {"token": {"headers": {"X-Api-Key": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-Api-Key: this header must not be set here`},
+	{key + `, "crmgate": {"token": {"headers": {"X-Auth-Token": "hush"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-Auth-Token: this header must not be set here`},
+	{key + `, "crmgate": {"token": {"headers": {"X A": "b"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X A: this header must not be set here`},
+	{key + `, "crmgate": {"token": {"headers": {"X-A": "b\r\nX-B: c"}}}}}}`, `a.json: platforms.a.crmgate.token.headers.X-A: expected printable ASCII text`},
 	{key + `, "crmgate": {"token": {"paths": "data"}}}}}`, `a.json: platforms.a.crmgate.token.paths: expected an object, got "data"`},
 	{key + `, "crmgate": {"token": {"paths": {"accessToken": "data..key"}}}}}}`, `a.json: platforms.a.crmgate.token.paths.accessToken: expected the path of a member, got "data..key"`},
 	{key + `, "crmgate": {"token": {"paths": {"expiresAt": ""}}}}}}`, `a.json: platforms.a.crmgate.token.paths.expiresAt: expected the path of a member, got ""`},
 	{key + `, "crmgate": {"token": {"paths": {"refreshToken": 7}}}}}}`, `a.json: platforms.a.crmgate.token.paths.refreshToken: expected a string, got 7`},
 	{key + `, "crmgate": {"refresh": []}}}}`, `a.json: platforms.a.crmgate.refresh: expected an object, got a list`},
-	{key + `, "crmgate": {"refresh": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.refresh.auth: expected one of "basic" "basicRaw" "body" "none", got "digest"`},
+	{key + `, "crmgate": {"refresh": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.refresh.auth: expected one of "basic", "basicRaw", "body", "none", got "digest"`},
 	{key + `, "crmgate": {"refresh": {"lifetime": 0}}}}}`, `a.json: platforms.a.crmgate.refresh.lifetime: expected a whole number of seconds, got 0`},
-	{key + `, "crmgate": {"refresh": {"url": "/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts; {hostname} in it stands for the person's, got "/refresh"`},
+	{key + `, "crmgate": {"refresh": {"url": "/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts, with {hostname} for the person's host, got "/refresh"`},
 	{key + `, "crmgate": {"refresh": {"url": "https://b.example/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
 	{key + `, "crmgate": {"refresh": {"url": "https://{hostname}/refresh"}}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
 	{key + `, "crmgate": {"refresh": {"url": "http://a.example/refresh"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
@@ -376,7 +376,7 @@ var wrongManifests = []struct{ text, want string }{
 	{key + `, "crmgate": {"refresh": {"url": "https://a.example/refresh#x"}, "hosts": ["a.example"]}}}}`, `a.json: platforms.a.crmgate.refresh.url: expected an absolute URL on one of crmgate.hosts`},
 }
 
-// Where a refresh goes is held to the hosts for every person that there may be.
+// The URL of a refresh must be allowed for at least one hostname.
 func TestRefreshURL(t *testing.T) {
 	t.Parallel()
 	for url, hosts := range map[string]string{
@@ -397,9 +397,9 @@ func TestRefreshURL(t *testing.T) {
 	}
 }
 
-func TestWrongManifests(t *testing.T) {
+func TestInvalidManifests(t *testing.T) {
 	t.Parallel()
-	for _, c := range wrongManifests {
+	for _, c := range invalidManifests {
 		_, err := parse(map[string]string{"a": c.text})
 		var wrong *manifest.Error
 		if !errors.As(err, &wrong) || wrong.File != "a.json" || !strings.HasPrefix(err.Error(), c.want) {
@@ -419,7 +419,7 @@ func TestRevokeURL(t *testing.T) {
 	} {
 		text := key + `, "crmgate": {"hosts": ["` + c.hosts + `"], "revoke": {"url": "` + c.url + `"}}}}}`
 		m := mustParse(t, map[string]string{"a": text}, "a")
-		if got := m.RevokeURLFor(c.hostname); got != c.want {
+		if got := manifest.HostnameURL(m.RevokeURL, c.hostname); got != c.want {
 			t.Errorf("%s for %q: got %s", c.url, c.hostname, got)
 		}
 		if !fits(manifestSchema(t), text) {
@@ -428,7 +428,7 @@ func TestRevokeURL(t *testing.T) {
 	}
 	for _, none := range []string{`{}`, `null`, `{"url": null}`} {
 		m := mustParse(t, map[string]string{"a": key + `, "crmgate": {"revoke": ` + none + `}}}}`}, "a")
-		if m.RevokeURLFor("acme.example") != "" {
+		if m.RevokeURL != "" {
 			t.Errorf("%s: got %q", none, m.RevokeURL)
 		}
 	}
@@ -442,19 +442,19 @@ func TestPlatformNames(t *testing.T) {
 		for _, file := range []string{"manifest", name} {
 			var wrong *manifest.Error
 			if _, err := parse(map[string]string{file: text}); !errors.As(err, &wrong) || wrong.File != file+".json" {
-				t.Errorf("%q in %s.json: got %v, want a ManifestError", name, file, err)
+				t.Errorf("%q in %s.json: got %v, want a *manifest.Error", name, file, err)
 			}
 		}
 	}
 }
 
-// The same fault is reported at every start, so that mending one shows the next.
-func TestFirstFaultIsTold(t *testing.T) {
+// Every start reports the same mistake.
+func TestFirstMistake(t *testing.T) {
 	t.Parallel()
 	for range 20 {
 		_, err := parse(map[string]string{"c": "{", "a": "{", "d": "{", "b": "{"})
 		if err == nil || !strings.HasPrefix(err.Error(), "a.json:") {
-			t.Fatalf("got %v, want the fault of a.json", err)
+			t.Fatalf("got %v, want the mistake of a.json", err)
 		}
 	}
 }

@@ -9,29 +9,29 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Page is what a manifest has people shown before they sign in. What is of no use in it is left out rather than refused:
-// it is written for App Connect's clients, and how they show it is theirs to say.
+// Page is the content of the pages that people see before they sign in. Values that a page cannot show are left out and
+// not refused, because manifests are written for App Connect's clients, which may show them.
 type Page struct {
-	// Environment asks where the person's CRM is.
+	// Environment asks for the host of the person's CRM.
 	Environment EnvironmentPage
-	// Form asks for an API key and what else belongs to it.
+	// Form asks for an API key and the values that belong to it.
 	Form FormPage
 }
 
-// EnvironmentPage is environment, for people.
+// EnvironmentPage is the content of environment.
 type EnvironmentPage struct {
 	Kind EnvironmentKind
-	// URL is where everybody's CRM is, if that is fixed; may be empty.
+	// URL is the address of the CRM if it is the same for all people; may be empty.
 	URL string
-	// Selections are the choices of a selectable environment; each Value is a URL or a host.
+	// Selections are the choices of a Selectable environment. Each Value is a URL or a host.
 	Selections []Option
-	// Instructions say how to find the address of one's own CRM, step by step.
+	// Instructions are the steps to find the address of one's own CRM.
 	Instructions []string
-	// Identifier is how such an address looks, as *.example.com.
+	// Identifier is the pattern of such an address, such as *.example.com.
 	Identifier string
 }
 
-// EnvironmentKind says how a person's CRM is found.
+// EnvironmentKind is how a person names the host of their CRM.
 type EnvironmentKind string
 
 // The kinds of environments. A platform without one is Fixed.
@@ -50,38 +50,38 @@ type FormPage struct {
 	Content        []FormEntry // in the form's order, the managed fields left out
 }
 
-// FormEntry is a field of the form, or a text or a link between its fields.
+// FormEntry is a field of the form, or a text or link between fields.
 type FormEntry struct {
-	Const       string // the field's name
-	Title       string // its label; of a text or a link, what it says
+	Const       string // the name of the field
+	Title       string // the label; for a text or link, its text
 	Description string
 	Widget      Widget
 	Required    bool
 	Default     string
-	Options     []Option // of a Select
+	Options     []Option // for a SelectWidget
 	Link        string   // an absolute http or https URL
 }
 
-// Widget says how an entry is shown.
+// Widget is how an entry is shown.
 type Widget string
 
-// The widgets. The last three are no fields.
+// The widgets. The last three are not fields.
 const (
 	TextWidget     Widget = "text"
 	PasswordWidget Widget = "password"
 	TextareaWidget Widget = "textarea"
 	SelectWidget   Widget = "select"
 	ParagraphEntry Widget = "paragraph"
-	NoteEntry      Widget = "note" // a paragraph that is set off
+	NoteEntry      Widget = "note" // a highlighted paragraph
 	LinkEntry      Widget = "link"
 )
 
-// Field reports whether the entry is one that people fill in.
+// Field reports whether people fill in the entry.
 func (e FormEntry) Field() bool {
 	return e.Widget != ParagraphEntry && e.Widget != NoteEntry && e.Widget != LinkEntry
 }
 
-// Secret reports whether what is filled in should not be shown again: the widget or the name says so.
+// Secret reports whether the value should not be shown again, according to the widget or the name.
 func (e FormEntry) Secret() bool {
 	if e.Widget == PasswordWidget {
 		return true
@@ -95,7 +95,7 @@ func (e FormEntry) Secret() bool {
 	return false
 }
 
-// readPage reads a platform's member as far as people are shown it.
+// readPage reads the content of the pages from a platform's object.
 func readPage(n node) Page {
 	page := n.at("auth").at("apiKey").at("page")
 	p := Page{
@@ -132,8 +132,8 @@ func readEnvironmentPage(n node) EnvironmentPage {
 	return e
 }
 
-// readEntry reads an entry of the form; ok is false if there is nothing to show: a managed field, or a button that only
-// App Connect's client knows what to do with.
+// readEntry reads an entry of the form. ok is false for an entry that is not shown: a managed field, or a button without a
+// link, which only App Connect's client supports.
 func readEntry(n node) (e FormEntry, ok bool) {
 	ui := n.at("uiSchema")
 	e = FormEntry{
@@ -168,7 +168,7 @@ func readEntry(n node) (e FormEntry, ok bool) {
 	return e, e.Const != "" && !managed
 }
 
-// readOptions reads the choices of a field as JSON Schema has them (enum, oneOf), and as options.
+// readOptions reads the choices of a field from options, or from JSON Schema's oneOf or enum.
 func readOptions(n node) []Option {
 	var all []Option
 	for _, list := range []string{"options", "oneOf", "enum"} {
@@ -185,7 +185,7 @@ func readOptions(n node) []Option {
 	return all
 }
 
-// webLink is the first of several members that is a link to the web.
+// webLink returns the first node that is an http or https URL.
 func webLink(nodes ...node) string {
 	for _, n := range nodes {
 		u, err := url.Parse(n.str())
@@ -196,13 +196,13 @@ func webLink(nodes ...node) string {
 	return ""
 }
 
-// str is the text at a place, empty if there is none.
+// str returns the string of a node, or an empty one.
 func (n node) str() string {
 	s, _ := n.value.(string)
 	return s
 }
 
-// scalar is the text, number or truth value at a place as text, empty if there is none.
+// scalar returns the string, number or boolean of a node as text, or an empty string.
 func (n node) scalar() string {
 	switch v := n.value.(type) {
 	case string:
@@ -213,7 +213,7 @@ func (n node) scalar() string {
 	return ""
 }
 
-// items are the items of the list at a place, none if it is no list.
+// items returns the items of a list, or none if the node is not a list.
 func (n node) items() []node {
 	var r reader
 	return r.list(n)

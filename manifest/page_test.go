@@ -14,7 +14,7 @@ func TestPage(t *testing.T) {
 		platform string
 		want     manifest.Page
 	}{
-		"nothing to choose": {`"auth": {"type": "apiKey"}`, manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed}}},
+		"no environment": {`"auth": {"type": "apiKey"}`, manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed}}},
 		"fixed": {`"auth": {"type": "apiKey"}, "environment": {"type": "fixed", "url": "https://crm.example/"}`,
 			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed, URL: "https://crm.example/"}}},
 		"selectable": {`"auth": {"type": "apiKey"}, "environment": {"type": "selectable", "selections": [{"const": "https://eu.crm.example", "name": "EU"}, {"const": "us.crm.example"}]}`,
@@ -38,7 +38,7 @@ func TestPage(t *testing.T) {
 				{Const: "note", Title: "note", Widget: manifest.TextareaWidget, Default: "7"},
 				{Const: "region", Title: "Region", Widget: manifest.SelectWidget, Options: []manifest.Option{{Value: "eu", Label: "Europe"}, {Value: "us", Label: "us"}}},
 			}}}},
-		"what is of no use is no error": {`"auth": {"type": "apiKey", "apiKey": {"page": {"title": 7, "content": [{"const": "a", "title": {}, "options": "x"}]}}}`,
+		"values of other types are left out": {`"auth": {"type": "apiKey", "apiKey": {"page": {"title": 7, "content": [{"const": "a", "title": {}, "options": "x"}]}}}`,
 			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed}, Form: manifest.FormPage{Content: []manifest.FormEntry{{Const: "a", Title: "a", Widget: manifest.TextWidget}}}}},
 	} {
 		m := mustParse(t, map[string]string{"a": `{"platforms": {"a": {` + c.platform + `}}}`}, "a")
@@ -48,7 +48,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotShownAgain(t *testing.T) {
+func TestSecretEntries(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{"apiKey": true, "fd_api_key": true, "userPassword": true, "username": false, "apiUrl": false} {
 		if got := (manifest.FormEntry{Const: name, Widget: manifest.TextWidget}).Secret(); got != want {

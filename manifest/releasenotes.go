@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 )
 
-// releaseNotes is the name of the file, and of no manifest.
+// releaseNotes is the name of a file that is not a manifest.
 const releaseNotes = "releaseNotes"
 
-// parseReleaseNotes reads releaseNotes.json, {version: {platform or "global": [note, …]}}, and returns it as it is given
-// out: compact, in the file's order, and with a list of global notes first in every version.
+// parseReleaseNotes reads releaseNotes.json, {version: {platform or "global": [note, …]}}. The result is compact, in the
+// file's order, and has a list of global notes first in every version.
 func parseReleaseNotes(b []byte) ([]byte, error) {
 	const file = releaseNotes + ".json"
 	top, err := parseJSON(file, b)
@@ -50,19 +50,19 @@ func parseReleaseNotes(b []byte) ([]byte, error) {
 	return object(versions), nil
 }
 
-// member is one of a JSON object.
+// member is a member of a JSON object.
 type member struct {
 	name  string
 	value json.RawMessage
 }
 
-// ordered returns the members of the object n, whose text is b, in their order. One that stands there twice is refused:
-// which of the two was meant is not known.
+// ordered returns the members of an object in their order. b is its text, and n its place for errors. A duplicate member is
+// an error.
 func ordered(n node, b []byte) ([]member, error) {
 	var all []member
 	seen := map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(b))
-	_, err := d.Token() // the brace; that b is an object was seen before
+	_, err := d.Token() // the brace: b is an object
 	for err == nil && d.More() {
 		var name json.Token
 		if name, err = d.Token(); err != nil {
@@ -70,7 +70,7 @@ func ordered(n node, b []byte) ([]member, error) {
 		}
 		m := member{name: name.(string)}
 		if seen[m.name] {
-			return nil, &Error{File: n.file, Path: n.at(m.name).path, Want: "each member once", Got: "a second one"}
+			return nil, &Error{File: n.file, Path: n.at(m.name).path, Want: "this member occurs twice: remove one"}
 		}
 		seen[m.name] = true
 		err = d.Decode(&m.value)
@@ -79,7 +79,7 @@ func ordered(n node, b []byte) ([]member, error) {
 	return all, err
 }
 
-// object writes members as a JSON object without blanks.
+// object encodes members as a JSON object without spaces.
 func object(all []member) []byte {
 	var b bytes.Buffer
 	b.WriteByte('{')

@@ -20,12 +20,12 @@ func notes(text string) (string, error) {
 func TestReleaseNotes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing in it", `{}`, `{}`},
-		{"the file's order, however it sorts", `{"1.9.0": {"law": []}, "1.10.0": {"zoo": [], "law": []}, "1.2.0": {}}`,
+		{"empty", `{}`, `{}`},
+		{"the file's order", `{"1.9.0": {"law": []}, "1.10.0": {"zoo": [], "law": []}, "1.2.0": {}}`,
 			`{"1.9.0":{"global":[],"law":[]},"1.10.0":{"global":[],"zoo":[],"law":[]},"1.2.0":{"global":[]}}`},
 		{"the file's own global notes, first", `{"2.0.0": {"law": [1], "global": [{"type": "New", "description": "a & <b>"}]}}`,
 			`{"2.0.0":{"global":[{"type":"New","description":"a & <b>"}],"law":[1]}}`},
-		{"a byte order mark, digits and escapes stay", "\uFEFF" + `{"1": {"law": [12345678901234567890, "\u00e4"]}}`,
+		{"a byte order mark, long numbers and escapes", "\uFEFF" + `{"1": {"law": [12345678901234567890, "\u00e4"]}}`,
 			`{"1":{"global":[],"law":[12345678901234567890,"\u00e4"]}}`},
 	} {
 		if got, err := notes(c.text); err != nil || got != c.want {
@@ -36,7 +36,7 @@ func TestReleaseNotes(t *testing.T) {
 	if err != nil || string(ms.ReleaseNotes()) != "{}" {
 		t.Errorf("without a file: %s, %v", ms.ReleaseNotes(), err)
 	}
-	// It is no manifest.
+	// It is not a manifest.
 	ms, err = parse(map[string]string{"releaseNotes": `{"1.0.0": {}}`})
 	if err != nil || len(ms.Platforms()) != 0 {
 		t.Errorf("got %v, %v", ms.Platforms(), err)
@@ -46,7 +46,7 @@ func TestReleaseNotes(t *testing.T) {
 	}
 }
 
-func TestWrongReleaseNotes(t *testing.T) {
+func TestInvalidReleaseNotes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ text, want string }{
 		{"", `releaseNotes.json: expected JSON, got an error in line 1, column 0: unexpected end of JSON input`},
@@ -56,8 +56,8 @@ func TestWrongReleaseNotes(t *testing.T) {
 		{`{"1.0.0": null}`, `releaseNotes.json: 1.0.0: expected an object of platforms, got nothing`},
 		{`{"1.0.0": {"law": "x"}}`, `releaseNotes.json: 1.0.0.law: expected a list, got "x"`},
 		{`{"1.0.0": {"global": null}}`, `releaseNotes.json: 1.0.0.global: expected a list, got nothing`},
-		{`{"1.0.0": {}, "1.0.0": {}}`, `releaseNotes.json: 1.0.0: expected each member once, got a second one`},
-		{`{"1.0.0": {"law": [], "law": []}}`, `releaseNotes.json: 1.0.0.law: expected each member once, got a second one`},
+		{`{"1.0.0": {}, "1.0.0": {}}`, `releaseNotes.json: 1.0.0: this member occurs twice: remove one`},
+		{`{"1.0.0": {"law": [], "law": []}}`, `releaseNotes.json: 1.0.0.law: this member occurs twice: remove one`},
 	} {
 		_, err := notes(c.text)
 		if wrong, ok := errors.AsType[*manifest.Error](err); !ok || wrong.Error() != c.want {
@@ -66,7 +66,7 @@ func TestWrongReleaseNotes(t *testing.T) {
 	}
 }
 
-// FuzzParseReleaseNotes: a document is refused with a place, or read into one that is read into itself.
+// FuzzParseReleaseNotes checks that a document is refused with its place, or that reading the result again changes nothing.
 func FuzzParseReleaseNotes(f *testing.F) {
 	f.Add([]byte(`{"1.10.0": {"law": [{"type": "New"}]}, "1.9.0": {"global": [1]}}`))
 	f.Add([]byte("\uFEFF" + `{"\u0031": {"": [" "], "a": []}, "1": {}}`))
@@ -74,7 +74,7 @@ func FuzzParseReleaseNotes(f *testing.F) {
 		ms, err := manifest.Parse(map[string][]byte{"releaseNotes": b}, publicURL)
 		if err != nil {
 			if wrong, ok := errors.AsType[*manifest.Error](err); !ok || wrong.File != "releaseNotes.json" || wrong.Want == "" {
-				t.Errorf("%v tells no place", err)
+				t.Errorf("%v names no place", err)
 			}
 			return
 		}

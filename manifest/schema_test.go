@@ -25,36 +25,36 @@ func manifestSchema(t testing.TB) *jsonschema.Schema {
 	return c.MustCompile("manifest.schema.json")
 }
 
-// fits reports whether a manifest fits the schema; what is no JSON does not.
+// fits reports whether text is JSON that fits the schema.
 func fits(s *jsonschema.Schema, text string) bool {
 	v, err := jsonschema.UnmarshalJSON(strings.NewReader(strings.TrimPrefix(text, "\uFEFF")))
 	return err == nil && s.Validate(v) == nil
 }
 
-// onlyParser are faults that no schema of one file can tell.
+// onlyParser are parts of errors that a schema of one file cannot find.
 var onlyParser = []string{
-	"platforms.a: expected an object", // the file is named after its platform
+	"platforms.a: expected an object", // the name of the file
 	"CLIO_CLIENT_SECRET",              // the platform's name in capitals
-	`got "auth.type.x"`,               // what the path leads through
-	`hosts, got "https://b.example`,   // what the hosts are
-	`hosts, got "https://{hostname}`,  // the same
-	`hosts, got "http://a.example`,    // http takes a port among the hosts
-	"(overridden for b)",              // the manifest as it is with its override
+	`got "auth.type.x"`,               // a value on the way of a path
+	`hosts, got "https://b.example`,   // the hosts
+	`hosts, got "https://{hostname}`,  // the hosts
+	`hosts, got "http://a.example`,    // http needs a port in hosts
+	"(overridden for b)",              // the manifest with its override
 	"on one of crmgate.hosts",         // the hosts
-	"token.parameters.k:",             // a name that is taken by rename
-	"refresh.rename: expected",
+	"token.parameters.k:",             // the same name in rename
+	"refresh.rename: a parameter",
 	"a name that no other parameter has",
 }
 
 func TestSchemaAndParserAgree(t *testing.T) {
 	t.Parallel()
 	s := manifestSchema(t)
-	for _, c := range wrongManifests {
-		told := false
+	for _, c := range invalidManifests {
+		expected := false
 		for _, only := range onlyParser {
-			told = told || strings.Contains(c.want, only)
+			expected = expected || strings.Contains(c.want, only)
 		}
-		if fits(s, c.text) && !told {
+		if fits(s, c.text) && !expected {
 			t.Errorf("the parser refuses it (%s), the schema does not:\n%s", c.want, c.text)
 		}
 	}
@@ -63,7 +63,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			t.Errorf("parser: %v, schema: %v:\n%s", err, fits(s, text), text)
 		}
 	}
-	// What the server does not know it leaves alone, and the schema points it out where it can only be a mistake.
+	// The server ignores unknown members of the crmgate object. The schema reports them.
 	for _, member := range []string{`"host": ["a.example"]`, `"token": {"separator": ","}`, `"token": {"url": "https://a.example"}`, `"refresh": {"pkce": false}`, `"token": {"paths": {"token": "a"}}`} {
 		misspelt := `{"platforms": {"a": {"auth": {"type": "apiKey"}, "crmgate": {` + member + `}}}}`
 		if _, err := parse(map[string]string{"a": misspelt}); err != nil || fits(s, misspelt) {
@@ -72,7 +72,6 @@ func TestSchemaAndParserAgree(t *testing.T) {
 	}
 }
 
-// Every manifest that the project ships fits.
 func TestShippedManifestsFitTheSchema(t *testing.T) {
 	t.Parallel()
 	s := manifestSchema(t)

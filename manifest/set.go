@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Manifests is what a connectors folder declares: the published documents and the platforms in them. Immutable.
+// Set is the manifests of a folder of connectors: the platforms, and the documents for clients. It is immutable.
 type Set struct {
 	docs      map[string]document
 	platforms map[crmgate.Platform]*Manifest
@@ -20,17 +20,17 @@ type Set struct {
 
 type document struct {
 	public []byte // without the crmgate objects
-	named  bool   // it has author.name, without which App Connect's server does not give it out
+	named  bool   // it has author.name, without which App Connect's server does not publish it
 	// version is the top-level version; empty if there is none.
 	version string
 }
 
-// ManifestError says where a manifest is wrong and what was expected there.
+// Error is a mistake in a manifest: its place, and what was expected there.
 type Error struct {
 	File string // clio.json; "manifest.json with clio.json" if both describe the platform
 	Path string // platforms.clio.auth.oauth.authUrl
-	Want string // an absolute URL
-	Got  string // "x", a number, nothing
+	Want string // an absolute URL; if Got is empty, the whole message
+	Got  string // "x", a number, nothing; never a value that may be a secret
 }
 
 func (e *Error) Error() string {
@@ -38,20 +38,22 @@ func (e *Error) Error() string {
 	if e.Path != "" {
 		where += ": " + e.Path
 	}
+	if e.Got == "" {
+		return where + ": " + e.Want
+	}
 	return fmt.Sprintf("%s: expected %s, got %s", where, e.Want, e.Got)
 }
 
-// ParseManifests reads the manifests of a connectors folder. files maps a name to the bytes of NAME.json; the name
-// "manifest" is the default document, whose platforms are the base that NAME.json adds to, and "releaseNotes" is no
-// manifest but what it says. {publicUrl} in them stands for publicURL. The first thing found wrong is returned as a
-// *ManifestError.
+// Parse reads the manifests of a folder. files maps a name to the content of NAME.json. The file "manifest" is the document
+// "default": its platforms are the base, and NAME.json adds to the platform NAME. The file "releaseNotes" is not a manifest.
+// publicURL replaces {publicUrl} in all of them. The error is the first mistake, an *Error.
 func Parse(files map[string][]byte, publicURL string) (*Set, error) {
 	ms := &Set{docs: map[string]document{}, platforms: map[crmgate.Platform]*Manifest{}, notes: []byte("{}")}
 	trees := map[string]node{}
-	names := slices.Sorted(maps.Keys(files)) // the same fault is reported at every start
+	names := slices.Sorted(maps.Keys(files)) // every start reports the same mistake
 	for _, name := range names {
 		b := files[name]
-		b = bytes.TrimPrefix(b, []byte("\uFEFF")) // as editors on Windows leave it
+		b = bytes.TrimPrefix(b, []byte("\uFEFF")) // editors on Windows write it
 		b = bytes.ReplaceAll(b, []byte("{publicUrl}"), []byte(publicURL))
 		if name == releaseNotes {
 			var err error
@@ -74,7 +76,7 @@ func Parse(files map[string][]byte, publicURL string) (*Set, error) {
 	base := trees["manifest"].at("platforms")
 	for name, n := range base.members() {
 		if trees[name].present() && name != "manifest" {
-			continue // it is read together with its own file
+			continue // read below, with its own file
 		}
 		if err := ms.add(crmgate.Platform(name), n); err != nil {
 			return nil, err
@@ -86,7 +88,7 @@ func Parse(files map[string][]byte, publicURL string) (*Set, error) {
 		}
 		own := trees[name].at("platforms").at(name)
 		if _, ok := own.value.(map[string]any); !ok {
-			return nil, own.wrong("an object: a file describes the platform that it is named after")
+			return nil, own.wrong("an object for the platform that the file is named after")
 		}
 		if err := ms.add(crmgate.Platform(name), merge(base.at(name), own)); err != nil {
 			return nil, err
@@ -95,7 +97,8 @@ func Parse(files map[string][]byte, publicURL string) (*Set, error) {
 	return ms, nil
 }
 
-// merge lays base over own, save for the crmgate object, which is own's. Own is an object; a base that is none is left out.
+// merge returns own, which is an object, with the members of base replaced or added. The crmgate object stays own's. A base
+// that is not an object is ignored.
 func merge(base, own node) node {
 	members, _ := base.value.(map[string]any)
 	if members == nil {
@@ -128,7 +131,7 @@ func parseDocument(file string, b []byte) (node, document, error) {
 	return n, d, err
 }
 
-// withoutCrmgate removes platforms.*.crmgate. A document without one stays as it is, byte for byte.
+// withoutCrmgate removes platforms.*.crmgate. A document without one is returned unchanged, byte for byte.
 func withoutCrmgate(b []byte) ([]byte, error) {
 	var top, platforms map[string]json.RawMessage
 	if err := json.Unmarshal(b, &top); err != nil {
@@ -156,7 +159,7 @@ func withoutCrmgate(b []byte) ([]byte, error) {
 
 func (ms *Set) add(p crmgate.Platform, n node) error {
 	if !p.Valid() || strings.EqualFold(string(p), "crmgate") {
-		return n.wrong("a platform name of letters and digits, not crmgate")
+		return n.wrong("a platform name of letters and digits, other than crmgate")
 	}
 	m, err := parsePlatform(p, n)
 	if err != nil {
@@ -170,7 +173,7 @@ func (ms *Set) add(p crmgate.Platform, n node) error {
 	return nil
 }
 
-// parseOverrides returns, for each host that an override of triggerType hostname names, the manifest as it is there.
+// parseOverrides returns the manifest for each host of an override with triggerType hostname.
 func parseOverrides(p crmgate.Platform, n node) (map[string]*Manifest, error) {
 	var r reader
 	trees := map[string]any{}
@@ -210,11 +213,11 @@ func (ms *Set) Platform(p crmgate.Platform) (*Manifest, bool) {
 	return m, ok
 }
 
-// Platforms returns all of them, in no order. The map is the caller's.
+// Platforms returns the manifests of all platforms. The caller may modify the map.
 func (ms *Set) Platforms() map[crmgate.Platform]*Manifest { return maps.Clone(ms.platforms) }
 
-// Published returns the JSON document to give out under a name; "" and "default" are manifest.json. ok is false if
-// there is none or it names no author. The bytes are not to be modified.
+// Published returns the JSON document that clients get under a name; "" and "default" are manifest.json. ok is false if there
+// is none, or if it does not name its author. Do not modify the bytes.
 func (ms *Set) Published(name string) (doc []byte, ok bool) {
 	if name == "" {
 		name = "default"
@@ -223,12 +226,12 @@ func (ms *Set) Published(name string) (doc []byte, ok bool) {
 	return d.public, ok && d.named
 }
 
-// Version returns the version of manifest.json; ok is false if there is no such file.
+// Version returns the version of manifest.json. ok is false if there is no such file.
 func (ms *Set) Version() (version string, ok bool) {
 	d, ok := ms.docs["default"]
 	return d.version, ok
 }
 
-// ReleaseNotes returns releaseNotes.json as a JSON object with the versions in the file's order, {} if there is no such
-// file. The bytes are not to be modified.
+// ReleaseNotes returns releaseNotes.json as a JSON object with the versions in the file's order; {} if there is no such file.
+// Do not modify the bytes.
 func (ms *Set) ReleaseNotes() []byte { return ms.notes }

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -9,52 +8,55 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// TokenBody is where the parameters of a token request stand.
+// TokenBody is where a token request has its parameters.
 type TokenBody string
 
-// A form is what RFC 6749 says. JSON is an object of strings. Query is the URL's query; the body is empty.
+// TokenBodyForm is RFC 6749's form. TokenBodyJSON is a JSON object of strings. TokenBodyQuery is the URL's query, with an
+// empty body.
 const (
 	TokenBodyForm  TokenBody = "form"
 	TokenBodyJSON  TokenBody = "json"
 	TokenBodyQuery TokenBody = "query"
 )
 
-// TokenManifest is crmgate.token, what is particular to a platform's token endpoint, or crmgate.refresh laid over it,
-// what is particular to its refreshes. It holds no secret: those are the connector's.
+// TokenRules is how a platform's token endpoint differs from RFC 6749 (crmgate.token), or how its refreshes do (crmgate.token
+// with the members of crmgate.refresh replaced). It contains no secrets: those are the connector's configuration.
 type TokenRules struct {
 	Auth crmgate.TokenAuth // "auth": default TokenAuthBasic
 	PKCE bool              // "pkce": default true; not in crmgate.refresh
-	// URL is where to refresh, if not where codes are exchanged ("url"); {hostname} stands for the person's. Only in crmgate.refresh.
+	// URL is the endpoint for refreshes if it is not the token endpoint ("url"), with {hostname} for the person's host. Only
+	// in crmgate.refresh.
 	URL string
 
 	Body TokenBody // "body": default TokenBodyForm
-	// Parameters are sent beside the standard ones ("parameters").
+	// Parameters are sent in addition to the standard ones ("parameters").
 	Parameters map[string]string
-	// Rename says what standard parameters are called here ("rename").
+	// Rename maps standard parameters to the CRM's names for them ("rename").
 	Rename map[string]string
 	// Omit names standard parameters that are not sent ("omit").
 	Omit []string
 	// Headers are sent with the request ("headers").
 	Headers map[string]string
-	// OwnScope says that the application's scopes are sent ("scope": true).
+	// OwnScope means that the application's scopes are sent ("scope": true).
 	OwnScope bool
-	// Scope is sent as it is ("scope": "a b"); empty without OwnScope: no scope. Never inherited by crmgate.refresh.
+	// Scope is sent unchanged ("scope": "a b"). If it is empty and OwnScope is false, no scope is sent. crmgate.refresh does
+	// not inherit it.
 	Scope string
-	// ScopeSeparator stands between scopes, here and in the authorization URL ("scopeSeparator"): "," or "+"; empty: they
-	// are sent as they were written.
+	// ScopeSeparator separates scopes in token requests and in the authorization URL ("scopeSeparator"): "," or "+". If it is
+	// empty, scopes are sent as written.
 	ScopeSeparator string
 
-	// Path is where in the answer the tokens stand ("path": "data.auth"); empty: where they usually do.
+	// Path is the object of the answer that contains the tokens ("path": "data.auth"); empty for the usual places.
 	Path string
 	// Paths are the places of single values ("paths").
 	Paths TokenPaths
-	// Unit is what expires_in counts ("expiresIn"); 0: seconds, unless that would be absurd.
+	// Unit is the unit of expires_in ("expiresIn"). 0 means seconds, unless that is implausibly long.
 	Unit time.Duration
-	// Lifetime is how long an access token lives, in seconds, when the answer does not say ("lifetime"); 0: unknown.
+	// Lifetime is the lifetime of an access token in seconds if the answer has none ("lifetime"); 0 if unknown.
 	Lifetime int64
 }
 
-// TokenPaths are dotted paths from the top of a token answer; empty: where the value usually is.
+// TokenPaths are dotted paths from the top of a token answer; empty for the usual places.
 type TokenPaths struct {
 	AccessToken, RefreshToken string
 	ExpiresIn, ExpiresAt      string
@@ -69,15 +71,15 @@ func (m *Manifest) readTokens(r *reader, token, refresh node) {
 	m.Token = TokenRules{Auth: crmgate.TokenAuthBasic, PKCE: r.flag(token.at("pkce"), true), Body: TokenBodyForm}
 	m.Token.read(r, token)
 	m.Refresh = m.Token
-	m.Refresh.OwnScope, m.Refresh.Scope = false, "" // a refresh is for what was granted (RFC 6749, 6)
+	m.Refresh.OwnScope, m.Refresh.Scope = false, "" // a refresh keeps the granted scope (RFC 6749, 6)
 	m.Refresh.read(r, refresh)
 	if u := refresh.at("url"); u.present() {
 		m.Refresh.URL = r.text(u)
-		r.check(u, mayAllow(m.Hosts, m.Refresh.URL), "an absolute URL on one of crmgate.hosts; {hostname} in it stands for the person's")
+		r.check(u, allowsForSome(m.Hosts, m.Refresh.URL), "an absolute URL on one of crmgate.hosts, with {hostname} for the person's host")
 	}
 }
 
-// read lays the members of n over t. A member replaces the one of its name as a whole.
+// read sets the fields of the members that n has. A member replaces its field as a whole.
 func (t *TokenRules) read(r *reader, n node) {
 	if a := n.at("auth"); a.present() {
 		t.Auth = crmgate.TokenAuth(r.oneOf(a, "basic", "basicRaw", "body", "none"))
@@ -89,13 +91,13 @@ func (t *TokenRules) read(r *reader, n node) {
 	if h := n.at("headers"); h.present() {
 		t.Headers = r.texts(h)
 		for name, v := range h.members() {
-			r.forbid(v, !freeHeader(name), "no such header: Authorization, Content-Type, Host and their kind are the request's own, and secrets are the connector's")
-			r.check(v, printable(t.Headers[name], ' '), "a text of printable ASCII")
+			r.forbid(v, !freeHeader(name), "this header must not be set here: the server sets Authorization, Content-*, Host and those of the connection, and secrets belong in the connector's configuration")
+			r.check(v, printable(t.Headers[name], ' '), "printable ASCII text")
 		}
 	}
 	if s := n.at("scopeSeparator"); s.present() {
 		if t.ScopeSeparator = r.oneOf(s, " ", ",", "+"); t.ScopeSeparator == " " {
-			t.ScopeSeparator = "" // as they are written
+			t.ScopeSeparator = "" // as written
 		}
 	}
 	if p := n.at("path"); p.present() {
@@ -118,7 +120,7 @@ func (t *TokenRules) read(r *reader, n node) {
 	}
 }
 
-// readParameters reads what changes the parameters of a request.
+// readParameters reads the members about the parameters of a request.
 func (t *TokenRules) readParameters(r *reader, n node) {
 	if s := n.at("scope"); s.present() {
 		switch v := s.value.(type) {
@@ -139,9 +141,9 @@ func (t *TokenRules) readParameters(r *reader, n node) {
 	if o := n.at("rename"); o.present() {
 		t.Rename = r.texts(o)
 		for name, v := range o.members() {
-			r.forbid(v, !slices.Contains(tokenParameters, name), "no such member: only standard parameters of token requests have another name")
+			r.forbid(v, !slices.Contains(tokenParameters, name), "this is not a standard parameter of token requests: rename one of "+strings.Join(tokenParameters, ", "))
 			to := t.Rename[name]
-			r.check(v, to != "" && printable(to, '!'), "a name without blanks, of printable ASCII")
+			r.check(v, to != "" && printable(to, '!'), "a name of printable ASCII characters without spaces")
 			for _, other := range tokenParameters {
 				r.check(v, other == name || t.Name(other) != to, "a name that no other parameter has")
 			}
@@ -152,15 +154,15 @@ func (t *TokenRules) readParameters(r *reader, n node) {
 	}
 	for name := range t.Parameters {
 		v := n.at("parameters").at(name)
-		if !v.present() { // inherited; what is wrong is the new name
+		if !v.present() { // inherited: the mistake is in rename
 			v = n.at("rename")
 		}
 		r.forbid(v, name == "" || !printable(name, '!') || secretive(name) || t.fills(name),
-			"no such parameter: secrets are the connector's, and the server fills in the client, codes, tokens and the scope")
+			"a parameter of this name must not be set here: the server sets the client, code, token and scope, and secrets belong in the connector's configuration")
 	}
 }
 
-// Name is what a standard parameter is called here.
+// Name returns the CRM's name for a standard parameter.
 func (t TokenRules) Name(standard string) string {
 	if to, ok := t.Rename[standard]; ok {
 		return to
@@ -168,8 +170,8 @@ func (t TokenRules) Name(standard string) string {
 	return standard
 }
 
-// fills reports whether a parameter called name has a value that no manifest may set. What a grant is called, and where
-// a CRM wants to see a redirect URI, may be of its own making.
+// fills reports whether the server sets the parameter called name, so that a manifest must not. A manifest may set the grant
+// type and the redirect URI, because some CRMs have their own.
 func (t TokenRules) fills(name string) bool {
 	for _, s := range tokenParameters {
 		if s != "grant_type" && s != "redirect_uri" && t.Name(s) == name {
@@ -179,7 +181,7 @@ func (t TokenRules) fills(name string) bool {
 	return false
 }
 
-// secretive reports whether something of this name is likely to be a secret.
+// secretive reports whether a value of this name is probably a secret.
 func secretive(name string) bool {
 	name = strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
 	for _, word := range []string{"secret", "passw", "assertion", "credential", "apikey", "authorization", "cookie"} {
@@ -197,7 +199,7 @@ func freeHeader(name string) bool {
 		crmgate.CheckHeaders(map[string]string{lower: ""}) == nil && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding" && !secretive(lower)
 }
 
-// printable reports whether s is of ASCII characters from first to the tilde.
+// printable reports whether s contains only ASCII characters from first to the tilde.
 func printable(s string, first byte) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] < first || s[i] > '~' {
@@ -207,34 +209,16 @@ func printable(s string, first byte) bool {
 	return true
 }
 
-// forbid refuses a member that must not be there. Its value, which may be a secret in the wrong place, is not told.
-func (r *reader) forbid(n node, wrong bool, want string) {
+// forbid reports a member that must not be there. The error does not contain its value, which may be a secret.
+func (r *reader) forbid(n node, wrong bool, message string) {
 	if wrong && r.err == nil {
-		r.err = &Error{File: n.file, Path: n.path, Want: want, Got: "one"}
+		r.err = &Error{File: n.file, Path: n.path, Want: message}
 	}
 }
 
-// path reads the names of members, joined by dots; empty if there is none.
+// path reads the names of members, joined by dots. It may be missing.
 func (r *reader) path(n node) string {
 	s := r.text(n)
 	r.check(n, !n.present() || !slices.Contains(strings.Split(s, "."), ""), "the path of a member")
 	return s
-}
-
-// HostnameURL is a URL with the person's hostname put in for {hostname}.
-func HostnameURL(raw, hostname string) string { return strings.ReplaceAll(raw, "{hostname}", hostname) }
-
-// mayAllow reports whether hosts allow the URL for some value of {hostname}.
-func mayAllow(h crmgate.Hosts, raw string) bool {
-	people := []string{"hostname.invalid"}
-	for _, p := range h {
-		people = append(people, strings.Replace(p.String(), "*", "any", 1))
-	}
-	for _, person := range people {
-		u, err := url.Parse(HostnameURL(raw, person))
-		if err == nil && u.Host != "" && u.Fragment == "" && h.Allow(u, person) == nil {
-			return true
-		}
-	}
-	return false
 }

@@ -46,7 +46,7 @@ func schemaFaults(file string, b []byte) ([]fault, error) {
 	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(bytes.TrimPrefix(b, []byte("\uFEFF"))))
 	if err != nil {
-		return nil, nil // ParseManifests says where the syntax is wrong
+		return nil, nil // manifest.Parse says where the syntax is wrong
 	}
 	var wrong *jsonschema.ValidationError
 	if err := schema.compiled.Validate(v); !errors.As(err, &wrong) {
