@@ -8,48 +8,47 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// Connector knows one platform. It is safe for concurrent use.
+// Connector is the code for one platform. It is safe for concurrent use.
 //
-// There is one method for each operation of the connector ABI (connectors-wasm/ABI.md), under the ABI's name without
-// "get". Methods, and not operation values over one Call, because the compiler then checks every call and the
-// operation's documentation stands where it is used; the one implementation pays with a line each.
+// There is one method for each operation of the connector ABI (connectors-wasm/ABI.md), with the ABI's name without "get".
 //
-// Every method fails with an error matching errors.ErrUnsupported if the connector has no such operation; the caller
-// then does the standard thing. Any other failure is a *ConnectorError. A deadline is always in force, the caller's
-// or the host's, whichever ends first.
+// If the connector does not implement an operation, the error matches errors.ErrUnsupported, and the caller uses its
+// default. If the platform has only a manifest, every operation returns a *crmgate.Refusal that matches
+// crmgate.ErrNotFound. Other errors are a *crmgate.ConnectorError. A call ends at the deadline of its context, or at the
+// host's if that is earlier.
 type Connector interface {
-	// Manifest is the connector's manifest; never nil, not to be modified.
+	// Manifest returns the connector's manifest, which is never nil. Do not modify it.
 	Manifest() *manifest.Manifest
-	// Implements reports whether the module exports an interface of this name; names that crmgate never calls count.
+	// Implements reports whether the module exports an interface of this name, even if crmgate never calls it.
 	Implements(name string) bool
 
-	// AuthType was asked when the module was loaded. A platform without a module answers a Refusal.
+	// AuthType returns the answer that the module gave when it was loaded.
 	AuthType() (manifest.AuthType, error)
-	// OAuthInfo says which application to use. What is left empty is the manifest's.
+	// OAuthInfo returns the application to use. Empty fields mean those of the manifest.
 	OAuthInfo(context.Context, OAuthInfoRequest) (crmgate.OAuthInfo, error)
-	// OverridingOAuthOption says what to add to the code exchange.
+	// OverridingOAuthOption returns additions to the code exchange.
 	OverridingOAuthOption(context.Context, OAuthOptionRequest) (OAuthOption, error)
-	// BasicAuth turns an API key into what follows "Basic ".
+	// BasicAuth turns an API key into the credentials of an Authorization header, after "Basic ".
 	BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error)
 	// UserInfo asks the CRM who the person is.
 	UserInfo(context.Context, UserInfoRequest) (UserInfo, error)
-	// AuthValidation asks the CRM whether the sign-in still stands.
+	// AuthValidation asks the CRM whether the grant is still valid.
 	AuthValidation(context.Context, UserRequest) (Outcome, error)
-	// RefreshUserInfo reads the person's particulars anew.
+	// RefreshUserInfo reads the person's data again.
 	RefreshUserInfo(context.Context, UserRequest) (Outcome, error)
 	// UnAuthorize ends the grant at the CRM.
 	UnAuthorize(context.Context, UserRequest) (Outcome, error)
-	// PostSaveUserInfo runs after a sign-in was stored.
+	// PostSaveUserInfo is called after a sign-in was stored.
 	PostSaveUserInfo(context.Context, UserRequest) (Outcome, error)
 	// LicenseStatus returns the connector's own JSON object.
 	LicenseStatus(context.Context, UserRequest) (json.RawMessage, error)
-	// RefreshAccessToken replaces the standard refresh (checkAndRefreshAccessToken).
+	// RefreshAccessToken is used instead of the standard refresh (checkAndRefreshAccessToken).
 	RefreshAccessToken(context.Context, RefreshRequest) (RefreshAnswer, error)
 	// ManagedAuthOptions lists the choices of a dynamic managed field, which may depend on the account's values.
 	ManagedAuthOptions(context.Context, ManagedAuthOptionsRequest) ([]ManagedAuthOption, error)
 }
 
-// OAuthInfoRequest is what getOauthInfo gets. For a stored grant, Hostname and TokenURL are those stored with it.
+// OAuthInfoRequest is the request of getOauthInfo. For a stored grant, Hostname and TokenURL are the stored ones.
 type OAuthInfoRequest struct {
 	Hostname  string
 	TokenURL  string
@@ -57,37 +56,38 @@ type OAuthInfoRequest struct {
 	UserEmail string
 }
 
-// OAuthOptionRequest is what getOverridingOAuthOption gets.
+// OAuthOptionRequest is the request of getOverridingOAuthOption.
 type OAuthOptionRequest struct {
 	Code  crmgate.Secret
 	OAuth crmgate.OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
 }
 
-// OAuthOption is added to a token request. A body member replaces the standard one of the same name. Headers that
-// CheckHeaders refuses are the connector's error, and nothing is sent.
+// OAuthOption is added to a token request. A body member replaces the standard parameter of the same name. If
+// crmgate.CheckHeaders refuses the headers, the request is not sent.
 type OAuthOption struct {
 	Headers map[string]string
 	Query   map[string]string
 	Body    map[string]string
 }
 
-// UserInfoRequest is what getUserInfo gets. After a code exchange APIKey is empty; from a form, Data and Query are.
+// UserInfoRequest is the request of getUserInfo. APIKey and AdditionalInfo are empty after a code exchange; Data and Query are
+// empty for a form.
 type UserInfoRequest struct {
 	AuthHeader  crmgate.Secret // "Bearer …" or "Basic …"
 	Hostname    string
-	Query       map[string]string // the callback's parameters, code and state excepted
+	Query       map[string]string // the callback's parameters without code and state
 	CallbackURI string            // without the code
 	TokenURL    string
 	APIURL      string
 	Username    string
-	// Data is the token answer as a JSON object, the tokens excepted; nil if there was none.
+	// Data is the token answer as a JSON object without the tokens; nil if there was none.
 	Data json.RawMessage
-	// APIKey and AdditionalInfo (a JSON object) are what the form held; both may hold credentials.
+	// APIKey and AdditionalInfo (a JSON object) are the values of the form. Both may contain credentials.
 	APIKey         crmgate.Secret
 	AdditionalInfo crmgate.Secret
 }
 
-// UserInfo is what getUserInfo answers.
+// UserInfo is the answer of getUserInfo.
 type UserInfo struct {
 	Successful bool
 	// Message is for the person; nil if there is none. A failed sign-in should have one.
@@ -101,45 +101,45 @@ type UserInfo struct {
 	OverridingAPIKey   crmgate.Secret
 }
 
-// UserRequest is what operations on a signed-in person get.
+// UserRequest is the request of the operations for a signed-in person.
 type UserRequest struct {
 	User        crmgate.User
 	TokenExpiry json.RawMessage // RFC 3339 string, or nil
 	AuthHeader  crmgate.Secret
-	// Rejected, if not nil, is called when the CRM has answered 401 to a request that carried the credential of
-	// AuthHeader, before the operation returns, each time that it has. The guest knows nothing of it.
+	// Rejected, if not nil, is called each time that the CRM answers 401 to a request with the credentials of AuthHeader,
+	// before the operation returns. It is not passed to the guest.
 	Rejected func()
 }
 
-// Outcome is what operations on a signed-in person answer.
+// Outcome is the answer of the operations for a signed-in person.
 type Outcome struct {
 	Successful bool
 	Message    *crmgate.ReturnMessage
-	// AdditionalInfo, if not nil, is a JSON object to be merged over the user's.
+	// AdditionalInfo, if not nil, is a JSON object. Its members replace those of the user's.
 	AdditionalInfo json.RawMessage
 }
 
-// RefreshRequest is what checkAndRefreshAccessToken gets.
+// RefreshRequest is the request of checkAndRefreshAccessToken.
 type RefreshRequest struct {
 	UserRequest
 	OAuth        crmgate.OAuthInfo
 	RefreshToken crmgate.Secret // the guest sees it only if its manifest reveals it
-	// Answered, if not nil, is told the answer as the guest gave it, before anybody reads it: a JSON document, the tokens in it.
+	// Answered, if not nil, is called with the guest's JSON document before it is decoded. It contains the tokens.
 	Answered func(document crmgate.Secret)
 }
 
-// RefreshAnswer is what checkAndRefreshAccessToken answers.
+// RefreshAnswer is the answer of checkAndRefreshAccessToken.
 type RefreshAnswer struct {
 	AccessToken    crmgate.Secret // not empty
-	RefreshToken   crmgate.Secret // empty: keep the old one
-	ExpiresIn      int64          // seconds; 0: unknown
+	RefreshToken   crmgate.Secret // empty if the old one remains valid
+	ExpiresIn      int64          // seconds; 0 if unknown
 	AdditionalInfo json.RawMessage
 }
 
-// ManagedAuthOptionsRequest is what getManagedAuthOptions gets.
+// ManagedAuthOptionsRequest is the request of getManagedAuthOptions.
 type ManagedAuthOptionsRequest struct {
 	FieldConst    string
-	AccountValues map[string]crmgate.Secret // of the organisation's fields, by const
+	AccountValues map[string]crmgate.Secret // the organisation's values, by the field's const
 }
 
 // ManagedAuthOption is one choice of a dynamic managed field. Neither member is empty.

@@ -7,11 +7,11 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// maxInfo bounds a user's additional info, which grows with what a connector keeps adding.
+// maxInfo is the maximum size of a user's additional info, because a connector may keep adding members.
 const maxInfo = 64 << 10
 
-// MergeInfo lays one JSON object of additional info over another, member by member. Either may be empty. An answer that
-// is not an object, or a result that is too large, is a Refusal.
+// MergeInfo returns the JSON object old with the members of over replaced or added. Either may be empty. If over is not an
+// object, or the result is too large, the error is a Refusal.
 func MergeInfo(old, over json.RawMessage) (json.RawMessage, error) {
 	if len(over) == 0 {
 		return old, nil
@@ -27,7 +27,7 @@ func MergeInfo(old, over json.RawMessage) (json.RawMessage, error) {
 	}
 	merged, err := json.Marshal(all)
 	if len(merged) > maxInfo {
-		return nil, crmgate.Refuse("the connector's additional info is larger than %d bytes", maxInfo)
+		return nil, crmgate.Refuse("the connector's additional info has %d bytes: expected at most %d", len(merged), maxInfo)
 	}
 	return merged, err
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/crmgate/crmgate/connector"
 )
 
-// FuzzMergeObjects: what comes is laid over what was there, member by member, and the result is an object.
-func FuzzMergeObjects(f *testing.F) {
+// FuzzMergeInfo checks that the result is an object with the members of both, and those of over if both have one.
+func FuzzMergeInfo(f *testing.F) {
 	for _, s := range [][2]string{{`{"a":1,"b":{"c":2}}`, `{"b":null}`}, {``, `{}`}, {`null`, `null`}, {`{}`, `[]`}, {`{"a":1}`, ``}, {`{"a":1,"a":2}`, `{"A":3}`}} {
 		f.Add([]byte(s[0]), []byte(s[1]))
 	}

@@ -7,24 +7,24 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// Registry finds connectors. Both functions are safe for concurrent use.
+// Registry finds connectors. Its functions are safe for concurrent use.
 type Registry struct {
-	// Find returns the connector of a platform; its error is a Refusal fit for the client. A platform that has only a
-	// manifest has a connector too, whose operations refuse.
+	// Find returns the connector of a platform. Its error is a Refusal for the client. A platform that has only a manifest
+	// has a connector too, and all its operations return an error.
 	Find func(crmgate.Platform) (Connector, error)
-	// Platforms lists the platforms that Find knows.
+	// Platforms returns the platforms that have a connector.
 	Platforms func() []crmgate.Platform
 }
 
-// Connectable returns the manifest of a platform that people can sign in to. A platform that is unknown, or that has only
-// a manifest, is a Refusal.
+// Connectable returns the manifest of a platform that people can sign in to. The error is a Refusal if there is no such
+// platform, or if it has only a manifest.
 func (r Registry) Connectable(p crmgate.Platform) (*manifest.Manifest, error) {
 	conn, err := r.Find(p)
 	if err == nil {
-		_, err = conn.AuthType() // a platform that has only a manifest refuses
+		_, err = conn.AuthType() // an error if the platform has only a manifest
 	}
 	if errors.Is(err, crmgate.ErrNotFound) {
-		return nil, &crmgate.Refusal{Kind: crmgate.Missing, Message: "This server connects to no CRM of that name.", Err: err}
+		return nil, &crmgate.Refusal{Kind: crmgate.Missing, Message: "This server does not connect to a CRM of that name.", Err: err}
 	}
 	if err != nil {
 		return nil, err
@@ -32,8 +32,8 @@ func (r Registry) Connectable(p crmgate.Platform) (*manifest.Manifest, error) {
 	return conn.Manifest(), nil
 }
 
-// Known returns p if there is such a platform, and "" otherwise. Metrics and the audit log take names from it, because
-// strangers could make up any number of others.
+// Known returns p if there is such a platform, and "" otherwise. Metrics and the audit log use it, because clients can send
+// any number of made-up names.
 func (r Registry) Known(p crmgate.Platform) crmgate.Platform {
 	if _, err := r.Find(p); err != nil {
 		return ""
@@ -41,7 +41,7 @@ func (r Registry) Known(p crmgate.Platform) crmgate.Platform {
 	return p
 }
 
-// Fields returns the fields of a platform's API-key form; nil if there is no such platform.
+// Fields returns the fields of a platform's API-key form, or nil if there is no such platform.
 func (r Registry) Fields(p crmgate.Platform) []manifest.FormField {
 	conn, err := r.Find(p)
 	if err != nil {
@@ -50,14 +50,14 @@ func (r Registry) Fields(p crmgate.Platform) []manifest.FormField {
 	return conn.Manifest().Fields
 }
 
-// Interface is one line of what /implementedInterfaces answers.
+// Interface is an entry of the answer of /implementedInterfaces.
 type Interface struct {
 	Name        string
 	Implemented bool
 }
 
-// Interfaces lists what a platform's connector implements, in upstream's order. The list includes the interfaces that
-// crmgate never calls.
+// Interfaces lists which interfaces a platform's connector implements, in the order of App Connect's server. The list
+// includes those that crmgate never calls.
 func (r Registry) Interfaces(p crmgate.Platform) ([]Interface, error) {
 	conn, err := r.Find(p)
 	if err != nil {
@@ -77,5 +77,5 @@ func (r Registry) Interfaces(p crmgate.Platform) ([]Interface, error) {
 	} {
 		list = append(list, Interface{name, conn.Implements(name)})
 	}
-	return append(list, Interface{"cacheCallNote", false}), nil // a setting of upstream's server, which this one does not have
+	return append(list, Interface{"cacheCallNote", false}), nil // a setting of App Connect's server that this server does not have
 }
