@@ -16,7 +16,8 @@ import (
 
 const module = "github.com/crmgate/crmgate"
 
-// arrows lists which of our packages each of them may import. A new arrow needs a line here, and a reason in the commit.
+// arrows lists the packages of this module that each package imports. A new import needs an entry here, and a reason in the
+// commit. docs/architecture.md has a picture of it.
 var arrows = map[string][]string{
 	".":           {},
 	"./manifest":  {"."},
@@ -35,8 +36,8 @@ var arrows = map[string][]string{
 	"./proxy/authflow": {".", "./connector", "./manifest", "./proxy/identity", "./proxy/operator", "./proxy/org", "./proxy/revoke",
 		"./proxy/session", "./proxy/token", "./storage", "./storage/audit"},
 	"./proxy/web":         {},
-	"./proxy/practicecrm": {"."},
-	"./proxy": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/operator", "./proxy/org",
+	"./proxy/practicecrm": {},
+	"./proxy": {".", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/operator", "./proxy/org",
 		"./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/web"},
 
 	"./storage/sealed": {"."},
@@ -51,19 +52,19 @@ var arrows = map[string][]string{
 	"./cmd/crmgate": {".", "./edge", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
 		"./wasmhost/connectortest"},
 
-	// A check of connectors runs the host, and plays the CRM with the server's own client and the practice CRM.
-	"./wasmhost/connectortest": {".", "./connector", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},
+	// A check of connectors runs the host, and uses the server's HTTP client and the practice CRM.
+	"./wasmhost/connectortest": {".", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},
 
-	// For tests only.
+	// Only tests import these.
 	"./e2e":                {},
 	"./edge/edgetest":      {".", "./edge", "./proxy/practicecrm"},
 	"./storage/enginetest": {".", "./storage"},
 	"./wasmhost/wasmtest":  {},
 	"./proxy/proxytest": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/org",
-		"./proxy/practicecrm", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage", "./storage/audit", "./storage/badger", "./storage/sealed"},
+		"./proxy/practicecrm", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage", "./storage/badger", "./storage/sealed"},
 }
 
-// owners lists the one package that may import each of these modules, so that replacing one is a change in one folder.
+// owners lists the only package that may import each of these modules, so that a module can be replaced in one folder.
 var owners = map[string]string{
 	"code.dny.dev/ssrf":                     "./proxy/egress",
 	"github.com/alecthomas/kong":            "./cmd/crmgate",
@@ -78,18 +79,18 @@ var owners = map[string]string{
 	"golang.org/x/oauth2":                   "./proxy/token",
 }
 
-// performers are the parts of the standard library that the vocabulary has no use for. net/http is not among them:
-// crmgate.Fetch speaks of its requests, and performs none.
-var performers = []string{"io/fs", "net", "os", "os/exec", "path/filepath", "plugin", "syscall"}
+// doIO are the packages of the standard library that the root package must not import, because it does no I/O. It may
+// import net/http, whose types are in the signature of crmgate.Fetch.
+var doIO = []string{"io/fs", "net", "os", "os/exec", "path/filepath", "plugin", "syscall"}
 
 type listed struct {
 	ImportPath string
-	Imports    []string // of the package without its tests, which may import what they like
+	Imports    []string // without those of its tests, which may import any package
 }
 
 func listPackages(t *testing.T) []listed {
 	t.Helper()
-	// -e: a package that does not build yet is for the compiler to tell.
+	// -e, because the compiler reports packages that do not build.
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports", "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
@@ -112,29 +113,34 @@ func TestArrowsPointOneWay(t *testing.T) {
 		name := "." + strings.TrimPrefix(p.ImportPath, module)
 		allowed, known := arrows[name]
 		if !known {
-			t.Errorf("%s is a new package: add its line to arrows, and say why in the commit", name)
+			t.Errorf("%s is a new package: add it to arrows, and give the reason in the commit", name)
 			continue
+		}
+		for _, i := range allowed {
+			if !slices.Contains(p.Imports, module+strings.TrimPrefix(i, ".")) {
+				t.Errorf("%s does not import %s: remove it from arrows", name, i)
+			}
 		}
 		for _, i := range p.Imports {
 			if ours, ok := strings.CutPrefix(i, module); ok && !slices.Contains(allowed, "."+ours) {
-				t.Errorf("%s imports .%s: if that arrow is wanted, add it to arrows, and say why in the commit", name, ours)
+				t.Errorf("%s imports .%s: remove the import, or add it to arrows and give the reason in the commit", name, ours)
 			}
 			for owned, owner := range owners {
 				if (i == owned || strings.HasPrefix(i, owned+"/")) && name != owner {
-					t.Errorf("%s imports %s, which is for %s only", name, i, owner)
+					t.Errorf("%s imports %s, which only %s may import", name, i, owner)
 				}
 			}
 			if i == "testing" && !strings.HasSuffix(name, "test") {
-				t.Errorf("%s imports testing outside of its tests", name)
+				t.Errorf("%s imports testing, which only tests and packages named …test may import", name)
 			}
-			if name == "." && (strings.Contains(i, ".") || slices.Contains(performers, i)) {
-				t.Errorf("the vocabulary imports %s: it takes the standard library only, and does no I/O", i)
+			if name == "." && (strings.Contains(i, ".") || slices.Contains(doIO, i)) {
+				t.Errorf("the root package imports %s: it may import only the standard library, and no packages that do I/O", i)
 			}
 		}
 	}
 }
 
-// Host and guest share the ABI, a text and golden vectors, and no code.
+// Host and guest share the ABI and its golden vectors, but no code.
 func TestServerDoesNotRequireItsGuests(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("go.mod")
@@ -146,7 +152,7 @@ func TestServerDoesNotRequireItsGuests(t *testing.T) {
 	}
 }
 
-// What works on one machine only works by accident.
+// A path of one machine does not exist on others.
 func TestNoMachinePaths(t *testing.T) {
 	t.Parallel()
 	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
