@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -243,7 +244,11 @@ func TestAdminLifecycle(t *testing.T) {
 	replacing.Set("replaces", "yes")
 	v.send("/admin/practice", replacing).wantPage(t, 400, "Practice CRM", "does not accept this application")
 	replacing.Set("fields[clientSecret]", "second-secret")
+	before := g.oauthInfoCalls()
 	v.send("/admin/practice", replacing).follow(t)
+	if n := g.oauthInfoCalls() - before; n != 1 {
+		t.Errorf("entering an application calls getOauthInfo %d times, want 1", n)
+	}
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "In use", "Another one waits for a sign-in")
 	v.send("/admin/drop/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	if _, pending := g.apps("1"); pending != "" {
@@ -267,6 +272,16 @@ func TestAdminLifecycle(t *testing.T) {
 	if strings.Contains(g.Log.String(), "second-secret") || strings.Contains(g.Log.String(), "mistyped") {
 		t.Error("a secret is in the log")
 	}
+}
+
+// oauthInfoCalls returns how often the connector's getOauthInfo has been called.
+func (g *gate) oauthInfoCalls() int {
+	g.t.Helper()
+	_, rest, _ := strings.Cut(g.Metrics(), `crmgate_connector_seconds_count{operation="getOauthInfo",outcome="ok",platform="practice"} `)
+	count, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.Atoi(count)
+	edgetest.Must(g.t, err)
+	return n
 }
 
 // TestAdminSeesTrouble: an application that the CRM rejects is told of.

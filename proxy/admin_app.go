@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
@@ -51,7 +52,7 @@ func (s *Server) adminEnter(ctx context.Context, r *request, a *org.Admin) (any,
 	if !f.check() {
 		return s.showApp(ctx, a, app, f, "", 400)
 	}
-	err = a.EnterApp(ctx, org.ManagedEntry{Platform: app.Manifest.Platform, Values: f.entered(s.Flows.RedirectURI()), Staged: app.Confirmed != nil})
+	entered, err := a.EnterApp(ctx, app, f.entered(s.Flows.RedirectURI()))
 	if t := tell(err); err != nil && t.sentence != "" {
 		s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
 		return s.showApp(ctx, a, app, f, t.sentence, t.status)
@@ -59,7 +60,7 @@ func (s *Server) adminEnter(ctx context.Context, r *request, a *org.Admin) (any,
 	if err != nil {
 		return nil, err
 	}
-	return s.adminTry(ctx, r, a)
+	return s.tryApp(ctx, r, a, app.Manifest, entered)
 }
 
 // adminTry leads on to the CRM, for the admin to sign in with what is pending.
@@ -68,11 +69,15 @@ func (s *Server) adminTry(ctx context.Context, r *request, a *org.Admin) (any, e
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.Flows.TryApp(ctx, a, app.Manifest.Platform)
+	return s.tryApp(ctx, r, a, app.Manifest, nil)
+}
+
+func (s *Server) tryApp(ctx context.Context, r *request, a *org.Admin, m *manifest.Manifest, entered *org.Entered) (any, error) {
+	c, err := s.Flows.TryApp(ctx, a, m.Platform, entered)
 	if err != nil {
 		return nil, err
 	}
-	return s.going(r, app.Manifest.Title, c)
+	return s.going(r, m.Title, c)
 }
 
 // adminDrop discards what is pending.
@@ -137,7 +142,11 @@ func (s *Server) showApp(ctx context.Context, a *org.Admin, app org.OwnApp, f *a
 	if p := app.Pending; p != nil {
 		v.Pending = &web.AppCard{Values: shownPairs(p.Values), Sentence: waits(p)}
 	}
-	if t := app.Trouble; t != nil {
+	trouble, err := a.Trouble(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	if t := trouble; t != nil {
 		v.Trouble = t.Message + " Since " + moment(t.Since) + ", nobody's access can be renewed."
 	}
 	return adminPage(status, func(b *strings.Builder) error { return s.pages.AdminApp(b, v) })

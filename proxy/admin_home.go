@@ -16,7 +16,11 @@ func (s *Server) adminHome(ctx context.Context, _ *request, a *org.Admin) (any, 
 	}
 	h := web.AdminHome{Frame: s.frame(a, "Your organisation's CRMs")}
 	for _, app := range apps {
-		h.Apps = append(h.Apps, s.appRow(app))
+		trouble, err := a.Trouble(ctx, app)
+		if err != nil {
+			return nil, err
+		}
+		h.Apps = append(h.Apps, s.appRow(app, trouble))
 	}
 	for _, m := range a.FieldPlatforms() {
 		h.Fields = append(h.Fields, web.Row{Title: m.Title, Href: s.fieldsPath(m.Platform, "")})
@@ -28,13 +32,13 @@ func (s *Server) adminHome(ctx context.Context, _ *request, a *org.Admin) (any, 
 }
 
 // appRow says how an application stands.
-func (s *Server) appRow(app org.OwnApp) web.Row {
+func (s *Server) appRow(app org.OwnApp, trouble *org.AppTrouble) web.Row {
 	row := web.Row{Title: app.Manifest.Title, Href: s.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
 	if c := app.Confirmed; c != nil {
 		row.State, row.Tone = "In use", "good"
 		row.Sentences = append(row.Sentences, "Client ID "+c.Values["clientId"]+", entered on "+moment(c.Entered)+".")
 	}
-	if t := app.Trouble; t != nil {
+	if t := trouble; t != nil {
 		row.State, row.Tone = "In trouble", "bad"
 		row.Sentences = append(row.Sentences, "The CRM rejects it since "+moment(t.Since)+": "+t.Message)
 	}

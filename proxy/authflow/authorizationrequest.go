@@ -32,6 +32,7 @@ type ComposeRequest struct {
 
 	visitor *pendingSignIn // of a sign-in that a page of ours begins, empty if no client waits; else nil
 	admin   bool           // the page is the organisation's
+	entered *org.Entered   // the application to try, if it was entered a moment ago
 }
 
 // Composed is the answer to a ComposeRequest.
@@ -66,15 +67,17 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 			return Composed{}, err
 		}
 	}
-	app, err := f.Orgs.AppToTry(ctx, m, who, r.Staged)
-	if err != nil {
+	var app *storage.ManagedApp
+	if r.entered != nil {
+		app = &r.entered.App
+	} else if app, err = f.Orgs.AppToTry(ctx, m, who, r.Staged); err != nil {
 		return Composed{}, err
 	}
 	if app != nil && app.Values.Hostname != "" {
 		hostname = app.Values.Hostname
 	}
 	m = m.ForHost(hostname)
-	o, err := f.application(ctx, conn, m, hostname, app)
+	o, err := f.application(ctx, conn, m, hostname, app, r.entered)
 	if err != nil {
 		return Composed{}, err
 	}
@@ -102,10 +105,17 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 
 // application is what to compose with: the organisation's own, or the manifest's, for which no guest is asked, or, where
 // that names no client id, the connector's, which has it from the operator. m has the overrides for hostname applied.
-func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *storage.ManagedApp) (manifest.OAuthSection, error) {
+// entered, if not nil, has the client already.
+func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *storage.ManagedApp, entered *org.Entered) (manifest.OAuthSection, error) {
 	o := m.OAuth
 	if o.ClientID == "" || app != nil {
-		client, err := f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: hostname}, app)
+		var client token.Client
+		var err error
+		if entered != nil {
+			client = entered.Client
+		} else {
+			client, err = f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: hostname}, app)
+		}
 		var fail *token.FailMessage
 		switch {
 		case errors.As(err, &fail):
@@ -225,7 +235,10 @@ func encodeStray(s string) string {
 }
 
 // TryApp begins an admin's own sign-in with the pending application of their organisation. The sign-in ends on this
-// server's landing page. If it succeeds, the application is the organisation's from then on.
-func (f *Flows) TryApp(ctx context.Context, a *org.Admin, p crmgate.Platform) (Composed, error) {
-	return f.Compose(ctx, ComposeRequest{Platform: p, Mode: "bound", Staged: true, visitor: &pendingSignIn{Who: a.Identity()}, admin: true})
+// server's landing page. If it succeeds, the application is the organisation's from then on. entered is what EnterApp has
+// returned for the same request; nil reads the pending application from the store.
+func (f *Flows) TryApp(ctx context.Context, a *org.Admin, p crmgate.Platform, entered *org.Entered) (Composed, error) {
+	return f.Compose(ctx, ComposeRequest{
+		Platform: p, Mode: "bound", Staged: true, visitor: &pendingSignIn{Who: a.Identity()}, admin: true, entered: entered,
+	})
 }

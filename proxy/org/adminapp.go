@@ -15,8 +15,8 @@ type OwnApp struct {
 	Manifest *manifest.Manifest
 	// Confirmed is the one in use, Pending the one that waits for a sign-in; nil if there is none.
 	Confirmed, Pending *EnteredApp
-	// Trouble is why the CRM rejects the confirmed one; nil if it does not.
-	Trouble *AppTrouble
+
+	stored storage.ManagedApps
 }
 
 // EnteredApp is an application as it was entered.
@@ -69,14 +69,11 @@ func (a *Admin) App(ctx context.Context, p crmgate.Platform) (OwnApp, error) {
 	if err != nil {
 		return OwnApp{}, err
 	}
-	own := OwnApp{Manifest: m, Confirmed: enteredApp(apps.Confirmed), Pending: enteredApp(apps.Pending)}
+	own := OwnApp{Manifest: m, Confirmed: enteredApp(apps.Confirmed), Pending: enteredApp(apps.Pending), stored: apps}
 	if own.Pending != nil {
 		own.Pending.Until = own.Pending.Entered.Add(storage.PendingLife)
 	}
-	if apps.Confirmed != nil {
-		own.Trouble, err = a.trouble(ctx, *apps.Confirmed)
-	}
-	return own, err
+	return own, nil
 }
 
 func enteredApp(app *storage.ManagedApp) *EnteredApp {
@@ -86,8 +83,13 @@ func enteredApp(app *storage.ManagedApp) *EnteredApp {
 	return &EnteredApp{Values: ValuesOf(app.Values), Entered: app.Entered, By: app.By, Staged: app.Staged}
 }
 
-// trouble is why the CRM rejects an application; nil if it does not, or if the connector cannot say which it is.
-func (a *Admin) trouble(ctx context.Context, app storage.ManagedApp) (*AppTrouble, error) {
+// Trouble is why the CRM rejects the confirmed application. It is nil if the CRM does not reject it, if there is none, or if
+// the connector cannot say which it is. Trouble asks the connector.
+func (a *Admin) Trouble(ctx context.Context, own OwnApp) (*AppTrouble, error) {
+	if own.stored.Confirmed == nil {
+		return nil, nil
+	}
+	app := *own.stored.Confirmed
 	conn, err := a.o.Connectors.Find(app.Platform)
 	if err != nil {
 		return nil, err
@@ -104,17 +106,30 @@ func (a *Admin) trouble(ctx context.Context, app storage.ManagedApp) (*AppTroubl
 	return &AppTrouble{why.Message, why.Since}, nil
 }
 
-// EnterApp is Flows.EnterApp by an admin whom the page knows.
-func (a *Admin) EnterApp(ctx context.Context, e ManagedEntry) error {
-	return a.o.Enter(ctx, a.who, e)
+// EnterApp stores values as the pending application of own's platform, as Orgs.EnterApp does. A confirmed application stays
+// in use until an admin has signed in with the new one. Without any values it drops the pending application and returns nil.
+func (a *Admin) EnterApp(ctx context.Context, own OwnApp, values ManagedValues) (*Entered, error) {
+	info, err := values.info()
+	if err != nil {
+		return nil, err
+	}
+	if len(ValuesOf(info)) == 0 {
+		return nil, a.DropPending(ctx, own.Manifest.Platform)
+	}
+	conn, err := a.o.Connectors.Find(own.Manifest.Platform)
+	if err != nil {
+		return nil, err
+	}
+	app := storage.ManagedApp{Account: a.who.Account, Platform: own.Manifest.Platform, By: a.who.Extension, Staged: own.Confirmed != nil, Values: info}
+	return a.o.enter(ctx, conn, app, own.stored)
 }
 
-// DropPending is Flows.DropPending likewise.
+// DropPending is Orgs.DropPending for the signed-in admin.
 func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
 	return a.o.dropPending(ctx, a.who, p)
 }
 
-// RemoveApp is Flows.RemoveApp likewise.
+// RemoveApp is Orgs.RemoveApp for the signed-in admin.
 func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
 	return a.o.removeApp(ctx, a.who, p)
 }

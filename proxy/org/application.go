@@ -191,6 +191,12 @@ func (o *Orgs) EnterApp(ctx context.Context, rcToken crmgate.Secret, e ManagedEn
 	return o.Enter(ctx, who, e)
 }
 
+// Entered is a pending application that has passed the checks, with the client that the connector makes of it.
+type Entered struct {
+	App    storage.ManagedApp
+	Client token.Client
+}
+
 // Enter is EnterApp by an admin who is known.
 func (o *Orgs) Enter(ctx context.Context, who identity.Identity, e ManagedEntry) error {
 	values, err := e.Values.info()
@@ -206,19 +212,37 @@ func (o *Orgs) Enter(ctx context.Context, who identity.Identity, e ManagedEntry)
 		}
 	}
 	app := storage.ManagedApp{Account: who.Account, Platform: e.Platform, By: who.Extension, Staged: e.Staged, Values: values}
-	if app.Platform != "" {
-		conn, err := o.Connectors.Find(app.Platform)
-		if err != nil {
-			return err
+	if app.Platform == "" {
+		if values.ClientSecret.Reveal() == Placeholder {
+			return crmgate.Refuse("Please enter the client secret again.")
 		}
-		if err := o.check(ctx, conn, &app); err != nil {
-			return err
-		}
-	} else if values.ClientSecret.Reveal() == Placeholder {
-		return crmgate.Refuse("Please enter the client secret again.")
+		_, err = o.put(ctx, app)
+		return err
 	}
-	_, err = o.DB.PutPendingApp(ctx, app, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
+	conn, err := o.Connectors.Find(app.Platform)
+	if err != nil {
+		return err
+	}
+	stored, err := o.Apps(ctx, conn.Manifest(), who.Account)
+	if err != nil {
+		return err
+	}
+	_, err = o.enter(ctx, conn, app, stored)
 	return err
+}
+
+// enter checks an application of a known platform and stores it as pending. stored are the organisation's applications.
+func (o *Orgs) enter(ctx context.Context, conn connector.Connector, app storage.ManagedApp, stored storage.ManagedApps) (*Entered, error) {
+	client, err := o.check(ctx, conn, &app, stored)
+	if err != nil {
+		return nil, err
+	}
+	app, err = o.put(ctx, app)
+	return &Entered{app, client}, err
+}
+
+func (o *Orgs) put(ctx context.Context, app storage.ManagedApp) (storage.ManagedApp, error) {
+	return o.DB.PutPendingApp(ctx, app, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
 }
 
 // platformOf is the platform that values without one belong to, if that can be only one. They belong to none in particular,
@@ -250,14 +274,10 @@ func (o *Orgs) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 
 // check puts the stored secret in the place of its placeholder, and holds the values to the manifest and, as far as it
 // tells, to the CRM.
-func (o *Orgs) check(ctx context.Context, conn connector.Connector, app *storage.ManagedApp) error {
+func (o *Orgs) check(ctx context.Context, conn connector.Connector, app *storage.ManagedApp, apps storage.ManagedApps) (client token.Client, err error) {
 	m := conn.Manifest()
 	if err := m.RequireOAuth(); err != nil {
-		return err
-	}
-	apps, err := o.Apps(ctx, m, app.Account)
-	if err != nil {
-		return err
+		return client, err
 	}
 	v := &app.Values
 	if v.ClientSecret.Reveal() == Placeholder {
@@ -266,26 +286,26 @@ func (o *Orgs) check(ctx context.Context, conn connector.Connector, app *storage
 			stored = cmp.Or(apps.Pending, apps.Confirmed)
 		}
 		if stored == nil || stored.Values.ClientSecret.IsZero() {
-			return crmgate.Refuse("No client secret is stored: please enter it.")
+			return client, crmgate.Refuse("No client secret is stored: please enter it.")
 		}
 		if w := stored.Values; w.ClientID != v.ClientID || w.AccessTokenURI != v.AccessTokenURI || w.Hostname != v.Hostname {
-			return crmgate.Refuse("The client id, the token URL or the host name is another: please enter the client secret again.")
+			return client, crmgate.Refuse("The client id, the token URL or the host name is another: please enter the client secret again.")
 		}
 		v.ClientSecret = stored.Values.ClientSecret
 	}
 	if v.Hostname, err = m.CheckHostname(v.Hostname); err != nil {
-		return err
+		return client, err
 	}
 	if v.AuthorizationURI != "" {
 		if err := m.Hosts.AllowURL(v.AuthorizationURI, v.Hostname); err != nil {
-			return crmgate.Refuse("authorizationUri: %v", err)
+			return client, crmgate.Refuse("authorizationUri: %v", err)
 		}
 	}
-	client, err := o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: v.Hostname, Account: app.Account}, app)
+	client, err = o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: v.Hostname, Account: app.Account}, app)
 	if err != nil {
-		return err
+		return client, err
 	}
-	return o.tried(ctx, conn, client)
+	return client, o.tried(ctx, conn, client)
 }
 
 // tried asks the CRM what it thinks of a client, by a code that nobody gave out.
