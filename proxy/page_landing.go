@@ -28,10 +28,7 @@ func (s *Server) landing(ctx context.Context, r *request) (any, error) {
 // finish ends a sign-in that a page of ours began. It takes the browser that began it: the login secret is in its cookie.
 func (s *Server) finish(ctx context.Context, r *request, l authflow.Landing) (any, error) {
 	e := ending{platform: l.Platform, waited: l.Waited, landed: true, admin: l.Admin}
-	in, err := s.Flows.Callback(ctx, authflow.CallbackRequest{
-		CallbackURI: s.Flows.PublicURL + authflow.LandingPage + "?" + r.query.String(),
-		LoginSecret: s.cookie(r, loginCookie),
-	})
+	in, err := s.Flows.Finish(ctx, l, r.values(), s.cookie(r, loginCookie))
 	if err != nil {
 		return s.failure(ctx, r, err, e)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -63,6 +64,15 @@ func (r *request) param(name string) (string, error) {
 		return "", crmgate.Refuse("The parameter %s is no UTF-8 text.", name)
 	}
 	return string(values[0]), nil
+}
+
+// values returns all query parameters.
+func (r *request) values() url.Values {
+	v := url.Values{}
+	for name, value := range r.query.All() {
+		v.Add(string(name), string(value))
+	}
+	return v
 }
 
 // params reads several parameters at once, into where they belong.

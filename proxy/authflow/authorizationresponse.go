@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,9 +17,11 @@ type callback struct {
 	state    string         // decoded
 	agent    bool           // the state names an agent's session
 	session  *pendingSignIn // that this sign-in concludes; nil if no client waits
+	landing  *Landing       // the landing page that has opened the state already; nil for a forwarded callback
 	uri      *url.URL
-	err      string // the error parameter
-	issuer   string // the iss parameter
+	params   url.Values // of uri
+	err      string     // the error parameter
+	issuer   string     // the iss parameter
 	// query has the callback's parameters without code and state, and withoutCode is its URI without the code: what a connector gets to see.
 	query       map[string]string
 	withoutCode string
@@ -57,15 +60,19 @@ func readCallback(r CallbackRequest, publicURL string) (callback, error) {
 			return cb, crmgate.Refuse("Invalid URL")
 		}
 	}
-	cb.uri = uri
-	q := parseQuery(uri.RawQuery)
+	return cb, cb.readParams(r, uri, parseQuery(uri.RawQuery))
+}
+
+// readParams reads the parameters q that the CRM sent the browser to uri with.
+func (cb *callback) readParams(r CallbackRequest, uri *url.URL, q url.Values) error {
+	cb.uri, cb.params = uri, q
 	for _, name := range []string{"code", "state", "error", "iss"} {
 		if slices.ContainsFunc(q[name], func(v string) bool { return v != q.Get(name) }) {
-			return cb, crmgate.Refuse("The callback's parameter %s is given more than once.", name)
+			return crmgate.Refuse("The callback's parameter %s is given more than once.", name)
 		}
 	}
 	if code := q.Get("code"); !missing(code) && differs(r.Code, code) {
-		return cb, crmgate.Refuse("The callback's parameter code is given more than once.")
+		return crmgate.Refuse("The callback's parameter code is given more than once.")
 	}
 	if cb.err = q.Get("error"); cb.err == "" {
 		cb.err = r.Error
@@ -73,7 +80,7 @@ func readCallback(r CallbackRequest, publicURL string) (callback, error) {
 	if cb.issuer = q.Get("iss"); cb.issuer == "" {
 		cb.issuer = r.Issuer
 	} else if differs(r.Issuer, cb.issuer) {
-		return cb, crmgate.Refuse("The callback's parameter iss is given more than once.")
+		return crmgate.Refuse("The callback's parameter iss is given more than once.")
 	}
 	cb.query = map[string]string{}
 	for name := range q {
@@ -81,11 +88,11 @@ func readCallback(r CallbackRequest, publicURL string) (callback, error) {
 			cb.query[name] = q.Get(name)
 		}
 	}
-	bare := *uri
-	q.Del("code")
-	bare.RawQuery = q.Encode()
+	bare, rest := *uri, maps.Clone(q)
+	rest.Del("code")
+	bare.RawQuery = rest.Encode()
 	cb.withoutCode = bare.String()
-	return cb, nil
+	return nil
 }
 
 // readState finds the state, and in it the platform and the host name.
@@ -164,9 +171,9 @@ func (cb callback) code(redirectURI string) (crmgate.Secret, error) {
 		return crmgate.Secret{}, crmgate.Refuse("Redirected origin should match configured origin, but got: %s://%s", cb.uri.Scheme, cb.uri.Host)
 	}
 	if cb.err != "" {
-		return crmgate.Secret{}, authorizationError(cb.err, parseQuery(cb.uri.RawQuery).Get("error_description"))
+		return crmgate.Secret{}, authorizationError(cb.err, cb.params.Get("error_description"))
 	}
-	code := parseQuery(cb.uri.RawQuery).Get("code")
+	code := cb.params.Get("code")
 	if missing(code) {
 		return crmgate.Secret{}, crmgate.Refuse("Missing code, unable to request token")
 	}

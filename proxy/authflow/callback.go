@@ -35,6 +35,11 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 	if err != nil {
 		return SignedIn{}, err
 	}
+	return f.finish(ctx, r, cb)
+}
+
+// finish finishes a sign-in whose callback has been read, and tells the client that waits, the log and the metrics.
+func (f *Flows) finish(ctx context.Context, r CallbackRequest, cb callback) (SignedIn, error) {
 	in, err := f.callback(ctx, r, &cb)
 	if cb.session != nil {
 		if missed := f.pending.conclude(ctx, cb.session.id, in, err); err == nil {
@@ -174,13 +179,19 @@ func (f *Flows) identify(ctx context.Context, conn connector.Connector, client t
 
 // openBound opens the state if it is one of ours and lays what it says over the callback. The zero state is none.
 func (f *Flows) openBound(ctx context.Context, r CallbackRequest, cb *callback) (state, error) {
-	if !ours(cb.state) {
+	if cb.landing == nil && !ours(cb.state) {
 		if f.RefusePlainState {
 			return state{}, crmgate.Refuse("This server takes only sign-ins that it started itself: ask /authUrl with mode=bound.")
 		}
 		return state{}, nil
 	}
-	s, err := f.states.open(ctx, cb.state)
+	var s state
+	var err error
+	if l := cb.landing; l != nil {
+		s, err = l.state, l.err
+	} else {
+		s, err = f.states.open(ctx, cb.state)
+	}
 	if err != nil {
 		return s, err
 	}
