@@ -72,7 +72,7 @@ func TestWirePaths(t *testing.T) {
 	t.Run("7.21 one parameter, two values", func(t *testing.T) {
 		g.get("/crmManifest?platformName=a&platformName=b").want(t, 400, `{"error":"The parameter platformName is given more than once."}`)
 		g.get("/crmManifest?platformName=a&platformName=a").want(t, 400, "Platform not found")
-		g.get("/oauth-callback?callbackUri=%ff").want(t, 400, `{"error":"The parameter callbackUri is no UTF-8 text."}`)
+		g.get("/oauth-callback?callbackUri=%ff").want(t, 400, `{"error":"The parameter callbackUri is not UTF-8 text."}`)
 	})
 	t.Run("7.22 a long address", func(t *testing.T) {
 		a := g.get("/oauth-callback?state=" + strings.Repeat("x", 20<<10))

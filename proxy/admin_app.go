@@ -2,7 +2,7 @@ package proxy
 
 import (
 	"context"
-	"strings"
+	"io"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
@@ -10,16 +10,16 @@ import (
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// adminPlatform is the page of an organisation's application.
-func (s *Server) adminPlatform(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// app is the page of an organisation's application.
+func (p adminPages) app(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
-	return s.showApp(ctx, a, app, newAppForm(app.Manifest, shownValues(app)), "", 200)
+	return p.showApp(ctx, a, app, newAppForm(app.Manifest, shownValues(app)), "", 200)
 }
 
-// shownValues are the values that the form begins with: what was entered last.
+// shownValues are the values that the form starts with: the last ones that were entered.
 func shownValues(app org.OwnApp) org.ManagedValues {
 	switch {
 	case app.Pending != nil:
@@ -30,8 +30,8 @@ func shownValues(app org.OwnApp) org.ManagedValues {
 	return nil
 }
 
-// adminEnter takes the form: what the CRM does not refuse is stored, and the admin is led on to sign in with it.
-func (s *Server) adminEnter(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// enterApp takes the form. Values that the CRM does not refuse are saved, and the admin is led on to sign in with them.
+func (p adminPages) enterApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
 		Hostname string            `json:"hostname"`
 		Fields   map[string]string `json:"fields"`
@@ -47,49 +47,49 @@ func (s *Server) adminEnter(ctx context.Context, r *request, a *org.Admin) (any,
 	f := newAppForm(app.Manifest, shownValues(app))
 	f.fill(b.Hostname, b.Fields)
 	if (app.Confirmed != nil) != (b.Replaces != "") {
-		return s.showApp(ctx, a, app, f, "Somebody else has set up the application, or removed it, while you filled this in. Please look at it again.", 400)
+		return p.showApp(ctx, a, app, f, "Somebody else has set up the application, or removed it, while you filled this in. Please look at it again.", 400)
 	}
 	if !f.check() {
-		return s.showApp(ctx, a, app, f, "", 400)
+		return p.showApp(ctx, a, app, f, "", 400)
 	}
-	entered, err := a.EnterApp(ctx, app, f.entered(s.Flows.RedirectURI()))
-	if t := tell(err); err != nil && t.sentence != "" {
-		s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
-		return s.showApp(ctx, a, app, f, t.sentence, t.status)
+	entered, err := a.EnterApp(ctx, app, f.entered(p.flows.RedirectURI()))
+	if err == nil {
+		return p.goToCRM(ctx, r, a, app.Manifest, entered)
 	}
-	if err != nil {
-		return nil, err
+	if t, ok := p.site.correctable(ctx, err); ok {
+		return p.showApp(ctx, a, app, f, t.sentence, t.status)
 	}
-	return s.tryApp(ctx, r, a, app.Manifest, entered)
+	return nil, err
 }
 
-// adminTry leads on to the CRM, for the admin to sign in with what is pending.
-func (s *Server) adminTry(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// tryApp leads on to the CRM, for the admin to sign in with the pending application.
+func (p adminPages) tryApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
-	return s.tryApp(ctx, r, a, app.Manifest, nil)
+	return p.goToCRM(ctx, r, a, app.Manifest, nil)
 }
 
-func (s *Server) tryApp(ctx context.Context, r *request, a *org.Admin, m *manifest.Manifest, entered *org.Entered) (any, error) {
-	c, err := s.Flows.TryApp(ctx, a, m.Platform, entered)
+// goToCRM begins a sign-in with the pending application. entered is the application if it was entered in this request.
+func (p adminPages) goToCRM(ctx context.Context, r *request, a *org.Admin, m *manifest.Manifest, entered *org.Entered) (any, error) {
+	c, err := p.flows.TryApp(ctx, a, m.Platform, entered)
 	if err != nil {
 		return nil, err
 	}
-	return s.going(r, m.Title, c)
+	return p.site.going(r, m.Title, c)
 }
 
-// adminDrop discards what is pending.
-func (s *Server) adminDrop(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// dropApp discards the pending application.
+func (p adminPages) dropApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	if err := a.DropPending(ctx, crmgate.Platform(r.last)); err != nil {
 		return nil, err
 	}
-	return seeOther(s.adminPath("/" + r.last)), nil
+	return seeOther(p.site.adminPath("/" + r.last)), nil
 }
 
-// adminAskRemove asks whether the application is to go.
-func (s *Server) adminAskRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// confirmRemove asks to confirm that the application is removed.
+func (p adminPages) confirmRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
@@ -98,17 +98,17 @@ func (s *Server) adminAskRemove(ctx context.Context, r *request, a *org.Admin) (
 	if err != nil {
 		return nil, err
 	}
-	c := web.AdminConfirm{
-		Frame: s.frame(a, "Remove the application of "+app.Manifest.Title+"?"), Action: s.adminPath("/remove/" + r.last), Button: "Remove it",
-		Back: s.adminPath("/" + r.last), Sentences: []string{
+	return p.confirm(web.AdminConfirm{
+		Frame: p.frame(a, "Remove the application of "+app.Manifest.Title+"?"), Action: p.site.adminPath("/remove/" + r.last), Button: "Remove it",
+		Back: p.site.adminPath("/" + r.last), Sentences: []string{
 			"Its sessions end at once: " + people(n) + " will be signed out, and cannot connect until another application is set up.",
 			"What was entered and not tried yet is discarded as well. At the CRM, the application stays registered.",
 		},
-	}
-	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminConfirm(b, c) })
+	})
 }
 
-func (s *Server) adminRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// removeApp removes the application.
+func (p adminPages) removeApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err == nil {
 		err = a.RemoveApp(ctx, app.Manifest.Platform)
@@ -116,43 +116,50 @@ func (s *Server) adminRemove(ctx context.Context, r *request, a *org.Admin) (any
 	if err != nil {
 		return nil, err
 	}
-	return seeOther(s.adminPath("/" + r.last)), nil
+	return seeOther(p.site.adminPath("/" + r.last)), nil
 }
 
-// showApp is the page of an application; problem is what is wrong with what was filled in.
-func (s *Server) showApp(ctx context.Context, a *org.Admin, app org.OwnApp, f *appForm, problem string, status int) (any, error) {
-	m := app.Manifest
-	setup, err := f.setup(s.Flows.RedirectURI())
+// showApp is the page of an application. problem is an error of the whole form.
+func (p adminPages) showApp(ctx context.Context, a *org.Admin, app org.OwnApp, f *appForm, problem string, status int) (any, error) {
+	setup, err := f.setup(p.flows.RedirectURI())
 	if err != nil {
 		return nil, err
 	}
-	at := func(what string) string { return s.adminPath(what + string(m.Platform)) }
+	m := app.Manifest
+	at := func(what string) string { return p.site.adminPath(what + string(m.Platform)) }
 	v := web.AdminApp{
-		Frame: s.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Action: at("/"),
+		Frame: p.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Action: at("/"),
 		Try: at("/try/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
 	}
-	if c := app.Confirmed; c != nil {
-		n, err := a.SignedInByApp(ctx, m.Platform)
-		if err != nil {
-			return nil, err
-		}
-		v.Confirmed = &web.AppCard{Values: shownPairs(c.Values), Sentence: "Entered by extension " + string(c.By) + " on " + moment(c.Entered) + "."}
-		v.SignedIn = people(n)
+	if pending := app.Pending; pending != nil {
+		v.Pending = &web.AppCard{Values: shownPairs(pending.Values), Sentence: pendingSentence(pending)}
 	}
-	if p := app.Pending; p != nil {
-		v.Pending = &web.AppCard{Values: shownPairs(p.Values), Sentence: waits(p)}
-	}
-	trouble, err := a.Trouble(ctx, app)
-	if err != nil {
+	if err := confirmedCard(ctx, a, app, &v); err != nil {
 		return nil, err
 	}
-	if t := trouble; t != nil {
-		v.Trouble = t.Message + " Since " + moment(t.Since) + ", nobody's access can be renewed."
-	}
-	return adminPage(status, func(b *strings.Builder) error { return s.pages.AdminApp(b, v) })
+	return renderForm(status, func(w io.Writer) error { return p.site.pages.AdminApp(w, v) })
 }
 
-// shownPairs are an application's values with their labels; of the secret, that it is set.
+// confirmedCard fills in what the page shows of the confirmed application, if there is one.
+func confirmedCard(ctx context.Context, a *org.Admin, app org.OwnApp, v *web.AdminApp) error {
+	c := app.Confirmed
+	if c == nil {
+		return nil
+	}
+	n, err := a.SignedInByApp(ctx, app.Manifest.Platform)
+	if err != nil {
+		return err
+	}
+	v.Confirmed = &web.AppCard{Values: shownPairs(c.Values), Sentence: "Entered by extension " + string(c.By) + " on " + moment(c.Entered) + "."}
+	v.SignedIn = people(n)
+	trouble, err := a.Trouble(ctx, app)
+	if trouble != nil {
+		v.Trouble = trouble.Message + " Since " + moment(trouble.Since) + ", nobody's access can be renewed."
+	}
+	return err
+}
+
+// shownPairs are an application's values with their labels. Of the secret, they say only whether it is set.
 func shownPairs(values org.ManagedValues) []web.Pair {
 	var all []web.Pair
 	for _, field := range append(appFields, appField{name: "redirectUri", label: "Redirect URI"}) {

@@ -3,16 +3,16 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"io"
 	"net/url"
-	"strings"
 
 	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// adminAudit shows the audit log's entries about the account, the latest first.
-func (s *Server) adminAudit(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// audit lists the audit log's entries about the organisation, the latest first.
+func (p adminPages) audit(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	from, err := r.param("from")
 	if err != nil {
 		return nil, err
@@ -21,14 +21,14 @@ func (s *Server) adminAudit(ctx context.Context, r *request, a *org.Admin) (any,
 	if err != nil {
 		return nil, err
 	}
-	v := web.AdminAudit{Frame: s.frame(a, "Audit log")}
+	v := web.AdminAudit{Frame: p.frame(a, "Audit log")}
 	for _, e := range entries {
 		v.Entries = append(v.Entries, auditRow(e))
 	}
 	if next != "" {
-		v.Next = s.adminPath("/audit") + "?from=" + url.QueryEscape(next)
+		v.Next = p.site.adminPath("/audit") + "?from=" + url.QueryEscape(next)
 	}
-	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminAudit(b, v) })
+	return renderForm(200, func(w io.Writer) error { return p.site.pages.AdminAudit(w, v) })
 }
 
 func auditRow(e operator.AuditEntry) web.Row {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"io"
 	"net/url"
 	"strconv"
 	"strings"
@@ -14,17 +15,17 @@ import (
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// adminFields is the page of the credentials that an admin fills in: the organisation's, or one extension's.
-func (s *Server) adminFields(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// fields is the page of the credentials that an admin fills in: the organisation's, or one extension's.
+func (p adminPages) fields(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	extension, err := r.param("extension")
 	if err != nil {
 		return nil, err
 	}
-	return s.showFields(ctx, r, a, strings.TrimSpace(extension), "", 200)
+	return p.showFields(ctx, r, a, strings.TrimSpace(extension), "", 200)
 }
 
-// adminSetFields sets what was filled in, or removes the one value whose button was pressed.
-func (s *Server) adminSetFields(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// setFields saves the values that were entered, or removes the value whose button was pressed.
+func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
 		Extension string            `json:"extension"`
 		Name      string            `json:"name"`
@@ -48,25 +49,24 @@ func (s *Server) adminSetFields(ctx context.Context, r *request, a *org.Admin) (
 		u.Values = typed(m.Fields, u.Scope, b.Fields)
 	}
 	err = a.UpdateFields(ctx, m.Platform, u)
-	if t := tell(err); err != nil && t.sentence != "" {
-		s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
-		return s.showFields(ctx, r, a, b.Extension, t.sentence, t.status)
+	if err == nil {
+		return seeOther(p.fieldsPath(m.Platform, b.Extension)), nil
 	}
-	if err != nil {
-		return nil, err
+	if t, ok := p.site.correctable(ctx, err); ok {
+		return p.showFields(ctx, r, a, b.Extension, t.sentence, t.status)
 	}
-	return seeOther(s.fieldsPath(m.Platform, b.Extension)), nil
+	return nil, err
 }
 
-func (s *Server) fieldsPath(p crmgate.Platform, extension string) string {
-	path := s.adminPath("/fields/" + string(p))
+func (p adminPages) fieldsPath(platform crmgate.Platform, extension string) string {
+	path := p.site.adminPath("/fields/" + string(platform))
 	if extension != "" {
 		path += "?extension=" + url.QueryEscape(extension)
 	}
 	return path
 }
 
-// typed are the values of the form's fields, and of no others.
+// typed are the values of the form's own fields, as a JSON object.
 func typed(fields []manifest.FormField, scope string, from map[string]string) crmgate.Secret {
 	values := map[string]string{}
 	for _, f := range fields {
@@ -74,46 +74,60 @@ func typed(fields []manifest.FormField, scope string, from map[string]string) cr
 			values[f.Const] = strings.TrimSpace(from[f.Const])
 		}
 	}
-	b, _ := json.Marshal(values) // texts: always encodes
+	b, _ := json.Marshal(values) // strings always encode
 	return crmgate.NewSecret(string(b))
 }
 
-func (s *Server) showFields(ctx context.Context, r *request, a *org.Admin, extension, problem string, status int) (any, error) {
+// showFields is the page of the organisation's credentials, or of one extension's. problem is an error of the whole form.
+func (p adminPages) showFields(ctx context.Context, r *request, a *org.Admin, extension, problem string, status int) (any, error) {
 	m, all, err := a.Fields(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
 	v := web.AdminFields{
-		Frame: s.frame(a, m.Title), Problem: problem, Extension: extension, Action: s.adminPath("/fields/" + r.last), Own: len(all.Own) > 0,
+		Frame: p.frame(a, m.Title), Problem: problem, Extension: extension, Action: p.site.adminPath("/fields/" + r.last), Own: len(all.Own) > 0,
 	}
 	scope, values := manifest.AccountScope, all.OrgValues
 	if extension != "" {
-		scope, values = manifest.UserScope, nil
-		for _, e := range all.Values {
-			if string(e.Extension) == extension {
-				values, v.Name = e.Fields, e.Name
-			}
-		}
+		scope = manifest.UserScope
+		v.Name, values = valuesOf(all, extension)
 	} else {
-		for _, e := range all.Values {
-			v.Extensions = append(v.Extensions, web.Row{Title: cmp.Or(e.Name, "Extension "+string(e.Extension)), Href: s.fieldsPath(m.Platform, string(e.Extension))})
-		}
+		v.Extensions = p.extensionRows(m.Platform, all)
 	}
 	for i, f := range m.Fields {
 		if f.Managed && f.Scope == scope {
-			v.Blocks = append(v.Blocks, s.fieldBlock(ctx, a, m.Platform, f, values[f.Const].HasValue, i))
+			v.Blocks = append(v.Blocks, p.fieldBlock(ctx, a, m.Platform, f, values[f.Const].HasValue, i))
 		}
 	}
-	return adminPage(status, func(b *strings.Builder) error { return s.pages.AdminFields(b, v) })
+	return renderForm(status, func(w io.Writer) error { return p.site.pages.AdminFields(w, v) })
 }
 
-// fieldBlock asks for a value. Nobody is shown one again, so all are asked for as secrets are, save what can be chosen.
-func (s *Server) fieldBlock(ctx context.Context, a *org.Admin, p crmgate.Platform, f manifest.FormField, set bool, i int) web.Block {
+// valuesOf returns the name and the values of an extension.
+func valuesOf(all org.ManagedFields, extension string) (name string, values map[string]org.ShownValue) {
+	for _, e := range all.Values {
+		if string(e.Extension) == extension {
+			return e.Name, e.Fields
+		}
+	}
+	return "", nil
+}
+
+func (p adminPages) extensionRows(platform crmgate.Platform, all org.ManagedFields) (rows []web.Row) {
+	for _, e := range all.Values {
+		id := string(e.Extension)
+		rows = append(rows, web.Row{Title: cmp.Or(e.Name, "Extension "+id), Href: p.fieldsPath(platform, id)})
+	}
+	return rows
+}
+
+// fieldBlock is the input of a credential. It is a password input without a value, because credentials are not shown again;
+// a field with options is a list.
+func (p adminPages) fieldBlock(ctx context.Context, a *org.Admin, platform crmgate.Platform, f manifest.FormField, set bool, i int) web.Block {
 	var d struct {
 		Title       string `json:"title"`
 		Description string `json:"description"`
 	}
-	_ = json.Unmarshal(f.Definition, &d) // else it has the name that it has
+	_ = json.Unmarshal(f.Definition, &d) // without a title, the label is the const
 	b := web.Block{
 		Kind: "password", ID: "field-" + strconv.Itoa(i), Name: "fields[" + f.Const + "]", Label: cmp.Or(d.Title, f.Const), Help: d.Description, Set: set,
 	}
@@ -121,17 +135,21 @@ func (s *Server) fieldBlock(ctx context.Context, a *org.Admin, p crmgate.Platfor
 		b.Removes = f.Const
 		b.Help = strings.TrimSpace(b.Help + " Leave this empty to keep what is set.")
 	}
-	if !f.Dynamic || f.Scope != manifest.UserScope {
-		return b
+	if f.Dynamic && f.Scope == manifest.UserScope {
+		p.addOptions(ctx, a, platform, f.Const, &b)
 	}
-	options, err := a.FieldOptions(ctx, p, f.Const)
+	return b
+}
+
+// addOptions adds the options that the connector offers for a field.
+func (p adminPages) addOptions(ctx context.Context, a *org.Admin, platform crmgate.Platform, field string, b *web.Block) {
+	options, err := a.FieldOptions(ctx, platform, field)
 	if err != nil {
-		s.Logger.WarnContext(ctx, "the connector names no choices", "platform", p, "err", err)
+		p.site.logger.WarnContext(ctx, "the connector names no choices", "platform", platform, "err", err)
 		b.Help = strings.TrimSpace(b.Help + " The choices cannot be had from the CRM at the moment.")
 	}
 	for _, o := range options {
 		b.Kind = "select"
 		b.Options = append(b.Options, web.Option{Value: o.Value, Label: o.Label})
 	}
-	return b
 }

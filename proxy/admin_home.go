@@ -2,57 +2,57 @@ package proxy
 
 import (
 	"context"
-	"strings"
+	"io"
 
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// adminHome is the overview.
-func (s *Server) adminHome(ctx context.Context, _ *request, a *org.Admin) (any, error) {
+// home is the overview.
+func (p adminPages) home(ctx context.Context, _ *request, a *org.Admin) (any, error) {
 	apps, err := a.Apps(ctx)
 	if err != nil {
 		return nil, err
 	}
-	h := web.AdminHome{Frame: s.frame(a, "Your organisation's CRMs")}
+	h := web.AdminHome{Frame: p.frame(a, "Your organisation's CRMs")}
 	for _, app := range apps {
 		trouble, err := a.Trouble(ctx, app)
 		if err != nil {
 			return nil, err
 		}
-		h.Apps = append(h.Apps, s.appRow(app, trouble))
+		h.Apps = append(h.Apps, p.appRow(app, trouble))
 	}
 	for _, m := range a.FieldPlatforms() {
-		h.Fields = append(h.Fields, web.Row{Title: m.Title, Href: s.fieldsPath(m.Platform, "")})
+		h.Fields = append(h.Fields, web.Row{Title: m.Title, Href: p.fieldsPath(m.Platform, "")})
 	}
 	for _, m := range a.Platforms() {
-		h.People = append(h.People, web.Row{Title: m.Title, Href: s.adminPath("/people/" + string(m.Platform))})
+		h.People = append(h.People, web.Row{Title: m.Title, Href: p.site.adminPath("/people/" + string(m.Platform))})
 	}
-	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminHome(b, h) })
+	return renderForm(200, func(w io.Writer) error { return p.site.pages.AdminHome(w, h) })
 }
 
-// appRow says how an application stands.
-func (s *Server) appRow(app org.OwnApp, trouble *org.AppTrouble) web.Row {
-	row := web.Row{Title: app.Manifest.Title, Href: s.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
+// appRow shows the state of an application.
+func (p adminPages) appRow(app org.OwnApp, trouble *org.AppTrouble) web.Row {
+	row := web.Row{Title: app.Manifest.Title, Href: p.site.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
 	if c := app.Confirmed; c != nil {
 		row.State, row.Tone = "In use", "good"
 		row.Sentences = append(row.Sentences, "Client ID "+c.Values["clientId"]+", entered on "+moment(c.Entered)+".")
 	}
-	if t := trouble; t != nil {
+	if trouble != nil {
 		row.State, row.Tone = "In trouble", "bad"
-		row.Sentences = append(row.Sentences, "The CRM rejects it since "+moment(t.Since)+": "+t.Message)
+		row.Sentences = append(row.Sentences, "The CRM rejects it since "+moment(trouble.Since)+": "+trouble.Message)
 	}
-	if p := app.Pending; p != nil {
+	if pending := app.Pending; pending != nil {
 		if app.Confirmed == nil {
 			row.State = "Waiting for a sign-in"
 		}
-		row.Sentences = append(row.Sentences, waits(p))
+		row.Sentences = append(row.Sentences, pendingSentence(pending))
 	}
 	return row
 }
 
-// waits says of a pending application who entered it, and until when it waits.
-func waits(p *org.EnteredApp) string {
+// pendingSentence says who entered a pending application, and when it expires.
+func pendingSentence(p *org.EnteredApp) string {
 	what := "Waits"
 	if p.Staged {
 		what = "Another one waits"

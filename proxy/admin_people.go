@@ -2,9 +2,9 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/operator"
@@ -12,8 +12,8 @@ import (
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// adminPeople lists the account's people on a platform.
-func (s *Server) adminPeople(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// people lists the organisation's people on a platform.
+func (p adminPages) people(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	after, err := r.param("after")
 	if err != nil {
 		return nil, err
@@ -26,17 +26,17 @@ func (s *Server) adminPeople(ctx context.Context, r *request, a *org.Admin) (any
 	if err != nil {
 		return nil, err
 	}
-	v := web.AdminPeople{Frame: s.frame(a, "People on "+m.Title), Total: people(list.Total), End: s.adminPath("/end/" + r.last), Some: list.Total > 0, First: after == ""}
+	v := web.AdminPeople{Frame: p.frame(a, "People on "+m.Title), Total: people(list.Total), End: p.site.adminPath("/end/" + r.last), Some: list.Total > 0}
 	for _, e := range list.People {
-		v.People = append(v.People, s.personRow(e))
+		v.People = append(v.People, p.personRow(e))
 	}
 	if list.Next != "" {
-		v.Next = s.adminPath("/people/"+r.last) + "?after=" + url.QueryEscape(string(list.Next))
+		v.Next = p.site.adminPath("/people/"+r.last) + "?after=" + url.QueryEscape(string(list.Next))
 	}
-	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminPeople(b, v) })
+	return renderForm(200, func(w io.Writer) error { return p.site.pages.AdminPeople(w, v) })
 }
 
-// states are how the pages call what crmgate users show calls otherwise.
+// states are the words of the pages for the states that "crmgate users show" prints.
 var states = map[string]web.Row{
 	"active":      {State: "Connected", Tone: "good"},
 	"refreshing":  {State: "Connected", Tone: "good"},
@@ -45,7 +45,7 @@ var states = map[string]web.Row{
 	"logged_out":  {State: "Signed out", Tone: "calm"},
 }
 
-func (s *Server) personRow(e operator.Entry) web.Row {
+func (p adminPages) personRow(e operator.Entry) web.Row {
 	row := states[e.State]
 	if row.Title = e.Name; row.Title == "" {
 		row.Title = string(e.ID)
@@ -55,13 +55,13 @@ func (s *Server) personRow(e operator.Entry) web.Row {
 		row.Sentences = append(row.Sentences, e.Reason)
 	}
 	if e.State != "logged_out" {
-		row.Href = s.adminPath("/end/"+string(e.Platform)) + "?user=" + url.QueryEscape(string(e.ID))
+		row.Href = p.site.adminPath("/end/"+string(e.Platform)) + "?user=" + url.QueryEscape(string(e.ID))
 	}
 	return row
 }
 
-// adminAskEnd asks whether the session of one, or those of all, are to end.
-func (s *Server) adminAskEnd(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// confirmEnd asks to confirm that the session of one person, or of all, is ended.
+func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	user, err := r.param("user")
 	if err != nil {
 		return nil, err
@@ -70,29 +70,28 @@ func (s *Server) adminAskEnd(ctx context.Context, r *request, a *org.Admin) (any
 	if err != nil {
 		return nil, err
 	}
-	c := web.AdminConfirm{
-		Frame: s.frame(a, "End all sessions on "+m.Title+"?"), Action: s.adminPath("/end/" + r.last), Button: "End them", Back: s.adminPath("/people/" + r.last),
-	}
+	c := web.AdminConfirm{Action: p.site.adminPath("/end/" + r.last), Back: p.site.adminPath("/people/" + r.last)}
 	if user != "" {
 		e, err := a.Person(ctx, crmgate.UserKey{Platform: m.Platform, ID: crmgate.UserID(user)})
 		if err != nil {
 			return nil, err
 		}
-		row := s.personRow(e)
-		c.Frame.Heading, c.Button, c.Hidden = "End the session of "+row.Title+"?", "End it", []web.Pair{{Name: "user", Value: user}}
+		c.Frame, c.Button = p.frame(a, "End the session of "+p.personRow(e).Title+"?"), "End it"
+		c.Hidden = []web.Pair{{Name: "user", Value: user}}
 		c.Sentences = []string{"They are signed out of " + m.Title + " at once, and can connect again."}
-		return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminConfirm(b, c) })
+		return p.confirm(c)
 	}
 	n, err := a.Connected(ctx, m.Platform)
 	if err != nil {
 		return nil, err
 	}
+	c.Frame, c.Button = p.frame(a, "End all sessions on "+m.Title+"?"), "End them"
 	c.Sentences = []string{people(n) + " will be signed out at once, and can connect again."}
-	return adminPage(200, func(b *strings.Builder) error { return s.pages.AdminConfirm(b, c) })
+	return p.confirm(c)
 }
 
-// adminEnd ends the session of one, or those of all.
-func (s *Server) adminEnd(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// end ends the session of one person, or of all.
+func (p adminPages) end(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
 		User string `json:"user"`
 	}
@@ -103,22 +102,26 @@ func (s *Server) adminEnd(ctx context.Context, r *request, a *org.Admin) (any, e
 	if err != nil {
 		return nil, err
 	}
-	if b.User != "" {
-		if _, err := a.EndSession(ctx, crmgate.UserKey{Platform: m.Platform, ID: crmgate.UserID(b.User)}); err != nil {
-			return nil, err
-		}
-		return seeOther(s.adminPath("/people/" + r.last)), nil
+	if b.User == "" {
+		return p.endAll(ctx, r, a, m.Platform)
 	}
-	ended, left, err := a.EndSessions(ctx, m.Platform)
+	if _, err := a.EndSession(ctx, crmgate.UserKey{Platform: m.Platform, ID: crmgate.UserID(b.User)}); err != nil {
+		return nil, err
+	}
+	return seeOther(p.site.adminPath("/people/" + r.last)), nil
+}
+
+// endAll ends the sessions of all people. If there are too many for one request, it asks to continue.
+func (p adminPages) endAll(ctx context.Context, r *request, a *org.Admin, platform crmgate.Platform) (any, error) {
+	ended, left, err := a.EndSessions(ctx, platform)
 	if err != nil {
 		return nil, err
 	}
 	if left == 0 {
-		return seeOther(s.adminPath("/people/" + r.last)), nil
+		return seeOther(p.site.adminPath("/people/" + r.last)), nil
 	}
-	c := web.AdminConfirm{
-		Frame: s.frame(a, "Some sessions are left"), Action: s.adminPath("/end/" + r.last), Button: "Go on", Back: s.adminPath("/people/" + r.last),
+	return p.confirm(web.AdminConfirm{
+		Frame: p.frame(a, "Some sessions are left"), Action: p.site.adminPath("/end/" + r.last), Button: "Go on", Back: p.site.adminPath("/people/" + r.last),
 		Sentences: []string{strconv.Itoa(ended) + " sessions have ended, and " + strconv.Itoa(left) + " are left: so many at once are ended in steps."},
-	}
-	return adminPage(200, func(w *strings.Builder) error { return s.pages.AdminConfirm(w, c) })
+	})
 }

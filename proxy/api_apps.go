@@ -7,17 +7,20 @@ import (
 	"github.com/crmgate/crmgate/proxy/org"
 )
 
+// appAPI has the routes of organisations' own applications.
+type appAPI struct{ orgs *org.Orgs }
+
 // successful is {"successful":true}.
 type successful struct {
 	Successful bool `json:"successful"`
 }
 
-func (s *Server) managedState(ctx context.Context, r *request) (any, error) {
+func (a appAPI) state(ctx context.Context, r *request) (any, error) {
 	rc, platform, err := r.organisation("")
 	if err != nil {
 		return nil, err
 	}
-	state, err := s.Orgs.ManagedState(ctx, rc, platform)
+	state, err := a.orgs.ManagedState(ctx, rc, platform)
 	out := struct {
 		Admin      bool              `json:"isAdmin"`
 		HasAccount bool              `json:"hasAccountOAuth"`
@@ -25,13 +28,13 @@ func (s *Server) managedState(ctx context.Context, r *request) (any, error) {
 		Values     org.ManagedValues `json:"oauthValues,omitempty"`
 		Pending    org.ManagedValues `json:"pendingValues,omitempty"`
 	}{Admin: state.Admin, HasAccount: state.Confirmed != nil, Values: state.Confirmed}
-	if !out.HasAccount && state.Pending != nil { // clients compose their URL with what is confirmed
+	if !out.HasAccount && state.Pending != nil { // clients compose their URL with the confirmed application
 		out.HasPending, out.Pending = true, state.Pending
 	}
 	return out, err
 }
 
-func (s *Server) enterApp(ctx context.Context, r *request) (any, error) {
+func (a appAPI) enter(ctx context.Context, r *request) (any, error) {
 	var b struct {
 		Values   org.ManagedValues `json:"values"`
 		Platform crmgate.Platform  `json:"platform"`
@@ -47,26 +50,26 @@ func (s *Server) enterApp(ctx context.Context, r *request) (any, error) {
 	if platform != "" {
 		b.Platform = platform
 	}
-	return successful{true}, s.Orgs.EnterApp(ctx, rc, org.ManagedEntry{Platform: b.Platform, Values: b.Values})
+	return successful{true}, a.orgs.EnterApp(ctx, rc, org.ManagedEntry{Platform: b.Platform, Values: b.Values})
 }
 
-func (s *Server) dropPendingApp(ctx context.Context, r *request) (any, error) {
+func (a appAPI) dropPending(ctx context.Context, r *request) (any, error) {
 	rc, platform, err := r.organisation("")
 	if err != nil {
 		return nil, err
 	}
-	return successful{true}, s.Orgs.DropPending(ctx, rc, platform)
+	return successful{true}, a.orgs.DropPending(ctx, rc, platform)
 }
 
-func (s *Server) removeApp(ctx context.Context, r *request) (any, error) {
+func (a appAPI) remove(ctx context.Context, r *request) (any, error) {
 	rc, platform, err := r.organisation("")
 	if err != nil {
 		return nil, err
 	}
-	return successful{true}, s.Orgs.RemoveApp(ctx, rc, platform)
+	return successful{true}, a.orgs.RemoveApp(ctx, rc, platform)
 }
 
-// organisation reads whose request it is, and of which platform.
+// organisation reads the RingCentral token, which names the organisation, and the platform.
 func (r *request) organisation(body string) (crmgate.Secret, crmgate.Platform, error) {
 	platform, err := r.param("platform")
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-// patience is how long a poll waits: less than what proxies in front allow.
-const patience = 25 * time.Second
+// pollTime is how long a poll waits. Proxies in front allow longer.
+const pollTime = 25 * time.Second
 
-// openAuthSession begins a sign-in that a client waits for. The browser that sends this, and no other, can carry it out:
-// the answer has a cookie for it. Pages of other sites cannot have one set and read the answer as well.
-func (s *Server) openAuthSession(ctx context.Context, r *request) (any, error) {
+// openAuthSession opens an auth session: a sign-in for which the client polls. The answer sets a cookie, so only the browser
+// that sent the request can carry out the sign-in. A page of another site cannot both set the cookie and read the answer.
+func (a signInAPI) openAuthSession(ctx context.Context, r *request) (any, error) {
 	var b struct {
 		Platform crmgate.Platform `json:"platform"`
 		Hostname string           `json:"hostname"`
@@ -30,26 +30,26 @@ func (s *Server) openAuthSession(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := s.Flows.OpenPending(ctx, authflow.PendingRequest{
+	opened, err := a.flows.OpenPending(ctx, authflow.PendingRequest{
 		Platform: b.Platform, Hostname: b.Hostname, RCToken: rc, HashedExtension: clean(r.header("rc-extension-id")),
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.set(r, sessionCookie, a.BrowserSecret, a.Life)
+	a.cookies.set(r, sessionCookie, opened.BrowserSecret, opened.Life)
 	return struct {
 		ID          string `json:"id"`
 		LoginSecret string `json:"loginSecret"`
 		ConnectURL  string `json:"connectUrl"`
 		ExpiresIn   int    `json:"expiresIn"`
-	}{a.ID, a.LoginSecret.Reveal(), s.Flows.PublicURL + "/connect/" + string(b.Platform) + "?session=" + url.QueryEscape(a.ID), int(a.Life.Seconds())}, nil
+	}{opened.ID, opened.LoginSecret.Reveal(), a.flows.PublicURL + "/connect/" + string(b.Platform) + "?session=" + url.QueryEscape(opened.ID), int(opened.Life.Seconds())}, nil
 }
 
-// pollAuthSession waits for a sign-in for a while.
-func (s *Server) pollAuthSession(ctx context.Context, r *request) (any, error) {
-	wait, cancel := context.WithTimeout(s.polling, patience)
+// pollAuthSession waits up to pollTime for the sign-in to end.
+func (a signInAPI) pollAuthSession(ctx context.Context, r *request) (any, error) {
+	wait, cancel := context.WithTimeout(a.polling, pollTime)
 	defer cancel()
-	p, err := s.Flows.PollPending(ctx, r.last, crmgate.NewSecret(r.header("X-Crmgate-Login")), wait.Done())
+	p, err := a.flows.PollPending(ctx, r.last, crmgate.NewSecret(r.header("X-Crmgate-Login")), wait.Done())
 	if err != nil {
 		return nil, err
 	}

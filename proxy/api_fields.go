@@ -10,7 +10,10 @@ import (
 	"github.com/crmgate/crmgate/proxy/session"
 )
 
-func (s *Server) apiKeyManagedAuthState(ctx context.Context, r *request) (any, error) {
+// fieldAPI has the routes of managed fields: credentials that an admin enters for other people.
+type fieldAPI struct{ orgs *org.Orgs }
+
+func (a fieldAPI) state(ctx context.Context, r *request) (any, error) {
 	platform, err := r.param("platform")
 	if err != nil {
 		return nil, err
@@ -19,18 +22,18 @@ func (s *Server) apiKeyManagedAuthState(ctx context.Context, r *request) (any, e
 	if err != nil {
 		return nil, err
 	}
-	return s.Orgs.FieldsState(ctx, crmgate.Platform(platform), rc)
+	return a.orgs.FieldsState(ctx, crmgate.Platform(platform), rc)
 }
 
-func (s *Server) managedAuth(ctx context.Context, r *request, ses session.Session) (any, error) {
+func (a fieldAPI) list(ctx context.Context, r *request, ses session.Session) (any, error) {
 	rc, err := r.rcToken("")
 	if err != nil {
 		return nil, err
 	}
-	return s.Orgs.ManagedFields(ctx, org.FieldsAdmin{Session: ses.Key, RCToken: rc})
+	return a.orgs.ManagedFields(ctx, org.FieldsAdmin{Session: ses.Key, RCToken: rc})
 }
 
-func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses session.Session) (any, error) {
+func (a fieldAPI) update(ctx context.Context, r *request, ses session.Session) (any, error) {
 	var b struct {
 		Scope     string          `json:"scope"`
 		Extension identity.ID     `json:"rcExtensionId"`
@@ -46,13 +49,13 @@ func (s *Server) updateManagedAuth(ctx context.Context, r *request, ses session.
 	if err != nil {
 		return nil, err
 	}
-	err = s.Orgs.UpdateManagedFields(ctx, org.FieldsAdmin{Session: ses.Key, RCToken: rc}, org.FieldsUpdate{
+	err = a.orgs.UpdateManagedFields(ctx, org.FieldsAdmin{Session: ses.Key, RCToken: rc}, org.FieldsUpdate{
 		Scope: b.Scope, Extension: crmgate.ExtensionID(b.Extension), Name: b.Name, Values: crmgate.NewSecret(string(b.Values)), Remove: b.Remove,
 	})
 	return text("Shared authentication updated"), err
 }
 
-func (s *Server) managedAuthOptions(ctx context.Context, r *request) (any, error) {
+func (a fieldAPI) options(ctx context.Context, r *request) (any, error) {
 	platform, err := r.param("platform")
 	if err != nil {
 		return nil, err
@@ -69,7 +72,7 @@ func (s *Server) managedAuthOptions(ctx context.Context, r *request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return s.Orgs.FieldOptions(ctx, org.FieldOptionsRequest{
+	return a.orgs.FieldOptions(ctx, org.FieldOptionsRequest{
 		Platform: crmgate.Platform(platform), Field: b.Field, AccountValues: crmgate.NewSecret(string(b.AccountValues)), RCToken: rc,
 	})
 }

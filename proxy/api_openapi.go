@@ -8,5 +8,5 @@ import (
 //go:embed openapi.yaml
 var openAPIDocument string
 
-// openAPI answers what describes all routes to those who write clients.
-func (s *Server) openAPI(context.Context, *request) (any, error) { return yaml(openAPIDocument), nil }
+// openAPI answers the OpenAPI description of the routes.
+func (publicAPI) openAPI(context.Context, *request) (any, error) { return yaml(openAPIDocument), nil }

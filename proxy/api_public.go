@@ -6,12 +6,22 @@ import (
 	"encoding/json"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/settings"
 )
 
-func (s *Server) isAlive(context.Context, *request) (any, error) { return plain("OK"), nil }
+// publicAPI has the routes that need no session: the manifest, the versions and the interfaces.
+type publicAPI struct {
+	manifests  *manifest.Set
+	settings   *settings.Settings
+	connectors connector.Registry
+}
 
-func (s *Server) serverVersionInfo(context.Context, *request) (any, error) {
-	version, ok := s.Manifests.Version()
+func (a publicAPI) isAlive(context.Context, *request) (any, error) { return plain("OK"), nil }
+
+func (a publicAPI) serverVersionInfo(context.Context, *request) (any, error) {
+	version, ok := a.manifests.Version()
 	if !ok || version == "" {
 		version = "unknown"
 	}
@@ -19,23 +29,23 @@ func (s *Server) serverVersionInfo(context.Context, *request) (any, error) {
 	return rawJSON(b), err
 }
 
-func (s *Server) releaseNotes(context.Context, *request) (any, error) {
-	return rawJSON(s.Manifests.ReleaseNotes()), nil
+func (a publicAPI) releaseNotes(context.Context, *request) (any, error) {
+	return rawJSON(a.manifests.ReleaseNotes()), nil
 }
 
-func (s *Server) crmManifest(_ context.Context, r *request) (any, error) {
+func (a publicAPI) crmManifest(_ context.Context, r *request) (any, error) {
 	name, err := r.param("platformName")
 	if err != nil {
 		return nil, err
 	}
-	doc, ok := s.Manifests.Published(name)
+	doc, ok := a.manifests.Published(name)
 	if !ok {
 		return nil, crmgate.RefusePlain("Platform not found")
 	}
 	return rawJSON(doc), nil
 }
 
-func (s *Server) implementedInterfaces(_ context.Context, r *request) (any, error) {
+func (a publicAPI) implementedInterfaces(_ context.Context, r *request) (any, error) {
 	name, err := r.param("platform")
 	if err != nil {
 		return nil, err
@@ -43,7 +53,7 @@ func (s *Server) implementedInterfaces(_ context.Context, r *request) (any, erro
 	if name == "" {
 		return nil, crmgate.RefusePlain("Please provide platform.")
 	}
-	list, err := s.Flows.Connectors.Interfaces(crmgate.Platform(name))
+	list, err := a.connectors.Interfaces(crmgate.Platform(name))
 	if err != nil {
 		return nil, err
 	}
@@ -57,13 +67,13 @@ func (s *Server) implementedInterfaces(_ context.Context, r *request) (any, erro
 	return json.RawMessage(b.Bytes()), nil
 }
 
-// userInfoHash takes a missing value for the text "undefined", as JavaScript does when upstream concatenates it.
-func (s *Server) userInfoHash(_ context.Context, r *request) (any, error) {
+// userInfoHash hashes "undefined" for a missing value, because upstream does.
+func (a publicAPI) userInfoHash(_ context.Context, r *request) (any, error) {
 	hash := func(value string, ok bool) string {
 		if !ok {
 			value = "undefined"
 		}
-		return s.Settings.UserInfoHash(value)
+		return a.settings.UserInfoHash(value)
 	}
 	return struct {
 		ExtensionID string `json:"extensionId"`

@@ -7,14 +7,18 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/session"
+	"github.com/crmgate/crmgate/proxy/settings"
 )
 
-func (s *Server) adminSettings(ctx context.Context, r *request, _ session.Session) (any, error) {
+// settingsAPI has the routes of settings.
+type settingsAPI struct{ settings *settings.Settings }
+
+func (a settingsAPI) ofOrg(ctx context.Context, r *request, _ session.Session) (any, error) {
 	rc, err := r.rcToken("")
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.Settings.OrgSettings(ctx, rc)
+	out, err := a.settings.OrgSettings(ctx, rc)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return struct {
 			CustomConnector any      `json:"customConnector"`
@@ -24,7 +28,7 @@ func (s *Server) adminSettings(ctx context.Context, r *request, _ session.Sessio
 	return out, err
 }
 
-func (s *Server) setAdminSettings(ctx context.Context, r *request) (any, error) {
+func (a settingsAPI) setOrg(ctx context.Context, r *request) (any, error) {
 	var b struct {
 		AdminSettings json.RawMessage `json:"adminSettings"`
 		RCToken       string          `json:"rcAccessToken"`
@@ -36,33 +40,33 @@ func (s *Server) setAdminSettings(ctx context.Context, r *request) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return text("Admin settings updated"), s.Settings.SetOrgSettings(ctx, rc, b.AdminSettings)
+	return text("Admin settings updated"), a.settings.SetOrgSettings(ctx, rc, b.AdminSettings)
 }
 
-// userSettings is how settings are answered with a name: absent if there are none.
+// userSettings is an answer whose only member is left out if there are no settings.
 type userSettings struct {
 	UserSettings json.RawMessage `json:"userSettings,omitempty"`
 }
 
-func (s *Server) preloadSettings(ctx context.Context, r *request) (any, error) {
-	rc, hash, err := r.whoseSettings()
+func (a settingsAPI) preload(ctx context.Context, r *request) (any, error) {
+	rc, hash, err := r.settingsOwner()
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.Settings.Preload(ctx, rc, hash)
+	out, err := a.settings.Preload(ctx, rc, hash)
 	return userSettings{out}, err
 }
 
-func (s *Server) settings(ctx context.Context, r *request, ses session.Session) (any, error) {
-	rc, hash, err := r.whoseSettings()
+func (a settingsAPI) get(ctx context.Context, r *request, ses session.Session) (any, error) {
+	rc, hash, err := r.settingsOwner()
 	if err != nil {
 		return nil, err
 	}
-	return s.Settings.Settings(ctx, ses.Key, rc, hash)
+	return a.settings.Settings(ctx, ses.Key, rc, hash)
 }
 
-// whoseSettings reads what says whose admin's settings are meant: a RingCentral token, or the hash of an account.
-func (r *request) whoseSettings() (rc crmgate.Secret, hash string, err error) {
+// settingsOwner reads which organisation's settings are wanted: by a RingCentral token, or by the hash of an account.
+func (r *request) settingsOwner() (rc crmgate.Secret, hash string, err error) {
 	if hash, err = r.param("rcAccountId"); err != nil {
 		return rc, hash, err
 	}
@@ -70,7 +74,7 @@ func (r *request) whoseSettings() (rc crmgate.Secret, hash string, err error) {
 	return rc, hash, err
 }
 
-func (s *Server) changeSettings(ctx context.Context, r *request, ses session.Session) (any, error) {
+func (a settingsAPI) change(ctx context.Context, r *request, ses session.Session) (any, error) {
 	var b struct {
 		UserSettings json.RawMessage `json:"userSettings"`
 		Remove       []string        `json:"settingKeysToRemove"`
@@ -78,9 +82,9 @@ func (s *Server) changeSettings(ctx context.Context, r *request, ses session.Ses
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	out, err := s.Settings.ChangeSettings(ctx, ses.Key, b.UserSettings, b.Remove)
+	out, err := a.settings.ChangeSettings(ctx, ses.Key, b.UserSettings, b.Remove)
 	if errors.Is(err, crmgate.ErrNotFound) {
-		err = errUserNotFound // they logged out meanwhile
+		err = errUserNotFound // the person logged out in the meantime
 	}
 	return userSettings{out}, err
 }

@@ -9,7 +9,14 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-func (s *Server) authURL(ctx context.Context, r *request) (any, error) {
+// signInAPI has the routes with which clients sign people in.
+type signInAPI struct {
+	flows   *authflow.Flows
+	cookies cookies
+	polling context.Context // ends all waiting polls
+}
+
+func (a signInAPI) authURL(ctx context.Context, r *request) (any, error) {
 	var platform string
 	var q authflow.ComposeRequest
 	err := r.params(map[string]*string{"platform": &platform, "hostname": &q.Hostname, "mode": &q.Mode, "origin": &q.Origin})
@@ -26,7 +33,7 @@ func (s *Server) authURL(ctx context.Context, r *request) (any, error) {
 	if q.RCToken, err = r.rcToken(""); err != nil {
 		return nil, err
 	}
-	c, err := s.Flows.Compose(ctx, q)
+	c, err := a.flows.Compose(ctx, q)
 	return struct {
 		AuthURL     string `json:"authUrl"`
 		LoginSecret string `json:"loginSecret,omitempty"`
@@ -40,7 +47,7 @@ type signedIn struct {
 	Message *crmgate.ReturnMessage `json:"returnMessage,omitempty"`
 }
 
-func (s *Server) oauthCallback(ctx context.Context, r *request) (any, error) {
+func (a signInAPI) oauthCallback(ctx context.Context, r *request) (any, error) {
 	var q authflow.CallbackRequest
 	var account string
 	err := r.params(map[string]*string{
@@ -51,7 +58,7 @@ func (s *Server) oauthCallback(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s := r.joined("state"); s != nil { // some clients append one of their own to what the CRM sent back
+	if s := r.joined("state"); s != nil { // some clients append a state of their own to the CRM's
 		q.State = *s
 	}
 	q.Account = crmgate.AccountID(account)
@@ -60,14 +67,14 @@ func (s *Server) oauthCallback(ctx context.Context, r *request) (any, error) {
 	if q.RCToken, err = r.rcToken(""); err != nil {
 		return nil, err
 	}
-	in, err := s.Flows.Callback(ctx, q)
+	in, err := a.flows.Callback(ctx, q)
 	if err == nil && in.Agent && !in.Token.IsZero() {
 		return text("Authentication successful. Please go back to AI Agent and confirm it."), nil
 	}
 	return signedIn{in.Token.Reveal(), in.Name, in.Message}, err
 }
 
-func (s *Server) apiKeyLogin(ctx context.Context, r *request) (any, error) {
+func (a signInAPI) apiKeyLogin(ctx context.Context, r *request) (any, error) {
 	var b struct {
 		Platform       crmgate.Platform `json:"platform"`
 		APIKey         crmgate.Secret   `json:"apiKey"`
@@ -82,7 +89,7 @@ func (s *Server) apiKeyLogin(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, err := s.Flows.APIKey(ctx, authflow.APIKeyRequest{
+	in, err := a.flows.APIKey(ctx, authflow.APIKeyRequest{
 		Platform: b.Platform, APIKey: b.APIKey, Hostname: b.Hostname,
 		AdditionalInfo: crmgate.NewSecret(string(b.AdditionalInfo)), RCToken: rc, HashedExtension: clean(r.header("rc-extension-id")),
 	})
@@ -91,12 +98,12 @@ func (s *Server) apiKeyLogin(ctx context.Context, r *request) (any, error) {
 	}
 	out := signedIn{in.Token.Reveal(), in.Name, in.Message}
 	if in.Token.IsZero() {
-		return failed{out}, nil // the OAuth callback says the same with 200
+		return failed{out}, nil // the OAuth callback answers 200
 	}
 	return out, nil
 }
 
-// clean keeps of a header what may be stored: clients send a hash, and nothing else of any length.
+// clean cuts a header to what may be stored. Clients send a hash in it.
 func clean(s string) string {
 	return strings.ToValidUTF8(s[:min(len(s), 128)], "")
 }

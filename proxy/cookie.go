@@ -9,69 +9,71 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// cookie is a cookie of ours: it binds a browser to something that it began, and is never a session of a client's.
+// cookie is the name of a cookie that binds a browser to a sign-in or to an admin. Clients' sessions are not in cookies.
 type cookie string
 
 const (
-	// loginCookie has the login secret of a sign-in that a page of ours began.
+	// loginCookie has the login secret of a sign-in that began on one of our pages.
 	loginCookie cookie = "crmgate-login"
-	// sessionCookie has the secret of the auth session that the browser's client began.
+	// sessionCookie has the secret of the auth session that the client in this browser opened.
 	sessionCookie cookie = "crmgate-session"
-	// adminCookie says, sealed, which admin works on their organisation's page. It comes along with nothing that another
-	// site's page has begun.
+	// adminCookie has the sealed statement that names the admin. Browsers do not send it with requests of other sites.
 	adminCookie cookie = "crmgate-admin"
 )
 
-// secure reports whether browsers reach this server by https. On loopback they need not, and then take neither Secure nor
-// the prefix.
-func (s *Server) secure() bool { return strings.HasPrefix(s.Flows.PublicURL, "https://") }
+// cookies reads and writes our cookies.
+type cookies struct {
+	secure bool // browsers reach this server by https; on loopback they need not
+}
 
-// name is the cookie's name. The prefix __Host- has browsers take it from this very host only, by https.
-func (s *Server) name(c cookie) string {
-	if s.secure() {
-		return "__Host-" + string(c)
+// name is the cookie's name. With the prefix __Host-, browsers accept it from this host only, and by https.
+func (c cookies) name(k cookie) string {
+	if c.secure {
+		return "__Host-" + string(k)
 	}
-	return string(c)
+	return string(k)
 }
 
-// set puts a cookie into the answer. All but the admin's are Lax, so that they come along when the CRM sends the browser back.
-func (s *Server) set(r *request, c cookie, v crmgate.Secret, life time.Duration) {
-	s.write(r, c, v.Reveal(), int(life.Seconds()))
+// set adds a cookie to the answer.
+func (c cookies) set(r *request, k cookie, v crmgate.Secret, life time.Duration) {
+	c.write(r, k, v.Reveal(), int(life.Seconds()))
 }
 
-// forget removes a cookie.
-func (s *Server) forget(r *request, c cookie) { s.write(r, c, "", -1) }
+// remove removes a cookie from the browser.
+func (c cookies) remove(r *request, k cookie) { c.write(r, k, "", -1) }
 
-func (s *Server) write(r *request, c cookie, value string, seconds int) {
-	var k fasthttp.Cookie
-	k.SetKey(s.name(c))
-	k.SetValue(value)
-	k.SetPath("/")
-	k.SetHTTPOnly(true)
-	k.SetSecure(s.secure())
-	k.SetSameSite(fasthttp.CookieSameSiteLaxMode)
-	if c == adminCookie {
-		k.SetSameSite(fasthttp.CookieSameSiteStrictMode)
+func (c cookies) write(r *request, k cookie, value string, seconds int) {
+	var w fasthttp.Cookie
+	w.SetKey(c.name(k))
+	w.SetValue(value)
+	w.SetPath("/")
+	w.SetHTTPOnly(true)
+	w.SetSecure(c.secure)
+	w.SetSameSite(fasthttp.CookieSameSiteLaxMode) // sent when the CRM sends the browser back
+	if k == adminCookie {
+		w.SetSameSite(fasthttp.CookieSameSiteStrictMode)
 	}
 	if seconds > 0 {
-		k.SetMaxAge(seconds)
+		w.SetMaxAge(seconds)
 	} else {
-		k.SetExpire(fasthttp.CookieExpireDelete)
+		w.SetExpire(fasthttp.CookieExpireDelete)
 	}
-	r.fc.Response.Header.SetCookie(&k)
+	r.fc.Response.Header.SetCookie(&w)
 }
 
-// cookie reads a cookie; empty if it did not come.
-func (s *Server) cookie(r *request, c cookie) crmgate.Secret {
-	return crmgate.NewSecret(string(r.fc.Request.Header.Cookie(s.name(c))))
+// value reads a cookie; empty if the request has none.
+func (c cookies) value(r *request, k cookie) crmgate.Secret {
+	return crmgate.NewSecret(string(r.fc.Request.Header.Cookie(c.name(k))))
 }
 
-// fromOurPage refuses a form that no page of ours has sent. Browsers say where a request comes from, and no page can have
-// them say otherwise: in Sec-Fetch-Site, or, where they do not send that, in Origin, which they send with every POST.
-func (s *Server) fromOurPage(r *request) error {
+// fromOurPage refuses a form that was not sent by one of our pages, which are at origin.
+//
+// Browsers say in Sec-Fetch-Site where a request comes from, or else in Origin, which they send with every POST. A page
+// cannot change either.
+func (r *request) fromOurPage(origin string) error {
 	switch site := r.header("Sec-Fetch-Site"); {
-	case site == "same-origin", site == "" && strings.EqualFold(r.header("Origin"), s.origin):
+	case site == "same-origin", site == "" && strings.EqualFold(r.header("Origin"), origin):
 		return nil
 	}
-	return &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This form was not sent by a page of this server. Please open the page and send it again."}
+	return &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This form was not sent by a page of this server. Open the page and send it again."}
 }

@@ -5,40 +5,44 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
+	"io"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// connectRequest reads who is on the page of which platform.
-func (s *Server) connectRequest(r *request, session string) authflow.ConnectRequest {
-	return authflow.ConnectRequest{Platform: crmgate.Platform(r.last), Session: session, Browser: s.cookie(r, sessionCookie)}
+// connectPages are the pages on which a person connects to a CRM: /connect/{platform} and /redirect.html.
+type connectPages struct {
+	site  *site
+	flows *authflow.Flows
 }
 
-// connectPage is the page on which a person connects a CRM.
-func (s *Server) connectPage(ctx context.Context, r *request) (any, error) {
+// visitor reads who is on the page of which platform.
+func (p connectPages) visitor(r *request, session string) authflow.ConnectRequest {
+	return authflow.ConnectRequest{Platform: crmgate.Platform(r.last), Session: session, Browser: p.site.cookies.value(r, sessionCookie)}
+}
+
+// show is the page with the form.
+func (p connectPages) show(ctx context.Context, r *request) (any, error) {
 	var session, hostname string
 	if err := r.params(map[string]*string{"session": &session, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
-	who := s.connectRequest(r, session)
-	c, err := s.Flows.Connect(ctx, who)
+	c, err := p.flows.Connect(ctx, p.visitor(r, session))
 	if err != nil {
-		return s.failure(ctx, r, err, ending{waited: session != ""})
+		return p.site.failure(ctx, r, err, ending{waited: session != ""})
 	}
 	if c.Own != nil {
-		return s.showOwnApp(newAppForm(c.Manifest, c.Own), session, "", 200)
+		return p.showOwnApp(newAppForm(c.Manifest, c.Own), session, "", 200)
 	}
-	return s.showForm(newConnectForm(c.Manifest, session, cmp.Or(c.Hostname, hostname)), 200)
+	return p.showForm(newConnectForm(c.Manifest, session, cmp.Or(c.Hostname, hostname)), 200)
 }
 
-// connect takes the page's form: it leads on to the CRM, or signs the person in with what they filled in.
-func (s *Server) connect(ctx context.Context, r *request) (any, error) {
-	if err := s.fromOurPage(r); err != nil {
-		return s.failure(ctx, r, err, endingOf(s.connectRequest(r, "")))
+// submit takes the form. It leads on to the CRM, or signs the person in with what they entered.
+func (p connectPages) submit(ctx context.Context, r *request) (any, error) {
+	if err := r.fromOurPage(p.site.origin); err != nil {
+		return p.site.failure(ctx, r, err, endingOf(p.visitor(r, "")))
 	}
 	var b struct {
 		Session  string            `json:"session"`
@@ -48,83 +52,79 @@ func (s *Server) connect(ctx context.Context, r *request) (any, error) {
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	who := s.connectRequest(r, b.Session)
-	c, err := s.Flows.Connect(ctx, who)
+	who := p.visitor(r, b.Session)
+	c, err := p.flows.Connect(ctx, who)
 	if err != nil {
-		return s.failure(ctx, r, err, endingOf(who))
+		return p.site.failure(ctx, r, err, endingOf(who))
 	}
-	m := c.Manifest
 	if c.Own != nil {
-		return s.connectOwnApp(ctx, r, who, c, b.Hostname, b.Fields)
+		f := newAppForm(c.Manifest, c.Own)
+		f.fill(b.Hostname, b.Fields)
+		return p.submitOwnApp(ctx, r, who, f)
 	}
-	f := newConnectForm(m, b.Session, cmp.Or(b.Hostname, c.Hostname))
+	f := newConnectForm(c.Manifest, b.Session, cmp.Or(b.Hostname, c.Hostname))
 	f.fill(b.Fields)
-	if !f.check() {
-		return s.showForm(f, 400)
+	return p.connect(ctx, r, who, f)
+}
+
+// connect signs a person in with a form that is filled in.
+func (p connectPages) connect(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
+	switch {
+	case !f.check():
+		return p.showForm(f, 400)
+	case f.m.AuthType == manifest.OAuth:
+		return p.goToCRM(ctx, r, who, f)
 	}
-	if m.AuthType == manifest.OAuth {
-		return s.goToCRM(ctx, r, who, f)
-	}
-	return s.connectByKey(ctx, r, who, f)
+	return p.connectByKey(ctx, r, who, f)
 }
 
 func endingOf(who authflow.ConnectRequest) ending {
 	return ending{platform: who.Platform, waited: who.Session != ""}
 }
 
-// goToCRM begins a sign-in by OAuth. The browser goes on by a header and not by a redirect: browsers hold what a form is
-// redirected to to form-action, and where a CRM redirects to in turn is not known.
-func (s *Server) goToCRM(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
-	c, err := s.Flows.ConnectOAuth(ctx, who, f.hostname)
+// goToCRM begins a sign-in by OAuth.
+func (p connectPages) goToCRM(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
+	c, err := p.flows.ConnectOAuth(ctx, who, f.hostname)
 	if err != nil {
-		return s.failure(ctx, r, err, endingOf(who))
+		return p.site.failure(ctx, r, err, endingOf(who))
 	}
-	return s.going(r, f.m.Title, c)
+	return p.site.going(r, f.m.Title, c)
 }
 
-// going is the page that leads to the CRM. The browser keeps the login secret.
-func (s *Server) going(r *request, crm string, c authflow.Composed) (any, error) {
-	s.set(r, loginCookie, c.LoginSecret, c.Life)
-	var b strings.Builder
-	if err := s.pages.Going(&b, web.Going{CRM: crm, URL: c.AuthURL}); err != nil {
-		return nil, err
-	}
-	r.fc.Response.Header.Set("Refresh", "0; url="+c.AuthURL) // what may not stand in a URL is percent-encoded
-	return page{html: b.String()}, nil
-}
-
-// connectByKey signs a person in with what they filled in. If the CRM does not take it, they can mend it.
-func (s *Server) connectByKey(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
+// connectByKey signs a person in with an API key. If the CRM refuses it, the form is shown again.
+func (p connectPages) connectByKey(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
 	info, err := json.Marshal(f.values)
 	if err != nil {
 		return nil, err
 	}
 	key, ok := f.values["apiKey"]
 	if !ok {
-		key = "apiKey" // as clients do whose form has no such field
+		key = "apiKey" // clients send this if the form has no such field
 	}
-	in, err := s.Flows.ConnectAPIKey(ctx, who, authflow.APIKeyRequest{
+	in, err := p.flows.ConnectAPIKey(ctx, who, authflow.APIKeyRequest{
 		APIKey: crmgate.NewSecret(key), Hostname: f.hostname, AdditionalInfo: crmgate.NewSecret(string(info)),
 	})
-	switch t := tell(err); {
-	case err == nil:
-	case t.sentence == "", errors.Is(err, crmgate.ErrExpired), errors.Is(err, crmgate.ErrConflict):
-		return s.failure(ctx, r, err, endingOf(who))
-	default:
-		f.problem = t.sentence
-		s.Logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
-		return s.showForm(f, t.status)
+	if err != nil {
+		return p.refusedKey(ctx, r, who, f, err)
 	}
 	if in.Token.IsZero() {
 		f.problem = in.Message.Message
-		return s.showForm(f, 400)
+		return p.showForm(f, 400)
 	}
-	return s.connected(endingOf(who), in)
+	return p.connected(endingOf(who), in)
 }
 
-func (s *Server) showForm(f *connectForm, status int) (any, error) {
-	var b strings.Builder
-	err := s.pages.Connect(&b, f.view(s.connectPath(f.m.Platform)))
-	// same-origin: with no-referrer, a browser's Origin for the form would be null.
-	return page{html: b.String(), status: status, referrer: "same-origin"}, err
+// refusedKey shows the form again, or a page that ends the sign-in if the form cannot be sent again.
+func (p connectPages) refusedKey(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm, err error) (any, error) {
+	if !errors.Is(err, crmgate.ErrExpired) && !errors.Is(err, crmgate.ErrConflict) {
+		if t, ok := p.site.correctable(ctx, err); ok {
+			f.problem = t.sentence
+			return p.showForm(f, t.status)
+		}
+	}
+	return p.site.failure(ctx, r, err, endingOf(who))
+}
+
+func (p connectPages) showForm(f *connectForm, status int) (any, error) {
+	return renderForm(status, func(w io.Writer) error { return p.site.pages.Connect(w, f.view(p.site.connectPath(f.m.Platform))) })
 }

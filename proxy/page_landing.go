@@ -3,47 +3,45 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"strings"
+	"io"
 
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// landing is where CRMs send browsers back to. A sign-in that a page of ours began ends here, in this window; any other is
-// handed to the window that opened this one.
-func (s *Server) landing(ctx context.Context, r *request) (any, error) {
+// landing is the page at the redirect URI. A sign-in that began on one of our pages ends here. Any other is posted to the
+// window that opened this one.
+func (p connectPages) landing(ctx context.Context, r *request) (any, error) {
 	state := ""
 	if v := r.joined("state"); v != nil {
 		state = *v
 	}
-	l := s.Flows.Landing(ctx, state)
+	l := p.flows.Landing(ctx, state)
 	if l.Page {
-		return s.finish(ctx, r, l)
+		return p.finish(ctx, r, l)
 	}
-	var b strings.Builder
-	err := s.pages.Landing(&b, l.Origins)
-	return page{html: b.String()}, err
+	return render(200, func(w io.Writer) error { return p.site.pages.Landing(w, l.Origins) })
 }
 
-// finish ends a sign-in that a page of ours began. It takes the browser that began it: the login secret is in its cookie.
-func (s *Server) finish(ctx context.Context, r *request, l authflow.Landing) (any, error) {
+// finish ends a sign-in that began on one of our pages. The cookie has the login secret, so only that browser can end it.
+func (p connectPages) finish(ctx context.Context, r *request, l authflow.Landing) (any, error) {
 	e := ending{platform: l.Platform, waited: l.Waited, landed: true, admin: l.Admin}
-	in, err := s.Flows.Finish(ctx, l, r.values(), s.cookie(r, loginCookie))
+	in, err := p.flows.Finish(ctx, l, r.values(), p.site.cookies.value(r, loginCookie))
 	if err != nil {
-		return s.failure(ctx, r, err, e)
+		return p.site.failure(ctx, r, err, e)
 	}
-	s.forget(r, loginCookie)
-	return s.connected(e, in)
+	p.site.cookies.remove(r, loginCookie)
+	return p.connected(e, in)
 }
 
-// connected is the page for what a CRM has answered: that the person is signed in, or why not.
-func (s *Server) connected(e ending, in authflow.SignedIn) (any, error) {
+// connected is the page for a CRM's answer: the person is connected, or the CRM refused them.
+func (p connectPages) connected(e ending, in authflow.SignedIn) (any, error) {
 	said := ""
 	if in.Message != nil {
 		said = in.Message.Message
 	}
 	if in.Token.IsZero() {
-		return s.ended(e, web.Result{Tone: "bad", Heading: "Not connected", Sentences: []string{cmp.Or(said, "The CRM did not accept this sign-in.")}}, 400)
+		return p.site.result(e, web.Result{Tone: "bad", Heading: "Not connected", Sentences: []string{cmp.Or(said, "The CRM did not accept this sign-in.")}}, 400)
 	}
 	res := web.Result{Tone: "good", Heading: "You are connected"}
 	if said != "" {
@@ -61,5 +59,5 @@ func (s *Server) connected(e ending, in authflow.SignedIn) (any, error) {
 	default:
 		res.Sentences = append(res.Sentences, "No application was waiting for this. To use the connection in one, connect there.")
 	}
-	return s.ended(e, res, 200)
+	return p.site.result(e, res, 200)
 }

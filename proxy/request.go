@@ -14,19 +14,19 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// request is a request on its way through a handler. Strings that its methods return are copies.
+// request is what a handler gets. The strings that its methods return are copies, since fasthttp reuses its buffers.
 type request struct {
 	fc    *fasthttp.RequestCtx
 	id    string
-	last  string        // the last segment of the path, where a route has a name for it
-	query fasthttp.Args // read from the request target as it was sent
+	last  string        // the path's last segment, if it is a parameter
+	query fasthttp.Args // of the request target as it was sent
 	trace crmgate.Trace
 }
 
 func (r *request) header(name string) string { return string(r.fc.Request.Header.Peek(name)) }
 
-// joined returns a query parameter, nil if it is not there. Different values are joined by commas, as JavaScript makes
-// a text of a list: no token or state survives that.
+// joined returns a query parameter, or nil. Different values are joined by commas, as JavaScript turns a list into a string:
+// the result is not a valid token or state.
 func (r *request) joined(name string) *string {
 	values := r.query.PeekMulti(name)
 	if len(values) == 0 {
@@ -42,14 +42,14 @@ func (r *request) joined(name string) *string {
 	return &v
 }
 
-// list returns all values of a query parameter, equal ones too, joined by commas. ok is false if there are none.
+// list returns all values of a query parameter, joined by commas. ok is false if there are none.
 func (r *request) list(name string) (joined string, ok bool) {
 	values := r.query.PeekMulti(name)
 	return string(bytes.Join(values, []byte(","))), len(values) > 0
 }
 
-// param returns a query parameter, "" if it is not there. One that comes twice with different values, or that is no
-// UTF-8 text, is refused: whoever reads the other of two values than we do could be told something else.
+// param returns a query parameter, "" if it is missing. It refuses two different values, because another program could
+// read the second one, and text that is not UTF-8.
 func (r *request) param(name string) (string, error) {
 	values := r.query.PeekMulti(name)
 	if len(values) == 0 {
@@ -61,7 +61,7 @@ func (r *request) param(name string) (string, error) {
 		}
 	}
 	if !utf8.Valid(values[0]) {
-		return "", crmgate.Refuse("The parameter %s is no UTF-8 text.", name)
+		return "", crmgate.Refuse("The parameter %s is not UTF-8 text.", name)
 	}
 	return string(values[0]), nil
 }
@@ -75,7 +75,7 @@ func (r *request) values() url.Values {
 	return v
 }
 
-// params reads several parameters at once, into where they belong.
+// params reads several query parameters.
 func (r *request) params(into map[string]*string) error {
 	for name, p := range into {
 		v, err := r.param(name)
@@ -87,7 +87,7 @@ func (r *request) params(into map[string]*string) error {
 	return nil
 }
 
-// rcToken reads a RingCentral token from the header, the body or the query, whichever has it first; "Bearer " before it is removed.
+// rcToken reads a RingCentral token from the header, else the body, else the query, and removes a leading "Bearer ".
 func (r *request) rcToken(body string) (crmgate.Secret, error) {
 	t := r.header("X-RC-Access-Token")
 	if t == "" {
@@ -109,19 +109,19 @@ func (r *request) rcToken(body string) (crmgate.Secret, error) {
 	return crmgate.NewSecret(t), nil
 }
 
-// errBody is the refusal of a body that is not of a type that is read, or is compressed.
+// errBody is the error of a body that is compressed or of an unsupported type.
 type errBody struct{}
 
 func (errBody) Error() string { return "unsupported media type" }
 
-// errUnread is a body that did not come as it should.
+// errUnread is the error of a request that could not be read to its end.
 type errUnread struct{ error }
 
-// read reads the body as it comes, so that memory is taken for what is there and not for what was announced.
+// read reads the body. It allocates memory for the bytes that come, not for the announced length.
 func (r *request) read() ([]byte, error) {
 	stream := r.fc.RequestBodyStream()
 	if stream == nil {
-		return r.fc.PostBody(), nil // none
+		return r.fc.PostBody(), nil // no body
 	}
 	b, err := io.ReadAll(io.LimitReader(stream, maxBody+1))
 	if err == nil && len(b) > maxBody {
@@ -133,8 +133,8 @@ func (r *request) read() ([]byte, error) {
 	return b, nil
 }
 
-// body reads the body into the members of into. JSON must be an object (or an array, which has no members); a form may
-// have members of objects, as in additionalInfo[region]=eu. Without a body, nothing is set.
+// body reads a JSON or form body into a struct. JSON must be an object, or an array, which sets nothing. A form may have
+// nested members, as in additionalInfo[region]=eu. Without a body, body sets nothing.
 func (r *request) body(into any) error {
 	b, err := r.read()
 	if err != nil || len(b) == 0 {
@@ -166,7 +166,7 @@ func (r *request) body(into any) error {
 	return nil
 }
 
-// badJSON says what is wrong with a body without quoting it: it may hold a credential.
+// badJSON says what is wrong with a body. It does not quote the body, which may contain a credential.
 func badJSON(err error) error {
 	var t *json.UnmarshalTypeError
 	if errors.As(err, &t) && t.Field != "" {
@@ -175,10 +175,10 @@ func badJSON(err error) error {
 	return &crmgate.Refusal{Message: "The body is not a JSON object."}
 }
 
-// maxFormFields bounds a form: no manifest's form has a hundredth of that.
+// maxFormFields is the largest number of fields in a form. Forms of manifests have fewer than ten.
 const maxFormFields = 1000
 
-// formToJSON turns a form into the JSON object that clients could have sent instead.
+// formToJSON turns a form into the equivalent JSON object.
 func formToJSON(b []byte) ([]byte, error) {
 	var args fasthttp.Args
 	args.ParseBytes(b)
@@ -188,11 +188,11 @@ func formToJSON(b []byte) ([]byte, error) {
 	all := map[string]any{}
 	for k, v := range args.All() {
 		if !utf8.Valid(k) || !utf8.Valid(v) {
-			return nil, crmgate.Refuse("The form is no UTF-8 text.")
+			return nil, crmgate.Refuse("The form is not UTF-8 text.")
 		}
 		name, member, nested := strings.Cut(strings.TrimSuffix(string(k), "]"), "[")
 		if strings.ContainsAny(member, "[]") {
-			return nil, crmgate.Refuse("The form nests its fields more than one level deep.")
+			return nil, crmgate.Refuse("The form's fields are nested more than one level deep.")
 		}
 		into := all
 		if nested {

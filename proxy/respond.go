@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"math"
 	"strconv"
 	"time"
@@ -22,26 +23,39 @@ const (
 	typeHTML = "text/html; charset=utf-8"
 )
 
-// Kinds of replies that are not JSON. Upstream sends bare strings as HTML.
+// Replies of handlers. A reply of any other type is encoded as JSON; nil is an empty answer, which is upstream's null.
 type (
-	text  string // text/html
+	text  string // text/html, as upstream sends bare strings
 	plain string // text/plain
 	yaml  string // application/yaml
-	// rawJSON is sent as it is, and never gets a _debug member.
+	// rawJSON is sent unchanged, without a _debug member.
 	rawJSON []byte
-	// seeOther has the browser go on to a page of ours.
+	// seeOther redirects the browser to one of our pages.
 	seeOther string
-	// failed is a JSON reply of status 400.
+	// failed is a JSON reply with status 400.
 	failed struct{ body any }
+	// page is an HTML page.
+	page struct {
+		html     string
+		status   int    // default 200
+		referrer string // the Referrer-Policy; default no-referrer
+	}
+	// asset is a file that pages load. Its URL changes with its content, so browsers may cache it for ever.
+	asset struct{ contentType, body string }
 )
 
-// reply writes what a handler answered.
-func (s *Server) reply(r *request, status int, body any) {
+// responder writes the answers of handlers.
+type responder struct {
+	debug  bool // Config.Debug
+	logger *slog.Logger
+}
+
+// reply writes a handler's reply.
+func (s responder) reply(r *request, status int, body any) {
 	fc := r.fc
 	fc.SetStatusCode(status)
 	switch b := body.(type) {
 	case nil:
-		// upstream's null: empty, without a type
 	case text:
 		write(fc, typeHTML, string(b))
 	case plain:
@@ -51,18 +65,7 @@ func (s *Server) reply(r *request, status int, body any) {
 	case rawJSON:
 		write(fc, typeJSON, string(b))
 	case page:
-		if b.status != 0 {
-			fc.SetStatusCode(b.status)
-		}
-		h := &fc.Response.Header
-		if b.status == 503 {
-			h.Set("Retry-After", "5")
-		}
-		h.Set("Content-Security-Policy", web.Policy)
-		h.Set("Referrer-Policy", cmp.Or(b.referrer, "no-referrer"))
-		h.Set("X-Frame-Options", "DENY") // for who does not know frame-ancestors
-		h.Set("Cache-Control", "no-store")
-		write(fc, typeHTML, b.html)
+		writePage(fc, b)
 	case seeOther:
 		fc.SetStatusCode(303)
 		fc.Response.Header.Set("Location", string(b)) // fasthttp's Redirect rewrites paths
@@ -73,21 +76,40 @@ func (s *Server) reply(r *request, status int, body any) {
 	case failed:
 		s.reply(r, 400, b.body)
 	default:
-		out, err := encode(b)
-		if err != nil {
-			writeError(fc, 500, "internal error, request "+r.id)
-			s.Logger.Error("encode the answer", "request_id", r.id, "err", err)
-			return
-		}
-		fc.Response.Header.Set("Cache-Control", "no-store")
-		write(fc, typeJSON, string(s.debugged(r, out)))
+		s.replyJSON(r, b)
 	}
 }
 
-// debugged adds the trace to a JSON object for whom the operator lets ask for it. Upstream adds stack traces, and turns
-// strings into objects of characters; both help nobody.
-func (s *Server) debugged(r *request, object []byte) []byte {
-	if !s.Debug || r.header("is-debug") != "true" || len(object) < 2 || object[0] != '{' {
+func writePage(fc *fasthttp.RequestCtx, p page) {
+	if p.status != 0 {
+		fc.SetStatusCode(p.status)
+	}
+	h := &fc.Response.Header
+	if p.status == 503 {
+		h.Set("Retry-After", "5")
+	}
+	h.Set("Content-Security-Policy", web.Policy)
+	h.Set("Referrer-Policy", cmp.Or(p.referrer, "no-referrer"))
+	h.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
+	h.Set("Cache-Control", "no-store")
+	write(fc, typeHTML, p.html)
+}
+
+func (s responder) replyJSON(r *request, body any) {
+	out, err := encode(body)
+	if err != nil {
+		writeError(r.fc, 500, internalError(r.id))
+		s.logger.Error("encode the answer", "request_id", r.id, "err", err)
+		return
+	}
+	r.fc.Response.Header.Set("Cache-Control", "no-store")
+	write(r.fc, typeJSON, string(s.withTrace(r, out)))
+}
+
+// withTrace adds the trace to a JSON object if the operator allows it and the client asked for it. Upstream also adds stack
+// traces, and turns strings into objects of characters; this server does neither.
+func (s responder) withTrace(r *request, object []byte) []byte {
+	if !s.debug || r.header("is-debug") != "true" || len(object) < 2 || object[0] != '{' {
 		return object
 	}
 	steps := r.trace.Steps()
@@ -115,7 +137,7 @@ func write(fc *fasthttp.RequestCtx, contentType, body string) {
 	fc.SetBodyString(body)
 }
 
-// writeError writes {"error": sentence}, the shape of every failure that has no other.
+// writeError writes {"error": sentence}, the body of every error that is not plain text.
 func writeError(fc *fasthttp.RequestCtx, status int, sentence string) {
 	fc.SetStatusCode(status)
 	b, _ := encode(map[string]string{"error": sentence}) // never fails
@@ -125,21 +147,39 @@ func writeError(fc *fasthttp.RequestCtx, status int, sentence string) {
 	}
 }
 
-// told is what is told of an error.
+// writeUnread answers a request that could not be read to its end, and closes the connection: the next request cannot be
+// found on it.
+func writeUnread(fc *fasthttp.RequestCtx, err error) {
+	t := tell(errUnread{err})
+	writeError(fc, t.status, t.sentence)
+	fc.SetConnectionClose()
+}
+
+// internalError is the sentence for an error whose cause only the log has.
+func internalError(requestID string) string { return "internal error, request " + requestID }
+
+// told is what the client is told of an error.
 type told struct {
 	status   int
-	sentence string // empty: it is nothing that a client or a person is told
-	plain    bool   // the bare sentence is the body
+	sentence string // empty for an internal error
+	plain    bool   // the body is the bare sentence
 	after    time.Duration
 }
 
-// tell is the error table: it turns what a flow returned into a status and a sentence.
+var statuses = map[crmgate.Kind]int{
+	crmgate.Invalid: 400, crmgate.Forbidden: 403, crmgate.Missing: 404, crmgate.Unavailable: 503,
+}
+
+// tell is the error table: it turns an error into a status and a sentence.
 func tell(err error) told {
 	var refusal *crmgate.Refusal
 	var connector *crmgate.ConnectorError
 	var fetch *crmgate.FetchError
+	var body errUnread
 	sentence, busy, after, fromToken := authflow.TokenFailure(err)
 	switch {
+	case errors.As(err, &body):
+		return tellUnread(body.error)
 	case errors.As(err, &refusal):
 		return told{status: statuses[refusal.Kind], sentence: refusal.Message, plain: refusal.Plain}
 	case errors.Is(err, errBody{}):
@@ -160,8 +200,26 @@ func tell(err error) told {
 	return told{status: 500}
 }
 
-// refuse answers an error. Whoever is not meant to read it gets "internal error" and the request's id; the log has the rest.
-func (s *Server) refuse(ctx context.Context, r *request, err error) {
+// malformedHTTP is the sentence for a request that is not HTTP, or that another reader could read as another request.
+const malformedHTTP = "The request is not well-formed HTTP."
+
+// tellUnread is the error table for a request that could not be read.
+func tellUnread(err error) told {
+	var small *fasthttp.ErrSmallBuffer
+	var timeout interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &small):
+		return told{status: 431, sentence: "The request's address or headers are too long."}
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		return told{status: 413, sentence: "The body is too large."}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return told{status: 408, sentence: "The request did not come in time."}
+	}
+	return told{status: 400, sentence: malformedHTTP}
+}
+
+// refuse answers an error. The cause of an internal error is in the log only.
+func (s responder) refuse(ctx context.Context, r *request, err error) {
 	var early earlyReply
 	var body errUnread
 	t := tell(err)
@@ -170,10 +228,10 @@ func (s *Server) refuse(ctx context.Context, r *request, err error) {
 		s.reply(r, 200, early.body)
 		return
 	case errors.As(err, &body):
-		unread(r.fc, body.error)
+		writeUnread(r.fc, body.error)
 	case t.sentence == "":
-		writeError(r.fc, 500, "internal error, request "+r.id)
-		s.Logger.ErrorContext(ctx, "internal error", "err", err)
+		writeError(r.fc, 500, internalError(r.id))
+		s.logger.ErrorContext(ctx, "internal error", "err", err)
 		return
 	case t.plain:
 		s.reply(r, t.status, text(t.sentence))
@@ -183,9 +241,23 @@ func (s *Server) refuse(ctx context.Context, r *request, err error) {
 	if t.after > 0 {
 		r.fc.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(t.after.Seconds()))))
 	}
-	s.Logger.InfoContext(ctx, "refused", "status", r.fc.Response.StatusCode(), "err", err)
+	s.logger.InfoContext(ctx, "refused", "status", r.fc.Response.StatusCode(), "err", err)
 }
 
-var statuses = map[crmgate.Kind]int{
-	crmgate.Invalid: 400, crmgate.Forbidden: 403, crmgate.Missing: 404, crmgate.Unavailable: 503,
+// cors lets every origin read every answer. Clients expect it, and no cookie holds a session.
+func cors(fc *fasthttp.RequestCtx) {
+	h := &fc.Response.Header
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Access-Control-Expose-Headers", "x-refreshed-jwt-token")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+func preflight(fc *fasthttp.RequestCtx) {
+	fc.SetStatusCode(204)
+	h := &fc.Response.Header
+	h.Set("Access-Control-Allow-Methods", "GET,POST,PATCH,PUT,DELETE")
+	h.Set("Vary", "Access-Control-Request-Headers")
+	if want := fc.Request.Header.Peek("Access-Control-Request-Headers"); len(want) > 0 {
+		h.SetBytesV("Access-Control-Allow-Headers", want)
+	}
 }

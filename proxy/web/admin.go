@@ -87,10 +87,10 @@ func (p *Pages) AdminApp(w io.Writer, a AdminApp) error {
 // AdminPeople is the page that lists the connected people of a CRM.
 type AdminPeople struct {
 	Frame
-	Total       string // "2 people"
-	Some, First bool   // there are people; this is the first page
-	People      []Row
-	End, Next   string // links to end all sessions, and to the next page; Next may be empty
+	Total     string // "2 people"
+	Some      bool   // there are people
+	People    []Row
+	End, Next string // links to end all sessions, and to the next page; Next may be empty
 }
 
 // AdminPeople writes the page.

@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/web"
+)
+
+// site is what all pages share: templates, addresses, cookies and the pages for errors.
+type site struct {
+	pages   *web.Pages
+	cookies cookies
+	origin  string // of the public URL
+	path    string // of the public URL, empty if it has none
+	logger  *slog.Logger
+}
+
+func newSite(public *url.URL, logger *slog.Logger) (*site, error) {
+	pages, err := web.New(public.EscapedPath())
+	return &site{pages, cookies{public.Scheme == "https"}, public.Scheme + "://" + public.Host, public.EscapedPath(), logger}, err
+}
+
+func (s *site) connectPath(p crmgate.Platform) string { return s.path + "/connect/" + string(p) }
+
+// adminPath is the address of an admin page. at is empty for the overview, or starts with a slash.
+func (s *site) adminPath(at string) string { return s.path + "/admin" + strings.TrimSuffix(at, "/") }
+
+// render renders a page.
+func render(status int, write func(io.Writer) error) (page, error) {
+	var b strings.Builder
+	err := write(&b)
+	return page{html: b.String(), status: status}, err
+}
+
+// renderForm renders a page with a form.
+func renderForm(status int, write func(io.Writer) error) (any, error) {
+	p, err := render(status, write)
+	p.referrer = "same-origin" // with no-referrer, browsers send the form with Origin: null
+	return p, err
+}
+
+// onPage runs a handler whose errors are shown on a page.
+func (s *site) onPage(run handler) handler {
+	return func(ctx context.Context, r *request) (any, error) {
+		reply, err := run(ctx, r)
+		if err == nil {
+			return reply, nil
+		}
+		return s.failure(ctx, r, err, ending{})
+	}
+}
+
+// correctable tells what a form says about an error that the person can correct, and logs the error. ok is false for other
+// errors.
+func (s *site) correctable(ctx context.Context, err error) (t told, ok bool) {
+	t = tell(err)
+	if t.sentence == "" || errors.As(err, new(errUnread)) {
+		return t, false
+	}
+	s.logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
+	return t, true
+}
+
+// ending is where a result page leads to.
+type ending struct {
+	platform crmgate.Platform // to try again; empty for no link
+	waited   bool             // a client polls for the sign-in, and must start again itself
+	landed   bool             // the page's address has an authorization code in it
+	admin    bool             // the sign-in began on an admin page
+}
+
+// failure is the page for an error. It shows the sentence of the error table, or one that suits a page better.
+func (s *site) failure(ctx context.Context, r *request, err error, e ending) (any, error) {
+	if errors.As(err, new(errUnread)) {
+		return nil, err // answered by refuse, which closes the connection
+	}
+	t := tell(err)
+	if t.sentence == "" {
+		t.status, t.sentence = 500, "Something went wrong on this server. If you ask for help, please name the request "+r.id+"."
+		s.logger.ErrorContext(ctx, "internal error", "err", err)
+	} else {
+		s.logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
+	}
+	return s.result(e, failureResult(err, t, e), t.status)
+}
+
+// failureResult says on a page what went wrong.
+func failureResult(err error, t told, e ending) web.Result {
+	res := web.Result{Tone: "bad", Heading: "This did not work", Sentences: []string{t.sentence}}
+	switch {
+	case errors.Is(err, crmgate.ErrNoApp):
+		res.Tone, res.Heading = "calm", "Not set up yet"
+	case e.admin && t.status == 404:
+		res.Heading = "There is nothing here"
+	case t.status == 404:
+		res.Heading = "There is nothing to connect here"
+	case errors.Is(err, crmgate.ErrDenied):
+		res.Tone, res.Heading = "calm", "Not connected"
+		res.Sentences = []string{"You, or the CRM for you, did not allow access. Nothing was stored."}
+	case errors.Is(err, crmgate.ErrExpired):
+		res.Tone, res.Heading = "calm", "This took too long"
+	case errors.Is(err, crmgate.ErrOtherBrowser):
+		res.Heading = "This is not your sign-in"
+		if e.landed { // the sentence of the JSON routes names a header
+			res.Sentences = []string{"It was not started in this browser, or the browser keeps no cookies."}
+		}
+	case errors.Is(err, crmgate.ErrConflict):
+		res.Tone, res.Heading = "calm", "This sign-in is over"
+	}
+	return res
+}
+
+// result is the page that says how something ended, and how to continue.
+func (s *site) result(e ending, res web.Result, status int) (any, error) {
+	switch {
+	case e.admin:
+		res.Retry, res.RetryLabel = s.adminPath("/"+string(e.platform)), "Back to your organisation's page"
+		if status == 404 {
+			res.Retry = s.adminPath("")
+		}
+	case e.waited && res.Tone != "good" && status != 404:
+		res.Sentences = append(res.Sentences, "Please close this window and connect again in the application.")
+	case e.platform != "" && res.Tone != "good" && status != 404:
+		res.Retry, res.RetryLabel = s.connectPath(e.platform), "Try again"
+	}
+	if e.landed && e.platform != "" {
+		res.Clean = s.connectPath(e.platform)
+		if e.admin {
+			res.Clean = res.Retry
+		}
+	}
+	return render(status, func(w io.Writer) error { return s.pages.Result(w, res) })
+}
+
+// going is the page that leads to the CRM. It leaves the login secret in the browser.
+//
+// The page continues by a Refresh header. A redirect would be subject to form-action of the page with the form, and the
+// hosts that the CRM redirects to are not known.
+func (s *site) going(r *request, crm string, c authflow.Composed) (any, error) {
+	p, err := render(200, func(w io.Writer) error { return s.pages.Going(w, web.Going{CRM: crm, URL: c.AuthURL}) })
+	if err != nil {
+		return nil, err
+	}
+	s.cookies.set(r, loginCookie, c.LoginSecret, c.Life)
+	r.fc.Response.Header.Set("Refresh", "0; url="+c.AuthURL) // Compose has percent-encoded what a URL cannot contain
+	return p, nil
+}
