@@ -162,4 +162,6 @@ func formSecrets(form crmgate.Secret) []string {
 // manifestOnly is the connector of a platform without a module. Its module has no path, so every operation returns notFound.
 type manifestOnly struct{ *hosted }
 
-func (c manifestOnly) AuthType() (manifest.AuthType, error) { return "", notFound(c.m.manifest.Platform) }
+func (c manifestOnly) AuthType() (manifest.AuthType, error) {
+	return "", notFound(c.m.manifest.Platform)
+}

@@ -106,10 +106,15 @@ func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 	return h
 }
 
+// loading lets one test load at a time, so that a module which several tests load is compiled once, into the shared cache.
+var loading sync.Mutex
+
 // load loads a folder with these files.
 func load(t testing.TB, h *wasmhost.Host, files map[string]string) *wasmhost.Folder {
 	t.Helper()
+	loading.Lock()
 	f, err := h.Load(t.Context(), folder(t, files), "http://127.0.0.1:8080")
+	loading.Unlock()
 	if err != nil {
 		t.Fatal(err)
 	}
