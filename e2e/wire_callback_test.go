@@ -449,7 +449,7 @@ func TestWireAccountAndState(t *testing.T) {
 // TestWireDeadline waits for as long as the server does.
 func TestWireDeadline(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
+	g := newGate(t, func(o *edgetest.Options) { o.Timeout = 0 }) // the default
 	t.Run("7.11 a CRM that does not answer", func(t *testing.T) {
 		landed := g.land(g.compose("compat"), "ada")
 		g.CRM.SetMood(practicecrm.Mood{Hang: true})

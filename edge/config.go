@@ -28,8 +28,8 @@ type Config struct {
 	Cache string
 	// AllowEgress lists private addresses that connectors may reach. Default none.
 	AllowEgress []netip.Prefix
-	// GuestDeadline bounds one call of a connector. Default 10 s.
-	GuestDeadline time.Duration
+	// Timeout bounds one call of a connector, and one request to another server. Default 10 s.
+	Timeout time.Duration
 	// Resolve lists HOST:PORT:ADDR:PORT entries: ADDR:PORT is dialled for HOST:PORT. Default none.
 	Resolve []string
 

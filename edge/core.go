@@ -138,7 +138,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.client.Fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
-		Deadline: c.GuestDeadline,
+		Deadline: c.Timeout,
 	})
 	if err != nil {
 		return fmt.Errorf("the folder for compiled connectors: %w", advice(err))
@@ -152,7 +152,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 }
 
 func (c *core) openEgress() error {
-	ec := egress.Config{Allow: c.AllowEgress, Observe: c.metrics.Egress}
+	ec := egress.Config{Allow: c.AllowEgress, Timeout: c.Timeout, Observe: c.metrics.Egress}
 	for _, s := range c.Resolve {
 		r, err := egress.ParseResolve(s)
 		if err != nil {
