@@ -2,13 +2,10 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"flag"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,10 +23,6 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CRMGATE_BARE") != "" { // a child of BenchmarkProgram
 		serveBare()
 		return
-	}
-	// Some tests mostly wait, so twice as many run at once as there are processors. A flag of go test goes before it.
-	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
-		panic(err)
 	}
 	os.Exit(withStandIns(m))
 }
