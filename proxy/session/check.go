@@ -14,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// SessionsConfig is what NewSessions needs. Fields without a default are required.
+// Config is what New needs. Fields without a default are required.
 type Config struct {
 	DB          *storage.DB
 	Tokens      *token.Engine
@@ -36,7 +36,7 @@ type Sessions struct {
 	signer *signer
 }
 
-// NewSessions checks the configuration.
+// New checks the configuration and returns Sessions.
 func New(c Config) (*Sessions, error) {
 	if len(c.Key.Reveal()) < 32 {
 		return nil, errors.New("the session key must have at least 32 bytes")
@@ -58,7 +58,7 @@ func (ss *Sessions) Issue(key crmgate.UserKey, sid string) (crmgate.Secret, erro
 	return ss.signer.issue(key, sid)
 }
 
-// SessionState is what a request's session token is worth.
+// State is the result of checking a request's session token.
 type State int
 
 // Upstream App Connect tells the first two apart, and so do its refusals.

@@ -22,7 +22,7 @@ const (
 	maxOrgSettings  = 256 << 10 // of an organisation
 )
 
-// SettingsConfig is what NewSettings needs.
+// Config is what New needs.
 type Config struct {
 	DB *storage.DB
 	// Verify verifies the tokens of admins and members.
@@ -36,7 +36,7 @@ type Config struct {
 // Settings reads and changes settings. Safe for concurrent use.
 type Settings struct{ Config }
 
-// NewSettings returns settings on a store.
+// New returns the settings of a store.
 func New(c Config) *Settings {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
