@@ -17,19 +17,19 @@ type doctorCommand struct {
 	Platform  crmgate.Platform `arg:"" help:"The platform, such as clio."`
 	Hostname  string           `env:"-" help:"The person's host, if the CRM has more than one." placeholder:"HOST"`
 	PublicURL string           `help:"How browsers reach the server (default ${default})." default:"http://127.0.0.1:8080" placeholder:"URL"`
-	AllStyles bool             `name:"try-all-styles" env:"-" help:"If the client is refused, try the other ways to authenticate, one after the other. A CRM may lock the client for it."`
+	AllStyles bool             `name:"try-all-styles" env:"-" help:"If the CRM refuses the client, try the other ways to authenticate, one after the other. A CRM may then lock the client."`
 	jsonFlag
 }
 
 // Help is what `crmgate doctor --help` adds.
 func (doctorCommand) Help() string {
-	return `Opens the authorization URL as a browser would, and sends the token endpoint a made-up code, once. It signs nobody in, and
-stores nothing. The connector's configuration comes from the environment, as for serve. It stops if the CRM starts rate
-limiting. The exit status is 1 if something does not work.`
+	return `Opens the authorization URL as a browser would, and sends one made-up code to the token endpoint. It does not sign in, and
+stores no data. The connector's configuration comes from the environment, as for serve. It stops if the CRM starts rate
+limiting. The exit status is 1 if a check fails.`
 }
 
-// errDoctor is the error of an examination with a failed finding. The findings were printed.
-var errDoctor = errors.New("the platform does not work as it is configured")
+// errDoctor is the error of an examination with a failed finding. The findings are printed before it.
+var errDoctor = errors.New("at least one check failed")
 
 func (c *doctorCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	config := c.config(log)

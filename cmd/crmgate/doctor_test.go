@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// What an examination finds is tested in e2e. Settings come from the environment, so this test is not parallel.
+// The findings are tested in e2e. Settings come from the environment, so this test is not parallel.
 func TestDoctorPrints(t *testing.T) {
 	crm := practicecrm.New(practicecrm.Config{})
 	hs := httptest.NewServer(crm)
@@ -46,7 +46,7 @@ func TestDoctorPrints(t *testing.T) {
 	}
 }
 
-func TestDoctorIsCalledWrongly(t *testing.T) {
+func TestDoctorArguments(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
 	if status := run([]string{"doctor"}, &out, &errs); status != 2 {
@@ -58,6 +58,6 @@ func TestDoctorIsCalledWrongly(t *testing.T) {
 	}
 	args := []string{"doctor", "practice", "--connectors", edgetest.Folder(t, edgetest.PracticeAddr, nil), "--cache", edgetest.Cache(), "--hostname", "a b"}
 	if status := run(args, &out, &errs); status != 1 || !strings.Contains(errs.String(), "crmgate: --hostname: ") {
-		t.Errorf("status %d with a wrong host: %s", status, &errs)
+		t.Errorf("status %d with an invalid host: %s", status, &errs)
 	}
 }
