@@ -31,6 +31,10 @@ var (
 	ErrExpired = errors.New("the sign-in took too long")
 	// ErrOtherBrowser means that a sign-in was started in another browser.
 	ErrOtherBrowser = errors.New("the sign-in was started in another browser")
+	// ErrInvalidToken means that a RingCentral token or an admin token is not valid.
+	ErrInvalidToken = errors.New("the token is not valid")
+	// ErrNotAdmin means that a token does not belong to an administrator.
+	ErrNotAdmin = errors.New("the token does not belong to an administrator")
 )
 
 // Kind is the kind of a Refusal. Package proxy turns it into an HTTP status.

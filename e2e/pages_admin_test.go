@@ -47,8 +47,8 @@ func TestAdminSignsIn(t *testing.T) {
 	v := g.visitor()
 	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs", `action="/admin/session"`, `name="token"`)
 	v.send("/admin/session", nil).wantPage(t, 400, "Your organisation's CRMs", "Please enter a token.")
-	v.send("/admin/session", url.Values{"token": {"wrong"}}).wantPage(t, 400, "Your organisation's CRMs", "401")
-	v.send("/admin/session", url.Values{"token": {practicecrm.RCUserToken}}).wantPage(t, 403, "Your organisation's CRMs", "Admin validation failed")
+	v.send("/admin/session", url.Values{"token": {"wrong"}}).wantPage(t, 400, "Your organisation's CRMs", "This token is not valid.")
+	v.send("/admin/session", url.Values{"token": {practicecrm.RCUserToken}}).wantPage(t, 403, "Your organisation's CRMs", "This token does not belong to an administrator.")
 	if left := v.cookies(); left != "" {
 		t.Errorf("cookies of somebody who was refused: %s", left)
 	}
@@ -225,7 +225,7 @@ func TestAdminLifecycle(t *testing.T) {
 	}
 	landed := v.landingAt(v.send("/admin/practice", application(ownClient, ownSecret)).follow(t), "ada")
 	a = v.get("/admin/practice")
-	a.wantPage(t, 200, "Practice CRM", "Waiting for a sign-in", "entered by extension 101", "Change the application", "<dd>set</dd>")
+	a.wantPage(t, 200, "Practice CRM", "Waiting for a sign-in", "Entered by extension 101", "Change the application", "<dd>set</dd>")
 	if strings.Contains(a.body, ownSecret) {
 		t.Error("the secret is shown")
 	}
@@ -237,7 +237,7 @@ func TestAdminLifecycle(t *testing.T) {
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Replace the application", "2 people will have to sign in again")
 
 	// A form of the first set-up that was open since does not replace what is in use.
-	v.send("/admin/practice", application(ownClient, "")).wantPage(t, 400, "Practice CRM", "Somebody else has set up")
+	v.send("/admin/practice", application(ownClient, "")).wantPage(t, 400, "Practice CRM", "Someone else changed the application")
 
 	g.CRM.Register("acme-second", "second-secret")
 	replacing := application("acme-second", "mistyped")
@@ -249,7 +249,7 @@ func TestAdminLifecycle(t *testing.T) {
 	if n := g.oauthInfoCalls() - before; n != 1 {
 		t.Errorf("entering an application calls getOauthInfo %d times, want 1", n)
 	}
-	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "In use", "Another one waits for a sign-in")
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "In use", "A replacement is waiting for a sign-in.")
 	v.send("/admin/drop/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	if _, pending := g.apps("1"); pending != "" {
 		t.Error("what is pending was not discarded")
@@ -264,7 +264,7 @@ func TestAdminLifecycle(t *testing.T) {
 
 	g.Pass(time.Minute)
 	v = g.office(practicecrm.RCAdminToken)
-	v.get("/admin/remove/practice").wantPage(t, 200, "Remove the application of Practice CRM?", "1 person will be signed out")
+	v.get("/admin/remove/practice").wantPage(t, 200, "Remove the application for Practice CRM?", "1 person will be signed out")
 	v.send("/admin/remove/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	if confirmed, _ := g.apps("1"); confirmed != "" {
 		t.Error("it is still there")
@@ -294,7 +294,7 @@ func TestAdminSeesTrouble(t *testing.T) {
 	g.Pass(2 * time.Hour)
 	g.get("/authValidation", bearer(session)...)
 	v := g.office(practicecrm.RCAdminToken)
-	v.get("/admin").wantPage(t, 200, homeTitle, "In trouble", "rejects it since")
+	v.get("/admin").wantPage(t, 200, homeTitle, "Rejected", "has rejected it since")
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application")
 	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Paused")
 }

@@ -83,7 +83,7 @@ func TestBrowserAdmin(t *testing.T) {
 		b.at("Practice CRM")
 		b.do(chromedp.Focus(`a[href="/admin/remove/practice"]`))
 		keys("\r")
-		b.at("Remove the application of Practice CRM?")
+		b.at("Remove the application for Practice CRM?")
 		keys("\t", "\t", "\r")
 		b.at("Practice CRM")
 		b.do(chromedp.WaitNotPresent("#used"))
@@ -113,7 +113,7 @@ func (g *gate) adminViews() []view {
 			b.credentials(ownClient, "wrong")
 			b.do(chromedp.WaitVisible("[role=alert]"))
 		}},
-		{"admin-remove", "Remove the application of Practice CRM?", opens("/admin/remove/practice")},
+		{"admin-remove", "Remove the application for Practice CRM?", opens("/admin/remove/practice")},
 		{"admin-people", "People on Practice CRM", opens("/admin/people/practice")},
 		{"admin-audit", "Audit log", opens("/admin/audit")},
 		{"admin-end", "End all sessions on Practice CRM?", opens("/admin/end/practice")},

@@ -347,7 +347,7 @@ func (g *gate) views() []view {
 			g.Pass(11 * time.Minute)
 			b.consent("ada")
 		}},
-		{"other-browser", "This is not your sign-in", func(b *tab) { b.open(g.visitor().landing("practice", "ada", nil)) }},
+		{"other-browser", "This sign-in cannot be completed here", func(b *tab) { b.open(g.visitor().landing("practice", "ada", nil)) }},
 		{"trap", "This is not your sign-in", func(b *tab) { b.open("/connect/practice?session=" + g.visitor().wait("practice").ID) }},
 		{"elsewhere", "This did not work", opens("/connect/elsewhere")},
 		{"unknown", "There is nothing to connect here", opens("/connect/nobody")},

@@ -231,13 +231,13 @@ func TestConnectForSomebodyElse(t *testing.T) {
 	landed := attacker.landing("practice", "ada", nil)
 	victim.send("/connect/practice", nil) // who has begun a sign-in of their own, too
 	tokens := g.CRM.Counts().Token
-	victim.get(landed).wantPage(t, 400, "This is not your sign-in")
-	g.visitor().get(landed).wantPage(t, 400, "This is not your sign-in")
+	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.")
+	g.visitor().get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.")
 	if g.CRM.Counts().Token != tokens {
 		t.Error("a stranger's code was redeemed")
 	}
 	attacker.get(landed).wantPage(t, 200, "You are connected")
-	attacker.get(landed).wantPage(t, 400, "This is not your sign-in") // the cookie is gone
+	attacker.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.") // the cookie is gone
 }
 
 func TestConnectReplayed(t *testing.T) {
@@ -249,7 +249,7 @@ func TestConnectReplayed(t *testing.T) {
 	landed := v.landingAt(a.follow(t), "ada")
 	tokens := g.CRM.Counts().Token
 	g.get(landed, "Cookie", secret).wantPage(t, 200, "You are connected")
-	g.get(landed, "Cookie", secret).wantPage(t, 400, "This sign-in is over", "used already", `href="/connect/practice"`)
+	g.get(landed, "Cookie", secret).wantPage(t, 400, "This sign-in has ended", "used already", `href="/connect/practice"`)
 	if n := g.CRM.Counts().Token - tokens; n != 1 {
 		t.Errorf("%d token requests, want 1", n)
 	}
@@ -294,7 +294,7 @@ func TestConnectEnvironments(t *testing.T) {
 	v.get("/connect/paste").wantPage(t, 200, "Connect Paste CRM", "<li>Log in to your Paste CRM</li>", `placeholder="https://your-company.paste.example"`)
 	v.send("/connect/paste", nil).wantPage(t, 400, "Connect Paste CRM", "Please paste the address")
 	v.send("/connect/paste", url.Values{"hostname": {`"><script>alert(1)</script>`}}).wantPage(t, 400, "Connect Paste CRM",
-		"This is no address of Paste CRM. It looks like https://your-company.paste.example.", `aria-invalid="true"`, `value="&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"`)
+		"This is not a Paste CRM address. It should look like https://your-company.paste.example.", `aria-invalid="true"`, `value="&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"`)
 	v.send("/connect/paste", url.Values{"hostname": {"https://paste.example.evil.example/"}}).wantPage(t, 400, "Connect Paste CRM", "no address of Paste CRM")
 	v.get(v.landing("paste", "ada", url.Values{"hostname": {" https://acme.paste.example/app/deals?x=1 "}})).wantPage(t, 200, "You are connected")
 	for _, platform := range []string{"Choose", "paste"} {
@@ -317,7 +317,7 @@ func TestConnectByKey(t *testing.T) {
 	}
 	form := url.Values{"hostname": {"acme.fields.example"}, "fields[username]": {"ada<b>"}, "fields[apiKey]": {"canary-key"}, "fields[region]": {"mars"}, "fields[shared]": {"x"}}
 	a = v.send("/connect/fields", form)
-	a.wantPage(t, 400, "Connect Fields", "Please choose one of the list.", `value="ada&lt;b&gt;"`, "<title>Error: Connect Fields</title>")
+	a.wantPage(t, 400, "Connect Fields", "Please choose one from the list.", `value="ada&lt;b&gt;"`, "<title>Error: Connect Fields</title>")
 	if strings.Contains(a.body, "canary-key") {
 		t.Error("a secret is shown again")
 	}

@@ -87,7 +87,7 @@ func (v *visitor) complete(w waiting) {
 	v.t.Helper()
 	path := strings.TrimPrefix(w.ConnectURL, v.URL)
 	v.get(path).wantPage(v.t, 200, "Connect Practice CRM", "The application in this browser", w.ID)
-	v.get(v.landing("practice", "ada", url.Values{"session": {w.ID}})).wantPage(v.t, 200, "You are connected", "The application goes on by itself.")
+	v.get(v.landing("practice", "ada", url.Values{"session": {w.ID}})).wantPage(v.t, 200, "You are connected", "The app continues by itself.")
 }
 
 // TestAuthSession: the poll may come before, during and after the sign-in, and one gets the session token.
@@ -138,7 +138,7 @@ func TestAuthSession(t *testing.T) {
 	if p := g.poll(key); p.Status != "completed" || p.Name != "Grace Hopper" {
 		t.Errorf("API key: %+v", p)
 	}
-	v.get("/connect/practicekey?session="+key.ID).wantPage(t, 400, "This sign-in is over")
+	v.get("/connect/practicekey?session="+key.ID).wantPage(t, 400, "This sign-in has ended")
 }
 
 func TestAuthSessionFails(t *testing.T) {
@@ -146,7 +146,7 @@ func TestAuthSessionFails(t *testing.T) {
 	g := newPages(t)
 	v := g.visitor()
 	w := v.wait("practice")
-	v.get(v.landing("practice", "deny", url.Values{"session": {w.ID}})).wantPage(t, 400, "Not connected", "connect again in the application")
+	v.get(v.landing("practice", "deny", url.Values{"session": {w.ID}})).wantPage(t, 400, "Not connected", "connect again in the app.")
 	if p := g.poll(w); p.Status != "failed" || !strings.Contains(p.Message.Message, "denied") {
 		t.Errorf("denied: %+v", p)
 	}
@@ -196,7 +196,7 @@ func TestAuthSessionOfAnAttacker(t *testing.T) {
 	// The attacker carries it out as far as the CRM, and has the victim sign in there and land: the login cookie is missing.
 	trap := attacker.wait("practice")
 	landed := attacker.landing("practice", "ada", url.Values{"session": {trap.ID}})
-	victim.get(landed).wantPage(t, 400, "This is not your sign-in")
+	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here")
 	attacker.send("/connect/Choose", url.Values{"session": {trap.ID}, "hostname": {"https://eu.choice.example"}}).wantPage(t, 400, "This did not work", "another CRM")
 	if _, err := g.within(50*time.Millisecond, trap); err == nil {
 		t.Error("the attacker was given something")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -49,12 +50,31 @@ func (p adminPages) forAdmin(run adminHandler) handler {
 
 // frame is the part that all pages of a signed-in admin share.
 func (p adminPages) frame(a *org.Admin, heading string) web.Frame {
-	return web.Frame{Heading: heading, Account: string(a.Account()), Who: adminName(a), Home: p.site.adminPath("")}
+	return web.Frame{Heading: heading, Account: string(a.Account()), Who: signedInBy(a.Extension()), Home: p.site.adminPath("")}
 }
 
 // confirm is the page that asks to confirm an action.
 func (p adminPages) confirm(c web.AdminConfirm) (any, error) {
 	return renderForm(200, func(w io.Writer) error { return p.site.pages.AdminConfirm(w, c) })
+}
+
+// signedInBy says how an admin has signed in.
+func signedInBy(x crmgate.ExtensionID) string {
+	if strings.HasPrefix(string(x), adminTokenPrefix) {
+		return "with " + adminName(x)
+	}
+	return "as " + adminName(x)
+}
+
+// adminTokenPrefix begins the extension id of an identity that was made of an admin token. Its name follows.
+const adminTokenPrefix = "token "
+
+// adminName names an admin's extension or admin token.
+func adminName(x crmgate.ExtensionID) string {
+	if name, ok := strings.CutPrefix(string(x), adminTokenPrefix); ok {
+		return `admin token "` + name + `"`
+	}
+	return "extension " + string(x)
 }
 
 // moment formats a time for a page.

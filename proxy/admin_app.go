@@ -47,7 +47,7 @@ func (p adminPages) enterApp(ctx context.Context, r *request, a *org.Admin) (any
 	f := newAppForm(app.Manifest, shownValues(app))
 	f.fill(b.Hostname, b.Fields)
 	if (app.Confirmed != nil) != (b.Replaces != "") {
-		return p.showApp(ctx, a, app, f, "Somebody else has set up the application, or removed it, while you filled this in. Please look at it again.", 400)
+		return p.showApp(ctx, a, app, f, "Someone else changed the application while you filled in this form. Check it and try again.", 400)
 	}
 	if !f.check() {
 		return p.showApp(ctx, a, app, f, "", 400)
@@ -99,10 +99,10 @@ func (p adminPages) confirmRemove(ctx context.Context, r *request, a *org.Admin)
 		return nil, err
 	}
 	return p.confirm(web.AdminConfirm{
-		Frame: p.frame(a, "Remove the application of "+app.Manifest.Title+"?"), Action: p.site.adminPath("/remove/" + r.last), Button: "Remove it",
+		Frame: p.frame(a, "Remove the application for "+app.Manifest.Title+"?"), Action: p.site.adminPath("/remove/" + r.last), Button: "Remove",
 		Back: p.site.adminPath("/" + r.last), Sentences: []string{
-			"Its sessions end at once: " + people(n) + " will be signed out, and cannot connect until another application is set up.",
-			"What was entered and not tried yet is discarded as well. At the CRM, the application stays registered.",
+			people(n) + " will be signed out at once. They cannot connect until another application is set up.",
+			"An application that waits for a sign-in is removed too. The application stays registered at the CRM.",
 		},
 	})
 }
@@ -150,11 +150,11 @@ func confirmedCard(ctx context.Context, a *org.Admin, app org.OwnApp, v *web.Adm
 	if err != nil {
 		return err
 	}
-	v.Confirmed = &web.AppCard{Values: shownPairs(c.Values), Sentence: "Entered by extension " + string(c.By) + " on " + moment(c.Entered) + "."}
+	v.Confirmed = &web.AppCard{Values: shownPairs(c.Values), Sentence: "Entered by " + adminName(c.By) + " on " + moment(c.Entered) + "."}
 	v.SignedIn = people(n)
 	trouble, err := a.Trouble(ctx, app)
 	if trouble != nil {
-		v.Trouble = trouble.Message + " Since " + moment(trouble.Since) + ", nobody's access can be renewed."
+		v.Trouble = trouble.Message + " Access has not been renewed since " + moment(trouble.Since) + "."
 	}
 	return err
 }

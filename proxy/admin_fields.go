@@ -133,7 +133,7 @@ func (p adminPages) fieldBlock(ctx context.Context, a *org.Admin, platform crmga
 	}
 	if set {
 		b.Removes = f.Const
-		b.Help = strings.TrimSpace(b.Help + " Leave this empty to keep what is set.")
+		b.Help = strings.TrimSpace(b.Help + " Leave empty to keep the saved value.")
 	}
 	if f.Dynamic && f.Scope == manifest.UserScope {
 		p.addOptions(ctx, a, platform, f.Const, &b)
@@ -145,8 +145,8 @@ func (p adminPages) fieldBlock(ctx context.Context, a *org.Admin, platform crmga
 func (p adminPages) addOptions(ctx context.Context, a *org.Admin, platform crmgate.Platform, field string, b *web.Block) {
 	options, err := a.FieldOptions(ctx, platform, field)
 	if err != nil {
-		p.site.logger.WarnContext(ctx, "the connector names no choices", "platform", platform, "err", err)
-		b.Help = strings.TrimSpace(b.Help + " The choices cannot be had from the CRM at the moment.")
+		p.site.logger.WarnContext(ctx, "get the options of a managed field", "platform", platform, "err", err)
+		b.Help = strings.TrimSpace(b.Help + " The CRM did not return the choices. Try again later.")
 	}
 	for _, o := range options {
 		b.Kind = "select"

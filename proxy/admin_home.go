@@ -39,8 +39,8 @@ func (p adminPages) appRow(app org.OwnApp, trouble *org.AppTrouble) web.Row {
 		row.Sentences = append(row.Sentences, "Client ID "+c.Values["clientId"]+", entered on "+moment(c.Entered)+".")
 	}
 	if trouble != nil {
-		row.State, row.Tone = "In trouble", "bad"
-		row.Sentences = append(row.Sentences, "The CRM rejects it since "+moment(trouble.Since)+": "+trouble.Message)
+		row.State, row.Tone = "Rejected", "bad"
+		row.Sentences = append(row.Sentences, "The CRM has rejected it since "+moment(trouble.Since)+": "+trouble.Message)
 	}
 	if pending := app.Pending; pending != nil {
 		if app.Confirmed == nil {
@@ -53,9 +53,9 @@ func (p adminPages) appRow(app org.OwnApp, trouble *org.AppTrouble) web.Row {
 
 // pendingSentence says who entered a pending application, and when it expires.
 func pendingSentence(p *org.EnteredApp) string {
-	what := "Waits"
+	what := "Waiting for a sign-in."
 	if p.Staged {
-		what = "Another one waits"
+		what = "A replacement is waiting for a sign-in."
 	}
-	return what + " for a sign-in: entered by extension " + string(p.By) + " on " + moment(p.Entered) + ", forgotten on " + moment(p.Until) + "."
+	return what + " Entered by " + adminName(p.By) + " on " + moment(p.Entered) + ". Expires on " + moment(p.Until) + "."
 }

@@ -76,16 +76,16 @@ func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (a
 		if err != nil {
 			return nil, err
 		}
-		c.Frame, c.Button = p.frame(a, "End the session of "+p.personRow(e).Title+"?"), "End it"
+		c.Frame, c.Button = p.frame(a, "End the session of "+p.personRow(e).Title+"?"), "End the session"
 		c.Hidden = []web.Pair{{Name: "user", Value: user}}
-		c.Sentences = []string{"They are signed out of " + m.Title + " at once, and can connect again."}
+		c.Sentences = []string{"This person will be signed out of " + m.Title + " at once, and can connect again."}
 		return p.confirm(c)
 	}
 	n, err := a.Connected(ctx, m.Platform)
 	if err != nil {
 		return nil, err
 	}
-	c.Frame, c.Button = p.frame(a, "End all sessions on "+m.Title+"?"), "End them"
+	c.Frame, c.Button = p.frame(a, "End all sessions on "+m.Title+"?"), "End all sessions"
 	c.Sentences = []string{people(n) + " will be signed out at once, and can connect again."}
 	return p.confirm(c)
 }
@@ -121,7 +121,7 @@ func (p adminPages) endAll(ctx context.Context, r *request, a *org.Admin, platfo
 		return seeOther(p.site.adminPath("/people/" + r.last)), nil
 	}
 	return p.confirm(web.AdminConfirm{
-		Frame: p.frame(a, "Some sessions are left"), Action: p.site.adminPath("/end/" + r.last), Button: "Go on", Back: p.site.adminPath("/people/" + r.last),
-		Sentences: []string{strconv.Itoa(ended) + " sessions have ended, and " + strconv.Itoa(left) + " are left: so many at once are ended in steps."},
+		Frame: p.frame(a, "Some sessions have not ended yet"), Action: p.site.adminPath("/end/" + r.last), Button: "Continue", Back: p.site.adminPath("/people/" + r.last),
+		Sentences: []string{strconv.Itoa(ended) + " sessions have ended, and " + strconv.Itoa(left) + " are left. Continue to end more."},
 	})
 }

@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"io"
-	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/org"
@@ -15,9 +15,9 @@ func (p adminPages) askToken(statement crmgate.Secret, r *request) (any, error) 
 	problem, status := "", 200
 	switch {
 	case r.fc.IsPost():
-		problem, status = "You were signed in to this page for too long. Nothing was changed. Please sign in again.", 403
+		problem, status = "Your admin session has expired. Nothing was saved. Sign in again.", 403
 	case !statement.IsZero():
-		problem, status = "You were signed in to this page for too long. Please sign in again.", 403
+		problem, status = "Your admin session has expired. Sign in again.", 403
 	}
 	return p.showSignIn(problem, status)
 }
@@ -38,10 +38,17 @@ func (p adminPages) signIn(ctx context.Context, r *request) (any, error) {
 	if err == nil {
 		return seeOther(p.site.adminPath("")), nil
 	}
-	if t, ok := p.site.correctable(ctx, err); ok {
-		return p.showSignIn(t.sentence, t.status)
+	t, ok := p.site.correctable(ctx, err)
+	if !ok {
+		return p.site.failure(ctx, r, err, ending{admin: true})
 	}
-	return p.site.failure(ctx, r, err, ending{admin: true})
+	switch { // the sentences of the JSON routes are RingCentral's
+	case errors.Is(err, crmgate.ErrInvalidToken):
+		t.sentence = "This token is not valid."
+	case errors.Is(err, crmgate.ErrNotAdmin):
+		t.sentence = "This token does not belong to an administrator."
+	}
+	return p.showSignIn(t.sentence, t.status)
 }
 
 func (p adminPages) signInExtension(ctx context.Context, r *request) (any, error) {
@@ -91,12 +98,4 @@ func (p adminPages) signOut(ctx context.Context, r *request) (any, error) {
 	}
 	p.site.cookies.remove(r, adminCookie)
 	return seeOther(p.site.adminPath("")), nil
-}
-
-// adminName says how an admin has signed in.
-func adminName(a *org.Admin) string {
-	if name, ok := strings.CutPrefix(string(a.Extension()), "token "); ok {
-		return "the admin token " + name
-	}
-	return "extension " + string(a.Extension())
 }

@@ -35,8 +35,8 @@ var appFields = []appField{
 	{"clientSecret", "password", "Client secret", ""},
 	{"accessTokenUri", "url", "Token URL", ""},
 	{"authorizationUri", "url", "Authorization URL", ""},
-	{"scopes", "text", "Scopes", "As the CRM writes them, with blanks between them."},
-	{"hostname", "url", "Host name", "The address of your organisation there."},
+	{"scopes", "text", "Scopes", "As the CRM writes them, separated by spaces."},
+	{"hostname", "url", "Host name", "The address of your organisation's CRM."},
 }
 
 // asked are the fields that are asked for.
@@ -121,7 +121,7 @@ func (f *appForm) blocks() []web.Block {
 		if field.kind == "password" {
 			b.Value = "" // not shown again
 			if f.stored[field.name] != "" {
-				b.Help, b.Set = "Leave this empty to keep the one that is set.", true
+				b.Help, b.Set = "Leave empty to keep the saved secret.", true
 			}
 		}
 		all = append(all, b)

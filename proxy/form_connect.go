@@ -66,7 +66,7 @@ func (f *connectForm) check() bool {
 		case v == "" && e.Required:
 			f.errors[e.Const] = "Please fill this in."
 		case v != "" && e.Widget == manifest.SelectWidget && !slices.ContainsFunc(e.Options, func(o manifest.Option) bool { return o.Value == v }):
-			f.errors[e.Const] = "Please choose one of the list."
+			f.errors[e.Const] = "Please choose one from the list."
 		}
 	}
 	return len(f.errors) == 0
@@ -95,9 +95,9 @@ func (f *connectForm) checkEnvironment() {
 	}
 	host, err := f.m.CheckHostname(f.hostname)
 	if err != nil || host == "" {
-		f.errors[""] = "This is no address of " + f.m.Title + "."
+		f.errors[""] = "This is not " + withArticle(f.m.Title) + " address."
 		if env.Identifier != "" {
-			f.errors[""] += " It looks like " + example(env.Identifier) + "."
+			f.errors[""] += " It should look like " + example(env.Identifier) + "."
 		}
 		return
 	}
@@ -124,6 +124,14 @@ func (f *connectForm) selected() string {
 // example is how an address looks that an identifier is of.
 func example(identifier string) string {
 	return "https://" + strings.Replace(identifier, "*", "your-company", 1)
+}
+
+// withArticle puts "a" or "an" before a name.
+func withArticle(name string) string {
+	if name != "" && strings.ContainsRune("AEIOUaeiou", rune(name[0])) {
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // view is the form for the page.

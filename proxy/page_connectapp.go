@@ -38,7 +38,7 @@ func (p connectPages) showOwnApp(f *appForm, session, problem string, status int
 	}
 	v := web.Connect{
 		CRM: f.m.Title, OAuth: true, Action: p.site.connectPath(f.m.Platform), Session: session, Setup: &setup,
-		Problem: problem, ProblemTitle: "Nothing was stored", Blocks: f.blocks(),
+		Problem: problem, ProblemTitle: "Nothing was saved", Blocks: f.blocks(),
 	}
 	return renderForm(status, func(w io.Writer) error { return p.site.pages.Connect(w, v) })
 }

@@ -53,11 +53,11 @@ func (p connectPages) connected(e ending, in authflow.SignedIn) (any, error) {
 	switch {
 	case e.admin:
 		res.Heading = "The application works"
-		res.Sentences = append(res.Sentences, "Your organisation uses it from now on: everybody in it can connect.")
+		res.Sentences = append(res.Sentences, "Your organisation uses it now. Everyone in your organisation can connect.")
 	case e.waited:
-		res.Sentences = append(res.Sentences, "The application goes on by itself. You can close this window.")
+		res.Sentences = append(res.Sentences, "The app continues by itself. You can close this window.")
 	default:
-		res.Sentences = append(res.Sentences, "No application was waiting for this. To use the connection in one, connect there.")
+		res.Sentences = append(res.Sentences, "To use this connection in an app, start from that app.")
 	}
 	return p.site.result(e, res, 200)
 }

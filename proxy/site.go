@@ -83,7 +83,7 @@ func (s *site) failure(ctx context.Context, r *request, err error, e ending) (an
 	}
 	t := tell(err)
 	if t.sentence == "" {
-		t.status, t.sentence = 500, "Something went wrong on this server. If you ask for help, please name the request "+r.id+"."
+		t.status, t.sentence = 500, "Something went wrong on this server. If you ask for help, name the request "+r.id+"."
 		s.logger.ErrorContext(ctx, "internal error", "err", err)
 	} else {
 		s.logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
@@ -103,16 +103,17 @@ func failureResult(err error, t told, e ending) web.Result {
 		res.Heading = "There is nothing to connect here"
 	case errors.Is(err, crmgate.ErrDenied):
 		res.Tone, res.Heading = "calm", "Not connected"
-		res.Sentences = []string{"You, or the CRM for you, did not allow access. Nothing was stored."}
+		res.Sentences = []string{"Access was not granted."}
 	case errors.Is(err, crmgate.ErrExpired):
 		res.Tone, res.Heading = "calm", "This took too long"
 	case errors.Is(err, crmgate.ErrOtherBrowser):
 		res.Heading = "This is not your sign-in"
 		if e.landed { // the sentence of the JSON routes names a header
-			res.Sentences = []string{"It was not started in this browser, or the browser keeps no cookies."}
+			res.Heading = "This sign-in cannot be completed here"
+			res.Sentences = []string{"This sign-in was already used or replaced. Start again."}
 		}
 	case errors.Is(err, crmgate.ErrConflict):
-		res.Tone, res.Heading = "calm", "This sign-in is over"
+		res.Tone, res.Heading = "calm", "This sign-in has ended"
 	}
 	return res
 }
@@ -126,7 +127,7 @@ func (s *site) result(e ending, res web.Result, status int) (any, error) {
 			res.Retry = s.adminPath("")
 		}
 	case e.waited && res.Tone != "good" && status != 404:
-		res.Sentences = append(res.Sentences, "Please close this window and connect again in the application.")
+		res.Sentences = append(res.Sentences, "Close this window and connect again in the app.")
 	case e.platform != "" && res.Tone != "good" && status != 404:
 		res.Retry, res.RetryLabel = s.connectPath(e.platform), "Try again"
 	}

@@ -88,7 +88,7 @@ func (t *AdminTokens) Verify(_ context.Context, token crmgate.Secret) (Identity,
 	a, ok := t.byHash[sha256.Sum256([]byte(text))]
 	switch {
 	case !ok:
-		return Identity{}, crmgate.Refuse("Request failed with status code 401") // as RingCentral's is told
+		return Identity{}, rejected(401)
 	case named && !slices.Contains(a.accounts, crmgate.AccountID(account)):
 		return Identity{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This admin token is not good for that account."}
 	case !named && len(a.accounts) > 1:

@@ -82,7 +82,7 @@ func (rc *RingCentral) ask(ctx context.Context, token crmgate.Secret) (Identity,
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 400 {
-		return who, crmgate.Refuse("Request failed with status code %d", resp.StatusCode)
+		return who, rejected(resp.StatusCode)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {

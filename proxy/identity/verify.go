@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/crmgate/crmgate"
 )
@@ -25,14 +26,23 @@ func (v Verify) Required(ctx context.Context, token crmgate.Secret) (Identity, e
 	return v(ctx, token)
 }
 
+// rejected is the Refusal of a token, in RingCentral's words.
+func rejected(status int) error {
+	r := &crmgate.Refusal{Message: fmt.Sprintf("Request failed with status code %d", status)}
+	if status == 401 || status == 403 {
+		r.Err = crmgate.ErrInvalidToken
+	}
+	return r
+}
+
 // Admin verifies a token that must be an admin's. It refuses a missing token in RingCentral's words for an empty one.
 func (v Verify) Admin(ctx context.Context, token crmgate.Secret) (Identity, error) {
 	if token.IsZero() {
-		return Identity{}, crmgate.Refuse("Request failed with status code 401")
+		return Identity{}, rejected(401)
 	}
 	who, err := v(ctx, token)
 	if err == nil && !who.Admin {
-		err = &crmgate.Refusal{Kind: crmgate.Forbidden, Plain: true, Message: "Admin validation failed"}
+		err = &crmgate.Refusal{Kind: crmgate.Forbidden, Plain: true, Message: "Admin validation failed", Err: crmgate.ErrNotAdmin}
 	}
 	return who, err
 }

@@ -6,7 +6,7 @@ import "io"
 type Frame struct {
 	Heading string
 	Account string // the organisation's RingCentral account id
-	Who     string // the signed-in administrator: "extension 101"
+	Who     string // how the administrator signed in: "as extension 101"
 	Home    string // the overview's address
 }
 
