@@ -6,32 +6,31 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/crmgate/crmgate/proxy/operator"
-	"github.com/crmgate/crmgate/proxy/revoke"
-
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/proxy/revoke"
 )
 
-// Acts are what an operator may have done that takes connectors and the way out.
+// Acts are the operator's actions that need connectors and the network.
 type Acts struct {
+	// Forget removes a person and revokes their grant at the CRM.
 	Forget func(context.Context, crmgate.UserKey) (revoke.Result, error)
+	// Replay finishes the sign-in of a token answer in the journal. If dry is set, it only reads the answer.
 	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
 }
 
-// Control is what `crmgate users`, `journal` and `audit` talk to: HTTP over a unix socket that only the server's owner can open, which is all
-// the proof it asks for.
+// Control returns the handler for "crmgate users", "journal" and "audit". It is served on a unix socket that only the
+// server's owner can open, and asks for no other proof.
 //
-//	GET    /users                  all entries
-//	GET    /users/{platform}/{id}  one
-//	DELETE /users/{platform}/{id}  removes the person and revokes at the CRM
-//	GET    /journal                the token answers that are kept
-//	POST   /journal/{id}           replays one; with ?dry only reads it
-//	DELETE /journal/{id}           forgets one
-//	GET    /audit                  the audit log, a line each; since, platform and user choose
-//	GET    /audit/verify           what is wrong with it, a line each
-//
-// DELETE of a user answers {"crm": what the CRM was told}. acts is what takes more than the store.
+//	GET    /users                  all people
+//	GET    /users/{platform}/{id}  one person
+//	DELETE /users/{platform}/{id}  removes the person and revokes their grant: {"crm": result}
+//	GET    /journal                the token answers in the journal
+//	POST   /journal/{id}           replays an answer; ?dry only reads it
+//	DELETE /journal/{id}           drops an answer
+//	GET    /audit                  streams the audit log; since, platform and user select entries
+//	GET    /audit/verify           streams the problems of the audit log
 func Control(d operator.Directory, acts Acts) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users", func(w http.ResponseWriter, r *http.Request) {
@@ -43,8 +42,8 @@ func Control(d operator.Directory, acts Acts) http.Handler {
 		control(w, e, err)
 	})
 	mux.HandleFunc("DELETE /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
-		told, err := acts.Forget(r.Context(), keyOf(r))
-		control(w, map[string]revoke.Result{"crm": told}, err)
+		result, err := acts.Forget(r.Context(), keyOf(r))
+		control(w, map[string]revoke.Result{"crm": result}, err)
 	})
 	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
 		all, err := d.Answers(r.Context())
@@ -66,6 +65,7 @@ func keyOf(r *http.Request) crmgate.UserKey {
 	return crmgate.UserKey{Platform: crmgate.Platform(r.PathValue("platform")), ID: crmgate.UserID(r.PathValue("id"))}
 }
 
+// control writes an answer, or an error with its cause: only the operator reads it.
 func control(w http.ResponseWriter, body any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	var refusal *crmgate.Refusal
@@ -80,5 +80,5 @@ func control(w http.ResponseWriter, body any, err error) {
 		w.WriteHeader(http.StatusInternalServerError)
 		body = map[string]string{"error": err.Error()}
 	}
-	_ = json.NewEncoder(w).Encode(body) // the other side is gone, or it is not
+	_ = json.NewEncoder(w).Encode(body) // fails only if the client has gone
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/crmgate/crmgate/proxy/operator"
 )
 
-// AuditLine is a line of what GET /audit and GET /audit/verify answer; it has one member. A stream that ended well has
-// an Error nowhere, and of a verification the Report at its end.
+// AuditLine is a line of the answers of GET /audit and GET /audit/verify. One of its fields is set. The last line of a
+// complete answer is End; an incomplete answer ends with Error.
 type AuditLine struct {
 	Entry   *operator.AuditEntry  `json:"entry,omitempty"`
 	Problem string                `json:"problem,omitempty"`
-	Report  *operator.AuditReport `json:"report,omitempty"`
+	Report  *operator.AuditReport `json:"report,omitempty"` // of a verification, before End
 	End     bool                  `json:"end,omitempty"`
 	Error   string                `json:"error,omitempty"`
 }
 
-// stream writes lines as they come: the log may be longer than memory.
+// stream writes lines one by one, because the log may not fit into memory.
 type stream struct {
 	w http.ResponseWriter
 	e *json.Encoder
@@ -33,15 +33,16 @@ func newStream(w http.ResponseWriter) stream {
 
 func (s stream) line(l AuditLine) error { return s.e.Encode(l) }
 
-// end says that nothing is missing, or why.
+// end writes the last line. err is why the answer is incomplete.
 func (s stream) end(err error) {
 	l := AuditLine{End: true}
 	if err != nil {
 		l = AuditLine{Error: err.Error()}
 	}
-	_ = s.line(l) // the other side is gone, or it is not
+	_ = s.line(l) // fails only if the client has gone
 }
 
+// auditLog streams the audit log.
 func auditLog(d operator.Directory) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var since time.Time
@@ -50,7 +51,7 @@ func auditLog(d operator.Directory) http.HandlerFunc {
 			var err error
 			if since, err = time.Parse(time.RFC3339Nano, v); err != nil {
 				w.WriteHeader(http.StatusBadRequest)
-				_ = json.NewEncoder(w).Encode(map[string]string{"error": "since is no time"})
+				_ = json.NewEncoder(w).Encode(map[string]string{"error": "since is not an RFC 3339 time"})
 				return
 			}
 		}
@@ -61,10 +62,11 @@ func auditLog(d operator.Directory) http.HandlerFunc {
 	}
 }
 
+// auditVerify verifies the audit log and streams its problems.
 func auditVerify(d operator.Directory) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := newStream(w)
-		_ = http.NewResponseController(w).Flush() // it may take a while until there is anything to say; a recorder has nothing to flush
+		_ = http.NewResponseController(w).Flush() // the first line may take a while; a test's recorder cannot flush
 		report, err := d.VerifyAudit(r.Context(), func(p string) { _ = s.line(AuditLine{Problem: p}) })
 		if err == nil {
 			_ = s.line(AuditLine{Report: &report})

@@ -10,14 +10,14 @@ import (
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// appForm is the form on which an admin enters their organisation's own application: the fields that the manifest names,
-// with what is set and what was filled in. Where the application sends people back to is no question: to this server.
+// appForm is the form for an organisation's own application: the fields that the manifest names, with the admin's values.
+// It does not ask for the redirect URI, which is this server's.
 type appForm struct {
 	m      *manifest.Manifest
-	place  *connectForm      // asks where the organisation's CRM is
-	stored org.ManagedValues // what is set, the secret as authflow.Placeholder; may be nil
-	values org.ManagedValues // as filled in
-	errors map[string]string // what is wrong, by field
+	place  *connectForm      // the field for the address of the organisation's CRM
+	stored org.ManagedValues // the saved values, with org.Placeholder for the secret; may be nil
+	values org.ManagedValues // the admin's values
+	errors map[string]string // by field
 }
 
 func newAppForm(m *manifest.Manifest, stored org.ManagedValues) *appForm {
@@ -26,10 +26,10 @@ func newAppForm(m *manifest.Manifest, stored org.ManagedValues) *appForm {
 	return f
 }
 
-// appField is how a field is asked for.
+// appField is the input for a field.
 type appField struct{ name, kind, label, help string }
 
-// appFields are crmgate.ManagedFields, without the redirect URI.
+// appFields are the inputs for manifest.ApplicationFields, without the redirect URI.
 var appFields = []appField{
 	{"clientId", "text", "Client ID", ""},
 	{"clientSecret", "password", "Client secret", ""},
@@ -39,12 +39,12 @@ var appFields = []appField{
 	{"hostname", "url", "Host name", "The address of your organisation's CRM."},
 }
 
-// asked are the fields that are asked for.
+// asked are the fields that the form asks for.
 func (f *appForm) asked() []appField {
 	var asked []appField
 	for _, field := range appFields {
 		if field.name == "hostname" && f.m.Page.Environment.Kind != manifest.Fixed {
-			continue // the environment asks
+			continue // place asks for it
 		}
 		if slices.Contains(f.m.OAuth.AdminManaged.Fields, field.name) {
 			asked = append(asked, field)
@@ -66,18 +66,18 @@ func (f *appForm) required(name string) bool {
 	return false
 }
 
-// fill takes what was typed into the form's fields, and nothing else. Values that are set and not asked for stay.
+// fill takes the values of the form's own fields. Saved values that the form does not ask for stay.
 func (f *appForm) fill(hostname string, fields map[string]string) {
 	f.place.hostname = strings.TrimSpace(hostname)
 	for _, field := range f.asked() {
 		f.values[field.name] = strings.TrimSpace(fields[field.name])
 	}
 	if f.values["clientSecret"] == "" {
-		f.values["clientSecret"] = f.stored["clientSecret"] // the one that is set stays
+		f.values["clientSecret"] = f.stored["clientSecret"] // the saved one
 	}
 }
 
-// check says what is wrong beside each field, and whether nothing is.
+// check sets the errors of the fields, and reports whether there are none.
 func (f *appForm) check() bool {
 	for _, field := range f.asked() {
 		if f.values[field.name] == "" && f.required(field.name) {
@@ -91,7 +91,7 @@ func (f *appForm) check() bool {
 	return len(f.errors)+len(f.place.errors) == 0
 }
 
-// entered is what the form enters: redirectURI is where this server takes people back, named unless the manifest does.
+// entered returns the values to save. They include redirectURI, this server's, unless the manifest names it.
 func (f *appForm) entered(redirectURI string) org.ManagedValues {
 	v := maps.Clone(f.values)
 	delete(v, "redirectUri")
@@ -101,13 +101,13 @@ func (f *appForm) entered(redirectURI string) org.ManagedValues {
 	return v
 }
 
-// setup is what comes before the form.
+// setup is the section above the form.
 func (f *appForm) setup(redirectURI string) (web.Setup, error) {
 	notes, err := web.Notes(f.m.OAuth.AdminManaged.SetupNotes)
 	return web.Setup{CRM: f.m.Title, Notes: notes, RedirectURI: redirectURI}, err
 }
 
-// blocks are the form's fields.
+// blocks are the fields as the page shows them.
 func (f *appForm) blocks() []web.Block {
 	var all []web.Block
 	if b, ok := f.place.environment(); ok {

@@ -11,14 +11,14 @@ import (
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// connectForm is the form on which a person connects a CRM, as the manifest has it, with what they filled in.
+// connectForm is the form of the connect page, as the manifest defines it, with the person's values.
 type connectForm struct {
 	m        *manifest.Manifest
 	session  string
-	hostname string            // as given, and checked by check
+	hostname string            // as the person gave it; check replaces it by the canonical one
 	values   map[string]string // of the API-key form, by const
-	errors   map[string]string // what is wrong, by const; "" is the environment
-	problem  string            // what is wrong as a whole
+	errors   map[string]string // by const; "" is the environment
+	problem  string            // an error of the whole form
 }
 
 func newConnectForm(m *manifest.Manifest, session, hostname string) *connectForm {
@@ -31,7 +31,7 @@ func newConnectForm(m *manifest.Manifest, session, hostname string) *connectForm
 	return f
 }
 
-// entries are the API-key form's.
+// entries are the entries of the API-key form.
 func (f *connectForm) entries() []manifest.FormEntry {
 	if f.m.AuthType != manifest.APIKey {
 		return nil
@@ -39,8 +39,8 @@ func (f *connectForm) entries() []manifest.FormEntry {
 	return f.m.Page.Form.Content
 }
 
-// fill takes what was typed into the form's fields, and nothing else. Blanks around it are how keys are copied; in a
-// password they may be meant.
+// fill takes the values of the form's own fields. It trims them, because keys are copied with spaces around them, but not
+// passwords, which may start or end with a space.
 func (f *connectForm) fill(fields map[string]string) {
 	for _, e := range f.entries() {
 		if !e.Field() {
@@ -54,7 +54,7 @@ func (f *connectForm) fill(fields map[string]string) {
 	}
 }
 
-// check says what is wrong beside each field, and whether nothing is.
+// check sets the errors of the fields, and reports whether there are none.
 func (f *connectForm) check() bool {
 	f.checkEnvironment()
 	for _, e := range f.entries() {
@@ -72,6 +72,7 @@ func (f *connectForm) check() bool {
 	return len(f.errors) == 0
 }
 
+// checkEnvironment checks the host name and makes it canonical.
 func (f *connectForm) checkEnvironment() {
 	env := f.m.Page.Environment
 	switch env.Kind {
@@ -107,7 +108,7 @@ func (f *connectForm) checkEnvironment() {
 	f.hostname = host
 }
 
-// selected is the choice that is meant by the host name, as the manifest writes it; empty if none is.
+// selected is the manifest's selection with the form's host name; empty if there is none.
 func (f *connectForm) selected() string {
 	want, err := crmgate.ParseHostname(strings.TrimSpace(f.hostname))
 	if err != nil {
@@ -121,7 +122,7 @@ func (f *connectForm) selected() string {
 	return ""
 }
 
-// example is how an address looks that an identifier is of.
+// example is an address that matches an identifier of the manifest.
 func example(identifier string) string {
 	return "https://" + strings.Replace(identifier, "*", "your-company", 1)
 }
@@ -134,7 +135,7 @@ func withArticle(name string) string {
 	return "a " + name
 }
 
-// view is the form for the page.
+// view is the form as the page shows it.
 func (f *connectForm) view(action string) web.Connect {
 	c := web.Connect{CRM: f.m.Title, OAuth: f.m.AuthType == manifest.OAuth, Action: action, Session: f.session, Problem: f.problem}
 	if c.Problem != "" {
@@ -152,7 +153,7 @@ func (f *connectForm) view(action string) web.Connect {
 	return c
 }
 
-// environment asks where the person's CRM is; ok is false if that is no question.
+// environment is the field for the address of the person's CRM. ok is false if the manifest has the address.
 func (f *connectForm) environment() (b web.Block, ok bool) {
 	env := f.m.Page.Environment
 	b = web.Block{ID: "hostname", Name: "hostname", Required: true, Error: f.errors[""]}
@@ -178,6 +179,7 @@ func (f *connectForm) environment() (b web.Block, ok bool) {
 	return b, true
 }
 
+// block is an entry of the API-key form as the page shows it.
 func (f *connectForm) block(e manifest.FormEntry, i int) web.Block {
 	if !e.Field() {
 		return web.Block{Kind: string(e.Widget), Label: e.Title, Href: e.Link}

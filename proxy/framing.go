@@ -6,12 +6,15 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// wellFramed reports whether every reader takes a header in the same way, whether a body comes in chunks, and how long it
-// is said to be. fasthttp has refused most of what is
-// ambiguous by now. What it takes, and a proxy in front may take otherwise, is refused here: other versions than 1.0 and
-// 1.1 (the preface of HTTP/2 is two requests to it), lines that end in LF alone, folded lines, names with spaces
-// (RFC 9112, 2.2, 5.1 and 5.2), a length beside Transfer-Encoding, an encoding other than chunked (6.1 and 6.3), and a
-// Host that is none.
+// wellFramed reports whether a header has one reading, whether the body is chunked, and the announced length of the body
+// (-1 for none).
+//
+// A proxy in front may read an ambiguous header as another request. fasthttp refuses most of them; wellFramed refuses the
+// rest (RFC 9112):
+//   - versions other than 1.0 and 1.1: fasthttp reads the preface of HTTP/2 as two requests
+//   - lines that end in a bare LF, folded lines, names with spaces (2.2, 5.1, 5.2)
+//   - Content-Length beside Transfer-Encoding, and encodings other than chunked (6.1, 6.3)
+//   - a Host that is not a host
 func wellFramed(h *fasthttp.RequestHeader) (ok, chunked bool, length int) {
 	if v := h.Protocol(); string(v) != "HTTP/1.1" && string(v) != "HTTP/1.0" {
 		return false, false, 0

@@ -14,8 +14,8 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Metrics counts what the server does. Labels come from the route table, the connectors folder and fixed words, never
-// from strangers. Its methods are handed to the packages that have something to count; they are safe for concurrent use.
+// Metrics are the Prometheus metrics of the server. Its methods are passed to the packages that count something. They are
+// safe for concurrent use. Labels come from the route table, the connectors folder and fixed words, never from clients.
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
@@ -47,6 +47,7 @@ func NewMetrics() *Metrics {
 	return m
 }
 
+// request counts an answered request.
 func (m *Metrics) request(route string, status int, d time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route).Observe(d.Seconds())
@@ -57,7 +58,7 @@ func (m *Metrics) Flow(flow string, platform crmgate.Platform, outcome string) {
 	m.flows.WithLabelValues(flow, string(platform), outcome).Inc()
 }
 
-// Waiting says how many grants of a platform are still to be revoked.
+// Waiting sets the number of a platform's grants that are to be revoked.
 func (m *Metrics) Waiting(platform crmgate.Platform, n int) {
 	m.waiting.WithLabelValues(string(platform)).Set(float64(n))
 }
@@ -70,21 +71,21 @@ func (m *Metrics) Token(kind string, platform crmgate.Platform, outcome string) 
 // Audit counts an entry of the audit log.
 func (m *Metrics) Audit(kind, outcome string) { m.audit.WithLabelValues(kind, outcome).Inc() }
 
-// Refreshing has the refreshes under way shown; count says how many there are.
+// Refreshing registers the gauge of running refreshes, which count returns.
 func (m *Metrics) Refreshing(count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "crmgate_refreshes_running", Help: "Refreshes under way in this process."},
 		func() float64 { return float64(count()) }))
 }
 
-// Polling has the number of polls that wait for a sign-in told when the metrics are asked for.
+// Polling registers the gauge of waiting polls, which count returns.
 func (m *Metrics) Polling(count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "crmgate_auth_session_polls", Help: "Clients that wait for a sign-in at the moment.",
 	}, func() float64 { return float64(count()) }))
 }
 
-// People has the people shown whom count counts, by platform and state. It is asked when the metrics are, and so rarely that it takes a
-// fiftieth of the time at most.
+// People registers the gauge of people by platform and state, which count returns. A scrape calls count at most every ten
+// seconds, and so rarely that it uses at most a fiftieth of the time.
 func (m *Metrics) People(count func(context.Context) (map[crmgate.Platform]map[string]int, error)) {
 	m.registry.MustRegister(&peopleCollector{count: count})
 }
@@ -92,18 +93,20 @@ func (m *Metrics) People(count func(context.Context) (map[crmgate.Platform]map[s
 var peopleMetric = prometheus.NewDesc("crmgate_people", "People who have signed in, by what has become of it: active, needs_login (the CRM has ended the grant), paused (the CRM rejects the application), logged_out.",
 	[]string{"platform", "state"}, nil)
 
+// peopleCollector collects peopleMetric.
 type peopleCollector struct {
 	count func(context.Context) (map[crmgate.Platform]map[string]int, error)
 
 	mu     sync.Mutex
 	latest map[crmgate.Platform]map[string]int // guarded by mu
-	again  time.Time                           // when to count again; guarded by mu
+	again  time.Time                           // the earliest time of the next count; guarded by mu
 }
 
+// Describe sends the description of the metric.
 func (c *peopleCollector) Describe(to chan<- *prometheus.Desc) { to <- peopleMetric }
 
-// Collect counts, if it is time. Of records that cannot be read, or a store that is closed, the other metrics must not suffer:
-// what could be counted is shown.
+// Collect counts if it is time, and sends the latest counts. It ignores errors, so that an unreadable record or a closed
+// store does not hide the other metrics.
 func (c *peopleCollector) Collect(to chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,8 +133,8 @@ func (m *Metrics) Guest(platform crmgate.Platform, operation, outcome string, d 
 	m.guests.WithLabelValues(string(platform), operation, outcome).Observe(d.Seconds())
 }
 
-// Operator returns the handler of the admin listener: /metrics; /healthz, which says that the process answers; and
-// /readyz, which asks ready.
+// Operator returns the handler of the admin listener: /metrics; /healthz, which always answers 200; and /readyz, which calls
+// ready.
 func (m *Metrics) Operator(ready func(context.Context) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))

@@ -7,11 +7,9 @@ import (
 	"github.com/crmgate/crmgate/proxy/session"
 )
 
-// Upstream's refusals of session routes.
-const pleaseAuthorize = "Please go to Settings and authorize CRM platform"
-
+// Refusals of session routes, in upstream's words.
 var (
-	errNoSession       = crmgate.RefusePlain(pleaseAuthorize)
+	errNoSession       = crmgate.RefusePlain("Please go to Settings and authorize CRM platform")
 	errInvalidToken    = crmgate.RefusePlain("Invalid JWT token")
 	errUserNotFound    = crmgate.RefusePlain("User not found")
 	errUnknownPlatform = crmgate.RefusePlain("Unknown platform")
