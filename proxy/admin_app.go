@@ -46,20 +46,25 @@ func (p adminPages) enterApp(ctx context.Context, r *request, a *org.Admin) (any
 	}
 	f := newAppForm(app.Manifest, shownValues(app))
 	f.fill(b.Hostname, b.Fields)
-	if (app.Confirmed != nil) != (b.Replaces != "") {
+	return p.submitApp(ctx, r, a, app, f, b.Replaces != "")
+}
+
+// submitApp saves the values of the form. replaces says that the admin saw a confirmed application.
+func (p adminPages) submitApp(ctx context.Context, r *request, a *org.Admin, app org.OwnApp, f *appForm, replaces bool) (any, error) {
+	if (app.Confirmed != nil) != replaces {
 		return p.showApp(ctx, a, app, f, "Someone else changed the application while you filled in this form. Check it and try again.", 400)
 	}
 	if !f.check() {
 		return p.showApp(ctx, a, app, f, "", 400)
 	}
 	entered, err := a.EnterApp(ctx, app, f.entered(p.flows.RedirectURI()))
-	if err == nil {
-		return p.goToCRM(ctx, r, a, app.Manifest, entered)
-	}
 	if t, ok := p.site.correctable(ctx, err); ok {
 		return p.showApp(ctx, a, app, f, t.sentence, t.status)
 	}
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	return p.goToCRM(ctx, r, a, app.Manifest, entered)
 }
 
 // tryApp leads on to the CRM, for the admin to sign in with the pending application.

@@ -39,23 +39,25 @@ func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (an
 	if err != nil {
 		return nil, err
 	}
-	u := org.FieldsUpdate{Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
-	if b.Extension != "" {
-		u.Scope = string(manifest.UserScope)
-	}
+	u := org.FieldsUpdate{Scope: string(scopeFor(b.Extension)), Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
 	if b.Remove != "" {
 		u.Remove = []string{b.Remove}
 	} else {
-		u.Values = typed(m.Fields, u.Scope, b.Fields)
+		u.Values = typed(m.Fields, scopeFor(b.Extension), b.Fields)
 	}
 	err = a.UpdateFields(ctx, m.Platform, u)
-	if err == nil {
-		return seeOther(p.fieldsPath(m.Platform, b.Extension)), nil
-	}
 	if t, ok := p.site.correctable(ctx, err); ok {
 		return p.showFields(ctx, r, a, b.Extension, t.sentence, t.status)
 	}
-	return nil, err
+	return seeOther(p.fieldsPath(m.Platform, b.Extension)), err
+}
+
+// scopeFor is the scope of the credentials of an extension, or of the organisation if extension is empty.
+func scopeFor(extension string) manifest.FieldScope {
+	if extension != "" {
+		return manifest.UserScope
+	}
+	return manifest.AccountScope
 }
 
 func (p adminPages) fieldsPath(platform crmgate.Platform, extension string) string {
@@ -67,10 +69,10 @@ func (p adminPages) fieldsPath(platform crmgate.Platform, extension string) stri
 }
 
 // typed are the values of the form's own fields, as a JSON object.
-func typed(fields []manifest.FormField, scope string, from map[string]string) crmgate.Secret {
+func typed(fields []manifest.FormField, scope manifest.FieldScope, from map[string]string) crmgate.Secret {
 	values := map[string]string{}
 	for _, f := range fields {
-		if f.Managed && (f.Scope == manifest.UserScope) == (scope == string(manifest.UserScope)) {
+		if f.Managed && (f.Scope == manifest.UserScope) == (scope == manifest.UserScope) {
 			values[f.Const] = strings.TrimSpace(from[f.Const])
 		}
 	}
@@ -87,9 +89,8 @@ func (p adminPages) showFields(ctx context.Context, r *request, a *org.Admin, ex
 	v := web.AdminFields{
 		Frame: p.frame(a, m.Title), Problem: problem, Extension: extension, Action: p.site.adminPath("/fields/" + r.last), Own: len(all.Own) > 0,
 	}
-	scope, values := manifest.AccountScope, all.OrgValues
+	scope, values := scopeFor(extension), all.OrgValues
 	if extension != "" {
-		scope = manifest.UserScope
 		v.Name, values = valuesOf(all, extension)
 	} else {
 		v.Extensions = p.extensionRows(m.Platform, all)

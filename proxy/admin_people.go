@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
@@ -72,14 +73,7 @@ func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (a
 	}
 	c := web.AdminConfirm{Action: p.site.adminPath("/end/" + r.last), Back: p.site.adminPath("/people/" + r.last)}
 	if user != "" {
-		e, err := a.Person(ctx, crmgate.UserKey{Platform: m.Platform, ID: crmgate.UserID(user)})
-		if err != nil {
-			return nil, err
-		}
-		c.Frame, c.Button = p.frame(a, "End the session of "+p.personRow(e).Title+"?"), "End the session"
-		c.Hidden = []web.Pair{{Name: "user", Value: user}}
-		c.Sentences = []string{"This person will be signed out of " + m.Title + " at once, and can connect again."}
-		return p.confirm(c)
+		return p.confirmEndOf(ctx, a, m, crmgate.UserID(user), c)
 	}
 	n, err := a.Connected(ctx, m.Platform)
 	if err != nil {
@@ -87,6 +81,18 @@ func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (a
 	}
 	c.Frame, c.Button = p.frame(a, "End all sessions on "+m.Title+"?"), "End all sessions"
 	c.Sentences = []string{people(n) + " will be signed out at once, and can connect again."}
+	return p.confirm(c)
+}
+
+// confirmEndOf asks to confirm that the session of one person is ended.
+func (p adminPages) confirmEndOf(ctx context.Context, a *org.Admin, m *manifest.Manifest, user crmgate.UserID, c web.AdminConfirm) (any, error) {
+	e, err := a.Person(ctx, crmgate.UserKey{Platform: m.Platform, ID: user})
+	if err != nil {
+		return nil, err
+	}
+	c.Frame, c.Button = p.frame(a, "End the session of "+p.personRow(e).Title+"?"), "End the session"
+	c.Hidden = []web.Pair{{Name: "user", Value: string(user)}}
+	c.Sentences = []string{"This person will be signed out of " + m.Title + " at once, and can connect again."}
 	return p.confirm(c)
 }
 

@@ -37,12 +37,15 @@ func (a signInAPI) openAuthSession(ctx context.Context, r *request) (any, error)
 		return nil, err
 	}
 	a.cookies.set(r, sessionCookie, opened.BrowserSecret, opened.Life)
-	return struct {
-		ID          string `json:"id"`
-		LoginSecret string `json:"loginSecret"`
-		ConnectURL  string `json:"connectUrl"`
-		ExpiresIn   int    `json:"expiresIn"`
-	}{opened.ID, opened.LoginSecret.Reveal(), a.flows.PublicURL + "/connect/" + string(b.Platform) + "?session=" + url.QueryEscape(opened.ID), int(opened.Life.Seconds())}, nil
+	return authSession{opened.ID, opened.LoginSecret.Reveal(), a.flows.PublicURL + "/connect/" + string(b.Platform) + "?session=" + url.QueryEscape(opened.ID), int(opened.Life.Seconds())}, nil
+}
+
+// authSession is the answer with an opened auth session.
+type authSession struct {
+	ID          string `json:"id"`
+	LoginSecret string `json:"loginSecret"`
+	ConnectURL  string `json:"connectUrl"`
+	ExpiresIn   int    `json:"expiresIn"`
 }
 
 // pollAuthSession waits up to pollTime for the sign-in to end.

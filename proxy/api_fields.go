@@ -42,10 +42,7 @@ func (a fieldAPI) update(ctx context.Context, r *request, ses session.Session) (
 		Remove    []string        `json:"fieldsToRemove"`
 		RCToken   string          `json:"rcAccessToken"`
 	}
-	if err := r.body(&b); err != nil {
-		return nil, err
-	}
-	rc, err := r.rcToken(b.RCToken)
+	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +62,7 @@ func (a fieldAPI) options(ctx context.Context, r *request) (any, error) {
 		AccountValues json.RawMessage `json:"accountValues"`
 		RCToken       string          `json:"rcAccessToken"`
 	}
-	if err := r.body(&b); err != nil {
-		return nil, err
-	}
-	rc, err := r.rcToken(b.RCToken)
+	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
 		return nil, err
 	}

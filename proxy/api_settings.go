@@ -33,10 +33,7 @@ func (a settingsAPI) setOrg(ctx context.Context, r *request) (any, error) {
 		AdminSettings json.RawMessage `json:"adminSettings"`
 		RCToken       string          `json:"rcAccessToken"`
 	}
-	if err := r.body(&b); err != nil {
-		return nil, err
-	}
-	rc, err := r.rcToken(b.RCToken)
+	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
 		return nil, err
 	}

@@ -82,10 +82,7 @@ func (a signInAPI) apiKeyLogin(ctx context.Context, r *request) (any, error) {
 		AdditionalInfo json.RawMessage  `json:"additionalInfo"`
 		RCToken        string           `json:"rcAccessToken"`
 	}
-	if err := r.body(&b); err != nil {
-		return nil, err
-	}
-	rc, err := r.rcToken(b.RCToken)
+	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
 		return nil, err
 	}

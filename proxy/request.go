@@ -166,6 +166,14 @@ func (r *request) body(into any) error {
 	return nil
 }
 
+// bodyAndToken reads the body into a struct, and the RingCentral token. token is the struct's member for the token.
+func (r *request) bodyAndToken(into any, token *string) (crmgate.Secret, error) {
+	if err := r.body(into); err != nil {
+		return crmgate.Secret{}, err
+	}
+	return r.rcToken(*token)
+}
+
 // badJSON says what is wrong with a body. It does not quote the body, which may contain a credential.
 func badJSON(err error) error {
 	var t *json.UnmarshalTypeError

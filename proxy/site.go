@@ -57,8 +57,8 @@ func (s *site) onPage(run handler) handler {
 	}
 }
 
-// correctable tells what a form says about an error that the person can correct, and logs the error. ok is false for other
-// errors.
+// correctable tells what a form says about an error that the person can correct, and logs the error. ok is false for nil and
+// for other errors.
 func (s *site) correctable(ctx context.Context, err error) (t told, ok bool) {
 	t = tell(err)
 	if t.sentence == "" || errors.As(err, new(errUnread)) {
