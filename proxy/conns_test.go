@@ -35,7 +35,7 @@ func serve(t *testing.T, s *proxy.Server, wrap func(net.Listener) net.Listener) 
 
 func itself(l net.Listener) net.Listener { return l }
 
-// visitor is a connection that asks one thing at a time.
+// visitor is a connection that sends one request at a time.
 type visitor struct {
 	net.Conn
 	b *bufio.Reader
@@ -55,7 +55,7 @@ func visit(t *testing.T, addr string) visitor {
 // ask returns the status of an answer, and whether the connection is to be closed.
 func (v visitor) ask(t *testing.T) (status int, closed bool) {
 	t.Helper()
-	_, _ = io.WriteString(v, get+"\r\n") // one that is refused may have been closed by now
+	_, _ = io.WriteString(v, get+"\r\n") // a refused connection may be closed by now
 	resp, err := http.ReadResponse(v.b, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func (v visitor) ask(t *testing.T) (status int, closed bool) {
 	return resp.StatusCode, resp.Close
 }
 
-// TestIdleConnectionsEnd: what is kept alive is ended after the idle time, without an answer that nobody asked for.
+// TestIdleConnectionsEnd: a kept-alive connection is closed after the idle time, without an unasked answer.
 func TestIdleConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, slog.DiscardHandler)
@@ -86,7 +86,7 @@ func TestIdleConnectionsEnd(t *testing.T) {
 	}
 }
 
-// TestTooManyConnections: who is one too many is told so, and the others go on.
+// TestTooManyConnections: a connection beyond the limit gets a 503, and the others stay open.
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -105,7 +105,7 @@ func TestTooManyConnections(t *testing.T) {
 				}
 			}
 			third := visit(t, addr)
-			resp, err := http.ReadResponse(third.b, nil) // without having asked: a reset could swallow the answer
+			resp, err := http.ReadResponse(third.b, nil) // without a request: a reset could discard the answer
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +120,7 @@ func TestTooManyConnections(t *testing.T) {
 	}
 }
 
-// short is a listener that has no open files left for the first three who come.
+// short is a listener whose first three Accepts fail for lack of open files.
 type short struct {
 	net.Listener
 	failed *atomic.Int64
@@ -133,7 +133,7 @@ func (s short) Accept() (net.Conn, error) {
 	return s.Listener.Accept()
 }
 
-// TestNoOpenFilesLeft: the server outlasts it.
+// TestNoOpenFilesLeft: the server goes on after Accept has failed for lack of open files.
 func TestNoOpenFilesLeft(t *testing.T) {
 	t.Parallel()
 	var failed atomic.Int64

@@ -15,10 +15,10 @@ var (
 	Clean       = clean
 )
 
-// ServeConn answers what comes over one connection, and returns when that is over.
+// ServeConn answers the requests of one connection, and returns when it ends.
 func (s *Server) ServeConn(c net.Conn) error { return s.http.ServeConn(c) }
 
-// requestWith is a request as a handler gets it.
+// requestWith makes the request that a handler gets.
 func requestWith(query, header, contentType string, body []byte) *request {
 	r := &request{fc: &fasthttp.RequestCtx{}}
 	r.query.Parse(query)
@@ -28,17 +28,17 @@ func requestWith(query, header, contentType string, body []byte) *request {
 	return r
 }
 
-// RCToken reads a RingCentral token from a header, a body's member or a query.
+// RCToken reads a RingCentral token from a header, a member of a body, or a query.
 func RCToken(query, header, body string) (crmgate.Secret, error) {
 	return requestWith(query, header, "", nil).rcToken(body)
 }
 
-// ReadBody reads a body into what v points to.
+// ReadBody reads a body into *v.
 func ReadBody(contentType string, body []byte, v any) error {
 	return requestWith("", "", contentType, body).body(v)
 }
 
-// SetLimits shortens what is long in earnest, and returns what it was.
+// SetLimits sets limits for a test, and returns the old ones.
 func (s *Server) SetLimits(idle time.Duration, perIP int) (time.Duration, int) {
 	wasIdle, wasPerIP := s.http.IdleTimeout, s.http.MaxConnsPerIP
 	s.http.IdleTimeout, s.http.MaxConnsPerIP = idle, perIP

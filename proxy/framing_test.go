@@ -13,24 +13,24 @@ import (
 )
 
 const (
-	// marker follows each framing: whether it is answered shows where the server takes the request before it to end.
+	// marker follows each framing. Its answer shows where the server ends the request before it.
 	marker = "GET /serverVersionInfo HTTP/1.1\r\nHost: x\r\n\r\n"
-	// hidden is a request that stands where a body does.
+	// hidden is a request in the place of a body.
 	hidden = "GET /isAlive HTTP/1.1\r\nHost: x\r\n\r\n"
 	get    = "GET /isAlive HTTP/1.1\r\nHost: x\r\n"
 	post   = "POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\n"
-	// chunked begins a request, and its body comes next.
+	// chunked begins a request with a chunked body.
 	chunked = post + "Transfer-Encoding: chunked\r\n\r\n"
-	// refused is one answer, and the connection closed.
+	// refused is one 400 and a closed connection.
 	refused = "400 close"
 )
 
-// line makes a request of its first line.
+// line makes a request from its first line.
 func line(l string) string { return l + "\r\nHost: x\r\n\r\n" }
 
-// framings are requests with and without faults in how they are framed, and the statuses that they and the marker
-// behind them get. "empty" is the 400 of a form without a body, where the others have 415. "close" says that the server
-// closes the connection without having taken the marker for a request; it always does after a body in chunks.
+// framings are requests with and without framing faults, and the statuses of the request and of the marker behind it.
+// "empty" is the 400 of a form without a body, where the others get 415. "close" means that the server closes the
+// connection without answering the marker, as it always does after a chunked body.
 var framings = []struct{ name, raw, want string }{
 	{"a plain request", get + "\r\n", "200 200"},
 	{"two pipelined", get + "\r\n" + get + "\r\n", "200 200 200"},
@@ -158,7 +158,7 @@ var framings = []struct{ name, raw, want string }{
 	{"a NUL in the target", line("GET /isAlive\x00 HTTP/1.1"), refused},
 	{"a CR in the target", line("GET /isAlive\rX HTTP/1.1"), refused},
 	{"no method", line(" /isAlive HTTP/1.1"), refused},
-	{"a method that is no token", line("G@T /isAlive HTTP/1.1"), refused},
+	{"a method that is not a token", line("G@T /isAlive HTTP/1.1"), refused},
 	{"a method in lower case", line("get /isAlive HTTP/1.1"), "405 200"},
 	{"TRACE", line("TRACE /isAlive HTTP/1.1"), "405 200"},
 	{"CONNECT", "CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n", "404 200"},
@@ -181,7 +181,7 @@ var framings = []struct{ name, raw, want string }{
 	{"a thousand headers", get + strings.Repeat("X: y\r\n", 1000) + "\r\n", "200 200"},
 	{"ten thousand headers", get + strings.Repeat("X: y\r\n", 10_000) + "\r\n", "431 close"},
 
-	// bodies where there should be none, and what else asks for another protocol
+	// bodies that should not be there, and requests for another protocol
 	{"GET with a length", get + "Content-Length: 34\r\n\r\n" + hidden, "200 200"},
 	{"GET with chunks", get + "Transfer-Encoding: chunked\r\n\r\n22\r\n" + hidden + "\r\n0\r\n\r\n", "200 close"},
 	{"GET with a request behind it", get + "\r\n" + hidden, "200 200 200"},
@@ -199,8 +199,8 @@ var framings = []struct{ name, raw, want string }{
 	{"a body that pretends to end", post + "Content-Length: 39\r\n\r\n0\r\n\r\n" + hidden, "415 200"},
 }
 
-// TestFraming sends each framing over TCP with the marker behind it: never is a byte of a body taken for a request, and
-// what is refused ends the connection.
+// TestFraming sends each framing over TCP with the marker behind it. No byte of a body is read as a request, and a refusal
+// closes the connection.
 func TestFraming(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, slog.DiscardHandler)
@@ -222,8 +222,8 @@ func TestFraming(t *testing.T) {
 	}
 }
 
-// talk sends bytes and returns the statuses that come, and "close" if the server then closes the connection of its own
-// accord. Of answers that keep it open, most are read before this end is closed.
+// talk sends bytes and returns the statuses of the answers up to most, and "close" if the server then closes the
+// connection by itself.
 func talk(t *testing.T, addr, raw string, most int) (statuses string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -232,13 +232,13 @@ func talk(t *testing.T, addr, raw string, most int) (statuses string) {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	go func() { _, _ = io.WriteString(conn, raw) }() // a server that has refused may not read all of it
+	go func() { _, _ = io.WriteString(conn, raw) }() // the server may stop reading after a refusal
 	method := methodOf(strictRequests([]byte(raw)), 0)
 	var all []string
 	b := bufio.NewReader(conn)
 	for closed := false; ; {
 		if len(all) == most && !closed {
-			_ = conn.(*net.TCPConn).CloseWrite() // whatever else it has taken for a request, it answers now
+			_ = conn.(*net.TCPConn).CloseWrite() // the server now answers anything else that it has read as a request
 			closed = true
 		}
 		resp, err := http.ReadResponse(b, &http.Request{Method: method})

@@ -18,12 +18,12 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// manifests are of a platform of each kind; nothing of theirs can be reached.
+// manifests have a platform of each kind. Their hosts cannot be reached.
 const manifests = `{"version":"1","author":{"name":"a"},"platforms":{
  "acme":{"auth":{"type":"oauth","oauth":{"authUrl":"https://acme.example/authorize","clientId":"id","redirectUri":"https://gate.example/redirect.html"}},"crmgate":{"hosts":["acme.example"]}},
  "keys":{"auth":{"type":"apiKey","apiKey":{"page":{"content":[{"const":"apiKey","required":true},{"const":"region","required":true}]}}}}}}`
 
-// connector is one without a sandbox: what the front needs of it is that it answers.
+// testConnector is a connector without a sandbox.
 type testConnector struct {
 	connector.Connector
 	manifest *manifest.Manifest
@@ -45,7 +45,7 @@ func (c testConnector) UserInfo(_ context.Context, r connector.UserInfoRequest) 
 	return connector.UserInfo{Successful: r.APIKey.Reveal() == "right", ID: "1-keys", Name: "Ada"}, nil
 }
 
-// newServer makes a front over real flows and a store in memory. What it logs goes to log.
+// newServer makes a server over real flows and a store in memory. It logs to log.
 func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *proxy.Server {
 	t.Helper()
 	must := func(err error) {

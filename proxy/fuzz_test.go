@@ -20,11 +20,11 @@ import (
 	"github.com/crmgate/crmgate/proxy"
 )
 
-// canary stands for a credential in strangers' bytes: no error may repeat it.
+// canary stands for a credential in the input. No error may repeat it.
 const canary = "canary-4f1c9be2"
 
-// FuzzFormToJSON: a form becomes an object of texts and of objects of texts, and what a form parser finds under a plain
-// name is in it.
+// FuzzFormToJSON: a form becomes an object of strings and of objects of strings. It has every plain field that a form
+// parser finds.
 func FuzzFormToJSON(f *testing.F) {
 	f.Add([]byte("platform=clio&additionalInfo[region]=eu&additionalInfo[x][y]=1&a]=b&[=&=&a[=1"))
 	f.Add([]byte("a=1&a[b]=2&a=3&%61=4"))
@@ -61,7 +61,7 @@ func FuzzFormToJSON(f *testing.F) {
 	})
 }
 
-// FuzzBody: a body is read into what the route wants as text, or refused without a word of it.
+// FuzzBody: a body is read into strings, or refused without quoting it.
 func FuzzBody(f *testing.F) {
 	for _, s := range []string{
 		`{"platform":"keys","apiKey":"` + canary + `","additionalInfo":{"a":"` + canary + `"}}`, `{"apiKey":["` + canary + `"]}`, `["` + canary + `"]`,
@@ -91,7 +91,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// FuzzRCToken: what is taken for a RingCentral token can stand in a header, and stood where it is looked for first.
+// FuzzRCToken: a RingCentral token can be sent in a header, and comes from the first place that has one.
 func FuzzRCToken(f *testing.F) {
 	f.Add("rcAccessToken=a", "", "")
 	f.Add("", " bEARER  x ", "y")
@@ -115,7 +115,7 @@ func FuzzRCToken(f *testing.F) {
 		if h := strings.NewReplacer("\r", "", "\n", "").Replace(header); strings.TrimSpace(h) != "" {
 			from = header // fasthttp cleans what is set on it
 		} else if body == "" {
-			return // the query's
+			return // from the query
 		}
 		if !strings.Contains(strings.NewReplacer("\r", " ", "\n", " ").Replace(from), token) {
 			t.Errorf("%q, %q, %q: %q", query, header, body, token)
@@ -123,7 +123,7 @@ func FuzzRCToken(f *testing.F) {
 	})
 }
 
-// FuzzClean: what is stored of a header is a short text.
+// FuzzClean: the stored part of a header is short and UTF-8.
 func FuzzClean(f *testing.F) {
 	f.Add(strings.Repeat("é", 100))
 	f.Add("\xff\x00a")
@@ -148,7 +148,7 @@ func FuzzSplitTarget(f *testing.F) {
 	})
 }
 
-// wire is a connection whose other end has said all that it says, and takes what it gets.
+// wire is a connection whose client has sent everything, and reads every answer.
 type wire struct {
 	net.Conn
 	in  *bytes.Reader
@@ -164,8 +164,8 @@ func (w *wire) SetDeadline(time.Time) error      { return nil }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
-// FuzzFront sends any bytes to the front: each of its answers is to a request that a strict reader finds in them, the
-// last one excepted if it closes the connection. No answer is a 500, and each is well-formed.
+// FuzzFront sends any bytes to the server. Each answer belongs to a request that a strict reader finds in them, except the
+// last one, if it closes the connection. Every answer is well-formed, and none is a 500.
 func FuzzFront(f *testing.F) {
 	var log bytes.Buffer
 	s := newServer(f, slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -187,13 +187,13 @@ func FuzzFront(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		log.Reset()
 		c := &wire{in: bytes.NewReader(raw)}
-		_ = s.ServeConn(c) // why it ended is the other end's affair
+		_ = s.ServeConn(c) // any reason to end is fine
 		if log.Len() > 0 {
 			t.Errorf("%q: %s", raw, log.String())
 		}
 		seen := strictRequests(raw)
 		served, refused := 0, 0
-		var closed bool // by the latest answer: what it belongs to is then no matter, since nothing follows
+		var closed bool // by the latest answer: nothing follows, so it may belong to no request
 		for b := bufio.NewReader(&c.out); ; {
 			resp, err := http.ReadResponse(b, &http.Request{Method: methodOf(seen, served+refused)})
 			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && b.Buffered() == 0 && resp == nil {
@@ -203,7 +203,7 @@ func FuzzFront(f *testing.F) {
 				t.Fatalf("%q: the answer is malformed: %v", raw, err)
 			}
 			body, err := io.ReadAll(resp.Body)
-			if err != nil && !bytes.Contains(raw, []byte("HEAD ")) { // which may be the method of what was refused
+			if err != nil && !bytes.Contains(raw, []byte("HEAD ")) { // it may be the method of a refused request
 				t.Fatalf("%q: the answer's body is cut: %v", raw, err)
 			}
 			closed = resp.Close
@@ -214,7 +214,7 @@ func FuzzFront(f *testing.F) {
 				t.Errorf("%q: %d %s", raw, resp.StatusCode, body)
 			}
 			if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") && len(body) > 0 && !json.Valid(body) {
-				t.Errorf("%q: %q is no JSON", raw, body)
+				t.Errorf("%q: %q is not JSON", raw, body)
 			}
 			if isRefusal(resp.StatusCode, body) {
 				refused++

@@ -40,7 +40,7 @@ func NewMetrics() *Metrics {
 		audit:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_audit_entries_total", Help: "Entries of the audit log: written, left out because there were too many, or failed to be written."}, []string{"kind", "outcome"}),
 		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
 		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
-		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Grants that were forgotten here and are still to be revoked at the CRM."}, []string{"platform"}),
+		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Deleted grants that are still to be revoked at the CRM."}, []string{"platform"}),
 	}
 	m.registry.MustRegister(m.waiting, m.requests, m.duration, m.flows, m.tokens, m.audit, m.egress, m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -73,14 +73,14 @@ func (m *Metrics) Audit(kind, outcome string) { m.audit.WithLabelValues(kind, ou
 
 // Refreshing registers the gauge of running refreshes, which count returns.
 func (m *Metrics) Refreshing(count func() int) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "crmgate_refreshes_running", Help: "Refreshes under way in this process."},
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "crmgate_refreshes_running", Help: "Running refreshes in this process."},
 		func() float64 { return float64(count()) }))
 }
 
 // Polling registers the gauge of waiting polls, which count returns.
 func (m *Metrics) Polling(count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "crmgate_auth_session_polls", Help: "Clients that wait for a sign-in at the moment.",
+		Name: "crmgate_auth_session_polls", Help: "Clients that poll for a sign-in.",
 	}, func() float64 { return float64(count()) }))
 }
 
@@ -90,7 +90,7 @@ func (m *Metrics) People(count func(context.Context) (map[crmgate.Platform]map[s
 	m.registry.MustRegister(&peopleCollector{count: count})
 }
 
-var peopleMetric = prometheus.NewDesc("crmgate_people", "People who have signed in, by what has become of it: active, needs_login (the CRM has ended the grant), paused (the CRM rejects the application), logged_out.",
+var peopleMetric = prometheus.NewDesc("crmgate_people", "People who have signed in, by state: active, needs_login (the CRM has ended the grant), paused (the CRM rejects the application), logged_out.",
 	[]string{"platform", "state"}, nil)
 
 // peopleCollector collects peopleMetric.

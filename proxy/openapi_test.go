@@ -20,7 +20,7 @@ func readOpenAPI(t *testing.T) *openapi3.T {
 	return doc
 }
 
-// TestOpenAPIIsValid: the document is what OpenAPI 3.1 asks for. The examples are for the tests in e2e.
+// TestOpenAPIIsValid: the document is valid OpenAPI 3.1. Tests in e2e check the examples.
 func TestOpenAPIIsValid(t *testing.T) {
 	t.Parallel()
 	doc := readOpenAPI(t)
@@ -38,7 +38,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 	}
 }
 
-// TestOpenAPIHasEveryRoute holds the document and the route table together.
+// TestOpenAPIHasEveryRoute: the document and the route table have the same routes.
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	t.Parallel()
 	var documented []string
@@ -63,19 +63,19 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 	}
 	for _, name := range documented {
 		if !slices.Contains(routes, name) {
-			t.Errorf("the document has %s, which is no route", name)
+			t.Errorf("the document has %s, which is not a route", name)
 		}
 	}
 }
 
-// TestOpenAPIHasEveryParameter holds the document's parameters, security schemes and members of bodies to what the text
-// of the handlers says that they read.
+// TestOpenAPIHasEveryParameter: the document has the parameters, security schemes and members of bodies that the source of
+// the handlers reads.
 func TestOpenAPIHasEveryParameter(t *testing.T) {
 	t.Parallel()
 	code := readCode(t)
 	doc := readOpenAPI(t)
 	if len(code.routes) < 20 {
-		t.Fatalf("only %d routes were found: they are looked for in the wrong way", len(code.routes))
+		t.Fatalf("only %d routes were found: readCode is out of date", len(code.routes))
 	}
 	for name, run := range code.routes {
 		method, path, _ := strings.Cut(name, " ")
@@ -97,7 +97,7 @@ func TestOpenAPIHasEveryParameter(t *testing.T) {
 	}
 }
 
-// documentedReads are the parameters of an operation, in the words of code.reads.
+// documentedReads are the parameters of an operation, as code.reads names them.
 func documentedReads(doc *openapi3.T, op *openapi3.Operation) map[string]bool {
 	all := map[string]bool{}
 	for _, p := range op.Parameters {

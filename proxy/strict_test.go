@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// strictRequests reads bytes as RFC 9112 has it, without anything that two readers could take in two ways, and returns
-// the methods of the requests until the first that is not complete or not well-formed. Two things it takes that a
-// recipient may take: empty lines before a request (2.2), and a line of the request's that ends in LF alone.
+// strictRequests reads bytes strictly by RFC 9112 and returns the methods of the requests, up to the first that is
+// incomplete or has two readings. It accepts two things that a recipient may accept: empty lines before a request (2.2),
+// and a request line that ends in a bare LF.
 func strictRequests(b []byte) (methods []string) {
 	for {
 		b = bytes.TrimLeft(b, "\r\n")
@@ -35,7 +35,7 @@ func strictRequests(b []byte) (methods []string) {
 	}
 }
 
-// strictHeader reads the lines up to the empty one, and what they say of the body.
+// strictHeader reads the header lines, and from them how the body is framed.
 func strictHeader(b []byte, http11 bool) (length int, chunked bool, rest []byte, ok bool) {
 	seen := map[string]int{}
 	for {
@@ -119,7 +119,7 @@ func methodOf(methods []string, n int) string {
 	return ""
 }
 
-// isRefusal reports whether an answer says that what came is no request that is read.
+// isRefusal reports whether a status refuses malformed HTTP.
 func isRefusal(status int, body []byte) bool {
 	return status == 408 || status == 413 || status == 431 || status == 400 && bytes.Contains(body, []byte("not well-formed HTTP"))
 }

@@ -15,13 +15,13 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-// TestWirePanic runs a server that was wired wrongly: what needs a connector meets nil.
+// TestWirePanic runs a server without a connector registry, so that handlers panic.
 func TestWirePanic(t *testing.T) {
 	ms, err := manifest.Parse(nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer // read when the server has ended
+	var log bytes.Buffer // read after the server has ended
 	s, err := proxy.New(proxy.Config{Flows: &authflow.Flows{}, Manifests: ms, Metrics: proxy.NewMetrics(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
