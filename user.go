@@ -55,15 +55,6 @@ type User struct {
 	LoggedOut      time.Time // the latest logout
 }
 
-// App names the OAuth client registration that issued a grant. Refresh and revocation follow it, never the app that is current now.
-type App struct {
-	ClientID string
-	TokenURL string
-	// Account owns the app when it is the organisation's own; empty for the connector's.
-	Account    AccountID
-	Generation uint64 // of the account's app; 0 for the connector's
-}
-
 // Grant holds the credentials that a CRM issued: tokens, or an API key. The zero Grant holds none.
 type Grant struct {
 	AccessToken  Secret
@@ -71,7 +62,7 @@ type Grant struct {
 	APIKey       Secret
 	// Issued and Expiry are the access token's start and end. A zero Expiry means that the end is unknown.
 	Issued, Expiry time.Time
-	App            App
+	App            ApplicationKey
 	// Dead is the reason why the CRM no longer accepts the grant, and DeadSince is when that became known. Both are empty
 	// for a grant in use. No request is made with a dead grant.
 	Dead      string

@@ -25,7 +25,7 @@ type Connector interface {
 	// AuthType returns the answer that the module gave when it was loaded.
 	AuthType() (manifest.AuthType, error)
 	// OAuthInfo returns the application to use. Empty fields mean those of the manifest.
-	OAuthInfo(context.Context, OAuthInfoRequest) (crmgate.OAuthInfo, error)
+	OAuthInfo(context.Context, OAuthInfoRequest) (OAuthInfo, error)
 	// OverridingOAuthOption returns additions to the code exchange.
 	OverridingOAuthOption(context.Context, OAuthOptionRequest) (OAuthOption, error)
 	// BasicAuth turns an API key into the credentials of an Authorization header, after "Basic ".
@@ -56,10 +56,18 @@ type OAuthInfoRequest struct {
 	UserEmail string
 }
 
+// OAuthInfo is the answer of getOauthInfo. Empty fields of its Application mean those of the manifest.
+type OAuthInfo struct {
+	crmgate.Application
+	TokenAuth crmgate.TokenAuth // empty: the manifest's
+	// FailMessage, if not empty, ends the sign-in with this text for the person.
+	FailMessage string
+}
+
 // OAuthOptionRequest is the request of getOverridingOAuthOption.
 type OAuthOptionRequest struct {
 	Code  crmgate.Secret
-	OAuth crmgate.OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
+	OAuth OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
 }
 
 // OAuthOption is added to a token request. A body member replaces the standard parameter of the same name. If
@@ -122,7 +130,7 @@ type Outcome struct {
 // RefreshRequest is the request of checkAndRefreshAccessToken.
 type RefreshRequest struct {
 	UserRequest
-	OAuth        crmgate.OAuthInfo
+	OAuth        OAuthInfo
 	RefreshToken crmgate.Secret // the guest sees it only if its manifest reveals it
 	// Answered, if not nil, is called with the guest's JSON document before it is decoded. It contains the tokens.
 	Answered func(document crmgate.Secret)

@@ -94,7 +94,7 @@ var adminRoutes = []struct{ method, path, body string }{
 // apps are an account's applications, by their entries.
 func (g *gate) apps(account crmgate.AccountID) (confirmed, pending string) {
 	g.t.Helper()
-	apps, err := g.Edge.DB().ManagedApps(g.t.Context(), account, "practice")
+	apps, err := g.Edge.DB().Applications(g.t.Context(), account, "practice")
 	edgetest.Must(g.t, err)
 	if apps.Confirmed != nil {
 		confirmed = apps.Confirmed.Entry

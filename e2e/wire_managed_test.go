@@ -240,10 +240,10 @@ func TestWireManagedOAuth(t *testing.T) {
 	t.Run("the placeholder", func(t *testing.T) {
 		t.Parallel()
 		g := organised(t)
-		run(t, g, []step{{"7.13 nothing is stored", "POST", cachePath, admin, entered(ownClient, "********", ""), answer{400, nil, errorBody("No client secret is stored: please enter it.")}}})
+		run(t, g, []step{{"7.13 nothing is stored", "POST", cachePath, admin, entered(ownClient, "********", ""), answer{400, nil, errorBody("No client secret is stored. Enter it.")}}})
 		g.enter(ownClient, ownSecret)
 		g.CRM.Register("other-client", ownSecret)
-		another := answer{400, nil, errorBody("The client id, the token URL or the host name is another: please enter the client secret again.")}
+		another := answer{400, nil, errorBody("You changed the client ID, the token URL or the host name. Enter the client secret again.")}
 		run(t, g, []step{
 			{"7.13 of what is pending", "POST", cachePath, admin, entered(ownClient, "********", `,"scopes":"read"`), nobody(done)},
 			{"7.13 another id", "POST", cachePath, admin, entered("other-client", "********", ""), another},
@@ -255,7 +255,7 @@ func TestWireManagedOAuth(t *testing.T) {
 	t.Run("7.14 two platforms", func(t *testing.T) {
 		t.Parallel()
 		g := organised(t, func(f *edgetest.Options) { practices(t, f, f.Settings["PRACTICE_URL"], "") })
-		g.organisation("POST", cachePath, admin, entered(ownClient, ownSecret, "")).wantError(t, 400, "not clear which platform")
+		g.organisation("POST", cachePath, admin, entered(ownClient, ownSecret, "")).wantError(t, 400, "The platform of this application is not clear")
 		run(t, g, []step{
 			{"7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), nobody(done)},
 			{"7.14 the other platform", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(`{"isAdmin":true,` + none)},
@@ -278,7 +278,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		if seen("practice") || seen("practicb") {
 			t.Error("7.14 it is still pending")
 		}
-		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "not clear which platform")
+		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "The platform of this application is not clear")
 	})
 }
 

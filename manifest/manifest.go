@@ -56,14 +56,10 @@ type OAuthSection struct {
 // AdminManaged is auth.oauth.adminManaged, and crmgate.adminManaged.
 type AdminManaged struct {
 	SetupNotes string   // Markdown: the instructions for the admin
-	Fields     []string // what the admin enters: a subset of ApplicationFields, in the form's order
+	Fields     []string // what the admin enters: a subset of crmgate.ApplicationFields, in the form's order
 }
 
-// ApplicationFields are the properties of an organisation's own application that an admin may enter, by their names in App
-// Connect's routes.
-var ApplicationFields = []string{"clientId", "clientSecret", "accessTokenUri", "authorizationUri", "redirectUri", "scopes", "hostname"}
-
-// defaultFields are the ApplicationFields that an admin enters if the manifest names none.
+// defaultFields are the crmgate.ApplicationFields that an admin enters if the manifest names none.
 var defaultFields = []string{"clientId", "clientSecret", "redirectUri"}
 
 // FormField is a field of auth.apiKey.page.content, with the properties that a sign-in needs.
@@ -242,7 +238,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	if fields := r.list(managed.at("fields")); len(fields) > 0 && m.OAuth.AdminManaged != nil {
 		m.OAuth.AdminManaged.Fields = nil
 		for _, f := range fields {
-			m.OAuth.AdminManaged.Fields = append(m.OAuth.AdminManaged.Fields, r.oneOf(f, ApplicationFields...))
+			m.OAuth.AdminManaged.Fields = append(m.OAuth.AdminManaged.Fields, r.oneOf(f, crmgate.ApplicationFields()...))
 		}
 	}
 	v := n.at("revoke")

@@ -20,12 +20,12 @@ func (p adminPages) app(ctx context.Context, r *request, a *org.Admin) (any, err
 }
 
 // shownValues are the values that the form starts with: the last ones that were entered.
-func shownValues(app org.OwnApp) org.ManagedValues {
+func shownValues(app org.PlatformApp) map[string]string {
 	switch {
 	case app.Pending != nil:
-		return app.Pending.Values
+		return app.Pending.Shown()
 	case app.Confirmed != nil:
-		return app.Confirmed.Values
+		return app.Confirmed.Shown()
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (p adminPages) removeApp(ctx context.Context, r *request, a *org.Admin) (an
 }
 
 // showApp is the page of an application. problem is an error of the whole form.
-func (p adminPages) showApp(ctx context.Context, a *org.Admin, app org.OwnApp, f *appForm, problem string, status int) (any, error) {
+func (p adminPages) showApp(ctx context.Context, a *org.Admin, app org.PlatformApp, f *appForm, problem string, status int) (any, error) {
 	setup, err := f.setup(p.flows.RedirectURI())
 	if err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (p adminPages) showApp(ctx context.Context, a *org.Admin, app org.OwnApp, f
 		Try: at("/try/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
 	}
 	if pending := app.Pending; pending != nil {
-		v.Pending = &web.AppCard{Values: shownPairs(pending.Values), Sentence: pendingSentence(pending)}
+		v.Pending = &web.AppCard{Values: shownPairs(pending.Shown()), Sentence: pendingSentence(pending)}
 	}
 	if err := confirmedCard(ctx, a, app, &v); err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (p adminPages) showApp(ctx context.Context, a *org.Admin, app org.OwnApp, f
 }
 
 // confirmedCard fills in what the page shows of the confirmed application, if there is one.
-func confirmedCard(ctx context.Context, a *org.Admin, app org.OwnApp, v *web.AdminApp) error {
+func confirmedCard(ctx context.Context, a *org.Admin, app org.PlatformApp, v *web.AdminApp) error {
 	c := app.Confirmed
 	if c == nil {
 		return nil
@@ -155,7 +155,7 @@ func confirmedCard(ctx context.Context, a *org.Admin, app org.OwnApp, v *web.Adm
 	if err != nil {
 		return err
 	}
-	v.Confirmed = &web.AppCard{Values: shownPairs(c.Values), Sentence: "Entered by " + adminName(c.By) + " on " + moment(c.Entered) + "."}
+	v.Confirmed = &web.AppCard{Values: shownPairs(c.Shown()), Sentence: "Entered by " + adminName(c.By) + " on " + moment(c.Entered) + "."}
 	v.SignedIn = people(n)
 	trouble, err := a.Trouble(ctx, app)
 	if trouble != nil {
@@ -165,7 +165,7 @@ func confirmedCard(ctx context.Context, a *org.Admin, app org.OwnApp, v *web.Adm
 }
 
 // shownPairs are an application's values with their labels. Of the secret, they say only whether it is set.
-func shownPairs(values org.ManagedValues) []web.Pair {
+func shownPairs(values map[string]string) []web.Pair {
 	var all []web.Pair
 	for _, field := range append(appFields, appField{name: "redirectUri", label: "Redirect URI"}) {
 		v := values[field.name]

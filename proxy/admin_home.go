@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
@@ -32,11 +33,11 @@ func (p adminPages) home(ctx context.Context, _ *request, a *org.Admin) (any, er
 }
 
 // appRow shows the state of an application.
-func (p adminPages) appRow(app org.OwnApp, trouble *org.AppTrouble) web.Row {
+func (p adminPages) appRow(app org.PlatformApp, trouble *org.AppTrouble) web.Row {
 	row := web.Row{Title: app.Manifest.Title, Href: p.site.adminPath("/" + string(app.Manifest.Platform)), State: "Not set up", Tone: "calm"}
 	if c := app.Confirmed; c != nil {
 		row.State, row.Tone = "In use", "good"
-		row.Sentences = append(row.Sentences, "Client ID "+c.Values["clientId"]+", entered on "+moment(c.Entered)+".")
+		row.Sentences = append(row.Sentences, "Client ID "+c.ClientID+", entered on "+moment(c.Entered)+".")
 	}
 	if trouble != nil {
 		row.State, row.Tone = "Rejected", "bad"
@@ -52,10 +53,10 @@ func (p adminPages) appRow(app org.OwnApp, trouble *org.AppTrouble) web.Row {
 }
 
 // pendingSentence says who entered a pending application, and when it expires.
-func pendingSentence(p *org.EnteredApp) string {
+func pendingSentence(p *crmgate.OrgApplication) string {
 	what := "Waiting for a sign-in."
-	if p.Staged {
+	if p.State == crmgate.Staged {
 		what = "A replacement is waiting for a sign-in."
 	}
-	return what + " Entered by " + adminName(p.By) + " on " + moment(p.Entered) + ". Expires on " + moment(p.Until) + "."
+	return what + " Entered by " + adminName(p.By) + " on " + moment(p.Entered) + ". Expires on " + moment(p.Expires) + "."
 }

@@ -20,13 +20,13 @@ func (a appAPI) state(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := a.orgs.ManagedState(ctx, rc, platform)
+	state, err := a.orgs.ApplicationView(ctx, rc, platform)
 	out := struct {
 		Admin      bool              `json:"isAdmin"`
 		HasAccount bool              `json:"hasAccountOAuth"`
 		HasPending bool              `json:"hasPendingOAuth"`
-		Values     org.ManagedValues `json:"oauthValues,omitempty"`
-		Pending    org.ManagedValues `json:"pendingValues,omitempty"`
+		Values     map[string]string `json:"oauthValues,omitempty"`
+		Pending    map[string]string `json:"pendingValues,omitempty"`
 	}{Admin: state.Admin, HasAccount: state.Confirmed != nil, Values: state.Confirmed}
 	if !out.HasAccount && state.Pending != nil { // clients compose their URL with the confirmed application
 		out.HasPending, out.Pending = true, state.Pending
@@ -36,7 +36,7 @@ func (a appAPI) state(ctx context.Context, r *request) (any, error) {
 
 func (a appAPI) enter(ctx context.Context, r *request) (any, error) {
 	var b struct {
-		Values   org.ManagedValues `json:"values"`
+		Values   map[string]string `json:"values"`
 		Platform crmgate.Platform  `json:"platform"`
 		RCToken  string            `json:"rcAccessToken"`
 	}
@@ -50,7 +50,7 @@ func (a appAPI) enter(ctx context.Context, r *request) (any, error) {
 	if platform != "" {
 		b.Platform = platform
 	}
-	return successful{true}, a.orgs.EnterApp(ctx, rc, org.ManagedEntry{Platform: b.Platform, Values: b.Values})
+	return successful{true}, a.orgs.EnterApp(ctx, rc, b.Platform, b.Values, crmgate.Pending)
 }
 
 func (a appAPI) dropPending(ctx context.Context, r *request) (any, error) {

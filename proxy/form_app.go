@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
@@ -15,13 +14,13 @@ import (
 type appForm struct {
 	m      *manifest.Manifest
 	place  *connectForm      // the field for the address of the organisation's CRM
-	stored org.ManagedValues // the saved values, with org.Placeholder for the secret; may be nil
-	values org.ManagedValues // the admin's values
+	stored map[string]string // the saved values, with crmgate.Placeholder for the secret; may be nil
+	values map[string]string // the admin's values
 	errors map[string]string // by field
 }
 
-func newAppForm(m *manifest.Manifest, stored org.ManagedValues) *appForm {
-	f := &appForm{m: m, place: newConnectForm(m, "", stored["hostname"]), stored: stored, values: org.ManagedValues{}, errors: map[string]string{}}
+func newAppForm(m *manifest.Manifest, stored map[string]string) *appForm {
+	f := &appForm{m: m, place: newConnectForm(m, "", stored["hostname"]), stored: stored, values: map[string]string{}, errors: map[string]string{}}
 	maps.Copy(f.values, stored)
 	return f
 }
@@ -29,7 +28,7 @@ func newAppForm(m *manifest.Manifest, stored org.ManagedValues) *appForm {
 // appField is the input for a field.
 type appField struct{ name, kind, label, help string }
 
-// appFields are the inputs for manifest.ApplicationFields, without the redirect URI.
+// appFields are the inputs for crmgate.ApplicationFields, without the redirect URI.
 var appFields = []appField{
 	{"clientId", "text", "Client ID", ""},
 	{"clientSecret", "password", "Client secret", ""},
@@ -92,7 +91,7 @@ func (f *appForm) check() bool {
 }
 
 // entered returns the values to save. They include redirectURI, this server's, unless the manifest names it.
-func (f *appForm) entered(redirectURI string) org.ManagedValues {
+func (f *appForm) entered(redirectURI string) map[string]string {
 	v := maps.Clone(f.values)
 	delete(v, "redirectUri")
 	if f.m.OAuth.RedirectURI != redirectURI {

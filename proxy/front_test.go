@@ -33,8 +33,8 @@ func (c testConnector) Manifest() *manifest.Manifest         { return c.manifest
 func (c testConnector) Implements(name string) bool          { return name == "getUserInfo" }
 func (c testConnector) AuthType() (manifest.AuthType, error) { return c.manifest.AuthType, nil }
 
-func (c testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
-	return crmgate.OAuthInfo{AccessTokenURI: "https://acme.example/token"}, nil
+func (c testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
+	return connector.OAuthInfo{Application: crmgate.Application{AccessTokenURI: "https://acme.example/token"}}, nil
 }
 
 func (c testConnector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgate.Secret, error) {

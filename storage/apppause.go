@@ -27,7 +27,7 @@ func (db *DB) hashCredentials(s crmgate.Secret) []byte {
 }
 
 // SetPause records that the CRM rejects an application with these credentials.
-func (db *DB) SetPause(ctx context.Context, p crmgate.Platform, app crmgate.App, credentials crmgate.Secret, why Pause) error {
+func (db *DB) SetPause(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey, credentials crmgate.Secret, why Pause) error {
 	why.Secret = db.hashCredentials(credentials)
 	if err := db.update(ctx, func(r records) error { return r.setPause(p, app, why) }); err != nil {
 		return fmt.Errorf("pause an application: %w", err)
@@ -35,7 +35,7 @@ func (db *DB) SetPause(ctx context.Context, p crmgate.Platform, app crmgate.App,
 	return nil
 }
 
-func (r records) setPause(p crmgate.Platform, app crmgate.App, why Pause) error {
+func (r records) setPause(p crmgate.Platform, app crmgate.ApplicationKey, why Pause) error {
 	b, err := json.Marshal(why)
 	if err != nil {
 		return err
@@ -44,7 +44,7 @@ func (r records) setPause(p crmgate.Platform, app crmgate.App, why Pause) error 
 }
 
 // Paused returns why an application is paused, with any credentials; ok is false if it is not paused.
-func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.App) (why Pause, ok bool, err error) {
+func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey) (why Pause, ok bool, err error) {
 	err = db.view(ctx, func(r records) error {
 		ok, err = r.getJSON(pause, db.keys.pause(p, app), &why)
 		return err
@@ -56,14 +56,14 @@ func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.App) (
 }
 
 // PausedWith is Paused for an application with these credentials: it is not paused if the CRM rejected others.
-func (db *DB) PausedWith(ctx context.Context, p crmgate.Platform, app crmgate.App, credentials crmgate.Secret) (why Pause, ok bool, err error) {
+func (db *DB) PausedWith(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey, credentials crmgate.Secret) (why Pause, ok bool, err error) {
 	why, ok, err = db.Paused(ctx, p, app)
 	return why, ok && bytes.Equal(why.Secret, db.hashCredentials(credentials)), err
 }
 
 // TryPaused claims the right to ask the CRM whether it still rejects an application. found is the pause as the caller read
 // it. The error matches crmgate.ErrConflict if another caller was first.
-func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App, found Pause) error {
+func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey, found Pause) error {
 	err := db.update(ctx, func(r records) error {
 		var why Pause
 		ok, err := r.getJSON(pause, db.keys.pause(p, app), &why)
@@ -83,7 +83,7 @@ func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App
 }
 
 // EndPause removes a pause: the CRM has accepted the application.
-func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.App) error {
+func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey) error {
 	if err := db.update(ctx, func(r records) error { return r.Delete(db.keys.pause(p, app)) }); err != nil {
 		return fmt.Errorf("end pause: %w", err)
 	}

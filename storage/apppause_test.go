@@ -11,13 +11,13 @@ import (
 
 func TestPause(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
-		app := crmgate.App{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
+		app := crmgate.ApplicationKey{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
 		secret := crmgate.NewSecret("wrong")
 		must(t, s.SetPause(t.Context(), "law", app, secret, storage.Pause{Code: "invalid_client", Message: "no", Since: s.clock.now(), Tried: s.clock.now()}))
 		for _, c := range []struct {
 			name   string
 			p      crmgate.Platform
-			app    crmgate.App
+			app    crmgate.ApplicationKey
 			secret crmgate.Secret
 			want   bool // with any credentials
 			with   bool // with these credentials
@@ -26,7 +26,7 @@ func TestPause(t *testing.T) {
 			{"another secret", "law", app, crmgate.NewSecret("right"), true, false},
 			{"no secret any more", "law", app, crmgate.Secret{}, true, false},
 			{"another platform", "lax", app, secret, false, false},
-			{"another account's", "law", crmgate.App{ClientID: "c", TokenURL: app.TokenURL}, secret, false, false},
+			{"another account's", "law", crmgate.ApplicationKey{ClientID: "c", TokenURL: app.TokenURL}, secret, false, false},
 		} {
 			why, ok, err := s.Paused(t.Context(), c.p, c.app)
 			if err != nil || ok != c.want || ok && (why.Code != "invalid_client" || !why.Since.Equal(s.clock.now())) {

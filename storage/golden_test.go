@@ -70,11 +70,11 @@ func TestAStoreOfAnEarlierVersion(t *testing.T) {
 	if err != nil || lease.Epoch != 1 || lease.Node != "node" {
 		t.Errorf("lease: %+v, %v", lease, err)
 	}
-	apps, err := s.ManagedApps(ctx, "4711-account", "clio")
-	if err != nil || apps.Pending == nil || apps.Confirmed == nil || apps.Confirmed.Generation != 1 || apps.Confirmed.Values.ClientSecret.Reveal() != "canary-secret" {
+	apps, err := s.Applications(ctx, "4711-account", "clio")
+	if err != nil || apps.Pending == nil || apps.Confirmed == nil || apps.Confirmed.Generation != 1 || apps.Confirmed.ClientSecret.Reveal() != "canary-secret" {
 		t.Errorf("apps: %+v, %v", apps, err)
 	}
-	_, paused, err := s.PausedWith(ctx, "clio", crmgate.App{ClientID: "canary-client"}, crmgate.NewSecret("canary-secret"))
+	_, paused, err := s.PausedWith(ctx, "clio", crmgate.ApplicationKey{ClientID: "canary-client"}, crmgate.NewSecret("canary-secret"))
 	if err != nil || !paused {
 		t.Errorf("paused: %v, %v", paused, err)
 	}

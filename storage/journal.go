@@ -29,7 +29,7 @@ type JournalEntry struct {
 	// From is the refresh token that was sent; empty for an exchange.
 	From crmgate.Secret
 	// App is the client that asked.
-	App     crmgate.App
+	App     crmgate.ApplicationKey
 	Account crmgate.AccountID
 	// Hostname is the person's, for which the client was chosen.
 	Hostname string
@@ -164,7 +164,7 @@ func decodeJournal(b []byte) (JournalEntry, error) {
 		return JournalEntry{}, err
 	}
 	return JournalEntry{
-		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.App(w.App),
+		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.ApplicationKey(w.App),
 		Account: w.Account, Hostname: w.Hostname, Status: w.Status, Cut: w.Cut, Own: w.Own, Skew: w.Skew, Body: crmgate.NewSecret(string(w.Body)),
 		Callback: crmgate.NewSecret(w.Callback),
 	}, nil

@@ -76,7 +76,7 @@ func (k keys) retiredApp(a crmgate.AccountID, p crmgate.Platform, generation uin
 	return k.On(retiredApp, p, strconv.FormatUint(generation, 10)+"/"+string(a))
 }
 
-func (k keys) pause(p crmgate.Platform, app crmgate.App) []byte {
+func (k keys) pause(p crmgate.Platform, app crmgate.ApplicationKey) []byte {
 	return k.On(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
 }
 

@@ -71,7 +71,7 @@ func TestJournal(t *testing.T) {
 		}
 		body := crmgate.NewSecret("{\"access_token\":\"\xff\"}")
 		first := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r1"), Status: 200, Body: body, Skew: time.Second, Cut: true, Own: true,
-			App: crmgate.App{ClientID: "c", TokenURL: "u"}, Account: "acme", Hostname: "h.example"})
+			App: crmgate.ApplicationKey{ClientID: "c", TokenURL: "u"}, Account: "acme", Hostname: "h.example"})
 		s.clock.add(time.Second)
 		second := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r2"), Body: body})
 		put(storage.JournalEntry{At: s.clock.now(), User: other, Body: body})

@@ -13,34 +13,34 @@ import (
 )
 
 // signInBy signs a person in with an app, as the flows do. It confirms a pending app.
-func signInBy(ctx context.Context, s store, key crmgate.UserKey, a storage.ManagedApp) (storage.Session, error) {
+func signInBy(ctx context.Context, s store, key crmgate.UserKey, a crmgate.OrgApplication) (storage.Session, error) {
 	return s.SignIn(ctx, key, func(p *crmgate.Person) error {
 		p.User.Account = a.Account
 		p.Grant = crmgate.Grant{
 			AccessToken: crmgate.NewSecret("access of " + a.Entry), RefreshToken: crmgate.NewSecret("refresh of " + a.Entry),
-			App: crmgate.App{ClientID: a.Values.ClientID, Account: a.Account, Generation: a.Generation},
+			App: crmgate.ApplicationKey{ClientID: a.ClientID, Account: a.Account, Generation: a.Generation},
 		}
 		return nil
 	}, storage.ConfirmApp(a.Account, key.Platform, a.Entry))
 }
 
 // confirm enters an app and has the admin sign in with it.
-func confirm(t testing.TB, s store, a storage.ManagedApp) (storage.ManagedApp, error) {
+func confirm(t testing.TB, s store, a crmgate.OrgApplication) (crmgate.OrgApplication, error) {
 	t.Helper()
 	_, err := s.PutPendingApp(t.Context(), a)
 	must(t, err)
-	apps, err := s.ManagedApps(t.Context(), a.Account, a.Platform)
+	apps, err := s.Applications(t.Context(), a.Account, a.Platform)
 	must(t, err)
 	if _, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: a.Platform, ID: "admin"}, *apps.Pending); err != nil {
 		return a, err
 	}
-	apps, err = s.ManagedApps(t.Context(), a.Account, a.Platform)
+	apps, err = s.Applications(t.Context(), a.Account, a.Platform)
 	must(t, err)
 	return *apps.Confirmed, nil
 }
 
-func acme(client string) storage.ManagedApp {
-	return storage.ManagedApp{Account: "acme", Platform: "clio", By: "101", Values: crmgate.OAuthInfo{
+func acme(client string) crmgate.OrgApplication {
+	return crmgate.OrgApplication{Account: "acme", Platform: "clio", By: "101", Application: crmgate.Application{
 		ClientID: client, ClientSecret: crmgate.NewSecret("secret of " + client), AccessTokenURI: "https://a.example/token",
 		AuthorizationURI: "https://a.example/authorize", RedirectURI: "https://r.example/redirect.html", Scopes: "read", Hostname: "a.example",
 	}}
@@ -51,10 +51,10 @@ func TestManagedAppLifecycle(t *testing.T) {
 		ctx := t.Context()
 		first, err := confirm(t, s, acme("one"))
 		must(t, err)
-		if first.Generation != 0 || !reflect.DeepEqual(first.Values, acme("one").Values) || first.Entered.IsZero() || first.By != "101" {
+		if first.Generation != 0 || !reflect.DeepEqual(first.Application, acme("one").Application) || first.Entered.IsZero() || first.By != "101" {
 			t.Errorf("confirmed: %+v", first)
 		}
-		apps, err := s.ManagedApps(ctx, "acme", "clio")
+		apps, err := s.Applications(ctx, "acme", "clio")
 		if err != nil || apps.Pending != nil {
 			t.Errorf("a confirmed app is still pending: %+v, %v", apps.Pending, err)
 		}
@@ -67,12 +67,12 @@ func TestManagedAppLifecycle(t *testing.T) {
 
 		// A second app is staged, tried, and replaces the first.
 		next := acme("two")
-		next.Staged = true
+		next.State = crmgate.Staged
 		_, err = s.PutPendingApp(ctx, next)
 		must(t, err)
-		apps, err = s.ManagedApps(ctx, "acme", "clio")
+		apps, err = s.Applications(ctx, "acme", "clio")
 		must(t, err)
-		if apps.Confirmed.Values.ClientID != "one" || apps.Pending.Generation != 1 || mustSession(t, s, ann).Ended {
+		if apps.Confirmed.ClientID != "one" || apps.Pending.Generation != 1 || mustSession(t, s, ann).Ended {
 			t.Errorf("while it is staged: %+v", apps)
 		}
 		_, err = signInBy(ctx, s, admin, *apps.Pending)
@@ -80,14 +80,14 @@ func TestManagedAppLifecycle(t *testing.T) {
 		if !mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
 			t.Error("the sessions of the first app must end, and the session of the second must live")
 		}
-		old, err := s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0})
-		if err != nil || old.Values.ClientSecret.Reveal() != "secret of one" {
+		old, err := s.IssuingApp(ctx, "clio", crmgate.ApplicationKey{Account: "acme", Generation: 0})
+		if err != nil || old.ClientSecret.Reveal() != "secret of one" {
 			t.Errorf("the credentials of the first: %+v, %v", old, err)
 		}
 
 		// The grants of the first app are removed and queued, and no others.
 		retired, err := s.RetiredApps(ctx)
-		if err != nil || len(retired) != 1 || retired[0].Values.ClientID != "one" {
+		if err != nil || len(retired) != 1 || retired[0].ClientID != "one" {
 			t.Fatalf("retired: %+v, %v", retired, err)
 		}
 		n, err := s.SweepRetired(ctx, retired[0], 10)
@@ -107,15 +107,15 @@ func TestManagedAppLifecycle(t *testing.T) {
 		if retired, err = s.RetiredApps(ctx); err != nil || len(retired) != 0 {
 			t.Errorf("still to be swept: %+v, %v", retired, err)
 		}
-		if _, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0}); err != nil {
+		if _, err = s.IssuingApp(ctx, "clio", crmgate.ApplicationKey{Account: "acme", Generation: 0}); err != nil {
 			t.Errorf("the queue has no credentials: %v", err)
 		}
 		s.clock.add(9 * 24 * time.Hour)
-		_, err = s.IssuingApp(ctx, "clio", crmgate.App{Account: "acme", Generation: 0})
+		_, err = s.IssuingApp(ctx, "clio", crmgate.ApplicationKey{Account: "acme", Generation: 0})
 		wantErr(t, err, crmgate.ErrNotFound)
 
 		// After it is removed, a third app is like a first.
-		must(t, s.RemoveManagedApp(ctx, "acme", "clio"))
+		must(t, s.RemoveApps(ctx, "acme", "clio"))
 		if !mustSession(t, s, admin).Ended {
 			t.Error("a session outlives its app")
 		}
@@ -137,7 +137,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 		"dropped": func(ctx context.Context, s store) error {
 			return s.DropPendingApps(ctx, "acme", []crmgate.Platform{"clio"})
 		},
-		"removed": func(ctx context.Context, s store) error { return s.RemoveManagedApp(ctx, "acme", "clio") },
+		"removed": func(ctx context.Context, s store) error { return s.RemoveApps(ctx, "acme", "clio") },
 		"its time is over": func(_ context.Context, s store) error {
 			s.clock.add(storage.PendingLife)
 			return nil
@@ -146,7 +146,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			if _, err := s.PutPendingApp(ctx, acme("two")); err != nil {
 				return err
 			}
-			apps, err := s.ManagedApps(ctx, "acme", "clio")
+			apps, err := s.Applications(ctx, "acme", "clio")
 			if err == nil {
 				_, err = signInBy(ctx, s, ann, *apps.Pending)
 			}
@@ -157,7 +157,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			both(t, func(t *testing.T, s store) {
 				_, err := s.PutPendingApp(t.Context(), acme("one"))
 				must(t, err)
-				apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+				apps, err := s.Applications(t.Context(), "acme", "clio")
 				must(t, err)
 				must(t, meanwhile(t.Context(), s))
 				_, err = signInBy(t.Context(), s, admin, *apps.Pending)
@@ -174,11 +174,11 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			must(t, err)
 			_, err = s.PutPendingApp(t.Context(), acme("two"))
 			must(t, err)
-			apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+			apps, err := s.Applications(t.Context(), "acme", "clio")
 			must(t, err)
 			_, err = signInBy(t.Context(), s, ann, *apps.Pending)
 			wantErr(t, err, crmgate.ErrConflict)
-			if apps, err = s.ManagedApps(t.Context(), "acme", "clio"); err != nil || apps.Confirmed.Values.ClientID != "one" || mustSession(t, s, admin).Ended {
+			if apps, err = s.Applications(t.Context(), "acme", "clio"); err != nil || apps.Confirmed.ClientID != "one" || mustSession(t, s, admin).Ended {
 				t.Errorf("the confirmed app was changed: %+v, %v", apps.Confirmed, err)
 			}
 		})
@@ -187,7 +187,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 		both(t, func(t *testing.T, s store) {
 			_, err := s.PutPendingApp(t.Context(), acme("one"))
 			must(t, err)
-			apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+			apps, err := s.Applications(t.Context(), "acme", "clio")
 			must(t, err)
 			for i := range 2 {
 				_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, *apps.Pending)
@@ -205,19 +205,19 @@ func TestPendingWithoutPlatform(t *testing.T) {
 		_, err := s.PutPendingApp(t.Context(), a)
 		must(t, err)
 		for account, want := range map[crmgate.AccountID]bool{"acme": true, "other": false} {
-			apps, err := s.ManagedApps(t.Context(), account, "clio")
+			apps, err := s.Applications(t.Context(), account, "clio")
 			if err != nil || (apps.Pending != nil) != want {
 				t.Errorf("%s: %+v, %v", account, apps.Pending, err)
 			}
 		}
-		apps, err := s.ManagedApps(t.Context(), "acme", "clio")
+		apps, err := s.Applications(t.Context(), "acme", "clio")
 		must(t, err)
 		_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: "admin"}, *apps.Pending)
 		must(t, err)
-		if apps, err = s.ManagedApps(t.Context(), "acme", "clio"); err != nil || apps.Pending != nil || apps.Confirmed.Platform != "clio" {
+		if apps, err = s.Applications(t.Context(), "acme", "clio"); err != nil || apps.Pending != nil || apps.Confirmed.Platform != "clio" {
 			t.Errorf("%+v, %v", apps, err)
 		}
-		if apps, err = s.ManagedApps(t.Context(), "acme", "other"); err != nil || apps.Pending != nil || apps.Confirmed != nil {
+		if apps, err = s.Applications(t.Context(), "acme", "other"); err != nil || apps.Pending != nil || apps.Confirmed != nil {
 			t.Errorf("another platform has it: %+v, %v", apps, err)
 		}
 	})
@@ -236,7 +236,7 @@ func BenchmarkRemoveManagedApp(b *testing.B) {
 			}
 			b.ResetTimer()
 			for range b.N {
-				must(b, s.RemoveManagedApp(b.Context(), "acme", "clio"))
+				must(b, s.RemoveApps(b.Context(), "acme", "clio"))
 				b.StopTimer()
 				_, err = confirm(b, s, acme("one"))
 				must(b, err)
@@ -266,7 +266,7 @@ func BenchmarkSessionDuringSweep(b *testing.B) {
 		}
 	}
 	b.Run("quiet", check)
-	must(b, s.RemoveManagedApp(b.Context(), "acme", "clio"))
+	must(b, s.RemoveApps(b.Context(), "acme", "clio"))
 	swept := make(chan error)
 	ctx, stop := context.WithCancel(b.Context())
 	go func() {

@@ -189,7 +189,7 @@ func decodePerson(b []byte) (crmgate.Person, error) {
 		},
 		Grant: crmgate.Grant{
 			AccessToken: crmgate.NewSecret(g.AccessToken), RefreshToken: crmgate.NewSecret(g.RefreshToken), APIKey: crmgate.NewSecret(g.APIKey),
-			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: crmgate.App(g.App),
+			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: crmgate.ApplicationKey(g.App),
 		},
 	}, nil
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // RetiredApps lists the apps whose grants are not all queued for revocation yet.
-func (db *DB) RetiredApps(ctx context.Context) ([]ManagedApp, error) {
-	var all []ManagedApp
+func (db *DB) RetiredApps(ctx context.Context) ([]crmgate.OrgApplication, error) {
+	var all []crmgate.OrgApplication
 	err := db.view(ctx, func(r records) error {
 		all = nil
 		return r.Scan(sealed.Prefix(retiredApp), func(key, stored []byte) error {
@@ -24,12 +24,12 @@ func (db *DB) RetiredApps(ctx context.Context) ([]ManagedApp, error) {
 			if err != nil {
 				return err
 			}
-			var a managedRecord
+			var a applicationRecord
 			if err := decodeJSON(b, &a); err != nil {
 				return err
 			}
 			if !a.Swept {
-				all = append(all, a.app())
+				all = append(all, a.app(retiredApp))
 			}
 			return nil
 		})
@@ -59,7 +59,7 @@ func rest(ctx context.Context, since time.Time) (time.Time, error) {
 
 // SweepRetired removes up to limit grants of a retired application and queues them for revocation. n is their number. When
 // n is 0, the sweep is complete, and the application's credentials expire with the queue.
-func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, limit int) (n int, err error) {
+func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit int) (n int, err error) {
 	keys, err := db.peopleOf(ctx, a, limit)
 	for since := time.Now(); len(keys) > 0 && err == nil; {
 		batch := keys[:min(sweepBatch, len(keys))]
@@ -93,7 +93,7 @@ func (db *DB) SweepRetired(ctx context.Context, a ManagedApp, limit int) (n int,
 }
 
 // peopleOf lists up to limit people who hold a grant of an app.
-func (db *DB) peopleOf(ctx context.Context, a ManagedApp, limit int) (keys []crmgate.UserKey, err error) {
+func (db *DB) peopleOf(ctx context.Context, a crmgate.OrgApplication, limit int) (keys []crmgate.UserKey, err error) {
 	err = db.view(ctx, func(r records) error {
 		keys = nil
 		seen, since := 0, time.Now()
@@ -104,7 +104,7 @@ func (db *DB) peopleOf(ctx context.Context, a ManagedApp, limit int) (keys []crm
 				}
 			}
 			p, err := r.openPerson(key, stored)
-			if err == nil && a.issued(p.Grant) { // a record that does not open has no grant to revoke
+			if err == nil && issued(a, p.Grant) { // a record that does not open has no grant to revoke
 				keys = append(keys, p.User.Key)
 			}
 			if len(keys) >= limit {
@@ -119,15 +119,15 @@ func (db *DB) peopleOf(ctx context.Context, a ManagedApp, limit int) (keys []crm
 	return keys, err
 }
 
-// issued reports whether there is a grant, and the app issued it.
-func (a ManagedApp) issued(g crmgate.Grant) bool {
+// issued reports whether an application issued a grant that still exists.
+func issued(a crmgate.OrgApplication, g crmgate.Grant) bool {
 	return !g.Empty() && g.App.Account == a.Account && g.App.Generation == a.Generation
 }
 
 // sweep queues one person's grant and ends their session.
-func (r records) sweep(key crmgate.UserKey, a ManagedApp) error {
+func (r records) sweep(key crmgate.UserKey, a crmgate.OrgApplication) error {
 	p, err := r.person(key)
-	if errors.Is(err, crmgate.ErrNotFound) || err == nil && !a.issued(p.Grant) {
+	if errors.Is(err, crmgate.ErrNotFound) || err == nil && !issued(a, p.Grant) {
 		return nil
 	}
 	if err != nil {

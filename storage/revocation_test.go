@@ -48,7 +48,7 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 				key, update := filled(0)
 				mustSignIn(t, s, key, func(p *crmgate.Person) error {
 					err := update(p)
-					p.Grant.App = crmgate.App{ClientID: "c", TokenURL: "https://acme.example/token"}
+					p.Grant.App = crmgate.ApplicationKey{ClientID: "c", TokenURL: "https://acme.example/token"}
 					return err
 				})
 				v := forget(t, s)
@@ -92,7 +92,7 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 	}
 	answer := func(s store) storage.JournalEntry {
 		return storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("canary-refresh"), Status: 200, Account: "acme", Hostname: "h.example",
-			App: crmgate.App{ClientID: "c", TokenURL: "u"}, Body: crmgate.NewSecret("{\"refresh_token\":\"\xff\"}")}
+			App: crmgate.ApplicationKey{ClientID: "c", TokenURL: "u"}, Body: crmgate.NewSecret("{\"refresh_token\":\"\xff\"}")}
 	}
 	for name, forget := range map[string]func(store) error{
 		"logout":  func(s store) error { _, err := s.EndSession(t.Context(), key); return err },

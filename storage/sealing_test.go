@@ -32,7 +32,7 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 		p.Grant = crmgate.Grant{
 			AccessToken: crmgate.NewSecret("canary-access"), RefreshToken: crmgate.NewSecret("canary-refresh"), APIKey: crmgate.NewSecret("canary-key"),
 			Issued: time.Unix(3, 0).UTC(), Expiry: time.Unix(4, 0).UTC(), Dead: "canary-dead", DeadSince: time.Unix(5, 0).UTC(),
-			App: crmgate.App{ClientID: "canary-client", TokenURL: "https://acme.example/token", Account: "4711-account", Generation: 1},
+			App: crmgate.ApplicationKey{ClientID: "canary-client", TokenURL: "https://acme.example/token", Account: "4711-account", Generation: 1},
 		}
 		return nil
 	}
@@ -41,12 +41,12 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 // fill stores n people, at least one, and one record of every other kind.
 func fill(t *testing.T, s store, n int) {
 	t.Helper()
-	app := storage.ManagedApp{Account: "4711-account", Platform: "clio", By: "canary-extension", Values: crmgate.OAuthInfo{
+	app := crmgate.OrgApplication{Account: "4711-account", Platform: "clio", By: "canary-extension", Application: crmgate.Application{
 		ClientID: "canary-client", ClientSecret: crmgate.NewSecret("canary-secret"), AccessTokenURI: "https://canary.example/token",
 	}}
 	_, err := confirm(t, s, app) // and retired, so that people are of the second
 	must(t, err)
-	must(t, s.RemoveManagedApp(t.Context(), app.Account, app.Platform))
+	must(t, s.RemoveApps(t.Context(), app.Account, app.Platform))
 	_, err = confirm(t, s, app)
 	must(t, err)
 	_, err = s.PutPendingApp(t.Context(), app)

@@ -211,7 +211,7 @@ func TestUpdatePersonFollowsHostname(t *testing.T) {
 
 func ofApp(account crmgate.AccountID, generation uint64) func(*crmgate.Person) error {
 	return func(p *crmgate.Person) error {
-		p.Grant.App = crmgate.App{Account: account, Generation: generation}
+		p.Grant.App = crmgate.ApplicationKey{Account: account, Generation: generation}
 		return nil
 	}
 }

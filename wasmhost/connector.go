@@ -50,8 +50,8 @@ func (c *hosted) Manifest() *manifest.Manifest         { return c.m.manifest }
 func (c *hosted) Implements(name string) bool          { return c.m.facts.exports(name) }
 func (c *hosted) AuthType() (manifest.AuthType, error) { return c.m.facts.AuthType, nil }
 
-func (c *hosted) OAuthInfo(ctx context.Context, r connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
-	d, err := callOperation[oauthInfoDoc](ctx, c.m, "getOauthInfo", r.Hostname, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
+func (c *hosted) OAuthInfo(ctx context.Context, r connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
+	d, err := callOperation[oauthInfoOut](ctx, c.m, "getOauthInfo", r.Hostname, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
 	return d.info(), err
 }
 

@@ -35,44 +35,43 @@ type oauthInfoIn struct {
 	Email    string            `json:"userEmail,omitempty"`
 }
 
-// oauthInfoDoc is the answer of getOauthInfo, and the member oauthInfo in the input of other operations.
+// oauthInfoDoc is an application in the input of operations. ClientSecret replaces the Application's, which does not reveal
+// itself, and ClientID comes before it.
 type oauthInfoDoc struct {
-	ClientID         string            `json:"clientId,omitempty"`
-	ClientSecret     string            `json:"clientSecret,omitempty"`
-	AccessTokenURI   string            `json:"accessTokenUri,omitempty"`
-	AuthorizationURI string            `json:"authorizationUri,omitempty"`
-	RedirectURI      string            `json:"redirectUri,omitempty"`
-	Scopes           spaceJoined       `json:"scopes,omitempty"`
-	Hostname         string            `json:"hostname,omitempty"`
-	FailMessage      string            `json:"failMessage,omitempty"`
-	TokenAuth        crmgate.TokenAuth `json:"tokenAuth,omitempty"`
+	ClientID     string `json:"clientId,omitempty"`
+	ClientSecret string `json:"clientSecret,omitempty"`
+	crmgate.Application
+	TokenAuth crmgate.TokenAuth `json:"tokenAuth,omitempty"`
 }
 
-func (d oauthInfoDoc) check() error {
+// visibleOAuthInfo returns an application without what the manifest does not reveal to the connector.
+func visibleOAuthInfo(i connector.OAuthInfo, m *manifest.Manifest) oauthInfoDoc {
+	d := oauthInfoDoc{ClientID: i.ClientID, Application: i.Application, TokenAuth: i.TokenAuth}
+	if m.Reveals("clientSecret") {
+		d.ClientSecret = i.ClientSecret.Reveal()
+	}
+	return d
+}
+
+// oauthInfoOut is the answer of getOauthInfo.
+type oauthInfoOut struct {
+	crmgate.Application
+	Scopes      spaceJoined       `json:"scopes"`
+	TokenAuth   crmgate.TokenAuth `json:"tokenAuth"`
+	FailMessage string            `json:"failMessage"`
+}
+
+func (d oauthInfoOut) check() error {
 	if d.TokenAuth != "" && !d.TokenAuth.Valid() {
 		return errors.New("tokenAuth is not basic, basicRaw, body or none")
 	}
 	return nil
 }
 
-func (d oauthInfoDoc) info() crmgate.OAuthInfo {
-	return crmgate.OAuthInfo{
-		ClientID: d.ClientID, ClientSecret: crmgate.NewSecret(d.ClientSecret), AccessTokenURI: d.AccessTokenURI,
-		AuthorizationURI: d.AuthorizationURI, RedirectURI: d.RedirectURI, Scopes: string(d.Scopes),
-		Hostname: d.Hostname, FailMessage: d.FailMessage, TokenAuth: d.TokenAuth,
-	}
-}
-
-// visibleOAuthInfo returns an application without what the manifest does not reveal to the connector.
-func visibleOAuthInfo(i crmgate.OAuthInfo, m *manifest.Manifest) oauthInfoDoc {
-	d := oauthInfoDoc{
-		ClientID: i.ClientID, AccessTokenURI: i.AccessTokenURI, AuthorizationURI: i.AuthorizationURI,
-		RedirectURI: i.RedirectURI, Scopes: spaceJoined(i.Scopes), Hostname: i.Hostname, TokenAuth: i.TokenAuth,
-	}
-	if m.Reveals("clientSecret") {
-		d.ClientSecret = i.ClientSecret.Reveal()
-	}
-	return d
+func (d oauthInfoOut) info() connector.OAuthInfo {
+	i := connector.OAuthInfo{Application: d.Application, TokenAuth: d.TokenAuth, FailMessage: d.FailMessage}
+	i.Scopes = string(d.Scopes)
+	return i
 }
 
 type oauthOptionIn struct {
@@ -291,7 +290,8 @@ func decode[D document](b []byte) (D, error) {
 	if err := json.Unmarshal(b, &d); err != nil {
 		var t *json.UnmarshalTypeError
 		if errors.As(err, &t) && t.Field != "" {
-			return d, fmt.Errorf("%s has the wrong type", t.Field)
+			// encoding/json prefixes a field of an embedded struct with the struct's name
+			return d, fmt.Errorf("%s has the wrong type", strings.TrimPrefix(t.Field, "Application."))
 		}
 		return d, errors.New("it is not a JSON object")
 	}
@@ -305,7 +305,7 @@ func checkAnswer(operation string, b []byte) error {
 	case "getAuthType":
 		_, err = decode[authTypeOut](b)
 	case "getOauthInfo":
-		_, err = decode[oauthInfoDoc](b)
+		_, err = decode[oauthInfoOut](b)
 	case "getOverridingOAuthOption":
 		_, err = decode[oauthOptionOut](b)
 	case "getBasicAuth":

@@ -19,7 +19,7 @@ import (
 // DecodeAnswer decodes an answer as that of every operation, and returns the errors and the additional info.
 func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 	note := func(err error, i json.RawMessage) { errs, info = append(errs, err), append(info, i) }
-	oauth, err := decode[oauthInfoDoc](b)
+	oauth, err := decode[oauthInfoOut](b)
 	oauth.info()
 	note(err, nil)
 	if user, err := decode[userInfoOut](b); err == nil {

@@ -291,11 +291,11 @@ func ask(ctx context.Context, c connector.Connector, operation string, input []b
 	return nil, errors.New("an operation that this test does not know: " + operation)
 }
 
-func (d doc) oauth() crmgate.OAuthInfo {
-	return crmgate.OAuthInfo{
+func (d doc) oauth() connector.OAuthInfo {
+	return connector.OAuthInfo{Application: crmgate.Application{
 		ClientID: d.str("clientId"), ClientSecret: d.secret("clientSecret"), AccessTokenURI: d.str("accessTokenUri"),
 		AuthorizationURI: d.str("authorizationUri"), RedirectURI: d.str("redirectUri"), Scopes: d.str("scopes"), Hostname: d.str("hostname"),
-	}
+	}}
 }
 
 func (d doc) person() connector.UserRequest {

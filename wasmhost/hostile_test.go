@@ -121,7 +121,7 @@ func TestHostileGuests(t *testing.T) {
 			if strings.Contains(fmt.Sprint(err), "top-secret-token") {
 				t.Errorf("the error contains a secret: %v", err)
 			}
-			if i, err := inTime(func() (crmgate.OAuthInfo, error) {
+			if i, err := inTime(func() (connector.OAuthInfo, error) {
 				return c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
 			}); err != nil || i.ClientID != "fine" {
 				t.Errorf("the next call: %+v, %v", i, err)

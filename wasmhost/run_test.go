@@ -44,7 +44,7 @@ func TestUnrevealedSecrets(t *testing.T) {
 		return answering(200, `{"accessToken":"new"}`), nil
 	}})
 	c := mustConnector(t, load(t, h, relayFiles(t, "shy", relayManifest)), "shy")
-	app := crmgate.OAuthInfo{ClientID: "id", ClientSecret: crmgate.NewSecret("client-secret"), FailMessage: "not for others"}
+	app := connector.OAuthInfo{Application: crmgate.Application{ClientID: "id", ClientSecret: crmgate.NewSecret("client-secret")}, FailMessage: "not for others"}
 	a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{OAuth: app, RefreshToken: crmgate.NewSecret("refresh-token")})
 	if err != nil || a.AccessToken.Reveal() != "new" {
 		t.Fatalf("%+v, %v", a, err)

@@ -71,7 +71,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 		if missing := form.Missing(m.Fields); len(missing) > 0 {
 			return SignedIn{Message: missingFields(missing)}, nil
 		}
-		if r.APIKey.Reveal() == org.Placeholder {
+		if r.APIKey.Reveal() == crmgate.Placeholder {
 			r.APIKey = crmgate.Secret{} // the form has it
 		}
 	}

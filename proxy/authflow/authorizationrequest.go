@@ -14,7 +14,6 @@ import (
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/token"
-	"github.com/crmgate/crmgate/storage"
 )
 
 // ComposeRequest asks for the URL that a browser opens to sign in.
@@ -67,14 +66,14 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 			return Composed{}, err
 		}
 	}
-	var app *storage.ManagedApp
+	var app *crmgate.OrgApplication
 	if r.entered != nil {
 		app = &r.entered.App
 	} else if app, err = f.Orgs.AppToTry(ctx, m, who, r.Staged); err != nil {
 		return Composed{}, err
 	}
-	if app != nil && app.Values.Hostname != "" {
-		hostname = app.Values.Hostname
+	if app != nil && app.Hostname != "" {
+		hostname = app.Hostname
 	}
 	m = m.ForHost(hostname)
 	o, err := f.application(ctx, conn, m, hostname, app, r.entered)
@@ -106,7 +105,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 // application is what to compose with: the organisation's own, or the manifest's, for which no guest is asked, or, where
 // that names no client id, the connector's, which has it from the operator. m has the overrides for hostname applied.
 // entered, if not nil, has the client already.
-func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *storage.ManagedApp, entered *org.Entered) (manifest.OAuthSection, error) {
+func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *crmgate.OrgApplication, entered *org.Entered) (manifest.OAuthSection, error) {
 	o := m.OAuth
 	if o.ClientID == "" || app != nil {
 		var client token.Client

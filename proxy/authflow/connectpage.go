@@ -51,9 +51,9 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 	case !s.Who.Admin:
 		err = org.NotSetUp(m)
 	case apps.Pending != nil:
-		c.Own = org.ValuesOf(apps.Pending.Values)
+		c.Own = apps.Pending.Shown()
 	default:
-		c.Own = org.ManagedValues{}
+		c.Own = map[string]string{}
 	}
 	return c, err
 }
@@ -64,12 +64,12 @@ type Connecting struct {
 	Hostname string
 	// Own, if not nil, says that the person is an admin who has to enter their organisation's application first; it is what
 	// they have entered so far.
-	Own org.ManagedValues
+	Own map[string]string
 }
 
 // EnterOwnApp enters the application of the organisation whose admin is on the page, as Flows.EnterApp does; it is
 // ConnectOAuth's turn then. Whoever is no admin gets the Refusal of Connect.
-func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values org.ManagedValues) error {
+func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[string]string) error {
 	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values org.Ma
 	if !s.Who.Admin {
 		return org.NotSetUp(m)
 	}
-	return f.Orgs.Enter(ctx, s.Who, org.ManagedEntry{Platform: r.Platform, Values: values})
+	return f.Orgs.Enter(ctx, s.Who, r.Platform, values, crmgate.Pending)
 }
 
 // RedirectURI is where applications send people back to.

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/proxytest"
 	"github.com/crmgate/crmgate/proxy/session"
 
@@ -129,8 +128,8 @@ type bring struct {
 func (b bring) Manifest() *manifest.Manifest { return b.manifest }
 func (b bring) Implements(string) bool       { return false }
 
-func (b bring) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
-	return crmgate.OAuthInfo{AccessTokenURI: b.model.url + "/oauth/token"}, nil
+func (b bring) OAuthInfo(context.Context, connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
+	return connector.OAuthInfo{Application: crmgate.Application{AccessTokenURI: b.model.url + "/oauth/token"}}, nil
 }
 
 func (b bring) UserInfo(ctx context.Context, r connector.UserInfoRequest) (connector.UserInfo, error) {
@@ -238,9 +237,11 @@ func (m *model) enterAs(t *rapid.T, admin string, p crmgate.Platform, staged boo
 	m.mu.Lock()
 	m.owners[id] = owner{adminsOf[admin], p}
 	m.mu.Unlock()
-	_ = m.Orgs.EnterApp(t.Context(), crmgate.NewSecret(admin), org.ManagedEntry{
-		Platform: p, Staged: staged, Values: org.ManagedValues{"clientId": id, "clientSecret": "secret of " + id},
-	})
+	state := crmgate.Pending
+	if staged {
+		state = crmgate.Staged
+	}
+	_ = m.Orgs.EnterApp(t.Context(), crmgate.NewSecret(admin), p, map[string]string{"clientId": id, "clientSecret": "secret of " + id}, state)
 }
 
 // try has an admin enter an application and begin a sign-in with it.
@@ -371,14 +372,14 @@ func (m *model) check(t *rapid.T) {
 	confirmed := map[owner]string{}
 	for _, account := range []crmgate.AccountID{"1", "2"} {
 		for _, p := range platforms {
-			apps, err := m.db.ManagedApps(t.Context(), account, p)
+			apps, err := m.db.Applications(t.Context(), account, p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if apps.Confirmed == nil {
 				continue
 			}
-			of, id := owner{account, p}, apps.Confirmed.Values.ClientID
+			of, id := owner{account, p}, apps.Confirmed.ClientID
 			confirmed[of] = id
 			m.mu.Lock()
 			if !m.exchanged[id] {

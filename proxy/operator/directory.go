@@ -32,7 +32,7 @@ type Entry struct {
 	Created      time.Time      `json:"created,omitzero"`
 	SignedIn     time.Time      `json:"signedIn,omitzero"`
 
-	app crmgate.App
+	app crmgate.ApplicationKey
 }
 
 // Directory is who has signed in. It needs no connectors, so that a store at rest can be looked into without them.
@@ -56,7 +56,7 @@ func (d Directory) Entries(ctx context.Context) ([]Entry, error) {
 func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]int, error) {
 	type issuer struct {
 		crmgate.Platform
-		crmgate.App
+		crmgate.ApplicationKey
 	}
 	counts, refreshable := map[crmgate.Platform]map[string]int{}, map[issuer]int{}
 	err := d.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
@@ -71,7 +71,7 @@ func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]i
 		return nil
 	})
 	for app, n := range refreshable {
-		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.App)
+		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.ApplicationKey)
 		if paused {
 			counts[app.Platform]["active"] -= n
 			counts[app.Platform]["paused"] += n

@@ -10,35 +10,21 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// OwnApp is what an admin sees of their organisation's own application of a platform.
-type OwnApp struct {
+// PlatformApp is what an admin sees of their organisation's applications of a platform.
+type PlatformApp struct {
 	Manifest *manifest.Manifest
-	// Confirmed is the one in use, Pending the one that waits for a sign-in; nil if there is none.
-	Confirmed, Pending *EnteredApp
-
-	stored storage.ManagedApps
+	storage.Applications
 }
 
-// EnteredApp is an application as it was entered.
-type EnteredApp struct {
-	Values  ManagedValues // the secret as Placeholder
-	Entered time.Time
-	By      crmgate.ExtensionID
-	// Until is when it is forgotten unless somebody signs in with it; zero for a confirmed one.
-	Until time.Time
-	// Staged says that it is to take the place of the confirmed one.
-	Staged bool
-}
-
-// AppTrouble is what a CRM says of an application that it rejects.
+// AppTrouble is why a CRM rejects an application.
 type AppTrouble struct {
 	Message string
 	Since   time.Time
 }
 
-// Apps are the platforms to which an organisation brings its own application, in the order of their names.
-func (a *Admin) Apps(ctx context.Context) ([]OwnApp, error) {
-	var all []OwnApp
+// Apps returns the applications of every platform to which organisations bring their own, in the order of the titles.
+func (a *Admin) Apps(ctx context.Context) ([]PlatformApp, error) {
+	var all []PlatformApp
 	for _, m := range a.Platforms() {
 		if !bringsApp(m) {
 			continue
@@ -56,47 +42,33 @@ func bringsApp(m *manifest.Manifest) bool {
 	return m.AuthType == manifest.OAuth && m.OAuth.AdminManaged != nil
 }
 
-// App is one of Apps. It is a Refusal if there is no such platform.
-func (a *Admin) App(ctx context.Context, p crmgate.Platform) (OwnApp, error) {
+// App returns the applications of one platform. It is a Refusal if organisations do not bring their own to it.
+func (a *Admin) App(ctx context.Context, p crmgate.Platform) (PlatformApp, error) {
 	m, err := a.o.Connectors.Connectable(p)
 	if err == nil && !bringsApp(m) {
-		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " does not have organisations bring an application of their own."}
+		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " does not use applications of organisations."}
 	}
 	if err != nil {
-		return OwnApp{}, err
+		return PlatformApp{}, err
 	}
 	apps, err := a.o.Apps(ctx, m, a.who.Account)
-	if err != nil {
-		return OwnApp{}, err
-	}
-	own := OwnApp{Manifest: m, Confirmed: enteredApp(apps.Confirmed), Pending: enteredApp(apps.Pending), stored: apps}
-	if own.Pending != nil {
-		own.Pending.Until = own.Pending.Entered.Add(storage.PendingLife)
-	}
-	return own, nil
+	return PlatformApp{m, apps}, err
 }
 
-func enteredApp(app *storage.ManagedApp) *EnteredApp {
+// Trouble returns why the CRM rejects the confirmed application. It is nil if the CRM accepts it, and if the connector
+// cannot say which client the application is.
+func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error) {
+	app := p.Confirmed
 	if app == nil {
-		return nil
-	}
-	return &EnteredApp{Values: ValuesOf(app.Values), Entered: app.Entered, By: app.By, Staged: app.Staged}
-}
-
-// Trouble is why the CRM rejects the confirmed application. It is nil if the CRM does not reject it, if there is none, or if
-// the connector cannot say which it is. Trouble asks the connector.
-func (a *Admin) Trouble(ctx context.Context, own OwnApp) (*AppTrouble, error) {
-	if own.stored.Confirmed == nil {
 		return nil, nil
 	}
-	app := *own.stored.Confirmed
 	conn, err := a.o.Connectors.Find(app.Platform)
 	if err != nil {
 		return nil, err
 	}
-	client, err := a.o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Values.Hostname, Account: app.Account}, &app)
+	client, err := a.o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account}, app)
 	if err != nil {
-		a.o.Logger.WarnContext(ctx, "what an organisation's application is, is not known", "platform", app.Platform, "err", err)
+		a.o.Logger.WarnContext(ctx, "cannot tell whether the CRM rejects an organisation's application", "platform", app.Platform, "err", err)
 		return nil, nil
 	}
 	why, paused, err := a.o.Tokens.AppPaused(ctx, client)
@@ -106,30 +78,22 @@ func (a *Admin) Trouble(ctx context.Context, own OwnApp) (*AppTrouble, error) {
 	return &AppTrouble{why.Message, why.Since}, nil
 }
 
-// EnterApp stores values as the pending application of own's platform, as Orgs.EnterApp does. A confirmed application stays
-// in use until an admin has signed in with the new one. Without any values it drops the pending application and returns nil.
-func (a *Admin) EnterApp(ctx context.Context, own OwnApp, values ManagedValues) (*Entered, error) {
-	info, err := values.info()
-	if err != nil {
-		return nil, err
+// EnterApp does what Orgs.EnterApp does, with the applications that App returned before. The new application will replace
+// the confirmed one. EnterApp returns nil if there are no values.
+func (a *Admin) EnterApp(ctx context.Context, app PlatformApp, values map[string]string) (*Entered, error) {
+	entered := crmgate.OrgApplication{Platform: app.Manifest.Platform}
+	if app.Confirmed != nil {
+		entered.State = crmgate.Staged
 	}
-	if len(ValuesOf(info)) == 0 {
-		return nil, a.DropPending(ctx, own.Manifest.Platform)
-	}
-	conn, err := a.o.Connectors.Find(own.Manifest.Platform)
-	if err != nil {
-		return nil, err
-	}
-	app := storage.ManagedApp{Account: a.who.Account, Platform: own.Manifest.Platform, By: a.who.Extension, Staged: own.Confirmed != nil, Values: info}
-	return a.o.enter(ctx, conn, app, own.stored)
+	return a.o.enter(ctx, a.who, entered, values, &app.Applications)
 }
 
-// DropPending is Orgs.DropPending for the signed-in admin.
+// DropPending does what Orgs.DropPending does.
 func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
 	return a.o.dropPending(ctx, a.who, p)
 }
 
-// RemoveApp is Orgs.RemoveApp for the signed-in admin.
+// RemoveApp does what Orgs.RemoveApp does.
 func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
 	return a.o.removeApp(ctx, a.who, p)
 }

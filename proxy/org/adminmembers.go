@@ -71,7 +71,7 @@ func (a *Admin) Connected(ctx context.Context, p crmgate.Platform) (int, error) 
 
 // SignedInByApp is how many people hold grants of the organisation's own application: they sign in again when it goes.
 func (a *Admin) SignedInByApp(ctx context.Context, p crmgate.Platform) (int, error) {
-	apps, err := a.o.DB.ManagedApps(ctx, a.who.Account, p)
+	apps, err := a.o.DB.Applications(ctx, a.who.Account, p)
 	if err != nil || apps.Confirmed == nil {
 		return 0, err
 	}

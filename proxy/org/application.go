@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -18,108 +16,57 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// ManagedValues are what an admin enters of an organisation's own application, by the names of crmgate.ManagedFields.
-// Others are not looked at, and empty ones are not there. The client secret is among them.
-type ManagedValues map[string]string
-
-// Placeholder stands for a secret that is set: secrets are not shown, and who sends it back means the one that is stored.
-const Placeholder = "********"
-
-// maxManagedValue bounds a value, in bytes.
-const maxManagedValue = 4 << 10
-
-// fields are where the values belong, the secret excepted.
-func fields(v *crmgate.OAuthInfo) map[string]*string {
-	return map[string]*string{
-		"clientId": &v.ClientID, "accessTokenUri": &v.AccessTokenURI, "authorizationUri": &v.AuthorizationURI,
-		"redirectUri": &v.RedirectURI, "scopes": &v.Scopes, "hostname": &v.Hostname,
-	}
+// ApplicationView is what a client is told about its organisation's application of a platform.
+type ApplicationView struct {
+	Admin bool // the client's user is an admin
+	// Confirmed is the application in use, without its secret; nil if there is none.
+	Confirmed map[string]string
+	// Pending is the application that waits for a sign-in; nil unless the user is an admin.
+	Pending map[string]string
 }
 
-// info reads the values.
-func (v ManagedValues) info() (crmgate.OAuthInfo, error) {
-	var info crmgate.OAuthInfo
-	for name, value := range v {
-		if !slices.Contains(manifest.ApplicationFields, name) {
-			continue
-		}
-		value = strings.TrimSpace(value)
-		if len(value) > maxManagedValue || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return info, crmgate.Refuse("%s is too long, or has a line break in it", name)
-		}
-		if name == "clientSecret" {
-			info.ClientSecret = crmgate.NewSecret(value)
-		} else {
-			*fields(&info)[name] = value
-		}
-	}
-	return info, nil
-}
-
-// valuesOf are the values as they may be shown.
-func ValuesOf(info crmgate.OAuthInfo) ManagedValues {
-	v := ManagedValues{}
-	for name, p := range fields(&info) {
-		if *p != "" {
-			v[name] = *p
-		}
-	}
-	if !info.ClientSecret.IsZero() {
-		v["clientSecret"] = Placeholder
-	}
-	return v
-}
-
-// ManagedState is what there is of an organisation's own application of a platform.
-type ManagedState struct {
-	Admin bool // who asks is one
-	// Confirmed is the application that is used; nil if there is none. It has no member for the secret.
-	Confirmed ManagedValues
-	// Pending is one that was entered and not tried yet. Only admins are told.
-	Pending ManagedValues
-}
-
-// ManagedState says what there is of the own application of the organisation whose token it is. Everybody there may know,
-// for their client needs it to compose the URL.
-func (o *Orgs) ManagedState(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) (ManagedState, error) {
+// ApplicationView returns what a member of an organisation may know of its application. Every member may see the confirmed
+// one, because their client composes the authorization URL with it.
+func (o *Orgs) ApplicationView(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) (ApplicationView, error) {
 	if p == "" {
-		return ManagedState{}, crmgate.RefusePlain("Missing platform name")
+		return ApplicationView{}, crmgate.RefusePlain("Missing platform name")
 	}
 	who, err := o.Verify.Required(ctx, rcToken)
 	if err != nil {
-		return ManagedState{}, err
+		return ApplicationView{}, err
 	}
-	s := ManagedState{Admin: who.Admin}
+	v := ApplicationView{Admin: who.Admin}
 	conn, err := o.Connectors.Find(p)
 	if err != nil {
-		return s, nil // upstream looks for no platform
+		return v, nil // App Connect's server does not look for the platform
 	}
 	apps, err := o.Apps(ctx, conn.Manifest(), who.Account)
 	if apps.Confirmed != nil {
-		s.Confirmed = ValuesOf(apps.Confirmed.Values)
-		delete(s.Confirmed, "clientSecret")
+		public := apps.Confirmed.Application
+		public.ClientSecret = crmgate.Secret{}
+		v.Confirmed = public.Shown()
 	}
 	if apps.Pending != nil && who.Admin {
-		s.Pending = ValuesOf(apps.Pending.Values)
+		v.Pending = apps.Pending.Shown()
 	}
-	return s, err
+	return v, err
 }
 
-// Apps are an organisation's apps of a platform. What was entered without a platform is a platform's only if its endpoints
-// are: another platform must not get the secret.
-func (o *Orgs) Apps(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID) (storage.ManagedApps, error) {
+// Apps returns an organisation's applications of a platform. A pending application that was entered without a platform is
+// among them only if its endpoints are on the platform's hosts: another platform must not get the secret.
+func (o *Orgs) Apps(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID) (storage.Applications, error) {
 	if account == "" || m.AuthType != manifest.OAuth {
-		return storage.ManagedApps{}, nil
+		return storage.Applications{}, nil
 	}
-	apps, err := o.DB.ManagedApps(ctx, account, m.Platform)
-	if apps.Pending != nil && apps.Pending.Platform == "" && !endpointsOf(m, apps.Pending.Values) {
+	apps, err := o.DB.Applications(ctx, account, m.Platform)
+	if apps.Pending != nil && apps.Pending.Platform == "" && !hasEndpointsOf(m, apps.Pending.Application) {
 		apps.Pending = nil
 	}
 	return apps, err
 }
 
-// endpointsOf reports whether there are endpoints among the values, and all of them are of a platform's declared hosts.
-func endpointsOf(m *manifest.Manifest, v crmgate.OAuthInfo) bool {
+// hasEndpointsOf reports whether an application names endpoints, and all of them are on a platform's declared hosts.
+func hasEndpointsOf(m *manifest.Manifest, v crmgate.Application) bool {
 	hostname, err := m.CheckHostname(v.Hostname)
 	if err != nil {
 		return false
@@ -136,15 +83,15 @@ func endpointsOf(m *manifest.Manifest, v crmgate.OAuthInfo) bool {
 	return some
 }
 
-// AppToTry is the organisation's app that a sign-in which begins now is to use: the confirmed one, or for an admin the
-// pending one, if there is no other or it is the staged one that is asked for. nil if there is none.
-func (o *Orgs) AppToTry(ctx context.Context, m *manifest.Manifest, who identity.Identity, staged bool) (*storage.ManagedApp, error) {
+// AppToTry returns the organisation's application for a sign-in that begins now; nil if there is none. Members get the
+// confirmed one. An admin gets the pending one if no application is confirmed, or if staged asks for it.
+func (o *Orgs) AppToTry(ctx context.Context, m *manifest.Manifest, who identity.Identity, staged bool) (*crmgate.OrgApplication, error) {
 	apps, err := o.Apps(ctx, m, who.Account)
 	switch {
 	case err != nil:
 		return nil, err
 	case staged && (!who.Admin || apps.Pending == nil):
-		return nil, crmgate.Refuse("There is no application of %s to be tried.", m.Title)
+		return nil, crmgate.Refuse("No application of %s is waiting to be tried. Enter one first.", m.Title)
 	case staged, apps.Confirmed == nil && who.Admin:
 		return apps.Pending, nil
 	}
@@ -152,13 +99,13 @@ func (o *Orgs) AppToTry(ctx context.Context, m *manifest.Manifest, who identity.
 }
 
 // AppOf returns the organisation's application that a callback's code was issued to; nil if it is the connector's own.
-// pending says that the sign-in confirms the application.
+// pending says that the sign-in will confirm the application.
 //
-// bound says that the callback brought one of our states, which names the application by its entry. Other clients get the
-// confirmed application, else the pending one: the CRM proves the choice when it takes the code.
-func (o *Orgs) AppOf(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID, bound bool, entry string) (app *storage.ManagedApp, pending bool, err error) {
+// bound says that the callback has one of our states, which names the application by its entry. Without one, AppOf returns
+// the confirmed application, or else the pending one: an exchange that works proves the choice.
+func (o *Orgs) AppOf(ctx context.Context, m *manifest.Manifest, account crmgate.AccountID, bound bool, entry string) (app *crmgate.OrgApplication, pending bool, err error) {
 	apps, err := o.Apps(ctx, m, account)
-	is := func(app *storage.ManagedApp) bool { return app != nil && (!bound || app.Entry == entry) }
+	is := func(app *crmgate.OrgApplication) bool { return app != nil && (!bound || app.Entry == entry) }
 	switch {
 	case err != nil, bound && entry == "":
 		return nil, false, err
@@ -172,82 +119,68 @@ func (o *Orgs) AppOf(ctx context.Context, m *manifest.Manifest, account crmgate.
 	return nil, false, nil
 }
 
-// ManagedEntry is what an admin enters.
-type ManagedEntry struct {
-	Platform crmgate.Platform // empty: the client did not say
-	Values   ManagedValues
-	// Staged says that it is to take the place of the confirmed one, once an admin has signed in with it.
-	Staged bool
-}
-
-// EnterApp stores an application to be tried by the admin's own sign-in, for 24 hours, in the place of what was pending.
-// What the CRM's answer tells to be wrong is a Refusal, and nothing is stored then; a CRM that does not tell stops nobody.
-// No values at all drop what is pending.
-func (o *Orgs) EnterApp(ctx context.Context, rcToken crmgate.Secret, e ManagedEntry) error {
+// EnterApp stores an application for 24 hours, until the admin's own sign-in confirms it. It replaces the pending one. No
+// values at all drop the pending one.
+//
+// state is crmgate.Staged for an application that will replace the confirmed one. If the CRM rejects the application,
+// EnterApp returns a Refusal and stores nothing. A CRM that cannot be reached does not stop an admin.
+func (o *Orgs) EnterApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
 	who, err := o.Verify.Admin(ctx, rcToken)
 	if err != nil {
 		return err
 	}
-	return o.Enter(ctx, who, e)
+	return o.Enter(ctx, who, p, values, state)
 }
 
-// Entered is a pending application that has passed the checks, with the client that the connector makes of it.
-type Entered struct {
-	App    storage.ManagedApp
-	Client token.Client
-}
-
-// Enter is EnterApp by an admin who is known.
-func (o *Orgs) Enter(ctx context.Context, who identity.Identity, e ManagedEntry) error {
-	values, err := e.Values.info()
-	if err != nil {
-		return err
-	}
-	if len(ValuesOf(values)) == 0 {
-		return o.dropPending(ctx, who, e.Platform)
-	}
-	if e.Platform == "" {
-		if e.Platform, err = o.platformOf(values); err != nil {
-			return err
-		}
-	}
-	app := storage.ManagedApp{Account: who.Account, Platform: e.Platform, By: who.Extension, Staged: e.Staged, Values: values}
-	if app.Platform == "" {
-		if values.ClientSecret.Reveal() == Placeholder {
-			return crmgate.Refuse("Please enter the client secret again.")
-		}
-		_, err = o.put(ctx, app)
-		return err
-	}
-	conn, err := o.Connectors.Find(app.Platform)
-	if err != nil {
-		return err
-	}
-	stored, err := o.Apps(ctx, conn.Manifest(), who.Account)
-	if err != nil {
-		return err
-	}
-	_, err = o.enter(ctx, conn, app, stored)
+// Enter does what EnterApp does, for an admin whose token was verified before.
+func (o *Orgs) Enter(ctx context.Context, who identity.Identity, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
+	_, err := o.enter(ctx, who, crmgate.OrgApplication{Platform: p, State: state}, values, nil)
 	return err
 }
 
-// enter checks an application of a known platform and stores it as pending. stored are the organisation's applications.
-func (o *Orgs) enter(ctx context.Context, conn connector.Connector, app storage.ManagedApp, stored storage.ManagedApps) (*Entered, error) {
-	client, err := o.check(ctx, conn, &app, stored)
+// Entered is a pending application that was entered and checked, with its client.
+type Entered struct {
+	App    crmgate.OrgApplication
+	Client token.Client
+}
+
+// enter stores an application with these values; without values it drops the pending one and returns nil. stored are the
+// organisation's applications of the platform; nil if they were not read yet.
+func (o *Orgs) enter(ctx context.Context, who identity.Identity, app crmgate.OrgApplication, values map[string]string, stored *storage.Applications) (*Entered, error) {
+	var err error
+	app.Account, app.By = who.Account, who.Extension
+	if app.Application, err = crmgate.ReadApplication(values); err != nil {
+		return nil, err
+	}
+	if app.IsZero() {
+		return nil, o.dropPending(ctx, who, app.Platform)
+	}
+	if app.Platform == "" {
+		if app.Platform, err = o.platformOf(app.Application); err != nil {
+			return nil, err
+		}
+	}
+	var client token.Client
+	if app.Platform != "" {
+		client, err = o.check(ctx, &app, stored)
+	} else if app.ClientSecret.Reveal() == crmgate.Placeholder {
+		err = crmgate.Refuse("Enter the client secret again.")
+	}
 	if err != nil {
 		return nil, err
 	}
-	app, err = o.put(ctx, app)
+	app, err = o.DB.PutPendingApp(ctx, app, logChange())
 	return &Entered{app, client}, err
 }
 
-func (o *Orgs) put(ctx context.Context, app storage.ManagedApp) (storage.ManagedApp, error) {
-	return o.DB.PutPendingApp(ctx, app, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
+// logChange logs a change of an organisation's application by an admin.
+func logChange() storage.With {
+	return storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 }
 
-// platformOf is the platform that values without one belong to, if that can be only one. They belong to none in particular,
-// and are told apart by their endpoints, if there are several.
-func (o *Orgs) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
+// platformOf returns the platform of an application that was entered without one: the only one that has its endpoints, or
+// else the only one whose organisations bring their own. It is empty if several platforms have the endpoints.
+func (o *Orgs) platformOf(a crmgate.Application) (crmgate.Platform, error) {
 	var managed, fit []crmgate.Platform
 	for _, p := range o.Connectors.Platforms() {
 		conn, err := o.Connectors.Find(p)
@@ -257,7 +190,7 @@ func (o *Orgs) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 		if conn.Manifest().OAuth.AdminManaged != nil {
 			managed = append(managed, p)
 		}
-		if endpointsOf(conn.Manifest(), values) {
+		if hasEndpointsOf(conn.Manifest(), a) {
 			fit = append(fit, p)
 		}
 	}
@@ -267,49 +200,68 @@ func (o *Orgs) platformOf(values crmgate.OAuthInfo) (crmgate.Platform, error) {
 	case len(fit) == 0 && len(managed) == 1:
 		return managed[0], nil
 	case len(fit) == 0:
-		return "", crmgate.Refuse("It is not clear which platform this application is of: please name it (platform).")
+		return "", crmgate.Refuse("The platform of this application is not clear: send it as \"platform\".")
 	}
 	return "", nil
 }
 
-// check puts the stored secret in the place of its placeholder, and holds the values to the manifest and, as far as it
-// tells, to the CRM.
-func (o *Orgs) check(ctx context.Context, conn connector.Connector, app *storage.ManagedApp, apps storage.ManagedApps) (client token.Client, err error) {
+// check replaces the Placeholder by the stored secret, and checks an application against the manifest and at the CRM.
+func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *storage.Applications) (client token.Client, err error) {
+	conn, err := o.Connectors.Find(app.Platform)
+	if err != nil {
+		return client, err
+	}
 	m := conn.Manifest()
 	if err := m.RequireOAuth(); err != nil {
 		return client, err
 	}
-	v := &app.Values
-	if v.ClientSecret.Reveal() == Placeholder {
-		stored := cmp.Or(apps.Confirmed, apps.Pending)
-		if app.Staged { // an admin who stages sees what is pending
-			stored = cmp.Or(apps.Pending, apps.Confirmed)
+	if stored == nil {
+		apps, err := o.Apps(ctx, m, app.Account)
+		if err != nil {
+			return client, err
 		}
-		if stored == nil || stored.Values.ClientSecret.IsZero() {
-			return client, crmgate.Refuse("No client secret is stored: please enter it.")
-		}
-		if w := stored.Values; w.ClientID != v.ClientID || w.AccessTokenURI != v.AccessTokenURI || w.Hostname != v.Hostname {
-			return client, crmgate.Refuse("The client id, the token URL or the host name is another: please enter the client secret again.")
-		}
-		v.ClientSecret = stored.Values.ClientSecret
+		stored = &apps
 	}
-	if v.Hostname, err = m.CheckHostname(v.Hostname); err != nil {
+	if err := keepSecret(app, *stored); err != nil {
 		return client, err
 	}
-	if v.AuthorizationURI != "" {
-		if err := m.Hosts.AllowURL(v.AuthorizationURI, v.Hostname); err != nil {
+	if app.Hostname, err = m.CheckHostname(app.Hostname); err != nil {
+		return client, err
+	}
+	if app.AuthorizationURI != "" {
+		if err := m.Hosts.AllowURL(app.AuthorizationURI, app.Hostname); err != nil {
 			return client, crmgate.Refuse("authorizationUri: %v", err)
 		}
 	}
-	client, err = o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: v.Hostname, Account: app.Account}, app)
+	client, err = o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account}, app)
 	if err != nil {
 		return client, err
 	}
-	return client, o.tried(ctx, conn, client)
+	return client, o.try(ctx, conn, client)
 }
 
-// tried asks the CRM what it thinks of a client, by a code that nobody gave out.
-func (o *Orgs) tried(ctx context.Context, conn connector.Connector, client token.Client) error {
+// keepSecret replaces the Placeholder by the secret of the stored application that the admin saw. A stored secret is sent
+// only where it was meant for: with another client, token URL or host, the admin must enter it again.
+func keepSecret(app *crmgate.OrgApplication, stored storage.Applications) error {
+	if app.ClientSecret.Reveal() != crmgate.Placeholder {
+		return nil
+	}
+	seen := cmp.Or(stored.Confirmed, stored.Pending)
+	if app.State == crmgate.Staged { // the page shows the pending one
+		seen = cmp.Or(stored.Pending, stored.Confirmed)
+	}
+	if seen == nil || seen.ClientSecret.IsZero() {
+		return crmgate.Refuse("No client secret is stored. Enter it.")
+	}
+	if !app.SameClient(seen.Application) {
+		return crmgate.Refuse("You changed the client ID, the token URL or the host name. Enter the client secret again.")
+	}
+	app.ClientSecret = seen.ClientSecret
+	return nil
+}
+
+// try exchanges a made-up code at the CRM. It is a Refusal only if the CRM's answer says that it rejects the client.
+func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	err := o.Tokens.Try(ctx, conn, client)
@@ -317,10 +269,10 @@ func (o *Orgs) tried(ctx context.Context, conn connector.Connector, client token
 	if !errors.As(err, &te) || te.CodeRefused() || te.Status != 401 && !errors.Is(te.Kind, crmgate.ErrAppDead) {
 		return nil
 	}
-	return &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Please check the client id and the client secret. It says: %s", conn.Manifest().Title, te.Message), Err: err}
+	return &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Err: err}
 }
 
-// DropPending forgets what an admin's organisation has pending: of a platform, or of all if p is empty.
+// DropPending removes the pending application of an admin's organisation: of one platform, or of all if p is empty.
 func (o *Orgs) DropPending(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
 	who, err := o.Verify.Admin(ctx, rcToken)
 	if err != nil {
@@ -334,11 +286,11 @@ func (o *Orgs) dropPending(ctx context.Context, who identity.Identity, p crmgate
 	if p == "" {
 		platforms = o.Connectors.Platforms()
 	}
-	return o.DB.DropPendingApps(ctx, who.Account, platforms, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
+	return o.DB.DropPendingApps(ctx, who.Account, platforms, logChange())
 }
 
-// RemoveApp removes the application of an admin's organisation, and what is pending, and with it the sessions of all whose
-// grants it issued.
+// RemoveApp removes the confirmed and the pending application of an admin's organisation. The sessions whose grants the
+// confirmed one issued end at once.
 func (o *Orgs) RemoveApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
 	who, err := o.Verify.Admin(ctx, rcToken)
 	if err != nil {
@@ -351,7 +303,7 @@ func (o *Orgs) removeApp(ctx context.Context, who identity.Identity, p crmgate.P
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err := o.DB.RemoveManagedApp(ctx, who.Account, p, storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
+	err := o.DB.RemoveApps(ctx, who.Account, p, logChange())
 	o.Revocations.Changed()
 	return err
 }

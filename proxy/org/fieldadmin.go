@@ -104,7 +104,7 @@ func shown(fields []manifest.FormField, scope manifest.FieldScope, values storag
 		}
 		all[field.Const] = ShownValue{}
 		if !values[field.Const].IsZero() {
-			all[field.Const] = ShownValue{true, Placeholder}
+			all[field.Const] = ShownValue{true, crmgate.Placeholder}
 		}
 	}
 	return all

@@ -196,7 +196,7 @@ func fieldValue(name string, v json.RawMessage) (crmgate.Secret, error) {
 	if len(s) > maxFieldValue {
 		return crmgate.Secret{}, crmgate.Refuse("The field %s can have no more than %d bytes.", name, maxFieldValue)
 	}
-	if strings.TrimSpace(s) == Placeholder {
+	if strings.TrimSpace(s) == crmgate.Placeholder {
 		s = ""
 	}
 	return crmgate.NewSecret(s), nil

@@ -67,7 +67,7 @@ func (c *Clock) Add(d time.Duration) {
 type Connector struct {
 	connector.Connector
 	manifest *manifest.Manifest
-	Info     crmgate.OAuthInfo // what OAuthInfo answers
+	Info     connector.OAuthInfo // what OAuthInfo answers
 	// Own is unAuthorize and Valid is authValidation, if the connector has them.
 	Own, Valid func(context.Context, connector.UserRequest) (connector.Outcome, error)
 }
@@ -81,7 +81,7 @@ func (c *Connector) Implements(name string) bool {
 }
 
 // OAuthInfo returns the practice CRM's application.
-func (c *Connector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (c *Connector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
 	return c.Info, nil
 }
 
@@ -147,7 +147,7 @@ func NewWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *Wor
 		"authUrl":"` + w.URL + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
 		"crmgate":{"hosts":["` + strings.TrimPrefix(w.URL, "http://") + `"],"revoke":{"url":"` + w.URL + `/oauth/revoke"}}}}}`)}, "")
 	Must(t, err)
-	w.Conn = &Connector{Info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: w.URL + "/oauth/token"}}
+	w.Conn = &Connector{Info: connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: w.URL + "/oauth/token"}}}
 	w.Conn.manifest, _ = manifests.Platform("practice")
 	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	Must(t, err)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 
-	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate"
 )
 
 // sweepAtOnce bounds how many people's keys are in memory at once while the grants of a retired application are queued.
@@ -28,7 +28,7 @@ func (w *Worker) sweepRetired(ctx context.Context) {
 }
 
 // sweep queues the grants of one retired application. A later sweep finds what an error or the program's end leaves.
-func (w *Worker) sweep(ctx context.Context, a storage.ManagedApp) {
+func (w *Worker) sweep(ctx context.Context, a crmgate.OrgApplication) {
 	defer func() {
 		if v := recover(); v != nil { // no request around this goroutine would catch it
 			w.Logger.ErrorContext(ctx, "panic while the grants of a retired application are queued", "platform", a.Platform, "panic", v, "stack", string(debug.Stack()))

@@ -292,8 +292,8 @@ func TestRefreshAsTheIssuer(t *testing.T) {
 	before := w.stored()
 	w.clock.add(2 * time.Hour)
 	good := w.conn.info
-	for message, info := range map[string]crmgate.OAuthInfo{
-		"The application that signed you in is no longer the one in use. Please connect again.": {ClientID: "other", AccessTokenURI: good.AccessTokenURI},
+	for message, info := range map[string]connector.OAuthInfo{
+		"The application that signed you in is no longer the one in use. Please connect again.": {Application: crmgate.Application{ClientID: "other", AccessTokenURI: good.AccessTokenURI}},
 		"Ask your administrator.": {FailMessage: "Ask your administrator."},
 	} {
 		w.conn.info = info

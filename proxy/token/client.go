@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strings"
@@ -9,7 +10,6 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/storage"
 )
 
 // Client is the OAuth client for a platform: the connector's answer, laid over the manifest.
@@ -23,9 +23,9 @@ type Client struct {
 	Hostname    string // the person's, or the connector's correction
 	Auth        crmgate.TokenAuth
 	// App identifies this client in a grant.
-	App crmgate.App
+	App crmgate.ApplicationKey
 	// Info is the connector's answer, completed from the manifest. Later calls give it back to the connector.
-	Info crmgate.OAuthInfo
+	Info connector.OAuthInfo
 
 	manifest    *manifest.Manifest
 	refreshAuth crmgate.TokenAuth
@@ -39,9 +39,9 @@ type Client struct {
 //
 // The error is a *FailMessage if the connector names no application, a *crmgate.Refusal if a value is missing or not
 // allowed, or the connector's.
-func (e *Engine) Client(ctx context.Context, conn connector.Connector, req connector.OAuthInfoRequest, managed *storage.ManagedApp) (Client, error) {
-	if managed != nil && managed.Values.Hostname != "" {
-		req.Hostname = managed.Values.Hostname
+func (e *Engine) Client(ctx context.Context, conn connector.Connector, req connector.OAuthInfoRequest, managed *crmgate.OrgApplication) (Client, error) {
+	if managed != nil && managed.Hostname != "" {
+		req.Hostname = managed.Hostname
 	}
 	m := conn.Manifest().ForHost(req.Hostname)
 	if req.TokenURL != "" { // checked before the connector sees it and could send something there
@@ -53,21 +53,22 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	if err != nil {
 		return Client{}, err
 	}
-	app := crmgate.App{}
+	app := crmgate.ApplicationKey{}
 	if managed != nil {
 		app.Account, app.Generation = managed.Account, managed.Generation
-		info = layOver(info, managed.Values)
+		info.Application = managed.Over(info.Application)
+		if managed.ClientID != "" { // the connector need not have an application of its own
+			info.FailMessage = ""
+		}
 	}
 	if info.FailMessage != "" {
 		return Client{}, &FailMessage{info.FailMessage}
 	}
-	fill(&info.ClientID, m.OAuth.ClientID)
-	fill(&info.RedirectURI, m.OAuth.RedirectURI)
-	fill(&info.Scopes, m.OAuth.Scope)
-	fill(&info.AccessTokenURI, req.TokenURL)
-	refreshAuth := info.TokenAuth
-	fill(&info.TokenAuth, m.Token.Auth)
-	fill(&refreshAuth, m.Refresh.Auth)
+	info.Application = info.Over(crmgate.Application{
+		ClientID: m.OAuth.ClientID, RedirectURI: m.OAuth.RedirectURI, Scopes: m.OAuth.Scope, AccessTokenURI: req.TokenURL,
+	})
+	refreshAuth := cmp.Or(info.TokenAuth, m.Refresh.Auth)
+	info.TokenAuth = cmp.Or(info.TokenAuth, m.Token.Auth)
 	switch {
 	case info.ClientID == "":
 		return Client{}, &crmgate.Refusal{Message: `Expected "clientId" to exist`, Err: crmgate.ErrNoApp}
@@ -79,7 +80,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	if info.Hostname, err = m.CheckHostname(info.Hostname); err != nil {
 		return Client{}, err
 	}
-	fill(&info.Hostname, req.Hostname)
+	info.Hostname = cmp.Or(info.Hostname, req.Hostname)
 	if err := m.Hosts.AllowURL(info.AccessTokenURI, info.Hostname); err != nil {
 		return Client{}, crmgate.Refuse("accessTokenUri: %v", err)
 	}
@@ -106,32 +107,6 @@ func (c Client) forRefresh() (Client, error) {
 	}
 	c.TokenURL = manifest.HostnameURL(raw, c.Hostname) // checked against the manifest's hosts when it is sent
 	return c, nil
-}
-
-// layOver lays the values that an admin entered over a connector's answer. With a client id among them, a connector without
-// an application of its own is not an error.
-func layOver(info, over crmgate.OAuthInfo) crmgate.OAuthInfo {
-	if over.ClientID != "" {
-		info.ClientID, info.ClientSecret, info.FailMessage = over.ClientID, over.ClientSecret, ""
-	} else if !over.ClientSecret.IsZero() {
-		info.ClientSecret = over.ClientSecret
-	}
-	for _, v := range []struct{ of, over *string }{
-		{&info.AccessTokenURI, &over.AccessTokenURI}, {&info.AuthorizationURI, &over.AuthorizationURI}, {&info.RedirectURI, &over.RedirectURI},
-		{&info.Scopes, &over.Scopes}, {&info.Hostname, &over.Hostname},
-	} {
-		if *v.over != "" {
-			*v.of = *v.over
-		}
-	}
-	return info
-}
-
-// fill sets an empty value to a default.
-func fill[S ~string](v *S, otherwise S) {
-	if *v == "" {
-		*v = otherwise
-	}
 }
 
 // FailMessage is the text with which a connector ends a sign-in instead of naming an application (failMessage).

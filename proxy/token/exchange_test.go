@@ -131,25 +131,25 @@ func TestPKCE(t *testing.T) {
 func TestClientIsHeldToTheManifest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	for want, info := range map[string]crmgate.OAuthInfo{
+	for want, info := range map[string]crmgate.Application{
 		`Expected "accessTokenUri" to exist`:                {},
 		"accessTokenUri: https://evil.example is not among": {AccessTokenURI: "https://evil.example/token"},
 		"hostname": {AccessTokenURI: w.url + "/oauth/token", Hostname: "a b"},
 	} {
-		w.conn.info = info
+		w.conn.info = connector.OAuthInfo{Application: info}
 		_, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
 		var r *crmgate.Refusal
 		if !errors.As(err, &r) || !strings.Contains(r.Message, want) {
 			t.Errorf("got %v, want a Refusal with %q", err, want)
 		}
 	}
-	w.conn.info = crmgate.OAuthInfo{AccessTokenURI: w.url + "/oauth/token"}
+	w.conn.info = connector.OAuthInfo{Application: crmgate.Application{AccessTokenURI: w.url + "/oauth/token"}}
 	asked := connector.OAuthInfoRequest{TokenURL: "https://evil.example/token"}
 	var r *crmgate.Refusal
 	if _, err := w.engine.Client(t.Context(), w.conn, asked, nil); !errors.As(err, &r) || !strings.HasPrefix(r.Message, "tokenUrl: ") {
 		t.Errorf("a token URL from outside: %v", err)
 	}
-	w.conn.info = crmgate.OAuthInfo{FailMessage: "Not today"}
+	w.conn.info = connector.OAuthInfo{FailMessage: "Not today"}
 	_, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
 	var f *token.FailMessage
 	if !errors.As(err, &f) || f.Message != "Not today" {

@@ -13,7 +13,7 @@ import (
 // issuingClient is the client that issued the person's grant, with its current secret. No other client may refresh it.
 func (e *Engine) issuingClient(ctx context.Context, conn connector.Connector, p crmgate.Person) (Client, error) {
 	app := p.Grant.App
-	var managed *storage.ManagedApp
+	var managed *crmgate.OrgApplication
 	if app.Account != "" {
 		a, err := e.DB.IssuingApp(ctx, p.User.Key.Platform, app)
 		if errors.Is(err, crmgate.ErrNotFound) {

@@ -199,7 +199,7 @@ func TestDownAndBack(t *testing.T) {
 		must(t, err)
 		db, err := storage.Open(t.Context(), newMemory(), ring, storage.Config{})
 		must(t, err)
-		conn := &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret("s"), AccessTokenURI: "https://crm.example/oauth/token"}}
+		conn := &testConnector{info: connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret("s"), AccessTokenURI: "https://crm.example/oauth/token"}}}
 		m, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{"authUrl":"https://crm.example/a","clientId":"practice-client"}},"crmgate":{"hosts":["crm.example"]}}}}`)}, "")
 		must(t, err)
 		conn.manifest, _ = m.Platform("practice")
@@ -234,7 +234,7 @@ func TestDownAndBack(t *testing.T) {
 		for i := range crowd {
 			_, err := db.SignIn(t.Context(), crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(fmt.Sprint(i))}, func(p *crmgate.Person) error {
 				p.Grant = crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("r"), Issued: time.Now().Add(-2 * time.Hour), Expiry: time.Now().Add(-time.Hour),
-					App: crmgate.App{ClientID: "practice-client", TokenURL: "https://crm.example/oauth/token"}}
+					App: crmgate.ApplicationKey{ClientID: "practice-client", TokenURL: "https://crm.example/oauth/token"}}
 				return nil
 			})
 			must(t, err)

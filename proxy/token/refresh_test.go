@@ -208,11 +208,11 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	w.conn.info.ClientSecret = crmgate.NewSecret("another's") // the connector's own app is not it
-	_, err := w.db.PutPendingApp(t.Context(), storage.ManagedApp{Account: "acme", Platform: "practice", Values: crmgate.OAuthInfo{
+	_, err := w.db.PutPendingApp(t.Context(), crmgate.OrgApplication{Account: "acme", Platform: "practice", Application: crmgate.Application{
 		ClientID: practicecrm.ClientID, ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret),
 	}})
 	must(t, err)
-	apps, err := w.db.ManagedApps(t.Context(), "acme", "practice")
+	apps, err := w.db.Applications(t.Context(), "acme", "practice")
 	must(t, err)
 	_, err = w.db.SignIn(t.Context(), ada, func(p *crmgate.Person) error {
 		p.Grant.App.Account, p.Grant.App.Generation = "acme", apps.Pending.Generation
@@ -229,7 +229,7 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 		t.Errorf("the session is %+v, was %+v; the app is %+v; %v", after, before, w.stored().App, err)
 	}
 
-	must(t, w.db.RemoveManagedApp(t.Context(), "acme", "practice"))
+	must(t, w.db.RemoveApps(t.Context(), "acme", "practice"))
 	w.clock.add(2 * time.Hour)
 	n := w.requests(func() {
 		if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {

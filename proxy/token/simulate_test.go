@@ -116,7 +116,7 @@ func keyOf(login string) crmgate.UserKey {
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	s := &simulation{t: t, rand: rand.New(rand.NewPCG(seed, 1)), chance: rand.New(rand.NewPCG(seed, 2)), asking: map[string]int{}, unheard: map[string]bool{}, issued: map[string]time.Time{}}
 	s.crm = practicecrm.New(practicecrm.Config{})
-	s.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}
+	s.conn = &testConnector{info: connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: "https://crm.example/oauth/token"}}}
 	s.declare("")
 	ring, err := sealed.NewKeyRing()
 	must(t, err)

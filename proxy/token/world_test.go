@@ -59,7 +59,7 @@ func (c *clock) add(d time.Duration) {
 type testConnector struct {
 	connector.Connector
 	manifest *manifest.Manifest
-	info     crmgate.OAuthInfo
+	info     connector.OAuthInfo
 	own      func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) // checkAndRefreshAccessToken, if it has one
 	option   *connector.OAuthOption
 }
@@ -70,7 +70,7 @@ func (c *testConnector) Implements(name string) bool {
 	return name == "checkAndRefreshAccessToken" && c.own != nil || name == "getOverridingOAuthOption" && c.option != nil
 }
 
-func (c *testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (crmgate.OAuthInfo, error) {
+func (c *testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
 	return c.info, nil
 }
 
@@ -138,7 +138,7 @@ func newVirtualWorld(t testing.TB, extra string, change ...func(*token.Config)) 
 // open opens the store and starts the engine. The deadlines are longer than any test waits.
 func (w *world) open(engine storage.Engine, fetch crmgate.Fetch, extra string, change []func(*token.Config)) {
 	w.t.Helper()
-	w.conn = &testConnector{info: crmgate.OAuthInfo{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret)}}
+	w.conn = &testConnector{info: connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret)}}}
 	w.declare(w.url, extra)
 	w.conn.info.AccessTokenURI = w.url + "/oauth/token"
 	ring, err := sealed.NewKeyRing()
@@ -243,7 +243,7 @@ func (w *world) signIn() {
 // store stores Ada with the given grant.
 func (w *world) store(g crmgate.Grant) {
 	w.t.Helper()
-	if g.App == (crmgate.App{}) {
+	if g.App == (crmgate.ApplicationKey{}) {
 		g.App = w.client().App
 	}
 	_, err := w.db.SignIn(w.t.Context(), ada, func(p *crmgate.Person) error {
