@@ -57,11 +57,11 @@ func TestPictureOfPackages(t *testing.T) {
 // A walk names files of the project, each with a function, method or type in it.
 func TestWalksThroughTheCode(t *testing.T) {
 	t.Parallel()
-	steps := regexp.MustCompile("(?m)^[0-9]+\\. .*$").FindAllString(readArchitecture(t), -1)
+	steps := regexp.MustCompile(`(?m)^[0-9]+\. .*$`).FindAllString(readArchitecture(t), -1)
 	if len(steps) < 20 {
 		t.Errorf("only %d steps found", len(steps))
 	}
-	place := regexp.MustCompile("`([a-z0-9_/]+\\.go)` `([A-Za-z]+)`")
+	place := regexp.MustCompile(`\x60([a-z0-9_/]+\.go)\x60 \x60([A-Za-z]+)\x60`) // in backquotes
 	for _, step := range steps {
 		places := place.FindAllStringSubmatch(step, -1)
 		if places == nil {
