@@ -295,7 +295,7 @@ func TestConnectEnvironments(t *testing.T) {
 	v.send("/connect/paste", nil).wantPage(t, 400, "Connect Paste CRM", "Please paste the address")
 	v.send("/connect/paste", url.Values{"hostname": {`"><script>alert(1)</script>`}}).wantPage(t, 400, "Connect Paste CRM",
 		"This is not a Paste CRM address. It should look like https://your-company.paste.example.", `aria-invalid="true"`, `value="&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"`)
-	v.send("/connect/paste", url.Values{"hostname": {"https://paste.example.evil.example/"}}).wantPage(t, 400, "Connect Paste CRM", "no address of Paste CRM")
+	v.send("/connect/paste", url.Values{"hostname": {"https://paste.example.evil.example/"}}).wantPage(t, 400, "Connect Paste CRM", "not a Paste CRM address")
 	v.get(v.landing("paste", "ada", url.Values{"hostname": {" https://acme.paste.example/app/deals?x=1 "}})).wantPage(t, 200, "You are connected")
 	for _, platform := range []string{"Choose", "paste"} {
 		p, err := g.Edge.DB().Person(t.Context(), keyOf(platform))

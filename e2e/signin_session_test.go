@@ -86,7 +86,7 @@ func (g *gate) asked(n int) {
 func (v *visitor) complete(w waiting) {
 	v.t.Helper()
 	path := strings.TrimPrefix(w.ConnectURL, v.URL)
-	v.get(path).wantPage(v.t, 200, "Connect Practice CRM", "The application in this browser", w.ID)
+	v.get(path).wantPage(v.t, 200, "Connect Practice CRM", "The app in this browser", w.ID)
 	v.get(v.landing("practice", "ada", url.Values{"session": {w.ID}})).wantPage(v.t, 200, "You are connected", "The app continues by itself.")
 }
 

@@ -11,7 +11,7 @@ if (landing) {
     window.setTimeout(() => window.close(), 1000);
   } else {
     document.querySelector('h1').textContent = 'This sign-in cannot be completed here';
-    document.getElementById('status').textContent = 'Go back to the application and connect again.';
+    document.getElementById('status').textContent = 'Go back to the app and connect again.';
   }
 }
 
