@@ -50,7 +50,7 @@ func (p adminPages) enterApp(ctx context.Context, r *request, a *org.Admin) (any
 }
 
 // submitApp saves the values of the form. replaces says that the admin saw a confirmed application.
-func (p adminPages) submitApp(ctx context.Context, r *request, a *org.Admin, app org.OwnApp, f *appForm, replaces bool) (any, error) {
+func (p adminPages) submitApp(ctx context.Context, r *request, a *org.Admin, app org.PlatformApp, f *appForm, replaces bool) (any, error) {
 	if (app.Confirmed != nil) != replaces {
 		return p.showApp(ctx, a, app, f, "Someone else changed the application while you filled in this form. Check it and try again.", 400)
 	}
