@@ -46,7 +46,7 @@ func TestAdminSignsIn(t *testing.T) {
 	g := organised(t)
 	v := g.visitor()
 	v.get("/admin").wantPage(t, 200, "Your organisation's CRMs", `action="/admin/session"`, `name="token"`)
-	v.send("/admin/session", nil).wantPage(t, 400, "Your organisation's CRMs", "Please enter a token.")
+	v.send("/admin/session", nil).wantPage(t, 400, "Your organisation's CRMs", "Enter a token.")
 	v.send("/admin/session", url.Values{"token": {"wrong"}}).wantPage(t, 400, "Your organisation's CRMs", "This token is not valid.")
 	v.send("/admin/session", url.Values{"token": {practicecrm.RCUserToken}}).wantPage(t, 403, "Your organisation's CRMs", "This token does not belong to an administrator.")
 	if left := v.cookies(); left != "" {

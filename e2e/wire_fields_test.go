@@ -290,7 +290,7 @@ func TestWireFieldOptions(t *testing.T) {
 		{"managedAuthOptions: no such interface", "platform=wirebroken", company + rcAdmin, 200, `[]`},
 		{"managedAuthOptions: the connector's error", "platform=wireother", company + rcAdmin, 400, errorBody("The company is not known.")},
 		{"7.4 no list", "platform=wirerefused", company + rcAdmin, 400, errorBody("The connector of wirerefused gave an invalid answer (options has the wrong type) in getManagedAuthOptions.")},
-		{"7.29 a value that is too long", "platform=wirefields", company + `,"accountValues":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}` + rcAdmin, 400, errorBody("The field apiKey can have no more than 8192 bytes.")},
+		{"7.29 a value that is too long", "platform=wirefields", company + `,"accountValues":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}` + rcAdmin, 400, errorBody("The field apiKey is too long: the limit is 8192 bytes.")},
 	} {
 		t.Run(c.name, func(t *testing.T) { ask(c.query, c.members).want(t, c.status, c.body) })
 	}
@@ -371,7 +371,7 @@ func TestWireFieldsLogin(t *testing.T) {
 		w.token(w.login("wireother", `"additionalInfo":{"apiKey":12,"companyId":true,"region":"eu"}`+rcAdmin))
 		w.wantGot("wireother", "getUserInfo", `"apiKey":"12"`, `"companyId":"true"`)
 		w.login("wireother", `"additionalInfo":{"apiKey":["k"]}`+rcAdmin).want(t, 400, errorBody("The field apiKey must be a text."))
-		w.login("wireother", `"additionalInfo":{"apiKey":"`+strings.Repeat("x", 8<<10+1)+`"}`+rcAdmin).want(t, 400, errorBody("The field apiKey can have no more than 8192 bytes."))
+		w.login("wireother", `"additionalInfo":{"apiKey":"`+strings.Repeat("x", 8<<10+1)+`"}`+rcAdmin).want(t, 400, errorBody("The field apiKey is too long: the limit is 8192 bytes."))
 	})
 	t.Run("3.2.4c 3.2.6b after a refusal", func(t *testing.T) {
 		refuse := guest{"getBasicAuth": `{"basic":"x"}`, "fields": formFields, "getUserInfo": `{"successful":false,"returnMessage":{"message":"No."}}`}

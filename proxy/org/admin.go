@@ -12,15 +12,16 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/operator"
 )
 
-// AdminLife is for how long an admin may work on their page before they prove again who they are.
+// AdminLife is how long an admin's statement is valid.
 const AdminLife = 30 * time.Minute
 
 const adminLabel = "admin"
 
-// Admin is an administrator on the page of their organisation. All that it does is about their account, which no request
-// names: it comes from the token that they showed.
+// Admin is an admin on the pages of their organisation. The organisation comes from the token that they signed in with;
+// a request cannot name another one.
 type Admin struct {
 	o   *Orgs
 	who identity.Identity
@@ -29,23 +30,23 @@ type Admin struct {
 // Account is the organisation.
 func (a *Admin) Account() crmgate.AccountID { return a.who.Account }
 
-// Extension is who it is.
+// Extension is the admin.
 func (a *Admin) Extension() crmgate.ExtensionID { return a.who.Extension }
 
 // Identity is the admin's account and extension.
 func (a *Admin) Identity() identity.Identity { return a.who }
 
-// adminStatement is what an admin's browser keeps, sealed. Nothing is stored of it.
+// adminStatement says who an admin is. The browser keeps it, sealed; the server stores nothing.
 type adminStatement struct {
 	Account   crmgate.AccountID   `json:"a"`
 	Extension crmgate.ExtensionID `json:"x"`
 	Expires   int64               `json:"e"` // Unix seconds
 }
 
-// OpenAdmin turns an admin's token into a statement of who they are, good for AdminLife. Whoever is no admin gets a Refusal.
+// OpenAdmin verifies an admin's token and returns a statement that is valid for AdminLife. Another token is a Refusal.
 func (o *Orgs) OpenAdmin(ctx context.Context, token crmgate.Secret) (statement crmgate.Secret, err error) {
 	if token.IsZero() {
-		return statement, crmgate.Refuse("Please enter a token.")
+		return statement, crmgate.Refuse("Enter a token.")
 	}
 	who, err := o.Verify.Admin(ctx, token)
 	if err != nil {
@@ -59,37 +60,37 @@ func (o *Orgs) OpenAdmin(ctx context.Context, token crmgate.Secret) (statement c
 	return crmgate.NewSecret(base64.RawURLEncoding.EncodeToString(sealed)), err
 }
 
-// Admin reads a statement. What is no statement of ours, or is too old, is crmgate.ErrExpired, a Refusal.
+// Admin opens a statement. One that is too old, or that does not open, is a Refusal that matches crmgate.ErrExpired.
 func (o *Orgs) Admin(statement crmgate.Secret) (*Admin, error) {
-	over := &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "Please sign in: you are not signed in to this page, or were for too long.", Err: crmgate.ErrExpired}
+	expired := &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "Your admin session has expired. Sign in again.", Err: crmgate.ErrExpired}
 	sealed, err := base64.RawURLEncoding.DecodeString(statement.Reveal())
 	if err != nil {
-		return nil, over
+		return nil, expired
 	}
 	plain, err := o.DB.Unseal(adminLabel, sealed)
 	if err != nil {
-		return nil, over
+		return nil, expired
 	}
 	var s adminStatement
 	if err := json.Unmarshal(plain, &s); err != nil {
 		return nil, err
 	}
 	if o.Now().Unix() >= s.Expires || s.Account == "" {
-		return nil, over
+		return nil, expired
 	}
 	return &Admin{o, identity.Identity{Account: s.Account, Extension: s.Extension, Admin: true}}, nil
 }
 
-// Platform is the manifest of a platform that people can sign in to; a Refusal if there is none.
+// Platform returns the manifest of a platform that people can sign in to. Another platform is a Refusal.
 func (a *Admin) Platform(p crmgate.Platform) (*manifest.Manifest, error) {
 	return a.o.Connectors.Connectable(p)
 }
 
-// Platforms are the platforms that people can sign in to, in the order of their names.
+// Platforms returns the platforms that people can sign in to, in the order of their titles.
 func (a *Admin) Platforms() []*manifest.Manifest {
 	var all []*manifest.Manifest
 	for _, p := range a.o.Connectors.Platforms() {
-		if m, err := a.o.Connectors.Connectable(p); err == nil { // others have only a manifest
+		if m, err := a.o.Connectors.Connectable(p); err == nil { // the others have a manifest without a connector
 			all = append(all, m)
 		}
 	}
@@ -97,4 +98,17 @@ func (a *Admin) Platforms() []*manifest.Manifest {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title)), strings.Compare(string(a.Platform), string(b.Platform)))
 	})
 	return all
+}
+
+// auditPage is the number of audit log entries on a page.
+const auditPage = 50
+
+// Audit returns a page of the account's audit log, latest entries first. from is the next of the page before; empty for
+// the first page. next is empty at the end. A page can be short, or empty, before the end.
+func (a *Admin) Audit(ctx context.Context, from string) (entries []operator.AuditEntry, next string, err error) {
+	found, next, err := a.o.DB.Audit().ReadBack(ctx, a.who.Account, from, auditPage)
+	for _, e := range found {
+		entries = append(entries, operator.NewAuditEntry(e))
+	}
+	return entries, next, err
 }

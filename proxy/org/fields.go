@@ -12,25 +12,25 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// What bounds a value of a managed field, and its name.
+// Bounds of a managed field's value and name, in bytes.
 const (
 	maxFieldValue = 8 << 10
 	maxFieldName  = 256
 )
 
-// FieldsState says what of a platform's form somebody has to fill in.
+// FieldsState says which fields of a platform's form a person must fill in.
 type FieldsState struct {
 	Managed   bool `json:"hasManagedAuth"`
 	Satisfied bool `json:"allRequiredFieldsSatisfied"`
-	// Visible are the fields to show; nil for all.
+	// Visible lists the fields to show; nil for all.
 	Visible []string `json:"visibleFieldConsts"`
 	Missing []string `json:"missingRequiredFieldConsts"`
-	// Fallback says that the CRM refused the managed values, so that the person may enter their own.
+	// Fallback says that the CRM refused the managed values, so the person may enter their own.
 	Fallback bool `json:"fallbackToManualAuth"`
 }
 
-// FieldsState returns what whoever holds a RingCentral token has to fill in to sign in. A platform that does not exist
-// has no fields. Whose token it is not, is a Refusal; so is a missing platform, which is looked at first.
+// FieldsState returns what the holder of a RingCentral token must fill in to sign in. A platform that does not exist has
+// no fields. A missing platform is a Refusal, before the token is verified; so is an invalid token.
 func (o *Orgs) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crmgate.Secret) (FieldsState, error) {
 	if p == "" {
 		return FieldsState{}, crmgate.RefusePlain("Missing platform name")
@@ -70,7 +70,7 @@ func hasManaged(fields []manifest.FormField) bool {
 	return false
 }
 
-// scoped are the values among which a managed field's is.
+// scoped returns the values of a managed field's scope.
 func scoped(all storage.Fields, field manifest.FormField) storage.FieldValues {
 	if field.Scope == manifest.UserScope {
 		return all.Extension
@@ -81,11 +81,11 @@ func scoped(all storage.Fields, field manifest.FormField) storage.FieldValues {
 // Filling is what was done about the managed fields of a form. The zero Filling is nothing: nobody is known, or there are none.
 type Filling struct {
 	key storage.FieldsKey
-	// own are the submitted values that the form has kept, because none is stored or those that are did not do.
+	// own are the submitted values that were used: no value was stored, or the stored one had failed.
 	own storage.Fields
 }
 
-// Fill fills in the managed fields of a form with what is stored for its sender.
+// Fill fills in the managed fields of a form with the values that are stored for its sender.
 func (o *Orgs) Fill(ctx context.Context, m *manifest.Manifest, who identity.Identity, form Form) (Filling, error) {
 	if !hasManaged(m.Fields) {
 		return Filling{}, nil
@@ -98,7 +98,7 @@ func (o *Orgs) Fill(ctx context.Context, m *manifest.Manifest, who identity.Iden
 	return x, err
 }
 
-// fill lays stored values over a form and returns the submitted ones that remain in it. A stored value goes before the
+// fill puts stored values into a form, and returns the submitted ones that stay in it. A stored value replaces the
 // submitted one, unless a sign-in with stored values failed.
 func (f Form) fill(fields []manifest.FormField, stored storage.Fields) (own storage.Fields, err error) {
 	own = storage.Fields{Account: storage.FieldValues{}, Extension: storage.FieldValues{}}
@@ -125,18 +125,18 @@ func (f Form) fill(fields []manifest.FormField, stored storage.Fields) (own stor
 	return own, nil
 }
 
-// Failed puts on record that the CRM refused the form. The person is told the same whether that works or not.
+// Failed records that the CRM refused the form. It logs an error, because the person's answer does not depend on it.
 func (o *Orgs) Failed(ctx context.Context, x Filling) {
 	if x.key.Platform == "" {
 		return
 	}
 	if err := o.DB.FailFields(ctx, x.key); err != nil {
-		o.Logger.WarnContext(ctx, "a refused sign-in with managed fields is not on record", "platform", x.key.Platform, "err", err)
+		o.Logger.WarnContext(ctx, "could not record a refused sign-in with managed fields", "platform", x.key.Platform, "err", err)
 	}
 }
 
-// Accepted is what is stored with the sign-in once the CRM has accepted the form. An admin's own values are kept for
-// others, and only those that the CRM has just seen: what was submitted and not used may be wrong.
+// Accepted returns what to store with a sign-in that the CRM accepted. The values that an admin submitted are stored for
+// the organisation if the sign-in used them: values that it did not use may be wrong.
 func (x Filling) Accepted(admin bool) []storage.With {
 	if x.key.Platform == "" {
 		return nil
@@ -156,15 +156,15 @@ func (x Filling) Accepted(admin bool) []storage.With {
 	return append(with, storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAPIKey, Outcome: audit.OutcomeOK}))
 }
 
-// readFieldValues reads submitted values, a JSON object or nothing. What is empty or stays as it is, is left out. Its
-// errors are Refusals, and quote no value.
+// readFieldValues reads submitted values, a JSON object or nothing, without empty ones and Placeholders. Its errors are
+// Refusals that do not quote a value.
 func readFieldValues(object crmgate.Secret) (storage.FieldValues, error) {
 	var raw map[string]json.RawMessage
 	if !object.IsZero() && json.Unmarshal([]byte(object.Reveal()), &raw) != nil {
-		return nil, crmgate.Refuse("The values must be an object.")
+		return nil, crmgate.Refuse("The values must be a JSON object.")
 	}
 	if len(raw) > storage.MaxFields {
-		return nil, crmgate.Refuse("There can be no more than %d managed values.", storage.MaxFields)
+		return nil, crmgate.Refuse("Too many managed values: the limit is %d.", storage.MaxFields)
 	}
 	values := storage.FieldValues{}
 	for name, v := range raw {
@@ -179,22 +179,22 @@ func readFieldValues(object crmgate.Secret) (storage.FieldValues, error) {
 	return values, nil
 }
 
-// fieldValue reads a submitted value, a JSON text; a number or a truth value is taken as it is written. What says
-// nothing about the value is the empty Secret: null, an empty text, the Placeholder.
+// fieldValue reads a submitted value: a JSON string, or a number or boolean as it is written. It is empty for null, the
+// empty string and the Placeholder.
 func fieldValue(name string, v json.RawMessage) (crmgate.Secret, error) {
 	s := string(v)
 	switch {
 	case s == "" || s == "null":
 		return crmgate.Secret{}, nil
 	case len(name) > maxFieldName:
-		return crmgate.Secret{}, crmgate.Refuse("The name of a field can have no more than %d bytes.", maxFieldName)
+		return crmgate.Secret{}, crmgate.Refuse("A field name is too long: the limit is %d bytes.", maxFieldName)
 	case v[0] == '{' || v[0] == '[':
 		return crmgate.Secret{}, crmgate.Refuse("The field %s must be a text.", name)
 	case v[0] == '"':
-		_ = json.Unmarshal(v, &s) // it is a JSON text
+		_ = json.Unmarshal(v, &s) // it is valid JSON
 	}
 	if len(s) > maxFieldValue {
-		return crmgate.Secret{}, crmgate.Refuse("The field %s can have no more than %d bytes.", name, maxFieldValue)
+		return crmgate.Secret{}, crmgate.Refuse("The field %s is too long: the limit is %d bytes.", name, maxFieldValue)
 	}
 	if strings.TrimSpace(s) == crmgate.Placeholder {
 		s = ""

@@ -12,14 +12,14 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// FieldsAdmin is who looks at an organisation's values or changes them: an admin who is signed in to the CRM.
+// FieldsAdmin is an admin who is signed in to the CRM, and who reads or changes the organisation's managed values.
 type FieldsAdmin struct {
 	Session crmgate.UserKey
 	RCToken crmgate.Secret
 }
 
-// organisation is the admin's; the platform is the session's. Without an admin's token it is a Refusal, and so it is with
-// one of another organisation than the session's user is known to be of.
+// organisation returns the admin's organisation. It is a Refusal if the token is not an admin's, or if the session's user
+// belongs to another organisation.
 func (o *Orgs) organisation(ctx context.Context, a FieldsAdmin) (crmgate.AccountID, error) {
 	who, err := o.Verify.Admin(ctx, a.RCToken)
 	if err != nil {
@@ -35,7 +35,7 @@ func (o *Orgs) organisation(ctx context.Context, a FieldsAdmin) (crmgate.Account
 	return who.Account, nil
 }
 
-// ManagedFields is what an admin sees of an organisation's managed fields: which there are, and which have a value.
+// ManagedFields is what an admin sees of the managed fields: their definitions, and which of them have a value.
 type ManagedFields struct {
 	Managed   bool                  `json:"hasManagedAuth"`
 	Fields    []json.RawMessage     `json:"fields"` // as the manifest defines them
@@ -45,21 +45,21 @@ type ManagedFields struct {
 	Values    []ExtensionValues     `json:"userValues"`
 }
 
-// ExtensionValues is what an admin sees of an extension's.
+// ExtensionValues is what an admin sees of an extension's values.
 type ExtensionValues struct {
 	Extension crmgate.ExtensionID   `json:"rcExtensionId"`
 	Name      string                `json:"rcUserName"`
 	Fields    map[string]ShownValue `json:"fields"`
 }
 
-// ShownValue is what anybody sees of a value: that there is one.
+// ShownValue says whether there is a value; Value is the Placeholder then.
 type ShownValue struct {
 	HasValue bool   `json:"hasValue"`
 	Value    string `json:"value"`
 }
 
-// ManagedFields returns an organisation's managed fields of the session's platform. Values of fields that the manifest
-// does not have are not among them.
+// ManagedFields returns an organisation's managed fields of the session's platform. It leaves out values of fields that
+// the manifest does not have.
 func (o *Orgs) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields, error) {
 	account, err := o.organisation(ctx, a)
 	if err != nil {
@@ -110,17 +110,17 @@ func shown(fields []manifest.FormField, scope manifest.FieldScope, values storag
 	return all
 }
 
-// FieldsUpdate is what an admin changes.
+// FieldsUpdate is an admin's change of managed values.
 type FieldsUpdate struct {
-	Scope     string              // "user": an extension's values; any other: the organisation's
+	Scope     string              // "user": an extension's values; otherwise the organisation's
 	Extension crmgate.ExtensionID // of scope user
-	Name      string              // of the extension's person; empty: as it is
-	Values    crmgate.Secret      // a JSON object by const, or empty; laid over what is stored
+	Name      string              // of the extension's person; empty leaves it unchanged
+	Values    crmgate.Secret      // a JSON object by const, or empty; added to the stored values
 	Remove    []string
 }
 
-// UpdateManagedFields changes an organisation's values of the session's platform. What is wrong is a Refusal, and
-// nothing is changed then.
+// UpdateManagedFields changes an organisation's values of the session's platform. An invalid update is a Refusal, and
+// changes nothing.
 func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsUpdate) error {
 	account, err := o.organisation(ctx, a)
 	if err != nil {
@@ -129,7 +129,7 @@ func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsU
 	return o.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, audit.Event{By: audit.ByPerson, User: a.Session.ID})
 }
 
-// updateFields is UpdateManagedFields for the organisation that key names; by says whose doing it is.
+// updateFields changes values of the organisation that key names. by is the audit log's event, which says who did it.
 func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by audit.Event) (err error) {
 	c := storage.FieldsChange{Key: key, Remove: u.Remove}
 	if manifest.FieldScope(u.Scope) == manifest.UserScope {
@@ -137,7 +137,7 @@ func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u Fields
 		case u.Extension == "":
 			return crmgate.Refuse("rcExtensionId is required for user managed auth values")
 		case len(u.Extension) > 64 || len(u.Name) > maxFieldName:
-			return crmgate.Refuse("rcExtensionId can have no more than 64 bytes, rcUserName no more than %d.", maxFieldName)
+			return crmgate.Refuse("rcExtensionId or rcUserName is too long: the limits are 64 and %d bytes.", maxFieldName)
 		}
 		c.Key.Extension, c.Name = u.Extension, u.Name
 	}
@@ -148,17 +148,17 @@ func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u Fields
 	return o.DB.ChangeFields(ctx, c, storage.LogEvent(by))
 }
 
-// FieldOptionsRequest asks for the choices of a dynamic field.
+// FieldOptionsRequest asks for the options of a dynamic field.
 type FieldOptionsRequest struct {
 	Platform crmgate.Platform
 	Field    string // its const
-	// AccountValues, a JSON object by const or empty, are laid over what is stored, for this request only.
+	// AccountValues is a JSON object by const, or empty. For this request its values replace stored ones.
 	AccountValues crmgate.Secret
 	RCToken       crmgate.Secret
 }
 
-// FieldOptions returns what an admin can choose from for an extension's dynamic field; none if the connector knows none.
-// What is wrong with the request is a Refusal.
+// FieldOptions returns the options of an extension's dynamic field, an empty list if the connector has none. An invalid
+// request is a Refusal.
 func (o *Orgs) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
 	switch {
 	case r.Platform == "":
@@ -208,8 +208,8 @@ func isDynamic(fields []manifest.FormField, name string) bool {
 	return false
 }
 
-// accountValues are an organisation's values as a connector may see them: of the fields that the manifest has, the
-// submitted one before the stored one.
+// accountValues returns the values that a connector may see: those of the manifest's fields of the organisation. A
+// submitted value replaces the stored one.
 func accountValues(fields []manifest.FormField, stored, submitted storage.FieldValues) map[string]crmgate.Secret {
 	all := map[string]crmgate.Secret{}
 	for _, field := range fields {
@@ -223,4 +223,38 @@ func accountValues(fields []manifest.FormField, stored, submitted storage.FieldV
 		}
 	}
 	return all
+}
+
+// FieldPlatforms returns the platforms with managed fields, in the order of their titles.
+func (a *Admin) FieldPlatforms() []*manifest.Manifest {
+	var all []*manifest.Manifest
+	for _, m := range a.Platforms() {
+		if m.AuthType == manifest.APIKey && hasManaged(m.Fields) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// Fields returns the managed fields of a platform, and which of them have a value. A platform without any is a Refusal.
+func (a *Admin) Fields(ctx context.Context, p crmgate.Platform) (*manifest.Manifest, ManagedFields, error) {
+	m, err := a.o.Connectors.Connectable(p)
+	if err == nil && (m.AuthType != manifest.APIKey || !hasManaged(m.Fields)) {
+		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " has no fields that an administrator fills in."}
+	}
+	if err != nil {
+		return nil, ManagedFields{}, err
+	}
+	v, err := a.o.managedFields(ctx, a.who.Account, p)
+	return m, v, err
+}
+
+// UpdateFields does what Orgs.UpdateManagedFields does.
+func (a *Admin) UpdateFields(ctx context.Context, p crmgate.Platform, u FieldsUpdate) error {
+	return a.o.updateFields(ctx, storage.FieldsKey{Platform: p, Account: a.who.Account}, u, audit.Event{By: audit.ByAdmin})
+}
+
+// FieldOptions does what Orgs.FieldOptions does.
+func (a *Admin) FieldOptions(ctx context.Context, p crmgate.Platform, field string) ([]connector.ManagedAuthOption, error) {
+	return a.o.fieldOptions(ctx, a.who.Account, FieldOptionsRequest{Platform: p, Field: field})
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// Form is what a person typed into an API-key form, by the fields' consts.
+// Form is a filled-in API-key form, by the fields' consts.
 type Form map[string]json.RawMessage
 
-// ReadForm reads a form: additionalInfo is a JSON object of its fields, or empty; apiKey stands for a missing field of that
-// name.
+// ReadForm reads a form. additionalInfo is a JSON object of its fields, or empty. apiKey is the field of that name, if the
+// object has none.
 func ReadForm(additionalInfo, apiKey crmgate.Secret) (Form, error) {
 	f := Form{}
 	if !additionalInfo.IsZero() {
@@ -28,7 +28,7 @@ func ReadForm(additionalInfo, apiKey crmgate.Secret) (Form, error) {
 	return f, nil
 }
 
-// Text returns a field; empty if it is missing or not a text.
+// Text returns a field; empty if it is missing or not a string.
 func (f Form) Text(name string) string {
 	var s string
 	if json.Unmarshal(f[name], &s) != nil {
@@ -48,7 +48,7 @@ func (f Form) Secret() crmgate.Secret {
 	return crmgate.NewSecret(string(b))
 }
 
-// Missing lists the required fields that are empty, in the form's order.
+// Missing returns the required fields that are empty, in the form's order.
 func (f Form) Missing(fields []manifest.FormField) []string {
 	var consts []string
 	for _, field := range fields {

@@ -13,29 +13,29 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// OrgsConfig is what NewOrgs needs. Fields without a default are required.
+// Config is what New needs. Fields without a default are required.
 type Config struct {
 	DB          *storage.DB
 	Tokens      *token.Engine
 	Connectors  connector.Registry
 	Revocations *revoke.Worker
-	// Verify verifies the tokens of admins and members.
+	// Verify verifies the RingCentral tokens of admins and members.
 	Verify identity.Verify
-	// Now tells the time; default time.Now.
+	// Now returns the time; default time.Now.
 	Now func() time.Time
-	// Logger gets what clients are not told; default slog.Default().
+	// Logger gets the causes that answers leave out; default slog.Default().
 	Logger *slog.Logger
-	// Count, if set, is told of every logout: flow, platform and outcome.
+	// Count, if not nil, is called for every logout with flow, platform and outcome.
 	Count func(flow string, platform crmgate.Platform, outcome string)
 }
 
-// Orgs keeps what belongs to organisations. Safe for concurrent use.
+// Orgs keeps what belongs to organisations. It is safe for concurrent use.
 type Orgs struct {
 	Config
 	roster *roster
 }
 
-// NewOrgs returns the organisations of a store.
+// New returns the organisations of a store.
 func New(c Config) *Orgs {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -49,6 +49,7 @@ func New(c Config) *Orgs {
 	return &Orgs{c, newRoster()}
 }
 
+// NotSetUp is the Refusal for a person of an organisation that has no application yet.
 func NotSetUp(m *manifest.Manifest) error {
 	return &crmgate.Refusal{
 		Kind: crmgate.Missing, Err: crmgate.ErrNoApp,
@@ -56,6 +57,7 @@ func NotSetUp(m *manifest.Manifest) error {
 	}
 }
 
+// AppChanged is the Refusal for a sign-in whose application was replaced while it went on.
 func AppChanged(p crmgate.Platform) error {
 	return crmgate.Refuse("The application of %s was changed during this sign-in. Please start again.", p)
 }

@@ -12,22 +12,22 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// What an admin's pages show at once, and end at once.
+// The number of people on a page, and of sessions that one request ends.
 const (
 	peoplePage = 50
 	endAtOnce  = 500
 )
 
-// PeoplePage is a page of the people of an account on a platform.
+// PeoplePage is a page of the account's people on a platform.
 type PeoplePage struct {
 	People []operator.Entry
 	Total  int
-	// Next is the id to go on after; empty at the end.
+	// Next is the last id on the page; empty on the last page.
 	Next crmgate.UserID
 }
 
-// People are the account's people on a platform, in the order of their ids, after one of them. Who signed in a moment ago may
-// be missing.
+// People returns a page of the account's people on a platform, in the order of their ids: those after an id. A sign-in of
+// the last seconds may be missing.
 func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.UserID) (PeoplePage, error) {
 	if _, err := a.o.Connectors.Connectable(p); err != nil {
 		return PeoplePage{}, err
@@ -55,21 +55,23 @@ func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.Us
 	return page, nil
 }
 
-// Person is one of the account's people. Whoever is not, is not there: crmgate.ErrNotFound, a Refusal.
+// Person returns one of the account's people. A person of another account is a Refusal that matches crmgate.ErrNotFound,
+// like a person who does not exist.
 func (a *Admin) Person(ctx context.Context, key crmgate.UserKey) (operator.Entry, error) {
 	e, err := operator.Directory{DB: a.o.DB}.Entry(ctx, key)
 	if errors.Is(err, crmgate.ErrNotFound) || err == nil && e.Account != a.who.Account {
-		return operator.Entry{}, &crmgate.Refusal{Kind: crmgate.Missing, Message: "Nobody of that name is connected.", Err: crmgate.ErrNotFound}
+		return operator.Entry{}, &crmgate.Refusal{Kind: crmgate.Missing, Message: "This person is not connected.", Err: crmgate.ErrNotFound}
 	}
 	return e, err
 }
 
-// Connected is how many of the account's people are connected to a platform.
+// Connected returns how many of the account's people are connected to a platform.
 func (a *Admin) Connected(ctx context.Context, p crmgate.Platform) (int, error) {
 	return a.count(ctx, p, func(m member) bool { return m.granted })
 }
 
-// SignedInByApp is how many people hold grants of the organisation's own application: they sign in again when it goes.
+// SignedInByApp returns how many people hold grants of the organisation's confirmed application. They must sign in again
+// when it is replaced or removed.
 func (a *Admin) SignedInByApp(ctx context.Context, p crmgate.Platform) (int, error) {
 	apps, err := a.o.DB.Applications(ctx, a.who.Account, p)
 	if err != nil || apps.Confirmed == nil {
@@ -88,7 +90,7 @@ func (a *Admin) count(ctx context.Context, p crmgate.Platform, is func(member) b
 	return n, err
 }
 
-// EndSession logs one of the account's people out, and tells the CRM.
+// EndSession logs one of the account's people out, and revokes the grant at the CRM.
 func (a *Admin) EndSession(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
 	v, err := a.endSession(ctx, key)
 	if err != nil {
@@ -109,8 +111,8 @@ func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Re
 	return v, err
 }
 
-// EndSessions logs the account's people out of a platform, a number of them at once: how many it were, and how many are
-// left. The CRM is told of them from the queue, within minutes.
+// EndSessions logs up to endAtOnce of the account's people out of a platform. It returns how many it logged out, and how
+// many are left. The queue revokes their grants within minutes.
 func (a *Admin) EndSessions(ctx context.Context, p crmgate.Platform) (ended, left int, err error) {
 	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
 	if err != nil {

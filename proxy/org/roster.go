@@ -10,12 +10,13 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// roster remembers for a while whose people are connected to a platform, for the pages of their admins. To find an
-// account's, everybody of the platform is read: so that clicks cannot make the server do that all the time, one reads for
-// all accounts, one at a time, and what was read is good for twenty times as long as that took.
+// roster caches which people of which account are connected to a platform, for the pages of admins.
+//
+// To find the people of one account, the roster must read all people of the platform. One reader at a time therefore reads
+// for all accounts, and the result is kept for twenty times as long as the reading took: clicks cannot overload the server.
 type roster struct {
-	turn chan struct{}                  // holds one who reads or looks
-	of   map[crmgate.Platform]*register // whoever has the turn may touch it
+	turn chan struct{}                  // has an element while a goroutine uses of
+	of   map[crmgate.Platform]*register // guarded by turn
 }
 
 type register struct {
@@ -26,7 +27,7 @@ type register struct {
 // member is a person of an account.
 type member struct {
 	id crmgate.UserID
-	// app says that there is a grant of the organisation's own application, of this generation.
+	// app says that the organisation's application of this generation issued the grant.
 	app        bool
 	generation uint64
 	granted    bool // there is a grant
@@ -41,8 +42,7 @@ func newRoster() *roster {
 	return &roster{turn: make(chan struct{}, 1), of: map[crmgate.Platform]*register{}}
 }
 
-// members are an account's people on a platform, in the order of their ids. Who came or went a moment ago may be missing,
-// or still be there.
+// members returns an account's people on a platform, in the order of their ids. Changes of the last seconds may be missing.
 func (r *roster) members(ctx context.Context, o *Orgs, account crmgate.AccountID, p crmgate.Platform) ([]member, error) {
 	select {
 	case r.turn <- struct{}{}:

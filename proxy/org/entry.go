@@ -1,0 +1,206 @@
+package org
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/token"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
+)
+
+// EnterApp stores an application for 24 hours, until the admin's own sign-in confirms it. It replaces the pending one. No
+// values at all drop the pending one.
+//
+// state is crmgate.Staged for an application that will replace the confirmed one. If the CRM rejects the application,
+// EnterApp returns a Refusal and stores nothing. A CRM that cannot be reached does not stop an admin.
+func (o *Orgs) EnterApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
+	who, err := o.Verify.Admin(ctx, rcToken)
+	if err != nil {
+		return err
+	}
+	return o.Enter(ctx, who, p, values, state)
+}
+
+// Enter does what EnterApp does, for an admin whose token was verified before.
+func (o *Orgs) Enter(ctx context.Context, who identity.Identity, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
+	_, err := o.enter(ctx, who, crmgate.OrgApplication{Platform: p, State: state}, values, nil)
+	return err
+}
+
+// Entered is a pending application that was entered and checked, with its client.
+type Entered struct {
+	App    crmgate.OrgApplication
+	Client token.Client
+}
+
+// enter stores an application with these values; without values it drops the pending one and returns nil. stored are the
+// organisation's applications of the platform; nil if they were not read yet.
+func (o *Orgs) enter(ctx context.Context, who identity.Identity, app crmgate.OrgApplication, values map[string]string, stored *storage.Applications) (*Entered, error) {
+	var err error
+	app.Account, app.By = who.Account, who.Extension
+	if app.Application, err = crmgate.ReadApplication(values); err != nil {
+		return nil, err
+	}
+	if app.IsZero() {
+		return nil, o.dropPending(ctx, who, app.Platform)
+	}
+	if app.Platform == "" {
+		if app.Platform, err = o.platformOf(app.Application); err != nil {
+			return nil, err
+		}
+	}
+	var client token.Client
+	if app.Platform != "" {
+		client, err = o.check(ctx, &app, stored)
+	} else if app.ClientSecret.Reveal() == crmgate.Placeholder {
+		err = crmgate.Refuse("Enter the client secret again.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	app, err = o.DB.PutPendingApp(ctx, app, logChange())
+	return &Entered{app, client}, err
+}
+
+// logChange logs a change of an organisation's application by an admin.
+func logChange() storage.With {
+	return storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
+}
+
+// platformOf returns the platform of an application that was entered without one: the only one that has its endpoints, or
+// else the only one whose organisations bring their own. It is empty if several platforms have the endpoints.
+func (o *Orgs) platformOf(a crmgate.Application) (crmgate.Platform, error) {
+	var managed, fit []crmgate.Platform
+	for _, p := range o.Connectors.Platforms() {
+		conn, err := o.Connectors.Find(p)
+		if err != nil || conn.Manifest().AuthType != manifest.OAuth {
+			continue
+		}
+		if conn.Manifest().OAuth.AdminManaged != nil {
+			managed = append(managed, p)
+		}
+		if hasEndpointsOf(conn.Manifest(), a) {
+			fit = append(fit, p)
+		}
+	}
+	switch {
+	case len(fit) == 1:
+		return fit[0], nil
+	case len(fit) == 0 && len(managed) == 1:
+		return managed[0], nil
+	case len(fit) == 0:
+		return "", crmgate.Refuse("The platform of this application is not clear: send it as \"platform\".")
+	}
+	return "", nil
+}
+
+// check replaces the Placeholder by the stored secret, and checks an application against the manifest and at the CRM.
+func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *storage.Applications) (client token.Client, err error) {
+	conn, err := o.Connectors.Find(app.Platform)
+	if err != nil {
+		return client, err
+	}
+	m := conn.Manifest()
+	if err := m.RequireOAuth(); err != nil {
+		return client, err
+	}
+	if stored == nil {
+		apps, err := o.Apps(ctx, m, app.Account)
+		if err != nil {
+			return client, err
+		}
+		stored = &apps
+	}
+	if err := keepSecret(app, *stored); err != nil {
+		return client, err
+	}
+	if app.Hostname, err = m.CheckHostname(app.Hostname); err != nil {
+		return client, err
+	}
+	if app.AuthorizationURI != "" {
+		if err := m.Hosts.AllowURL(app.AuthorizationURI, app.Hostname); err != nil {
+			return client, crmgate.Refuse("authorizationUri: %v", err)
+		}
+	}
+	client, err = o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account}, app)
+	if err != nil {
+		return client, err
+	}
+	return client, o.try(ctx, conn, client)
+}
+
+// keepSecret replaces the Placeholder by the secret of the stored application that the admin saw. A stored secret is sent
+// only where it was meant for: with another client, token URL or host, the admin must enter it again.
+func keepSecret(app *crmgate.OrgApplication, stored storage.Applications) error {
+	if app.ClientSecret.Reveal() != crmgate.Placeholder {
+		return nil
+	}
+	seen := cmp.Or(stored.Confirmed, stored.Pending)
+	if app.State == crmgate.Staged { // the page shows the pending one
+		seen = cmp.Or(stored.Pending, stored.Confirmed)
+	}
+	if seen == nil || seen.ClientSecret.IsZero() {
+		return crmgate.Refuse("No client secret is stored. Enter it.")
+	}
+	if !app.SameClient(seen.Application) {
+		return crmgate.Refuse("You changed the client ID, the token URL or the host name. Enter the client secret again.")
+	}
+	app.ClientSecret = seen.ClientSecret
+	return nil
+}
+
+// try exchanges a made-up code at the CRM. It is a Refusal only if the CRM's answer says that it rejects the client.
+func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err := o.Tokens.Try(ctx, conn, client)
+	var te *token.Error
+	if !errors.As(err, &te) || te.CodeRefused() || te.Status != 401 && !errors.Is(te.Kind, crmgate.ErrAppDead) {
+		return nil
+	}
+	return &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Err: err}
+}
+
+// DropPending removes the pending application of an admin's organisation: of one platform, or of all if p is empty.
+func (o *Orgs) DropPending(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
+	who, err := o.Verify.Admin(ctx, rcToken)
+	if err != nil {
+		return err
+	}
+	return o.dropPending(ctx, who, p)
+}
+
+func (o *Orgs) dropPending(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
+	platforms := []crmgate.Platform{p}
+	if p == "" {
+		platforms = o.Connectors.Platforms()
+	}
+	return o.DB.DropPendingApps(ctx, who.Account, platforms, logChange())
+}
+
+// RemoveApp removes the confirmed and the pending application of an admin's organisation. The sessions whose grants the
+// confirmed one issued end at once.
+func (o *Orgs) RemoveApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
+	who, err := o.Verify.Admin(ctx, rcToken)
+	if err != nil {
+		return err
+	}
+	return o.removeApp(ctx, who, p)
+}
+
+func (o *Orgs) removeApp(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
+	if p == "" {
+		return crmgate.RefusePlain("Missing platform name")
+	}
+	err := o.DB.RemoveApps(ctx, who.Account, p, logChange())
+	o.Revocations.Changed()
+	return err
+}
