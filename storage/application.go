@@ -12,10 +12,10 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// PendingLife is how long a pending app waits for its sign-in (App Connect's 24 hours).
+// PendingLife is how long a pending application waits for its sign-in (App Connect's 24 hours).
 const PendingLife = 24 * time.Hour
 
-// retiredLife is how long a retired app's credentials are kept after its grants were queued: the time that the queue keeps
+// retiredLife is how long a retired application's credentials are kept after its grants were queued: the time that the queue keeps
 // grants, and one day more.
 const retiredLife = 8 * 24 * time.Hour
 
@@ -52,7 +52,7 @@ func (r records) applications(account crmgate.AccountID, p crmgate.Platform) (ap
 	return apps, err
 }
 
-// app reads an app's record; nil if there is none.
+// app reads an application's record; nil if there is none.
 func (r records) app(k sealed.Kind, key []byte) (*crmgate.OrgApplication, error) {
 	var w applicationRecord
 	found, err := r.getJSON(k, key, &w)
@@ -71,8 +71,8 @@ func (r records) setApp(k sealed.Kind, key []byte, a crmgate.OrgApplication, ttl
 	return r.Set(k, key, b, ttl)
 }
 
-// IssuingApp returns the app that issued a grant: the confirmed app, or one that was retired later. crmgate.ErrNotFound if
-// its credentials are no longer kept.
+// IssuingApp returns the application that issued a grant: the confirmed one, or one that was retired later. The error is
+// crmgate.ErrNotFound if its credentials were deleted.
 func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey) (crmgate.OrgApplication, error) {
 	var a *crmgate.OrgApplication
 	err := db.view(ctx, func(r records) (err error) {
@@ -85,13 +85,13 @@ func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.Ap
 		return err
 	})
 	if err != nil {
-		return crmgate.OrgApplication{}, fmt.Errorf("read the app of a grant: %w", err)
+		return crmgate.OrgApplication{}, fmt.Errorf("read the application of a grant: %w", err)
 	}
 	return *a, nil
 }
 
-// PutPendingApp stores an app that is to be tried, and gives it an Entry. It replaces the app that was pending for the
-// account and platform.
+// PutPendingApp stores an application for its first sign-in, and gives it an Entry. It replaces the application that was
+// pending for the account and platform.
 func (db *DB) PutPendingApp(ctx context.Context, a crmgate.OrgApplication, with ...With) (crmgate.OrgApplication, error) {
 	a.Entry, a.Generation = newSessionID(), 0
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
@@ -99,12 +99,13 @@ func (db *DB) PutPendingApp(ctx context.Context, a crmgate.OrgApplication, with 
 		return audit.Subject{User: crmgate.UserKey{Platform: a.Platform}, Account: a.Account}, r.setApp(pendingApp, db.keys.pendingApp(a.Account, a.Platform), a, PendingLife)
 	})
 	if err != nil {
-		return crmgate.OrgApplication{}, fmt.Errorf("store a pending app: %w", err)
+		return crmgate.OrgApplication{}, fmt.Errorf("store a pending application: %w", err)
 	}
 	return a, nil
 }
 
-// DropPendingApps removes an organisation's pending apps of some platforms, and the one that was entered without a platform.
+// DropPendingApps removes an organisation's pending applications of some platforms, and the one that was entered without a
+// platform.
 func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, with ...With) error {
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		err := r.Delete(db.keys.pendingApp(account, ""))
@@ -114,14 +115,14 @@ func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, pl
 		return audit.Subject{Account: account}, err
 	})
 	if err != nil {
-		return fmt.Errorf("drop pending apps: %w", err)
+		return fmt.Errorf("drop pending applications: %w", err)
 	}
 	return nil
 }
 
-// RemoveApps removes an organisation's confirmed and pending apps of a platform; having none is not an error. Every
-// session whose grant came from the app ends in the same transaction, by one write. The credentials are kept until the
-// grants are revoked.
+// RemoveApps removes an organisation's confirmed and pending applications of a platform, if there are any. One write in the
+// same transaction ends every session whose grant the confirmed one issued. The credentials are kept until the grants are
+// revoked.
 func (db *DB) RemoveApps(ctx context.Context, account crmgate.AccountID, p crmgate.Platform, with ...With) error {
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		apps, err := r.applications(account, p)
@@ -135,12 +136,12 @@ func (db *DB) RemoveApps(ctx context.Context, account crmgate.AccountID, p crmga
 			r.Delete(db.keys.pendingApp(account, p)), r.Delete(db.keys.pendingApp(account, "")))
 	})
 	if err != nil {
-		return fmt.Errorf("remove a managed app: %w", err)
+		return fmt.Errorf("remove applications: %w", err)
 	}
 	return nil
 }
 
-// retire retires a confirmed app and returns the new generation.
+// retire retires a confirmed application and returns the new generation.
 func (r records) retire(a crmgate.OrgApplication) (uint64, error) {
 	g, err := r.raiseGeneration(a.Account, a.Platform)
 	if err != nil {
@@ -149,9 +150,9 @@ func (r records) retire(a crmgate.OrgApplication) (uint64, error) {
 	return g, r.setApp(retiredApp, r.db.keys.retiredApp(a.Account, a.Platform, a.Generation), a, 0)
 }
 
-// ConfirmApp confirms an organisation's app with a sign-in that has shown that it works. The app is named by its Entry; an
-// empty entry means the connector's app. A confirmed app stays as it is. If the app is neither pending nor confirmed any
-// more, the error matches crmgate.ErrConflict and nothing is stored.
+// ConfirmApp confirms an organisation's application with a sign-in that worked. entry is the application's Entry; an empty
+// one means the connector's application. A confirmed application stays as it is. If the application is neither pending nor
+// confirmed now, the error matches crmgate.ErrConflict and nothing is stored.
 func ConfirmApp(account crmgate.AccountID, p crmgate.Platform, entry string) With {
 	return With{before: func(r records) error {
 		if entry == "" {
@@ -164,7 +165,7 @@ func ConfirmApp(account crmgate.AccountID, p crmgate.Platform, entry string) Wit
 		case apps.Confirmed != nil && apps.Confirmed.Entry == entry:
 			return nil
 		case apps.Pending == nil || apps.Pending.Entry != entry, apps.Confirmed != nil && apps.Pending.State != crmgate.Staged:
-			return fmt.Errorf("the organisation's app: %w", crmgate.ErrConflict)
+			return fmt.Errorf("the organisation's application: %w", crmgate.ErrConflict)
 		}
 		now := *apps.Pending
 		if apps.Confirmed != nil {

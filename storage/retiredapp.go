@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// RetiredApps lists the apps whose grants are not all queued for revocation yet.
+// RetiredApps lists the retired applications whose grants are not all queued for revocation yet.
 func (db *DB) RetiredApps(ctx context.Context) ([]crmgate.OrgApplication, error) {
 	var all []crmgate.OrgApplication
 	err := db.view(ctx, func(r records) error {
@@ -35,13 +35,13 @@ func (db *DB) RetiredApps(ctx context.Context) ([]crmgate.OrgApplication, error)
 		})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list retired apps: %w", err)
+		return nil, fmt.Errorf("list retired applications: %w", err)
 	}
 	return all, nil
 }
 
-// sweepBatch is how many people a sweep reads or changes at once. Between batches it rests for sweepRest times as long as it
-// worked: requests wait for the processor, and none waits for the sweep.
+// sweepBatch is how many people a sweep reads or changes at once. After a batch it rests sweepRest times as long as the
+// batch took, to leave the processor to requests. No request waits for a sweep.
 const (
 	sweepBatch = 100
 	sweepRest  = 3
@@ -87,12 +87,12 @@ func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit 
 		})
 	}
 	if err != nil {
-		return n, fmt.Errorf("sweep a retired app: %w", err)
+		return n, fmt.Errorf("sweep a retired application: %w", err)
 	}
 	return n, nil
 }
 
-// peopleOf lists up to limit people who hold a grant of an app.
+// peopleOf lists up to limit people who hold a grant of an application.
 func (db *DB) peopleOf(ctx context.Context, a crmgate.OrgApplication, limit int) (keys []crmgate.UserKey, err error) {
 	err = db.view(ctx, func(r records) error {
 		keys = nil

@@ -46,7 +46,7 @@ func bringsApp(m *manifest.Manifest) bool {
 func (a *Admin) App(ctx context.Context, p crmgate.Platform) (PlatformApp, error) {
 	m, err := a.o.Connectors.Connectable(p)
 	if err == nil && !bringsApp(m) {
-		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " does not use applications of organisations."}
+		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: "Organisations do not bring their own application to " + m.Title + "."}
 	}
 	if err != nil {
 		return PlatformApp{}, err

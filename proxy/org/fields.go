@@ -78,7 +78,8 @@ func scoped(all storage.Fields, field manifest.FormField) storage.FieldValues {
 	return all.Account
 }
 
-// Filling is what was done about the managed fields of a form. The zero Filling is nothing: nobody is known, or there are none.
+// Filling says how the managed fields of a form were filled in. The zero Filling is that of a form without managed fields,
+// or of an unknown sender.
 type Filling struct {
 	key storage.FieldsKey
 	// own are the submitted values that were used: no value was stored, or the stored one had failed.
