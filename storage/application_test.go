@@ -224,7 +224,7 @@ func TestPendingWithoutPlatform(t *testing.T) {
 }
 
 // Replacing an app costs the same for any number of sessions that it ends.
-func BenchmarkRemoveManagedApp(b *testing.B) {
+func BenchmarkRemoveApps(b *testing.B) {
 	for _, people := range []int{1, 1000, 100_000} {
 		b.Run(fmt.Sprintf("%d people", people), func(b *testing.B) {
 			s := mustStore(b, b.TempDir())
