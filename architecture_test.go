@@ -71,9 +71,9 @@ func TestWalksThroughTheCode(t *testing.T) {
 			file, name := p[1], p[2]
 			b, err := os.ReadFile(file)
 			if err != nil {
-				t.Errorf("%s: %v", step, err)
+				t.Errorf("%v: correct the step in %s: %s", err, architecture, step)
 			} else if !regexp.MustCompile(`(?m)^(func|type) (\([^)]*\) )?` + name + `\b`).Match(b) {
-				t.Errorf("%s does not declare %s: %s", file, name, step)
+				t.Errorf("%s does not declare %s any more: correct the step in %s: %s", file, name, architecture, step)
 			}
 		}
 	}
