@@ -10,13 +10,16 @@ import (
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// app is the page of an organisation's application.
-func (p adminPages) app(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// adminAppPages are the pages of an organisation's application.
+type adminAppPages struct{ admin adminPages }
+
+// show is the page of the application at one CRM.
+func (p adminAppPages) show(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
-	return p.showApp(ctx, a, app, newAppForm(app.Manifest, shownValues(app)), "", 200)
+	return p.render(ctx, a, app, newAppForm(app.Manifest, shownValues(app)), "", 200)
 }
 
 // shownValues are the values that the form starts with: the last ones that were entered.
@@ -30,8 +33,8 @@ func shownValues(app org.PlatformApp) map[string]string {
 	return nil
 }
 
-// enterApp takes the form. Values that the CRM does not refuse are saved, and the admin is led on to sign in with them.
-func (p adminPages) enterApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// enter takes the form. Values that the CRM does not refuse are saved, and the admin is led on to sign in with them.
+func (p adminAppPages) enter(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
 		Hostname string            `json:"hostname"`
 		Fields   map[string]string `json:"fields"`
@@ -46,20 +49,20 @@ func (p adminPages) enterApp(ctx context.Context, r *request, a *org.Admin) (any
 	}
 	f := newAppForm(app.Manifest, shownValues(app))
 	f.fill(b.Hostname, b.Fields)
-	return p.submitApp(ctx, r, a, app, f, b.Replaces != "")
+	return p.submit(ctx, r, a, app, f, b.Replaces != "")
 }
 
-// submitApp saves the values of the form. replaces says that the admin saw a confirmed application.
-func (p adminPages) submitApp(ctx context.Context, r *request, a *org.Admin, app org.PlatformApp, f *appForm, replaces bool) (any, error) {
+// submit saves the values of the form. replaces says that the admin saw a confirmed application.
+func (p adminAppPages) submit(ctx context.Context, r *request, a *org.Admin, app org.PlatformApp, f *appForm, replaces bool) (any, error) {
 	if (app.Confirmed != nil) != replaces {
-		return p.showApp(ctx, a, app, f, "Someone else changed the application while you filled in this form. Check it and try again.", 400)
+		return p.render(ctx, a, app, f, "Someone else changed the application while you filled in this form. Check it and try again.", 400)
 	}
 	if !f.check() {
-		return p.showApp(ctx, a, app, f, "", 400)
+		return p.render(ctx, a, app, f, "", 400)
 	}
-	entered, err := a.EnterApp(ctx, app, f.entered(p.flows.RedirectURI()))
-	if t, ok := p.site.correctable(ctx, err); ok {
-		return p.showApp(ctx, a, app, f, t.sentence, t.status)
+	entered, err := a.EnterApp(ctx, app, f.entered(p.admin.flows.RedirectURI()))
+	if t, ok := p.admin.site.correctable(ctx, err); ok {
+		return p.render(ctx, a, app, f, t.sentence, t.status)
 	}
 	if err != nil {
 		return nil, err
@@ -67,8 +70,8 @@ func (p adminPages) submitApp(ctx context.Context, r *request, a *org.Admin, app
 	return p.goToCRM(ctx, r, a, app.Manifest, entered)
 }
 
-// tryApp leads on to the CRM, for the admin to sign in with the pending application.
-func (p adminPages) tryApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// try leads on to the CRM, for the admin to sign in with the pending application.
+func (p adminAppPages) try(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
@@ -77,24 +80,24 @@ func (p adminPages) tryApp(ctx context.Context, r *request, a *org.Admin) (any, 
 }
 
 // goToCRM begins a sign-in with the pending application. entered is the application if it was entered in this request.
-func (p adminPages) goToCRM(ctx context.Context, r *request, a *org.Admin, m *manifest.Manifest, entered *org.Entered) (any, error) {
-	c, err := p.flows.TryApp(ctx, a, m.Platform, entered)
+func (p adminAppPages) goToCRM(ctx context.Context, r *request, a *org.Admin, m *manifest.Manifest, entered *org.Entered) (any, error) {
+	c, err := p.admin.flows.TryApp(ctx, a, m.Platform, entered)
 	if err != nil {
 		return nil, err
 	}
-	return p.site.going(r, m.Title, c)
+	return p.admin.site.going(r, m.Title, c)
 }
 
-// dropApp discards the pending application.
-func (p adminPages) dropApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// drop discards the pending application.
+func (p adminAppPages) drop(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	if err := a.DropPending(ctx, crmgate.Platform(r.last)); err != nil {
 		return nil, err
 	}
-	return seeOther(p.site.adminPath("/" + r.last)), nil
+	return seeOther(p.admin.site.adminPath("/" + r.last)), nil
 }
 
 // confirmRemove asks to confirm that the application is removed.
-func (p adminPages) confirmRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
+func (p adminAppPages) confirmRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
@@ -103,17 +106,17 @@ func (p adminPages) confirmRemove(ctx context.Context, r *request, a *org.Admin)
 	if err != nil {
 		return nil, err
 	}
-	return p.confirm(web.AdminConfirm{
-		Frame: p.frame(a, "Remove the application for "+app.Manifest.Title+"?"), Action: p.site.adminPath("/remove/" + r.last), Button: "Remove",
-		Back: p.site.adminPath("/" + r.last), Sentences: []string{
+	return p.admin.confirm(web.AdminConfirm{
+		Frame: p.admin.frame(a, "Remove the application for "+app.Manifest.Title+"?"), Action: p.admin.site.adminPath("/remove/" + r.last), Button: "Remove",
+		Back: p.admin.site.adminPath("/" + r.last), Sentences: []string{
 			people(n) + " will be signed out at once. They cannot connect until another application is set up.",
 			"An application that waits for a sign-in is removed too. The application stays registered at the CRM.",
 		},
 	})
 }
 
-// removeApp removes the application.
-func (p adminPages) removeApp(ctx context.Context, r *request, a *org.Admin) (any, error) {
+// remove removes the application.
+func (p adminAppPages) remove(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err == nil {
 		err = a.RemoveApp(ctx, app.Manifest.Platform)
@@ -121,19 +124,19 @@ func (p adminPages) removeApp(ctx context.Context, r *request, a *org.Admin) (an
 	if err != nil {
 		return nil, err
 	}
-	return seeOther(p.site.adminPath("/" + r.last)), nil
+	return seeOther(p.admin.site.adminPath("/" + r.last)), nil
 }
 
-// showApp is the page of an application. problem is an error of the whole form.
-func (p adminPages) showApp(ctx context.Context, a *org.Admin, app org.PlatformApp, f *appForm, problem string, status int) (any, error) {
-	setup, err := f.setup(p.flows.RedirectURI())
+// render is the page of an application. problem is an error of the whole form.
+func (p adminAppPages) render(ctx context.Context, a *org.Admin, app org.PlatformApp, f *appForm, problem string, status int) (any, error) {
+	setup, err := f.setup(p.admin.flows.RedirectURI())
 	if err != nil {
 		return nil, err
 	}
 	m := app.Manifest
-	at := func(what string) string { return p.site.adminPath(what + string(m.Platform)) }
+	at := func(what string) string { return p.admin.site.adminPath(what + string(m.Platform)) }
 	v := web.AdminApp{
-		Frame: p.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Action: at("/"),
+		Frame: p.admin.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Action: at("/"),
 		Try: at("/try/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
 	}
 	if pending := app.Pending; pending != nil {
@@ -142,7 +145,7 @@ func (p adminPages) showApp(ctx context.Context, a *org.Admin, app org.PlatformA
 	if err := confirmedCard(ctx, a, app, &v); err != nil {
 		return nil, err
 	}
-	return renderForm(status, func(w io.Writer) error { return p.site.pages.AdminApp(w, v) })
+	return renderForm(status, func(w io.Writer) error { return p.admin.site.pages.AdminApp(w, v) })
 }
 
 // confirmedCard fills in what the page shows of the confirmed application, if there is one.

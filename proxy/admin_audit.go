@@ -31,6 +31,7 @@ func (p adminPages) audit(ctx context.Context, r *request, a *org.Admin) (any, e
 	return renderForm(200, func(w io.Writer) error { return p.site.pages.AdminAudit(w, v) })
 }
 
+// auditRow shows an entry.
 func auditRow(e operator.AuditEntry) web.Row {
 	row := web.Row{Title: e.What, State: e.Outcome, Tone: map[string]string{"ok": "good"}[e.Outcome]}
 	if row.Tone == "" {

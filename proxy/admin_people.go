@@ -46,6 +46,7 @@ var states = map[string]web.Row{
 	"logged_out":  {State: "Signed out", Tone: "calm"},
 }
 
+// personRow shows a person.
 func (p adminPages) personRow(e operator.Entry) web.Row {
 	row := states[e.State]
 	if row.Title = e.Name; row.Title == "" {

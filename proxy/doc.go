@@ -2,7 +2,7 @@
 // The package decides nothing about sign-ins: authflow, session, org and settings do.
 //
 // [Server] listens. Each group of routes has a type with the services that it needs: publicAPI, signInAPI, sessionAPI,
-// appAPI, fieldAPI and settingsAPI for JSON, adminPages and connectPages for HTML. [Metrics] counts, and [Control] answers
+// appAPI, fieldAPI and settingsAPI for JSON, adminPages, adminAppPages and connectPages for HTML. [Metrics] counts, and [Control] answers
 // the commands of crmgate over a unix socket.
 //
 // A request passes through these steps:

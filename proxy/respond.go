@@ -51,7 +51,7 @@ type responder struct {
 }
 
 // reply writes a handler's reply.
-func (s responder) reply(r *request, status int, body any) {
+func (w responder) reply(r *request, status int, body any) {
 	fc := r.fc
 	fc.SetStatusCode(status)
 	switch b := body.(type) {
@@ -74,9 +74,9 @@ func (s responder) reply(r *request, status int, body any) {
 		fc.Response.Header.Set("Cache-Control", "public, max-age=31536000, immutable")
 		write(fc, b.contentType, b.body)
 	case failed:
-		s.reply(r, 400, b.body)
+		w.reply(r, 400, b.body)
 	default:
-		s.replyJSON(r, b)
+		w.replyJSON(r, b)
 	}
 }
 
@@ -95,21 +95,21 @@ func writePage(fc *fasthttp.RequestCtx, p page) {
 	write(fc, typeHTML, p.html)
 }
 
-func (s responder) replyJSON(r *request, body any) {
+func (w responder) replyJSON(r *request, body any) {
 	out, err := encode(body)
 	if err != nil {
 		writeError(r.fc, 500, internalError(r.id))
-		s.logger.Error("encode the answer", "request_id", r.id, "err", err)
+		w.logger.Error("encode the answer", "request_id", r.id, "err", err)
 		return
 	}
 	r.fc.Response.Header.Set("Cache-Control", "no-store")
-	write(r.fc, typeJSON, string(s.withTrace(r, out)))
+	write(r.fc, typeJSON, string(w.withTrace(r, out)))
 }
 
 // withTrace adds the trace to a JSON object if the operator allows it and the client asked for it. Upstream also adds stack
 // traces, and turns strings into objects of characters; this server does neither.
-func (s responder) withTrace(r *request, object []byte) []byte {
-	if !s.debug || r.header("is-debug") != "true" || len(object) < 2 || object[0] != '{' {
+func (w responder) withTrace(r *request, object []byte) []byte {
+	if !w.debug || r.header("is-debug") != "true" || len(object) < 2 || object[0] != '{' {
 		return object
 	}
 	steps := r.trace.Steps()
@@ -219,29 +219,29 @@ func tellUnread(err error) told {
 }
 
 // refuse answers an error. The cause of an internal error is in the log only.
-func (s responder) refuse(ctx context.Context, r *request, err error) {
+func (w responder) refuse(ctx context.Context, r *request, err error) {
 	var early earlyReply
 	var body errUnread
 	t := tell(err)
 	switch {
 	case errors.As(err, &early):
-		s.reply(r, 200, early.body)
+		w.reply(r, 200, early.body)
 		return
 	case errors.As(err, &body):
 		writeUnread(r.fc, body.error)
 	case t.sentence == "":
 		writeError(r.fc, 500, internalError(r.id))
-		s.logger.ErrorContext(ctx, "internal error", "err", err)
+		w.logger.ErrorContext(ctx, "internal error", "err", err)
 		return
 	case t.plain:
-		s.reply(r, t.status, text(t.sentence))
+		w.reply(r, t.status, text(t.sentence))
 	default:
 		writeError(r.fc, t.status, t.sentence)
 	}
 	if t.after > 0 {
 		r.fc.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(t.after.Seconds()))))
 	}
-	s.logger.InfoContext(ctx, "refused", "status", r.fc.Response.StatusCode(), "err", err)
+	w.logger.InfoContext(ctx, "refused", "status", r.fc.Response.StatusCode(), "err", err)
 }
 
 // cors lets every origin read every answer. Clients expect it, and no cookie holds a session.

@@ -29,6 +29,7 @@ func newRoutes(c Config, s *site, polling context.Context) routes {
 	check := sessionCheck{c.Sessions}
 	person := sessionAPI{check, c.Sessions, c.Logger}
 	connect, admin := connectPages{s, c.Flows}, adminPages{s, c.Flows, c.Orgs}
+	adminApp := adminAppPages{admin}
 
 	noUser := refusals{ghost: errUserNotFound, undecodable: errUserNotFound}
 
@@ -66,12 +67,12 @@ func newRoutes(c Config, s *site, polling context.Context) routes {
 		{method: "POST", path: "/admin/session", run: admin.signIn},
 		{method: "POST", path: "/admin/leave", run: admin.signOut},
 		{method: "GET", path: "/admin/audit", run: admin.forAdmin(admin.audit)},
-		{method: "GET", path: "/admin/{platform}", run: admin.forAdmin(admin.app)},
-		{method: "POST", path: "/admin/{platform}", run: admin.forAdmin(admin.enterApp), form: true},
-		{method: "POST", path: "/admin/try/{platform}", run: admin.forAdmin(admin.tryApp)},
-		{method: "POST", path: "/admin/drop/{platform}", run: admin.forAdmin(admin.dropApp)},
-		{method: "GET", path: "/admin/remove/{platform}", run: admin.forAdmin(admin.confirmRemove)},
-		{method: "POST", path: "/admin/remove/{platform}", run: admin.forAdmin(admin.removeApp)},
+		{method: "GET", path: "/admin/{platform}", run: admin.forAdmin(adminApp.show)},
+		{method: "POST", path: "/admin/{platform}", run: admin.forAdmin(adminApp.enter), form: true},
+		{method: "POST", path: "/admin/try/{platform}", run: admin.forAdmin(adminApp.try)},
+		{method: "POST", path: "/admin/drop/{platform}", run: admin.forAdmin(adminApp.drop)},
+		{method: "GET", path: "/admin/remove/{platform}", run: admin.forAdmin(adminApp.confirmRemove)},
+		{method: "POST", path: "/admin/remove/{platform}", run: admin.forAdmin(adminApp.remove)},
 		{method: "GET", path: "/admin/fields/{platform}", run: admin.forAdmin(admin.fields)},
 		{method: "POST", path: "/admin/fields/{platform}", run: admin.forAdmin(admin.setFields), form: true},
 		{method: "GET", path: "/admin/people/{platform}", run: admin.forAdmin(admin.people)},

@@ -159,8 +159,9 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 		preflight(fc)
 		return
 	}
-	rt, r := s.route(fc, &name)
-	if rt == nil {
+	var rt *route
+	var r *request
+	if name, rt, r = s.route(fc); rt == nil {
 		return
 	}
 	r.id, r.trace = id, crmgate.Trace{ID: id, Start: start}
@@ -172,30 +173,31 @@ func (s *Server) newID() string {
 	return s.boot + "-" + strconv.FormatUint(s.requests.Add(1), 36)
 }
 
-// route finds the route of a request and sets name to its path. If there is none, it writes the answer and returns nil.
-func (s *Server) route(fc *fasthttp.RequestCtx, name *string) (*route, *request) {
+// route finds the route of a request, and the name of its path for the metrics. If there is no route, it writes the answer
+// and returns nil.
+func (s *Server) route(fc *fasthttp.RequestCtx) (name string, rt *route, r *request) {
 	target := fc.Request.Header.RequestURI()
 	path, query, ok := splitTarget(target)
 	here, named := s.routes.find(path)
 	if !ok || here == nil {
 		writeError(fc, 404, "There is nothing at this address.")
-		return nil, nil
+		return "none", nil, nil
 	}
-	*name = here[0].path
-	rt := here.of(string(fc.Method()))
+	name = here[0].path
+	rt = here.of(string(fc.Method()))
 	if rt == nil {
 		fc.Response.Header.Set("Allow", here.allowed())
-		writeError(fc, 405, *name+" takes "+here.join(" and ")+" only.")
-		return nil, nil
+		writeError(fc, 405, name+" takes "+here.join(" and ")+" only.")
+		return name, nil, nil
 	}
-	r := &request{fc: fc}
+	r = &request{fc: fc}
 	r.query.ParseBytes(query)
 	if named > 0 { // from the target as it was sent: the case of its letters may matter
 		sent := strings.TrimSuffix(string(target[:len(target)-len(query)]), "?")
 		sent = strings.TrimSuffix(sent, "/")
 		r.last = sent[len(sent)-named:]
 	}
-	return rt, r
+	return name, rt, r
 }
 
 // answer runs a route and writes its answer. Quick routes get no deadline: making one costs more than they do.
