@@ -25,8 +25,8 @@ type Session struct {
 	Generation uint64
 }
 
-// Session returns a person's session; crmgate.ErrNotFound if they never signed in. It reads the session record, and for a
-// managed app the app's generation.
+// Session returns a person's session; crmgate.ErrNotFound if they never signed in. It reads the session record, and for an
+// organisation's application its generation.
 func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error) {
 	var s Session
 	err := db.view(ctx, func(r records) (err error) {

@@ -16,8 +16,8 @@ import (
 // A live session keeps its ID, so a second browser does not end the first. A new or ended session gets a new ID. So does a
 // session of another host: two hosts of a CRM may give the same id to two people.
 //
-// A grant of an organisation's application must be of its current generation. If the application was replaced while the person signed in, the
-// error matches crmgate.ErrConflict and nothing is stored.
+// A grant of an organisation's application must be of its current generation. If the application was replaced while the
+// person signed in, the error matches crmgate.ErrConflict and nothing is stored.
 func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (Session, error) {
 	var s Session
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
