@@ -1,9 +1,6 @@
 package crmgate
 
-import (
-	"bytes"
-	"encoding/json"
-)
+import "encoding/json"
 
 // ReturnMessage is a message that clients show for a while. One that came from a connector is written again as it was read,
 // with all its keys.
@@ -37,9 +34,5 @@ func (m ReturnMessage) MarshalJSON() ([]byte, error) {
 	if m.raw != nil {
 		return m.raw, nil
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // clients show it as text, not as HTML
-	err := e.Encode(plainMessage(m))
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	return EncodeJSON(plainMessage(m))
 }

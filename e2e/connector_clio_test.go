@@ -441,9 +441,9 @@ func TestClioIsNotSetUp(t *testing.T) {
 			}
 		}
 	})
-	const rest = " is not set up on this server: neither its manifest nor the configuration of its connector names a client id for it"
+	const rest = " is not available here. Ask your administrator."
 	g.get("/authUrl?platform=clio").wantError(t, 400, "Clio"+rest)
-	g.get("/authUrl?platform=clio&hostname=ca.app.clio.com&mode=bound").wantError(t, 400, "ca.app.clio.com"+rest)
+	g.get("/authUrl?platform=clio&hostname=ca.app.clio.com&mode=bound").wantError(t, 400, "Clio CA"+rest)
 	g.get("/oauth-callback?callbackUri="+url.QueryEscape(g.URL+"/redirect.html?code=A&state=platform=clio")).want(t, 400, `{"error":"Expected \"clientId\" to exist"}`)
 	s.want(t)
 	g.clioSignIn(s, "eu.app.clio.com")

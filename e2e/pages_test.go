@@ -249,7 +249,7 @@ func TestConnectReplayed(t *testing.T) {
 	landed := v.landingAt(a.follow(t), "ada")
 	tokens := g.CRM.Counts().Token
 	g.get(landed, "Cookie", secret).wantPage(t, 200, "You are connected")
-	g.get(landed, "Cookie", secret).wantPage(t, 400, "This sign-in has ended", "used already", `href="/connect/practice"`)
+	g.get(landed, "Cookie", secret).wantPage(t, 400, "This sign-in has ended", "already used", `href="/connect/practice"`)
 	if n := g.CRM.Counts().Token - tokens; n != 1 {
 		t.Errorf("%d token requests, want 1", n)
 	}

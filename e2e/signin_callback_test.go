@@ -203,11 +203,11 @@ var wrongCallbacks = []wrong{
 	}},
 	{name: "two errors", status: 400, want: twice, send: func(a attempt) answer { return a.forward(a.with("error", "a")+"&error=b", "") }},
 
-	{name: "issued by somebody else", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
-	{name: "issued by somebody else, in the query", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.landed.String(), "&iss=https://evil.example") }},
-	{name: "issued by no URL", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.with("iss", "practice"), "") }},
-	{name: "issued over plain http", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.with("iss", a.CRMURL), "") }},
-	{name: "issued by the CRM's host as a user", status: 400, want: "issued by somebody else", send: func(a attempt) answer {
+	{name: "issued by somebody else", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
+	{name: "issued by somebody else, in the query", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.landed.String(), "&iss=https://evil.example") }},
+	{name: "issued by no URL", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "practice"), "") }},
+	{name: "issued over plain http", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", a.CRMURL), "") }},
+	{name: "issued by the CRM's host as a user", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer {
 		return a.forward(a.with("iss", "https://"+strings.TrimPrefix(a.CRMURL, "http://")+"@evil.example"), "")
 	}},
 	{name: "two issuers", status: 400, want: twice, send: func(a attempt) answer {
@@ -216,7 +216,7 @@ var wrongCallbacks = []wrong{
 	{name: "two issuers, one in the query", status: 400, want: twice, send: func(a attempt) answer {
 		return a.forward(a.with("iss", "https://127.0.0.1"), "&iss=https://evil.example")
 	}},
-	{name: "an error issued by somebody else", status: 400, want: "issued by somebody else", send: func(a attempt) answer {
+	{name: "an error issued by somebody else", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer {
 		return a.forward(a.with("error", "access_denied", "iss", "https://evil.example"), "")
 	}},
 
@@ -226,13 +226,13 @@ var wrongCallbacks = []wrong{
 
 // declared are those of a platform whose manifest declares an issuer.
 var declared = []wrong{
-	{name: "issued by nobody", status: 400, want: "does not say who issued it", send: func(a attempt) answer { return a.forward(a.landed.String(), "") }},
-	{name: "issued by nobody, empty", status: 400, want: "does not say who issued it", send: func(a attempt) answer { return a.forward(a.with("iss", ""), "") }},
-	{name: "an error issued by nobody", status: 400, want: "does not say who issued it", send: func(a attempt) answer { return a.forward(a.with("error", "access_denied"), "") }},
-	{name: "issued by somebody else", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
-	{name: "issued with a slash more", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.with("iss", issuer+"/"), "") }},
-	{name: "issued in another case", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.with("iss", strings.ToUpper(issuer)), "") }},
-	{name: "issued by the host alone", status: 400, want: "issued by somebody else", send: func(a attempt) answer { return a.forward(a.with("iss", "https://id.practice.example"), "") }},
+	{name: "issued by nobody", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.landed.String(), "") }},
+	{name: "issued by nobody, empty", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.with("iss", ""), "") }},
+	{name: "an error issued by nobody", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.with("error", "access_denied"), "") }},
+	{name: "issued by somebody else", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
+	{name: "issued with a slash more", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", issuer+"/"), "") }},
+	{name: "issued in another case", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", strings.ToUpper(issuer)), "") }},
+	{name: "issued by the host alone", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://id.practice.example"), "") }},
 }
 
 const issuer = "https://id.practice.example/tenant"
@@ -320,7 +320,7 @@ func TestWrongCallbacks(t *testing.T) {
 				g.token(a.forward(rightful, "&rcAccountId=1", "X-RC-Access-Token", practicecrm.RCUserToken))
 				tokens := g.CRM.Counts().Token
 				for range 3 {
-					a.forward(rightful, "").wantError(t, 400, "used already")
+					a.forward(rightful, "").wantError(t, 400, "already used")
 					cases++
 				}
 				requests += g.CRM.Counts().Token - tokens

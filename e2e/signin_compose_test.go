@@ -132,7 +132,7 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	g.callback(landed, c.LoginSecret).wantError(t, 400, "was changed during this sign-in")
 
 	g = newGate(t, withoutClientID)
-	const want = `{"error":"Practice CRM is not set up on this server: neither its manifest nor the configuration of its connector names a client id for it"}`
+	const want = `{"error":"Practice CRM is not available here. Ask your administrator."}`
 	g.get("/authUrl?platform=practice").want(t, 400, want)
 	g.get("/authUrl?platform=practice&mode=bound").want(t, 400, want)
 }
@@ -145,7 +145,7 @@ func TestAuthURLOfAHostileConnector(t *testing.T) {
 	}
 	w := newWired(t, map[string]guest{"script": info("javascript:alert(document.domain)//"), "odd": info("nonsense"), "fine": info("https://crm.example/consent")})
 	for _, mode := range []string{"compat", "bound"} {
-		w.get("/authUrl?platform=script&mode="+mode).wantError(t, 400, "authorizationUri that is no http or https URL")
+		w.get("/authUrl?platform=script&mode="+mode).wantError(t, 400, "authorizationUri that is not an http or https URL")
 		w.get("/authUrl?platform=odd&mode="+mode).wantError(t, 400, "authorizationUri")
 		if a := w.get("/authUrl?platform=fine&mode=" + mode); a.status != 200 || !strings.Contains(a.body, `"https://crm.example/consent?response_type=code`) {
 			t.Errorf("%d %s", a.status, a.body)

@@ -177,7 +177,7 @@ func TestAuthSessionOfAnAttacker(t *testing.T) {
 		trap := attacker.wait(platform)
 		for _, v := range []*visitor{victim, g.visitor()} {
 			a := v.get("/connect/" + platform + "?session=" + trap.ID)
-			a.wantPage(t, 403, "This is not your sign-in", "Somebody else may have sent you the link")
+			a.wantPage(t, 403, "This is not your sign-in", "If you got a link from another person")
 			if strings.Contains(a.body, "<form") {
 				t.Error("the trap has a form")
 			}

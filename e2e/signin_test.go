@@ -65,7 +65,7 @@ func TestBoundStates(t *testing.T) {
 		t.Fatalf("%d token requests for callbacks that are wrong", n)
 	}
 	g.token(g.callback(landed, c.LoginSecret)) // it could still be used
-	g.callback(landed, c.LoginSecret).wantError(t, 400, "used already")
+	g.callback(landed, c.LoginSecret).wantError(t, 400, "already used")
 	if n := tokens() - before; n != 1 {
 		t.Errorf("%d token requests, want 1: a replay reached the CRM", n)
 	}

@@ -128,7 +128,7 @@ func TestWireCallbackRefusals(t *testing.T) {
 		{"3.1.3a a stray percent sign", at + wireRedirect + "?code=A&state=%25zz", answer{400, nil, errorBody("URI malformed")}},
 		{"3.1.3a no UTF-8", at + wireRedirect + "?code=A&state=platform=wire%25ff", answer{400, nil, errorBody("URI malformed")}},
 		{"3.1.3a the URI's own goes first", at + url.QueryEscape(wireRedirect+"?code=A&state=%25zz") + "&state=platform=wire", answer{400, nil, errorBody("URI malformed")}},
-		{"3.1.4b 7.4 no state", at + wireRedirect + "?code=A", answer{400, nil, errorBody("The callback has no state, so the CRM that it came from is not known.")}},
+		{"3.1.4b 7.4 no state", at + wireRedirect + "?code=A", answer{400, nil, errorBody("The callback has no state, so its CRM is unknown.")}},
 		{"3.1.4b no platform", at + wireRedirect + "?code=A&state=abc", answer{400, nil, "Missing platform name"}},
 		{"3.1.4b the state undefined", at + wireRedirect + "?code=A&state=undefined", answer{400, nil, "Missing platform name"}},
 		{"3.1.4b an empty platform", at + wireRedirect + "?code=A&state=platform=", answer{400, nil, "Missing platform name"}},
@@ -327,7 +327,7 @@ func TestWireWhatASignInStores(t *testing.T) {
 	})
 	w.Freeze()
 	t.Run("3.1.11a a host that is none", func(t *testing.T) {
-		w.in("wirehostile", "").wantError(t, 400, "overridingHostname that is no host")
+		w.in("wirehostile", "").wantError(t, 400, "invalid overridingHostname")
 	})
 	t.Run("3.1.10a refused", func(t *testing.T) {
 		w.in("wirerefused", "").want(t, 200, `{"returnMessage":{"messageType":"warning","message":"No such person.","ttl":5000}}`)

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -125,11 +124,7 @@ func (w responder) withTrace(r *request, object []byte) []byte {
 
 // encode writes JSON as JavaScript does: "&" in a URL stays as it is.
 func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+	return crmgate.EncodeJSON(v)
 }
 
 func write(fc *fasthttp.RequestCtx, contentType, body string) {
@@ -172,24 +167,16 @@ var statuses = map[crmgate.Kind]int{
 
 // tell is the error table: it turns an error into a status and a sentence.
 func tell(err error) told {
-	var refusal *crmgate.Refusal
-	var connector *crmgate.ConnectorError
 	var fetch *crmgate.FetchError
 	var body errUnread
-	sentence, busy, after, fromToken := authflow.TokenFailure(err)
+	o := authflow.Failure(err)
 	switch {
 	case errors.As(err, &body):
 		return tellUnread(body.error)
-	case errors.As(err, &refusal):
-		return told{status: statuses[refusal.Kind], sentence: refusal.Message, plain: refusal.Plain}
+	case o.Sentence != "":
+		return told{status: statuses[o.Kind], sentence: o.Sentence, plain: o.Plain, after: o.RetryAfter}
 	case errors.Is(err, errBody{}):
 		return told{status: 415, sentence: "The body must be application/json or application/x-www-form-urlencoded, and not compressed."}
-	case fromToken && busy:
-		return told{status: 503, sentence: sentence, after: after}
-	case fromToken:
-		return told{status: 400, sentence: sentence}
-	case errors.As(err, &connector):
-		return told{status: 400, sentence: connector.Message}
 	case errors.As(err, &fetch):
 		return told{status: 400, sentence: fetch.Message}
 	case errors.Is(err, errors.ErrUnsupported):

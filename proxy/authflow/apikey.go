@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// APIKeyRequest is an API-key form as a client posts it.
+// APIKeyRequest holds the values of an API-key form.
 type APIKeyRequest struct {
 	Platform        crmgate.Platform
 	APIKey          crmgate.Secret
@@ -20,27 +20,26 @@ type APIKeyRequest struct {
 	RCToken         crmgate.Secret
 	HashedExtension string
 
-	visitor *pendingSignIn // of a page of ours; else nil
+	session *authSession // of the connect page; nil for a client
 }
 
-// APIKey signs a person in with what they typed into the platform's form. If the CRM or the connector turns them away,
-// or fields are missing, SignedIn has a Message and no Token; every other failure is an error. Nothing was stored then.
+// APIKey signs a person in with the values of the platform's form. If the CRM or the connector refuses the person, or fields
+// are missing, SignedIn has a Message and no Token. Every other failure is an error. Nothing is stored in either case.
 func (f *Flows) APIKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	if r.Platform == "" {
 		return SignedIn{}, crmgate.RefusePlain("Missing platform name")
 	}
-	in, err := f.apiKey(ctx, r)
-	f.ended(ctx, "apiKey", r.Platform, outcome(in, err))
-	f.recordFailure(ctx, audit.ByAPIKey, r.Platform, in, err)
-	return in, err
+	signedIn, err := f.apiKey(ctx, r)
+	f.report(ctx, audit.ByAPIKey, r.Platform, OutcomeOf(signedIn, err))
+	return signedIn, err
 }
 
 func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	var who identity.Identity
 	var err error
 	switch {
-	case r.visitor != nil:
-		who = r.visitor.Who
+	case r.session != nil:
+		who = r.session.Who
 	case !r.RCToken.IsZero():
 		if who, err = f.Verify(ctx, r.RCToken); err != nil {
 			return SignedIn{}, err
@@ -64,59 +63,48 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	}
 	var managed org.Filling
 	known := !r.RCToken.IsZero() || who.Account != ""
-	if known { // upstream fills in and checks fields only for whom RingCentral knows
+	if known { // upstream fills in and checks fields only for a verified RingCentral user
 		if managed, err = f.Orgs.Fill(ctx, m, who, form); err != nil {
 			return SignedIn{}, err
 		}
 		if missing := form.Missing(m.Fields); len(missing) > 0 {
-			return SignedIn{Message: missingFields(missing)}, nil
+			return fieldsMissing(missing), nil
 		}
 		if r.APIKey.Reveal() == crmgate.Placeholder {
-			r.APIKey = crmgate.Secret{} // the form has it
+			r.APIKey = crmgate.Secret{} // the form has the key
 		}
 	}
-	info, key, err := f.identifyByKey(ctx, conn, hostname, r.APIKey, known, form)
+	key := crmgate.NewSecret(form.Text("apiKey"))
+	if !known && !r.APIKey.IsZero() || key.IsZero() { // upstream reads the form's own field only for a verified user
+		key = r.APIKey
+	}
+	info, err := userByKey(ctx, conn, hostname, key, form)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	if !info.Successful {
 		f.Orgs.Failed(ctx, managed)
-		return turnedAway(info), nil
+		return notAccepted(info), nil
 	}
 	crmgate.TraceOf(ctx).Step("identified")
 	if !info.OverridingAPIKey.IsZero() {
 		key = info.OverridingAPIKey
 	}
-	return f.signIn(ctx, conn, info, signIn{
+	return f.complete(ctx, conn, info, completion{
 		by: audit.ByAPIKey, hostname: hostname, account: who.Account, hashedExtension: r.HashedExtension,
 		grant: func(crmgate.Grant) crmgate.Grant { return crmgate.Grant{APIKey: key, Issued: f.Now()} },
 		with:  managed.Accepted(who.Admin),
 	})
 }
 
-func (f *Flows) identifyByKey(ctx context.Context, conn connector.Connector, hostname string, given crmgate.Secret, known bool, form org.Form) (connector.UserInfo, crmgate.Secret, error) {
-	key := crmgate.NewSecret(form.Text("apiKey"))
-	// Upstream asks the form's own field only of whom RingCentral knows.
-	if !known && !given.IsZero() || key.IsZero() {
-		key = given
-	}
+// userByKey asks the connector for the person behind an API key.
+func userByKey(ctx context.Context, conn connector.Connector, hostname string, key crmgate.Secret, form org.Form) (connector.UserInfo, error) {
 	basic, err := conn.BasicAuth(ctx, key)
 	if err != nil {
-		return connector.UserInfo{}, key, err
+		return connector.UserInfo{}, err
 	}
-	info, err := conn.UserInfo(ctx, connector.UserInfoRequest{
+	return conn.UserInfo(ctx, connector.UserInfoRequest{
 		AuthHeader: crmgate.NewSecret("Basic " + basic.Reveal()),
 		Hostname:   hostname, AdditionalInfo: form.Secret(), APIKey: key,
 	})
-	return info, key, err
-}
-
-// missingFields is upstream's answer, with a key that only it has.
-func missingFields(consts []string) *crmgate.ReturnMessage {
-	return message(struct {
-		MessageType string   `json:"messageType"`
-		Message     string   `json:"message"`
-		TTL         int      `json:"ttl"`
-		Consts      []string `json:"missingRequiredFieldConsts"`
-	}{"warning", "Missing required authentication fields.", 3000, consts})
 }

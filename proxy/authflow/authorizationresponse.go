@@ -8,64 +8,66 @@ import (
 	"unicode/utf8"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/token"
 )
 
-// callback is what a forwarded callback says once it is read.
-type callback struct {
+// response is an authorization response (RFC 6749, 4.1.2) as a client forwards it.
+type response struct {
 	platform crmgate.Platform
-	hostname string         // as it came
-	state    string         // decoded
-	agent    bool           // the state names an agent's session
-	session  *pendingSignIn // that this sign-in concludes; nil if no client waits
-	landing  *Landing       // the landing page that has opened the state already; nil for a forwarded callback
+	hostname string       // as the client sent it, until check
+	state    string       // decoded
+	agent    bool         // the state names an agent's session
+	session  *authSession // that this sign-in concludes; nil if no client waits
+	landing  *Landing     // the landing page that has opened the state; nil for a forwarded response
 	uri      *url.URL
 	params   url.Values // of uri
 	err      string     // the error parameter
 	issuer   string     // the iss parameter
-	// query has the callback's parameters without code and state, and withoutCode is its URI without the code: what a connector gets to see.
+	// query has the parameters without code and state, and withoutCode is the URI without the code. The connector gets both.
 	query       map[string]string
 	withoutCode string
 }
 
-// missing reports whether a parameter is not there; clients do send the text "undefined".
+// missing reports whether a parameter is absent. Clients also send the text "undefined".
 func missing(s string) bool { return s == "" || s == "undefined" }
 
-// readCallback reads the shapes that clients send. They put the URL that the browser ended on into the query without
-// encoding it, so that its parameters arrive cut off from it, in any order:
+// readResponse reads the shapes that clients send. Some put the URL that the browser ended on into the query without
+// encoding it, so its parameters arrive separately, in any order:
 //
 //	callbackUri=https://…/redirect.html?code=ABC & state=platform=clio & hostname=app.clio.com
 //	callbackUri=https://…/redirect.html?state=platform=clio & code=ABC
 //
-// and some do encode it. All of that is upstream App Connect's behaviour, its texts included. Where it would send the
-// code "undefined" to the CRM, because there was none, we say so without asking the CRM.
-func readCallback(r CallbackRequest, publicURL string) (callback, error) {
-	var cb callback
+// The behaviour and the texts are upstream App Connect's, with one exception: without a code, upstream sends the code
+// "undefined" to the CRM. This server refuses the request.
+func readResponse(r CallbackRequest, publicURL string) (response, error) {
+	var resp response
 	raw := r.CallbackURI
 	if missing(raw) {
 		if missing(r.Code) {
-			return cb, crmgate.RefusePlain("Missing callbackUri")
+			return resp, crmgate.RefusePlain("Missing callbackUri")
 		}
 		raw = publicURL + "/oauth-callback?code=" + url.QueryEscape(r.Code)
 	}
 	uri, err := url.Parse(raw)
 	if err != nil || !uri.IsAbs() || uri.Host == "" {
-		return cb, crmgate.Refuse("Invalid URL")
+		return resp, crmgate.Refuse("Invalid URL")
 	}
-	if err := cb.readState(r, raw, uri); err != nil {
-		return cb, err
+	if err := resp.readState(r, raw, uri); err != nil {
+		return resp, err
 	}
 	if !strings.Contains(raw, "code=") && !missing(r.Code) {
 		raw += "&code=" + url.QueryEscape(r.Code)
 		if uri, err = url.Parse(raw); err != nil {
-			return cb, crmgate.Refuse("Invalid URL")
+			return resp, crmgate.Refuse("Invalid URL")
 		}
 	}
-	return cb, cb.readParams(r, uri, parseQuery(uri.RawQuery))
+	return resp, resp.readParams(r, uri, parseQuery(uri.RawQuery))
 }
 
-// readParams reads the parameters q that the CRM sent the browser to uri with.
-func (cb *callback) readParams(r CallbackRequest, uri *url.URL, q url.Values) error {
-	cb.uri, cb.params = uri, q
+// readParams reads the parameters q with which the CRM sent the browser to uri.
+func (resp *response) readParams(r CallbackRequest, uri *url.URL, q url.Values) error {
+	resp.uri, resp.params = uri, q
 	for _, name := range []string{"code", "state", "error", "iss"} {
 		if slices.ContainsFunc(q[name], func(v string) bool { return v != q.Get(name) }) {
 			return crmgate.Refuse("The callback's parameter %s is given more than once.", name)
@@ -74,41 +76,41 @@ func (cb *callback) readParams(r CallbackRequest, uri *url.URL, q url.Values) er
 	if code := q.Get("code"); !missing(code) && differs(r.Code, code) {
 		return crmgate.Refuse("The callback's parameter code is given more than once.")
 	}
-	if cb.err = q.Get("error"); cb.err == "" {
-		cb.err = r.Error
+	if resp.err = q.Get("error"); resp.err == "" {
+		resp.err = r.Error
 	}
-	if cb.issuer = q.Get("iss"); cb.issuer == "" {
-		cb.issuer = r.Issuer
-	} else if differs(r.Issuer, cb.issuer) {
+	if resp.issuer = q.Get("iss"); resp.issuer == "" {
+		resp.issuer = r.Issuer
+	} else if differs(r.Issuer, resp.issuer) {
 		return crmgate.Refuse("The callback's parameter iss is given more than once.")
 	}
-	cb.query = map[string]string{}
+	resp.query = map[string]string{}
 	for name := range q {
 		if name != "code" && name != "state" {
-			cb.query[name] = q.Get(name)
+			resp.query[name] = q.Get(name)
 		}
 	}
-	bare, rest := *uri, maps.Clone(q)
+	withoutCode, rest := *uri, maps.Clone(q)
 	rest.Del("code")
-	bare.RawQuery = rest.Encode()
-	cb.withoutCode = bare.String()
+	withoutCode.RawQuery = rest.Encode()
+	resp.withoutCode = withoutCode.String()
 	return nil
 }
 
 // readState finds the state, and in it the platform and the host name.
-func (cb *callback) readState(r CallbackRequest, raw string, uri *url.URL) error {
+func (resp *response) readState(r CallbackRequest, raw string, uri *url.URL) error {
 	once := parseQuery(uri.RawQuery).Get("state")
 	if once == "" {
 		once = r.State
 	}
-	// The parser has decoded it once; clients that encode, encode twice.
+	// The query parser has decoded it once. Clients that encode it encode it twice.
 	state, err := url.PathUnescape(once)
 	if err != nil || !utf8.ValidString(state) {
 		return crmgate.Refuse("URI malformed")
 	}
-	cb.state = state
+	resp.state = state
 	if state == "" && !strings.Contains(raw, "platform=") {
-		return crmgate.Refuse("The callback has no state, so the CRM that it came from is not known.")
+		return crmgate.Refuse("The callback has no state, so its CRM is unknown.")
 	}
 	q := parseQuery(state)
 	name := q.Get("platform")
@@ -124,29 +126,29 @@ func (cb *callback) readState(r CallbackRequest, raw string, uri *url.URL) error
 	if err := sameState(once, r.State, name); err != nil {
 		return err
 	}
-	cb.platform = crmgate.Platform(name)
-	cb.agent = q.Get("sessionId") != ""
-	cb.hostname = r.Hostname
-	if missing(cb.hostname) {
-		cb.hostname = q.Get("hostname")
+	resp.platform = crmgate.Platform(name)
+	resp.agent = q.Get("sessionId") != ""
+	resp.hostname = r.Hostname
+	if missing(resp.hostname) {
+		resp.hostname = q.Get("hostname")
 	}
 	return nil
 }
 
-// sameState refuses a second state, in the query beside the callback's own, that is one of ours or names another
-// platform: clients add one that names the platform of the first.
+// sameState refuses a second state, beside the one in callbackUri, that is a bound state or names another platform. Some
+// clients add a second state that names the same platform.
 func sameState(first, second, platform string) error {
 	if !differs(second, first) {
 		return nil
 	}
 	second, err := url.PathUnescape(second)
-	if name := afterPlatform(second); err != nil || ours(second) || name != "" && name != platform {
-		return crmgate.Refuse("The callback has two states that do not agree.")
+	if name := afterPlatform(second); err != nil || isBound(second) || name != "" && name != platform {
+		return crmgate.Refuse("The callback has two different states.")
 	}
 	return nil
 }
 
-// afterPlatform returns the name after the first "platform=". Upstream takes all that follows; a platform's name ends where its letters and digits do.
+// afterPlatform returns the letters and digits after the first "platform=". Upstream takes everything that follows.
 func afterPlatform(s string) string {
 	_, rest, _ := strings.Cut(s, "platform=")
 	for i := 0; i < len(rest); i++ {
@@ -157,32 +159,31 @@ func afterPlatform(s string) string {
 	return rest
 }
 
-// code checks that the callback came to redirectURI and brought a code. Upstream compares the path alone; a code that
-// was sent to another origin may be known to others.
-func (cb callback) code(redirectURI string) (crmgate.Secret, error) {
+// code checks that the response came to redirectURI, and returns its code. Upstream compares only the path. A code that was
+// sent to another origin may be known there.
+func (resp response) code(redirectURI string) (crmgate.Secret, error) {
 	want, err := url.Parse(redirectURI)
 	if err != nil {
 		return crmgate.Secret{}, crmgate.Refuse("Invalid URL")
 	}
-	if path(cb.uri) != path(want) {
-		return crmgate.Secret{}, crmgate.Refuse("Redirected path should match configured path, but got: %s", path(cb.uri))
+	if path(resp.uri) != path(want) {
+		return crmgate.Secret{}, crmgate.Refuse("Redirected path should match configured path, but got: %s", path(resp.uri))
 	}
-	if !strings.EqualFold(cb.uri.Scheme, want.Scheme) || !strings.EqualFold(cb.uri.Host, want.Host) {
-		return crmgate.Secret{}, crmgate.Refuse("Redirected origin should match configured origin, but got: %s://%s", cb.uri.Scheme, cb.uri.Host)
+	if !strings.EqualFold(resp.uri.Scheme, want.Scheme) || !strings.EqualFold(resp.uri.Host, want.Host) {
+		return crmgate.Secret{}, crmgate.Refuse("Redirected origin should match configured origin, but got: %s://%s", resp.uri.Scheme, resp.uri.Host)
 	}
-	if cb.err != "" {
-		return crmgate.Secret{}, authorizationError(cb.err, cb.params.Get("error_description"))
+	if resp.err != "" {
+		return crmgate.Secret{}, authorizationError(resp.err, resp.params.Get("error_description"))
 	}
-	code := cb.params.Get("code")
+	code := resp.params.Get("code")
 	if missing(code) {
 		return crmgate.Secret{}, crmgate.Refuse("Missing code, unable to request token")
 	}
 	return crmgate.NewSecret(code), nil
 }
 
-// parseQuery reads a query as browsers do, and url.ParseQuery does not: a semicolon is a character like others, and a
-// percent sign that begins no escape stands for itself. A client that does not encode a callback has its code decoded
-// once too often, so that both do come.
+// parseQuery reads a query as browsers do. Unlike url.ParseQuery it accepts semicolons, and percent signs that begin no
+// escape. The code of a client that does not encode callbackUri is decoded once too often, so both occur.
 func parseQuery(raw string) url.Values {
 	unescape := func(s string) string {
 		if u, err := url.QueryUnescape(s); err == nil {
@@ -199,10 +200,57 @@ func parseQuery(raw string) url.Values {
 	return q
 }
 
-// path is a URL's path as JavaScript's URL has it: never empty.
+// path is a URL's path as in JavaScript's URL: never empty.
 func path(u *url.URL) string {
 	if u.Path == "" {
 		return "/"
 	}
 	return u.Path
+}
+
+// authorizationError is the error for the error parameter of a response.
+func authorizationError(code, description string) error {
+	r := crmgate.Refuse("%s", token.StandardText(code, description))
+	if code == "access_denied" {
+		r.Err = crmgate.ErrDenied
+	}
+	return r
+}
+
+// check checks everything that the request says about the CRM against the manifest, before anything is sent there: host
+// name, tokenUrl, apiUrl and issuer.
+func (resp *response) check(m *manifest.Manifest, r CallbackRequest) error {
+	var err error
+	if resp.hostname, err = m.CheckHostname(resp.hostname); err != nil {
+		return err
+	}
+	for _, p := range []struct{ name, url string }{{"tokenUrl", r.TokenURL}, {"apiUrl", r.APIURL}} {
+		if p.url == "" {
+			continue
+		}
+		if err := m.Hosts.AllowURL(p.url, resp.hostname); err != nil {
+			return crmgate.Refuse("%s: %v", p.name, err)
+		}
+	}
+	return checkIssuer(m.ForHost(resp.hostname), resp.hostname, resp.issuer)
+}
+
+// checkIssuer checks the iss parameter (RFC 9207, 2.4), so that a response of another authorization server is not taken
+// for this CRM's. Without an issuer in the manifest, iss must at least be on one of the CRM's hosts.
+func checkIssuer(m *manifest.Manifest, hostname, issuer string) error {
+	switch {
+	case m.Issuer != "" && issuer == "":
+		return crmgate.Refuse("The callback lacks its issuer (iss), which %s always sends.", m.Platform)
+	case m.Issuer != "" && issuer != m.Issuer:
+		return crmgate.Refuse("The issuer (iss) of the callback is not %s.", m.Platform)
+	case m.Issuer != "" || issuer == "":
+		return nil
+	}
+	u, err := url.Parse(issuer)
+	if err == nil && u.Scheme == "https" && u.User == nil && u.Host != "" {
+		if at, err := url.Parse(m.OAuth.AuthURL); err == nil && strings.EqualFold(at.Host, u.Host) || m.Hosts.Allow(u, hostname) == nil {
+			return nil
+		}
+	}
+	return crmgate.Refuse("The issuer (iss) of the callback is not %s.", m.Platform)
 }

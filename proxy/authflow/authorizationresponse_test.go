@@ -94,7 +94,7 @@ func TestCallbackRefusals(t *testing.T) {
 		{"a state that is no UTF-8", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "platform=clio%ff"}, "URI malformed"},
 		{"the state undefined", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "undefined"}, "Missing platform name"},
 		{"no path", authflow.CallbackRequest{CallbackURI: "https://app.example?code=A", State: "platform=clio"}, "Redirected path should match configured path, but got: /"},
-		{"no state", authflow.CallbackRequest{CallbackURI: landing + "?code=A"}, "The callback has no state, so the CRM that it came from is not known."},
+		{"no state", authflow.CallbackRequest{CallbackURI: landing + "?code=A"}, "The callback has no state, so its CRM is unknown."},
 		{"a state without a platform", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "abc"}, "Missing platform name"},
 		{"other path", authflow.CallbackRequest{CallbackURI: "https://app.example/other?code=A", State: "platform=clio"}, "Redirected path should match configured path, but got: /other"},
 		{"code lands in the path", authflow.CallbackRequest{CallbackURI: landing, Code: "A", State: "platform=clio"}, "Redirected path should match configured path, but got: /redirect.html&code=A"},

@@ -9,20 +9,21 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 const (
 	authSessionLife = 10 * time.Minute
-	// maxAuthSessions bounds the records that strangers can leave.
+	// maxAuthSessions bounds the records that clients without a session can cause.
 	maxAuthSessions = 10_000
 	concludeTimeout = 5 * time.Second
 )
 
-// SignInStatus is how a sign-in that a client waits for stands.
+// SignInStatus is the status of a sign-in that a client waits for.
 type SignInStatus string
 
-// A sign-in is pending, then completed or failed, and collected once the client has the session token. Expired is one
-// that nothing is known of any more.
+// A sign-in is pending, then completed or failed, and collected once the client has the session token. A sign-in without a
+// record is expired.
 const (
 	SignInPending   SignInStatus = "pending"
 	SignInCompleted SignInStatus = "completed"
@@ -31,11 +32,11 @@ const (
 	SignInExpired   SignInStatus = "expired"
 )
 
-// PendingRequest asks for a sign-in to wait for.
+// PendingRequest asks for a sign-in that a client waits for.
 type PendingRequest struct {
 	Platform crmgate.Platform
 	Hostname string // as the client sent it
-	// RCToken, if not empty, proves the account that the sign-in belongs to.
+	// RCToken proves the account that the sign-in belongs to; may be empty.
 	RCToken         crmgate.Secret
 	HashedExtension string
 }
@@ -43,20 +44,20 @@ type PendingRequest struct {
 // PendingSignIn is a sign-in that a client waits for.
 type PendingSignIn struct {
 	ID string
-	// LoginSecret is what the client polls with.
+	// LoginSecret is the secret that the client polls with.
 	LoginSecret crmgate.Secret
-	// BrowserSecret is what the browser must hold that signs in. It goes into a cookie, and is never in a link: what is
-	// in a link, whoever made it could give to somebody else.
+	// BrowserSecret is the secret of the browser that signs in. It goes into a cookie and never into a link, which can be sent to
+	// another person.
 	BrowserSecret crmgate.Secret
 	Life          time.Duration
 }
 
-// pendingSignIn is the record of one. The store seals it.
-type pendingSignIn struct {
+// authSession is the record of a sign-in that a client waits for. The store seals it.
+type authSession struct {
 	id              string
 	Platform        crmgate.Platform       `json:"p"`
 	Hostname        string                 `json:"h,omitempty"`
-	Who             identity.Identity      `json:"a,omitzero"` // who proved to be that
+	Who             identity.Identity      `json:"a,omitzero"` // verified
 	HashedExtension string                 `json:"x,omitempty"`
 	SecretHash      []byte                 `json:"s"`
 	BrowserHash     []byte                 `json:"b"`
@@ -66,14 +67,14 @@ type pendingSignIn struct {
 	Message         *crmgate.ReturnMessage `json:"m,omitempty"`
 }
 
-// OpenPending begins a sign-in that a browser carries out on /connect, and that a client waits for. A platform that
-// nobody can sign in to, or a host name that it does not allow, is a Refusal.
+// OpenPending begins a sign-in that a browser completes on /connect while a client waits. A platform without sign-ins, or a
+// host name that it does not allow, is a Refusal.
 func (f *Flows) OpenPending(ctx context.Context, r PendingRequest) (PendingSignIn, error) {
 	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
 		return PendingSignIn{}, err
 	}
-	s := pendingSignIn{Platform: r.Platform, HashedExtension: r.HashedExtension, Status: SignInPending}
+	s := authSession{Platform: r.Platform, HashedExtension: r.HashedExtension, Status: SignInPending}
 	if s.Hostname, err = m.CheckHostname(r.Hostname); err != nil {
 		return PendingSignIn{}, err
 	}
@@ -91,7 +92,7 @@ func (f *Flows) OpenPending(ctx context.Context, r PendingRequest) (PendingSignI
 	return out, tooManySignIns(f.DB.AuthSessions().Put(ctx, out.ID, b, authSessionLife, maxAuthSessions))
 }
 
-// Polled is what a client that waits is told.
+// Polled is the answer to a poll.
 type Polled struct {
 	Status  SignInStatus
 	Token   crmgate.Secret // of SignInCompleted, once
@@ -99,36 +100,35 @@ type Polled struct {
 	Message *crmgate.ReturnMessage
 }
 
-// PollPending says how a sign-in stands. While it is pending, PollPending waits until patience is closed or the next poll
-// for the same sign-in comes. It gives the session token out once; later polls see that it was collected. It is a Refusal
-// if secret is not the sign-in's, or if too many polls wait. A sign-in that another process concludes is seen when
-// patience ends.
+// PollPending returns the status of a sign-in. While it is pending, PollPending waits until patience is closed or the next
+// poll for the same sign-in comes. It returns the session token once; later polls get SignInCollected. A wrong secret and
+// too many waiting polls are Refusals. If another process concludes the sign-in, PollPending notices when patience ends.
 func (f *Flows) PollPending(ctx context.Context, id string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
-	return f.pending.poll(ctx, id, secret, patience)
+	return f.sessions.poll(ctx, id, secret, patience)
 }
 
 // Polling returns how many polls wait.
-func (f *Flows) Polling() int { return f.pending.waiters.count() }
+func (f *Flows) Polling() int { return f.sessions.polls.count() }
 
-// pendings are the sign-ins that clients wait for. Safe for concurrent use.
-type pendings struct {
-	db      *storage.DB
-	waiters *waiters
+// authSessions are the sign-ins that clients wait for. Safe for concurrent use.
+type authSessions struct {
+	db    *storage.DB
+	polls *polls
 }
 
-// poll is PollPending.
-func (p *pendings) poll(ctx context.Context, id string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
-	out, err := p.collect(ctx, id, secret)
+// poll implements PollPending.
+func (ss *authSessions) poll(ctx context.Context, id string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
+	out, err := ss.collect(ctx, id, secret)
 	if err != nil || out.Status != SignInPending {
 		return out, err
 	}
-	woken, leave, err := p.waiters.join(id)
+	woken, leave, err := ss.polls.join(id)
 	if err != nil {
 		return out, err
 	}
 	defer leave()
-	// Once more: it may have been concluded before this poll was to be woken.
-	if out, err = p.collect(ctx, id, secret); err != nil || out.Status != SignInPending {
+	// Again: it may have been concluded before this poll joined.
+	if out, err = ss.collect(ctx, id, secret); err != nil || out.Status != SignInPending {
 		return out, err
 	}
 	select {
@@ -137,90 +137,75 @@ func (p *pendings) poll(ctx context.Context, id string, secret crmgate.Secret, p
 	case <-ctx.Done():
 		return out, ctx.Err()
 	}
-	return p.collect(ctx, id, secret)
+	return ss.collect(ctx, id, secret)
 }
 
-// collect reads how a sign-in stands, and takes the session token out if it is there.
-func (p *pendings) collect(ctx context.Context, id string, secret crmgate.Secret) (Polled, error) {
-	s, err := p.read(ctx, id)
+// collect returns the status of a sign-in, and removes its session token if there is one.
+func (ss *authSessions) collect(ctx context.Context, id string, secret crmgate.Secret) (Polled, error) {
+	s, err := ss.read(ctx, id)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
 		return Polled{Status: SignInExpired}, nil
 	case err != nil:
 		return Polled{}, err
 	case !hashes(secret, s.SecretHash):
-		return Polled{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The X-Crmgate-Login header is not that of this sign-in."}
+		return Polled{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The X-Crmgate-Login header does not match this sign-in."}
 	case s.Status != SignInCompleted:
 		return Polled{Status: s.Status, Message: s.Message}, nil
 	}
 	var out Polled
-	err = p.change(ctx, id, func(s *pendingSignIn) error {
+	err = ss.change(ctx, id, func(s *authSession) error {
 		out = Polled{Status: s.Status}
 		if s.Status != SignInCompleted { // another poll was first
 			return nil
 		}
 		out.Token, out.Name, out.Message = crmgate.NewSecret(s.Token), s.Name, s.Message
-		*s = pendingSignIn{Platform: s.Platform, SecretHash: s.SecretHash, BrowserHash: s.BrowserHash, Status: SignInCollected}
+		*s = authSession{Platform: s.Platform, SecretHash: s.SecretHash, BrowserHash: s.BrowserHash, Status: SignInCollected}
 		return nil
 	})
 	return out, err
 }
 
-// conclude tells the client that waits how a sign-in ended, if it ended here.
-func (p *pendings) conclude(ctx context.Context, id string, in SignedIn, failure error) error {
-	if errors.Is(failure, crmgate.ErrConflict) {
-		return nil // the callback came twice, and the first one concludes it
+// conclude stores how a sign-in ended, and wakes the client that waits.
+func (ss *authSessions) conclude(ctx context.Context, id string, signedIn SignedIn, o Outcome) error {
+	if errors.Is(o.Err, crmgate.ErrConflict) {
+		return nil // the callback came twice, and the first one concludes the session
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeTimeout) // also of browsers that have gone
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeTimeout) // the browser may have disconnected
 	defer cancel()
-	err := p.change(ctx, id, func(s *pendingSignIn) error {
+	err := ss.change(ctx, id, func(s *authSession) error {
 		switch {
 		case s.Status != SignInPending:
 			return sessionOver()
-		case failure != nil:
-			s.Status, s.Message = SignInFailed, failureMessage(failure)
-		case in.Token.IsZero():
-			s.Status, s.Message = SignInFailed, in.Message
+		case o.Result == audit.OutcomeError:
+			s.Status, s.Message = SignInFailed, o.message()
+		case o.Result == audit.OutcomeRefused:
+			s.Status, s.Message = SignInFailed, signedIn.Message
 		default:
-			s.Status, s.Token, s.Name, s.Message = SignInCompleted, in.Token.Reveal(), in.Name, in.Message
+			s.Status, s.Token, s.Name, s.Message = SignInCompleted, signedIn.Token.Reveal(), signedIn.Name, signedIn.Message
 		}
 		return nil
 	})
-	p.waiters.wake(id)
+	ss.polls.wake(id)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return tookTooLong()
 	}
 	return err
 }
 
-// failureMessage is what a client that waits is told of an error.
-func failureMessage(err error) *crmgate.ReturnMessage {
-	m := &crmgate.ReturnMessage{Message: "The sign-in did not work. Please try again.", MessageType: "warning", TTL: 5000}
-	var refusal *crmgate.Refusal
-	var connector *crmgate.ConnectorError
-	if sentence, _, _, ok := TokenFailure(err); ok {
-		m.Message = sentence
-	} else if errors.As(err, &refusal) {
-		m.Message = refusal.Message
-	} else if errors.As(err, &connector) {
-		m.Message = connector.Message
-	}
-	return m
-}
-
-// read reads a record; crmgate.ErrNotFound if there is none any more.
-func (p *pendings) read(ctx context.Context, id string) (*pendingSignIn, error) {
-	b, err := p.db.AuthSessions().Get(ctx, id)
+// read reads a record. It returns crmgate.ErrNotFound if there is none.
+func (ss *authSessions) read(ctx context.Context, id string) (*authSession, error) {
+	b, err := ss.db.AuthSessions().Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	s := &pendingSignIn{id: id}
+	s := &authSession{id: id}
 	return s, json.Unmarshal(b, s)
 }
 
-func (p *pendings) change(ctx context.Context, id string, change func(*pendingSignIn) error) error {
-	return p.db.AuthSessions().Update(ctx, id, func(b []byte) ([]byte, error) {
-		var s pendingSignIn
+func (ss *authSessions) change(ctx context.Context, id string, change func(*authSession) error) error {
+	return ss.db.AuthSessions().Update(ctx, id, func(b []byte) ([]byte, error) {
+		var s authSession
 		if err := json.Unmarshal(b, &s); err != nil {
 			return nil, err
 		}
@@ -231,10 +216,48 @@ func (p *pendings) change(ctx context.Context, id string, change func(*pendingSi
 	})
 }
 
-// tooManySignIns says so in words fit for a person.
+// tooManySignIns turns an error of a full store into a Refusal.
 func tooManySignIns(err error) error {
 	if errors.Is(err, crmgate.ErrTransient) {
 		return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many sign-ins are under way. Please try again in a few minutes.", Err: err}
 	}
 	return err
+}
+
+// forBrowser returns the auth session of a request; an empty one if the request names none. Only the browser that began a
+// session may use it: otherwise the sender of a link would get the access of the
+// person who follows it.
+func (ss *authSessions) forBrowser(ctx context.Context, r ConnectRequest) (*authSession, error) {
+	if r.Session == "" {
+		return &authSession{}, nil
+	}
+	s, err := ss.pending(ctx, r.Session)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Browser.IsZero() || !hashes(r.Browser, s.BrowserHash):
+		return nil, &crmgate.Refusal{Kind: crmgate.Forbidden, Err: crmgate.ErrOtherBrowser,
+			Message: "This sign-in was started in another browser. If you got a link from another person, do not continue: they would get your access."}
+	case s.Platform != r.Platform:
+		return nil, crmgate.Refuse("This sign-in was started for another CRM.")
+	}
+	return s, nil
+}
+
+// pending returns an auth session that is still pending.
+func (ss *authSessions) pending(ctx context.Context, id string) (*authSession, error) {
+	s, err := ss.read(ctx, id)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return nil, tookTooLong()
+	case err != nil:
+		return nil, err
+	case s.Status != SignInPending:
+		return nil, sessionOver()
+	}
+	return s, nil
+}
+
+func sessionOver() error {
+	return &crmgate.Refusal{Message: "This sign-in has already ended. Please start again in the application.", Err: crmgate.ErrConflict}
 }

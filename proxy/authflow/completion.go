@@ -14,36 +14,53 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// SignedIn is what a successful or refused sign-in answers.
+// SignedIn is the result of a sign-in that succeeded or was refused.
 type SignedIn struct {
-	// Token is the session token; empty if the CRM did not let the person in, and then Message says why.
+	// Token is the session token. It is empty if the person was refused; then Message says why.
 	Token   crmgate.Secret
 	ID      crmgate.UserID
 	Name    string
 	Message *crmgate.ReturnMessage
-	// Agent says that the state named an agent's session (sessionId): the answer goes to a browser tab, not to a client.
+	// Agent says that the state names an agent's session (sessionId). The answer then goes to a browser tab, not to a client.
 	Agent bool
 }
 
-// signIn stores a person whom the CRM has just let in, and makes their session token. It is the one place where a
-// sign-in is stored. info is what the connector said, in what the request and the CRM gave.
-func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info connector.UserInfo, in signIn) (SignedIn, error) {
+// completion holds what a completed sign-in stores, apart from the connector's user info.
+type completion struct {
+	by              audit.Actor
+	unproven        bool // nothing proves the account
+	hostname        string
+	account         crmgate.AccountID
+	hashedExtension string
+	grant           func(old crmgate.Grant) crmgate.Grant
+	// journal is the entry that keeps the token answer until the grant is stored.
+	journal storage.JournalEntry
+	entry   string // of the organisation's application
+	pending bool   // the application is to be confirmed
+	replay  bool   // the token answer comes from the journal
+	// with is stored in the same transaction.
+	with []storage.With
+}
+
+// complete stores a person whom the CRM has accepted, and issues their session token. It is the only place that stores a
+// sign-in.
+func (f *Flows) complete(ctx context.Context, conn connector.Connector, info connector.UserInfo, c completion) (SignedIn, error) {
 	m := conn.Manifest()
 	key := crmgate.UserKey{Platform: m.Platform, ID: info.ID}
 	if err := checkID(info.ID); err != nil {
 		return SignedIn{}, &crmgate.ConnectorError{Platform: m.Platform, Operation: "getUserInfo", Message: err.Error()}
 	}
-	hostname, err := f.hostname(m, info.OverridingHostname, in.hostname)
+	hostname, err := storedHostname(m, info.OverridingHostname, c.hostname)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	session, err := f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
 		u := &p.User
-		if err := in.outdated(*p); err != nil {
+		if err := c.outdated(*p); err != nil {
 			return err
 		}
 		if u.Hostname != "" && hostname != "" && u.Hostname != hostname {
-			p.Grant = crmgate.Grant{} // a CRM that has several hosts may give one id to two people
+			p.Grant = crmgate.Grant{} // two hosts of one CRM may give the same id to two people
 		}
 		u.Key = key
 		u.SignedIn = f.Now()
@@ -52,8 +69,8 @@ func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info conne
 		}
 		keep(&u.Name, info.Name)
 		keep(&u.Hostname, hostname)
-		keep(&u.Account, in.account)
-		keep(&u.HashedExtension, in.hashedExtension)
+		keep(&u.Account, c.account)
+		keep(&u.HashedExtension, c.hashedExtension)
 		keep(&u.TimezoneName, info.TimezoneName)
 		if len(info.TimezoneOffset) > 0 {
 			u.TimezoneOffset = info.TimezoneOffset
@@ -62,9 +79,9 @@ func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info conne
 		if u.AdditionalInfo, err = connector.MergeInfo(u.AdditionalInfo, info.AdditionalInfo); err != nil {
 			return err
 		}
-		p.Grant = in.grant(p.Grant)
+		p.Grant = c.grant(p.Grant)
 		return nil
-	}, append(append(in.with, in.events()...), storage.ConfirmApp(in.account, key.Platform, in.entry), storage.DropEntry(in.journal))...)
+	}, append(append(c.with, c.events()...), storage.ConfirmApp(c.account, key.Platform, c.entry), storage.DropEntry(c.journal))...)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -74,26 +91,9 @@ func (f *Flows) signIn(ctx context.Context, conn connector.Connector, info conne
 	return SignedIn{Token: t, ID: info.ID, Name: info.Name, Message: info.Message}, err
 }
 
-// signIn's particulars, apart from what the connector said.
-type signIn struct {
-	by              audit.Actor
-	unproven        bool // nothing proves the account
-	hostname        string
-	account         crmgate.AccountID
-	hashedExtension string
-	grant           func(old crmgate.Grant) crmgate.Grant
-	// journal is where what was granted is kept until it is stored.
-	journal storage.JournalEntry
-	entry   string // of the organisation's app
-	pending bool   // it is to be confirmed
-	replay  bool   // the CRM answered some time ago
-	// with is what else is stored.
-	with []storage.With
-}
-
-// hostname chooses the host to store: the connector's word goes before the request's. It must be a host, for clients get
-// it as it is, and where it will be dialled it is checked like a stranger's.
-func (f *Flows) hostname(m *manifest.Manifest, overriding, requested string) (string, error) {
+// storedHostname returns the connector's overridingHostname, else the requested host name. Where the manifest allows requests
+// to that host ({hostname}), the override is checked like a client's host name. Elsewhere it must only be well-formed.
+func storedHostname(m *manifest.Manifest, overriding, requested string) (string, error) {
 	if missing(overriding) || overriding == "null" {
 		return requested, nil
 	}
@@ -104,12 +104,12 @@ func (f *Flows) hostname(m *manifest.Manifest, overriding, requested string) (st
 	}
 	host, err := crmgate.ParseHostname(strings.TrimSpace(overriding))
 	if err != nil {
-		return "", &crmgate.ConnectorError{Platform: m.Platform, Operation: "getUserInfo", Message: "The connector answered an overridingHostname that is no host: " + err.Error()}
+		return "", &crmgate.ConnectorError{Platform: m.Platform, Operation: "getUserInfo", Message: "The connector returned an invalid overridingHostname: " + err.Error()}
 	}
 	return host, nil
 }
 
-// afterSave calls postSaveUserInfo. The sign-in stands whatever it answers.
+// afterSave calls postSaveUserInfo. The sign-in succeeds even if this fails.
 func (f *Flows) afterSave(ctx context.Context, conn connector.Connector, key crmgate.UserKey) {
 	if !conn.Implements("postSaveUserInfo") {
 		return
@@ -126,14 +126,14 @@ func (f *Flows) afterSave(ctx context.Context, conn connector.Connector, key crm
 	}
 }
 
-// keep sets *old to v unless v is empty: what a sign-in did not bring leaves what was there.
+// keep sets *old to v unless v is empty: a value that a sign-in lacks keeps the stored one.
 func keep[S ~string](old *S, v S) {
 	if v != "" {
 		*old = v
 	}
 }
 
-// checkID says what is wrong with a user id that a connector chose.
+// checkID returns what is wrong with a user id from a connector.
 func checkID(id crmgate.UserID) error {
 	switch {
 	case id == "":
@@ -141,7 +141,21 @@ func checkID(id crmgate.UserID) error {
 	case len(id) > 256:
 		return errors.New("platformUserInfo.id is longer than 256 bytes")
 	case !utf8.ValidString(string(id)):
-		return errors.New("platformUserInfo.id is no UTF-8 text")
+		return errors.New("platformUserInfo.id is not UTF-8")
 	}
 	return nil
+}
+
+// events are the audit entries of a sign-in that is stored.
+func (c completion) events() []storage.With {
+	e := audit.Event{Kind: audit.EventSignIn, By: c.by, Outcome: audit.OutcomeOK}
+	if c.unproven {
+		e.Reason = audit.ReasonUnprovenAccount
+	}
+	if !c.pending {
+		return []storage.With{storage.LogEvent(e)}
+	}
+	promotion := e
+	promotion.Kind = audit.EventPromotion
+	return []storage.With{storage.LogEvent(e, promotion)}
 }

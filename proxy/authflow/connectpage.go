@@ -2,36 +2,33 @@ package authflow
 
 import (
 	"context"
-	"errors"
-	"net/url"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/org"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// ConnectRequest is somebody on the page of a platform.
+// ConnectRequest identifies a platform's connect page and the browser that shows it.
 type ConnectRequest struct {
 	Platform crmgate.Platform
-	// Session is the auth session that a client waits for; empty if none does.
+	// Session is the auth session that a client waits for; may be empty.
 	Session string
-	// Browser is the secret that the browser which began the session holds.
+	// Browser is the BrowserSecret of the browser that began the session.
 	Browser crmgate.Secret
 }
 
-// Connect says what there is to connect, and where in its environment the client that waits has found the person; hostname
-// may be empty. It is a Refusal if the platform is unknown or has no connector, if a sign-in to it would not come back to
-// this server, or if the session is not this browser's, or over.
+// Connect returns what the connect page shows. It is a Refusal if the platform is unknown or has no connector, if its sign-ins
+// do not come back to this server, or if the session has ended or belongs to another browser.
 //
-// Where an organisation has to bring an application of its own, and has not, its admin is to enter one (EnterOwnApp), and
-// everybody else is told whom to ask: a Refusal that is crmgate.ErrNoApp. Of somebody of whom nothing is known,
-// ConnectOAuth says so.
+// If the organisation needs an application of its own and has none, its admin enters one (EnterOwnApp). Other people get a
+// Refusal that matches crmgate.ErrNoApp. If the organisation is unknown, that Refusal comes from ConnectOAuth.
 func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, err error) {
 	if c.Manifest, err = f.Connectors.Connectable(r.Platform); err != nil {
 		return c, err
 	}
 	m := c.Manifest
-	s, err := f.visitor(ctx, r)
+	s, err := f.sessions.forBrowser(ctx, r)
 	if err != nil {
 		return c, err
 	}
@@ -39,8 +36,8 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 	if m.AuthType != manifest.OAuth {
 		return c, nil
 	}
-	if m.OAuth.ClientID != "" { // else the connector names the redirect URI, when it is asked
-		return c, f.landsHere(m.Title, m.OAuth.RedirectURI)
+	if m.OAuth.ClientID != "" { // else the connector returns the redirect URI later
+		return c, landsHere(f.RedirectURI(), m.OAuth.RedirectURI, m.Title)
 	}
 	if m.OAuth.AdminManaged == nil || s.Who.Account == "" {
 		return c, nil
@@ -58,23 +55,23 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 	return c, err
 }
 
-// Connecting is what there is to connect.
+// Connecting is what a connect page shows.
 type Connecting struct {
 	Manifest *manifest.Manifest
-	Hostname string
-	// Own, if not nil, says that the person is an admin who has to enter their organisation's application first; it is what
-	// they have entered so far.
+	Hostname string // that the waiting client has named; may be empty
+	// Own, if not nil, says that the person is an admin who must first enter their organisation's application. It holds the
+	// values entered so far.
 	Own map[string]string
 }
 
-// EnterOwnApp enters the application of the organisation whose admin is on the page, as Flows.EnterApp does; it is
-// ConnectOAuth's turn then. Whoever is no admin gets the Refusal of Connect.
+// EnterOwnApp enters the application of the organisation whose admin is on the page. ConnectOAuth then tries it. A person who
+// is not an admin gets the Refusal of Connect.
 func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[string]string) error {
 	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
 		return err
 	}
-	s, err := f.visitor(ctx, r)
+	s, err := f.sessions.forBrowser(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -84,81 +81,26 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[st
 	return f.Orgs.Enter(ctx, s.Who, r.Platform, values, crmgate.Pending)
 }
 
-// RedirectURI is where applications send people back to.
-func (f *Flows) RedirectURI() string { return f.PublicURL + LandingPage }
-
-// ConnectOAuth begins a sign-in by OAuth that ends on this server's own landing page.
+// ConnectOAuth begins a sign-in by OAuth that ends on this server's landing page.
 func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname string) (Composed, error) {
-	s, err := f.visitor(ctx, r)
+	s, err := f.sessions.forBrowser(ctx, r)
 	if err != nil {
 		return Composed{}, err
 	}
-	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", visitor: s})
+	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", session: s})
 }
 
-// ConnectAPIKey signs a person in with what they typed into a page of ours. A session that a client waits for goes on
-// waiting until they are let in. key's platform and what the session knows are put in.
+// ConnectAPIKey signs a person in with the values of the connect page's form. An auth session stays pending until that
+// succeeds. ConnectAPIKey sets key's platform and the values that the session knows.
 func (f *Flows) ConnectAPIKey(ctx context.Context, r ConnectRequest, key APIKeyRequest) (SignedIn, error) {
-	s, err := f.visitor(ctx, r)
+	s, err := f.sessions.forBrowser(ctx, r)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	key.Platform, key.HashedExtension, key.visitor = r.Platform, s.HashedExtension, s
-	in, err := f.APIKey(ctx, key)
-	if err == nil && s.id != "" && !in.Token.IsZero() {
-		err = f.pending.conclude(ctx, s.id, in, nil)
+	key.Platform, key.HashedExtension, key.session = r.Platform, s.HashedExtension, s
+	signedIn, err := f.APIKey(ctx, key)
+	if o := OutcomeOf(signedIn, err); o.Result == audit.OutcomeOK && s.id != "" {
+		err = f.sessions.conclude(ctx, s.id, signedIn, o)
 	}
-	return in, err
-}
-
-// visitor is the auth session that a request belongs to; an empty one if it names none. Only the browser that began a
-// session may go on with it: who is sent a link by somebody else would sign that somebody in.
-func (f *Flows) visitor(ctx context.Context, r ConnectRequest) (*pendingSignIn, error) {
-	if r.Session == "" {
-		return &pendingSignIn{}, nil
-	}
-	s, err := f.awaited(ctx, r.Session)
-	switch {
-	case err != nil:
-		return nil, err
-	case r.Browser.IsZero() || !hashes(r.Browser, s.BrowserHash):
-		return nil, &crmgate.Refusal{Kind: crmgate.Forbidden, Err: crmgate.ErrOtherBrowser,
-			Message: "This sign-in was not started in this browser. Somebody else may have sent you the link: whoever started it would get your access."}
-	case s.Platform != r.Platform:
-		return nil, crmgate.Refuse("This sign-in was started for another CRM.")
-	}
-	return s, nil
-}
-
-// awaited is an auth session that is still pending.
-func (f *Flows) awaited(ctx context.Context, id string) (*pendingSignIn, error) {
-	s, err := f.pending.read(ctx, id)
-	switch {
-	case errors.Is(err, crmgate.ErrNotFound):
-		return nil, tookTooLong()
-	case err != nil:
-		return nil, err
-	case s.Status != SignInPending:
-		return nil, sessionOver()
-	}
-	return s, nil
-}
-
-func sessionOver() error {
-	return &crmgate.Refusal{Message: "This sign-in has ended already. Please start again in the application.", Err: crmgate.ErrConflict}
-}
-
-// LandingPage is where CRMs send browsers back to, below the public URL.
-const LandingPage = "/redirect.html"
-
-// landsHere refuses a redirect URI that is not this server's landing page.
-func (f *Flows) landsHere(title, redirectURI string) error {
-	if redirectURI == f.RedirectURI() {
-		return nil
-	}
-	host := "another server"
-	if u, err := url.Parse(redirectURI); err == nil && u.Host != "" {
-		host = u.Host
-	}
-	return crmgate.Refuse("After the sign-in, %s sends people to %s and not back to this page, so this page cannot connect it. Please connect in the application itself.", title, host)
+	return signedIn, err
 }

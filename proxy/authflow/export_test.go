@@ -6,7 +6,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// What ReadCallback makes of a callback, for the table of shapes.
+// ReadCallbackResult is what ReadCallback reads from a callback.
 type ReadCallbackResult struct {
 	Platform                    crmgate.Platform
 	Hostname, State, Code, Bare string
@@ -14,12 +14,12 @@ type ReadCallbackResult struct {
 }
 
 func ReadCallback(r CallbackRequest, redirectURI string) (ReadCallbackResult, error) {
-	cb, err := readCallback(r, "https://gate.example")
+	resp, err := readResponse(r, "https://gate.example")
 	if err != nil {
 		return ReadCallbackResult{}, err
 	}
-	code, err := cb.code(redirectURI)
-	return ReadCallbackResult{cb.platform, cb.hostname, cb.state, code.Reveal(), cb.withoutCode, cb.agent}, err
+	code, err := resp.code(redirectURI)
+	return ReadCallbackResult{resp.platform, resp.hostname, resp.state, code.Reveal(), resp.withoutCode, resp.agent}, err
 }
 
 var (
@@ -27,33 +27,33 @@ var (
 	CheckID = checkID
 )
 
-// BoundState is what a test may know of a state.
+// BoundState is the part of a bound state that tests compare.
 type BoundState struct {
 	Platform crmgate.Platform
 	Account  crmgate.AccountID
 	Hostname string
 }
 
-// BindState makes a state parameter.
+// BindState makes the parameter of a bound state.
 func (f *Flows) BindState(ctx context.Context, s BoundState, short bool) (param string, err error) {
 	param, _, err = f.states.bind(ctx, state{Platform: s.Platform, Account: s.Account, Hostname: s.Hostname}, short)
 	return param, err
 }
 
-// OpenState opens a state parameter.
+// OpenState opens a bound state.
 func (f *Flows) OpenState(ctx context.Context, param string) (BoundState, error) {
 	s, err := f.states.open(ctx, param)
 	return BoundState{s.Platform, s.Account, s.Hostname}, err
 }
 
-// MaxWaiters is how many polls may wait.
-const MaxWaiters = maxWaiters
+// MaxPolls is how many polls may wait at once.
+const MaxPolls = maxPolls
 
-// Waiters are the polls that wait.
-type Waiters = waiters
+// Polls are the waiting polls.
+type Polls = polls
 
-var NewWaiters = newWaiters
+var NewPolls = newPolls
 
-func (w *waiters) Join(id string) (<-chan struct{}, func(), error) { return w.join(id) }
-func (w *waiters) Wake(id string)                                  { w.wake(id) }
-func (w *waiters) Count() int                                      { return w.count() }
+func (w *polls) Join(id string) (<-chan struct{}, func(), error) { return w.join(id) }
+func (w *polls) Wake(id string)                                  { w.wake(id) }
+func (w *polls) Count() int                                      { return w.count() }

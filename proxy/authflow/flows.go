@@ -4,7 +4,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,27 +27,27 @@ type Config struct {
 	Revocations *revoke.Worker
 	// Verify verifies the tokens that clients send as rcAccessToken.
 	Verify identity.Verify
-	// PublicURL is how browsers reach this server, without a slash at its end.
+	// PublicURL is the URL at which browsers reach this server, without a slash at its end.
 	PublicURL string
-	// AllowedOrigins may be posted a callback by the landing page; none means PublicURL's own.
+	// AllowedOrigins are the origins that the landing page may post a callback to; default PublicURL's own.
 	AllowedOrigins []string
 	// RequireAccountProof refuses a callback that names an account by rcAccountId alone.
 	RequireAccountProof bool
-	// RefusePlainState refuses callbacks whose state is not one of ours.
+	// RefusePlainState refuses callbacks without a bound state.
 	RefusePlainState bool
 	// Now tells the time; default time.Now.
 	Now func() time.Time
-	// Logger gets what the client is not told; default slog.Default().
+	// Logger gets the details that clients do not see; default slog.Default().
 	Logger *slog.Logger
-	// Count, if set, is told of every sign-in: the flow, the platform and the outcome.
+	// Count, if set, is called for every sign-in with the flow, the platform and the outcome.
 	Count func(flow string, platform crmgate.Platform, outcome string)
 }
 
 // Flows runs the flows. Safe for concurrent use.
 type Flows struct {
 	Config
-	states  states
-	pending pendings
+	states   states
+	sessions authSessions
 }
 
 // New checks the configuration and returns Flows.
@@ -76,13 +75,5 @@ func New(c Config) (*Flows, error) {
 	if c.Count == nil {
 		c.Count = func(string, crmgate.Platform, string) {}
 	}
-	return &Flows{Config: c, states: states{c.DB, c.Now}, pending: pendings{c.DB, newWaiters()}}, nil
-}
-
-// pinned returns the origin that a landing page may post to: the one asked for if it is allowed, else the first that is.
-func (f *Flows) pinned(origin string) string {
-	if slices.Contains(f.AllowedOrigins, strings.ToLower(origin)) {
-		return strings.ToLower(origin)
-	}
-	return f.AllowedOrigins[0]
+	return &Flows{Config: c, states: states{c.DB, c.Now}, sessions: authSessions{c.DB, newPolls()}}, nil
 }

@@ -7,25 +7,31 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Landing says what a landing page has to do.
+// LandingPage is the path below the public URL that CRMs send browsers back to.
+const LandingPage = "/redirect.html"
+
+// RedirectURI is the redirect URI that an application of this server is registered with.
+func (f *Flows) RedirectURI() string { return f.PublicURL + LandingPage }
+
+// Landing tells a landing page what to do.
 type Landing struct {
-	// Page says that a page of ours began the sign-in: it ends in this window, and is posted to nobody.
+	// Page says that one of this server's pages began the sign-in. It ends in this window, and no other window gets the URL.
 	Page bool
-	// Platform, Waited and Admin are what a page of ours began: whether a client waits for it, and whether it was the
+	// Platform, Waited and Admin describe a sign-in that a page began: whether a client waits for it, and whether it was the
 	// organisation's page.
 	Platform      crmgate.Platform
 	Waited, Admin bool
-	// Origins may be posted the page's URL otherwise: the one pinned in the state, if that is ours and still opens, else
-	// all that are allowed.
+	// Origins are the origins that may be posted the page's URL otherwise: the one in a bound state that opens, else every
+	// allowed origin.
 	Origins []string
 
 	state state // of Page
 	err   error // if state has expired
 }
 
-// Landing reads the state of a landing page. It spends nothing.
+// Landing reads the state of a landing page without spending it.
 func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
-	if ours(stateParam) {
+	if isBound(stateParam) {
 		s, err := f.states.open(ctx, stateParam)
 		switch {
 		case s.Page:
@@ -37,17 +43,17 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 	return Landing{Origins: f.AllowedOrigins}
 }
 
-// Finish finishes a sign-in that a page of ours began, on the landing page that it came back to. params are the parameters
-// that the CRM sent the browser back with; loginSecret is the one that the browser keeps. Finish answers as Callback does.
+// Finish finishes a sign-in that one of this server's pages began, on the landing page. params are the parameters with which
+// the CRM sent the browser back, and loginSecret is the browser's. The result is as of Callback.
 func (f *Flows) Finish(ctx context.Context, l Landing, params url.Values, loginSecret crmgate.Secret) (SignedIn, error) {
 	uri, err := url.Parse(f.RedirectURI())
 	if err != nil {
 		return SignedIn{}, err
 	}
-	cb := callback{platform: l.Platform, landing: &l}
+	resp := response{platform: l.Platform, landing: &l}
 	r := CallbackRequest{LoginSecret: loginSecret}
-	if err := cb.readParams(r, uri, params); err != nil {
+	if err := resp.readParams(r, uri, params); err != nil {
 		return SignedIn{}, err
 	}
-	return f.finish(ctx, r, cb)
+	return f.finish(ctx, r, resp)
 }

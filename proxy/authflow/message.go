@@ -1,19 +1,43 @@
 package authflow
 
 import (
-	"bytes"
 	"encoding/json"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 )
 
-// message is a message that has other members than most, or has them in another order.
+// message makes a ReturnMessage from v, whose members may differ from the usual ones in name and in order.
 func message(v any) *crmgate.ReturnMessage {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
 	var m crmgate.ReturnMessage
-	_ = e.Encode(v) // texts and numbers: never fails
-	_ = json.Unmarshal(b.Bytes(), &m)
+	b, _ := crmgate.EncodeJSON(v) // strings and numbers always encode
+	_ = json.Unmarshal(b, &m)
 	return &m
+}
+
+// refusedByConnector is the result when the connector names no application but a reason (failMessage).
+func refusedByConnector(reason string) SignedIn {
+	return SignedIn{Message: message(struct {
+		MessageType string `json:"messageType"`
+		Message     string `json:"message"`
+	}{"danger", reason})}
+}
+
+// notAccepted is the result when the CRM or the connector does not accept the person.
+func notAccepted(info connector.UserInfo) SignedIn {
+	m := info.Message
+	if m == nil {
+		m = &crmgate.ReturnMessage{MessageType: "warning", Message: "The CRM did not accept this sign-in.", TTL: 3000}
+	}
+	return SignedIn{Message: m}
+}
+
+// fieldsMissing is the result when an API-key form lacks required fields. Upstream sends the same, extra member included.
+func fieldsMissing(consts []string) SignedIn {
+	return SignedIn{Message: message(struct {
+		MessageType string   `json:"messageType"`
+		Message     string   `json:"message"`
+		TTL         int      `json:"ttl"`
+		Consts      []string `json:"missingRequiredFieldConsts"`
+	}{"warning", "Missing required authentication fields.", 3000, consts})}
 }

@@ -6,34 +6,62 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// recordTimeout bounds how long a failure waits for its entry in the audit log.
-const recordTimeout = 2 * time.Second
-
-// recordFailure writes a sign-in that did not come about to the audit log, as well as that goes. Platforms that do not
-// exist are not recorded: strangers could make up any number of them.
-func (f *Flows) recordFailure(ctx context.Context, by audit.Actor, p crmgate.Platform, in SignedIn, err error) {
-	e := audit.Event{Kind: audit.EventSignIn, By: by, Outcome: audit.OutcomeError, Reason: reason(err), Platform: f.Connectors.Known(p)}
-	if err == nil {
-		e.Outcome, e.Reason = audit.OutcomeRefused, audit.ReasonNotAccepted
-	}
-	if e.Platform == "" || err == nil && !in.Token.IsZero() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout) // also of clients that have gone
-	defer cancel()
-	if err := f.DB.Audit().Record(ctx, e); err != nil {
-		f.Logger.WarnContext(ctx, "a failed sign-in is not in the audit log", "platform", p, "err", err)
-	}
+// Outcome classifies how a sign-in ended. Metrics, audit log, waiting client and front all read it.
+type Outcome struct {
+	// Result is ok, refused by the CRM or its connector, or error. Its word is also the metric's.
+	Result audit.Outcome
+	// Reason is the audit log's. It contains no words of the error.
+	Reason audit.Reason
+	// Sentence tells the client and the person why. It is empty if they may not know.
+	Sentence string
+	// Kind and Plain are as in crmgate.Refusal.
+	Kind  crmgate.Kind
+	Plain bool
+	// RetryAfter is how long to wait before the same request may succeed. Only outcomes of kind Unavailable have it.
+	RetryAfter time.Duration
+	// Err is the error; nil unless Result is error.
+	Err error
 }
 
-// reason is the kind of an error, without its words.
-func reason(err error) audit.Reason {
+// OutcomeOf classifies what a sign-in returned.
+func OutcomeOf(in SignedIn, err error) Outcome {
+	switch {
+	case err != nil:
+		return Failure(err)
+	case in.Token.IsZero():
+		return Outcome{Result: audit.OutcomeRefused, Reason: audit.ReasonNotAccepted}
+	}
+	return Outcome{Result: audit.OutcomeOK}
+}
+
+// Failure classifies an error of any flow.
+func Failure(err error) Outcome {
+	o := Outcome{Result: audit.OutcomeError, Reason: reasonOf(err), Err: err}
 	var refusal *crmgate.Refusal
-	var connector *crmgate.ConnectorError
+	var te *token.Error
+	var failed *crmgate.ConnectorError
+	switch {
+	case errors.As(err, &refusal):
+		o.Sentence, o.Kind, o.Plain = refusal.Message, refusal.Kind, refusal.Plain
+	case errors.As(err, &te):
+		o.Sentence = te.Message
+		// Upstream's clients know 400 for a CRM that fails. Only a request that waited in vain for the refresh of another one is
+		// told when to come back.
+		if te.RetryAfter > 0 && te.Status == 0 && errors.Is(te.Kind, crmgate.ErrTransient) {
+			o.Kind, o.RetryAfter = crmgate.Unavailable, te.RetryAfter
+		}
+	case errors.As(err, &failed):
+		o.Sentence = failed.Message
+	}
+	return o
+}
+
+func reasonOf(err error) audit.Reason {
+	var refusal *crmgate.Refusal
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
 		return audit.ReasonUserDead
@@ -43,30 +71,45 @@ func reason(err error) audit.Reason {
 		return audit.ReasonNoApp
 	case errors.Is(err, crmgate.ErrTransient):
 		return audit.ReasonUnavailable
-	case errors.As(err, &connector):
+	case errors.As(err, new(*crmgate.ConnectorError)):
 		return audit.ReasonConnector
-	case errors.As(err, &refusal):
-		switch refusal.Kind {
-		case crmgate.Forbidden:
-			return audit.ReasonForbidden
-		case crmgate.Unavailable:
-			return audit.ReasonUnavailable
-		}
-		return audit.ReasonRequest
+	case !errors.As(err, &refusal):
+		return audit.ReasonInternal
+	case refusal.Kind == crmgate.Forbidden:
+		return audit.ReasonForbidden
+	case refusal.Kind == crmgate.Unavailable:
+		return audit.ReasonUnavailable
 	}
-	return audit.ReasonInternal
+	return audit.ReasonRequest
 }
 
-// events are what the audit log says of a sign-in that is stored.
-func (in signIn) events() []storage.With {
-	e := audit.Event{Kind: audit.EventSignIn, By: in.by, Outcome: audit.OutcomeOK}
-	if in.unproven {
-		e.Reason = audit.ReasonUnprovenAccount
+// message is the message for a client that waits for a sign-in that failed.
+func (o Outcome) message() *crmgate.ReturnMessage {
+	m := &crmgate.ReturnMessage{Message: o.Sentence, MessageType: "warning", TTL: 5000}
+	if m.Message == "" {
+		m.Message = "The sign-in did not work. Please try again."
 	}
-	if !in.pending {
-		return []storage.With{storage.LogEvent(e)}
+	return m
+}
+
+// auditTimeout bounds how long a failed sign-in waits for its audit entry.
+const auditTimeout = 2 * time.Second
+
+// report reports the outcome of a sign-in to the log, the metrics and, unless it succeeded, the audit log. A sign-in that
+// succeeded has its audit entry in the transaction that stored it. The caller logs the error.
+//
+// Platforms that do not exist have no audit entry: clients could make up any number of names.
+func (f *Flows) report(ctx context.Context, by audit.Actor, named crmgate.Platform, o Outcome) {
+	known := f.Connectors.Known(named)
+	f.Count(by.String(), known, o.Result.String())
+	f.Logger.InfoContext(ctx, "sign-in", "by", by.String(), "platform", known, "outcome", o.Result.String())
+	if known == "" || o.Result == audit.OutcomeOK {
+		return
 	}
-	promotion := e
-	promotion.Kind = audit.EventPromotion
-	return []storage.With{storage.LogEvent(e, promotion)}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout) // the client may have disconnected
+	defer cancel()
+	e := audit.Event{Kind: audit.EventSignIn, By: by, Outcome: o.Result, Reason: o.Reason, Platform: known}
+	if err := f.DB.Audit().Record(ctx, e); err != nil {
+		f.Logger.WarnContext(ctx, "a failed sign-in is not in the audit log", "platform", named, "err", err)
+	}
 }

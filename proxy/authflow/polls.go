@@ -6,33 +6,33 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// maxWaiters bounds the polls that wait at the same time.
-const maxWaiters = 1000
+// maxPolls bounds the polls that wait at the same time.
+const maxPolls = 1000
 
-// waiters are the polls that wait, one for each auth session. Safe for concurrent use.
-type waiters struct {
+// polls are the waiting polls, one for each auth session. Safe for concurrent use.
+type polls struct {
 	mu sync.Mutex
-	by map[string]chan struct{} // by the session's id, closed to wake its poll; guarded by mu
+	by map[string]chan struct{} // by session id; closed to wake the poll; guarded by mu
 }
 
-func newWaiters() *waiters { return &waiters{by: map[string]chan struct{}{}} }
+func newPolls() *polls { return &polls{by: map[string]chan struct{}{}} }
 
-// join waits for a session in the place of whoever did. woken is closed when it is concluded, or when another poll takes
-// this one's place; the caller calls leave.
-func (w *waiters) join(id string) (woken <-chan struct{}, leave func(), err error) {
+// join adds a poll for a session and replaces the one that waits. woken is closed when the session is concluded, or when
+// another poll replaces this one. The caller calls leave.
+func (w *polls) join(id string) (woken <-chan struct{}, leave func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if before := w.by[id]; before != nil {
 		close(before)
-	} else if len(w.by) >= maxWaiters {
-		return nil, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many wait for a sign-in. Please ask again in a few seconds."}
+	} else if len(w.by) >= maxPolls {
+		return nil, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many clients wait for a sign-in. Please ask again in a few seconds."}
 	}
 	ch := make(chan struct{})
 	w.by[id] = ch
 	return ch, func() { w.leave(id, ch) }, nil
 }
 
-func (w *waiters) leave(id string, ch chan struct{}) {
+func (w *polls) leave(id string, ch chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.by[id] == ch {
@@ -40,8 +40,8 @@ func (w *waiters) leave(id string, ch chan struct{}) {
 	}
 }
 
-// wake wakes the poll that waits for a session, if one does.
-func (w *waiters) wake(id string) {
+// wake wakes the poll that waits for a session, if there is one.
+func (w *polls) wake(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ch := w.by[id]; ch != nil {
@@ -50,7 +50,7 @@ func (w *waiters) wake(id string) {
 	}
 }
 
-func (w *waiters) count() int {
+func (w *polls) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.by)

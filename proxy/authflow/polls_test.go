@@ -9,11 +9,11 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-func TestWaitersAreBounded(t *testing.T) {
+func TestPollsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := authflow.NewWaiters()
+	w := authflow.NewPolls()
 	var leave []func()
-	for i := range authflow.MaxWaiters {
+	for i := range authflow.MaxPolls {
 		_, l, err := w.Join(fmt.Sprint(i))
 		if err != nil {
 			t.Fatal(err)
@@ -38,9 +38,9 @@ func TestWaitersAreBounded(t *testing.T) {
 	}
 }
 
-func TestWaitersAreWoken(t *testing.T) {
+func TestPollsAreWoken(t *testing.T) {
 	t.Parallel()
-	w := authflow.NewWaiters()
+	w := authflow.NewPolls()
 	first, leaveFirst, err := w.Join("a")
 	if err != nil {
 		t.Fatal(err)

@@ -12,18 +12,18 @@ import (
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
-// Replayed is what became of a kept answer.
+// Replayed is the result of replaying a token answer from the journal.
 type Replayed struct {
 	operator.Answer
-	// Stored says that what it granted is stored: the person is repaired, or, of a sign-in, known: their next sign-in
-	// gets the session. It is false of a dry run.
+	// Stored says that the grant is stored. A replayed sign-in issues no session token: the person signs in once more. A dry
+	// run stores nothing.
 	Stored bool      `json:"stored"`
 	Name   string    `json:"name,omitempty"`
 	Expiry time.Time `json:"tokenExpiry,omitzero"`
 }
 
-// Replay reads a kept answer as the manifest says now, and stores what it granted; a dry run only looks whether that can be done. A
-// *crmgate.Refusal says why that cannot be done.
+// Replay reads a token answer from the journal with the current manifest and stores the grant. A dry run only reads it. A
+// *crmgate.Refusal says why that is impossible.
 func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, error) {
 	e, err := operator.Directory{DB: f.DB}.Answer(ctx, id)
 	if err != nil {
@@ -31,7 +31,7 @@ func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, erro
 	}
 	out := Replayed{Answer: operator.AnswerOf(e)}
 	if e.Damaged {
-		return out, crmgate.Refuse("The record of this answer is damaged: nothing can be read out of it. Drop it.")
+		return out, crmgate.Refuse("The record of this answer is damaged and cannot be read. Drop it.")
 	}
 	conn, err := f.Connectors.Find(e.User.Platform)
 	if err != nil {
@@ -52,37 +52,37 @@ func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, erro
 	return out, err
 }
 
-// replaySignIn finishes a sign-in that was cut off after the CRM's answer. Nobody gets its session token.
+// replaySignIn completes a sign-in that was interrupted after the token answer. It issues no session token to anyone.
 func (f *Flows) replaySignIn(ctx context.Context, conn connector.Connector, tokens token.Tokens) (crmgate.UserID, string, error) {
-	var rest identification
+	var c callbackContext
 	if s := tokens.Journal.Callback.Reveal(); s != "" {
-		if err := json.Unmarshal([]byte(s), &rest); err != nil {
+		if err := json.Unmarshal([]byte(s), &c); err != nil {
 			return "", "", err
 		}
 	}
-	rest.replay = true
-	in, err := f.identify(ctx, conn, token.Issuer(tokens.Journal), tokens, rest)
+	c.replay = true
+	signedIn, err := f.completeOAuth(ctx, conn, token.Issuer(tokens.Journal), tokens, c)
 	if err != nil {
 		return "", "", err
 	}
-	if in.Token.IsZero() {
-		return "", "", crmgate.Refuse("The CRM does not let the person in any more: %s", in.Message.Message)
+	if signedIn.Token.IsZero() {
+		return "", "", crmgate.Refuse("The CRM no longer accepts the person: %s", signedIn.Message.Message)
 	}
-	return in.ID, in.Name, nil
+	return signedIn.ID, signedIn.Name, nil
 }
 
-// errLeft says that the person has logged out since the CRM answered.
-var errLeft = errors.New("logged out since")
+// errLoggedOut means that the person has logged out since the CRM sent the token answer.
+var errLoggedOut = errors.New("logged out since")
 
 // outdated refuses a replay for a person who has signed in or out since.
-func (in signIn) outdated(p crmgate.Person) error {
-	at := in.journal.At
+func (c completion) outdated(p crmgate.Person) error {
+	at := c.journal.At
 	switch {
-	case !in.replay:
+	case !c.replay:
 	case p.User.LoggedOut.After(at):
-		return &crmgate.Refusal{Message: "The person has logged out since: what the answer granted is not stored, and will be revoked.", Err: errLeft}
+		return &crmgate.Refusal{Message: "The person has logged out since then. The grant is not stored and will be revoked.", Err: errLoggedOut}
 	case p.User.SignedIn.After(at), p.Grant.Issued.After(at):
-		return crmgate.Refuse("The person has signed in again since: the answer is of no use any more. Drop it.")
+		return crmgate.Refuse("The person has signed in again since then, so this answer is no longer needed. Drop it.")
 	}
 	return nil
 }

@@ -18,29 +18,29 @@ import (
 
 const (
 	stateLife = 10 * time.Minute
-	// statePrefix tells our states from those of manifests and of CRMs.
+	// statePrefix distinguishes bound states from those of manifests and CRMs.
 	statePrefix = "cg."
-	// maxShortStates bounds the records that asking for URLs can leave, for CRMs that cannot take a long state.
+	// maxShortStates bounds the stored states, for CRMs that do not accept a long state.
 	maxShortStates = 10_000
 	stateLabel     = "state"
 )
 
-// state is what a callback needs to know of the request that composed its URL. It travels sealed inside the state
-// parameter itself, so that asking for a URL writes nothing; only a spent state leaves a record, its id.
+// state is a bound state: what a callback needs from the request for its authorization URL. It is sealed into the state
+// parameter, so composing a URL writes nothing. Only the id of a spent state is stored.
 type state struct {
 	ID       string            `json:"i"`
 	Platform crmgate.Platform  `json:"p"`
 	Account  crmgate.AccountID `json:"a,omitempty"`
-	// Extension is who proved Account.
+	// Extension is the RingCentral user who proved Account.
 	Extension   crmgate.ExtensionID `json:"x,omitempty"`
 	Hostname    string              `json:"h,omitempty"`
 	ClientID    string              `json:"c"`
-	Entry       string              `json:"n,omitempty"` // of the organisation's app
+	Entry       string              `json:"n,omitempty"` // of the organisation's application
 	RedirectURI string              `json:"r"`
 	Origin      string              `json:"o"`
 	Verifier    string              `json:"v,omitempty"` // PKCE
-	// Page says that a page of ours began it, Admin that it was the organisation's, and Session which client waits for it,
-	// if one does.
+	// Page says that one of this server's pages began the sign-in, and Admin that it was the organisation's. Session is the auth
+	// session of a client that waits; empty if none does.
 	Page       bool   `json:"w,omitempty"`
 	Admin      bool   `json:"m,omitempty"`
 	Session    string `json:"l,omitempty"`
@@ -48,23 +48,23 @@ type state struct {
 	Expires    int64  `json:"e"` // Unix seconds
 }
 
-// states makes and opens state parameters. Safe for concurrent use.
+// states makes, opens and spends bound states. Safe for concurrent use.
 type states struct {
 	db  *storage.DB
 	now func() time.Time
 }
 
-// errStateUnusable is shown for every state that does not open: forged, of another key, or past its life in the store.
+// errStateUnusable is the refusal of every state that does not open: forged, sealed with another key, or no longer stored.
 var errStateUnusable = crmgate.Refuse("This sign-in link is not valid. Please start again.")
 
-// random returns n random bytes as text for URLs.
+// random returns n random bytes, encoded for URLs.
 func random(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// bind makes the state parameter for s, and the secret that only whoever asked for it holds.
+// bind makes the state parameter for s, and the login secret for the client that asked for it.
 func (st *states) bind(ctx context.Context, s state, short bool) (param string, loginSecret crmgate.Secret, err error) {
 	loginSecret = crmgate.NewSecret(random(32))
 	s.ID, s.SecretHash, s.Expires = random(16), hashOf(loginSecret), st.now().Add(stateLife).Unix()
@@ -83,15 +83,15 @@ func (st *states) bind(ctx context.Context, s state, short bool) (param string, 
 	return statePrefix + handle + ",platform=" + string(s.Platform), loginSecret, err
 }
 
-// ours reports whether a state parameter claims to be one that bind made.
-func ours(param string) bool { return strings.HasPrefix(param, statePrefix) }
+// isBound reports whether a state parameter has the form of a bound state.
+func isBound(param string) bool { return strings.HasPrefix(param, statePrefix) }
 
 func tookTooLong() error {
 	return &crmgate.Refusal{Message: fmt.Sprintf("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes())), Err: crmgate.ErrExpired}
 }
 
-// open opens a state parameter without spending it. A state that is forged, changed or expired is a Refusal; of one
-// that is only expired the content is returned as well.
+// open opens a bound state without spending it. A state that is forged, changed or expired is a Refusal. For an expired one,
+// open also returns the content.
 func (st *states) open(ctx context.Context, param string) (state, error) {
 	var s state
 	handle, named, _ := strings.Cut(strings.TrimPrefix(param, statePrefix), ",")
@@ -101,7 +101,7 @@ func (st *states) open(ctx context.Context, param string) (state, error) {
 		plain, err = st.db.States().Get(ctx, handle)
 	} else {
 		var sealed []byte
-		// Go's base64 passes over line breaks and unused bits; a state has one spelling.
+		// Go's base64 ignores line breaks and unused bits. Only one spelling of a state is accepted.
 		if sealed, err = base64.RawURLEncoding.DecodeString(handle); err != nil || base64.RawURLEncoding.EncodeToString(sealed) != handle {
 			return s, errStateUnusable
 		}
@@ -116,7 +116,7 @@ func (st *states) open(ctx context.Context, param string) (state, error) {
 	if err := json.Unmarshal(plain, &s); err != nil {
 		return s, err
 	}
-	for name := range strings.SplitSeq(named, ",") { // some clients append a state of their own, which names it again
+	for name := range strings.SplitSeq(named, ",") { // some clients append a second state that names the platform
 		if name != "platform="+string(s.Platform) {
 			return s, errStateUnusable
 		}
@@ -127,7 +127,7 @@ func (st *states) open(ctx context.Context, param string) (state, error) {
 	return s, nil
 }
 
-// heldBy refuses whoever does not hold the login secret. The state can still be used.
+// heldBy refuses a callback without the login secret. The state can still be used.
 func (s state) heldBy(secret crmgate.Secret) error {
 	if !hashes(secret, s.SecretHash) {
 		return &crmgate.Refusal{Message: "This sign-in was started by another browser, or the X-Crmgate-Login header is missing.", Err: crmgate.ErrOtherBrowser}
@@ -135,7 +135,7 @@ func (s state) heldBy(secret crmgate.Secret) error {
 	return nil
 }
 
-// hashOf is what is kept of a secret that is only ever compared.
+// hashOf is the stored form of a secret that is only compared.
 func hashOf(secret crmgate.Secret) []byte {
 	h := sha256.Sum256([]byte(secret.Reveal()))
 	return h[:]
@@ -146,12 +146,12 @@ func hashes(secret crmgate.Secret, hash []byte) bool {
 	return subtle.ConstantTimeCompare(hashOf(secret), hash) == 1
 }
 
-// spend makes the state unusable; exactly one of all callers is let through.
+// spend makes the state unusable. Of concurrent callers, exactly one succeeds.
 func (st *states) spend(ctx context.Context, s state) error {
 	left := time.Unix(s.Expires, 0).Sub(st.now())
 	err := st.db.SpendState(ctx, s.ID, left+time.Minute)
 	if errors.Is(err, crmgate.ErrConflict) {
-		return &crmgate.Refusal{Message: "This sign-in link was used already. Please start again.", Err: crmgate.ErrConflict}
+		return &crmgate.Refusal{Message: "This sign-in link was already used. Please start again.", Err: crmgate.ErrConflict}
 	}
 	return err
 }

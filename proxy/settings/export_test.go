@@ -2,6 +2,8 @@ package settings
 
 import (
 	"encoding/json"
+
+	"github.com/crmgate/crmgate"
 )
 
 // Layer lays an organisation's settings over a person's, as they are read from bodies.
@@ -18,7 +20,7 @@ func Layer(org, own string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := encodeJSON(all)
+	b, err := crmgate.EncodeJSON(all)
 	return string(b), err
 }
 

@@ -3,6 +3,8 @@ package settings
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/crmgate/crmgate"
 )
 
 // layer lays an organisation's settings over a person's, entry by entry. An entry is an object with value, defaultValue and
@@ -38,7 +40,7 @@ func personal(name string, mine, theirs object) (json.RawMessage, error) {
 			return nil, err
 		}
 	}
-	return encodeJSON(struct {
+	return crmgate.EncodeJSON(struct {
 		Customizable bool            `json:"customizable"`
 		Value        json.RawMessage `json:"value,omitempty"`
 		DefaultValue json.RawMessage `json:"defaultValue,omitempty"`
@@ -58,12 +60,12 @@ func layerPlugin(org, own json.RawMessage) (json.RawMessage, error) {
 	}
 	config, err := layerConfig(theirs, objectOf(value["config"]))
 	if err == nil {
-		value["config"], err = encodeJSON(config)
+		value["config"], err = crmgate.EncodeJSON(config)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return encodeJSON(value)
+	return crmgate.EncodeJSON(value)
 }
 
 // layerConfig is layer for what a plugin is configured with: an entry of the person's counts if it is theirs to customize,
@@ -88,7 +90,7 @@ func layerConfig(org, own object) (object, error) {
 		}
 		mine["customizable"] = json.RawMessage("true")
 		var err error
-		if all[name], err = encodeJSON(mine); err != nil {
+		if all[name], err = crmgate.EncodeJSON(mine); err != nil {
 			return nil, err
 		}
 	}

@@ -87,12 +87,3 @@ func truthy(b json.RawMessage) bool {
 	n, err := strconv.ParseFloat(string(b), 64)
 	return err != nil || n != 0
 }
-
-// encodeJSON writes JSON and leaves "&" and what comes as JSON as it is.
-func encodeJSON(v any) (json.RawMessage, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}

@@ -185,7 +185,7 @@ func (s *Settings) Settings(ctx context.Context, key crmgate.UserKey, token crmg
 	if err != nil {
 		return nil, fmt.Errorf("lay settings over each other: %w", err)
 	}
-	return encodeJSON(all)
+	return crmgate.EncodeJSON(all)
 }
 
 // ChangeSettings sets each member of set, a JSON object, in a person's own settings, then removes names, and returns what
@@ -204,7 +204,7 @@ func (s *Settings) ChangeSettings(ctx context.Context, key crmgate.UserKey, set 
 		for _, name := range remove {
 			delete(all, name)
 		}
-		b, err := encodeJSON(all)
+		b, err := crmgate.EncodeJSON(all)
 		if err == nil && len(b) > maxUserSettings {
 			err = tooLarge(maxUserSettings)
 		}
