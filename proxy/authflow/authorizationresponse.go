@@ -143,7 +143,7 @@ func sameState(first, second, platform string) error {
 	}
 	second, err := url.PathUnescape(second)
 	if name := afterPlatform(second); err != nil || isBound(second) || name != "" && name != platform {
-		return crmgate.Refuse("The callback has two different states.")
+		return crmgate.Refuse("The callback has two states that differ.")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ import (
 type Config struct {
 	DB          *storage.DB
 	Connectors  connector.Registry              // default: no connectors
-	Fetch       crmgate.Fetch                   // default: reaches nothing
+	Fetch       crmgate.Fetch                   // default: every connection fails
 	PublicURL   string                          // default http://gate.example
 	RingCentral string                          // its URL; default https://rc.example
 	Now         func() time.Time                // default time.Now
@@ -35,7 +35,7 @@ type Config struct {
 	Waiting     func(p crmgate.Platform, n int) // may be nil
 }
 
-// Services are the flows of one server process and what they stand on, without the front and the sandbox.
+// Services are the flows of one server process and the packages below them, without the front and the sandbox.
 type Services struct {
 	Tokens      *token.Engine
 	Revocations *revoke.Worker
@@ -69,7 +69,7 @@ func Open(t Fataler, c Config) (s *Services, closed func()) {
 	}
 	if c.Fetch == nil {
 		c.Fetch = func(*http.Request, crmgate.Egress) (*http.Response, error) {
-			return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "away"}
+			return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "no connection"}
 		}
 	}
 	if c.Connectors.Find == nil {

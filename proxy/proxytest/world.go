@@ -46,10 +46,10 @@ type Clock struct {
 	now time.Time // guarded by mu
 }
 
-// NewClock returns a clock that stands at noon of a day.
+// NewClock returns a clock that stands at noon.
 func NewClock() *Clock { return &Clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)} }
 
-// Now is the clock's time.
+// Now returns the clock's time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,12 +63,12 @@ func (c *Clock) Add(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// Connector is the practice CRM's, without the sandbox.
+// Connector is the practice CRM's connector, without the sandbox.
 type Connector struct {
 	connector.Connector
 	manifest *manifest.Manifest
-	Info     connector.OAuthInfo // what OAuthInfo answers
-	// Own is unAuthorize and Valid is authValidation, if the connector has them.
+	Info     connector.OAuthInfo // the result of OAuthInfo
+	// Own is unAuthorize and Valid is authValidation; nil if the connector does not implement it.
 	Own, Valid func(context.Context, connector.UserRequest) (connector.Outcome, error)
 }
 
@@ -95,17 +95,17 @@ func (c *Connector) AuthValidation(ctx context.Context, r connector.UserRequest)
 	return c.Valid(ctx, r)
 }
 
-// UserInfo says that everybody is Ada.
+// UserInfo returns Ada for every request.
 func (c *Connector) UserInfo(context.Context, connector.UserInfoRequest) (connector.UserInfo, error) {
 	return connector.UserInfo{Successful: true, ID: Person(1).ID, Name: "Ada"}, nil
 }
 
-// BasicAuth takes every key.
+// BasicAuth accepts every key.
 func (c *Connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
 	return crmgate.NewSecret("basic"), nil
 }
 
-// World is a store before a real CRM, and the services of a process on it.
+// World is a store, the practice CRM, and the services of one process.
 type World struct {
 	testing.TB
 	Clock  *Clock
@@ -117,9 +117,9 @@ type World struct {
 	Conn   *Connector
 	*Services
 
-	dir  string // of the store; empty: in memory
-	ring *sealed.KeyRing
-	log  bytes.Buffer // written by logger, whose handler lets one writer in at a time
+	browser *http.Client // of the people who sign in
+	ring    *sealed.KeyRing
+	log     bytes.Buffer // written by logger, whose handler admits one writer at a time
 
 	logger  *slog.Logger
 	mu      sync.Mutex
@@ -129,43 +129,82 @@ type World struct {
 
 const redirect = "https://app.example/redirect.html"
 
-// NewWorld makes a World. dir is the folder of its store; empty: the store is in memory. in, if not nil, stands between
-// the server and the CRM.
+// NewWorld makes a World whose CRM is a server on loopback. dir is the folder of its store. in, if not nil, wraps the CRM.
 func NewWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *World {
 	t.Helper()
-	w := &World{TB: t, dir: dir, Clock: NewClock(), counts: map[string]int{}}
-	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
-	w.CRM = practicecrm.New(practicecrm.Config{Now: w.Clock.Now})
-	var h http.Handler = w.CRM
-	if in != nil {
-		h = in(h)
-	}
-	s := httptest.NewServer(h)
+	w := newWorld(t)
+	s := httptest.NewServer(w.crm(in))
 	t.Cleanup(s.Close)
-	w.URL = s.URL
-	manifests, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"name":"Practice CRM","auth":{"type":"oauth","oauth":{
-		"authUrl":"` + w.URL + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
-		"crmgate":{"hosts":["` + strings.TrimPrefix(w.URL, "http://") + `"],"revoke":{"url":"` + w.URL + `/oauth/revoke"}}}}}`)}, "")
-	Must(t, err)
-	w.Conn = &Connector{Info: connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: w.URL + "/oauth/token"}}}
-	w.Conn.manifest, _ = manifests.Platform("practice")
-	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	w.URL, w.browser = s.URL, &http.Client{Transport: transport}
+	client, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, MaxPerName: 2000})
 	Must(t, err)
 	t.Cleanup(client.Close)
 	w.Fetch = client.Fetch
-	w.ring, err = sealed.NewKeyRing()
-	Must(t, err)
-	w.Open()
-	t.Cleanup(func() { Must(t, w.Engine.Close()) })
+	w.open(openBadger(t, dir))
 	return w
 }
 
-// Open opens the store and a process on it. After the engine was closed, this is a restart.
-func (w *World) Open() {
-	w.Helper()
+// NewVirtualWorld makes a World without a network, with its store in memory. A test that waits for deadlines runs it in a
+// bubble of testing/synctest: there, a slow machine changes nothing. in, if not nil, wraps the CRM.
+func NewVirtualWorld(t testing.TB, in func(http.Handler) http.Handler) *World {
+	t.Helper()
+	w := newWorld(t)
+	p := InProcess{w.crm(in)}
+	w.URL, w.browser, w.Fetch = "https://crm.example", &http.Client{Transport: p}, p.Fetch
+	w.open(NewMemory())
+	return w
+}
+
+func newWorld(t testing.TB) *World {
+	t.Helper()
+	w := &World{TB: t, Clock: NewClock(), counts: map[string]int{}}
+	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
+	w.CRM = practicecrm.New(practicecrm.Config{Now: w.Clock.Now})
 	var err error
-	w.Engine, err = badger.Open(badger.Config{Dir: w.dir, Logger: slog.New(slog.DiscardHandler)})
+	w.ring, err = sealed.NewKeyRing()
+	Must(t, err)
+	return w
+}
+
+func (w *World) crm(in func(http.Handler) http.Handler) http.Handler {
+	if in == nil {
+		return w.CRM
+	}
+	return in(w.CRM)
+}
+
+func openBadger(t testing.TB, dir string) storage.Engine {
+	t.Helper()
+	engine, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	Must(t, err)
+	return engine
+}
+
+// open makes the connector and opens the store.
+func (w *World) open(engine storage.Engine) {
+	w.Helper()
+	_, host, _ := strings.Cut(w.URL, "://")
+	manifests, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"name":"Practice CRM","auth":{"type":"oauth","oauth":{
+		"authUrl":"` + w.URL + `/oauth/authorize","clientId":"practice-client","redirectUri":"` + redirect + `"}},
+		"crmgate":{"hosts":["` + host + `"],"revoke":{"url":"` + w.URL + `/oauth/revoke"}}}}}`)}, "")
 	Must(w, err)
+	w.Conn = &Connector{Info: connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret), AccessTokenURI: w.URL + "/oauth/token"}}}
+	w.Conn.manifest, _ = manifests.Platform("practice")
+	w.start(engine)
+	w.Cleanup(func() { Must(w, w.Engine.Close()) })
+}
+
+// Restart closes the store in dir, and opens it with a new process.
+func (w *World) Restart(dir string) {
+	w.Helper()
+	Must(w, w.Engine.Close())
+	w.start(openBadger(w.TB, dir))
+}
+
+func (w *World) start(engine storage.Engine) {
+	w.Engine = engine
 	w.DB = w.OpenDB()
 	w.Services = w.Process(w.DB)
 }
@@ -178,11 +217,11 @@ func (w *World) OpenDB() *storage.DB {
 	return db
 }
 
-// Process is one more process on a store.
+// Process starts another process on a store.
 func (w *World) Process(db *storage.DB) *Services {
 	w.Helper()
 	return New(w.TB, Config{
-		DB: db, Fetch: w.Fetch, RingCentral: w.URL, Now: w.Clock.Now, Logger: w.logger, Timeout: 300 * time.Millisecond,
+		DB: db, Fetch: w.Fetch, RingCentral: w.URL, Now: w.Clock.Now, Logger: w.logger, Timeout: time.Minute,
 		Connectors: connector.Registry{
 			Find:      func(crmgate.Platform) (connector.Connector, error) { return w.Conn, nil },
 			Platforms: func() []crmgate.Platform { return nil },
@@ -198,25 +237,23 @@ func (w *World) Process(db *storage.DB) *Services {
 	})
 }
 
-// Revoked counts the revocations that ended with an outcome.
+// Revoked returns the number of revocations with an outcome.
 func (w *World) Revoked(outcome string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.counts[outcome]
 }
 
-// Waiting is how many revocations wait, as the worker has last told the metrics.
+// Waiting returns the number of waiting revocations that the worker last reported to the metrics.
 func (w *World) Waiting() int { return int(w.waiting.Load()) }
 
-// Log is what the processes have logged. Nothing may run meanwhile.
+// Log returns what the processes have logged. Nothing may log at the same time.
 func (w *World) Log() string { return w.log.String() }
 
-// SignIn signs one of the CRM's people in there, stores them under a key, and returns the grant.
+// SignIn signs one of the CRM's people in at the CRM, stores them under a key, and returns the grant.
 func (w *World) SignIn(login string, key crmgate.UserKey) crmgate.Grant {
 	w.Helper()
-	client := &http.Client{Transport: &http.Transport{}}
-	defer client.CloseIdleConnections()
-	code, err := practicecrm.Code(w.Context(), client, w.URL+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
+	code, err := practicecrm.Code(w.Context(), w.browser, w.URL+"/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
 	Must(w, err)
 	c, err := w.Tokens.Client(w.Context(), w.Conn, connector.OAuthInfoRequest{}, nil)
 	Must(w, err)
@@ -238,7 +275,7 @@ func (w *World) Logout(key crmgate.UserKey) {
 	m, err := w.Sessions.Logout(w.Context(), key)
 	Must(w, err)
 	if m.MessageType != "success" || m.Message != "Logged out of Practice CRM" {
-		w.Errorf("the person is told %+v", m)
+		w.Errorf("the message is %+v", m)
 	}
 }
 
@@ -252,19 +289,19 @@ func (w *World) Alive(g crmgate.Grant) bool {
 	return w.CRM.LiveRefresh(g.RefreshToken.Reveal())
 }
 
-// PlainAnswer is the body of a token answer with an access token and a refresh token to be filled in.
+// PlainAnswer is a format for the body of a token answer: the access token, then the refresh token.
 const PlainAnswer = `{"access_token":%q,"refresh_token":%q,"expires_in":3600}`
 
-// Answered puts a token answer into the journal of a person, as if the CRM had rotated their refresh token and the new one
-// had not been stored. It returns the new grant.
+// Answered puts a token answer into a person's journal, as if the CRM had rotated their refresh token and the process had
+// ended before it stored the new one. It returns the new grant.
 func (w *World) Answered(key crmgate.UserKey, from crmgate.Grant, body string) crmgate.Grant {
 	w.Helper()
-	g := w.SignIn("ada", Person(99)) // of another family: to revoke the old token does nothing to it
+	g := w.SignIn("ada", Person(99)) // a sign-in of its own, which the revocation of the old token does not end
 	w.PutAnswer(storage.JournalEntry{User: key, From: from.RefreshToken, App: g.App}, g, body)
 	return g
 }
 
-// PutAnswer journals a token answer with a grant in it; body is its form, such as PlainAnswer. It returns its id.
+// PutAnswer puts a token answer with a grant into the journal and returns its id. body is its format, such as PlainAnswer.
 func (w *World) PutAnswer(e storage.JournalEntry, g crmgate.Grant, body string) string {
 	w.Helper()
 	e.At, e.Status, e.Body = w.Clock.Now(), 200, crmgate.NewSecret(fmt.Sprintf(body, g.AccessToken.Reveal(), g.RefreshToken.Reveal()))

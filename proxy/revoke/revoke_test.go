@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/crmgate/crmgate/proxy/proxytest"
@@ -35,17 +36,18 @@ const plainAnswer = proxytest.PlainAnswer
 
 type world struct{ *proxytest.World }
 
-func newWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *world {
+// virtual runs a test in virtual time, in a world without a network.
+func virtual(t *testing.T, in func(http.Handler) http.Handler, test func(t *testing.T, w *world)) {
 	t.Helper()
-	return &world{proxytest.NewWorld(t, dir, in)}
+	synctest.Test(t, func(t *testing.T) { test(t, &world{proxytest.NewVirtualWorld(t, in)}) })
 }
 
-// never is what the audit log says of grants that the CRM was never told of.
-func (w *world) never() (all []string) {
+// givenUp returns the audit entries of revocations that were given up.
+func (w *world) givenUp() (all []string) {
 	w.Helper()
 	must(w, w.DB.Audit().Read(w.Context(), audit.Query{}, func(e audit.Entry) error {
 		if e.Kind == audit.EventRevocation {
-			who := "nobody"
+			who := "no user"
 			if e.UserHash != "" {
 				who = "hashed"
 			}
@@ -65,28 +67,32 @@ func (w *world) wantWaiting(n int) {
 	}
 }
 
-// asked counts what the CRM was asked to revoke during f.
-func (w *world) asked(f func()) int {
+// requests counts the revocation requests that the CRM receives during f.
+func (w *world) requests(f func()) int {
 	before := w.CRM.Counts().Revoke
 	f()
 	return w.CRM.Counts().Revoke - before
 }
 
-// both runs a test where the server revokes, and where the connector does.
-func both(t *testing.T, in func(http.Handler) http.Handler, test func(t *testing.T, w *world, requests int)) {
+// both runs a test twice: the server revokes the grants, or the connector does. each is the number of requests for a grant.
+func both(t *testing.T, test func(t *testing.T, w *world, each int)) {
 	t.Parallel()
-	t.Run("RFC 7009", func(t *testing.T) { t.Parallel(); test(t, newWorld(t, "", in), 2) })
+	t.Run("RFC 7009", func(t *testing.T) {
+		t.Parallel()
+		virtual(t, nil, func(t *testing.T, w *world) { test(t, w, 2) })
+	})
 	t.Run("unAuthorize", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, "", in)
-		w.Conn.Own = w.unAuthorize
-		test(t, w, 1)
+		virtual(t, nil, func(t *testing.T, w *world) {
+			w.Conn.Own = w.unAuthorize
+			test(t, w, 1)
+		})
 	})
 }
 
-// unAuthorize is what the practice connector does.
+// unAuthorize revokes as the practice connector does.
 func (w *world) unAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	fail := func(status int, err error) (connector.Outcome, error) {
 		return connector.Outcome{}, &crmgate.ConnectorError{Platform: "practice", Operation: "unAuthorize", Message: "no", Status: status, Err: err}
@@ -110,9 +116,9 @@ func (w *world) unAuthorize(ctx context.Context, r connector.UserRequest) (conne
 }
 
 func TestLogoutTellsTheCRMAtOnce(t *testing.T) {
-	both(t, nil, func(t *testing.T, w *world, requests int) {
+	both(t, func(t *testing.T, w *world, each int) {
 		g := w.SignIn("ada", person(1))
-		if n := w.asked(func() { w.Logout(person(1)) }); n != requests || w.Alive(g) {
+		if n := w.requests(func() { w.Logout(person(1)) }); n != each || w.Alive(g) {
 			t.Errorf("%d requests, alive is %v", n, w.Alive(g))
 		}
 		w.wantWaiting(0)
@@ -127,40 +133,41 @@ func TestLogoutTellsTheCRMAtOnce(t *testing.T) {
 
 func TestNothingToTell(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", nil)
-	for _, g := range []crmgate.Grant{{}, {APIKey: crmgate.NewSecret("key")}} {
-		_, err := w.DB.SignIn(t.Context(), person(1), func(p *crmgate.Person) error { p.Grant = g; return nil })
-		must(t, err)
-		told, err := w.Sessions.Forget(t.Context(), person(1))
-		if told != revoke.Nothing || err != nil || w.CRM.Counts().Revoke != 0 {
-			t.Errorf("told %q, %v", told, err)
+	virtual(t, nil, func(t *testing.T, w *world) {
+		for _, g := range []crmgate.Grant{{}, {APIKey: crmgate.NewSecret("key")}} {
+			_, err := w.DB.SignIn(t.Context(), person(1), func(p *crmgate.Person) error { p.Grant = g; return nil })
+			must(t, err)
+			told, err := w.Sessions.Forget(t.Context(), person(1))
+			if told != revoke.Nothing || err != nil || w.CRM.Counts().Revoke != 0 {
+				t.Errorf("told %q, %v", told, err)
+			}
+			w.wantWaiting(0)
 		}
-		w.wantWaiting(0)
-	}
-	if _, err := w.Sessions.Logout(t.Context(), person(2)); !errors.Is(err, crmgate.ErrNotFound) {
-		t.Errorf("nobody: %v", err)
-	}
+		if _, err := w.Sessions.Logout(t.Context(), person(2)); !errors.Is(err, crmgate.ErrNotFound) {
+			t.Errorf("unknown person: %v", err)
+		}
+	})
 }
 
-// TestACRMThatComesBackIsToldOnce: whatever kept it from hearing of a logout, it hears of it later, and once.
+// TestACRMThatComesBackIsToldOnce: after any failure, a later attempt revokes the grant, and no attempt follows.
 func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 	for _, mood := range []string{"500", "429", "401", "hang", "cut"} {
 		t.Run(mood, func(t *testing.T) {
-			both(t, nil, func(t *testing.T, w *world, requests int) {
+			both(t, func(t *testing.T, w *world, each int) {
 				g := w.SignIn("ada", person(1))
 				w.CRM.SetMood(practicecrm.Mood{Revoke: mood})
 				w.Logout(person(1))
 				if s, err := w.DB.Session(t.Context(), person(1)); err != nil || !s.Ended {
-					t.Errorf("the session goes on: %+v, %v", s, err)
+					t.Errorf("the session has not ended: %+v, %v", s, err)
 				}
 				w.wantWaiting(1)
-				if n := w.asked(w.Revocations.RunDue); n != 0 {
+				if n := w.requests(w.Revocations.RunDue); n != 0 {
 					t.Errorf("%d requests before its time", n)
 				}
 				for range 3 {
 					w.Clock.Add(soon)
-					if n := w.asked(w.Revocations.RunDue); n != 1 {
-						t.Errorf("%d requests to a CRM that is away, want 1", n)
+					if n := w.requests(w.Revocations.RunDue); n != 1 {
+						t.Errorf("%d requests to a CRM that fails, want 1", n)
 					}
 				}
 				w.wantWaiting(1)
@@ -169,16 +176,16 @@ func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 				}
 				w.CRM.SetMood(practicecrm.Mood{})
 				w.Clock.Add(soon)
-				if n := w.asked(w.Revocations.RunDue); n != requests || w.Alive(g) {
+				if n := w.requests(w.Revocations.RunDue); n != each || w.Alive(g) {
 					t.Errorf("%d requests, alive is %v", n, w.Alive(g))
 				}
 				w.wantWaiting(0)
 				w.Clock.Add(revoke.Age)
-				if n := w.asked(w.Revocations.RunDue); n != 0 {
-					t.Errorf("told again: %d requests", n)
+				if n := w.requests(w.Revocations.RunDue); n != 0 {
+					t.Errorf("revoked again: %d requests", n)
 				}
-				if w.Revoked("error") != 4 || w.Revoked("ok") != 1 || len(w.never()) != 0 {
-					t.Errorf("counted %d, never told %v", w.Revoked("ok"), w.never())
+				if w.Revoked("error") != 4 || w.Revoked("ok") != 1 || len(w.givenUp()) != 0 {
+					t.Errorf("counted %d, given up %v", w.Revoked("ok"), w.givenUp())
 				}
 			})
 		})
@@ -188,10 +195,9 @@ func TestACRMThatComesBackIsToldOnce(t *testing.T) {
 // soon is longer than any wait of the first few attempts.
 const soon = time.Minute
 
-// TestWhatNobodyHasStoredIsRevoked: of a refresh whose answer was not stored, the CRM must hear of the tokens in the answer,
-// and not only of those that they replaced.
-func TestWhatNobodyHasStoredIsRevoked(t *testing.T) {
-	both(t, nil, func(t *testing.T, w *world, _ int) {
+// TestUnstoredAnswerIsRevoked: if the answer to a refresh was not stored, the tokens in it are revoked too.
+func TestUnstoredAnswerIsRevoked(t *testing.T) {
+	both(t, func(t *testing.T, w *world, _ int) {
 		for name, leave := range map[string]func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant{
 			"logout": func(key crmgate.UserKey, g crmgate.Grant) crmgate.Grant {
 				lives := w.Answered(key, g, plainAnswer)
@@ -215,7 +221,7 @@ func TestWhatNobodyHasStoredIsRevoked(t *testing.T) {
 			lives := leave(person(1), g)
 			w.Revocations.RunDue()
 			if w.Alive(g) || w.Alive(lives) {
-				t.Errorf("%s: the grant that was stored lives: %v, the one that replaced it: %v", name, w.Alive(g), w.Alive(lives))
+				t.Errorf("%s: the stored grant is alive: %v, the one that replaced it: %v", name, w.Alive(g), w.Alive(lives))
 			}
 			w.wantWaiting(0)
 			if kept, err := w.DB.JournalOf(t.Context(), person(1)); len(kept) != 0 || err != nil {
@@ -225,35 +231,36 @@ func TestWhatNobodyHasStoredIsRevoked(t *testing.T) {
 	})
 }
 
-// TestAnUnreadAnswerWaitsForItsManifest: nobody else waits with it.
+// TestAnUnreadAnswerWaitsForItsManifest: a token answer that the manifest cannot read holds up no other revocation.
 func TestAnUnreadAnswerWaitsForItsManifest(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", nil)
-	lives := w.Answered(person(1), w.SignIn("ada", person(1)), `{"result":{"oauth":{"access_token":%q,"refresh_token":%q}}}`)
-	w.Logout(person(1))
-	w.Revocations.RunDue()
-	w.wantWaiting(1)
-	other := w.SignIn("ada", person(2))
-	w.CRM.SetMood(practicecrm.Mood{Revoke: "401"})
-	w.Logout(person(2))
-	w.CRM.SetMood(practicecrm.Mood{})
-	w.Clock.Add(soon)
-	w.Revocations.RunDue()
-	if w.Alive(other) || !w.Alive(lives) {
-		t.Errorf("somebody else's lives: %v, what nobody could read: %v", w.Alive(other), w.Alive(lives))
-	}
-	w.Conn.Manifest().Token.Path, w.Conn.Manifest().Refresh.Path = "result.oauth", "result.oauth"
-	w.Clock.Add(soon)
-	w.Revocations.RunDue()
-	if w.Alive(lives) {
-		t.Error("the manifest is right, and it still lives")
-	}
-	w.wantWaiting(0)
+	virtual(t, nil, func(t *testing.T, w *world) {
+		lives := w.Answered(person(1), w.SignIn("ada", person(1)), `{"result":{"oauth":{"access_token":%q,"refresh_token":%q}}}`)
+		w.Logout(person(1))
+		w.Revocations.RunDue()
+		w.wantWaiting(1)
+		other := w.SignIn("ada", person(2))
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "401"})
+		w.Logout(person(2))
+		w.CRM.SetMood(practicecrm.Mood{})
+		w.Clock.Add(soon)
+		w.Revocations.RunDue()
+		if w.Alive(other) || !w.Alive(lives) {
+			t.Errorf("the other person's grant is alive: %v, the unread one: %v", w.Alive(other), w.Alive(lives))
+		}
+		w.Conn.Manifest().Token.Path, w.Conn.Manifest().Refresh.Path = "result.oauth", "result.oauth"
+		w.Clock.Add(soon)
+		w.Revocations.RunDue()
+		if w.Alive(lives) {
+			t.Error("the manifest can read the answer, and the grant is still alive")
+		}
+		w.wantWaiting(0)
+	})
 }
 
-// TestTwoServersTellOnce: on one store, of each revocation.
+// TestTwoServersTellOnce: two processes on one store revoke each grant once.
 func TestTwoServersTellOnce(t *testing.T) {
-	both(t, nil, func(t *testing.T, w *world, requests int) {
+	both(t, func(t *testing.T, w *world, each int) {
 		const people = 30
 		var grants []crmgate.Grant
 		for i := range people {
@@ -266,27 +273,27 @@ func TestTwoServersTellOnce(t *testing.T) {
 		w.CRM.SetMood(practicecrm.Mood{})
 		w.Clock.Add(soon)
 		other := w.Process(w.OpenDB())
-		n := w.asked(func() {
+		n := w.requests(func() {
 			var group sync.WaitGroup
 			group.Go(w.Revocations.RunDue)
 			group.Go(other.Revocations.RunDue)
 			group.Wait()
 		})
-		if n != people*requests {
+		if n != people*each {
 			t.Errorf("%d requests for %d people", n, people)
 		}
 		for _, g := range grants {
 			if w.Alive(g) {
-				t.Error("a grant lives on")
+				t.Error("a grant is still alive")
 			}
 		}
 		w.wantWaiting(0)
 	})
 }
 
-// TestADeadCRMIsLeftAlone: whatever waits for it, one request at a time finds out whether it is back.
+// TestADeadCRMIsLeftAlone: a CRM that fails gets one request at a time, at growing intervals, however many revocations wait.
 func TestADeadCRMIsLeftAlone(t *testing.T) {
-	both(t, nil, func(t *testing.T, w *world, requests int) {
+	both(t, func(t *testing.T, w *world, each int) {
 		const people = 20
 		for i := range people {
 			w.SignIn("ada", person(i))
@@ -296,7 +303,7 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 			w.Logout(person(i))
 		}
 		w.Clock.Add(time.Hour)
-		n := w.asked(func() {
+		n := w.requests(func() {
 			for range 60 { // an hour
 				w.Revocations.RunDue()
 				w.Clock.Add(time.Minute)
@@ -307,28 +314,28 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 		}
 		w.CRM.SetMood(practicecrm.Mood{})
 		w.Clock.Add(revoke.LongestPause)
-		if n := w.asked(w.Revocations.RunDue); n < (people-12)*requests {
-			t.Errorf("back again, and told %d times", n)
+		if n := w.requests(w.Revocations.RunDue); n < (people-12)*each {
+			t.Errorf("%d requests to a CRM that works again", n)
 		}
 		w.Clock.Add(time.Hour)
 		w.Revocations.RunDue()
 		w.wantWaiting(0)
 
-		// What was is forgotten: the next time that it is away it is asked again soon.
+		// The next failure starts with a short interval again.
 		w.SignIn("ada", person(1))
 		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 		w.Logout(person(1))
 		w.CRM.SetMood(practicecrm.Mood{})
 		w.Clock.Add(revoke.FirstWait)
-		if n := w.asked(w.Revocations.RunDue); n != requests {
-			t.Errorf("%d requests after a short failure, want %d", n, requests)
+		if n := w.requests(w.Revocations.RunDue); n != each {
+			t.Errorf("%d requests after a short failure, want %d", n, each)
 		}
 	})
 }
 
-// TestNothingWaitsBeyondTheEnd: what was never tried, because the CRM was away, ends like the rest.
+// TestNothingWaitsBeyondTheEnd: revocations that were never tried, because the CRM failed, are given up too.
 func TestNothingWaitsBeyondTheEnd(t *testing.T) {
-	both(t, nil, func(t *testing.T, w *world, _ int) {
+	both(t, func(t *testing.T, w *world, _ int) {
 		g := w.SignIn("ada", person(1))
 		const people = 50
 		for i := range people {
@@ -338,77 +345,75 @@ func TestNothingWaitsBeyondTheEnd(t *testing.T) {
 		must(t, err)
 		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 		w.Clock.Add(revoke.Age)
-		if n := w.asked(w.Revocations.RunDue); n > revoke.AtOnce || len(w.never()) != people+1 {
-			t.Errorf("%d requests, %d given up, want %d", n, len(w.never()), people+1)
+		if n := w.requests(w.Revocations.RunDue); n > revoke.AtOnce || len(w.givenUp()) != people+1 {
+			t.Errorf("%d requests, %d given up, want %d", n, len(w.givenUp()), people+1)
 		}
 		w.wantWaiting(0)
 	})
 }
 
-// TestAFewAtOnce: a CRM that is well gets no more at once than it can be expected to take.
+// TestAFewAtOnce: a CRM that works gets at most AtOnce requests at the same time.
 func TestAFewAtOnce(t *testing.T) {
 	t.Parallel()
-	full := make(chan struct{}, 100)
-	var gate atomic.Pointer[chan struct{}]
-	w := newWorld(t, "", func(crm http.Handler) http.Handler {
-		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if c := gate.Load(); c != nil && r.URL.Path == "/oauth/revoke" {
-				full <- struct{}{}
-				<-*c
-			}
-			crm.ServeHTTP(rw, r)
-		})
+	synctest.Test(t, func(t *testing.T) {
+		var held atomic.Pointer[chan struct{}] // while set, revocations wait for it to be closed
+		var running atomic.Int32
+		w := &world{proxytest.NewVirtualWorld(t, func(crm http.Handler) http.Handler {
+			return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+				if c := held.Load(); c != nil && r.URL.Path == "/oauth/revoke" {
+					running.Add(1)
+					<-*c
+				}
+				crm.ServeHTTP(rw, r)
+			})
+		})}
+		w.Conn.Own = w.unAuthorize
+		for i := range 12 {
+			must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(i)}, Grant: w.SignIn("ada", person(100+i))}))
+		}
+		c := make(chan struct{})
+		held.Store(&c)
+		done := make(chan struct{})
+		go func() { defer close(done); w.Revocations.RunDue() }()
+		synctest.Wait()
+		if n := running.Load(); n != revoke.AtOnce {
+			t.Errorf("%d requests run, want %d", n, revoke.AtOnce)
+		}
+		close(c)
+		<-done
+		w.wantWaiting(0)
 	})
-	w.Conn.Own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-		return w.unAuthorize(context.WithoutCancel(ctx), r)
-	}
-	for i := range 12 {
-		must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(i)}, Grant: w.SignIn("ada", person(100+i))}))
-	}
-	c := make(chan struct{})
-	gate.Store(&c)
-	done := make(chan struct{})
-	go func() { defer close(done); w.Revocations.RunDue() }()
-	for range revoke.AtOnce {
-		<-full
-	}
-	select {
-	case <-full:
-		t.Errorf("more than %d are under way", revoke.AtOnce)
-	case <-time.After(100 * time.Millisecond):
-	}
-	close(c)
-	<-done
-	w.wantWaiting(0)
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", func(crm http.Handler) http.Handler {
+	retryAfter := func(crm http.Handler) http.Handler {
 		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/oauth/revoke" {
 				rw.Header().Set("Retry-After", "1800")
 			}
 			crm.ServeHTTP(rw, r)
 		})
+	}
+	virtual(t, retryAfter, func(t *testing.T, w *world) {
+		w.SignIn("ada", person(1))
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "429"})
+		w.Logout(person(1))
+		w.CRM.SetMood(practicecrm.Mood{})
+		w.Clock.Add(30*time.Minute - time.Second)
+		if n := w.requests(w.Revocations.RunDue); n != 0 {
+			t.Errorf("%d requests too early", n)
+		}
+		w.Clock.Add(time.Second)
+		if n := w.requests(w.Revocations.RunDue); n != 2 {
+			t.Errorf("%d requests, want 2", n)
+		}
 	})
-	w.SignIn("ada", person(1))
-	w.CRM.SetMood(practicecrm.Mood{Revoke: "429"})
-	w.Logout(person(1))
-	w.CRM.SetMood(practicecrm.Mood{})
-	w.Clock.Add(30*time.Minute - time.Second)
-	if n := w.asked(w.Revocations.RunDue); n != 0 {
-		t.Errorf("%d requests too early", n)
-	}
-	w.Clock.Add(time.Second)
-	if n := w.asked(w.Revocations.RunDue); n != 2 {
-		t.Errorf("%d requests, want 2", n)
-	}
 }
 
-// TestTheEnd: a CRM that is away for a week is never told, and that is said.
+// TestTheEnd: a revocation that fails for a week is given up. The log and the audit log say so.
 func TestTheEnd(t *testing.T) {
-	both(t, nil, func(t *testing.T, w *world, _ int) {
+	both(t, func(t *testing.T, w *world, _ int) {
 		const people = 5
 		for i := range people {
 			w.SignIn("ada", person(i))
@@ -418,21 +423,21 @@ func TestTheEnd(t *testing.T) {
 			w.Logout(person(i))
 		}
 		began := w.Clock.Now()
-		n := w.asked(func() {
-			for w.Clock.Now().Sub(began) < revoke.Age+24*time.Hour && len(w.never()) < people {
-				if len(w.never()) > 0 && w.Clock.Now().Sub(began) < revoke.Age {
+		n := w.requests(func() {
+			for w.Clock.Now().Sub(began) < revoke.Age+24*time.Hour && len(w.givenUp()) < people {
+				if len(w.givenUp()) > 0 && w.Clock.Now().Sub(began) < revoke.Age {
 					t.Fatalf("given up after %v", w.Clock.Now().Sub(began))
 				}
 				w.Revocations.RunDue()
 				w.Clock.Add(15 * time.Minute)
 			}
 		})
-		if len(w.never()) != people || w.Revoked("never") != people || w.never()[0] != "error unavailable practice hashed" {
-			t.Errorf("never told: %q, counted %d", w.never(), w.Revoked("never"))
+		if len(w.givenUp()) != people || w.Revoked("never") != people || w.givenUp()[0] != "error unavailable practice hashed" {
+			t.Errorf("given up: %q, counted %d", w.givenUp(), w.Revoked("never"))
 		}
 		w.wantWaiting(0)
 		if !strings.Contains(w.Log(), "level=WARN msg=\"the CRM was never told") {
-			t.Error("the log does not say so")
+			t.Error("the log does not mention it")
 		}
 		t.Logf("%d requests in the week for %d people", n, people)
 		if n < 10 || n > 400 {
@@ -440,141 +445,147 @@ func TestTheEnd(t *testing.T) {
 		}
 		w.CRM.SetMood(practicecrm.Mood{})
 		w.Clock.Add(time.Hour)
-		if n := w.asked(w.Revocations.RunDue); n != 0 {
+		if n := w.requests(w.Revocations.RunDue); n != 0 {
 			t.Errorf("%d requests after the end", n)
 		}
 	})
 }
 
-// TestARejectedApplicationIsTheEnd: what the CRM says of the application it would say again.
+// TestARejectedApplicationIsTheEnd: after the CRM has rejected the application, the revocation is not tried again.
 func TestARejectedApplicationIsTheEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", nil)
-	w.SignIn("ada", person(1))
-	w.Conn.Info.ClientSecret = crmgate.NewSecret("wrong")
-	told, err := w.Sessions.Forget(t.Context(), person(1))
-	if told != revoke.Never || err != nil || len(w.never()) != 1 || w.never()[0] != "refused app dead practice hashed" {
-		t.Errorf("told %q, %v, never %q", told, err, w.never())
-	}
-	w.wantWaiting(0)
+	virtual(t, nil, func(t *testing.T, w *world) {
+		w.SignIn("ada", person(1))
+		w.Conn.Info.ClientSecret = crmgate.NewSecret("wrong")
+		told, err := w.Sessions.Forget(t.Context(), person(1))
+		if told != revoke.Never || err != nil || len(w.givenUp()) != 1 || w.givenUp()[0] != "refused app dead practice hashed" {
+			t.Errorf("told %q, %v, given up %q", told, err, w.givenUp())
+		}
+		w.wantWaiting(0)
+	})
 }
 
-// TestRestart: what was acknowledged is in the store, and the next process tells the CRM.
+// TestRestart: a logout that was confirmed is in the store, and the next process revokes the grant.
 func TestRestart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, t.TempDir(), nil)
+	dir := t.TempDir()
+	w := &world{proxytest.NewWorld(t, dir, nil)}
 	g := w.SignIn("ada", person(1))
 	w.CRM.SetMood(practicecrm.Mood{Revoke: "cut"})
 	w.Logout(person(1))
-	must(t, w.Engine.Close())
 	w.CRM.SetMood(practicecrm.Mood{})
-	w.Open()
+	w.Restart(dir)
 	w.Clock.Add(soon)
-	if n := w.asked(w.Revocations.RunDue); n != 2 || w.Alive(g) {
+	if n := w.requests(w.Revocations.RunDue); n != 2 || w.Alive(g) {
 		t.Errorf("%d requests, alive is %v", n, w.Alive(g))
 	}
 	w.wantWaiting(0)
 }
 
-// TestADeadProcessLosesNothing: one that claimed a revocation and was never heard of again leaves it to the next.
+// TestADeadProcessLosesNothing: a revocation whose process has ended is claimed by another after its lease.
 func TestADeadProcessLosesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", nil)
-	g := w.SignIn("ada", person(1))
-	_, err := w.DB.EndSession(t.Context(), person(1)) // and died before the call
-	must(t, err)
-	if n := w.asked(w.Revocations.RunDue); n != 0 {
-		t.Errorf("%d requests during the lease", n)
-	}
-	w.Clock.Add(storage.RevocationLease)
-	due, err := w.DB.Revocations(t.Context(), "practice", 1)
-	must(t, err)
-	_, err = w.DB.ClaimRevocation(t.Context(), due.Due[0]) // and died before the answer
-	must(t, err)
-	w.Clock.Add(storage.RevocationLease)
-	if n := w.asked(w.Revocations.RunDue); n != 2 || w.Alive(g) {
-		t.Errorf("%d requests, alive is %v", n, w.Alive(g))
-	}
-	w.wantWaiting(0)
+	virtual(t, nil, func(t *testing.T, w *world) {
+		g := w.SignIn("ada", person(1))
+		_, err := w.DB.EndSession(t.Context(), person(1)) // the process ends before the request
+		must(t, err)
+		if n := w.requests(w.Revocations.RunDue); n != 0 {
+			t.Errorf("%d requests during the lease", n)
+		}
+		w.Clock.Add(storage.RevocationLease)
+		due, err := w.DB.Revocations(t.Context(), "practice", 1)
+		must(t, err)
+		_, err = w.DB.ClaimRevocation(t.Context(), due.Due[0]) // the process ends before the response
+		must(t, err)
+		w.Clock.Add(storage.RevocationLease)
+		if n := w.requests(w.Revocations.RunDue); n != 2 || w.Alive(g) {
+			t.Errorf("%d requests, alive is %v", n, w.Alive(g))
+		}
+		w.wantWaiting(0)
+	})
 }
 
-// TestWhoSignsInAgainStaysSignedIn while the logout before is still on its way.
+// TestWhoSignsInAgainStaysSignedIn: a revocation that waits does not end a newer sign-in.
 func TestWhoSignsInAgainStaysSignedIn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", nil)
-	old := w.SignIn("ada", person(1))
-	kept := w.SignIn("alan", person(3))
-	w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
-	w.Logout(person(1))
-	w.Logout(person(3))
-	w.CRM.SetMood(practicecrm.Mood{})
-	fresh := w.SignIn("ada", person(1))
-	_, err := w.DB.SignIn(t.Context(), person(3), func(p *crmgate.Person) error { // a CRM that gives the same tokens out again
-		p.Grant = kept
-		return nil
-	})
-	must(t, err)
-	w.Clock.Add(soon)
-	w.Revocations.RunDue()
-	if w.Alive(old) || !w.Alive(fresh) || !w.Alive(kept) {
-		t.Errorf("old alive %v, new alive %v, the same tokens alive %v", w.Alive(old), w.Alive(fresh), w.Alive(kept))
-	}
-	for _, n := range []int{1, 3} {
-		if s, err := w.DB.Session(t.Context(), person(n)); err != nil || s.Ended {
-			t.Errorf("person %d was logged out: %v", n, err)
+	virtual(t, nil, func(t *testing.T, w *world) {
+		old := w.SignIn("ada", person(1))
+		kept := w.SignIn("alan", person(3))
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+		w.Logout(person(1))
+		w.Logout(person(3))
+		w.CRM.SetMood(practicecrm.Mood{})
+		fresh := w.SignIn("ada", person(1))
+		_, err := w.DB.SignIn(t.Context(), person(3), func(p *crmgate.Person) error { // a CRM that issues the same tokens again
+			p.Grant = kept
+			return nil
+		})
+		must(t, err)
+		w.Clock.Add(soon)
+		w.Revocations.RunDue()
+		if w.Alive(old) || !w.Alive(fresh) || !w.Alive(kept) {
+			t.Errorf("old alive %v, new alive %v, the same tokens alive %v", w.Alive(old), w.Alive(fresh), w.Alive(kept))
 		}
-	}
-	w.wantWaiting(0)
-	if w.Revoked("in use") != 1 {
-		t.Errorf("counted %d", w.Revoked("in use"))
-	}
+		for _, n := range []int{1, 3} {
+			if s, err := w.DB.Session(t.Context(), person(n)); err != nil || s.Ended {
+				t.Errorf("person %d was logged out: %v", n, err)
+			}
+		}
+		w.wantWaiting(0)
+		if w.Revoked("in use") != 1 {
+			t.Errorf("counted %d", w.Revoked("in use"))
+		}
+	})
 }
 
-// TestTheWorker runs as the program does, and stops with nothing left running.
+// TestTheWorker: Start revokes what is due, and Close waits for the running revocation.
 func TestTheWorker(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", nil)
-	revoked := make(chan struct{})
-	block := make(chan struct{})
-	w.Conn.Own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-		close(revoked)
-		<-block
-		return w.unAuthorize(ctx, r)
-	}
-	g := w.SignIn("ada", person(2))
-	must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
-	w.Revocations.Start()
-	<-revoked
-	closed := make(chan struct{})
-	go func() { defer close(closed); w.Revocations.Close() }()
-	select {
-	case <-closed:
-		t.Error("closed while a revocation was under way")
-	case <-time.After(50 * time.Millisecond):
-	}
-	close(block)
-	<-closed
-	if w.Alive(g) {
-		t.Error("the one under way was not finished")
-	}
-	w.wantWaiting(0)
-	w.Revocations.Close()
+	virtual(t, nil, func(t *testing.T, w *world) {
+		revoked := make(chan struct{})
+		block := make(chan struct{})
+		w.Conn.Own = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
+			close(revoked)
+			<-block
+			return w.unAuthorize(ctx, r)
+		}
+		g := w.SignIn("ada", person(2))
+		must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
+		w.Revocations.Start()
+		<-revoked
+		closed := make(chan struct{})
+		go func() { defer close(closed); w.Revocations.Close() }()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close returned while a revocation ran")
+		default:
+		}
+		close(block)
+		<-closed
+		if w.Alive(g) {
+			t.Error("the running revocation was not finished")
+		}
+		w.wantWaiting(0)
+		w.Revocations.Close()
+	})
 }
 
-// A bug in a connector's host ends one attempt, and no more.
+// TestAPanicIsOneFailure: a panic ends one attempt and nothing else.
 func TestAPanicIsOneFailure(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "", nil)
-	g := w.SignIn("ada", person(2))
-	must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
-	w.Conn.Own = func(context.Context, connector.UserRequest) (connector.Outcome, error) { panic("a bug") }
-	w.Revocations.RunDue()
-	w.wantWaiting(1)
-	w.Conn.Own = nil
-	w.Clock.Add(storage.RevocationLease)
-	w.Revocations.RunDue()
-	w.wantWaiting(0)
-	if w.Alive(g) {
-		t.Error("the grant lives on")
-	}
+	virtual(t, nil, func(t *testing.T, w *world) {
+		g := w.SignIn("ada", person(2))
+		must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: person(1)}, Grant: g}))
+		w.Conn.Own = func(context.Context, connector.UserRequest) (connector.Outcome, error) { panic("a bug") }
+		w.Revocations.RunDue()
+		w.wantWaiting(1)
+		w.Conn.Own = nil
+		w.Clock.Add(storage.RevocationLease)
+		w.Revocations.RunDue()
+		w.wantWaiting(0)
+		if w.Alive(g) {
+			t.Error("the grant is still alive")
+		}
+	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/sealed"
@@ -197,7 +198,7 @@ func TestDownAndBack(t *testing.T) {
 		crowd := size(1000, 10_000)
 		ring, err := sealed.NewKeyRing()
 		must(t, err)
-		db, err := storage.Open(t.Context(), newMemory(), ring, storage.Config{})
+		db, err := storage.Open(t.Context(), proxytest.NewMemory(), ring, storage.Config{})
 		must(t, err)
 		conn := &testConnector{info: connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret("s"), AccessTokenURI: "https://crm.example/oauth/token"}}}
 		m, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"auth":{"type":"oauth","oauth":{"authUrl":"https://crm.example/a","clientId":"practice-client"}},"crmgate":{"hosts":["crm.example"]}}}}`)}, "")

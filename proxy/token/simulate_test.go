@@ -22,6 +22,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/sealed"
@@ -120,7 +121,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	s.declare("")
 	ring, err := sealed.NewKeyRing()
 	must(t, err)
-	s.db, err = storage.Open(t.Context(), newMemory(), ring, storage.Config{})
+	s.db, err = storage.Open(t.Context(), proxytest.NewMemory(), ring, storage.Config{})
 	must(t, err)
 	s.desk = s.engine(inProcess{s.crm}.fetch, true)
 	return s

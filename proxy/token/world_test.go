@@ -21,6 +21,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
@@ -131,7 +132,7 @@ func newVirtualWorld(t testing.TB, extra string, change ...func(*token.Config)) 
 	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, url: "https://crm.example"}
 	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
 	w.browser = &http.Client{Transport: inProcess{w.crm}}
-	w.open(newMemory(), inProcess{w.crm}.fetch, extra, change)
+	w.open(proxytest.NewMemory(), inProcess{w.crm}.fetch, extra, change)
 	return w
 }
 

@@ -1,4 +1,4 @@
-package token_test
+package proxytest
 
 import (
 	"context"
@@ -13,26 +13,29 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// memory is a storage.Engine in memory that runs one transaction at a time. Badger cannot serve in a bubble of synctest: its
-// own goroutines keep virtual time from moving.
-type memory struct {
+// Memory is a storage.Engine in memory that runs one transaction at a time. It works in a bubble of testing/synctest. Badger
+// does not: its own goroutines keep virtual time from moving.
+type Memory struct {
 	mu      sync.Mutex
 	records map[string][]byte
 	keys    []string // the keys of records, sorted
 	closed  bool
 }
 
-func newMemory() *memory { return &memory{records: map[string][]byte{}} }
+// NewMemory returns an empty Memory.
+func NewMemory() *Memory { return &Memory{records: map[string][]byte{}} }
 
-func (m *memory) View(ctx context.Context, fn func(storage.Tx) error) error {
+// View runs a read-only transaction.
+func (m *Memory) View(ctx context.Context, fn func(storage.Tx) error) error {
 	return m.run(ctx, fn, false)
 }
 
-func (m *memory) Update(ctx context.Context, fn func(storage.Tx) error) error {
+// Update runs a transaction.
+func (m *Memory) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	return m.run(ctx, fn, true)
 }
 
-func (m *memory) run(ctx context.Context, fn func(storage.Tx) error, write bool) error {
+func (m *Memory) run(ctx context.Context, fn func(storage.Tx) error, write bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -52,7 +55,7 @@ func (m *memory) run(ctx context.Context, fn func(storage.Tx) error, write bool)
 }
 
 // put stores a value, or deletes the key if the value is nil.
-func (m *memory) put(key string, value []byte) {
+func (m *Memory) put(key string, value []byte) {
 	i, known := slices.BinarySearch(m.keys, key)
 	switch {
 	case value == nil && known:
@@ -66,7 +69,8 @@ func (m *memory) put(key string, value []byte) {
 	}
 }
 
-func (m *memory) Close() error {
+// Close makes later transactions fail.
+func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
@@ -74,7 +78,7 @@ func (m *memory) Close() error {
 }
 
 type memoryTx struct {
-	store   *memory
+	store   *Memory
 	changed map[string][]byte // nil: deleted
 	write   bool
 }
