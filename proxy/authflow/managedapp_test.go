@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -25,16 +22,14 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage"
-	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// TestManagedAppsModel drives organisations' applications at random: three admins of two organisations, three people, two
-// platforms; sign-ins that begin, wait, and end together; processes that end before a write, or after it and before its
-// answer. Each application that is entered has a client id of its own, so that whatever happens later can be traced to it.
+// TestManagedAppsModel changes organisations' applications at random. It has three admins of two organisations, three people
+// and two platforms. Sign-ins wait and end together; processes end before a write, or after it. Each application has its own
+// client id, so every later event can be traced to it.
 func TestManagedAppsModel(t *testing.T) {
 	tally := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -49,12 +44,12 @@ func TestManagedAppsModel(t *testing.T) {
 	t.Logf("%v", tally)
 	for _, what := range []string{"signed in", "confirmed", "replaced", "refused", "killed", "ended"} {
 		if tally[what] == 0 && !testing.Short() {
-			t.Errorf("nothing was ever %s: the test shows little", what)
+			t.Errorf("no event of the kind %q: the test proves little", what)
 		}
 	}
 }
 
-// owner is for whom an application was entered.
+// owner is the organisation and platform of an application.
 type owner struct {
 	account  crmgate.AccountID
 	platform crmgate.Platform
@@ -80,14 +75,14 @@ type model struct {
 	owners  map[string]owner // of each client
 	waiting []started
 	tokens  map[crmgate.UserKey][]crmgate.Secret
-	latest  map[owner]string // the client that was confirmed when somebody last looked
+	latest  map[owner]string // the confirmed client at the last check
 
 	mu        sync.Mutex
-	exchanged map[string]bool // clients that the CRM has taken a code from; guarded by mu
+	exchanged map[string]bool // clients whose code the CRM has accepted; guarded by mu
 	crossed   []string        // clients that were used for another platform; guarded by mu
 }
 
-// mortal is an engine whose process may end at its next write.
+// mortal is an engine whose process can end at its next write.
 type mortal struct {
 	storage.Engine
 	mu   sync.Mutex
@@ -111,14 +106,14 @@ func (m *mortal) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	return err
 }
 
-// organisations' tokens at RingCentral, and their accounts.
+// adminsOf and peopleOf map RingCentral tokens to accounts.
 var (
 	adminsOf  = map[string]crmgate.AccountID{practicecrm.RCAdminToken: "1", practicecrm.RCSecondToken: "1", practicecrm.RCOtherAdminToken: "2"}
 	peopleOf  = map[string]crmgate.AccountID{practicecrm.RCAdminToken: "1", practicecrm.RCUserToken: "1", practicecrm.RCOtherToken: "2", practicecrm.RCOtherAdminToken: "2"}
 	platforms = []crmgate.Platform{"one", "two"}
 )
 
-// bring is a connector whose organisations bring their own application.
+// bring is a connector whose organisations need their own application.
 type bring struct {
 	connector.Connector
 	manifest *manifest.Manifest
@@ -150,7 +145,7 @@ func (b bring) UserInfo(ctx context.Context, r connector.UserInfoRequest) (conne
 
 func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	m := &model{
-		tally: tally, clock: proxytest.NewClock(), client: &http.Client{Transport: &http.Transport{}},
+		tally: tally, clock: proxytest.NewClock(),
 		owners: map[string]owner{}, tokens: map[crmgate.UserKey][]crmgate.Secret{}, latest: map[owner]string{}, exchanged: map[string]bool{},
 	}
 	must := func(err error) {
@@ -159,13 +154,12 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 		}
 	}
 	m.crm = practicecrm.New(practicecrm.Config{Now: m.clock.Now})
-	s := httptest.NewServer(m.crm)
-	m.url = s.URL
-	host := strings.TrimPrefix(s.URL, "http://")
+	inProcess := proxytest.InProcess{Handler: m.crm}
+	m.url, m.client = "https://crm.example", &http.Client{Transport: inProcess}
 	conns := map[crmgate.Platform]connector.Connector{}
 	for _, p := range platforms {
 		all, err := manifest.Parse(map[string][]byte{string(p): []byte(`{"platforms":{"` + string(p) + `":{"auth":{"type":"oauth","oauth":{
-			"authUrl":"` + s.URL + `/oauth/authorize","redirectUri":"` + redirect + `","adminManaged":{"enabled":true}}},"crmgate":{"hosts":["` + host + `"]}}}}`)}, "")
+			"authUrl":"` + m.url + `/oauth/authorize","redirectUri":"` + redirect + `","adminManaged":{"enabled":true}}},"crmgate":{"hosts":["crm.example"]}}}}`)}, "")
 		must(err)
 		manifest, _ := all.Platform(p)
 		conns[p] = bring{manifest: manifest, model: m}
@@ -176,32 +170,19 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 		}
 		return nil, crmgate.Refuse("no such platform")
 	}
-	out, err := egress.New(egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
-	must(err)
-	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
-	must(err)
-	m.engine = &mortal{Engine: engine}
+	m.engine = &mortal{Engine: proxytest.NewMemory()}
 	ring, err := sealed.NewKeyRing()
 	must(err)
 	m.db, err = storage.Open(t.Context(), m.engine, ring, storage.Config{Now: m.clock.Now})
 	must(err)
-	fetch := m.watched(out.Fetch)
-	services, closed := proxytest.Open(rt, proxytest.Config{
-		DB: m.db, Fetch: fetch, RingCentral: s.URL, Now: m.clock.Now,
+	m.Services, m.close = proxytest.Open(rt, proxytest.Config{
+		DB: m.db, Fetch: m.watched(inProcess.Fetch), RingCentral: m.url, Now: m.clock.Now, Timeout: time.Minute,
 		Connectors: connector.Registry{Find: find, Platforms: func() []crmgate.Platform { return platforms }},
 	})
-	m.Services = services
-	m.close = func() {
-		closed()
-		_ = engine.Close()
-		out.Close()
-		m.client.CloseIdleConnections()
-		s.Close()
-	}
 	return m
 }
 
-// watched notes which client each token request was made for, and whether the CRM took its code.
+// watched records the client of each token request, and whether the CRM accepted its code.
 func (m *model) watched(fetch crmgate.Fetch) crmgate.Fetch {
 	return func(r *http.Request, e crmgate.Egress) (*http.Response, error) {
 		if r.URL.Path != "/oauth/token" {
@@ -255,7 +236,7 @@ func (m *model) begin(t *rapid.T) {
 	m.beginAs(t, one(t, "who", peopleOf), rapid.SampledFrom(platforms).Draw(t, "platform"), rapid.Bool().Draw(t, "staged"))
 }
 
-// beginAs starts a bound sign-in and goes through the CRM's page.
+// beginAs starts a bound sign-in and signs in on the CRM's page.
 func (m *model) beginAs(t *rapid.T, who string, p crmgate.Platform, staged bool) {
 	c, err := m.Flows.Compose(t.Context(), authflow.ComposeRequest{Platform: p, Mode: "bound", RCToken: crmgate.NewSecret(who), Staged: staged})
 	if err != nil {
@@ -265,7 +246,7 @@ func (m *model) beginAs(t *rapid.T, who string, p crmgate.Platform, staged bool)
 	m.waiting = append(m.waiting, started{authflow.CallbackRequest{CallbackURI: landed, LoginSecret: c.LoginSecret}, id})
 }
 
-// plain starts a sign-in as App Connect's clients do, with the account's number and any client that was ever entered.
+// plain starts a sign-in as App Connect's clients do, with an account id and any client that was ever entered.
 func (m *model) plain(t *rapid.T) {
 	if m.entered == 0 {
 		return
@@ -276,7 +257,7 @@ func (m *model) plain(t *rapid.T) {
 	m.waiting = append(m.waiting, started{authflow.CallbackRequest{CallbackURI: landed, Account: account}, id})
 }
 
-// land has one of three people sign in at the CRM.
+// land signs one of three people in at the CRM.
 func (m *model) land(t *rapid.T, authURL string) (landed, client string) {
 	u, err := url.Parse(authURL)
 	if err == nil {
@@ -288,7 +269,7 @@ func (m *model) land(t *rapid.T, authURL string) (landed, client string) {
 	return landed, u.Query().Get("client_id")
 }
 
-// take takes a sign-in that waits.
+// take removes a sign-in that waits.
 func (m *model) take(t *rapid.T) (started, bool) {
 	if len(m.waiting) == 0 {
 		return started{}, false
@@ -306,7 +287,7 @@ func (m *model) finish(t *rapid.T) {
 	}
 }
 
-// finishTogether ends two sign-ins, or one twice, at once.
+// finishTogether completes two sign-ins, or one twice, at the same time.
 func (m *model) finishTogether(t *rapid.T) {
 	a, ok := m.take(t)
 	if !ok {
@@ -318,13 +299,13 @@ func (m *model) finishTogether(t *rapid.T) {
 	}
 	var group sync.WaitGroup
 	both := []started{a, b}
-	ins, errs := make([]authflow.SignedIn, 2), make([]error, 2)
+	signedIn, errs := make([]authflow.SignedIn, 2), make([]error, 2)
 	for i, s := range both {
-		group.Go(func() { ins[i], errs[i] = m.Flows.Callback(t.Context(), s.callback) })
+		group.Go(func() { signedIn[i], errs[i] = m.Flows.Callback(t.Context(), s.callback) })
 	}
 	group.Wait()
 	for i, s := range both {
-		m.finished(t, s, ins[i], errs[i])
+		m.finished(t, s, signedIn[i], errs[i])
 	}
 }
 
@@ -361,7 +342,7 @@ func (m *model) pass(t *rapid.T) {
 	m.clock.Add(time.Duration(rapid.Int64Range(1, int64(5*time.Minute)).Draw(t, "time")))
 }
 
-// check is what always holds.
+// check checks what must always be true.
 func (m *model) check(t *rapid.T) {
 	m.mu.Lock()
 	crossed := m.crossed
@@ -383,7 +364,7 @@ func (m *model) check(t *rapid.T) {
 			confirmed[of] = id
 			m.mu.Lock()
 			if !m.exchanged[id] {
-				t.Errorf("%s is confirmed, and nobody has signed in with it", id)
+				t.Errorf("%s is confirmed without a sign-in", id)
 			}
 			if m.owners[id] != of {
 				t.Errorf("%s of %v is confirmed for %v", id, m.owners[id], of)
@@ -406,7 +387,7 @@ func (m *model) check(t *rapid.T) {
 		app := p.Grant.App
 		own := m.owners[app.ClientID]
 		if !p.Grant.Empty() && (own.account != app.Account || own.platform != key.Platform || p.User.Account != app.Account) {
-			t.Errorf("%v of account %s has a grant of %s, which is of %v", key, p.User.Account, app.ClientID, own)
+			t.Errorf("%v of account %s has a grant of %s, which belongs to %v", key, p.User.Account, app.ClientID, own)
 		}
 		for _, raw := range tokens {
 			header := "Bearer " + raw.Reveal()
@@ -423,7 +404,7 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
-// one is one of the tokens.
+// one returns one of the tokens.
 func one(t *rapid.T, label string, of map[string]crmgate.AccountID) string {
 	var all []string
 	for _, token := range []string{practicecrm.RCAdminToken, practicecrm.RCSecondToken, practicecrm.RCUserToken, practicecrm.RCOtherToken, practicecrm.RCOtherAdminToken} {

@@ -13,19 +13,19 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// TestSignInReplayedTooLate: a sign-in that was cut off is not finished for somebody who has signed in or out since.
+// TestSignInReplayedTooLate: an interrupted sign-in is not completed if the person has signed in or out since.
 func TestSignInReplayedTooLate(t *testing.T) {
 	t.Parallel()
 	in := func(w *proxytest.World) { w.SignIn("ada", proxytest.Person(1)) }
 	out := func(w *proxytest.World) { w.Logout(proxytest.Person(1)) }
 	for _, c := range []struct {
 		name          string
-		before, after []func(w *proxytest.World) // what the person did before the CRM answered, and after
+		before, after []func(w *proxytest.World) // what the person did before and after the token answer
 		stored        bool                       // by the replay
-		kept          bool                       // the answer
-		lives         bool                       // what was granted, at the CRM
+		kept          bool                       // the answer, in the journal
+		lives         bool                       // the grant, at the CRM
 	}{
-		{"nobody", nil, nil, true, false, true},
+		{"unknown person", nil, nil, true, false, true},
 		{"signed in before", []func(*proxytest.World){in}, nil, true, false, true},
 		{"logged out before", []func(*proxytest.World){in, out}, nil, true, false, true},
 		{"signed in since", nil, []func(*proxytest.World){in}, false, true, true},
@@ -34,12 +34,12 @@ func TestSignInReplayedTooLate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := proxytest.NewWorld(t, "", nil)
+			w := proxytest.NewVirtualWorld(t, nil)
 			for _, do := range c.before {
 				do(w)
 			}
 			w.Clock.Add(time.Hour)
-			cut := w.SignIn("ada", proxytest.Person(99)) // this is what the CRM answered; whose it is, nobody has asked yet
+			cut := w.SignIn("ada", proxytest.Person(99)) // the token answer; its person is not known yet
 			id := w.PutAnswer(storage.JournalEntry{User: crmgate.UserKey{Platform: "practice"}, App: cut.App}, cut, proxytest.PlainAnswer)
 			w.Clock.Add(time.Hour)
 			for _, do := range c.after {
@@ -50,7 +50,7 @@ func TestSignInReplayedTooLate(t *testing.T) {
 				t.Errorf("the replay: %v", err)
 			}
 			if p, err := w.DB.Person(t.Context(), proxytest.Person(1)); err != nil || p.Grant.RefreshToken.Equal(cut.RefreshToken) != c.stored {
-				t.Errorf("what the replay brought is stored: %v, %v", !c.stored, err)
+				t.Errorf("the grant is stored: %v, %v", !c.stored, err)
 			}
 			if s, err := w.DB.Session(t.Context(), proxytest.Person(1)); err != nil || s.Ended != !c.lives {
 				t.Errorf("the session: %+v, %v", s, err)
@@ -60,16 +60,16 @@ func TestSignInReplayedTooLate(t *testing.T) {
 				t.Errorf("the answer is kept: %v, %v", is, err)
 			}
 			if w.Revocations.RunDue(); w.Alive(cut) != c.lives {
-				t.Errorf("what was granted lives: %v", !c.lives)
+				t.Errorf("the grant is alive: %v", !c.lives)
 			}
 		})
 	}
 }
 
-// TestDamagedAnswer: one record that does not open is in nobody's way, and can be dropped.
+// TestDamagedAnswer: a record that does not open affects no other, and can be dropped.
 func TestDamagedAnswer(t *testing.T) {
 	t.Parallel()
-	w := proxytest.NewWorld(t, "", nil)
+	w := proxytest.NewVirtualWorld(t, nil)
 	g := w.SignIn("ada", proxytest.Person(1))
 	w.Clock.Add(time.Hour)
 	id := w.PutAnswer(storage.JournalEntry{User: proxytest.Person(1), From: g.RefreshToken, App: g.App}, g, proxytest.PlainAnswer)

@@ -3,7 +3,6 @@ package authflow_test
 import (
 	"encoding/base64"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -13,12 +12,8 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/storage"
-	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
-
-// canary stands for a credential in strangers' bytes: no error may repeat it.
-const canary = "canary-4f1c9be2"
 
 const redirect = "https://app.example/redirect.html"
 
@@ -27,23 +22,15 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // newFlows makes flows over a store in memory, at noon.
 func newFlows(f *testing.F) *authflow.Flows {
 	f.Helper()
-	must := func(err error) {
-		if err != nil {
-			f.Fatal(err)
-		}
-	}
-	engine, err := badger.Open(badger.Config{Logger: slog.New(slog.DiscardHandler)})
-	must(err)
-	f.Cleanup(func() { engine.Close() })
 	ring, err := sealed.NewKeyRing()
-	must(err)
+	proxytest.Must(f, err)
 	now := func() time.Time { return noon }
-	db, err := storage.Open(f.Context(), engine, ring, storage.Config{Now: now})
-	must(err)
+	db, err := storage.Open(f.Context(), proxytest.NewMemory(), ring, storage.Config{Now: now})
+	proxytest.Must(f, err)
 	return proxytest.New(f, proxytest.Config{DB: db, PublicURL: "https://gate.example", Now: now}).Flows
 }
 
-// FuzzState: a state opens if it is one that was made, byte for byte; any other is a refusal that repeats nothing of it.
+// FuzzState: only a state that BindState made opens. Any other is a Refusal that does not quote it.
 func FuzzState(f *testing.F) {
 	flows := newFlows(f)
 	made := map[string]authflow.BoundState{}
@@ -55,12 +42,12 @@ func FuzzState(f *testing.F) {
 		}
 		made[param] = want
 	}
-	forged := make([]byte, 120) // what a state of another server looks like
-	// The states differ from run to run, and so a mutation of one is told by how to change it, not by its bytes.
+	forged := make([]byte, 120) // like a state of another server
+	// States differ from run to run, so the corpus holds the changes to a state and not its bytes.
 	f.Add(true, 0, byte(0), "")
 	f.Add(false, 3, byte(1), "")
 	f.Add(false, 60, byte(0), "\n")
-	for param := range made { // the last character of the handle has bits that say nothing
+	for param := range made { // the last character of the handle has unused bits
 		f.Add(len(param) < 64, strings.IndexByte(param, ',')-1, byte(1), "")
 	}
 	f.Add(true, -1, byte(1), ",platform=clio")
@@ -77,7 +64,7 @@ func FuzzState(f *testing.F) {
 				param = param[:i] + string([]byte{param[i] ^ flip}) + insert + param[i+1:]
 			}
 			s, err := flows.OpenState(t.Context(), param)
-			same := param // clients append a state of their own, which names the platform again
+			same := param // some clients append a second state that names the platform
 			for strings.HasSuffix(same, ",platform=clio,platform=clio") {
 				same = strings.TrimSuffix(same, ",platform=clio")
 			}
@@ -89,7 +76,7 @@ func FuzzState(f *testing.F) {
 			case !ours && !errors.As(err, &refusal):
 				t.Errorf("%q opened, or failed: %+v, %v", param, s, err)
 			case !ours && len(param) > 12 && strings.Contains(err.Error(), param[3:]):
-				t.Errorf("%q is repeated: %v", param, err)
+				t.Errorf("%q is quoted: %v", param, err)
 			}
 		}
 	})

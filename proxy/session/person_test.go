@@ -13,15 +13,16 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// TestRejectedTokenIsReplaced: the access token has ended before its time. The connector is asked once more with another,
-// and the person notices nothing.
+// TestRejectedTokenIsReplaced: the CRM rejects an access token before it expires. The connector is called once more with a
+// new token, and the person stays signed in.
 func TestRejectedTokenIsReplaced(t *testing.T) {
-	w := proxytest.NewWorld(t, "", nil)
+	t.Parallel()
+	w := proxytest.NewVirtualWorld(t, nil)
 	ada := crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 	w.SignIn("ada", ada)
-	asked := 0
+	calls := 0
 	w.Conn.Valid = func(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-		asked++
+		calls++
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.URL+"/api/me", nil)
 		proxytest.Must(t, err)
 		req.Header.Set("Authorization", r.AuthHeader.Reveal())
@@ -29,7 +30,7 @@ func TestRejectedTokenIsReplaced(t *testing.T) {
 		proxytest.Must(t, err)
 		resp.Body.Close()
 		if resp.StatusCode == http.StatusUnauthorized && r.Rejected != nil {
-			r.Rejected() // as the host does
+			r.Rejected() // as wasmhost does
 		}
 		return connector.Outcome{Successful: resp.StatusCode == http.StatusOK}, nil
 	}
@@ -38,30 +39,30 @@ func TestRejectedTokenIsReplaced(t *testing.T) {
 		age                   time.Duration
 		mood                  practicecrm.Mood
 		ok                    bool
-		asked, requests, live int
+		calls, requests, live int
 	}{
-		{"it has ended", 10 * time.Minute, practicecrm.Mood{}, true, 2, 1, 1},
-		{"it has ended, and the CRM answers no token request", 10 * time.Minute, practicecrm.Mood{Status: 500}, false, 1, 1, 1},
+		{"rejected", 10 * time.Minute, practicecrm.Mood{}, true, 2, 1, 1},
+		{"rejected, and the refresh fails", 10 * time.Minute, practicecrm.Mood{Status: 500}, false, 1, 1, 1},
 	} {
 		w.Clock.Add(step.age)
 		w.CRM.ExpireAccess()
 		w.CRM.SetMood(step.mood)
-		asked = 0
+		calls = 0
 		before := w.CRM.Counts().Token
 		out, err := w.Sessions.Validate(t.Context(), ada)
-		if err != nil || out.Successful != step.ok || asked != step.asked || w.CRM.Counts().Token-before != step.requests || w.CRM.LiveRefreshOf("ada") != step.live {
-			t.Errorf("%s: %+v, %v; asked %d times, %d token requests", step.name, out, err, asked, w.CRM.Counts().Token-before)
+		if err != nil || out.Successful != step.ok || calls != step.calls || w.CRM.Counts().Token-before != step.requests || w.CRM.LiveRefreshOf("ada") != step.live {
+			t.Errorf("%s: %+v, %v; %d calls, %d token requests", step.name, out, err, calls, w.CRM.Counts().Token-before)
 		}
 	}
-	w.CRM.SetMood(practicecrm.Mood{Me: "401"}) // whatever is sent
+	w.CRM.SetMood(practicecrm.Mood{Me: "401"}) // for every token
 	w.Clock.Add(time.Minute)
-	asked = 0
+	calls = 0
 	before := w.CRM.Counts()
-	out, err := w.Sessions.Validate(t.Context(), ada) // the token that was rejected is refreshed before it is used
-	if after := w.CRM.Counts(); err != nil || out.Successful || asked != 1 || after.Token-before.Token != 1 {
-		t.Errorf("a CRM that always says 401: %+v, %v; asked %d times, %d token requests", out, err, asked, after.Token-before.Token)
+	out, err := w.Sessions.Validate(t.Context(), ada) // the rejected token is refreshed before the call
+	if after := w.CRM.Counts(); err != nil || out.Successful || calls != 1 || after.Token-before.Token != 1 {
+		t.Errorf("a CRM that always returns 401: %+v, %v; %d calls, %d token requests", out, err, calls, after.Token-before.Token)
 	}
 	if _, err := w.Sessions.Validate(t.Context(), ada); err != nil || w.CRM.Counts().Token-before.Token != 1 {
-		t.Errorf("and again: %v, %d token requests", err, w.CRM.Counts().Token-before.Token)
+		t.Errorf("the second check: %v, %d token requests", err, w.CRM.Counts().Token-before.Token)
 	}
 }
