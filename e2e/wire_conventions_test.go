@@ -475,7 +475,7 @@ func TestWireRingCentralToken(t *testing.T) {
 			g.CRM.SetMood(practicecrm.Mood{RingCentral: mood})
 			defer g.CRM.SetMood(practicecrm.Mood{})
 			a := login(`,"rcAccessToken":"token-of-`+mood+`"`, "")
-			a.want(t, 503, `{"error":"RingCentral could not be asked who you are. Please try again."}`)
+			a.want(t, 503, `{"error":"RingCentral could not verify who you are. Please try again."}`)
 			a.wantHeader(t, "Retry-After", "5")
 		})
 	}

@@ -1,33 +1,21 @@
-// Package authflow is the sign-in state machine: it composes authorization URLs, takes callbacks and API-key forms,
-// checks sessions, and ends them. It knows no HTTP server; the front decodes requests and encodes what it answers.
+// Package authflow signs people in: by OAuth or with an API key, for a client or on a page of this server. It contains no HTTP
+// server. The front decodes requests, calls one method of [Flows], and encodes the result.
 //
-//	       Compose                      Callback                          Session
-//	         │                             │                                 │
-//	manifest + overrides      read the URL the browser ended on     verify the token
-//	         │                             │                                 │
-//	state: sealed, unspent      open the state, if it is ours       open the session record
-//	         │                             │                                 │
-//	    auth URL                choose the app, exchange (token)    compare sid and generation
-//	                                       │                                 │
-//	                            who is it? (connector)              live, ghost, undecodable, none
-//	                                       │
-//	                            one transaction: person, grant, session
-//	                                       │
-//	                                 session token
+// [Flows.Compose] makes an authorization URL; its bound state is sealed into the URL. [Flows.Callback] finishes the sign-in,
+// and [Flows.APIKey] signs in with a form. [Flows.OpenPending] and [Flows.PollPending] serve a client that waits while a
+// browser signs in on the connect page ([Flows.Connect]). [Outcome] classifies how a sign-in ended, for every reader.
 //
-// Nothing is stored unless everything worked. A state of ours is spent before the code is sent anywhere, so that a
-// callback that is replayed costs no token request. Logging out ends the session and forgets the grant before the
-// CRM is told, whatever the CRM answers; a CRM that cannot be told is told later, from a queue in the store that every
-// process on it works off:
+// A callback:
 //
-//	Logout, Forget ──► one transaction: session ended, grant forgotten, revocation queued ──► tell the CRM
-//	                                                                                            │
-//	          Start: what is due, by platform ──► claim ──► tell the CRM ──► told: removed; else put off, or given up
+//	read the shapes that clients send ──► open the state, if it is bound ──► check host name, URLs and issuer
+//	                                                                               │
+//	session token ◄── one transaction: ◄── user info    ◄── exchange      ◄── spend the state ◄── choose the
+//	                  person, grant,       (connector)      (proxy/token)                         application
+//	                  session, promotion                                                          (proxy/org)
 //
-// Fields of an API-key form that an admin manages are filled in from the store, for whom RingCentral knows. Nobody is
-// shown their values again, not even the admin; and of what an admin types into the form itself, only what the CRM has
-// accepted is kept for others.
+// Nothing is stored unless every step succeeds. A bound state is spent before the code is sent, so a replayed callback causes
+// no token request. An interrupted sign-in leaves its token answer in the journal, and [Flows.Replay] completes it.
 //
-// It refuses to believe the client: host names and URLs are held to the manifest before anything is sent to them, a
-// RingCentral token is verified at RingCentral, and an account named without proof is taken only where the operator allows it.
+// The package refuses to trust the client. Host names and URLs must match the manifest before anything is sent to them. A
+// RingCentral token is verified at RingCentral. An account without proof is accepted only if the operator allows it.
 package authflow

@@ -14,8 +14,8 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// AdminTokens say who is an admin where there is no RingCentral that knows: named tokens, each good for certain accounts.
-// Of the tokens only hashes are kept. It is not changed once it is made, and safe for concurrent use.
+// AdminTokens verifies admin tokens, for servers whose users have no RingCentral account. Each token has a name and is valid
+// for certain accounts. AdminTokens holds only hashes of them. It is immutable and safe for concurrent use.
 type AdminTokens struct {
 	byHash map[[sha256.Size]byte]adminToken
 }
@@ -25,8 +25,8 @@ type adminToken struct {
 	accounts []crmgate.AccountID
 }
 
-// ParseAdminTokens reads a file of lines NAME:SHA256:ACCOUNT,…, as NewAdminToken makes them; empty lines and those that begin
-// with # are comments. The error says which line is wrong, and quotes nothing of it.
+// ParseAdminTokens reads a file of lines NAME:SHA256:ACCOUNT,…, as NewAdminToken makes them. Empty lines and lines that begin
+// with # are ignored. The error gives the number of the wrong line and quotes nothing from it.
 func ParseAdminTokens(b []byte) (*AdminTokens, error) {
 	t := &AdminTokens{byHash: map[[sha256.Size]byte]adminToken{}}
 	names := map[string]bool{}
@@ -38,23 +38,23 @@ func ParseAdminTokens(b []byte) (*AdminTokens, error) {
 		}
 		parts := strings.SplitN(line, ":", 3)
 		if len(parts) != 3 || parts[0] == "" || names[parts[0]] {
-			return nil, fmt.Errorf("line %d: expected NAME:SHA256:ACCOUNT,… with a name of its own", n)
+			return nil, fmt.Errorf("line %d: expected NAME:SHA256:ACCOUNT,… with a unique name", n)
 		}
 		raw, err := hex.DecodeString(parts[1])
 		if err != nil || len(raw) != sha256.Size {
-			return nil, fmt.Errorf("line %d: the second part is no SHA-256 in hexadecimal", n)
+			return nil, fmt.Errorf("line %d: the second part is not a SHA-256 in hexadecimal", n)
 		}
 		a := adminToken{name: parts[0]}
 		for account := range strings.SplitSeq(parts[2], ",") {
 			account = strings.TrimSpace(account)
 			if account == "" || strings.ContainsAny(account, ": ") {
-				return nil, fmt.Errorf("line %d: an account is empty, or has a colon or a blank in it", n)
+				return nil, fmt.Errorf("line %d: an account is empty or contains a colon or a space", n)
 			}
 			a.accounts = append(a.accounts, crmgate.AccountID(account))
 		}
 		hash := [sha256.Size]byte(raw)
 		if _, twice := t.byHash[hash]; twice {
-			return nil, fmt.Errorf("line %d: this token has another name already", n)
+			return nil, fmt.Errorf("line %d: this token already has another name", n)
 		}
 		names[a.name], t.byHash[hash] = true, a
 	}
@@ -64,21 +64,21 @@ func ParseAdminTokens(b []byte) (*AdminTokens, error) {
 	return t, nil
 }
 
-// NewAdminToken makes a token, and the line that lets it in.
+// NewAdminToken makes a token and its line for the file.
 func NewAdminToken(name string, accounts []string) (token crmgate.Secret, line string, err error) {
 	text := rand.Text() + rand.Text()
 	hash := sha256.Sum256([]byte(text))
 	line = name + ":" + hex.EncodeToString(hash[:]) + ":" + strings.Join(accounts, ",")
 	if strings.HasPrefix(strings.TrimSpace(name), "#") || strings.ContainsAny(name, ":\n\r") {
-		return token, "", crmgate.Refuse("A name has no colon and no line break in it, and does not begin with #.")
+		return token, "", crmgate.Refuse("The name %q is not valid: it must not contain a colon or a line break, or begin with #.", name)
 	}
 	if _, err := ParseAdminTokens([]byte(line)); err != nil {
-		return token, "", crmgate.Refuse("A token has a name, and accounts without colons and blanks: %v", err)
+		return token, "", crmgate.Refuse("A token needs a name, and accounts without colons and spaces: %v", err)
 	}
 	return crmgate.NewSecret(text), line, nil
 }
 
-// Verify finds a token. One that is good for several accounts is sent as ACCOUNT:TOKEN, and others may be.
+// Verify returns the admin behind a token. A token for several accounts is sent as ACCOUNT:TOKEN; any other may be.
 func (t *AdminTokens) Verify(_ context.Context, token crmgate.Secret) (Identity, error) {
 	text := token.Reveal()
 	account, rest, named := strings.Cut(text, ":")
@@ -90,9 +90,9 @@ func (t *AdminTokens) Verify(_ context.Context, token crmgate.Secret) (Identity,
 	case !ok:
 		return Identity{}, rejected(401)
 	case named && !slices.Contains(a.accounts, crmgate.AccountID(account)):
-		return Identity{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This admin token is not good for that account."}
+		return Identity{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This admin token is not valid for that account."}
 	case !named && len(a.accounts) > 1:
-		return Identity{}, crmgate.Refuse("This admin token is good for several accounts: send it as ACCOUNT:TOKEN.")
+		return Identity{}, crmgate.Refuse("This admin token is valid for several accounts: send it as ACCOUNT:TOKEN.")
 	case !named:
 		account = string(a.accounts[0])
 	}

@@ -18,20 +18,20 @@ func TestAdminTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens, err := identity.ParseAdminTokens([]byte("# who may\n\n" + line + "\r\n  " + second + "\n"))
+	tokens, err := identity.ParseAdminTokens([]byte("# admins\n\n" + line + "\r\n  " + second + "\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(line, one.Reveal()) {
-		t.Error("the file has the token itself")
+		t.Error("the file contains the token itself")
 	}
 	for _, c := range []struct{ name, token, account, extension, want string }{
-		{"of one account", one.Reveal(), "acme", "token ops", ""},
-		{"of one account, named", "acme:" + one.Reveal(), "acme", "token ops", ""},
-		{"of several", "other:" + several.Reveal(), "other", "token support", ""},
-		{"of several, not named", several.Reveal(), "", "", "send it as ACCOUNT:TOKEN"},
-		{"of another account", "other:" + one.Reveal(), "", "", "not good for that account"},
-		{"nobody's", "wrong", "", "", "status code 401"},
+		{"for one account", one.Reveal(), "acme", "token ops", ""},
+		{"for one account, named", "acme:" + one.Reveal(), "acme", "token ops", ""},
+		{"for several", "other:" + several.Reveal(), "other", "token support", ""},
+		{"for several, not named", several.Reveal(), "", "", "send it as ACCOUNT:TOKEN"},
+		{"for another account", "other:" + one.Reveal(), "", "", "not valid for that account"},
+		{"unknown", "wrong", "", "", "status code 401"},
 		{"empty", "", "", "", "status code 401"},
 		{"its hash", strings.Split(line, ":")[1], "", "", "status code 401"},
 	} {
@@ -51,9 +51,9 @@ func TestWrongAdminTokenFiles(t *testing.T) {
 	hash := strings.Split(line, ":")[1]
 	for text, want := range map[string]string{
 		"ops":                          "line 1: expected NAME:SHA256:ACCOUNT",
-		line + "\n" + line:             "line 2: expected NAME:SHA256:ACCOUNT,… with a name of its own",
-		line + "\nx:" + hash + ":acme": "line 2: this token has another name already",
-		"\nops:abc:acme":               "line 2: the second part is no SHA-256",
+		line + "\n" + line:             "line 2: expected NAME:SHA256:ACCOUNT,… with a unique name",
+		line + "\nx:" + hash + ":acme": "line 2: this token already has another name",
+		"\nops:abc:acme":               "line 2: the second part is not a SHA-256",
 		"ops:" + hash + ":":            "line 1: an account is empty",
 		"ops:" + hash + ":a,,b":        "line 1: an account is empty",
 		strings.Repeat("x", 100_000):   "a line is too long",
@@ -64,11 +64,11 @@ func TestWrongAdminTokenFiles(t *testing.T) {
 	}
 	for _, name := range []string{"", "a:b", "#x", "a\nb"} {
 		if _, _, err := identity.NewAdminToken(name, []string{"acme"}); err == nil {
-			t.Errorf("a token is called %q", name)
+			t.Errorf("accepted the name %q", name)
 		}
 	}
 	if _, _, err := identity.NewAdminToken("ops", nil); err == nil {
-		t.Error("a token is good for no account")
+		t.Error("accepted a token without accounts")
 	}
 }
 
@@ -86,7 +86,7 @@ func FuzzAdminTokens(f *testing.F) {
 		}
 		if err == nil {
 			if who, _ := tokens.Verify(t.Context(), crmgate.NewSecret(string(b))); who.Admin {
-				t.Fatal("the file itself is a token")
+				t.Fatal("the file itself is accepted as a token")
 			}
 		}
 	})

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// identityLife is how long RingCentral's word is believed: long enough for the requests of one sign-in, short enough that a revoked token is soon refused.
+	// identityLife is how long an answer of RingCentral is cached: long enough for one sign-in, short enough that a revoked token
+	// is soon refused.
 	identityLife = time.Minute
 	// maxIdentities bounds the cache.
 	maxIdentities = 4096
@@ -30,7 +31,7 @@ type RingCentral struct {
 	now   func() time.Time
 
 	mu    sync.Mutex
-	known map[[32]byte]knownIdentity // guarded by mu; by the token's hash, so that no token lies in memory for long
+	known map[[32]byte]knownIdentity // by the token's hash, so that no token stays in memory; guarded by mu
 }
 
 type knownIdentity struct {
@@ -38,6 +39,7 @@ type knownIdentity struct {
 	until time.Time
 }
 
+// NewRingCentral returns a RingCentral for the API at base. fetch makes the requests, and now is the time.
 func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*RingCentral, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
@@ -46,7 +48,8 @@ func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*Ri
 	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now, known: map[[32]byte]knownIdentity{}}, nil
 }
 
-// Verify asks RingCentral whose token it is, or remembers. A refusal of RingCentral's is a Refusal in upstream's words; failures are not remembered.
+// Verify returns the identity behind a token, from RingCentral or from the cache. If RingCentral refuses the token, the error is
+// a Refusal with upstream's text. Errors are not cached.
 func (rc *RingCentral) Verify(ctx context.Context, token crmgate.Secret) (Identity, error) {
 	key := sha256.Sum256([]byte(token.Reveal()))
 	rc.mu.Lock()
@@ -62,7 +65,7 @@ func (rc *RingCentral) Verify(ctx context.Context, token crmgate.Secret) (Identi
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	if len(rc.known) >= maxIdentities {
-		clear(rc.known) // simpler than an order of age; costs a call to RingCentral each
+		clear(rc.known) // simpler than an eviction order; costs one request for each token
 	}
 	rc.known[key] = knownIdentity{who, rc.now().Add(identityLife)}
 	return who, nil
@@ -106,18 +109,19 @@ func (rc *RingCentral) ask(ctx context.Context, token crmgate.Secret) (Identity,
 }
 
 func unreachable(err error) error {
-	return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "RingCentral could not be asked who you are. Please try again.", Err: err}
+	return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "RingCentral could not verify who you are. Please try again.", Err: err}
 }
 
-// ID is an id that is written as a JSON string or number.
+// ID is an id that JSON has as a string or a number.
 type ID string
 
+// UnmarshalJSON reads a string or a number. It reads null as an empty id.
 func (id *ID) UnmarshalJSON(b []byte) error {
 	if b[0] == '"' {
 		return json.Unmarshal(b, (*string)(id))
 	}
 	var n json.Number
-	err := json.Unmarshal(b, &n) // null is none
+	err := json.Unmarshal(b, &n)
 	*id = ID(n)
 	return err
 }

@@ -13,10 +13,11 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// canary stands for a credential in strangers' bytes: no error may repeat it.
+// canary stands for a credential in an answer: no error may quote it.
 const canary = "canary-4f1c9be2"
 
-// FuzzRingCentralAnswer: an answer names one account and one extension by text or number, or nobody; no error repeats it.
+// FuzzRingCentralAnswer: an answer is accepted only with an account and an extension, each a string or a number. No error quotes
+// the answer.
 func FuzzRingCentralAnswer(f *testing.F) {
 	var answer string
 	var status int
@@ -24,7 +25,7 @@ func FuzzRingCentralAnswer(f *testing.F) {
 	rc, err := identity.NewRingCentral("https://rc.example", func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(answer))}, nil
 	}, func() time.Time {
-		now = now.Add(time.Hour) // nothing is remembered
+		now = now.Add(time.Hour) // later than every cached answer
 		return now
 	})
 	if err != nil {
@@ -58,7 +59,7 @@ func FuzzRingCentralAnswer(f *testing.F) {
 		d := json.NewDecoder(strings.NewReader(body))
 		d.UseNumber()
 		if code >= 400 || d.Decode(&told) != nil {
-			t.Fatalf("%d %s is taken for %q, %q", code, body, account, extension)
+			t.Fatalf("%d %s is read as %q, %q", code, body, account, extension)
 		}
 		is := func(v any, id string) bool {
 			switch v := v.(type) {
@@ -70,7 +71,7 @@ func FuzzRingCentralAnswer(f *testing.F) {
 			return false
 		}
 		if account == "" || extension == "" || !is(told.Account.ID, account) || !is(told.ID, extension) {
-			t.Errorf("%s is taken for %q, %q", body, account, extension)
+			t.Errorf("%s is read as %q, %q", body, account, extension)
 		}
 	})
 }

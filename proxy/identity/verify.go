@@ -26,7 +26,7 @@ func (v Verify) Required(ctx context.Context, token crmgate.Secret) (Identity, e
 	return v(ctx, token)
 }
 
-// rejected is the Refusal of a token, in RingCentral's words.
+// rejected is the Refusal of an invalid token. It has RingCentral's text.
 func rejected(status int) error {
 	r := &crmgate.Refusal{Message: fmt.Sprintf("Request failed with status code %d", status)}
 	if status == 401 || status == 403 {
@@ -35,7 +35,7 @@ func rejected(status int) error {
 	return r
 }
 
-// Admin verifies a token that must be an admin's. It refuses a missing token in RingCentral's words for an empty one.
+// Admin verifies a token that must be an admin's. A missing token gets the text that RingCentral gives an empty one.
 func (v Verify) Admin(ctx context.Context, token crmgate.Secret) (Identity, error) {
 	if token.IsZero() {
 		return Identity{}, rejected(401)

@@ -9,20 +9,20 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// Answer is a token endpoint's answer that is kept because what it granted is not stored yet. It says what is known of
-// it, never what it is.
+// Answer is a token answer in the journal: its grant is not stored yet. It describes the answer and contains no credential.
 type Answer struct {
 	ID       string            `json:"id"`
 	At       time.Time         `json:"at"`
 	Platform crmgate.Platform  `json:"platform"`
-	User     crmgate.UserID    `json:"user,omitempty"` // empty: of a sign-in
+	User     crmgate.UserID    `json:"user,omitempty"` // empty for a sign-in
 	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
-	Kind     string            `json:"kind"` // refresh, sign-in, or damaged, of which nothing else is known
+	Kind     string            `json:"kind"` // refresh, sign-in, or damaged; a damaged one has no other fields
 	Status   int               `json:"status"`
 	Bytes    int               `json:"bytes"`
 	ClientID string            `json:"clientId"`
 }
 
+// AnswerOf describes a journal entry.
 func AnswerOf(e storage.JournalEntry) Answer {
 	a := Answer{
 		ID: e.ID, At: e.At, Platform: e.User.Platform, User: e.User.ID, Account: e.Account, Kind: "refresh",
@@ -37,7 +37,7 @@ func AnswerOf(e storage.JournalEntry) Answer {
 	return a
 }
 
-// Answers lists the answers that are kept, the latest first.
+// Answers lists the journal, latest first.
 func (d Directory) Answers(ctx context.Context) ([]Answer, error) {
 	entries, err := d.DB.Journal(ctx)
 	all := make([]Answer, len(entries))
@@ -47,7 +47,7 @@ func (d Directory) Answers(ctx context.Context) ([]Answer, error) {
 	return all, err
 }
 
-// Answer finds a kept answer; crmgate.ErrNotFound if there is none of that id.
+// Answer returns a journal entry by id. It returns crmgate.ErrNotFound if there is none.
 func (d Directory) Answer(ctx context.Context, id string) (storage.JournalEntry, error) {
 	entries, err := d.DB.Journal(ctx)
 	if err != nil {
@@ -61,7 +61,7 @@ func (d Directory) Answer(ctx context.Context, id string) (storage.JournalEntry,
 	return storage.JournalEntry{}, fmt.Errorf("journal entry %q: %w", id, crmgate.ErrNotFound)
 }
 
-// DropAnswer forgets a kept answer, and whatever it granted; crmgate.ErrNotFound if there is none of that id.
+// DropAnswer removes a journal entry and with it the grant. It returns crmgate.ErrNotFound if there is none.
 func (d Directory) DropAnswer(ctx context.Context, id string) error {
 	return d.DB.DropEntryByID(ctx, id)
 }

@@ -17,22 +17,23 @@ type AuditEntry struct {
 	Outcome     string            `json:"outcome,omitempty"`
 	Reason      string            `json:"reason,omitempty"`
 	Count       uint64            `json:"count,omitempty"`
-	User        crmgate.UserID    `json:"user,omitempty"` // while they are there
+	User        crmgate.UserID    `json:"user,omitempty"` // while the user exists
 	Name        string            `json:"name,omitempty"`
 	UserHash    string            `json:"userHash,omitempty"`
-	Account     crmgate.AccountID `json:"rcAccountId,omitempty"` // while the user is there
+	Account     crmgate.AccountID `json:"rcAccountId,omitempty"` // while the user exists
 	AccountHash string            `json:"rcAccountHash,omitempty"`
 	Node        string            `json:"node"`
 	Number      uint64            `json:"entry"`
 }
 
-// Audit calls fn for the entries of the audit log that the query chooses, the newest last.
+// Audit calls fn for the matching entries of the audit log, newest last. Empty arguments match every entry.
 func (d Directory) Audit(ctx context.Context, since time.Time, p crmgate.Platform, user crmgate.UserID, fn func(AuditEntry) error) error {
 	return d.DB.Audit().Read(ctx, audit.Query{Since: since, Platform: p, User: user}, func(e audit.Entry) error {
 		return fn(NewAuditEntry(e))
 	})
 }
 
+// NewAuditEntry returns an entry with its codes as words.
 func NewAuditEntry(e audit.Entry) AuditEntry {
 	return AuditEntry{
 		Time: e.At.UTC(), What: e.Kind.String(), Platform: e.Platform, By: e.By.String(), Outcome: e.Outcome.String(), Reason: e.Reason.String(),
@@ -41,10 +42,10 @@ func NewAuditEntry(e audit.Entry) AuditEntry {
 	}
 }
 
-// AuditReport is what verifying the audit log has looked at.
+// AuditReport says what a verification of the audit log has read.
 type AuditReport = audit.Report
 
-// VerifyAudit recomputes the audit log's chains and calls problem for each thing that is wrong.
+// VerifyAudit recomputes the audit log's chains and calls problem for each error.
 func (d Directory) VerifyAudit(ctx context.Context, problem func(string)) (AuditReport, error) {
 	return d.DB.Audit().Verify(ctx, problem)
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// Entry is a person as the operator sees them. It says which credentials are held, never what they are.
+// Entry is a person as the operator sees them. A credential in it is only shown as present.
 type Entry struct {
 	Platform crmgate.Platform  `json:"platform"`
 	ID       crmgate.UserID    `json:"id"`
 	Name     string            `json:"name,omitempty"`
 	Hostname string            `json:"hostname,omitempty"`
 	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
-	// State is "active"; "refreshing" while a refresh is under way; "needs_login" once the CRM has ended the grant;
+	// State is "active"; "refreshing" while a refresh runs; "needs_login" once the CRM has ended the grant;
 	// "paused" while the CRM rejects the application that issued it; or "logged_out".
 	State string `json:"state"`
-	// Reason and Since tell of a state that is none of the person's doing.
+	// Reason and Since explain a state that the person did not cause.
 	Reason       string         `json:"reason,omitempty"`
 	Since        time.Time      `json:"since,omitzero"`
 	Timezone     string         `json:"timezoneName,omitempty"`
@@ -35,24 +35,24 @@ type Entry struct {
 	app crmgate.ApplicationKey
 }
 
-// Directory is who has signed in. It needs no connectors, so that a store at rest can be looked into without them.
+// Directory reads the people, the journal and the audit log of a store. It needs no connectors.
 type Directory struct{ DB *storage.DB }
 
-// Entries lists everybody, in no order that means anything. What does not open is left out, and the error says so.
+// Entries lists all people in no particular order. Records that do not open are left out, and the error names them.
 func (d Directory) Entries(ctx context.Context) ([]Entry, error) {
 	all := []Entry{}
 	err := d.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
 		all = append(all, entry(p, s))
 		return nil
 	})
-	for i := range all { // afterwards: a walk over everybody is one transaction, and takes no other
+	for i := range all { // after People, which is one transaction and allows no other inside
 		err = errors.Join(err, d.state(ctx, &all[i]))
 	}
 	return all, err
 }
 
-// Count counts people by platform and by Entry.State, save that those who are "refreshing" count as "active": that is over
-// in a moment. It reads everybody, one after the other.
+// Count counts people by platform and Entry.State. People who are "refreshing" count as "active". Count reads every person's
+// record.
 func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]int, error) {
 	type issuer struct {
 		crmgate.Platform
@@ -81,10 +81,10 @@ func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]i
 	return counts, err
 }
 
-// refreshable reports whether a person is active for as long as their grant is refreshed.
+// refreshable reports whether a person is active and has a refresh token.
 func (e *Entry) refreshable() bool { return e.State == "active" && !e.RefreshToken.IsZero() }
 
-// Entry returns one person; crmgate.ErrNotFound if there is none.
+// Entry returns one person. It returns crmgate.ErrNotFound if there is none.
 func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error) {
 	p, err := d.DB.Person(ctx, key)
 	if err != nil {
@@ -95,7 +95,7 @@ func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error
 	return e, errors.Join(err, d.state(ctx, &e))
 }
 
-// state looks at what is known of an active person's grant beside their record.
+// state updates the state of an active person from the lease and the pause of their application.
 func (d Directory) state(ctx context.Context, e *Entry) error {
 	if !e.refreshable() {
 		return nil

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -24,13 +25,13 @@ type Config struct {
 	Key crmgate.Secret
 	// Now tells the time; default time.Now.
 	Now func() time.Time
-	// Logger gets what clients are not told; default slog.Default().
+	// Logger gets the details that clients do not see; default slog.Default().
 	Logger *slog.Logger
-	// Count, if set, is told of every logout: flow, platform and outcome.
+	// Count, if set, is called for every logout with flow, platform and outcome.
 	Count func(flow string, platform crmgate.Platform, outcome string)
 }
 
-// Sessions checks session tokens, and does what a signed-in person can ask for. Safe for concurrent use.
+// Sessions checks session tokens and serves signed-in people. Safe for concurrent use.
 type Sessions struct {
 	Config
 	signer *signer
@@ -38,8 +39,8 @@ type Sessions struct {
 
 // New checks the configuration and returns Sessions.
 func New(c Config) (*Sessions, error) {
-	if len(c.Key.Reveal()) < 32 {
-		return nil, errors.New("the session key must have at least 32 bytes")
+	if n := len(c.Key.Reveal()); n < 32 {
+		return nil, fmt.Errorf("the session key has %d bytes: it must have at least 32", n)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -53,7 +54,7 @@ func New(c Config) (*Sessions, error) {
 	return &Sessions{c, newSigner(c.Key, c.Now)}, nil
 }
 
-// Issue makes a session token for a person. sid is the id in the person's session record.
+// Issue makes a session token for a person. sid is the id in their session record.
 func (ss *Sessions) Issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) {
 	return ss.signer.issue(key, sid)
 }
@@ -61,25 +62,25 @@ func (ss *Sessions) Issue(key crmgate.UserKey, sid string) (crmgate.Secret, erro
 // State is the result of checking a request's session token.
 type State int
 
-// Upstream App Connect tells the first two apart, and so do its refusals.
+// Upstream App Connect refuses the first two with different texts.
 const (
-	NoSession   State = iota // no token, or a bad one in the Authorization header
-	Undecodable              // a bad token in the query
-	Ghost                    // a good token of nobody, or of a session that has ended
+	NoSession   State = iota // no token, or an invalid one in the Authorization header
+	Undecodable              // an invalid token in the query
+	Ghost                    // a valid token without a session: it ended, or never existed
 	Live
 )
 
 // Session is a checked session.
 type Session struct {
 	State    State
-	Key      crmgate.UserKey // of Ghost and Live
-	Hostname string          // of Live
-	// Renewed is a token with a new life, if the one presented has half its life behind it; only of Live.
+	Key      crmgate.UserKey // for Ghost and Live
+	Hostname string          // for Live
+	// Renewed is a new token, if the one presented has passed half its life; only for Live.
 	Renewed crmgate.Secret
 }
 
-// Check checks a request's session token: header is the Authorization header, query is the jwtToken parameter, which
-// counts only if there is no bearer token. It opens the session record and nothing else. The error is the store's.
+// Check checks a request's session token. header is the Authorization header. query is the jwtToken parameter, which is read
+// only if there is no bearer token. Check opens only the session record. The error is the store's.
 func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Session, error) {
 	bad := NoSession
 	raw, ok := bearer(header)
@@ -110,7 +111,7 @@ func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Se
 	return s, err
 }
 
-// bearer returns the token of "Bearer <token>": the scheme in any case, exactly one space. ok is false for what is no bearer header.
+// bearer returns the token of "Bearer <token>": the scheme in any case, exactly one space. ok is false for any other header.
 func bearer(header string) (token string, ok bool) {
 	scheme, token, found := strings.Cut(header, " ")
 	return token, found && strings.EqualFold(scheme, "bearer") && token != "" && token[0] != ' '

@@ -8,7 +8,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/identity"
 )
 
-// SessionTokens makes and checks session tokens at the time that now tells.
+// SessionTokens issues and verifies session tokens at the time of now.
 func SessionTokens(key string, now func() time.Time) (issue func(crmgate.UserKey, string) crmgate.Secret, good func(string) bool) {
 	t := newSigner(crmgate.NewSecret(key), now)
 	return func(k crmgate.UserKey, sid string) crmgate.Secret {
@@ -23,7 +23,7 @@ func SessionTokens(key string, now func() time.Time) (issue func(crmgate.UserKey
 		}
 }
 
-// ReadID reads an id out of JSON.
+// ReadID reads an id from JSON.
 func ReadID(text string) (string, error) {
 	var id identity.ID
 	err := json.Unmarshal([]byte(text), &id)

@@ -15,7 +15,7 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// FuzzSessionToken: a token is good if it is one of those that were issued, byte for byte, and no other text is.
+// FuzzSessionToken: only a token that was issued is valid, byte for byte.
 func FuzzSessionToken(f *testing.F) {
 	issue, good := session.SessionTokens(strings.Repeat("k", 32), func() time.Time { return noon })
 	issued := map[string]bool{}
@@ -31,12 +31,12 @@ func FuzzSessionToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		if good(token) != issued[token] {
-			t.Errorf("%q: good is %v", token, good(token))
+			t.Errorf("%q: valid is %v", token, good(token))
 		}
 	})
 }
 
-// FuzzSessionClaims signs any header and claims with the right key: what is then good says who and until when, once.
+// FuzzSessionClaims signs any header and claims with the right key. A valid token has an id, a platform and an expiry, once each.
 func FuzzSessionClaims(f *testing.F) {
 	const key = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
 	_, good := session.SessionTokens(key, func() time.Time { return noon })
@@ -61,10 +61,10 @@ func FuzzSessionClaims(f *testing.F) {
 			Exp          float64
 		}
 		if json.Unmarshal([]byte(header), &h) != nil || h["alg"] != "HS256" || h["crit"] != nil {
-			t.Errorf("took the header %s", header)
+			t.Errorf("accepted the header %s", header)
 		}
 		if json.Unmarshal([]byte(claims), &c) != nil || c.ID == "" || !crmgate.Platform(c.Platform).Valid() || c.Exp <= float64(noon.Unix()) {
-			t.Errorf("took the claims %s", claims)
+			t.Errorf("accepted the claims %s", claims)
 		}
 		names := map[string]bool{}
 		d := json.NewDecoder(strings.NewReader(claims))
@@ -73,7 +73,7 @@ func FuzzSessionClaims(f *testing.F) {
 			name, _ := d.Token()
 			lower := strings.ToLower(name.(string))
 			if names[lower] {
-				t.Errorf("took %q twice: %s", lower, claims)
+				t.Errorf("accepted %q twice: %s", lower, claims)
 			}
 			names[lower] = true
 			var skip json.RawMessage
@@ -82,7 +82,7 @@ func FuzzSessionClaims(f *testing.F) {
 	})
 }
 
-// FuzzBearer: what is taken for a bearer token is all that follows the scheme and one space.
+// FuzzBearer: a bearer token is everything after the scheme and one space.
 func FuzzBearer(f *testing.F) {
 	for _, s := range []string{"Bearer a", "bEARER a b", "Bearer  a", "Bearer", "Basic a", " Bearer a", "Bearer\ta", ""} {
 		f.Add(s)

@@ -14,12 +14,12 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// expired is what a person is told whose sign-in the CRM has ended.
+// expired is the message for a person whose sign-in the CRM has ended.
 var expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User session expired. Please connect again.", TTL: 5000}
 
-// Validate says whether a person's sign-in still stands at the CRM, refreshing the access token if it is due. A
-// sign-in that has ended is an Outcome that is not successful. A failure that says nothing about the sign-in is an
-// error if the connector has an opinion of its own (upstream answers 400), and an unsuccessful Outcome if it has none.
+// Validate reports whether a person's sign-in is still valid at the CRM, and refreshes the access token if it is due. A
+// sign-in that has ended is an unsuccessful Outcome. Any other failure is an error if the connector implements
+// authValidation (upstream answers 400), else an unsuccessful Outcome too.
 func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connector.Outcome, error) {
 	conn, err := ss.Connectors.Find(key.Platform)
 	if err != nil {
@@ -47,9 +47,9 @@ func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connecto
 	return out, err
 }
 
-// excuse turns a failure into words for the person; the log gets the cause.
+// excuse logs a failure and returns a message for the person.
 func (ss *Sessions) excuse(ctx context.Context, err error) *crmgate.ReturnMessage {
-	ss.Logger.WarnContext(ctx, "a live token could not be had", "err", err)
+	ss.Logger.WarnContext(ctx, "could not obtain an access token", "err", err)
 	text := "The CRM cannot be reached at the moment. Please try again later."
 	if errors.Is(err, crmgate.ErrAppDead) {
 		text = "The CRM rejects the application that signed you in. Please tell your administrator."
@@ -57,7 +57,7 @@ func (ss *Sessions) excuse(ctx context.Context, err error) *crmgate.ReturnMessag
 	return &crmgate.ReturnMessage{MessageType: "warning", Message: text, TTL: 5000}
 }
 
-// License returns the connector's own object; any failure is an error.
+// License returns the connector's license object.
 func (ss *Sessions) License(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
 	conn, err := ss.Connectors.Find(key.Platform)
 	if err != nil {
@@ -73,8 +73,8 @@ func (ss *Sessions) License(ctx context.Context, key crmgate.UserKey) (json.RawM
 	return token.CallLive(ctx, ss.Tokens, conn.LicenseStatus, conn, p)
 }
 
-// RefreshWithoutUser is RefreshInfo's answer where that does not depend on the user, because the platform has no
-// connector, or one that reads nothing anew; ok is false where it does.
+// RefreshWithoutUser is RefreshInfo's result if that does not depend on the user: the platform has no connector, or the
+// connector does not implement refreshUserInfo. Otherwise ok is false.
 func (ss *Sessions) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcome, ok bool) {
 	conn, err := ss.Connectors.Find(p)
 	if err == nil {
@@ -89,7 +89,7 @@ func (ss *Sessions) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcom
 	return connector.Outcome{}, false
 }
 
-// RefreshInfo reads the person's particulars anew. It never fails: what went wrong is said in the Outcome, as upstream does.
+// RefreshInfo has the connector read the person's data again. Like upstream, it reports a failure in the Outcome.
 func (ss *Sessions) RefreshInfo(ctx context.Context, key crmgate.UserKey) connector.Outcome {
 	out, ok := ss.RefreshWithoutUser(key.Platform)
 	if ok {
@@ -115,8 +115,8 @@ func (ss *Sessions) RefreshInfo(ctx context.Context, key crmgate.UserKey) connec
 	return out
 }
 
-// RefreshFailure is upstream's answer when refreshUserInfo fails, by the CRM's status. Its generic form has an id that
-// is a number, where the others have a string.
+// RefreshFailure is upstream's answer to a failure of refreshUserInfo, by the CRM's status. The id in its generic form is a
+// number, and a string in the others.
 func RefreshFailure(platform crmgate.Platform, status int) connector.Outcome {
 	message, detail, id := "Error performing refreshUserInfo", "Please check if your account has the necessary permissions.", any(1)
 	switch {
@@ -140,8 +140,8 @@ func RefreshFailure(platform crmgate.Platform, status int) connector.Outcome {
 	return connector.Outcome{Message: &crmgate.ReturnMessage{Message: message, MessageType: "warning", TTL: 5000, Details: details}}
 }
 
-// Logout ends the person's session and forgets the grant, and then tells the CRM. What the CRM says does not matter to
-// the person, who is logged out already; if it cannot be told, it will be. crmgate.ErrNotFound if there is no such person.
+// Logout ends the person's session and forgets the grant. Then it revokes the grant at the CRM; if that fails, the queue does
+// it later, and the person is logged out all the same. It returns crmgate.ErrNotFound if there is no such person.
 func (ss *Sessions) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.ReturnMessage, error) {
 	v, err := ss.DB.EndSession(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventLogout, By: audit.ByPerson, Outcome: audit.OutcomeOK}))
 	if err != nil {
@@ -160,8 +160,8 @@ func (ss *Sessions) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.R
 	return &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}, nil
 }
 
-// Forget removes a person and what they were granted, on the operator's word, and then tells the CRM; the result says whether that worked.
-// crmgate.ErrNotFound if there is no such person.
+// Forget removes a person and their grant for the operator. Then it revokes the grant at the CRM and returns the result. It
+// returns crmgate.ErrNotFound if there is no such person.
 func (ss *Sessions) Forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
 	v, err := ss.DB.DeletePerson(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
 	if err != nil {

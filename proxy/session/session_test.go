@@ -9,7 +9,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/session"
 )
 
-// TestKnownTokensStillEnd: that a token was good a moment ago says nothing about now, nor about another token.
+// TestKnownTokensStillEnd: a token in the cache still expires, and the cache accepts no other token.
 func TestKnownTokensStillEnd(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -27,13 +27,13 @@ func TestKnownTokensStillEnd(t *testing.T) {
 	now = now.Add(-15 * 24 * time.Hour)
 	for i := range token {
 		if good(token[:i] + string(token[i]^1) + token[i+1:]) {
-			t.Errorf("a token with byte %d changed is good", i)
+			t.Errorf("a token with byte %d changed is valid", i)
 		}
 	}
 }
 
-// TestIDsAreTexts: upstream makes numbers texts; nothing else is an id.
-func TestIDsAreTexts(t *testing.T) {
+// TestIDsAreStrings: like upstream, an id is a string or a number, which becomes a string.
+func TestIDsAreStrings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, want string }{
 		{`"1-clio"`, "1-clio"}, {`"a\/b\ud83d\ude00"`, "a/b😀"}, {`12345678901234567890`, "12345678901234567890"}, {`null`, ""}, {`""`, ""},

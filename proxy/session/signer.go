@@ -18,24 +18,24 @@ import (
 const (
 	sessionLife  = 14 * 24 * time.Hour
 	sessionRenew = 7 * 24 * time.Hour
-	// maxSessionToken bounds what is parsed before its signature is known. Ours have about 300 bytes.
+	// maxSessionToken bounds what is parsed before the signature is verified. An issued token has about 300 bytes.
 	maxSessionToken = 4096
 )
 
-// signer makes and verifies the tokens that clients hold: HS256, the claims id, platform, iat, exp and sid.
-// Upstream's verification also takes HS384 and HS512, and tokens without exp; ours are never made so.
+// signer issues and verifies session tokens: HS256, with the claims id, platform, iat, exp and sid. Upstream also accepts
+// HS384, HS512, and tokens without exp. It never issues such tokens.
 type signer struct {
 	key    crmgate.Secret
 	now    func() time.Time
 	parser *jwt.Parser
 
 	mu sync.RWMutex
-	// known are claims whose signature was found good, by the hash of the whole token; guarded by mu. What depends on
-	// the time is checked at each use. Reading the same JSON again was a third of a session check.
+	// known holds the claims of tokens with a valid signature, by the hash of the token; guarded by mu. Times are checked at
+	// each use. Without this cache, a third of a session check was parsing JSON.
 	known map[[sha256.Size]byte]claims
 }
 
-// maxKnown bounds known; an entry has some 200 bytes.
+// maxKnown bounds known. An entry has about 200 bytes.
 const maxKnown = 16 << 10
 
 func newSigner(key crmgate.Secret, now func() time.Time) *signer {
@@ -44,7 +44,7 @@ func newSigner(key crmgate.Secret, now func() time.Time) *signer {
 }
 
 type claims struct {
-	ID       identity.ID      `json:"id"` // upstream makes numbers texts
+	ID       identity.ID      `json:"id"` // upstream turns numbers into strings
 	Platform crmgate.Platform `json:"platform"`
 	Issued   *jwt.NumericDate `json:"iat"`
 	Expires  *jwt.NumericDate `json:"exp"`
@@ -52,7 +52,7 @@ type claims struct {
 	SID      string           `json:"sid,omitempty"`
 }
 
-// What golang-jwt asks of claims. Issuer, subject and audience do not exist in these tokens.
+// golang-jwt requires these methods. The tokens have no issuer, subject and audience.
 func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.Expires, nil }
 
 func (c *claims) GetIssuedAt() (*jwt.NumericDate, error) { return c.Issued, nil }
@@ -65,15 +65,15 @@ func (c *claims) GetSubject() (string, error) { return "", nil }
 
 func (c *claims) GetAudience() (jwt.ClaimStrings, error) { return nil, nil }
 
-// lastSecond is the end of the year 9999: times behind it have no JSON form, and some overflow.
+// lastSecond is the end of the year 9999. Later times have no JSON form, and some overflow.
 const lastSecond = 253402300799
 
-// UnmarshalJSON takes each claim once, and of times numbers only: encoding/json takes the last of two claims, "ID" for
-// "id", and golang-jwt takes a time that is a text.
+// UnmarshalJSON refuses duplicate claims and times that are not numbers. encoding/json takes the last of two equal claims, and
+// "ID" for "id". golang-jwt accepts a time that is a string.
 func (c *claims) UnmarshalJSON(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("the claims are no object")
+		return errors.New("the claims are not an object")
 	}
 	seen := map[string]bool{}
 	for d.More() {
@@ -87,13 +87,13 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 		}
 		name := strings.ToLower(t.(string)) // a member's name is a string
 		if seen[name] {
-			return errors.New("a claim stands there twice")
+			return errors.New("a claim is there twice")
 		}
 		seen[name] = true
 		switch name {
 		case "exp", "iat", "nbf":
 			if s, ok := v.(float64); !ok || s < 0 || s > lastSecond {
-				return errors.New("a time is no number of seconds")
+				return errors.New("a time is not a number of seconds")
 			}
 		}
 	}
@@ -110,10 +110,10 @@ func (t *signer) issue(key crmgate.UserKey, sid string) (crmgate.Secret, error) 
 	return crmgate.NewSecret(s), err
 }
 
-// verify returns the claims of a token of ours that is good now.
+// verify returns the claims of a token that issue made and that is valid now.
 func (t *signer) verify(raw string) (claims, error) {
 	if len(raw) > maxSessionToken {
-		return claims{}, errors.New("longer than any session token")
+		return claims{}, errors.New("longer than a session token can be")
 	}
 	sum := sha256.Sum256([]byte(raw))
 	t.mu.RLock()
@@ -126,32 +126,32 @@ func (t *signer) verify(raw string) (claims, error) {
 		}
 		t.mu.Lock()
 		if len(t.known) >= maxKnown {
-			clear(t.known) // simpler than an order of age; costs a signature each
+			clear(t.known) // simpler than an eviction order; costs one verification for each token
 		}
 		t.known[sum] = c
 		t.mu.Unlock()
 	}
 	now := t.now()
 	if !now.Before(c.Expires.Time) || c.Earliest != nil && now.Before(c.Earliest.Time) {
-		return c, errors.New("not good at this time")
+		return c, errors.New("not valid at this time")
 	}
 	return c, nil
 }
 
-// authentic returns the claims of a token that we have signed, whenever it is good.
+// authentic returns the claims of a token with a valid signature, whatever its times.
 func (t *signer) authentic(raw string) (claims, error) {
 	var c claims
-	if strings.ContainsAny(raw, "\r\n") { // Go's base64 passes over them
+	if strings.ContainsAny(raw, "\r\n") { // Go's base64 ignores them
 		return c, errors.New("has line breaks")
 	}
 	parsed, err := t.parser.ParseWithClaims(raw, &c, func(*jwt.Token) (any, error) { return []byte(t.key.Reveal()), nil })
 	switch {
 	case err != nil:
 		return c, err
-	case parsed.Header["crit"] != nil: // RFC 7515, 4.1.11: what is critical and not understood is refused; golang-jwt does not look
+	case parsed.Header["crit"] != nil: // RFC 7515, 4.1.11: unknown critical parameters are refused; golang-jwt ignores them
 		return c, errors.New("has critical parameters")
 	case c.ID == "" || !c.Platform.Valid() || c.Expires == nil:
-		return c, errors.New("names nobody, or has no end")
+		return c, errors.New("lacks id, platform or exp")
 	}
 	return c, nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Layer lays an organisation's settings over a person's, as they are read from bodies.
+// Layer merges an organisation's settings with a person's, both as bodies have them.
 func Layer(org, own string) (string, error) {
 	theirs, err := readObject("org", json.RawMessage(org), maxOrgSettings)
 	if err != nil {
@@ -24,5 +24,5 @@ func Layer(org, own string) (string, error) {
 	return string(b), err
 }
 
-// Truthy is what JavaScript takes JSON for in a condition.
+// Truthy reports whether JavaScript treats a value as true.
 func Truthy(b string) bool { return truthy(json.RawMessage(b)) }

@@ -7,9 +7,9 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// layer lays an organisation's settings over a person's, entry by entry. An entry is an object with value, defaultValue and
-// options; the organisation's says with customizable whether the person's counts, and with isRemoved that there is none.
-// What is null is not there. The error is that values are nested too deeply to be written.
+// layer merges an organisation's settings with a person's, entry by entry. An entry is an object with value, defaultValue and
+// options. In the organisation's entry, customizable lets the person's entry count, and isRemoved removes it. An entry that
+// is null is absent. The error means that values are nested too deeply to be encoded.
 func layer(org, own object) (object, error) {
 	all := object{}
 	for name, theirs := range org {
@@ -31,7 +31,7 @@ func layer(org, own object) (object, error) {
 	return all, nil
 }
 
-// personal is a person's entry as it is shown.
+// personal is a person's entry in the merged settings.
 func personal(name string, mine, theirs object) (json.RawMessage, error) {
 	value := mine["value"]
 	if strings.HasPrefix(name, "plugin_") {
@@ -48,7 +48,7 @@ func personal(name string, mine, theirs object) (json.RawMessage, error) {
 	}{true, value, mine["defaultValue"], mine["options"]})
 }
 
-// layerPlugin lays the organisation's configuration of a plugin, the member config of its value, over a person's.
+// layerPlugin merges the organisation's configuration of a plugin, the member config of its value, with a person's.
 func layerPlugin(org, own json.RawMessage) (json.RawMessage, error) {
 	theirs := objectOf(objectOf(org)["config"])
 	if len(theirs) == 0 {
@@ -68,8 +68,8 @@ func layerPlugin(org, own json.RawMessage) (json.RawMessage, error) {
 	return crmgate.EncodeJSON(value)
 }
 
-// layerConfig is layer for what a plugin is configured with: an entry of the person's counts if it is theirs to customize,
-// unless only the organisation's has a value. It keeps all of its members.
+// layerConfig is layer for the configuration of a plugin. A person's entry counts if it is customizable, unless only the
+// organisation's has a value. The entry keeps all its members.
 func layerConfig(org, own object) (object, error) {
 	all := object{}
 	for name, theirs := range org {

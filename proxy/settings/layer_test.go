@@ -17,28 +17,28 @@ func TestLayer(t *testing.T) {
 		return `{"plugin_p":{"customizable":true,"value":{"name":"P","config":` + config + `}}}`
 	}
 	for _, c := range []struct{ name, org, own, want string }{
-		{"nothing", `{}`, `{}`, `{}`},
+		{"both empty", `{}`, `{}`, `{}`},
 		{"the organisation's only", `{"a":{"value":1,"own":true}}`, `{}`, `{"a":{"value":1,"own":true}}`},
 		{"the organisation's only, customizable", `{"a":{"customizable":true,"value":1}}`, `{}`, `{"a":{"customizable":true,"value":1}}`},
 		{"the person's only", `{}`, `{"a":{"value":1,"defaultValue":2,"options":[3],"other":4,"customizable":false}}`,
 			`{"a":{"customizable":true,"value":1,"defaultValue":2,"options":[3]}}`},
 		{"not customizable", `{"a":{"value":1}}`, `{"a":{"value":2}}`, `{"a":{"value":1}}`},
 		{"customizable", `{"a":{"customizable":true,"value":1,"options":[1,2]}}`, `{"a":{"value":2}}`, `{"a":{"customizable":true,"value":2}}`},
-		{"customizable as JavaScript takes it", `{"a":{"customizable":1,"value":1},"b":{"customizable":"","value":1}}`, `{"a":{"value":2},"b":{"value":2}}`,
+		{"customizable, truthy in JavaScript", `{"a":{"customizable":1,"value":1},"b":{"customizable":"","value":1}}`, `{"a":{"value":2},"b":{"value":2}}`,
 			`{"a":{"customizable":true,"value":2},"b":{"customizable":"","value":1}}`},
 		{"removed", `{"a":{"isRemoved":true,"customizable":true,"value":1},"b":{"isRemoved":"yes"},"c":{"isRemoved":false,"value":1}}`, `{"a":{"value":2},"b":{"value":2}}`,
 			`{"c":{"isRemoved":false,"value":1}}`},
 		{"no values", `{"a":{"customizable":true}}`, `{"a":{}}`, `{"a":{"customizable":true}}`},
 		{"values that are null", `{"a":{"customizable":true}}`, `{"a":{"value":null,"options":null}}`, `{"a":{"customizable":true,"value":null,"options":null}}`},
-		{"null is not there", `{"a":null,"b":null,"c":{"customizable":true,"value":1}}`, `{"a":{"value":2},"b":null,"c":null}`,
+		{"null is absent", `{"a":null,"b":null,"c":{"customizable":true,"value":1}}`, `{"a":{"value":2},"b":null,"c":null}`,
 			`{"a":{"customizable":true,"value":2},"c":{"customizable":true,"value":1}}`},
-		{"no objects", `{"a":1,"b":[2],"c":"x"}`, `{"a":{"value":2},"d":5,"e":[1]}`, `{"a":1,"b":[2],"c":"x","d":{"customizable":true},"e":{"customizable":true}}`},
-		{"a name of JavaScript's", `{"__proto__":{"value":1}}`, `{"constructor":{"value":2}}`, `{"__proto__":{"value":1},"constructor":{"customizable":true,"value":2}}`},
+		{"entries that are not objects", `{"a":1,"b":[2],"c":"x"}`, `{"a":{"value":2},"d":5,"e":[1]}`, `{"a":1,"b":[2],"c":"x","d":{"customizable":true},"e":{"customizable":true}}`},
+		{"names with a meaning in JavaScript", `{"__proto__":{"value":1}}`, `{"constructor":{"value":2}}`, `{"__proto__":{"value":1},"constructor":{"customizable":true,"value":2}}`},
 		{"names in another case", `{"a":{"IsRemoved":true,"Customizable":true,"value":1}}`, `{"a":{"value":2}}`, `{"a":{"IsRemoved":true,"Customizable":true,"value":1}}`},
-		{"what an encoder would change", `{"a&":{"value":"<\u00e9>"}}`, `{"b":{"value":12345678901234567890.10}}`,
+		{"text that an encoder would change", `{"a&":{"value":"<\u00e9>"}}`, `{"b":{"value":12345678901234567890.10}}`,
 			`{"a&":{"value":"<\u00e9>"},"b":{"customizable":true,"value":12345678901234567890.10}}`},
 
-		{"plugin of the person's", `{}`, plugin(`{"k":{"value":1}}`), plugin(`{"k":{"value":1}}`)},
+		{"plugin, only the person has it", `{}`, plugin(`{"k":{"value":1}}`), plugin(`{"k":{"value":1}}`)},
 		{"plugin without a configuration", `{}`, plugin(`{}`), plugin(`{}`)},
 		{"plugin, the organisation has none", plugin(`{}`), plugin(`{"k":{"value":1}}`), plugin(`{"k":{"value":1}}`)},
 		{"plugin, the person has none", plugin(`{"k":{"value":1,"customizable":false}}`), plugin(`{}`), plugin(`{"k":{"value":1,"customizable":false}}`)},
@@ -48,12 +48,12 @@ func TestLayer(t *testing.T) {
 		{"plugin, the person's is empty", plugin(`{"k":{"customizable":true,"value":1}}`), plugin(`{"k":{"value":""}}`), plugin(`{"k":{"customizable":true,"value":1}}`)},
 		{"plugin, both are empty", plugin(`{"k":{"customizable":true,"value":0}}`), plugin(`{"k":{"value":""}}`), plugin(`{"k":{"customizable":true,"value":""}}`)},
 		{"plugin, entries of one side", plugin(`{"a":{"value":1}}`), plugin(`{"b":{"value":2,"customizable":false}}`), plugin(`{"a":{"value":1},"b":{"customizable":true,"value":2}}`)},
-		{"plugin, null is not there", plugin(`{"a":null,"b":{"customizable":true,"value":1},"c":null}`), plugin(`{"a":{"value":2},"b":null,"d":null}`),
+		{"plugin, null is absent", plugin(`{"a":null,"b":{"customizable":true,"value":1},"c":null}`), plugin(`{"a":{"value":2},"b":null,"d":null}`),
 			plugin(`{"a":{"customizable":true,"value":2},"b":{"customizable":true,"value":1}}`)},
-		{"plugin, no objects", plugin(`{"a":{"customizable":true}}`), plugin(`{"a":5,"b":"x"}`), plugin(`{"a":5,"b":"x"}`)},
+		{"plugin, entries that are not objects", plugin(`{"a":{"customizable":true}}`), plugin(`{"a":5,"b":"x"}`), plugin(`{"a":5,"b":"x"}`)},
 		{"plugin that is fixed", `{"plugin_p":{"value":{"config":{"k":{"customizable":true}}}}}`, plugin(`{"k":{"value":2}}`), `{"plugin_p":{"value":{"config":{"k":{"customizable":true}}}}}`},
 		{"plugin that is removed", `{"plugin_p":{"isRemoved":true}}`, plugin(`{"k":{"value":2}}`), `{}`},
-		{"no plugin", `{"p":{"customizable":true,"value":{"config":{"k":{"value":1}}}}}`, `{"p":{"value":{"config":{"k":{"value":2}}}}}`,
+		{"not a plugin", `{"p":{"customizable":true,"value":{"config":{"k":{"value":1}}}}}`, `{"p":{"value":{"config":{"k":{"value":2}}}}}`,
 			`{"p":{"customizable":true,"value":{"config":{"k":{"value":2}}}}}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,12 +83,12 @@ func TestHostileSettings(t *testing.T) {
 		{"too deep", deep(101), "The body's own is nested more than 100 levels deep."},
 		{"as deep as JSON goes", deep(10_000), "The body's own is nested more than 100 levels deep."},
 		{"lists", `{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, "The body's own is nested more than 100 levels deep."},
-		{"brackets in texts", `{"a":{"value":"` + strings.Repeat(`[{\"`, 500) + `"}}`, ""},
+		{"brackets in strings", `{"a":{"value":"` + strings.Repeat(`[{\"`, 500) + `"}}`, ""},
 		{"large", `{"a":"` + strings.Repeat("x", 64<<10-8) + `"}`, ""},
 		{"too large", `{"a":"` + strings.Repeat("x", 64<<10-7) + `"}`, "The settings are larger than 64 KB."},
 		{"blanks", `{"a":` + strings.Repeat(" ", 64<<10) + `1}`, ""},
 		{"a list", `[]`, "The body's own is of the wrong type."},
-		{"a text", `"{}"`, "The body's own is of the wrong type."},
+		{"a string", `"{}"`, "The body's own is of the wrong type."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := settings.Layer(`{}`, c.own)
@@ -118,7 +118,7 @@ func sameJSON(a, b string) bool {
 	return x != nil && reflect.DeepEqual(x, y)
 }
 
-// loose decodes a JSON object without any of the code under test; nil if it is none.
+// loose decodes a JSON object without the code under test. It returns nil for other JSON.
 func loose(s string) map[string]any {
 	d := json.NewDecoder(strings.NewReader(s))
 	d.UseNumber()
@@ -129,8 +129,8 @@ func loose(s string) map[string]any {
 	return m
 }
 
-// FuzzLayer: whatever both sides set, an entry that the organisation does not leave to the person holds as it is, one
-// that it removed is gone, one that it leaves to them has their value, and there is no other.
+// FuzzLayer: an entry that is not customizable is the organisation's, a removed one is absent, a customizable one has the
+// person's value, and there is no other.
 func FuzzLayer(f *testing.F) {
 	f.Add(`{"a":{"value":1},"b":{"isRemoved":true},"c":{"customizable":true,"value":[1]}}`, `{"a":{"value":2},"b":{},"c":{"value":{"x":1e400}},"d":3}`)
 	f.Add(`{"plugin_a":{"customizable":true,"value":{"config":{"k":{"value":1},"l":{"customizable":true,"value":1},"m":null}}}}`,
@@ -161,7 +161,7 @@ func FuzzLayer(f *testing.F) {
 				}
 			case !on(e["customizable"]) || mine[name] == nil:
 				if !reflect.DeepEqual(shown, entry) {
-					t.Errorf("%s over %s: %q is %v, and the organisation says %v", org, own, name, shown, entry)
+					t.Errorf("%s over %s: %q is %v, and the organisation's is %v", org, own, name, shown, entry)
 				}
 			case strings.HasPrefix(name, "plugin_"):
 				wantConfig(t, e, shown)
@@ -170,23 +170,23 @@ func FuzzLayer(f *testing.F) {
 		for name, shown := range got {
 			e, _ := theirs[name].(map[string]any)
 			if theirs[name] != nil && (!on(e["customizable"]) || mine[name] == nil) || strings.HasPrefix(name, "plugin_") {
-				continue // as above
+				continue // checked above
 			}
 			m, _ := mine[name].(map[string]any)
 			s, _ := shown.(map[string]any)
 			if mine[name] == nil || s["customizable"] != true || !reflect.DeepEqual(s["value"], m["value"]) {
-				t.Errorf("%s over %s: %q is %v, and the person says %v", org, own, name, shown, mine[name])
+				t.Errorf("%s over %s: %q is %v, and the person's is %v", org, own, name, shown, mine[name])
 			}
 		}
 		for name, entry := range mine {
 			if _, there := got[name]; !there && entry != nil && theirs[name] == nil {
-				t.Errorf("%s over %s: %q of the person's is gone", org, own, name)
+				t.Errorf("%s over %s: the person's %q is missing", org, own, name)
 			}
 		}
 	})
 }
 
-// wantConfig checks that what an organisation configured of a plugin and does not leave to the person holds.
+// wantConfig checks that the entries of a plugin's configuration that are not customizable are the organisation's.
 func wantConfig(t *testing.T, org map[string]any, shown any) {
 	value, _ := org["value"].(map[string]any)
 	config, _ := value["config"].(map[string]any)
@@ -195,12 +195,12 @@ func wantConfig(t *testing.T, org map[string]any, shown any) {
 	got, _ := v["config"].(map[string]any)
 	for name, entry := range config {
 		if e, _ := entry.(map[string]any); entry != nil && !on(e["customizable"]) && !reflect.DeepEqual(got[name], entry) {
-			t.Errorf("%q of the configuration is %v, and the organisation says %v", name, got[name], entry)
+			t.Errorf("%q of the configuration is %v, and the organisation's is %v", name, got[name], entry)
 		}
 	}
 }
 
-// on is whether JavaScript takes a value for true.
+// on reports whether JavaScript treats a value as true.
 func on(v any) bool {
 	switch v := v.(type) {
 	case nil:

@@ -8,10 +8,10 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// object is a JSON object. Its values stay as they were written: numbers keep their digits, texts their escapes.
+// object is a JSON object. Its values stay as they were written: numbers keep their digits, strings their escapes.
 type object map[string]json.RawMessage
 
-// objectOf reads an object; nil for any other JSON, and for none.
+// objectOf reads an object. It returns nil for other JSON and for none.
 func objectOf(b json.RawMessage) object {
 	var o object
 	if json.Unmarshal(b, &o) != nil {
@@ -20,11 +20,11 @@ func objectOf(b json.RawMessage) object {
 	return o
 }
 
-// maxNesting bounds how deep objects and lists of strangers lie in each other: what is stored is written into other
-// objects, and encoding/json ends at 10,000.
+// maxNesting bounds the nesting of objects and lists from clients. Stored settings are encoded inside other objects, and
+// encoding/json stops at 10,000 levels.
 const maxNesting = 100
 
-// readJSON takes a member of a body, valid JSON, without the blanks in it; nil for null and for none. The error is a Refusal.
+// readJSON returns a member of a body without insignificant blanks; nil if it is null or absent. The error is a Refusal.
 func readJSON(name string, b json.RawMessage, most int) (json.RawMessage, error) {
 	if !given(b) {
 		return nil, nil
@@ -42,7 +42,7 @@ func readJSON(name string, b json.RawMessage, most int) (json.RawMessage, error)
 	return short.Bytes(), nil
 }
 
-// readObject is readJSON for what must be an object, or null.
+// readObject is readJSON for a member that must be an object or null.
 func readObject(name string, b json.RawMessage, most int) (object, error) {
 	b, err := readJSON(name, b, most)
 	if err != nil || b == nil {
@@ -55,7 +55,7 @@ func readObject(name string, b json.RawMessage, most int) (object, error) {
 	return o, nil
 }
 
-// nesting is how deep the objects and lists of valid JSON lie in each other.
+// nesting returns how deeply objects and lists are nested in valid JSON.
 func nesting(b []byte) (deepest int) {
 	depth, text := 0, false
 	for i := 0; i < len(b); i++ {
@@ -78,7 +78,7 @@ func nesting(b []byte) (deepest int) {
 // given reports whether there is a value other than null.
 func given(b json.RawMessage) bool { return len(b) > 0 && string(b) != "null" }
 
-// truthy is what JavaScript takes a value for in a condition.
+// truthy reports whether JavaScript treats a value as true.
 func truthy(b json.RawMessage) bool {
 	switch string(b) {
 	case "", "null", "false", `""`:

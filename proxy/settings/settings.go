@@ -16,27 +16,27 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// What is kept of settings, as JSON.
+// Limits of stored settings, in bytes of JSON.
 const (
 	maxUserSettings = 64 << 10  // of a person
 	maxOrgSettings  = 256 << 10 // of an organisation
 )
 
-// Config is what New needs.
+// Config is what New needs. DB, Verify and HashKey are required.
 type Config struct {
 	DB *storage.DB
 	// Verify verifies the tokens of admins and members.
 	Verify identity.Verify
-	// HashKey salts UserInfoHash. Settings of organisations are found by that hash, and not with another key.
+	// HashKey salts UserInfoHash. Settings of organisations are stored under that hash, so another key does not find them.
 	HashKey crmgate.Secret
-	// Logger gets what clients are not told; default slog.Default().
+	// Logger gets the details that clients do not see; default slog.Default().
 	Logger *slog.Logger
 }
 
 // Settings reads and changes settings. Safe for concurrent use.
 type Settings struct{ Config }
 
-// New returns the settings of a store.
+// New returns Settings on a store.
 func New(c Config) *Settings {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -44,7 +44,7 @@ func New(c Config) *Settings {
 	return &Settings{c}
 }
 
-// UserInfoHash names a RingCentral id without telling it: hex(SHA-256(value ":" hash key)).
+// UserInfoHash is a pseudonym for a RingCentral id: hex(SHA-256(value ":" hash key)).
 func (s *Settings) UserInfoHash(value string) string {
 	sum := sha256.Sum256([]byte(value + ":" + s.HashKey.Reveal()))
 	return hex.EncodeToString(sum[:])
@@ -54,7 +54,7 @@ func tooLarge(most int) error {
 	return crmgate.Refuse("The settings are larger than %d KB.", most>>10)
 }
 
-// OrgSettings is an organisation's settings as its admin sees them. What was never set is null.
+// OrgSettings is an organisation's settings as its admin sees them. A part that was never set is null.
 type OrgSettings struct {
 	ID            string          `json:"id"` // the account's UserInfoHash
 	UserSettings  json.RawMessage `json:"userSettings"`
@@ -64,11 +64,11 @@ type OrgSettings struct {
 	Updated       string          `json:"updatedAt"`
 }
 
-// javaScriptTime is how JavaScript writes a time in JSON.
+// javaScriptTime is the format of a time in JavaScript's JSON.
 const javaScriptTime = "2006-01-02T15:04:05.000Z"
 
-// OrgSettings returns the settings of the organisation whose admin's RingCentral token it is; crmgate.ErrNotFound if there
-// are none. A token that is no admin's is a Refusal.
+// OrgSettings returns the settings of the organisation of an admin's RingCentral token; crmgate.ErrNotFound if there are none.
+// A token that is not an admin's is a Refusal.
 func (s *Settings) OrgSettings(ctx context.Context, token crmgate.Secret) (OrgSettings, error) {
 	who, err := s.Verify.Admin(ctx, token)
 	if err != nil {
@@ -89,9 +89,9 @@ func (s *Settings) OrgSettings(ctx context.Context, token crmgate.Secret) (OrgSe
 	return out, nil
 }
 
-// SetOrgSettings sets parts of the settings of the organisation whose admin's RingCentral token it is: each member of
-// parts, a JSON object, replaces the part of that name, and null removes it. Members that are no part are ignored. A token
-// that is no admin's, and JSON that is not what it should be, is a Refusal.
+// SetOrgSettings changes the settings of the organisation of an admin's RingCentral token. Each member of parts, a JSON object,
+// replaces the part of that name; null removes it; unknown members are ignored. A token that is not an admin's is a Refusal,
+// and so is JSON of the wrong type.
 func (s *Settings) SetOrgSettings(ctx context.Context, token crmgate.Secret, parts json.RawMessage) error {
 	who, err := s.Verify.Admin(ctx, token)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Settings) SetOrgSettings(ctx context.Context, token crmgate.Secret, par
 	}, storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
 }
 
-// readParts takes the known members of an admin's settings; nil stands for null.
+// readParts returns the known members of an admin's settings; null becomes nil.
 func readParts(b json.RawMessage) (object, error) {
 	all, err := readObject("adminSettings", b, maxOrgSettings)
 	if err != nil {
@@ -140,8 +140,8 @@ func readParts(b json.RawMessage) (object, error) {
 	return parts, nil
 }
 
-// Preload returns what an organisation has set for its people; nil if nothing. It is found by the hash of its account,
-// which nobody has to prove, or else by a RingCentral token of anybody in it. A token that is nobody's is a Refusal.
+// Preload returns the settings that an organisation has set for its members; nil if there are none. It is found by the hash of
+// its account, which needs no proof, else by a member's RingCentral token. An invalid token is a Refusal.
 func (s *Settings) Preload(ctx context.Context, token crmgate.Secret, hash string) (json.RawMessage, error) {
 	if hash == "" {
 		if token.IsZero() {
@@ -160,8 +160,8 @@ func (s *Settings) Preload(ctx context.Context, token crmgate.Secret, hash strin
 	return org.UserSettings, err
 }
 
-// Settings returns the settings that hold for a person, a JSON object: their own, under those of the organisation that
-// Preload finds. If it finds none, or cannot say, the person's own hold.
+// Settings returns the merged settings of a person, a JSON object: their own and those of the organisation that Preload finds.
+// If Preload finds none or refuses, they are the person's own.
 func (s *Settings) Settings(ctx context.Context, key crmgate.UserKey, token crmgate.Secret, hash string) (json.RawMessage, error) {
 	own, err := s.DB.UserSettings(ctx, key)
 	if err != nil {
@@ -183,13 +183,13 @@ func (s *Settings) Settings(ctx context.Context, key crmgate.UserKey, token crmg
 	}
 	all, err := layer(objectOf(org), objectOf(own))
 	if err != nil {
-		return nil, fmt.Errorf("lay settings over each other: %w", err)
+		return nil, fmt.Errorf("merge settings: %w", err)
 	}
 	return crmgate.EncodeJSON(all)
 }
 
-// ChangeSettings sets each member of set, a JSON object, in a person's own settings, then removes names, and returns what
-// they are now. JSON that is not what it should be is a Refusal. crmgate.ErrNotFound if the person is not signed in any more.
+// ChangeSettings sets each member of set, a JSON object, in a person's own settings, then removes the names in remove, and
+// returns the result. JSON of the wrong type is a Refusal. crmgate.ErrNotFound means that the person is no longer signed in.
 func (s *Settings) ChangeSettings(ctx context.Context, key crmgate.UserKey, set json.RawMessage, remove []string) (json.RawMessage, error) {
 	changes, err := readObject("userSettings", set, maxUserSettings)
 	if err != nil {

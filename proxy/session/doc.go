@@ -1,0 +1,16 @@
+// Package session checks session tokens and serves signed-in people: it validates and refreshes a sign-in, reads the license
+// and logs out.
+//
+// [Sessions] does both. Clients hold a session token: a JWT with user id, platform, times and the id of the session record.
+//
+//	verify signature and times ──► open the session record ──► compare the session id
+//	        │ bad                         │ none                    │ different or ended
+//	        ▼                             ▼                         ▼
+//	NoSession or Undecodable            Ghost                     Ghost                  else Live
+//
+// A check opens the session record and nothing else: no grant, no connector. A live token in the second half of its life is
+// renewed. A logout ends the session, forgets the grant and queues its revocation in one transaction, then revokes at the CRM.
+//
+// The package refuses tokens that it did not sign itself, other algorithms than HS256, and duplicate claims. A token never
+// outlives its session, so an old one does not come back to life.
+package session
