@@ -161,7 +161,7 @@ func TestAuthSessionFails(t *testing.T) {
 	if p := g.poll(waiting{ID: strings.Repeat("A", 22)}); p.Status != "expired" {
 		t.Errorf("unknown: %+v", p)
 	}
-	g.postJSON("/authSession", `{"platform":"only"}`).wantError(t, 404, "no CRM of that name")
+	g.postJSON("/authSession", `{"platform":"only"}`).wantError(t, 404, "does not connect to a CRM of that name")
 	g.postJSON("/authSession", `{"platform":"paste","hostname":"evil.example"}`).wantError(t, 400, "evil.example")
 	g.postJSON("/authSession", `{}`).want(t, 400, "Missing platform name")
 }
