@@ -36,3 +36,6 @@ func (c *Clock) Freeze() {
 
 // Pass lets time pass.
 func (c *Clock) Pass(d time.Duration) { c.passed.Add(int64(d)) }
+
+// FreezeAt stops the clock at a time.
+func (c *Clock) FreezeAt(t time.Time) { c.frozen.Store(&t) }
