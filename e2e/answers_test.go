@@ -25,7 +25,6 @@ import (
 
 	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/proxy/identity"
-
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 

@@ -13,12 +13,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/operator"
-	"github.com/crmgate/crmgate/proxy/revoke"
-
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/storage/badger"
 )
 

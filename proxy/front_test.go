@@ -7,12 +7,11 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/crmgate/crmgate/proxy/proxytest"
-
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"

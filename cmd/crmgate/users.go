@@ -8,10 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/revoke"
-
-	"github.com/crmgate/crmgate"
 )
 
 type usersCommand struct {

@@ -13,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/proxytest"
-	"github.com/crmgate/crmgate/proxy/session"
-
 	"pgregory.net/rapid"
 
 	"github.com/crmgate/crmgate"
@@ -23,6 +20,8 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/proxytest"
+	"github.com/crmgate/crmgate/proxy/session"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/sealed"
 )

@@ -6,10 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/proxytest"
-
-	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 )
 

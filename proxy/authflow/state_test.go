@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/proxytest"
-
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/sealed"
 )

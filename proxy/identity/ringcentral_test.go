@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/identity"
-
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/identity"
 )
 
 // canary stands for a credential in an answer: no error may quote it.

@@ -7,15 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/org"
-	"github.com/crmgate/crmgate/proxy/revoke"
-	"github.com/crmgate/crmgate/proxy/session"
-	"github.com/crmgate/crmgate/proxy/settings"
-
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/org"
+	"github.com/crmgate/crmgate/proxy/revoke"
+	"github.com/crmgate/crmgate/proxy/session"
+	"github.com/crmgate/crmgate/proxy/settings"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 )

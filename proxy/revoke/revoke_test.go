@@ -14,13 +14,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/proxytest"
-	"github.com/crmgate/crmgate/proxy/revoke"
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/proxytest"
+	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
 )

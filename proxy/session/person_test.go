@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/proxytest"
-
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/proxytest"
 )
 
 // TestRejectedTokenIsReplaced: the CRM rejects an access token before it expires. The connector is called once more with a
