@@ -85,5 +85,3 @@ func (c *CRM) ringCentral(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, 200, e)
 }
-
-func (c *CRM) showCounts(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, c.Counts()) }

@@ -20,11 +20,11 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 		return fmt.Sprint(parseDoc(k.call(ctx, "getUserInfo", input, "").Output).object("platformUserInfo")["id"])
 	}
 	input := inputs["getUserInfo"]
-	want, same, other := k.recordedID(), "", ""
+	want, same, other := recordedID(k.own), "", ""
 	switch {
 	case input == nil || ctx.Err() != nil:
 		return
-	case k.usesPracticeCRM() && k.manifest.AuthType == manifest.OAuth:
+	case usesPracticeCRM(k.manifest) && k.manifest.AuthType == manifest.OAuth:
 		for who, into := range map[string]*string{"ada": &want, "ada again": &same, "grace": &other} {
 			login, _, _ := strings.Cut(who, " ")
 			access, err := k.practiceToken(ctx, login)
@@ -35,7 +35,7 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 			k.scanner.addSecret("the access token", access)
 			*into = id(input.with("authHeader", "Bearer "+access))
 		}
-	case want != "" && !k.usesPracticeCRM():
+	case want != "" && !usesPracticeCRM(k.manifest):
 		same = id(input)
 	default:
 		return
@@ -52,8 +52,8 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 }
 
 // recordedID returns the id of the first recorded successful sign-in, or "".
-func (k *check) recordedID() string {
-	for _, c := range casesOf(k.own, "getUserInfo") {
+func recordedID(own []vectors) string {
+	for _, c := range casesOf(own, "getUserInfo") {
 		if c.succeeds() {
 			return fmt.Sprint(parseDoc(c.Output).object("platformUserInfo")["id"])
 		}
@@ -62,6 +62,6 @@ func (k *check) recordedID() string {
 }
 
 // usesPracticeCRM reports whether the manifest allows requests to the practice CRM.
-func (k *check) usesPracticeCRM() bool {
-	return k.manifest.Hosts.AllowURL("http://"+practiceHost, "") == nil
+func usesPracticeCRM(m *manifest.Manifest) bool {
+	return m.Hosts.AllowURL("http://"+practiceHost, "") == nil
 }

@@ -28,7 +28,7 @@ func (k *check) inputs(ctx context.Context) map[string]doc {
 			}
 		}
 	}
-	if k.usesPracticeCRM() {
+	if usesPracticeCRM(k.manifest) {
 		k.practiceInputs(ctx, inputs)
 	}
 	inputs["getAuthType"] = doc{}
