@@ -100,7 +100,7 @@ func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err erro
 }
 
 // JournalOf returns the answers that are kept for a person, the latest first. For a key without an ID it returns those of
-// exchanges. A damaged entry is an error, because nobody can tell which tokens it has.
+// exchanges. A damaged entry is an error, because the tokens in it are not known.
 func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntry, error) {
 	all, err := db.scanJournal(ctx, db.keys.journal(key))
 	if n := len(all); n > 0 && all[n-1].Damaged && err == nil {

@@ -42,7 +42,7 @@ type completion struct {
 	with []storage.With
 }
 
-// complete stores a person whom the CRM has accepted, and issues their session token. It is the only place that stores a
+// complete stores a person after the CRM has accepted them, and issues their session token. It is the only place that stores a
 // sign-in.
 func (f *Flows) complete(ctx context.Context, conn connector.Connector, info connector.UserInfo, c completion) (SignedIn, error) {
 	m := conn.Manifest()

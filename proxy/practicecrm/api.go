@@ -18,7 +18,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(b)
 }
 
-// me returns the person to whom the access token or API key belongs.
+// me returns the person with the access token or API key.
 func (c *CRM) me(w http.ResponseWriter, r *http.Request) {
 	mood, changed := c.count(&c.counts.Me)
 	if misbehave(w, r, mood.Me, changed) {

@@ -186,7 +186,7 @@ func (c *CRM) LiveRefresh(token string) bool {
 	return t != nil && t.rotated.IsZero() && !t.family.ended
 }
 
-// Granted returns the login of the person to whom an access or refresh token was issued, and whether its family has ended.
+// Granted returns the login of the person who got an access or refresh token, and whether its family has ended.
 // For an unknown token the login is empty.
 func (c *CRM) Granted(token string) (login string, ended bool) {
 	c.mu.Lock()
@@ -211,7 +211,7 @@ func (c *CRM) LiveRefreshOf(login string) int {
 	return n
 }
 
-// holder returns the person to whom a valid access token belongs.
+// holder returns the person with a valid access token.
 func (c *CRM) holder(token string) (Person, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -20,7 +20,7 @@ func Call[T any](ctx context.Context, op func(context.Context, connector.UserReq
 	return op(ctx, req)
 }
 
-// CallLive runs an operation on a person whom Live returned. If the CRM rejects the access token, CallLive refreshes it
+// CallLive runs an operation on a person that Live returned. If the CRM rejects the access token, CallLive refreshes it
 // and runs the operation once more. The operation must therefore be safe to repeat.
 func CallLive[T any](ctx context.Context, e *Engine, op func(context.Context, connector.UserRequest) (T, error), conn connector.Connector, p crmgate.Person) (T, error) {
 	rejected := false
