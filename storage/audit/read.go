@@ -67,7 +67,7 @@ const maxPages = 40
 func (l *Log) ReadBack(ctx context.Context, account crmgate.AccountID, from string, limit int) (entries []Entry, next string, err error) {
 	r := reader{log: l, back: true}
 	if from != "" && !r.from.parse(from) {
-		return nil, "", crmgate.Refuse("This position in the log is not valid.")
+		return nil, "", crmgate.Refuse("Invalid log position.")
 	}
 	if err := r.begin(ctx); err != nil {
 		return nil, "", fmt.Errorf("read audit log: %w", err)
