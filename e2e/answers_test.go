@@ -28,13 +28,10 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-var updateAnswers = flag.Bool("update", false, "have TestAnswers write testdata/answers.txt")
+var updateAnswers = flag.Bool("update", false, "have TestAnswers and TestStoreBefore write their files in testdata")
 
-const (
-	answersFile = "testdata/answers.txt"
-	// answersKey signs the session tokens of TestAnswers.
-	answersKey = "the session key of TestAnswers, at least 32 bytes"
-)
+// answersKey signs the session tokens of TestAnswers.
+const answersKey = "the session key of TestAnswers, at least 32 bytes"
 
 // TestAnswers sends a fixed script of requests to all routes and compares the answers with testdata/answers.txt. With
 // -update it writes that file.
@@ -42,7 +39,7 @@ const (
 // The clock stands still. Random values have a numbered name in the file, such as <jwt 3>, and equal values have equal names.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
-	r := &recorder{t: t, names: map[string]string{}, counts: map[string]int{}, read: map[string]bool{}, bodies: map[string]int{}}
+	r := newRecorder(t)
 
 	r.serve("a server with RingCentral", answerPlatforms())
 	r.front()
@@ -79,12 +76,12 @@ func TestAnswers(t *testing.T) {
 	r.get("/releaseNotes")
 	r.get("/admin", "Cookie", "crmgate-admin=forged")
 
-	r.compare()
+	r.compare("answers.txt")
 }
 
 // recorder records requests and their answers.
 type recorder struct {
-	t    testing.TB
+	t    *testing.T
 	g    *gate        // the server of the moment
 	http *http.Client // nil: the server's, which keeps no cookies
 	b    strings.Builder
@@ -97,6 +94,10 @@ type recorder struct {
 	bodies   map[string]int    // long bodies and headers, with the exchange that had them first
 	usual    http.Header       // what nearly every answer has
 	operator string            // the token that adminTokens made
+}
+
+func newRecorder(t *testing.T) *recorder {
+	return &recorder{t: t, names: map[string]string{}, counts: map[string]int{}, read: map[string]bool{}, bodies: map[string]int{}}
 }
 
 // browser returns a function that runs another one with the cookies of one browser.
@@ -119,7 +120,7 @@ func (r *recorder) serve(title string, change ...func(*edgetest.Options)) {
 	if r.g != nil {
 		r.g.Stop()
 	}
-	r.g = newGate(r.t.(*testing.T), append([]func(*edgetest.Options){withSalt, func(f *edgetest.Options) {
+	r.g = newGate(r.t, append([]func(*edgetest.Options){withSalt, func(f *edgetest.Options) {
 		f.AdminListen, f.Settings["CRMGATE_SESSION_KEY"] = "127.0.0.1:0", answersKey
 	}}, change...)...)
 	at := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
@@ -421,16 +422,17 @@ func short(s string) string {
 	return fmt.Sprintf("%s... (%d bytes)", s[:60], len(s))
 }
 
-// compare holds what was recorded to the file, or writes it.
-func (r *recorder) compare() {
+// compare holds what was recorded to a file in testdata, or writes it.
+func (r *recorder) compare(name string) {
 	r.t.Helper()
+	file := filepath.Join("testdata", name)
 	got := strings.TrimPrefix(r.b.String(), "\n")
 	if *updateAnswers {
-		edgetest.Must(r.t, os.WriteFile(filepath.FromSlash(answersFile), []byte(got), 0o644))
+		edgetest.Must(r.t, os.WriteFile(file, []byte(got), 0o644))
 		r.t.Logf("%d exchanges, %d bytes", r.n, len(got))
 		return
 	}
-	b, err := os.ReadFile(filepath.FromSlash(answersFile))
+	b, err := os.ReadFile(file)
 	edgetest.Must(r.t, err)
 	if got == string(b) {
 		return
