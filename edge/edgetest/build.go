@@ -12,13 +12,13 @@ import (
 	"testing"
 )
 
-// Shipped are the connectors that the project has.
+// Shipped are the project's connectors.
 func Shipped() []string { return []string{"clio", "insightly", "practice", "practicekey"} }
 
-// PracticeAddr is the address that the manifests of the practice connectors name.
+// PracticeAddr is the address in the manifests of the practice connectors.
 const PracticeAddr = "127.0.0.1:8081"
 
-// built is what Run made. The tests only read it.
+// built has the results of Run. The tests only read it.
 var built struct{ program, connectors, cache string }
 
 // Program is the path of the program, built without the race detector.
@@ -27,11 +27,11 @@ func Program() string { return built.program }
 // Connectors is the folder of the project's connectors.
 func Connectors() string { return built.connectors }
 
-// Cache is the folder of compiled connectors. It stays between runs, in bin/test, one for each version of wazero: a connector
-// that was checked with one is compiled anew for another when a test needs it.
+// Cache is the folder of compiled connectors. It stays in bin/test between runs, one for each version of wazero. A test
+// compiles a connector again for another version.
 func Cache() string { return built.cache }
 
-// Run builds the program and the connectors, runs the tests of a package, and removes what it built. TestMain calls it.
+// Run builds the program and the connectors, runs the tests of a package, and removes the build. TestMain calls it.
 func Run(m interface{ Run() int }) int {
 	dir, err := os.MkdirTemp("", "crmgate-test")
 	if err == nil {
@@ -73,8 +73,8 @@ func build(dir string) error {
 	return compile(dir)
 }
 
-// wazeroVersion is the version by which wazero finds compiled connectors in this test binary. Only the test binary of a
-// main package knows its modules; in others the version is "dev".
+// wazeroVersion returns the version that wazero uses to find compiled connectors in this test binary. Only the test binary
+// of a main package knows its modules; in others the version is "dev".
 func wazeroVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
@@ -113,7 +113,7 @@ func goBuild(dir, to, pkg string, env []string, flags ...string) error {
 	return nil
 }
 
-// compile has the program fill the cache: under the race detector, compiling a connector takes twelve times as long.
+// compile fills the cache by the program: under the race detector, compiling a connector takes twelve times as long.
 func compile(dir string) error {
 	if err := os.MkdirAll(built.cache, 0o700); err != nil {
 		return err
@@ -139,7 +139,7 @@ func compile(dir string) error {
 	return nil
 }
 
-// Ship puts one of the project's connectors into a folder, its manifest with texts replaced: old and new in turn.
+// Ship copies one of the project's connectors into a folder. It replaces texts in the manifest: old and new in turn.
 func Ship(t testing.TB, dir, name string, replace ...string) {
 	t.Helper()
 	Must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
@@ -148,7 +148,7 @@ func Ship(t testing.TB, dir, name string, replace ...string) {
 	Must(t, os.WriteFile(filepath.Join(dir, name+".json"), []byte(strings.NewReplacer(replace...).Replace(string(b))), 0o600))
 }
 
-// Folder makes a connectors folder with the practice connectors, for a practice CRM at an address, and with files by name.
+// Folder makes a connectors folder with the practice connectors for a practice CRM at an address, and with extra files.
 func Folder(t testing.TB, crm string, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Clock is the time of a test: it goes until it is frozen, and Pass moves it in both cases. The zero Clock shows the real
-// time. Safe for concurrent use.
+// Clock is the time of a test. It runs until it is frozen; Pass moves it forward in both cases. The zero Clock shows the
+// real time. Safe for concurrent use.
 type Clock struct {
 	frozen atomic.Pointer[time.Time]
 	passed atomic.Int64
 }
 
-// FrozenAt returns a clock that stands at a time.
+// FrozenAt returns a clock that is frozen at a time.
 func FrozenAt(t time.Time) *Clock {
 	c := &Clock{}
 	c.frozen.Store(&t)
 	return c
 }
 
-// Now tells the time.
+// Now returns the time.
 func (c *Clock) Now() time.Time {
 	now := time.Now()
 	if t := c.frozen.Load(); t != nil {
@@ -34,7 +34,7 @@ func (c *Clock) Freeze() {
 	c.frozen.Store(&t)
 }
 
-// Pass lets time pass.
+// Pass moves the clock forward.
 func (c *Clock) Pass(d time.Duration) { c.passed.Add(int64(d)) }
 
 // FreezeAt stops the clock at a time.

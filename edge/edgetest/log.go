@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Log keeps what was logged. Safe for concurrent use.
+// Log keeps log output in memory. Safe for concurrent use.
 type Log struct {
 	mu sync.Mutex
 	b  bytes.Buffer // guarded by mu
@@ -20,7 +20,7 @@ func (l *Log) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-// String is what was logged so far.
+// String returns the log output so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// Node is a node with a practice CRM of its own: real store, real connectors, real HTTP. The node and the CRM share a clock.
+// Node is a node with its own practice CRM: real store, real connectors, real HTTP. The node and the CRM share a clock.
 type Node struct {
 	Clock
 	Person
@@ -30,7 +30,7 @@ type Node struct {
 	watch atomic.Pointer[func(*http.Request)]
 }
 
-// Options are what a node is started with.
+// Options are the options of a node.
 type Options struct {
 	edge.Config
 	// Settings are found by Config.Setting.
@@ -42,7 +42,7 @@ func (o *Options) setting(name string) (crmgate.Secret, bool, error) {
 	return crmgate.NewSecret(v), ok, nil
 }
 
-// New starts a node, which is closed when the test ends. change may alter its options first.
+// New starts a node and closes it when the test ends. change may alter its options first.
 func New(t testing.TB, change ...func(*Options)) *Node {
 	t.Helper()
 	n := &Node{t: t, Log: &Log{}, Person: Person{Client: NewClient(t)}}
@@ -80,7 +80,7 @@ func NewOptions(t testing.TB, crmURL string) *Options {
 	return o
 }
 
-// NewClient returns an HTTP client of the test's own, which follows no redirects.
+// NewClient returns an HTTP client for one test. It does not follow redirects.
 func NewClient(t testing.TB) *http.Client {
 	c := &http.Client{
 		Transport:     &http.Transport{},
@@ -91,7 +91,7 @@ func NewClient(t testing.TB) *http.Client {
 	return c
 }
 
-// Start starts the node, again at the same address if it was stopped.
+// Start starts the node. After Stop it uses the same address again.
 func (n *Node) Start() {
 	n.t.Helper()
 	e, err := edge.Start(context.Background(), n.Config)
@@ -111,7 +111,7 @@ func (n *Node) Stop() {
 	n.Edge = nil
 }
 
-// WhenAsked has f called with every request to the CRM, before the CRM answers; nil ends it.
+// WhenAsked calls f with every request to the CRM, before the CRM answers; nil ends it.
 func (n *Node) WhenAsked(f func(*http.Request)) {
 	if f == nil {
 		n.watch.Store(nil)
@@ -120,7 +120,7 @@ func (n *Node) WhenAsked(f func(*http.Request)) {
 	n.watch.Store(&f)
 }
 
-// Metrics is what the admin listener shows.
+// Metrics returns the metrics of the admin listener.
 func (n *Node) Metrics() string {
 	w := httptest.NewRecorder()
 	n.Edge.Operator().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))

@@ -12,14 +12,14 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// Person signs in at a crmgate by way of the practice CRM, as the extension does. A call that fails returns an error, for a
-// server that may be killed at any moment. Safe for concurrent use.
+// Person signs in to crmgate with the practice CRM, like the extension. Its methods return errors, since a test may kill the
+// server at any moment. Safe for concurrent use.
 type Person struct {
 	URL    string // of crmgate
 	Client *http.Client
 }
 
-// Composed is what /authUrl answers.
+// Composed is the answer of /authUrl.
 type Composed struct {
 	AuthURL     string `json:"authUrl"`
 	LoginSecret string `json:"loginSecret"`
@@ -62,7 +62,7 @@ func (p *Person) Lives(ctx context.Context, token string) (bool, error) {
 	return status == http.StatusOK, err
 }
 
-// Ask sends a request and decodes the answer; one without status 200 is an error. header is names and values in turn.
+// Ask sends a request and decodes the answer; a status other than 200 is an error. header is names and values in turn.
 func (p *Person) Ask(ctx context.Context, method, path, body string, into any, header ...string) error {
 	status, answer, err := p.send(ctx, method, path, body, header...)
 	if err != nil {
