@@ -36,7 +36,7 @@ const answersKey = "the session key of TestAnswers, at least 32 bytes"
 // TestAnswers sends a fixed script of requests to all routes and compares the answers with testdata/answers.txt. With
 // -update it writes that file.
 //
-// The clock stands still. Random values have a numbered name in the file, such as <jwt 3>, and equal values have equal names.
+// The clock is frozen. In the file, random values have numbered names such as <jwt 3>, and equal values have equal names.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
@@ -82,17 +82,17 @@ func TestAnswers(t *testing.T) {
 // recorder records requests and their answers.
 type recorder struct {
 	t    *testing.T
-	g    *gate        // the server of the moment
-	http *http.Client // nil: the server's, which keeps no cookies
+	g    *gate        // the current server
+	http *http.Client // nil: the server's client, without cookies
 	b    strings.Builder
-	n    int // exchanges
+	n    int // number of exchanges
 
 	names    map[string]string // of random values
-	values   []string          // those that have a name, the longest first
-	counts   map[string]int    // of names of each kind
-	read     map[string]bool   // session tokens whose claims were written down
-	bodies   map[string]int    // long bodies and headers, with the exchange that had them first
-	usual    http.Header       // what nearly every answer has
+	values   []string          // those with a name, the longest first
+	counts   map[string]int    // number of names of each kind
+	read     map[string]bool   // session tokens with recorded claims
+	bodies   map[string]int    // long bodies and headers, and the first exchange with each
+	usual    http.Header       // the headers of nearly every answer
 	operator string            // the token that adminTokens made
 }
 
@@ -100,7 +100,7 @@ func newRecorder(t *testing.T) *recorder {
 	return &recorder{t: t, names: map[string]string{}, counts: map[string]int{}, read: map[string]bool{}, bodies: map[string]int{}}
 }
 
-// browser returns a function that runs another one with the cookies of one browser.
+// browser returns a function that runs do with the cookies of one browser.
 func (r *recorder) browser() func(func()) {
 	jar, err := cookiejar.New(nil)
 	edgetest.Must(r.t, err)
@@ -133,13 +133,13 @@ func (r *recorder) serve(title string, change ...func(*edgetest.Options)) {
 
 func (r *recorder) section(title string) { fmt.Fprintf(&r.b, "\n===== %s\n", title) }
 
-// pass has time pass, and says so.
+// pass moves the clock and records that.
 func (r *recorder) pass(d time.Duration) {
 	fmt.Fprintf(&r.b, "\n%s pass.\n", d)
 	r.g.Pass(d)
 }
 
-// mood changes the CRM's mood, and says so.
+// mood changes the CRM's mood and records that.
 func (r *recorder) mood(m practicecrm.Mood) {
 	b, err := json.Marshal(m)
 	edgetest.Must(r.t, err)
@@ -155,7 +155,7 @@ func (r *recorder) mood(m practicecrm.Mood) {
 	r.g.CRM.SetMood(m)
 }
 
-// volatiles find what differs from run to run. What the parentheses hold gets the name.
+// volatiles match values that differ from run to run. The group in parentheses gets the name.
 var volatiles = []struct {
 	kind    string
 	pattern *regexp.Regexp
@@ -177,10 +177,10 @@ var volatiles = []struct {
 	{"admin token", regexp.MustCompile(`"token":"([^"]{20,})"`)},
 }
 
-// numbers are durations, and the places of entries in the audit log: others may come in between, from the background.
+// numbers are durations and the positions of audit entries. Background work may add entries in between.
 var numbers = regexp.MustCompile(`"(totalDuration|afterNs|entry)":\d+`)
 
-// plain replaces what differs from run to run.
+// plain replaces values that differ from run to run.
 func (r *recorder) plain(s string) string {
 	for _, k := range volatiles {
 		for _, m := range k.pattern.FindAllStringSubmatch(s, -1) {
@@ -196,7 +196,7 @@ func (r *recorder) plain(s string) string {
 	return strings.NewReplacer(host, "GATE", crm, "CRM", url.QueryEscape(host), "GATE", url.QueryEscape(crm), "CRM").Replace(s)
 }
 
-// anchor is a link in a developer's notes, which is rendered with its attributes in a random order.
+// anchor is a link in a developer's notes. Its attributes are rendered in a random order.
 var anchor = regexp.MustCompile(`<a [^<>]*target="_blank"[^<>]*>`)
 
 func sortAttributes(tag string) string {
@@ -205,7 +205,7 @@ func sortAttributes(tag string) string {
 	return "<a " + strings.Join(parts, " ") + ">"
 }
 
-// name gives a random value its name.
+// name returns the name of a random value.
 func (r *recorder) name(kind, value string) {
 	if _, ok := r.names[value]; ok {
 		return
@@ -216,7 +216,7 @@ func (r *recorder) name(kind, value string) {
 	r.values = slices.Insert(r.values, at, value)
 }
 
-// recorded is what a request was answered with, as it came.
+// recorded is the raw answer to a request.
 type recorded struct {
 	status int
 	header http.Header
@@ -233,7 +233,7 @@ func (r *recorder) json(path, body string, header ...string) recorded {
 	return r.send("POST", path, body, append([]string{"Content-Type", "application/json"}, header...)...)
 }
 
-// form sends a form as a page of the server does.
+// form sends a form like a page of the server.
 func (r *recorder) form(path, body string, header ...string) recorded {
 	r.t.Helper()
 	return r.send("POST", path, body, append([]string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}, header...)...)
@@ -263,7 +263,7 @@ func (r *recorder) sendBy(client *http.Client, method, address, body string, hea
 	return r.record(req.Method+" "+req.URL.RequestURI(), req.Header, body, resp)
 }
 
-// raw sends bytes as they are; title stands for them in the record.
+// raw sends bytes as they are. The record shows title instead.
 func (r *recorder) raw(title, request string) recorded {
 	r.t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(r.g.URL, "http://"))
@@ -277,7 +277,7 @@ func (r *recorder) raw(title, request string) recorded {
 	return r.record("RAW "+title, nil, "", resp)
 }
 
-// record writes an exchange down.
+// record records an exchange.
 func (r *recorder) record(line string, header http.Header, sent string, resp *http.Response) recorded {
 	r.t.Helper()
 	defer resp.Body.Close()
@@ -325,8 +325,8 @@ func (r *recorder) record(line string, header http.Header, sent string, resp *ht
 	return a
 }
 
-// sortList orders the lists of the control socket: people come in the order of the hashes of their ids, and entries of the
-// journal that came at the same time in that of their random ids.
+// sortList sorts the lists of the control socket. The server lists people by the hashes of their ids, and simultaneous
+// journal entries by their random ids.
 func sortList(line, body string) string {
 	var all []json.RawMessage
 	if line != "GET /users" && line != "GET /journal" || json.Unmarshal([]byte(body), &all) != nil {
@@ -343,7 +343,7 @@ func sortList(line, body string) string {
 
 var entryID = regexp.MustCompile(`"id":"[0-9a-f]{24}",?`)
 
-// unusual leaves out the headers that the first answer has, too, and names those that are missing.
+// unusual omits the headers of the first answer and names the missing ones.
 func (r *recorder) unusual(h http.Header) http.Header {
 	if r.usual == nil {
 		r.usual = h.Clone()
@@ -362,7 +362,7 @@ func (r *recorder) unusual(h http.Header) http.Header {
 	return h
 }
 
-// headers writes headers in the order of their names.
+// headers records headers in the order of their names.
 func (r *recorder) headers(mark string, h http.Header) {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, v := range h[name] {
@@ -377,7 +377,7 @@ func (r *recorder) headers(mark string, h http.Header) {
 	}
 }
 
-// body writes a body down, a long one only once.
+// body records a body. It records a long one only once.
 func (r *recorder) body(body string) {
 	if strings.HasPrefix(body, "openapi:") {
 		body = "(the OpenAPI document)"
@@ -398,7 +398,7 @@ func (r *recorder) body(body string) {
 	}
 }
 
-// claims writes down what new session tokens say.
+// claims records the claims of new session tokens.
 func (r *recorder) claims(a recorded) {
 	for _, token := range volatiles[0].pattern.FindAllString(a.header.Get("X-Refreshed-Jwt-Token")+" "+a.body, -1) {
 		if r.read[token] {
@@ -413,7 +413,7 @@ func (r *recorder) claims(a recorded) {
 	}
 }
 
-// short cuts what is long and sent only to be too long.
+// short truncates text that is deliberately too long.
 func short(s string) string {
 	const most = 4000
 	if len(s) <= most {
@@ -422,7 +422,7 @@ func short(s string) string {
 	return fmt.Sprintf("%s... (%d bytes)", s[:60], len(s))
 }
 
-// compare holds what was recorded to a file in testdata, or writes it.
+// compare compares the record with a file in testdata, or writes the file.
 func (r *recorder) compare(name string) {
 	r.t.Helper()
 	file := filepath.Join("testdata", name)
@@ -451,14 +451,14 @@ func (r *recorder) compare(name string) {
 			continue
 		}
 		if shown++; shown > 5 {
-			r.t.Error("there is more: write the file with -update and compare the two")
+			r.t.Error("there are more differences: write the file with -update and run git diff")
 			return
 		}
 		r.t.Errorf("got\n%s\n\nwant\n%s", g, w)
 	}
 }
 
-// answerPlatforms adds platforms of every kind, or those that are named, to the practice connectors.
+// answerPlatforms adds the named platforms to the practice connectors; without names, platforms of every kind.
 func answerPlatforms(names ...string) func(*edgetest.Options) {
 	return func(f *edgetest.Options) { addPlatforms(f, names) }
 }
@@ -596,7 +596,7 @@ func (r *recorder) link(query string, header ...string) (l link) {
 	return l
 }
 
-// land has a person consent at the CRM, which is not recorded.
+// land has a person consent at the CRM. It does not record that.
 func (r *recorder) land(authURL, person string) string {
 	r.t.Helper()
 	landed, err := practicecrm.Browse(r.t.Context(), r.g.client, authURL, person)
@@ -613,7 +613,7 @@ func (r *recorder) signIn(platform, person string, header ...string) recorded {
 	return r.get("/oauth-callback?callbackUri="+url.QueryEscape(r.land(l.AuthURL, person)), append([]string{"X-Crmgate-Login", l.LoginSecret}, header...)...)
 }
 
-// consent has a person consent for a plain sign-in, and returns where the CRM sends the browser, up to the state.
+// consent has a person consent for a plain sign-in. It returns the URL that the CRM redirects to, up to the state.
 func (r *recorder) consent(client, person, state string) string {
 	r.t.Helper()
 	return r.land(r.g.CRMURL+"/oauth/authorize?response_type=code&client_id="+client+"&state="+url.QueryEscape(state)+"&redirect_uri="+r.g.URL+"/redirect.html", person)
@@ -777,7 +777,7 @@ func (r *recorder) callback() {
 		r.get("/oauth-callback?" + q)
 	}
 	r.get("/oauth-callback?callbackUri=" + shapes) // neither encoded nor the state in it
-	r.get("/oauth-callback?callbackUri=" + shapes) // the code is used up
+	r.get("/oauth-callback?callbackUri=" + shapes) // the code was already used
 	r.get("/oauth-callback?callbackUri=" + url.QueryEscape(landed("platform=practice")) + "&hostname=undefined")
 	r.get("/oauth-callback?callbackUri=" + url.QueryEscape(landed("platform%3Dpractice")))
 	r.get("/oauth-callback?callbackUri=" + url.QueryEscape(landed("fillerString,platform=practice")))
@@ -817,7 +817,7 @@ func (r *recorder) callback() {
 	r.get("/oauth-callback?callbackUri="+url.QueryEscape(strings.Replace(r.land(l.AuthURL, "ada"), "platform=practice", "platform=own", 1)), "X-Crmgate-Login", l.LoginSecret)
 }
 
-// tokenAnswers signs in with every form of token answer that the practice CRM has.
+// tokenAnswers signs in with every token answer of the practice CRM.
 func (r *recorder) tokenAnswers() {
 	r.section("token answers of CRMs")
 	for _, a := range append(practicecrm.TokenAnswers(), practicecrm.PeculiarAnswers()...) {
@@ -871,7 +871,7 @@ func (r *recorder) apiKeyLogin() {
 	r.send("POST", "/apiKeyLogin?rcAccessToken="+asUser, "platform=fields&additionalInfo[apiKey]=k&additionalInfo[username]=ada&additionalInfo[region]=us", "Content-Type", "application/x-www-form-urlencoded")
 }
 
-// jwt signs claims as the server does, or with another algorithm's name or key.
+// jwt signs claims like the server, or with another algorithm name or key.
 func jwt(head, claims, key string) string {
 	text := base64.RawURLEncoding.EncodeToString([]byte(head)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims))
 	mac := hmac.New(sha256.New, []byte(key))
@@ -945,7 +945,7 @@ func (r *recorder) sessions() {
 	r.get("/hostname", as(again)...)
 }
 
-// renewals has access tokens and session tokens come near their end.
+// renewals uses access tokens and session tokens that expire soon.
 func (r *recorder) renewals() {
 	r.section("renewals")
 	token := r.token(r.signIn("practice", "ada"))
@@ -1263,7 +1263,7 @@ func (r *recorder) adminPages() {
 		revoked = r.g.CRM.Counts().Revoke
 		r.form("/admin/end/practice", "")
 		r.pass(5 * time.Minute)
-		r.form("/admin/end/practice", "") // has the queue looked at
+		r.form("/admin/end/practice", "") // makes the server read the queue
 		r.revoked(revoked + 3)
 		r.get("/admin/people/practice")
 		r.section("an admin removes the application")
@@ -1502,7 +1502,7 @@ func (r *recorder) control() {
 	send("GET", "/users/practice/1-practice")
 }
 
-// operatorListener records the operator's listener: of the metrics, what they are called and what their labels are.
+// operatorListener records the operator's listener. It records the names and labels of metrics, not their values.
 func (r *recorder) operatorListener() {
 	r.section("the operator's listener")
 	admin := ""
@@ -1560,7 +1560,7 @@ func (r *recorder) logFields() {
 	fmt.Fprintf(&r.b, "\nfields of the log\n%s\n", strings.Join(slices.Sorted(maps.Keys(names)), "\n"))
 }
 
-// adminTokens has an operator give out a token for the account acme.
+// adminTokens has an operator issue a token for the account acme.
 func (r *recorder) adminTokens(f *edgetest.Options) {
 	token, line, err := identity.NewAdminToken("ops", []string{"acme"})
 	edgetest.Must(r.t, err)

@@ -19,19 +19,19 @@ import (
 
 // How the sockets of TestFlood behave.
 const (
-	keptAlive    = iota // has had an answer, and asks nothing more
-	silent              // never says anything
-	cutOff              // begins a header, and stops
-	headerByByte        // a byte of a header now and then
-	bodyByByte          // announces the largest form, and sends a byte now and then
-	deaf                // asks and asks, and reads nothing; of these there is one, since it keeps the server busy
+	keptAlive    = iota // gets an answer, then sends no more requests
+	silent              // never sends anything
+	cutOff              // begins a header and stops
+	headerByByte        // sends a byte of a header now and then
+	bodyByByte          // announces the largest form and sends a byte now and then
+	deaf                // keeps sending requests and reads nothing; only one socket, since it keeps the server busy
 	behaviours
 )
 
 var behaviourNames = [behaviours]string{"kept alive", "silent", "cut off in the header", "header byte by byte", "body byte by byte", "deaf"}
 
-// TestFlood holds many sockets against the program, half of them idle and half trickling: it goes on answering others, and
-// ends those that trickle, however lively they are. The long form holds 5,000, and measures time and memory.
+// TestFlood opens many sockets: half are idle and half trickle. The program still answers other clients and closes the
+// sockets that trickle. The long form opens 5,000 sockets and measures time and memory.
 func TestFlood(t *testing.T) {
 	sockets := 300
 	if soak() {
@@ -60,20 +60,20 @@ func TestFlood(t *testing.T) {
 	for honest := 0; f.left(false) > 0; honest++ {
 		asked := time.Now()
 		if !p.lives(t, token) {
-			t.Fatal("an honest request was refused")
+			t.Fatal("a legitimate request was refused")
 		}
 		slowest = max(slowest, time.Since(asked))
 		peak = max(peak, anonymous(t, p.cmd))
 		if time.Since(began) > patience() {
-			t.Fatalf("after %v there are still %d sockets that trickle", time.Since(began).Round(time.Second), f.left(false))
+			t.Fatalf("after %v, %d sockets still trickle", time.Since(began).Round(time.Second), f.left(false))
 		}
 		select {
-		case <-time.After(50 * time.Millisecond): // between two honest requests
+		case <-time.After(50 * time.Millisecond): // between two legitimate requests
 		case <-t.Context().Done():
 		}
 	}
 	for kind := silent; kind < behaviours; kind++ {
-		most := 10 * time.Second // 5 s for a request, and 5 s for a machine that has other things to do
+		most := 10 * time.Second // 5 s for a request, and 5 s for a busy machine
 		if kind == deaf {
 			most = 20 * time.Second // 10 s for an answer, after all buffers have filled
 		}
@@ -82,11 +82,11 @@ func TestFlood(t *testing.T) {
 		}
 		t.Logf("%-22s %4d sockets, the last one ended after %v", behaviourNames[kind], f.count[kind].Load(), time.Duration(f.longest[kind].Load()).Round(100*time.Millisecond))
 	}
-	t.Logf("%d sockets in %v: %.0f MB of anonymous memory, %.0f MB before; the slowest honest answer took %v",
+	t.Logf("%d sockets in %v: %.0f MB of anonymous memory, %.0f MB before; the slowest legitimate answer took %v",
 		sockets, opened.Round(10*time.Millisecond), peak, before, slowest.Round(time.Millisecond))
 	// A connection may be idle for a minute.
 	if n, all := f.left(true), f.count[keptAlive].Load(); n != all && time.Since(began) < 50*time.Second {
-		t.Errorf("of %d connections that are kept alive, %d were ended before their time", all, all-n)
+		t.Errorf("of %d kept-alive connections, %d were closed too early", all, all-n)
 	}
 	if !soak() {
 		return
@@ -95,11 +95,11 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%.0f MB more than before", peak-before)
 	}
 	if slowest > 5*time.Second {
-		t.Errorf("an honest request took %v", slowest)
+		t.Errorf("a legitimate request took %v", slowest)
 	}
 }
 
-// flood is many sockets that mean no good.
+// flood is the sockets of an attacker.
 type flood struct {
 	addr  string
 	end   chan struct{}
@@ -110,7 +110,7 @@ type flood struct {
 
 	count   [behaviours]atomic.Int64
 	alive   [behaviours]atomic.Int64
-	longest [behaviours]atomic.Int64 // nanoseconds from opening to the server's end
+	longest [behaviours]atomic.Int64 // nanoseconds until the server closed the socket
 }
 
 func (f *flood) stop() {
@@ -123,7 +123,7 @@ func (f *flood) stop() {
 	f.tasks.Wait()
 }
 
-// left counts the sockets that are still open: those that are kept alive, or the others.
+// left counts the open sockets: the kept-alive ones, or the others.
 func (f *flood) left(kept bool) int64 {
 	if kept {
 		return f.alive[keptAlive].Load()
@@ -135,7 +135,7 @@ func (f *flood) left(kept bool) int64 {
 	return n
 }
 
-// open opens n sockets, every second one kept alive, and returns when each has said its first words.
+// open opens n sockets, every second one kept alive, and returns when each has sent its first bytes.
 func (f *flood) open(t *testing.T, n int) {
 	t.Helper()
 	var ready sync.WaitGroup
@@ -167,7 +167,7 @@ func (f *flood) open(t *testing.T, n int) {
 	}
 }
 
-// begin opens a socket and leaves it to a goroutine that plays its part until the server ends it.
+// begin opens a socket and plays its part in a goroutine until the server closes it.
 func (f *flood) begin(kind int) error {
 	c, err := net.Dial("tcp", f.addr)
 	if err != nil {
@@ -217,7 +217,7 @@ func (f *flood) begin(kind int) error {
 	return nil
 }
 
-// play returns when the server has ended the connection, or the flood is over.
+// play returns when the server closes the connection, or when the flood ends.
 func (f *flood) play(kind int, c net.Conn, then string) {
 	for kind == deaf {
 		if _, err := io.WriteString(c, then); err != nil { // blocks once all buffers are full

@@ -6,14 +6,14 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// attack is what one or more connectors do when they are called.
+// attack is a set of hostile connectors that are called together.
 type attack struct {
 	name   string
 	guests []wasmtest.Module
-	calls  int // at once, of the guests in turn; default one for each processor of the program, 2
+	calls  int // at once, of the guests in turn; default 2, one for each processor of the program
 }
 
-// attacks run after the server has loaded them.
+// attacks returns attacks by modules that the server loads.
 func attacks() []attack {
 	return []attack{
 		{"straight", []wasmtest.Module{straight(), manyCalls()}, 0},
@@ -27,7 +27,7 @@ func attacks() []attack {
 	}
 }
 
-// atOnce makes two attacks out of many: each guest is called once.
+// atOnce merges the attacks into two: each guest is called once.
 func atOnce(all []attack) []attack {
 	halves := []attack{{name: "first half"}, {name: "second half"}}
 	for i, a := range all {
@@ -52,7 +52,7 @@ const (
 	helper      = wasmtest.AfterWASI + 3 // the index of the first helper
 )
 
-// hostile is a connector of type apiKey whose getUserInfo misbehaves.
+// hostile is a connector of type apiKey with a hostile getUserInfo.
 func hostile(userInfo []byte, helpers ...wasmtest.Func) wasmtest.Module {
 	return wasmtest.Module{
 		Imports: append(wasmtest.ABI(), wasmtest.WASI()...),
@@ -105,17 +105,17 @@ func vectors() wasmtest.Module {
 	return m
 }
 
-// polling polls 800,000 clocks, as many as there is memory for.
+// polling polls 800,000 clocks, the most that fit into memory.
 func polling() wasmtest.Module {
 	return roomy(wasmtest.Forever(wasmtest.Invoke(wasmtest.PollOneoff, 0, 38_400_000, 800_000, 67_000_000), wasmtest.Drop()))
 }
 
-// config asks for a configuration value whose name has 60 MB.
+// config reads a configuration value with a name of 60 MB.
 func config() wasmtest.Module {
 	return roomy(wasmtest.Forever(wasmtest.Invoke(wasmtest.Config, 0, 60<<20), wasmtest.Drop()))
 }
 
-// recursion calls itself without end, and needs its variables after the call.
+// recursion calls itself endlessly, and needs its variables after the call.
 func recursion(variables uint64) wasmtest.Module {
 	var before, after []byte
 	for i := range variables {
@@ -165,7 +165,7 @@ func growingTable() wasmtest.Module {
 	return m
 }
 
-// endless is a loop without a checkpoint, if a module hides it from metering.
+// endless is a loop. It has no checkpoint if a module hides it from metering.
 var endless = []byte{0x03, 0x40, 0x0c, 0, 0x0b}
 
 // hiddenVector writes the number of v128.const, 12, in two bytes. wazero takes the first byte for the whole number, 140,
@@ -204,7 +204,7 @@ func manyTypes(m wasmtest.Module) wasmtest.Module {
 	return m
 }
 
-// bomb has functions that are never called. Compiling them is the attack.
+// bomb has functions that are never called: the attack is their compilation.
 func bomb(copies int, f wasmtest.Func) wasmtest.Module {
 	return hostile(wasmtest.Num(2), slices.Repeat([]wasmtest.Func{f}, copies)...)
 }

@@ -24,18 +24,18 @@ import (
 )
 
 const (
-	guestDeadline = 10 * time.Second // of a call into a connector: wasmhost's default
+	guestDeadline = 10 * time.Second // for a call into a connector: wasmhost's default
 	restTime      = 10 * time.Second // between the end of an attack and the last measurement
 )
 
-// attackLimits are what an attack may cost others.
+// attackLimits limit how much an attack may affect other people.
 type attackLimits struct {
-	check, over, exit time.Duration // of a session check; of a hostile call beyond its deadline; until SIGTERM has ended the program
+	check, over, exit time.Duration // for a session check; for a hostile call beyond its deadline; from SIGTERM until the program ends
 	load              time.Duration // until a connector is refused
 	memory            float64       // MB
 }
 
-// patience is how long hostile calls may go on, and how long the program may take to end.
+// patience limits how long hostile calls run, and how long the program takes to end.
 func patience() time.Duration {
 	if soak() {
 		return guestDeadline + 20*time.Second
@@ -43,8 +43,8 @@ func patience() time.Duration {
 	return inTime
 }
 
-// limitsHere returns the limits of the long form. They are wider under the race detector: then the tests of other packages usually run at
-// the same time. The program under attack is always built without it.
+// limitsHere returns the limits of the long form. They are wider under the race detector, since other packages' tests then
+// usually run at the same time. The program under attack is always built without the race detector.
 func limitsHere() attackLimits {
 	l := attackLimits{check: 500 * time.Millisecond, over: 200 * time.Millisecond, exit: 2 * time.Second, load: time.Second, memory: 250}
 	info, _ := debug.ReadBuildInfo()
@@ -54,7 +54,7 @@ func limitsHere() attackLimits {
 	return l
 }
 
-// attackFigures are what an attack cost.
+// attackFigures are the measurements of an attack.
 type attackFigures struct {
 	checks      int
 	check       time.Duration  // the longest wait of a session check
@@ -70,7 +70,7 @@ func (f *attackFigures) String() string {
 		f.check.Round(time.Millisecond), f.checks, f.over.Seconds(), f.peak, f.later, restTime, f.exit.Round(time.Millisecond))
 }
 
-// faults says what went wrong, however long it took.
+// faults returns the failures that do not depend on time.
 func (f *attackFigures) faults() []string {
 	wrong := slices.Clone(f.wrong)
 	for answer := range f.answers {
@@ -81,7 +81,7 @@ func (f *attackFigures) faults() []string {
 	return wrong
 }
 
-// exceed adds the limits that were exceeded.
+// exceed adds the exceeded limits.
 func (f *attackFigures) exceed(l attackLimits) []string {
 	wrong := f.faults()
 	note := func(bad bool, format string, a ...any) {
@@ -96,10 +96,10 @@ func (f *attackFigures) exceed(l attackLimits) []string {
 	return wrong
 }
 
-// TestAttack calls hostile connectors while an honest person's session is checked: each once, half of them at a time.
+// TestAttack calls each hostile connector once, half of them at a time, while it checks a legitimate session.
 func TestAttack(t *testing.T) {
 	if soak() {
-		t.Skip("TestAttackMeasured has the same attacks")
+		t.Skip("TestAttackMeasured runs the same attacks")
 	}
 	for _, a := range atOnce(attacks()) {
 		t.Run(a.name, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestAttack(t *testing.T) {
 	}
 }
 
-// TestAttackMeasured measures what each attack costs. An attack that exceeds a limit runs once more, and the second run
-// counts: the machine may have been busy.
+// TestAttackMeasured measures each attack. An attack that exceeds a limit runs once more, since the machine may have been
+// busy. Then the second run counts.
 func TestAttackMeasured(t *testing.T) {
 	if !soak() {
 		t.Skip("CRMGATE_SOAK is not 1")
@@ -126,7 +126,7 @@ func TestAttackMeasured(t *testing.T) {
 			s := newStrike(t, a)
 			s.run()
 			if wrong := s.figures.exceed(limitsHere()); wrong != nil {
-				t.Logf("the attack runs once more: %q", wrong)
+				t.Logf("repeating the attack: %q", wrong)
 				s.kill()
 				s = newStrike(t, a)
 				s.run()
@@ -147,9 +147,9 @@ func TestAttackMeasured(t *testing.T) {
 	}
 }
 
-// BenchmarkAttack reports what attacks cost.
+// BenchmarkAttack reports the measurements of attacks.
 //
-//	s-check      longest wait of an honest session check
+//	s-check      longest wait of a legitimate session check
 //	s-over       from the deadline of the hostile calls until the last one ended
 //	MB-peak      memory of the server process at most
 //	MB-after     and 10 s later
@@ -174,11 +174,11 @@ func BenchmarkAttack(b *testing.B) {
 	}
 }
 
-// strike is an attack on a program of its own.
+// strike is an attack on its own process of the program.
 type strike struct {
 	*victim
 	attack
-	token string // of an honest person
+	token string // of a legitimate person
 
 	mu      sync.Mutex
 	figures attackFigures // answers is guarded by mu
@@ -209,7 +209,7 @@ func putConnector(t testing.TB, dir, name string, m wasmtest.Module) {
 	edgetest.Must(t, os.WriteFile(filepath.Join(dir, name+".json"), []byte(manifest), 0o600))
 }
 
-// run calls the hostile connectors, and returns when the last call has ended, or patience has.
+// run calls the hostile connectors and returns when the last call ends, or after patience.
 func (s *strike) run() {
 	ctx, end := context.WithTimeout(context.Background(), patience())
 	defer end()
@@ -238,7 +238,7 @@ func (s *strike) call(ctx context.Context, platform string) {
 	s.figures.answers[fmt.Sprintf("%d %s", status, body)]++
 }
 
-// watch asks for the honest person's session every 10 ms until the context ends, and notes the longest wait.
+// watch checks the legitimate person's session every 10 ms until the context ends, and records the longest wait.
 func (s *strike) watch(ctx context.Context) {
 	f := &s.figures
 	for ; ctx.Err() == nil; f.checks++ {
@@ -256,8 +256,8 @@ func (s *strike) watch(ctx context.Context) {
 	}
 }
 
-// send sends a request that may take longer than the victim's client waits. Without an answer the status is 0, and the
-// body says why.
+// send sends a request with a longer timeout than the victim's client. Without an answer the status is 0 and the body is
+// the error.
 func (s *strike) send(ctx context.Context, method, path, body string) (status int, answer string) {
 	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -277,7 +277,7 @@ func (s *strike) send(ctx context.Context, method, path, body string) (status in
 	return resp.StatusCode, string(b)
 }
 
-// rest measures the program after a while, and ends it.
+// rest waits, measures the program and ends it.
 func (s *strike) rest(d time.Duration) {
 	f := &s.figures
 	if f.wrong == nil {
@@ -307,12 +307,12 @@ func (s *strike) memory(field string) float64 {
 	return mb
 }
 
-// TestAttackAtLoad loads modules that do harm when they are compiled or run: the program refuses them.
+// TestAttackAtLoad: the program refuses to load hostile modules.
 func TestAttackAtLoad(t *testing.T) {
 	t.Parallel()
 	for name, m := range loadAttacks() {
 		t.Run(name, func(t *testing.T) {
-			if !soak() { // which measures, and so runs one after the other
+			if !soak() { // soak measures, so the attacks run one after the other
 				t.Parallel()
 			}
 			dir := t.TempDir()
@@ -324,7 +324,7 @@ func TestAttackAtLoad(t *testing.T) {
 	}
 }
 
-// refused runs the program, and expects it to fail with a sentence that contains want.
+// refused runs the program and expects an error that contains want.
 func refused(t *testing.T, want string, args ...string) {
 	t.Helper()
 	ctx, end := context.WithTimeout(t.Context(), patience())
@@ -353,7 +353,7 @@ func refused(t *testing.T, want string, args ...string) {
 	t.Logf("%s: %v after %v, at most %.0f MB: %s", args[0], err, took.Round(time.Millisecond), peak, said)
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(said, want) {
-		t.Errorf("%s: %v; want it refused with a sentence that names %s", args[0], err, want)
+		t.Errorf("%s: %v; want an error that contains %s", args[0], err, want)
 	}
 	if limit := limitsHere(); soak() && (took > limit.load || peak > limit.memory) {
 		t.Errorf("%s took %v and %.0f MB, want at most %v and %.0f MB", args[0], took, peak, limit.load, limit.memory)

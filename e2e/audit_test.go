@@ -22,7 +22,7 @@ func (g *gate) audit() (all []operator.AuditEntry) {
 	return all
 }
 
-// wantAudit checks the entries of the audit log, and that it verifies.
+// wantAudit checks the entries of the audit log and verifies the log.
 func (g *gate) wantAudit(want ...string) {
 	g.t.Helper()
 	var got []string
@@ -64,7 +64,7 @@ func TestAuditOfSignIns(t *testing.T) {
 		"deletion/operator/ok//practicekey//")
 }
 
-// Who fails again and again leaves a hundred lines, and one that says how often.
+// TestAuditOfAFlood: repeated failures are written as at most a hundred entries and one entry with the number of the rest.
 func TestAuditOfAFlood(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -74,7 +74,7 @@ func TestAuditOfAFlood(t *testing.T) {
 	metrics := g.Metrics()
 	for _, want := range []string{`crmgate_audit_entries_total{kind="sign-in",outcome="written"} 100`, `crmgate_audit_entries_total{kind="sign-in",outcome="left out"} 20`} {
 		if !strings.Contains(metrics, want) {
-			t.Errorf("the metrics do not have %s", want)
+			t.Errorf("%s is not in the metrics", want)
 		}
 	}
 	g.Stop()
@@ -101,7 +101,7 @@ func TestAuditOfARefreshThatFailedForGood(t *testing.T) {
 	}{
 		{"the CRM ends the grant", practicecrm.Mood{Error: "invalid_grant"}, []string{"refresh/server/refused/user dead/practice/1-practice/"}},
 		{"the CRM rejects the application", practicecrm.Mood{Error: "invalid_client"}, []string{"refresh/server/refused/app dead/practice/1-practice/"}},
-		{"the CRM is away", practicecrm.Mood{Status: 503}, nil},
+		{"the CRM is down", practicecrm.Mood{Status: 503}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newGate(t)
@@ -110,7 +110,7 @@ func TestAuditOfARefreshThatFailedForGood(t *testing.T) {
 			g.Pass(24 * time.Hour)
 			g.get("/authValidation", bearer(token)...)
 			g.get("/authValidation", bearer(token)...)
-			// Once: neither a dead grant nor a paused application is asked for again.
+			// Once: the server does not refresh a dead grant or use a paused application again.
 			g.wantAudit(append([]string{"sign-in/oauth/ok//practice/1-practice/"}, tt.want...)...)
 		})
 	}

@@ -25,8 +25,8 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// BenchmarkProgram measures the program as a process of its own, on one core if taskset is there, with the load coming
-// from this one. Bare fasthttp, measured in the same way a moment before, is the limit to compare with.
+// BenchmarkProgram measures the program in its own process, on one core if taskset is available. The load comes from the
+// test process. It first measures bare fasthttp in the same way, as the upper limit.
 //
 //	share        requests a second, as a share of bare fasthttp's
 //	cpu-µs/req   CPU time of the server process for a request
@@ -88,7 +88,7 @@ func BenchmarkProgram(b *testing.B) {
 	})
 }
 
-// serveBare is the child that answers as bare fasthttp does, with the same headers and as many bytes.
+// serveBare is the child process that serves bare fasthttp, with the same headers and the same number of bytes.
 func serveBare() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *process) kill() {
 	_ = p.cmd.Wait()
 }
 
-// cpu is the CPU time used so far.
+// cpu returns the CPU time used so far.
 func (p *process) cpu() time.Duration {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
@@ -158,7 +158,7 @@ func report(b *testing.B, r result) {
 	b.ReportMetric(r.cpuMicros, "cpu-µs/req")
 }
 
-// during calls do from many goroutines for a while.
+// during calls do repeatedly from many goroutines for some time.
 func (p *process) during(spell time.Duration, callers int, do func() error) result {
 	var n atomic.Int64
 	var wg sync.WaitGroup
@@ -178,7 +178,7 @@ func (p *process) during(spell time.Duration, callers int, do func() error) resu
 	return result{float64(n.Load()) / took.Seconds(), float64((p.cpu() - cpu).Microseconds()) / float64(n.Load())}
 }
 
-// load sends one request over and over, over 64 connections.
+// load repeats one request over 64 connections.
 func load(b *testing.B, p *process, request string, spell time.Duration) result {
 	b.Helper()
 	conns := make(chan *bufio.ReadWriter, 64)

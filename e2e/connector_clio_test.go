@@ -18,7 +18,7 @@ import (
 	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
-// clioRegions are the hosts, and what the operator has configured for each.
+// clioRegions are the hosts and the operator's settings for each.
 var clioRegions = map[string]struct{ config, id, secret string }{
 	"app.clio.com":    {"CLIO_", "us-id", "us secret/+"},
 	"eu.app.clio.com": {"CLIO_EU_", "eu-id", "eu secret/+"},
@@ -26,11 +26,11 @@ var clioRegions = map[string]struct{ config, id, secret string }{
 	"ca.app.clio.com": {"CLIO_CA_", "ca-id", "ca secret/+"},
 }
 
-// clio is what Clio's documentation says of its authorization server and of who_am_i, for each region apart.
+// clio imitates Clio's authorization server and who_am_i as documented, separately for each region.
 type clio struct {
 	mu     sync.Mutex
 	next   int
-	codes  map[string]url.Values // what was asked of /oauth/authorize, by host and code; guarded by mu
+	codes  map[string]url.Values // the requests to /oauth/authorize, by host and code; guarded by mu
 	tokens map[string]bool       // live access and refresh tokens, by host and token; guarded by mu
 	rotate bool                  // guarded by mu
 }
@@ -112,7 +112,7 @@ func (c *clio) token(w http.ResponseWriter, r *http.Request) {
 	clioSays(w, 200, string(b))
 }
 
-// mint makes a token or a code of a region's: "eu-id-at-3".
+// mint makes a region's token or code: "eu-id-at-3".
 func (c *clio) mint(host, kind string) string {
 	c.next++
 	t := fmt.Sprintf("%s-%s-%d", clioRegions[host].id, kind, c.next)
@@ -134,7 +134,7 @@ func bearerOf(r *http.Request) string {
 	return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 }
 
-// newClioGate is a gate with the Clio connector, set up for all regions.
+// newClioGate starts a gate with the Clio connector, set up for all regions.
 func newClioGate(t *testing.T, change ...func(*edgetest.Options)) (*gate, *clio, *standIn) {
 	crm := newClio()
 	s := newStandIn(t, crm)
@@ -147,7 +147,7 @@ func newClioGate(t *testing.T, change ...func(*edgetest.Options)) (*gate, *clio,
 	return newGate(t, append([]func(*edgetest.Options){s.reached, setUp}, change...)...), crm, s
 }
 
-// clioURL asks for the authorization URL.
+// clioURL requests the authorization URL.
 func (g *gate) clioURL(hostname, mode string) edgetest.Composed {
 	g.t.Helper()
 	var c edgetest.Composed
@@ -158,7 +158,7 @@ func (g *gate) clioURL(hostname, mode string) edgetest.Composed {
 	return c
 }
 
-// clioLand has a person consent at Clio; nothing of that is left in what the stand-in was asked.
+// clioLand has a person consent at Clio. It removes these requests from those of the stand-in.
 func (g *gate) clioLand(s *standIn, hostname, mode string) (landed string, c edgetest.Composed) {
 	g.t.Helper()
 	c = g.clioURL(hostname, mode)
@@ -181,7 +181,7 @@ const (
 	clioLoggedOut = `{"message":"Logged out of Clio","messageType":"success","ttl":1000}`
 )
 
-// tokenRequest is what a token endpoint sees; form is what it says besides the client.
+// tokenRequest returns the expected token request; form has its parameters without the client.
 func tokenRequest(host string, form url.Values) string {
 	form.Set("client_id", clioRegions[host].id)
 	form.Set("client_secret", clioRegions[host].secret)
@@ -198,7 +198,7 @@ func deauthorized(host, token string) string {
 		"\nContent-Type: application/x-www-form-urlencoded\ntoken=" + token
 }
 
-// clioPerson is what is stored of Ada.
+// clioPerson returns the stored person Ada.
 func (g *gate) clioPerson() crmgate.Person {
 	g.t.Helper()
 	p, err := g.Edge.DB().Person(g.t.Context(), crmgate.UserKey{Platform: "clio", ID: "354010458-clio"})
@@ -206,7 +206,7 @@ func (g *gate) clioPerson() crmgate.Person {
 	return p
 }
 
-// TestClioInEveryRegion signs a person in and out, in each region and by both modes, and sees every request that Clio gets.
+// TestClioInEveryRegion signs a person in and out in each region and mode, and checks every request to Clio.
 func TestClioInEveryRegion(t *testing.T) {
 	t.Parallel()
 	g, _, s := newClioGate(t)
@@ -232,7 +232,7 @@ func TestClioInEveryRegion(t *testing.T) {
 				u, err := url.Parse(landed)
 				edgetest.Must(t, err)
 				code := u.Query().Get("code")
-				// A tokenUrl of another region is allowed, and does not count. A bound state has the host name in it.
+				// A tokenUrl of another region is allowed and has no effect. A bound state has the host name in it.
 				path := "/oauth-callback?tokenUrl=" + url.QueryEscape("https://eu.app.clio.com/oauth/token") + "&callbackUri=" + url.QueryEscape(landed)
 				if mode == "compat" {
 					path += "&hostname=" + asked
@@ -266,7 +266,7 @@ func TestClioInEveryRegion(t *testing.T) {
 	}
 }
 
-// TestClioSecretsStayInTheirRegion: a region's id or secret that reaches another region's host would be found here.
+// TestClioSecretsStayInTheirRegion: a region's client id and secret reach only that region's host.
 func TestClioSecretsStayInTheirRegion(t *testing.T) {
 	t.Parallel()
 	g, crm, s := newClioGate(t, func(f *edgetest.Options) {
@@ -309,7 +309,7 @@ func TestClioSecretsStayInTheirRegion(t *testing.T) {
 	}
 }
 
-// expire lets the stored access token of Ada be over.
+// expire makes Ada's stored access token expired.
 func (g *gate) expire() {
 	g.t.Helper()
 	_, err := g.Edge.DB().UpdatePerson(g.t.Context(), g.clioPerson().User.Key, func(p *crmgate.Person) error {
@@ -319,7 +319,7 @@ func (g *gate) expire() {
 	edgetest.Must(g.t, err)
 }
 
-// TestClioRefresh: Clio's refresh tokens do not expire and are not replaced; if one ever is, the new one counts.
+// TestClioRefresh: Clio's refresh tokens do not expire and are not rotated. If Clio rotates one, the new one is used.
 func TestClioRefresh(t *testing.T) {
 	t.Parallel()
 	g, crm, s := newClioGate(t)
@@ -345,7 +345,7 @@ func TestClioRefresh(t *testing.T) {
 	}
 	refresh(rotated)
 
-	// Whoever revokes the application at Clio is asked to sign in again.
+	// A person who revokes the application at Clio must sign in again.
 	g.do("POST", "/unAuthorize", "", bearer(g.clioSignIn(s, "eu.app.clio.com"))...)
 	token = g.clioSignIn(s, "eu.app.clio.com")
 	crm.mu.Lock()
@@ -367,12 +367,12 @@ func TestClioHostnames(t *testing.T) {
 	}
 	g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+"&tokenUrl=https://evil.example/token").wantError(t, 400, "tokenUrl")
 	s.want(t)
-	// The code still works where it came from, and only there.
+	// The code still works at its own region, and only there.
 	g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+"&hostname=eu.app.clio.com").wantError(t, 400, "The provided authorization grant")
 	g.token(g.get("/oauth-callback?callbackUri=" + url.QueryEscape(landed) + "&hostname=app.clio.com"))
 }
 
-// TestClioInEveryMood: each ends in words for the person and stores nothing, and the next sign-in works.
+// TestClioInEveryMood: each failure gives the person a message and stores nothing, and the next sign-in works.
 func TestClioInEveryMood(t *testing.T) {
 	t.Parallel()
 	g, _, s := newClioGate(t)
@@ -384,17 +384,17 @@ func TestClioInEveryMood(t *testing.T) {
 		status     int
 		want       string
 	}{
-		{"the application is unknown", token, says(401, ours, `{"error":"invalid_client"}`), 400, "Client authentication failed"},
+		{"an unknown application", token, says(401, ours, `{"error":"invalid_client"}`), 400, "Client authentication failed"},
 		{"the token endpoint is busy", token, says(429, ours, ""), 400, "HTTP status 429"},
 		{"the token endpoint is down", token, says(503, "text/html", page), 400, "HTTP status 503"},
-		{"the token endpoint answers a page", token, says(200, "text/html", page), 400, ""},
+		{"the token endpoint answers with a page", token, says(200, "text/html", page), 400, ""},
 		{"the token answer is cut", token, cut, 400, ""},
 		{"the token is refused", me, says(401, ours, `{"error":{"type":"UnauthorizedError"}}`), 200, clioRefused},
 		{"a permission is missing", me, says(403, ours, `{"error":{"type":"ForbiddenError"}}`), 200, clioRefused},
 		{"too many requests", me, says(429, ours, `{"error":{"type":"RateLimited"}}`), 400, "Request failed with status code 429"},
-		{"in trouble", me, says(500, "text/html", page), 400, "Request failed with status code 500"},
+		{"a server error", me, says(500, "text/html", page), 400, "Request failed with status code 500"},
 		{"a page", me, says(200, "text/html", page), 400, "the CRM's answer is not the JSON that was expected"},
-		{"nobody", me, says(200, ours, `{"data":{}}`), 400, "the CRM did not say who the person is"},
+		{"an answer without a person", me, says(200, ours, `{"data":{}}`), 400, "the CRM did not say who the person is"},
 		{"cut", me, cut, 400, ""},
 		{"a redirect away", me, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
@@ -431,7 +431,7 @@ func TestClioInEveryMood(t *testing.T) {
 	}
 }
 
-// TestClioIsNotSetUp: what the operator has not configured is said before anybody is sent away, and nothing is asked of Clio.
+// TestClioIsNotSetUp: the server names missing settings before it sends a person to Clio, and sends Clio no requests.
 func TestClioIsNotSetUp(t *testing.T) {
 	t.Parallel()
 	g, _, s := newClioGate(t, func(f *edgetest.Options) {
@@ -449,8 +449,8 @@ func TestClioIsNotSetUp(t *testing.T) {
 	g.clioSignIn(s, "eu.app.clio.com")
 }
 
-// TestClioOfThePublishedManifest: App Connect's own manifest is the base. Its client ids count where the operator names
-// none, and so does its redirect URI.
+// TestClioOfThePublishedManifest uses App Connect's own manifest. Its client ids and redirect URI apply unless the operator
+// sets others.
 func TestClioOfThePublishedManifest(t *testing.T) {
 	t.Parallel()
 	const published = `{"author": {"name": "Somebody"}, "platforms": {"clio": {"name": "clio", "environment": {"type": "selectable",
@@ -474,7 +474,7 @@ func TestClioOfThePublishedManifest(t *testing.T) {
 			}
 		}
 	}
-	// An operator who has registered another redirect URI says so.
+	// An operator can set another registered redirect URI.
 	g.Options.Settings["CLIO_CLIENT_ID"], g.Options.Settings["CLIO_REDIRECT_URI"] = "us-id", g.URL+"/redirect.html"
 	g.get("/oauth-callback?callbackUri="+url.QueryEscape("https://somebody.example/embed/redirect.html?code=A&state=platform=clio")).wantError(t, 400, "Redirected")
 }

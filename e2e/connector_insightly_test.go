@@ -24,7 +24,7 @@ const (
 		`Please check your permissions in Insightly and make sure you have permission to access and read user information."}]}]}}`
 )
 
-// newInsightlyGate is a gate with the Insightly connector, before an Insightly as its documentation describes it.
+// newInsightlyGate starts a gate with the Insightly connector and a stand-in that follows Insightly's documentation.
 func newInsightlyGate(t *testing.T) (*gate, *standIn) {
 	s := newStandIn(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -39,7 +39,7 @@ func newInsightlyGate(t *testing.T) (*gate, *standIn) {
 	return newGate(t, s.reached, func(f *edgetest.Options) { edgetest.Ship(t, f.Connectors, "insightly") }), s
 }
 
-// insightlyForm is what the client posts.
+// insightlyForm is the body that the client posts.
 func insightlyForm(t *testing.T, key, apiURL, hostname string) string {
 	t.Helper()
 	b, err := json.Marshal(map[string]any{"platform": "insightly", "apiKey": key, "hostname": hostname, "additionalInfo": map[string]any{"apiKey": key, "apiUrl": apiURL}})
@@ -119,10 +119,10 @@ func TestInsightlyTurnsAway(t *testing.T) {
 	}{
 		{"a permission is missing", says(403, "application/json", `""`), insightlyRefused},
 		{"too many requests", says(429, "application/json", `"Request rate limit exceeded"`), "Request failed with status code 429"},
-		{"in trouble", says(500, "text/html", page), "Request failed with status code 500"},
+		{"a server error", says(500, "text/html", page), "Request failed with status code 500"},
 		{"a version that does not exist", says(404, "text/html", page), "Request failed with status code 404"},
 		{"a page", says(200, "text/html", page), "the CRM's answer is not the JSON that was expected"},
-		{"nobody", says(200, "application/json", "{}"), "the CRM did not say who the person is"},
+		{"an answer without a person", says(200, "application/json", "{}"), "the CRM did not say who the person is"},
 		{"cut", cut, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

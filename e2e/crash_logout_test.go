@@ -15,7 +15,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// sworn is a CRM that notes which access tokens it has seen, and says when it has revoked something.
+// sworn is a CRM that records the access tokens it sees, and reports revocations.
 type sworn struct {
 	*practicecrm.CRM
 	revoked chan struct{}
@@ -47,8 +47,8 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// TestKilledAfterLogout: a logout was acknowledged while the CRM was down, and the program ended by SIGKILL. The next
-// process tells the CRM once it is back. Until then nothing of the grant lies open in the store.
+// TestKilledAfterLogout acknowledges a logout while the CRM is down, and ends the program by SIGKILL. The next process
+// revokes the grant once the CRM is back. Until then the grant is encrypted in the store.
 func TestKilledAfterLogout(t *testing.T) {
 	t.Parallel()
 	crm := &sworn{CRM: practicecrm.New(practicecrm.Config{}), revoked: make(chan struct{}, 10)}
@@ -66,12 +66,12 @@ func TestKilledAfterLogout(t *testing.T) {
 		t.Fatalf("acknowledged %v, token alive %v", acknowledged, crm.Live(granted))
 	}
 	edgetest.Must(t, filepath.WalkDir(p.data, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() { // the control socket is none
+		if err != nil || !d.Type().IsRegular() { // not the control socket
 			return err
 		}
 		b, err := os.ReadFile(path)
 		if bytes.Contains(b, []byte(granted)) {
-			t.Errorf("the access token lies open in %s", filepath.Base(path))
+			t.Errorf("the access token is in the clear in %s", filepath.Base(path))
 		}
 		return err
 	}))
@@ -79,23 +79,23 @@ func TestKilledAfterLogout(t *testing.T) {
 	before := crm.Counts().Revoke
 	p.start(t)
 	if p.lives(t, session) {
-		t.Error("the session came back to life")
+		t.Error("the session is accepted again")
 	}
 	crm.SetMood(practicecrm.Mood{})
 	select {
 	case <-crm.revoked:
 	case <-time.After(inTime):
-		t.Fatalf("the CRM was not told within %v", inTime)
+		t.Fatalf("the CRM got no revocation within %v", inTime)
 	}
 	if crm.Live(granted) {
-		t.Error("the token is alive")
+		t.Error("the token still works")
 	}
 	edgetest.Must(t, p.cmd.Process.Signal(os.Interrupt))
 	if err := p.cmd.Wait(); err != nil {
 		t.Errorf("stopped with %v", err)
 	}
 	if n := len(crm.revoked); n > 0 {
-		t.Errorf("told %d times more than once", n)
+		t.Errorf("%d revocations too many", n)
 	}
-	t.Logf("told by request number %d after the restart", crm.Counts().Revoke-before)
+	t.Logf("revoked by request number %d after the restart", crm.Counts().Revoke-before)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// TestKilledDuringSignIns ends the program with SIGKILL at any moment, again and again, while people sign in and out. What
-// was acknowledged before must hold after the next start: a session that was given out lives, one that was ended is dead.
+// TestKilledDuringSignIns ends the program with SIGKILL at random moments while people sign in and out. Acknowledged
+// changes must hold after the next start: an issued session is accepted, and an ended session is refused.
 func TestKilledDuringSignIns(t *testing.T) {
 	t.Parallel()
 	kills := 5
@@ -19,7 +19,7 @@ func TestKilledDuringSignIns(t *testing.T) {
 		kills = 50
 	}
 	p := newVictim(t, practicecrm.New(practicecrm.Config{}))
-	live, dead := map[string]bool{}, map[string]bool{} // session tokens, as they were acknowledged
+	live, dead := map[string]bool{}, map[string]bool{} // acknowledged session tokens
 	var slowest time.Duration
 	acknowledged := 0
 	for i := range kills {
@@ -29,27 +29,27 @@ func TestKilledDuringSignIns(t *testing.T) {
 		}
 		for token := range live {
 			if !p.lives(t, token) {
-				t.Fatal("a session that was acknowledged is lost")
+				t.Fatal("an acknowledged session is lost")
 			}
 		}
 		for token := range dead {
 			if p.lives(t, token) {
-				t.Fatal("a session that was ended came back to life")
+				t.Fatal("an ended session is accepted again")
 			}
 		}
 		acknowledged += p.work(t, live, dead)
 	}
 	t.Logf("%d kills, %d acknowledged changes, slowest start after one %v", kills, acknowledged, slowest.Round(time.Millisecond))
 	if acknowledged < kills {
-		t.Errorf("only %d changes were acknowledged: the test shows little", acknowledged)
+		t.Errorf("only %d changes were acknowledged: too few for this test", acknowledged)
 	}
 }
 
-// work signs two people in and out until the process is killed, and notes what was acknowledged.
+// work signs two people in and out until the process is killed, and records the acknowledged changes.
 func (p *victim) work(t *testing.T, live, dead map[string]bool) int {
 	var mu sync.Mutex
 	n := 0
-	first := make(chan struct{}) // closed when a change was acknowledged: before that a kill shows nothing
+	first := make(chan struct{}) // closed after the first acknowledged change: a kill before that tests nothing
 	note := func(from, to map[string]bool, token string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -59,7 +59,7 @@ func (p *victim) work(t *testing.T, live, dead map[string]bool) int {
 			close(first)
 		}
 	}
-	// A logout that was asked for and not acknowledged may have happened or not: nothing is known of its token any more.
+	// A logout without an acknowledgement may have happened or not, so its token is not checked.
 	forget := func(token string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -84,7 +84,7 @@ func (p *victim) work(t *testing.T, live, dead map[string]bool) int {
 	return n
 }
 
-// step is one sign-in, with a logout after it for one of the two people; false when the process is gone.
+// step signs a person in, and one of the two people out again. It returns false when the process is gone.
 func (p *victim) step(logsOut bool, live, dead map[string]bool, note func(from, to map[string]bool, token string), forget func(string)) bool {
 	var token string
 	var err error

@@ -17,7 +17,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/revoke"
 )
 
-// TestCRMInEveryMood: each of them ends in a clear error, stores nothing, and the next sign-in works.
+// TestCRMInEveryMood: each failure of the CRM ends in a clear error and stores nothing, and the next sign-in works.
 func TestCRMInEveryMood(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -74,8 +74,8 @@ func TestCRMInEveryMood(t *testing.T) {
 	})
 }
 
-// TestSignedInWhileTheCRMIsIll goes through the session routes of somebody whose CRM does not answer as it should.
-func TestSignedInWhileTheCRMIsIll(t *testing.T) {
+// TestSignedInWhileTheCRMFails calls the session routes while the CRM fails.
+func TestSignedInWhileTheCRMFails(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	token := g.oauth("ada")
@@ -106,7 +106,7 @@ func TestSignedInWhileTheCRMIsIll(t *testing.T) {
 	g.CRM.SetMood(practicecrm.Mood{})
 	g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":true}`)
 
-	// The grant ends at the CRM: the connector says so, and a logout that the CRM refuses is a logout all the same.
+	// The grant ends at the CRM: the connector reports it, and a logout succeeds even if the CRM refuses the revocation.
 	g.CRM.ExpireAccess()
 	if a := g.get("/authValidation", bearer(token)...); a.status != 200 || !strings.Contains(a.body, `{"successful":false,"returnMessage":`) {
 		t.Errorf("%d %s", a.status, a.body)
@@ -134,7 +134,7 @@ func TestLogoutTellsTheCRM(t *testing.T) {
 	granted := access()
 	g.do("POST", "/unAuthorize", "", bearer(token)...)
 	if g.CRM.Live(granted) || g.CRM.Counts().Revoke != 1 {
-		t.Error("the access token lives on at the CRM")
+		t.Error("the access token is still valid at the CRM")
 	}
 	g.oauth("ada")
 	granted = access()
@@ -142,12 +142,12 @@ func TestLogoutTellsTheCRM(t *testing.T) {
 		t.Errorf("delete: %s", told)
 	}
 	if g.CRM.Live(granted) || g.CRM.Counts().Revoke != 2 {
-		t.Error("the access token of a deleted user lives on at the CRM")
+		t.Error("the access token of a deleted user is still valid at the CRM")
 	}
 	g.oauth("ada")
 	g.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 	if told := g.forget("practice", "1-practice"); told != revoke.Later {
-		t.Errorf("delete while the CRM is away: %s", told)
+		t.Errorf("delete while the CRM is down: %s", told)
 	}
 	g.apiKey()
 	if told := g.forget("practicekey", "2-practicekey"); told != revoke.Nothing {
@@ -171,7 +171,7 @@ func TestOperatorEndpoints(t *testing.T) {
 	}
 }
 
-func TestNothingIsLeftRunning(t *testing.T) {
+func TestNoGoroutineLeaks(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	g := newGate(t)
 	g.oauth("ada")
@@ -183,10 +183,10 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("net/http/httptest.(*Server).goServe.func1"),
 		goleak.IgnoreAnyFunction("net/http.(*conn).serve"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),    // one for the process
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")) // sleeps for ten seconds before it looks whether it is over
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")) // sleeps for ten seconds before it checks whether to stop
 }
 
-// TestLogIsReadable: a line for each thing that happened, with the id that the answer carried.
+// TestLogIsReadable: each event has a log line with the request id of the answer.
 func TestLogIsReadable(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -202,6 +202,6 @@ func TestLogIsReadable(t *testing.T) {
 		found = found || l.Msg == "sign-in" && l.Platform == "practicekey" && l.Outcome == "ok" && l.ID == a.header.Get("X-Request-Id")
 	}
 	if !found {
-		t.Errorf("no line of the sign-in:\n%s", g.Log)
+		t.Errorf("the log has no line for the sign-in:\n%s", g.Log)
 	}
 }

@@ -17,14 +17,14 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// patient is a practice CRM, and how it is examined.
+// patient is a practice CRM and the options of its examination.
 type patient struct {
 	*edgetest.Options
 	edge.Subject
 	crm *practicecrm.CRM
 }
 
-// newPatient has members in the connector's crmgate.token.
+// newPatient starts a practice CRM and adds members to the connector's crmgate.token.
 func newPatient(t *testing.T, members string) *patient {
 	t.Helper()
 	p := &patient{crm: practicecrm.New(practicecrm.Config{}), Subject: edge.Subject{Platform: "practice"}}
@@ -38,7 +38,7 @@ func newPatient(t *testing.T, members string) *patient {
 	return p
 }
 
-// examined is what an examination found, also as text.
+// examined is the result of an examination, also as text.
 type examined struct {
 	edge.Examination
 	text string
@@ -54,7 +54,7 @@ func (p *patient) examine(t *testing.T) examined {
 	return examined{Examination: *x, text: fmt.Sprint(x)}
 }
 
-// outcome is that of one check, the last of its name.
+// outcome returns the outcome of the last check with a name.
 func (e examined) outcome(check string) (outcome, message string) {
 	for _, f := range e.Findings {
 		if f.Check == check {
@@ -72,12 +72,12 @@ func TestExamine(t *testing.T) {
 		members string
 		mood    practicecrm.Mood
 		all     bool // --try-all-styles
-		// wrong is the check that fails, and what it says; "": none.
+		// wrong is the check that fails; "" if none fails. says is part of its message.
 		wrong, says string
 		requests    int // to the token endpoint
 		suggest     map[string]any
 	}{
-		{name: "a good day", requests: 1},
+		{name: "everything is right", requests: 1},
 		{name: "encoded Basic", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basic"}}, requests: 1},
 		{name: "encoded Basic, all styles allowed", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basic"}}, all: true, requests: 1},
 		{name: "Basic that is not encoded", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "basicRaw"}}, wrong: endpoint, says: `authenticates by "basic"`, requests: 1},
@@ -86,7 +86,7 @@ func TestExamine(t *testing.T) {
 		{name: "in the body, all styles", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "body"}}, all: true,
 			wrong: endpoint, says: `authenticates by "basic"`, requests: 3, suggest: map[string]any{"auth": "body"}},
 		{name: "in the body, declared", members: `"auth": "body"`, mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Auth: "body"}}, requests: 1},
-		{name: "a client that is not known, all styles", mood: practicecrm.Mood{Error: "invalid_client"}, all: true, wrong: endpoint, says: "refuses the client", requests: 3},
+		{name: "an unknown client, all styles", mood: practicecrm.Mood{Error: "invalid_client"}, all: true, wrong: endpoint, says: "refuses the client", requests: 3},
 		{name: "JSON, undeclared", mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Body: "json"}}, all: true, wrong: endpoint, says: "grant_type is missing", requests: 1},
 		{name: "JSON, declared", members: `"body": "json"`, mood: practicecrm.Mood{Quirks: practicecrm.Quirks{Body: "json"}}, requests: 1},
 		{name: "no PKCE", mood: practicecrm.Mood{NoPKCE: true}, wrong: pkce, says: "invalid_request", requests: 1, suggest: map[string]any{"pkce": false}},
@@ -96,7 +96,7 @@ func TestExamine(t *testing.T) {
 		{name: "500", mood: practicecrm.Mood{Status: 500}, all: true, wrong: endpoint, says: "does not answer like a token endpoint", requests: 1},
 		{name: "a page", mood: practicecrm.Mood{Status: 200}, all: true, wrong: endpoint, says: "does not answer like a token endpoint", requests: 1},
 		{name: "cut", mood: practicecrm.Mood{CutBefore: true}, all: true, wrong: endpoint, says: "cannot be reached", requests: 1},
-		{name: "an error of its own", mood: practicecrm.Mood{Error: "weather"}, all: true, wrong: endpoint, says: "weather", requests: 1},
+		{name: "a custom error", mood: practicecrm.Mood{Error: "weather"}, all: true, wrong: endpoint, says: "weather", requests: 1},
 		{name: "a locked client", mood: practicecrm.Mood{Error: "account_locked"}, all: true, wrong: endpoint, says: "limits the rate of requests", requests: 1},
 		{name: "access denied", mood: practicecrm.Mood{Error: "unauthorized_client"}, wrong: endpoint, says: "refuses the client", requests: 1},
 	} {
@@ -118,7 +118,7 @@ func TestExamine(t *testing.T) {
 				}
 			}
 			if !found {
-				t.Errorf("no word of %q: %s", c.says, e.text)
+				t.Errorf("%q is not in: %s", c.says, e.text)
 			}
 			if n := p.crm.Counts(); n.Token != c.requests || n.Consents != 0 {
 				t.Errorf("%d token requests, want %d; %+v", n.Token, c.requests, n)
@@ -130,13 +130,13 @@ func TestExamine(t *testing.T) {
 				t.Errorf("the secret is shown: %s", e.text)
 			}
 			if _, err := os.Stat(p.Data); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("the folder of the data was made: %v", err)
+				t.Errorf("the data folder was created: %v", err)
 			}
 		})
 	}
 }
 
-// TestDoctorPrints has what people read.
+// TestExamineOtherConfigurations checks the outcomes and messages for other configurations.
 func TestExamineOtherConfigurations(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -172,7 +172,7 @@ func TestExamineOtherConfigurations(t *testing.T) {
 	}
 }
 
-// TestExamineTLS: a certificate that nobody signed for.
+// TestExamineTLS: the CRM has a self-signed certificate.
 func TestExamineTLS(t *testing.T) {
 	t.Parallel()
 	p := newPatient(t, "")

@@ -37,12 +37,12 @@ func withStandIns(m *testing.M) int {
 	return edgetest.Run(m)
 }
 
-// gate is a node with a client that holds every answer to the OpenAPI document.
+// gate is a node with a client that checks every answer against the OpenAPI document.
 type gate struct {
 	*edgetest.Node
 	t      *testing.T
 	client *http.Client
-	seen   *sync.Map // answers of the OpenAPI document that there have been: "GET /isAlive 200"
+	seen   *sync.Map // documented answers that occurred: "GET /isAlive 200"
 }
 
 // newGate starts a node; change may alter its options first.
@@ -52,21 +52,21 @@ func newGate(t *testing.T, change ...func(*edgetest.Options)) *gate {
 	return &gate{Node: n, t: t, client: n.Client, seen: &sync.Map{}}
 }
 
-// withKey is the option of a node whose session key is sessionKey.
+// withKey sets the session key to sessionKey.
 func withKey(o *edgetest.Options) { o.Settings["CRMGATE_SESSION_KEY"] = sessionKey }
 
-// withSalt is the option of a node whose hash key is "salt".
+// withSalt sets the hash key to "salt".
 func withSalt(o *edgetest.Options) { o.Settings["CRMGATE_HASH_KEY"] = "salt" }
 
 func (g *gate) directory() operator.Directory { return g.Edge.Directory() }
 
-// soak reports whether the long forms of the tests run, which also measure. The short forms wait for events alone.
+// soak reports whether the long forms of the tests run. The long forms also measure; the short forms only wait for events.
 func soak() bool { return os.Getenv("CRMGATE_SOAK") == "1" }
 
-// inTime is how long a short form waits for an event that must come, on any machine.
+// inTime is how long a short form waits for an expected event. It suffices on any machine.
 const inTime = 2 * time.Minute
 
-// skip leaves a test out that this machine cannot run; those that judge a change have to.
+// skip skips a test that this machine cannot run. It fails the test in CI.
 func skip(t testing.TB, format string, a ...any) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
@@ -75,14 +75,14 @@ func skip(t testing.TB, format string, a ...any) {
 	t.Skipf(format, a...)
 }
 
-// answer is what the server said.
+// answer is an answer of the server.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// do sends a request; header is names and values in turn, and one that is empty is not sent.
+// do sends a request; header is names and values in turn. It does not send empty headers.
 func (g *gate) do(method, path, body string, header ...string) answer {
 	g.t.Helper()
 	return g.exchange(g.request(method, path, body, header...))
@@ -100,7 +100,7 @@ func (g *gate) request(method, path, body string, header ...string) *http.Reques
 	return req
 }
 
-// exchange sends a request, and holds the answer to the OpenAPI document.
+// exchange sends a request and checks the answer against the OpenAPI document.
 func (g *gate) exchange(req *http.Request) answer {
 	g.t.Helper()
 	resp, err := g.client.Do(req)
@@ -129,7 +129,7 @@ func (g *gate) postJSON(path, body string, header ...string) answer {
 // bearer is the header of a session.
 func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
 
-// compose asks for an authorization URL.
+// compose requests an authorization URL.
 func (g *gate) compose(mode string) edgetest.Composed {
 	g.t.Helper()
 	var c edgetest.Composed
@@ -140,7 +140,7 @@ func (g *gate) compose(mode string) edgetest.Composed {
 	return c
 }
 
-// land has a person sign in at the CRM and returns the URL that the browser ended on.
+// land has a person sign in at the CRM and returns the final URL of the browser.
 func (g *gate) land(c edgetest.Composed, person string) string {
 	g.t.Helper()
 	landed, err := practicecrm.Browse(g.t.Context(), g.client, c.AuthURL, person)
@@ -148,20 +148,20 @@ func (g *gate) land(c edgetest.Composed, person string) string {
 	return landed
 }
 
-// callback forwards a landed URL as a client does that encodes it.
+// callback forwards a landed URL, encoded.
 func (g *gate) callback(landed, loginSecret string, header ...string) answer {
 	g.t.Helper()
 	return g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed), append([]string{"X-Crmgate-Login", loginSecret}, header...)...)
 }
 
-// signIn is what a sign-in answers.
+// signIn is the answer to a sign-in.
 type signIn struct {
 	Token   string                   `json:"jwtToken"`
 	Name    string                   `json:"name"`
 	Message struct{ Message string } `json:"returnMessage"`
 }
 
-// token reads the session token out of a sign-in's answer.
+// token reads the session token from the answer to a sign-in.
 func (g *gate) token(a answer) string {
 	g.t.Helper()
 	var in signIn
@@ -182,10 +182,10 @@ func (g *gate) apiKey() string {
 	return g.token(g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`))
 }
 
-// operator asks the node as the operator does.
+// operator returns a client of the node's control socket.
 func (g *gate) operator() *edge.Client { return edge.NewClient(g.Config) }
 
-// forget removes a person on the operator's word.
+// forget removes a person as the operator.
 func (g *gate) forget(p crmgate.Platform, id crmgate.UserID) revoke.Result {
 	g.t.Helper()
 	told, err := g.operator().Forget(g.t.Context(), crmgate.UserKey{Platform: p, ID: id})
@@ -200,7 +200,7 @@ func (a answer) want(t *testing.T, status int, body string) {
 	}
 }
 
-// wantError checks {"error": …} with a text that contains the given one.
+// wantError checks for {"error": …} with a message that contains text.
 func (a answer) wantError(t *testing.T, status int, text string) {
 	t.Helper()
 	var e struct{ Error string }
@@ -209,6 +209,6 @@ func (a answer) wantError(t *testing.T, status int, text string) {
 		t.Errorf("got  %d %s\nwant %d with an error that contains %q", a.status, a.body, status, text)
 	}
 	if a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("X-Request-Id") == "" {
-		t.Errorf("an error without CORS headers or request id: %v", a.header)
+		t.Errorf("the error has no CORS headers or no request id: %v", a.header)
 	}
 }

@@ -8,14 +8,13 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// guest is a connector that does what a test wants of it, and is compiled in no time: the answer of each operation that
-// it exports. One that begins with "!" is an error's, an empty one says that the operation is unsupported. Every
-// operation logs its input, so that a test can see what a connector gets.
+// guest is a small connector with fixed answers, by exported operation. An answer that begins with "!" is an error. An empty
+// answer means that the operation is unsupported. Every operation logs its input, so tests can check it.
 type guest map[string]string
 
 // wasm assembles the module.
 func (g guest) wasm() string {
-	const in, most = 128 << 10, 64 << 10 // where inputs are put
+	const in, most = 128 << 10, 64 << 10 // address and size of inputs
 	logged := wasmtest.Seq(wasmtest.Num(1), wasmtest.Num(in), wasmtest.Invoke(wasmtest.Input, in, most), wasmtest.Invoke(wasmtest.Log))
 	m := wasmtest.Module{Pages: 4}
 	at := int64(1024)

@@ -21,7 +21,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
-// openAPI is the document, stricter than it is for clients: an object has no member that its schema does not name.
+// openAPI is the document in a strict form: an object has only the members in its schema.
 var openAPI = sync.OnceValues(func() (*openapi3.T, error) {
 	for _, text := range []string{"text/html", "text/css", "text/javascript", "image/svg+xml"} {
 		openapi3filter.RegisterBodyDecoder(text, openapi3filter.PlainBodyDecoder)
@@ -39,10 +39,10 @@ var openAPI = sync.OnceValues(func() (*openapi3.T, error) {
 	})
 })
 
-// anyTime are the statuses of the document's response Front, which any operation may have.
+// anyTime are the statuses of the document's response Front. Any operation may return them.
 var anyTime = []int{408, 413, 429, 431, 500, 503}
 
-// conforms holds an answer to the OpenAPI document.
+// conforms checks an answer against the OpenAPI document.
 func (g *gate) conforms(req *http.Request, a answer) {
 	g.t.Helper()
 	if req.Method == "HEAD" || req.Method == "OPTIONS" {
@@ -53,7 +53,7 @@ func (g *gate) conforms(req *http.Request, a answer) {
 	route, values := routeOf(doc, req)
 	if route == nil {
 		if a.status != 404 && a.status != 405 && a.status != 413 {
-			g.t.Errorf("%s %s answers %d, and is not in the OpenAPI document", req.Method, req.URL, a.status)
+			g.t.Errorf("%s %s answers %d: the operation is not in the OpenAPI document", req.Method, req.URL, a.status)
 		}
 		return
 	}
@@ -76,7 +76,7 @@ func (g *gate) conforms(req *http.Request, a answer) {
 	}
 }
 
-// permitted reports whether the OpenAPI document has a request; nil if so.
+// permitted returns an error unless the OpenAPI document allows a request.
 func permitted(ctx context.Context, req *http.Request) error {
 	doc, err := openAPI()
 	if err != nil {
@@ -90,7 +90,7 @@ func permitted(ctx context.Context, req *http.Request) error {
 		return err
 	}
 	for name := range req.URL.Query() {
-		if route.Path == authflow.LandingPage { // what a CRM adds is for the CRM to say
+		if route.Path == authflow.LandingPage { // a CRM may add any parameter
 			break
 		}
 		if route.Operation.Parameters.GetByInAndName("query", name) == nil && name != "jwtToken" && name != "rcAccessToken" {
@@ -103,7 +103,7 @@ func permitted(ctx context.Context, req *http.Request) error {
 	})
 }
 
-// shows reports whether a request has what a security scheme asks for; nil if so.
+// shows returns an error unless a request has the credentials of a security scheme.
 func shows(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 	req := in.RequestValidationInput.Request
 	s := in.SecurityScheme
@@ -114,8 +114,8 @@ func shows(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 	return fmt.Errorf("no %s", in.SecuritySchemeName)
 }
 
-// routeOf finds the operation of a request as the server does: without regard to case and to one slash at the end, and a
-// path that is written out before one that ends in a name.
+// routeOf finds the operation of a request like the server. It ignores case and one trailing slash, and prefers a fixed path
+// to one that ends in a parameter.
 func routeOf(doc *openapi3.T, req *http.Request) (*routers.Route, map[string]string) {
 	asked := strings.TrimSuffix(req.URL.EscapedPath(), "/")
 	for path, item := range doc.Paths.Map() {
@@ -138,7 +138,7 @@ func splitPath(path string) (folder, last string) {
 	return path[:at], path[at:]
 }
 
-// operationOf is nil if a path does not take a method.
+// operationOf returns nil if a path does not take a method.
 func operationOf(doc *openapi3.T, path string, item *openapi3.PathItem, method string) *routers.Route {
 	op := item.GetOperation(method)
 	if op == nil {
@@ -147,7 +147,7 @@ func operationOf(doc *openapi3.T, path string, item *openapi3.PathItem, method s
 	return &routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: op}
 }
 
-// documented are all answers of the document that are not those of any operation.
+// documented returns all answers of the document except those that any operation may return.
 func documented(doc *openapi3.T) (all []string) {
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {

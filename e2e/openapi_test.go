@@ -16,7 +16,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// step is a request of an operation, and the status that it is answered with.
+// step is a request and the expected status.
 type step struct {
 	operation string // "GET /isAlive"
 	query     string
@@ -25,7 +25,7 @@ type step struct {
 	status    int
 }
 
-// take takes a step. What succeeds must be a request that the document has.
+// take takes a step. A request that succeeds must be in the document.
 func (g *gate) take(c step) answer {
 	g.t.Helper()
 	method, path, _ := strings.Cut(c.operation, " ")
@@ -43,13 +43,13 @@ func (g *gate) take(c step) answer {
 	}
 	if a.status < 400 {
 		if err := permitted(g.t.Context(), req); err != nil {
-			g.t.Errorf("%s %s %s succeeds, and is no request of the OpenAPI document: %v", c.operation, c.query, c.body, err)
+			g.t.Errorf("%s %s %s succeeds, but the OpenAPI document does not allow it: %v", c.operation, c.query, c.body, err)
 		}
 	}
 	return a
 }
 
-// unused are the documented answers that nobody has had yet.
+// unused returns the documented answers that have not occurred.
 func unused(t *testing.T, gates ...*gate) []string {
 	t.Helper()
 	doc, err := openAPI()
@@ -59,7 +59,7 @@ func unused(t *testing.T, gates ...*gate) []string {
 	})
 }
 
-// TestOpenAPIExamples holds the document's examples to its schemas.
+// TestOpenAPIExamples checks the document's examples against its schemas.
 func TestOpenAPIExamples(t *testing.T) {
 	t.Parallel()
 	doc, err := openAPI()
@@ -67,12 +67,12 @@ func TestOpenAPIExamples(t *testing.T) {
 	edgetest.Must(t, doc.Validate(t.Context()))
 }
 
-// TestOpenAPIAnswers has every answer of the OpenAPI document given once.
+// TestOpenAPIAnswers gets every answer of the OpenAPI document once.
 func TestOpenAPIAnswers(t *testing.T) {
 	t.Parallel()
 	w := withFields(t)
 	g := w.gate
-	w.answersOfEverybody()
+	w.answersWithoutSession()
 	w.answersOfSessions()
 	w.answersOfAdmins()
 	w.answersInTrouble()
@@ -84,17 +84,17 @@ func TestOpenAPIAnswers(t *testing.T) {
 	p.answersOfPages()
 	for _, name := range unused(t, g, o, p) {
 		switch name {
-		case "GET /authSession/{id} 503": // takes a thousand polls that wait
+		case "GET /authSession/{id} 503": // needs a thousand waiting polls
 			continue
-		case "POST /admin/end/{platform} 200": // takes more people than are signed out in one step
+		case "POST /admin/end/{platform} 200": // needs more people than one step signs out
 			continue
 		}
-		t.Errorf("the document has %s, which nothing was answered with", name)
+		t.Errorf("the document has %s, but no request got that answer", name)
 	}
 }
 
-// answersOfEverybody calls what takes no session.
-func (w *wired) answersOfEverybody() {
+// answersWithoutSession calls the operations that need no session.
+func (w *wired) answersWithoutSession() {
 	w.t.Helper()
 	hash := "rcAccountId=" + sha("1:salt")
 	user := rc(practicecrm.RCUserToken)
@@ -140,7 +140,7 @@ func (w *wired) answersOfEverybody() {
 	w.take(step{"GET /oauth-callback", landed, "", rc(practicecrm.RCOtherToken, "X-Crmgate-Login", composed.LoginSecret), 403})
 }
 
-// answersOfSessions calls what takes a session.
+// answersOfSessions calls the operations that need a session.
 func (w *wired) answersOfSessions() {
 	w.t.Helper()
 	session := bearer(w.oauth("ada"))
@@ -169,7 +169,7 @@ func (w *wired) answersOfSessions() {
 	}
 }
 
-// answersOfAdmins calls what an admin may call.
+// answersOfAdmins calls the operations for admins.
 func (w *wired) answersOfAdmins() {
 	w.t.Helper()
 	admin, user := rc(practicecrm.RCAdminToken), rc(practicecrm.RCUserToken)
@@ -215,7 +215,7 @@ func (w *wired) answersOfAdmins() {
 	}
 }
 
-// answersInTrouble sends what nobody can take, and asks while others are down.
+// answersInTrouble sends bodies of a wrong type or size, and requests while other servers are down.
 func (w *wired) answersInTrouble() {
 	w.t.Helper()
 	doc, err := openAPI()
@@ -256,10 +256,10 @@ func (w *wired) answersInTrouble() {
 	}
 }
 
-// form is what a page sends its form with.
+// form is the headers of a page's form.
 var form = []string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}
 
-// answersOfAdminPages calls what an admin's browser calls.
+// answersOfAdminPages calls the operations of an admin's browser.
 func (g *gate) answersOfAdminPages(token string) {
 	g.t.Helper()
 	v := g.visitor()
@@ -297,7 +297,7 @@ func (g *gate) answersOfAdminPages(token string) {
 	v.take(step{"POST /admin/leave", "", "", form, 303})
 }
 
-// refusalsOfAdminPages sends each of an admin's pages what it refuses; v is an admin's browser.
+// refusalsOfAdminPages sends each admin page requests that it refuses; v is an admin's browser.
 func (g *gate) refusalsOfAdminPages(v *visitor) {
 	g.t.Helper()
 	doc, err := openAPI()
@@ -348,7 +348,7 @@ func (w *wired) answersOfFieldsPages() {
 	}
 }
 
-// answersOfPages calls what a browser calls, and a client that waits for it.
+// answersOfPages calls the operations of a browser, and of the client that waits for a sign-in.
 func (g *gate) answersOfPages() {
 	g.t.Helper()
 	v, other := g.visitor(), g.visitor()
@@ -387,7 +387,7 @@ func (g *gate) answersOfPages() {
 	v.take(step{"GET /authSession/" + w.ID, "", "", poll, 200})
 }
 
-// operated is a gate without RingCentral and without an application, and a token that its operator has given out.
+// operated starts a gate without RingCentral and without an application, and returns a token from its operator.
 func operated(t *testing.T) (g *gate, operator string) {
 	t.Helper()
 	token, line, err := identity.NewAdminToken("ops", []string{"acme"})
@@ -397,7 +397,7 @@ func operated(t *testing.T) (g *gate, operator string) {
 	return organised(t, func(f *edgetest.Options) { f.AdminTokenFile = file }), token.Reveal()
 }
 
-// answersToOtherAccounts shows the operator's token for an account that it is not good for.
+// answersToOtherAccounts uses the operator's token for an account that it is not valid for.
 func (g *gate) answersToOtherAccounts(operator string) {
 	g.t.Helper()
 	g.take(step{"GET /authUrl", "platform=practice", "", rc(operator), 404})
@@ -415,7 +415,7 @@ func (g *gate) answersToOtherAccounts(operator string) {
 	}
 }
 
-// example is the document's example of an operation's body.
+// example returns the document's example of an operation's body.
 func (g *gate) example(operation string) string {
 	g.t.Helper()
 	doc, err := openAPI()

@@ -14,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// notes are a developer's, with what must not get through.
+// notes are a developer's setup notes, with content that must not appear in a page.
 const notes = `1. Open **Settings**, then [Applications](https://crm.example/apps).\n2. Register one.\n\n<script>alert(1)</script>\n\n![x](https://evil.example/x.png) [y](javascript:alert(1))`
 
 // withNotes gives the organisation's platform setup notes.
@@ -25,7 +25,7 @@ func withNotes(f *edgetest.Options) {
 	}
 }
 
-// office signs an admin in to the page, in a browser of their own.
+// office signs an admin in to the page, in a new browser.
 func (g *gate) office(token string) *visitor {
 	g.t.Helper()
 	v := g.visitor()
@@ -50,7 +50,7 @@ func TestAdminSignsIn(t *testing.T) {
 	v.send("/admin/session", url.Values{"token": {"wrong"}}).wantPage(t, 400, "Your organisation's CRMs", "This token is not valid.")
 	v.send("/admin/session", url.Values{"token": {practicecrm.RCUserToken}}).wantPage(t, 403, "Your organisation's CRMs", "This token does not belong to an administrator.")
 	if left := v.cookies(); left != "" {
-		t.Errorf("cookies of somebody who was refused: %s", left)
+		t.Errorf("cookies after a refused sign-in: %s", left)
 	}
 	a := v.send("/admin/session", url.Values{"token": {"Bearer " + practicecrm.RCAdminToken}})
 	cookie := a.cookieNamed(t, "crmgate-admin")
@@ -70,7 +70,7 @@ func TestAdminSignsIn(t *testing.T) {
 	extension.get("/admin/practice").wantPage(t, 200, "Practice CRM")
 	g.do("POST", "/admin/session", "", "X-RC-Access-Token", practicecrm.RCUserToken).want(t, 403, "Admin validation failed")
 	if a := g.do("OPTIONS", "/admin/session", "", "Access-Control-Request-Headers", "x-rc-access-token"); a.header.Get("Access-Control-Allow-Credentials") != "" {
-		t.Error("pages of other sites may send cookies")
+		t.Error("other sites may send cookies")
 	}
 }
 
@@ -83,7 +83,7 @@ func TestAdminCookieByHTTPS(t *testing.T) {
 	}
 }
 
-// adminRoutes are what only an admin may do or see.
+// adminRoutes are the requests that only an admin may send.
 var adminRoutes = []struct{ method, path, body string }{
 	{"GET", "/admin", ""}, {"GET", "/admin/practice", ""}, {"GET", "/admin/people/practice", ""},
 	{"GET", "/admin/remove/practice", ""}, {"GET", "/admin/end/practice", ""}, {"GET", "/admin/end/practice?user=ada-practice", ""},
@@ -91,7 +91,7 @@ var adminRoutes = []struct{ method, path, body string }{
 	{"POST", "/admin/remove/practice", ""}, {"POST", "/admin/end/practice", ""}, {"POST", "/admin/end/practice", "user=ada-practice"},
 }
 
-// apps are an account's applications, by their entries.
+// apps returns an account's applications, by their entries.
 func (g *gate) apps(account crmgate.AccountID) (confirmed, pending string) {
 	g.t.Helper()
 	apps, err := g.Edge.DB().Applications(g.t.Context(), account, "practice")
@@ -105,7 +105,7 @@ func (g *gate) apps(account crmgate.AccountID) (confirmed, pending string) {
 	return confirmed, pending
 }
 
-// TestAdminRefuses: without a statement of ours that is still good, and on another site's word, nothing is shown or changed.
+// TestAdminRefuses: without a valid admin cookie, or from another site, a request shows and changes nothing.
 func TestAdminRefuses(t *testing.T) {
 	t.Parallel()
 	g := organised(t)
@@ -123,7 +123,7 @@ func TestAdminRefuses(t *testing.T) {
 		"a forged cookie": append([]string{"Cookie", "crmgate-admin=Zm9yZ2Vk"}, ours...),
 		"one bit changed": append([]string{"Cookie", flip(good)}, ours...),
 		"a sealed state":  append([]string{"Cookie", "crmgate-admin=" + state}, ours...),
-		"another's name":  append([]string{"Cookie", strings.Replace(good, "admin=", "login=", 1)}, ours...),
+		"another name":    append([]string{"Cookie", strings.Replace(good, "admin=", "login=", 1)}, ours...),
 		"cross-site":      {"Cookie", good, "Sec-Fetch-Site", "cross-site"},
 		"same-site":       {"Cookie", good, "Sec-Fetch-Site", "same-site"},
 		"another origin":  {"Cookie", good, "Origin", "https://evil.example"},
@@ -131,7 +131,7 @@ func TestAdminRefuses(t *testing.T) {
 	} {
 		for _, r := range adminRoutes {
 			if r.method == "GET" && strings.Contains(strings.Join(header, " "), good) {
-				continue // looking is what browsers let nobody else do: the cookie is Strict, and the answer not theirs to read
+				continue // a browser protects reads: the cookie is Strict, and another site cannot read the answer
 			}
 			a := g.do(r.method, r.path, r.body, append([]string{"Content-Type", map[string]string{"POST": "application/x-www-form-urlencoded"}[r.method]}, header...)...)
 			if r.method == "POST" && a.status != 403 || strings.Contains(a.body, ownClient) || strings.Contains(a.body, "Ada") || a.header.Get("Refresh") != "" {
@@ -152,7 +152,7 @@ func TestAdminRefuses(t *testing.T) {
 	g.lives("a person of the organisation", ada)
 }
 
-// flip changes a cookie's last but one character.
+// flip changes the second-last character of a cookie.
 func flip(cookie string) string {
 	b := []byte(cookie)
 	if at := len(b) - 2; b[at] == 'A' {
@@ -163,7 +163,7 @@ func flip(cookie string) string {
 	return string(b)
 }
 
-// compose1 composes with a RingCentral token.
+// compose1 requests an authorization URL with a RingCentral token.
 func (g *gate) compose1(path, rc string) *url.URL {
 	g.t.Helper()
 	a := g.get(path, "X-RC-Access-Token", rc)
@@ -197,7 +197,7 @@ func TestAdminOfAnotherAccount(t *testing.T) {
 	g.lives("a person of account 1", ada)
 }
 
-// keyOfAda is the one person who is there.
+// keyOfAda returns the key of the only person in the store.
 func keyOfAda(t *testing.T, g *gate) crmgate.UserKey {
 	t.Helper()
 	all, err := g.directory().Entries(t.Context())
@@ -215,7 +215,7 @@ func TestAdminLifecycle(t *testing.T) {
 	a := v.get("/admin/practice")
 	a.wantPage(t, 200, "Practice CRM", "Set up the application", `value="`+g.URL+`/redirect.html"`, `href="https://crm.example/apps"`, "<strong>Settings</strong>")
 	if strings.Contains(a.body, "<script>alert") || strings.Contains(a.body, "evil.example") || strings.Contains(a.body, "javascript:") {
-		t.Errorf("notes got through: %s", a.body)
+		t.Errorf("the page contains unsafe notes: %s", a.body)
 	}
 	v.send("/admin/practice", nil).wantPage(t, 400, "Practice CRM", "Please fill this in.", "<title>Error: Practice CRM</title>")
 	a = v.send("/admin/practice", application(ownClient, "wrong-secret"))
@@ -236,7 +236,7 @@ func TestAdminLifecycle(t *testing.T) {
 	g.Pass(time.Minute)
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Replace the application", "2 people will have to sign in again")
 
-	// A form of the first set-up that was open since does not replace what is in use.
+	// A form that was opened before the first set-up does not replace the application in use.
 	v.send("/admin/practice", application(ownClient, "")).wantPage(t, 400, "Practice CRM", "Someone else changed the application")
 
 	g.CRM.Register("acme-second", "second-secret")
@@ -252,12 +252,12 @@ func TestAdminLifecycle(t *testing.T) {
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "In use", "A replacement is waiting for a sign-in.")
 	v.send("/admin/drop/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	if _, pending := g.apps("1"); pending != "" {
-		t.Error("what is pending was not discarded")
+		t.Error("the pending application was not discarded")
 	}
 	v.send("/admin/practice", replacing).follow(t)
 	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "deny")).wantPage(t, 400, "Not connected", `href="/admin/practice"`)
 	g.lives("while another one waits", grace)
-	g.token(g.managed("grace", practicecrm.RCUserToken)) // with the one in use
+	g.token(g.managed("grace", practicecrm.RCUserToken)) // with the application in use
 	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "ada")).wantPage(t, 200, "The application works")
 	g.ends("after it was replaced", grace)
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "<dd>acme-second</dd>")
@@ -267,7 +267,7 @@ func TestAdminLifecycle(t *testing.T) {
 	v.get("/admin/remove/practice").wantPage(t, 200, "Remove the application for Practice CRM?", "1 person will be signed out")
 	v.send("/admin/remove/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	if confirmed, _ := g.apps("1"); confirmed != "" {
-		t.Error("it is still there")
+		t.Error("the application is still there")
 	}
 	if strings.Contains(g.Log.String(), "second-secret") || strings.Contains(g.Log.String(), "mistyped") {
 		t.Error("a secret is in the log")
@@ -284,7 +284,7 @@ func (g *gate) oauthInfoCalls() int {
 	return n
 }
 
-// TestAdminSeesTrouble: an application that the CRM rejects is told of.
+// TestAdminSeesTrouble: the page reports an application that the CRM rejects.
 func TestAdminSeesTrouble(t *testing.T) {
 	t.Parallel()
 	g := organised(t)

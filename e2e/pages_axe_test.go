@@ -18,13 +18,13 @@ import (
 	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
-// axe-core is a test's tool under the MPL: it is fetched, and not kept here.
+// axe-core is a test tool under the MPL. The test downloads it, since the project does not contain it.
 const (
 	axePackage = "axe-core@4.14.1"
 	axeSum     = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 )
 
-// axeCore returns the script of axe-core, out of the npm package of this very content.
+// axeCore returns the script of axe-core from the npm package with this checksum.
 func axeCore(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func axeCore(t *testing.T) string {
 	b, err := os.ReadFile(packages[0])
 	edgetest.Must(t, err)
 	if sum := sha512.Sum512(b); base64.StdEncoding.EncodeToString(sum[:]) != axeSum {
-		t.Fatalf("%s is not what it was: %s", axePackage, base64.StdEncoding.EncodeToString(sum[:]))
+		t.Fatalf("%s has the checksum %s", axePackage, base64.StdEncoding.EncodeToString(sum[:]))
 	}
 	unzipped, err := gzip.NewReader(bytes.NewReader(b))
 	edgetest.Must(t, err)

@@ -33,7 +33,7 @@ func (b *tab) credentials(client, secret string) {
 	b.press(enterForm)
 }
 
-// TestBrowserAdmin is the life of an organisation's application, as its admin sees it.
+// TestBrowserAdmin sets up and removes an organisation's application as its admin.
 func TestBrowserAdmin(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)
@@ -79,7 +79,7 @@ func TestBrowserAdmin(t *testing.T) {
 		b.at("Your organisation's CRMs")
 		keys(practicecrm.RCAdminToken, "\r")
 		b.do(chromedp.WaitVisible(".top"))
-		keys("\t", "\t", "\r") // past signing out, to the application
+		keys("\t", "\t", "\r") // past the sign-out button, to the application
 		b.at("Practice CRM")
 		b.do(chromedp.Focus(`a[href="/admin/remove/practice"]`))
 		keys("\r")
@@ -90,7 +90,7 @@ func TestBrowserAdmin(t *testing.T) {
 	})
 }
 
-// adminViews are the organisation's pages.
+// adminViews returns the organisation's pages.
 func (g *gate) adminViews() []view {
 	opens := func(path string) func(*tab) {
 		return func(b *tab) {
@@ -121,7 +121,7 @@ func (g *gate) adminViews() []view {
 	}
 }
 
-// TestBrowserShowsAdmin looks at the organisation's pages as TestBrowserShows does at the others.
+// TestBrowserShowsAdmin checks the organisation's pages like TestBrowserShows.
 func TestBrowserShowsAdmin(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)

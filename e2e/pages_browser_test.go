@@ -24,7 +24,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// newBrowser starts a Chromium that ends with the test. Tabs of it are made by tab.
+// newBrowser starts a Chromium that ends with the test. newTab opens its tabs.
 func newBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	program := ""
@@ -50,7 +50,7 @@ func newBrowser(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Con
 	return browser
 }
 
-// tab is a window of its own: without the cookies of others. It complains of what a page must not do.
+// tab is a window with its own cookies. It reports forbidden requests and console errors.
 type tab struct {
 	*gate
 	t       *testing.T
@@ -60,7 +60,7 @@ type tab struct {
 	faults  []string // guarded by mu
 }
 
-// newTab opens a window of some size.
+// newTab opens a window of a given size.
 func (g *gate) newTab(t *testing.T, browser context.Context, width, height int, scheme string) *tab {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
@@ -102,16 +102,16 @@ func (b *tab) watch(event any) {
 			}
 		}
 	case *log.EventEntryAdded:
-		// A page that says no has a status that says so, which a browser notes.
+		// A browser logs the error status of a refusal.
 		refused := e.Entry.Source == log.EntrySourceNetwork && (strings.HasPrefix(e.Entry.URL, b.URL+"/connect/") || strings.HasPrefix(e.Entry.URL, b.URL+"/redirect.html") || strings.HasPrefix(e.Entry.URL, b.URL+"/admin") ||
-			e.Entry.URL == b.URL+"/favicon.ico") // which a browser asks for beside a text
+			e.Entry.URL == b.URL+"/favicon.ico") // a browser requests it for a text
 		if e.Entry.Level == log.EntryLevelError && !refused {
 			b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
 		}
 	}
 }
 
-// check complains of requests to others, and of what the console shows.
+// check reports requests to other hosts, and messages in the console.
 func (b *tab) check() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -154,14 +154,14 @@ func (b *tab) press(selector string) {
 	b.do(chromedp.Click(selector))
 }
 
-// consent is what a person does at the practice CRM.
+// consent gives consent at the practice CRM.
 func (b *tab) consent(person string) {
 	b.t.Helper()
 	b.do(chromedp.WaitVisible(`button[value="` + person + `"]`))
 	b.press(`button[value="` + person + `"]`)
 }
 
-// eval runs a script in a tab, and waits for what it promises.
+// eval runs a script in a tab and waits for its promise.
 func eval[T any](b *tab, script string) T {
 	b.t.Helper()
 	ctx, stop := context.WithTimeout(b.ctx, inTime)
@@ -171,8 +171,8 @@ func eval[T any](b *tab, script string) T {
 	return v
 }
 
-// waits has a client in this browser begin a sign-in, for whom a RingCentral token is, if there is one. A page without a
-// policy plays the client.
+// waits has a client in this browser begin a sign-in, with a RingCentral token if there is one. The client is a page without
+// a content security policy.
 func (b *tab) waits(platform, rcToken string) waiting {
 	b.t.Helper()
 	b.open("/isAlive")
@@ -278,10 +278,10 @@ func TestBrowserConnects(t *testing.T) {
 		b.at("You are connected")
 		b.open("/connect/fields")
 		b.at("Connect Fields")
-		keys("\t", "acme.fields.example", "\t", "\t", "ada", "\t", "key", "\r") // the link lies between
+		keys("\t", "acme.fields.example", "\t", "\t", "ada", "\t", "key", "\r") // past the link
 		b.do(chromedp.WaitVisible(`.error`))
 		if at := eval[string](b, `document.activeElement.name`); at != "fields[region]" {
-			t.Errorf("the keyboard is at %q, want the field that is wrong", at)
+			t.Errorf("the focus is on %q, want the invalid field", at)
 		}
 		keys("E", "\t", "\t", "\t")
 		b.open("/connect/practicekey")
@@ -290,13 +290,13 @@ func TestBrowserConnects(t *testing.T) {
 	})
 }
 
-// view is a page as it is looked at.
+// view is a page to check.
 type view struct {
 	name, title string
 	show        func(*tab)
 }
 
-// views are all pages.
+// views returns all pages.
 func (g *gate) views() []view {
 	opens := func(path string) func(*tab) { return func(b *tab) { b.open(path) } }
 	sent := func(path string, fill ...chromedp.Action[chromedp.Void]) func(*tab) {
@@ -355,8 +355,8 @@ func (g *gate) views() []view {
 	}
 }
 
-// TestBrowserShows looks at every page, light and dark (in the short form, light or dark): axe-core finds nothing that keeps people from using
-// it, and nothing sticks out of a panel of 300 pixels. With CRMGATE_SCREENSHOTS pictures are left there.
+// TestBrowserShows checks every page, light and dark (in the short form, light or dark). axe-core must find no violations,
+// and the page must fit into a panel of 300 pixels. CRMGATE_SCREENSHOTS names a folder for screenshots.
 func TestBrowserShows(t *testing.T) {
 	t.Parallel()
 	browser := newBrowser(t)
@@ -365,7 +365,7 @@ func TestBrowserShows(t *testing.T) {
 	g.look(t, browser, axe, g.views())
 }
 
-// look looks at pages.
+// look checks pages.
 func (g *gate) look(t *testing.T, browser context.Context, axe string, views []view) {
 	t.Helper()
 	for i, v := range views {
@@ -378,7 +378,7 @@ func (g *gate) look(t *testing.T, browser context.Context, axe string, views []v
 				v.show(b)
 				b.at(v.title)
 				if eval[bool](b, `document.documentElement.scrollWidth > window.innerWidth`) {
-					t.Error("it sticks out of 300 pixels")
+					t.Error("the page is wider than 300 pixels")
 				}
 				b.accessible(axe)
 				for _, width := range []int{320, 1200} {
@@ -389,7 +389,7 @@ func (g *gate) look(t *testing.T, browser context.Context, axe string, views []v
 	}
 }
 
-// accessible has axe-core look at the page.
+// accessible checks the page with axe-core.
 func (b *tab) accessible(axe string) {
 	b.t.Helper()
 	found := eval[string](b, axe+`; axe.run(document).then(r => JSON.stringify(r.violations.map(v => ({id: v.id, help: v.help, nodes: v.nodes.map(n => n.html + ' ' + n.failureSummary)}))))`)

@@ -12,9 +12,9 @@ import (
 	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
-// TestExtensionWaits plays a client as docs/operating.md has it: an extension with host permissions begins a sign-in, the
-// person carries it out in a tab of the same browser, and the extension gets the session token. Only a browser knows whether
-// the cookie of the extension's request comes along in the tab.
+// TestExtensionWaits follows docs/operating.md: an extension with host permissions begins a sign-in, the person completes it
+// in a tab of the same browser, and the extension gets the session token. The test needs a browser, which decides whether
+// the tab sends the cookie of the extension's request.
 func TestExtensionWaits(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)
@@ -42,7 +42,7 @@ func TestExtensionWaits(t *testing.T) {
 	}
 }
 
-// extensionID is how Chromium names an extension that it loads from a folder: by a hash of the folder's path.
+// extensionID returns Chromium's id for an extension in a folder: a hash of the folder's path.
 func extensionID(dir string) string {
 	sum := sha256.Sum256([]byte(dir))
 	var id strings.Builder
@@ -53,9 +53,9 @@ func extensionID(dir string) string {
 	return id.String()
 }
 
-// TestForeignPageWaitsInVain: a page of another site gets either a session whose link works in this browser or one that it
-// can read, and never both.
-func TestForeignPageWaitsInVain(t *testing.T) {
+// TestForeignPageCannotWait: a page of another site gets a session with a link that works in this browser, or a session that
+// it can read, but never both.
+func TestForeignPageCannotWait(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)
 	b := &tab{gate: g, t: t, ctx: newBrowser(t)}

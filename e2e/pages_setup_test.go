@@ -11,11 +11,11 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// holding is the header of a RingCentral token.
+// holding returns the header of a RingCentral token.
 func holding(token string) []string { return []string{"X-RC-Access-Token", token} }
 
-// TestConnectSetsUpAnOrganisation: the first admin enters the application on the page, mistypes the secret, and is told so before
-// anything is stored; everybody else connects without a form.
+// TestConnectSetsUpAnOrganisation: the first admin enters the application on the page. A wrong secret is refused before
+// anything is stored. Later, other people connect without a form.
 func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	t.Parallel()
 	g := organised(t, func(f *edgetest.Options) {
@@ -33,7 +33,7 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 		return url.Values{"session": {session}, "fields[clientId]": {id}, "fields[clientSecret]": {secret}}
 	}
 	user.send("/connect/practice", form(session, ownClient, ownSecret)).wantPage(t, 404, "Not set up yet")
-	user.send("/connect/practice", form("", ownClient, ownSecret)).wantPage(t, 404, "Not set up yet") // without a session nobody is an admin
+	user.send("/connect/practice", form("", ownClient, ownSecret)).wantPage(t, 404, "Not set up yet") // an admin needs a session
 
 	admin := g.visitor()
 	first := admin.wait("practice", holding(practicecrm.RCAdminToken)...)
@@ -41,18 +41,18 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	page := admin.get("/connect/practice?session=" + session)
 	page.wantPage(t, 200, "Set up Practice CRM", "Client ID", "Client secret", g.URL+"/redirect.html", "<em>Settings</em>")
 	if strings.Contains(page.body, "<script>alert") {
-		t.Error("the notes bring a script along")
+		t.Error("the page contains a script from the notes")
 	}
 	before := g.CRM.Counts().Token
 	admin.send("/connect/practice", form(session, "", "")).wantPage(t, 400, "Set up Practice CRM", "<title>Error: Set up Practice CRM</title>", "Please fill this in.")
 	admin.send("/connect/practice", form(session, ownClient, "mistyped")).wantPage(t, 400, "Set up Practice CRM", "<title>Error: Set up Practice CRM</title>", "does not accept this application")
 	if n := g.CRM.Counts().Token - before; n != 1 {
-		t.Errorf("%d requests to say that a secret is wrong", n)
+		t.Errorf("%d token requests to check a wrong secret", n)
 	}
 	if a := g.organisation("GET", statePath, practicecrm.RCAdminToken, ""); strings.Contains(a.body, "pendingValues") {
 		t.Errorf("something is stored: %s", a.body)
 	}
-	other := g.visitor() // a link that an admin of another organisation, or anybody, has got hold of
+	other := g.visitor() // another person who has the link, such as another organisation's admin
 	other.send("/connect/practice", form(session, ownClient, ownSecret)).wantPage(t, 403, "This is not your sign-in")
 
 	going := admin.send("/connect/practice", form(session, ownClient, ownSecret))
@@ -67,10 +67,10 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	user.get("/connect/practice?session="+session).wantPage(t, 200, "Connect Practice CRM")
 	user.get(user.landing("practice", "grace", url.Values{"session": {session}})).wantPage(t, 200, "You are connected")
 	theirs := g.poll(second).Token
-	g.lives("somebody else of the organisation", theirs)
+	g.lives("another person in the organisation", theirs)
 
 	session = admin.wait("practice", holding(practicecrm.RCOtherAdminToken)...).ID
-	admin.get("/connect/practice?session="+session).wantPage(t, 200, "Set up Practice CRM") // another organisation has none
+	admin.get("/connect/practice?session="+session).wantPage(t, 200, "Set up Practice CRM") // another organisation has no application
 	g.organisation("DELETE", accountPath, practicecrm.RCAdminToken, "").want(t, 200, done)
 	g.ends("after it was removed", theirs)
 }

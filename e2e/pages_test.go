@@ -15,9 +15,9 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// newPages starts a gate whose platforms have every page that there is: besides the practice connectors, one to choose of
-// several places, one whose place people paste, one with every kind of field, one whose CRM sends people elsewhere, one
-// that organisations set up, and one that is only a manifest.
+// newPages starts a gate with a platform for every page. Besides the practice connectors: one with a list of hosts, one with
+// a host to paste, one with every kind of field, one with another redirect URI, one that organisations set up, and one with
+// only a manifest.
 func newPages(t *testing.T, more ...func(*edgetest.Options)) *gate {
 	t.Helper()
 	return newGate(t, append([]func(*edgetest.Options){func(f *edgetest.Options) {
@@ -64,7 +64,7 @@ func newPages(t *testing.T, more ...func(*edgetest.Options)) *gate {
 	}}, more...)...)
 }
 
-// visitor is a browser without a screen: it keeps cookies, and says where its requests come from.
+// visitor is a client that keeps cookies and sends Sec-Fetch-Site, like a browser.
 type visitor struct {
 	*gate
 	jar *cookiejar.Jar
@@ -79,23 +79,23 @@ func (g *gate) visitor() *visitor {
 	return &visitor{&v, jar}
 }
 
-// send sends a page's form, as the page does.
+// send sends a form like a page.
 func (v *visitor) send(path string, form url.Values, header ...string) answer {
 	v.t.Helper()
 	return v.do("POST", path, form.Encode(), append([]string{"Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "same-origin"}, header...)...)
 }
 
-// follow is where a page leads on to.
+// follow returns the URL that a page leads to.
 func (a answer) follow(t *testing.T) string {
 	t.Helper()
 	_, to, ok := strings.Cut(a.header.Get("Refresh"), "0; url=")
 	if a.status != 200 || !ok {
-		t.Fatalf("the page leads nowhere: %d %v %s", a.status, a.header, a.body)
+		t.Fatalf("the page has no link: %d %v %s", a.status, a.header, a.body)
 	}
 	return to
 }
 
-// landing sends the form of a platform and has a person sign in at the CRM; it is what comes after the public URL.
+// landing sends the form of a platform and has a person sign in at the CRM. It returns the landed path and query.
 func (v *visitor) landing(platform, person string, form url.Values) string {
 	v.t.Helper()
 	return v.landingAt(v.send("/connect/"+platform, form).follow(v.t), person)
@@ -111,7 +111,7 @@ func (v *visitor) landingAt(authURL, person string) string {
 	return path
 }
 
-// cookies lists the names of the cookies that are kept.
+// cookies lists the names of the stored cookies.
 func (v *visitor) cookies() string {
 	u, err := url.Parse(v.URL)
 	edgetest.Must(v.t, err)
@@ -124,7 +124,7 @@ func (v *visitor) cookies() string {
 
 var heading = regexp.MustCompile(`(?s)<h1>(.*?)</h1>`)
 
-// wantPage checks a page's status, its heading and texts in it, and that it is guarded as all pages are.
+// wantPage checks a page's status, heading, texts and security headers.
 func (a answer) wantPage(t *testing.T, status int, title string, texts ...string) {
 	t.Helper()
 	m := heading.FindStringSubmatch(a.body)
@@ -139,11 +139,11 @@ func (a answer) wantPage(t *testing.T, status int, title string, texts ...string
 	a.wantHeader(t, "X-Frame-Options", "DENY", "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff", "Content-Security-Policy",
 		"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	if strings.Contains(a.body, "<style") || strings.Contains(a.body, "<script>") || strings.Contains(a.body, " onclick") {
-		t.Errorf("something is inline in %s", a.body)
+		t.Errorf("the page has inline code: %s", a.body)
 	}
 }
 
-// cookieNamed is a cookie of an answer.
+// cookieNamed returns a cookie of an answer.
 func (a answer) cookieNamed(t *testing.T, name string) string {
 	t.Helper()
 	for _, c := range a.header.Values("Set-Cookie") {
@@ -176,7 +176,7 @@ func TestConnectByOAuth(t *testing.T) {
 	landed := v.landingAt(at, "robert")
 	v.get(landed).wantPage(t, 200, "You are connected", "Signed in as Robert &#34;Bobby&#34; &lt;b&gt;Tables&lt;/b&gt;", `data-clean="/connect/practice"`)
 	if left := v.cookies(); left != "" {
-		t.Errorf("left behind: %s", left)
+		t.Errorf("remaining cookies: %s", left)
 	}
 	if _, err := g.directory().Entries(t.Context()); err != nil {
 		t.Error(err)
@@ -196,7 +196,7 @@ func TestConnectCookiesByHTTPS(t *testing.T) {
 	}
 }
 
-// TestConnectForgedForms: another site's page cannot send the form.
+// TestConnectForgedForms: a page of another site cannot send the form.
 func TestConnectForgedForms(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)
@@ -207,7 +207,7 @@ func TestConnectForgedForms(t *testing.T) {
 	for _, path := range []string{"/connect/practice", "/connect/practicekey"} {
 		for name, header := range map[string][]string{
 			"cross-site": {"Sec-Fetch-Site", "cross-site"}, "same-site": {"Sec-Fetch-Site", "same-site"}, "none": {"Sec-Fetch-Site", "none"},
-			"another origin": {"Origin", "https://evil.example"}, "null": {"Origin", "null"}, "nothing": nil,
+			"another origin": {"Origin", "https://evil.example"}, "null": {"Origin", "null"}, "no header": nil,
 			"cross-site with our origin": {"Sec-Fetch-Site", "cross-site", "Origin", g.URL},
 		} {
 			a := post(path, header...)
@@ -223,18 +223,18 @@ func TestConnectForgedForms(t *testing.T) {
 	post("/connect/practicekey", "Origin", g.URL).wantPage(t, 200, "You are connected") // browsers without Sec-Fetch-Site
 }
 
-// TestConnectForSomebodyElse: a landing URL of an attacker's own sign-in does not sign the person in as the attacker.
-func TestConnectForSomebodyElse(t *testing.T) {
+// TestConnectLoginCSRF: the landing URL of an attacker's sign-in does not sign another person in as the attacker.
+func TestConnectLoginCSRF(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)
 	attacker, victim := g.visitor(), g.visitor()
 	landed := attacker.landing("practice", "ada", nil)
-	victim.send("/connect/practice", nil) // who has begun a sign-in of their own, too
+	victim.send("/connect/practice", nil) // the victim has also begun a sign-in
 	tokens := g.CRM.Counts().Token
 	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.")
 	g.visitor().get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.")
 	if g.CRM.Counts().Token != tokens {
-		t.Error("a stranger's code was redeemed")
+		t.Error("the attacker's code was redeemed")
 	}
 	attacker.get(landed).wantPage(t, 200, "You are connected")
 	attacker.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.") // the cookie is gone
@@ -324,7 +324,7 @@ func TestConnectByKey(t *testing.T) {
 	form.Set("fields[region]", "eu")
 	v.send("/connect/fields", form).wantPage(t, 200, "You are connected", "Signed in as Wired.")
 	if log := g.Log.String(); !strings.Contains(log, `ada\\u003cb\\u003e`) && !strings.Contains(log, "ada<b>") || strings.Contains(log, `\"shared\"`) {
-		t.Error("the connector did not get the form's fields, and no others")
+		t.Error("the connector did not get exactly the form's fields")
 	}
 	v.send("/connect/practicekey", url.Values{}).wantPage(t, 400, "Connect Practice CRM", "Please fill this in.")
 	v.send("/connect/practicekey", url.Values{"fields[apiKey]": {"wrong"}}).wantPage(t, 400, "Connect Practice CRM", "did not accept the API key")
@@ -346,14 +346,14 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-// TestConnectUnread: a form that nobody reads to its end is refused as on any route, and is no fault of the server's.
-func TestConnectUnread(t *testing.T) {
+// TestConnectTooLarge: a form that is too large is refused as on any route, and is not logged as an error.
+func TestConnectTooLarge(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	n := 1<<20 + 1
 	g.raw(fmt.Sprintf("POST /connect/practicekey HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n"+
 		"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", n, strings.Repeat("x", n))).want(t, 413, `{"error":"The body is too large."}`)
 	if strings.Contains(g.Log.String(), `"level":"ERROR"`) {
-		t.Errorf("the log has it as an error: %s", g.Log)
+		t.Errorf("it was logged as an error: %s", g.Log)
 	}
 }

@@ -20,15 +20,15 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// victim is the program as a process of its own.
+// victim is the program in its own process.
 type victim struct {
 	edgetest.Person
 	data, crm, connectors, cache string
-	env                          []string // beside the test's own
+	env                          []string // in addition to the test's own
 	cmd                          *exec.Cmd
 }
 
-// newVictim has the program's flags name a practice CRM, which is started; the program is not.
+// newVictim starts a practice CRM and returns a program to run with it. It does not start the program.
 func newVictim(t testing.TB, crm http.Handler) *victim {
 	t.Helper()
 	hs := httptest.NewServer(crm)
@@ -39,11 +39,11 @@ func newVictim(t testing.TB, crm http.Handler) *victim {
 	}
 }
 
-// start runs the program, at the longest until the test ends, and returns how long it took until it was ready.
+// start runs the program, at most until the test ends, and returns the time until it was ready.
 func (p *victim) start(t testing.TB) time.Duration {
 	t.Helper()
 	began := time.Now()
-	// The umask is what most systems have.
+	// Most systems have this umask.
 	p.cmd = exec.Command("sh", "-c", `umask 022 && exec "$0" "$@"`, edgetest.Program(), "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", p.cache,
 		"--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
 	p.cmd.Env = append(append(os.Environ(), p.env...), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practicecrm.ClientSecret)
@@ -79,12 +79,12 @@ func (p *victim) lives(t *testing.T, token string) bool {
 	return ok
 }
 
-// logout reports whether the program has acknowledged the end of a session.
+// logout ends a session and reports whether the program acknowledged that.
 func (p *victim) logout(token string) bool {
 	return p.Ask(context.Background(), "POST", "/unAuthorize", "", &struct{}{}, "Authorization", "Bearer "+token) == nil
 }
 
-// anonymous is the anonymous memory that a process has in use, in MB.
+// anonymous returns the anonymous memory of a process in MB.
 func anonymous(t testing.TB, of *exec.Cmd) float64 {
 	t.Helper()
 	mb, err := memory(of, "RssAnon")
@@ -94,7 +94,7 @@ func anonymous(t testing.TB, of *exec.Cmd) float64 {
 	return mb
 }
 
-// memory is what the system says of a process's memory, in MB: RssAnon, VmRSS, VmHWM, …
+// memory returns a memory figure of a process in MB: RssAnon, VmRSS, VmHWM, …
 func memory(of *exec.Cmd, field string) (float64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", of.Process.Pid))
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// TestNoSecretLeaves runs the flows from end to end and then looks for every secret that took part: in the log, in the
-// metrics, in every answer but the one it belongs in, and in every file of the store.
+// TestNoSecretLeaves runs the flows from end to end. Then it searches for each secret in the log, the metrics, the store's
+// files, and every answer except the one it belongs in.
 func TestNoSecretLeaves(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, withKey, managedKey, func(f *edgetest.Options) { f.Debug = true })
@@ -92,7 +92,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	waiting, err := g.Edge.DB().Revocations(t.Context(), "practice", 1)
 	edgetest.Must(t, err)
 	if waiting.Count != 1 {
-		t.Errorf("%d grants wait to be revoked, want 1: the test shows nothing of them", waiting.Count)
+		t.Errorf("%d grants wait for revocation, want 1: the test cannot check them", waiting.Count)
 	}
 	g.Stop()
 

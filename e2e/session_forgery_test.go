@@ -23,13 +23,13 @@ import (
 	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
-// forgery is a token that nobody was given. A ghost is one whose signature is good: of nobody, or of a session that ended.
+// forgery is a token that the server did not issue, or that has ended. A ghost has a valid signature, but no live session.
 type forgery struct {
 	name, token string
 	ghost       bool
 }
 
-// forgeries are made of a good token of Ada's, whose claims are given, and of what else an attacker may have.
+// forgeries returns forged tokens, made from Ada's valid token, its claims, and the sid of another person.
 func forgeries(t *testing.T, token string, good map[string]any, othersSID string) []forgery {
 	t.Helper()
 	const hs256 = `{"alg":"HS256","typ":"JWT"}`
@@ -50,7 +50,7 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 		if value == "" {
 			delete(c, name)
 		}
-		var b strings.Builder // json.Marshal refuses what some of these are
+		var b strings.Builder // json.Marshal refuses some of these values
 		for k, v := range c {
 			fmt.Fprintf(&b, "%c%q:%s", map[bool]rune{true: '{', false: ','}[b.Len() == 0], k, v)
 		}
@@ -59,14 +59,14 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 	now := time.Now().Unix()
 	at := func(d int64) string { return fmt.Sprint(now + d) }
 
-	var standard string // a good token whose signature has a letter of the other base64
+	var standard string // a valid token with a character of standard base64 in its signature
 	for i := 0; !strings.ContainsAny(standard, "+/"); i++ {
 		s := changed("n", fmt.Sprint(i))
 		end := strings.LastIndexByte(s, '.')
 		standard = s[:end] + strings.NewReplacer("-", "+", "_", "/").Replace(s[end:])
 	}
 
-	// An attacker's own keys.
+	// The attacker's keys.
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	edgetest.Must(t, err)
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -96,26 +96,26 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 	keySum := sha256.Sum256([]byte(sessionKey))
 
 	all := []forgery{
-		// What is no token.
+		// Texts that are not tokens.
 		{name: "garbage", token: "garbage"}, {name: "the text undefined", token: "undefined"}, {name: "the text null", token: "null"},
 		{name: "8 KB of dots", token: strings.Repeat(".", 8<<10)}, {name: "two dots", token: ".."},
 		{name: "one part", token: header}, {name: "two parts", token: header + "." + claims}, {name: "four parts", token: token + "." + signature},
 		{name: "five parts, as JWE has", token: b64([]byte(`{"alg":"dir","enc":"A256GCM"}`)) + "..AAAAAAAAAAAAAAAA." + claims + "." + signature},
-		{name: "a dot before", token: "." + token}, {name: "a dot behind", token: token + "."}, {name: "two dots between", token: header + ".." + claims + "." + signature},
+		{name: "a dot before", token: "." + token}, {name: "a dot after", token: token + "."}, {name: "two dots between", token: header + ".." + claims + "." + signature},
 		{name: "no header", token: "." + claims + "." + signature}, {name: "no claims", token: header + ".." + signature}, {name: "no signature", token: header + "." + claims + "."},
 		{name: "twice", token: token + token}, {name: "twice with a comma", token: token + "," + token}, {name: "in quotes", token: `"` + token + `"`},
-		{name: "a space before", token: " " + token}, {name: "a space behind", token: token + " "}, {name: "a space within", token: header + ". " + claims + "." + signature},
-		{name: "a line break behind", token: token + "\n"}, {name: "a line break in the signature", token: header + "." + claims + "." + signature[:9] + "\r\n" + signature[9:]},
-		{name: "a NUL behind", token: token + "\x00"}, {name: "a NUL within", token: header + "\x00." + claims + "." + signature},
+		{name: "a space before", token: " " + token}, {name: "a space after", token: token + " "}, {name: "a space within", token: header + ". " + claims + "." + signature},
+		{name: "a line break after", token: token + "\n"}, {name: "a line break in the signature", token: header + "." + claims + "." + signature[:9] + "\r\n" + signature[9:]},
+		{name: "a NUL after", token: token + "\x00"}, {name: "a NUL within", token: header + "\x00." + claims + "." + signature},
 		{name: "a zero-width space", token: token + "\u200b"}, {name: "full-width dots", token: strings.ReplaceAll(token, ".", "．")}, {name: "encoded dots", token: strings.ReplaceAll(token, ".", "%2E")},
-		{name: "no UTF-8", token: token + "\xff"}, {name: "in capitals", token: strings.ToUpper(token)}, {name: "in lower case", token: strings.ToLower(token)},
-		{name: "padding behind the signature", token: token + "="}, {name: "padding behind the claims", token: header + "." + claims + "=." + signature}, {name: "padding behind the header", token: header + "==." + claims + "." + signature},
-		{name: "the other base64", token: standard},
+		{name: "not UTF-8", token: token + "\xff"}, {name: "in capitals", token: strings.ToUpper(token)}, {name: "in lower case", token: strings.ToLower(token)},
+		{name: "padding after the signature", token: token + "="}, {name: "padding after the claims", token: header + "." + claims + "=." + signature}, {name: "padding after the header", token: header + "==." + claims + "." + signature},
+		{name: "standard base64", token: standard},
 
 		// Signatures.
 		{name: "cut by one", token: token[:len(token)-1]}, {name: "cut by four", token: token[:len(token)-4]}, {name: "half a signature", token: header + "." + claims + "." + signature[:21]},
 		{name: "longer by one", token: token + "A"}, {name: "longer by four", token: token + "AAAA"}, {name: "zeros", token: header + "." + claims + "." + b64(make([]byte, 32))},
-		{name: "bits that say nothing", token: flip(token, len(token)-1)},
+		{name: "unused bits", token: flip(token, len(token)-1)},
 		{name: "another claim, the old signature", token: header + "." + b64([]byte(strings.Replace(payload, "1-practice", "2-practice", 1))) + "." + signature},
 		{name: "another key", token: sign(sha256.New, attacker, hs256, payload)}, {name: "an empty key", token: sign(sha256.New, "", hs256, payload)},
 		{name: "the key with a line end", token: sign(sha256.New, sessionKey+"\n", hs256, payload)}, {name: "the key in hexadecimal", token: sign(sha256.New, fmt.Sprintf("%x", sessionKey), hs256, payload)},
@@ -123,7 +123,7 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 
 		// Algorithms.
 		{name: "HS384", token: sign(sha512.New384, sessionKey, `{"alg":"HS384"}`, payload)}, {name: "HS512", token: sign(sha512.New, sessionKey, `{"alg":"HS512"}`, payload)},
-		{name: "HS256 that is HS512", token: sign(sha512.New, sessionKey, hs256, payload)}, {name: "HS512 that is HS256", token: headed(`{"alg":"HS512"}`)},
+		{name: "HS256, signed with HS512", token: sign(sha512.New, sessionKey, hs256, payload)}, {name: "HS512, signed with HS256", token: headed(`{"alg":"HS512"}`)},
 		{name: "RS256 with the HMAC key", token: headed(`{"alg":"RS256"}`)}, {name: "RS256 by an attacker", token: signedBy(`{"alg":"RS256"}`, byRSA)},
 		{name: "HS256 with a public key", token: sign(sha256.New, publicPEM, hs256, payload)}, {name: "PS256", token: signedBy(`{"alg":"PS256"}`, byRSA)},
 		{name: "ES256", token: signedBy(`{"alg":"ES256"}`, byEC)}, {name: "ES256, zeros", token: b64([]byte(`{"alg":"ES256"}`)) + "." + claims + "." + b64(make([]byte, 64))},
@@ -132,7 +132,7 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 		{name: "alg a number", token: headed(`{"alg":256}`)}, {name: "alg a list", token: headed(`{"alg":["HS256"]}`)}, {name: "alg in lower case", token: headed(`{"alg":"hs256"}`)},
 		{name: "alg with a space", token: headed(`{"alg":"HS256 "}`)}, {name: "alg with a NUL", token: headed(`{"alg":"HS256\u0000"}`)}, {name: "alg twice, then none", token: sign(nil, "", `{"alg":"HS256","alg":"none"}`, payload)},
 
-		// Headers that bring their own keys, and are signed with them.
+		// Headers with their own keys, signed with these.
 		{name: "kid of a path", token: sign(sha256.New, "", `{"alg":"HS256","kid":"../../../../dev/null"}`, payload)},
 		{name: "kid of a query", token: sign(sha256.New, attacker, `{"alg":"HS256","kid":"x' UNION SELECT '`+attacker+`"}`, payload)},
 		{name: "jku", token: signedBy(`{"alg":"RS256","jku":"https://evil.example/jwks.json","kid":"1"}`, byRSA)},
@@ -146,27 +146,27 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 
 		// Claims, signed with the right key.
 		{name: "claims null", token: claimed("null")}, {name: "claims empty", token: claimed("{}")}, {name: "claims a list", token: claimed("[" + payload + "]")}, {name: "claims a text", token: claimed(`"1-practice"`)},
-		{name: "a token in a token", token: claimed(token)}, {name: "something behind the claims", token: claimed(payload + "{}")}, {name: "claims cut", token: claimed(payload[:len(payload)-1])},
+		{name: "a token in a token", token: claimed(token)}, {name: "text after the claims", token: claimed(payload + "{}")}, {name: "claims cut", token: claimed(payload[:len(payload)-1])},
 		{name: "huge", token: changed("x", `"`+strings.Repeat("x", 6000)+`"`)}, {name: "deep", token: changed("x", strings.Repeat("[", 2000)+strings.Repeat("]", 2000))},
 		{name: "no id", token: changed("id", "")}, {name: "id empty", token: changed("id", `""`)}, {name: "id null", token: changed("id", "null")}, {name: "id a number", token: changed("id", "1"), ghost: true},
 		{name: "id a list", token: changed("id", `["1-practice"]`)}, {name: "id an object", token: changed("id", `{"$ne":null}`)}, {name: "id true", token: changed("id", "true")},
 		{name: "id twice", token: claimed(`{"id":"9-practice",` + payload[1:])}, {name: "id twice, once in capitals", token: claimed(payload[:len(payload)-1] + `,"ID":"1-practice"}`)},
 		{name: "no platform", token: changed("platform", "")}, {name: "platform empty", token: changed("platform", `""`)}, {name: "platform a path", token: changed("platform", `"../practice"`)},
 		{name: "platform a number", token: changed("platform", "7")}, {name: "platform with a NUL", token: changed("platform", `"practice\u0000"`)},
-		{name: "no exp", token: changed("exp", "")}, {name: "exp null", token: changed("exp", "null")}, {name: "exp over", token: changed("exp", at(-1))}, {name: "exp now", token: changed("exp", at(0))},
+		{name: "no exp", token: changed("exp", "")}, {name: "exp null", token: changed("exp", "null")}, {name: "exp in the past", token: changed("exp", at(-1))}, {name: "exp now", token: changed("exp", at(0))},
 		{name: "exp a text", token: changed("exp", `"`+at(3600)+`"`)}, {name: "exp negative", token: changed("exp", "-1")}, {name: "exp zero", token: changed("exp", "0")},
 		{name: "exp huge", token: changed("exp", "1e300")}, {name: "exp beyond 64 bits", token: changed("exp", "18446744073709551616")}, {name: "exp NaN", token: changed("exp", "NaN")}, {name: "exp Infinity", token: changed("exp", "Infinity")},
 		{name: "exp a list", token: changed("exp", "["+at(3600)+"]")}, {name: "exp true", token: changed("exp", "true")}, {name: "exp twice", token: claimed(payload[:len(payload)-1] + `,"exp":` + at(3600) + `}`)},
-		{name: "nbf to come", token: changed("nbf", at(600))}, {name: "nbf a text", token: changed("nbf", `"0"`)}, {name: "iat a text", token: changed("iat", `"now"`)}, {name: "sid a number", token: changed("sid", "7")},
+		{name: "nbf in the future", token: changed("nbf", at(600))}, {name: "nbf a text", token: changed("nbf", `"0"`)}, {name: "iat a text", token: changed("iat", `"now"`)}, {name: "sid a number", token: changed("sid", "7")},
 
-		// What the right key has signed, for nobody who is signed in.
+		// Signed with the right key, but without a live session.
 		{name: "no sid", token: changed("sid", ""), ghost: true}, {name: "sid empty", token: changed("sid", `""`), ghost: true},
-		{name: "another sid", token: changed("sid", `"AAAAAAAAAAAAAAAAAAAAAA"`), ghost: true}, {name: "somebody else's sid", token: changed("sid", `"`+othersSID+`"`), ghost: true},
+		{name: "another sid", token: changed("sid", `"AAAAAAAAAAAAAAAAAAAAAA"`), ghost: true}, {name: "another person's sid", token: changed("sid", `"`+othersSID+`"`), ghost: true},
 		{name: "sid with padding", token: changed("sid", `"`+good["sid"].(string)+`=="`), ghost: true}, {name: "sid in lower case", token: changed("sid", `"`+strings.ToLower(good["sid"].(string))+`"`), ghost: true},
-		{name: "nobody", token: changed("id", `"9-practice"`), ghost: true}, {name: "somebody else", token: changed("id", `"3-practice"`), ghost: true},
+		{name: "an unknown person", token: changed("id", `"9-practice"`), ghost: true}, {name: "another person", token: changed("id", `"3-practice"`), ghost: true},
 		{name: "id in capitals", token: changed("id", `"1-PRACTICE"`), ghost: true}, {name: "id with a space", token: changed("id", `"1-practice "`), ghost: true},
 		{name: "id with a NUL", token: changed("id", `"1-practice\u0000"`), ghost: true}, {name: "id that looks alike", token: changed("id", `"1-prаctice"`), ghost: true}, {name: "id in other digits", token: changed("id", `"１-practice"`), ghost: true},
-		{name: "another platform", token: changed("platform", `"practicekey"`), ghost: true}, {name: "platform in capitals", token: changed("platform", `"Practice"`), ghost: true}, {name: "a platform that is not there", token: changed("platform", `"nowhere"`), ghost: true},
+		{name: "another platform", token: changed("platform", `"practicekey"`), ghost: true}, {name: "platform in capitals", token: changed("platform", `"Practice"`), ghost: true}, {name: "an unknown platform", token: changed("platform", `"nowhere"`), ghost: true},
 	}
 	for _, alg := range []string{"none", "None", "NONE", "nOnE", "none ", "null", ""} {
 		all = append(all, forgery{name: fmt.Sprintf("alg %q, unsigned", alg), token: sign(nil, "", `{"alg":"`+alg+`"}`, payload)})
@@ -178,8 +178,8 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 	return all
 }
 
-// TestForgedTokens shows each forgery to session routes, in the header and in the query: it is refused as no token, as one
-// that cannot be read, or as a ghost's, and nothing changes for who is signed in. The long form shows each to all routes,
+// TestForgedTokens sends each forgery to session routes, in the header and in the query. The server treats it as a missing,
+// undecodable or ghost token, and nothing changes for the people who are signed in. The long form sends each to all routes,
 // the short form to two.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
@@ -195,7 +195,7 @@ func TestForgedTokens(t *testing.T) {
 	all = append(all, forgery{"older than the latest logout", old, true})
 	deleted := g.oauth("robert")
 	g.forget("practice", "6-practice")
-	all = append(all, forgery{"of somebody who was deleted", deleted, true})
+	all = append(all, forgery{"of a deleted person", deleted, true})
 
 	ada := crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 	person, err := g.Edge.DB().Person(t.Context(), ada)
@@ -208,7 +208,7 @@ func TestForgedTokens(t *testing.T) {
 	requests, seen := 0, map[string]bool{}
 	for i, f := range all {
 		if seen[f.token] {
-			t.Errorf("%s stands here twice", f.name)
+			t.Errorf("the name %s is used twice", f.name)
 		}
 		seen[f.token] = true
 		t.Run(f.name, func(t *testing.T) {
@@ -220,7 +220,7 @@ func TestForgedTokens(t *testing.T) {
 				if f.ghost {
 					none, undecodable = route.ghost, route.ghost
 					if p := claimsOf(t, f.token)["platform"]; p != "practice" && route.path == "/user/refreshInfo" {
-						continue // a connector that has nothing to refresh says so to everybody
+						continue // a connector without refreshUserInfo gives every request the same answer
 					}
 				}
 				g.do(route.method, route.path+"?jwtToken="+url.QueryEscape(f.token), "").want(t, undecodable.status, undecodable.body)
@@ -235,7 +235,7 @@ func TestForgedTokens(t *testing.T) {
 				if a.header.Get("X-Refreshed-Jwt-Token") != "" {
 					t.Error("it was renewed")
 				}
-				if !f.ghost && route.path == "/hostname" { // a bad bearer hides a good token in the query
+				if !f.ghost && route.path == "/hostname" { // a bad bearer token takes precedence over the query
 					g.do(route.method, route.path+"?jwtToken="+token, "", bearer(f.token)...).want(t, route.none.status, route.none.body)
 					requests++
 				}

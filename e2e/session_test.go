@@ -22,14 +22,14 @@ const (
 	noSession  = "Please go to Settings and authorize CRM platform"
 )
 
-// forge makes a token; alg names what the header says, h what really signs it.
+// forge makes a token with alg in the header; h signs it.
 func forge(alg string, h func() hash.Hash, key string, claims map[string]any) string {
 	header, _ := json.Marshal(map[string]string{"alg": alg, "typ": "JWT"})
 	b, _ := json.Marshal(claims)
 	return sign(h, key, string(header), string(b))
 }
 
-// sign makes a token of any header and claims; without h, with an empty signature.
+// sign makes a token from any header and claims. Without h the signature is empty.
 func sign(h func() hash.Hash, key, header, claims string) string {
 	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	signed := part(header) + "." + part(claims)
@@ -55,7 +55,7 @@ func claimsOf(t *testing.T, token string) map[string]any {
 	return c
 }
 
-// sessionRoutes are the routes that need a session, and how they refuse.
+// sessionRoutes are the routes that need a session, and their refusals.
 var sessionRoutes = []struct {
 	method, path             string
 	none, undecodable, ghost answer
@@ -74,7 +74,7 @@ func TestLogoutEndsEveryTokenForGood(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
 	first := g.oauth("ada")
-	second := g.oauth("ada") // another browser: the first goes on
+	second := g.oauth("ada") // another browser: the first session continues
 	for _, token := range []string{first, second} {
 		if a := g.get("/authValidation", bearer(token)...); a.body != `{"successful":true}` {
 			t.Fatalf("before logout: %s", a.body)
@@ -87,7 +87,7 @@ func TestLogoutEndsEveryTokenForGood(t *testing.T) {
 	third := g.oauth("ada")
 	for name, token := range map[string]string{"first": first, "second": second} {
 		if a := g.get("/authValidation", bearer(token)...); a.body != `{"successful":false}` {
-			t.Errorf("the %s token came back to life: %s", name, a.body)
+			t.Errorf("the %s token is accepted again: %s", name, a.body)
 		}
 	}
 	if a := g.get("/authValidation", bearer(third)...); a.body != `{"successful":true}` {
@@ -95,7 +95,7 @@ func TestLogoutEndsEveryTokenForGood(t *testing.T) {
 	}
 }
 
-// The CRM ends an access token that no lifetime was told of: the person notices nothing.
+// TestAccessTokenThatEndsEarly: the CRM ends an access token without a stated lifetime. The person need not sign in again.
 func TestAccessTokenThatEndsEarly(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -114,7 +114,7 @@ func TestAccessTokenThatEndsEarly(t *testing.T) {
 	}
 }
 
-// A process has died with a lease in its hand. The next one, which has the database to itself, does not wait for its end.
+// TestLeaseLeftBehind: a process died while it held a lease. The next process does not wait for the lease to expire.
 func TestLeaseLeftBehind(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -126,7 +126,7 @@ func TestLeaseLeftBehind(t *testing.T) {
 	a.want(t, 200, `{"successful":true}`)
 }
 
-// The metrics say what has become of people.
+// TestPeopleInTheMetrics: the metrics count people by state.
 func TestPeopleInTheMetrics(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -147,7 +147,7 @@ func TestPeopleInTheMetrics(t *testing.T) {
 		`{platform="practice",state="logged_out"}`: 1, `{platform="practicekey",state="active"}`: 1,
 	} {
 		if want := fmt.Sprintf("crmgate_people%s %d\n", line, n); !strings.Contains(text, want) {
-			t.Errorf("no %s in\n%s", want, text)
+			t.Errorf("%s is not in\n%s", want, text)
 		}
 	}
 	if !strings.Contains(text, "crmgate_refreshes_running 0\n") {
@@ -156,6 +156,6 @@ func TestPeopleInTheMetrics(t *testing.T) {
 	g.CRM.SetMood(practicecrm.Mood{})
 	g.oauth("ada") // counted at most every ten seconds
 	if again := g.Metrics(); !strings.Contains(again, `crmgate_people{platform="practice",state="paused"} 1`) {
-		t.Error("everybody is counted at each look")
+		t.Error("people are counted again for each request")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// attempt is a sign-in of Alan's on its way: what was composed, and where his browser landed.
+// attempt is Alan's unfinished sign-in: the authorization URL and the landed URL.
 type attempt struct {
 	*gate
 	other  *gate // another server, with other keys
@@ -22,7 +22,7 @@ type attempt struct {
 	landed *url.URL
 }
 
-// with returns the landed URL with parameters set; names and values in turn.
+// with returns the landed URL with parameters set, given as names and values in turn.
 func (a attempt) with(set ...string) string {
 	u := *a.landed
 	q := u.Query()
@@ -46,13 +46,13 @@ func (a attempt) without(names ...string) string {
 
 func (a attempt) param(name string) string { return a.landed.Query().Get(name) }
 
-// handle is what stands in the state before the platform's name.
+// handle returns the part of the state before the platform's name.
 func (a attempt) handle() string {
 	h, _, _ := strings.Cut(a.param("state"), ",")
 	return h
 }
 
-// forward sends a callback with more parameters of the query; header is names and values in turn.
+// forward sends a callback with extra query parameters; header is names and values in turn.
 func (a attempt) forward(landed, query string, header ...string) answer {
 	a.t.Helper()
 	return a.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+query, append([]string{"X-Crmgate-Login", a.c.LoginSecret}, header...)...)
@@ -65,7 +65,7 @@ type wrong struct {
 	status int
 	want   string
 	rc     string // a RingCentral token that the sign-in was begun with
-	over   bool   // the rightful person cannot finish any more either
+	over   bool   // the rightful person cannot finish either
 }
 
 // flipped changes one bit of the state at a place counted from its mark.
@@ -84,7 +84,7 @@ const (
 	twice     = "more than once"
 )
 
-// wrongCallbacks are those that must be refused whatever the platform's kind of state.
+// wrongCallbacks must be refused for each kind of state.
 var wrongCallbacks = []wrong{
 	{name: "expired", status: 400, over: true, want: "Please start again", send: func(a attempt) answer {
 		a.gate.Pass(10 * time.Minute)
@@ -116,7 +116,7 @@ var wrongCallbacks = []wrong{
 	{name: "by another extension", rc: practicecrm.RCUserToken, status: 403, want: otherUser, send: func(a attempt) answer {
 		return a.forward(a.landed.String(), "", "X-RC-Access-Token", "Bearer "+practicecrm.RCAdminToken)
 	}},
-	{name: "by nobody whom RingCentral knows", rc: practicecrm.RCUserToken, status: 400, want: "status code 401", send: func(a attempt) answer {
+	{name: "by an unknown RingCentral token", rc: practicecrm.RCUserToken, status: 400, want: "status code 401", send: func(a attempt) answer {
 		return a.forward(a.landed.String(), "", "X-RC-Access-Token", "nobody's")
 	}},
 	{name: "for two accounts", rc: practicecrm.RCUserToken, status: 400, want: twice, send: func(a attempt) answer { return a.forward(a.landed.String(), "&rcAccountId=1&rcAccountId=2") }},
@@ -128,7 +128,7 @@ var wrongCallbacks = []wrong{
 	{name: "to another platform, before the state's", status: 400, want: notValid, send: func(a attempt) answer {
 		return a.forward(a.with("state", a.handle()+",platform=practicb,platform=practice"), "")
 	}},
-	{name: "to another platform, behind the state's", status: 400, want: notValid, send: func(a attempt) answer {
+	{name: "to another platform, after the state's", status: 400, want: notValid, send: func(a attempt) answer {
 		return a.forward(a.with("state", a.param("state")+",platform=practicb"), "")
 	}},
 	{name: "to another platform, by a parameter", status: 400, want: notValid, send: func(a attempt) answer { return a.forward(a.with("platform", "practicb"), "") }},
@@ -163,7 +163,7 @@ var wrongCallbacks = []wrong{
 	{name: "a state of zeros", status: 400, want: notValid, send: func(a attempt) answer {
 		return a.forward(a.with("state", "cg."+strings.Repeat("A", len(a.handle())-3)+",platform=practice"), "")
 	}},
-	{name: "a state of another server's", status: 400, want: notValid, send: func(a attempt) answer {
+	{name: "the state of another server", status: 400, want: notValid, send: func(a attempt) answer {
 		c := a.other.compose("bound")
 		u, err := url.Parse(c.AuthURL)
 		edgetest.Must(a.t, err)
@@ -185,7 +185,7 @@ var wrongCallbacks = []wrong{
 		return a.forward(a.landed.String(), "")
 	}},
 	{name: "to another scheme", status: 400, want: "origin", send: func(a attempt) answer { a.landed.Scheme = "https"; return a.forward(a.landed.String(), "") }},
-	{name: "to a host behind a user", status: 400, want: "origin", send: func(a attempt) answer {
+	{name: "to a host after a user name", status: 400, want: "origin", send: func(a attempt) answer {
 		a.landed.User, a.landed.Host = url.User(a.landed.Host), "evil.example"
 		return a.forward(a.landed.String(), "")
 	}},
@@ -203,11 +203,11 @@ var wrongCallbacks = []wrong{
 	}},
 	{name: "two errors", status: 400, want: twice, send: func(a attempt) answer { return a.forward(a.with("error", "a")+"&error=b", "") }},
 
-	{name: "issued by somebody else", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
-	{name: "issued by somebody else, in the query", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.landed.String(), "&iss=https://evil.example") }},
-	{name: "issued by no URL", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "practice"), "") }},
-	{name: "issued over plain http", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", a.CRMURL), "") }},
-	{name: "issued by the CRM's host as a user", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer {
+	{name: "with another issuer", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
+	{name: "with another issuer, in the query", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.landed.String(), "&iss=https://evil.example") }},
+	{name: "with an issuer that is not a URL", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "practice"), "") }},
+	{name: "with an issuer over plain http", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", a.CRMURL), "") }},
+	{name: "with the CRM's host as the issuer's user", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer {
 		return a.forward(a.with("iss", "https://"+strings.TrimPrefix(a.CRMURL, "http://")+"@evil.example"), "")
 	}},
 	{name: "two issuers", status: 400, want: twice, send: func(a attempt) answer {
@@ -216,7 +216,7 @@ var wrongCallbacks = []wrong{
 	{name: "two issuers, one in the query", status: 400, want: twice, send: func(a attempt) answer {
 		return a.forward(a.with("iss", "https://127.0.0.1"), "&iss=https://evil.example")
 	}},
-	{name: "an error issued by somebody else", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer {
+	{name: "an error with another issuer", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer {
 		return a.forward(a.with("error", "access_denied", "iss", "https://evil.example"), "")
 	}},
 
@@ -224,21 +224,21 @@ var wrongCallbacks = []wrong{
 	{name: "with an API elsewhere", status: 400, want: "apiUrl", send: func(a attempt) answer { return a.forward(a.landed.String(), "&apiUrl=http://169.254.169.254/") }},
 }
 
-// declared are those of a platform whose manifest declares an issuer.
+// declared are the wrong callbacks for a platform with an issuer in its manifest.
 var declared = []wrong{
-	{name: "issued by nobody", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.landed.String(), "") }},
-	{name: "issued by nobody, empty", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.with("iss", ""), "") }},
-	{name: "an error issued by nobody", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.with("error", "access_denied"), "") }},
-	{name: "issued by somebody else", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
-	{name: "issued with a slash more", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", issuer+"/"), "") }},
-	{name: "issued in another case", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", strings.ToUpper(issuer)), "") }},
-	{name: "issued by the host alone", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://id.practice.example"), "") }},
+	{name: "without an issuer", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.landed.String(), "") }},
+	{name: "with an empty issuer", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.with("iss", ""), "") }},
+	{name: "an error without an issuer", status: 400, want: "lacks its issuer (iss)", send: func(a attempt) answer { return a.forward(a.with("error", "access_denied"), "") }},
+	{name: "with another issuer", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://evil.example"), "") }},
+	{name: "with an extra slash in the issuer", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", issuer+"/"), "") }},
+	{name: "with the issuer in another case", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", strings.ToUpper(issuer)), "") }},
+	{name: "with only the host as issuer", status: 400, want: "issuer (iss) of the callback is not", send: func(a attempt) answer { return a.forward(a.with("iss", "https://id.practice.example"), "") }},
 }
 
 const issuer = "https://id.practice.example/tenant"
 
-// practices writes the practice connector under two names, practice and practicb, with members added to the crmgate
-// objects. Both are the same CRM's and have the same client id, so that only the state tells them apart.
+// practices writes the practice connector under two names, practice and practicb, with extra members in the crmgate
+// objects. Both have the same CRM and client id, so only the state distinguishes them.
 func practices(t *testing.T, f *edgetest.Options, crm, members string) {
 	t.Helper()
 	wasm, err := os.ReadFile(filepath.Join(f.Connectors, "practice.wasm"))
@@ -246,7 +246,7 @@ func practices(t *testing.T, f *edgetest.Options, crm, members string) {
 	manifest, err := os.ReadFile(filepath.Join(f.Connectors, "practice.json"))
 	edgetest.Must(t, err)
 	manifest = bytes.Replace(manifest, []byte(`"crmgate": {`), []byte(`"crmgate": {`+members), 2)
-	// A name of the same length can be written over the other in the module as well.
+	// A name of the same length can also replace the other in the module.
 	twin := bytes.ReplaceAll(wasm, []byte("PRACTICE_"), []byte("PRACTICB_"))
 	manifests := map[string][]byte{"practice.json": manifest, "practicb.json": bytes.ReplaceAll(bytes.ReplaceAll(manifest,
 		[]byte("PRACTICE_"), []byte("PRACTICB_")), []byte(`"practice": {`), []byte(`"practicb": {`)), "practicb.wasm": twin}
@@ -256,8 +256,8 @@ func practices(t *testing.T, f *edgetest.Options, crm, members string) {
 	f.Settings["PRACTICB_URL"], f.Settings["PRACTICB_CLIENT_SECRET"] = crm, practicecrm.ClientSecret
 }
 
-// TestWrongCallbacks begins a sign-in for each wrong callback and each kind of state. None of them sends a token request
-// or stores anything, and the rightful person can finish afterwards unless time or use has spent the state.
+// TestWrongCallbacks begins a sign-in for each wrong callback and each kind of state. No callback sends a token request or
+// stores anything. The rightful person can finish afterwards, unless the state has expired or was used.
 func TestWrongCallbacks(t *testing.T) {
 	t.Parallel()
 	other := newGate(t)
@@ -310,7 +310,7 @@ func TestWrongCallbacks(t *testing.T) {
 					g.forget("practice", "3-practice")
 				})
 			}
-			// Spent: one after the other, and with everything as it should be.
+			// The state was used: each later callback fails, even the correct one.
 			t.Run("replayed", func(t *testing.T) {
 				a := begin(t, g, practicecrm.RCUserToken)
 				rightful := a.landed.String()
@@ -329,14 +329,14 @@ func TestWrongCallbacks(t *testing.T) {
 				}
 			})
 			if n := g.CRM.Counts().Token - before; n == 0 {
-				t.Error("nobody could finish: the test shows nothing")
+				t.Error("no person could finish: the test checks nothing")
 			}
 		})
 	}
 	t.Logf("%d wrong callbacks, %d token requests", cases, requests)
 }
 
-// begin has Alan sign in at the CRM, and stops there.
+// begin has Alan sign in at the CRM, but does not send the callback.
 func begin(t *testing.T, g *gate, rcToken string) attempt {
 	t.Helper()
 	mine := *g
@@ -349,7 +349,7 @@ func begin(t *testing.T, g *gate, rcToken string) attempt {
 	return attempt{gate: &mine, c: c, landed: u}
 }
 
-// TestIssuerOfTheCRM: an issuer that the manifest does not declare is taken if it is a place of the CRM's.
+// TestIssuerOfTheCRM: without an issuer in the manifest, an issuer on a host of the CRM is accepted.
 func TestIssuerOfTheCRM(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(f *edgetest.Options) { practices(t, f, f.Settings["PRACTICE_URL"], "") })
@@ -359,7 +359,7 @@ func TestIssuerOfTheCRM(t *testing.T) {
 	g.token(a.forward(a.landed.String(), "&state=platform=practice&iss="+url.QueryEscape(strings.Replace(g.CRMURL, "http", "https", 1))))
 }
 
-// TestAccountOfTheProof: a bound state without an account takes the one that RingCentral proves at the callback.
+// TestAccountOfTheProof: if a bound state has no account, RingCentral's answer at the callback provides it.
 func TestAccountOfTheProof(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(f *edgetest.Options) { f.RequireAccountProof = true })

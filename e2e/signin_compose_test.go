@@ -13,7 +13,7 @@ import (
 	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
-// manyPlatforms has the shapes that App Connect's published manifest has, with names of our own.
+// manyPlatforms has the same shapes as App Connect's published manifest, with other names.
 const manyPlatforms = `{
  "serverUrl": "https://x.example", "author": {"name": "Somebody"}, "version": "1.2.3", "redirectUri": "https://ignored.example/",
  "platforms": {
@@ -67,7 +67,7 @@ func TestAuthURLOfManyPlatforms(t *testing.T) {
 	if a.status != 200 || a.body != manyPlatforms || a.header.Get("Content-Type") != "application/json; charset=utf-8" {
 		t.Errorf("the manifest is not served as it is: %d %s", a.status, a.body)
 	}
-	// A platform that has only a manifest composes, and can do no more.
+	// A platform with only a manifest has authorization URLs, but no other operation.
 	g.get("/implementedInterfaces?platform=law").wantError(t, 400, "Connector not found for platform: law")
 	g.get("/oauth-callback?callbackUri="+url.QueryEscape("https://app.example/redirect.html?code=A&state=platform=law")).
 		wantError(t, 400, "Connector not found for platform: law")
@@ -87,7 +87,7 @@ func TestAuthURLOfManyPlatforms(t *testing.T) {
 	}
 }
 
-// TestAuthURLOfTheConnectorsApplication: what a manifest leaves to the operator comes from the connector's configuration.
+// TestAuthURLOfTheConnectorsApplication: values that the manifest omits come from the connector's configuration.
 func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	t.Parallel()
 	withoutClientID := func(f *edgetest.Options) {
@@ -113,19 +113,19 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	wantURL(g)
 	g.compose("bound")
 	if asked(g) {
-		t.Error("a guest was asked for what the manifest says")
+		t.Error("the connector was called for values in the manifest")
 	}
 
 	g = newGate(t, withoutClientID, func(f *edgetest.Options) { f.Settings["PRACTICE_CLIENT_ID"] = "practice-client" })
 	wantURL(g)
 	if !asked(g) {
-		t.Error("this test cannot see whether a guest is asked")
+		t.Error("the connector was not called, so this test checks nothing")
 	}
 	for _, mode := range []string{"compat", "bound"} {
 		c := g.compose(mode)
 		g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
 	}
-	// The operator names another application while somebody is at the CRM.
+	// The operator sets another application while a person is at the CRM.
 	c := g.compose("bound")
 	landed := g.land(c, "ada")
 	g.Options.Settings["PRACTICE_CLIENT_ID"] = "another"
@@ -137,7 +137,7 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	g.get("/authUrl?platform=practice&mode=bound").want(t, 400, want)
 }
 
-// Clients open the URL that they get: a connector's word for it is held to what a manifest's is.
+// TestAuthURLOfAHostileConnector: clients open this URL, so a connector's URL gets the same checks as a manifest's.
 func TestAuthURLOfAHostileConnector(t *testing.T) {
 	t.Parallel()
 	info := func(uri string) guest {

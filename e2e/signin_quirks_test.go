@@ -12,7 +12,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// TestSignInWithQuirks goes the whole way, from the URL to a refresh, at a CRM that wants nothing as it is ordinarily done.
+// TestSignInWithQuirks goes from the authorization URL to a refresh, at a CRM where each step is unusual.
 func TestSignInWithQuirks(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(f *edgetest.Options) {

@@ -21,7 +21,7 @@ func keyOf(platform string) crmgate.UserKey {
 	return crmgate.UserKey{Platform: crmgate.Platform(platform), ID: crmgate.UserID("7-" + platform)}
 }
 
-// waiting is an auth session as its client sees it.
+// waiting is an auth session in its client.
 type waiting struct {
 	ID          string `json:"id"`
 	LoginSecret string `json:"loginSecret"`
@@ -57,7 +57,7 @@ func (g *gate) poll(w waiting) polled {
 	return p
 }
 
-// within polls without waiting for long.
+// within polls with a short wait.
 func (g *gate) within(d time.Duration, w waiting) (body string, err error) {
 	ctx, cancel := context.WithTimeout(g.t.Context(), d)
 	defer cancel()
@@ -90,7 +90,7 @@ func (v *visitor) complete(w waiting) {
 	v.get(v.landing("practice", "ada", url.Values{"session": {w.ID}})).wantPage(v.t, 200, "You are connected", "The app continues by itself.")
 }
 
-// TestAuthSession: the poll may come before, during and after the sign-in, and one gets the session token.
+// TestAuthSession: polls may come before, during and after the sign-in. One of them gets the session token.
 func TestAuthSession(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)
@@ -102,7 +102,7 @@ func TestAuthSession(t *testing.T) {
 		t.Errorf("after: %+v", p)
 	}
 	if a := g.get("/authValidation", bearer(p.Token)...); a.body != `{"successful":true}` {
-		t.Errorf("the token is of no use: %s", a.body)
+		t.Errorf("the token is not accepted: %s", a.body)
 	}
 	if p := g.poll(after); p != (polled{Status: "collected"}) {
 		t.Errorf("once more: %+v", p)
@@ -166,13 +166,13 @@ func TestAuthSessionFails(t *testing.T) {
 	g.postJSON("/authSession", `{}`).want(t, 400, "Missing platform name")
 }
 
-// TestAuthSessionOfAnAttacker: whoever gets somebody to open a link with a session of the attacker's own must not be given
-// their sign-in.
+// TestAuthSessionOfAnAttacker: an attacker sends a victim a link with the attacker's session. The attacker must not get the
+// victim's sign-in.
 func TestAuthSessionOfAnAttacker(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)
 	attacker, victim := g.visitor(), g.visitor()
-	own := victim.wait("practice") // who is signing in to something as well
+	own := victim.wait("practice") // the victim is also signing in
 	for _, platform := range []string{"practice", "practicekey"} {
 		trap := attacker.wait(platform)
 		for _, v := range []*visitor{victim, g.visitor()} {
@@ -185,24 +185,24 @@ func TestAuthSessionOfAnAttacker(t *testing.T) {
 			a = v.send("/connect/"+platform, url.Values{"session": {trap.ID}, "fields[apiKey]": {practicecrm.APIKey}})
 			a.wantPage(t, 403, "This is not your sign-in")
 			if a.header.Get("Refresh") != "" || g.CRM.Counts() != before {
-				t.Error("the trap leads on")
+				t.Error("the trap has a link")
 			}
 		}
-		// Nor does an auth session's link help whoever knows only that.
+		// The link of an auth session is not enough to collect its token.
 		g.get("/authSession/"+trap.ID).wantError(t, 403, "X-Crmgate-Login")
 		g.get("/authSession/"+trap.ID, "X-Crmgate-Login", own.LoginSecret).wantError(t, 403, "X-Crmgate-Login")
 		attacker.get("/connect/"+platform+"?session="+trap.ID).wantPage(t, 200, "Connect Practice CRM")
 	}
-	// The attacker carries it out as far as the CRM, and has the victim sign in there and land: the login cookie is missing.
+	// The attacker goes as far as the CRM, then the victim signs in there and lands without a login cookie.
 	trap := attacker.wait("practice")
 	landed := attacker.landing("practice", "ada", url.Values{"session": {trap.ID}})
 	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here")
 	attacker.send("/connect/Choose", url.Values{"session": {trap.ID}, "hostname": {"https://eu.choice.example"}}).wantPage(t, 400, "This did not work", "another CRM")
 	if _, err := g.within(50*time.Millisecond, trap); err == nil {
-		t.Error("the attacker was given something")
+		t.Error("the attacker got a session token")
 	}
-	// Another site's page that has the victim's browser begin a session cannot read its answer: with cookies, a browser
-	// lets nobody read what says "*".
+	// A page of another site begins a session in the victim's browser. It cannot read the answer, since a browser does not show
+	// answers for "*" to requests with cookies.
 	a := victim.postJSON("/authSession", `{"platform":"practice"}`, "Origin", "https://evil.example")
 	a.wantHeader(t, "Access-Control-Allow-Origin", "*", "Access-Control-Allow-Credentials", "")
 	if c := a.cookieNamed(t, "crmgate-session"); !strings.Contains(c, "SameSite=Lax") || strings.Contains(a.body, strings.TrimSuffix(strings.TrimPrefix(c, "crmgate-session="), ";")) {
@@ -233,7 +233,7 @@ func TestAuthSessionIsCollectedOnce(t *testing.T) {
 	}
 }
 
-// TestAuthSessionPollsAreBounded: a session has one poll at a time, and who waits keeps no server from stopping.
+// TestAuthSessionPollsAreBounded: a session has one poll at a time, and waiting polls do not keep the server from stopping.
 func TestAuthSessionPollsAreBounded(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)
@@ -257,7 +257,7 @@ func TestAuthSessionPollsAreBounded(t *testing.T) {
 	}
 }
 
-// TestAuthSessionProvesTheAccount: what the client proved when it began the session holds for the sign-in.
+// TestAuthSessionProvesTheAccount: the account that the client proved for the session is that of the sign-in.
 func TestAuthSessionProvesTheAccount(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)

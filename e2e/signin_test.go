@@ -28,7 +28,7 @@ func TestSignInByOAuth(t *testing.T) {
 	}
 }
 
-// The unencoded forms, as they stand on the wire.
+// TestUnencodedCallbacks sends the unencoded forms of real clients.
 func TestUnencodedCallbacks(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -62,9 +62,9 @@ func TestBoundStates(t *testing.T) {
 	g.callback(strings.Replace(landed, "platform%3Dpractice", "platform%3Dpracticekey", 1), c.LoginSecret).wantError(t, 400, "not valid")
 	g.callback(strings.Replace(landed, "redirect.html", "other.html", 1), c.LoginSecret).wantError(t, 400, "Redirected path")
 	if n := tokens() - before; n != 0 {
-		t.Fatalf("%d token requests for callbacks that are wrong", n)
+		t.Fatalf("%d token requests for wrong callbacks", n)
 	}
-	g.token(g.callback(landed, c.LoginSecret)) // it could still be used
+	g.token(g.callback(landed, c.LoginSecret)) // the code was not used yet
 	g.callback(landed, c.LoginSecret).wantError(t, 400, "already used")
 	if n := tokens() - before; n != 1 {
 		t.Errorf("%d token requests, want 1: a replay reached the CRM", n)
@@ -88,7 +88,7 @@ func TestAccountProof(t *testing.T) {
 	g.token(g.get(path, "X-RC-Access-Token", "Bearer "+practicecrm.RCUserToken))
 }
 
-// TestReplayedAtOnce: of a hundred equal callbacks at the same instant one is let through, and the CRM sees one request.
+// TestReplayedAtOnce: of a hundred simultaneous equal callbacks one succeeds, and the CRM gets one request.
 func TestReplayedAtOnce(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

@@ -32,8 +32,8 @@ var roots tls.Certificate
 // standInHosts are the hosts that a standIn can play.
 var standInHosts = []string{"app.clio.com", "eu.app.clio.com", "au.app.clio.com", "ca.app.clio.com", "api.insightly.com", "api.na1.insightly.com"}
 
-// trustStandIns makes a certificate for the CRMs that tests stand in for, and has this process trust it by SSL_CERT_FILE,
-// as an operator would. Go reads that once, at the first handshake, so TestMain is the place.
+// trustStandIns makes a certificate for the stand-ins. This process trusts it by SSL_CERT_FILE, like an operator's. TestMain
+// calls it, since Go reads that file once, at the first handshake.
 func trustStandIns(dir string) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -58,12 +58,12 @@ func trustStandIns(dir string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// standIn plays CRMs under their own names, over TLS. It keeps what it was asked. Safe for concurrent use.
+// standIn plays CRMs under their own names, over TLS. It records the requests. Safe for concurrent use.
 type standIn struct {
 	*httptest.Server
 	mu    sync.Mutex
 	asked []string                    // guarded by mu
-	moods map[string]http.HandlerFunc // guarded by mu; by path, they go before the CRM
+	moods map[string]http.HandlerFunc // by path, instead of the CRM; guarded by mu
 }
 
 func newStandIn(t *testing.T, crm http.Handler) *standIn {
@@ -88,7 +88,7 @@ func newStandIn(t *testing.T, crm http.Handler) *standIn {
 	return s
 }
 
-// dump writes a request out as a test compares it: without what the transport adds of its own.
+// dump returns a request as text, without the headers that the transport adds.
 func dump(r *http.Request, body []byte) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s https://%s%s\n", r.Method, r.Host, r.RequestURI)
@@ -103,14 +103,14 @@ func dump(r *http.Request, body []byte) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// reached has a server find the stand-in under the hosts' names.
+// reached makes a server connect to the stand-in under the hosts' names.
 func (s *standIn) reached(f *edgetest.Options) {
 	for _, host := range standInHosts {
 		f.Resolve = append(f.Resolve, host+":443:"+s.Listener.Addr().String())
 	}
 }
 
-// take returns what was asked since the last call.
+// take returns the requests since the last call and forgets them.
 func (s *standIn) take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +119,7 @@ func (s *standIn) take() []string {
 	return asked
 }
 
-// want checks what was asked since the last call of it or of take.
+// want checks the requests since the last call of want or take.
 func (s *standIn) want(t *testing.T, requests ...string) {
 	t.Helper()
 	wantRequests(t, s.take(), requests...)
@@ -132,14 +132,14 @@ func wantRequests(t *testing.T, asked []string, want ...string) {
 	}
 }
 
-// setMood has h answer for a path; nil puts the CRM back.
+// setMood makes h answer for a path; nil restores the CRM.
 func (s *standIn) setMood(path string, h http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moods[path] = h
 }
 
-// browse opens a URL of a CRM as a browser does, and returns where it is sent.
+// browse opens a URL of a CRM like a browser, and returns the URL of the redirect.
 func (s *standIn) browse(t *testing.T, url string) string {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -159,7 +159,7 @@ func (s *standIn) browse(t *testing.T, url string) string {
 	return resp.Header.Get("Location")
 }
 
-// says is the mood of a CRM that answers one thing.
+// says is the mood of a CRM with a fixed answer.
 func says(status int, contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -168,7 +168,7 @@ func says(status int, contentType, body string) http.HandlerFunc {
 	}
 }
 
-// cut is the mood of a CRM that ends the connection in the middle of an answer.
+// cut is the mood of a CRM that closes the connection in the middle of an answer.
 func cut(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Length", "1000")
 	_, _ = io.WriteString(w, `{"data":{"id":4`)

@@ -16,16 +16,16 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// startFails starts a second server over a first one's flags and wants a sentence.
+// startFails starts a second server with the flags of the first and expects an error that contains want.
 func startFails(t *testing.T, f edge.Config, want string) {
 	t.Helper()
 	n, err := edge.Start(context.Background(), f)
 	if err == nil {
 		n.Close()
-		t.Fatal("it started")
+		t.Fatal("the server started")
 	}
 	if !strings.Contains(err.Error(), want) {
-		t.Errorf("got %q, want a sentence with %q", err, want)
+		t.Errorf("got %q, want an error with %q", err, want)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestStartRefusals(t *testing.T) {
 		elsewhere.Keyset = filepath.Join(t.TempDir(), "new", "keyset.json")
 		startFails(t, elsewhere, elsewhere.Keyset+" not found")
 		if _, err := os.Stat(filepath.Dir(elsewhere.Keyset)); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("the folder of the key ring was made: %v", err)
+			t.Errorf("the folder of the key ring was created: %v", err)
 		}
 		if after := listing(t, second.Data); after != before {
 			t.Errorf("the files were\n%sand are\n%s", before, after)
@@ -71,20 +71,20 @@ func TestStartRefusals(t *testing.T) {
 		edgetest.Must(t, os.WriteFile(file.Data, nil, 0o600))
 		startFails(t, file, file.Data)
 	})
-	t.Run("a connector that is none", func(t *testing.T) {
+	t.Run("an invalid connector", func(t *testing.T) {
 		bad := second
 		bad.Connectors = edgetest.Folder(t, "127.0.0.1:1", nil)
 		edgetest.Must(t, os.WriteFile(filepath.Join(bad.Connectors, "bad.wasm"), []byte("nonsense"), 0o600))
 		edgetest.Must(t, os.WriteFile(filepath.Join(bad.Connectors, "bad.json"), []byte(`{"platforms":{"bad":{"auth":{"type":"apiKey"}}}}`), 0o600))
 		startFails(t, bad, "bad")
 	})
-	g.Start() // after all that, the first one's store is as it was
+	g.Start() // after these failures, the first server's store is unchanged
 	if e, err := g.directory().Entries(t.Context()); err != nil || len(e) != 1 {
-		t.Errorf("%v, %v; want the one who had signed in", e, err)
+		t.Errorf("%v, %v; want the person who had signed in", e, err)
 	}
 }
 
-// listing shows the files below a folder, when they changed, and how large they are.
+// listing lists the files below a folder with their times and sizes.
 func listing(t *testing.T, dir string) string {
 	t.Helper()
 	var b strings.Builder
@@ -101,7 +101,7 @@ func listing(t *testing.T, dir string) string {
 	return b.String()
 }
 
-// The program itself, in a folder that others can enter, under the umask that most systems have.
+// TestDataIsPrivate runs the program in a folder that other users can enter, under the umask of most systems.
 func TestDataIsPrivate(t *testing.T) {
 	t.Parallel()
 	p := newVictim(t, practicecrm.New(practicecrm.Config{}))
@@ -128,7 +128,7 @@ func TestDataIsPrivate(t *testing.T) {
 	edgetest.Must(t, p.cmd.Process.Signal(os.Interrupt))
 	edgetest.Must(t, p.cmd.Wait())
 	check("after the end")
-	// A store of before: Badger's own modes under that umask.
+	// An older store: Badger's own modes under that umask.
 	edgetest.Must(t, os.Chmod(p.data, 0o755))
 	files, err := filepath.Glob(filepath.Join(p.data, "*.*"))
 	edgetest.Must(t, err)

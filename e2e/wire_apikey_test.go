@@ -7,7 +7,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// wrongKey is what the connector says of a key that the CRM does not know.
+// wrongKey is the connector's message for an unknown key.
 const wrongKey = `{"returnMessage":{"message":"Practice CRM did not accept the API key. Please check it and try again.","messageType":"warning","ttl":5000}}`
 
 func TestWireAPIKey(t *testing.T) {
@@ -37,17 +37,17 @@ func TestWireAPIKey(t *testing.T) {
 		{"3.2.1a no platform", `{"apiKey":"x","rcAccessToken":"wrong"}`, answer{400, nil, missing}},
 		{"3.2.1a empty", `{"platform":"","apiKey":"x"}`, answer{400, nil, missing}},
 		{"3.2.1a null", `{"platform":null,"apiKey":"x"}`, answer{400, nil, missing}},
-		{"3.2.2a a bad RingCentral token goes first", `{"platform":"nowhere","apiKey":"x","rcAccessToken":"wrong"}`, answer{400, nil, errorBody("Request failed with status code 401")}},
+		{"3.2.2a a bad RingCentral token is refused first", `{"platform":"nowhere","apiKey":"x","rcAccessToken":"wrong"}`, answer{400, nil, errorBody("Request failed with status code 401")}},
 		{"3.2.2a unknown", `{"platform":"nowhere","apiKey":"x"` + rc + `}`, answer{400, nil, errorBody("Connector not found for platform: nowhere")}},
 		{"3.2.2a a platform of the other kind", `{"platform":"wireoauth","apiKey":"x"}`, answer{400, nil, errorBody("wireoauth signs people in by OAuth, not with an API key")}},
 		{"3.2.3a additionalInfo of another type", `{"platform":"wirekey","apiKey":"x","additionalInfo":"y"}`, answer{400, nil, errorBody("additionalInfo must be an object")}},
-		{"3.2.3a 7.15 a host that is none", `{"platform":"wirekey","apiKey":"x","hostname":"a b"}`, answer{400, nil, errorBody(`hostname: "a b" is not a host name`)}},
+		{"3.2.3a 7.15 an invalid host", `{"platform":"wirekey","apiKey":"x","hostname":"a b"}`, answer{400, nil, errorBody(`hostname: "a b" is not a host name`)}},
 		{"3.2.4a all fields missing", `{"platform":"wirekey"` + rc + `}`, answer{400, nil, fields(`"region","apiKey"`)}},
-		{"3.2.4a empty ones", `{"platform":"wirekey","apiKey":"","additionalInfo":{"region":""}` + rc + `}`, answer{400, nil, fields(`"region","apiKey"`)}},
+		{"3.2.4a empty fields", `{"platform":"wirekey","apiKey":"","additionalInfo":{"region":""}` + rc + `}`, answer{400, nil, fields(`"region","apiKey"`)}},
 		{"3.2.4a null", `{"platform":"wirekey","apiKey":"x","additionalInfo":{"region":null}` + rc + `}`, answer{400, nil, fields(`"region"`)}},
 		{"3.2.4a the key", `{"platform":"wirekey","additionalInfo":{"region":"eu"}` + rc + `}`, answer{400, nil, fields(`"apiKey"`)}},
 		{"3.2.5a refused", `{"platform":"wirerefused","apiKey":"x"}`, answer{400, nil, `{"returnMessage":{"message":"No."}}`}},
-		{"3.2.5a refused without a word", `{"platform":"wiremute","apiKey":"x"}`, answer{400, nil, `{"returnMessage":{"message":"The CRM did not accept this sign-in.","messageType":"warning","ttl":3000}}`}},
+		{"3.2.5a refused without a message", `{"platform":"wiremute","apiKey":"x"}`, answer{400, nil, `{"returnMessage":{"message":"The CRM did not accept this sign-in.","messageType":"warning","ttl":3000}}`}},
 		{"3.2.5a getUserInfo's error", `{"platform":"wirebroken","apiKey":"x"}`, answer{400, nil, errorBody("Request failed with status code 500")}},
 		{"3.2.5a getBasicAuth's error", `{"platform":"wirenobasic","apiKey":"x"}`, answer{400, nil, errorBody("That is no key.")}},
 	} {
@@ -66,7 +66,7 @@ func TestWireAPIKey(t *testing.T) {
 		a := w.postJSON("/apiKeyLogin?state=platform=wireoauth", `{"platform":"wirekey","apiKey":"the-api-key","hostname":"asked.example","additionalInfo":{"region":"eu","level":2},"proxyId":"9","connectorId":"8","devRcAccountId":"7","isPrivate":true`+rc+`}`, "rc-extension-id", "hash")
 		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","name":"Ada",`+hello+`}`)
 	})
-	t.Run("3.2.5a what the connector gets", func(t *testing.T) {
+	t.Run("3.2.5a the connector's input", func(t *testing.T) {
 		w.wantGot("wirekey", "getBasicAuth", `{"apiKey":"[secret]"}`)
 		w.wantGot("wirekey", "getUserInfo", `"authHeader":"Basic [secret]"`, `"hostname":"asked.example"`, `"platform":"wirekey"`, `"apiKey":"[secret]"`, `"level":2`, `"region":"eu"`)
 	})
@@ -77,7 +77,7 @@ func TestWireAPIKey(t *testing.T) {
 			t.Errorf("user %+v", u)
 		}
 		if p.Grant.APIKey.Reveal() != "the-api-key" || !p.Grant.AccessToken.IsZero() {
-			t.Error("the key that was typed is not the one that is stored")
+			t.Error("the stored key is not the typed key")
 		}
 	})
 	t.Run("3.2.6a overridingApiKey", func(t *testing.T) {
@@ -89,10 +89,10 @@ func TestWireAPIKey(t *testing.T) {
 	for _, c := range []struct{ name, members, want string }{
 		{"3.2.3a apiKey, no fields", `"apiKey":"outer-key"`, "outer-key"},
 		{"3.2.3a no RingCentral token: nothing is required", `"apiKey":"outer-key","additionalInfo":{}`, "outer-key"},
-		{"3.2.3a no RingCentral token: apiKey goes first", `"apiKey":"outer-key","additionalInfo":{"apiKey":"inner-key"}`, "outer-key"},
+		{"3.2.3a no RingCentral token: apiKey takes precedence", `"apiKey":"outer-key","additionalInfo":{"apiKey":"inner-key"}`, "outer-key"},
 		{"3.2.3a the field alone", `"additionalInfo":{"apiKey":"inner-key"}`, "inner-key"},
 		{"3.2.3a the literal that clients send", `"apiKey":"apiKey","additionalInfo":{"region":"eu"}`, "apiKey"},
-		{"3.2.4a the form's field goes first", `"apiKey":"outer-key","additionalInfo":{"apiKey":"inner-key","region":"eu"}` + rc, "inner-key"},
+		{"3.2.4a the form's field takes precedence", `"apiKey":"outer-key","additionalInfo":{"apiKey":"inner-key","region":"eu"}` + rc, "inner-key"},
 		{"3.2.4a the form's field is set from apiKey", `"apiKey":"outer-key","additionalInfo":{"region":"eu"}` + rc, "outer-key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestWireAPIKey(t *testing.T) {
 			}
 		})
 	}
-	t.Run("3.2.5a the real thing", func(t *testing.T) {
+	t.Run("3.2.5a the practice connector", func(t *testing.T) {
 		w.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"wrong"}`).want(t, 400, wrongKey)
 		if a := w.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`); !strings.Contains(a.body, `"name":"Grace Hopper"`) {
 			t.Errorf("%d %s", a.status, a.body)

@@ -14,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// The texts of RFC 6749, sections 4.1.2.1 and 5.2, as App Connect's server words them.
+// standardTexts are the texts of RFC 6749, sections 4.1.2.1 and 5.2, in the wording of App Connect's server.
 var standardTexts = map[string]string{
 	"invalid_request":           "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or is otherwise malformed.",
 	"invalid_client":            "Client authentication failed (e.g., unknown client, no client authentication included, or unsupported authentication method).",
@@ -57,7 +57,7 @@ func TestWireCallbackShapes(t *testing.T) {
 		{"3.1.4a the state's platform before the URI's", at + url.QueryEscape(wireRedirect+"?platform=netsuite&code=ABC&state=platform%3Dclio"), "clio", ""},
 		{"3.1.4a a name ends where its letters end", at + url.QueryEscape(wireRedirect+"?code=ABC&state=x,platform=clio/y"), "clio", ""},
 		{"3.1.5a the query's host before the state's", at + wireRedirect + "?code=ABC&state=platform%3Dclio%26hostname%3Deu.clio.example&hostname=au.clio.example", "clio", "au.clio.example"},
-		{"3.1.5a undefined is none", at + wireRedirect + "?code=ABC&state=platform%3Dclio%26hostname%3Deu.clio.example&hostname=undefined", "clio", "eu.clio.example"},
+		{"3.1.5a the text undefined counts as missing", at + wireRedirect + "?code=ABC&state=platform%3Dclio%26hostname%3Deu.clio.example&hostname=undefined", "clio", "eu.clio.example"},
 		{"3.1.6a the code beside it", at + wireRedirect + "?x=1&code=ABC&state=platform=clio", "clio", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestWireCallbackWithoutURI(t *testing.T) {
 		})
 		t.Run("oauthCallback: no callbackUri "+c.name, func(t *testing.T) {
 			for _, code := range []string{"", "code=&", "code=undefined&"} {
-				a := w.get("/oauth-callback?" + c.callbackURI + code + "state=platform%zz") // told before anything about the state
+				a := w.get("/oauth-callback?" + c.callbackURI + code + "state=platform%zz") // this error comes before errors about the state
 				a.want(t, 400, "Missing callbackUri")
 				a.wantHeader(t, "Content-Type", "text/html; charset=utf-8")
 			}
@@ -102,7 +102,7 @@ func TestWireCallbackWithoutURI(t *testing.T) {
 	}
 }
 
-// Each of them has a fault that is told later too, to show the order.
+// TestWireCallbackRefusals: each callback also has a fault with a later check, to show the order.
 func TestWireCallbackRefusals(t *testing.T) {
 	t.Parallel()
 	const uri = `"accessTokenUri":"$CRM/token"`
@@ -126,8 +126,8 @@ func TestWireCallbackRefusals(t *testing.T) {
 		{"3.1.2a relative", at + "/redirect.html?code=A&state=platform=x%25zz", answer{400, nil, errorBody("Invalid URL")}},
 		{"3.1.2a no host", at + "https://?code=A&state=platform=x%25zz", answer{400, nil, errorBody("Invalid URL")}},
 		{"3.1.3a a stray percent sign", at + wireRedirect + "?code=A&state=%25zz", answer{400, nil, errorBody("URI malformed")}},
-		{"3.1.3a no UTF-8", at + wireRedirect + "?code=A&state=platform=wire%25ff", answer{400, nil, errorBody("URI malformed")}},
-		{"3.1.3a the URI's own goes first", at + url.QueryEscape(wireRedirect+"?code=A&state=%25zz") + "&state=platform=wire", answer{400, nil, errorBody("URI malformed")}},
+		{"3.1.3a not UTF-8", at + wireRedirect + "?code=A&state=platform=wire%25ff", answer{400, nil, errorBody("URI malformed")}},
+		{"3.1.3a the state in the URI takes precedence", at + url.QueryEscape(wireRedirect+"?code=A&state=%25zz") + "&state=platform=wire", answer{400, nil, errorBody("URI malformed")}},
 		{"3.1.4b 7.4 no state", at + wireRedirect + "?code=A", answer{400, nil, errorBody("The callback has no state, so its CRM is unknown.")}},
 		{"3.1.4b no platform", at + wireRedirect + "?code=A&state=abc", answer{400, nil, "Missing platform name"}},
 		{"3.1.4b the state undefined", at + wireRedirect + "?code=A&state=undefined", answer{400, nil, "Missing platform name"}},
@@ -154,7 +154,7 @@ func TestWireCallbackRefusals(t *testing.T) {
 		{"3.1.8e 3.1.6a no code", at + wireRedirect + "?state=platform=wire", answer{400, nil, errorBody("Missing code, unable to request token")}},
 		{"3.1.8e empty", at + wireRedirect + "?code=&state=platform=wire", answer{400, nil, errorBody("Missing code, unable to request token")}},
 		{"3.1.8e undefined", at + wireRedirect + "?state=platform=wire&code=undefined", answer{400, nil, errorBody("Missing code, unable to request token")}},
-		{"3.1.5a 7.15 a host that is none", good + "&hostname=a%20b", answer{400, nil, errorBody(`hostname: "a b" is not a host name`)}},
+		{"3.1.5a 7.15 an invalid host", good + "&hostname=a%20b", answer{400, nil, errorBody(`hostname: "a b" is not a host name`)}},
 		{"7.15 tokenUrl", good + "&tokenUrl=https://evil.example/", answer{400, nil, errorBody("tokenUrl: https://evil.example is not on a host that the manifest declares: add evil.example to crmgate.hosts")}},
 		{"7.15 apiUrl", good + "&apiUrl=http://169.254.169.254/", answer{400, nil, errorBody("apiUrl: http://169.254.169.254 is not on a host that the manifest declares: add 169.254.169.254:80 to crmgate.hosts")}},
 		{"7.15 the connector's own token URL", at + wireRedirect + "?code=A&state=platform=wireoutside", answer{400, nil, errorBody("accessTokenUri: https://elsewhere.example is not on a host that the manifest declares: add elsewhere.example to crmgate.hosts")}},
@@ -221,7 +221,7 @@ func TestWireTokenRequest(t *testing.T) {
 			t.Errorf("%s %v %v", r.URL, r.Header, r.PostForm)
 		}
 	})
-	t.Run("3.1.7a what getOauthInfo gets", func(t *testing.T) {
+	t.Run("3.1.7a the input of getOauthInfo", func(t *testing.T) {
 		ask("wire", "&"+query("hostname", "h.example", "tokenUrl", w.endpoint.URL+"/other", "rcAccountId", "123", "userEmail", "a@b.example", "proxyId", "9"))
 		var got, want any
 		edgetest.Must(t, json.Unmarshal([]byte(w.got("wire", "getOauthInfo")), &got))
@@ -230,7 +230,7 @@ func TestWireTokenRequest(t *testing.T) {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
-	t.Run("3.1.10a what getUserInfo gets", func(t *testing.T) {
+	t.Run("3.1.10a the input of getUserInfo", func(t *testing.T) {
 		w.token(w.in("wire", "&"+query("hostname", "h.example", "apiUrl", w.endpoint.URL+"/api", "username", "ada")))
 		w.wantGot("wire", "getUserInfo", `"authHeader":"Bearer [secret]"`, `"hostname":"h.example"`, `"platform":"wire"`, `"apiUrl":"`+w.endpoint.URL+`/api"`,
 			`"username":"ada"`, `"data":{"expires_in":3600,"scope":"all"}`, `"callbackUri":"`+wireRedirect)
@@ -254,7 +254,7 @@ func TestWireTokenAnswers(t *testing.T) {
 			})
 		}
 	}
-	t.Run("3.1.9e the real thing", func(t *testing.T) {
+	t.Run("3.1.9e the practice connector", func(t *testing.T) {
 		landed := w.land(w.compose("compat"), "ada")
 		w.callback(strings.Replace(landed, "code=", "code=x", 1), "").want(t, 400, errorBody(standardTexts["invalid_grant"]))
 		w.token(w.callback(landed, ""))
@@ -326,13 +326,13 @@ func TestWireWhatASignInStores(t *testing.T) {
 		"wireurl":     {"getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7-wireurl","overridingHostname":"https://Own.example/x"}}`},
 	})
 	w.Freeze()
-	t.Run("3.1.11a a host that is none", func(t *testing.T) {
+	t.Run("3.1.11a an invalid host", func(t *testing.T) {
 		w.in("wirehostile", "").wantError(t, 400, "invalid overridingHostname")
 	})
 	t.Run("3.1.10a refused", func(t *testing.T) {
 		w.in("wirerefused", "").want(t, 200, `{"returnMessage":{"messageType":"warning","message":"No such person.","ttl":5000}}`)
 	})
-	t.Run("3.1.10a refused without a word", func(t *testing.T) {
+	t.Run("3.1.10a refused without a message", func(t *testing.T) {
 		w.in("wiremute", "").want(t, 200, `{"returnMessage":{"message":"The CRM did not accept this sign-in.","messageType":"warning","ttl":3000}}`)
 	})
 	t.Run("3.1.10b an error", func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestWireWhatASignInStores(t *testing.T) {
 			t.Errorf("grant %+v", g)
 		}
 	})
-	// The same person signs in again, by a connector that says less of them.
+	// The same person signs in again, by a connector that returns less about them.
 	w.swap("wire", guest{"getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7-wire","platformAdditionalInfo":{"b":3,"d":4}}}`})
 	t.Run("3.1.11a 3.1.11b 3.1.11c a second sign-in", func(t *testing.T) {
 		w.endpoint.says(200, `{"access_token":"access-token-2"}`)
@@ -382,17 +382,17 @@ func TestWireWhatASignInStores(t *testing.T) {
 		edgetest.Must(t, err)
 		w.token(w.in("wire", ""))
 		if !w.person("wire").Grant.RefreshToken.IsZero() {
-			t.Error("it was kept")
+			t.Error("the refresh token was kept")
 		}
 	})
-	t.Run("3.1.11c 7.6 another client's is not kept", func(t *testing.T) {
+	t.Run("3.1.11c 7.6 another client's refresh token is not kept", func(t *testing.T) {
 		w.endpoint.says(200, goodTokens)
 		w.token(w.in("wire", ""))
 		w.swap("wire", guest{"getOauthInfo": `{"clientId":"another","clientSecret":"wire-secret","accessTokenUri":"$CRM/token"}`})
 		w.endpoint.says(200, `{"access_token":"access-token-3"}`)
 		w.token(w.in("wire", ""))
 		if !w.person("wire").Grant.RefreshToken.IsZero() {
-			t.Error("it was kept")
+			t.Error("the refresh token was kept")
 		}
 	})
 }
@@ -406,14 +406,14 @@ func TestWireAccountAndState(t *testing.T) {
 		return p.User.Account
 	}
 	g := newGate(t)
-	t.Run("7.1 RingCentral's word goes before the query's", func(t *testing.T) {
+	t.Run("7.1 RingCentral's account takes precedence over the query's", func(t *testing.T) {
 		landed := g.land(g.compose("compat"), "ada")
 		g.token(g.get("/oauth-callback?rcAccountId=999&callbackUri="+url.QueryEscape(landed), "X-RC-Access-Token", practicecrm.RCUserToken))
 		if a := account(g); a != "1" {
 			t.Errorf("account %q", a)
 		}
 	})
-	t.Run("7.1 a bound state's before both", func(t *testing.T) {
+	t.Run("7.1 a bound state's account takes precedence over both", func(t *testing.T) {
 		var c edgetest.Composed
 		edgetest.Must(t, json.Unmarshal([]byte(g.get("/authUrl?platform=practice&mode=bound", "X-RC-Access-Token", practicecrm.RCAdminToken).body), &c))
 		g.token(g.get("/oauth-callback?rcAccountId=999&callbackUri="+url.QueryEscape(g.land(c, "ada")), "X-Crmgate-Login", c.LoginSecret))
@@ -421,23 +421,23 @@ func TestWireAccountAndState(t *testing.T) {
 			t.Errorf("account %q", a)
 		}
 	})
-	t.Run("7.1 a bare one", func(t *testing.T) {
+	t.Run("7.1 an account without proof", func(t *testing.T) {
 		g.token(g.get("/oauth-callback?rcAccountId=999&callbackUri=" + url.QueryEscape(g.land(g.compose("compat"), "ada"))))
 		if a := account(g); a != "999" {
 			t.Errorf("account %q", a)
 		}
 	})
-	t.Run("7.1 a RingCentral token that is not good", func(t *testing.T) {
+	t.Run("7.1 an invalid RingCentral token", func(t *testing.T) {
 		landed := g.land(g.compose("compat"), "ada")
 		g.get("/oauth-callback?rcAccessToken=stale&callbackUri="+url.QueryEscape(landed)).wantError(t, 400, "status code 401")
 	})
-	t.Run("7.2 a bound state is its browser's", func(t *testing.T) {
+	t.Run("7.2 a bound state works only in its browser", func(t *testing.T) {
 		c := g.compose("bound")
 		landed := g.land(c, "ada")
 		g.callback(landed, "").wantError(t, 400, "started by another browser")
 		g.token(g.callback(landed, c.LoginSecret))
 	})
-	t.Run("7.2 3.1.0a a bound state with a client's own appended", func(t *testing.T) {
+	t.Run("7.2 3.1.0a a bound state with a client's appended state", func(t *testing.T) {
 		c := g.compose("bound")
 		g.token(g.get("/oauth-callback?callbackUri="+g.land(c, "ada")+"&state=platform=practice", "X-Crmgate-Login", c.LoginSecret))
 		c = g.compose("bound")
@@ -446,14 +446,14 @@ func TestWireAccountAndState(t *testing.T) {
 	})
 }
 
-// TestWireDeadline waits for as long as the server does.
+// TestWireDeadline waits for the server's timeout.
 func TestWireDeadline(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(o *edgetest.Options) { o.Timeout = 0 }) // the default
 	t.Run("7.11 a CRM that does not answer", func(t *testing.T) {
 		landed := g.land(g.compose("compat"), "ada")
 		g.CRM.SetMood(practicecrm.Mood{Hang: true})
-		defer g.CRM.SetMood(practicecrm.Mood{}) // lets go of the request, so that the CRM can be closed
+		defer g.CRM.SetMood(practicecrm.Mood{}) // ends the request, so the CRM can be closed
 		began := time.Now()
 		g.callback(landed, "").want(t, 400, errorBody(`Unable to connect to "`+g.CRMURL+`/oauth/token"`))
 		if took := time.Since(began); took < 9*time.Second || soak() && took > 15*time.Second {

@@ -61,7 +61,7 @@ func TestWirePaths(t *testing.T) {
 			}
 		}
 	})
-	t.Run("7.24 an id of its own, nothing to revalidate", func(t *testing.T) {
+	t.Run("7.24 a new id, and no revalidation", func(t *testing.T) {
 		a, b := g.get("/isAlive"), g.get("/isAlive", "If-None-Match", "*")
 		b.want(t, 200, "OK")
 		b.wantHeader(t, "ETag", "", "X-Powered-By", "")
@@ -121,7 +121,7 @@ func TestWireBodies(t *testing.T) {
 	for _, c := range []struct {
 		name, kind, body string
 		status           int
-		want             string // of the answer; empty: a session
+		want             string // the body of the answer; empty: a session
 	}{
 		{"an object", "application/json", login, 200, ""},
 		{"an object, its type in capitals and with a charset", "Application/JSON; charset=UTF-8", " " + login + "\n", 200, ""},
@@ -137,7 +137,7 @@ func TestWireBodies(t *testing.T) {
 		{"a text", "application/json", `"platform"`, 400, `{"error":"The body is not a JSON object."}`},
 		{"null", "application/json", `null`, 400, `{"error":"The body is not a JSON object."}`},
 		{"blanks", "application/json", "  ", 400, `{"error":"The body is not a JSON object."}`},
-		{"no UTF-8", "application/json", "{\"platform\":\"\xff\"}", 400, `{"error":"The body is not a JSON object."}`},
+		{"not UTF-8", "application/json", "{\"platform\":\"\xff\"}", 400, `{"error":"The body is not a JSON object."}`},
 		{"objects in objects, 20,000 deep", "application/json", deep(20_000), 400, `{"error":"The body is not a JSON object."}`},
 		{"a member of another type", "application/json", `{"platform":7}`, 400, `{"error":"The body's platform is of the wrong type."}`},
 		{"7.18 XML", "application/xml", "<platform>practicekey</platform>", 415, wrongType},
@@ -165,7 +165,7 @@ func TestWireBodies(t *testing.T) {
 		a := g.do("POST", "/apiKeyLogin", login+strings.Repeat(" ", 1<<20-len(login)), "Content-Type", "application/json")
 		g.token(a)
 	})
-	t.Run("7.23 a body that is not looked at", func(t *testing.T) {
+	t.Run("7.23 a body that is not read", func(t *testing.T) {
 		token := g.apiKey()
 		g.do("POST", "/user/refreshInfo", `{"broken":`, append(bearer(token), "Content-Type", "application/json")...).want(t, 200, `{"successful":true}`)
 		g.announce("/unAuthorize", 64<<10+1).wantError(t, 413, "too large")
@@ -175,14 +175,14 @@ func TestWireBodies(t *testing.T) {
 
 const wrongType = `{"error":"The body must be application/json or application/x-www-form-urlencoded, and not compressed."}`
 
-// announce says that a body of n bytes comes, and reads the answer without sending it: a server that closes while a body
-// is under way may reset the connection, and the answer be lost to who is still writing.
+// announce announces a body of n bytes and reads the answer without sending the body. If the server closes while a client
+// sends a body, the connection may be reset and the answer lost.
 func (g *gate) announce(path string, n int) answer {
 	g.t.Helper()
 	return g.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, n))
 }
 
-// chunks sends a body in one chunk, and no end of it.
+// chunks sends a body in one chunk, without the final chunk.
 func (g *gate) chunks(path string, n int) answer {
 	g.t.Helper()
 	return g.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", path, n, strings.Repeat("x", n)))
@@ -218,7 +218,7 @@ func TestWireCORS(t *testing.T) {
 		"200": g.get("/isAlive"), "200 with an origin": g.get("/isAlive", "Origin", "https://a.example"),
 		"400 as text": g.get("/hostname"), "400 as JSON": g.get("/implementedInterfaces?platform=x"), "404": g.get("/nowhere"),
 		"405": g.do("POST", "/isAlive", ""), "413": g.announce("/apiKeyLogin", 2<<20), "415": g.do("POST", "/apiKeyLogin", "x"),
-		"431": g.get("/isAlive?" + strings.Repeat("x", 20<<10)), "no HTTP": g.raw("nonsense\r\n\r\n"),
+		"431": g.get("/isAlive?" + strings.Repeat("x", 20<<10)), "malformed HTTP": g.raw("nonsense\r\n\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) { a.wantHeader(t, both...) })
 	}
@@ -254,14 +254,14 @@ func TestWireDebug(t *testing.T) {
 			t.Errorf("implementedInterfaces: %s", a.body)
 		}
 	})
-	t.Run("7.8 a text stays one", func(t *testing.T) { g.get("/hostname", "is-debug", "true").want(t, 400, noSession) })
+	t.Run("7.8 a text stays a text", func(t *testing.T) { g.get("/hostname", "is-debug", "true").want(t, 400, noSession) })
 	for _, path := range []string{"/isAlive", "/crmManifest", "/crmManifest?platformName=practice", "/serverVersionInfo", "/releaseNotes"} {
 		t.Run("7.8 not "+path, func(t *testing.T) {
 			a := g.get(path)
 			g.get(path, "is-debug", "true").want(t, a.status, a.body)
 		})
 	}
-	t.Run("7.8 not without the operator's leave", func(t *testing.T) {
+	t.Run("7.8 only if the operator allows it", func(t *testing.T) {
 		off := newGate(t)
 		off.get("/userInfoHash", "is-debug", "true").want(t, 200, off.get("/userInfoHash").body)
 	})
@@ -277,7 +277,7 @@ func TestWireSessionTokens(t *testing.T) {
 			t.Errorf("claims %v", good)
 		}
 		if again := forge("HS256", sha256.New, sessionKey, good); g.get("/hostname", bearer(again)...).status != 200 {
-			t.Error("it is not signed with HS256 and the operator's key")
+			t.Error("the token is not signed with HS256 and the operator's key")
 		}
 	})
 	changed := func(name string, v any) map[string]any {
@@ -310,11 +310,11 @@ func TestWireSessionTokens(t *testing.T) {
 		{"1.1b 7.3 no exp", signed("exp", nil), false},
 		{"1.1b no id", signed("id", nil), false},
 		{"1.1b an id that is true", signed("id", true), false},
-		{"1.1b a platform that is none", signed("platform", "../x"), false},
+		{"1.1b an invalid platform", signed("platform", "../x"), false},
 		{"1.1c 7.3 no sid", signed("sid", nil), true},
 		{"1.1c other sid", signed("sid", "AAAAAAAAAAAAAAAAAAAAAA"), true},
 		{"1.1c 4g other platform", signed("platform", "practice"), true},
-		{"1.1c nobody", signed("id", "9-practicekey"), true},
+		{"1.1c an unknown person", signed("id", "9-practicekey"), true},
 		{"1.1c 1.1i an id that is a number", signed("id", 2), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -401,7 +401,7 @@ func TestWireSlidingRenewal(t *testing.T) {
 	for _, path := range []string{"/isAlive", "/serverVersionInfo", "/crmManifest", "/implementedInterfaces?platform=practice", "/userInfoHash", "/releaseNotes", "/nowhere", "/authUrl?platform=practice", "/oauth-callback"} {
 		t.Run("1.1h 7.3 public "+path, func(t *testing.T) {
 			if renewed(w.get(path, bearer(old)...)) != "" {
-				t.Error("it renewed a token")
+				t.Error("the route renewed a token")
 			}
 		})
 	}
@@ -466,7 +466,7 @@ func TestWireRingCentralToken(t *testing.T) {
 		t.Run("1.2d "+mood, func(t *testing.T) {
 			g.CRM.SetMood(practicecrm.Mood{RingCentral: mood})
 			defer g.CRM.SetMood(practicecrm.Mood{})
-			login(`,"rcAccessToken":"token of `+mood+`"`, "").want(t, 400, `{"error":"The RingCentral access token is malformed."}`) // a blank in it
+			login(`,"rcAccessToken":"token of `+mood+`"`, "").want(t, 400, `{"error":"The RingCentral access token is malformed."}`) // the token contains a space
 			login(`,"rcAccessToken":"token-of-`+mood+`"`, "").want(t, want.status, want.body)
 		})
 	}
@@ -483,7 +483,7 @@ func TestWireRingCentralToken(t *testing.T) {
 		before := g.CRM.Counts().RingCentral
 		login(`,"rcAccessToken":"a\u0000b"`, "").want(t, 400, `{"error":"The RingCentral access token is malformed."}`)
 		if g.CRM.Counts().RingCentral != before {
-			t.Error("it was sent")
+			t.Error("the token was sent")
 		}
 	})
 	t.Run("1.2f remembered", func(t *testing.T) {

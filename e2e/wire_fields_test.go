@@ -13,7 +13,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// A form with a managed field of each sort. Values in these tests have fewer than six letters where the log is to show them.
+// A form with a managed field of each kind. Values have fewer than six letters in tests that find them in the log.
 const (
 	keyField     = `{"const":"apiKey","managed":true,"required":true,"title":"API key","type":"string","uiSchema":{"ui:widget":"password"}}`
 	companyField = `{"const":"companyId","managed":true,"managedFieldType":"dynamic","managedScope":"user","required":true}`
@@ -28,7 +28,7 @@ var (
 	rcOther, rcElsewhere = rcOf(practicecrm.RCOtherToken), rcOf(practicecrm.RCOtherAdminToken)
 )
 
-// withFields starts a gate with two platforms that have the form, and one that refuses everybody.
+// withFields starts a gate with two platforms that have the form, and one that refuses every person.
 func withFields(t *testing.T) *wired {
 	form := func(more guest) guest {
 		g := guest{"getBasicAuth": `{"basic":"x"}`, "fields": formFields}
@@ -53,7 +53,7 @@ func (w *wired) login(platform, members string) answer {
 	return w.postJSON("/apiKeyLogin", `{"platform":"`+platform+`",`+members+`}`)
 }
 
-// filled posts a form as an admin, which is how values come to be stored.
+// filled posts a form as an admin. The server stores these values.
 func (w *wired) filled(platform, key, rc string) string {
 	w.t.Helper()
 	return w.token(w.login(platform, `"additionalInfo":{"apiKey":"`+key+`","companyId":"c-1","region":"eu"}`+rc))
@@ -69,13 +69,13 @@ func (w *wired) update(session, members string) answer {
 	return w.postJSON("/admin/managedAuth", `{`+members+`}`, bearer(session)...)
 }
 
-// shared is what an admin sees.
+// shared requests the values as an admin.
 func (w *wired) shared(session, token string) answer {
 	w.t.Helper()
 	return w.get("/admin/managedAuth", append(bearer(session), "X-RC-Access-Token", token)...)
 }
 
-// key is the API key that the person of a platform signed in with.
+// wantKey checks which API key the person of a platform signed in with.
 func (w *wired) wantKey(t *testing.T, platform, want string) {
 	t.Helper()
 	if got := w.person(platform).Grant.APIKey.Reveal(); got != want {
@@ -126,7 +126,7 @@ func TestWireFieldsState(t *testing.T) {
 		w.state("wirerefused", practicecrm.RCOtherToken).want(t, 200, stateBody(true, false, all, all, false))
 		w.state("wirefields", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
 	})
-	t.Run("3.2.5b only refusals are on record, and of people whom RingCentral knows", func(t *testing.T) {
+	t.Run("3.2.5b only refusals are recorded, and only with a RingCentral account", func(t *testing.T) {
 		w.login("wirebroken", `"apiKey":"k-1","additionalInfo":{"companyId":"c","region":"eu"}`+rcUser).want(t, 400, errorBody("Oops."))
 		w.login("wirerefused", `"apiKey":"k-1"`).want(t, 400, `{"returnMessage":{"message":"No."}}`)
 		w.state("wirebroken", practicecrm.RCUserToken).want(t, 200, stateBody(true, false, all, all, false))
@@ -147,8 +147,8 @@ func TestWireManagedAuth(t *testing.T) {
 		"5.1e no token GET":         w.get("/admin/managedAuth", bearer(session)...),
 		"5.1e no token POST":        w.update(session, `"values":{"apiKey":"k-9"}`),
 		"5.1e a wrong token":        w.shared(session, "wrong"),
-		"5.1e nobody's admin GET":   w.shared(session, practicecrm.RCUserToken),
-		"5.1e nobody's admin POST":  w.update(session, `"values":{"apiKey":"k-9"}`+rcUser),
+		"5.1e not an admin GET":     w.shared(session, practicecrm.RCUserToken),
+		"5.1e not an admin POST":    w.update(session, `"values":{"apiKey":"k-9"}`+rcUser),
 		"7.28 another account GET":  w.shared(session, practicecrm.RCOtherAdminToken),
 		"7.28 another account POST": w.update(session, `"values":{"apiKey":"k-9"}`+rcElsewhere),
 	} {
@@ -159,7 +159,7 @@ func TestWireManagedAuth(t *testing.T) {
 				body = "User not found"
 			case strings.HasPrefix(name, "5.1e no token"), strings.HasPrefix(name, "5.1e a wrong"):
 				body = errorBody("Request failed with status code 401")
-			case strings.HasPrefix(name, "5.1e nobody's"):
+			case strings.HasPrefix(name, "5.1e not an admin"):
 				status, body = 403, "Admin validation failed"
 			case strings.HasPrefix(name, "7.28"):
 				status, body = 403, errorBody("The session and the RingCentral access token belong to different RingCentral accounts.")
@@ -184,7 +184,7 @@ func TestWireManagedAuth(t *testing.T) {
 	person := func(extension, name, company string) string {
 		return `{"rcExtensionId":"` + extension + `","rcUserName":"` + name + `","fields":{"companyId":` + company + `}}`
 	}
-	t.Run("7.13 what an admin sees", func(t *testing.T) {
+	t.Run("7.13 the values for an admin", func(t *testing.T) {
 		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`]}`)
 	})
 	t.Run("managedAuth: no managed field", func(t *testing.T) {
@@ -215,7 +215,7 @@ func TestWireManagedAuth(t *testing.T) {
 		w.shared(session, practicecrm.RCAdminToken).want(t, 200, definitions+`"orgValues":{"apiKey":`+set+`,"team":`+unset+`},"userValues":[`+person("101", "", set)+`,`+person("102", "", unset)+`]}`)
 		w.swap("wirefields", guest{"getBasicAuth": `{"basic":"x"}`, "fields": formFields + `,{"const":"later","managed":true}`})
 		if a := w.shared(session, practicecrm.RCAdminToken); !strings.Contains(a.body, `"later":`+set) {
-			t.Errorf("what was kept is not shown: %s", a.body)
+			t.Errorf("the stored values are not shown: %s", a.body)
 		}
 	})
 	t.Run("7.13 the placeholder", func(t *testing.T) {
@@ -236,8 +236,8 @@ func TestWireManagedAuth(t *testing.T) {
 		"7.29 a value that is too long":            `"values":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}`,
 		"7.29 too many":                            `"values":` + string(b),
 		"7.29 a name that is too long":             `"values":{"` + strings.Repeat("x", 257) + `":"1"}`,
-		"7.29 no object":                           `"values":["apiKey"]`,
-		"7.29 no text":                             `"values":{"apiKey":{"a":"canary"}}`,
+		"7.29 not an object":                       `"values":["apiKey"]`,
+		"7.29 not a text":                          `"values":{"apiKey":{"a":"canary"}}`,
 		"7.29 an id that is too long":              `"scope":"user","rcExtensionId":"` + strings.Repeat("1", 65) + `"`,
 		"7.29 a name of a person that is too long": `"scope":"user","rcExtensionId":"1","rcUserName":"` + strings.Repeat("x", 257) + `"`,
 	} {
@@ -249,7 +249,7 @@ func TestWireManagedAuth(t *testing.T) {
 			}
 		})
 	}
-	t.Run("7.29 as long and as many as may be", func(t *testing.T) {
+	t.Run("7.29 the longest and the most values", func(t *testing.T) {
 		delete(many, "f100")
 		delete(many, "f99")
 		delete(many, "f98")
@@ -280,7 +280,7 @@ func TestWireFieldOptions(t *testing.T) {
 		{"managedAuthOptions: no platform", "", `"fieldConst":""`, 400, "Missing platform name"},
 		{"managedAuthOptions: no field", "platform=nowhere", `"rcAccessToken":"wrong"`, 400, "Missing managed auth field"},
 		{"managedAuthOptions: no token", "platform=wirefields", company, 400, errorBody("Request failed with status code 401")},
-		{"managedAuthOptions: no admin", "platform=wirefields", `"fieldConst":"apiKey"` + rcUser, 403, "Admin validation failed"},
+		{"managedAuthOptions: not an admin", "platform=wirefields", `"fieldConst":"apiKey"` + rcUser, 403, "Admin validation failed"},
 		{"managedAuthOptions: no such platform", "platform=nowhere", company + rcAdmin, 400, notDynamic("companyId")},
 		{"managedAuthOptions: no such field", "platform=wirefields", `"fieldConst":"nothing"` + rcAdmin, 400, notDynamic("nothing")},
 		{"managedAuthOptions: not managed", "platform=wirefields", `"fieldConst":"region"` + rcAdmin, 400, notDynamic("region")},
@@ -289,12 +289,12 @@ func TestWireFieldOptions(t *testing.T) {
 		{"managedAuthOptions: numbers are made strings", "platform=wirefields", company + rcAdmin, 200, `[{"value":"7","label":"Analytical Engines"},{"value":"8","label":"9"}]`},
 		{"managedAuthOptions: no such interface", "platform=wirebroken", company + rcAdmin, 200, `[]`},
 		{"managedAuthOptions: the connector's error", "platform=wireother", company + rcAdmin, 400, errorBody("The company is not known.")},
-		{"7.4 no list", "platform=wirerefused", company + rcAdmin, 400, errorBody("The connector of wirerefused gave an invalid answer (options has the wrong type) in getManagedAuthOptions.")},
+		{"7.4 not a list", "platform=wirerefused", company + rcAdmin, 400, errorBody("The connector of wirerefused gave an invalid answer (options has the wrong type) in getManagedAuthOptions.")},
 		{"7.29 a value that is too long", "platform=wirefields", company + `,"accountValues":{"apiKey":"` + strings.Repeat("x", 8<<10+1) + `"}` + rcAdmin, 400, errorBody("The field apiKey is too long: the limit is 8192 bytes.")},
 	} {
 		t.Run(c.name, func(t *testing.T) { ask(c.query, c.members).want(t, c.status, c.body) })
 	}
-	t.Run("managedAuthOptions: what the connector gets", func(t *testing.T) {
+	t.Run("managedAuthOptions: the connector's input", func(t *testing.T) {
 		session := w.filled("wirefields", "k-1", rcAdmin)
 		w.update(session, `"values":{"team":"t-1","later":"l-1"}`+rcAdmin).want(t, 200, fieldsUpdated)
 		got := func(members, want string) {
@@ -336,7 +336,7 @@ func TestWireFieldsLogin(t *testing.T) {
 		w.wantKey(t, "wirefields", "k-1")
 		w.wantGot("wirefields", "getUserInfo", `"companyId":"c-1"`, `"apiKey":"k-1"`, `"region":"eu"`)
 	})
-	t.Run("3.2.4b a stored value goes first", func(t *testing.T) {
+	t.Run("3.2.4b a stored value takes precedence", func(t *testing.T) {
 		w.token(w.login("wirefields", `"apiKey":"apiKey","additionalInfo":{"apiKey":"k-3","companyId":"c-3","region":"us"}`+rcUser))
 		w.wantKey(t, "wirefields", "k-1")
 		w.wantGot("wirefields", "getUserInfo", `"apiKey":"k-1"`, `"companyId":"c-3"`, `"region":"us"`)
@@ -347,7 +347,7 @@ func TestWireFieldsLogin(t *testing.T) {
 		w.token(w.login("wirefields", `"apiKey":"k-4"`))
 		w.wantKey(t, "wirefields", "k-4")
 	})
-	t.Run("3.2.6c what was not used is not stored", func(t *testing.T) {
+	t.Run("3.2.6c unused values are not stored", func(t *testing.T) {
 		w.token(w.login("wirefields", `"additionalInfo":{"apiKey":"k-5","companyId":"c-5","region":"eu"}`+rcAdmin))
 		w.wantKey(t, "wirefields", "k-1")
 		w.token(w.login("wirefields", region+rcAdmin))
@@ -361,7 +361,7 @@ func TestWireFieldsLogin(t *testing.T) {
 		}
 		w.login("wireother", `"apiKey":"********","additionalInfo":{"companyId":"********","region":"eu"}`+rcAdmin).want(t, 400, missingBody(`"apiKey","companyId"`))
 	})
-	t.Run("3.2.4d 7.13 the placeholder is no key", func(t *testing.T) {
+	t.Run("3.2.4d 7.13 the placeholder is not a key", func(t *testing.T) {
 		w.token(w.login("wirespare", `"apiKey":"********"`+rcAdmin))
 		if got := w.got("wirespare", "getBasicAuth"); got != `{"apiKey":""}` {
 			t.Errorf("the connector got %s", got)
@@ -385,7 +385,7 @@ func TestWireFieldsLogin(t *testing.T) {
 		w.wantGot("wirefields", "getUserInfo", `"companyId":"c-1"`)
 		w.state("wirefields", practicecrm.RCAdminToken).want(t, 200, stateBody(true, false, `["region"]`, `["region"]`, false))
 		w.token(w.login("wirefields", `"additionalInfo":{"apiKey":"k-7","region":"eu"}`+rcAdmin))
-		w.wantKey(t, "wirefields", "k-6") // which was stored, and goes first again
+		w.wantKey(t, "wirefields", "k-6") // the stored value takes precedence again
 	})
 	t.Run("3.2.6b an ordinary grant", func(t *testing.T) {
 		p := w.person("wirefields")
@@ -395,7 +395,7 @@ func TestWireFieldsLogin(t *testing.T) {
 	})
 }
 
-// Two organisations and two platforms have nothing to do with each other.
+// TestWireFieldsStayWithTheirOwners: organisations and platforms do not share values.
 func TestWireFieldsStayWithTheirOwners(t *testing.T) {
 	t.Parallel()
 	w := withFields(t)
@@ -425,7 +425,7 @@ func TestWireFieldsStayWithTheirOwners(t *testing.T) {
 	})
 }
 
-// managedKey makes the practice CRM's API key one that an admin manages.
+// managedKey makes the practice CRM's API key a managed field.
 func managedKey(f *edgetest.Options) {
 	path := filepath.Join(f.Connectors, "practicekey.json")
 	b, err := os.ReadFile(path)
@@ -437,7 +437,7 @@ func managedKey(f *edgetest.Options) {
 	}
 }
 
-// The practice CRM's own connector, and a key that the CRM takes or does not.
+// TestManagedKeyOfThePracticeCRM uses the practice connector with a right and a wrong key.
 func TestManagedKeyOfThePracticeCRM(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, managedKey)
@@ -468,7 +468,7 @@ func TestManagedKeyOfThePracticeCRM(t *testing.T) {
 	update(`"values":{"apiKey":"a key of the past"}`)
 	login("", rcUser).want(t, 400, wrongKey)
 	state(stateBody(true, false, `null`, `["apiKey"]`, true))
-	g.token(login(practicecrm.APIKey, rcUser)) // the person's own
+	g.token(login(practicecrm.APIKey, rcUser)) // the person's own key
 	state(stateBody(true, true, `[]`, `[]`, false))
 	update(`"fieldsToRemove":["apiKey"]`)
 	before := asked

@@ -20,7 +20,7 @@ const (
 	ownSecret = "acme-secret+/%~="
 )
 
-// organised is a gate whose practice CRM lets organisations bring their own application, and names none itself.
+// organised starts a gate without an application for the practice CRM, so that each organisation enters its own.
 func organised(t *testing.T, change ...func(*edgetest.Options)) *gate {
 	t.Helper()
 	g := newGate(t, append([]func(*edgetest.Options){func(f *edgetest.Options) {
@@ -59,7 +59,7 @@ func (g *gate) enter(client, secret string) {
 	g.organisation("POST", cachePath, practicecrm.RCAdminToken, entered(client, secret, "")).want(g.t, 200, done)
 }
 
-// managed signs somebody in with their RingCentral token, as a client does that has our server compose.
+// managed signs a person in with their RingCentral token, by an authorization URL of the server.
 func (g *gate) managed(person, rc string) answer {
 	g.t.Helper()
 	a := g.get("/authUrl?platform=practice&mode=bound", "X-RC-Access-Token", rc)
@@ -70,7 +70,7 @@ func (g *gate) managed(person, rc string) answer {
 	return g.callback(g.land(c, person), c.LoginSecret)
 }
 
-// plainly signs somebody in as App Connect's clients do: they compose with what the state route says.
+// plainly signs a person in like App Connect's clients: they compose the URL from the answer of the state route.
 func (g *gate) plainly(person, client, account string) answer {
 	g.t.Helper()
 	landed := g.land(edgetest.Composed{AuthURL: g.CRMURL + "/oauth/authorize?response_type=code&client_id=" + client + "&state=platform=practice&redirect_uri=" + g.URL + "/redirect.html"}, person)
@@ -101,7 +101,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		method, path, rc, body string
 		want                   answer
 	}
-	nobody := func(body string) answer { return answer{200, nil, body} }
+	ok := func(body string) answer { return answer{200, nil, body} }
 	none := `"hasAccountOAuth":false,"hasPendingOAuth":false}`
 	pending := `{"isAdmin":true,"hasAccountOAuth":false,"hasPendingOAuth":true,"pendingValues":{"clientId":"acme-client","clientSecret":"********"}}`
 	missing := answer{400, nil, errorBody("Request failed with status code 401")}
@@ -122,44 +122,44 @@ func TestWireManagedOAuth(t *testing.T) {
 			{"managedState: no platform", "GET", "/oauthManagedAuthState", "", "", answer{400, nil, "Missing platform name"}},
 			{"managedState: no token", "GET", statePath, "", "", answer{400, nil, "Missing RingCentral access token"}},
 			{"managedState: a wrong token", "GET", statePath, "wrong", "", missing},
-			{"managedState: nothing", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
-			{"managedState: an unknown platform", "GET", "/oauthManagedAuthState?platform=nowhere", admin, "", nobody(`{"isAdmin":true,` + none)},
-			{"nobody enters", "POST", cachePath, "", entered(ownClient, ownSecret, ""), missing},
+			{"managedState: no application", "GET", statePath, user, "", ok(`{"isAdmin":false,` + none)},
+			{"managedState: an unknown platform", "GET", "/oauthManagedAuthState?platform=nowhere", admin, "", ok(`{"isAdmin":true,` + none)},
+			{"no token enters", "POST", cachePath, "", entered(ownClient, ownSecret, ""), missing},
 			{"a user enters", "POST", cachePath, user, entered(ownClient, ownSecret, ""), notAdmin},
 			{"a user drops", "DELETE", cachePath, user, "", notAdmin},
 			{"removeApp: a user removes", "DELETE", "/admin/managedOAuth/account", user, "", notAdmin},
 			{"removeApp: no platform", "DELETE", "/admin/managedOAuth/account", admin, "", answer{400, nil, "Missing platform name"}},
-			{"enterApp: entered", "POST", cachePath, admin, entered(ownClient, ownSecret, `,"unknown":"x","scopes":""`), nobody(done)},
-			{"7.13 what an admin sees", "GET", statePath, admin, "", nobody(pending)},
-			{"managedState: another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", nobody(pending)},
-			{"managedState: others", "GET", statePath, user, "", nobody(`{"isAdmin":false,` + none)},
-			{"managedState: another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
-			{"dropPendingApp: another organisation drops", "DELETE", cachePath, other, "", nobody(done)},
-			{"managedState: is still there", "GET", statePath, admin, "", nobody(pending)},
-			{"dropPendingApp: dropped", "DELETE", cachePath, admin, "", nobody(done)},
-			{"dropPendingApp: gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
-			{"dropPendingApp: dropped twice", "DELETE", cachePath, admin, "", nobody(done)},
-			{"enterApp: entered again", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
-			{"dropPendingApp: no values", "POST", cachePath, admin, `{"values":{"clientId":"","unknown":"x"}}`, nobody(done)},
-			{"dropPendingApp: gone again", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)},
+			{"enterApp: entered", "POST", cachePath, admin, entered(ownClient, ownSecret, `,"unknown":"x","scopes":""`), ok(done)},
+			{"7.13 the state for an admin", "GET", statePath, admin, "", ok(pending)},
+			{"managedState: another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", ok(pending)},
+			{"managedState: a user", "GET", statePath, user, "", ok(`{"isAdmin":false,` + none)},
+			{"managedState: another organisation", "GET", statePath, other, "", ok(`{"isAdmin":true,` + none)},
+			{"dropPendingApp: another organisation drops", "DELETE", cachePath, other, "", ok(done)},
+			{"managedState: is still there", "GET", statePath, admin, "", ok(pending)},
+			{"dropPendingApp: dropped", "DELETE", cachePath, admin, "", ok(done)},
+			{"dropPendingApp: gone", "GET", statePath, admin, "", ok(`{"isAdmin":true,` + none)},
+			{"dropPendingApp: dropped twice", "DELETE", cachePath, admin, "", ok(done)},
+			{"enterApp: entered again", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), ok(done)},
+			{"dropPendingApp: no values", "POST", cachePath, admin, `{"values":{"clientId":"","unknown":"x"}}`, ok(done)},
+			{"dropPendingApp: gone again", "GET", statePath, admin, "", ok(`{"isAdmin":true,` + none)},
 		})
 		g.enter(ownClient, ownSecret)
 		g.Pass(24*time.Hour + time.Second)
-		run(t, g, []step{{"enterApp: a day is over", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
+		run(t, g, []step{{"enterApp: a day is over", "GET", statePath, admin, "", ok(`{"isAdmin":true,` + none)}})
 	})
-	t.Run("7.31 what is wrong is told in the form", func(t *testing.T) {
+	t.Run("7.31 the form shows what is wrong", func(t *testing.T) {
 		t.Parallel()
 		g := organised(t)
 		for _, c := range []struct{ name, body, want string }{
 			{"7.31 a wrong secret", entered(ownClient, "wrong", ""), "Practice CRM does not accept this application."},
 			{"7.31 a wrong id", entered("wrong", ownSecret, ""), "Practice CRM does not accept this application."},
 			{"7.31 no id", `{"values":{"clientSecret":"x"}}`, `Expected "clientId" to exist`},
-			{"7.31 another's token endpoint", entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`), "accessTokenUri: "},
-			{"7.31 another's authorization endpoint", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"https://evil.example/"`)[1:], "authorizationUri: "},
+			{"7.31 a token endpoint of another host", entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`), "accessTokenUri: "},
+			{"7.31 an authorization endpoint of another host", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"https://evil.example/"`)[1:], "authorizationUri: "},
 			{"7.31 a script for a URL", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"javascript:alert(1)"`)[1:], "authorizationUri: "},
 			{"7.31 a value with a line break", entered(ownClient, `a\nb`, ""), "single line"},
 			{"7.31 a value that is too long", entered(strings.Repeat("x", 5000), "x", ""), "at most 4096 bytes"},
-			{"7.31 no text", `{"values":{"clientId":7}}`, "wrong type"},
+			{"7.31 not a text", `{"values":{"clientId":7}}`, "wrong type"},
 			{"7.14 a platform without OAuth", `{"platform":"practicekey",` + entered(ownClient, ownSecret, "")[1:], "API key"},
 			{"7.14 an unknown platform", `{"platform":"nowhere",` + entered(ownClient, ownSecret, "")[1:], "Connector not found"},
 		} {
@@ -172,7 +172,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		if a := g.organisation("GET", statePath, admin, ""); a.body != `{"isAdmin":true,`+none {
 			t.Errorf("something was stored: %s", a.body)
 		}
-		for _, mood := range []practicecrm.Mood{{Status: 503}, {CutBefore: true}} { // the CRM does not tell
+		for _, mood := range []practicecrm.Mood{{Status: 503}, {CutBefore: true}} { // the CRM cannot check the secret
 			g.CRM.SetMood(mood)
 			g.enter(ownClient, "cannot be tried")
 		}
@@ -188,10 +188,10 @@ func TestWireManagedOAuth(t *testing.T) {
 		}
 		mine := g.token(g.managed("ada", admin))
 		run(t, g, []step{
-			{"3.1.12a confirmed", "GET", statePath, user, "", nobody(`{"isAdmin":false,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
-			{"managedState: the confirmed one counts", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), nobody(done)},
-			{"managedState: another is pending", "GET", statePath, admin, "", nobody(`{"isAdmin":true,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
-			{"managedState: another organisation", "GET", statePath, other, "", nobody(`{"isAdmin":true,` + none)},
+			{"3.1.12a confirmed", "GET", statePath, user, "", ok(`{"isAdmin":false,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"managedState: the confirmed application is used", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), ok(done)},
+			{"managedState: another application is pending", "GET", statePath, admin, "", ok(`{"isAdmin":true,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"managedState: another organisation", "GET", statePath, other, "", ok(`{"isAdmin":true,` + none)},
 		})
 		theirs := g.token(g.managed("grace", user))
 		plain := g.token(g.plainly("alan", ownClient, "1"))
@@ -203,13 +203,13 @@ func TestWireManagedOAuth(t *testing.T) {
 			t.Errorf("7.20 %d refreshes with the organisation's application", n.Refreshes)
 		}
 		revoked := g.CRM.Counts().Revoke
-		run(t, g, []step{{"7.30 removed", "DELETE", accountPath, admin, "", nobody(done)}, {"7.30 gone", "GET", statePath, admin, "", nobody(`{"isAdmin":true,` + none)}})
+		run(t, g, []step{{"7.30 removed", "DELETE", accountPath, admin, "", ok(done)}, {"7.30 gone", "GET", statePath, admin, "", ok(`{"isAdmin":true,` + none)}})
 		for what, session := range map[string]string{"7.30 the admin": mine, "7.30 a user": theirs, "7.30 by App Connect's client": plain} {
 			g.ends(what, session)
 		}
 		for deadline := time.Now().Add(inTime); g.CRM.LiveRefreshOf("ada")+g.CRM.LiveRefreshOf("grace")+g.CRM.LiveRefreshOf("alan") > 0; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("removeApp: what it granted lives on at the CRM (%d requests)\n%s", g.CRM.Counts().Revoke-revoked, g.Log)
+				t.Fatalf("removeApp: its grants are still valid at the CRM (%d revocations)\n%s", g.CRM.Counts().Revoke-revoked, g.Log)
 			}
 		}
 	})
@@ -219,7 +219,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		g.enter(ownClient, ownSecret)
 		g.plainly("ada", ownClient, "2").wantError(t, 400, "clientId") // of another account
 		if a := g.organisation("GET", statePath, admin, ""); a.body != pending {
-			t.Errorf("3.1.12a a failure leaves it pending: %s", a.body)
+			t.Errorf("3.1.12a the application is not pending after a failure: %s", a.body)
 		}
 		g.token(g.plainly("ada", ownClient, "1"))
 		entries := g.audit()
@@ -228,7 +228,7 @@ func TestWireManagedOAuth(t *testing.T) {
 			promoted = promoted || e.What == "promotion" && e.Reason == "unproven account"
 		}
 		if !promoted {
-			t.Errorf("7.1 the audit log does not say that nothing proved the account: %+v", entries)
+			t.Errorf("7.1 the audit log does not say that the account is unproven: %+v", entries)
 		}
 	})
 	t.Run("7.1 proof is required", func(t *testing.T) {
@@ -245,7 +245,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		g.CRM.Register("other-client", ownSecret)
 		another := answer{400, nil, errorBody("You changed the client ID, the token URL or the host name. Enter the client secret again.")}
 		run(t, g, []step{
-			{"7.13 of what is pending", "POST", cachePath, admin, entered(ownClient, "********", `,"scopes":"read"`), nobody(done)},
+			{"7.13 for a pending application", "POST", cachePath, admin, entered(ownClient, "********", `,"scopes":"read"`), ok(done)},
 			{"7.13 another id", "POST", cachePath, admin, entered("other-client", "********", ""), another},
 			{"7.13 another token URL", "POST", cachePath, admin, entered(ownClient, "********", `,"accessTokenUri":"`+g.CRMURL+`/oauth/refresh"`), another},
 			{"7.13 another host", "POST", cachePath, admin, entered(ownClient, "********", `,"hostname":"evil.example"`), another},
@@ -257,15 +257,15 @@ func TestWireManagedOAuth(t *testing.T) {
 		g := organised(t, func(f *edgetest.Options) { practices(t, f, f.Settings["PRACTICE_URL"], "") })
 		g.organisation("POST", cachePath, admin, entered(ownClient, ownSecret, "")).wantError(t, 400, "The platform of this application is not clear")
 		run(t, g, []step{
-			{"7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), nobody(done)},
-			{"7.14 the other platform", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(`{"isAdmin":true,` + none)},
-			{"7.14 its own", "GET", statePath, admin, "", nobody(pending)},
-			{"7.14 named in the body", "POST", cachePath, admin, `{"platform":"practicb",` + entered(ownClient, ownSecret, "")[1:], nobody(done)},
+			{"7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), ok(done)},
+			{"7.14 the other platform", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", ok(`{"isAdmin":true,` + none)},
+			{"7.14 its own", "GET", statePath, admin, "", ok(pending)},
+			{"7.14 named in the body", "POST", cachePath, admin, `{"platform":"practicb",` + entered(ownClient, ownSecret, "")[1:], ok(done)},
 		})
 		g.token(g.managed("ada", admin))
-		run(t, g, []step{{"3.1.12a the other platform's is not confirmed with it", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", nobody(pending)}})
+		run(t, g, []step{{"3.1.12a the other platform's application is not confirmed", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", ok(pending)}})
 
-		// Both platforms have these endpoints among their hosts: whichever is tried first has it, and the other no more.
+		// Both platforms allow these hosts. The first platform to try the application keeps it; the other loses it.
 		endpoints := `,"accessTokenUri":"` + g.CRMURL + `/oauth/token"`
 		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, endpoints)).want(t, 200, done)
 		seen := func(platform string) bool {
@@ -276,13 +276,13 @@ func TestWireManagedOAuth(t *testing.T) {
 		}
 		g.token(g.managed("grace", other))
 		if seen("practice") || seen("practicb") {
-			t.Error("7.14 it is still pending")
+			t.Error("7.14 the application is still pending")
 		}
 		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "The platform of this application is not clear")
 	})
 }
 
-// TestManagedSecretsStay: no answer of a route, and no line of the log, has the secret of an organisation's application.
+// TestManagedSecretsStay: no answer and no log line contains the secret of an organisation's application.
 func TestManagedSecretsStay(t *testing.T) {
 	t.Parallel()
 	g := organised(t)
@@ -298,12 +298,12 @@ func TestManagedSecretsStay(t *testing.T) {
 	g.Stop()
 	for where, text := range map[string]string{"an answer": answers.String(), "the log": g.Log.String()} {
 		if strings.Contains(text, "acme-secret") {
-			t.Errorf("%s has it: %s", where, text)
+			t.Errorf("the secret is in %s: %s", where, text)
 		}
 	}
 }
 
-// TestAdminTokens: an installation without RingCentral has admins of its own.
+// TestAdminTokens: an installation without RingCentral has its own admins.
 func TestAdminTokens(t *testing.T) {
 	t.Parallel()
 	token, line, err := identity.NewAdminToken("ops", []string{"acme"})

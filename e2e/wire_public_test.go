@@ -12,7 +12,7 @@ import (
 func TestWirePublicRoutes(t *testing.T) {
 	t.Parallel()
 	const notes = `{"1.10.0": {"wireall": [{"type": "New", "description": "R&D"}], "global": ["g"]}, "1.9.0": {}, "2.0.0": {"b": [], "a": []}}`
-	// It has a version and an author, and no platform of its own; written as no encoder would.
+	// It has a version, an author and no platforms, in a format that no encoder writes.
 	const manifest = `{ "serverUrl": "{publicUrl}/x",  "author": {"name": "Somebody"}, "version": "1.2.3", "platforms": {} }`
 	all := guest{"createCallLog": "", "refreshUserInfo": "", "getLicenseStatus": "", "unAuthorize": "", "getManagedAuthOptions": "", "own": ""}
 	w := newWired(t, map[string]guest{"wireall": all, "wirebare": {}, "wirekey": {"getBasicAuth": `{"basic":"x"}`}}, withSalt, func(f *edgetest.Options) {

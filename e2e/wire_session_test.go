@@ -26,7 +26,7 @@ func license(why string) string {
 	return `{"isLicenseValid":false,"licenseStatus":"Invalid (` + why + `)","licenseStatusDescription":""}`
 }
 
-// refreshFailure is what /user/refreshInfo answers if it fails.
+// refreshFailure is the answer of /user/refreshInfo to a failure.
 func refreshFailure(message, id, text string) string {
 	return `{"successful":false,"returnMessage":{"message":"` + message + `","messageType":"warning","ttl":5000,"details":[{"title":"Details","items":[{"id":` + id + `,"type":"text","text":"` + text + `"}]}]}}`
 }
@@ -90,12 +90,12 @@ func TestWireSessionRoutes(t *testing.T) {
 		c["platform"] = "wirelicense"
 		w.do("POST", "/unAuthorize", "", bearer(forge("HS256", sha256.New, sessionKey, c))...).want(t, 400, "User not found")
 		if w.person("wire").Grant.Empty() {
-			t.Error("it logged somebody else out")
+			t.Error("the request logged another person out")
 		}
 	})
 }
 
-// inFor signs in with an access token that lives for some seconds, and returns the session token.
+// inFor signs in with an access token that expires in some seconds, and returns the session token.
 func (w *wired) inFor(platform string, seconds int) string {
 	w.t.Helper()
 	w.endpoint.says(200, fmt.Sprintf(`{"access_token":"access-token-1","refresh_token":"refresh-token-1","expires_in":%d}`, seconds))
@@ -159,7 +159,7 @@ func TestWireAuthValidation(t *testing.T) {
 			t.Errorf("the client did not authenticate: %v", r.Header)
 		}
 		if g := w.person("wire").Grant; g.AccessToken.Reveal() != "access-token-2" || g.RefreshToken.Reveal() != "refresh-token-1" || !g.Expiry.Equal(w.Now().Add(time.Hour)) {
-			t.Error("it was not stored, or the refresh token not kept")
+			t.Error("the access token was not stored, or the refresh token was not kept")
 		}
 	})
 	t.Run("4.1c 7.5 at the same time", func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestWireAuthValidation(t *testing.T) {
 			t.Errorf("%d token requests, want none", n)
 		}
 		if g := w.person("wireown").Grant; g.AccessToken.Reveal() != "own-access-token" || g.RefreshToken.Reveal() != "own-refresh-token" {
-			t.Error("what the connector answered was not stored")
+			t.Error("the connector's answer was not stored")
 		}
 	})
 	for _, status := range []int{200, 400, 401} {
@@ -220,7 +220,7 @@ func TestWireAuthValidation(t *testing.T) {
 			w.endpoint.says(200, goodTokens)
 			w.endpoint.asked()
 			if a := validate(token); a.status != 503 || a.header.Get("Retry-After") == "" || len(w.endpoint.asked()) != 0 {
-				t.Errorf("at once again: %d %s", a.status, a.body)
+				t.Errorf("a second request at once: %d %s", a.status, a.body)
 			}
 			w.Pass(10 * time.Minute)
 			validate(token).want(t, 200, good)
@@ -235,9 +235,9 @@ func TestWireAuthValidation(t *testing.T) {
 		w.Pass(59 * time.Minute)
 		validate(token).want(t, 200, rejectedBody)
 		if n := len(w.endpoint.asked()); n != 0 {
-			t.Errorf("%d token requests for an application that is paused", n)
+			t.Errorf("%d token requests for a paused application", n)
 		}
-		validate(w.inFor("wire", 3600)).want(t, 200, good) // somebody signs in with it
+		validate(w.inFor("wire", 3600)).want(t, 200, good) // a person signs in with the application
 		token = ended("wire")
 		w.endpoint.says(200, goodTokens)
 		validate(token).want(t, 200, good)
@@ -251,7 +251,7 @@ func TestWireAuthValidation(t *testing.T) {
 			t.Errorf("%d token requests, want 1", n)
 		}
 	})
-	t.Run("4.1h the connector's word", func(t *testing.T) {
+	t.Run("4.1h the connector's answer", func(t *testing.T) {
 		validate(w.inFor("wireno", 3600)).want(t, 200, warning)
 		w.wantGot("wireno", "authValidation", `"authHeader":"Bearer [secret]"`, `"id":"7-wireno"`, `"platform":"wireno"`, `"tokenExpiry":"`)
 	})
@@ -286,7 +286,7 @@ func TestWireUnAuthorize(t *testing.T) {
 	const standard = `{"message":"Logged out of Wire CRM","messageType":"success","ttl":3000}`
 	for _, c := range []struct{ name, platform, want string }{
 		{"unAuthorize: the connector's message", "wire", own},
-		{"unAuthorize: it has none", "wiresilent", standard},
+		{"unAuthorize: no message", "wiresilent", standard},
 		{"unAuthorize: no unAuthorize", "wirebare", standard},
 		{"unAuthorize: an API key", "wirekey", standard},
 		{"4.2c 7.7 the CRM fails", "wirefailing", standard},
@@ -301,7 +301,7 @@ func TestWireUnAuthorize(t *testing.T) {
 			}
 			token := w.token(a)
 			w.do("POST", "/unAuthorize", "", bearer(token)...).want(t, 200, c.want)
-			t.Run("4.2b 7.3 what stays", func(t *testing.T) {
+			t.Run("4.2b 7.3 the rest stays", func(t *testing.T) {
 				p := w.person(c.platform)
 				if !p.Grant.Empty() || p.User.Hostname != "a.example" || p.User.Name != "Wired" {
 					t.Errorf("the grant is empty: %v; user %+v", p.Grant.Empty(), p.User)
@@ -313,10 +313,10 @@ func TestWireUnAuthorize(t *testing.T) {
 			})
 		})
 	}
-	t.Run("4.2d what the connector gets", func(t *testing.T) {
+	t.Run("4.2d the connector's input", func(t *testing.T) {
 		w.wantGot("wire", "unAuthorize", `"id":"7-wire"`, `"platform":"wire"`, `"hostname":"a.example"`, `"authHeader":"Bearer [secret]"`)
 	})
-	t.Run("4.2b the CRM is told after", func(t *testing.T) {
+	t.Run("4.2b the CRM is told afterwards", func(t *testing.T) {
 		token := w.oauth("ada")
 		var told atomic.Int64
 		w.WhenAsked(func(r *http.Request) {
@@ -368,10 +368,10 @@ func TestWireRefreshInfo(t *testing.T) {
 		w.endpoint.says(400, `{"error":"invalid_grant"}`)
 		refresh(token).want(t, 200, expiredBody)
 	})
-	t.Run("refreshInfo: the connector's word", func(t *testing.T) {
+	t.Run("refreshInfo: the connector's answer", func(t *testing.T) {
 		refresh(w.inFor("wireno", 3600)).want(t, 200, `{"successful":false,"returnMessage":{"message":"No"}}`)
 	})
-	t.Run("refreshInfo: what it changes", func(t *testing.T) {
+	t.Run("refreshInfo: the changes", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
 		_, err := w.Edge.DB().UpdatePerson(t.Context(), crmgate.UserKey{Platform: "wire", ID: "7-wire"}, func(p *crmgate.Person) error {
 			p.User.AdditionalInfo = []byte(`{"a":1,"b":1}`)

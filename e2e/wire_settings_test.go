@@ -18,11 +18,11 @@ const (
 	updated       = "Admin settings updated"
 	emptySettings = `{"customConnector":null,"userSettings":{}}`
 	noAdmin       = "Admin validation failed"
-	// oddJSON is what Go's encoder would write in another way.
+	// oddJSON is JSON that Go's encoder would write differently.
 	oddJSON = `[12345678901234567890.10,1e999,"<&>\u00e9\ud800\/é"]`
 )
 
-// settled is a gate whose hashes are known, at a time that stands still.
+// settled starts a gate with known hashes and a frozen clock.
 func settled(t *testing.T) *gate {
 	t.Helper()
 	g := newGate(t, withSalt)
@@ -30,7 +30,7 @@ func settled(t *testing.T) *gate {
 	return g
 }
 
-// rc is the header of a RingCentral token, after those of a session.
+// rc appends the header of a RingCentral token to those of a session.
 func rc(token string, session ...string) []string { return append(session, "X-RC-Access-Token", token) }
 
 // administer sets settings as the admin of account 1.
@@ -77,7 +77,7 @@ func TestWireAdminSettings(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"setAdminSettings: no admin", practicecrm.RCUserToken, 403, noAdmin},
+		{"setAdminSettings: not an admin", practicecrm.RCUserToken, 403, noAdmin},
 		{"setAdminSettings: no token", "", 400, errorBody("Request failed with status code 401")},
 		{"setAdminSettings: a bad token", "bad", 400, errorBody("Request failed with status code 401")},
 	} {
@@ -90,7 +90,7 @@ func TestWireAdminSettings(t *testing.T) {
 			}
 		})
 	}
-	t.Run("adminSettings: the session goes first", func(t *testing.T) {
+	t.Run("adminSettings: the session takes precedence", func(t *testing.T) {
 		g.get("/admin/settings", rc("bad")...).want(t, 400, noSession)
 		g.get("/admin/settings?jwtToken=bad", rc("bad")...).want(t, 400, "User not found")
 	})
@@ -143,7 +143,7 @@ func TestWireAdminSettings(t *testing.T) {
 		{"7.32 a list of settings", `{"userSettings":[],"customAdapter":1}`, "The body's adminSettings.userSettings is of the wrong type."},
 		{"7.32 a text as settings", `{"userSettings":"{}"}`, "The body's adminSettings.userSettings is of the wrong type."},
 		{"7.32 too large", `{"userMappings":"` + strings.Repeat("x", 256<<10) + `"}`, "The settings are larger than 256 KB."},
-		{"7.32 too large with what is stored", `{"customAdapter":"` + strings.Repeat("x", 256<<10-25) + `"}`, "The settings are larger than 256 KB."},
+		{"7.32 too large with the stored settings", `{"customAdapter":"` + strings.Repeat("x", 256<<10-25) + `"}`, "The settings are larger than 256 KB."},
 		{"7.32 too deep", `{"userMappings":` + nested(100) + `}`, "The body's adminSettings is nested more than 100 levels deep."},
 		{"7.32 as deep as JSON goes", `{"userMappings":` + nested(9_990) + `}`, "The body's adminSettings is nested more than 100 levels deep."},
 		{"7.32 deeper", nested(100_000), "The body is not a JSON object."},
@@ -206,7 +206,7 @@ func TestWireUserSettings(t *testing.T) {
 		t.Helper()
 		return g.get("/user/settings"+query, append(header, session...)...)
 	}
-	t.Run("preloadSettings: nobody named", func(t *testing.T) {
+	t.Run("preloadSettings: no account", func(t *testing.T) {
 		for _, query := range []string{"", "?rcAccountId=", "?rcAccessToken="} {
 			g.get("/user/preloadSettings"+query).want(t, 400, "Cannot find rc user login")
 		}
@@ -269,17 +269,17 @@ func TestWireUserSettings(t *testing.T) {
 		g.administer(`{"userSettings":{"a":{"isRemoved":true},"plugin_p":{"isRemoved":true}}}`)
 		effective(hash).want(t, 200, `{"b":{"customizable":true,"value":4},"c":{"customizable":true,"value":5}}`)
 	})
-	t.Run("6.2f somebody who set nothing", func(t *testing.T) {
+	t.Run("6.2f a person without settings", func(t *testing.T) {
 		g.administer(`{"userSettings":{"a":{"customizable":true,"value":1},"b":null}}`)
 		g.get("/user/settings"+hash, bearer(g.oauth("grace"))...).want(t, 200, `{"a":{"customizable":true,"value":1}}`)
 	})
 	for _, c := range []struct{ name, body, want string }{
 		{"7.32 a list", `{"userSettings":[1]}`, "The body's userSettings is of the wrong type."},
 		{"7.32 a text", `{"userSettings":"x"}`, "The body's userSettings is of the wrong type."},
-		{"7.32 names that are none", `{"settingKeysToRemove":[{}]}`, "The body's settingKeysToRemove is of the wrong type."},
-		{"7.32 names in no list", `{"settingKeysToRemove":"a"}`, "The body's settingKeysToRemove is of the wrong type."},
+		{"7.32 names that are not strings", `{"settingKeysToRemove":[{}]}`, "The body's settingKeysToRemove is of the wrong type."},
+		{"7.32 names that are not a list", `{"settingKeysToRemove":"a"}`, "The body's settingKeysToRemove is of the wrong type."},
 		{"7.32 too large", `{"userSettings":{"x":"` + strings.Repeat("x", 64<<10) + `"}}`, "The settings are larger than 64 KB."},
-		{"7.32 too large with what is stored", `{"userSettings":{"x":"` + strings.Repeat("x", 64<<10-10) + `"}}`, "The settings are larger than 64 KB."},
+		{"7.32 too large with the stored settings", `{"userSettings":{"x":"` + strings.Repeat("x", 64<<10-10) + `"}}`, "The settings are larger than 64 KB."},
 		{"7.32 too deep", `{"userSettings":` + nested(101) + `}`, "The body's userSettings is nested more than 100 levels deep."},
 		{"7.32 as deep as JSON goes", `{"userSettings":` + nested(9_990) + `}`, "The body's userSettings is nested more than 100 levels deep."},
 		{"7.32 deeper", `{"userSettings":` + nested(100_000) + `}`, "The body is not a JSON object."},
@@ -306,7 +306,7 @@ func TestWireUserSettings(t *testing.T) {
 		}
 		all.Wait()
 		if n := strings.Count(effective("").body, `"n`); n != 20 {
-			t.Errorf("of 20 settings, %d are left", n)
+			t.Errorf("%d of 20 settings are left", n)
 		}
 	})
 	t.Run("6.2k after a logout", func(t *testing.T) {

@@ -23,8 +23,8 @@ import (
 	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
-// TestWireDocument holds docs/wire.md and the tests together: every sentence has a test that begins with its number, and
-// every such number is a sentence's.
+// TestWireDocument compares docs/wire.md with the tests: every sentence has a test that begins with its number, and every
+// such number has a sentence.
 func TestWireDocument(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile(filepath.Join("..", "docs", "wire.md"))
@@ -32,13 +32,13 @@ func TestWireDocument(t *testing.T) {
 	sentences := map[string]bool{} // whether it needs a test
 	for _, m := range regexp.MustCompile(`(?m)^(?:\* \*\*|\| )(\d[\w.]*)(?:\*\*| \|)(.*)$`).FindAllStringSubmatch(string(b), -1) {
 		if _, twice := sentences[m[1]]; twice {
-			t.Errorf("%s stands twice in the document", m[1])
+			t.Errorf("%s is in the document twice", m[1])
 		}
 		sentences[m[1]] = !strings.Contains(m[2], "*Not tested: ")
 	}
 	tested := testedSentences(t)
 	if len(sentences) < 80 || len(tested) < 80 {
-		t.Fatalf("only %d sentences and %d tests were found: they are looked for in the wrong way", len(sentences), len(tested))
+		t.Fatalf("only %d sentences and %d tests were found: this test searches for them wrongly", len(sentences), len(tested))
 	}
 	for id, needed := range sentences {
 		if needed && !tested[id] {
@@ -47,7 +47,7 @@ func TestWireDocument(t *testing.T) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(tested)) {
 		if _, ok := sentences[id]; !ok {
-			t.Errorf("there is a test of %s, which is no sentence", id)
+			t.Errorf("a test names %s, but docs/wire.md has no such sentence", id)
 		}
 	}
 }
@@ -78,13 +78,13 @@ func testedSentences(t *testing.T) map[string]bool {
 	return all
 }
 
-// wired is a gate with platforms whose connectors each behave in one particular way, and with the CRM's token endpoint.
+// wired is a gate with a platform for each kind of connector behaviour, and with the CRM's token endpoint.
 type wired struct {
 	*gate
 	endpoint *endpoint
 }
 
-// endpoint is a CRM's token endpoint: it answers what a test tells it and keeps what it was asked.
+// endpoint is a CRM's token endpoint. It gives a test's answers and records the requests.
 type endpoint struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -109,7 +109,7 @@ func newEndpoint(t *testing.T) *endpoint {
 	return e
 }
 
-// says sets the answer from now on.
+// says sets the answer to later requests.
 func (e *endpoint) says(status int, body string) {
 	e.does(func(w http.ResponseWriter) {
 		w.WriteHeader(status)
@@ -150,7 +150,7 @@ func newWired(t *testing.T, guests map[string]guest, more ...func(*edgetest.Opti
 	return &wired{g, e}
 }
 
-// swap puts another connector in a platform's place, by a new start.
+// swap replaces a platform's connector by a restart.
 func (w *wired) swap(platform string, answers guest) {
 	w.t.Helper()
 	w.Stop()
@@ -158,15 +158,15 @@ func (w *wired) swap(platform string, answers guest) {
 	w.Start()
 }
 
-// remove takes a file out of the connectors folder.
+// remove removes a file from the connectors folder.
 func (w *wired) remove(name string) {
 	w.t.Helper()
 	edgetest.Must(w.t, os.Remove(filepath.Join(w.Options.Connectors, name)))
 }
 
-// connector writes a guest and its manifest into a folder. What the guest needs and does not have is given to it.
-// $PLATFORM and $CRM in answers stand for the platform's name and the CRM's URL; "basicRaw" is no operation, but what
-// the manifest says, and so are "fields", those of the form.
+// connector writes a guest and its manifest into a folder. It adds the operations that the guest needs but does not have.
+// $PLATFORM and $CRM in answers stand for the platform's name and the CRM's URL. "basicRaw" and "fields" are not operations:
+// they set the manifest's client authentication and form fields.
 func (e *endpoint) connector(t *testing.T, folder, name string, answers guest) {
 	t.Helper()
 	kind, auth := "oauth", "basic"
@@ -198,7 +198,7 @@ func (e *endpoint) connector(t *testing.T, folder, name string, answers guest) {
 	edgetest.Must(t, os.WriteFile(filepath.Join(folder, name+".wasm"), []byte(all.wasm()), 0o600))
 }
 
-// in signs the one person of a platform in, by a callback that is not encoded.
+// in signs a platform's only person in, by an unencoded callback.
 func (w *wired) in(platform, more string, header ...string) answer {
 	w.t.Helper()
 	return w.get("/oauth-callback?callbackUri="+wireRedirect+"?code=ABC&state=platform="+platform+more, header...)
@@ -211,7 +211,7 @@ func (w *wired) person(platform string) crmgate.Person {
 	return p
 }
 
-// got returns what a connector's operation was last given, from the log.
+// got returns the last input of a connector's operation, from the log.
 func (w *wired) got(platform, operation string) string {
 	w.t.Helper()
 	last := ""
@@ -224,7 +224,7 @@ func (w *wired) got(platform, operation string) string {
 	return last
 }
 
-// wantGot checks that an operation was given an input with each of some parts.
+// wantGot checks that the last input of an operation contains some parts.
 func (w *wired) wantGot(platform, operation string, parts ...string) {
 	w.t.Helper()
 	in := w.got(platform, operation)
@@ -235,7 +235,7 @@ func (w *wired) wantGot(platform, operation string, parts ...string) {
 	}
 }
 
-// wantHeader checks headers, given as names and values in turn; "" means that it must not be there.
+// wantHeader checks headers, given as names and values in turn; "" means that the header must be missing.
 func (a answer) wantHeader(t *testing.T, namesAndValues ...string) {
 	t.Helper()
 	for i := 0; i < len(namesAndValues); i += 2 {
