@@ -80,7 +80,7 @@ var owners = map[string]string{
 }
 
 // doIO are the packages of the standard library that the root package must not import, because it does no I/O. It may
-// import net/http, whose types are in the signature of crmgate.Fetch.
+// import net/http: the signature of crmgate.Fetch has its types.
 var doIO = []string{"io/fs", "net", "os", "os/exec", "path/filepath", "plugin", "syscall"}
 
 type listed struct {

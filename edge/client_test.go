@@ -15,7 +15,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/operator"
 )
 
-// controlled returns a client of a data folder whose control socket a handler answers.
+// controlled returns a client of a server that answers control requests with a handler.
 func controlled(t *testing.T, h http.HandlerFunc) *edge.Client {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "edge") // t.TempDir may be too long for a unix socket
@@ -33,7 +33,7 @@ func controlled(t *testing.T, h http.HandlerFunc) *edge.Client {
 	return edge.NewClient(edge.Config{Data: dir})
 }
 
-func TestAuditThatIsCutOff(t *testing.T) {
+func TestTruncatedAudit(t *testing.T) {
 	t.Parallel()
 	c := controlled(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"entry":{"what":"sign-in"}}`)) })
 	n := 0
@@ -43,7 +43,7 @@ func TestAuditThatIsCutOff(t *testing.T) {
 	}
 }
 
-func TestAuditThatIsStopped(t *testing.T) {
+func TestStoppedAudit(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	c := controlled(t, func(w http.ResponseWriter, _ *http.Request) {

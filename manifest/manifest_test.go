@@ -16,7 +16,7 @@ const publicURL = "https://gate.example"
 
 // law is a law.json with every member that is read, and members that are only kept.
 const law = `{
- "serverUrl": "https://x.example", "redirectUri": "https://plays.no.part/", "version": "1.2.3", "author": {"name": "Somebody", "websiteUrl": "https://s.example"},
+ "serverUrl": "https://x.example", "redirectUri": "https://plays.no.part/", "version": "1.2.3", "author": {"name": "An Author", "websiteUrl": "https://s.example"},
  "platforms": {"law": {
   "name": "Law CRM",
   "environment": {"type": "selectable", "selections": [{"const": "https://app.law.example", "name": "US"}, {"const": "https://au.app.law.example", "name": "AU"}]},
@@ -199,7 +199,7 @@ func TestMerge(t *testing.T) {
 
 func TestPublished(t *testing.T) {
 	t.Parallel()
-	const manifest = ` {"author": {"name": "Somebody"}, "version": "2.0",  "platforms": {"keys": {"auth": {"type": "apiKey"}}}}`
+	const manifest = ` {"author": {"name": "An Author"}, "version": "2.0",  "platforms": {"keys": {"auth": {"type": "apiKey"}}}}`
 	ms, err := parse(map[string]string{
 		"law": law, "manifest": manifest,
 		"mute": `{"platforms": {"mute": {"auth": {"type": "apiKey"}}}}`,

@@ -114,13 +114,13 @@ func TestTooManyConnections(t *testing.T) {
 				t.Errorf("got %d, closed: %v; want %d", resp.StatusCode, resp.Close, c.want)
 			}
 			if status, _ := second.ask(t); status != 200 {
-				t.Errorf("those who were there get %d", status)
+				t.Errorf("an open connection gets %d", status)
 			}
 		})
 	}
 }
 
-// short is a listener whose first three Accepts fail for lack of open files.
+// short is a listener. Its first three Accepts fail for lack of open files.
 type short struct {
 	net.Listener
 	failed *atomic.Int64

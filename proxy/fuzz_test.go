@@ -148,7 +148,7 @@ func FuzzSplitTarget(f *testing.F) {
 	})
 }
 
-// wire is a connection whose client has sent everything, and reads every answer.
+// wire is a connection to a client that has sent everything and reads every answer.
 type wire struct {
 	net.Conn
 	in  *bytes.Reader

@@ -31,7 +31,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			if op.Summary == "" || op.OperationID == "" || ids[op.OperationID] || len(op.Tags) != 1 || doc.Tags.Get(op.Tags[0]) == nil {
-				t.Errorf("%s %s has no summary, no operationId of its own, or no tag that there is", method, path)
+				t.Errorf("%s %s lacks a summary, an operationId of its own, or a defined tag", method, path)
 			}
 			ids[op.OperationID] = true
 		}

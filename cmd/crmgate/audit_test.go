@@ -39,7 +39,7 @@ func tamper() {
 	}
 }
 
-// The scripts begin with a store at rest.
+// The scripts begin with the store of a stopped server.
 func TestAuditScripts(t *testing.T) {
 	t.Parallel()
 	n := edgetest.New(t)

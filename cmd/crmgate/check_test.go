@@ -8,8 +8,8 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/connectortest"
 )
 
-// TestShippedConnectorsPass what every connector must, without a case that is left out. Of calls in a row there are fewer than
-// the check has: with the race detector on a busy machine a thousand take so long that it warns.
+// TestShippedConnectorsPass: the shipped connectors pass the check, and no case is left out. The check repeats calls less often
+// than by default: a thousand calls under the race detector are slow enough for a warning.
 func TestShippedConnectorsPass(t *testing.T) {
 	t.Parallel()
 	for _, name := range edgetest.Shipped() {

@@ -14,7 +14,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
-// The script begins with a store at rest, in which three answers are kept that could not be read. The CRM is there.
+// The scripts begin with the store of a stopped server. It keeps three unreadable answers. The CRM runs.
 func TestJournalScripts(t *testing.T) {
 	t.Parallel()
 	n := edgetest.New(t)

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// built builds the program and the connectors before the tests. The scripts' own programs do not come here.
+// built builds the program and the connectors before the tests. The programs of the scripts skip this step.
 type built struct{ m *testing.M }
 
 func (b built) Run() int { return edgetest.Run(b.m) }

@@ -86,12 +86,12 @@ func TestCallbackRefusals(t *testing.T) {
 		in   authflow.CallbackRequest
 		want string
 	}{
-		{"nothing at all", authflow.CallbackRequest{}, "Missing callbackUri"},
-		{"the text undefined, no code", authflow.CallbackRequest{CallbackURI: "undefined", Code: "undefined"}, "Missing callbackUri"},
+		{"no parameters", authflow.CallbackRequest{}, "Missing callbackUri"},
+		{"the text undefined, without a code", authflow.CallbackRequest{CallbackURI: "undefined", Code: "undefined"}, "Missing callbackUri"},
 		{"not absolute", authflow.CallbackRequest{CallbackURI: "/redirect.html?code=A", State: "platform=clio"}, "Invalid URL"},
-		{"no URL", authflow.CallbackRequest{CallbackURI: "https://[x?code=A", State: "platform=clio"}, "Invalid URL"},
+		{"not a URL", authflow.CallbackRequest{CallbackURI: "https://[x?code=A", State: "platform=clio"}, "Invalid URL"},
 		{"state with a stray percent sign", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "platform=clio%zz"}, "URI malformed"},
-		{"a state that is no UTF-8", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "platform=clio%ff"}, "URI malformed"},
+		{"a state that is not UTF-8", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "platform=clio%ff"}, "URI malformed"},
 		{"the state undefined", authflow.CallbackRequest{CallbackURI: landing + "?code=A", State: "undefined"}, "Missing platform name"},
 		{"no path", authflow.CallbackRequest{CallbackURI: "https://app.example?code=A", State: "platform=clio"}, "Redirected path should match configured path, but got: /"},
 		{"no state", authflow.CallbackRequest{CallbackURI: landing + "?code=A"}, "The callback has no state, so its CRM is unknown."},

@@ -77,11 +77,11 @@ type model struct {
 	latest  map[owner]string // the confirmed client at the last check
 
 	mu        sync.Mutex
-	exchanged map[string]bool // clients whose code the CRM has accepted; guarded by mu
+	exchanged map[string]bool // clients with a code that the CRM accepted; guarded by mu
 	crossed   []string        // clients that were used for another platform; guarded by mu
 }
 
-// mortal is an engine whose process can end at its next write.
+// mortal is an engine. A test can end its process at the next write.
 type mortal struct {
 	storage.Engine
 	mu   sync.Mutex
@@ -112,7 +112,7 @@ var (
 	platforms = []crmgate.Platform{"one", "two"}
 )
 
-// bring is a connector whose organisations need their own application.
+// bring is a connector for organisations that register their own application.
 type bring struct {
 	connector.Connector
 	manifest *manifest.Manifest

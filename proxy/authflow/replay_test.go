@@ -12,7 +12,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// TestSignInReplayedTooLate: an interrupted sign-in is not completed if the person has signed in or out since.
+// TestSignInReplayedTooLate: an interrupted sign-in stays incomplete after a later sign-in or logout.
 func TestSignInReplayedTooLate(t *testing.T) {
 	t.Parallel()
 	in := func(w *proxytest.World) { w.SignIn("ada", proxytest.Person(1)) }

@@ -244,7 +244,7 @@ func TestRedirectsCarryNoCredentialsToAnotherHost(t *testing.T) {
 	}
 }
 
-// misbehaving is a server whose paths are named after what it does wrong.
+// misbehaving is a server. Each of its paths is named after a fault.
 func misbehaving(t *testing.T) *httptest.Server {
 	t.Helper()
 	var bomb bytes.Buffer

@@ -6,7 +6,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// FillForm is a form with managed fields as it is filled in: what goes to the connector, and the submitted values that it kept.
+// FillForm fills in a form with managed fields. It returns the values for the connector, and the submitted values to keep.
 func FillForm(additionalInfo crmgate.Secret, fields []manifest.FormField, stored storage.Fields) (info string, own storage.Fields, err error) {
 	f, err := ReadForm(additionalInfo, crmgate.Secret{})
 	if err != nil {

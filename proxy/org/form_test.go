@@ -13,10 +13,10 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// canary stands for a credential in strangers' bytes: no error may repeat it.
+// canary stands for a credential in the input: no error may repeat it.
 const canary = "canary-4f1c9be2"
 
-// FuzzForm: whatever is typed into a form, the connector gets an object, and no refusal repeats what was typed.
+// FuzzForm: the connector gets an object for any input of a form, and no refusal repeats the input.
 func FuzzForm(f *testing.F) {
 	f.Add(`{"apiKey":"`+canary+`","region":"eu"}`, "apiKey")
 	f.Add(`{"apiKey":null,"region":{"a":[1]}}`, canary)
@@ -53,8 +53,8 @@ func FuzzForm(f *testing.F) {
 	})
 }
 
-// FuzzFillForm: a managed field of a form holds the stored value, or the submitted one as a text, or nothing, and what is
-// kept as the person's own is what the connector gets; no refusal repeats what was typed.
+// FuzzFillForm: a managed field holds the stored value, the submitted one as a text, or nothing. The connector gets the same
+// values that are kept for the person. No refusal repeats the input.
 func FuzzFillForm(f *testing.F) {
 	f.Add(`{"a":"`+canary+`","b":"x","c":{"d":1}}`, "stored", false)
 	f.Add(`{"a":"********","b":7,"c":"********"}`, "", true)
@@ -90,13 +90,13 @@ func FuzzFillForm(f *testing.F) {
 			case kept.IsZero() && given && (name == "b" || s != stored):
 				t.Errorf("%s: %s is not stored, and the connector gets %s", info, name, out)
 			case name == "a" && stored != "" && !failed && s != stored:
-				t.Errorf("%s: the connector gets %s, and not what is stored", info, out)
+				t.Errorf("%s: the connector gets %s, want the stored value", info, out)
 			}
 		}
 	})
 }
 
-// FuzzFieldValues: what is read of submitted values is a text within bounds; no refusal repeats one.
+// FuzzFieldValues: submitted values are read as texts within bounds. No refusal repeats one.
 func FuzzFieldValues(f *testing.F) {
 	for _, s := range []string{``, `null`, `{"a":"` + canary + `","b":1e9,"c":false,"d":null,"e":"********"}`, `{"a":["` + canary + `"]}`, `["` + canary, `{"":"\ud800"}`} {
 		f.Add(s)

@@ -43,7 +43,7 @@ func TestConsent(t *testing.T) {
 	}
 	for _, c := range []struct{ name, person, key, value, want string }{
 		{"denied", "deny", "", "", "error=access_denied"},
-		{"nobody", "nobody", "", "", "error=access_denied"},
+		{"denied by an unlisted login", "nobody", "", "", "error=access_denied"},
 		{"other response type", "ada", "response_type", "token", "error=unsupported_response_type"},
 		{"plain challenge", "ada", "code_challenge_method", "plain", "error=invalid_request"},
 		{"challenge of another length", "ada", "code_challenge", "abc", "error=invalid_request"},

@@ -12,8 +12,8 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// InProcess is an http.RoundTripper whose requests go to a handler without a network. A deadline of a request passes in the
-// virtual time of testing/synctest.
+// InProcess is an http.RoundTripper that passes requests to a handler, without a network. A deadline of a request passes in
+// the virtual time of testing/synctest.
 type InProcess struct{ Handler http.Handler }
 
 // RoundTrip calls the handler. A panic of the handler is a broken connection.

@@ -119,7 +119,7 @@ type World struct {
 
 	browser *http.Client // of the people who sign in
 	ring    *sealed.KeyRing
-	log     bytes.Buffer // written by logger, whose handler admits one writer at a time
+	log     bytes.Buffer // written by logger, one record at a time
 
 	logger  *slog.Logger
 	mu      sync.Mutex
@@ -129,7 +129,7 @@ type World struct {
 
 const redirect = "https://app.example/redirect.html"
 
-// NewWorld makes a World whose CRM is a server on loopback. dir is the folder of its store. in, if not nil, wraps the CRM.
+// NewWorld makes a World with a CRM on loopback. dir is the folder of its store. in, if not nil, wraps the CRM.
 func NewWorld(t testing.TB, dir string, in func(http.Handler) http.Handler) *World {
 	t.Helper()
 	w := newWorld(t)

@@ -1,6 +1,6 @@
 package revoke
 
-// What the tests must know of the worker.
+// Exported for tests of the worker.
 const (
 	Age          = age
 	AtOnce       = atOnce

@@ -115,7 +115,7 @@ func (w *world) unAuthorize(ctx context.Context, r connector.UserRequest) (conne
 	return connector.Outcome{Successful: true}, nil
 }
 
-func TestLogoutTellsTheCRMAtOnce(t *testing.T) {
+func TestLogoutRevokesAtOnce(t *testing.T) {
 	both(t, func(t *testing.T, w *world, each int) {
 		g := w.SignIn("ada", person(1))
 		if n := w.requests(func() { w.Logout(person(1)) }); n != each || w.Alive(g) {
@@ -125,13 +125,13 @@ func TestLogoutTellsTheCRMAtOnce(t *testing.T) {
 		w.SignIn("ada", person(1))
 		told, err := w.Sessions.Forget(t.Context(), person(1))
 		if told != revoke.Now || err != nil {
-			t.Errorf("erasure: told %q, %v", told, err)
+			t.Errorf("erasure: got %q, %v", told, err)
 		}
 		w.wantWaiting(0)
 	})
 }
 
-func TestNothingToTell(t *testing.T) {
+func TestNothingToRevoke(t *testing.T) {
 	t.Parallel()
 	virtual(t, nil, func(t *testing.T, w *world) {
 		for _, g := range []crmgate.Grant{{}, {APIKey: crmgate.NewSecret("key")}} {
@@ -139,7 +139,7 @@ func TestNothingToTell(t *testing.T) {
 			must(t, err)
 			told, err := w.Sessions.Forget(t.Context(), person(1))
 			if told != revoke.Nothing || err != nil || w.CRM.Counts().Revoke != 0 {
-				t.Errorf("told %q, %v", told, err)
+				t.Errorf("got %q, %v", told, err)
 			}
 			w.wantWaiting(0)
 		}
@@ -149,8 +149,8 @@ func TestNothingToTell(t *testing.T) {
 	})
 }
 
-// TestACRMThatComesBackIsToldOnce: after any failure, a later attempt revokes the grant, and no attempt follows.
-func TestACRMThatComesBackIsToldOnce(t *testing.T) {
+// TestGrantIsRevokedOnceTheCRMWorks: after any failure, a later attempt revokes the grant, and no attempt follows.
+func TestGrantIsRevokedOnceTheCRMWorks(t *testing.T) {
 	for _, mood := range []string{"500", "429", "401", "hang", "cut"} {
 		t.Run(mood, func(t *testing.T) {
 			both(t, func(t *testing.T, w *world, each int) {
@@ -258,8 +258,8 @@ func TestAnUnreadAnswerWaitsForItsManifest(t *testing.T) {
 	})
 }
 
-// TestTwoServersTellOnce: two processes on one store revoke each grant once.
-func TestTwoServersTellOnce(t *testing.T) {
+// TestTwoServersRevokeOnce: two processes on one store revoke each grant once.
+func TestTwoServersRevokeOnce(t *testing.T) {
 	both(t, func(t *testing.T, w *world, each int) {
 		const people = 30
 		var grants []crmgate.Grant
@@ -291,8 +291,8 @@ func TestTwoServersTellOnce(t *testing.T) {
 	})
 }
 
-// TestADeadCRMIsLeftAlone: a CRM that fails gets one request at a time, at growing intervals, however many revocations wait.
-func TestADeadCRMIsLeftAlone(t *testing.T) {
+// TestFailingCRMGetsFewRequests: a CRM that fails gets one request at a time, at growing intervals, for any number of revocations.
+func TestFailingCRMGetsFewRequests(t *testing.T) {
 	both(t, func(t *testing.T, w *world, each int) {
 		const people = 20
 		for i := range people {
@@ -333,8 +333,8 @@ func TestADeadCRMIsLeftAlone(t *testing.T) {
 	})
 }
 
-// TestNothingWaitsBeyondTheEnd: revocations that were never tried, because the CRM failed, are given up too.
-func TestNothingWaitsBeyondTheEnd(t *testing.T) {
+// TestUntriedRevocationsAreGivenUp: revocations that were never tried, because the CRM failed, are given up too.
+func TestUntriedRevocationsAreGivenUp(t *testing.T) {
 	both(t, func(t *testing.T, w *world, _ int) {
 		g := w.SignIn("ada", person(1))
 		const people = 50
@@ -352,8 +352,8 @@ func TestNothingWaitsBeyondTheEnd(t *testing.T) {
 	})
 }
 
-// TestAFewAtOnce: a CRM that works gets at most AtOnce requests at the same time.
-func TestAFewAtOnce(t *testing.T) {
+// TestConcurrencyIsLimited: a CRM that works gets at most AtOnce requests at the same time.
+func TestConcurrencyIsLimited(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var held atomic.Pointer[chan struct{}] // while set, revocations wait for it to be closed
@@ -411,8 +411,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	})
 }
 
-// TestTheEnd: a revocation that fails for a week is given up. The log and the audit log say so.
-func TestTheEnd(t *testing.T) {
+// TestFailingRevocationIsGivenUp: a revocation that fails for a week is given up. The log and the audit log say so.
+func TestFailingRevocationIsGivenUp(t *testing.T) {
 	both(t, func(t *testing.T, w *world, _ int) {
 		const people = 5
 		for i := range people {
@@ -451,15 +451,15 @@ func TestTheEnd(t *testing.T) {
 	})
 }
 
-// TestARejectedApplicationIsTheEnd: after the CRM has rejected the application, the revocation is not tried again.
-func TestARejectedApplicationIsTheEnd(t *testing.T) {
+// TestRejectedApplicationIsNotRetried: after the CRM has rejected the application, the revocation is not tried again.
+func TestRejectedApplicationIsNotRetried(t *testing.T) {
 	t.Parallel()
 	virtual(t, nil, func(t *testing.T, w *world) {
 		w.SignIn("ada", person(1))
 		w.Conn.Info.ClientSecret = crmgate.NewSecret("wrong")
 		told, err := w.Sessions.Forget(t.Context(), person(1))
 		if told != revoke.Never || err != nil || len(w.givenUp()) != 1 || w.givenUp()[0] != "refused app dead practice hashed" {
-			t.Errorf("told %q, %v, given up %q", told, err, w.givenUp())
+			t.Errorf("got %q, %v, given up %q", told, err, w.givenUp())
 		}
 		w.wantWaiting(0)
 	})
@@ -482,8 +482,8 @@ func TestRestart(t *testing.T) {
 	w.wantWaiting(0)
 }
 
-// TestADeadProcessLosesNothing: a revocation whose process has ended is claimed by another after its lease.
-func TestADeadProcessLosesNothing(t *testing.T) {
+// TestRevocationOutlivesItsProcess: after the lease, another process claims the revocation of a process that ended.
+func TestRevocationOutlivesItsProcess(t *testing.T) {
 	t.Parallel()
 	virtual(t, nil, func(t *testing.T, w *world) {
 		g := w.SignIn("ada", person(1))
@@ -505,8 +505,8 @@ func TestADeadProcessLosesNothing(t *testing.T) {
 	})
 }
 
-// TestWhoSignsInAgainStaysSignedIn: a revocation that waits does not end a newer sign-in.
-func TestWhoSignsInAgainStaysSignedIn(t *testing.T) {
+// TestNewSignInStaysSignedIn: a revocation that waits does not end a newer sign-in.
+func TestNewSignInStaysSignedIn(t *testing.T) {
 	t.Parallel()
 	virtual(t, nil, func(t *testing.T, w *world) {
 		old := w.SignIn("ada", person(1))
@@ -538,8 +538,8 @@ func TestWhoSignsInAgainStaysSignedIn(t *testing.T) {
 	})
 }
 
-// TestTheWorker: Start revokes what is due, and Close waits for the running revocation.
-func TestTheWorker(t *testing.T) {
+// TestStartAndClose: Start revokes what is due, and Close waits for the running revocation.
+func TestStartAndClose(t *testing.T) {
 	t.Parallel()
 	virtual(t, nil, func(t *testing.T, w *world) {
 		revoked := make(chan struct{})
@@ -571,8 +571,8 @@ func TestTheWorker(t *testing.T) {
 	})
 }
 
-// TestAPanicIsOneFailure: a panic ends one attempt and nothing else.
-func TestAPanicIsOneFailure(t *testing.T) {
+// TestPanicIsOneFailure: a panic ends one attempt and nothing else.
+func TestPanicIsOneFailure(t *testing.T) {
 	t.Parallel()
 	virtual(t, nil, func(t *testing.T, w *world) {
 		g := w.SignIn("ada", person(2))

@@ -32,7 +32,7 @@ func TestKnownTokensStillEnd(t *testing.T) {
 	}
 }
 
-// TestIDsAreStrings: like upstream, an id is a string or a number, which becomes a string.
+// TestIDsAreStrings: an id is a string, or a number that becomes a string, as upstream.
 func TestIDsAreStrings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, want string }{

@@ -129,8 +129,8 @@ func loose(s string) map[string]any {
 	return m
 }
 
-// FuzzLayer: an entry that is not customizable is the organisation's, a removed one is absent, a customizable one has the
-// person's value, and there is no other.
+// FuzzLayer: an entry that is not customizable is the organisation's. A removed entry is absent. A customizable entry has the
+// person's value. There are no other entries.
 func FuzzLayer(f *testing.F) {
 	f.Add(`{"a":{"value":1},"b":{"isRemoved":true},"c":{"customizable":true,"value":[1]}}`, `{"a":{"value":2},"b":{},"c":{"value":{"x":1e400}},"d":3}`)
 	f.Add(`{"plugin_a":{"customizable":true,"value":{"config":{"k":{"value":1},"l":{"customizable":true,"value":1},"m":null}}}}`,

@@ -270,7 +270,7 @@ func TestKeptRefreshTokens(t *testing.T) {
 	c := w.client()
 	fresh := token.Tokens{Access: crmgate.NewSecret("new")}
 	if g := fresh.Grant(c, old); !g.RefreshToken.Equal(old.RefreshToken) {
-		t.Error("an answer without a refresh token lost the one there was")
+		t.Error("an answer without a refresh token lost the stored one")
 	}
 	dead := old
 	dead.Dead = "the CRM said so"
@@ -326,7 +326,7 @@ func TestNoRefreshToken(t *testing.T) {
 	}
 }
 
-// TestLogoutDuringRefresh: a refresh never overwrites what a logout has stored meanwhile.
+// TestLogoutDuringRefresh: a refresh does not undo a logout.
 func TestLogoutDuringRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -373,12 +373,12 @@ func TestAPIKeysAreNotRefreshed(t *testing.T) {
 	if n := w.requests(func() { _, err = w.live() }); n != 0 || err != nil {
 		t.Errorf("%d requests, %v", n, err)
 	}
-	if _, err := w.engine.Live(t.Context(), crmgate.UserKey{Platform: "practice", ID: "nobody"}); !errors.Is(err, crmgate.ErrNotFound) {
+	if _, err := w.engine.Live(t.Context(), crmgate.UserKey{Platform: "practice", ID: "unknown"}); !errors.Is(err, crmgate.ErrNotFound) {
 		t.Errorf("an unknown person: %v", err)
 	}
 }
 
-// TestRejected: a 401 of the CRM teaches the end of a token without a lifetime.
+// TestRejected: a 401 of the CRM ends a token without a lifetime.
 func TestRejected(t *testing.T) {
 	t.Parallel()
 	timeless := practicecrm.Mood{Token: "expires_in missing"}
@@ -392,11 +392,11 @@ func TestRejected(t *testing.T) {
 		p, err := w.live()
 		must(t, err)
 		if n := w.crm.Counts().Refreshes; n != 0 || !p.Grant.Expiry.IsZero() {
-			t.Fatalf("%d refreshes of a token that has no end", n)
+			t.Fatalf("%d refreshes of a token without a lifetime", n)
 		}
 		return w, p
 	}
-	t.Run("one refresh for all who hear it", func(t *testing.T) {
+	t.Run("many callers share one refresh", func(t *testing.T) {
 		t.Parallel()
 		w, was := start(t)
 		for range 2 { // at once, and afterwards
@@ -424,7 +424,7 @@ func TestRejected(t *testing.T) {
 			t.Errorf("%v after %d refreshes", err, w.crm.Counts().Refreshes)
 		}
 		if again, err := w.live(); err != nil || !again.Grant.AccessToken.Equal(p.Grant.AccessToken) {
-			t.Errorf("and the token that there is is not used: %v", err)
+			t.Errorf("the new token is not used: %v", err)
 		}
 	})
 	t.Run("the CRM is away", func(t *testing.T) {
@@ -448,7 +448,7 @@ func TestRejected(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("nothing to replace it with", func(t *testing.T) {
+	t.Run("no refresh token", func(t *testing.T) {
 		t.Parallel()
 		w, was := start(t)
 		for _, g := range []crmgate.Grant{
@@ -465,7 +465,7 @@ func TestRejected(t *testing.T) {
 			}
 		}
 	})
-	t.Run("somebody has logged out", func(t *testing.T) {
+	t.Run("the person has logged out", func(t *testing.T) {
 		t.Parallel()
 		w, was := start(t)
 		_, err := w.db.EndSession(t.Context(), ada)

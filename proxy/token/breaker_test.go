@@ -53,7 +53,7 @@ func TestBreakerPerHost(t *testing.T) {
 	}
 	declare(up.URL)
 	if err := w.passerby(99); err != nil {
-		t.Errorf("a person whose host is well: %v", err)
+		t.Errorf("a person on a host that works: %v", err)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestTroubleOpensTheBreaker(t *testing.T) {
 		_ = w.passerby(i)
 	}
 	if asked != 1 {
-		t.Errorf("a CRM that says when to come again, with status 403: %d requests", asked)
+		t.Errorf("a CRM that answers 403 with Retry-After: %d requests", asked)
 	}
 	w.clock.add(299 * time.Second)
 	if err := w.passerby(100); !errors.Is(err, crmgate.ErrTransient) || asked != 1 {

@@ -21,11 +21,11 @@ func TestConnectorRefreshRefused(t *testing.T) {
 		want   error // nil: the connector's own
 		asked  int   // in three later calls
 	}{
-		{"the grant", 400, "invalid_grant", crmgate.ErrUserDead, 0},
-		{"the application", 401, "invalid_client", crmgate.ErrAppDead, 0},
-		{"for the time being", 400, "slow_down", nil, 3},
-		{"without a code", 400, "", nil, 3},
-		{"by a CRM in trouble", 503, "invalid_grant", nil, 3},
+		{"the grant is refused", 400, "invalid_grant", crmgate.ErrUserDead, 0},
+		{"the application is refused", 401, "invalid_client", crmgate.ErrAppDead, 0},
+		{"refused for now", 400, "slow_down", nil, 3},
+		{"refused without a code", 400, "", nil, 3},
+		{"refused by a CRM in trouble", 503, "invalid_grant", nil, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -67,8 +67,8 @@ func TestConnectorRefreshIsJournaled(t *testing.T) {
 	}{
 		{"killed after the answer", answer, "journaled", nil, 1},
 		{"killed before it is stored", answer, "storing", nil, 1},
-		{"against the ABI", answer, "", wrong, 1},
-		{"killed after an answer against the ABI", answer, "journaled", wrong, 1},
+		{"an answer that violates the ABI", answer, "", wrong, 1},
+		{"killed after an answer that violates the ABI", answer, "journaled", wrong, 1},
 		{"without a token", `{}`, "", wrong, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestConnectorRefreshIsJournaled(t *testing.T) {
 	}
 }
 
-// TestFencingOfConnectorRefresh: the connector's tokens are stored after the lease was lost, if the old ones still are.
+// TestFencingOfConnectorRefresh: after the lease is lost, the connector's tokens are stored only over the old ones.
 func TestFencingOfConnectorRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

@@ -118,7 +118,7 @@ func TestCutAfterTheAnswer(t *testing.T) {
 	}
 }
 
-// TestErrorsBesideTokens: an answer with tokens and a status of success has granted them, whatever else it says.
+// TestErrorsBesideTokens: an answer with tokens and a status of success grants them, even beside an error.
 func TestErrorsBesideTokens(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{

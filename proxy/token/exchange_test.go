@@ -183,7 +183,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestOverridesOfTheQuery: they are added to the token URL's own, which otherwise stays as it was written.
+// TestOverridesOfTheQuery: overrides are added to the query of the token URL, which keeps its own parameters unchanged.
 func TestOverridesOfTheQuery(t *testing.T) {
 	t.Parallel()
 	for want, option := range map[string]*connector.OAuthOption{
@@ -231,8 +231,8 @@ func TestOverridesOfTheHostsHeaders(t *testing.T) {
 	}
 }
 
-// TestWhatClientsAreTold: the messages that the practice CRM does not provoke.
-func TestWhatClientsAreTold(t *testing.T) {
+// TestMessagesForClients tests messages for answers that the practice CRM does not give.
+func TestMessagesForClients(t *testing.T) {
 	t.Parallel()
 	const code = "the-code-that-was-sent"
 	for _, c := range []struct {

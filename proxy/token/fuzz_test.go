@@ -23,7 +23,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// FuzzErrorText: the text for clients of a CRM's error is short and valid.
+// FuzzErrorText: a CRM's error becomes a short and valid text for clients.
 func FuzzErrorText(f *testing.F) {
 	f.Add("invalid_grant", "expired")
 	f.Add("odd", "\xff"+strings.Repeat("é", 200))

@@ -124,8 +124,8 @@ type kill struct{ point string }
 // points are where a test may end the process.
 var points = []string{"leased", "asking", "answered", "journaled", "storing", "stored"}
 
-// TestKilledAnywhere: wherever the process ends, and whatever the CRM did, the person has a live grant afterwards, or must sign in because
-// the CRM has ended theirs.
+// TestKilledAnywhere: the process ends at any point, after any answer of the CRM. The person then has a live grant, or must sign in because
+// the CRM has ended it.
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	for _, point := range points {
@@ -134,7 +134,7 @@ func TestKilledAnywhere(t *testing.T) {
 			mood practicecrm.Mood
 		}{
 			{"answered", practicecrm.Mood{}}, {"answered, without a new refresh token", practicecrm.Mood{Token: "no refresh_token"}},
-			{"rotated and lost", practicecrm.Mood{CutAfter: true}}, {"lost before it was heard", practicecrm.Mood{CutBefore: true}},
+			{"rotated, and the answer is lost", practicecrm.Mood{CutAfter: true}}, {"the request is lost", practicecrm.Mood{CutBefore: true}},
 			{"refused", practicecrm.Mood{Error: "invalid_grant"}}, {"hung", practicecrm.Mood{Hang: true}}, {"500", practicecrm.Mood{Status: 500}},
 		} {
 			t.Run(point+"/"+c.name, func(t *testing.T) {

@@ -79,9 +79,9 @@ func TestFencing(t *testing.T) {
 	}
 }
 
-// TestSlept: a machine slept between the lease and the request. Its deadlines lie in the future, because their clock slept too, but another
+// TestMachineThatSlept: a machine slept between the lease and the request. Its deadlines lie in the future, because their clock slept too, but another
 // node has refreshed meanwhile.
-func TestSlept(t *testing.T) {
+func TestMachineThatSlept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
@@ -106,7 +106,7 @@ func TestSlept(t *testing.T) {
 	}
 	sleeper.SetPoint(nil)
 	if p, err := sleeper.Live(t.Context(), ada); err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
-		t.Errorf("and once it is awake: %v", err)
+		t.Errorf("after it woke: %v", err)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestWaitingProcessStops(t *testing.T) {
 		body   string
 		want   error
 	}{
-		{"to wait", 429, `{"error":"slow_down"}`, crmgate.ErrTransient},
+		{"the CRM asks for a pause", 429, `{"error":"slow_down"}`, crmgate.ErrTransient},
 		{"the application is rejected", 401, `{"error":"invalid_client"}`, crmgate.ErrAppDead},
 	} {
 		t.Run(c.name, func(t *testing.T) {

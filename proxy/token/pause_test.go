@@ -20,7 +20,7 @@ func (w *world) crowd(n int) (come func() int) {
 	}
 	for i := range n {
 		_, err := w.db.SignIn(w.t.Context(), key(i), func(p *crmgate.Person) error {
-			p.Grant = crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("nobody's"), Issued: now.Add(-2 * time.Hour), Expiry: now.Add(-time.Hour), App: app}
+			p.Grant = crmgate.Grant{AccessToken: crmgate.NewSecret("old"), RefreshToken: crmgate.NewSecret("unknown"), Issued: now.Add(-2 * time.Hour), Expiry: now.Add(-time.Hour), App: app}
 			return nil
 		})
 		must(w.t, err)

@@ -161,7 +161,7 @@ func TestQuirks(t *testing.T) {
 				return
 			}
 			if now.AccessToken.Equal(before.AccessToken) || !w.crm.Live(now.AccessToken.Reveal()) || !w.crm.LiveRefresh(now.RefreshToken.Reveal()) {
-				t.Error("the stored tokens are not those that the CRM granted")
+				t.Error("the CRM did not grant the stored tokens")
 			}
 			if c := w.crm.Counts(); c.Reuses != 0 || c.Exchanges != 1 || c.Refreshes != 2 {
 				t.Errorf("the CRM counts %+v", c)
@@ -200,7 +200,7 @@ func (q quirk) refuse(t *testing.T, w *world, code string, f func() error) {
 	case n != 1:
 		t.Errorf("%d requests", n)
 	case code == "" && err != nil:
-		t.Errorf("got %v, want no error: the quirk is none", err)
+		t.Errorf("got %v, want no error: the quirk changes nothing", err)
 	case code != "" && (!errors.As(err, &te) || te.Code != code):
 		t.Errorf("got %v, want %s", err, code)
 	}
@@ -282,9 +282,9 @@ func TestScopeInAQuery(t *testing.T) {
 	}
 }
 
-// TestNothingSentIsTold: a CRM that repeats the request in its answer, wherever the secrets stood in it and however they
-// were written, does not get them into the log or before a client.
-func TestNothingSentIsTold(t *testing.T) {
+// TestSentSecretsAreHidden: the CRM repeats the request in its answer. Neither the log nor a client sees the secrets, in any place
+// and any encoding.
+func TestSentSecretsAreHidden(t *testing.T) {
 	t.Parallel()
 	const code, assertion = `the/code+"that=was sent`, "opaque of the connector"
 	answers := map[string]func(recorded) string{
@@ -315,7 +315,7 @@ func TestNothingSentIsTold(t *testing.T) {
 	}
 }
 
-// TestRefreshNeedsAHost: where the manifest refreshes at the person's host, one without a host is not refreshed elsewhere.
+// TestRefreshNeedsAHost: if the manifest refreshes at the person's host, a person without a host is not refreshed.
 func TestRefreshNeedsAHost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -335,7 +335,7 @@ func TestRefreshNeedsAHost(t *testing.T) {
 	}
 }
 
-// TestRefreshIsHeldToTheHosts: a host that the connector made up is not sent the refresh token.
+// TestRefreshIsHeldToTheHosts: the refresh token is not sent to a host that the connector made up.
 func TestRefreshIsHeldToTheHosts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
@@ -360,7 +360,7 @@ func TestRefreshIsHeldToTheHosts(t *testing.T) {
 	}
 }
 
-// TestTokensAtPathsAreMasked: a token is masked under the name that the manifest gives it, however short it is.
+// TestTokensAtPathsAreMasked: even a short token is masked under the name that the manifest gives it.
 func TestTokensAtPathsAreMasked(t *testing.T) {
 	t.Parallel()
 	w, _ := sink(t, `"paths":{"accessToken":"result.pass","refreshToken":"renewal"}`, "", func(recorded) string {

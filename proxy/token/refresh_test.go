@@ -17,7 +17,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 )
 
-// TestRefreshReadsEveryAnswer: whatever form an answer has, the stored refresh token is one that the CRM accepts.
+// TestRefreshReadsEveryAnswer: after an answer of any form, the CRM accepts the stored refresh token.
 func TestRefreshReadsEveryAnswer(t *testing.T) {
 	t.Parallel()
 	for _, a := range practicecrm.TokenAnswers() {
@@ -207,7 +207,7 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.conn.info.ClientSecret = crmgate.NewSecret("another's") // the connector's own app is not it
+	w.conn.info.ClientSecret = crmgate.NewSecret("another's") // of the connector's own app, which must not be used
 	_, err := w.db.PutPendingApp(t.Context(), crmgate.OrgApplication{Account: "acme", Platform: "practice", Application: crmgate.Application{
 		ClientID: practicecrm.ClientID, ClientSecret: crmgate.NewSecret(practicecrm.ClientSecret),
 	}})

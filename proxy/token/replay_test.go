@@ -69,7 +69,7 @@ func TestReplayDuringRefresh(t *testing.T) {
 	}
 }
 
-// TestReplayDuringConnectorRefresh: a process that is alone could take its own lease again, so a replay waits for no lease but for the flight.
+// TestReplayDuringConnectorRefresh: a process that is alone could take its own lease again, so a replay waits for the refresh itself.
 func TestReplayDuringConnectorRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", func(c *token.Config) { c.Alone = true })

@@ -48,7 +48,7 @@ func TestRevoke(t *testing.T) {
 		p := w.person()
 		must(t, w.engine.Revoke(t.Context(), w.conn, p))
 		if n := w.crm.Counts().Revoke; n != 2 || w.crm.Live(p.Grant.AccessToken.Reveal()) || w.crm.LiveRefresh(p.Grant.RefreshToken.Reveal()) {
-			t.Errorf("%s: %d requests, and a token lives", auth, n)
+			t.Errorf("%s: %d requests, and a token is still live", auth, n)
 		}
 		must(t, w.engine.Revoke(t.Context(), w.conn, p)) // a second time does no harm
 	}
@@ -91,11 +91,11 @@ func TestRevocationAnswers(t *testing.T) {
 		{"dead already", []string{`400 {"error":"invalid_token"}`, "200"}, nil, []string{refresh, access}},
 		{"the client is not known", []string{`401 {"error":"invalid_client"}`}, crmgate.ErrAppDead, []string{refresh}},
 		{"down", []string{"503"}, crmgate.ErrTransient, []string{refresh}},
-		{"down afterwards", []string{"200", "500 <html>"}, crmgate.ErrTransient, []string{refresh, access}},
+		{"down at the second request", []string{"200", "500 <html>"}, crmgate.ErrTransient, []string{refresh, access}},
 		{"busy", []string{"429"}, crmgate.ErrTransient, []string{refresh}},
-		{"elsewhere", []string{"302"}, crmgate.ErrTransient, []string{refresh}},
-		{"does not understand", []string{`400 {"error":"invalid_request"}`}, crmgate.ErrTransient, []string{refresh}},
-		{"repeats what was sent", []string{`400 {"error":"refresh-1 practice-secret"}`}, crmgate.ErrTransient, []string{refresh}},
+		{"a redirect", []string{"302"}, crmgate.ErrTransient, []string{refresh}},
+		{"the request is invalid", []string{`400 {"error":"invalid_request"}`}, crmgate.ErrTransient, []string{refresh}},
+		{"the answer repeats the token", []string{`400 {"error":"refresh-1 practice-secret"}`}, crmgate.ErrTransient, []string{refresh}},
 	} {
 		var mu sync.Mutex
 		var asked []string
@@ -154,7 +154,7 @@ func TestRevokeWithoutAnswer(t *testing.T) {
 	}
 }
 
-// A grant is revoked by the client that it was issued to, or not at all.
+// Only the client of a grant revokes it.
 func TestRevokeAsTheIssuer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

@@ -65,7 +65,7 @@ func TestSimulation(t *testing.T) {
 	}
 	t.Logf("%d seeds: %+v", n, sum)
 	if n >= 100 && (sum.Refreshes == 0 || sum.Kills == 0 || sum.Lost == 0 || sum.Repaired == 0 || sum.Ended == 0) {
-		t.Error("the simulation misses something that it is for")
+		t.Error("the simulation reached too few kinds of events")
 	}
 }
 
@@ -191,7 +191,7 @@ func (s *simulation) fetch(n *node) crmgate.Fetch {
 		if err != nil {
 			return nil, err
 		}
-		// A context that has ended is not looked at, though net/http would: a machine that slept has none that ended.
+		// Unlike net/http, this does not check whether the context has ended: the deadlines of a machine that slept lie ahead.
 		form, _ := url.ParseQuery(string(b))
 		login, _ := s.crm.Granted(form.Get("refresh_token"))
 		s.mu.Lock()
@@ -305,8 +305,8 @@ func (s *simulation) call(n *node, login string) {
 	if err != nil {
 		return
 	}
-	if whose, _ := s.crm.Granted(p.Grant.AccessToken.Reveal()); whose != login || p.User.Name != login {
-		s.t.Errorf("%s got the token of %q", login, whose)
+	if owner, _ := s.crm.Granted(p.Grant.AccessToken.Reveal()); owner != login || p.User.Name != login {
+		s.t.Errorf("%s got the token of %q", login, owner)
 	}
 }
 
@@ -336,7 +336,7 @@ func (s *simulation) settle() {
 		switch {
 		case errors.Is(err, crmgate.ErrUserDead):
 			s.Ended++
-			// After a lost answer the stored token is the rotated one: its next use ends the family.
+			// After a lost answer the CRM has rotated the stored token. Its next use ends the family.
 			if !ended && !unheard {
 				s.t.Errorf("%s must sign in, and the CRM has not ended the grant", login)
 			}

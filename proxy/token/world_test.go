@@ -106,7 +106,7 @@ const redirect = "https://app.example/redirect.html"
 
 var ada = crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 
-// newWorld makes one; extra is put into the manifest's crmgate.token, and change changes the engine's configuration.
+// newWorld makes a world. extra is put into the manifest's crmgate.token, and change changes the engine's configuration.
 func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
 	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
@@ -125,7 +125,7 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 	return w
 }
 
-// newVirtualWorld makes one without a network, in a bubble of synctest: however slow the machine is, a deadline passes only
+// newVirtualWorld makes a world without a network, for a bubble of synctest: even on a slow machine, a deadline passes only
 // when all goroutines wait.
 func newVirtualWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
