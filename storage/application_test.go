@@ -127,10 +127,10 @@ func TestManagedAppLifecycle(t *testing.T) {
 }
 
 // A sign-in confirms only the app that it tried.
-func TestConfirmedIsWhatWasTried(t *testing.T) {
+func TestOnlyTheTriedAppIsConfirmed(t *testing.T) {
 	admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
 	for name, meanwhile := range map[string]func(context.Context, store) error{
-		"another entry of the same values": func(ctx context.Context, s store) error {
+		"another entry with the same values": func(ctx context.Context, s store) error {
 			_, err := s.PutPendingApp(ctx, acme("one"))
 			return err
 		},
@@ -138,7 +138,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			return s.DropPendingApps(ctx, "acme", []crmgate.Platform{"clio"})
 		},
 		"removed": func(ctx context.Context, s store) error { return s.RemoveApps(ctx, "acme", "clio") },
-		"its time is over": func(_ context.Context, s store) error {
+		"expired": func(_ context.Context, s store) error {
 			s.clock.add(storage.PendingLife)
 			return nil
 		},
@@ -168,7 +168,7 @@ func TestConfirmedIsWhatWasTried(t *testing.T) {
 			})
 		})
 	}
-	t.Run("not staged, beside a confirmed one", func(t *testing.T) {
+	t.Run("a second app that is not staged", func(t *testing.T) {
 		both(t, func(t *testing.T, s store) {
 			_, err := confirm(t, s, acme("one"))
 			must(t, err)

@@ -14,8 +14,8 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// mustGolden opens a copy of testdata/store.json. An earlier version wrote it: what fill stores for three people, of which
-// one has logged out, a pause, a lease, a journal entry and two more sign-ins.
+// mustGolden opens a copy of testdata/store.json. An earlier version wrote it. It has the records of fill for three
+// people, one of them logged out, a pause, a lease, a journal entry and two more sign-ins.
 func mustGolden(t *testing.T) store {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "store.json"))

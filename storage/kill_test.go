@@ -28,7 +28,7 @@ const (
 	childRun   = "CRMGATE_TEST_RUN"
 )
 
-// loggedOut is printed in place of a session's id once it has ended, and is as long.
+// loggedOut is printed instead of the id of an ended session, and is as long.
 const loggedOut = "----------------------"
 
 // signInForever signs people in from several goroutines, and some of them out. It prints a person and their session once
@@ -86,8 +86,8 @@ func signInForever(dir, ringPath, run string) {
 	select {}
 }
 
-// No kill at any moment loses an acknowledged write, or separates a sign-in from its entry in the audit log. (It says
-// nothing of power cuts: the kernel survives.) With CRMGATE_SOAK=1 it kills a thousand times and limits the time to reopen.
+// No kill at any moment loses an acknowledged write, or separates a sign-in from its entry in the audit log. (This
+// does not test power cuts: the kernel survives.) With CRMGATE_SOAK=1 it kills a thousand times and limits the time to reopen.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	soak := os.Getenv("CRMGATE_SOAK") == "1"

@@ -68,10 +68,10 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 				u := got.User
 				if got.Grant.AccessToken.Reveal() != "canary-access" || got.Grant.RefreshToken.Reveal() != "canary-refresh" || got.Grant.APIKey.Reveal() != "canary-key" ||
 					got.Grant.App.ClientID != "c" || u.Key != key || u.Hostname != "canary.acme.example" || u.Account != "4711-account" || string(u.AdditionalInfo) == "" {
-					t.Errorf("what the CRM must be told is not there: %+v", got)
+					t.Errorf("a value that the revocation needs is missing: %+v", got)
 				}
 				if u.Name != "" || u.HashedExtension != "" || !u.Created.IsZero() {
-					t.Errorf("more is kept than the CRM must be told: %+v", u)
+					t.Errorf("values are kept that the revocation does not need: %+v", u)
 				}
 				must(t, s.EndRevocation(t.Context(), got))
 				must(t, s.EndRevocation(t.Context(), got))
@@ -146,7 +146,7 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 			_, err := s.EndSession(t.Context(), key)
 			must(t, err)
 			of := answer(s)
-			for _, user := range []crmgate.UserKey{key, other, {Platform: "clio", ID: "nobody"}, {Platform: "clio"}} {
+			for _, user := range []crmgate.UserKey{key, other, {Platform: "clio", ID: "unknown"}, {Platform: "clio"}} {
 				of.User = user
 				_, err := s.PutEntry(t.Context(), of)
 				must(t, err)

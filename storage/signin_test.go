@@ -69,7 +69,7 @@ func noZero(t *testing.T, v reflect.Value) {
 	}
 }
 
-func TestNobody(t *testing.T) {
+func TestUnknownPerson(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		_, err := s.Session(t.Context(), ann)
 		wantErr(t, err, crmgate.ErrNotFound)
@@ -255,7 +255,7 @@ func TestGenerations(t *testing.T) {
 		_, err = s.UpdatePerson(ctx, ann, ofApp("", 0))
 		must(t, err)
 		if !mustSession(t, s, ann).Ended {
-			t.Error("a session goes on without the app that its grant came from")
+			t.Error("a session outlives the app of its grant")
 		}
 	})
 }

@@ -82,7 +82,7 @@ func large(b int64) []byte {
 	return seq(num(1022), []byte{0x40, 0, 0x1a}, num(0), num(b), num(64<<20), []byte{0xfc, 0x0b, 0})
 }
 
-// answerNumber answers with a user whose id is the result of code, a number of up to six digits.
+// answerNumber answers with a user. The id is the result of code, a number of up to six digits.
 func answerNumber(code ...[]byte) []byte {
 	const shape = `{"successful":true,"platformUserInfo":{"id":"______"}}`
 	at := int64(1024 + strings.Index(shape, "_"))

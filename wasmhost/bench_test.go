@@ -86,7 +86,7 @@ func BenchmarkCall(b *testing.B) {
 	})
 }
 
-// answered returns a connector whose CRM answers at once, like the practice CRM.
+// answered returns a connector for a CRM that answers at once, like the practice CRM.
 func answered(b *testing.B, instances int, wasm string) connector.Connector {
 	b.Helper()
 	h := newHost(b, wasmhost.Config{MaxInstances: instances, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// hostile returns guests whose getUserInfo misbehaves, each in one way, and the error that is expected.
+// hostile returns guests with the expected error. The getUserInfo of each guest misbehaves in one way.
 func hostile() map[string]struct {
 	body []byte
 	more []fn

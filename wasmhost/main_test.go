@@ -106,7 +106,7 @@ func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 	return h
 }
 
-// loading lets one test load at a time, so that a module which several tests load is compiled once, into the shared cache.
+// loading lets one test load at a time, so that a module of several tests is compiled once, into the shared cache.
 var loading sync.Mutex
 
 // load loads a folder with these files.
@@ -131,7 +131,7 @@ func mustConnector(t testing.TB, f *wasmhost.Folder, p crmgate.Platform) connect
 	return c
 }
 
-// wantError checks that err is a *crmgate.ConnectorError whose message or cause contains a text.
+// wantError checks that err is a *crmgate.ConnectorError, and that its message or cause contains a text.
 func wantError(t testing.TB, err error, text string) {
 	t.Helper()
 	var ce *crmgate.ConnectorError

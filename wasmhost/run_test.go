@@ -129,7 +129,7 @@ func TestRejectedCredentials(t *testing.T) {
 		told := 0
 		_, err := c.AuthValidation(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret(step.header), Rejected: func() { told++ }})
 		if told != step.want || header != step.header {
-			t.Errorf("status %d to %q: told %d times, want %d (%v)", step.status, header, told, step.want, err)
+			t.Errorf("status %d to %q: reported %d times, want %d (%v)", step.status, header, told, step.want, err)
 		}
 	}
 }
@@ -152,7 +152,7 @@ func TestRefreshIsReportedBeforeDecoding(t *testing.T) {
 		var told crmgate.Secret
 		a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{Answered: func(document crmgate.Secret) { told = document }})
 		if told.Reveal() != body {
-			t.Errorf("%s: told %q", body, told.Reveal())
+			t.Errorf("%s: reported %q", body, told.Reveal())
 		}
 		if step.wrong != "" {
 			wantError(t, err, step.wrong)
@@ -280,7 +280,7 @@ func TestAnswersOfTheCRM(t *testing.T) {
 				t.Fatal(err)
 			}
 			if last := log.String()[strings.Index(log.String(), "\n")+1:]; read([]byte(last)).str("msg") != c.want {
-				t.Errorf("the guest was told %s, want %s", read([]byte(last)).str("msg"), c.want)
+				t.Errorf("the guest got %s, want %s", read([]byte(last)).str("msg"), c.want)
 			}
 		})
 	}

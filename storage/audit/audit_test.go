@@ -37,7 +37,7 @@ func mustKeep(t testing.TB, s store, c audit.KeepConfig) *audit.Keeper {
 	return k
 }
 
-// signInMany signs people in who are called from 0 to n-1 after a prefix.
+// signInMany signs n people in. Their ids are the prefix and a number from 0.
 func signInMany(t testing.TB, s store, prefix string, n int) {
 	t.Helper()
 	for i := range n {
@@ -53,14 +53,14 @@ func mustAudit(t testing.TB, s store, q audit.Query) []audit.Entry {
 	return all
 }
 
-// verify returns what is wrong, and how much there is.
+// verify returns the problems and the report.
 func verify(t testing.TB, s store) ([]string, audit.Report) {
 	t.Helper()
 	var problems []string
 	r, err := s.Audit().Verify(t.Context(), func(p string) { problems = append(problems, p) })
 	must(t, err)
 	if r.Problems != len(problems) {
-		t.Errorf("%d problems were told, and the report has %d", len(problems), r.Problems)
+		t.Errorf("%d problems were found, and the report has %d", len(problems), r.Problems)
 	}
 	return problems, r
 }
@@ -69,7 +69,7 @@ func wantGreen(t testing.TB, s store) audit.Report {
 	t.Helper()
 	problems, r := verify(t, s)
 	if len(problems) > 0 {
-		t.Errorf("found wrong: %s", strings.Join(problems, "; "))
+		t.Errorf("problems: %s", strings.Join(problems, "; "))
 	}
 	return r
 }
@@ -103,7 +103,7 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 			want int
 		}{
 			"a platform": {audit.Query{Platform: "other"}, 1}, "a user": {audit.Query{User: "ann"}, 3},
-			"nobody": {audit.Query{User: "bob"}, 0}, "a user of another platform": {audit.Query{User: "ann", Platform: "other"}, 0},
+			"an unknown user": {audit.Query{User: "bob"}, 0}, "a user of another platform": {audit.Query{User: "ann", Platform: "other"}, 0},
 			"since": {audit.Query{Since: s.clock.now().Add(-time.Second)}, 2},
 		} {
 			if got := mustAudit(t, s, tt.q); len(got) != tt.want {
@@ -165,9 +165,9 @@ func (u *unlucky) Update(ctx context.Context, fn func(storage.Tx) error) error {
 	return err
 }
 
-// Each stored sign-in has its entry, and each entry its sign-in. An entry whose commit had an unknown outcome is sealed if
-// it is stored.
-func TestEntriesGoWithWhatTheyRecord(t *testing.T) {
+// Each stored sign-in has its entry, and each entry its sign-in. After a commit with an unknown outcome, the entry is
+// sealed if it is stored.
+func TestEntriesMatchSignIns(t *testing.T) {
 	t.Parallel()
 	ring, clock := mustRing(t), newClock()
 	engine := mustEngine(t, "")
@@ -205,7 +205,7 @@ func TestEntriesGoWithWhatTheyRecord(t *testing.T) {
 	for _, e := range mustAudit(t, s, audit.Query{}) {
 		entries[e.User]++
 		if !people[e.User] {
-			t.Errorf("an entry about %q, whose sign-in is not stored", e.User)
+			t.Errorf("an entry about %q without a stored sign-in", e.User)
 		}
 	}
 	for p := range people {
@@ -234,7 +234,7 @@ func TestAPanicDoesNotHoldUpSealing(t *testing.T) {
 	}
 }
 
-// of returns the records whose keys begin with a prefix.
+// of returns the records under a prefix.
 func of(t *testing.T, s store, prefix string) []pair {
 	t.Helper()
 	var some []pair
@@ -257,7 +257,7 @@ func remove(t *testing.T, s store, keys ...[]byte) {
 	}))
 }
 
-// sealedLog is what a test tampers with: three batches of five entries, and two entries that no batch has.
+// sealedLog is a log for tests that tamper with it: three batches of five entries, and two entries outside of batches.
 type sealedLog struct {
 	store
 	keeper           *audit.Keeper
@@ -372,8 +372,8 @@ func TestTamperingIsFound(t *testing.T) {
 	}
 }
 
-// A process whose node record is removed begins another chain.
-func TestALostChainIsLeftBehind(t *testing.T) {
+// A process without its node record begins another chain.
+func TestLostNodeBeginsAnotherChain(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
 	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
@@ -436,7 +436,7 @@ func TestTwoNodes(t *testing.T) {
 
 // The next process seals the entries of one that was killed: at once if it is alone, and otherwise when the node's lease of
 // ten minutes has expired. A process that was only slow goes on.
-func TestAProcessThatIsGone(t *testing.T) {
+func TestEntriesOfAKilledProcessAreSealed(t *testing.T) {
 	t.Parallel()
 	for _, alone := range []bool{true, false} {
 		t.Run(fmt.Sprintf("alone %v", alone), func(t *testing.T) {
@@ -484,7 +484,7 @@ func TestEntriesWithoutAKeeper(t *testing.T) {
 	}
 }
 
-func TestLookingWritesNothing(t *testing.T) {
+func TestReadingWritesNothing(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
 	before := len(raw(t, s.engine))

@@ -7,7 +7,7 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// FuzzAudit: a payload that decodes is encoded to the same bytes, so a hash covers all of it.
+// FuzzAudit: a payload that decodes is encoded to the same bytes, so a hash covers the whole payload.
 func FuzzAudit(f *testing.F) {
 	for _, b := range payloads() {
 		f.Add(b)

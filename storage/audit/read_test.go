@@ -26,7 +26,7 @@ func readBack(t *testing.T, s store, account crmgate.AccountID, limit int) (all 
 
 // Both directions show the same entries, of two nodes that write at the same time and one that ended before, sealed or
 // not, in opposite orders.
-func TestReadingBackMirrorsReading(t *testing.T) {
+func TestBothDirectionsShowTheSameEntries(t *testing.T) {
 	t.Parallel()
 	a := mustStore(t, "")
 	old := another(t, a)
@@ -63,7 +63,7 @@ func TestReadingBackMirrorsReading(t *testing.T) {
 	}
 }
 
-func TestReadingBackWithNothingToShow(t *testing.T) {
+func TestReadingBackwardsWithoutEntries(t *testing.T) {
 	t.Parallel()
 	s := mustStore(t, "")
 	if got, _ := readBack(t, s, "acme", 10); len(got) != 0 {

@@ -150,7 +150,7 @@ func TestDirectoriesThatCannotBeUsed(t *testing.T) {
 		{"a file", file, syscall.ENOTDIR, "is a file"},
 		{"below a file", filepath.Join(file, "x"), syscall.ENOTDIR, "cannot be created"},
 		{"in use", locked, badger.ErrInUse, "is in use by another crmgate"},
-		{"where nothing can be made", "/proc/self/store", fs.ErrNotExist, "cannot be created"},
+		{"below an unwritable folder", "/proc/self/store", fs.ErrNotExist, "cannot be created"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := badger.Open(badger.Config{Dir: tt.dir, Logger: slog.New(slog.DiscardHandler)})

@@ -29,7 +29,7 @@ func setNumber(tx storage.Tx, key string, n uint64) error {
 	return tx.Set([]byte(key), binary.BigEndian.AppendUint64(nil, n), 0)
 }
 
-// counter checks that every update counts once, although its function may run twice.
+// counter checks that every update counts once, even if its function runs twice.
 func counter(t *testing.T, s Store) {
 	const writers, rounds = 100, 5
 	var mu sync.Mutex

@@ -115,7 +115,7 @@ var assemblyScript = sync.OnceValues(func() (string, error) {
 
 var installed string
 
-// Clean removes what building has installed. TestMain calls it at the end.
+// Clean removes the installed compiler. TestMain calls it at the end.
 func Clean() { _ = os.RemoveAll(installed) }
 
 // cached makes the file to: from the cache if the same inputs were built before, and otherwise with build.
@@ -206,7 +206,7 @@ func need(t testing.TB, tool, install string) {
 	}
 }
 
-// needFile does the same for the file whose name a command prints, and returns that name.
+// needFile returns the file name that a command prints. It skips or fails the test, like need, if the file is missing.
 func needFile(t testing.TB, install, command string, args ...string) string {
 	t.Helper()
 	name := printedFile(command, args...)
