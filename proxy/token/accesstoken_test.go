@@ -27,7 +27,7 @@ func TestRefreshOnlyWhenDue(t *testing.T) {
 		after time.Duration
 		want  int
 	}{{0, 0}, {53 * time.Minute, 0}, {90 * time.Second, 1}, {0, 0}, {-time.Hour, 0}} { // an hour's token is due six minutes early; a clock may go back
-		w.clock.add(step.after)
+		w.clock.Add(step.after)
 		if n := w.requests(func() { _, err := w.live(); must(t, err) }); n != step.want {
 			t.Errorf("after %v: %d requests, want %d", step.after, n, step.want)
 		}
@@ -53,7 +53,7 @@ func TestLateCallersDoNotRefreshAgain(t *testing.T) {
 		}
 	})
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	slow.Store(true)
 	n := w.requests(func() {
 		late := make(chan crmgate.Person)
@@ -82,7 +82,7 @@ func TestLateCallersDoNotRefreshAgain(t *testing.T) {
 // held makes Ada's refresh due and stops it in the connector: entered says that it is there, release lets it end.
 func (w *world) held() (entered <-chan struct{}, release func()) {
 	in, out := make(chan struct{}, 1), make(chan struct{})
-	w.clock.add(55 * time.Minute) // alive for five minutes more
+	w.clock.Add(55 * time.Minute) // alive for five minutes more
 	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		in <- struct{}{}
 		<-out
@@ -145,7 +145,7 @@ func TestCallersStopWaiting(t *testing.T) {
 	if err != nil || !p.Grant.AccessToken.Equal(before.AccessToken) {
 		t.Errorf("with a token that still lives: %v", err)
 	}
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	_, err = w.live()
 	var te *token.Error
 	if !errors.As(err, &te) || te.Kind != crmgate.ErrTransient || te.RetryAfter <= 0 || te.Message == "" {
@@ -216,12 +216,12 @@ func TestKindsOfFailure(t *testing.T) {
 				w.signIn()
 				before := w.stored()
 				w.crm.SetMood(c.mood)
-				w.clock.add(55 * time.Minute) // due, and alive for five minutes more
+				w.clock.Add(55 * time.Minute) // due, and alive for five minutes more
 				p, err := w.live()
 				if c.dead != (err != nil) || err == nil && !p.Grant.AccessToken.Equal(before.AccessToken) {
 					t.Fatalf("while the token lives: %v", err)
 				}
-				w.clock.add(time.Hour) // over, and rested
+				w.clock.Add(time.Hour) // over, and rested
 				_, err = w.live()
 				var te *token.Error
 				if !errors.Is(err, c.kind) || !errors.As(err, &te) {
@@ -247,7 +247,7 @@ func TestKindsOfFailure(t *testing.T) {
 				if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, c.kind) {
 					t.Errorf("at once again: %d requests, %v", n, err)
 				}
-				w.clock.add(10 * time.Minute)
+				w.clock.Add(10 * time.Minute)
 				if errors.Is(c.kind, crmgate.ErrAppDead) {
 					if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrAppDead) {
 						t.Errorf("a paused application cost %d requests, %v", n, err)
@@ -290,7 +290,7 @@ func TestRefreshAsTheIssuer(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	before := w.stored()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	good := w.conn.info
 	for message, info := range map[string]connector.OAuthInfo{
 		"The application that signed you in is no longer the one in use. Please connect again.": {Application: crmgate.Application{ClientID: "other", AccessTokenURI: good.AccessTokenURI}},
@@ -317,10 +317,10 @@ func TestNoRefreshToken(t *testing.T) {
 	w := newWorld(t, "")
 	w.crm.SetMood(practicecrm.Mood{Token: "no refresh_token"})
 	w.signIn()
-	w.clock.add(59 * time.Minute)
+	w.clock.Add(59 * time.Minute)
 	_, err := w.live()
 	must(t, err)
-	w.clock.add(2 * time.Minute)
+	w.clock.Add(2 * time.Minute)
 	if n := w.requests(func() { _, err = w.live() }); n != 0 || !errors.Is(err, crmgate.ErrUserDead) {
 		t.Errorf("%d requests, %v", n, err)
 	}
@@ -331,7 +331,7 @@ func TestLogoutDuringRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.db.EndSession(context.Background(), ada)
 		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), ExpiresIn: 60}, err
@@ -348,7 +348,7 @@ func TestSignInDuringRefusedRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		w.signIn()
 		return connector.RefreshAnswer{}, fmt.Errorf("refused: %w", crmgate.ErrUserDead)
@@ -387,7 +387,7 @@ func TestRejected(t *testing.T) {
 		w := newWorld(t, "")
 		w.crm.SetMood(timeless)
 		w.signIn()
-		w.clock.add(48 * time.Hour)
+		w.clock.Add(48 * time.Hour)
 		w.crm.ExpireAccess()
 		p, err := w.live()
 		must(t, err)
@@ -435,7 +435,7 @@ func TestRejected(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		w.crm.SetMood(timeless)
-		w.clock.add(10 * time.Second)
+		w.clock.Add(10 * time.Second)
 		if p, err := w.live(); err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
 			t.Errorf("once it is back: %v", err)
 		}

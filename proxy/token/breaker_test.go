@@ -89,7 +89,7 @@ func TestTroubleOpensTheBreaker(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("a CRM that answers 403 with Retry-After: %d requests", asked)
 	}
-	w.clock.add(299 * time.Second)
+	w.clock.Add(299 * time.Second)
 	if err := w.passerby(100); !errors.Is(err, crmgate.ErrTransient) || asked != 1 {
 		t.Errorf("before that: %v, %d requests", err, asked)
 	}

@@ -31,7 +31,7 @@ func TestConnectorRefreshRefused(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "")
 			w.signIn()
-			w.clock.add(2 * time.Hour)
+			w.clock.Add(2 * time.Hour)
 			n := 0
 			w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 				n++
@@ -42,7 +42,7 @@ func TestConnectorRefreshRefused(t *testing.T) {
 				if c.want != nil && !errors.Is(err, c.want) || c.want == nil && !errors.As(err, new(*crmgate.ConnectorError)) {
 					t.Errorf("got %v", err)
 				}
-				w.clock.add(10 * time.Minute)
+				w.clock.Add(10 * time.Minute)
 			}
 			if n != 1+c.asked {
 				t.Errorf("asked %d times, want %d", n, 1+c.asked)
@@ -95,7 +95,7 @@ func TestConnectorRefreshIsJournaled(t *testing.T) {
 				t.Fatal("there is a token")
 			}
 			w.restart()
-			w.clock.add(time.Minute)
+			w.clock.Add(time.Minute)
 			p, err := w.live()
 			if err != nil || n != c.asked || p.Grant.RefreshToken.Reveal() != "refresh-token-one" || string(p.User.AdditionalInfo) != `{"server":"eu1"}` || !w.clock.Now().Before(p.Grant.Expiry) {
 				t.Errorf("asked %d times; %v; got %q, %s, until %v", n, err, p.Grant.RefreshToken.Reveal(), p.User.AdditionalInfo, p.Grant.Expiry)
@@ -113,7 +113,7 @@ func TestFencingOfConnectorRefresh(t *testing.T) {
 	w := newWorld(t, "")
 	w.due()
 	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
-		w.clock.add(lapse)
+		w.clock.Add(lapse)
 		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
 		must(t, err)
 		must(t, w.db.ReleaseLease(ctx, ada, held))

@@ -110,7 +110,7 @@ func TestCutAfterTheAnswer(t *testing.T) {
 				t.Error("the tokens are lost")
 			}
 			if c.kept {
-				w.clock.add(10 * time.Minute)
+				w.clock.Add(10 * time.Minute)
 				_, _ = w.live()
 				e.wantSent(refreshZero)
 			}
@@ -154,7 +154,7 @@ func TestRefreshTokenElsewhere(t *testing.T) {
 	for range 2 {
 		_, err := w.live()
 		must(t, err)
-		w.clock.add(2 * time.Hour)
+		w.clock.Add(2 * time.Hour)
 	}
 	e.wantSent(refreshZero, "refresh-token-1")
 }
@@ -166,7 +166,7 @@ func TestSignInBesideAKeptAnswer(t *testing.T) {
 	for _, way := range []string{"used", "replayed"} {
 		w := newWorld(t, "", func(c *token.Config) { c.Alone = true })
 		w.signIn()
-		w.clock.add(2 * time.Hour)
+		w.clock.Add(2 * time.Hour)
 		w.engine.SetPoint(func(at string) {
 			if at == "storing" {
 				panic(kill{at})
@@ -174,7 +174,7 @@ func TestSignInBesideAKeptAnswer(t *testing.T) {
 		})
 		_, _ = w.live()
 		w.restart()
-		w.clock.add(time.Minute)
+		w.clock.Add(time.Minute)
 		w.signInAgain("signed in anew")
 		kept, err := w.db.JournalOf(t.Context(), ada)
 		must(t, err)
@@ -185,7 +185,7 @@ func TestSignInBesideAKeptAnswer(t *testing.T) {
 				t.Errorf("after the replay: %v", g)
 			}
 		}
-		w.clock.add(2 * time.Hour)
+		w.clock.Add(2 * time.Hour)
 		p, err := w.live()
 		if n := w.crm.Counts().Reuses; n != 0 || err != nil || !w.crm.Live(p.Grant.AccessToken.Reveal()) {
 			t.Errorf("%s: %d reuses; %v; dead: %q", way, n, err, w.stored().Dead)
@@ -204,7 +204,7 @@ func TestOlderAnswerOverNewerSignIn(t *testing.T) {
 		})
 		w.due()
 		_, _ = w.live()
-		w.clock.add(10 * time.Minute)
+		w.clock.Add(10 * time.Minute)
 		w.signInAgain("signed in anew")
 		kept, err := w.db.JournalOf(t.Context(), ada)
 		must(t, err)
@@ -222,7 +222,7 @@ func TestOlderAnswerOverNewerSignIn(t *testing.T) {
 		w.due()
 		w.engine.SetPoint(func(at string) {
 			if at == "storing" {
-				w.clock.add(5 * time.Second)
+				w.clock.Add(5 * time.Second)
 				w.signInAgain("signed in anew")
 			}
 		})
@@ -256,7 +256,7 @@ func TestKeptAnswers(t *testing.T) {
 		_, _ = w.live()
 		entries, err := w.db.JournalOf(t.Context(), ada)
 		must(t, err)
-		w.clock.add(time.Hour)
+		w.clock.Add(time.Hour)
 		_, err = w.live()
 		if (len(entries) == 1) != kept || (err == nil) == kept {
 			t.Errorf("%s: %d are kept, and then %v (%d requests)", body, len(entries), err, len(e.sent))
@@ -286,9 +286,9 @@ func TestClockSetBack(t *testing.T) {
 	t.Run("the CRM rejects the token", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "")
-		w.clock.add(300 * 24 * time.Hour)
+		w.clock.Add(300 * 24 * time.Hour)
 		w.signIn()
-		w.clock.add(-299 * 24 * time.Hour)
+		w.clock.Add(-299 * 24 * time.Hour)
 		p, err := w.live()
 		must(t, err)
 		if p, err = w.engine.Rejected(t.Context(), p); err != nil || p.Grant.Issued.After(w.clock.Now()) {
@@ -298,7 +298,7 @@ func TestClockSetBack(t *testing.T) {
 	t.Run("a rest", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "")
-		w.clock.add(30 * 24 * time.Hour)
+		w.clock.Add(30 * 24 * time.Hour)
 		w.endpoint(func(rw http.ResponseWriter, _ string, n int) {
 			if n == 1 {
 				rw.WriteHeader(500)
@@ -308,7 +308,7 @@ func TestClockSetBack(t *testing.T) {
 		})
 		w.due()
 		_, _ = w.live()
-		w.clock.add(-27 * 24 * time.Hour)
+		w.clock.Add(-27 * 24 * time.Hour)
 		w.restart()
 		_, err := w.live()
 		must(t, err)
@@ -316,9 +316,9 @@ func TestClockSetBack(t *testing.T) {
 	t.Run("an answer that is kept", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, "", func(c *token.Config) { c.Alone = true })
-		w.clock.add(6 * time.Hour)
+		w.clock.Add(6 * time.Hour)
 		w.signIn()
-		w.clock.add(-6 * time.Hour)
+		w.clock.Add(-6 * time.Hour)
 		_, err := w.db.UpdatePerson(t.Context(), ada, func(p *crmgate.Person) error {
 			p.Grant.Expiry = w.clock.Now()
 			return nil

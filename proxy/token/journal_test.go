@@ -34,7 +34,7 @@ func TestUnreadableAfterRotation(t *testing.T) {
 			w := newWorld(t, "")
 			w.signIn()
 			before := w.stored()
-			w.clock.add(2 * time.Hour)
+			w.clock.Add(2 * time.Hour)
 			w.crm.SetMood(practicecrm.Mood{Token: "custom path"})
 			var te *token.Error
 			for range 3 {
@@ -42,7 +42,7 @@ func TestUnreadableAfterRotation(t *testing.T) {
 				if !errors.As(err, &te) || !errors.Is(err, crmgate.ErrTransient) || te.RetryAfter == 0 && te.Unread == "" {
 					t.Fatalf("got %v", err)
 				}
-				w.clock.add(10 * time.Minute)
+				w.clock.Add(10 * time.Minute)
 			}
 			if n := w.crm.Counts().Refreshes; n != 1 {
 				t.Errorf("the CRM was asked %d times with a token that it has rotated", n)
@@ -96,7 +96,7 @@ func TestPagesAreNotKept(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "")
 			w.signIn()
-			w.clock.add(2 * time.Hour)
+			w.clock.Add(2 * time.Hour)
 			w.crm.SetMood(practicecrm.Mood{Token: a.Name})
 			_, err := w.live()
 			if err == nil {
@@ -111,7 +111,7 @@ func TestPagesAreNotKept(t *testing.T) {
 				return // the CRM said so, or something that could be a token
 			}
 			w.crm.SetMood(practicecrm.Mood{})
-			w.clock.add(10 * time.Minute)
+			w.clock.Add(10 * time.Minute)
 			_, err = w.live()
 			must(t, err)
 		})
@@ -142,7 +142,7 @@ func TestKilledAnywhere(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newVirtualWorld(t, "", func(c *token.Config) { c.Alone = true })
 					w.signIn()
-					w.clock.add(2 * time.Hour)
+					w.clock.Add(2 * time.Hour)
 					w.crm.SetMood(c.mood)
 					reached := false
 					w.engine.SetPoint(func(at string) {
@@ -154,7 +154,7 @@ func TestKilledAnywhere(t *testing.T) {
 					_, _ = w.live()
 					w.restart()
 					w.crm.SetMood(practicecrm.Mood{})
-					w.clock.add(10 * time.Minute)
+					w.clock.Add(10 * time.Minute)
 					_, err := w.live()
 					cell := "live"
 					switch {

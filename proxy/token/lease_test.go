@@ -31,7 +31,7 @@ func TestOneRefresh(t *testing.T) {
 			w.crm.SetMood(practicecrm.Mood{Latency: 50 * time.Millisecond})
 			before := w.crm.Counts()
 			for range rounds {
-				w.clock.add(2 * time.Hour)
+				w.clock.Add(2 * time.Hour)
 				errs := make(chan error, 1000)
 				for i := range 1000 {
 					go func() {
@@ -62,11 +62,11 @@ func TestFencing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	newer := w.stored()
 	newer.AccessToken, newer.Issued, newer.Expiry = crmgate.NewSecret("newer"), w.clock.Now(), w.clock.Now().Add(3*time.Hour)
 	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
-		w.clock.add(time.Hour)
+		w.clock.Add(time.Hour)
 		held, err := w.db.TakeLease(ctx, ada, "another", time.Minute, false)
 		if err == nil {
 			_, err = w.db.UpdatePerson(ctx, ada, func(p *crmgate.Person) error { p.Grant = newer; return nil }, storage.ReleaseLease(ada, held))
@@ -87,11 +87,11 @@ func TestMachineThatSlept(t *testing.T) {
 	w.signIn()
 	sleeper := w.engine
 	w.restart()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	n := w.requests(func() {
 		sleeper.SetPoint(func(at string) {
 			if at == "asking" {
-				w.clock.add(lapse)
+				w.clock.Add(lapse)
 				_, err := w.live()
 				must(t, err)
 			}
@@ -143,7 +143,7 @@ func TestAnswerBesideARefusal(t *testing.T) {
 				if at != c.slept {
 					return
 				}
-				w.clock.add(lapse)
+				w.clock.Add(lapse)
 				other := make(chan error)
 				go func() { _, err := w.engine.Live(context.Background(), ada); other <- err }()
 				if c.goOn == "" {

@@ -42,7 +42,7 @@ func TestPausedApplicationIsTriedHourly(t *testing.T) {
 	w := newWorld(t, "")
 	w.signIn()
 	come := w.crowd(50)
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.crm.SetMood(practicecrm.Mood{Error: "invalid_client"})
 	if _, err := w.live(); !errors.Is(err, crmgate.ErrAppDead) {
 		t.Fatalf("got %v", err)
@@ -50,11 +50,11 @@ func TestPausedApplicationIsTriedHourly(t *testing.T) {
 	since, _, err := w.db.Paused(t.Context(), "practice", w.client().App)
 	must(t, err)
 	for range 2 {
-		w.clock.add(time.Hour - time.Second)
+		w.clock.Add(time.Hour - time.Second)
 		if n := come(); n != 0 {
 			t.Errorf("%d requests within the hour", n)
 		}
-		w.clock.add(time.Second)
+		w.clock.Add(time.Second)
 		if n := come(); n != 1 {
 			t.Errorf("%d requests after an hour", n)
 		}
@@ -63,7 +63,7 @@ func TestPausedApplicationIsTriedHourly(t *testing.T) {
 		t.Errorf("paused since %v, and not since %v; %v", why.Since, since.Since, err)
 	}
 	w.crm.SetMood(practicecrm.Mood{})
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	_, err = w.live()
 	must(t, err)
 	if _, ok, err := w.db.Paused(t.Context(), "practice", w.client().App); ok || err != nil {
@@ -87,7 +87,7 @@ func TestPauseEndsWithNewCredentials(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "")
 			w.signIn()
-			w.clock.add(2 * time.Hour)
+			w.clock.Add(2 * time.Hour)
 			w.crm.SetMood(practicecrm.Mood{Error: "invalid_client"})
 			if _, err := w.live(); !errors.Is(err, crmgate.ErrAppDead) {
 				t.Fatalf("got %v", err)

@@ -147,7 +147,7 @@ func TestQuirks(t *testing.T) {
 			}
 			w.crm.SetMood(q.mood(q.later))
 			for range 2 { // the second shows that the first has kept the right refresh token
-				w.clock.add(2 * time.Hour)
+				w.clock.Add(2 * time.Hour)
 				n := w.requests(func() {
 					_, err := w.live()
 					must(t, err)
@@ -181,7 +181,7 @@ func TestQuirks(t *testing.T) {
 			must(t, q.signIn(w))
 			q.declare(w, true)
 			w.crm.SetMood(q.mood(""))
-			w.clock.add(2 * time.Hour)
+			w.clock.Add(2 * time.Hour)
 			q.refuse(t, w, q.refusedLater, func() error { _, err := w.live(); return err })
 			if g := w.stored(); q.refusedLater != "" && (g.Dead != "" || !w.crm.LiveRefresh(g.RefreshToken.Reveal())) {
 				t.Error("the grant is lost")
@@ -323,7 +323,7 @@ func TestRefreshNeedsAHost(t *testing.T) {
 	before := w.stored()
 	w.declare(w.url, "", `"url":"http://{hostname}/oauth/refresh"`)
 	w.conn.info.AccessTokenURI += "/oauth/token"
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	var refusal *crmgate.Refusal
 	n := w.requests(func() {
 		if _, err := w.live(); !errors.As(err, &refusal) {
@@ -350,7 +350,7 @@ func TestRefreshIsHeldToTheHosts(t *testing.T) {
 	must(t, err)
 	w.conn.manifest.Environment = crmgate.Hosts{elsewhere} // a person may name this host, but nothing may be sent to it
 	w.conn.info.Hostname = hostOf(other.URL)
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	var refusal *crmgate.Refusal
 	if _, err := w.live(); !errors.As(err, &refusal) || hits.Load() != 0 {
 		t.Errorf("got %v, and %d requests", err, hits.Load())
@@ -382,7 +382,7 @@ func TestLifetimeOfConnectorRefresh(t *testing.T) {
 	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own")}, nil
 	}
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	p, err := w.live()
 	must(t, err)
 	if got := p.Grant.Expiry.Sub(w.clock.Now()); got != 15*time.Minute {

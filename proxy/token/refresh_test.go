@@ -31,7 +31,7 @@ func TestRefreshReadsEveryAnswer(t *testing.T) {
 			w.signIn()
 			before := w.stored()
 			w.crm.SetMood(practicecrm.Mood{Token: a.Name})
-			w.clock.add(time.Hour)
+			w.clock.Add(time.Hour)
 			_, err := w.live()
 			now := w.stored()
 			switch {
@@ -51,7 +51,7 @@ func TestRefreshReadsEveryAnswer(t *testing.T) {
 				t.Error("the refresh token is lost")
 			}
 			w.crm.SetMood(practicecrm.Mood{})
-			w.clock.add(240 * time.Hour)
+			w.clock.Add(240 * time.Hour)
 			if _, err := w.live(); err != nil && !now.Expiry.IsZero() {
 				t.Errorf("the next refresh: %v", err)
 			}
@@ -67,7 +67,7 @@ func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.crm.SetMood(practicecrm.Mood{CutAfter: true})
 	if n := w.requests(func() {
 		if _, err := w.live(); !errors.Is(err, crmgate.ErrTransient) {
@@ -77,7 +77,7 @@ func TestLostAnswer(t *testing.T) {
 		t.Errorf("%d requests, stored %+v", n, w.stored())
 	}
 	w.crm.SetMood(practicecrm.Mood{})
-	w.clock.add(time.Minute)
+	w.clock.Add(time.Minute)
 	if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
 		t.Errorf("got %v", err)
 	}
@@ -88,7 +88,7 @@ func TestSignInWithoutRefreshTokenDuringRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.conn.own = func(_ context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
 			p.Grant = token.Tokens{Access: crmgate.NewSecret("signed in")}.Grant(w.client(), p.Grant)
@@ -108,7 +108,7 @@ func TestRefusedBesideNewAccessToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		_, err := w.db.SignIn(context.Background(), ada, func(p *crmgate.Person) error {
 			p.Grant = token.Tokens{Access: crmgate.NewSecret("newer")}.Grant(w.client(), p.Grant)
@@ -138,7 +138,7 @@ func TestConnectorRefresh(t *testing.T) {
 		got = r
 		return answer, nil
 	}
-	w.clock.add(time.Hour)
+	w.clock.Add(time.Hour)
 	var p crmgate.Person
 	n := w.requests(func() { p, err = w.live() })
 	must(t, err)
@@ -159,7 +159,7 @@ func TestConnectorRefresh(t *testing.T) {
 	// Nonsense about the person does not cost the tokens; without a lifetime the manifest's counts.
 	for i, info := range []string{`[1]`, `null`, `{"x":"` + strings.Repeat("y", 70<<10) + `"}`, `{`} {
 		answer = connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own-2"), RefreshToken: crmgate.NewSecret("r"), AdditionalInfo: json.RawMessage(info)}
-		w.clock.add(3 * time.Hour)
+		w.clock.Add(3 * time.Hour)
 		p, err = w.live()
 		must(t, err)
 		if p.Grant.RefreshToken.Reveal() != "r" || p.Grant.Expiry.Sub(w.clock.Now()) != 10*time.Minute || string(p.User.AdditionalInfo) != `{"changed":2,"kept":1}` {
@@ -177,7 +177,7 @@ func TestConnectorRefreshWithoutRefreshToken(t *testing.T) {
 	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("own"), ExpiresIn: 60}, nil
 	}
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	p, err := w.live()
 	if err != nil || p.Grant.AccessToken.Reveal() != "own" || w.stored().AccessToken.Reveal() != "own" {
 		t.Errorf("got %v", err)
@@ -221,7 +221,7 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	must(t, err)
 	before, err := w.db.Session(t.Context(), ada)
 	must(t, err)
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	_, err = w.live()
 	must(t, err)
 	after, err := w.db.Session(t.Context(), ada)
@@ -230,7 +230,7 @@ func TestRefreshKeepsTheSession(t *testing.T) {
 	}
 
 	must(t, w.db.RemoveApps(t.Context(), "acme", "practice"))
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	n := w.requests(func() {
 		if _, err := w.live(); !errors.Is(err, crmgate.ErrUserDead) {
 			t.Errorf("a grant of a replaced app: %v", err)
@@ -248,7 +248,7 @@ func TestPanicInAConnector(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) { panic("a bug") }
 	if _, err := w.live(); err == nil || strings.Contains(err.Error(), "a bug") {
 		t.Errorf("got %v", err)

@@ -38,7 +38,7 @@ func TestReplayDuringRefresh(t *testing.T) {
 		a := w.engine
 		w.restart()
 		b := w.engine
-		w.clock.add(2 * time.Hour)
+		w.clock.Add(2 * time.Hour)
 		asking, goOn := make(chan struct{}), make(chan struct{})
 		a.SetPoint(func(at string) {
 			if at == "asking" {
@@ -74,7 +74,7 @@ func TestReplayDuringConnectorRefresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "", func(c *token.Config) { c.Alone = true })
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	entry := w.put(w.stored().RefreshToken, w.clock.Now().Add(-time.Hour), tokensOne)
 	must(t, w.db.DropEntry(t.Context(), entry)) // the operator has it, and the refresh has not
 	w.conn.own = func(ctx context.Context, _ connector.RefreshRequest) (connector.RefreshAnswer, error) {
@@ -93,7 +93,7 @@ func TestReplayable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.signIn()
-	w.clock.add(2 * time.Hour)
+	w.clock.Add(2 * time.Hour)
 	useless := w.put(crmgate.NewSecret("an older one"), w.clock.Now(), tokensOne)
 	_, err := w.engine.Replayable(t.Context(), w.conn, useless)
 	wantRefusal(t, err)

@@ -195,7 +195,7 @@ func TestUnusedTokensAreRevoked(t *testing.T) {
 	} {
 		w := newWorld(t, "")
 		w.signIn()
-		w.clock.add(2 * time.Hour)
+		w.clock.Add(2 * time.Hour)
 		w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
 			return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late-refresh"), ExpiresIn: 60}, c.meanwhile(w)
 		}

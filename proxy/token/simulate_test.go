@@ -96,7 +96,7 @@ type simulation struct {
 	chance  *rand.Rand           // guarded by mu; of all others
 	nodes   []*node              // guarded by mu
 	asking  map[string]int       // guarded by mu; token requests under way, by login
-	unheard map[string]bool      // guarded by mu; logins whose latest answer was lost: the CRM may have ended the stored grant
+	unheard map[string]bool      // guarded by mu; logins without their latest answer: the CRM may have ended the stored grant
 	issued  map[string]time.Time // guarded by mu; when the latest grant that was seen stored was issued, by login
 	callers sync.WaitGroup
 }
@@ -123,7 +123,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	must(t, err)
 	s.db, err = storage.Open(t.Context(), proxytest.NewMemory(), ring, storage.Config{})
 	must(t, err)
-	s.desk = s.engine(inProcess{s.crm}.fetch, true)
+	s.desk = s.engine(proxytest.InProcess{Handler: s.crm}.Fetch, true)
 	return s
 }
 
@@ -215,7 +215,7 @@ func (s *simulation) fetch(n *node) crmgate.Fetch {
 			s.t.Errorf("%s has a token for %v more, and it is refreshed", login, time.Until(p.Grant.Expiry))
 		}
 		r.Body = io.NopCloser(bytes.NewReader(b))
-		resp, err := inProcess{s.crm}.RoundTrip(r)
+		resp, err := proxytest.InProcess{Handler: s.crm}.RoundTrip(r)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.asking[login]--
@@ -237,7 +237,7 @@ func (s *simulation) signIn(login string) {
 	s.crm.SetMood(practicecrm.Mood{})
 	c, err := s.desk.Client(ctx, s.conn, connector.OAuthInfoRequest{}, nil)
 	must(s.t, err)
-	code, err := practicecrm.Code(ctx, &http.Client{Transport: inProcess{s.crm}},
+	code, err := practicecrm.Code(ctx, &http.Client{Transport: proxytest.InProcess{Handler: s.crm}},
 		"https://crm.example/oauth/authorize?response_type=code&client_id=practice-client&redirect_uri="+url.QueryEscape(redirect), login)
 	must(s.t, err)
 	tokens, err := s.desk.Exchange(ctx, s.conn, c, token.Exchange{Code: crmgate.NewSecret(code), RedirectURI: redirect})

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,30 +29,14 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+var must = proxytest.Must
+
 // size is short, or long if CRMGATE_SOAK=1 asks for the long form of the tests.
 func size(short, long int) int {
 	if os.Getenv("CRMGATE_SOAK") == "1" {
 		return long
 	}
 	return short
-}
-
-// clock is a clock that the test moves.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time // guarded by mu
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // testConnector is a connector for the practice CRM without the sandbox.
@@ -93,7 +76,7 @@ func (c *testConnector) RefreshAccessToken(ctx context.Context, r connector.Refr
 // world is an engine over a real store, before a real CRM.
 type world struct {
 	t       testing.TB
-	clock   *clock
+	clock   *proxytest.Clock
 	crm     *practicecrm.CRM
 	url     string
 	browser *http.Client // the person's browser
@@ -109,7 +92,7 @@ var ada = crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 // newWorld makes a world. extra is put into the manifest's crmgate.token, and change changes the engine's configuration.
 func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
+	w := &world{t: t, clock: proxytest.NewClock()}
 	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
 	s := httptest.NewServer(w.crm)
 	t.Cleanup(s.Close)
@@ -129,10 +112,10 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 // when all goroutines wait.
 func newVirtualWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}, url: "https://crm.example"}
+	w := &world{t: t, clock: proxytest.NewClock(), url: "https://crm.example"}
 	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
-	w.browser = &http.Client{Transport: inProcess{w.crm}}
-	w.open(proxytest.NewMemory(), inProcess{w.crm}.fetch, extra, change)
+	w.browser = &http.Client{Transport: proxytest.InProcess{Handler: w.crm}}
+	w.open(proxytest.NewMemory(), proxytest.InProcess{Handler: w.crm}.Fetch, extra, change)
 	return w
 }
 
@@ -161,27 +144,6 @@ func (w *world) open(engine storage.Engine, fetch crmgate.Fetch, extra string, c
 // lapse is longer than a lease of the engine that open starts.
 const lapse = 10 * time.Minute
 
-// inProcess has a handler answer requests without a network.
-type inProcess struct{ handler http.Handler }
-
-// RoundTrip takes a panic of the handler for a connection that was cut.
-func (p inProcess) RoundTrip(r *http.Request) (resp *http.Response, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			resp, err = nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "the connection was cut"}
-		}
-	}()
-	in := httptest.NewRequestWithContext(r.Context(), r.Method, r.URL.RequestURI(), r.Body)
-	in.Header, in.Host, in.ContentLength = r.Header.Clone(), r.URL.Host, r.ContentLength
-	rw := httptest.NewRecorder()
-	p.handler.ServeHTTP(rw, in)
-	return rw.Result(), nil
-}
-
-func (p inProcess) fetch(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
-	return p.RoundTrip(r)
-}
-
 func hostOf(raw string) string {
 	_, host, _ := strings.Cut(raw, "://")
 	return host
@@ -196,13 +158,6 @@ func (w *world) declare(url, extra string, refresh ...string) {
 	must(w.t, err)
 	w.conn.manifest, _ = manifests.Platform("practice")
 	w.conn.info.AccessTokenURI = url
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // code has Ada sign in at the CRM and returns the code that it gave.
