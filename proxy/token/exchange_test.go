@@ -132,8 +132,8 @@ func TestClientIsHeldToTheManifest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	for want, info := range map[string]crmgate.Application{
-		`Expected "accessTokenUri" to exist`:                {},
-		"accessTokenUri: https://evil.example is not among": {AccessTokenURI: "https://evil.example/token"},
+		`Expected "accessTokenUri" to exist`:                    {},
+		"accessTokenUri: https://evil.example is not on a host": {AccessTokenURI: "https://evil.example/token"},
 		"hostname": {AccessTokenURI: w.url + "/oauth/token", Hostname: "a b"},
 	} {
 		w.conn.info = connector.OAuthInfo{Application: info}
