@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -155,4 +156,22 @@ func TestControlSocketIsTheOwnersAlone(t *testing.T) {
 	c, err := net.Dial("unix", filepath.Join(g.Options.Data, "control.sock"))
 	edgetest.Must(t, err)
 	c.Close()
+}
+
+// TestRealClock starts a node as the program does, without a clock of the test's. RingCentral is asked for the first request,
+// and the second one uses what is remembered.
+func TestRealClock(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(o *edgetest.Options) { o.Now = nil })
+	for range 2 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.URL+"/authUrl?platform=practice&mode=bound", nil)
+		edgetest.Must(t, err)
+		req.Header.Set("X-RC-Access-Token", practicecrm.RCUserToken)
+		resp, err := g.client.Do(req)
+		edgetest.Must(t, err)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	}
 }

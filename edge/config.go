@@ -99,6 +99,9 @@ func (c Config) withDefaults() Config {
 	if c.Setting == nil {
 		c.Setting = func(string) (s crmgate.Secret, ok bool, err error) { return s, false, nil }
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

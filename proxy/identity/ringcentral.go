@@ -39,11 +39,14 @@ type knownIdentity struct {
 	until time.Time
 }
 
-// NewRingCentral returns a RingCentral for the API at base. fetch makes the requests, and now is the time.
+// NewRingCentral returns a RingCentral for the API at base. fetch makes the requests. now tells the time; nil means time.Now.
 func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*RingCentral, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("the RingCentral URL must be an absolute URL: %q", base)
+	}
+	if now == nil {
+		now = time.Now
 	}
 	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now, known: map[[32]byte]knownIdentity{}}, nil
 }

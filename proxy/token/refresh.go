@@ -272,6 +272,8 @@ func refusedEvent(reason audit.Reason) audit.Event {
 
 // auditAppDead writes to the audit log that the CRM rejects the application. The grant is left as it is.
 func (a attempt) auditAppDead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.engine.Timeout)
+	defer cancel()
 	u, event := a.was.User, refusedEvent(audit.ReasonAppDead)
 	event.Platform, event.User, event.Account = u.Key.Platform, u.Key.ID, u.Account
 	if err := a.engine.DB.Audit().Record(ctx, event); err != nil {

@@ -97,7 +97,8 @@ func (e *Engine) revocationRequest(ctx context.Context, c Client, where string, 
 	_ = json.Unmarshal(body, &answer) // if it is invalid, there is no code
 	secrets := []crmgate.Secret{c.Secret, token}
 	te := &Error{
-		Kind: kindOf(resp.StatusCode, answer.Error), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, e.Now()),
+		// A refusal of the application counts with any status: the queue need not keep the token for another attempt.
+		Kind: kindOf(0, answer.Error), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, e.Now()),
 		Message: "HTTP status " + strconv.Itoa(resp.StatusCode), Err: errors.New(strconv.Quote(preview(secrets, body))),
 	}
 	if answer.Error != "" {

@@ -90,6 +90,7 @@ func TestRevocationAnswers(t *testing.T) {
 		{"no refresh tokens", []string{`400 {"error":"unsupported_token_type"}`, `400 {"error":"unsupported_token_type"}`, "200"}, nil, []string{refresh, bare, access}},
 		{"dead already", []string{`400 {"error":"invalid_token"}`, "200"}, nil, []string{refresh, access}},
 		{"the client is not known", []string{`401 {"error":"invalid_client"}`}, crmgate.ErrAppDead, []string{refresh}},
+		{"the client is not known, with 503", []string{`503 {"error":"invalid_client"}`}, crmgate.ErrAppDead, []string{refresh}},
 		{"down", []string{"503"}, crmgate.ErrTransient, []string{refresh}},
 		{"down at the second request", []string{"200", "500 <html>"}, crmgate.ErrTransient, []string{refresh, access}},
 		{"busy", []string{"429"}, crmgate.ErrTransient, []string{refresh}},
