@@ -1,9 +1,11 @@
 /*
 Package e2e has the tests of the whole program, by subject: a node, a practice CRM, real connectors and real HTTP.
 
-	wire_…       what docs/wire.md says, a test for each sentence
+	wire_…       a test for each sentence of docs/wire.md
+	answers_…    the answers of all routes to a fixed script of requests
+	store_…      a store that an earlier version wrote
 	signin_…     OAuth, API keys, clients that wait for a sign-in
-	session_…    session tokens, forged ones too
+	session_…    session tokens, also forged ones
 	pages_…      the pages, in a browser if there is one
 	connector_…  the connectors of Clio and Insightly, against stand-ins for the CRM
 	crash_…      the program as a process that is killed
