@@ -57,7 +57,7 @@ var arrows = map[string][]string{
 
 	// Only tests import these.
 	"./e2e":                {},
-	"./edge/edgetest":      {".", "./edge", "./proxy/practicecrm"},
+	"./edge/edgetest":      {".", "./edge", "./proxy/practicecrm", "./wasmhost/wasmtest"},
 	"./storage/enginetest": {".", "./storage"},
 	"./wasmhost/wasmtest":  {},
 	"./proxy/proxytest": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/org",

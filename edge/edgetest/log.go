@@ -1,31 +1,14 @@
 package edgetest
 
 import (
-	"bytes"
 	"log/slog"
-	"sync"
 	"testing"
+
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // Log keeps log output in memory. Safe for concurrent use.
-type Log struct {
-	mu sync.Mutex
-	b  bytes.Buffer // guarded by mu
-}
-
-// Write implements io.Writer.
-func (l *Log) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-// String returns the log output so far.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type Log struct{ wasmtest.LogBuffer }
 
 // Logger returns a logger that writes JSON of every level.
 func (l *Log) Logger() *slog.Logger {
