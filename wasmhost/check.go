@@ -2,14 +2,9 @@ package wasmhost
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -60,22 +55,17 @@ func (f facts) checkManifest(m *manifest.Manifest) Problems {
 // factsOf returns a module's facts, from the cache or by inspecting the module.
 func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	path := filepath.Join(h.CacheDir, "facts-"+cacheVersion()+"-"+hex.EncodeToString(m.sum[:]))
-	if known, err := os.ReadFile(path); err == nil && json.Unmarshal(known, &f) == nil && len(f.Exports) > 0 {
-		return f, nil
-	}
-	f, err := h.inspect(ctx, m, b)
+	known, err := h.cached("facts", m.sum, func() ([]byte, error) {
+		f, err := h.inspect(ctx, m, b)
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(f)
+	})
 	if err != nil {
 		return f, err
 	}
-	known, err := json.Marshal(f)
-	if err == nil {
-		err = os.WriteFile(path, known, 0o600)
-	}
-	if err != nil {
-		h.Logger.WarnContext(ctx, "the facts of a connector could not be kept; the next start compiles it again", "err", err)
-	}
-	return f, nil
+	return f, json.Unmarshal(known, &f)
 }
 
 // inspect compiles a module to the cache, checks its exports and imports, starts it, and calls getAuthType. The error is of
@@ -110,19 +100,6 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	}
 	f.AuthType = answer.Type
 	return f, nil
-}
-
-// cacheVersion identifies the compiler and the checks. Facts of another version are not used.
-func cacheVersion() string {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			if d.Path == "github.com/tetratelabs/wazero" {
-				version = d.Version
-			}
-		}
-	}
-	return version + "-" + runtime.GOARCH + "-3" // increase the last number when the checks change
 }
 
 // checkShape checks the names and signatures of exports and imports. exports are the sorted names of exported functions.

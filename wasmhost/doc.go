@@ -4,7 +4,7 @@
 // connector.Connector.
 //
 //	Load       read the folder ── decode and instrument (package meter) ── compile to the disk cache ── check imports and
-//	           exports ── call getAuthType ── compare with the manifest. The result is cached by the module's content.
+//	           exports ── call getAuthType ── compare with the manifest. The results are cached by the module's content.
 //	operation  encode the input ── acquire an instance (load the module if necessary) ── run under limits ── decode the
 //	           answer ── release the instance, or close it after a trap or a stop. Other instances are not affected.
 //

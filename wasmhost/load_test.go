@@ -19,6 +19,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/meter"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
@@ -199,6 +200,70 @@ func TestWarmStart(t *testing.T) {
 	}
 }
 
+// A damaged file of the cache is not used, and is written again.
+func TestDamagedCache(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func([]byte) []byte{
+		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
+		"empty":   func([]byte) []byte { return nil },
+		"changed": func(b []byte) []byte { b[len(b)/3] ^= 1; return b },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := wasmhost.Config{CacheDir: filepath.Join(t.TempDir(), "cache")}
+			files := map[string]string{"x.wasm": oauth(answer(`{"successful":true,"platformUserInfo":{"id":"7"}}`, 0)).String(), "x.json": manifestOf("x", "")}
+			load(t, newHost(t, config), files)
+			written := map[string][]byte{}
+			for _, kind := range []string{"facts-*", "instrumented-*"} {
+				paths, err := filepath.Glob(filepath.Join(config.CacheDir, kind))
+				if err != nil || len(paths) != 1 {
+					t.Fatalf("%s: got %v, %v, want one file", kind, paths, err)
+				}
+				b, err := os.ReadFile(paths[0])
+				if err == nil {
+					written[paths[0]] = slices.Clone(b)
+					err = os.WriteFile(paths[0], damage(b), 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			f := load(t, newHost(t, config), files)
+			if u, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != "7" {
+				t.Errorf("got the user %q and the error %v, want the user 7", u.ID, err)
+			}
+			for path, want := range written {
+				if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%s was not written again: %v", filepath.Base(path), err)
+				}
+			}
+		})
+	}
+}
+
+// A module is decoded and instrumented once for each cache and version of package meter.
+func TestInstrumentedModulesAreKept(t *testing.T) {
+	t.Parallel()
+	config := wasmhost.Config{CacheDir: filepath.Join(t.TempDir(), "cache")}
+	files := map[string]string{"x.json": manifestOf("x", "")}
+	for _, id := range []string{"1", "2"} {
+		files["x.wasm"] = oauth(answer(`{"successful":true,"platformUserInfo":{"id":"`+id+`"}}`, 0)).String()
+		load(t, newHost(t, config), files)
+	}
+	paths, err := filepath.Glob(filepath.Join(config.CacheDir, "instrumented-*-"+meter.Version()+"-*"))
+	if err != nil || len(paths) != 2 {
+		t.Fatalf("got %v, %v, want two files", paths, err)
+	}
+	// The files change places: what the host runs now is what it reads.
+	if err := errors.Join(os.Rename(paths[0], paths[0]+"x"), os.Rename(paths[1], paths[0]), os.Rename(paths[0]+"x", paths[1])); err != nil {
+		t.Fatal(err)
+	}
+	f := load(t, newHost(t, config), files)
+	if u, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || u.ID != "1" {
+		t.Errorf("got the user %q and the error %v, want the user 1 of the other file", u.ID, err)
+	}
+}
+
 // Other users cannot write to the cache, which contains trusted machine code.
 func TestCacheIsPrivate(t *testing.T) {
 	t.Parallel()
@@ -247,6 +312,7 @@ func TestUnsafeCaches(t *testing.T) {
 		"machine code that is a link":      {"cache/wazero-*/*", link, "is a symbolic link (mode L"},
 		"facts that a group can write":     {"cache/facts-*", chmod(0o660), "can be written by others (mode 0660)"},
 		"facts that are a link":            {"cache/facts-*", link, "is a symbolic link (mode L"},
+		"a module that all can write":      {"cache/instrumented-*", chmod(0o666), "can be written by others (mode 0666)"},
 		"a parent that all can write":      {".", chmod(0o777), "can be written by others (mode 0777), so they could replace the cache"},
 		"a sticky parent":                  {".", chmod(0o777 | fs.ModeSticky), ""},
 		"a parent that a group can write":  {".", chmod(0o775), ""},

@@ -69,7 +69,7 @@ func (m *module) load(ctx context.Context, b []byte) (*loadedModule, error) {
 		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)). // meter.Decode rejects SIMD
 		WithCompilationCache(m.host.cache).WithMemoryLimitPages(m.host.MemoryPages))
 	l := &loadedModule{runtime: rt}
-	b, err := instrument(b)
+	b, err := m.host.cached("instrumented", m.sum, func() ([]byte, error) { return instrument(b) })
 	if err != nil {
 		l.close()
 		return nil, err

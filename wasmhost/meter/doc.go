@@ -14,5 +14,6 @@
 // does. Its limits and its stack frame bounds were measured on wazero's compiler, whose version is pinned.
 //
 // Files: reader, opcode, body, module, decode and validate read a module. limits has the limits. writer and encode write it.
-// flow analyses control flow, frame bounds stack frames, and instrument and helper add the fuel checks.
+// flow analyses control flow, frame bounds stack frames, and instrument and helper add the fuel checks. version identifies
+// the code of the package.
 package meter

@@ -57,3 +57,16 @@ func Instructions() []Instruction {
 	}
 	return all
 }
+
+// Hashed returns the names of the files that Version hashes.
+func Hashed() []string {
+	files, err := source.ReadDir(".")
+	if err != nil {
+		panic(err)
+	}
+	names := make([]string, len(files))
+	for i, f := range files {
+		names[i] = f.Name()
+	}
+	return names
+}

@@ -1,0 +1,74 @@
+package wasmhost
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/crmgate/crmgate/wasmhost/meter"
+)
+
+// cached returns what was made of a module earlier, or makes it and keeps it in the cache. kind names the result, and sum is
+// the hash of the module's file. Results of another version of the compiler, of package meter or of the checks are not used.
+func (h *Host) cached(kind string, sum [sha256.Size]byte, make func() ([]byte, error)) ([]byte, error) {
+	path := filepath.Join(h.CacheDir, fmt.Sprintf("%s-%s-%x", kind, cacheVersion(), sum))
+	if b, ok := readCached(path); ok {
+		return b, nil
+	}
+	b, err := make()
+	if err != nil {
+		return nil, err
+	}
+	if err := writeCached(path, b); err != nil {
+		h.Logger.Warn("could not write to the cache of connectors; the next start compiles again", "err", err)
+	}
+	return b, nil
+}
+
+// readCached returns the content of a file that writeCached wrote. ok is false if there is no file, or if it is damaged.
+func readCached(path string) (content []byte, ok bool) {
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) < sha256.Size {
+		return nil, false
+	}
+	content, sum := b[:len(b)-sha256.Size], b[len(b)-sha256.Size:]
+	return content, sha256.Sum256(content) == [sha256.Size]byte(sum)
+}
+
+// writeCached writes a file and its hash, which detects a file that was cut by a crash. Renaming is atomic: other processes
+// may use the same cache.
+func writeCached(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "new-")
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(content)
+	_, err = f.Write(content)
+	if err == nil {
+		_, err = f.Write(sum[:])
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// cacheVersion identifies the code that makes the content of the cache.
+func cacheVersion() string {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, d := range info.Deps {
+			if d.Path == "github.com/tetratelabs/wazero" {
+				version = d.Version
+			}
+		}
+	}
+	return version + "-" + runtime.GOARCH + "-" + meter.Version() + "-4" // increase the last number when the checks change
+}
