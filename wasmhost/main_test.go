@@ -30,10 +30,16 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	shared.guests, shared.cache = filepath.Join(dir, "guests"), filepath.Join(dir, "cache")
+	if err := wasmtest.FillCache(shared.cache); err != nil {
+		panic(err)
+	}
 	if err := os.Mkdir(shared.guests, 0o700); err != nil {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := wasmtest.KeepCache(shared.cache); err != nil {
+			panic(err)
+		}
 		_ = os.RemoveAll(dir)
 		wasmtest.Clean()
 		os.Exit(code)

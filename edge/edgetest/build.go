@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // Shipped are the project's connectors.
@@ -27,8 +29,7 @@ func Program() string { return built.program }
 // Connectors is the folder of the project's connectors.
 func Connectors() string { return built.connectors }
 
-// Cache is the folder of compiled connectors. It stays in bin/test between runs, one for each version of wazero. A test
-// compiles a connector again for another version.
+// Cache is the folder of compiled connectors.
 func Cache() string { return built.cache }
 
 // Run builds the program and the connectors, runs the tests of a package, and removes the build. TestMain calls it.
@@ -42,15 +43,23 @@ func Run(m interface{ Run() int }) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := wasmtest.KeepCache(built.cache); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 func build(dir string) error {
-	root, err := moduleRoot()
+	root, err := wasmtest.Root()
 	if err != nil {
 		return err
 	}
-	built.program, built.connectors, built.cache = filepath.Join(dir, "crmgate"), filepath.Join(dir, "connectors"), filepath.Join(root, "bin", "test", "cache-"+wazeroVersion())
+	built.program, built.connectors, built.cache = filepath.Join(dir, "crmgate"), filepath.Join(dir, "connectors"), filepath.Join(dir, "cache")
+	if err := wasmtest.FillCache(built.cache); err != nil {
+		return err
+	}
 	if err := goBuild(root, built.program, "./cmd/crmgate", nil, "-ldflags=-s -w -X github.com/tetratelabs/wazero/internal/version.version="+wazeroVersion()); err != nil {
 		return err
 	}
@@ -86,25 +95,8 @@ func wazeroVersion() string {
 	return "dev"
 }
 
-func moduleRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return "", fmt.Errorf("no go.mod above the tests")
-		}
-		dir = up
-	}
-}
-
 func goBuild(dir, to, pkg string, env []string, flags ...string) error {
-	args := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", to}, flags...)
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to}, flags...)
 	cmd := exec.Command("go", append(args, pkg)...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -115,9 +107,6 @@ func goBuild(dir, to, pkg string, env []string, flags ...string) error {
 
 // compile fills the cache by the program: under the race detector, compiling a connector takes twelve times as long.
 func compile(dir string) error {
-	if err := os.MkdirAll(built.cache, 0o700); err != nil {
-		return err
-	}
 	serve := exec.Command(built.program, "serve", "--listen=127.0.0.1:0", "--admin-listen=", "--data", filepath.Join(dir, "compile"),
 		"--connectors", built.connectors, "--cache", built.cache)
 	log, err := serve.StderrPipe()

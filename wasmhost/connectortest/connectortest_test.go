@@ -15,7 +15,7 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// shared is a folder for the cache of compiled modules.
+// shared is the cache of compiled modules.
 var shared string
 
 func TestMain(m *testing.M) {
@@ -23,8 +23,14 @@ func TestMain(m *testing.M) {
 	if shared, err = os.MkdirTemp("", "connectortest"); err != nil {
 		panic(err)
 	}
+	if err := wasmtest.FillCache(shared); err != nil {
+		panic(err)
+	}
 	// Hanging handlers of the practice CRM end with their connection, shortly after the check.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).serve"), goleak.Cleanup(func(code int) {
+		if err := wasmtest.KeepCache(shared); err != nil {
+			panic(err)
+		}
 		_ = os.RemoveAll(shared)
 		wasmtest.Clean()
 		os.Exit(code)
@@ -81,7 +87,7 @@ func check(t *testing.T, name, manifest string, build func(*testing.T, string, s
 func checkFile(t *testing.T, file string) []connectortest.Result {
 	t.Helper()
 	var all []connectortest.Result
-	err := connectortest.Check(t.Context(), file, connectortest.Config{Repeats: repeats(), CacheDir: filepath.Join(shared, "cache")}, func(r connectortest.Result) { all = append(all, r) })
+	err := connectortest.Check(t.Context(), file, connectortest.Config{Repeats: repeats(), CacheDir: shared}, func(r connectortest.Result) { all = append(all, r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +236,7 @@ func TestWrongVectors(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			var got string
-			_ = connectortest.Check(ctx, filepath.Join(dir, "good.wasm"), connectortest.Config{CacheDir: filepath.Join(shared, "cache")}, func(r connectortest.Result) {
+			_ = connectortest.Check(ctx, filepath.Join(dir, "good.wasm"), connectortest.Config{CacheDir: shared}, func(r connectortest.Result) {
 				if r.Outcome == connectortest.Failed && got == "" {
 					got = lines([]connectortest.Result{r})
 					cancel() // the other cases take long

@@ -39,7 +39,7 @@ func TestRuntimes(t *testing.T) {
 			}
 			var log wasmtest.LogBuffer
 			host, err := wasmhost.New(t.Context(), wasmhost.Config{
-				CacheDir: filepath.Join(shared, "cache"), Deadline: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				CacheDir: shared, Deadline: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 				Setting: func(string) (crmgate.Secret, bool) { return crmgate.Secret{}, false },
 				Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
 					return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused}

@@ -3,6 +3,7 @@ package meter_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,8 +18,24 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
+// compiled is the cache of compiled modules, for modules that take long to compile.
+var compiled wazero.CompilationCache
+
 func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "meter")
+	if err == nil {
+		err = wasmtest.FillCache(dir)
+	}
+	if err == nil {
+		compiled, err = wazero.NewCompilationCacheWithDir(dir)
+	}
+	if err != nil {
+		panic(err)
+	}
 	code := m.Run()
+	if err := errors.Join(compiled.Close(context.Background()), wasmtest.KeepCache(dir), os.RemoveAll(dir)); err != nil {
+		panic(err)
+	}
 	wasmtest.Clean()
 	os.Exit(code)
 }
@@ -83,7 +100,7 @@ func TestToolchains(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkCharges(t, m)
-			interpreter, compiler := wazero.NewRuntimeConfigInterpreter(), wazero.NewRuntimeConfigCompiler()
+			interpreter, compiler := wazero.NewRuntimeConfigInterpreter(), wazero.NewRuntimeConfigCompiler().WithCompilationCache(compiled)
 			type variant struct {
 				name   string
 				module []byte
@@ -180,7 +197,7 @@ func checkCharges(t *testing.T, m *meter.Module) {
 		times = 200
 	}
 	w := &pauseRecorder{t: t, limit: 1 << 30}
-	guest := open(t, b, wazero.NewRuntimeConfig(), w)
+	guest := open(t, b, wazero.NewRuntimeConfig().WithCompilationCache(compiled), w)
 	for name, f := range guest.ExportedFunctionDefinitions() {
 		if len(f.ParamTypes()) != 1 || name[0] == '_' {
 			continue
@@ -204,7 +221,7 @@ func TestQuickJS(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &pauseRecorder{t: t, limit: 1 << 30}
-	guest := open(t, b, wazero.NewRuntimeConfig(), w)
+	guest := open(t, b, wazero.NewRuntimeConfig().WithCompilationCache(compiled), w)
 	call := func(name string, args ...uint64) uint64 {
 		r, err := guest.ExportedFunction(name).Call(w.in(t.Context()), args...)
 		if err != nil {
