@@ -43,30 +43,40 @@ func (a appAPI) enter(ctx context.Context, r *request) (any, error) {
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	rc, platform, err := r.organisation(b.RCToken)
+	admin, platform, err := a.admin(ctx, r, b.RCToken)
 	if err != nil {
 		return nil, err
 	}
 	if platform != "" {
 		b.Platform = platform
 	}
-	return successful{true}, a.orgs.EnterApp(ctx, rc, b.Platform, b.Values, crmgate.Pending)
+	return successful{true}, admin.Enter(ctx, b.Platform, b.Values, crmgate.Pending)
 }
 
 func (a appAPI) dropPending(ctx context.Context, r *request) (any, error) {
-	rc, platform, err := r.organisation("")
+	admin, platform, err := a.admin(ctx, r, "")
 	if err != nil {
 		return nil, err
 	}
-	return successful{true}, a.orgs.DropPending(ctx, rc, platform)
+	return successful{true}, admin.DropPending(ctx, platform)
 }
 
 func (a appAPI) remove(ctx context.Context, r *request) (any, error) {
-	rc, platform, err := r.organisation("")
+	admin, platform, err := a.admin(ctx, r, "")
 	if err != nil {
 		return nil, err
 	}
-	return successful{true}, a.orgs.RemoveApp(ctx, rc, platform)
+	return successful{true}, admin.RemoveApp(ctx, platform)
+}
+
+// admin verifies the RingCentral token of an organisation's admin, and reads the platform.
+func (a appAPI) admin(ctx context.Context, r *request, body string) (*org.Admin, crmgate.Platform, error) {
+	rc, platform, err := r.organisation(body)
+	if err != nil {
+		return nil, "", err
+	}
+	admin, err := a.orgs.VerifyAdmin(ctx, rc)
+	return admin, platform, err
 }
 
 // organisation reads the RingCentral token, which names the organisation, and the platform.

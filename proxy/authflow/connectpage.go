@@ -78,7 +78,7 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[st
 	if !s.Who.Admin {
 		return org.NotSetUp(m)
 	}
-	return f.Orgs.Enter(ctx, s.Who, r.Platform, values, crmgate.Pending)
+	return f.Orgs.AdminOf(s.Who).Enter(ctx, r.Platform, values, crmgate.Pending)
 }
 
 // ConnectOAuth begins a sign-in by OAuth that ends on this server's landing page.

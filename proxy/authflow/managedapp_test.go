@@ -19,6 +19,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/proxytest"
 	"github.com/crmgate/crmgate/proxy/session"
@@ -221,7 +222,7 @@ func (m *model) enterAs(t *rapid.T, admin string, p crmgate.Platform, staged boo
 	if staged {
 		state = crmgate.Staged
 	}
-	_ = m.Orgs.EnterApp(t.Context(), crmgate.NewSecret(admin), p, map[string]string{"clientId": id, "clientSecret": "secret of " + id}, state)
+	_ = m.admin(t, admin).Enter(t.Context(), p, map[string]string{"clientId": id, "clientSecret": "secret of " + id}, state)
 }
 
 // try has an admin enter an application and begin a sign-in with it.
@@ -322,12 +323,21 @@ func (m *model) finished(t *rapid.T, s started, in authflow.SignedIn, err error)
 	m.tokens[key] = append(m.tokens[key], in.Token)
 }
 
+// admin verifies an admin's token.
+func (m *model) admin(t *rapid.T, token string) *org.Admin {
+	a, err := m.Orgs.VerifyAdmin(t.Context(), crmgate.NewSecret(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 func (m *model) remove(t *rapid.T) {
-	_ = m.Orgs.RemoveApp(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(platforms).Draw(t, "platform"))
+	_ = m.admin(t, one(t, "admin", adminsOf)).RemoveApp(t.Context(), rapid.SampledFrom(platforms).Draw(t, "platform"))
 }
 
 func (m *model) drop(t *rapid.T) {
-	_ = m.Orgs.DropPending(t.Context(), crmgate.NewSecret(one(t, "admin", adminsOf)), rapid.SampledFrom(append([]crmgate.Platform{""}, platforms...)).Draw(t, "platform"))
+	_ = m.admin(t, one(t, "admin", adminsOf)).DropPending(t.Context(), rapid.SampledFrom(append([]crmgate.Platform{""}, platforms...)).Draw(t, "platform"))
 }
 
 func (m *model) kill(t *rapid.T) {

@@ -20,8 +20,7 @@ const AdminLife = 30 * time.Minute
 
 const adminLabel = "admin"
 
-// Admin is an admin on the pages of their organisation. The organisation comes from the token that they signed in with;
-// a request cannot name another one.
+// Admin is a verified admin of an organisation. The organisation comes from the token; a request cannot name another one.
 type Admin struct {
 	o   *Orgs
 	who identity.Identity
@@ -42,6 +41,18 @@ type adminStatement struct {
 	Extension crmgate.ExtensionID `json:"x"`
 	Expires   int64               `json:"e"` // Unix seconds
 }
+
+// VerifyAdmin verifies an admin's token. Another token is a Refusal.
+func (o *Orgs) VerifyAdmin(ctx context.Context, token crmgate.Secret) (*Admin, error) {
+	who, err := o.Verify.Admin(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return o.AdminOf(who), nil
+}
+
+// AdminOf returns an admin whose token was verified before.
+func (o *Orgs) AdminOf(who identity.Identity) *Admin { return &Admin{o, who} }
 
 // OpenAdmin verifies an admin's token and returns a statement that is valid for AdminLife. Another token is a Refusal.
 func (o *Orgs) OpenAdmin(ctx context.Context, token crmgate.Secret) (statement crmgate.Secret, err error) {

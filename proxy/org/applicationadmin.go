@@ -77,23 +77,3 @@ func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error)
 	}
 	return &AppTrouble{why.Message, why.Since}, nil
 }
-
-// EnterApp does what Orgs.EnterApp does, with the applications that App returned before. The new application will replace
-// the confirmed one. EnterApp returns nil if there are no values.
-func (a *Admin) EnterApp(ctx context.Context, app PlatformApp, values map[string]string) (*Entered, error) {
-	entered := crmgate.OrgApplication{Platform: app.Manifest.Platform}
-	if app.Confirmed != nil {
-		entered.State = crmgate.Staged
-	}
-	return a.o.enter(ctx, a.who, entered, values, &app.Applications)
-}
-
-// DropPending does what Orgs.DropPending does.
-func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
-	return a.o.dropPending(ctx, a.who, p)
-}
-
-// RemoveApp does what Orgs.RemoveApp does.
-func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
-	return a.o.removeApp(ctx, a.who, p)
-}

@@ -10,29 +10,29 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// EnterApp stores an application for 24 hours, until the admin's own sign-in confirms it. It replaces the pending one. No
-// values at all drop the pending one.
+// Enter stores an application for 24 hours, until the admin's own sign-in confirms it. It replaces the pending one. No
+// values at all drop the pending one. If p is empty, the values must tell which platform is meant.
 //
-// state is crmgate.Staged for an application that will replace the confirmed one. If the CRM rejects the application,
-// EnterApp returns a Refusal and stores nothing. A CRM that cannot be reached does not stop an admin.
-func (o *Orgs) EnterApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
-	who, err := o.Verify.Admin(ctx, rcToken)
-	if err != nil {
-		return err
-	}
-	return o.Enter(ctx, who, p, values, state)
+// state is crmgate.Staged for an application that will replace the confirmed one. If the CRM rejects the application, Enter
+// returns a Refusal and stores nothing. A CRM that cannot be reached does not stop an admin.
+func (a *Admin) Enter(ctx context.Context, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
+	_, err := a.enter(ctx, crmgate.OrgApplication{Platform: p, State: state}, values, nil)
+	return err
 }
 
-// Enter does what EnterApp does, for an admin whose token was verified before.
-func (o *Orgs) Enter(ctx context.Context, who identity.Identity, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
-	_, err := o.enter(ctx, who, crmgate.OrgApplication{Platform: p, State: state}, values, nil)
-	return err
+// EnterApp does what Enter does, with the applications that App returned before. The new application will replace the
+// confirmed one. EnterApp returns nil if there are no values.
+func (a *Admin) EnterApp(ctx context.Context, app PlatformApp, values map[string]string) (*Entered, error) {
+	entered := crmgate.OrgApplication{Platform: app.Manifest.Platform}
+	if app.Confirmed != nil {
+		entered.State = crmgate.Staged
+	}
+	return a.enter(ctx, entered, values, &app.Applications)
 }
 
 // Entered is a pending application that was entered and checked, with its client.
@@ -43,30 +43,30 @@ type Entered struct {
 
 // enter stores an application with these values; without values it drops the pending one and returns nil. stored are the
 // organisation's applications of the platform; nil if they were not read yet.
-func (o *Orgs) enter(ctx context.Context, who identity.Identity, app crmgate.OrgApplication, values map[string]string, stored *storage.Applications) (*Entered, error) {
+func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values map[string]string, stored *storage.Applications) (*Entered, error) {
 	var err error
-	app.Account, app.By = who.Account, who.Extension
+	app.Account, app.By = a.who.Account, a.who.Extension
 	if app.Application, err = crmgate.ReadApplication(values); err != nil {
 		return nil, err
 	}
 	if app.IsZero() {
-		return nil, o.dropPending(ctx, who, app.Platform)
+		return nil, a.DropPending(ctx, app.Platform)
 	}
 	if app.Platform == "" {
-		if app.Platform, err = o.platformOf(app.Application); err != nil {
+		if app.Platform, err = a.o.platformOf(app.Application); err != nil {
 			return nil, err
 		}
 	}
 	var client token.Client
 	if app.Platform != "" {
-		client, err = o.check(ctx, &app, stored)
+		client, err = a.o.check(ctx, &app, stored)
 	} else if app.ClientSecret.Reveal() == crmgate.Placeholder {
 		err = crmgate.Refuse("Enter the client secret again.")
 	}
 	if err != nil {
 		return nil, err
 	}
-	app, err = o.DB.PutPendingApp(ctx, app, logChange())
+	app, err = a.o.DB.PutPendingApp(ctx, app, logChange())
 	return &Entered{app, client}, err
 }
 
@@ -169,38 +169,22 @@ func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.C
 	return &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Err: err}
 }
 
-// DropPending removes the pending application of an admin's organisation: of one platform, or of all if p is empty.
-func (o *Orgs) DropPending(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
-	who, err := o.Verify.Admin(ctx, rcToken)
-	if err != nil {
-		return err
-	}
-	return o.dropPending(ctx, who, p)
-}
-
-func (o *Orgs) dropPending(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
+// DropPending removes the pending application of the organisation: of one platform, or of all if p is empty.
+func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
 	platforms := []crmgate.Platform{p}
 	if p == "" {
-		platforms = o.Connectors.Platforms()
+		platforms = a.o.Connectors.Platforms()
 	}
-	return o.DB.DropPendingApps(ctx, who.Account, platforms, logChange())
+	return a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, logChange())
 }
 
-// RemoveApp removes the confirmed and the pending application of an admin's organisation. The sessions whose grants the
-// confirmed one issued end at once.
-func (o *Orgs) RemoveApp(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) error {
-	who, err := o.Verify.Admin(ctx, rcToken)
-	if err != nil {
-		return err
-	}
-	return o.removeApp(ctx, who, p)
-}
-
-func (o *Orgs) removeApp(ctx context.Context, who identity.Identity, p crmgate.Platform) error {
+// RemoveApp removes the confirmed and the pending application of the organisation. The sessions whose grants the confirmed
+// one issued end at once.
+func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err := o.DB.RemoveApps(ctx, who.Account, p, logChange())
-	o.Revocations.Changed()
+	err := a.o.DB.RemoveApps(ctx, a.who.Account, p, logChange())
+	a.o.Revocations.Changed()
 	return err
 }
