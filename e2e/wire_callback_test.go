@@ -30,11 +30,8 @@ var standardTexts = map[string]string{
 
 // errorBody is {"error": text} as the server writes it.
 func errorBody(text string) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(text) // a string always encodes
-	return `{"error":` + strings.TrimSuffix(b.String(), "\n") + `}`
+	b, _ := crmgate.EncodeJSON(map[string]string{"error": text}) // never fails
+	return string(b)
 }
 
 func TestWireCallbackShapes(t *testing.T) {

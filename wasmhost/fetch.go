@@ -169,9 +169,6 @@ func (r fetchRequest) httpRequest(ctx context.Context) (*http.Request, error) {
 
 // encode writes one of the host's own documents.
 func encode(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v) // never fails: the documents contain maps, strings and numbers
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	b, _ := crmgate.EncodeJSON(v) // never fails: the documents contain maps, strings and numbers
+	return b
 }

@@ -137,11 +137,8 @@ func parseDoc(b []byte) doc {
 }
 
 func (d doc) bytes() []byte {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(d) // it was decoded from JSON
-	return []byte(strings.TrimSpace(b.String()))
+	b, _ := crmgate.EncodeJSON(d) // never fails: it was decoded from JSON
+	return b
 }
 
 func (d doc) text(name string) string { s, _ := d[name].(string); return s }
