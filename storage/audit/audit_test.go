@@ -268,7 +268,7 @@ type sealedLog struct {
 func reseal(t *testing.T, s sealedLog, p pair, to []byte) {
 	t.Helper()
 	must(t, s.engine.Update(t.Context(), func(tx storage.Tx) error {
-		r := s.ring.Records(tx, s.clock.now())
+		r := s.ring.Records(tx, s.clock.now(), nil)
 		b, err := r.Open(sealed.Kind(p.key[0]), p.key, p.value)
 		if err != nil {
 			return err

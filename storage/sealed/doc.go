@@ -7,7 +7,10 @@
 //
 // A stored record is
 //
-//	kind (1) | version (1) | sealed: expiry (8, Unix milliseconds, 0 for never) | payload
+//	kind (1) | version (1) | sealed: oldest (1, since version 2) | expiry (8, Unix milliseconds, 0 for never) | payload
+//
+// oldest is the oldest version that may read the record. So a release refuses a record that it would misread, and reads one
+// that a newer release has only added to.
 //
 // Its associated data is the kind, the version and the key that it is stored under. So a record that was changed, or moved
 // to another key, does not open. The expiry is inside the sealed part; an engine's own expiry only saves space.

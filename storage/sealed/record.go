@@ -12,12 +12,28 @@ import (
 // Kind is the type of a record, and the first byte of its key.
 type Kind byte
 
-// version is the layout of records of a kind. No other is read.
-func (k Kind) version() byte { return 1 }
+// Format is the version in which records of a kind are written. Records of earlier versions are read too: the code that
+// decodes a payload knows them all. A record of a later version is read only if its writer said that this version may.
+type Format struct {
+	Version byte
+	// Oldest is the oldest version that may read the record, and write it in its own version.
+	Oldest byte
+}
+
+// Formats are the formats of the kinds that have had more than one. The others have version 1.
+type Formats map[Kind]Format
+
+func (f Formats) of(k Kind) Format {
+	if format, ok := f[k]; ok {
+		return format
+	}
+	return Format{1, 1}
+}
 
 // The lengths of a record's parts; see the package comment.
 const (
 	headerLen = 2
+	oldestLen = 1 // since version 2
 	expiryLen = 8
 )
 
@@ -40,10 +56,11 @@ type Records struct {
 	Tx   Tx
 	Now  time.Time // by which records expire
 	ring *KeyRing
+	f    Formats
 }
 
 // Records returns the records of a transaction.
-func (k *KeyRing) Records(tx Tx, now time.Time) Records { return Records{tx, now, k} }
+func (k *KeyRing) Records(tx Tx, now time.Time, f Formats) Records { return Records{tx, now, k, f} }
 
 // Get returns the payload of a record; crmgate.ErrNotFound if there is none or it has expired.
 func (r Records) Get(k Kind, key []byte) ([]byte, error) {
@@ -78,8 +95,13 @@ func (r Records) Set(k Kind, key, payload []byte, ttl time.Duration) error {
 		expiry = uint64(r.Now.Add(ttl).UnixMilli())
 		ttl += ttlMargin
 	}
-	plain := binary.BigEndian.AppendUint64(make([]byte, 0, expiryLen+len(payload)), expiry)
-	header := []byte{byte(k), k.version()}
+	format := r.f.of(k)
+	plain := make([]byte, 0, oldestLen+expiryLen+len(payload))
+	if format.Version > 1 {
+		plain = append(plain, format.Oldest)
+	}
+	plain = binary.BigEndian.AppendUint64(plain, expiry)
+	header := []byte{byte(k), format.Version}
 	sealed, err := r.ring.aead.Encrypt(append(plain, payload...), associated(header, key))
 	if err != nil {
 		return fmt.Errorf("seal record %q: %w", byte(k), err)
@@ -116,6 +138,14 @@ func (r Records) Living(k Kind, key []byte) (payload []byte, left time.Duration,
 	return payload, time.UnixMilli(expiry).Sub(r.Now), err
 }
 
+// Version returns the version of a stored record. It may be wrong of a record that does not open.
+func Version(stored []byte) byte {
+	if len(stored) < headerLen {
+		return 0
+	}
+	return stored[1]
+}
+
 // Open returns the payload of a record that Scan found; crmgate.ErrNotFound if it has expired.
 func (r Records) Open(k Kind, key, stored []byte) ([]byte, error) {
 	payload, _, err := r.openUntil(k, key, stored)
@@ -132,8 +162,12 @@ func (r Records) openUntil(k Kind, key, stored []byte) (payload []byte, expiry i
 	if err != nil || header[0] != byte(k) {
 		return nil, 0, fmt.Errorf("record %q: %w", byte(k), crmgate.ErrSealed)
 	}
-	if header[1] != k.version() {
-		return nil, 0, fmt.Errorf("record %q has version %d, but this crmgate reads only version %d", byte(k), header[1], k.version())
+	version, oldest := header[1], header[1]
+	if version > 1 && len(plain) >= oldestLen {
+		oldest, plain = plain[0], plain[oldestLen:]
+	}
+	if known := r.f.of(k).Version; oldest > known {
+		return nil, 0, fmt.Errorf("record %q has version %d, but this crmgate reads only versions up to %d: use the crmgate that wrote it, or a newer one", byte(k), version, known)
 	}
 	if len(plain) < expiryLen {
 		return nil, 0, fmt.Errorf("record %q: %w", byte(k), ErrMalformed)

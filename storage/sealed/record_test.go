@@ -3,6 +3,7 @@ package sealed_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func mustRing(t testing.TB) *sealed.KeyRing {
 
 // open opens a value as the record that belongs under a key.
 func open(ring *sealed.KeyRing, key, stored []byte) ([]byte, error) {
-	return ring.Records(nil, time.Now()).Open(sealed.Kind(key[0]), key, stored)
+	return ring.Records(nil, time.Now(), nil).Open(sealed.Kind(key[0]), key, stored)
 }
 
 func must(t testing.TB, err error) {
@@ -67,20 +68,43 @@ func TestSeal(t *testing.T) {
 	wantErr(t, err, crmgate.ErrSealed)
 }
 
-func TestAnotherVersionIsNamed(t *testing.T) {
+// A record is read by the versions that its writer names, and refused by older ones with a sentence.
+func TestVersions(t *testing.T) {
 	t.Parallel()
 	ring, key := mustRing(t), []byte("s/clio")
-	_, err := open(ring, key, ring.SealVersion(key, 2))
-	if err == nil || errors.Is(err, crmgate.ErrSealed) || !strings.Contains(err.Error(), "version 2") {
-		t.Errorf("got %v, want an error that names the version", err)
+	for _, c := range []struct {
+		version, oldest, reader byte
+		read                    bool
+	}{
+		{1, 0, 1, true},
+		{1, 0, 3, true},
+		{2, 2, 1, false},
+		{2, 2, 2, true},
+		{2, 2, 3, true},
+		{3, 2, 2, true},
+		{3, 3, 2, false},
+		{3, 1, 1, true},
+	} {
+		r := ring.Records(nil, time.Now(), sealed.Formats{'s': {Version: c.reader, Oldest: c.reader}})
+		b, err := r.Open('s', key, ring.SealVersion(key, c.version, c.oldest))
+		switch want := fmt.Sprintf("has version %d, but this crmgate reads only versions up to %d", c.version, c.reader); {
+		case c.read && (err != nil || len(b) != 0):
+			t.Errorf("%+v: got %q, %v, want that it is read", c, b, err)
+		case !c.read && (err == nil || errors.Is(err, crmgate.ErrSealed) || !strings.Contains(err.Error(), want)):
+			t.Errorf("%+v: got %v, want an error with %q", c, err, want)
+		}
 	}
+	wantErr(t, func() error {
+		_, err := ring.Records(nil, time.Now(), sealed.Formats{'s': {2, 2}}).Open('s', key, ring.SealVersion(key, 1, 0)[:3])
+		return err
+	}(), crmgate.ErrSealed)
 }
 
 // FuzzRecord: a stored value opens only under its key and unchanged.
 func FuzzRecord(f *testing.F) {
 	ring := mustRing(f)
 	key := []byte("session key")
-	stored := ring.SealVersion(key, 1)
+	stored := ring.SealVersion(key, 1, 0)
 	state, err := ring.Seal("state", []byte("payload"))
 	must(f, err)
 	f.Add(0, byte(1), []byte(nil))
