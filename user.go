@@ -28,19 +28,25 @@ func (p Platform) Valid() bool {
 }
 
 // UserKey identifies one person's connection to one CRM. A connector chooses only the ID, so it cannot name a person of
-// another platform.
+// another platform. Two hosts of one CRM may give the same ID to two people, and the owner of a host can choose any ID.
 type UserKey struct {
 	Platform Platform
+	// Hostname is the person's CRM host, checked against the manifest; empty if the sign-in had none.
+	Hostname string
 	ID       UserID
 }
 
-func (k UserKey) String() string { return string(k.Platform) + "/" + string(k.ID) }
+func (k UserKey) String() string {
+	if k.Hostname == "" {
+		return string(k.Platform) + "/" + string(k.ID)
+	}
+	return string(k.Platform) + "/" + string(k.ID) + " at " + k.Hostname
+}
 
 // User is a person without the secrets.
 type User struct {
-	Key      UserKey
-	Name     string
-	Hostname string // the person's CRM host, checked against the manifest; empty if the sign-in had none
+	Key  UserKey
+	Name string
 	// Account is the organisation of the sign-in; empty if it had none.
 	Account AccountID
 	// HashedExtension is the rc-extension-id header of the sign-in. Clients send it hashed.

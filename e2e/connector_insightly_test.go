@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
@@ -66,8 +65,7 @@ func TestInsightly(t *testing.T) {
 			a.want(t, 200, `{"jwtToken":"`+token+`",`+insightlyConnected)
 			s.want(t, askedOfInsightly(c.host, insightlyBasic))
 
-			p, err := g.Edge.DB().Person(t.Context(), crmgate.UserKey{Platform: "insightly", ID: "2080391-insightly"})
-			edgetest.Must(t, err)
+			p := g.only("insightly", "2080391-insightly")
 			if string(p.User.AdditionalInfo) != `{"apiUrl":"https://`+c.host+`"}` {
 				t.Errorf("kept with the user: %s", p.User.AdditionalInfo)
 			}

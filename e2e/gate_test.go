@@ -188,9 +188,22 @@ func (g *gate) operator() *edge.Client { return edge.NewClient(g.Config) }
 // forget removes a person as the operator.
 func (g *gate) forget(p crmgate.Platform, id crmgate.UserID) revoke.Result {
 	g.t.Helper()
-	told, err := g.operator().Forget(g.t.Context(), crmgate.UserKey{Platform: p, ID: id})
+	told, err := g.operator().Forget(g.t.Context(), edge.PersonName{Platform: p, ID: id})
 	edgetest.Must(g.t, err)
 	return told
+}
+
+// only returns the only person of a platform who has an id.
+func (g *gate) only(p crmgate.Platform, id crmgate.UserID) crmgate.Person {
+	g.t.Helper()
+	keys, err := g.Edge.DB().Namesakes(g.t.Context(), p, id)
+	edgetest.Must(g.t, err)
+	if len(keys) != 1 {
+		g.t.Fatalf("people with the id %s: %v", id, keys)
+	}
+	person, err := g.Edge.DB().Person(g.t.Context(), keys[0])
+	edgetest.Must(g.t, err)
+	return person
 }
 
 func (a answer) want(t *testing.T, status int, body string) {

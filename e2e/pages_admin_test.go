@@ -205,7 +205,7 @@ func keyOfAda(t *testing.T, g *gate) crmgate.UserKey {
 	if len(all) != 1 {
 		t.Fatalf("%d people", len(all))
 	}
-	return crmgate.UserKey{Platform: all[0].Platform, ID: all[0].ID}
+	return all[0].Key()
 }
 
 func TestAdminLifecycle(t *testing.T) {

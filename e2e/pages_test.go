@@ -298,9 +298,9 @@ func TestConnectEnvironments(t *testing.T) {
 	v.send("/connect/paste", url.Values{"hostname": {"https://paste.example.evil.example/"}}).wantPage(t, 400, "Connect Paste CRM", "not a Paste CRM address")
 	v.get(v.landing("paste", "ada", url.Values{"hostname": {" https://acme.paste.example/app/deals?x=1 "}})).wantPage(t, 200, "You are connected")
 	for _, platform := range []string{"Choose", "paste"} {
-		p, err := g.Edge.DB().Person(t.Context(), keyOf(platform))
-		if want := map[string]string{"Choose": "us.choice.example", "paste": "acme.paste.example"}[platform]; err != nil || p.User.Hostname != want {
-			t.Errorf("%s: hostname %q, want %q, %v", platform, p.User.Hostname, want, err)
+		p := g.only(keyOf(platform).Platform, keyOf(platform).ID)
+		if want := map[string]string{"Choose": "us.choice.example", "paste": "acme.paste.example"}[platform]; p.User.Key.Hostname != want {
+			t.Errorf("%s: hostname %q, want %q", platform, p.User.Key.Hostname, want)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func TestWireAPIKey(t *testing.T) {
 	t.Run("3.2.6a stored", func(t *testing.T) {
 		p := w.person("wirekey")
 		u := p.User
-		if u.Hostname != "own.example" || u.Name != "Ada" || u.TimezoneName != "Europe/London" || u.Account != "1" || u.HashedExtension != "hash" || string(u.AdditionalInfo) != `{"a":1}` {
+		if u.Key.Hostname != "own.example" || u.Name != "Ada" || u.TimezoneName != "Europe/London" || u.Account != "1" || u.HashedExtension != "hash" || string(u.AdditionalInfo) != `{"a":1}` {
 			t.Errorf("user %+v", u)
 		}
 		if p.Grant.APIKey.Reveal() != "the-api-key" || !p.Grant.AccessToken.IsZero() {

@@ -348,7 +348,7 @@ func TestWireWhatASignInStores(t *testing.T) {
 	t.Run("3.1.11a stored", func(t *testing.T) {
 		p := w.person("wire")
 		u, g := p.User, p.Grant
-		if u.Hostname != "own.example" || u.Name != "Ada" || u.TimezoneName != "Europe/London" || string(u.TimezoneOffset) != `"+01:00"` || u.Account != "123" ||
+		if u.Key.Hostname != "own.example" || u.Name != "Ada" || u.TimezoneName != "Europe/London" || string(u.TimezoneOffset) != `"+01:00"` || u.Account != "123" ||
 			u.HashedExtension != "hash" || string(u.AdditionalInfo) != `{"a":1,"b":{"c":2}}` {
 			t.Errorf("user %+v", u)
 		}
@@ -360,10 +360,10 @@ func TestWireWhatASignInStores(t *testing.T) {
 	w.swap("wire", guest{"getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7-wire","platformAdditionalInfo":{"b":3,"d":4}}}`})
 	t.Run("3.1.11a 3.1.11b 3.1.11c a second sign-in", func(t *testing.T) {
 		w.endpoint.says(200, `{"access_token":"access-token-2"}`)
-		w.token(w.in("wire", ""))
+		w.token(w.in("wire", "&hostname=own.example"))
 		p := w.person("wire")
 		u, g := p.User, p.Grant
-		if u.Hostname != "own.example" || u.Name != "Ada" || u.TimezoneName != "Europe/London" || string(u.TimezoneOffset) != `"+01:00"` || u.Account != "123" ||
+		if u.Key.Hostname != "own.example" || u.Name != "Ada" || u.TimezoneName != "Europe/London" || string(u.TimezoneOffset) != `"+01:00"` || u.Account != "123" ||
 			u.HashedExtension != "hash" || string(u.AdditionalInfo) != `{"a":1,"b":3,"d":4}` {
 			t.Errorf("user %+v", u)
 		}
@@ -372,22 +372,22 @@ func TestWireWhatASignInStores(t *testing.T) {
 		}
 	})
 	t.Run("3.1.11c 7.6 a dead refresh token is not kept", func(t *testing.T) {
-		_, err := w.Edge.DB().UpdatePerson(t.Context(), crmgate.UserKey{Platform: "wire", ID: "7-wire"}, func(p *crmgate.Person) error {
+		_, err := w.Edge.DB().UpdatePerson(t.Context(), w.person("wire").User.Key, func(p *crmgate.Person) error {
 			p.Grant.Dead = "the CRM refused the refresh token"
 			return nil
 		})
 		edgetest.Must(t, err)
-		w.token(w.in("wire", ""))
+		w.token(w.in("wire", "&hostname=own.example"))
 		if !w.person("wire").Grant.RefreshToken.IsZero() {
 			t.Error("the refresh token was kept")
 		}
 	})
 	t.Run("3.1.11c 7.6 another client's refresh token is not kept", func(t *testing.T) {
 		w.endpoint.says(200, goodTokens)
-		w.token(w.in("wire", ""))
+		w.token(w.in("wire", "&hostname=own.example"))
 		w.swap("wire", guest{"getOauthInfo": `{"clientId":"another","clientSecret":"wire-secret","accessTokenUri":"$CRM/token"}`})
 		w.endpoint.says(200, `{"access_token":"access-token-3"}`)
-		w.token(w.in("wire", ""))
+		w.token(w.in("wire", "&hostname=own.example"))
 		if !w.person("wire").Grant.RefreshToken.IsZero() {
 			t.Error("the refresh token was kept")
 		}

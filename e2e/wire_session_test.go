@@ -303,7 +303,7 @@ func TestWireUnAuthorize(t *testing.T) {
 			w.do("POST", "/unAuthorize", "", bearer(token)...).want(t, 200, c.want)
 			t.Run("4.2b 7.3 the rest stays", func(t *testing.T) {
 				p := w.person(c.platform)
-				if !p.Grant.Empty() || p.User.Hostname != "a.example" || p.User.Name != "Wired" {
+				if !p.Grant.Empty() || p.User.Key.Hostname != "a.example" || p.User.Name != "Wired" {
 					t.Errorf("the grant is empty: %v; user %+v", p.Grant.Empty(), p.User)
 				}
 				w.get("/hostname", bearer(token)...).want(t, 400, "User not found")

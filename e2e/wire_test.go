@@ -206,9 +206,7 @@ func (w *wired) in(platform, more string, header ...string) answer {
 
 func (w *wired) person(platform string) crmgate.Person {
 	w.t.Helper()
-	p, err := w.Edge.DB().Person(w.t.Context(), crmgate.UserKey{Platform: crmgate.Platform(platform), ID: crmgate.UserID("7-" + platform)})
-	edgetest.Must(w.t, err)
-	return p
+	return w.only(crmgate.Platform(platform), crmgate.UserID("7-"+platform))
 }
 
 // got returns the last input of a connector's operation, from the log.

@@ -35,20 +35,32 @@ func (c *Client) People(ctx context.Context) (all []operator.Entry, err error) {
 	return all, c.ask(ctx, http.MethodGet, "/users", &all)
 }
 
-// Person is one of them.
-func (c *Client) Person(ctx context.Context, key crmgate.UserKey) (e operator.Entry, err error) {
-	return e, c.ask(ctx, http.MethodGet, pathOf(key), &e)
+// PersonName names a person as an operator does.
+type PersonName struct {
+	Platform crmgate.Platform
+	ID       crmgate.UserID
+	Hostname *string // of the person's CRM; needed only if several people of the platform have the ID
 }
 
-// Forget removes a person, ends the session and has the CRM revoke the grant.
-func (c *Client) Forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
+// Person is one of them. A name that fits several people is an error, which names their hosts.
+func (c *Client) Person(ctx context.Context, n PersonName) (e operator.Entry, err error) {
+	return e, c.ask(ctx, http.MethodGet, n.path(), &e)
+}
+
+// Forget removes a person, ends the session and has the CRM revoke the grant. A name that fits several people is an error,
+// which names their hosts.
+func (c *Client) Forget(ctx context.Context, n PersonName) (revoke.Result, error) {
 	var answer struct{ CRM revoke.Result }
-	err := c.ask(ctx, http.MethodDelete, pathOf(key), &answer)
+	err := c.ask(ctx, http.MethodDelete, n.path(), &answer)
 	return answer.CRM, err
 }
 
-func pathOf(key crmgate.UserKey) string {
-	return "/users/" + url.PathEscape(string(key.Platform)) + "/" + url.PathEscape(string(key.ID))
+func (n PersonName) path() string {
+	path := "/users/" + url.PathEscape(string(n.Platform)) + "/" + url.PathEscape(string(n.ID))
+	if n.Hostname != nil {
+		path += "?" + url.Values{"hostname": {*n.Hostname}}.Encode()
+	}
+	return path
 }
 
 // Answers lists the kept token answers.

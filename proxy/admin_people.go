@@ -15,15 +15,15 @@ import (
 
 // people lists the organisation's people on a platform.
 func (p adminPages) people(ctx context.Context, r *request, a *org.Admin) (any, error) {
-	after, err := r.param("after")
-	if err != nil {
+	var after, hostname string
+	if err := r.params(map[string]*string{"after": &after, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
 	m, err := a.Platform(crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.People(ctx, m.Platform, crmgate.UserID(after))
+	list, err := a.People(ctx, crmgate.UserKey{Platform: m.Platform, Hostname: hostname, ID: crmgate.UserID(after)})
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +31,19 @@ func (p adminPages) people(ctx context.Context, r *request, a *org.Admin) (any, 
 	for _, e := range list.People {
 		v.People = append(v.People, p.personRow(e))
 	}
-	if list.Next != "" {
-		v.Next = p.site.adminPath("/people/"+r.last) + "?after=" + url.QueryEscape(string(list.Next))
+	if list.Next.ID != "" {
+		v.Next = p.site.adminPath("/people/"+r.last) + "?" + personQuery("after", list.Next)
 	}
 	return renderForm(200, func(w io.Writer) error { return p.site.pages.AdminPeople(w, v) })
+}
+
+// personQuery is the query of a link to a person: their id, and their host if they have one.
+func personQuery(param string, key crmgate.UserKey) string {
+	q := url.Values{param: {string(key.ID)}}
+	if key.Hostname != "" {
+		q.Set("hostname", key.Hostname)
+	}
+	return q.Encode()
 }
 
 // states are the words of the pages for the states that "crmgate users show" prints.
@@ -52,20 +61,24 @@ func (p adminPages) personRow(e operator.Entry) web.Row {
 	if row.Title = e.Name; row.Title == "" {
 		row.Title = string(e.ID)
 	}
-	row.Sentences = append(row.Sentences, string(e.ID)+", signed in on "+moment(e.SignedIn)+".")
+	who := string(e.ID)
+	if e.Hostname != "" {
+		who += " at " + e.Hostname
+	}
+	row.Sentences = append(row.Sentences, who+", signed in on "+moment(e.SignedIn)+".")
 	if e.Reason != "" {
 		row.Sentences = append(row.Sentences, e.Reason)
 	}
 	if e.State != "logged_out" {
-		row.Href = p.site.adminPath("/end/"+string(e.Platform)) + "?user=" + url.QueryEscape(string(e.ID))
+		row.Href = p.site.adminPath("/end/"+string(e.Platform)) + "?" + personQuery("user", e.Key())
 	}
 	return row
 }
 
 // confirmEnd asks to confirm that the session of one person, or of all, is ended.
 func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (any, error) {
-	user, err := r.param("user")
-	if err != nil {
+	var user, hostname string
+	if err := r.params(map[string]*string{"user": &user, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
 	m, err := a.Platform(crmgate.Platform(r.last))
@@ -74,7 +87,7 @@ func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (a
 	}
 	c := web.AdminConfirm{Action: p.site.adminPath("/end/" + r.last), Back: p.site.adminPath("/people/" + r.last)}
 	if user != "" {
-		return p.confirmEndOf(ctx, a, m, crmgate.UserID(user), c)
+		return p.confirmEndOf(ctx, a, m, crmgate.UserKey{Platform: m.Platform, Hostname: hostname, ID: crmgate.UserID(user)}, c)
 	}
 	n, err := a.Connected(ctx, m.Platform)
 	if err != nil {
@@ -86,13 +99,13 @@ func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (a
 }
 
 // confirmEndOf asks to confirm that the session of one person is ended.
-func (p adminPages) confirmEndOf(ctx context.Context, a *org.Admin, m *manifest.Manifest, user crmgate.UserID, c web.AdminConfirm) (any, error) {
-	e, err := a.Person(ctx, crmgate.UserKey{Platform: m.Platform, ID: user})
+func (p adminPages) confirmEndOf(ctx context.Context, a *org.Admin, m *manifest.Manifest, user crmgate.UserKey, c web.AdminConfirm) (any, error) {
+	e, err := a.Person(ctx, user)
 	if err != nil {
 		return nil, err
 	}
 	c.Frame, c.Button = p.frame(a, "End the session of "+p.personRow(e).Title+"?"), "End the session"
-	c.Hidden = []web.Pair{{Name: "user", Value: string(user)}}
+	c.Hidden = []web.Pair{{Name: "user", Value: string(user.ID)}, {Name: "hostname", Value: user.Hostname}}
 	c.Sentences = []string{"This person will be signed out of " + m.Title + " at once, and can connect again."}
 	return p.confirm(c)
 }
@@ -100,7 +113,8 @@ func (p adminPages) confirmEndOf(ctx context.Context, a *org.Admin, m *manifest.
 // end ends the session of one person, or of all.
 func (p adminPages) end(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
-		User string `json:"user"`
+		User     crmgate.UserID `json:"user"`
+		Hostname string         `json:"hostname"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -112,7 +126,7 @@ func (p adminPages) end(ctx context.Context, r *request, a *org.Admin) (any, err
 	if b.User == "" {
 		return p.endAll(ctx, r, a, m.Platform)
 	}
-	if _, err := a.EndSession(ctx, crmgate.UserKey{Platform: m.Platform, ID: crmgate.UserID(b.User)}); err != nil {
+	if _, err := a.EndSession(ctx, crmgate.UserKey{Platform: m.Platform, Hostname: b.Hostname, ID: b.User}); err != nil {
 		return nil, err
 	}
 	return seeOther(p.site.adminPath("/people/" + r.last)), nil

@@ -28,10 +28,10 @@ type outcome struct {
 }
 
 func (a sessionAPI) hostname(_ context.Context, _ *request, ses session.Session) (any, error) {
-	if ses.Hostname == "" {
+	if ses.Key.Hostname == "" {
 		return nil, nil // upstream's null
 	}
-	return text(ses.Hostname), nil
+	return text(ses.Key.Hostname), nil
 }
 
 func (a sessionAPI) authValidation(ctx context.Context, _ *request, ses session.Session) (any, error) {

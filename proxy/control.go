@@ -24,8 +24,8 @@ type Acts struct {
 // server's owner can open, and asks for no other proof.
 //
 //	GET    /users                  all people
-//	GET    /users/{platform}/{id}  one person
-//	DELETE /users/{platform}/{id}  removes the person and revokes their grant: {"crm": result}
+//	GET    /users/{platform}/{id}  one person; hostname says which, if several have the id
+//	DELETE /users/{platform}/{id}  removes the person and revokes their grant: {"crm": result}; hostname as above
 //	GET    /journal                the token answers in the journal
 //	POST   /journal/{id}           replays an answer; ?dry only reads it
 //	DELETE /journal/{id}           drops an answer
@@ -38,11 +38,19 @@ func Control(d operator.Directory, acts Acts) http.Handler {
 		control(w, all, err)
 	})
 	mux.HandleFunc("GET /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
-		e, err := d.Entry(r.Context(), keyOf(r))
+		key, err := find(d, r)
+		var e operator.Entry
+		if err == nil {
+			e, err = d.Entry(r.Context(), key)
+		}
 		control(w, e, err)
 	})
 	mux.HandleFunc("DELETE /users/{platform}/{id}", func(w http.ResponseWriter, r *http.Request) {
-		result, err := acts.Forget(r.Context(), keyOf(r))
+		key, err := find(d, r)
+		var result revoke.Result
+		if err == nil {
+			result, err = acts.Forget(r.Context(), key)
+		}
 		control(w, map[string]revoke.Result{"crm": result}, err)
 	})
 	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
@@ -61,8 +69,14 @@ func Control(d operator.Directory, acts Acts) http.Handler {
 	return mux
 }
 
-func keyOf(r *http.Request) crmgate.UserKey {
-	return crmgate.UserKey{Platform: crmgate.Platform(r.PathValue("platform")), ID: crmgate.UserID(r.PathValue("id"))}
+// find returns the key of the person that a request is about.
+func find(d operator.Directory, r *http.Request) (crmgate.UserKey, error) {
+	var hostname *string
+	if q := r.URL.Query(); q.Has("hostname") {
+		host := q.Get("hostname")
+		hostname = &host
+	}
+	return d.Find(r.Context(), crmgate.Platform(r.PathValue("platform")), crmgate.UserID(r.PathValue("id")), hostname)
 }
 
 // control writes an answer, or an error with its cause: only the operator reads it.

@@ -7,25 +7,33 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// userHash is the name of a user in the audit log. It is the hash in the key of their person record, so the log can show
-// the user while the record exists.
+// userHash is the name of a user in the audit log. It is the hash of the id in the key of their person record, so the log can
+// show the user while the record exists. The log does not tell people of one id on two hosts apart.
 func (db *DB) userHash(key crmgate.UserKey) (h audit.Hash) {
 	db.keys.Append(h[:0], person, key.Platform, string(key.ID))
 	return h
 }
 
-// userOf returns the user with a hash.
+// userOf returns the user with a hash. If several people have the id, the user has only the platform and the id.
 func (db *DB) userOf(ctx context.Context, p crmgate.Platform, h audit.Hash) (crmgate.User, error) {
-	var u crmgate.User
-	key := append(onPlatform(person, p), h[:]...)
+	var found []crmgate.User
 	err := db.view(ctx, func(r records) error {
-		b, err := r.Get(person, key)
-		if err != nil {
+		found = nil
+		return r.Scan(append(onPlatform(person, p), h[:]...), func(key, b []byte) error {
+			p, err := r.openPerson(key, b)
+			if err == nil {
+				found = append(found, p.User)
+			}
 			return err
-		}
-		found, err := decodePerson(b)
-		u = found.User
-		return err
+		})
 	})
-	return u, err
+	switch {
+	case err != nil:
+		return crmgate.User{}, err
+	case len(found) == 0:
+		return crmgate.User{}, crmgate.ErrNotFound
+	case len(found) > 1:
+		return crmgate.User{Key: withoutHost(found[0].Key)}, nil
+	}
+	return found[0], nil
 }

@@ -51,6 +51,9 @@ func Open(ctx context.Context, engine Engine, ring *sealed.KeyRing, c Config) (*
 			key, err = db.unlock(ctx)
 		}
 	}
+	if err == nil {
+		err = db.upgrade(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -118,6 +121,22 @@ func (db *DB) initialise(ctx context.Context) error {
 			r.Set(checkValue, sealed.Prefix(checkValue), nil, 0),
 			r.Set(lookupKey, sealed.Prefix(lookupKey), key, 0))
 	})
+}
+
+// upgrade gives the check value its present version, so that an earlier crmgate refuses the store from now on: it would not
+// find the people whom this one stores.
+func (db *DB) upgrade(ctx context.Context) error {
+	key := sealed.Prefix(checkValue)
+	upToDate := false
+	err := db.engine.View(ctx, func(tx Tx) error {
+		b, err := tx.Get(key)
+		upToDate = sealed.Version(b) >= formats[checkValue].Version
+		return err
+	})
+	if err != nil || upToDate {
+		return err
+	}
+	return db.update(ctx, func(r records) error { return r.Set(checkValue, key, nil, 0) })
 }
 
 // Ready returns nil if the engine answers.

@@ -116,7 +116,7 @@ func raw(t testing.TB, e storage.Engine) []pair {
 
 // open opens a value as the record that belongs under a key.
 func (s store) open(key, stored []byte) ([]byte, error) {
-	return s.ring.Records(nil, s.clock.now(), nil).Open(sealed.Kind(key[0]), key, stored)
+	return s.ring.Records(nil, s.clock.now(), storage.Formats()).Open(sealed.Kind(key[0]), key, stored)
 }
 
 func write(t testing.TB, e storage.Engine, key, value []byte) {

@@ -20,10 +20,10 @@
 // platform's name is in clear. A person has two records. A session check opens only the session record, which is small and
 // binary. The person record has the rest, the grant included.
 //
-//	s/clio/HASH         session: id, flags, hostname, the owner and generation of the application
-//	p/clio/HASH         person: user and grant
-//	e/clio/HASH         lease of a refresh
-//	j/clio/HASH/ID      an answer of a token endpoint that is not stored yet
+//	p/clio/HASH.HASH    person: user and grant; the hashes of the id and of the host; without a host only the first
+//	s/clio/HASH.HASH    session: id, flags, hostname, the owner and generation of the application; the second hash is the id's
+//	e/clio/HASH.HASH    lease of a refresh
+//	j/clio/HASH.HASH/ID an answer of a token endpoint that is not stored yet
 //	g/clio/HASH         generation of an account's application
 //	m/ d/ clio/HASH     an organisation's application: confirmed, pending
 //	h/clio/HASH         one that is retired
@@ -31,11 +31,15 @@
 //	r/clio/DUE ID       a grant to revoke; q/clio notes that the platform has some
 //	t/HASH, n/, i/SLOT  short states, their cursor and slots; x/HASH is a spent state
 //	S/HASH, N/, I/SLOT  sign-ins that a client waits for, their cursor and slots
-//	y/HASH              an organisation's settings; z/clio/HASH are a person's
+//	y/HASH              an organisation's settings; z/clio/HASH.HASH are a person's
 //	f/clio/HASH         an organisation's values of managed fields; w/clio/HASH HASH are an extension's
 //	v/clio/HASH         notes that a sign-in with managed fields failed
 //	k/NAME              a server key; c/ is the check value, l/ the key that hashes ids
 //	a/ b/ o/            the audit log
+//
+// A person is a platform, a host and an id: two hosts of a CRM may give the same id to two people. Version 1 of these records
+// had only the platform and the id in their keys; adopt moves them. A session token does not name the host, so a session is
+// found by its own id. It has the host.
 //
 // Raising the generation of an application ends every session that came from it, by one write. A session that has ended
 // never becomes valid again: signing in makes a new session id, which older tokens do not carry.

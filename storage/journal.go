@@ -31,7 +31,7 @@ type JournalEntry struct {
 	// App is the client that asked.
 	App     crmgate.ApplicationKey
 	Account crmgate.AccountID
-	// Hostname is the person's, for which the client was chosen.
+	// Hostname is the person's, for which the client was chosen. It is also in User, if the person is known.
 	Hostname string
 	Status   int
 	// Cut says that the answer is incomplete: the connection broke, or a limit was reached.
@@ -102,7 +102,10 @@ func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err erro
 // JournalOf returns the answers that are kept for a person, the latest first. For a key without an ID it returns those of
 // exchanges. A damaged entry is an error, because the tokens in it are not known.
 func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntry, error) {
-	all, err := db.scanJournal(ctx, db.keys.journal(key))
+	all, err := db.scanJournal(ctx, func(r records) ([]byte, error) {
+		at, err := r.home(key)
+		return db.keys.journal(at), err
+	})
 	if n := len(all); n > 0 && all[n-1].Damaged && err == nil {
 		err = fmt.Errorf("read the journal: entry %s is damaged: %w", all[n-1].ID, crmgate.ErrSealed)
 	}
@@ -111,14 +114,19 @@ func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntr
 
 // Journal returns all answers that are kept, the latest first, and then the damaged ones.
 func (db *DB) Journal(ctx context.Context) ([]JournalEntry, error) {
-	return db.scanJournal(ctx, sealed.Prefix(journal))
+	return db.scanJournal(ctx, func(records) ([]byte, error) { return sealed.Prefix(journal), nil })
 }
 
-func (db *DB) scanJournal(ctx context.Context, prefix []byte) ([]JournalEntry, error) {
+// scanJournal returns the entries whose keys begin with what prefix returns.
+func (db *DB) scanJournal(ctx context.Context, prefix func(records) ([]byte, error)) ([]JournalEntry, error) {
 	var all []JournalEntry
 	err := db.view(ctx, func(r records) error {
 		all = nil
-		return r.Scan(prefix, func(key, stored []byte) error {
+		begin, err := prefix(r)
+		if err != nil {
+			return err
+		}
+		return r.Scan(begin, func(key, stored []byte) error {
 			b, err := r.Open(journal, key, stored)
 			if errors.Is(err, crmgate.ErrNotFound) {
 				return nil // expired
@@ -148,6 +156,9 @@ func platformOf(key []byte) crmgate.Platform {
 }
 
 func encodeJournal(e JournalEntry) ([]byte, error) {
+	if e.User.ID != "" {
+		e.Hostname = e.User.Hostname
+	}
 	b, err := json.Marshal(journalRecord{
 		At: e.At, Platform: e.User.Platform, User: e.User.ID, From: e.From.Reveal(), App: appRecord(e.App), Account: e.Account,
 		Hostname: e.Hostname, Status: e.Status, Cut: e.Cut, Own: e.Own, Skew: e.Skew, Body: []byte(e.Body.Reveal()), Callback: e.Callback.Reveal(),
@@ -163,8 +174,12 @@ func decodeJournal(b []byte) (JournalEntry, error) {
 	if err := decodeJSON(b, &w); err != nil {
 		return JournalEntry{}, err
 	}
+	u := crmgate.UserKey{Platform: w.Platform, ID: w.User}
+	if u.ID != "" {
+		u.Hostname = w.Hostname
+	}
 	return JournalEntry{
-		At: w.At, User: crmgate.UserKey{Platform: w.Platform, ID: w.User}, From: crmgate.NewSecret(w.From), App: crmgate.ApplicationKey(w.App),
+		At: w.At, User: u, From: crmgate.NewSecret(w.From), App: crmgate.ApplicationKey(w.App),
 		Account: w.Account, Hostname: w.Hostname, Status: w.Status, Cut: w.Cut, Own: w.Own, Skew: w.Skew, Body: crmgate.NewSecret(string(w.Body)),
 		Callback: crmgate.NewSecret(w.Callback),
 	}, nil

@@ -44,20 +44,37 @@ const (
 	failedFields    sealed.Kind = 'v'
 )
 
+// formats are the formats of the kinds that have had more than one. Version 2 of the check value says that people are kept
+// by their host too: an earlier crmgate refuses such a store when it opens it.
+var formats = sealed.Formats{
+	checkValue: {Version: 2, Oldest: 2},
+	person:     {Version: 2, Oldest: 2},
+	session:    {Version: 2, Oldest: 2},
+}
+
 // keys makes the keys of records.
 type keys struct{ *sealed.Keys }
 
-func (k keys) session(u crmgate.UserKey) []byte { return k.On(session, u.Platform, string(u.ID)) }
-func (k keys) person(u crmgate.UserKey) []byte  { return k.On(person, u.Platform, string(u.ID)) }
-func (k keys) lease(u crmgate.UserKey) []byte   { return k.On(lease, u.Platform, string(u.ID)) }
-func (k keys) userSettings(u crmgate.UserKey) []byte {
-	return k.On(userSettings, u.Platform, string(u.ID))
-}
-func (k keys) orgSettings(hash string) []byte { return k.Of(orgSettings, hash) }
+func (k keys) person(u crmgate.UserKey) []byte       { return k.of(person, u) }
+func (k keys) lease(u crmgate.UserKey) []byte        { return k.of(lease, u) }
+func (k keys) userSettings(u crmgate.UserKey) []byte { return k.of(userSettings, u) }
+func (k keys) orgSettings(hash string) []byte        { return k.Of(orgSettings, hash) }
 
 // journal is the prefix of the entries of a user, or of a platform's exchanges if the user has no ID.
-func (k keys) journal(u crmgate.UserKey) []byte {
-	return append(k.On(journal, u.Platform, string(u.ID)), '/')
+func (k keys) journal(u crmgate.UserKey) []byte { return append(k.of(journal, u), '/') }
+
+// of is the key of a record of a user. The keys of all users with an ID begin with the key of the one without a host.
+func (k keys) of(kind sealed.Kind, u crmgate.UserKey) []byte {
+	key := k.On(kind, u.Platform, string(u.ID))
+	if u.Hostname == "" {
+		return key
+	}
+	return k.Append(append(key, '.'), kind, u.Platform, string(u.ID)+"\x00"+u.Hostname)
+}
+
+// session is the key of the session with an id, of a user whose host need not be known.
+func (k keys) session(p crmgate.Platform, user crmgate.UserID, id string) []byte {
+	return k.Append(append(k.On(session, p, string(user)), '.'), session, p, string(user)+"\x00"+id)
 }
 
 func (k keys) generation(a crmgate.AccountID, p crmgate.Platform) []byte {

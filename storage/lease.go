@@ -49,7 +49,10 @@ func (r records) setLease(key crmgate.UserKey, l Lease) error {
 func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
 	var l Lease
 	err := db.view(ctx, func(r records) (err error) {
-		l, err = r.lease(key)
+		at, err := r.home(key)
+		if err == nil {
+			l, err = r.lease(at)
+		}
 		return err
 	})
 	if err != nil {
@@ -64,6 +67,9 @@ func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
 func (db *DB) TakeLease(ctx context.Context, key crmgate.UserKey, node string, life time.Duration, alone bool) (Lease, error) {
 	var l Lease
 	err := db.update(ctx, func(r records) (err error) {
+		if err = r.adopt(key); err != nil {
+			return err
+		}
 		if l, err = r.lease(key); err != nil {
 			return err
 		}

@@ -71,17 +71,17 @@ func TestJournal(t *testing.T) {
 		}
 		body := crmgate.NewSecret("{\"access_token\":\"\xff\"}")
 		first := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r1"), Status: 200, Body: body, Skew: time.Second, Cut: true, Own: true,
-			App: crmgate.ApplicationKey{ClientID: "c", TokenURL: "u"}, Account: "acme", Hostname: "h.example"})
+			App: crmgate.ApplicationKey{ClientID: "c", TokenURL: "u"}, Account: "acme"})
 		s.clock.add(time.Second)
 		second := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r2"), Body: body})
 		put(storage.JournalEntry{At: s.clock.now(), User: other, Body: body})
-		exchange := put(storage.JournalEntry{At: s.clock.now(), User: crmgate.UserKey{Platform: key.Platform}, Body: body, Callback: crmgate.NewSecret("{}")})
+		exchange := put(storage.JournalEntry{At: s.clock.now(), User: crmgate.UserKey{Platform: key.Platform}, Hostname: "h.example", Body: body, Callback: crmgate.NewSecret("{}")})
 
 		of, err := s.JournalOf(t.Context(), key)
 		if err != nil || len(of) != 2 || of[0].ID != second.ID || of[1].ID != first.ID {
 			t.Fatalf("of one person: %+v, %v", of, err)
 		}
-		if e := of[1]; !e.Body.Equal(body) || !e.From.Equal(first.From) || e.App != first.App || e.Account != "acme" || e.Hostname != "h.example" || e.Status != 200 || !e.Cut || !e.Own || e.Skew != time.Second || !e.At.Equal(first.At) {
+		if e := of[1]; !e.Body.Equal(body) || !e.From.Equal(first.From) || e.App != first.App || e.Account != "acme" || e.Hostname != key.Hostname || e.User != key || e.Status != 200 || !e.Cut || !e.Own || e.Skew != time.Second || !e.At.Equal(first.At) {
 			t.Errorf("it came back as %+v", e)
 		}
 		all, err := s.Journal(t.Context())

@@ -36,7 +36,7 @@ func (db *DB) QueueOrphans(ctx context.Context) (n int, err error) {
 
 // addOrphans queues the answers in a person's journal, unless the person has signed in again.
 func (q queue) addOrphans(key crmgate.UserKey) error {
-	p, err := q.person(key)
+	p, err := q.personToChange(key)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
 		return q.addJournal(crmgate.User{Key: key})
@@ -70,9 +70,6 @@ func (q queue) addJournal(u crmgate.User) error {
 
 // addAnswer queues an answer, due now.
 func (q queue) addAnswer(u crmgate.User, e JournalEntry) error {
-	if u.Hostname == "" {
-		u.Hostname = e.Hostname
-	}
 	if u.Account == "" {
 		u.Account = e.Account
 	}

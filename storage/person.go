@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,8 @@ import (
 func (db *DB) Person(ctx context.Context, key crmgate.UserKey) (crmgate.Person, error) {
 	var p crmgate.Person
 	err := db.view(ctx, func(r records) (err error) {
-		p, err = r.person(key)
+		found, err := r.person(key)
+		p = found.Person
 		return err
 	})
 	if err != nil {
@@ -46,7 +48,7 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 				}
 				return nil
 			}
-			return fn(p, s)
+			return fn(p.Person, s)
 		})
 	})
 	if err != nil {
@@ -59,12 +61,12 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 }
 
 // openWithSession opens a person record that a scan found, and reads their session.
-func (r records) openWithSession(key, stored []byte) (crmgate.Person, Session, error) {
-	p, err := r.openPerson(key, stored)
+func (r records) openWithSession(key, b []byte) (stored, Session, error) {
+	p, err := r.openPerson(key, b)
 	if err != nil {
 		return p, Session{}, err
 	}
-	s, err := r.session(p.User.Key)
+	s, err := r.sessionOf(p)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		err = nil
 	}
@@ -83,7 +85,7 @@ func (db *DB) PeopleOn(ctx context.Context, platform crmgate.Platform, fn func(c
 			if err != nil {
 				return nil // People reports it
 			}
-			return fn(p)
+			return fn(p.Person)
 		})
 	})
 	if err != nil {
@@ -92,23 +94,66 @@ func (db *DB) PeopleOn(ctx context.Context, platform crmgate.Platform, fn func(c
 	return nil
 }
 
-func (r records) openPerson(key, stored []byte) (crmgate.Person, error) {
-	b, err := r.Open(person, key, stored)
+// Namesakes returns the keys of all people of a platform who have an id, one for each host.
+func (db *DB) Namesakes(ctx context.Context, p crmgate.Platform, id crmgate.UserID) ([]crmgate.UserKey, error) {
+	var all []crmgate.UserKey
+	err := db.view(ctx, func(r records) (err error) {
+		all, err = r.namesakes(db.keys.On(person, p, string(id)), crmgate.UserKey{Platform: p, ID: id})
+		return err
+	})
 	if err != nil {
-		return crmgate.Person{}, err
+		return nil, fmt.Errorf("list people of an id: %w", err)
+	}
+	return all, nil
+}
+
+// namesakes returns the keys of the people whose records are kept under a prefix. A record of version 1 that does not open
+// counts as that of unreadable; the host of another that does not open is not known, and it is left out.
+func (r records) namesakes(prefix []byte, unreadable crmgate.UserKey) (all []crmgate.UserKey, err error) {
+	err = r.Scan(prefix, func(key, b []byte) error {
+		p, err := r.openPerson(key, b)
+		switch {
+		case err == nil:
+			all = append(all, p.User.Key)
+		case bytes.Equal(key, prefix) && !errors.Is(err, crmgate.ErrNotFound):
+			all = append(all, unreadable)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// stored is a person as the store keeps them.
+type stored struct {
+	crmgate.Person
+	// session is the ID of the person's session; empty if they have none, and in version 1.
+	session string
+}
+
+func (r records) openPerson(key, b []byte) (stored, error) {
+	b, err := r.Open(person, key, b)
+	if err != nil {
+		return stored{}, err
 	}
 	return decodePerson(b)
 }
 
-func (r records) person(key crmgate.UserKey) (crmgate.Person, error) {
+func (r records) person(key crmgate.UserKey) (stored, error) {
 	b, err := r.Get(person, r.db.keys.person(key))
-	if err != nil {
-		return crmgate.Person{}, err
+	var p stored
+	switch {
+	case err == nil:
+		p, err = decodePerson(b)
+	case errors.Is(err, crmgate.ErrNotFound) && key.Hostname != "":
+		p, err = r.unmoved(key)
 	}
-	return decodePerson(b)
+	if err == nil && p.User.Key.Hostname != key.Hostname { // a record of version 1, of a person of another host
+		return stored{}, crmgate.ErrNotFound
+	}
+	return p, err
 }
 
-func (r records) setPerson(key crmgate.UserKey, p crmgate.Person) error {
+func (r records) setPerson(key crmgate.UserKey, p stored) error {
 	p.User.Key = key
 	b, err := encodePerson(p)
 	if err != nil {
@@ -117,8 +162,8 @@ func (r records) setPerson(key crmgate.UserKey, p crmgate.Person) error {
 	return r.Set(person, r.db.keys.person(key), b, 0)
 }
 
-// personRecord is the payload of a person record, version 1: JSON with the secrets in clear. It exists only while a
-// crmgate.Person is sealed or opened.
+// personRecord is the payload of a person record: JSON with the secrets in clear. It exists only while a crmgate.Person is
+// sealed or opened. Version 1 has no session.
 type personRecord struct {
 	Platform        crmgate.Platform  `json:"platform"`
 	ID              crmgate.UserID    `json:"id"`
@@ -133,6 +178,7 @@ type personRecord struct {
 	SignedIn        time.Time         `json:"signedIn,omitzero"`
 	LoggedOut       time.Time         `json:"loggedOut,omitzero"`
 	Grant           grantRecord       `json:"grant,omitzero"`
+	Session         string            `json:"session,omitempty"`
 }
 
 type grantRecord struct {
@@ -156,17 +202,18 @@ type appRecord struct {
 // errNotJSON comes without its cause, which may quote the value.
 var errNotJSON = errors.New("a person's time zone offset or additional info is not JSON, or a date is out of range")
 
-func encodePerson(p crmgate.Person) ([]byte, error) {
+func encodePerson(p stored) ([]byte, error) {
 	u, g := p.User, p.Grant
 	b, err := encodeVerbatim(personRecord{
 		Platform: u.Key.Platform, ID: u.Key.ID,
-		Name: u.Name, Hostname: u.Hostname, Account: u.Account, HashedExtension: u.HashedExtension,
+		Name: u.Name, Hostname: u.Key.Hostname, Account: u.Account, HashedExtension: u.HashedExtension,
 		TimezoneName: u.TimezoneName, TimezoneOffset: u.TimezoneOffset, AdditionalInfo: u.AdditionalInfo,
 		Created: u.Created, SignedIn: u.SignedIn, LoggedOut: u.LoggedOut,
 		Grant: grantRecord{
 			AccessToken: g.AccessToken.Reveal(), RefreshToken: g.RefreshToken.Reveal(), APIKey: g.APIKey.Reveal(),
 			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: appRecord(g.App),
 		},
+		Session: p.session,
 	})
 	if err != nil {
 		return nil, errNotJSON
@@ -174,16 +221,16 @@ func encodePerson(p crmgate.Person) ([]byte, error) {
 	return b, nil
 }
 
-func decodePerson(b []byte) (crmgate.Person, error) {
+func decodePerson(b []byte) (stored, error) {
 	var w personRecord
 	if err := decodeJSON(b, &w); err != nil {
-		return crmgate.Person{}, err
+		return stored{}, err
 	}
 	g := w.Grant
-	return crmgate.Person{
+	return stored{session: w.Session, Person: crmgate.Person{
 		User: crmgate.User{
-			Key:  crmgate.UserKey{Platform: w.Platform, ID: w.ID},
-			Name: w.Name, Hostname: w.Hostname, Account: w.Account, HashedExtension: w.HashedExtension,
+			Key:  crmgate.UserKey{Platform: w.Platform, Hostname: w.Hostname, ID: w.ID},
+			Name: w.Name, Account: w.Account, HashedExtension: w.HashedExtension,
 			TimezoneName: w.TimezoneName, TimezoneOffset: w.TimezoneOffset, AdditionalInfo: w.AdditionalInfo,
 			Created: w.Created, SignedIn: w.SignedIn, LoggedOut: w.LoggedOut,
 		},
@@ -191,5 +238,5 @@ func decodePerson(b []byte) (crmgate.Person, error) {
 			AccessToken: crmgate.NewSecret(g.AccessToken), RefreshToken: crmgate.NewSecret(g.RefreshToken), APIKey: crmgate.NewSecret(g.APIKey),
 			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: crmgate.ApplicationKey(g.App),
 		},
-	}, nil
+	}}, nil
 }

@@ -126,16 +126,16 @@ func issued(a crmgate.OrgApplication, g crmgate.Grant) bool {
 
 // sweep queues one person's grant and ends their session.
 func (r records) sweep(key crmgate.UserKey, a crmgate.OrgApplication) error {
-	p, err := r.person(key)
+	p, err := r.personToChange(key)
 	if errors.Is(err, crmgate.ErrNotFound) || err == nil && !issued(a, p.Grant) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := r.queue().add(p, 0, r.Now); err != nil {
+	if _, err := r.queue().add(p.Person, 0, r.Now); err != nil {
 		return err
 	}
 	p.Grant = crmgate.Grant{}
-	return errors.Join(r.changeSession(key, func(s *Session) { s.Ended = true }), r.queue().addJournal(p.User), r.setPerson(key, p))
+	return errors.Join(r.endSession(&p), r.queue().addJournal(p.User), r.setPerson(key, p))
 }

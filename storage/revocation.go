@@ -263,7 +263,7 @@ func encodeRevocation(v Revocation) ([]byte, error) {
 	p := v.Person
 	p.User.Name, p.User.HashedExtension = "", ""
 	p.User.Created, p.User.SignedIn, p.User.LoggedOut = time.Time{}, time.Time{}, time.Time{}
-	who, err := encodePerson(p)
+	who, err := encodePerson(stored{Person: p})
 	if err != nil {
 		return nil, err
 	}
@@ -286,8 +286,8 @@ func decodeRevocation(b []byte) (Revocation, error) {
 		return Revocation{}, err
 	}
 	v := Revocation{Queued: w.Queued, Attempts: w.Attempts}
-	var err error
-	if v.Person, err = decodePerson(w.Person); err == nil && len(w.Answer) > 0 {
+	p, err := decodePerson(w.Person)
+	if v.Person = p.Person; err == nil && len(w.Answer) > 0 {
 		v.Answer, err = decodeJournal(w.Answer)
 	}
 	return v, err

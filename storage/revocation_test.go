@@ -67,7 +67,7 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 				got := b.Due[0]
 				u := got.User
 				if got.Grant.AccessToken.Reveal() != "canary-access" || got.Grant.RefreshToken.Reveal() != "canary-refresh" || got.Grant.APIKey.Reveal() != "canary-key" ||
-					got.Grant.App.ClientID != "c" || u.Key != key || u.Hostname != "canary.acme.example" || u.Account != "4711-account" || string(u.AdditionalInfo) == "" {
+					got.Grant.App.ClientID != "c" || u.Key != key || u.Account != "4711-account" || string(u.AdditionalInfo) == "" {
 					t.Errorf("a value that the revocation needs is missing: %+v", got)
 				}
 				if u.Name != "" || u.HashedExtension != "" || !u.Created.IsZero() {
@@ -87,11 +87,11 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 func TestAnswersAreQueuedToo(t *testing.T) {
 	key, _ := filled(0)
 	granted := func(p *crmgate.Person) error {
-		p.User.Hostname, p.Grant.RefreshToken = "canary.acme.example", crmgate.NewSecret("canary-refresh")
+		p.Grant.RefreshToken = crmgate.NewSecret("canary-refresh")
 		return nil
 	}
 	answer := func(s store) storage.JournalEntry {
-		return storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("canary-refresh"), Status: 200, Account: "acme", Hostname: "h.example",
+		return storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("canary-refresh"), Status: 200, Account: "acme",
 			App: crmgate.ApplicationKey{ClientID: "c", TokenURL: "u"}, Body: crmgate.NewSecret("{\"refresh_token\":\"\xff\"}")}
 	}
 	for name, forget := range map[string]func(store) error{
@@ -113,7 +113,7 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 					t.Fatalf("queued: %+v", b)
 				}
 				v := b.Due[0]
-				if !v.Unread() || !v.Answer.Body.Equal(want.Body) || !v.Answer.From.Equal(want.From) || v.User.Key != key || v.User.Hostname != "canary.acme.example" || v.Grant.App != want.App {
+				if !v.Unread() || !v.Answer.Body.Equal(want.Body) || !v.Answer.From.Equal(want.From) || v.User.Key != key || v.Grant.App != want.App {
 					t.Errorf("it came back as %+v", v)
 				}
 				// An unread answer stays unread when it is claimed. Once it is read, its tokens replace it.

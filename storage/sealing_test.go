@@ -22,10 +22,10 @@ var canaries = []string{"canary", "4711", "acme.example"}
 
 // filled is a person with a canary in every field.
 func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
-	key := crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprintf("4711%04d-canary", n))}
+	key := crmgate.UserKey{Platform: "clio", Hostname: "canary.acme.example", ID: crmgate.UserID(fmt.Sprintf("4711%04d-canary", n))}
 	return key, func(p *crmgate.Person) error {
 		p.User = crmgate.User{
-			Key: key, Name: "Canary Name", Hostname: "canary.acme.example", Account: "4711-account",
+			Key: key, Name: "Canary Name", Account: "4711-account",
 			HashedExtension: "canary-extension", TimezoneName: "canary/zone", TimezoneOffset: []byte(`"canary"`),
 			AdditionalInfo: []byte(`{"canary":"<4711>"}`), Created: time.Unix(1, 0).UTC(), SignedIn: time.Unix(2, 0).UTC(), LoggedOut: time.Unix(6, 0).UTC(),
 		}

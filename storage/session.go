@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/crmgate/crmgate"
@@ -15,7 +16,7 @@ import (
 type Session struct {
 	// ID is the sid in the person's tokens: 128 random bits, base64url.
 	ID string
-	// Hostname is the person's. It is here so that a check need not open the person record.
+	// Hostname is the person's. A session token does not name it.
 	Hostname string
 	// Ended says that no token is valid any more: the person logged out, or their organisation's app was replaced.
 	Ended bool
@@ -25,12 +26,28 @@ type Session struct {
 	Generation uint64
 }
 
-// Session returns a person's session; crmgate.ErrNotFound if they never signed in. It reads the session record, and for an
-// organisation's application its generation.
+// SessionByID returns the session with an id, of the person with the platform and the id user: a session token names these
+// three. The session says which host the person is of. crmgate.ErrNotFound if there is none. SessionByID reads the session
+// record, and for an organisation's application its generation.
+func (db *DB) SessionByID(ctx context.Context, p crmgate.Platform, user crmgate.UserID, id string) (Session, error) {
+	return db.readSession(ctx, func(r records) (Session, error) { return r.sessionByID(p, user, id) })
+}
+
+// Session returns a person's session; crmgate.ErrNotFound if they never signed in.
 func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error) {
+	return db.readSession(ctx, func(r records) (Session, error) {
+		p, err := r.person(key)
+		if err != nil {
+			return Session{}, err
+		}
+		return r.sessionOf(p)
+	})
+}
+
+func (db *DB) readSession(ctx context.Context, read func(records) (Session, error)) (Session, error) {
 	var s Session
 	err := db.view(ctx, func(r records) (err error) {
-		s, err = r.session(key)
+		s, err = read(r)
 		return err
 	})
 	if err != nil {
@@ -39,9 +56,29 @@ func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error)
 	return s, nil
 }
 
+func (r records) sessionByID(p crmgate.Platform, user crmgate.UserID, id string) (Session, error) {
+	s, err := r.session(p, r.db.keys.session(p, user, id))
+	if errors.Is(err, crmgate.ErrNotFound) { // version 1 kept a person's session without its id
+		s, err = r.session(p, r.db.keys.On(session, p, string(user)))
+	}
+	if err == nil && s.ID != id {
+		err = crmgate.ErrNotFound
+	}
+	return s, err
+}
+
+// sessionOf returns a person's session. Version 1 kept it under the platform and the id of the person.
+func (r records) sessionOf(p stored) (Session, error) {
+	u := p.User.Key
+	if p.session != "" {
+		return r.session(u.Platform, r.db.keys.session(u.Platform, u.ID, p.session))
+	}
+	return r.session(u.Platform, r.db.keys.On(session, u.Platform, string(u.ID)))
+}
+
 // session reads a session. Its Ended is set if the app has a newer generation.
-func (r records) session(key crmgate.UserKey) (Session, error) {
-	b, err := r.Get(session, r.db.keys.session(key))
+func (r records) session(p crmgate.Platform, key []byte) (Session, error) {
+	b, err := r.Get(session, key)
 	if err != nil {
 		return Session{}, err
 	}
@@ -49,17 +86,38 @@ func (r records) session(key crmgate.UserKey) (Session, error) {
 	if err != nil || s.App == "" || s.Ended {
 		return s, err
 	}
-	g, err := r.generation(s.App, key.Platform)
+	g, err := r.generation(s.App, p)
 	s.Ended = g != s.Generation
 	return s, err
 }
 
-func (r records) setSession(key crmgate.UserKey, s Session) error {
+// setSession makes s the session of a person, who is to be stored afterwards. It removes the session that they had.
+func (r records) setSession(p *stored, s Session) error {
+	u := p.User.Key
+	if p.session != "" && p.session != s.ID {
+		if err := r.Delete(r.db.keys.session(u.Platform, u.ID, p.session)); err != nil {
+			return err
+		}
+	}
 	b, err := s.encode()
 	if err != nil {
 		return err
 	}
-	return r.Set(session, r.db.keys.session(key), b, 0)
+	p.session = s.ID
+	return r.Set(session, r.db.keys.session(u.Platform, u.ID, s.ID), b, 0)
+}
+
+// endSession ends a person's session if they have one.
+func (r records) endSession(p *stored) error {
+	s, err := r.sessionOf(*p)
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Ended = true
+	return r.setSession(p, s)
 }
 
 // Generation returns the current generation of an account's app of a platform; 0 if the app was never replaced.

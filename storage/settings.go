@@ -62,7 +62,10 @@ func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgat
 func (db *DB) UserSettings(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
 	var b json.RawMessage
 	err := db.view(ctx, func(r records) (err error) {
-		b, err = r.userSettings(key)
+		at, err := r.home(key)
+		if err == nil {
+			b, err = r.userSettings(at)
+		}
 		return err
 	})
 	if err != nil {
@@ -76,7 +79,11 @@ func (db *DB) UserSettings(ctx context.Context, key crmgate.UserKey) (json.RawMe
 func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, update func(json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
 	var b json.RawMessage
 	err := db.update(ctx, func(r records) error {
-		s, err := r.session(key)
+		p, err := r.personToChange(key)
+		if err != nil {
+			return err
+		}
+		s, err := r.sessionOf(p)
 		if err == nil && s.Ended {
 			err = crmgate.ErrNotFound
 		}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,28 +14,34 @@ import (
 // SignIn stores a person, their grant and their session in one transaction, and returns the session. update gets the
 // person as stored, or the zero Person, and changes it; it may run again.
 //
-// A live session keeps its ID, so a second browser does not end the first. A new or ended session gets a new ID. So does a
-// session of another host: two hosts of a CRM may give the same id to two people.
+// A live session keeps its ID, so a second browser does not end the first. A new or ended session gets a new ID.
 //
 // A grant of an organisation's application must be of its current generation. If the application was replaced while the
 // person signed in, the error matches crmgate.ErrConflict and nothing is stored.
 func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (Session, error) {
 	var s Session
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
+		if err := r.adopt(key); err != nil {
+			return about, err
+		}
 		p, err := r.person(key)
 		if err != nil && !errors.Is(err, crmgate.ErrNotFound) {
 			return about, err
 		}
-		if s, err = r.session(key); err != nil && !errors.Is(err, crmgate.ErrNotFound) {
+		if err == nil {
+			s, err = r.sessionOf(p)
+		}
+		if err != nil && !errors.Is(err, crmgate.ErrNotFound) {
 			return about, err
 		}
-		if err := update(&p); err != nil {
+		if err := update(&p.Person); err != nil {
 			return about, err
 		}
-		if s, err = r.renew(s, key, p); err != nil {
+		p.User.Key = key
+		if s, err = r.renew(s, p.Person); err != nil {
 			return about, err
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.setPerson(key, p), r.setSession(key, s))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.setSession(&p, s), r.setPerson(key, p))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
@@ -43,17 +50,16 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 }
 
 // renew returns the session of a person who has just signed in. old is the zero Session if they had none.
-func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Session, error) {
+func (r records) renew(old Session, p crmgate.Person) (Session, error) {
 	app := p.Grant.App
-	s := Session{ID: old.ID, Hostname: p.User.Hostname}
-	moved := old.Hostname != "" && s.Hostname != "" && old.Hostname != s.Hostname
-	if old.Ended || old.ID == "" || moved {
+	s := Session{ID: old.ID, Hostname: p.User.Key.Hostname}
+	if old.Ended || old.ID == "" {
 		s.ID = newSessionID()
 	}
 	if app.Account == "" {
 		return s, nil
 	}
-	g, err := r.generation(app.Account, key.Platform)
+	g, err := r.generation(app.Account, p.User.Key.Platform)
 	if err == nil && g != app.Generation {
 		err = fmt.Errorf("the organisation's app: %w", crmgate.ErrConflict)
 	}
@@ -62,45 +68,36 @@ func (r records) renew(old Session, key crmgate.UserKey, p crmgate.Person) (Sess
 }
 
 // UpdatePerson changes a stored person and returns what was stored; crmgate.ErrNotFound if there is none. update may run
-// again. The session gets a new hostname too. A grant of another app ends the session, because it has the generation of the
-// old app; the person must sign in again.
+// again; it cannot change the key. A grant of another app ends the session, because it has the generation of the old app; the
+// person must sign in again.
 func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (crmgate.Person, error) {
-	var p crmgate.Person
+	var p stored
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
-		if p, err = r.person(key); err != nil {
+		if p, err = r.personToChange(key); err != nil {
 			return about, err
 		}
-		old := p
-		if err := update(&p); err != nil {
+		old := p.Grant.App
+		if err := update(&p.Person); err != nil {
 			return about, err
 		}
 		p.User.Key = key
-		moved := old.Grant.App.Account != p.Grant.App.Account || old.Grant.App.Generation != p.Grant.App.Generation
-		if moved || old.User.Hostname != p.User.Hostname {
-			err = r.changeSession(key, func(s *Session) {
-				s.Hostname = p.User.Hostname
-				s.Ended = s.Ended || moved
-			})
+		if app := p.Grant.App; app.Account != old.Account || app.Generation != old.Generation {
+			err = r.endSession(&p)
 		}
 		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(err, r.setPerson(key, p))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("update person: %w", err)
 	}
-	return p, nil
+	return p.Person, nil
 }
 
-// changeSession changes a session record if there is one. A session that ended with its generation is stored as ended.
-func (r records) changeSession(key crmgate.UserKey, change func(*Session)) error {
-	s, err := r.session(key)
-	if errors.Is(err, crmgate.ErrNotFound) {
-		return nil
+// personToChange is person for a transaction that changes something of theirs.
+func (r records) personToChange(key crmgate.UserKey) (stored, error) {
+	if err := r.adopt(key); err != nil {
+		return stored{}, err
 	}
-	if err != nil {
-		return err
-	}
-	change(&s)
-	return r.setSession(key, s)
+	return r.person(key)
 }
 
 // EndSession logs a person out and returns them as they were, with the grant; crmgate.ErrNotFound if there is none. Their
@@ -109,16 +106,16 @@ func (r records) changeSession(key crmgate.UserKey, change func(*Session)) error
 func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, with ...With) (Revocation, error) {
 	var was Revocation
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
-		p, err := r.person(key)
+		p, err := r.personToChange(key)
 		if err != nil {
 			return about, err
 		}
-		if was, err = r.queue().add(p, 1, r.Now.Add(RevocationLease)); err != nil {
+		if was, err = r.queue().add(p.Person, 1, r.Now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
 		p.Grant, p.User.LoggedOut = crmgate.Grant{}, r.Now
 		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(
-			r.changeSession(key, func(s *Session) { s.Ended = true }),
+			r.endSession(&p),
 			r.queue().addJournal(p.User),
 			r.setPerson(key, p))
 	})
@@ -134,21 +131,41 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, with ...With)
 func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...With) (Revocation, error) {
 	var was Revocation
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
-		p, err := r.person(key)
+		p, err := r.personToChange(key)
 		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed) {
-			p, err = crmgate.Person{User: crmgate.User{Key: key}}, nil
+			p, err = stored{Person: crmgate.Person{User: crmgate.User{Key: key}}}, nil
 		}
 		if err != nil {
 			return about, err
 		}
-		if was, err = r.queue().add(p, 1, r.Now.Add(RevocationLease)); err != nil {
+		if was, err = r.queue().add(p.Person, 1, r.Now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
 		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.queue().addJournal(p.User), r.Delete(db.keys.userSettings(key)),
-			r.Delete(db.keys.session(key)), r.Delete(db.keys.person(key)))
+			r.deleteSessions(key), r.Delete(db.keys.person(key)))
 	})
 	if err != nil {
 		return Revocation{}, fmt.Errorf("delete user: %w", err)
 	}
 	return was, nil
+}
+
+// deleteSessions removes the sessions of a person, and those of the same id that do not open. Without a host it also removes
+// the one of version 1, whose host is not known if the person record does not open.
+func (r records) deleteSessions(u crmgate.UserKey) error {
+	var keys [][]byte
+	prefix := r.db.keys.On(session, u.Platform, string(u.ID))
+	err := r.Scan(prefix, func(key, b []byte) error {
+		if b, err := r.Open(session, key, b); err == nil && !(u.Hostname == "" && bytes.Equal(key, prefix)) {
+			if s, err := decodeSession(b); err == nil && s.Hostname != u.Hostname {
+				return nil
+			}
+		}
+		keys = append(keys, bytes.Clone(key))
+		return nil
+	})
+	for _, key := range keys {
+		err = errors.Join(err, r.Delete(key))
+	}
+	return err
 }

@@ -2,10 +2,12 @@ package storage_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,9 +29,9 @@ var signedIn = storage.LogEvent(audit.Event{Kind: audit.EventSignIn, By: audit.B
 
 func keep(*crmgate.Person) error { return nil }
 
-func mustSignIn(t testing.TB, s store, key crmgate.UserKey, update func(*crmgate.Person) error) storage.Session {
+func mustSignIn(t testing.TB, s store, key crmgate.UserKey, update func(*crmgate.Person) error, with ...storage.With) storage.Session {
 	t.Helper()
-	session, err := s.SignIn(t.Context(), key, update)
+	session, err := s.SignIn(t.Context(), key, update, with...)
 	must(t, err)
 	return session
 }
@@ -91,13 +93,12 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 			if p.User.Key.ID != "" {
 				t.Error("a new person is not the zero Person")
 			}
-			p.User.Hostname = "a.example"
 			return nil
 		})
 		if b, err := base64.RawURLEncoding.DecodeString(first.ID); len(b) != 16 || err != nil {
 			t.Errorf("session id %q, want 128 bits in base64url", first.ID)
 		}
-		if got := mustSession(t, s, ann); got != first || got.Hostname != "a.example" {
+		if got := mustSession(t, s, ann); got != first {
 			t.Errorf("got %+v, want %+v", got, first)
 		}
 		if again := mustSignIn(t, s, ann, keep); again.ID != first.ID {
@@ -117,6 +118,8 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 		if second.ID == first.ID || second.Ended {
 			t.Errorf("after logout: %+v, was %+v", second, first)
 		}
+		_, err = s.SessionByID(ctx, ann.Platform, ann.ID, first.ID)
+		wantErr(t, err, crmgate.ErrNotFound)
 
 		_, err = s.DeletePerson(ctx, ann)
 		must(t, err)
@@ -129,23 +132,84 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 	})
 }
 
-// A CRM that has several hosts may give one id to two people: the first one's tokens must not act on the second.
-func TestSessionsOfTwoHosts(t *testing.T) {
+// A CRM that has several hosts may give one id to two people, and the owner of a host can choose any id. The two share
+// nothing.
+func TestTwoHosts(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
-		at := func(host string) func(*crmgate.Person) error {
-			return func(p *crmgate.Person) error { p.User.Hostname = host; return nil }
+		ctx := t.Context()
+		hosts := []string{"us.example", "eu.example", ""}
+		at := func(host string) crmgate.UserKey {
+			return crmgate.UserKey{Platform: ann.Platform, Hostname: host, ID: ann.ID}
 		}
-		none := mustSignIn(t, s, ann, keep)
-		first := mustSignIn(t, s, ann, at("us.example"))
-		if first.ID != none.ID {
-			t.Error("a host that was not known ended the session")
+		settings := func(host string) func(json.RawMessage) (json.RawMessage, error) {
+			return func(old json.RawMessage) (json.RawMessage, error) {
+				if old != nil {
+					t.Errorf("%q begins with the settings %s", host, old)
+				}
+				return json.Marshal(host)
+			}
 		}
-		if again := mustSignIn(t, s, ann, at("us.example")); again.ID != first.ID {
-			t.Error("the same host ended the session")
+		sessions := map[string]storage.Session{}
+		for _, host := range hosts {
+			sessions[host] = mustSignIn(t, s, at(host), func(p *crmgate.Person) error {
+				if p.User.Account != "" || p.User.AdditionalInfo != nil || !p.Grant.Empty() {
+					t.Errorf("%q begins with the person %+v", host, p)
+				}
+				p.User.Account, p.User.AdditionalInfo = crmgate.AccountID("of "+host), json.RawMessage(`{"secret":1}`)
+				p.User.Name, p.Grant.AccessToken = "Ann", crmgate.NewSecret("token of "+host)
+				return nil
+			}, signedIn)
+			_, err := s.UpdateUserSettings(ctx, at(host), settings(host))
+			must(t, err)
+			lease, err := s.TakeLease(ctx, at(host), "node", time.Minute, false)
+			if err != nil || lease.Epoch != 1 {
+				t.Errorf("%q: lease %+v, %v", host, lease, err)
+			}
+			_, err = s.PutEntry(ctx, storage.JournalEntry{User: at(host), Hostname: host, At: s.clock.now(), Body: crmgate.NewSecret("answer to " + host)})
+			must(t, err)
 		}
-		if second := mustSignIn(t, s, ann, at("eu.example")); second.ID == first.ID {
-			t.Error("a token of one host acts on the person of another")
+		check := func(host string) {
+			t.Helper()
+			got, err := s.SessionByID(ctx, ann.Platform, ann.ID, sessions[host].ID)
+			if err != nil || got != sessions[host] || got.Ended || got.Hostname != host {
+				t.Errorf("%q: session %+v, %v", host, got, err)
+			}
+			p, err := s.Person(ctx, at(host))
+			if err != nil || p.User.Key != at(host) || p.User.Account != crmgate.AccountID("of "+host) || p.Grant.AccessToken.Reveal() != "token of "+host {
+				t.Errorf("%q: person %+v, %v", host, p, err)
+			}
+			if b, err := s.UserSettings(ctx, at(host)); err != nil || string(b) != strconv.Quote(host) {
+				t.Errorf("%q: settings %s, %v", host, b, err)
+			}
+			journal, err := s.JournalOf(ctx, at(host))
+			if err != nil || len(journal) != 1 || journal[0].User != at(host) || journal[0].Body.Reveal() != "answer to "+host {
+				t.Errorf("%q: journal %+v, %v", host, journal, err)
+			}
 		}
+		for _, host := range hosts {
+			check(host)
+		}
+		if keys, err := s.Namesakes(ctx, ann.Platform, ann.ID); err != nil || len(keys) != 3 {
+			t.Errorf("namesakes: %v, %v", keys, err)
+		}
+		for _, e := range mustAudit(t, s) {
+			if e.User != ann.ID || e.Name != "" {
+				t.Errorf("the audit log says which of three people it was: %+v", e)
+			}
+		}
+		if keys, err := s.Namesakes(ctx, ann.Platform, "1"); err != nil || len(keys) != 0 {
+			t.Errorf("namesakes of nobody: %v, %v", keys, err)
+		}
+		_, err := s.EndSession(ctx, at("us.example"))
+		must(t, err)
+		_, err = s.DeletePerson(ctx, at(""))
+		must(t, err)
+		check("eu.example")
+		if got := mustSession(t, s, at("us.example")); !got.Ended {
+			t.Error("the session goes on after logout")
+		}
+		_, err = s.SessionByID(ctx, ann.Platform, ann.ID, sessions[""].ID)
+		wantErr(t, err, crmgate.ErrNotFound)
 	})
 }
 
@@ -185,23 +249,23 @@ func TestEndSessionForgetsTheGrantAndKeepsTheProfile(t *testing.T) {
 	})
 }
 
-func TestUpdatePersonFollowsHostname(t *testing.T) {
+func TestUpdatesKeepTheKeyAndTheSession(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		first := mustSignIn(t, s, ann, keep)
-		p, err := s.UpdatePerson(t.Context(), ann, func(p *crmgate.Person) error {
-			p.User.Key = crmgate.UserKey{Platform: "other", ID: "2"} // must not change the person's key
-			p.User.Hostname = "b.example"
+		move := func(p *crmgate.Person) error {
+			p.User.Key = crmgate.UserKey{Platform: "other", Hostname: "b.example", ID: "2"}
 			return nil
-		})
+		}
+		p, err := s.UpdatePerson(t.Context(), ann, move)
 		must(t, err)
-		if got := mustSession(t, s, ann); p.User.Key != ann || got.Hostname != "b.example" || got.ID != first.ID || got.Ended {
+		if got := mustSession(t, s, ann); p.User.Key != ann || got != first {
 			t.Errorf("got %+v of %v", got, p.User.Key)
 		}
 		_, err = s.UpdatePerson(t.Context(), ann, func(*crmgate.Person) error { return errTest })
 		wantErr(t, err, errTest)
 		_, err = s.EndSession(t.Context(), ann)
 		must(t, err)
-		_, err = s.UpdatePerson(t.Context(), ann, func(p *crmgate.Person) error { p.User.Hostname = "c.example"; return nil })
+		_, err = s.UpdatePerson(t.Context(), ann, move)
 		must(t, err)
 		if !mustSession(t, s, ann).Ended {
 			t.Error("an update brought a session back to life")

@@ -27,7 +27,7 @@ func (db *DB) update(ctx context.Context, fn func(records) error) error {
 
 // sealed adapts a function on records to the engine's transactions.
 func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
-	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now(), nil)) }
+	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now(), formats)) }
 }
 
 // With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, IfUnanswered, DropEntry,

@@ -25,7 +25,7 @@ func callOperation[D document](ctx context.Context, m *module, operation, hostna
 func callForUser[D document](ctx context.Context, m *module, operation string, r connector.UserRequest) (D, error) {
 	in := userIn{userOf(r), r.AuthHeader.Reveal()}
 	return runCall[D](ctx, &call{
-		module: m, operation: operation, hostname: r.User.Hostname, input: encode(in), secrets: headerSecrets(r.AuthHeader), rejected: r.Rejected,
+		module: m, operation: operation, hostname: r.User.Key.Hostname, input: encode(in), secrets: headerSecrets(r.AuthHeader), rejected: r.Rejected,
 	})
 }
 
@@ -112,7 +112,7 @@ func (c *hosted) RefreshAccessToken(ctx context.Context, r connector.RefreshRequ
 		in.RefreshToken = r.RefreshToken.Reveal()
 	}
 	d, err := runCall[refreshOut](ctx, &call{
-		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Hostname, input: encode(in), answered: r.Answered,
+		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Key.Hostname, input: encode(in), answered: r.Answered,
 		secrets: append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal()),
 	})
 	return connector.RefreshAnswer{

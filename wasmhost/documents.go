@@ -169,7 +169,7 @@ type userDoc struct {
 func userOf(r connector.UserRequest) userDoc {
 	u := r.User
 	return userDoc{
-		ID: u.Key.ID, Platform: u.Key.Platform, Hostname: u.Hostname, Account: u.Account, TimezoneName: u.TimezoneName,
+		ID: u.Key.ID, Platform: u.Key.Platform, Hostname: u.Key.Hostname, Account: u.Account, TimezoneName: u.TimezoneName,
 		TimezoneOffset: u.TimezoneOffset, TokenExpiry: r.TokenExpiry, AdditionalInfo: u.AdditionalInfo,
 	}
 }

@@ -301,8 +301,8 @@ func (d doc) oauth() connector.OAuthInfo {
 func (d doc) person() connector.UserRequest {
 	u := d.sub("user")
 	return connector.UserRequest{AuthHeader: d.secret("authHeader"), TokenExpiry: u.raw("tokenExpiry"), User: crmgate.User{
-		Key:      crmgate.UserKey{Platform: crmgate.Platform(u.str("platform")), ID: crmgate.UserID(u.str("id"))},
-		Hostname: u.str("hostname"), Account: crmgate.AccountID(u.str("rcAccountId")), TimezoneName: u.str("timezoneName"),
+		Key:     crmgate.UserKey{Platform: crmgate.Platform(u.str("platform")), Hostname: u.str("hostname"), ID: crmgate.UserID(u.str("id"))},
+		Account: crmgate.AccountID(u.str("rcAccountId")), TimezoneName: u.str("timezoneName"),
 		TimezoneOffset: u.raw("timezoneOffset"), AdditionalInfo: u.raw("platformAdditionalInfo"),
 	}}
 }

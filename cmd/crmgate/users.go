@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/revoke"
 )
@@ -28,10 +30,13 @@ type oneUser struct {
 	storeFlags
 	Platform crmgate.Platform `arg:"" help:"The platform, such as clio."`
 	ID       crmgate.UserID   `arg:"" help:"The user's id, such as 123-clio."`
+	Host     *string          `env:"-" help:"The user's CRM host, if several users of the platform have the id." placeholder:"HOST"`
 	jsonFlag
 }
 
-func (o *oneUser) key() crmgate.UserKey { return crmgate.UserKey{Platform: o.Platform, ID: o.ID} }
+func (o *oneUser) name() edge.PersonName {
+	return edge.PersonName{Platform: o.Platform, ID: o.ID, Hostname: o.Host}
+}
 
 type (
 	usersShowCommand   struct{ oneUser }
@@ -44,7 +49,7 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 		return err
 	}
 	slices.SortFunc(all, func(a, b operator.Entry) int {
-		return strings.Compare(string(a.Platform)+"/"+string(a.ID), string(b.Platform)+"/"+string(b.ID))
+		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Hostname, b.Hostname))
 	})
 	if c.JSON {
 		return printJSON(out, all)
@@ -61,7 +66,7 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 }
 
 func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	e, err := c.client(log).Person(ctx, c.key())
+	e, err := c.client(log).Person(ctx, c.name())
 	if err != nil {
 		return err
 	}
@@ -78,7 +83,7 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 }
 
 func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	told, err := c.client(log).Forget(ctx, c.key())
+	told, err := c.client(log).Forget(ctx, c.name())
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
@@ -52,5 +53,38 @@ func TestUsersOfARunningServer(t *testing.T) {
 	}
 	if out := users("delete", "practicekey", "2-practicekey", "--json"); !strings.Contains(out, `"crm": "nothing"`) {
 		t.Errorf("delete an API key: %s", out)
+	}
+}
+
+// Where two hosts have people of one id, the operator must name the host.
+func TestUsersOfTwoHosts(t *testing.T) {
+	t.Parallel()
+	n := edgetest.New(t)
+	for _, host := range []string{"", "eu.example"} {
+		_, err := n.Edge.DB().SignIn(t.Context(), crmgate.UserKey{Platform: "practice", Hostname: host, ID: "vic"}, func(p *crmgate.Person) error {
+			p.User.Name = "Vic of " + host
+			return nil
+		})
+		edgetest.Must(t, err)
+	}
+	users := func(args ...string) (string, int) {
+		var out bytes.Buffer
+		status := run(append(append([]string{"users"}, args...), "--data", n.Data), &out, &out)
+		return out.String(), status
+	}
+	for _, command := range []string{"show", "delete"} {
+		out, status := users(command, "practice", "vic")
+		if status != 1 || !strings.Contains(out, `2 people of practice have the id vic. Add --host and one of: "" (no host), eu.example`) {
+			t.Errorf("%s without a host: status %d, %s", command, status, out)
+		}
+	}
+	if out, status := users("show", "practice", "vic", "--host=eu.example"); status != 0 || !strings.Contains(out, "Vic of eu.example") {
+		t.Errorf("show: status %d, %s", status, out)
+	}
+	if out, status := users("delete", "practice", "vic", "--host="); status != 0 {
+		t.Errorf("delete: status %d, %s", status, out)
+	}
+	if out, status := users("show", "practice", "vic"); status != 0 || !strings.Contains(out, "Vic of eu.example") {
+		t.Errorf("the only one left: status %d, %s", status, out)
 	}
 }

@@ -233,7 +233,7 @@ func differs[S ~string](a, b S) bool { return !missing(string(a)) && a != b }
 func (f *Flows) discard(ctx context.Context, conn connector.Connector, info connector.UserInfo, client token.Client, tokens token.Tokens) {
 	f.Tokens.Discard(ctx, tokens)
 	p := crmgate.Person{
-		User:  crmgate.User{Key: crmgate.UserKey{Platform: conn.Manifest().Platform, ID: info.ID}, Hostname: client.Hostname, Account: client.App.Account},
+		User:  crmgate.User{Key: crmgate.UserKey{Platform: conn.Manifest().Platform, Hostname: client.Hostname, ID: info.ID}, Account: client.App.Account},
 		Grant: tokens.Grant(client, crmgate.Grant{}),
 	}
 	if err := f.DB.QueueRevocation(context.WithoutCancel(ctx), p); err != nil {

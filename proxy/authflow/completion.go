@@ -46,7 +46,6 @@ type completion struct {
 // sign-in.
 func (f *Flows) complete(ctx context.Context, conn connector.Connector, info connector.UserInfo, c completion) (SignedIn, error) {
 	m := conn.Manifest()
-	key := crmgate.UserKey{Platform: m.Platform, ID: info.ID}
 	if err := checkID(info.ID); err != nil {
 		return SignedIn{}, &crmgate.ConnectorError{Platform: m.Platform, Operation: "getUserInfo", Message: err.Error()}
 	}
@@ -54,13 +53,11 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 	if err != nil {
 		return SignedIn{}, err
 	}
+	key := crmgate.UserKey{Platform: m.Platform, Hostname: hostname, ID: info.ID}
 	session, err := f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
 		u := &p.User
 		if err := c.outdated(*p); err != nil {
 			return err
-		}
-		if u.Hostname != "" && hostname != "" && u.Hostname != hostname {
-			p.Grant = crmgate.Grant{} // two hosts of one CRM may give the same id to two people
 		}
 		u.Key = key
 		u.SignedIn = f.Now()
@@ -68,7 +65,6 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 			u.Created = u.SignedIn
 		}
 		keep(&u.Name, info.Name)
-		keep(&u.Hostname, hostname)
 		keep(&u.Account, c.account)
 		keep(&u.HashedExtension, c.hashedExtension)
 		keep(&u.TimezoneName, info.TimezoneName)

@@ -1,9 +1,12 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -33,6 +36,11 @@ type Entry struct {
 	SignedIn     time.Time      `json:"signedIn,omitzero"`
 
 	app crmgate.ApplicationKey
+}
+
+// Key identifies the person.
+func (e Entry) Key() crmgate.UserKey {
+	return crmgate.UserKey{Platform: e.Platform, Hostname: e.Hostname, ID: e.ID}
 }
 
 // Directory reads the people, the journal and the audit log of a store. It needs no connectors.
@@ -84,6 +92,29 @@ func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]i
 // refreshable reports whether a person is active and has a refresh token.
 func (e *Entry) refreshable() bool { return e.State == "active" && !e.RefreshToken.IsZero() }
 
+// Find returns the key of the person of a platform with an id. hostname is their host; nil finds the only person with the id.
+// It returns crmgate.ErrNotFound if there is none, and a Refusal that names the hosts if there are several.
+func (d Directory) Find(ctx context.Context, p crmgate.Platform, id crmgate.UserID, hostname *string) (crmgate.UserKey, error) {
+	if hostname != nil {
+		return crmgate.UserKey{Platform: p, Hostname: *hostname, ID: id}, nil
+	}
+	keys, err := d.DB.Namesakes(ctx, p, id)
+	switch {
+	case err != nil:
+		return crmgate.UserKey{}, err
+	case len(keys) == 0:
+		return crmgate.UserKey{}, crmgate.ErrNotFound
+	case len(keys) == 1:
+		return keys[0], nil
+	}
+	hosts := make([]string, len(keys))
+	for i, k := range keys {
+		hosts[i] = cmp.Or(k.Hostname, `"" (no host)`)
+	}
+	slices.Sort(hosts)
+	return crmgate.UserKey{}, crmgate.Refuse("%d people of %s have the id %s. Add --host and one of: %s", len(keys), p, id, strings.Join(hosts, ", "))
+}
+
 // Entry returns one person. It returns crmgate.ErrNotFound if there is none.
 func (d Directory) Entry(ctx context.Context, key crmgate.UserKey) (Entry, error) {
 	p, err := d.DB.Person(ctx, key)
@@ -100,7 +131,7 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 	if !e.refreshable() {
 		return nil
 	}
-	lease, err := d.DB.Lease(ctx, crmgate.UserKey{Platform: e.Platform, ID: e.ID})
+	lease, err := d.DB.Lease(ctx, e.Key())
 	if err != nil {
 		return err
 	}
@@ -120,7 +151,7 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 
 func entry(p crmgate.Person, s storage.Session) Entry {
 	e := Entry{
-		Platform: p.User.Key.Platform, ID: p.User.Key.ID, Name: p.User.Name, Hostname: p.User.Hostname, Account: p.User.Account,
+		Platform: p.User.Key.Platform, ID: p.User.Key.ID, Name: p.User.Name, Hostname: p.User.Key.Hostname, Account: p.User.Account,
 		State: "active", Reason: p.Grant.Dead, Timezone: p.User.TimezoneName,
 		AccessToken: p.Grant.AccessToken, RefreshToken: p.Grant.RefreshToken, APIKey: p.Grant.APIKey,
 		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App,

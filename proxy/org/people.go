@@ -22,13 +22,14 @@ const (
 type PeoplePage struct {
 	People []operator.Entry
 	Total  int
-	// Next is the last id on the page; empty on the last page.
-	Next crmgate.UserID
+	// Next is the last person on the page; zero on the last page.
+	Next crmgate.UserKey
 }
 
-// People returns a page of the account's people on a platform, in the order of their ids: those after an id. A sign-in of
-// the last seconds may be missing.
-func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.UserID) (PeoplePage, error) {
+// People returns a page of the account's people on a platform, in the order of their ids and hosts: those after a person, who
+// need not exist. A sign-in of the last seconds may be missing.
+func (a *Admin) People(ctx context.Context, after crmgate.UserKey) (PeoplePage, error) {
+	p := after.Platform
 	if _, err := a.o.Connectors.Connectable(p); err != nil {
 		return PeoplePage{}, err
 	}
@@ -37,10 +38,10 @@ func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.Us
 		return PeoplePage{}, err
 	}
 	page := PeoplePage{Total: len(all)}
-	first := sort.Search(len(all), func(i int) bool { return all[i].id > after })
+	first := sort.Search(len(all), func(i int) bool { return all[i].compare(after) > 0 })
 	some := all[first:min(first+peoplePage, len(all))]
 	for _, m := range some {
-		e, err := a.Person(ctx, crmgate.UserKey{Platform: p, ID: m.id})
+		e, err := a.Person(ctx, m.key)
 		if errors.Is(err, crmgate.ErrNotFound) {
 			continue
 		}
@@ -50,7 +51,7 @@ func (a *Admin) People(ctx context.Context, p crmgate.Platform, after crmgate.Us
 		page.People = append(page.People, e)
 	}
 	if first+len(some) < len(all) {
-		page.Next = some[len(some)-1].id
+		page.Next = some[len(some)-1].key
 	}
 	return page, nil
 }
@@ -120,15 +121,14 @@ func (a *Admin) EndSessions(ctx context.Context, p crmgate.Platform) (ended, lef
 	}
 	defer a.o.Revocations.Changed()
 	for _, m := range all {
-		key := crmgate.UserKey{Platform: p, ID: m.id}
-		if s, err := a.o.DB.Session(ctx, key); err == nil && s.Ended {
+		if s, err := a.o.DB.Session(ctx, m.key); err == nil && s.Ended {
 			continue
 		}
 		if ended == endAtOnce {
 			left++
 			continue
 		}
-		if _, err := a.endSession(ctx, key); err != nil && !errors.Is(err, crmgate.ErrNotFound) {
+		if _, err := a.endSession(ctx, m.key); err != nil && !errors.Is(err, crmgate.ErrNotFound) {
 			return ended, left, err
 		}
 		ended++

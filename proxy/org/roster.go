@@ -1,9 +1,9 @@
 package org
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -21,16 +21,21 @@ type roster struct {
 
 type register struct {
 	until  time.Time
-	people map[crmgate.AccountID][]member // by id
+	people map[crmgate.AccountID][]member // by id and host
 }
 
 // member is a person of an account.
 type member struct {
-	id crmgate.UserID
+	key crmgate.UserKey
 	// app says that the organisation's application of this generation issued the grant.
 	app        bool
 	generation uint64
 	granted    bool // there is a grant
+}
+
+// compare orders members of one platform.
+func (m member) compare(key crmgate.UserKey) int {
+	return cmp.Or(cmp.Compare(m.key.ID, key.ID), cmp.Compare(m.key.Hostname, key.Hostname))
 }
 
 const (
@@ -42,7 +47,7 @@ func newRoster() *roster {
 	return &roster{turn: make(chan struct{}, 1), of: map[crmgate.Platform]*register{}}
 }
 
-// members returns an account's people on a platform, in the order of their ids. Changes of the last seconds may be missing.
+// members returns an account's people on a platform, in the order of their ids and hosts. Changes of the last seconds may be missing.
 func (r *roster) members(ctx context.Context, o *Orgs, account crmgate.AccountID, p crmgate.Platform) ([]member, error) {
 	select {
 	case r.turn <- struct{}{}:
@@ -71,12 +76,12 @@ func readPeople(ctx context.Context, db *storage.DB, p crmgate.Platform) (map[cr
 	err := db.PeopleOn(ctx, p, func(who crmgate.Person) error {
 		if a := who.User.Account; a != "" {
 			g := who.Grant
-			people[a] = append(people[a], member{who.User.Key.ID, g.App.Account == a && !g.Empty(), g.App.Generation, !g.Empty()})
+			people[a] = append(people[a], member{who.User.Key, g.App.Account == a && !g.Empty(), g.App.Generation, !g.Empty()})
 		}
 		return nil
 	})
 	for _, m := range people {
-		slices.SortFunc(m, func(a, b member) int { return strings.Compare(string(a.id), string(b.id)) })
+		slices.SortFunc(m, func(a, b member) int { return a.compare(b.key) })
 	}
 	return people, err
 }

@@ -72,9 +72,8 @@ const (
 
 // Session is a checked session.
 type Session struct {
-	State    State
-	Key      crmgate.UserKey // for Ghost and Live
-	Hostname string          // for Live
+	State State
+	Key   crmgate.UserKey // for Ghost and Live; a Ghost has no host
 	// Renewed is a new token, if the one presented has passed half its life; only for Live.
 	Renewed crmgate.Secret
 }
@@ -95,16 +94,19 @@ func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Se
 		return Session{State: bad}, nil
 	}
 	s := Session{State: Ghost, Key: crmgate.UserKey{Platform: c.Platform, ID: crmgate.UserID(c.ID)}}
-	r, err := ss.DB.Session(ctx, s.Key)
+	if c.SID == "" {
+		return s, nil
+	}
+	r, err := ss.DB.SessionByID(ctx, c.Platform, s.Key.ID, c.SID)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):
 		return s, nil
 	case err != nil:
 		return Session{}, err
-	case r.Ended || c.SID == "" || c.SID != r.ID:
+	case r.Ended:
 		return s, nil
 	}
-	s.State, s.Hostname = Live, r.Hostname
+	s.State, s.Key.Hostname = Live, r.Hostname
 	if c.Expires.Sub(ss.Now()) <= sessionRenew {
 		s.Renewed, err = ss.signer.issue(s.Key, r.ID)
 	}

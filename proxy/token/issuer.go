@@ -24,7 +24,7 @@ func (e *Engine) issuingClient(ctx context.Context, conn connector.Connector, p 
 		}
 		managed = &a
 	}
-	c, err := e.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: p.User.Hostname, TokenURL: app.TokenURL, Account: p.User.Account}, managed)
+	c, err := e.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: p.User.Key.Hostname, TokenURL: app.TokenURL, Account: p.User.Account}, managed)
 	var fail *FailMessage
 	if errors.As(err, &fail) {
 		return c, &Error{Kind: crmgate.ErrAppDead, Message: fail.Message, Err: errors.New("the connector names no application")}

@@ -60,7 +60,7 @@ func (j journal) find(ctx context.Context, conn connector.Connector, p crmgate.P
 		if !entry.From.Equal(p.Grant.RefreshToken) {
 			continue
 		}
-		r, parseErr := parseEntry(entry, conn.Manifest().ForHost(p.User.Hostname))
+		r, parseErr := parseEntry(entry, conn.Manifest().ForHost(p.User.Key.Hostname))
 		older := !entry.At.After(p.Grant.Issued)
 		switch {
 		case parseErr == nil && r.errCode == "":

@@ -166,7 +166,7 @@ func (a attempt) obtain(ctx context.Context) (t Tokens, journaled bool, err erro
 // entry is the journal entry of an answer that is still to come.
 func (a attempt) entry() storage.JournalEntry {
 	u := a.was.User
-	return storage.JournalEntry{User: u.Key, From: a.was.Grant.RefreshToken, App: a.client.App, Account: u.Account, Hostname: u.Hostname}
+	return storage.JournalEntry{User: u.Key, From: a.was.Grant.RefreshToken, App: a.client.App, Account: u.Account, Hostname: u.Key.Hostname}
 }
 
 // standardRefresh redeems the refresh token with one request (RFC 6749, 6).

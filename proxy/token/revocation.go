@@ -26,7 +26,7 @@ const maxRevokeAnswer = 64 << 10
 // Revoke may then be called again: revoking a token twice does no harm.
 func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate.Person) error {
 	g := p.Grant
-	where := manifest.HostnameURL(conn.Manifest().ForHost(p.User.Hostname).RevokeURL, p.User.Hostname)
+	where := manifest.HostnameURL(conn.Manifest().ForHost(p.User.Key.Hostname).RevokeURL, p.User.Key.Hostname)
 	if where == "" || g.AccessToken.IsZero() && g.RefreshToken.IsZero() {
 		return fmt.Errorf("revoke: %w", errors.ErrUnsupported)
 	}
