@@ -500,6 +500,17 @@ func TestWireRingCentralToken(t *testing.T) {
 			t.Errorf("%d calls after a minute, want 2", n)
 		}
 	})
+	t.Run("1.2f a refusal remembered", func(t *testing.T) {
+		before := g.CRM.Counts().RingCentral
+		for range 200 {
+			if a := login(`,"rcAccessToken":"junk"`, ""); a.status != 400 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+		}
+		if n := g.CRM.Counts().RingCentral - before; n != 1 {
+			t.Errorf("%d calls, want 1", n)
+		}
+	})
 }
 
 func TestWireMessagesAndHeaders(t *testing.T) {

@@ -19,7 +19,7 @@ const (
 	// identityLife is how long an answer of RingCentral is cached: long enough for one sign-in, short enough that a revoked token
 	// is soon refused.
 	identityLife = time.Minute
-	// maxIdentities bounds the cache.
+	// maxIdentities bounds the cache of valid tokens, and that of refused ones.
 	maxIdentities = 4096
 	extensionPath = "/restapi/v1.0/account/~/extension/~"
 )
@@ -30,13 +30,27 @@ type RingCentral struct {
 	fetch crmgate.Fetch
 	now   func() time.Time
 
-	mu    sync.Mutex
-	known map[[32]byte]knownIdentity // by the token's hash, so that no token stays in memory; guarded by mu
+	mu sync.Mutex
+	// The maps have the hash of a token as key, so that no token stays in memory; guarded by mu. Refused tokens have a map of
+	// their own: many of them do not push the valid ones out.
+	valid, refused map[tokenHash]answer
+	asking         map[tokenHash]*question
 }
 
-type knownIdentity struct {
+type tokenHash [sha256.Size]byte
+
+// answer is RingCentral's answer about a token: an identity, or the status of a refusal.
+type answer struct {
 	Identity
-	until time.Time
+	refused int
+	until   time.Time
+}
+
+// question is a request to RingCentral about a token, for all callers that ask about it meanwhile.
+type question struct {
+	done   chan struct{} // closed when the other fields are set
+	answer answer
+	err    error
 }
 
 // NewRingCentral returns a RingCentral for the API at base. fetch makes the requests. now tells the time; nil means time.Now.
@@ -48,53 +62,97 @@ func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*Ri
 	if now == nil {
 		now = time.Now
 	}
-	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now, known: map[[32]byte]knownIdentity{}}, nil
+	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now,
+		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}}, nil
 }
 
 // Verify returns the identity behind a token, from RingCentral or from the cache. If RingCentral refuses the token, the error is
-// a Refusal with upstream's text. Errors are not cached.
+// a Refusal with upstream's text. Refusals are cached too; other errors are not. Callers that ask about the same token at the
+// same time share one request.
 func (rc *RingCentral) Verify(ctx context.Context, token crmgate.Secret) (Identity, error) {
-	key := sha256.Sum256([]byte(token.Reveal()))
-	rc.mu.Lock()
-	k, ok := rc.known[key]
-	rc.mu.Unlock()
-	if ok && rc.now().Before(k.until) {
-		return k.Identity, nil
+	hash := tokenHash(sha256.Sum256([]byte(token.Reveal())))
+	known, q := rc.look(ctx, hash, token)
+	if q != nil {
+		select {
+		case <-q.done:
+			known = q.answer
+		case <-ctx.Done():
+			return Identity{}, unreachable(ctx.Err())
+		}
+		if q.err != nil {
+			return Identity{}, q.err
+		}
 	}
-	who, err := rc.ask(ctx, token)
-	if err != nil {
-		return who, err
+	if known.refused != 0 {
+		return Identity{}, rejected(known.refused)
 	}
-	rc.mu.Lock()
-	defer rc.mu.Unlock()
-	if len(rc.known) >= maxIdentities {
-		clear(rc.known) // simpler than an eviction order; costs one request for each token
-	}
-	rc.known[key] = knownIdentity{who, rc.now().Add(identityLife)}
-	return who, nil
+	return known.Identity, nil
 }
 
-func (rc *RingCentral) ask(ctx context.Context, token crmgate.Secret) (Identity, error) {
-	var who Identity
+// look returns the cached answer about a token, or else the question to RingCentral that is under way, which it starts if
+// necessary.
+func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.Secret) (answer, *question) {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	for _, cache := range []map[tokenHash]answer{rc.valid, rc.refused} {
+		if a, ok := cache[hash]; ok && rc.now().Before(a.until) {
+			return a, nil
+		}
+	}
+	q := rc.asking[hash]
+	if q == nil {
+		q = &question{done: make(chan struct{})}
+		rc.asking[hash] = q
+		go rc.put(context.WithoutCancel(ctx), q, hash, token) // other callers may wait for it; fetch has a deadline
+	}
+	return answer{}, q
+}
+
+// put asks RingCentral a question, and caches the answer.
+func (rc *RingCentral) put(ctx context.Context, q *question, hash tokenHash, token crmgate.Secret) {
+	q.answer, q.err = rc.ask(ctx, token)
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	defer close(q.done)
+	delete(rc.asking, hash)
+	if q.err != nil {
+		return
+	}
+	cache := rc.valid
+	if q.answer.refused != 0 {
+		cache = rc.refused
+	}
+	if len(cache) >= maxIdentities {
+		clear(cache) // simpler than an eviction order; costs one request for each token
+	}
+	q.answer.until = rc.now().Add(identityLife)
+	cache[hash] = q.answer
+}
+
+// ask asks RingCentral about a token. An error says that it could not answer.
+func (rc *RingCentral) ask(ctx context.Context, token crmgate.Secret) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, rc.url, nil)
 	if err != nil {
-		return who, err
+		return answer{}, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	req.Header.Set("Accept", "application/json")
 	resp, err := rc.fetch(req, crmgate.Egress{Name: "ringcentral", Operator: true})
 	if err != nil {
-		return who, unreachable(err)
+		return answer{}, unreachable(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 400 {
-		return who, rejected(resp.StatusCode)
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return answer{refused: resp.StatusCode}, nil
+	case resp.StatusCode >= 400:
+		return answer{}, rejected(resp.StatusCode)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return who, unreachable(err)
+		return answer{}, unreachable(err)
 	}
-	var answer struct {
+	var told struct {
 		ID      ID `json:"id"`
 		Account struct {
 			ID ID `json:"id"`
@@ -105,10 +163,10 @@ func (rc *RingCentral) ask(ctx context.Context, token crmgate.Secret) (Identity,
 			} `json:"admin"`
 		} `json:"permissions"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.ID == "" || answer.Account.ID == "" {
-		return who, unreachable(fmt.Errorf("status %d without account and extension", resp.StatusCode))
+	if err := json.Unmarshal(body, &told); err != nil || told.ID == "" || told.Account.ID == "" {
+		return answer{}, unreachable(fmt.Errorf("status %d without account and extension", resp.StatusCode))
 	}
-	return Identity{crmgate.AccountID(answer.Account.ID), crmgate.ExtensionID(answer.ID), answer.Permissions.Admin.Enabled}, nil
+	return answer{Identity: Identity{crmgate.AccountID(told.Account.ID), crmgate.ExtensionID(told.ID), told.Permissions.Admin.Enabled}}, nil
 }
 
 func unreachable(err error) error {

@@ -1,11 +1,17 @@
 package identity_test
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -14,6 +20,119 @@ import (
 
 // canary stands for a credential in an answer: no error may quote it.
 const canary = "canary-4f1c9be2"
+
+// office is a RingCentral that counts the requests about each token.
+type office struct {
+	*identity.RingCentral
+	mu     sync.Mutex
+	asked  map[string]int
+	status map[string]int // of the answer about a token; default 200
+	wait   chan struct{}  // if not nil, answers wait until it is closed
+	now    time.Time
+}
+
+func newOffice(t *testing.T) *office {
+	o := &office{asked: map[string]int{}, status: map[string]int{}, now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
+	var err error
+	o.RingCentral, err = identity.NewRingCentral("https://rc.example", func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		o.mu.Lock()
+		o.asked[token]++
+		status, wait := o.status[token], o.wait
+		o.mu.Unlock()
+		if wait != nil {
+			<-wait
+		}
+		return &http.Response{StatusCode: cmp.Or(status, 200), Body: io.NopCloser(strings.NewReader(`{"id":7,"account":{"id":42}}`))}, nil
+	}, func() time.Time { return o.now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// want verifies a token. It checks the error, and how often RingCentral was asked about the token in all.
+func (o *office) want(t *testing.T, token, text string, asked int) {
+	t.Helper()
+	_, err := o.Verify(t.Context(), crmgate.NewSecret(token))
+	if got := fmt.Sprint(err); got != text {
+		t.Errorf("%s: got the error %q, want %q", token, got, text)
+	}
+	if o.asked[token] != asked {
+		t.Errorf("%s: RingCentral was asked %d times, want %d", token, o.asked[token], asked)
+	}
+}
+
+// TestAnswersAreRemembered: RingCentral is asked about a token once a minute, whether it accepts or refuses the token. A
+// failure of RingCentral is not remembered.
+func TestAnswersAreRemembered(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.status["junk"], o.status["no"], o.status["busy"], o.status["ill"] = 401, 403, 429, 500
+	for range 3 {
+		o.want(t, "good", "<nil>", 1)
+		o.want(t, "junk", "Request failed with status code 401: the token is not valid", 1)
+		o.want(t, "no", "Request failed with status code 403: the token is not valid", 1)
+	}
+	for i := range 3 {
+		o.want(t, "busy", "Request failed with status code 429", i+1)
+		o.want(t, "ill", "Request failed with status code 500", i+1)
+	}
+	_, err := o.Verify(t.Context(), crmgate.NewSecret("junk"))
+	if !errors.Is(err, crmgate.ErrInvalidToken) {
+		t.Errorf("a remembered refusal is %v", err)
+	}
+	o.now = o.now.Add(time.Minute)
+	o.want(t, "good", "<nil>", 2)
+	o.want(t, "junk", "Request failed with status code 401: the token is not valid", 2)
+}
+
+// TestJunkDoesNotPushOut: many refused tokens do not push valid ones out of the cache.
+func TestJunkDoesNotPushOut(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.want(t, "good", "<nil>", 1)
+	for i := range 5000 {
+		token := fmt.Sprint("junk ", i)
+		o.status[token] = 401
+		o.want(t, token, "Request failed with status code 401: the token is not valid", 1)
+	}
+	o.want(t, "good", "<nil>", 1)
+}
+
+// TestOneRequestForManyCallers: callers that ask about one token at the same time share a request. It goes on if the first of
+// them leaves.
+func TestOneRequestForManyCallers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t)
+		o.wait = make(chan struct{})
+		ctx, leave := context.WithCancel(t.Context())
+		errs := make(chan error, 200)
+		for i := range cap(errs) {
+			go func() {
+				ctx := ctx
+				if i > 0 {
+					ctx = t.Context()
+				}
+				_, err := o.Verify(ctx, crmgate.NewSecret("good"))
+				errs <- err
+			}()
+			synctest.Wait()
+		}
+		leave()
+		if err := <-errs; !errors.Is(err, context.Canceled) {
+			t.Errorf("the caller that left got %v", err)
+		}
+		close(o.wait)
+		for range cap(errs) - 1 {
+			if err := <-errs; err != nil {
+				t.Errorf("a caller that waited got %v", err)
+			}
+		}
+		o.want(t, "good", "<nil>", 1)
+	})
+}
 
 // FuzzRingCentralAnswer: an answer is accepted only with an account and an extension, each a string or a number. No error quotes
 // the answer.
