@@ -32,7 +32,7 @@ var seed = flag.Uint64("seed", 0, "the one seed that TestSimulation runs; 0: all
 
 // seeds is how many seeds TestSimulation runs; in the long form, CRMGATE_SEEDS says how many.
 func seeds(t *testing.T) uint64 {
-	n := uint64(size(300, 100_000))
+	n := uint64(size(200, 100_000))
 	if s := os.Getenv("CRMGATE_SEEDS"); s != "" {
 		var err error
 		n, err = strconv.ParseUint(s, 10, 32)
