@@ -201,7 +201,7 @@ func (c *core) openFlows(ctx context.Context) error {
 		DB: c.db, Tokens: c.tokens, Connectors: all, Sessions: c.sessions, Orgs: c.orgs, Revocations: c.revocations, Verify: verify,
 		PublicURL: c.PublicURL, AllowedOrigins: c.AllowedOrigins,
 		RequireAccountProof: c.RequireAccountProof, RefusePlainState: c.RefusePlainState,
-		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow,
+		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Held: c.metrics.Held,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	flows    *prometheus.CounterVec
+	held     *prometheus.CounterVec
 	tokens   *prometheus.CounterVec
 	audit    *prometheus.CounterVec
 	egress   *prometheus.HistogramVec
@@ -36,13 +37,14 @@ func NewMetrics() *Metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_requests_total", Help: "Requests answered."}, []string{"route", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_request_seconds", Help: "Time to answer.", Buckets: buckets}, []string{"route"}),
 		flows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_flows_total", Help: "Sign-ins, logouts and revocations, by how they ended."}, []string{"flow", "platform", "outcome"}),
+		held:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_callbacks_held_total", Help: "Callbacks without a bound state that were answered with 503, because the CRM had refused too many codes."}, []string{"platform"}),
 		tokens:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_token_requests_total", Help: "Exchanges, refreshes and revocations, by how they ended."}, []string{"kind", "platform", "outcome"}),
 		audit:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_audit_entries_total", Help: "Entries of the audit log: written, left out because there were too many, or failed to be written."}, []string{"kind", "outcome"}),
 		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
 		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
 		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Deleted grants that are still to be revoked at the CRM."}, []string{"platform"}),
 	}
-	m.registry.MustRegister(m.waiting, m.requests, m.duration, m.flows, m.tokens, m.audit, m.egress, m.guests,
+	m.registry.MustRegister(m.waiting, m.requests, m.duration, m.flows, m.held, m.tokens, m.audit, m.egress, m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -57,6 +59,9 @@ func (m *Metrics) request(route string, status int, d time.Duration) {
 func (m *Metrics) Flow(flow string, platform crmgate.Platform, outcome string) {
 	m.flows.WithLabelValues(flow, string(platform), outcome).Inc()
 }
+
+// Held counts a callback that was not tried.
+func (m *Metrics) Held(platform crmgate.Platform) { m.held.WithLabelValues(string(platform)).Inc() }
 
 // Waiting sets the number of a platform's grants that are to be revoked.
 func (m *Metrics) Waiting(platform crmgate.Platform, n int) {

@@ -107,15 +107,37 @@ func (f *Flows) exchange(ctx context.Context, r CallbackRequest, resp *response)
 	if app != nil {
 		c.Hostname, c.Entry, c.Pending = client.Hostname, app.Entry, pending
 	}
+	done, err := f.admit(ctx, client, bound)
+	if err != nil {
+		return SignedIn{}, err
+	}
 	tokens, err := f.Tokens.Exchange(ctx, conn, client, token.Exchange{
 		Code: code, RedirectURI: client.RedirectURI, Verifier: crmgate.NewSecret(bound.Verifier),
 		Account: account, Callback: c.secret(),
 	})
+	done(err)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	crmgate.TraceOf(ctx).Step("exchanged")
 	return f.completeOAuth(ctx, conn, client, tokens, c)
+}
+
+// admit admits the token request of a callback, and its caller must call done with the result. It refuses a plain callback if
+// too many codes of the application were refused.
+func (f *Flows) admit(ctx context.Context, client token.Client, bound state) (done func(error), err error) {
+	if bound.ID != "" {
+		return func(error) {}, nil
+	}
+	done, first, err := f.codes.admit(client)
+	if err != nil {
+		f.Held(client.Platform)
+	}
+	if first {
+		f.Logger.WarnContext(ctx, "a CRM refuses many codes: callbacks without a bound state get 503, so that the CRM does not lock the application out",
+			"platform", client.Platform, "client", client.ID)
+	}
+	return done, err
 }
 
 // callbackContext is the part of a callback that is needed after the exchange. The journal keeps it with the token answer.

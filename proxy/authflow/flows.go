@@ -41,6 +41,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Count, if set, is called for every sign-in with the flow, the platform and the outcome.
 	Count func(flow string, platform crmgate.Platform, outcome string)
+	// Held, if set, is called for every callback that is not tried because too many codes were refused.
+	Held func(platform crmgate.Platform)
 }
 
 // Flows runs the flows. Safe for concurrent use.
@@ -48,6 +50,7 @@ type Flows struct {
 	Config
 	states   states
 	sessions authSessions
+	codes    *codeLimit
 }
 
 // New checks the configuration and returns Flows.
@@ -75,5 +78,8 @@ func New(c Config) (*Flows, error) {
 	if c.Count == nil {
 		c.Count = func(string, crmgate.Platform, string) {}
 	}
-	return &Flows{Config: c, states: states{c.DB, c.Now}, sessions: authSessions{c.DB, newPolls()}}, nil
+	if c.Held == nil {
+		c.Held = func(crmgate.Platform) {}
+	}
+	return &Flows{Config: c, states: states{c.DB, c.Now}, sessions: authSessions{c.DB, newPolls()}, codes: newCodeLimit(c.Now)}, nil
 }
