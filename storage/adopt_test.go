@@ -3,7 +3,10 @@ package storage_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +25,6 @@ var vicsSession = storage.Session{ID: "AAAAAAAAAAAAAAAAAAAAAA", Hostname: vic.Ho
 // putVersion1 stores a person as version 1 did, with a session, settings, a lease and an answer in the journal.
 func putVersion1(t testing.TB, s store, u crmgate.UserKey, ses storage.Session) {
 	t.Helper()
-	lookup, err := s.open([]byte("l/"), mustGet(t, s, []byte("l/")))
-	must(t, err)
-	keys := sealed.NewKeys(lookup)
-	of := func(kind byte) []byte { return keys.On(sealed.Kind(kind), u.Platform, string(u.ID)) }
 	person, err := storage.EncodePerson(crmgate.Person{
 		User:  crmgate.User{Key: u, Name: "Vic", Account: "1", AdditionalInfo: json.RawMessage(`{"secret":1}`), Created: s.clock.now()},
 		Grant: crmgate.Grant{RefreshToken: crmgate.NewSecret("vic's token")},
@@ -35,15 +34,40 @@ func putVersion1(t testing.TB, s store, u crmgate.UserKey, ses storage.Session) 
 	must(t, err)
 	lease, err := json.Marshal(storage.Lease{Epoch: 7})
 	must(t, err)
-	answer, err := storage.EncodeJournal(storage.JournalEntry{User: u, Hostname: u.Hostname, At: s.clock.now(), Body: crmgate.NewSecret("answer to vic")})
+	for kind, payload := range map[byte][]byte{'p': person, 's': session, 'e': lease, 'z': []byte(`"vic's settings"`)} {
+		setVersion1(t, s, u, kind, "", payload)
+	}
+	putAnswer1(t, s, u, "123456789012", "answer to vic")
+}
+
+// putAnswer1 puts an answer into the journal as version 1 did.
+func putAnswer1(t testing.TB, s store, u crmgate.UserKey, id, body string) {
+	t.Helper()
+	answer, err := storage.EncodeJournal(storage.JournalEntry{User: u, At: s.clock.now(), Body: crmgate.NewSecret(body)})
 	must(t, err)
+	setVersion1(t, s, u, 'j', "/"+id, answer)
+}
+
+// setVersion1 stores a record of version 1, which has no host in its key.
+func setVersion1(t testing.TB, s store, u crmgate.UserKey, kind byte, end string, payload []byte) {
+	t.Helper()
+	lookup, err := s.open([]byte("l/"), mustGet(t, s, []byte("l/")))
+	must(t, err)
+	key := append(sealed.NewKeys(lookup).On(sealed.Kind(kind), u.Platform, string(u.ID)), end...)
 	must(t, s.engine.Update(t.Context(), func(tx storage.Tx) error {
-		r := s.ring.Records(tx, s.clock.now(), nil)
-		for kind, payload := range map[byte][]byte{'p': person, 's': session, 'e': lease, 'z': []byte(`"vic's settings"`)} {
-			must(t, r.Set(sealed.Kind(kind), of(kind), payload, 0))
-		}
-		return r.Set('j', append(append(of('j'), '/'), "123456789012"...), answer, time.Hour)
+		return s.ring.Records(tx, s.clock.now(), nil).Set(sealed.Kind(kind), key, payload, 24*time.Hour)
 	}))
+}
+
+// damage damages all records of a kind.
+func damage(t testing.TB, s store, kind byte) {
+	t.Helper()
+	for _, r := range raw(t, s.engine) {
+		if r.key[0] == kind {
+			r.value[len(r.value)-1] ^= 1
+			write(t, s.engine, r.key, r.value)
+		}
+	}
 }
 
 func mustGet(t testing.TB, s store, key []byte) (value []byte) {
@@ -214,12 +238,11 @@ func TestDamagedPersonOfVersion1(t *testing.T) {
 	both(t, func(t *testing.T, s store) {
 		ctx := t.Context()
 		putVersion1(t, s, vic, vicsSession)
-		for _, r := range raw(t, s.engine) {
-			if r.key[0] == 'p' {
-				r.value[len(r.value)-1] ^= 1
-				write(t, s.engine, r.key, r.value)
-			}
-		}
+		damage(t, s, 'p')
+		_, err := s.SignIn(ctx, vic, keep) // else the old session would outlive a logout from the new one
+		wantErr(t, err, crmgate.ErrSealed)
+		_, err = s.DeletePerson(ctx, crmgate.UserKey{Platform: vic.Platform, Hostname: "eu.example", ID: vic.ID})
+		wantErr(t, err, crmgate.ErrSealed)
 		keys, err := s.Namesakes(ctx, vic.Platform, vic.ID)
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("namesakes: %v, %v", keys, err)
@@ -228,6 +251,165 @@ func TestDamagedPersonOfVersion1(t *testing.T) {
 		must(t, err)
 		_, err = s.SessionByID(ctx, vic.Platform, vic.ID, vicsSession.ID)
 		wantErr(t, err, crmgate.ErrNotFound)
+	})
+}
+
+// The other records of version 1 may be damaged: the person can still sign in, leave and be deleted with their grant, and
+// people of other hosts are not affected.
+func TestDamagedRecordsOfVersion1(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]byte{"session": 's', "lease": 'e', "settings": 'z', "journal": 'j'} {
+		for action, do := range map[string]func(context.Context, store) error{
+			"sign-in": func(ctx context.Context, s store) error {
+				if _, err := s.SignIn(ctx, vic, keep); err != nil {
+					return err
+				}
+				p, err := s.Person(ctx, vic)
+				if err == nil && (p.User.Name != "Vic" || p.Grant.RefreshToken.Reveal() != "vic's token") {
+					err = fmt.Errorf("the person is %+v", p)
+				}
+				return err
+			},
+			"sign-in of another host": func(ctx context.Context, s store) error { return intrude(ctx, s, "eu.example") },
+			"lease": func(ctx context.Context, s store) error {
+				l, err := s.TakeLease(ctx, vic, "node", time.Minute, false)
+				if err == nil && l.Epoch < 8 {
+					err = fmt.Errorf("the lease is %+v", l)
+				}
+				return err
+			},
+			"logout": func(ctx context.Context, s store) error { return leaves(s.EndSession(ctx, vic)) },
+			"deletion": func(ctx context.Context, s store) error {
+				_, err := s.DeletePerson(ctx, crmgate.UserKey{Platform: vic.Platform, Hostname: "eu.example", ID: vic.ID})
+				if !errors.Is(err, crmgate.ErrNotFound) {
+					return fmt.Errorf("deletion of nobody: %w", err)
+				}
+				return leaves(s.DeletePerson(ctx, vic))
+			},
+		} {
+			t.Run(name+"/"+action, func(t *testing.T) {
+				t.Parallel()
+				s := mustStore(t, "")
+				putVersion1(t, s, vic, vicsSession)
+				damage(t, s, kind)
+				must(t, do(t.Context(), s))
+				if _, err := s.JournalOf(t.Context(), vic); kind == 'j' && !errors.Is(err, crmgate.ErrSealed) {
+					t.Errorf("the damaged answer does not stop a refresh: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// leaves checks that vic's grant is queued for revocation.
+func leaves(v storage.Revocation, err error) error {
+	if err == nil && (!v.Waiting() || v.Grant.RefreshToken.Reveal() != "vic's token") {
+		err = fmt.Errorf("the grant is not queued: %+v", v)
+	}
+	return err
+}
+
+// An answer of version 1 belongs to the person of the host that it names, whoever holds the id now.
+func TestAnswersOfVersion1(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		us := crmgate.UserKey{Platform: vic.Platform, Hostname: "other.example", ID: vic.ID}
+		nowhere := crmgate.UserKey{Platform: vic.Platform, ID: vic.ID}
+		putVersion1(t, s, vic, vicsSession)
+		putAnswer1(t, s, us, "aaaaaaaaaaaa", "answer to another")
+		putAnswer1(t, s, nowhere, "bbbbbbbbbbbb", "answer to vic before the host was known")
+		bodies := func(u crmgate.UserKey) (all []string) {
+			kept, err := s.JournalOf(ctx, u)
+			must(t, err)
+			for _, e := range kept {
+				if e.User != u {
+					t.Errorf("an answer of %v names %v", u, e.User)
+				}
+				all = append(all, e.Body.Reveal())
+			}
+			slices.Sort(all)
+			return all
+		}
+		check := func(when string, u crmgate.UserKey, want ...string) {
+			t.Helper()
+			if got := bodies(u); !slices.Equal(got, want) {
+				t.Errorf("%s, %v: %q, want %q", when, u, got, want)
+			}
+		}
+		vics := []string{"answer to vic", "answer to vic before the host was known"}
+		check("before", vic, vics...)
+		check("before", us, "answer to another")
+		_, err := s.UpdatePerson(ctx, vic, keep)
+		must(t, err)
+		check("moved", vic, vics...)
+		check("moved", us, "answer to another")
+		kept, err := s.JournalOf(ctx, vic)
+		must(t, err)
+		wantErr(t, update(ctx, s, storage.IfUnanswered(vic, nil)), storage.ErrAnswered)
+		must(t, update(ctx, s, storage.IfUnanswered(vic, kept)))
+		must(t, update(ctx, s, storage.DropEntry(kept[0]), storage.DropEntry(kept[1])))
+		check("dropped", vic)
+		_, err = s.EndSession(ctx, vic)
+		must(t, err)
+		check("after vic's logout", us, "answer to another")
+		s.clock.add(storage.RevocationLease)
+		before := mustBacklog(t, s.DB, vic.Platform).Count
+		if n, err := s.QueueOrphans(ctx); n != 1 || err != nil {
+			t.Errorf("queued %d, %v", n, err)
+		}
+		check("queued", us)
+		if n := mustBacklog(t, s.DB, vic.Platform).Count - before; n != 1 {
+			t.Errorf("%d orphans are queued, want 1", n)
+		}
+	})
+}
+
+func update(ctx context.Context, s store, with ...storage.With) error {
+	_, err := s.UpdatePerson(ctx, vic, keep, with...)
+	return err
+}
+
+// The answer of a person whose record does not open is not revoked: the grant may be in use.
+func TestAnswersOfADamagedPersonAreKept(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		putVersion1(t, s, vic, vicsSession)
+		damage(t, s, 'p')
+		s.clock.add(storage.RevocationLease)
+		if n, err := s.QueueOrphans(t.Context()); n != 0 || err != nil {
+			t.Errorf("queued %d, %v", n, err)
+		}
+	})
+}
+
+// A sweep moves many people with large records.
+func TestSweepOfPeopleOfVersion1(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		app := crmgate.OrgApplication{Platform: "clio", Account: "1", State: crmgate.Confirmed, Application: crmgate.Application{ClientID: "a", ClientSecret: crmgate.NewSecret("b")}}
+		confirmed, err := confirm(t, s, app)
+		must(t, err)
+		for i := range 100 {
+			u := vic
+			u.ID = crmgate.UserID(fmt.Sprint("vic ", i))
+			b, err := storage.EncodePerson(crmgate.Person{User: crmgate.User{Key: u}, Grant: crmgate.Grant{
+				RefreshToken: crmgate.NewSecret("token"), App: crmgate.ApplicationKey{Account: "1", Generation: confirmed.Generation},
+			}})
+			must(t, err)
+			setVersion1(t, s, u, 'p', "", b)
+			setVersion1(t, s, u, 'z', "", []byte(strconv.Quote(strings.Repeat("x", 60<<10))))
+		}
+		must(t, s.RemoveApps(t.Context(), app.Account, app.Platform))
+		retired, err := s.RetiredApps(t.Context())
+		if err != nil || len(retired) != 1 {
+			t.Fatalf("retired: %+v, %v", retired, err)
+		}
+		if n, err := s.SweepRetired(t.Context(), retired[0], 1000); n < 100 || err != nil {
+			t.Errorf("swept %d, %v", n, err)
+		}
+		u := vic
+		u.ID = "vic 99"
+		if b, err := s.UserSettings(t.Context(), u); err != nil || len(b) < 60<<10 {
+			t.Errorf("settings of %d bytes, %v", len(b), err)
+		}
 	})
 }
 
@@ -243,4 +425,26 @@ func TestEarlierReleasesRefuseTheStore(t *testing.T) {
 	if err != nil || again == nil {
 		t.Errorf("opened again: %v", err)
 	}
+}
+
+// The audit log does not give the name of a person to the entries of another one who had the id.
+func TestAuditNamesNoStranger(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		as := func(name, account string) func(*crmgate.Person) error {
+			return func(p *crmgate.Person) error {
+				p.User.Name, p.User.Account = name, crmgate.AccountID(account)
+				return nil
+			}
+		}
+		mustSignIn(t, s, vic, as("Vic", "1"), signedIn)
+		_, err := s.DeletePerson(t.Context(), vic)
+		must(t, err)
+		stranger := vic
+		stranger.Hostname = "evil.example"
+		mustSignIn(t, s, stranger, as("Chief of account 1", "2"), signedIn)
+		all := mustAudit(t, s)
+		if len(all) != 2 || all[0].Name != "" || all[1].Name != "Chief of account 1" {
+			t.Errorf("got %+v", all)
+		}
+	})
 }

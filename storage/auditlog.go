@@ -20,11 +20,10 @@ func (db *DB) userOf(ctx context.Context, p crmgate.Platform, h audit.Hash) (crm
 	err := db.view(ctx, func(r records) error {
 		found = nil
 		return r.Scan(append(onPlatform(person, p), h[:]...), func(key, b []byte) error {
-			p, err := r.openPerson(key, b)
-			if err == nil {
+			if p, err := r.openPerson(key, b); err == nil {
 				found = append(found, p.User)
 			}
-			return err
+			return nil
 		})
 	})
 	switch {

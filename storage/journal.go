@@ -46,6 +46,8 @@ type JournalEntry struct {
 	Callback crmgate.Secret
 	// Damaged says that the record does not open. Then only ID and the platform are known.
 	Damaged bool
+
+	key []byte // of the record, if it was read from the store
 }
 
 // journalRecord is the payload of a journal record, version 1.
@@ -102,10 +104,7 @@ func (db *DB) PutEntry(ctx context.Context, e JournalEntry) (id string, err erro
 // JournalOf returns the answers that are kept for a person, the latest first. For a key without an ID it returns those of
 // exchanges. A damaged entry is an error, because the tokens in it are not known.
 func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntry, error) {
-	all, err := db.scanJournal(ctx, func(r records) ([]byte, error) {
-		at, err := r.home(key)
-		return db.keys.journal(at), err
-	})
+	all, err := db.readJournal(ctx, func(r records) ([]JournalEntry, error) { return r.journalOf(key) })
 	if n := len(all); n > 0 && all[n-1].Damaged && err == nil {
 		err = fmt.Errorf("read the journal: entry %s is damaged: %w", all[n-1].ID, crmgate.ErrSealed)
 	}
@@ -114,39 +113,62 @@ func (db *DB) JournalOf(ctx context.Context, key crmgate.UserKey) ([]JournalEntr
 
 // Journal returns all answers that are kept, the latest first, and then the damaged ones.
 func (db *DB) Journal(ctx context.Context) ([]JournalEntry, error) {
-	return db.scanJournal(ctx, func(records) ([]byte, error) { return sealed.Prefix(journal), nil })
+	return db.readJournal(ctx, func(r records) ([]JournalEntry, error) { return r.journal(sealed.Prefix(journal)) })
 }
 
-// scanJournal returns the entries whose keys begin with what prefix returns.
-func (db *DB) scanJournal(ctx context.Context, prefix func(records) ([]byte, error)) ([]JournalEntry, error) {
+func (db *DB) readJournal(ctx context.Context, read func(records) ([]JournalEntry, error)) ([]JournalEntry, error) {
 	var all []JournalEntry
-	err := db.view(ctx, func(r records) error {
-		all = nil
-		begin, err := prefix(r)
-		if err != nil {
-			return err
-		}
-		return r.Scan(begin, func(key, stored []byte) error {
-			b, err := r.Open(journal, key, stored)
-			if errors.Is(err, crmgate.ErrNotFound) {
-				return nil // expired
-			}
-			e := JournalEntry{User: crmgate.UserKey{Platform: platformOf(key)}, Damaged: true}
-			if err == nil {
-				if read, err := decodeJournal(b); err == nil {
-					e = read
-				}
-			}
-			e.ID = entryID(key)
-			all = append(all, e)
-			return nil
-		})
+	err := db.view(ctx, func(r records) (err error) {
+		all, err = read(r)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}
 	slices.SortStableFunc(all, func(a, b JournalEntry) int { return b.At.Compare(a.At) }) // damaged ones have no time
 	return all, nil
+}
+
+// journalOf returns the entries of a user. Version 1 kept them without the host in their key: such an entry is the user's if it
+// has the user's host, or none because the person got their host later. A damaged one may be anyone's, so it counts as
+// everyone's who has the id.
+func (r records) journalOf(u crmgate.UserKey) ([]JournalEntry, error) {
+	all, err := r.journal(r.db.keys.journal(u))
+	if u.Hostname != "" && err == nil {
+		var old []JournalEntry
+		old, err = r.journal(r.db.keys.journal(withoutHost(u)))
+		if at, unknown := r.home(u); unknown != nil {
+			err = errors.Join(err, unknown)
+		} else if at != u {
+			for i := range old {
+				if old[i].User.Hostname == "" && !old[i].Damaged {
+					old[i].User = u
+				}
+			}
+		}
+		all = append(all, old...)
+	}
+	return slices.DeleteFunc(all, func(e JournalEntry) bool { return !e.Damaged && e.User.Hostname != u.Hostname }), err
+}
+
+// journal returns the entries whose keys begin with a prefix.
+func (r records) journal(prefix []byte) (all []JournalEntry, err error) {
+	err = r.Scan(prefix, func(key, stored []byte) error {
+		b, err := r.Open(journal, key, stored)
+		if errors.Is(err, crmgate.ErrNotFound) {
+			return nil // expired
+		}
+		e := JournalEntry{User: crmgate.UserKey{Platform: platformOf(key)}, Damaged: true}
+		if err == nil {
+			if read, err := decodeJournal(b); err == nil {
+				e = read
+			}
+		}
+		e.ID, e.key = entryID(key), bytes.Clone(key)
+		all = append(all, e)
+		return nil
+	})
+	return all, err
 }
 
 // platformOf is the platform in the key of an entry.
@@ -226,6 +248,9 @@ func (r records) dropEntry(e JournalEntry) error {
 	if e.ID == "" {
 		return nil
 	}
+	if e.key != nil {
+		return r.Delete(e.key)
+	}
 	key, err := entryKey(r.db.keys.journal(e.User), e.ID)
 	if err != nil {
 		return err
@@ -240,12 +265,15 @@ var ErrAnswered = errors.New("another answer has come")
 // ErrAnswered if there is another.
 func IfUnanswered(key crmgate.UserKey, seen []JournalEntry) With {
 	return With{before: func(r records) error {
-		return r.Scan(r.db.keys.journal(key), func(key, _ []byte) error {
-			id := entryID(key)
-			if slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == id }) {
-				return nil
+		kept, err := r.journalOf(key)
+		if err != nil {
+			return err
+		}
+		for _, k := range kept {
+			if !slices.ContainsFunc(seen, func(e JournalEntry) bool { return e.ID == k.ID }) {
+				return ErrAnswered
 			}
-			return ErrAnswered
-		})
+		}
+		return nil
 	}}
 }

@@ -48,22 +48,18 @@ func (q queue) addOrphans(key crmgate.UserKey) error {
 
 // addJournal moves the answers in a user's journal to the queue. It drops answers that do not open.
 func (q queue) addJournal(u crmgate.User) error {
-	var keys [][]byte
-	var answers []JournalEntry
-	err := q.Scan(q.db.keys.journal(u.Key), func(key, stored []byte) error {
-		keys = append(keys, bytes.Clone(key))
-		if b, err := q.Open(journal, key, stored); err == nil {
-			if e, err := decodeJournal(b); err == nil {
-				answers = append(answers, e)
-			}
-		}
-		return nil
-	})
-	for _, k := range keys {
-		err = errors.Join(err, q.Delete(k))
+	answers, err := q.journalOf(u.Key)
+	if err != nil {
+		return err
 	}
+	own := q.db.keys.journal(u.Key)
 	for _, e := range answers {
-		err = errors.Join(err, q.addAnswer(u, e))
+		switch {
+		case !e.Damaged:
+			err = errors.Join(err, q.Delete(e.key), q.addAnswer(u, e))
+		case bytes.HasPrefix(e.key, own):
+			err = errors.Join(err, q.Delete(e.key))
+		}
 	}
 	return err
 }

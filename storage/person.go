@@ -145,7 +145,7 @@ func (r records) person(key crmgate.UserKey) (stored, error) {
 	case err == nil:
 		p, err = decodePerson(b)
 	case errors.Is(err, crmgate.ErrNotFound) && key.Hostname != "":
-		p, err = r.unmoved(key)
+		p, err = r.unmoved(key) // if it cannot be read, it may be this person's
 	}
 	if err == nil && p.User.Key.Hostname != key.Hostname { // a record of version 1, of a person of another host
 		return stored{}, crmgate.ErrNotFound

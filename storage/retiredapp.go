@@ -65,6 +65,9 @@ func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit 
 		batch := keys[:min(sweepBatch, len(keys))]
 		keys = keys[len(batch):]
 		n += len(batch)
+		if err = db.adoptAll(ctx, batch); err != nil {
+			break
+		}
 		err = db.update(ctx, func(r records) error {
 			for _, key := range batch {
 				if err := r.sweep(key, a); err != nil {

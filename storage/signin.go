@@ -133,7 +133,10 @@ func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...Wit
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
 		p, err := r.personToChange(key)
 		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed) {
-			p, err = stored{Person: crmgate.Person{User: crmgate.User{Key: key}}}, nil
+			p = stored{Person: crmgate.Person{User: crmgate.User{Key: key}}}
+			if _, own := r.Tx.Get(db.keys.person(key)); own == nil { // else it is a record of version 1, of an unknown host
+				err = nil
+			}
 		}
 		if err != nil {
 			return about, err

@@ -104,8 +104,9 @@ type resolver struct {
 }
 
 type known struct {
-	id   crmgate.UserID
-	name string
+	id      crmgate.UserID
+	name    string
+	account Hash
 }
 
 const maxResolved = 10_000
@@ -124,7 +125,10 @@ func (w *resolver) resolve(ctx context.Context, e numbered) (Entry, error) {
 		if err != nil {
 			return shown, err
 		}
-		shown.User, shown.Name, shown.UserHash = p.id, p.name, hex.EncodeToString(e.User[:])
+		shown.User, shown.UserHash = p.id, hex.EncodeToString(e.User[:])
+		if e.Account == p.account || e.Account == (Hash{}) { // else a person of another host who has the id now
+			shown.Name = p.name
+		}
 	}
 	if e.Account != (Hash{}) {
 		shown.Account, shown.AccountHash = w.accounts[e.Account], hex.EncodeToString(e.Account[:])
@@ -138,9 +142,10 @@ func (w *resolver) person(ctx context.Context, p crmgate.Platform, h Hash) (know
 		return k, nil
 	}
 	u, err := w.log.c.Find(ctx, p, h)
-	k := known{u.Key.ID, u.Name}
+	k := known{id: u.Key.ID, name: u.Name}
 	if u.Account != "" {
-		w.accounts[w.log.accountHash(u.Account)] = u.Account
+		k.account = w.log.accountHash(u.Account)
+		w.accounts[k.account] = u.Account
 	}
 	if lost(err) {
 		err = nil
