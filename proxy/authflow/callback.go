@@ -125,19 +125,29 @@ func (f *Flows) exchange(ctx context.Context, r CallbackRequest, resp *response)
 
 // admit admits the token request of a callback, and its caller must call done with the result. It refuses a plain callback if
 // too many codes of the application were refused.
+//
+// A plain state needs nothing from this server, so anyone can send callbacks with made-up codes. A bound state was begun here,
+// and is good for one code.
 func (f *Flows) admit(ctx context.Context, client token.Client, bound state) (done func(error), err error) {
 	if bound.ID != "" {
 		return func(error) {}, nil
 	}
-	done, first, err := f.codes.admit(client)
-	if err != nil {
-		f.Held(client.Platform)
-	}
+	end, wait, first := f.codes.Admit(application{client.Platform, client.App})
 	if first {
 		f.Logger.WarnContext(ctx, "a CRM refuses many codes: callbacks without a bound state get 503, so that the CRM does not lock the application out",
 			"platform", client.Platform, "client", client.ID)
 	}
-	return done, err
+	if end == nil {
+		f.Held(client.Platform)
+		return nil, &token.Error{Kind: crmgate.ErrTransient, RetryAfter: wait, Message: "Too many sign-ins with invalid codes. Please try again in a minute."}
+	}
+	return func(err error) { end(refusedCode(err)) }, nil
+}
+
+// refusedCode reports whether a CRM refused a code, or the client that presented it.
+func refusedCode(err error) bool {
+	var te *token.Error
+	return errors.As(err, &te) && te.Status >= 400 && te.Status < 500
 }
 
 // callbackContext is the part of a callback that is needed after the exchange. The journal keeps it with the token answer.

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/token"
 )
 
 // ReadCallbackResult is what ReadCallback reads from a callback.
@@ -58,12 +57,3 @@ var NewPolls = newPolls
 func (w *polls) Join(id string) (<-chan struct{}, func(), error) { return w.join(id) }
 func (w *polls) Wake(id string)                                  { w.wake(id) }
 func (w *polls) Count() int                                      { return w.count() }
-
-// RefusedCodes is how many codes of an application may be refused at once.
-const RefusedCodes = refusedCodes
-
-var NewCodeLimit = newCodeLimit
-
-func (l *codeLimit) Admit(c token.Client) (done func(error), first bool, err error) {
-	return l.admit(c)
-}

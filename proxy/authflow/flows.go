@@ -10,6 +10,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/limit"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/proxy/session"
@@ -45,12 +46,18 @@ type Config struct {
 	Held func(platform crmgate.Platform)
 }
 
+// application names an application whose refused codes are counted.
+type application struct {
+	crmgate.Platform
+	crmgate.ApplicationKey
+}
+
 // Flows runs the flows. Safe for concurrent use.
 type Flows struct {
 	Config
 	states   states
 	sessions authSessions
-	codes    *codeLimit
+	codes    *limit.Refusals[application]
 }
 
 // New checks the configuration and returns Flows.
@@ -81,5 +88,5 @@ func New(c Config) (*Flows, error) {
 	if c.Held == nil {
 		c.Held = func(crmgate.Platform) {}
 	}
-	return &Flows{Config: c, states: states{c.DB, c.Now}, sessions: authSessions{c.DB, newPolls()}, codes: newCodeLimit(c.Now)}, nil
+	return &Flows{Config: c, states: states{c.DB, c.Now}, sessions: authSessions{c.DB, newPolls()}, codes: limit.New[application](c.Now)}, nil
 }

@@ -1,0 +1,99 @@
+// Package limit limits how many requests of one origin another server refuses.
+//
+// A junk request of a client becomes a request of ours: with the credentials of an application to its CRM, or to RingCentral.
+// That server may lock us out. What it accepts does not count, so the limit is felt only by an origin whose requests are junk.
+package limit
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+const (
+	burst   = 60          // refusals at once
+	every   = time.Second // after which one more may be refused
+	maxKeys = 64 << 10    // origins that are remembered
+)
+
+// Burst is how many requests of an origin may be refused at once. One more may be refused in every second.
+const Burst = burst
+
+// Refusals limits the refused requests of each origin K. Safe for concurrent use.
+type Refusals[K comparable] struct {
+	now func() time.Time
+
+	mu   sync.Mutex
+	left map[K]*allowance // guarded by mu
+}
+
+// allowance is how many more requests may be refused.
+type allowance struct {
+	requests float64
+	at       time.Time // when requests was right
+	spent    bool      // it was used up, and has not recovered since
+}
+
+// New returns a limit by the time of now.
+func New[K comparable](now func() time.Time) *Refusals[K] {
+	return &Refusals[K]{now: now, left: map[K]*allowance{}}
+}
+
+// Admit admits a request, and its caller must call done once, with whether the request was refused. If the allowance of its
+// origin is used up, done is nil and wait is how long to wait. first says that this is the first such request since the
+// allowance recovered.
+//
+// A request takes from the allowance before it is sent, and puts back what was not refused. So many requests at once do not
+// pass because no answer has come yet.
+func (l *Refusals[K]) Admit(origin K) (done func(refused bool), wait time.Duration, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.allowance(origin)
+	if a.requests < 1 {
+		first = !a.spent
+		a.spent = true
+		return nil, time.Duration(math.Ceil(1-a.requests)) * every, first
+	}
+	a.requests--
+	return func(refused bool) {
+		if !refused {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			a.requests = min(a.requests+1, burst)
+		}
+	}, 0, false
+}
+
+// allowance returns an origin's allowance as it is now.
+func (l *Refusals[K]) allowance(origin K) *allowance {
+	now := l.now()
+	a := l.left[origin]
+	if a == nil {
+		if len(l.left) >= maxKeys {
+			l.forget(now)
+		}
+		a = &allowance{requests: burst, at: now}
+		l.left[origin] = a
+	}
+	if passed := now.Sub(a.at); passed > 0 { // the clock may jump back
+		a.requests = min(a.requests+float64(passed)/float64(every), burst)
+	}
+	a.at = now
+	if a.requests >= burst/2 {
+		a.spent = false
+	}
+	return a
+}
+
+// forget forgets the origins whose allowance is full again by now; if there are none, all.
+func (l *Refusals[K]) forget(now time.Time) {
+	before := len(l.left)
+	for k, a := range l.left {
+		if now.Sub(a.at) >= burst*every {
+			delete(l.left, k)
+		}
+	}
+	if len(l.left) == before {
+		clear(l.left)
+	}
+}

@@ -1,0 +1,107 @@
+package limit_test
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/proxy/limit"
+)
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	l := limit.New[string](func() time.Time { return now })
+	// try sends a request. It reports whether the request was sent.
+	try := func(origin string, refused bool) bool {
+		t.Helper()
+		done, wait, first := l.Admit(origin)
+		if done != nil {
+			done(refused)
+			return true
+		}
+		if wait != time.Second || first {
+			t.Errorf("wait %v, first %v", wait, first)
+		}
+		return false
+	}
+	for range 10 * limit.Burst {
+		if !try("a", false) {
+			t.Fatal("requests count that were not refused")
+		}
+	}
+	for i := range limit.Burst {
+		if !try("a", true) {
+			t.Fatalf("only %d refused requests are sent", i)
+		}
+	}
+	if done, _, first := l.Admit("a"); done != nil || !first {
+		t.Errorf("the first one over the limit: sent %v, first %v", done != nil, first)
+	}
+	if try("a", true) {
+		t.Error("a request over the limit is sent")
+	}
+	now = now.Add(-time.Hour)
+	if try("a", true) {
+		t.Error("a clock that jumps back adds to the allowance")
+	}
+	if !try("b", true) {
+		t.Error("b shares the allowance of a")
+	}
+	now = now.Add(time.Second)
+	if !try("a", true) || try("a", true) {
+		t.Error("a second does not add one request")
+	}
+	now = now.Add(time.Hour)
+	for range limit.Burst {
+		try("a", true)
+	}
+	if done, _, first := l.Admit("a"); done != nil || !first {
+		t.Errorf("after it recovered, the first one over the limit: sent %v, first %v", done != nil, first)
+	}
+}
+
+// TestAtOnce: requests that arrive together do not pass because no answer has come yet.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	l := limit.New[int](func() time.Time { return time.Time{} })
+	var sent atomic.Int64
+	var group sync.WaitGroup
+	for range 500 {
+		group.Go(func() {
+			if done, _, _ := l.Admit(1); done != nil {
+				sent.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if n := sent.Load(); n != limit.Burst {
+		t.Errorf("%d requests are sent at once, want %d", n, limit.Burst)
+	}
+}
+
+// TestOriginsAreBounded: origins that are used up stay so while many others come and go.
+func TestOriginsAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	l := limit.New[int](func() time.Time { return now })
+	for i := range 50_000 {
+		l.Admit(i)
+	}
+	now = now.Add(time.Hour)
+	for range limit.Burst {
+		if done, _, _ := l.Admit(-1); done != nil {
+			done(true)
+		}
+	}
+	for i := range 50_000 {
+		l.Admit(i + 1_000_000)
+	}
+	if done, _, _ := l.Admit(-1); done != nil {
+		t.Error("an origin that was used up is forgotten although others had recovered")
+	}
+	if n := l.Len(); n > 1<<16 {
+		t.Errorf("%d origins are remembered", n)
+	}
+}
