@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	"./connector": {".", "./manifest"},
 	"./storage":   {".", "./storage/audit", "./storage/sealed"},
 
-	"./proxy/identity": {"."},
+	"./proxy/identity": {".", "./proxy/limit"},
 	"./proxy/egress":   {"."},
 	"./proxy/token":    {".", "./connector", "./manifest", "./storage", "./storage/audit"},
 	"./proxy/operator": {".", "./storage", "./storage/audit"},

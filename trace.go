@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// Trace is the record of one request: its id, which is in every log line and answer, and its steps. It is safe for
-// concurrent use.
+// Trace is the record of one request: its id, which is in every log line and answer, where it came from, and its steps. It is
+// safe for concurrent use.
 type Trace struct {
-	ID    string
-	Start time.Time
+	ID     string
+	Start  time.Time
+	Source Source
 
 	mu    sync.Mutex
 	steps []Step // guarded by mu

@@ -39,6 +39,9 @@ type Config struct {
 	PublicURL string
 	// AllowedOrigins lists the origins to which the landing page may hand a sign-in. Default the origin of PublicURL.
 	AllowedOrigins []string
+	// TrustedProxies are the networks of reverse proxies in front of the node. Their X-Forwarded-For names the client. Default
+	// none.
+	TrustedProxies []netip.Prefix
 	// AdminListen is the address for /metrics, /healthz and /readyz. Default none.
 	AdminListen string
 	// RingCentralURL is where RingCentral access tokens are verified. Default https://platform.ringcentral.com.

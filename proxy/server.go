@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"slices"
@@ -37,6 +38,8 @@ type Config struct {
 	Settings *settings.Settings
 	// Manifests answers /crmManifest and /serverVersionInfo.
 	Manifests *manifest.Set
+	// TrustedProxies are the networks of reverse proxies, whose X-Forwarded-For names the client. Default none.
+	TrustedProxies []netip.Prefix
 	// MaxConns is the largest number of connections. Connections beyond it get a 503. Default 16384.
 	MaxConns int
 	// Debug adds the trace to the answer of a request with the header "is-debug: true".
@@ -50,6 +53,7 @@ type Config struct {
 // Server is the HTTP server. Make one with New, run it with Serve, end it with Shutdown.
 type Server struct {
 	http     fasthttp.Server
+	trusted  trustedProxies
 	routes   routes
 	respond  responder
 	metrics  *Metrics
@@ -79,7 +83,7 @@ func New(c Config) (*Server, error) {
 	}
 	b := make([]byte, 4)
 	_, _ = rand.Read(b) // never fails
-	s := &Server{respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b)}
+	s := &Server{trusted: c.TrustedProxies, respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	polling, stopPoll := context.WithCancel(s.base)
 	s.stopPoll = stopPoll
@@ -200,10 +204,12 @@ func (s *Server) route(fc *fasthttp.RequestCtx) (name string, rt *route, r *requ
 	return name, rt, r
 }
 
-// answer runs a route and writes its answer. Quick routes get no deadline: making one costs more than they do.
+// answer runs a route and writes its answer. Quick routes get no deadline and no source: making a deadline costs more than they
+// do, and nothing that they do is limited.
 func (s *Server) answer(rt *route, r *request) {
 	ctx := crmgate.WithTrace(s.base, &r.trace)
 	if !rt.quick {
+		r.trace.Source = s.trusted.source(r.fc)
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		defer cancel()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/crmgate/crmgate/edge"
@@ -10,16 +11,17 @@ import (
 
 type serveCommand struct {
 	storeFlags
-	Listen         string   `help:"Address for clients (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
-	PublicURL      string   `help:"URL by which browsers reach this server (default http://LISTEN)." placeholder:"URL"`
-	RingCentralURL string   `name:"ringcentral-url" help:"Where RingCentral access tokens are verified (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
-	AdminTokenFile string   `help:"File of the admin tokens that crmgate admin-token makes. RingCentral is not asked then." placeholder:"FILE"`
-	AdminListen    string   `help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
-	AllowedOrigin  []string `help:"Origin to which the landing page may hand a sign-in (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
-	AccountProof   string   `help:"Whether a callback must prove the account that it names: optional or required." enum:"optional,required" default:"optional"`
-	CompatState    string   `help:"Whether callbacks with the plain state of today's clients are accepted: on or off." enum:"on,off" default:"on"`
-	AuditRetention age      `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
-	DebugHeader    bool     `help:"Answer requests with the header is-debug: true with a trace as well."`
+	Listen         string         `help:"Address for clients (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	PublicURL      string         `help:"URL by which browsers reach this server (default http://LISTEN)." placeholder:"URL"`
+	RingCentralURL string         `name:"ringcentral-url" help:"Where RingCentral access tokens are verified (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
+	AdminTokenFile string         `help:"File of the admin tokens that crmgate admin-token makes. RingCentral is not asked then." placeholder:"FILE"`
+	AdminListen    string         `help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
+	TrustedProxies []netip.Prefix `help:"Addresses of reverse proxies, such as 10.1.2.0/24: their X-Forwarded-For names the client, for limits. Repeatable." placeholder:"CIDR"`
+	AllowedOrigin  []string       `help:"Origin to which the landing page may hand a sign-in (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
+	AccountProof   string         `help:"Whether a callback must prove the account that it names: optional or required." enum:"optional,required" default:"optional"`
+	CompatState    string         `help:"Whether callbacks with the plain state of today's clients are accepted: on or off." enum:"on,off" default:"on"`
+	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
+	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`
 }
 
 // Help is what `crmgate serve --help` adds.
@@ -42,7 +44,7 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config := c.storeFlags.config(log)
 	config.Listen, config.PublicURL, config.AdminListen = c.Listen, c.PublicURL, c.AdminListen
-	config.RingCentralURL, config.AdminTokenFile = c.RingCentralURL, c.AdminTokenFile
+	config.RingCentralURL, config.AdminTokenFile, config.TrustedProxies = c.RingCentralURL, c.AdminTokenFile, c.TrustedProxies
 	config.AllowedOrigins = c.AllowedOrigin
 	config.RequireAccountProof, config.RefusePlainState = c.AccountProof == "required", c.CompatState == "off"
 	config.AuditRetention = time.Duration(c.AuditRetention)

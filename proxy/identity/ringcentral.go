@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/limit"
 )
 
 const (
@@ -35,6 +36,7 @@ type RingCentral struct {
 	// their own: many of them do not push the valid ones out.
 	valid, refused map[tokenHash]answer
 	asking         map[tokenHash]*question
+	limit          *limit.Refusals[crmgate.Source]
 }
 
 type tokenHash [sha256.Size]byte
@@ -51,6 +53,7 @@ type question struct {
 	done   chan struct{} // closed when the other fields are set
 	answer answer
 	err    error
+	end    func(refused bool) // takes the answer to the limit of the source
 }
 
 // NewRingCentral returns a RingCentral for the API at base. fetch makes the requests. now tells the time; nil means time.Now.
@@ -63,15 +66,18 @@ func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*Ri
 		now = time.Now
 	}
 	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now,
-		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}}, nil
+		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}, limit: limit.New[crmgate.Source](now)}, nil
 }
 
 // Verify returns the identity behind a token, from RingCentral or from the cache. If RingCentral refuses the token, the error is
 // a Refusal with upstream's text. Refusals are cached too; other errors are not. Callers that ask about the same token at the
-// same time share one request.
+// same time share one request. A source of many refused tokens gets a Refusal of kind Unavailable for tokens that are not cached.
 func (rc *RingCentral) Verify(ctx context.Context, token crmgate.Secret) (Identity, error) {
 	hash := tokenHash(sha256.Sum256([]byte(token.Reveal())))
-	known, q := rc.look(ctx, hash, token)
+	known, q, err := rc.look(ctx, hash, token)
+	if err != nil {
+		return Identity{}, err
+	}
 	if q != nil {
 		select {
 		case <-q.done:
@@ -91,26 +97,32 @@ func (rc *RingCentral) Verify(ctx context.Context, token crmgate.Secret) (Identi
 
 // look returns the cached answer about a token, or else the question to RingCentral that is under way, which it starts if
 // necessary.
-func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.Secret) (answer, *question) {
+func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.Secret) (answer, *question, error) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	for _, cache := range []map[tokenHash]answer{rc.valid, rc.refused} {
 		if a, ok := cache[hash]; ok && rc.now().Before(a.until) {
-			return a, nil
+			return a, nil, nil
 		}
 	}
-	q := rc.asking[hash]
-	if q == nil {
-		q = &question{done: make(chan struct{})}
-		rc.asking[hash] = q
-		go rc.put(context.WithoutCancel(ctx), q, hash, token) // other callers may wait for it; fetch has a deadline
+	if q := rc.asking[hash]; q != nil {
+		return answer{}, q, nil
 	}
-	return answer{}, q
+	q := &question{done: make(chan struct{}), end: func(bool) {}}
+	if source := crmgate.SourceOf(ctx); source != (crmgate.Source{}) {
+		if q.end, _, _ = rc.limit.Admit(source); q.end == nil {
+			return answer{}, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many invalid RingCentral tokens come from your address. Please try again in a minute."}
+		}
+	}
+	rc.asking[hash] = q
+	go rc.put(context.WithoutCancel(ctx), q, hash, token) // other callers may wait for it; fetch has a deadline
+	return answer{}, q, nil
 }
 
 // put asks RingCentral a question, and caches the answer.
 func (rc *RingCentral) put(ctx context.Context, q *question, hash tokenHash, token crmgate.Secret) {
 	q.answer, q.err = rc.ask(ctx, token)
+	q.end(q.answer.refused != 0)
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	defer close(q.done)

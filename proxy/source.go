@@ -1,0 +1,66 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/crmgate/crmgate"
+)
+
+// trustedProxies are the networks of reverse proxies whose X-Forwarded-For is believed.
+type trustedProxies []netip.Prefix
+
+func (t trustedProxies) contain(a netip.Addr) bool {
+	for _, p := range t {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// source returns where a request comes from. Each proxy appends the address of its client to X-Forwarded-For, so the client is
+// the right-most address that is not a trusted proxy's. What stands left of it, the client may have made up.
+func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
+	at, ok := fc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return crmgate.Source{}
+	}
+	client := at.AddrPort().Addr().Unmap()
+	if !t.contain(client) {
+		if client.IsLoopback() || client.IsPrivate() || client.IsLinkLocalUnicast() {
+			return crmgate.Source{}
+		}
+		return crmgate.SourceAt(client)
+	}
+	var hops []string
+	for _, h := range fc.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor) {
+		hops = append(hops, strings.Split(string(h), ",")...)
+	}
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := parseHop(hops[i])
+		if err != nil {
+			break // who sent it is not known
+		}
+		client = hop
+		if !t.contain(client) {
+			return crmgate.SourceAt(client)
+		}
+	}
+	return crmgate.Source{}
+}
+
+// parseHop parses an address of X-Forwarded-For. Some proxies add the port.
+func parseHop(s string) (netip.Addr, error) {
+	s = strings.TrimSpace(s)
+	a, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		var at netip.AddrPort
+		at, err = netip.ParseAddrPort(s)
+		a = at.Addr()
+	}
+	return a.Unmap(), err
+}
