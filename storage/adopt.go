@@ -11,41 +11,26 @@ import (
 // Version 1 kept a person's records under the platform and the id. The host was only in the person record, so a person of
 // another host with the same id took the records over. Such records stay readable, for a person of the same host. The first
 // change of anything under the id moves them. Entries of the journal stay where they are, because they live only for a week.
-
-// withoutHost is the key under which version 1 kept a person.
-func withoutHost(u crmgate.UserKey) crmgate.UserKey {
-	u.Hostname = ""
-	return u
-}
-
-// home returns the key under which a person's lease and settings are kept now: u, or for records of version 1 the key without
-// the host.
-func (r records) home(u crmgate.UserKey) (crmgate.UserKey, error) {
-	if u.Hostname == "" {
-		return u, nil
-	}
-	p, err := r.unmoved(u)
-	switch {
-	case lost(err) || err == nil && p.User.Key != u:
-		return u, nil
-	case err != nil:
-		return u, err
-	}
-	return withoutHost(u), nil
-}
+// Nothing of version 2 has a key of version 1.
 
 // unmoved returns the person whose records of version 1 are kept under u's platform and id, whatever their host is. The error
 // matches crmgate.ErrNotFound if there is none, and is lost if the record cannot be read: then the host is not known.
 func (r records) unmoved(u crmgate.UserKey) (stored, error) {
-	key := r.db.keys.person(withoutHost(u))
+	key := r.db.keys.version1(person, u)
 	b, err := r.Tx.Get(key)
 	if err != nil {
 		return stored{}, err
 	}
-	if sealed.Version(b) != 1 {
-		return stored{}, crmgate.ErrNotFound
-	}
 	return r.openPerson(key, b)
+}
+
+// isUnmoved reports whether the records of version 1 under u's platform and id are u's.
+func (r records) isUnmoved(u crmgate.UserKey) (bool, error) {
+	p, err := r.unmoved(u)
+	if lost(err) {
+		return false, nil
+	}
+	return err == nil && p.User.Key == u, err
 }
 
 // lost reports whether an error says that a record does not exist or cannot be read, and not that the engine failed.
@@ -65,6 +50,7 @@ func (r records) adopt(u crmgate.UserKey) error {
 		return err
 	}
 	u = p.User.Key
+	p.moved = true
 	s, err := r.sessionOf(p)
 	switch {
 	case err == nil:
@@ -72,55 +58,57 @@ func (r records) adopt(u crmgate.UserKey) error {
 	case lost(err):
 		err = nil
 	}
-	if err == nil {
-		err = errors.Join(r.Delete(r.db.keys.On(session, u.Platform, string(u.ID))), r.setPerson(u, p))
-	}
-	if err != nil || u.Hostname == "" {
+	if err != nil {
 		return err
 	}
-	return errors.Join(r.Delete(r.db.keys.person(withoutHost(u))), r.adoptLease(u), r.adoptSettings(u), r.adoptJournal(u))
+	return errors.Join(r.setPerson(u, p), r.Delete(r.db.keys.version1(session, u)), r.Delete(r.db.keys.version1(person, u)),
+		r.adoptLease(u), r.adoptSettings(u), r.adoptJournal(u))
 }
 
-// adoptLease moves a person's lease. If it cannot be read, the new one has an epoch that no holder has.
+// adoptLease moves a person's lease. If it cannot be read, the new one's epoch is the time in milliseconds, which is more than
+// any epoch that was counted up.
 func (r records) adoptLease(u crmgate.UserKey) error {
-	old := withoutHost(u)
-	l, err := r.lease(old)
+	old := r.db.keys.version1(lease, u)
+	var l Lease
+	found, err := r.getJSON(lease, old, &l)
 	switch {
-	case err == nil && l == (Lease{}):
+	case err == nil && !found:
 		return nil
 	case lost(err):
 		l = Lease{Epoch: uint64(r.Now.UnixMilli())}
 	case err != nil:
 		return err
 	}
-	return errors.Join(r.setLease(u, l), r.Delete(r.db.keys.lease(old)))
+	return errors.Join(r.setLease(u, l), r.Delete(old))
 }
 
+// adoptSettings moves a person's settings. If they cannot be read, they stay where nobody finds them.
 func (r records) adoptSettings(u crmgate.UserKey) error {
-	old := withoutHost(u)
-	settings, err := r.userSettings(old)
-	if lost(err) || err == nil && settings == nil {
+	old := r.db.keys.version1(userSettings, u)
+	settings, err := r.Get(userSettings, old)
+	if lost(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.Set(userSettings, r.db.keys.userSettings(u), settings, 0), r.Delete(r.db.keys.userSettings(old)))
+	return errors.Join(r.Set(userSettings, r.db.keys.userSettings(u), settings, 0), r.Delete(old))
 }
 
 // adoptJournal moves the entries without a host: the person got their host after the answer came. journalOf finds the others.
 func (r records) adoptJournal(u crmgate.UserKey) error {
-	all, err := r.journal(r.db.keys.journal(withoutHost(u)))
+	all, err := r.journal(r.journal1(u))
 	for _, e := range all {
-		if err != nil {
-			return err
+		if err == nil && !e.Damaged && e.User.Hostname == "" {
+			err = r.moveEntry(e, u)
 		}
-		if e.Damaged || e.User.Hostname != "" {
-			continue
-		}
-		err = r.moveEntry(e, u)
 	}
 	return err
+}
+
+// journal1 is the prefix of the entries that version 1 kept for u's platform and id.
+func (r records) journal1(u crmgate.UserKey) []byte {
+	return append(r.db.keys.version1(journal, u), '/')
 }
 
 func (r records) moveEntry(e JournalEntry, u crmgate.UserKey) error {

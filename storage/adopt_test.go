@@ -293,12 +293,66 @@ func TestDamagedRecordsOfVersion1(t *testing.T) {
 				putVersion1(t, s, vic, vicsSession)
 				damage(t, s, kind)
 				must(t, do(t.Context(), s))
-				if _, err := s.JournalOf(t.Context(), vic); kind == 'j' && !errors.Is(err, crmgate.ErrSealed) {
-					t.Errorf("the damaged answer does not stop a refresh: %v", err)
+				left := action == "logout" || action == "deletion"
+				if _, err := s.JournalOf(t.Context(), vic); kind == 'j' && errors.Is(err, crmgate.ErrSealed) == left {
+					t.Errorf("vic's journal: %v; the damaged answer must stop refreshes until vic leaves", err)
+				}
+				stranger := crmgate.UserKey{Platform: vic.Platform, Hostname: "third.example", ID: vic.ID}
+				mustSignIn(t, s, stranger, keep)
+				if _, err := s.JournalOf(t.Context(), stranger); err != nil {
+					t.Errorf("a stranger's journal: %v", err)
 				}
 			})
 		}
 	}
+}
+
+// Settings that cannot be read while a person moves are not given to anybody later.
+func TestUnreadableSettingsGoToNobody(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		putVersion1(t, s, vic, vicsSession)
+		damage(t, s, 'z')
+		mustSignIn(t, s, vic, keep)
+		nowhere := crmgate.UserKey{Platform: vic.Platform, ID: vic.ID}
+		mustSignIn(t, s, nowhere, keep)
+		for range 2 {
+			if b, err := s.UserSettings(ctx, nowhere); err != nil || b != nil {
+				t.Errorf("a stranger's settings: %s, %v", b, err)
+			}
+			damage(t, s, 'z') // damaged twice, it opens again
+		}
+	})
+}
+
+// A session that cannot be read is replaced by the next sign-in, and stops neither a logout nor a sweep.
+func TestDamagedSession(t *testing.T) {
+	both(t, func(t *testing.T, s store) {
+		ctx := t.Context()
+		app := crmgate.OrgApplication{Platform: "clio", Account: "1", Application: crmgate.Application{ClientID: "a", ClientSecret: crmgate.NewSecret("b")}}
+		confirmed, err := confirm(t, s, app)
+		must(t, err)
+		granted := func(p *crmgate.Person) error {
+			p.Grant = crmgate.Grant{RefreshToken: crmgate.NewSecret("token"), App: crmgate.ApplicationKey{Account: "1", Generation: confirmed.Generation}}
+			return nil
+		}
+		first := mustSignIn(t, s, ann, granted)
+		damage(t, s, 's')
+		if second := mustSignIn(t, s, ann, granted); second.ID == first.ID {
+			t.Error("the session that cannot be read lives again")
+		}
+		damage(t, s, 's')
+		_, err = s.EndSession(ctx, ann)
+		must(t, err)
+		mustSignIn(t, s, ann, granted)
+		damage(t, s, 's')
+		must(t, s.RemoveApps(ctx, app.Account, app.Platform))
+		retired, err := s.RetiredApps(ctx)
+		must(t, err)
+		if n, err := s.SweepRetired(ctx, retired[0], 10); n == 0 || err != nil {
+			t.Errorf("swept %d, %v", n, err)
+		}
+	})
 }
 
 // leaves checks that vic's grant is queued for revocation.

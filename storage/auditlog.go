@@ -32,7 +32,7 @@ func (db *DB) userOf(ctx context.Context, p crmgate.Platform, h audit.Hash) (crm
 	case len(found) == 0:
 		return crmgate.User{}, crmgate.ErrNotFound
 	case len(found) > 1:
-		return crmgate.User{Key: withoutHost(found[0].Key)}, nil
+		return crmgate.User{Key: crmgate.UserKey{Platform: p, ID: found[0].Key.ID}}, nil
 	}
 	return found[0], nil
 }

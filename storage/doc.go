@@ -20,7 +20,7 @@
 // platform's name is in clear. A person has two records. A session check opens only the session record, which is small and
 // binary. The person record has the rest, the grant included.
 //
-//	p/clio/HASH.HASH    person: user and grant; the hashes of the id and of the host; without a host only the first
+//	p/clio/HASH.HASH    person: user and grant; the hashes of the id, and of the id and the host
 //	s/clio/HASH.HASH    session: id, flags, hostname, the owner and generation of the application; the second hash is the id's
 //	e/clio/HASH.HASH    lease of a refresh
 //	j/clio/HASH.HASH/ID an answer of a token endpoint that is not stored yet

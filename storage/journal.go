@@ -130,25 +130,34 @@ func (db *DB) readJournal(ctx context.Context, read func(records) ([]JournalEntr
 }
 
 // journalOf returns the entries of a user. Version 1 kept them without the host in their key: such an entry is the user's if it
-// has the user's host, or none because the person got their host later. A damaged one may be anyone's, so it counts as
-// everyone's who has the id.
+// has the user's host, or none because the person got their host later. The host of a damaged entry is unknown, so it is
+// returned for every person of version 1 who has the id.
 func (r records) journalOf(u crmgate.UserKey) ([]JournalEntry, error) {
 	all, err := r.journal(r.db.keys.journal(u))
-	if u.Hostname != "" && err == nil {
-		var old []JournalEntry
-		old, err = r.journal(r.db.keys.journal(withoutHost(u)))
-		if at, unknown := r.home(u); unknown != nil {
-			err = errors.Join(err, unknown)
-		} else if at != u {
-			for i := range old {
-				if old[i].User.Hostname == "" && !old[i].Damaged {
-					old[i].User = u
-				}
-			}
-		}
-		all = append(all, old...)
+	if u.ID == "" || err != nil {
+		return all, err
 	}
-	return slices.DeleteFunc(all, func(e JournalEntry) bool { return !e.Damaged && e.User.Hostname != u.Hostname }), err
+	old, err := r.journal(r.journal1(u))
+	if err != nil || len(old) == 0 {
+		return all, err
+	}
+	unmoved, err := r.isUnmoved(u)
+	if err != nil {
+		return all, err
+	}
+	p, err := r.person(u)
+	if err != nil && !lost(err) {
+		return all, err
+	}
+	for _, e := range old {
+		if unmoved && e.User.Hostname == "" && !e.Damaged {
+			e.User = u
+		}
+		if e.Damaged && (unmoved || p.moved) || !e.Damaged && e.User.Hostname == u.Hostname {
+			all = append(all, e)
+		}
+	}
+	return all, nil
 }
 
 // journal returns the entries whose keys begin with a prefix.
@@ -248,14 +257,14 @@ func (r records) dropEntry(e JournalEntry) error {
 	if e.ID == "" {
 		return nil
 	}
-	if e.key != nil {
-		return r.Delete(e.key)
-	}
 	key, err := entryKey(r.db.keys.journal(e.User), e.ID)
 	if err != nil {
 		return err
 	}
-	return r.Delete(key)
+	if e.key != nil && !bytes.Equal(e.key, key) { // version 1 kept it elsewhere, or it was moved since it was read
+		err = r.Delete(e.key)
+	}
+	return errors.Join(err, r.Delete(key))
 }
 
 // ErrAnswered means that another answer of the CRM has come meanwhile.

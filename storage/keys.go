@@ -61,15 +61,22 @@ func (k keys) userSettings(u crmgate.UserKey) []byte { return k.of(userSettings,
 func (k keys) orgSettings(hash string) []byte        { return k.Of(orgSettings, hash) }
 
 // journal is the prefix of the entries of a user, or of a platform's exchanges if the user has no ID.
-func (k keys) journal(u crmgate.UserKey) []byte { return append(k.of(journal, u), '/') }
-
-// of is the key of a record of a user. The keys of all users with an ID begin with the key of the one without a host.
-func (k keys) of(kind sealed.Kind, u crmgate.UserKey) []byte {
-	key := k.On(kind, u.Platform, string(u.ID))
-	if u.Hostname == "" {
-		return key
+func (k keys) journal(u crmgate.UserKey) []byte {
+	if u.ID == "" {
+		return append(k.version1(journal, u), '/')
 	}
-	return k.Append(append(key, '.'), kind, u.Platform, string(u.ID)+"\x00"+u.Hostname)
+	return append(k.of(journal, u), '/')
+}
+
+// of is the key of a record of a user. It begins with the key that the record had in version 1, which all users with the ID
+// shared.
+func (k keys) of(kind sealed.Kind, u crmgate.UserKey) []byte {
+	return k.Append(append(k.version1(kind, u), '.'), kind, u.Platform, string(u.ID)+"\x00"+u.Hostname)
+}
+
+// version1 is the key of a user's record in version 1, whatever their host.
+func (k keys) version1(kind sealed.Kind, u crmgate.UserKey) []byte {
+	return k.On(kind, u.Platform, string(u.ID))
 }
 
 // session is the key of the session with an id, of a user whose host need not be known.

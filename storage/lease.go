@@ -49,9 +49,13 @@ func (r records) setLease(key crmgate.UserKey, l Lease) error {
 func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
 	var l Lease
 	err := db.view(ctx, func(r records) (err error) {
-		at, err := r.home(key)
+		at := db.keys.lease(key)
+		unmoved, err := r.isUnmoved(key)
+		if unmoved {
+			at = db.keys.version1(lease, key)
+		}
 		if err == nil {
-			l, err = r.lease(at)
+			_, err = r.getJSON(lease, at, &l)
 		}
 		return err
 	})

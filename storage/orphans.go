@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,13 +51,10 @@ func (q queue) addJournal(u crmgate.User) error {
 	if err != nil {
 		return err
 	}
-	own := q.db.keys.journal(u.Key)
 	for _, e := range answers {
-		switch {
-		case !e.Damaged:
-			err = errors.Join(err, q.Delete(e.key), q.addAnswer(u, e))
-		case bytes.HasPrefix(e.key, own):
-			err = errors.Join(err, q.Delete(e.key))
+		err = errors.Join(err, q.Delete(e.key))
+		if !e.Damaged {
+			err = errors.Join(err, q.addAnswer(u, e))
 		}
 	}
 	return err

@@ -107,8 +107,8 @@ func (db *DB) Namesakes(ctx context.Context, p crmgate.Platform, id crmgate.User
 	return all, nil
 }
 
-// namesakes returns the keys of the people whose records are kept under a prefix. A record of version 1 that does not open
-// counts as that of unreadable; the host of another that does not open is not known, and it is left out.
+// namesakes returns the keys of the people whose records are kept under a prefix. For a record of version 1 that does not open,
+// the result has the key unreadable. Others that do not open are left out.
 func (r records) namesakes(prefix []byte, unreadable crmgate.UserKey) (all []crmgate.UserKey, err error) {
 	err = r.Scan(prefix, func(key, b []byte) error {
 		p, err := r.openPerson(key, b)
@@ -128,6 +128,8 @@ type stored struct {
 	crmgate.Person
 	// session is the ID of the person's session; empty if they have none, and in version 1.
 	session string
+	// moved says that version 1 stored the person.
+	moved bool
 }
 
 func (r records) openPerson(key, b []byte) (stored, error) {
@@ -144,11 +146,11 @@ func (r records) person(key crmgate.UserKey) (stored, error) {
 	switch {
 	case err == nil:
 		p, err = decodePerson(b)
-	case errors.Is(err, crmgate.ErrNotFound) && key.Hostname != "":
-		p, err = r.unmoved(key) // if it cannot be read, it may be this person's
-	}
-	if err == nil && p.User.Key.Hostname != key.Hostname { // a record of version 1, of a person of another host
-		return stored{}, crmgate.ErrNotFound
+	case errors.Is(err, crmgate.ErrNotFound):
+		p, err = r.unmoved(key) // if it cannot be read, the error goes to the caller, so that nobody replaces the record
+		if err == nil && p.User.Key != key {
+			return stored{}, crmgate.ErrNotFound
+		}
 	}
 	return p, err
 }
@@ -163,7 +165,7 @@ func (r records) setPerson(key crmgate.UserKey, p stored) error {
 }
 
 // personRecord is the payload of a person record: JSON with the secrets in clear. It exists only while a crmgate.Person is
-// sealed or opened. Version 1 has no session.
+// sealed or opened. Version 1 has no session, and is not moved.
 type personRecord struct {
 	Platform        crmgate.Platform  `json:"platform"`
 	ID              crmgate.UserID    `json:"id"`
@@ -179,6 +181,7 @@ type personRecord struct {
 	LoggedOut       time.Time         `json:"loggedOut,omitzero"`
 	Grant           grantRecord       `json:"grant,omitzero"`
 	Session         string            `json:"session,omitempty"`
+	Moved           bool              `json:"moved,omitempty"`
 }
 
 type grantRecord struct {
@@ -213,7 +216,7 @@ func encodePerson(p stored) ([]byte, error) {
 			AccessToken: g.AccessToken.Reveal(), RefreshToken: g.RefreshToken.Reveal(), APIKey: g.APIKey.Reveal(),
 			Issued: g.Issued, Expiry: g.Expiry, Dead: g.Dead, DeadSince: g.DeadSince, App: appRecord(g.App),
 		},
-		Session: p.session,
+		Session: p.session, Moved: p.moved,
 	})
 	if err != nil {
 		return nil, errNotJSON
@@ -227,7 +230,7 @@ func decodePerson(b []byte) (stored, error) {
 		return stored{}, err
 	}
 	g := w.Grant
-	return stored{session: w.Session, Person: crmgate.Person{
+	return stored{session: w.Session, moved: w.Moved, Person: crmgate.Person{
 		User: crmgate.User{
 			Key:  crmgate.UserKey{Platform: w.Platform, Hostname: w.Hostname, ID: w.ID},
 			Name: w.Name, Account: w.Account, HashedExtension: w.HashedExtension,

@@ -64,7 +64,6 @@ func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit 
 	for since := time.Now(); len(keys) > 0 && err == nil; {
 		batch := keys[:min(sweepBatch, len(keys))]
 		keys = keys[len(batch):]
-		n += len(batch)
 		if err = db.adoptAll(ctx, batch); err != nil {
 			break
 		}
@@ -77,6 +76,7 @@ func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit 
 			return nil
 		})
 		if err == nil {
+			n += len(batch)
 			since, err = rest(ctx, since)
 		}
 	}

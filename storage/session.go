@@ -59,7 +59,7 @@ func (db *DB) readSession(ctx context.Context, read func(records) (Session, erro
 func (r records) sessionByID(p crmgate.Platform, user crmgate.UserID, id string) (Session, error) {
 	s, err := r.session(p, r.db.keys.session(p, user, id))
 	if errors.Is(err, crmgate.ErrNotFound) { // version 1 kept a person's session without its id
-		s, err = r.session(p, r.db.keys.On(session, p, string(user)))
+		s, err = r.session(p, r.db.keys.version1(session, crmgate.UserKey{Platform: p, ID: user}))
 	}
 	if err == nil && s.ID != id {
 		err = crmgate.ErrNotFound
@@ -73,7 +73,7 @@ func (r records) sessionOf(p stored) (Session, error) {
 	if p.session != "" {
 		return r.session(u.Platform, r.db.keys.session(u.Platform, u.ID, p.session))
 	}
-	return r.session(u.Platform, r.db.keys.On(session, u.Platform, string(u.ID)))
+	return r.session(u.Platform, r.db.keys.version1(session, u))
 }
 
 // session reads a session. Its Ended is set if the app has a newer generation.
@@ -107,11 +107,13 @@ func (r records) setSession(p *stored, s Session) error {
 	return r.Set(session, r.db.keys.session(u.Platform, u.ID, s.ID), b, 0)
 }
 
-// endSession ends a person's session if they have one.
+// endSession ends a person's session if they have one. One that cannot be read is removed.
 func (r records) endSession(p *stored) error {
 	s, err := r.sessionOf(*p)
-	if errors.Is(err, crmgate.ErrNotFound) {
-		return nil
+	if lost(err) {
+		gone := p.session
+		p.session = ""
+		return r.Delete(r.db.keys.session(p.User.Key.Platform, p.User.Key.ID, gone))
 	}
 	if err != nil {
 		return err

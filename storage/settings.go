@@ -62,7 +62,11 @@ func (db *DB) UpdateOrgSettings(ctx context.Context, hash string, account crmgat
 func (db *DB) UserSettings(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
 	var b json.RawMessage
 	err := db.view(ctx, func(r records) (err error) {
-		at, err := r.home(key)
+		at := db.keys.userSettings(key)
+		unmoved, err := r.isUnmoved(key)
+		if unmoved {
+			at = db.keys.version1(userSettings, key)
+		}
 		if err == nil {
 			b, err = r.userSettings(at)
 		}
@@ -90,7 +94,7 @@ func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, updat
 		if err != nil {
 			return err
 		}
-		if b, err = r.userSettings(key); err != nil {
+		if b, err = r.userSettings(db.keys.userSettings(key)); err != nil {
 			return err
 		}
 		if b, err = update(b); err != nil {
@@ -104,8 +108,8 @@ func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, updat
 	return b, nil
 }
 
-func (r records) userSettings(key crmgate.UserKey) (json.RawMessage, error) {
-	b, err := r.Get(userSettings, r.db.keys.userSettings(key))
+func (r records) userSettings(key []byte) (json.RawMessage, error) {
+	b, err := r.Get(userSettings, key)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		return nil, nil
 	}

@@ -29,7 +29,9 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 			return about, err
 		}
 		if err == nil {
-			s, err = r.sessionOf(p)
+			if s, err = r.sessionOf(p); lost(err) { // they get a new one
+				s, err = Session{}, nil
+			}
 		}
 		if err != nil && !errors.Is(err, crmgate.ErrNotFound) {
 			return about, err
@@ -134,8 +136,11 @@ func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...Wit
 		p, err := r.personToChange(key)
 		if errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed) {
 			p = stored{Person: crmgate.Person{User: crmgate.User{Key: key}}}
-			if _, own := r.Tx.Get(db.keys.person(key)); own == nil { // else it is a record of version 1, of an unknown host
+			switch _, own := r.Tx.Get(db.keys.person(key)); {
+			case own == nil:
 				err = nil
+			case key.Hostname == "": // a record of version 1, of an unknown host; Namesakes gives it this key
+				err = r.Delete(db.keys.version1(person, key))
 			}
 		}
 		if err != nil {
@@ -154,10 +159,10 @@ func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...Wit
 }
 
 // deleteSessions removes the sessions of a person, and those of the same id that do not open. Without a host it also removes
-// the one of version 1, whose host is not known if the person record does not open.
+// the one of version 1: its person record may be one that does not open.
 func (r records) deleteSessions(u crmgate.UserKey) error {
 	var keys [][]byte
-	prefix := r.db.keys.On(session, u.Platform, string(u.ID))
+	prefix := r.db.keys.version1(session, u)
 	err := r.Scan(prefix, func(key, b []byte) error {
 		if b, err := r.Open(session, key, b); err == nil && !(u.Hostname == "" && bytes.Equal(key, prefix)) {
 			if s, err := decodeSession(b); err == nil && s.Hostname != u.Hostname {
