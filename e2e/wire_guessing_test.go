@@ -36,7 +36,7 @@ func TestGuessedCodes(t *testing.T) {
 		case 400:
 		case 503:
 			held++
-			a.want(t, 503, `{"error":"Too many sign-ins with invalid codes. Please try again in a minute."}`)
+			a.want(t, 503, `{"error":"Too many sign-ins with invalid codes. Please try again in a moment."}`)
 			a.wantHeader(t, "Retry-After", "1")
 		default:
 			t.Fatalf("%d %s", a.status, a.body)
@@ -56,7 +56,7 @@ func TestGuessedCodes(t *testing.T) {
 	t.Run("7.35 a bound sign-in goes on", func(t *testing.T) { g.oauth("ada") })
 	t.Run("7.35 a plain one works again later", func(t *testing.T) {
 		c := g.compose("compat")
-		g.callback(g.land(c, "ada"), "").want(t, 503, `{"error":"Too many sign-ins with invalid codes. Please try again in a minute."}`)
+		g.callback(g.land(c, "ada"), "").want(t, 503, `{"error":"Too many sign-ins with invalid codes. Please try again in a moment."}`)
 		g.Pass(time.Minute)
 		c = g.compose("compat")
 		g.token(g.callback(g.land(c, "ada"), ""))
@@ -91,7 +91,7 @@ func TestJunkTokensOfOneSource(t *testing.T) {
 		}
 	})
 	ask(attacker, practicecrm.RCUserToken).want(t, 200, `{}`)
-	ask(attacker, practicecrm.RCAdminToken).want(t, 503, `{"error":"Too many invalid RingCentral tokens come from your address. Please try again in a minute."}`)
+	ask(attacker, practicecrm.RCAdminToken).want(t, 503, `{"error":"Too many invalid RingCentral tokens come from your address. Please try again in a moment."}`)
 	ask(honest, practicecrm.RCAdminToken).want(t, 200, `{}`)
 	g.Pass(time.Minute)
 	ask(attacker, practicecrm.RCOtherToken).want(t, 200, `{}`)

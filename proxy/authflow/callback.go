@@ -132,22 +132,29 @@ func (f *Flows) admit(ctx context.Context, client token.Client, bound state) (do
 	if bound.ID != "" {
 		return func(error) {}, nil
 	}
-	end, wait, first := f.codes.Admit(application{client.Platform, client.App})
+	end, wait, first := f.codes.Admit(application{client.Platform, client.App.Account, client.ID})
 	if first {
 		f.Logger.WarnContext(ctx, "a CRM refuses many codes: callbacks without a bound state get 503, so that the CRM does not lock the application out",
 			"platform", client.Platform, "client", client.ID)
 	}
 	if end == nil {
 		f.Held(client.Platform)
-		return nil, &token.Error{Kind: crmgate.ErrTransient, RetryAfter: wait, Message: "Too many sign-ins with invalid codes. Please try again in a minute."}
+		return nil, &token.Error{Kind: crmgate.ErrTransient, RetryAfter: wait, Message: "Too many sign-ins with invalid codes. Please try again in a moment."}
 	}
 	return func(err error) { end(refusedCode(err)) }, nil
 }
 
-// refusedCode reports whether a CRM refused a code, or the client that presented it.
+// refusedCode reports whether a CRM refused a code, or the client that presented it. Some CRMs do so with status 200 and an
+// error code. A CRM in trouble refuses nothing.
 func refusedCode(err error) bool {
 	var te *token.Error
-	return errors.As(err, &te) && te.Status >= 400 && te.Status < 500
+	switch {
+	case !errors.As(err, &te) || te.Status == 0 || te.Status == 408 || te.Status == 429:
+		return false
+	case te.Status >= 500:
+		return te.CodeRefused()
+	}
+	return te.Status >= 400 || te.Code != ""
 }
 
 // callbackContext is the part of a callback that is needed after the exchange. The journal keeps it with the token answer.

@@ -57,3 +57,6 @@ var NewPolls = newPolls
 func (w *polls) Join(id string) (<-chan struct{}, func(), error) { return w.join(id) }
 func (w *polls) Wake(id string)                                  { w.wake(id) }
 func (w *polls) Count() int                                      { return w.count() }
+
+// RefusedCode reports whether an error of an exchange counts as a refused code.
+var RefusedCode = refusedCode

@@ -46,10 +46,12 @@ type Config struct {
 	Held func(platform crmgate.Platform)
 }
 
-// application names an application whose refused codes are counted.
+// application names an application whose refused codes are counted. It has nothing that a callback can choose, such as the
+// token URL.
 type application struct {
-	crmgate.Platform
-	crmgate.ApplicationKey
+	platform crmgate.Platform
+	account  crmgate.AccountID
+	clientID string
 }
 
 // Flows runs the flows. Safe for concurrent use.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -111,7 +113,7 @@ func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.S
 	q := &question{done: make(chan struct{}), end: func(bool) {}}
 	if source := crmgate.SourceOf(ctx); source != (crmgate.Source{}) {
 		if q.end, _, _ = rc.limit.Admit(source); q.end == nil {
-			return answer{}, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many invalid RingCentral tokens come from your address. Please try again in a minute."}
+			return answer{}, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many invalid RingCentral tokens come from your address. Please try again in a moment."}
 		}
 	}
 	rc.asking[hash] = q
@@ -119,10 +121,21 @@ func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.S
 	return answer{}, q, nil
 }
 
-// put asks RingCentral a question, and caches the answer.
+// put asks RingCentral a question.
 func (rc *RingCentral) put(ctx context.Context, q *question, hash tokenHash, token crmgate.Secret) {
+	q.err = unreachable(errors.New("the request did not end")) // unless ask returns
+	defer func() {
+		if p := recover(); p != nil { // no other goroutine would recover, and the process would end
+			q.err = unreachable(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+		}
+		q.end(q.answer.refused != 0)
+		rc.keep(q, hash)
+	}()
 	q.answer, q.err = rc.ask(ctx, token)
-	q.end(q.answer.refused != 0)
+}
+
+// keep ends a question, and caches its answer.
+func (rc *RingCentral) keep(q *question, hash tokenHash) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
 	defer close(q.done)

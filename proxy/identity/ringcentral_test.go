@@ -134,6 +134,29 @@ func TestOneRequestForManyCallers(t *testing.T) {
 	})
 }
 
+// TestPanicIsAnError: a panic in a request does not end the process, and is not remembered.
+func TestPanicIsAnError(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	rc, err := identity.NewRingCentral("https://rc.example", func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		if calls++; calls == 1 {
+			panic("canary")
+		}
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(`{"id":7,"account":{"id":42}}`))}, nil
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = rc.Verify(t.Context(), crmgate.NewSecret("token"))
+	var refusal *crmgate.Refusal
+	if !errors.As(err, &refusal) || refusal.Kind != crmgate.Unavailable || !strings.Contains(fmt.Sprint(refusal.Err), "canary") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := rc.Verify(t.Context(), crmgate.NewSecret("token")); err != nil {
+		t.Errorf("the next one got %v", err)
+	}
+}
+
 // FuzzRingCentralAnswer: an answer is accepted only with an account and an extension, each a string or a number. No error quotes
 // the answer.
 func FuzzRingCentralAnswer(f *testing.F) {

@@ -5,7 +5,6 @@
 package limit
 
 import (
-	"math"
 	"sync"
 	"time"
 )
@@ -29,9 +28,10 @@ type Refusals[K comparable] struct {
 
 // allowance is how many more requests may be refused.
 type allowance struct {
-	requests float64
-	at       time.Time // when requests was right
-	spent    bool      // it was used up, and has not recovered since
+	requests float64   // that may be sent now
+	at       time.Time // the time to which requests is computed
+	running  int       // requests without an answer; they are not in requests either
+	noted    bool      // refusals used it up, and it has not been half full since
 }
 
 // New returns a limit by the time of now.
@@ -40,8 +40,8 @@ func New[K comparable](now func() time.Time) *Refusals[K] {
 }
 
 // Admit admits a request, and its caller must call done once, with whether the request was refused. If the allowance of its
-// origin is used up, done is nil and wait is how long to wait. first says that this is the first such request since the
-// allowance recovered.
+// origin is used up, done is nil and wait is how long to wait. first says that refusals used it up, and that this is the first
+// such request since it was at least half full.
 //
 // A request takes from the allowance before it is sent, and puts back what was not refused. So many requests at once do not
 // pass because no answer has come yet.
@@ -50,15 +50,17 @@ func (l *Refusals[K]) Admit(origin K) (done func(refused bool), wait time.Durati
 	defer l.mu.Unlock()
 	a := l.allowance(origin)
 	if a.requests < 1 {
-		first = !a.spent
-		a.spent = true
-		return nil, time.Duration(math.Ceil(1-a.requests)) * every, first
+		first = !a.noted && a.running < burst/2
+		a.noted = a.noted || first
+		return nil, every, first
 	}
 	a.requests--
+	a.running++
 	return func(refused bool) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		a.running--
 		if !refused {
-			l.mu.Lock()
-			defer l.mu.Unlock()
 			a.requests = min(a.requests+1, burst)
 		}
 	}, 0, false
@@ -80,20 +82,20 @@ func (l *Refusals[K]) allowance(origin K) *allowance {
 	}
 	a.at = now
 	if a.requests >= burst/2 {
-		a.spent = false
+		a.noted = false
 	}
 	return a
 }
 
-// forget forgets the origins whose allowance is full again by now; if there are none, all.
+// forget forgets the origins whose allowance is full again by now. If many are left, it forgets all, so that it need not run
+// for each new origin.
 func (l *Refusals[K]) forget(now time.Time) {
-	before := len(l.left)
 	for k, a := range l.left {
-		if now.Sub(a.at) >= burst*every {
+		if a.running == 0 && now.Sub(a.at) >= burst*every {
 			delete(l.left, k)
 		}
 	}
-	if len(l.left) == before {
+	if len(l.left) > maxKeys*3/4 {
 		clear(l.left)
 	}
 }

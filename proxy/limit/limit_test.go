@@ -79,6 +79,9 @@ func TestAtOnce(t *testing.T) {
 	if n := sent.Load(); n != limit.Burst {
 		t.Errorf("%d requests are sent at once, want %d", n, limit.Burst)
 	}
+	if _, _, first := l.Admit(1); first {
+		t.Error("requests without an answer count as refused ones")
+	}
 }
 
 // TestOriginsAreBounded: origins that are used up stay so while many others come and go.
@@ -86,19 +89,24 @@ func TestOriginsAreBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	l := limit.New[int](func() time.Time { return now })
+	refuse := func(origin int) (sent bool) {
+		done, _, _ := l.Admit(origin)
+		if done != nil {
+			done(true)
+		}
+		return done != nil
+	}
 	for i := range 50_000 {
-		l.Admit(i)
+		refuse(i)
 	}
 	now = now.Add(time.Hour)
 	for range limit.Burst {
-		if done, _, _ := l.Admit(-1); done != nil {
-			done(true)
-		}
+		refuse(-1)
 	}
 	for i := range 50_000 {
-		l.Admit(i + 1_000_000)
+		refuse(i + 1_000_000)
 	}
-	if done, _, _ := l.Admit(-1); done != nil {
+	if refuse(-1) {
 		t.Error("an origin that was used up is forgotten although others had recovered")
 	}
 	if n := l.Len(); n > 1<<16 {
