@@ -60,9 +60,10 @@ var arrows = map[string][]string{
 	"./e2e":                {},
 	"./edge/edgetest":      {".", "./edge", "./proxy/practicecrm", "./wasmhost/wasmtest"},
 	"./storage/enginetest": {".", "./storage"},
+	"./storage/storetest":  {"./storage", "./storage/badger", "./storage/sealed"},
 	"./wasmhost/wasmtest":  {},
 	"./proxy/proxytest": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/org",
-		"./proxy/practicecrm", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage", "./storage/badger", "./storage/sealed"},
+		"./proxy/practicecrm", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage", "./storage/badger", "./storage/sealed", "./storage/storetest"},
 }
 
 // owners lists the only package that may import each of these modules, so that a module can be replaced in one folder.

@@ -14,6 +14,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/sealed"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // vic is a person whom version 1 stored, with a host.
@@ -23,17 +24,17 @@ var vic = crmgate.UserKey{Platform: "clio", Hostname: "us.example", ID: "vic"}
 var vicsSession = storage.Session{ID: "AAAAAAAAAAAAAAAAAAAAAA", Hostname: vic.Hostname}
 
 // putVersion1 stores a person as version 1 did, with a session, settings, a lease and an answer in the journal.
-func putVersion1(t testing.TB, s store, u crmgate.UserKey, ses storage.Session) {
+func putVersion1(t testing.TB, s storetest.Store, u crmgate.UserKey, ses storage.Session) {
 	t.Helper()
 	person, err := storage.EncodePerson(crmgate.Person{
-		User:  crmgate.User{Key: u, Name: "Vic", Account: "1", AdditionalInfo: json.RawMessage(`{"secret":1}`), Created: s.clock.now()},
+		User:  crmgate.User{Key: u, Name: "Vic", Account: "1", AdditionalInfo: json.RawMessage(`{"secret":1}`), Created: s.Clock.Now()},
 		Grant: crmgate.Grant{RefreshToken: crmgate.NewSecret("vic's token")},
 	})
-	must(t, err)
+	storetest.Must(t, err)
 	session, err := ses.Encode()
-	must(t, err)
+	storetest.Must(t, err)
 	lease, err := json.Marshal(storage.Lease{Epoch: 7})
-	must(t, err)
+	storetest.Must(t, err)
 	for kind, payload := range map[byte][]byte{'p': person, 's': session, 'e': lease, 'z': []byte(`"vic's settings"`)} {
 		setVersion1(t, s, u, kind, "", payload)
 	}
@@ -41,38 +42,38 @@ func putVersion1(t testing.TB, s store, u crmgate.UserKey, ses storage.Session) 
 }
 
 // putAnswer1 puts an answer into the journal as version 1 did.
-func putAnswer1(t testing.TB, s store, u crmgate.UserKey, id, body string) {
+func putAnswer1(t testing.TB, s storetest.Store, u crmgate.UserKey, id, body string) {
 	t.Helper()
-	answer, err := storage.EncodeJournal(storage.JournalEntry{User: u, At: s.clock.now(), Body: crmgate.NewSecret(body)})
-	must(t, err)
+	answer, err := storage.EncodeJournal(storage.JournalEntry{User: u, At: s.Clock.Now(), Body: crmgate.NewSecret(body)})
+	storetest.Must(t, err)
 	setVersion1(t, s, u, 'j', "/"+id, answer)
 }
 
 // setVersion1 stores a record of version 1, which has no host in its key.
-func setVersion1(t testing.TB, s store, u crmgate.UserKey, kind byte, end string, payload []byte) {
+func setVersion1(t testing.TB, s storetest.Store, u crmgate.UserKey, kind byte, end string, payload []byte) {
 	t.Helper()
-	lookup, err := s.open([]byte("l/"), mustGet(t, s, []byte("l/")))
-	must(t, err)
+	lookup, err := open(s, []byte("l/"), mustGet(t, s, []byte("l/")))
+	storetest.Must(t, err)
 	key := append(sealed.NewKeys(lookup).On(sealed.Kind(kind), u.Platform, string(u.ID)), end...)
-	must(t, s.engine.Update(t.Context(), func(tx storage.Tx) error {
-		return s.ring.Records(tx, s.clock.now(), nil).Set(sealed.Kind(kind), key, payload, 24*time.Hour)
+	storetest.Must(t, s.Engine.Update(t.Context(), func(tx storage.Tx) error {
+		return s.Ring.Records(tx, s.Clock.Now(), nil).Set(sealed.Kind(kind), key, payload, 24*time.Hour)
 	}))
 }
 
 // damage damages all records of a kind.
-func damage(t testing.TB, s store, kind byte) {
+func damage(t testing.TB, s storetest.Store, kind byte) {
 	t.Helper()
-	for _, r := range raw(t, s.engine) {
-		if r.key[0] == kind {
-			r.value[len(r.value)-1] ^= 1
-			write(t, s.engine, r.key, r.value)
+	for _, r := range storetest.Raw(t, s.Engine) {
+		if r.Key[0] == kind {
+			r.Value[len(r.Value)-1] ^= 1
+			storetest.Write(t, s.Engine, r.Key, r.Value)
 		}
 	}
 }
 
-func mustGet(t testing.TB, s store, key []byte) (value []byte) {
+func mustGet(t testing.TB, s storetest.Store, key []byte) (value []byte) {
 	t.Helper()
-	must(t, s.engine.View(t.Context(), func(tx storage.Tx) (err error) {
+	storetest.Must(t, s.Engine.View(t.Context(), func(tx storage.Tx) (err error) {
 		value, err = tx.Get(key)
 		return err
 	}))
@@ -80,7 +81,7 @@ func mustGet(t testing.TB, s store, key []byte) (value []byte) {
 }
 
 // checkVic checks that everything of vic is there.
-func checkVic(t *testing.T, s store) {
+func checkVic(t *testing.T, s storetest.Store) {
 	t.Helper()
 	ctx := t.Context()
 	for name, read := range map[string]func() (storage.Session, error){
@@ -108,10 +109,10 @@ func checkVic(t *testing.T, s store) {
 }
 
 // version1Left returns how many records of people still have version 1.
-func version1Left(t *testing.T, s store) (n int) {
+func version1Left(t *testing.T, s storetest.Store) (n int) {
 	t.Helper()
-	for _, r := range raw(t, s.engine) {
-		if strings.ContainsRune("ps", rune(r.key[0])) && sealed.Version(r.value) == 1 {
+	for _, r := range storetest.Raw(t, s.Engine) {
+		if strings.ContainsRune("ps", rune(r.Key[0])) && sealed.Version(r.Value) == 1 {
 			n++
 		}
 	}
@@ -121,57 +122,60 @@ func version1Left(t *testing.T, s store) (n int) {
 // A person of version 1 is found, and keeps everything when anything of theirs changes.
 func TestPeopleOfVersion1Move(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(context.Context, store) error{
+	for name, change := range map[string]func(context.Context, storetest.Store) error{
 		"nothing": nil,
-		"sign-in": func(ctx context.Context, s store) error {
+		"sign-in": func(ctx context.Context, s storetest.Store) error {
 			got, err := s.SignIn(ctx, vic, keep)
 			if err == nil && got != vicsSession {
 				err = fmt.Errorf("the session is %+v", got)
 			}
 			return err
 		},
-		"update": func(ctx context.Context, s store) error { _, err := s.UpdatePerson(ctx, vic, keep); return err },
-		"lease": func(ctx context.Context, s store) error {
+		"update": func(ctx context.Context, s storetest.Store) error {
+			_, err := s.UpdatePerson(ctx, vic, keep)
+			return err
+		},
+		"lease": func(ctx context.Context, s storetest.Store) error {
 			l, err := s.TakeLease(ctx, vic, "node", time.Minute, false)
 			if err == nil && l.Epoch != 8 {
 				err = fmt.Errorf("the lease is %+v", l)
 			}
 			return err
 		},
-		"settings": func(ctx context.Context, s store) error {
+		"settings": func(ctx context.Context, s storetest.Store) error {
 			_, err := s.UpdateUserSettings(ctx, vic, func(old json.RawMessage) (json.RawMessage, error) { return old, nil })
 			return err
 		},
-		"sign-in of another host": func(ctx context.Context, s store) error { return intrude(ctx, s, "eu.example") },
-		"sign-in without a host":  func(ctx context.Context, s store) error { return intrude(ctx, s, "") },
+		"sign-in of another host": func(ctx context.Context, s storetest.Store) error { return intrude(ctx, s, "eu.example") },
+		"sign-in without a host":  func(ctx context.Context, s storetest.Store) error { return intrude(ctx, s, "") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, s store) {
+			storetest.Both(t, func(t *testing.T, s storetest.Store) {
 				putVersion1(t, s, vic, vicsSession)
-				before := raw(t, s.engine)
+				before := storetest.Raw(t, s.Engine)
 				checkVic(t, s)
 				for _, host := range []string{"", "eu.example"} {
 					other := crmgate.UserKey{Platform: vic.Platform, Hostname: host, ID: vic.ID}
 					_, err := s.Person(t.Context(), other)
-					wantErr(t, err, crmgate.ErrNotFound)
+					storetest.WantErr(t, err, crmgate.ErrNotFound)
 					_, err = s.Session(t.Context(), other)
-					wantErr(t, err, crmgate.ErrNotFound)
+					storetest.WantErr(t, err, crmgate.ErrNotFound)
 				}
 				_, err := s.SessionByID(t.Context(), vic.Platform, vic.ID, "BBBBBBBBBBBBBBBBBBBBBB")
-				wantErr(t, err, crmgate.ErrNotFound)
-				if fmt.Sprint(raw(t, s.engine)) != fmt.Sprint(before) {
+				storetest.WantErr(t, err, crmgate.ErrNotFound)
+				if fmt.Sprint(storetest.Raw(t, s.Engine)) != fmt.Sprint(before) {
 					t.Error("reading wrote something")
 				}
 				want := 2
 				if change != nil {
-					must(t, change(t.Context(), s))
+					storetest.Must(t, change(t.Context(), s))
 					want = 0
 				}
 				checkVic(t, s)
 				if n := version1Left(t, s); n != want {
 					t.Errorf("%d records of version 1, want %d", n, want)
 				}
-				must(t, s.People(t.Context(), func(p crmgate.Person, ses storage.Session) error {
+				storetest.Must(t, s.People(t.Context(), func(p crmgate.Person, ses storage.Session) error {
 					if p.User.Key == vic && ses != vicsSession {
 						t.Errorf("listed with the session %+v", ses)
 					}
@@ -183,7 +187,7 @@ func TestPeopleOfVersion1Move(t *testing.T) {
 }
 
 // intrude signs a person of another host in who has vic's id. It checks that they get nothing of vic's.
-func intrude(ctx context.Context, s store, host string) error {
+func intrude(ctx context.Context, s storetest.Store, host string) error {
 	stranger := crmgate.UserKey{Platform: vic.Platform, Hostname: host, ID: vic.ID}
 	got, err := s.SignIn(ctx, stranger, func(p *crmgate.Person) error {
 		if p.User.Name != "" || p.User.AdditionalInfo != nil || !p.Grant.Empty() {
@@ -204,7 +208,7 @@ func intrude(ctx context.Context, s store, host string) error {
 
 // Logout and deletion reach a person of version 1, and queue the grant and the journal for revocation.
 func TestPeopleOfVersion1Leave(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		for name, leave := range map[string]func() (storage.Revocation, error){
 			"logout":   func() (storage.Revocation, error) { return s.EndSession(ctx, vic) },
@@ -235,22 +239,22 @@ func TestPeopleOfVersion1Leave(t *testing.T) {
 
 // A record of version 1 that does not open can be deleted by its id, and its session goes too.
 func TestDamagedPersonOfVersion1(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		putVersion1(t, s, vic, vicsSession)
 		damage(t, s, 'p')
 		_, err := s.SignIn(ctx, vic, keep) // else the old session would outlive a logout from the new one
-		wantErr(t, err, crmgate.ErrSealed)
+		storetest.WantErr(t, err, crmgate.ErrSealed)
 		_, err = s.DeletePerson(ctx, crmgate.UserKey{Platform: vic.Platform, Hostname: "eu.example", ID: vic.ID})
-		wantErr(t, err, crmgate.ErrSealed)
+		storetest.WantErr(t, err, crmgate.ErrSealed)
 		keys, err := s.Namesakes(ctx, vic.Platform, vic.ID)
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("namesakes: %v, %v", keys, err)
 		}
 		_, err = s.DeletePerson(ctx, keys[0])
-		must(t, err)
+		storetest.Must(t, err)
 		_, err = s.SessionByID(ctx, vic.Platform, vic.ID, vicsSession.ID)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 	})
 }
 
@@ -259,8 +263,8 @@ func TestDamagedPersonOfVersion1(t *testing.T) {
 func TestDamagedRecordsOfVersion1(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]byte{"session": 's', "lease": 'e', "settings": 'z', "journal": 'j'} {
-		for action, do := range map[string]func(context.Context, store) error{
-			"sign-in": func(ctx context.Context, s store) error {
+		for action, do := range map[string]func(context.Context, storetest.Store) error{
+			"sign-in": func(ctx context.Context, s storetest.Store) error {
 				if _, err := s.SignIn(ctx, vic, keep); err != nil {
 					return err
 				}
@@ -270,16 +274,16 @@ func TestDamagedRecordsOfVersion1(t *testing.T) {
 				}
 				return err
 			},
-			"sign-in of another host": func(ctx context.Context, s store) error { return intrude(ctx, s, "eu.example") },
-			"lease": func(ctx context.Context, s store) error {
+			"sign-in of another host": func(ctx context.Context, s storetest.Store) error { return intrude(ctx, s, "eu.example") },
+			"lease": func(ctx context.Context, s storetest.Store) error {
 				l, err := s.TakeLease(ctx, vic, "node", time.Minute, false)
 				if err == nil && l.Epoch < 8 {
 					err = fmt.Errorf("the lease is %+v", l)
 				}
 				return err
 			},
-			"logout": func(ctx context.Context, s store) error { return leaves(s.EndSession(ctx, vic)) },
-			"deletion": func(ctx context.Context, s store) error {
+			"logout": func(ctx context.Context, s storetest.Store) error { return leaves(s.EndSession(ctx, vic)) },
+			"deletion": func(ctx context.Context, s storetest.Store) error {
 				_, err := s.DeletePerson(ctx, crmgate.UserKey{Platform: vic.Platform, Hostname: "eu.example", ID: vic.ID})
 				if !errors.Is(err, crmgate.ErrNotFound) {
 					return fmt.Errorf("deletion of nobody: %w", err)
@@ -289,10 +293,10 @@ func TestDamagedRecordsOfVersion1(t *testing.T) {
 		} {
 			t.Run(name+"/"+action, func(t *testing.T) {
 				t.Parallel()
-				s := mustStore(t, "")
+				s := storetest.New(t, "")
 				putVersion1(t, s, vic, vicsSession)
 				damage(t, s, kind)
-				must(t, do(t.Context(), s))
+				storetest.Must(t, do(t.Context(), s))
 				left := action == "logout" || action == "deletion"
 				if _, err := s.JournalOf(t.Context(), vic); kind == 'j' && errors.Is(err, crmgate.ErrSealed) == left {
 					t.Errorf("vic's journal: %v; the damaged answer must stop refreshes until vic leaves", err)
@@ -309,7 +313,7 @@ func TestDamagedRecordsOfVersion1(t *testing.T) {
 
 // Settings that cannot be read while a person moves are not given to anybody later.
 func TestUnreadableSettingsGoToNobody(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		putVersion1(t, s, vic, vicsSession)
 		damage(t, s, 'z')
@@ -327,11 +331,11 @@ func TestUnreadableSettingsGoToNobody(t *testing.T) {
 
 // A session that cannot be read is replaced by the next sign-in, and stops neither a logout nor a sweep.
 func TestDamagedSession(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		app := crmgate.OrgApplication{Platform: "clio", Account: "1", Application: crmgate.Application{ClientID: "a", ClientSecret: crmgate.NewSecret("b")}}
 		confirmed, err := confirm(t, s, app)
-		must(t, err)
+		storetest.Must(t, err)
 		granted := func(p *crmgate.Person) error {
 			p.Grant = crmgate.Grant{RefreshToken: crmgate.NewSecret("token"), App: crmgate.ApplicationKey{Account: "1", Generation: confirmed.Generation}}
 			return nil
@@ -343,12 +347,12 @@ func TestDamagedSession(t *testing.T) {
 		}
 		damage(t, s, 's')
 		_, err = s.EndSession(ctx, ann)
-		must(t, err)
+		storetest.Must(t, err)
 		mustSignIn(t, s, ann, granted)
 		damage(t, s, 's')
-		must(t, s.RemoveApps(ctx, app.Account, app.Platform))
+		storetest.Must(t, s.RemoveApps(ctx, app.Account, app.Platform))
 		retired, err := s.RetiredApps(ctx)
-		must(t, err)
+		storetest.Must(t, err)
 		if n, err := s.SweepRetired(ctx, retired[0], 10); n == 0 || err != nil {
 			t.Errorf("swept %d, %v", n, err)
 		}
@@ -365,7 +369,7 @@ func leaves(v storage.Revocation, err error) error {
 
 // An answer of version 1 belongs to the person of the host that it names, whoever holds the id now.
 func TestAnswersOfVersion1(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		us := crmgate.UserKey{Platform: vic.Platform, Hostname: "other.example", ID: vic.ID}
 		nowhere := crmgate.UserKey{Platform: vic.Platform, ID: vic.ID}
@@ -374,7 +378,7 @@ func TestAnswersOfVersion1(t *testing.T) {
 		putAnswer1(t, s, nowhere, "bbbbbbbbbbbb", "answer to vic before the host was known")
 		bodies := func(u crmgate.UserKey) (all []string) {
 			kept, err := s.JournalOf(ctx, u)
-			must(t, err)
+			storetest.Must(t, err)
 			for _, e := range kept {
 				if e.User != u {
 					t.Errorf("an answer of %v names %v", u, e.User)
@@ -394,19 +398,19 @@ func TestAnswersOfVersion1(t *testing.T) {
 		check("before", vic, vics...)
 		check("before", us, "answer to another")
 		_, err := s.UpdatePerson(ctx, vic, keep)
-		must(t, err)
+		storetest.Must(t, err)
 		check("moved", vic, vics...)
 		check("moved", us, "answer to another")
 		kept, err := s.JournalOf(ctx, vic)
-		must(t, err)
-		wantErr(t, update(ctx, s, storage.IfUnanswered(vic, nil)), storage.ErrAnswered)
-		must(t, update(ctx, s, storage.IfUnanswered(vic, kept)))
-		must(t, update(ctx, s, storage.DropEntry(kept[0]), storage.DropEntry(kept[1])))
+		storetest.Must(t, err)
+		storetest.WantErr(t, update(ctx, s, storage.IfUnanswered(vic, nil)), storage.ErrAnswered)
+		storetest.Must(t, update(ctx, s, storage.IfUnanswered(vic, kept)))
+		storetest.Must(t, update(ctx, s, storage.DropEntry(kept[0]), storage.DropEntry(kept[1])))
 		check("dropped", vic)
 		_, err = s.EndSession(ctx, vic)
-		must(t, err)
+		storetest.Must(t, err)
 		check("after vic's logout", us, "answer to another")
-		s.clock.add(storage.RevocationLease)
+		s.Clock.Add(storage.RevocationLease)
 		before := mustBacklog(t, s.DB, vic.Platform).Count
 		if n, err := s.QueueOrphans(ctx); n != 1 || err != nil {
 			t.Errorf("queued %d, %v", n, err)
@@ -418,17 +422,17 @@ func TestAnswersOfVersion1(t *testing.T) {
 	})
 }
 
-func update(ctx context.Context, s store, with ...storage.With) error {
+func update(ctx context.Context, s storetest.Store, with ...storage.With) error {
 	_, err := s.UpdatePerson(ctx, vic, keep, with...)
 	return err
 }
 
 // The answer of a person whose record does not open is not revoked: the grant may be in use.
 func TestAnswersOfADamagedPersonAreKept(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		putVersion1(t, s, vic, vicsSession)
 		damage(t, s, 'p')
-		s.clock.add(storage.RevocationLease)
+		s.Clock.Add(storage.RevocationLease)
 		if n, err := s.QueueOrphans(t.Context()); n != 0 || err != nil {
 			t.Errorf("queued %d, %v", n, err)
 		}
@@ -437,21 +441,21 @@ func TestAnswersOfADamagedPersonAreKept(t *testing.T) {
 
 // A sweep moves many people with large records.
 func TestSweepOfPeopleOfVersion1(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		app := crmgate.OrgApplication{Platform: "clio", Account: "1", State: crmgate.Confirmed, Application: crmgate.Application{ClientID: "a", ClientSecret: crmgate.NewSecret("b")}}
 		confirmed, err := confirm(t, s, app)
-		must(t, err)
+		storetest.Must(t, err)
 		for i := range 100 {
 			u := vic
 			u.ID = crmgate.UserID(fmt.Sprint("vic ", i))
 			b, err := storage.EncodePerson(crmgate.Person{User: crmgate.User{Key: u}, Grant: crmgate.Grant{
 				RefreshToken: crmgate.NewSecret("token"), App: crmgate.ApplicationKey{Account: "1", Generation: confirmed.Generation},
 			}})
-			must(t, err)
+			storetest.Must(t, err)
 			setVersion1(t, s, u, 'p', "", b)
 			setVersion1(t, s, u, 'z', "", []byte(strconv.Quote(strings.Repeat("x", 60<<10))))
 		}
-		must(t, s.RemoveApps(t.Context(), app.Account, app.Platform))
+		storetest.Must(t, s.RemoveApps(t.Context(), app.Account, app.Platform))
 		retired, err := s.RetiredApps(t.Context())
 		if err != nil || len(retired) != 1 {
 			t.Fatalf("retired: %+v, %v", retired, err)
@@ -471,11 +475,11 @@ func TestSweepOfPeopleOfVersion1(t *testing.T) {
 func TestEarlierReleasesRefuseTheStore(t *testing.T) {
 	t.Parallel()
 	s := mustGolden(t)
-	_, err := s.ring.Records(nil, s.clock.now(), nil).Open('c', []byte("c/"), mustGet(t, s, []byte("c/")))
+	_, err := s.Ring.Records(nil, s.Clock.Now(), nil).Open('c', []byte("c/"), mustGet(t, s, []byte("c/")))
 	if err == nil || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("got %v, want an error that names version 2", err)
 	}
-	again, err := storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now})
+	again, err := storage.Open(t.Context(), s.Engine, s.Ring, storage.Config{Now: s.Clock.Now})
 	if err != nil || again == nil {
 		t.Errorf("opened again: %v", err)
 	}
@@ -483,7 +487,7 @@ func TestEarlierReleasesRefuseTheStore(t *testing.T) {
 
 // The audit log does not give the name of a person to the entries of another one who had the id.
 func TestAuditNamesNoStranger(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		as := func(name, account string) func(*crmgate.Person) error {
 			return func(p *crmgate.Person) error {
 				p.User.Name, p.User.Account = name, crmgate.AccountID(account)
@@ -492,7 +496,7 @@ func TestAuditNamesNoStranger(t *testing.T) {
 		}
 		mustSignIn(t, s, vic, as("Vic", "1"), signedIn)
 		_, err := s.DeletePerson(t.Context(), vic)
-		must(t, err)
+		storetest.Must(t, err)
 		stranger := vic
 		stranger.Hostname = "evil.example"
 		mustSignIn(t, s, stranger, as("Chief of account 1", "2"), signedIn)

@@ -10,10 +10,11 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // signInBy signs a person in with an app, as the flows do. It confirms a pending app.
-func signInBy(ctx context.Context, s store, key crmgate.UserKey, a crmgate.OrgApplication) (storage.Session, error) {
+func signInBy(ctx context.Context, s storetest.Store, key crmgate.UserKey, a crmgate.OrgApplication) (storage.Session, error) {
 	return s.SignIn(ctx, key, func(p *crmgate.Person) error {
 		p.User.Account = a.Account
 		p.Grant = crmgate.Grant{
@@ -25,17 +26,17 @@ func signInBy(ctx context.Context, s store, key crmgate.UserKey, a crmgate.OrgAp
 }
 
 // confirm enters an app and has the admin sign in with it.
-func confirm(t testing.TB, s store, a crmgate.OrgApplication) (crmgate.OrgApplication, error) {
+func confirm(t testing.TB, s storetest.Store, a crmgate.OrgApplication) (crmgate.OrgApplication, error) {
 	t.Helper()
 	_, err := s.PutPendingApp(t.Context(), a)
-	must(t, err)
+	storetest.Must(t, err)
 	apps, err := s.Applications(t.Context(), a.Account, a.Platform)
-	must(t, err)
+	storetest.Must(t, err)
 	if _, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: a.Platform, ID: "admin"}, *apps.Pending); err != nil {
 		return a, err
 	}
 	apps, err = s.Applications(t.Context(), a.Account, a.Platform)
-	must(t, err)
+	storetest.Must(t, err)
 	return *apps.Confirmed, nil
 }
 
@@ -47,10 +48,10 @@ func acme(client string) crmgate.OrgApplication {
 }
 
 func TestManagedAppLifecycle(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		first, err := confirm(t, s, acme("one"))
-		must(t, err)
+		storetest.Must(t, err)
 		if first.Generation != 0 || !reflect.DeepEqual(first.Application, acme("one").Application) || first.Entered.IsZero() || first.By != "101" {
 			t.Errorf("confirmed: %+v", first)
 		}
@@ -60,7 +61,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		}
 		admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
 		_, err = signInBy(ctx, s, ann, first)
-		must(t, err)
+		storetest.Must(t, err)
 		if mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
 			t.Error("a first app has ended a session")
 		}
@@ -69,14 +70,14 @@ func TestManagedAppLifecycle(t *testing.T) {
 		next := acme("two")
 		next.State = crmgate.Staged
 		_, err = s.PutPendingApp(ctx, next)
-		must(t, err)
+		storetest.Must(t, err)
 		apps, err = s.Applications(ctx, "acme", "clio")
-		must(t, err)
+		storetest.Must(t, err)
 		if apps.Confirmed.ClientID != "one" || apps.Pending.Generation != 1 || mustSession(t, s, ann).Ended {
 			t.Errorf("while it is staged: %+v", apps)
 		}
 		_, err = signInBy(ctx, s, admin, *apps.Pending)
-		must(t, err)
+		storetest.Must(t, err)
 		if !mustSession(t, s, ann).Ended || mustSession(t, s, admin).Ended {
 			t.Error("the sessions of the first app must end, and the session of the second must live")
 		}
@@ -91,11 +92,11 @@ func TestManagedAppLifecycle(t *testing.T) {
 			t.Fatalf("retired: %+v, %v", retired, err)
 		}
 		n, err := s.SweepRetired(ctx, retired[0], 10)
-		must(t, err)
+		storetest.Must(t, err)
 		again, err := s.SweepRetired(ctx, retired[0], 10)
-		must(t, err)
+		storetest.Must(t, err)
 		swept, err := s.Person(ctx, ann)
-		must(t, err)
+		storetest.Must(t, err)
 		kept, err := s.Person(ctx, admin)
 		if err != nil || n != 1 || again != 0 || !swept.Grant.Empty() || kept.Grant.Empty() {
 			t.Errorf("swept %d and %d, %v", n, again, err)
@@ -110,12 +111,12 @@ func TestManagedAppLifecycle(t *testing.T) {
 		if _, err = s.IssuingApp(ctx, "clio", crmgate.ApplicationKey{Account: "acme", Generation: 0}); err != nil {
 			t.Errorf("the queue has no credentials: %v", err)
 		}
-		s.clock.add(9 * 24 * time.Hour)
+		s.Clock.Add(9 * 24 * time.Hour)
 		_, err = s.IssuingApp(ctx, "clio", crmgate.ApplicationKey{Account: "acme", Generation: 0})
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 
 		// After it is removed, a third app is like a first.
-		must(t, s.RemoveApps(ctx, "acme", "clio"))
+		storetest.Must(t, s.RemoveApps(ctx, "acme", "clio"))
 		if !mustSession(t, s, admin).Ended {
 			t.Error("a session outlives its app")
 		}
@@ -129,20 +130,20 @@ func TestManagedAppLifecycle(t *testing.T) {
 // A sign-in confirms only the app that it tried.
 func TestOnlyTheTriedAppIsConfirmed(t *testing.T) {
 	admin := crmgate.UserKey{Platform: "clio", ID: "admin"}
-	for name, meanwhile := range map[string]func(context.Context, store) error{
-		"another entry with the same values": func(ctx context.Context, s store) error {
+	for name, meanwhile := range map[string]func(context.Context, storetest.Store) error{
+		"another entry with the same values": func(ctx context.Context, s storetest.Store) error {
 			_, err := s.PutPendingApp(ctx, acme("one"))
 			return err
 		},
-		"dropped": func(ctx context.Context, s store) error {
+		"dropped": func(ctx context.Context, s storetest.Store) error {
 			return s.DropPendingApps(ctx, "acme", []crmgate.Platform{"clio"})
 		},
-		"removed": func(ctx context.Context, s store) error { return s.RemoveApps(ctx, "acme", "clio") },
-		"expired": func(_ context.Context, s store) error {
-			s.clock.add(storage.PendingLife)
+		"removed": func(ctx context.Context, s storetest.Store) error { return s.RemoveApps(ctx, "acme", "clio") },
+		"expired": func(_ context.Context, s storetest.Store) error {
+			s.Clock.Add(storage.PendingLife)
 			return nil
 		},
-		"another was confirmed": func(ctx context.Context, s store) error {
+		"another was confirmed": func(ctx context.Context, s storetest.Store) error {
 			if _, err := s.PutPendingApp(ctx, acme("two")); err != nil {
 				return err
 			}
@@ -154,14 +155,14 @@ func TestOnlyTheTriedAppIsConfirmed(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, s store) {
+			storetest.Both(t, func(t *testing.T, s storetest.Store) {
 				_, err := s.PutPendingApp(t.Context(), acme("one"))
-				must(t, err)
+				storetest.Must(t, err)
 				apps, err := s.Applications(t.Context(), "acme", "clio")
-				must(t, err)
-				must(t, meanwhile(t.Context(), s))
+				storetest.Must(t, err)
+				storetest.Must(t, meanwhile(t.Context(), s))
 				_, err = signInBy(t.Context(), s, admin, *apps.Pending)
-				wantErr(t, err, crmgate.ErrConflict)
+				storetest.WantErr(t, err, crmgate.ErrConflict)
 				if _, err := s.Person(t.Context(), admin); !errors.Is(err, crmgate.ErrNotFound) {
 					t.Errorf("the person is stored: %v", err)
 				}
@@ -169,29 +170,29 @@ func TestOnlyTheTriedAppIsConfirmed(t *testing.T) {
 		})
 	}
 	t.Run("a second app that is not staged", func(t *testing.T) {
-		both(t, func(t *testing.T, s store) {
+		storetest.Both(t, func(t *testing.T, s storetest.Store) {
 			_, err := confirm(t, s, acme("one"))
-			must(t, err)
+			storetest.Must(t, err)
 			_, err = s.PutPendingApp(t.Context(), acme("two"))
-			must(t, err)
+			storetest.Must(t, err)
 			apps, err := s.Applications(t.Context(), "acme", "clio")
-			must(t, err)
+			storetest.Must(t, err)
 			_, err = signInBy(t.Context(), s, ann, *apps.Pending)
-			wantErr(t, err, crmgate.ErrConflict)
+			storetest.WantErr(t, err, crmgate.ErrConflict)
 			if apps, err = s.Applications(t.Context(), "acme", "clio"); err != nil || apps.Confirmed.ClientID != "one" || mustSession(t, s, admin).Ended {
 				t.Errorf("the confirmed app was changed: %+v, %v", apps.Confirmed, err)
 			}
 		})
 	})
 	t.Run("two sign-ins of one entry", func(t *testing.T) {
-		both(t, func(t *testing.T, s store) {
+		storetest.Both(t, func(t *testing.T, s storetest.Store) {
 			_, err := s.PutPendingApp(t.Context(), acme("one"))
-			must(t, err)
+			storetest.Must(t, err)
 			apps, err := s.Applications(t.Context(), "acme", "clio")
-			must(t, err)
+			storetest.Must(t, err)
 			for i := range 2 {
 				_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, *apps.Pending)
-				must(t, err)
+				storetest.Must(t, err)
 			}
 		})
 	})
@@ -199,11 +200,11 @@ func TestOnlyTheTriedAppIsConfirmed(t *testing.T) {
 
 // An app that was entered without a platform belongs to the platform of the first sign-in that works, and to one account.
 func TestPendingWithoutPlatform(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		a := acme("one")
 		a.Platform = ""
 		_, err := s.PutPendingApp(t.Context(), a)
-		must(t, err)
+		storetest.Must(t, err)
 		for account, want := range map[crmgate.AccountID]bool{"acme": true, "other": false} {
 			apps, err := s.Applications(t.Context(), account, "clio")
 			if err != nil || (apps.Pending != nil) != want {
@@ -211,9 +212,9 @@ func TestPendingWithoutPlatform(t *testing.T) {
 			}
 		}
 		apps, err := s.Applications(t.Context(), "acme", "clio")
-		must(t, err)
+		storetest.Must(t, err)
 		_, err = signInBy(t.Context(), s, crmgate.UserKey{Platform: "clio", ID: "admin"}, *apps.Pending)
-		must(t, err)
+		storetest.Must(t, err)
 		if apps, err = s.Applications(t.Context(), "acme", "clio"); err != nil || apps.Pending != nil || apps.Confirmed.Platform != "clio" {
 			t.Errorf("%+v, %v", apps, err)
 		}
@@ -227,19 +228,19 @@ func TestPendingWithoutPlatform(t *testing.T) {
 func BenchmarkRemoveApps(b *testing.B) {
 	for _, people := range []int{1, 1000, 100_000} {
 		b.Run(fmt.Sprintf("%d people", people), func(b *testing.B) {
-			s := mustStore(b, b.TempDir())
+			s := storetest.New(b, b.TempDir())
 			app, err := confirm(b, s, acme("one"))
-			must(b, err)
+			storetest.Must(b, err)
 			for i := range people {
 				_, err := signInBy(b.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, app)
-				must(b, err)
+				storetest.Must(b, err)
 			}
 			b.ResetTimer()
 			for range b.N {
-				must(b, s.RemoveApps(b.Context(), "acme", "clio"))
+				storetest.Must(b, s.RemoveApps(b.Context(), "acme", "clio"))
 				b.StopTimer()
 				_, err = confirm(b, s, acme("one"))
-				must(b, err)
+				storetest.Must(b, err)
 				b.StartTimer()
 			}
 		})
@@ -249,12 +250,12 @@ func BenchmarkRemoveApps(b *testing.B) {
 // Session checks during the sweep of a retired app, compared with session checks at rest.
 func BenchmarkSessionDuringSweep(b *testing.B) {
 	const people = 100_000
-	s := mustStore(b, b.TempDir())
+	s := storetest.New(b, b.TempDir())
 	app, err := confirm(b, s, acme("one"))
-	must(b, err)
+	storetest.Must(b, err)
 	for i := range people {
 		_, err := signInBy(b.Context(), s, crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, app)
-		must(b, err)
+		storetest.Must(b, err)
 	}
 	other := crmgate.UserKey{Platform: "clio", ID: "of another organisation"}
 	mustSignIn(b, s, other, keep)
@@ -266,7 +267,7 @@ func BenchmarkSessionDuringSweep(b *testing.B) {
 		}
 	}
 	b.Run("quiet", check)
-	must(b, s.RemoveApps(b.Context(), "acme", "clio"))
+	storetest.Must(b, s.RemoveApps(b.Context(), "acme", "clio"))
 	swept := make(chan error)
 	ctx, stop := context.WithCancel(b.Context())
 	go func() {

@@ -7,13 +7,14 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 func TestPause(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		app := crmgate.ApplicationKey{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
 		secret := crmgate.NewSecret("wrong")
-		must(t, s.SetPause(t.Context(), "law", app, secret, storage.Pause{Code: "invalid_client", Message: "no", Since: s.clock.now(), Tried: s.clock.now()}))
+		storetest.Must(t, s.SetPause(t.Context(), "law", app, secret, storage.Pause{Code: "invalid_client", Message: "no", Since: s.Clock.Now(), Tried: s.Clock.Now()}))
 		for _, c := range []struct {
 			name   string
 			p      crmgate.Platform
@@ -29,7 +30,7 @@ func TestPause(t *testing.T) {
 			{"another account's", "law", crmgate.ApplicationKey{ClientID: "c", TokenURL: app.TokenURL}, secret, false, false},
 		} {
 			why, ok, err := s.Paused(t.Context(), c.p, c.app)
-			if err != nil || ok != c.want || ok && (why.Code != "invalid_client" || !why.Since.Equal(s.clock.now())) {
+			if err != nil || ok != c.want || ok && (why.Code != "invalid_client" || !why.Since.Equal(s.Clock.Now())) {
 				t.Errorf("%s: %+v, %v, %v", c.name, why, ok, err)
 			}
 			if _, ok, err := s.PausedWith(t.Context(), c.p, c.app, c.secret); err != nil || ok != c.with {
@@ -38,16 +39,16 @@ func TestPause(t *testing.T) {
 		}
 		// Of several callers that find a pause, one tries the application.
 		found, _, err := s.Paused(t.Context(), "law", app)
-		must(t, err)
-		s.clock.add(time.Hour)
-		must(t, s.TryPaused(t.Context(), "law", app, found))
+		storetest.Must(t, err)
+		s.Clock.Add(time.Hour)
+		storetest.Must(t, s.TryPaused(t.Context(), "law", app, found))
 		if err := s.TryPaused(t.Context(), "law", app, found); !errors.Is(err, crmgate.ErrConflict) {
 			t.Errorf("a second one: %v", err)
 		}
-		if why, ok, err := s.PausedWith(t.Context(), "law", app, secret); err != nil || !ok || why.Since.Equal(why.Tried) || !why.Tried.Equal(s.clock.now()) {
+		if why, ok, err := s.PausedWith(t.Context(), "law", app, secret); err != nil || !ok || why.Since.Equal(why.Tried) || !why.Tried.Equal(s.Clock.Now()) {
 			t.Errorf("tried: %+v, %v, %v", why, ok, err)
 		}
-		must(t, s.EndPause(t.Context(), "law", app))
+		storetest.Must(t, s.EndPause(t.Context(), "law", app))
 		if _, ok, err := s.Paused(t.Context(), "law", app); ok || err != nil {
 			t.Errorf("ended: %v, %v", ok, err)
 		}

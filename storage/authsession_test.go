@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 func TestAuthSessionLivesItsTime(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
-		must(t, s.AuthSessions().Put(ctx, "a", []byte("pending"), 10*time.Minute, 10))
-		s.clock.add(9 * time.Minute)
-		must(t, s.AuthSessions().Update(ctx, "a", func(b []byte) ([]byte, error) {
+		storetest.Must(t, s.AuthSessions().Put(ctx, "a", []byte("pending"), 10*time.Minute, 10))
+		s.Clock.Add(9 * time.Minute)
+		storetest.Must(t, s.AuthSessions().Update(ctx, "a", func(b []byte) ([]byte, error) {
 			if string(b) != "pending" {
 				t.Errorf("got %q", b)
 			}
@@ -26,19 +27,19 @@ func TestAuthSessionLivesItsTime(t *testing.T) {
 		if string(b) != "completed" || err != nil {
 			t.Errorf("got %q, %v", b, err)
 		}
-		s.clock.add(time.Minute) // an update does not extend the expiry
+		s.Clock.Add(time.Minute) // an update does not extend the expiry
 		_, err = s.AuthSessions().Get(ctx, "a")
-		wantErr(t, err, crmgate.ErrNotFound)
-		wantErr(t, s.AuthSessions().Update(ctx, "a", func([]byte) ([]byte, error) { return []byte("late"), nil }), crmgate.ErrNotFound)
-		wantErr(t, s.AuthSessions().Update(ctx, "none", func([]byte) ([]byte, error) { return []byte("x"), nil }), crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, s.AuthSessions().Update(ctx, "a", func([]byte) ([]byte, error) { return []byte("late"), nil }), crmgate.ErrNotFound)
+		storetest.WantErr(t, s.AuthSessions().Update(ctx, "none", func([]byte) ([]byte, error) { return []byte("x"), nil }), crmgate.ErrNotFound)
 	})
 }
 
 func TestAuthSessionChangesOneAfterTheOther(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		taken := errors.New("taken")
-		must(t, s.AuthSessions().Put(ctx, "a", []byte("full"), time.Minute, 10))
+		storetest.Must(t, s.AuthSessions().Put(ctx, "a", []byte("full"), time.Minute, 10))
 		var won atomic.Int64
 		var group sync.WaitGroup
 		for range 50 {
@@ -64,17 +65,17 @@ func TestAuthSessionChangesOneAfterTheOther(t *testing.T) {
 }
 
 func TestAuthSessionsAreLimited(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		put := func(i int) error {
 			return s.AuthSessions().Put(ctx, fmt.Sprint(i), []byte("pending"), time.Minute, 3)
 		}
 		for i := range 3 {
-			must(t, put(i))
+			storetest.Must(t, put(i))
 		}
-		wantErr(t, put(3), crmgate.ErrTransient)
-		must(t, s.States().Put(ctx, "short", nil, time.Minute, 3)) // states are counted separately
-		s.clock.add(time.Minute)
-		must(t, put(4))
+		storetest.WantErr(t, put(3), crmgate.ErrTransient)
+		storetest.Must(t, s.States().Put(ctx, "short", nil, time.Minute, 3)) // states are counted separately
+		s.Clock.Add(time.Minute)
+		storetest.Must(t, put(4))
 	})
 }

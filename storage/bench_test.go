@@ -13,14 +13,15 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // BenchmarkSession is the read of a session check, for a person of the connector's own app.
 func BenchmarkSession(b *testing.B) {
-	s := mustStore(b, b.TempDir())
+	s := storetest.New(b, b.TempDir())
 	for i := range 1000 {
 		_, err := s.SignIn(b.Context(), crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}, keep)
-		must(b, err)
+		storetest.Must(b, err)
 	}
 	keys := make([]crmgate.UserKey, 1000)
 	for i := range keys {
@@ -38,7 +39,7 @@ func BenchmarkSession(b *testing.B) {
 // BenchmarkUpdate64Writers reports durable writes per second, and durable writes in the time of one bare fsync.
 func BenchmarkUpdate64Writers(b *testing.B) {
 	dir := b.TempDir()
-	e := mustEngine(b, filepath.Join(dir, "store"))
+	e := storetest.Engine(b, filepath.Join(dir, "store"))
 	fsync := bareFsync(b, dir)
 	value := make([]byte, 200)
 	b.ResetTimer()
@@ -64,14 +65,14 @@ func BenchmarkUpdate64Writers(b *testing.B) {
 // bareFsync is the time in which the disk makes one small append durable.
 func bareFsync(b *testing.B, dir string) time.Duration {
 	f, err := os.Create(filepath.Join(dir, "fsync"))
-	must(b, err)
+	storetest.Must(b, err)
 	defer f.Close()
 	const rounds = 100
 	start := time.Now()
 	for range rounds {
 		_, err := f.Write(make([]byte, 200))
-		must(b, err)
-		must(b, f.Sync())
+		storetest.Must(b, err)
+		storetest.Must(b, f.Sync())
 	}
 	return time.Since(start) / rounds
 }
@@ -80,10 +81,10 @@ func bareFsync(b *testing.B, dir string) time.Duration {
 func BenchmarkSignIn(b *testing.B) {
 	for name, events := range map[string][]storage.With{"recorded": {signedIn}, "bare": nil} {
 		b.Run(name, func(b *testing.B) {
-			s := mustStore(b, filepath.Join(b.TempDir(), "store"))
+			s := storetest.New(b, filepath.Join(b.TempDir(), "store"))
 			k, err := s.Audit().Keep(b.Context(), audit.KeepConfig{Alone: true, Logger: slog.New(slog.DiscardHandler)})
-			must(b, err)
-			b.Cleanup(func() { must(b, k.Close()) })
+			storetest.Must(b, err)
+			b.Cleanup(func() { storetest.Must(b, k.Close()) })
 			b.ReportAllocs()
 			b.ResetTimer()
 			var n atomic.Int64

@@ -5,11 +5,12 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 func FuzzSession(f *testing.F) {
 	b, err := storage.Session{ID: "AAAAAAAAAAAAAAAAAAAAAA", Hostname: "a.example", Ended: true, App: "acme", Generation: 7}.Encode()
-	must(f, err)
+	storetest.Must(f, err)
 	f.Add(b)
 	f.Add(b[:27])
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -27,9 +28,9 @@ func FuzzSession(f *testing.F) {
 func FuzzPerson(f *testing.F) {
 	var p crmgate.Person
 	_, update := filled(1)
-	must(f, update(&p))
+	storetest.Must(f, update(&p))
 	b, err := storage.EncodePerson(p)
-	must(f, err)
+	storetest.Must(f, err)
 	f.Add(b)
 	f.Add([]byte(`{"grant":{"app":null},"timezoneOffset":1e999}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -45,7 +46,7 @@ func FuzzPerson(f *testing.F) {
 
 func FuzzFields(f *testing.F) {
 	b, err := storage.EncodeFields(storage.ExtensionFields{Extension: "1", Name: "Ann", Values: storage.FieldValues{"apiKey": crmgate.NewSecret("canary")}})
-	must(f, err)
+	storetest.Must(f, err)
 	f.Add(b)
 	f.Add([]byte(`{"values":{"a":null,"A":"\ud800"},"extension":7}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -55,7 +56,7 @@ func FuzzFields(f *testing.F) {
 			return
 		}
 		again, err := storage.EncodeFields(v)
-		must(t, err)
+		storetest.Must(t, err)
 		twice, err := storage.DecodeFields(again)
 		if err != nil || len(twice.Values) != len(v.Values) || twice.Extension != v.Extension || twice.Name != v.Name {
 			t.Fatalf("%s came back as %s, %v", b, again, err)

@@ -12,29 +12,30 @@ import (
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/sealed"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // mustGolden opens a copy of testdata/store.json. An earlier version wrote it. It has the records of fill for three
 // people, one of them logged out, a pause, a lease, a journal entry and two more sign-ins.
-func mustGolden(t *testing.T) store {
+func mustGolden(t *testing.T) storetest.Store {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "store.json"))
-	must(t, err)
+	storetest.Must(t, err)
 	var golden struct {
 		Ring    json.RawMessage
 		Records [][2][]byte
 	}
-	must(t, json.Unmarshal(b, &golden))
+	storetest.Must(t, json.Unmarshal(b, &golden))
 	path := filepath.Join(t.TempDir(), "ring")
-	must(t, os.WriteFile(path, golden.Ring, 0o600))
-	s := store{engine: mustEngine(t, ""), clock: newClock()}
-	s.ring, _, err = sealed.LoadKeyRing(path)
-	must(t, err)
+	storetest.Must(t, os.WriteFile(path, golden.Ring, 0o600))
+	s := storetest.Store{Engine: storetest.Engine(t, ""), Clock: storetest.NewClock()}
+	s.Ring, _, err = sealed.LoadKeyRing(path)
+	storetest.Must(t, err)
 	for _, r := range golden.Records {
-		write(t, s.engine, r[0], r[1])
+		storetest.Write(t, s.Engine, r[0], r[1])
 	}
-	s.DB, err = storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now})
-	must(t, err)
+	s.DB, err = storage.Open(t.Context(), s.Engine, s.Ring, storage.Config{Now: s.Clock.Now})
+	storetest.Must(t, err)
 	return s
 }
 
@@ -42,16 +43,16 @@ func mustGolden(t *testing.T) store {
 func TestAStoreOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	s, ctx := mustGolden(t), t.Context()
-	for _, r := range raw(t, s.engine) {
-		if _, err := s.open(r.key, r.value); err != nil {
-			t.Errorf("%q: %v", r.key, err)
+	for _, r := range storetest.Raw(t, s.Engine) {
+		if _, err := open(s, r.Key, r.Value); err != nil {
+			t.Errorf("%q: %v", r.Key, err)
 		}
 	}
 	key, update := filled(2)
 	var want crmgate.Person
-	must(t, update(&want))
+	storetest.Must(t, update(&want))
 	got, err := s.Person(ctx, key)
-	must(t, err)
+	storetest.Must(t, err)
 	if d := cmp.Diff(want, got, secretsEqual()); d != "" {
 		t.Error(d)
 	}
@@ -93,7 +94,7 @@ func TestAStoreOfAnEarlierVersion(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}
 	}
-	wantErr(t, s.SpendState(ctx, "canary-state", 1), crmgate.ErrConflict)
+	storetest.WantErr(t, s.SpendState(ctx, "canary-state", 1), crmgate.ErrConflict)
 	r, err := s.Audit().Verify(ctx, func(p string) { t.Error(p) })
 	if want := (audit.Report{Nodes: 1, Batches: 2, Entries: 8, Unsealed: 2}); err != nil || r != want {
 		t.Errorf("audit log: %+v, %v; want %+v", r, err, want)

@@ -19,6 +19,7 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // The environment variables that make the test binary the process to be killed.
@@ -104,26 +105,26 @@ func TestKill(t *testing.T) {
 		killChild(t, dir, ringPath, fmt.Sprint(run), rng, acknowledged)
 		start := time.Now()
 		ring, _, err := sealed.LoadKeyRing(ringPath)
-		must(t, err)
+		storetest.Must(t, err)
 		engine, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
-		must(t, err)
+		storetest.Must(t, err)
 		later := func() time.Time { return time.Now().Add(time.Hour) } // when every revocation is due
 		db, err := storage.Open(t.Context(), engine, ring, storage.Config{Now: later})
-		must(t, err)
+		storetest.Must(t, err)
 		slowest = max(slowest, time.Since(start))
 		queued := map[string]string{} // access tokens to be revoked
 		waiting, err := db.Revocations(t.Context(), "clio", storage.MaxBacklog)
-		must(t, err)
+		storetest.Must(t, err)
 		for _, v := range waiting.Due {
 			queued[string(v.User.Key.ID)] = v.Grant.AccessToken.Reveal()
 		}
 		entries := map[crmgate.UserID]int{}
-		must(t, db.Audit().Read(t.Context(), audit.Query{}, func(e audit.Entry) error { entries[e.User]++; return nil }))
+		storetest.Must(t, db.Audit().Read(t.Context(), audit.Query{}, func(e audit.Entry) error { entries[e.User]++; return nil }))
 		report, err := db.Audit().Verify(t.Context(), func(p string) { t.Errorf("kill %d: %s", run, p) })
-		must(t, err)
+		storetest.Must(t, err)
 		inBatches += report.Batches
 		found, people := 0, 0
-		must(t, db.People(t.Context(), func(p crmgate.Person, s storage.Session) error {
+		storetest.Must(t, db.People(t.Context(), func(p crmgate.Person, s storage.Session) error {
 			id := string(p.User.Key.ID)
 			people++
 			if entries[p.User.Key.ID] != 1 {
@@ -151,7 +152,7 @@ func TestKill(t *testing.T) {
 		if found != len(acknowledged) {
 			t.Fatalf("kill %d: %d of %d acknowledged sign-ins are lost", run, len(acknowledged)-found, len(acknowledged))
 		}
-		must(t, engine.Close())
+		storetest.Must(t, engine.Close())
 	}
 	t.Logf("%d kills, %d acknowledged sign-ins, 0 lost, slowest reopen %v", kills, len(acknowledged), slowest)
 	if len(acknowledged) == 0 || inBatches == 0 {
@@ -169,8 +170,8 @@ func killChild(t *testing.T, dir, ring, run string, rng *rand.Rand, acknowledged
 	cmd.Env = append(os.Environ(), childStore+"="+dir, childRing+"="+ring, childRun+"="+run)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
+	storetest.Must(t, err)
+	storetest.Must(t, cmd.Start())
 	killed := make(chan struct{})
 	// By count, not by time, so that every run stores something on a slow machine. The scheduler adds the chance.
 	after := rng.IntN(40)

@@ -7,14 +7,15 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 func TestLease(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		fill(t, s, 1)
 		key, _ := filled(0)
 		first, err := s.TakeLease(t.Context(), key, "a", time.Minute, false)
-		must(t, err)
+		storetest.Must(t, err)
 		if _, err := s.TakeLease(t.Context(), key, "b", time.Minute, false); !errors.Is(err, storage.ErrLeased) {
 			t.Errorf("another node: %v", err)
 		}
@@ -30,7 +31,7 @@ func TestLease(t *testing.T) {
 		if !errors.Is(err, crmgate.ErrConflict) {
 			t.Errorf("a write without the lease: %v", err)
 		}
-		must(t, s.ReleaseLease(t.Context(), key, first))
+		storetest.Must(t, s.ReleaseLease(t.Context(), key, first))
 		if l, err := s.Lease(t.Context(), key); err != nil || l.Node != "b" || l.Until.IsZero() {
 			t.Errorf("after the former holder released it: %+v, %v", l, err)
 		}
@@ -38,19 +39,19 @@ func TestLease(t *testing.T) {
 			t.Error("the write without the lease was stored")
 		}
 		// After it expires any node can take it. The outcome of the attempts is kept.
-		s.clock.add(time.Minute)
+		s.Clock.Add(time.Minute)
 		held, err := s.TakeLease(t.Context(), key, "c", time.Minute, false)
-		must(t, err)
-		held.Failures, held.NotBefore = 3, s.clock.now().Add(time.Hour)
+		storetest.Must(t, err)
+		held.Failures, held.NotBefore = 3, s.Clock.Now().Add(time.Hour)
 		_, err = s.UpdatePerson(t.Context(), key, func(p *crmgate.Person) error { p.User.Name = "kept"; return nil }, storage.ReleaseLease(key, held))
-		must(t, err)
+		storetest.Must(t, err)
 		l, err := s.Lease(t.Context(), key)
 		if err != nil || !l.Until.IsZero() || l.Failures != 3 || !l.NotBefore.Equal(held.NotBefore) {
 			t.Errorf("released: %+v, %v", l, err)
 		}
 		// Deleting the person does not restart the epochs: a node may still hold an old one.
 		_, err = s.DeletePerson(t.Context(), key)
-		must(t, err)
+		storetest.Must(t, err)
 		if next, err := s.TakeLease(t.Context(), key, "d", time.Minute, false); err != nil || next.Epoch <= held.Epoch {
 			t.Errorf("after deletion: %+v, %v", next, err)
 		}
@@ -58,24 +59,24 @@ func TestLease(t *testing.T) {
 }
 
 func TestJournal(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		fill(t, s, 2)
 		key, _ := filled(0)
 		other, _ := filled(1)
 		put := func(e storage.JournalEntry) storage.JournalEntry {
 			t.Helper()
 			id, err := s.PutEntry(t.Context(), e)
-			must(t, err)
+			storetest.Must(t, err)
 			e.ID = id
 			return e
 		}
 		body := crmgate.NewSecret("{\"access_token\":\"\xff\"}")
-		first := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r1"), Status: 200, Body: body, Skew: time.Second, Cut: true, Own: true,
+		first := put(storage.JournalEntry{At: s.Clock.Now(), User: key, From: crmgate.NewSecret("r1"), Status: 200, Body: body, Skew: time.Second, Cut: true, Own: true,
 			App: crmgate.ApplicationKey{ClientID: "c", TokenURL: "u"}, Account: "acme"})
-		s.clock.add(time.Second)
-		second := put(storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("r2"), Body: body})
-		put(storage.JournalEntry{At: s.clock.now(), User: other, Body: body})
-		exchange := put(storage.JournalEntry{At: s.clock.now(), User: crmgate.UserKey{Platform: key.Platform}, Hostname: "h.example", Body: body, Callback: crmgate.NewSecret("{}")})
+		s.Clock.Add(time.Second)
+		second := put(storage.JournalEntry{At: s.Clock.Now(), User: key, From: crmgate.NewSecret("r2"), Body: body})
+		put(storage.JournalEntry{At: s.Clock.Now(), User: other, Body: body})
+		exchange := put(storage.JournalEntry{At: s.Clock.Now(), User: crmgate.UserKey{Platform: key.Platform}, Hostname: "h.example", Body: body, Callback: crmgate.NewSecret("{}")})
 
 		of, err := s.JournalOf(t.Context(), key)
 		if err != nil || len(of) != 2 || of[0].ID != second.ID || of[1].ID != first.ID {
@@ -94,7 +95,7 @@ func TestJournal(t *testing.T) {
 			t.Error("the change did not fail")
 		}
 		_, err = s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.DropEntry(second), storage.DropEntry(storage.JournalEntry{}))
-		must(t, err)
+		storetest.Must(t, err)
 		if of, err := s.JournalOf(t.Context(), key); err != nil || len(of) != 1 {
 			t.Errorf("after it was dropped: %+v, %v", of, err)
 		}
@@ -103,23 +104,23 @@ func TestJournal(t *testing.T) {
 			_, err := s.UpdatePerson(t.Context(), key, func(*crmgate.Person) error { return nil }, storage.IfUnanswered(key, seen))
 			return err
 		}
-		must(t, change([]storage.JournalEntry{first, second}))
+		storetest.Must(t, change([]storage.JournalEntry{first, second}))
 		if err := change([]storage.JournalEntry{second}); !errors.Is(err, storage.ErrAnswered) {
 			t.Errorf("with an answer that was not seen: %v", err)
 		}
 		// Logout and deletion queue the answers for revocation. A week drops them.
 		_, err = s.EndSession(t.Context(), key)
-		must(t, err)
+		storetest.Must(t, err)
 		_, err = s.DeletePerson(t.Context(), other)
-		must(t, err)
+		storetest.Must(t, err)
 		if all, err := s.Journal(t.Context()); err != nil || len(all) != 1 || all[0].ID != exchange.ID || !all[0].Callback.Equal(exchange.Callback) {
 			t.Errorf("after logout and deletion: %+v, %v", all, err)
 		}
-		s.clock.add(7 * 24 * time.Hour)
+		s.Clock.Add(7 * 24 * time.Hour)
 		if all, err := s.Journal(t.Context()); err != nil || len(all) != 0 {
 			t.Errorf("after a week: %+v, %v", all, err)
 		}
-		must(t, s.DropEntry(t.Context(), exchange))
+		storetest.Must(t, s.DropEntry(t.Context(), exchange))
 		if err := s.DropEntry(t.Context(), storage.JournalEntry{ID: "nonsense", User: key}); !errors.Is(err, crmgate.ErrNotFound) {
 			t.Errorf("an invalid id: %v", err)
 		}

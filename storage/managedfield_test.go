@@ -10,6 +10,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 var (
@@ -26,22 +27,22 @@ func values(namesAndValues ...string) storage.FieldValues {
 	return v
 }
 
-func changeFields(t *testing.T, s store, c storage.FieldsChange) {
+func changeFields(t *testing.T, s storetest.Store, c storage.FieldsChange) {
 	t.Helper()
-	must(t, s.ChangeFields(t.Context(), c, changed))
+	storetest.Must(t, s.ChangeFields(t.Context(), c, changed))
 }
 
-func wantFields(t *testing.T, s store, key storage.FieldsKey, want storage.Fields) {
+func wantFields(t *testing.T, s storetest.Store, key storage.FieldsKey, want storage.Fields) {
 	t.Helper()
 	got, err := s.Fields(t.Context(), key)
-	must(t, err)
+	storetest.Must(t, err)
 	if d := cmp.Diff(want, got, secretsEqual()); d != "" {
 		t.Errorf("%+v: %s", key, d)
 	}
 }
 
 func TestFieldsReplaceStoredOnes(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values()})
 		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("a", "1", "b", "2")})
 		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("b", "3", "c", "4"), Remove: []string{"a", "z"}})
@@ -49,7 +50,7 @@ func TestFieldsReplaceStoredOnes(t *testing.T) {
 		changeFields(t, s, storage.FieldsChange{Key: ofAnn, Set: values("b", "6")})
 		wantFields(t, s, ofAnn, storage.Fields{Account: values("b", "3", "c", "4"), Extension: values("a", "5", "b", "6")})
 		own, all, err := s.AllFields(t.Context(), "clio", "acme")
-		must(t, err)
+		storetest.Must(t, err)
 		want := []storage.ExtensionFields{{Extension: "7", Name: "Ann", Values: values("a", "5", "b", "6")}}
 		if d := cmp.Diff(want, all, secretsEqual()) + cmp.Diff(values("b", "3", "c", "4"), own, secretsEqual()); d != "" {
 			t.Error(d)
@@ -63,10 +64,10 @@ func TestFieldsReplaceStoredOnes(t *testing.T) {
 
 // Values belong to one organisation, extension and platform, even if ids are alike.
 func TestFieldsStayWithTheirOwners(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		changeFields(t, s, storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
 		changeFields(t, s, storage.FieldsChange{Key: ofAnn, Set: values("a", "2")})
-		must(t, s.FailFields(t.Context(), ofAnn))
+		storetest.Must(t, s.FailFields(t.Context(), ofAnn))
 		none := storage.Fields{Account: values(), Extension: values()}
 		for _, key := range []storage.FieldsKey{
 			{Platform: "other", Account: "acme", Extension: "7"}, {Platform: "clio", Account: "other", Extension: "7"},
@@ -74,7 +75,7 @@ func TestFieldsStayWithTheirOwners(t *testing.T) {
 		} {
 			wantFields(t, s, key, none)
 			own, all, err := s.AllFields(t.Context(), key.Platform, key.Account)
-			must(t, err)
+			storetest.Must(t, err)
 			if len(own) != 0 || len(all) != 0 {
 				t.Errorf("%+v lists %v and %v", key, own, all)
 			}
@@ -84,21 +85,21 @@ func TestFieldsStayWithTheirOwners(t *testing.T) {
 }
 
 func TestFailedFields(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
-		must(t, s.FailFields(t.Context(), ofAnn))
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
+		storetest.Must(t, s.FailFields(t.Context(), ofAnn))
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})
 		set := storage.ChangeFields(storage.FieldsChange{Key: ofAcme, Set: values("a", "1")})
 		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest }, storage.AcceptFields(ofAnn), set)
-		wantErr(t, err, errTest)
+		storetest.WantErr(t, err, errTest)
 		wantFields(t, s, ofAnn, storage.Fields{Account: values(), Extension: values(), Failed: true})
 		_, err = s.SignIn(t.Context(), ann, keep, storage.AcceptFields(ofAnn), set)
-		must(t, err)
+		storetest.Must(t, err)
 		wantFields(t, s, ofAnn, storage.Fields{Account: values("a", "1"), Extension: values()})
 	})
 }
 
 func TestFieldsHaveALimit(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		many := values()
 		for i := range storage.MaxFields {
 			many[fmt.Sprint(i)] = crmgate.NewSecret("x")

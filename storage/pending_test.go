@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 func TestSpendStateHasOneWinner(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		var won atomic.Int64
 		var group sync.WaitGroup
 		for range 100 {
@@ -29,34 +30,34 @@ func TestSpendStateHasOneWinner(t *testing.T) {
 		if won.Load() != 1 {
 			t.Errorf("%d winners, want 1", won.Load())
 		}
-		must(t, s.SpendState(t.Context(), "another", time.Minute))
+		storetest.Must(t, s.SpendState(t.Context(), "another", time.Minute))
 	})
 }
 
 // The engine keeps the records; they expire by the injected clock.
 func TestExpiryIsTheRecordsOwn(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
-		must(t, s.SpendState(ctx, "state", time.Minute))
-		must(t, s.States().Put(ctx, "short", []byte("value"), time.Minute, 10))
-		s.clock.add(time.Minute - time.Millisecond)
-		wantErr(t, s.SpendState(ctx, "state", time.Minute), crmgate.ErrConflict)
+		storetest.Must(t, s.SpendState(ctx, "state", time.Minute))
+		storetest.Must(t, s.States().Put(ctx, "short", []byte("value"), time.Minute, 10))
+		s.Clock.Add(time.Minute - time.Millisecond)
+		storetest.WantErr(t, s.SpendState(ctx, "state", time.Minute), crmgate.ErrConflict)
 		b, err := s.States().Get(ctx, "short")
 		if string(b) != "value" || err != nil {
 			t.Errorf("got %q, %v", b, err)
 		}
-		s.clock.add(time.Millisecond)
-		must(t, s.SpendState(ctx, "state", time.Minute))
+		s.Clock.Add(time.Millisecond)
+		storetest.Must(t, s.SpendState(ctx, "state", time.Minute))
 		_, err = s.States().Get(ctx, "short")
-		wantErr(t, err, crmgate.ErrNotFound)
-		if len(raw(t, s.engine)) != 6 {
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
+		if len(storetest.Raw(t, s.Engine)) != 6 {
 			t.Error("the engine dropped records, so the test proves nothing")
 		}
 	})
 }
 
 func TestShortStatesAreLimited(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		put := func(i int) error { return s.States().Put(ctx, fmt.Sprint(i), []byte("value"), 10*time.Minute, 20) }
 		var stored atomic.Int64
@@ -72,18 +73,18 @@ func TestShortStatesAreLimited(t *testing.T) {
 			})
 			if i == 9 { // half of them a minute earlier
 				group.Wait()
-				s.clock.add(time.Minute)
+				s.Clock.Add(time.Minute)
 			}
 		}
 		group.Wait()
 		if stored.Load() != 20 {
 			t.Errorf("%d stored, want 20", stored.Load())
 		}
-		s.clock.add(9 * time.Minute)
+		s.Clock.Add(9 * time.Minute)
 		for i := range 10 {
-			must(t, put(100+i))
+			storetest.Must(t, put(100+i))
 		}
-		wantErr(t, put(200), crmgate.ErrTransient)
-		wantErr(t, s.States().Put(ctx, "none", nil, time.Minute, 0), crmgate.ErrTransient)
+		storetest.WantErr(t, put(200), crmgate.ErrTransient)
+		storetest.WantErr(t, s.States().Put(ctx, "none", nil, time.Minute, 0), crmgate.ErrTransient)
 	})
 }

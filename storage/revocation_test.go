@@ -12,6 +12,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 func granted(token string) func(*crmgate.Person) error {
@@ -24,27 +25,27 @@ func granted(token string) func(*crmgate.Person) error {
 func mustBacklog(t *testing.T, db *storage.DB, p crmgate.Platform) storage.Backlog {
 	t.Helper()
 	b, err := db.Revocations(t.Context(), p, 100)
-	must(t, err)
+	storetest.Must(t, err)
 	return b
 }
 
 func TestForgettingQueuesARevocation(t *testing.T) {
-	for name, forget := range map[string]func(*testing.T, store) storage.Revocation{
-		"logout": func(t *testing.T, s store) storage.Revocation {
+	for name, forget := range map[string]func(*testing.T, storetest.Store) storage.Revocation{
+		"logout": func(t *testing.T, s storetest.Store) storage.Revocation {
 			key, _ := filled(0)
 			v, err := s.EndSession(t.Context(), key)
-			must(t, err)
+			storetest.Must(t, err)
 			return v
 		},
-		"erasure": func(t *testing.T, s store) storage.Revocation {
+		"erasure": func(t *testing.T, s storetest.Store) storage.Revocation {
 			key, _ := filled(0)
 			v, err := s.DeletePerson(t.Context(), key)
-			must(t, err)
+			storetest.Must(t, err)
 			return v
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, s store) {
+			storetest.Both(t, func(t *testing.T, s storetest.Store) {
 				key, update := filled(0)
 				mustSignIn(t, s, key, func(p *crmgate.Person) error {
 					err := update(p)
@@ -56,10 +57,10 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 					t.Errorf("returned: %+v", v)
 				}
 				b := mustBacklog(t, s.DB, "clio")
-				if len(b.Due) != 0 || b.Count != 1 || !b.Next.Equal(s.clock.now().Add(storage.RevocationLease)) {
+				if len(b.Due) != 0 || b.Count != 1 || !b.Next.Equal(s.Clock.Now().Add(storage.RevocationLease)) {
 					t.Fatalf("not left to the caller: %+v", b)
 				}
-				s.clock.add(storage.RevocationLease)
+				s.Clock.Add(storage.RevocationLease)
 				b = mustBacklog(t, s.DB, "clio")
 				if len(b.Due) != 1 || !b.Next.IsZero() {
 					t.Fatalf("after the lease: %+v", b)
@@ -73,8 +74,8 @@ func TestForgettingQueuesARevocation(t *testing.T) {
 				if u.Name != "" || u.HashedExtension != "" || !u.Created.IsZero() {
 					t.Errorf("values are kept that the revocation does not need: %+v", u)
 				}
-				must(t, s.EndRevocation(t.Context(), got))
-				must(t, s.EndRevocation(t.Context(), got))
+				storetest.Must(t, s.EndRevocation(t.Context(), got))
+				storetest.Must(t, s.EndRevocation(t.Context(), got))
 				if b := mustBacklog(t, s.DB, "clio"); b.Count != 0 {
 					t.Errorf("after its end: %+v", b)
 				}
@@ -90,21 +91,21 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 		p.Grant.RefreshToken = crmgate.NewSecret("canary-refresh")
 		return nil
 	}
-	answer := func(s store) storage.JournalEntry {
-		return storage.JournalEntry{At: s.clock.now(), User: key, From: crmgate.NewSecret("canary-refresh"), Status: 200, Account: "acme",
+	answer := func(s storetest.Store) storage.JournalEntry {
+		return storage.JournalEntry{At: s.Clock.Now(), User: key, From: crmgate.NewSecret("canary-refresh"), Status: 200, Account: "acme",
 			App: crmgate.ApplicationKey{ClientID: "c", TokenURL: "u"}, Body: crmgate.NewSecret("{\"refresh_token\":\"\xff\"}")}
 	}
-	for name, forget := range map[string]func(store) error{
-		"logout":  func(s store) error { _, err := s.EndSession(t.Context(), key); return err },
-		"erasure": func(s store) error { _, err := s.DeletePerson(t.Context(), key); return err },
+	for name, forget := range map[string]func(storetest.Store) error{
+		"logout":  func(s storetest.Store) error { _, err := s.EndSession(t.Context(), key); return err },
+		"erasure": func(s storetest.Store) error { _, err := s.DeletePerson(t.Context(), key); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, s store) {
+			storetest.Both(t, func(t *testing.T, s storetest.Store) {
 				mustSignIn(t, s, key, granted)
 				want := answer(s)
 				_, err := s.PutEntry(t.Context(), want)
-				must(t, err)
-				must(t, forget(s))
+				storetest.Must(t, err)
+				storetest.Must(t, forget(s))
 				if kept, err := s.Journal(t.Context()); len(kept) != 0 || err != nil {
 					t.Errorf("still in the journal: %+v, %v", kept, err)
 				}
@@ -118,16 +119,16 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 				}
 				// An unread answer stays unread when it is claimed. Once it is read, its tokens replace it.
 				v, err = s.ClaimRevocation(t.Context(), v)
-				must(t, err)
-				must(t, s.PostponeRevocation(t.Context(), v, s.clock.now()))
+				storetest.Must(t, err)
+				storetest.Must(t, s.PostponeRevocation(t.Context(), v, s.Clock.Now()))
 				v = mustBacklog(t, s.DB, "clio").Due[0]
 				if !v.Unread() {
 					t.Error("the answer of a postponed revocation is gone")
 				}
 				v.Answer, v.Grant.RefreshToken = storage.JournalEntry{}, crmgate.NewSecret("r1")
 				_, err = s.ClaimRevocation(t.Context(), v)
-				must(t, err)
-				s.clock.add(storage.RevocationLease)
+				storetest.Must(t, err)
+				s.Clock.Add(storage.RevocationLease)
 				tokens := map[string]bool{}
 				for _, v := range mustBacklog(t, s.DB, "clio").Due {
 					tokens[v.Grant.RefreshToken.Reveal()] = !v.Unread()
@@ -139,27 +140,27 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 		})
 	}
 	t.Run("that came later", func(t *testing.T) {
-		both(t, func(t *testing.T, s store) {
+		storetest.Both(t, func(t *testing.T, s storetest.Store) {
 			other, _ := filled(1)
 			mustSignIn(t, s, key, granted)
 			mustSignIn(t, s, other, granted)
 			_, err := s.EndSession(t.Context(), key)
-			must(t, err)
+			storetest.Must(t, err)
 			of := answer(s)
 			for _, user := range []crmgate.UserKey{key, other, {Platform: "clio", ID: "unknown"}, {Platform: "clio"}} {
 				of.User = user
 				_, err := s.PutEntry(t.Context(), of)
-				must(t, err)
+				storetest.Must(t, err)
 			}
 			if n, err := s.QueueOrphans(t.Context()); n != 0 || err != nil {
 				t.Errorf("while they may still be stored: %d, %v", n, err)
 			}
-			s.clock.add(storage.RevocationLease)
+			s.Clock.Add(storage.RevocationLease)
 			if n, err := s.QueueOrphans(t.Context()); n != 2 || err != nil {
 				t.Errorf("queued %d, %v", n, err)
 			}
 			kept, err := s.Journal(t.Context())
-			must(t, err)
+			storetest.Must(t, err)
 			for _, e := range kept {
 				if e.User != other && e.User.ID != "" {
 					t.Errorf("still kept: %v", e.User)
@@ -175,11 +176,11 @@ func TestAnswersAreQueuedToo(t *testing.T) {
 
 func TestNothingToRevokeIsNotQueued(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	mustSignIn(t, s, ann, keep)
 	for range 2 {
 		v, err := s.EndSession(t.Context(), ann)
-		must(t, err)
+		storetest.Must(t, err)
 		if v.Waiting() || v.User.Key != ann {
 			t.Errorf("queued %+v", v)
 		}
@@ -191,17 +192,17 @@ func TestNothingToRevokeIsNotQueued(t *testing.T) {
 
 // Two processes find the same due revocations, and one of them gets each.
 func TestOneClaimWins(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		const n = 40
 		for i := range n {
 			key := crmgate.UserKey{Platform: "clio", ID: crmgate.UserID(fmt.Sprint(i))}
 			mustSignIn(t, s, key, granted(fmt.Sprint("token ", i)))
 			_, err := s.EndSession(t.Context(), key)
-			must(t, err)
+			storetest.Must(t, err)
 		}
-		s.clock.add(storage.RevocationLease)
-		other, err := storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now})
-		must(t, err)
+		s.Clock.Add(storage.RevocationLease)
+		other, err := storage.Open(t.Context(), s.Engine, s.Ring, storage.Config{Now: s.Clock.Now})
+		storetest.Must(t, err)
 		found := map[*storage.DB][]storage.Revocation{s.DB: mustBacklog(t, s.DB, "clio").Due, other: mustBacklog(t, other, "clio").Due}
 		var won, lost atomic.Int64
 		var group sync.WaitGroup
@@ -230,7 +231,7 @@ func TestOneClaimWins(t *testing.T) {
 		if b := mustBacklog(t, s.DB, "clio"); len(b.Due) != 0 || b.Count != n {
 			t.Errorf("claimed ones are still due, or lost: %d, %d", len(b.Due), b.Count)
 		}
-		s.clock.add(storage.RevocationLease) // both processes have died
+		s.Clock.Add(storage.RevocationLease) // both processes have died
 		if b := mustBacklog(t, other, "clio"); len(b.Due) != n {
 			t.Errorf("after the lease %d are due, want %d", len(b.Due), n)
 		}
@@ -239,20 +240,20 @@ func TestOneClaimWins(t *testing.T) {
 
 func TestPostponing(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	mustSignIn(t, s, ann, granted("token"))
 	v, err := s.EndSession(t.Context(), ann)
-	must(t, err)
+	storetest.Must(t, err)
 	queued := v.Queued
-	must(t, s.PostponeRevocation(t.Context(), v, s.clock.now().Add(time.Hour)))
-	wantErr(t, s.PostponeRevocation(t.Context(), v, s.clock.now()), crmgate.ErrConflict)
+	storetest.Must(t, s.PostponeRevocation(t.Context(), v, s.Clock.Now().Add(time.Hour)))
+	storetest.WantErr(t, s.PostponeRevocation(t.Context(), v, s.Clock.Now()), crmgate.ErrConflict)
 	_, err = s.ClaimRevocation(t.Context(), v)
-	wantErr(t, err, crmgate.ErrConflict)
-	s.clock.add(time.Hour - time.Millisecond)
-	if b := mustBacklog(t, s.DB, "clio"); len(b.Due) != 0 || !b.Next.Equal(s.clock.now().Add(time.Millisecond)) {
+	storetest.WantErr(t, err, crmgate.ErrConflict)
+	s.Clock.Add(time.Hour - time.Millisecond)
+	if b := mustBacklog(t, s.DB, "clio"); len(b.Due) != 0 || !b.Next.Equal(s.Clock.Now().Add(time.Millisecond)) {
 		t.Errorf("too early: %+v", b)
 	}
-	s.clock.add(time.Millisecond)
+	s.Clock.Add(time.Millisecond)
 	if b := mustBacklog(t, s.DB, "clio"); len(b.Due) != 1 || !b.Due[0].Queued.Equal(queued) || b.Due[0].Attempts != 1 {
 		t.Errorf("got %+v", b)
 	}
@@ -271,13 +272,13 @@ func TestACredentialInUseIsNotRevoked(t *testing.T) {
 		{"the same access token", crmgate.Grant{AccessToken: crmgate.NewSecret("old")}, false},
 		{"the same refresh token", crmgate.Grant{AccessToken: crmgate.NewSecret("new"), RefreshToken: crmgate.NewSecret("old-refresh")}, false},
 	} {
-		s := mustStore(t, "")
+		s := storetest.New(t, "")
 		mustSignIn(t, s, ann, granted("old"))
 		v, err := s.EndSession(t.Context(), ann)
-		must(t, err)
+		storetest.Must(t, err)
 		mustSignIn(t, s, ann, func(p *crmgate.Person) error { p.Grant = c.now; return nil })
 		claimed, err := s.ClaimRevocation(t.Context(), v)
-		must(t, err)
+		storetest.Must(t, err)
 		count := mustBacklog(t, s.DB, "clio").Count
 		if claimed.Waiting() != c.want || c.want != (count == 1) {
 			t.Errorf("%s: revoked is %v, %d waiting", c.name, claimed.Waiting(), count)
@@ -288,15 +289,15 @@ func TestACredentialInUseIsNotRevoked(t *testing.T) {
 // The queue of one platform is read from its beginning, and nothing else is.
 func TestABacklogOpensNoMoreThanItsLimit(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	for i := range 50 {
 		for _, p := range []crmgate.Platform{"clio", "clioB"} {
-			must(t, s.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: crmgate.UserKey{Platform: p, ID: "1"}}, Grant: crmgate.Grant{AccessToken: crmgate.NewSecret(fmt.Sprint(i))}}))
+			storetest.Must(t, s.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: crmgate.UserKey{Platform: p, ID: "1"}}, Grant: crmgate.Grant{AccessToken: crmgate.NewSecret(fmt.Sprint(i))}}))
 		}
-		s.clock.add(time.Second)
+		s.Clock.Add(time.Second)
 	}
 	b, err := s.Revocations(t.Context(), "clio", 3)
-	must(t, err)
+	storetest.Must(t, err)
 	if b.Count != 50 || len(b.Due) != 3 {
 		t.Fatalf("%d of %d", len(b.Due), b.Count)
 	}
@@ -314,21 +315,21 @@ func TestABacklogOpensNoMoreThanItsLimit(t *testing.T) {
 // A revocation that was changed in the store does not open, and does not stop the others.
 func TestADamagedRevocationDoesNotStopOthers(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	for _, token := range []string{"canary-1", "canary-2"} {
-		must(t, s.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: ann}, Grant: crmgate.Grant{AccessToken: crmgate.NewSecret(token)}}))
-		s.clock.add(time.Second)
+		storetest.Must(t, s.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: ann}, Grant: crmgate.Grant{AccessToken: crmgate.NewSecret(token)}}))
+		s.Clock.Add(time.Second)
 	}
-	for _, p := range raw(t, s.engine) {
-		if strings.HasPrefix(string(p.key), "r/") {
-			v := bytes.Clone(p.value)
+	for _, p := range storetest.Raw(t, s.Engine) {
+		if strings.HasPrefix(string(p.Key), "r/") {
+			v := bytes.Clone(p.Value)
 			v[len(v)-1] ^= 1
-			write(t, s.engine, p.key, v)
+			storetest.Write(t, s.Engine, p.Key, v)
 			break
 		}
 	}
 	b, err := s.Revocations(t.Context(), "clio", 1)
-	must(t, err)
+	storetest.Must(t, err)
 	if b.Count != 2 || len(b.Due) != 1 || b.Due[0].Grant.AccessToken.Reveal() != "canary-2" {
 		t.Errorf("got %+v", b)
 	}

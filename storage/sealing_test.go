@@ -15,6 +15,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // canaries must not occur outside of opened records.
@@ -39,92 +40,92 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 }
 
 // fill stores n people, at least one, and one record of every other kind.
-func fill(t *testing.T, s store, n int) {
+func fill(t *testing.T, s storetest.Store, n int) {
 	t.Helper()
 	app := crmgate.OrgApplication{Account: "4711-account", Platform: "clio", By: "canary-extension", Application: crmgate.Application{
 		ClientID: "canary-client", ClientSecret: crmgate.NewSecret("canary-secret"), AccessTokenURI: "https://canary.example/token",
 	}}
 	_, err := confirm(t, s, app) // and retired, so that people are of the second
-	must(t, err)
-	must(t, s.RemoveApps(t.Context(), app.Account, app.Platform))
+	storetest.Must(t, err)
+	storetest.Must(t, s.RemoveApps(t.Context(), app.Account, app.Platform))
 	_, err = confirm(t, s, app)
-	must(t, err)
+	storetest.Must(t, err)
 	_, err = s.PutPendingApp(t.Context(), app)
-	must(t, err)
+	storetest.Must(t, err)
 	_, err = s.DeletePerson(t.Context(), crmgate.UserKey{Platform: "clio", ID: "admin"})
-	must(t, err)
+	storetest.Must(t, err)
 	for i := range n {
 		key, update := filled(i)
 		_, err := s.SignIn(t.Context(), key, update, signedIn)
-		must(t, err)
+		storetest.Must(t, err)
 	}
 	_, update := filled(n)
 	var gone crmgate.Person
-	must(t, update(&gone))
-	must(t, s.QueueRevocation(t.Context(), gone))
+	storetest.Must(t, update(&gone))
+	storetest.Must(t, s.QueueRevocation(t.Context(), gone))
 	first, _ := filled(0)
 	_, err = s.UpdateUserSettings(t.Context(), first, func(json.RawMessage) (json.RawMessage, error) { return json.RawMessage(`"canary-settings"`), nil })
-	must(t, err)
-	must(t, s.UpdateOrgSettings(t.Context(), "canary-hash", "4711-account", func(o *storage.OrgSettings) error {
+	storetest.Must(t, err)
+	storetest.Must(t, s.UpdateOrgSettings(t.Context(), "canary-hash", "4711-account", func(o *storage.OrgSettings) error {
 		o.UserSettings = json.RawMessage(`"canary-settings"`)
 		return nil
 	}))
-	must(t, s.SpendState(t.Context(), "canary-state", time.Hour))
+	storetest.Must(t, s.SpendState(t.Context(), "canary-state", time.Hour))
 	fields := storage.FieldsKey{Platform: "clio", Account: "4711-account"}
 	values := storage.FieldValues{"canary-field": crmgate.NewSecret("canary-field-value")}
-	must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Set: values}, changed))
+	storetest.Must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Set: values}, changed))
 	fields.Extension = "canary-extension"
-	must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Name: "Canary Name", Set: values}, changed))
-	must(t, s.FailFields(t.Context(), fields))
-	must(t, s.States().Put(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
-	must(t, s.AuthSessions().Put(t.Context(), "canary-waiting", []byte("canary-value"), time.Hour, 10))
+	storetest.Must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Name: "Canary Name", Set: values}, changed))
+	storetest.Must(t, s.FailFields(t.Context(), fields))
+	storetest.Must(t, s.States().Put(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
+	storetest.Must(t, s.AuthSessions().Put(t.Context(), "canary-waiting", []byte("canary-value"), time.Hour, 10))
 	_, err = s.ServerKey(t.Context(), "session", func() []byte { return []byte("canary-server-key") })
-	must(t, err)
+	storetest.Must(t, err)
 }
 
 func TestAMovedRecordNeverOpens(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	fill(t, s, 16)
-	pairs := raw(t, s.engine)
+	pairs := storetest.Raw(t, s.Engine)
 	if len(pairs) < 40 {
 		t.Fatalf("%d records, want 40", len(pairs))
 	}
 	for _, at := range pairs {
 		for _, from := range pairs {
-			_, err := s.open(at.key, from.value)
-			if moved := !bytes.Equal(at.key, from.key); moved != errors.Is(err, crmgate.ErrSealed) {
-				t.Errorf("record of %q under %q: %v", from.key, at.key, err)
+			_, err := open(s, at.Key, from.Value)
+			if moved := !bytes.Equal(at.Key, from.Key); moved != errors.Is(err, crmgate.ErrSealed) {
+				t.Errorf("record of %q under %q: %v", from.Key, at.Key, err)
 			}
 		}
 	}
 }
 
 func TestSwappedPeopleDoNotOpen(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		fill(t, s, 2)
 		a, _ := filled(0)
 		b, _ := filled(1)
 		for _, kind := range []string{"p/", "s/"} {
-			var two []pair
-			for _, p := range raw(t, s.engine) {
-				if strings.HasPrefix(string(p.key), kind) {
+			var two []storetest.Pair
+			for _, p := range storetest.Raw(t, s.Engine) {
+				if strings.HasPrefix(string(p.Key), kind) {
 					two = append(two, p)
 				}
 			}
-			write(t, s.engine, two[0].key, two[1].value)
-			write(t, s.engine, two[1].key, two[0].value)
+			storetest.Write(t, s.Engine, two[0].Key, two[1].Value)
+			storetest.Write(t, s.Engine, two[1].Key, two[0].Value)
 		}
 		for _, key := range []crmgate.UserKey{a, b} {
 			_, err := s.Person(t.Context(), key)
-			wantErr(t, err, crmgate.ErrSealed)
+			storetest.WantErr(t, err, crmgate.ErrSealed)
 			quiet(t, err)
 			_, err = s.Session(t.Context(), key)
-			wantErr(t, err, crmgate.ErrSealed)
+			storetest.WantErr(t, err, crmgate.ErrSealed)
 			quiet(t, err)
 		}
 		err := s.People(t.Context(), func(crmgate.Person, storage.Session) error { t.Error("listed"); return nil })
-		wantErr(t, err, crmgate.ErrSealed)
+		storetest.WantErr(t, err, crmgate.ErrSealed)
 		quiet(t, err)
 		if !strings.Contains(err.Error(), "2 records") {
 			t.Errorf("got %v, want both counted", err)
@@ -134,7 +135,7 @@ func TestSwappedPeopleDoNotOpen(t *testing.T) {
 			t.Errorf("delete what does not open: %v, %v", was.User.Key, err)
 		}
 		_, err = s.Person(t.Context(), a)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 	})
 }
 
@@ -150,23 +151,23 @@ func quiet(t *testing.T, err error) {
 
 func TestFlippedBytesNeverOpen(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	fill(t, s, 8)
-	pairs := raw(t, s.engine)
+	pairs := storetest.Raw(t, s.Engine)
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 10_000 {
 		p := pairs[rng.IntN(len(pairs))]
-		v := bytes.Clone(p.value)
+		v := bytes.Clone(p.Value)
 		at, bit := rng.IntN(len(v)), byte(1)<<rng.IntN(8)
 		v[at] ^= bit
-		if _, err := s.open(p.key, v); !errors.Is(err, crmgate.ErrSealed) {
-			t.Errorf("%q with byte %d flipped by %02x: %v", p.key, at, bit, err)
+		if _, err := open(s, p.Key, v); !errors.Is(err, crmgate.ErrSealed) {
+			t.Errorf("%q with byte %d flipped by %02x: %v", p.Key, at, bit, err)
 		}
 	}
 	for _, p := range pairs {
-		for n := range len(p.value) {
-			if _, err := s.open(p.key, p.value[:n]); !errors.Is(err, crmgate.ErrSealed) {
-				t.Fatalf("%q cut to %d bytes: %v", p.key, n, err)
+		for n := range len(p.Value) {
+			if _, err := open(s, p.Key, p.Value[:n]); !errors.Is(err, crmgate.ErrSealed) {
+				t.Fatalf("%q cut to %d bytes: %v", p.Key, n, err)
 			}
 		}
 	}
@@ -175,18 +176,18 @@ func TestFlippedBytesNeverOpen(t *testing.T) {
 func TestNothingShowsInTheStore(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := mustStore(t, dir)
+	s := storetest.New(t, dir)
 	fill(t, s, 20)
 	key, _ := filled(3)
 	_, err := s.EndSession(t.Context(), key)
-	must(t, err)
+	storetest.Must(t, err)
 	var all [][]byte
-	for _, p := range raw(t, s.engine) {
-		all = append(all, p.key, p.value)
+	for _, p := range storetest.Raw(t, s.Engine) {
+		all = append(all, p.Key, p.Value)
 	}
-	must(t, s.engine.Close())
+	storetest.Must(t, s.Engine.Close())
 	files := 0
-	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	storetest.Must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -214,23 +215,23 @@ func TestNothingShowsInTheStore(t *testing.T) {
 // An id has different hashes on two platforms, and as an account and a person.
 func TestKeysAreNotLinked(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	for _, p := range []crmgate.Platform{"clio", "other"} {
 		_, err := s.SignIn(t.Context(), crmgate.UserKey{Platform: p, ID: "1"}, func(*crmgate.Person) error { return nil })
-		must(t, err)
+		storetest.Must(t, err)
 		_, err = s.RaiseGeneration(t.Context(), "1", p)
-		must(t, err)
+		storetest.Must(t, err)
 	}
 	seen := map[string]string{}
-	for _, p := range raw(t, s.engine) {
-		if len(p.key) < 32 {
+	for _, p := range storetest.Raw(t, s.Engine) {
+		if len(p.Key) < 32 {
 			continue
 		}
-		hash := string(p.key[len(p.key)-32:])
+		hash := string(p.Key[len(p.Key)-32:])
 		if other := seen[hash]; other != "" {
-			t.Errorf("%q and %q have the same hash", p.key, other)
+			t.Errorf("%q and %q have the same hash", p.Key, other)
 		}
-		seen[hash] = string(p.key)
+		seen[hash] = string(p.Key)
 	}
 	if len(seen) != 6 {
 		t.Errorf("%d hashed keys, want 6", len(seen))

@@ -16,6 +16,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 var (
@@ -29,30 +30,30 @@ var signedIn = storage.LogEvent(audit.Event{Kind: audit.EventSignIn, By: audit.B
 
 func keep(*crmgate.Person) error { return nil }
 
-func mustSignIn(t testing.TB, s store, key crmgate.UserKey, update func(*crmgate.Person) error, with ...storage.With) storage.Session {
+func mustSignIn(t testing.TB, s storetest.Store, key crmgate.UserKey, update func(*crmgate.Person) error, with ...storage.With) storage.Session {
 	t.Helper()
 	session, err := s.SignIn(t.Context(), key, update, with...)
-	must(t, err)
+	storetest.Must(t, err)
 	return session
 }
 
-func mustSession(t *testing.T, s store, key crmgate.UserKey) storage.Session {
+func mustSession(t *testing.T, s storetest.Store, key crmgate.UserKey) storage.Session {
 	t.Helper()
 	session, err := s.Session(t.Context(), key)
-	must(t, err)
+	storetest.Must(t, err)
 	return session
 }
 
 // The filled person has every field set, so that a field that is added to the vocabulary and not stored is noticed.
 func TestEveryFieldIsKept(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		fill(t, s, 1)
 		key, update := filled(0)
 		var want crmgate.Person
-		must(t, update(&want))
+		storetest.Must(t, update(&want))
 		noZero(t, reflect.ValueOf(want))
 		got, err := s.Person(t.Context(), key)
-		must(t, err)
+		storetest.Must(t, err)
 		if d := cmp.Diff(want, got, secretsEqual()); d != "" {
 			t.Error(d)
 		}
@@ -72,22 +73,22 @@ func noZero(t *testing.T, v reflect.Value) {
 }
 
 func TestUnknownPerson(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		_, err := s.Session(t.Context(), ann)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 		_, err = s.Person(t.Context(), ann)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 		_, err = s.UpdatePerson(t.Context(), ann, keep)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 		_, err = s.EndSession(t.Context(), ann)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 		_, err = s.DeletePerson(t.Context(), ann)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 	})
 }
 
 func TestSessionsAcrossSignIns(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		first := mustSignIn(t, s, ann, func(p *crmgate.Person) error {
 			if p.User.Key.ID != "" {
@@ -110,7 +111,7 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 		}
 
 		_, err := s.EndSession(ctx, ann)
-		must(t, err)
+		storetest.Must(t, err)
 		if got := mustSession(t, s, ann); !got.Ended {
 			t.Error("the session goes on after logout")
 		}
@@ -119,12 +120,12 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 			t.Errorf("after logout: %+v, was %+v", second, first)
 		}
 		_, err = s.SessionByID(ctx, ann.Platform, ann.ID, first.ID)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 
 		_, err = s.DeletePerson(ctx, ann)
-		must(t, err)
+		storetest.Must(t, err)
 		_, err = s.Session(ctx, ann)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 		third := mustSignIn(t, s, ann, keep)
 		if third.ID == first.ID || third.ID == second.ID {
 			t.Error("an old session lives again")
@@ -135,7 +136,7 @@ func TestSessionsAcrossSignIns(t *testing.T) {
 // A CRM that has several hosts may give one id to two people, and the owner of a host can choose any id. The two share
 // nothing.
 func TestTwoHosts(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		hosts := []string{"us.example", "eu.example", ""}
 		at := func(host string) crmgate.UserKey {
@@ -160,13 +161,13 @@ func TestTwoHosts(t *testing.T) {
 				return nil
 			}, signedIn)
 			_, err := s.UpdateUserSettings(ctx, at(host), settings(host))
-			must(t, err)
+			storetest.Must(t, err)
 			lease, err := s.TakeLease(ctx, at(host), "node", time.Minute, false)
 			if err != nil || lease.Epoch != 1 {
 				t.Errorf("%q: lease %+v, %v", host, lease, err)
 			}
-			_, err = s.PutEntry(ctx, storage.JournalEntry{User: at(host), Hostname: host, At: s.clock.now(), Body: crmgate.NewSecret("answer to " + host)})
-			must(t, err)
+			_, err = s.PutEntry(ctx, storage.JournalEntry{User: at(host), Hostname: host, At: s.Clock.Now(), Body: crmgate.NewSecret("answer to " + host)})
+			storetest.Must(t, err)
 		}
 		check := func(host string) {
 			t.Helper()
@@ -201,22 +202,22 @@ func TestTwoHosts(t *testing.T) {
 			t.Errorf("namesakes of nobody: %v, %v", keys, err)
 		}
 		_, err := s.EndSession(ctx, at("us.example"))
-		must(t, err)
+		storetest.Must(t, err)
 		_, err = s.DeletePerson(ctx, at(""))
-		must(t, err)
+		storetest.Must(t, err)
 		check("eu.example")
 		if got := mustSession(t, s, at("us.example")); !got.Ended {
 			t.Error("the session goes on after logout")
 		}
 		_, err = s.SessionByID(ctx, ann.Platform, ann.ID, sessions[""].ID)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 	})
 }
 
 func TestAFailedSignInStoresNothing(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		_, err := s.SignIn(t.Context(), ann, func(*crmgate.Person) error { return errTest })
-		wantErr(t, err, errTest)
+		storetest.WantErr(t, err, errTest)
 		_, err = s.SignIn(t.Context(), ann, func(p *crmgate.Person) error {
 			p.User.AdditionalInfo = []byte("{")
 			return nil
@@ -225,24 +226,24 @@ func TestAFailedSignInStoresNothing(t *testing.T) {
 			t.Error("invalid JSON was stored")
 		}
 		_, err = s.Session(t.Context(), ann)
-		wantErr(t, err, crmgate.ErrNotFound)
+		storetest.WantErr(t, err, crmgate.ErrNotFound)
 	})
 }
 
 func TestEndSessionForgetsTheGrantAndKeepsTheProfile(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		mustSignIn(t, s, ann, func(p *crmgate.Person) error {
 			p.User.Name = "Ann"
 			p.Grant.AccessToken = crmgate.NewSecret("token")
 			return nil
 		})
 		was, err := s.EndSession(t.Context(), ann)
-		must(t, err)
+		storetest.Must(t, err)
 		if was.Grant.AccessToken.Reveal() != "token" {
 			t.Error("the grant to revoke was not returned")
 		}
 		now, err := s.Person(t.Context(), ann)
-		must(t, err)
+		storetest.Must(t, err)
 		if !now.Grant.Empty() || now.User.Name != "Ann" {
 			t.Errorf("afterwards: grant empty %v, name %q", now.Grant.Empty(), now.User.Name)
 		}
@@ -250,23 +251,23 @@ func TestEndSessionForgetsTheGrantAndKeepsTheProfile(t *testing.T) {
 }
 
 func TestUpdatesKeepTheKeyAndTheSession(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		first := mustSignIn(t, s, ann, keep)
 		move := func(p *crmgate.Person) error {
 			p.User.Key = crmgate.UserKey{Platform: "other", Hostname: "b.example", ID: "2"}
 			return nil
 		}
 		p, err := s.UpdatePerson(t.Context(), ann, move)
-		must(t, err)
+		storetest.Must(t, err)
 		if got := mustSession(t, s, ann); p.User.Key != ann || got != first {
 			t.Errorf("got %+v of %v", got, p.User.Key)
 		}
 		_, err = s.UpdatePerson(t.Context(), ann, func(*crmgate.Person) error { return errTest })
-		wantErr(t, err, errTest)
+		storetest.WantErr(t, err, errTest)
 		_, err = s.EndSession(t.Context(), ann)
-		must(t, err)
+		storetest.Must(t, err)
 		_, err = s.UpdatePerson(t.Context(), ann, move)
-		must(t, err)
+		storetest.Must(t, err)
 		if !mustSession(t, s, ann).Ended {
 			t.Error("an update brought a session back to life")
 		}
@@ -281,7 +282,7 @@ func ofApp(account crmgate.AccountID, generation uint64) func(*crmgate.Person) e
 }
 
 func TestGenerations(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx := t.Context()
 		bob := crmgate.UserKey{Platform: "clio", ID: "2-clio"}
 		eve := crmgate.UserKey{Platform: "clio", ID: "3-clio"}
@@ -293,7 +294,7 @@ func TestGenerations(t *testing.T) {
 			t.Errorf("raised to %d, %v", g, err)
 		}
 		_, err = s.RaiseGeneration(ctx, "acme", "other")
-		must(t, err)
+		storetest.Must(t, err)
 		if g, err := s.Generation(ctx, "acme", "clio"); g != 1 || err != nil {
 			t.Errorf("generation %d, %v", g, err)
 		}
@@ -303,12 +304,12 @@ func TestGenerations(t *testing.T) {
 			}
 		}
 		_, err = s.UpdatePerson(ctx, ann, ofApp("acme", 1))
-		must(t, err)
+		storetest.Must(t, err)
 		if !mustSession(t, s, ann).Ended {
 			t.Error("an update brought a session of an older generation back to life")
 		}
 		_, err = s.SignIn(ctx, ann, ofApp("acme", 0))
-		wantErr(t, err, crmgate.ErrConflict)
+		storetest.WantErr(t, err, crmgate.ErrConflict)
 		second := mustSignIn(t, s, ann, ofApp("acme", 1))
 		if second.ID == first.ID || second.App != "acme" || second.Generation != 1 || mustSession(t, s, ann).Ended {
 			t.Errorf("after signing in again: %+v, was %+v", second, first)
@@ -317,7 +318,7 @@ func TestGenerations(t *testing.T) {
 			t.Error("a second browser ended the first")
 		}
 		_, err = s.UpdatePerson(ctx, ann, ofApp("", 0))
-		must(t, err)
+		storetest.Must(t, err)
 		if !mustSession(t, s, ann).Ended {
 			t.Error("a session outlives the app of its grant")
 		}
@@ -325,7 +326,7 @@ func TestGenerations(t *testing.T) {
 }
 
 func TestPeople(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		var want []string
 		for i := range 20 {
 			key := crmgate.UserKey{Platform: crmgate.Platform(fmt.Sprintf("p%d", i%3)), ID: crmgate.UserID(fmt.Sprint(i))}
@@ -333,7 +334,7 @@ func TestPeople(t *testing.T) {
 			want = append(want, key.String()+" "+session.ID)
 		}
 		var got []string
-		must(t, s.People(t.Context(), func(p crmgate.Person, session storage.Session) error {
+		storetest.Must(t, s.People(t.Context(), func(p crmgate.Person, session storage.Session) error {
 			got = append(got, p.User.Key.String()+" "+session.ID)
 			return nil
 		}))
@@ -343,25 +344,25 @@ func TestPeople(t *testing.T) {
 			t.Error(d)
 		}
 		err := s.People(t.Context(), func(crmgate.Person, storage.Session) error { return errTest })
-		wantErr(t, err, errTest)
+		storetest.WantErr(t, err, errTest)
 	})
 }
 
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := mustStore(t, dir)
+	s := storetest.New(t, dir)
 	fill(t, s, 30)
 	before := map[crmgate.UserKey]storage.Session{}
 	for i := range 30 {
 		key, _ := filled(i)
 		before[key] = mustSession(t, s, key)
 	}
-	must(t, s.engine.Close())
-	db, err := storage.Open(t.Context(), mustEngine(t, dir), s.ring, storage.Config{Now: s.clock.now})
-	must(t, err)
+	storetest.Must(t, s.Engine.Close())
+	db, err := storage.Open(t.Context(), storetest.Engine(t, dir), s.Ring, storage.Config{Now: s.Clock.Now})
+	storetest.Must(t, err)
 	n := 0
-	must(t, db.People(t.Context(), func(p crmgate.Person, session storage.Session) error {
+	storetest.Must(t, db.People(t.Context(), func(p crmgate.Person, session storage.Session) error {
 		if n++; session != before[p.User.Key] {
 			t.Errorf("%v: %+v, was %+v", p.User.Key, session, before[p.User.Key])
 		}
@@ -370,7 +371,7 @@ func TestReopen(t *testing.T) {
 	if n != len(before) {
 		t.Errorf("%d people, want %d", n, len(before))
 	}
-	wantErr(t, db.SpendState(t.Context(), "canary-state", time.Hour), crmgate.ErrConflict)
+	storetest.WantErr(t, db.SpendState(t.Context(), "canary-state", time.Hour), crmgate.ErrConflict)
 	if g, err := db.Generation(t.Context(), "4711-account", "clio"); g != 1 || err != nil {
 		t.Errorf("generation %d, %v", g, err)
 	}

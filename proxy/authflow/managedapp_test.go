@@ -25,6 +25,7 @@ import (
 	"github.com/crmgate/crmgate/proxy/session"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/sealed"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // TestManagedAppsModel changes organisations' applications at random. It has three admins of two organisations, three people
@@ -63,7 +64,7 @@ type started struct {
 type model struct {
 	*proxytest.Services
 	tally  map[string]int
-	clock  *proxytest.Clock
+	clock  *storetest.Clock
 	crm    *practicecrm.CRM
 	url    string
 	client *http.Client
@@ -145,7 +146,7 @@ func (b bring) UserInfo(ctx context.Context, r connector.UserInfoRequest) (conne
 
 func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	m := &model{
-		tally: tally, clock: proxytest.NewClock(),
+		tally: tally, clock: storetest.NewClock(),
 		owners: map[string]owner{}, tokens: map[crmgate.UserKey][]crmgate.Secret{}, latest: map[owner]string{}, exchanged: map[string]bool{},
 	}
 	must := func(err error) {

@@ -24,6 +24,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // Fataler is what Must needs of a test.
@@ -38,29 +39,6 @@ func Must(t Fataler, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Clock is the time of a test, which the test moves. Safe for concurrent use.
-type Clock struct {
-	mu  sync.Mutex
-	now time.Time // guarded by mu
-}
-
-// NewClock returns a clock that stands at noon.
-func NewClock() *Clock { return &Clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)} }
-
-// Now returns the clock's time.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-// Add moves the clock.
-func (c *Clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // Connector is the practice CRM's connector, without the sandbox.
@@ -108,7 +86,7 @@ func (c *Connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, 
 // World is a store, the practice CRM, and the services of one process.
 type World struct {
 	testing.TB
-	Clock  *Clock
+	Clock  *storetest.Clock
 	CRM    *practicecrm.CRM
 	URL    string // of the CRM
 	Engine storage.Engine
@@ -159,7 +137,7 @@ func NewVirtualWorld(t testing.TB, in func(http.Handler) http.Handler) *World {
 
 func newWorld(t testing.TB) *World {
 	t.Helper()
-	w := &World{TB: t, Clock: NewClock(), counts: map[string]int{}}
+	w := &World{TB: t, Clock: storetest.NewClock(), counts: map[string]int{}}
 	w.logger = slog.New(slog.NewTextHandler(&w.log, nil))
 	w.CRM = practicecrm.New(practicecrm.Config{Now: w.Clock.Now})
 	var err error

@@ -25,6 +25,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -76,7 +77,7 @@ func (c *testConnector) RefreshAccessToken(ctx context.Context, r connector.Refr
 // world is an engine over a real store, before a real CRM.
 type world struct {
 	t       testing.TB
-	clock   *proxytest.Clock
+	clock   *storetest.Clock
 	crm     *practicecrm.CRM
 	url     string
 	browser *http.Client // the person's browser
@@ -92,7 +93,7 @@ var ada = crmgate.UserKey{Platform: "practice", ID: "1-practice"}
 // newWorld makes a world. extra is put into the manifest's crmgate.token, and change changes the engine's configuration.
 func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: proxytest.NewClock()}
+	w := &world{t: t, clock: storetest.NewClock()}
 	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
 	s := httptest.NewServer(w.crm)
 	t.Cleanup(s.Close)
@@ -112,7 +113,7 @@ func newWorld(t testing.TB, extra string, change ...func(*token.Config)) *world 
 // when all goroutines wait.
 func newVirtualWorld(t testing.TB, extra string, change ...func(*token.Config)) *world {
 	t.Helper()
-	w := &world{t: t, clock: proxytest.NewClock(), url: "https://crm.example"}
+	w := &world{t: t, clock: storetest.NewClock(), url: "https://crm.example"}
 	w.crm = practicecrm.New(practicecrm.Config{Now: w.clock.Now})
 	w.browser = &http.Client{Transport: proxytest.InProcess{Handler: w.crm}}
 	w.open(proxytest.NewMemory(), proxytest.InProcess{Handler: w.crm}.Fetch, extra, change)

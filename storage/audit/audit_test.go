@@ -16,6 +16,7 @@ import (
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/sealed"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 var signedIn = audit.Event{Kind: audit.EventSignIn, By: audit.ByOAuth, Outcome: audit.OutcomeOK}
@@ -23,11 +24,11 @@ var signedIn = audit.Event{Kind: audit.EventSignIn, By: audit.ByOAuth, Outcome: 
 func clio(id crmgate.UserID) crmgate.UserKey { return crmgate.UserKey{Platform: "clio", ID: id} }
 
 // mustKeep begins to seal; only the test's own passes and full batches seal anything.
-func mustKeep(t testing.TB, s store, c audit.KeepConfig) *audit.Keeper {
+func mustKeep(t testing.TB, s storetest.Store, c audit.KeepConfig) *audit.Keeper {
 	t.Helper()
 	c.Every, c.Logger = time.Hour, slog.New(slog.DiscardHandler)
 	k, err := s.Audit().Keep(t.Context(), c)
-	must(t, err)
+	storetest.Must(t, err)
 	t.Cleanup(func() {
 		err := k.Close()
 		if gone := errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed); err != nil && !gone { // the test took it
@@ -38,34 +39,34 @@ func mustKeep(t testing.TB, s store, c audit.KeepConfig) *audit.Keeper {
 }
 
 // signInMany signs n people in. Their ids are the prefix and a number from 0.
-func signInMany(t testing.TB, s store, prefix string, n int) {
+func signInMany(t testing.TB, s storetest.Store, prefix string, n int) {
 	t.Helper()
 	for i := range n {
 		_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint(prefix, i))), keep, storage.LogEvent(signedIn))
-		must(t, err)
+		storetest.Must(t, err)
 	}
 }
 
-func mustAudit(t testing.TB, s store, q audit.Query) []audit.Entry {
+func mustAudit(t testing.TB, s storetest.Store, q audit.Query) []audit.Entry {
 	t.Helper()
 	var all []audit.Entry
-	must(t, s.Audit().Read(t.Context(), q, func(e audit.Entry) error { all = append(all, e); return nil }))
+	storetest.Must(t, s.Audit().Read(t.Context(), q, func(e audit.Entry) error { all = append(all, e); return nil }))
 	return all
 }
 
 // verify returns the problems and the report.
-func verify(t testing.TB, s store) ([]string, audit.Report) {
+func verify(t testing.TB, s storetest.Store) ([]string, audit.Report) {
 	t.Helper()
 	var problems []string
 	r, err := s.Audit().Verify(t.Context(), func(p string) { problems = append(problems, p) })
-	must(t, err)
+	storetest.Must(t, err)
 	if r.Problems != len(problems) {
 		t.Errorf("%d problems were found, and the report has %d", len(problems), r.Problems)
 	}
 	return problems, r
 }
 
-func wantGreen(t testing.TB, s store) audit.Report {
+func wantGreen(t testing.TB, s storetest.Store) audit.Report {
 	t.Helper()
 	problems, r := verify(t, s)
 	if len(problems) > 0 {
@@ -75,21 +76,21 @@ func wantGreen(t testing.TB, s store) audit.Report {
 }
 
 func TestAuditSaysWhatHappened(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		ctx, ann := t.Context(), clio("ann")
 		_, err := s.SignIn(ctx, ann, func(p *crmgate.Person) error {
 			p.User.Name, p.User.Account = "Ann", "acme"
 			return nil
 		}, storage.LogEvent(audit.Event{Kind: audit.EventSignIn, By: audit.ByOAuth, Outcome: audit.OutcomeOK, Reason: audit.ReasonUnprovenAccount}))
-		must(t, err)
-		s.clock.add(time.Second)
+		storetest.Must(t, err)
+		s.Clock.Add(time.Second)
 		_, err = s.UpdatePerson(ctx, ann, keep, storage.LogEvent(audit.Event{Kind: audit.EventRefresh, By: audit.ByServer, Outcome: audit.OutcomeRefused, Reason: audit.ReasonUserDead}))
-		must(t, err)
-		s.clock.add(time.Second)
+		storetest.Must(t, err)
+		s.Clock.Add(time.Second)
 		_, err = s.EndSession(ctx, ann, storage.LogEvent(audit.Event{Kind: audit.EventLogout, By: audit.ByPerson, Outcome: audit.OutcomeOK}))
-		must(t, err)
-		s.clock.add(time.Second)
-		must(t, s.Audit().Record(ctx, audit.Event{Kind: audit.EventSignIn, By: audit.ByAPIKey, Outcome: audit.OutcomeError, Reason: audit.ReasonRequest, Platform: "other"}))
+		storetest.Must(t, err)
+		s.Clock.Add(time.Second)
+		storetest.Must(t, s.Audit().Record(ctx, audit.Event{Kind: audit.EventSignIn, By: audit.ByAPIKey, Outcome: audit.OutcomeError, Reason: audit.ReasonRequest, Platform: "other"}))
 		before := describe(mustAudit(t, s, audit.Query{}))
 		want := []string{
 			"0 sign-in oauth ok unproven account clio ann Ann acme", "1 refresh server refused user dead clio ann Ann acme",
@@ -104,14 +105,14 @@ func TestAuditSaysWhatHappened(t *testing.T) {
 		}{
 			"a platform": {audit.Query{Platform: "other"}, 1}, "a user": {audit.Query{User: "ann"}, 3},
 			"an unknown user": {audit.Query{User: "bob"}, 0}, "a user of another platform": {audit.Query{User: "ann", Platform: "other"}, 0},
-			"since": {audit.Query{Since: s.clock.now().Add(-time.Second)}, 2},
+			"since": {audit.Query{Since: s.Clock.Now().Add(-time.Second)}, 2},
 		} {
 			if got := mustAudit(t, s, tt.q); len(got) != tt.want {
 				t.Errorf("%s: %d entries, want %d", name, len(got), tt.want)
 			}
 		}
 		_, err = s.DeletePerson(ctx, ann, storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
-		must(t, err)
+		storetest.Must(t, err)
 		after := mustAudit(t, s, audit.Query{})
 		if len(after) != 5 {
 			t.Fatalf("%d entries, want 5", len(after))
@@ -169,15 +170,15 @@ func (u *unlucky) Update(ctx context.Context, fn func(storage.Tx) error) error {
 // sealed if it is stored.
 func TestEntriesMatchSignIns(t *testing.T) {
 	t.Parallel()
-	ring, clock := mustRing(t), newClock()
-	engine := mustEngine(t, "")
-	_, err := storage.Open(t.Context(), engine, ring, storage.Config{Now: clock.now}) // creates the store without failures
-	must(t, err)
-	db, err := storage.Open(t.Context(), &unlucky{Engine: engine, rng: rand.New(rand.NewPCG(3, 4))}, ring, storage.Config{Now: clock.now})
-	must(t, err)
-	s := store{DB: db, engine: engine, ring: ring, clock: clock}
+	ring, clock := storetest.Ring(t), storetest.NewClock()
+	engine := storetest.Engine(t, "")
+	_, err := storage.Open(t.Context(), engine, ring, storage.Config{Now: clock.Now}) // creates the store without failures
+	storetest.Must(t, err)
+	db, err := storage.Open(t.Context(), &unlucky{Engine: engine, rng: rand.New(rand.NewPCG(3, 4))}, ring, storage.Config{Now: clock.Now})
+	storetest.Must(t, err)
+	s := storetest.Store{DB: db, Engine: engine, Ring: ring, Clock: clock}
 	k, err := s.Audit().Keep(t.Context(), audit.KeepConfig{Every: time.Hour, Logger: slog.New(slog.DiscardHandler)})
-	must(t, err)
+	storetest.Must(t, err)
 	defer func() { _ = k.Close() }()
 	var group sync.WaitGroup
 	failed := 0
@@ -201,7 +202,7 @@ func TestEntriesMatchSignIns(t *testing.T) {
 	for k.Pass(t.Context()) != nil {
 	}
 	people, entries := map[crmgate.UserID]bool{}, map[crmgate.UserID]int{}
-	must(t, s.People(t.Context(), func(p crmgate.Person, _ storage.Session) error { people[p.User.Key.ID] = true; return nil }))
+	storetest.Must(t, s.People(t.Context(), func(p crmgate.Person, _ storage.Session) error { people[p.User.Key.ID] = true; return nil }))
 	for _, e := range mustAudit(t, s, audit.Query{}) {
 		entries[e.User]++
 		if !people[e.User] {
@@ -221,34 +222,34 @@ func TestEntriesMatchSignIns(t *testing.T) {
 
 func TestAPanicDoesNotHoldUpSealing(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = s.SignIn(t.Context(), clio("x"), func(*crmgate.Person) error { panic("x") }, storage.LogEvent(signedIn))
 	}()
 	signInMany(t, s, "a", 3)
-	must(t, k.Pass(t.Context()))
+	storetest.Must(t, k.Pass(t.Context()))
 	if r := wantGreen(t, s); r.Unsealed != 0 || r.Entries != 3 {
 		t.Errorf("%+v", r)
 	}
 }
 
 // of returns the records under a prefix.
-func of(t *testing.T, s store, prefix string) []pair {
+func of(t *testing.T, s storetest.Store, prefix string) []storetest.Pair {
 	t.Helper()
-	var some []pair
-	for _, p := range raw(t, s.engine) {
-		if strings.HasPrefix(string(p.key), prefix) {
+	var some []storetest.Pair
+	for _, p := range storetest.Raw(t, s.Engine) {
+		if strings.HasPrefix(string(p.Key), prefix) {
 			some = append(some, p)
 		}
 	}
 	return some
 }
 
-func remove(t *testing.T, s store, keys ...[]byte) {
+func remove(t *testing.T, s storetest.Store, keys ...[]byte) {
 	t.Helper()
-	must(t, s.engine.Update(t.Context(), func(tx storage.Tx) error {
+	storetest.Must(t, s.Engine.Update(t.Context(), func(tx storage.Tx) error {
 		var errs []error
 		for _, k := range keys {
 			errs = append(errs, tx.Delete(k))
@@ -259,17 +260,17 @@ func remove(t *testing.T, s store, keys ...[]byte) {
 
 // sealedLog is a log for tests that tamper with it: three batches of five entries, and two entries outside of batches.
 type sealedLog struct {
-	store
+	storetest.Store
 	keeper           *audit.Keeper
-	entries, batches []pair
+	entries, batches []storetest.Pair
 }
 
 // reseal stores a record under another key, as an attacker with the key ring can.
-func reseal(t *testing.T, s sealedLog, p pair, to []byte) {
+func reseal(t *testing.T, s sealedLog, p storetest.Pair, to []byte) {
 	t.Helper()
-	must(t, s.engine.Update(t.Context(), func(tx storage.Tx) error {
-		r := s.ring.Records(tx, s.clock.now(), nil)
-		b, err := r.Open(sealed.Kind(p.key[0]), p.key, p.value)
+	storetest.Must(t, s.Engine.Update(t.Context(), func(tx storage.Tx) error {
+		r := s.Ring.Records(tx, s.Clock.Now(), nil)
+		b, err := r.Open(sealed.Kind(p.Key[0]), p.Key, p.Value)
 		if err != nil {
 			return err
 		}
@@ -286,77 +287,77 @@ func TestTamperingIsFound(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, sealedLog) {}, nil},
 		{"an entry is deleted", func(t *testing.T, s sealedLog) {
-			remove(t, s.store, s.entries[7].key)
+			remove(t, s.Store, s.entries[7].Key)
 		}, []string{"entry 7 of batch 1 is missing"}},
 		{"two entries are swapped", func(t *testing.T, s sealedLog) {
-			write(t, s.engine, s.entries[3].key, s.entries[4].value)
-			write(t, s.engine, s.entries[4].key, s.entries[3].value)
+			storetest.Write(t, s.Engine, s.entries[3].Key, s.entries[4].Value)
+			storetest.Write(t, s.Engine, s.entries[4].Key, s.entries[3].Value)
 		}, []string{"entry 3 of batch 0: ", "entry 4 of batch 0: "}},
 		{"a byte of an entry is changed", func(t *testing.T, s sealedLog) {
-			b := bytes.Clone(s.entries[0].value)
+			b := bytes.Clone(s.entries[0].Value)
 			b[len(b)-1] ^= 1
-			write(t, s.engine, s.entries[0].key, b)
+			storetest.Write(t, s.Engine, s.entries[0].Key, b)
 		}, []string{"entry 0 of batch 0: "}},
 		{"two entries are swapped with the key ring", func(t *testing.T, s sealedLog) {
-			reseal(t, s, s.entries[3], s.entries[4].key)
-			reseal(t, s, s.entries[4], s.entries[3].key)
+			reseal(t, s, s.entries[3], s.entries[4].Key)
+			reseal(t, s, s.entries[4], s.entries[3].Key)
 		}, []string{"batch 0 does not match its entries"}},
 		{"an entry is replaced with the key ring", func(t *testing.T, s sealedLog) {
-			reseal(t, s, s.entries[16], s.entries[12].key)
+			reseal(t, s, s.entries[16], s.entries[12].Key)
 		}, []string{"batch 2 does not match its entries"}},
 		{"an entry is added", func(t *testing.T, s sealedLog) {
-			key := bytes.Clone(s.entries[0].key)
+			key := bytes.Clone(s.entries[0].Key)
 			key[len(key)-2] = 1 // number 256, on a chain that is closed
-			must(t, s.keeper.Close())
+			storetest.Must(t, s.keeper.Close())
 			reseal(t, s, s.entries[0], key)
 		}, []string{"entry 256 is in no batch"}},
 		{"a batch is deleted", func(t *testing.T, s sealedLog) {
-			remove(t, s.store, s.batches[1].key)
+			remove(t, s.Store, s.batches[1].Key)
 		}, []string{"batches 1 to 1 are missing"}},
 		{"a batch is deleted with its entries", func(t *testing.T, s sealedLog) {
-			remove(t, s.store, s.batches[1].key, s.entries[5].key, s.entries[6].key, s.entries[7].key, s.entries[8].key, s.entries[9].key)
+			remove(t, s.Store, s.batches[1].Key, s.entries[5].Key, s.entries[6].Key, s.entries[7].Key, s.entries[8].Key, s.entries[9].Key)
 		}, []string{"batches 1 to 1 are missing"}},
 		{"the first batch is deleted with its entries", func(t *testing.T, s sealedLog) {
-			remove(t, s.store, s.batches[0].key, s.entries[0].key, s.entries[1].key, s.entries[2].key, s.entries[3].key, s.entries[4].key)
+			remove(t, s.Store, s.batches[0].Key, s.entries[0].Key, s.entries[1].Key, s.entries[2].Key, s.entries[3].Key, s.entries[4].Key)
 		}, []string{"batches 0 to 0 are missing"}},
 		{"the end is cut off", func(t *testing.T, s sealedLog) {
-			remove(t, s.store, s.batches[2].key, s.entries[10].key, s.entries[11].key, s.entries[12].key, s.entries[13].key, s.entries[14].key)
+			remove(t, s.Store, s.batches[2].Key, s.entries[10].Key, s.entries[11].Key, s.entries[12].Key, s.entries[13].Key, s.entries[14].Key)
 		}, []string{"batches 2 to 2 are missing, at the end of the chain"}},
 		{"two batches are swapped", func(t *testing.T, s sealedLog) {
-			write(t, s.engine, s.batches[0].key, s.batches[1].value)
-			write(t, s.engine, s.batches[1].key, s.batches[0].value)
+			storetest.Write(t, s.Engine, s.batches[0].Key, s.batches[1].Value)
+			storetest.Write(t, s.Engine, s.batches[1].Key, s.batches[0].Value)
 		}, []string{"batch 0: ", "batch 1: "}},
 		{"two batches are swapped with the key ring", func(t *testing.T, s sealedLog) {
-			reseal(t, s, s.batches[0], s.batches[1].key)
-			reseal(t, s, s.batches[1], s.batches[0].key)
+			reseal(t, s, s.batches[0], s.batches[1].Key)
+			reseal(t, s, s.batches[1], s.batches[0].Key)
 		}, []string{"batch 0 does not follow", "batch 0 does not match its entries", "batch 1 does not follow", "batch 1 does not match its entries", "batch 2 does not follow"}},
 		{"the node's record is deleted", func(t *testing.T, s sealedLog) {
-			remove(t, s.store, of(t, s.store, "o/")[0].key)
+			remove(t, s.Store, of(t, s.Store, "o/")[0].Key)
 		}, []string{"there is no record of the node"}},
 		{"the node's record is cut", func(t *testing.T, s sealedLog) {
-			n := of(t, s.store, "o/")[0]
-			write(t, s.engine, n.key, n.value[:20])
+			n := of(t, s.Store, "o/")[0]
+			storetest.Write(t, s.Engine, n.Key, n.Value[:20])
 		}, []string{"the node's record: ", "there is no record of the node"}},
 		{"an entry that was acknowledged is deleted before it is sealed", func(t *testing.T, s sealedLog) {
-			remove(t, s.store, s.entries[15].key)
-			must(t, s.keeper.Pass(t.Context()))
+			remove(t, s.Store, s.entries[15].Key)
+			storetest.Must(t, s.keeper.Pass(t.Context()))
 		}, []string{"entry 15 of batch 3 is missing"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := sealedLog{store: mustStore(t, "")}
-			s.keeper = mustKeep(t, s.store, audit.KeepConfig{Alone: true})
+			s := sealedLog{Store: storetest.New(t, "")}
+			s.keeper = mustKeep(t, s.Store, audit.KeepConfig{Alone: true})
 			for i := range 3 {
-				signInMany(t, s.store, fmt.Sprint("p", i, "-"), 5)
-				must(t, s.keeper.Pass(t.Context()))
+				signInMany(t, s.Store, fmt.Sprint("p", i, "-"), 5)
+				storetest.Must(t, s.keeper.Pass(t.Context()))
 			}
-			signInMany(t, s.store, "q", 2)
-			s.entries, s.batches = of(t, s.store, "a/"), of(t, s.store, "b/")
+			signInMany(t, s.Store, "q", 2)
+			s.entries, s.batches = of(t, s.Store, "a/"), of(t, s.Store, "b/")
 			if len(s.entries) != 17 || len(s.batches) != 3 {
 				t.Fatalf("%d entries, %d batches", len(s.entries), len(s.batches))
 			}
 			tt.tamper(t, s)
-			got, r := verify(t, s.store)
+			got, r := verify(t, s.Store)
 			if len(got) != len(tt.want) {
 				t.Fatalf("got %q, want %q", got, tt.want)
 			}
@@ -375,31 +376,31 @@ func TestTamperingIsFound(t *testing.T) {
 // A process without its node record begins another chain.
 func TestLostNodeBeginsAnotherChain(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 	signInMany(t, s, "a", 3)
-	must(t, k.Pass(t.Context()))
-	remove(t, s, of(t, s, "o/")[0].key)
+	storetest.Must(t, k.Pass(t.Context()))
+	remove(t, s, of(t, s, "o/")[0].Key)
 	signInMany(t, s, "b", 3)
-	wantErr(t, k.Pass(t.Context()), crmgate.ErrNotFound)
+	storetest.WantErr(t, k.Pass(t.Context()), crmgate.ErrNotFound)
 	signInMany(t, s, "c", 3)
-	must(t, k.Pass(t.Context()))
+	storetest.Must(t, k.Pass(t.Context()))
 	got, r := verify(t, s)
 	if len(got) != 1 || !strings.Contains(got[0], "there is no record of the node") || r.Batches != 2 || r.Entries != 9 {
 		t.Errorf("%q, %+v", got, r)
 	}
 }
 
-func another(t *testing.T, s store) store {
+func another(t *testing.T, s storetest.Store) storetest.Store {
 	t.Helper()
-	db, err := storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now})
-	must(t, err)
+	db, err := storage.Open(t.Context(), s.Engine, s.Ring, storage.Config{Now: s.Clock.Now})
+	storetest.Must(t, err)
 	s.DB = db
 	return s
 }
 
 func TestTwoNodes(t *testing.T) {
-	both(t, func(t *testing.T, a store) {
+	storetest.Both(t, func(t *testing.T, a storetest.Store) {
 		b := another(t, a)
 		ka, kb := mustKeep(t, a, audit.KeepConfig{}), mustKeep(t, b, audit.KeepConfig{})
 		var want []string
@@ -411,13 +412,13 @@ func TestTwoNodes(t *testing.T) {
 				s = b
 			}
 			_, err := s.SignIn(t.Context(), clio(crmgate.UserID(id)), keep, storage.LogEvent(signedIn))
-			must(t, err)
-			a.clock.add(time.Second)
+			storetest.Must(t, err)
+			a.Clock.Add(time.Second)
 			if i%40 == 39 {
-				must(t, errors.Join(ka.Pass(t.Context()), kb.Pass(t.Context())))
+				storetest.Must(t, errors.Join(ka.Pass(t.Context()), kb.Pass(t.Context())))
 			}
 		}
-		must(t, errors.Join(ka.Pass(t.Context()), kb.Pass(t.Context())))
+		storetest.Must(t, errors.Join(ka.Pass(t.Context()), kb.Pass(t.Context())))
 		if r := wantGreen(t, a); r.Nodes != 2 || r.Entries != 300 || r.Unsealed != 0 {
 			t.Errorf("%+v", r)
 		}
@@ -428,7 +429,7 @@ func TestTwoNodes(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
-		if got := mustAudit(t, b, audit.Query{Since: a.clock.now().Add(-20 * time.Second)}); len(got) != 20 {
+		if got := mustAudit(t, b, audit.Query{Since: a.Clock.Now().Add(-20 * time.Second)}); len(got) != 20 {
 			t.Errorf("%d entries of the last 20 seconds, want 20", len(got))
 		}
 	})
@@ -441,10 +442,10 @@ func TestEntriesOfAKilledProcessAreSealed(t *testing.T) {
 	for _, alone := range []bool{true, false} {
 		t.Run(fmt.Sprintf("alone %v", alone), func(t *testing.T) {
 			t.Parallel()
-			a := mustStore(t, "")
+			a := storetest.New(t, "")
 			ka := mustKeep(t, a, audit.KeepConfig{Alone: true})
 			signInMany(t, a, "a", 3)
-			must(t, ka.Pass(t.Context()))
+			storetest.Must(t, ka.Pass(t.Context()))
 			signInMany(t, a, "b", 300) // more than a batch; the loop may have sealed some
 			b := another(t, a)
 			kb := mustKeep(t, b, audit.KeepConfig{Alone: alone})
@@ -452,13 +453,13 @@ func TestEntriesOfAKilledProcessAreSealed(t *testing.T) {
 			if alone != (unsealed == 0) {
 				t.Errorf("%d are not sealed", unsealed)
 			}
-			a.clock.add(11 * time.Minute)
-			must(t, kb.Pass(t.Context()))
+			a.Clock.Add(11 * time.Minute)
+			storetest.Must(t, kb.Pass(t.Context()))
 			if r := wantGreen(t, b); r.Unsealed != 0 || r.Entries != 303 {
 				t.Errorf("%+v", r)
 			}
 			signInMany(t, a, "c", 3)
-			must(t, ka.Pass(t.Context()))
+			storetest.Must(t, ka.Pass(t.Context()))
 			if r := wantGreen(t, b); r.Unsealed != 0 || r.Entries != 306 || r.Nodes != 1 {
 				t.Errorf("%+v", r)
 			}
@@ -469,7 +470,7 @@ func TestEntriesOfAKilledProcessAreSealed(t *testing.T) {
 // A process that only runs a command has no keeper.
 func TestEntriesWithoutAKeeper(t *testing.T) {
 	t.Parallel()
-	a := mustStore(t, "")
+	a := storetest.New(t, "")
 	signInMany(t, a, "a", 3)
 	if r := wantGreen(t, a); r.Unsealed != 3 {
 		t.Errorf("%+v", r)
@@ -486,21 +487,21 @@ func TestEntriesWithoutAKeeper(t *testing.T) {
 
 func TestReadingWritesNothing(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
-	before := len(raw(t, s.engine))
-	must(t, mustKeep(t, s, audit.KeepConfig{Alone: true, Retention: time.Hour}).Close())
+	s := storetest.New(t, "")
+	before := len(storetest.Raw(t, s.Engine))
+	storetest.Must(t, mustKeep(t, s, audit.KeepConfig{Alone: true, Retention: time.Hour}).Close())
 	wantGreen(t, s)
 	if got := mustAudit(t, s, audit.Query{}); len(got) != 0 {
 		t.Error(got)
 	}
-	if after := len(raw(t, s.engine)); after != before {
+	if after := len(storetest.Raw(t, s.Engine)); after != before {
 		t.Errorf("%d records became %d", before, after)
 	}
 }
 
 func TestFullBatchesAreSealedAtOnce(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	mustKeep(t, s, audit.KeepConfig{Alone: true})
 	signInMany(t, s, "a", 256)
 	for wantGreen(t, s).Batches == 0 {
@@ -511,38 +512,38 @@ func TestFullBatchesAreSealedAtOnce(t *testing.T) {
 }
 
 func TestAuditRetention(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		const day = 24 * time.Hour
 		old := another(t, s)
 		kold := mustKeep(t, old, audit.KeepConfig{Alone: true})
 		signInMany(t, old, "gone", 2)
-		must(t, kold.Close())
+		storetest.Must(t, kold.Close())
 		k := mustKeep(t, s, audit.KeepConfig{Alone: true, Retention: 35 * day})
 		for i := range 4 {
 			signInMany(t, s, fmt.Sprint("d", i, "-"), 3)
-			must(t, k.Pass(t.Context()))
-			s.clock.add(10 * day)
+			storetest.Must(t, k.Pass(t.Context()))
+			s.Clock.Add(10 * day)
 		}
 		for i, want := range []audit.Report{
 			{Nodes: 1, Batches: 3, Entries: 9}, // 40 days: the first batch and all of the old node
 			{Nodes: 1, Batches: 2, Entries: 6}, {Nodes: 1, Batches: 1, Entries: 3}, {Nodes: 1},
 		} {
-			s.clock.add(time.Minute)
-			must(t, k.Pass(t.Context()))
+			s.Clock.Add(time.Minute)
+			storetest.Must(t, k.Pass(t.Context()))
 			if r := wantGreen(t, s); r != want {
 				t.Errorf("pass %d: got %+v, want %+v", i, r, want)
 			}
 			if got := mustAudit(t, s, audit.Query{}); len(got) != want.Entries {
 				t.Errorf("pass %d: %d entries are shown, want %d", i, len(got), want.Entries)
 			}
-			s.clock.add(10 * day)
+			s.Clock.Add(10 * day)
 		}
 		signInMany(t, s, "again", 2)
-		must(t, k.Pass(t.Context()))
+		storetest.Must(t, k.Pass(t.Context()))
 		if r := wantGreen(t, s); r.Batches != 1 || r.Entries != 2 {
 			t.Errorf("%+v", r)
 		}
-		remove(t, s, of(t, s, "b/")[0].key)
+		remove(t, s, of(t, s, "b/")[0].Key)
 		if got, _ := verify(t, s); len(got) == 0 {
 			t.Error("after old batches were dropped, a missing batch is not found")
 		}
@@ -551,28 +552,28 @@ func TestAuditRetention(t *testing.T) {
 
 func TestWithoutRetentionAllIsKept(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 	signInMany(t, s, "a", 3)
-	s.clock.add(10 * 365 * 24 * time.Hour)
-	must(t, k.Pass(t.Context()))
-	s.clock.add(time.Hour)
-	must(t, k.Pass(t.Context()))
+	s.Clock.Add(10 * 365 * 24 * time.Hour)
+	storetest.Must(t, k.Pass(t.Context()))
+	s.Clock.Add(time.Hour)
+	storetest.Must(t, k.Pass(t.Context()))
 	if r := wantGreen(t, s); r.Entries != 3 {
 		t.Errorf("%+v", r)
 	}
 }
 
 func TestDeletionKeepsTheChain(t *testing.T) {
-	both(t, func(t *testing.T, s store) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 		signInMany(t, s, "a", 10)
-		must(t, k.Pass(t.Context()))
+		storetest.Must(t, k.Pass(t.Context()))
 		for i := range 10 {
 			_, err := s.DeletePerson(t.Context(), clio(crmgate.UserID(fmt.Sprint("a", i))), storage.LogEvent(audit.Event{Kind: audit.EventDeletion, By: audit.ByOperator, Outcome: audit.OutcomeOK}))
-			must(t, err)
+			storetest.Must(t, err)
 		}
-		must(t, k.Pass(t.Context()))
+		storetest.Must(t, k.Pass(t.Context()))
 		if r := wantGreen(t, s); r.Entries != 20 || r.Unsealed != 0 {
 			t.Errorf("%+v", r)
 		}
@@ -589,21 +590,21 @@ func TestDeletionKeepsTheChain(t *testing.T) {
 func TestAFloodIsBounded(t *testing.T) {
 	t.Parallel()
 	counts := map[string]int{}
-	s := mustStore(t, "")
-	db, err := storage.Open(t.Context(), s.engine, s.ring, storage.Config{Now: s.clock.now, CountAudit: func(kind, outcome string) { counts[kind+" "+outcome]++ }})
-	must(t, err)
+	s := storetest.New(t, "")
+	db, err := storage.Open(t.Context(), s.Engine, s.Ring, storage.Config{Now: s.Clock.Now, CountAudit: func(kind, outcome string) { counts[kind+" "+outcome]++ }})
+	storetest.Must(t, err)
 	s.DB = db
 	k := mustKeep(t, s, audit.KeepConfig{Alone: true})
 	failed := audit.Event{Kind: audit.EventSignIn, By: audit.ByAPIKey, Outcome: audit.OutcomeRefused, Reason: audit.ReasonNotAccepted, Platform: "clio"}
 	for range 10_000 {
-		must(t, s.Audit().Record(t.Context(), failed))
+		storetest.Must(t, s.Audit().Record(t.Context(), failed))
 	}
 	other := failed
 	other.Platform = "other"
-	must(t, s.Audit().Record(t.Context(), other))
+	storetest.Must(t, s.Audit().Record(t.Context(), other))
 	signInMany(t, s, "a", 3)
-	must(t, k.Pass(t.Context()))
-	must(t, k.Pass(t.Context()))
+	storetest.Must(t, k.Pass(t.Context()))
+	storetest.Must(t, k.Pass(t.Context()))
 	if want := map[string]int{"sign-in written": 105, "sign-in left out": 9900}; fmt.Sprint(counts) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", counts, want)
 	}
@@ -611,8 +612,8 @@ func TestAFloodIsBounded(t *testing.T) {
 	if last := all[len(all)-1]; len(all) != 105 || last.Kind != audit.EventSignIn || last.Outcome != audit.OutcomeLeftOut || last.Count != 9900 || last.Platform != "clio" {
 		t.Errorf("%d entries, the last is %+v", len(all), last)
 	}
-	s.clock.add(time.Hour)
-	must(t, s.Audit().Record(t.Context(), failed))
+	s.Clock.Add(time.Hour)
+	storetest.Must(t, s.Audit().Record(t.Context(), failed))
 	if counts["sign-in written"] != 106 {
 		t.Error("after an hour a failure is still left out")
 	}
@@ -620,8 +621,8 @@ func TestAFloodIsBounded(t *testing.T) {
 
 func TestWordsOfLaterVersions(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
-	must(t, s.Audit().Record(t.Context(), audit.Event{Kind: 77, Platform: "clio"}))
+	s := storetest.New(t, "")
+	storetest.Must(t, s.Audit().Record(t.Context(), audit.Event{Kind: 77, Platform: "clio"}))
 	if got := mustAudit(t, s, audit.Query{})[0].Kind.String(); got != "unknown 77" {
 		t.Errorf("got %q", got)
 	}

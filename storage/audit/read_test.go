@@ -9,14 +9,15 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
+	"github.com/crmgate/crmgate/storage/storetest"
 )
 
 // readBack returns all entries about an account, page by page, the latest first.
-func readBack(t *testing.T, s store, account crmgate.AccountID, limit int) (all []audit.Entry, pages int) {
+func readBack(t *testing.T, s storetest.Store, account crmgate.AccountID, limit int) (all []audit.Entry, pages int) {
 	t.Helper()
 	for from := ""; ; pages++ {
 		entries, next, err := s.Audit().ReadBack(t.Context(), account, from, limit)
-		must(t, err)
+		storetest.Must(t, err)
 		if all = append(all, entries...); next == "" {
 			return all, pages + 1
 		}
@@ -28,10 +29,10 @@ func readBack(t *testing.T, s store, account crmgate.AccountID, limit int) (all 
 // not, in opposite orders.
 func TestBothDirectionsShowTheSameEntries(t *testing.T) {
 	t.Parallel()
-	a := mustStore(t, "")
+	a := storetest.New(t, "")
 	old := another(t, a)
 	signInMany(t, old, "old", 300)
-	a.clock.add(time.Minute)
+	a.Clock.Add(time.Minute)
 	b := another(t, a)
 	ka, kb := mustKeep(t, a, audit.KeepConfig{}), mustKeep(t, b, audit.KeepConfig{})
 	for i := range 700 {
@@ -40,15 +41,15 @@ func TestBothDirectionsShowTheSameEntries(t *testing.T) {
 			s = b
 		}
 		if i == 500 {
-			must(t, ka.Pass(t.Context()))
-			must(t, kb.Pass(t.Context()))
+			storetest.Must(t, ka.Pass(t.Context()))
+			storetest.Must(t, kb.Pass(t.Context()))
 		}
 		_, err := s.SignIn(t.Context(), clio(crmgate.UserID(fmt.Sprint("p", i))), func(p *crmgate.Person) error {
 			p.User.Account = crmgate.AccountID(fmt.Sprint("acme", i%2))
 			return nil
 		}, storage.LogEvent(signedIn))
-		must(t, err)
-		a.clock.add(time.Second)
+		storetest.Must(t, err)
+		a.Clock.Add(time.Second)
 	}
 	want := slices.DeleteFunc(mustAudit(t, a, audit.Query{}), func(e audit.Entry) bool { return e.Account != "acme1" })
 	slices.Reverse(want)
@@ -65,7 +66,7 @@ func TestBothDirectionsShowTheSameEntries(t *testing.T) {
 
 func TestReadingBackwardsWithoutEntries(t *testing.T) {
 	t.Parallel()
-	s := mustStore(t, "")
+	s := storetest.New(t, "")
 	if got, _ := readBack(t, s, "acme", 10); len(got) != 0 {
 		t.Error(got)
 	}
