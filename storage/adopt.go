@@ -13,9 +13,14 @@ import (
 // change of anything under the id moves them. Entries of the journal stay where they are, because they live only for a week.
 // Nothing of version 2 has a key of version 1.
 
+// version1 are the records that version 1 stored.
+type version1 struct{ records }
+
+func (r records) version1() version1 { return version1{r} }
+
 // unmoved returns the person whose records of version 1 are kept under u's platform and id, whatever their host is. The error
 // matches crmgate.ErrNotFound if there is none, and is lost if the record cannot be read: then the host is not known.
-func (r records) unmoved(u crmgate.UserKey) (stored, error) {
+func (r version1) unmoved(u crmgate.UserKey) (stored, error) {
 	key := r.db.keys.version1(person, u)
 	b, err := r.Tx.Get(key)
 	if err != nil {
@@ -25,7 +30,7 @@ func (r records) unmoved(u crmgate.UserKey) (stored, error) {
 }
 
 // isUnmoved reports whether the records of version 1 under u's platform and id are u's.
-func (r records) isUnmoved(u crmgate.UserKey) (bool, error) {
+func (r version1) isUnmoved(u crmgate.UserKey) (bool, error) {
 	p, err := r.unmoved(u)
 	if lost(err) {
 		return false, nil
@@ -41,7 +46,7 @@ func lost(err error) bool {
 // adopt moves the records of version 1 that are kept under u's platform and id, if there are any, to the keys of their
 // person. Every change of a person's records begins with it. Records that cannot be read do not stop it: the person signs in
 // again if the session is one of them.
-func (r records) adopt(u crmgate.UserKey) error {
+func (r version1) adopt(u crmgate.UserKey) error {
 	p, err := r.unmoved(u)
 	if lost(err) {
 		return nil
@@ -51,10 +56,10 @@ func (r records) adopt(u crmgate.UserKey) error {
 	}
 	u = p.User.Key
 	p.moved = true
-	s, err := r.sessionOf(p)
+	s, err := r.sessions().of(p)
 	switch {
 	case err == nil:
-		err = r.setSession(&p, s)
+		err = r.sessions().set(&p, s)
 	case lost(err):
 		err = nil
 	}
@@ -67,7 +72,7 @@ func (r records) adopt(u crmgate.UserKey) error {
 
 // adoptLease moves a person's lease. If it cannot be read, the new one's epoch is the time in milliseconds, which is more than
 // any epoch that was counted up.
-func (r records) adoptLease(u crmgate.UserKey) error {
+func (r version1) adoptLease(u crmgate.UserKey) error {
 	old := r.db.keys.version1(lease, u)
 	var l Lease
 	found, err := r.getJSON(lease, old, &l)
@@ -83,7 +88,7 @@ func (r records) adoptLease(u crmgate.UserKey) error {
 }
 
 // adoptSettings moves a person's settings. If they cannot be read, they stay where nobody finds them.
-func (r records) adoptSettings(u crmgate.UserKey) error {
+func (r version1) adoptSettings(u crmgate.UserKey) error {
 	old := r.db.keys.version1(userSettings, u)
 	settings, err := r.Get(userSettings, old)
 	if lost(err) {
@@ -96,8 +101,8 @@ func (r records) adoptSettings(u crmgate.UserKey) error {
 }
 
 // adoptJournal moves the entries without a host: the person got their host after the answer came. journalOf finds the others.
-func (r records) adoptJournal(u crmgate.UserKey) error {
-	all, err := r.journal(r.journal1(u))
+func (r version1) adoptJournal(u crmgate.UserKey) error {
+	all, err := r.journal(r.journalPrefix(u))
 	for _, e := range all {
 		if err == nil && !e.Damaged && e.User.Hostname == "" {
 			err = r.moveEntry(e, u)
@@ -106,12 +111,12 @@ func (r records) adoptJournal(u crmgate.UserKey) error {
 	return err
 }
 
-// journal1 is the prefix of the entries that version 1 kept for u's platform and id.
-func (r records) journal1(u crmgate.UserKey) []byte {
+// journalPrefix is the prefix of the entries that version 1 kept for u's platform and id.
+func (r version1) journalPrefix(u crmgate.UserKey) []byte {
 	return append(r.db.keys.version1(journal, u), '/')
 }
 
-func (r records) moveEntry(e JournalEntry, u crmgate.UserKey) error {
+func (r version1) moveEntry(e JournalEntry, u crmgate.UserKey) error {
 	_, left, err := r.Living(journal, e.key)
 	if err != nil {
 		return err
@@ -134,7 +139,7 @@ func (db *DB) adoptAll(ctx context.Context, people []crmgate.UserKey) error {
 	err := db.view(ctx, func(r records) error {
 		old = nil
 		for _, u := range people {
-			_, err := r.unmoved(u)
+			_, err := r.version1().unmoved(u)
 			switch {
 			case err == nil:
 				old = append(old, u)
@@ -146,7 +151,7 @@ func (db *DB) adoptAll(ctx context.Context, people []crmgate.UserKey) error {
 	})
 	for _, u := range old {
 		if err == nil {
-			err = db.update(ctx, func(r records) error { return r.adopt(u) })
+			err = db.update(ctx, func(r records) error { return r.version1().adopt(u) })
 		}
 	}
 	return err

@@ -137,11 +137,11 @@ func (r records) journalOf(u crmgate.UserKey) ([]JournalEntry, error) {
 	if u.ID == "" || err != nil {
 		return all, err
 	}
-	old, err := r.journal(r.journal1(u))
+	old, err := r.journal(r.version1().journalPrefix(u))
 	if err != nil || len(old) == 0 {
 		return all, err
 	}
-	unmoved, err := r.isUnmoved(u)
+	unmoved, err := r.version1().isUnmoved(u)
 	if err != nil {
 		return all, err
 	}

@@ -50,7 +50,7 @@ func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
 	var l Lease
 	err := db.view(ctx, func(r records) (err error) {
 		at := db.keys.lease(key)
-		unmoved, err := r.isUnmoved(key)
+		unmoved, err := r.version1().isUnmoved(key)
 		if unmoved {
 			at = db.keys.version1(lease, key)
 		}
@@ -71,7 +71,7 @@ func (db *DB) Lease(ctx context.Context, key crmgate.UserKey) (Lease, error) {
 func (db *DB) TakeLease(ctx context.Context, key crmgate.UserKey, node string, life time.Duration, alone bool) (Lease, error) {
 	var l Lease
 	err := db.update(ctx, func(r records) (err error) {
-		if err = r.adopt(key); err != nil {
+		if err = r.version1().adopt(key); err != nil {
 			return err
 		}
 		if l, err = r.lease(key); err != nil {

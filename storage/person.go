@@ -38,7 +38,7 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			p, s, err := r.openWithSession(key, stored)
+			p, s, err := r.sessions().openWithSession(key, stored)
 			switch {
 			case errors.Is(err, crmgate.ErrNotFound):
 				return nil // expired
@@ -61,12 +61,12 @@ func (db *DB) People(ctx context.Context, fn func(crmgate.Person, Session) error
 }
 
 // openWithSession opens a person record that a scan found, and reads their session.
-func (r records) openWithSession(key, b []byte) (stored, Session, error) {
+func (r sessions) openWithSession(key, b []byte) (stored, Session, error) {
 	p, err := r.openPerson(key, b)
 	if err != nil {
 		return p, Session{}, err
 	}
-	s, err := r.sessionOf(p)
+	s, err := r.of(p)
 	if errors.Is(err, crmgate.ErrNotFound) {
 		err = nil
 	}
@@ -147,7 +147,7 @@ func (r records) person(key crmgate.UserKey) (stored, error) {
 	case err == nil:
 		p, err = decodePerson(b)
 	case errors.Is(err, crmgate.ErrNotFound):
-		p, err = r.unmoved(key) // if it cannot be read, the error goes to the caller, so that nobody replaces the record
+		p, err = r.version1().unmoved(key) // if it cannot be read, the error goes to the caller, so that nobody replaces the record
 		if err == nil && p.User.Key != key {
 			return stored{}, crmgate.ErrNotFound
 		}

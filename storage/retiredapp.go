@@ -140,5 +140,5 @@ func (r records) sweep(key crmgate.UserKey, a crmgate.OrgApplication) error {
 		return err
 	}
 	p.Grant = crmgate.Grant{}
-	return errors.Join(r.endSession(&p), r.queue().addJournal(p.User), r.setPerson(key, p))
+	return errors.Join(r.sessions().end(&p), r.queue().addJournal(p.User), r.setPerson(key, p))
 }

@@ -30,7 +30,7 @@ type Session struct {
 // three. The session says which host the person is of. crmgate.ErrNotFound if there is none. SessionByID reads the session
 // record, and for an organisation's application its generation.
 func (db *DB) SessionByID(ctx context.Context, p crmgate.Platform, user crmgate.UserID, id string) (Session, error) {
-	return db.readSession(ctx, func(r records) (Session, error) { return r.sessionByID(p, user, id) })
+	return db.readSession(ctx, func(r records) (Session, error) { return r.sessions().byID(p, user, id) })
 }
 
 // Session returns a person's session; crmgate.ErrNotFound if they never signed in.
@@ -40,7 +40,7 @@ func (db *DB) Session(ctx context.Context, key crmgate.UserKey) (Session, error)
 		if err != nil {
 			return Session{}, err
 		}
-		return r.sessionOf(p)
+		return r.sessions().of(p)
 	})
 }
 
@@ -56,10 +56,16 @@ func (db *DB) readSession(ctx context.Context, read func(records) (Session, erro
 	return s, nil
 }
 
-func (r records) sessionByID(p crmgate.Platform, user crmgate.UserID, id string) (Session, error) {
-	s, err := r.session(p, r.db.keys.session(p, user, id))
+// sessions are the sessions of people.
+type sessions struct{ records }
+
+func (r records) sessions() sessions { return sessions{r} }
+
+// byID returns the session with an id.
+func (r sessions) byID(p crmgate.Platform, user crmgate.UserID, id string) (Session, error) {
+	s, err := r.read(p, r.db.keys.session(p, user, id))
 	if errors.Is(err, crmgate.ErrNotFound) { // version 1 kept a person's session without its id
-		s, err = r.session(p, r.db.keys.version1(session, crmgate.UserKey{Platform: p, ID: user}))
+		s, err = r.read(p, r.db.keys.version1(session, crmgate.UserKey{Platform: p, ID: user}))
 	}
 	if err == nil && s.ID != id {
 		err = crmgate.ErrNotFound
@@ -67,17 +73,17 @@ func (r records) sessionByID(p crmgate.Platform, user crmgate.UserID, id string)
 	return s, err
 }
 
-// sessionOf returns a person's session. Version 1 kept it under the platform and the id of the person.
-func (r records) sessionOf(p stored) (Session, error) {
+// of returns a person's session. Version 1 kept it under the platform and the id of the person.
+func (r sessions) of(p stored) (Session, error) {
 	u := p.User.Key
 	if p.session != "" {
-		return r.session(u.Platform, r.db.keys.session(u.Platform, u.ID, p.session))
+		return r.read(u.Platform, r.db.keys.session(u.Platform, u.ID, p.session))
 	}
-	return r.session(u.Platform, r.db.keys.version1(session, u))
+	return r.read(u.Platform, r.db.keys.version1(session, u))
 }
 
-// session reads a session. Its Ended is set if the app has a newer generation.
-func (r records) session(p crmgate.Platform, key []byte) (Session, error) {
+// read reads a session. Its Ended is set if the app has a newer generation.
+func (r sessions) read(p crmgate.Platform, key []byte) (Session, error) {
 	b, err := r.Get(session, key)
 	if err != nil {
 		return Session{}, err
@@ -91,8 +97,8 @@ func (r records) session(p crmgate.Platform, key []byte) (Session, error) {
 	return s, err
 }
 
-// setSession makes s the session of a person, who is to be stored afterwards. It removes the session that they had.
-func (r records) setSession(p *stored, s Session) error {
+// set makes s the session of a person, who is to be stored afterwards. It removes the session that they had.
+func (r sessions) set(p *stored, s Session) error {
 	u := p.User.Key
 	if p.session != "" && p.session != s.ID {
 		if err := r.Delete(r.db.keys.session(u.Platform, u.ID, p.session)); err != nil {
@@ -107,9 +113,9 @@ func (r records) setSession(p *stored, s Session) error {
 	return r.Set(session, r.db.keys.session(u.Platform, u.ID, s.ID), b, 0)
 }
 
-// endSession ends a person's session if they have one. One that cannot be read is removed.
-func (r records) endSession(p *stored) error {
-	s, err := r.sessionOf(*p)
+// end ends a person's session if they have one. One that cannot be read is removed.
+func (r sessions) end(p *stored) error {
+	s, err := r.of(*p)
 	if lost(err) {
 		gone := p.session
 		p.session = ""
@@ -119,7 +125,7 @@ func (r records) endSession(p *stored) error {
 		return err
 	}
 	s.Ended = true
-	return r.setSession(p, s)
+	return r.set(p, s)
 }
 
 // Generation returns the current generation of an account's app of a platform; 0 if the app was never replaced.

@@ -63,7 +63,7 @@ func (db *DB) UserSettings(ctx context.Context, key crmgate.UserKey) (json.RawMe
 	var b json.RawMessage
 	err := db.view(ctx, func(r records) (err error) {
 		at := db.keys.userSettings(key)
-		unmoved, err := r.isUnmoved(key)
+		unmoved, err := r.version1().isUnmoved(key)
 		if unmoved {
 			at = db.keys.version1(userSettings, key)
 		}
@@ -87,7 +87,7 @@ func (db *DB) UpdateUserSettings(ctx context.Context, key crmgate.UserKey, updat
 		if err != nil {
 			return err
 		}
-		s, err := r.sessionOf(p)
+		s, err := r.sessions().of(p)
 		if err == nil && s.Ended {
 			err = crmgate.ErrNotFound
 		}

@@ -21,7 +21,7 @@ import (
 func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmgate.Person) error, with ...With) (Session, error) {
 	var s Session
 	err := db.change(ctx, with, func(r records) (about audit.Subject, err error) {
-		if err := r.adopt(key); err != nil {
+		if err := r.version1().adopt(key); err != nil {
 			return about, err
 		}
 		p, err := r.person(key)
@@ -29,7 +29,7 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 			return about, err
 		}
 		if err == nil {
-			if s, err = r.sessionOf(p); lost(err) { // they get a new one
+			if s, err = r.sessions().of(p); lost(err) { // they get a new one
 				s, err = Session{}, nil
 			}
 		}
@@ -40,10 +40,10 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 			return about, err
 		}
 		p.User.Key = key
-		if s, err = r.renew(s, p.Person); err != nil {
+		if s, err = r.sessions().renew(s, p.Person); err != nil {
 			return about, err
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.setSession(&p, s), r.setPerson(key, p))
+		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.sessions().set(&p, s), r.setPerson(key, p))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
@@ -52,7 +52,7 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 }
 
 // renew returns the session of a person who has just signed in. old is the zero Session if they had none.
-func (r records) renew(old Session, p crmgate.Person) (Session, error) {
+func (r sessions) renew(old Session, p crmgate.Person) (Session, error) {
 	app := p.Grant.App
 	s := Session{ID: old.ID, Hostname: p.User.Key.Hostname}
 	if old.Ended || old.ID == "" {
@@ -84,7 +84,7 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 		}
 		p.User.Key = key
 		if app := p.Grant.App; app.Account != old.Account || app.Generation != old.Generation {
-			err = r.endSession(&p)
+			err = r.sessions().end(&p)
 		}
 		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(err, r.setPerson(key, p))
 	})
@@ -96,7 +96,7 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 
 // personToChange is person for a transaction that changes something of theirs.
 func (r records) personToChange(key crmgate.UserKey) (stored, error) {
-	if err := r.adopt(key); err != nil {
+	if err := r.version1().adopt(key); err != nil {
 		return stored{}, err
 	}
 	return r.person(key)
@@ -117,7 +117,7 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, with ...With)
 		}
 		p.Grant, p.User.LoggedOut = crmgate.Grant{}, r.Now
 		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(
-			r.endSession(&p),
+			r.sessions().end(&p),
 			r.queue().addJournal(p.User),
 			r.setPerson(key, p))
 	})
@@ -150,7 +150,7 @@ func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...Wit
 			return about, err
 		}
 		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.queue().addJournal(p.User), r.Delete(db.keys.userSettings(key)),
-			r.deleteSessions(key), r.Delete(db.keys.person(key)))
+			r.sessions().deleteAll(key), r.Delete(db.keys.person(key)))
 	})
 	if err != nil {
 		return Revocation{}, fmt.Errorf("delete user: %w", err)
@@ -158,9 +158,9 @@ func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...Wit
 	return was, nil
 }
 
-// deleteSessions removes the sessions of a person, and those of the same id that do not open. Without a host it also removes
+// deleteAll removes the sessions of a person, and those of the same id that do not open. Without a host it also removes
 // the one of version 1: its person record may be one that does not open.
-func (r records) deleteSessions(u crmgate.UserKey) error {
+func (r sessions) deleteAll(u crmgate.UserKey) error {
 	var keys [][]byte
 	prefix := r.db.keys.version1(session, u)
 	err := r.Scan(prefix, func(key, b []byte) error {
