@@ -55,7 +55,11 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 	other := g.visitor() // another person who has the link, such as another organisation's admin
 	other.send("/connect/practice", form(session, ownClient, ownSecret)).wantPage(t, 403, "This is not your sign-in")
 
+	calls := g.oauthInfoCalls()
 	going := admin.send("/connect/practice", form(session, ownClient, ownSecret))
+	if n := g.oauthInfoCalls() - calls; n != 1 {
+		t.Errorf("getOauthInfo was called %d times, want once", n)
+	}
 	if strings.Contains(going.body, "acme-secret") {
 		t.Error("the page shows the secret")
 	}

@@ -50,7 +50,8 @@ func (a appAPI) enter(ctx context.Context, r *request) (any, error) {
 	if platform != "" {
 		b.Platform = platform
 	}
-	return successful{true}, admin.Enter(ctx, b.Platform, b.Values, crmgate.Pending)
+	_, err = admin.Enter(ctx, b.Platform, b.Values, crmgate.Pending)
+	return successful{true}, err
 }
 
 func (a appAPI) dropPending(ctx context.Context, r *request) (any, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 )
 
 // connectPages are the pages on which a person connects to a CRM: /connect/{platform} and /redirect.html.
@@ -73,7 +74,7 @@ func (p connectPages) connect(ctx context.Context, r *request, who authflow.Conn
 	case !f.check():
 		return p.showForm(f, 400)
 	case f.m.AuthType == manifest.OAuth:
-		return p.goToCRM(ctx, r, who, f)
+		return p.goToCRM(ctx, r, who, f, nil)
 	}
 	return p.connectByKey(ctx, r, who, f)
 }
@@ -82,9 +83,9 @@ func endingOf(who authflow.ConnectRequest) ending {
 	return ending{platform: who.Platform, waited: who.Session != ""}
 }
 
-// goToCRM begins a sign-in by OAuth.
-func (p connectPages) goToCRM(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm) (any, error) {
-	c, err := p.flows.ConnectOAuth(ctx, who, f.hostname)
+// goToCRM begins a sign-in by OAuth. entered is the application that this request has entered, if any.
+func (p connectPages) goToCRM(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm, entered *org.Entered) (any, error) {
+	c, err := p.flows.ConnectOAuth(ctx, who, f.hostname, entered)
 	if err != nil {
 		return p.site.failure(ctx, r, err, endingOf(who))
 	}

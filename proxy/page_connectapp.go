@@ -17,9 +17,9 @@ func (p connectPages) submitOwnApp(ctx context.Context, r *request, who authflow
 	if !f.check() {
 		return p.showOwnApp(f, who.Session, "", 400)
 	}
-	err := p.flows.EnterOwnApp(ctx, who, f.entered(p.flows.RedirectURI()))
+	entered, err := p.flows.EnterOwnApp(ctx, who, f.entered(p.flows.RedirectURI()))
 	if err == nil {
-		return p.goToCRM(ctx, r, who, f.place)
+		return p.goToCRM(ctx, r, who, f.place, entered)
 	}
 	ended := []error{crmgate.ErrExpired, crmgate.ErrConflict, crmgate.ErrNoApp, crmgate.ErrOtherBrowser}
 	if !slices.ContainsFunc(ended, func(end error) bool { return errors.Is(err, end) }) {

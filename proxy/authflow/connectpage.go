@@ -66,28 +66,29 @@ type Connecting struct {
 
 // EnterOwnApp enters the application of the organisation whose admin is on the page. ConnectOAuth then tries it. A person who
 // is not an admin gets the Refusal of Connect.
-func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[string]string) error {
+func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[string]string) (*org.Entered, error) {
 	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s, err := f.sessions.forBrowser(ctx, r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !s.Who.Admin {
-		return org.NotSetUp(m)
+		return nil, org.NotSetUp(m)
 	}
 	return f.Orgs.AdminOf(s.Who).Enter(ctx, r.Platform, values, crmgate.Pending)
 }
 
-// ConnectOAuth begins a sign-in by OAuth that ends on this server's landing page.
-func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname string) (Composed, error) {
+// ConnectOAuth begins a sign-in by OAuth that ends on this server's landing page. entered is the result of EnterOwnApp in the
+// same request; nil reads the organisation's application from the store.
+func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname string, entered *org.Entered) (Composed, error) {
 	s, err := f.sessions.forBrowser(ctx, r)
 	if err != nil {
 		return Composed{}, err
 	}
-	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", session: s})
+	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", session: s, entered: entered})
 }
 
 // ConnectAPIKey signs a person in with the values of the connect page's form. An auth session stays pending until that

@@ -223,7 +223,7 @@ func (m *model) enterAs(t *rapid.T, admin string, p crmgate.Platform, staged boo
 	if staged {
 		state = crmgate.Staged
 	}
-	_ = m.admin(t, admin).Enter(t.Context(), p, map[string]string{"clientId": id, "clientSecret": "secret of " + id}, state)
+	_, _ = m.admin(t, admin).Enter(t.Context(), p, map[string]string{"clientId": id, "clientSecret": "secret of " + id}, state)
 }
 
 // try has an admin enter an application and begin a sign-in with it.

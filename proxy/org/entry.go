@@ -19,14 +19,14 @@ import (
 // values at all drop the pending one. If p is empty, the values must tell which platform is meant.
 //
 // state is crmgate.Staged for an application that will replace the confirmed one. If the CRM rejects the application, Enter
-// returns a Refusal and stores nothing. A CRM that cannot be reached does not stop an admin.
-func (a *Admin) Enter(ctx context.Context, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) error {
-	_, err := a.enter(ctx, crmgate.OrgApplication{Platform: p, State: state}, values, nil)
-	return err
+// returns a Refusal and stores nothing. A CRM that cannot be reached does not stop an admin. Enter returns nil if there are no
+// values.
+func (a *Admin) Enter(ctx context.Context, p crmgate.Platform, values map[string]string, state crmgate.ApplicationState) (*Entered, error) {
+	return a.enter(ctx, crmgate.OrgApplication{Platform: p, State: state}, values, nil)
 }
 
 // EnterApp does what Enter does, with the applications that App returned before. The new application will replace the
-// confirmed one. EnterApp returns nil if there are no values.
+// confirmed one.
 func (a *Admin) EnterApp(ctx context.Context, app PlatformApp, values map[string]string) (*Entered, error) {
 	entered := crmgate.OrgApplication{Platform: app.Manifest.Platform}
 	if app.Confirmed != nil {
