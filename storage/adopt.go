@@ -19,7 +19,7 @@ type version1 struct{ records }
 func (r records) version1() version1 { return version1{r} }
 
 // unmoved returns the person whose records of version 1 are kept under u's platform and id, whatever their host is. The error
-// matches crmgate.ErrNotFound if there is none, and is lost if the record cannot be read: then the host is not known.
+// matches crmgate.ErrNotFound if there is none, and is sealed.Lost if the record cannot be read: then the host is not known.
 func (r version1) unmoved(u crmgate.UserKey) (stored, error) {
 	key := r.db.keys.version1(person, u)
 	b, err := r.Tx.Get(key)
@@ -32,15 +32,10 @@ func (r version1) unmoved(u crmgate.UserKey) (stored, error) {
 // isUnmoved reports whether the records of version 1 under u's platform and id are u's.
 func (r version1) isUnmoved(u crmgate.UserKey) (bool, error) {
 	p, err := r.unmoved(u)
-	if lost(err) {
+	if sealed.Lost(err) {
 		return false, nil
 	}
 	return err == nil && p.User.Key == u, err
-}
-
-// lost reports whether an error says that a record does not exist or cannot be read, and not that the engine failed.
-func lost(err error) bool {
-	return errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed)
 }
 
 // adopt moves the records of version 1 that are kept under u's platform and id, if there are any, to the keys of their
@@ -48,7 +43,7 @@ func lost(err error) bool {
 // again if the session is one of them.
 func (r version1) adopt(u crmgate.UserKey) error {
 	p, err := r.unmoved(u)
-	if lost(err) {
+	if sealed.Lost(err) {
 		return nil
 	}
 	if err != nil {
@@ -60,7 +55,7 @@ func (r version1) adopt(u crmgate.UserKey) error {
 	switch {
 	case err == nil:
 		err = r.sessions().set(&p, s)
-	case lost(err):
+	case sealed.Lost(err):
 		err = nil
 	}
 	if err != nil {
@@ -79,7 +74,7 @@ func (r version1) adoptLease(u crmgate.UserKey) error {
 	switch {
 	case err == nil && !found:
 		return nil
-	case lost(err):
+	case sealed.Lost(err):
 		l = Lease{Epoch: uint64(r.Now.UnixMilli())}
 	case err != nil:
 		return err
@@ -91,7 +86,7 @@ func (r version1) adoptLease(u crmgate.UserKey) error {
 func (r version1) adoptSettings(u crmgate.UserKey) error {
 	old := r.db.keys.version1(userSettings, u)
 	settings, err := r.Get(userSettings, old)
-	if lost(err) {
+	if sealed.Lost(err) {
 		return nil
 	}
 	if err != nil {
@@ -143,7 +138,7 @@ func (db *DB) adoptAll(ctx context.Context, people []crmgate.UserKey) error {
 			switch {
 			case err == nil:
 				old = append(old, u)
-			case !lost(err):
+			case !sealed.Lost(err):
 				return err
 			}
 		}

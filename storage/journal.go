@@ -146,7 +146,7 @@ func (r records) journalOf(u crmgate.UserKey) ([]JournalEntry, error) {
 		return all, err
 	}
 	p, err := r.person(u)
-	if err != nil && !lost(err) {
+	if err != nil && !sealed.Lost(err) {
 		return all, err
 	}
 	for _, e := range old {

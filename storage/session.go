@@ -116,7 +116,7 @@ func (r sessions) set(p *stored, s Session) error {
 // end ends a person's session if they have one. One that cannot be read is removed.
 func (r sessions) end(p *stored) error {
 	s, err := r.of(*p)
-	if lost(err) {
+	if sealed.Lost(err) {
 		gone := p.session
 		p.session = ""
 		return r.Delete(r.db.keys.session(p.User.Key.Platform, p.User.Key.ID, gone))

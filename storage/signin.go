@@ -29,7 +29,7 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 			return about, err
 		}
 		if err == nil {
-			if s, err = r.sessions().of(p); lost(err) { // they get a new one
+			if s, err = r.sessions().of(p); sealed.Lost(err) { // they get a new one
 				s, err = Session{}, nil
 			}
 		}

@@ -154,7 +154,7 @@ func (k *Keeper) seal(ctx context.Context, last bool) error {
 			return nil
 		}
 		err := k.sealOne(ctx, u, last && idle)
-		if lost(err) { // the chain cannot go on from a record that was removed or changed: begin another
+		if sealed.Lost(err) { // the chain cannot go on from a record that was removed or changed: begin another
 			k.log.w.abandon(u.node)
 		}
 		if err != nil {
@@ -164,11 +164,6 @@ func (k *Keeper) seal(ctx context.Context, last bool) error {
 			return nil
 		}
 	}
-}
-
-// lost reports that a record which must exist is missing or does not open.
-func lost(err error) bool {
-	return errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) || errors.Is(err, sealed.ErrMalformed)
 }
 
 func (k *Keeper) sealOne(ctx context.Context, u unsealed, closing bool) error {
@@ -366,7 +361,7 @@ func (k *Keeper) dropOldest(ctx context.Context, id nodeID) (more bool, err erro
 			return nil
 		}
 		b, err := r.readBatch(id, n.From)
-		if lost(err) {
+		if sealed.Lost(err) {
 			return nil // a damaged batch stays; Verify reports it
 		}
 		if err != nil || r.Now.Sub(b.Newest) <= k.c.Retention {

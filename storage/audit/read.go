@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Query selects entries.
@@ -147,7 +148,7 @@ func (w *resolver) person(ctx context.Context, p crmgate.Platform, h Hash) (know
 		k.account = w.log.accountHash(u.Account)
 		w.accounts[k.account] = u.Account
 	}
-	if lost(err) {
+	if sealed.Lost(err) {
 		err = nil
 	}
 	if len(w.people) >= maxResolved {

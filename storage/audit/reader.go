@@ -226,7 +226,7 @@ func (l *Log) firstKept(ctx context.Context, id nodeID, n node) (first uint64, e
 	}
 	err = l.view(ctx, func(r records) error {
 		b, err := r.readBatch(id, n.From)
-		if lost(err) {
+		if sealed.Lost(err) {
 			return nil // from the beginning
 		}
 		if err == nil {

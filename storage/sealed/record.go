@@ -43,6 +43,11 @@ const ttlMargin = 2 * time.Hour
 // ErrMalformed means that a record is authentic but does not parse, because of a bug or another version.
 var ErrMalformed = errors.New("malformed record")
 
+// Lost reports whether an error says that a record does not exist or cannot be read, and not that the engine failed.
+func Lost(err error) bool {
+	return errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) || errors.Is(err, ErrMalformed)
+}
+
 // Tx is the transaction of an engine; storage.Tx describes it.
 type Tx interface {
 	Get(key []byte) ([]byte, error)
