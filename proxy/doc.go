@@ -10,7 +10,7 @@
 //	fasthttp parses it                 too long, too slow: handleError
 //	Server.admit      framing.go       not well-formed, body too large
 //	Server.route      routes.go        no such route or method
-//	Server.answer     server.go        a deadline, unless the route is quick
+//	Server.answer     server.go        a deadline and the source of the request, unless the route is quick
 //	  sessionCheck.live, adminPages.forAdmin or site.onPage, where the route needs one
 //	  the handler     api_*.go, admin_*.go, page_*.go
 //	responder         respond.go       a reply, or an error and the error table

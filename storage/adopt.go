@@ -82,7 +82,7 @@ func (r version1) adoptLease(u crmgate.UserKey) error {
 	return errors.Join(r.setLease(u, l), r.Delete(old))
 }
 
-// adoptSettings moves a person's settings. If they cannot be read, they stay where nobody finds them.
+// adoptSettings moves a person's settings. If they cannot be read, they stay under the old key, which is not read again.
 func (r version1) adoptSettings(u crmgate.UserKey) error {
 	old := r.db.keys.version1(userSettings, u)
 	settings, err := r.Get(userSettings, old)

@@ -147,7 +147,7 @@ func (r records) person(key crmgate.UserKey) (stored, error) {
 	case err == nil:
 		p, err = decodePerson(b)
 	case errors.Is(err, crmgate.ErrNotFound):
-		p, err = r.version1().unmoved(key) // if it cannot be read, the error goes to the caller, so that nobody replaces the record
+		p, err = r.version1().unmoved(key) // if it cannot be read, the error keeps the caller from replacing the record
 		if err == nil && p.User.Key != key {
 			return stored{}, crmgate.ErrNotFound
 		}

@@ -12,14 +12,14 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
-// cached returns what was made of a module earlier, or makes it and keeps it in the cache. kind names the result, and sum is
-// the hash of the module's file. Results of another version of the compiler, of package meter or of the checks are not used.
-func (h *Host) cached(kind string, sum [sha256.Size]byte, make func() ([]byte, error)) ([]byte, error) {
+// cached returns what produce returned for a module earlier, or calls it and keeps the result in the cache. kind names the
+// result, and sum is the hash of the module's file. Results of another version of the compiler, of package meter or of the checks are not used.
+func (h *Host) cached(kind string, sum [sha256.Size]byte, produce func() ([]byte, error)) ([]byte, error) {
 	path := filepath.Join(h.CacheDir, fmt.Sprintf("%s-%s-%x", kind, cacheVersion(), sum))
 	if b, ok := readCached(path); ok {
 		return b, nil
 	}
-	b, err := make()
+	b, err := produce()
 	if err != nil {
 		return nil, err
 	}

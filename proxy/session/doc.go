@@ -3,12 +3,13 @@
 //
 // [Sessions] does both. Clients hold a session token: a JWT with user id, platform, times and the id of the session record.
 //
-//	verify signature and times ──► open the session record ──► compare the session id
-//	        │ bad                         │ none                    │ different or ended
+//	verify signature and times ──► find the session by its id ──► see whether it has ended
+//	        │ bad                         │ none                    │ ended
 //	        ▼                             ▼                         ▼
 //	NoSession or Undecodable            Ghost                     Ghost                  else Live
 //
-// A check opens the session record and nothing else: no grant, no connector. A live token in the second half of its life is
+// The token does not name the person's CRM host; the session does. A check opens the session record and nothing else: no
+// grant, no connector. A live token in the second half of its life is
 // renewed. A logout ends the session, forgets the grant and queues its revocation in one transaction, then revokes at the CRM.
 //
 // The package refuses tokens that it did not sign itself, other algorithms than HS256, and duplicate claims. A token never
