@@ -117,7 +117,8 @@ func (a Application) SameClient(b Application) bool {
 
 // OrgApplication is an organisation's own application, as an admin entered it.
 //
-// A sign-in that works confirms it. An organisation has one confirmed application for each platform. Its empty fields are
+// A sign-in that works confirms it, if the account of the sign-in is proven. An organisation has one confirmed application for
+// each platform. Its empty fields are
 // the connector's.
 type OrgApplication struct {
 	Application
@@ -134,6 +135,8 @@ type OrgApplication struct {
 	By         ExtensionID
 	// Expires is when a pending application is forgotten; zero for others.
 	Expires time.Time
+	// Used is when a sign-in whose account is not proven last used a pending application; zero if none has.
+	Used time.Time
 }
 
 // ApplicationState is the state of an organisation's application.
@@ -154,6 +157,8 @@ type ApplicationKey struct {
 	// Account is the organisation of an organisation's application; empty for the connector's.
 	Account    AccountID
 	Generation uint64 // of the organisation's application; 0 for the connector's
+	// Entry is that of the organisation's application if it was pending when it issued the grant; otherwise empty.
+	Entry string
 }
 
 // TokenAuth is how a client authenticates at a token endpoint.

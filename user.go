@@ -49,6 +49,8 @@ type User struct {
 	Name string
 	// Account is the organisation of the sign-in; empty if it had none.
 	Account AccountID
+	// Unproven says that nothing has proved the Account: the client of the sign-in named it.
+	Unproven bool
 	// HashedExtension is the rc-extension-id header of the sign-in. Clients send it hashed.
 	HashedExtension string
 	TimezoneName    string

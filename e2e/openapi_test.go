@@ -82,7 +82,9 @@ func TestOpenAPIAnswers(t *testing.T) {
 	o.answersOfAdminPages(operator)
 	p := newPages(t)
 	p.answersOfPages()
-	for _, name := range unused(t, g, o, p) {
+	u := newGate(t, func(f *edgetest.Options) { f.RequireAccountProof = true })
+	u.answersToUnproven()
+	for _, name := range unused(t, g, o, p, u) {
 		switch name {
 		case "GET /authSession/{id} 503": // needs a thousand waiting polls
 			continue
@@ -253,6 +255,20 @@ func (w *wired) answersInTrouble() {
 	} {
 		c.header = rc("not-known-yet", session...)
 		w.take(c)
+	}
+}
+
+// answersToUnproven calls the operations that need a session with one that is unproven, and while RingCentral is down.
+func (g *gate) answersToUnproven() {
+	g.t.Helper()
+	session := bearer(g.unproven("ada", "1"))
+	g.take(step{"GET /hostname", "", "", session, 403})
+	g.CRM.SetMood(practicecrm.Mood{RingCentral: "html"})
+	for _, name := range []string{
+		"GET /authValidation", "GET /licenseStatus", "POST /user/refreshInfo", "GET /user/settings", "POST /user/settings", "POST /unAuthorize",
+	} {
+		g.take(step{name, "", "", session, 403})
+		g.take(step{name, "", "", rc(practicecrm.RCUserToken, session...), 503})
 	}
 }
 

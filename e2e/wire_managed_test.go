@@ -221,21 +221,18 @@ func TestWireManagedOAuth(t *testing.T) {
 		if a := g.organisation("GET", statePath, admin, ""); a.body != pending {
 			t.Errorf("3.1.12a the application is not pending after a failure: %s", a.body)
 		}
-		g.token(g.plainly("ada", ownClient, "1"))
-		entries := g.audit()
-		promoted := false
-		for _, e := range entries {
-			promoted = promoted || e.What == "promotion" && e.Reason == "unproven account"
+		session := g.token(g.plainly("ada", ownClient, "1"))
+		g.lives("7.1 with the application that is still pending", session)
+		if a := g.organisation("GET", statePath, admin, ""); a.body != pending {
+			t.Errorf("7.1 an account without proof confirms the application: %s", a.body)
 		}
-		if !promoted {
-			t.Errorf("7.1 the audit log does not say that the account is unproven: %+v", entries)
+		g.get("/admin/settings", append(bearer(session), "X-RC-Access-Token", admin)...).want(t, 200, `{"customConnector":null,"userSettings":{}}`)
+		if a := g.organisation("GET", statePath, user, ""); !strings.Contains(a.body, `"hasAccountOAuth":true`) {
+			t.Errorf("7.1 the proof does not confirm the application: %s", a.body)
 		}
-	})
-	t.Run("7.1 proof is required", func(t *testing.T) {
-		t.Parallel()
-		g := organised(t, func(f *edgetest.Options) { f.RequireAccountProof = true })
-		g.enter(ownClient, ownSecret)
-		g.plainly("ada", ownClient, "1").wantError(t, 403, "proof of the account")
+		g.lives("7.1 after the proof", session)
+		g.wantAudit("managed app/admin/ok//practice//", "sign-in/oauth/error/no app/practice//",
+			"sign-in/oauth/ok/unproven account/practice/1-practice/1", "proof/person/ok//practice/1-practice/1", "promotion/person/ok//practice/1-practice/1")
 	})
 	t.Run("the placeholder", func(t *testing.T) {
 		t.Parallel()

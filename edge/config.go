@@ -48,7 +48,7 @@ type Config struct {
 	RingCentralURL string
 	// AdminTokenFile lists the admin tokens. If it is set, RingCentral is not asked. Default none.
 	AdminTokenFile string
-	// RequireAccountProof refuses a callback that names an account without a RingCentral token. Default false.
+	// RequireAccountProof refuses the requests of a session whose account is unproven, until one proves it. Default false.
 	RequireAccountProof bool
 	// RefusePlainState refuses callbacks whose state crmgate did not make. Default false: App Connect's clients send such.
 	RefusePlainState bool

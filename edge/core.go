@@ -187,6 +187,7 @@ func (c *core) openFlows(ctx context.Context) error {
 	c.closers = append(c.closers, func() error { c.revocations.Close(); return nil })
 	c.sessions, err = session.New(session.Config{
 		DB: c.db, Tokens: c.tokens, Connectors: all, Revocations: c.revocations, Key: sessionKey,
+		Verify: verify, RequireAccountProof: c.RequireAccountProof,
 		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow,
 	})
 	if err != nil {
@@ -200,8 +201,8 @@ func (c *core) openFlows(ctx context.Context) error {
 	c.flows, err = authflow.New(authflow.Config{
 		DB: c.db, Tokens: c.tokens, Connectors: all, Sessions: c.sessions, Orgs: c.orgs, Revocations: c.revocations, Verify: verify,
 		PublicURL: c.PublicURL, AllowedOrigins: c.AllowedOrigins,
-		RequireAccountProof: c.RequireAccountProof, RefusePlainState: c.RefusePlainState,
-		Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Held: c.metrics.Held,
+		RefusePlainState: c.RefusePlainState,
+		Now:              c.Now, Logger: c.Logger, Count: c.metrics.Flow, Held: c.metrics.Held,
 	})
 	if err != nil {
 		return err

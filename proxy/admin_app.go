@@ -140,7 +140,10 @@ func (p adminAppPages) render(ctx context.Context, a *org.Admin, app org.Platfor
 		Try: at("/try/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
 	}
 	if pending := app.Pending; pending != nil {
-		v.Pending = &web.AppCard{Values: shownPairs(pending.Shown()), Sentence: pendingSentence(pending)}
+		v.Pending = &web.AppCard{Heading: "Waiting for a sign-in", Values: shownPairs(pending.Shown()), Sentence: pendingSentence(pending)}
+		if !pending.Used.IsZero() {
+			v.Pending.Heading = "Waiting for the admin's session"
+		}
 	}
 	if err := confirmedCard(ctx, a, app, &v); err != nil {
 		return nil, err

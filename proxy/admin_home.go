@@ -52,10 +52,14 @@ func (p adminPages) appRow(app org.PlatformApp, trouble *org.AppTrouble) web.Row
 	return row
 }
 
-// pendingSentence says who entered a pending application, and when it expires.
+// pendingSentence says what a pending application waits for, who entered it, and when it expires.
 func pendingSentence(p *crmgate.OrgApplication) string {
 	what := "Waiting for a sign-in."
-	if p.State == crmgate.Staged {
+	switch {
+	case !p.Used.IsZero():
+		what = "Waiting for the admin's session. A person signed in with the application on " + moment(p.Used) +
+			". It is confirmed when the extension proves that this person is in your organisation, or when you sign in to test it."
+	case p.State == crmgate.Staged:
 		what = "A replacement is waiting for a sign-in."
 	}
 	return what + " Entered by " + adminName(p.By) + " on " + moment(p.Entered) + ". Expires on " + moment(p.Expires) + "."

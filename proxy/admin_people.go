@@ -66,6 +66,9 @@ func (p adminPages) personRow(e operator.Entry) web.Row {
 		who += " at " + e.Hostname
 	}
 	row.Sentences = append(row.Sentences, who+", signed in on "+moment(e.SignedIn)+".")
+	if e.Unproven {
+		row.Sentences = append(row.Sentences, "Not verified: this person's extension named your organisation and has not proved it.")
+	}
 	if e.Reason != "" {
 		row.Sentences = append(row.Sentences, e.Reason)
 	}

@@ -35,8 +35,22 @@ type sessionHandler func(context.Context, *request, session.Session) (any, error
 // sessionCheck runs handlers that need a live session.
 type sessionCheck struct{ sessions *session.Sessions }
 
-// live runs a handler for a live session, and adds a renewed session token to the answer if one is due.
+// live runs a handler for a live session, and adds a renewed session token to the answer if one is due. A RingCentral token in
+// the header or in the query proves the account of the session. A malformed token proves nothing; routes that need one refuse
+// it.
 func (c sessionCheck) live(run sessionHandler, no refusals) handler {
+	return c.with(func(r *request) crmgate.Secret {
+		rc, _ := r.rcToken("")
+		return rc
+	}, run, no)
+}
+
+// quickly is live for a quick route. It has no deadline, and no source to limit requests to RingCentral by, so it proves nothing.
+func (c sessionCheck) quickly(run sessionHandler, no refusals) handler {
+	return c.with(func(*request) crmgate.Secret { return crmgate.Secret{} }, run, no)
+}
+
+func (c sessionCheck) with(proof func(*request) crmgate.Secret, run sessionHandler, no refusals) handler {
 	return func(ctx context.Context, r *request) (any, error) {
 		ses, err := c.sessions.Check(ctx, r.header("Authorization"), r.joined("jwtToken"))
 		if err != nil {
@@ -52,6 +66,11 @@ func (c sessionCheck) live(run sessionHandler, no refusals) handler {
 				return no.ghostOf(ses.Key.Platform), nil
 			}
 			return nil, no.ghost
+		}
+		if ses.Unproven {
+			if err := c.sessions.Prove(ctx, ses, proof(r)); err != nil {
+				return nil, err
+			}
 		}
 		if !ses.Renewed.IsZero() {
 			r.fc.Response.Header.Set("X-Refreshed-Jwt-Token", ses.Renewed.Reveal())

@@ -476,8 +476,8 @@ func TestEarlierReleasesRefuseTheStore(t *testing.T) {
 	t.Parallel()
 	s := mustGolden(t)
 	_, err := s.Ring.Records(nil, s.Clock.Now(), nil).Open('c', []byte("c/"), mustGet(t, s, []byte("c/")))
-	if err == nil || !strings.Contains(err.Error(), "version 2") {
-		t.Errorf("got %v, want an error that names version 2", err)
+	if err == nil || !strings.Contains(err.Error(), "version 3") {
+		t.Errorf("got %v, want an error that names version 3", err)
 	}
 	again, err := storage.Open(t.Context(), s.Engine, s.Ring, storage.Config{Now: s.Clock.Now})
 	if err != nil || again == nil {

@@ -71,23 +71,35 @@ func (r records) setApp(k sealed.Kind, key []byte, a crmgate.OrgApplication, ttl
 	return r.Set(k, key, b, ttl)
 }
 
-// IssuingApp returns the application that issued a grant: the confirmed one, or one that was retired later. The error is
-// crmgate.ErrNotFound if its credentials were deleted.
+// IssuingApp returns the application that issued a grant: the confirmed one, one that was retired later, or the pending one.
+// The error is crmgate.ErrNotFound if its credentials were deleted.
 func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey) (crmgate.OrgApplication, error) {
-	var a *crmgate.OrgApplication
-	err := db.view(ctx, func(r records) (err error) {
-		if a, err = r.app(managedApp, db.keys.managedApp(app.Account, p)); err != nil || a != nil && a.Generation == app.Generation {
+	var issuer *crmgate.OrgApplication
+	err := db.view(ctx, func(r records) error {
+		apps, err := r.applications(app.Account, p)
+		if err != nil {
 			return err
 		}
-		if a, err = r.app(retiredApp, db.keys.retiredApp(app.Account, p, app.Generation)); err == nil && a == nil {
-			err = crmgate.ErrNotFound
+		retired, err := r.app(retiredApp, db.keys.retiredApp(app.Account, p, app.Generation))
+		if err != nil {
+			return err
 		}
-		return err
+		candidates := []*crmgate.OrgApplication{apps.Confirmed, retired}
+		if app.Entry != "" {
+			candidates = append(candidates, apps.Pending)
+		}
+		for _, a := range candidates {
+			if a != nil && a.Generation == app.Generation && (app.Entry == "" || app.Entry == a.Entry) {
+				issuer = a
+				return nil
+			}
+		}
+		return crmgate.ErrNotFound
 	})
 	if err != nil {
 		return crmgate.OrgApplication{}, fmt.Errorf("read the application of a grant: %w", err)
 	}
-	return *a, nil
+	return *issuer, nil
 }
 
 // PutPendingApp stores an application for its first sign-in, and gives it an Entry. It replaces the application that was
@@ -96,6 +108,9 @@ func (db *DB) PutPendingApp(ctx context.Context, a crmgate.OrgApplication, with 
 	a.Entry, a.Generation = newSessionID(), 0
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
 		a.Entered = r.Now
+		if err := r.dropPending(a.Account, a.Platform); err != nil {
+			return audit.Subject{}, err
+		}
 		return audit.Subject{User: crmgate.UserKey{Platform: a.Platform}, Account: a.Account}, r.setApp(pendingApp, db.keys.pendingApp(a.Account, a.Platform), a, PendingLife)
 	})
 	if err != nil {
@@ -108,9 +123,9 @@ func (db *DB) PutPendingApp(ctx context.Context, a crmgate.OrgApplication, with 
 // platform.
 func (db *DB) DropPendingApps(ctx context.Context, account crmgate.AccountID, platforms []crmgate.Platform, with ...With) error {
 	err := db.change(ctx, with, func(r records) (audit.Subject, error) {
-		err := r.Delete(db.keys.pendingApp(account, ""))
+		err := r.dropPending(account, "")
 		for _, p := range platforms {
-			err = errors.Join(err, r.Delete(db.keys.pendingApp(account, p)))
+			err = errors.Join(err, r.dropPending(account, p))
 		}
 		return audit.Subject{Account: account}, err
 	})
@@ -133,7 +148,7 @@ func (db *DB) RemoveApps(ctx context.Context, account crmgate.AccountID, p crmga
 			_, err = r.retire(*apps.Confirmed)
 		}
 		return audit.Subject{User: crmgate.UserKey{Platform: p}, Account: account}, errors.Join(err, r.Delete(db.keys.managedApp(account, p)),
-			r.Delete(db.keys.pendingApp(account, p)), r.Delete(db.keys.pendingApp(account, "")))
+			r.dropPending(account, p), r.dropPending(account, ""))
 	})
 	if err != nil {
 		return fmt.Errorf("remove applications: %w", err)
@@ -150,33 +165,82 @@ func (r records) retire(a crmgate.OrgApplication) (uint64, error) {
 	return g, r.setApp(retiredApp, r.db.keys.retiredApp(a.Account, a.Platform, a.Generation), a, 0)
 }
 
-// ConfirmApp confirms an organisation's application with a sign-in that worked. entry is the application's Entry; an empty
-// one means the connector's application. A confirmed application stays as it is. If the application is neither pending nor
-// confirmed now, the error matches crmgate.ErrConflict and nothing is stored.
+// dropPending removes a pending application if there is one. If sign-ins have used it, it is retired: their sessions end, and
+// their grants are revoked. (If it expires instead, their grants cannot be refreshed.)
+func (r records) dropPending(account crmgate.AccountID, p crmgate.Platform) error {
+	key := r.db.keys.pendingApp(account, p)
+	a, err := r.app(pendingApp, key)
+	if err == nil && a != nil && !a.Used.IsZero() {
+		if a.Generation, err = r.generation(account, p); err == nil {
+			_, err = r.retire(*a)
+		}
+	}
+	if sealed.Lost(err) {
+		err = nil
+	}
+	return errors.Join(err, r.Delete(key))
+}
+
+// ConfirmApp confirms an organisation's application with a sign-in that worked, and whose account is proven. entry is the
+// application's Entry; an empty one means the connector's application. A confirmed application stays as it is. If the
+// application is neither pending nor confirmed now, the error matches crmgate.ErrConflict and nothing is stored.
 func ConfirmApp(account crmgate.AccountID, p crmgate.Platform, entry string) With {
-	return With{before: func(r records) error {
-		if entry == "" {
-			return nil
-		}
-		apps, err := r.applications(account, p)
-		switch {
-		case err != nil:
+	return With{before: func(r records) error { return r.confirm(account, p, entry) }}
+}
+
+// UseApp is ConfirmApp for a sign-in whose account is not proven. A pending application stays pending, and its Used is set.
+// The error matches crmgate.ErrConflict for an application that is to replace a confirmed one, too.
+func UseApp(account crmgate.AccountID, p crmgate.Platform, entry string) With {
+	return With{before: func(r records) error { return r.use(account, p, entry) }}
+}
+
+func (r records) confirm(account crmgate.AccountID, p crmgate.Platform, entry string) error {
+	apps, err := r.entered(account, p, entry)
+	if err != nil || apps.Pending == nil {
+		return err
+	}
+	now := *apps.Pending
+	if apps.Confirmed != nil {
+		if now.Generation, err = r.retire(*apps.Confirmed); err != nil {
 			return err
-		case apps.Confirmed != nil && apps.Confirmed.Entry == entry:
-			return nil
-		case apps.Pending == nil || apps.Pending.Entry != entry, apps.Confirmed != nil && apps.Pending.State != crmgate.Staged:
-			return fmt.Errorf("the organisation's application: %w", crmgate.ErrConflict)
 		}
-		now := *apps.Pending
-		if apps.Confirmed != nil {
-			if now.Generation, err = r.retire(*apps.Confirmed); err != nil {
-				return err
-			}
-		}
-		from := r.db.keys.pendingApp(now.Account, now.Platform)
-		now.Platform, now.State = p, crmgate.Confirmed
-		return errors.Join(r.Delete(from), r.setApp(managedApp, r.db.keys.managedApp(now.Account, p), now, 0))
-	}}
+	}
+	from := r.db.keys.pendingApp(now.Account, now.Platform)
+	now.Platform, now.State, now.Used = p, crmgate.Confirmed, time.Time{}
+	return errors.Join(r.Delete(from), r.setApp(managedApp, r.db.keys.managedApp(now.Account, p), now, 0))
+}
+
+func (r records) use(account crmgate.AccountID, p crmgate.Platform, entry string) error {
+	apps, err := r.entered(account, p, entry)
+	switch {
+	case err != nil || apps.Pending == nil:
+		return err
+	case apps.Confirmed != nil:
+		return errAppChanged
+	}
+	now := *apps.Pending
+	from := r.db.keys.pendingApp(now.Account, now.Platform)
+	now.Platform, now.Used = p, r.Now
+	return errors.Join(r.Delete(from), r.setApp(pendingApp, r.db.keys.pendingApp(now.Account, p), now, now.Expires.Sub(r.Now)))
+}
+
+var errAppChanged = fmt.Errorf("the organisation's application: %w", crmgate.ErrConflict)
+
+// entered returns an organisation's applications if one of them has an entry. If the confirmed one has it, or entry is empty,
+// there is no Pending.
+func (r records) entered(account crmgate.AccountID, p crmgate.Platform, entry string) (Applications, error) {
+	if entry == "" {
+		return Applications{}, nil
+	}
+	apps, err := r.applications(account, p)
+	switch {
+	case err != nil:
+	case apps.Confirmed != nil && apps.Confirmed.Entry == entry:
+		apps.Pending = nil
+	case apps.Pending == nil || apps.Pending.Entry != entry, apps.Confirmed != nil && apps.Pending.State != crmgate.Staged:
+		err = errAppChanged
+	}
+	return apps, err
 }
 
 // applicationRecord is the payload of an application's record, version 1: JSON with the secret in clear. It exists only
@@ -193,6 +257,7 @@ type applicationRecord struct {
 	ClientID     string `json:"clientId,omitempty"`
 	ClientSecret string `json:"clientSecret,omitempty"`
 	crmgate.Application
+	Used time.Time `json:"used,omitzero"` // of a pending application
 	// Swept says of a retired application that all its grants were queued.
 	Swept bool `json:"swept,omitempty"`
 }
@@ -200,13 +265,15 @@ type applicationRecord struct {
 func recordOf(a crmgate.OrgApplication, swept bool) applicationRecord {
 	return applicationRecord{
 		Account: a.Account, Platform: a.Platform, Entry: a.Entry, Staged: a.State == crmgate.Staged, Generation: a.Generation,
-		Entered: a.Entered, By: a.By, ClientID: a.ClientID, ClientSecret: a.ClientSecret.Reveal(), Application: a.Application, Swept: swept,
+		Entered: a.Entered, By: a.By, ClientID: a.ClientID, ClientSecret: a.ClientSecret.Reveal(), Application: a.Application,
+		Used: a.Used, Swept: swept,
 	}
 }
 
 func (w applicationRecord) app(k sealed.Kind) crmgate.OrgApplication {
 	a := crmgate.OrgApplication{
 		Application: w.Application, Account: w.Account, Platform: w.Platform, Entry: w.Entry, Generation: w.Generation, Entered: w.Entered, By: w.By,
+		Used: w.Used,
 	}
 	a.ClientID, a.ClientSecret = w.ClientID, crmgate.NewSecret(w.ClientSecret)
 	switch {

@@ -123,8 +123,8 @@ func (db *DB) initialise(ctx context.Context) error {
 	})
 }
 
-// upgrade gives the check value its present version, so that an earlier crmgate refuses the store from now on: it would not
-// find the people that this one stores.
+// upgrade gives the check value its present version, so that an earlier crmgate refuses the store from now on: it would
+// misread what this one stores.
 func (db *DB) upgrade(ctx context.Context) error {
 	key := sealed.Prefix(checkValue)
 	upToDate := false

@@ -44,10 +44,12 @@ const (
 	failedFields    sealed.Kind = 'v'
 )
 
-// formats are the formats of the kinds that have had more than one. Version 2 of the check value says that people are kept
-// by their host too: an earlier crmgate refuses such a store when it opens it.
+// formats are the formats of the kinds that have had more than one.
+//
+// The check value's version is that of the store: an earlier crmgate refuses the store when it opens it. Since version 2,
+// people are kept by their host too. Since version 3, a person's account may be unproven.
 var formats = sealed.Formats{
-	checkValue: {Version: 2, Oldest: 2},
+	checkValue: {Version: 3, Oldest: 3},
 	person:     {Version: 2, Oldest: 2},
 	session:    {Version: 2, Oldest: 2},
 }

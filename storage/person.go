@@ -172,6 +172,7 @@ type personRecord struct {
 	Name            string            `json:"name,omitempty"`
 	Hostname        string            `json:"hostname,omitempty"`
 	Account         crmgate.AccountID `json:"account,omitempty"`
+	Unproven        bool              `json:"unproven,omitempty"`
 	HashedExtension string            `json:"hashedExtension,omitempty"`
 	TimezoneName    string            `json:"timezoneName,omitempty"`
 	TimezoneOffset  json.RawMessage   `json:"timezoneOffset,omitempty"`
@@ -200,6 +201,7 @@ type appRecord struct {
 	TokenURL   string            `json:"tokenUrl,omitempty"`
 	Account    crmgate.AccountID `json:"account,omitempty"`
 	Generation uint64            `json:"revision,omitempty"`
+	Entry      string            `json:"entry,omitempty"`
 }
 
 // errNotJSON comes without its cause, which may quote the value.
@@ -209,7 +211,7 @@ func encodePerson(p stored) ([]byte, error) {
 	u, g := p.User, p.Grant
 	b, err := encodeVerbatim(personRecord{
 		Platform: u.Key.Platform, ID: u.Key.ID,
-		Name: u.Name, Hostname: u.Key.Hostname, Account: u.Account, HashedExtension: u.HashedExtension,
+		Name: u.Name, Hostname: u.Key.Hostname, Account: u.Account, Unproven: u.Unproven, HashedExtension: u.HashedExtension,
 		TimezoneName: u.TimezoneName, TimezoneOffset: u.TimezoneOffset, AdditionalInfo: u.AdditionalInfo,
 		Created: u.Created, SignedIn: u.SignedIn, LoggedOut: u.LoggedOut,
 		Grant: grantRecord{
@@ -233,7 +235,7 @@ func decodePerson(b []byte) (stored, error) {
 	return stored{session: w.Session, moved: w.Moved, Person: crmgate.Person{
 		User: crmgate.User{
 			Key:  crmgate.UserKey{Platform: w.Platform, Hostname: w.Hostname, ID: w.ID},
-			Name: w.Name, Account: w.Account, HashedExtension: w.HashedExtension,
+			Name: w.Name, Account: w.Account, Unproven: w.Unproven, HashedExtension: w.HashedExtension,
 			TimezoneName: w.TimezoneName, TimezoneOffset: w.TimezoneOffset, AdditionalInfo: w.AdditionalInfo,
 			Created: w.Created, SignedIn: w.SignedIn, LoggedOut: w.LoggedOut,
 		},

@@ -26,14 +26,14 @@ func filled(n int) (crmgate.UserKey, func(*crmgate.Person) error) {
 	key := crmgate.UserKey{Platform: "clio", Hostname: "canary.acme.example", ID: crmgate.UserID(fmt.Sprintf("4711%04d-canary", n))}
 	return key, func(p *crmgate.Person) error {
 		p.User = crmgate.User{
-			Key: key, Name: "Canary Name", Account: "4711-account",
+			Key: key, Name: "Canary Name", Account: "4711-account", Unproven: true,
 			HashedExtension: "canary-extension", TimezoneName: "canary/zone", TimezoneOffset: []byte(`"canary"`),
 			AdditionalInfo: []byte(`{"canary":"<4711>"}`), Created: time.Unix(1, 0).UTC(), SignedIn: time.Unix(2, 0).UTC(), LoggedOut: time.Unix(6, 0).UTC(),
 		}
 		p.Grant = crmgate.Grant{
 			AccessToken: crmgate.NewSecret("canary-access"), RefreshToken: crmgate.NewSecret("canary-refresh"), APIKey: crmgate.NewSecret("canary-key"),
 			Issued: time.Unix(3, 0).UTC(), Expiry: time.Unix(4, 0).UTC(), Dead: "canary-dead", DeadSince: time.Unix(5, 0).UTC(),
-			App: crmgate.ApplicationKey{ClientID: "canary-client", TokenURL: "https://acme.example/token", Account: "4711-account", Generation: 1},
+			App: crmgate.ApplicationKey{ClientID: "canary-client", TokenURL: "https://acme.example/token", Account: "4711-account", Generation: 1, Entry: "canary-entry"},
 		}
 		return nil
 	}

@@ -20,6 +20,8 @@ type Session struct {
 	Hostname string
 	// Ended says that no token is valid any more: the person logged out, or their organisation's app was replaced.
 	Ended bool
+	// Unproven is the person's.
+	Unproven bool
 	// App is the account that owns the app which issued the grant; empty for the connector's app.
 	App crmgate.AccountID
 	// Generation is the generation of that app.
@@ -159,9 +161,10 @@ func (r records) generation(account crmgate.AccountID, p crmgate.Platform) (uint
 //
 //	flags (1) | id (16) | generation (8) | length of App (2) | App | Hostname
 const (
-	flagEnded  = 1
-	sidLen     = 16
-	sessionLen = 1 + sidLen + 8 + 2
+	flagEnded    = 1
+	flagUnproven = 2
+	sidLen       = 16
+	sessionLen   = 1 + sidLen + 8 + 2
 )
 
 func (s Session) encode() ([]byte, error) {
@@ -171,7 +174,10 @@ func (s Session) encode() ([]byte, error) {
 	}
 	b := make([]byte, 1, sessionLen+len(s.App)+len(s.Hostname))
 	if s.Ended {
-		b[0] = flagEnded
+		b[0] |= flagEnded
+	}
+	if s.Unproven {
+		b[0] |= flagUnproven
 	}
 	b = append(b, sid...)
 	b = binary.BigEndian.AppendUint64(b, s.Generation)
@@ -182,7 +188,7 @@ func (s Session) encode() ([]byte, error) {
 
 func decodeSession(b []byte) (Session, error) {
 	// An unknown flag is refused: a later version may use it to end a session.
-	if len(b) < sessionLen || b[0]&^flagEnded != 0 {
+	if len(b) < sessionLen || b[0]&^(flagEnded|flagUnproven) != 0 {
 		return Session{}, sealed.ErrMalformed
 	}
 	app := int(binary.BigEndian.Uint16(b[sessionLen-2:]))
@@ -192,6 +198,7 @@ func decodeSession(b []byte) (Session, error) {
 	}
 	return Session{
 		Ended:      b[0]&flagEnded != 0,
+		Unproven:   b[0]&flagUnproven != 0,
 		ID:         base64.RawURLEncoding.EncodeToString(b[1 : 1+sidLen]),
 		Generation: binary.BigEndian.Uint64(b[1+sidLen:]),
 		App:        crmgate.AccountID(rest[:app]),

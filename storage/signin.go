@@ -54,7 +54,7 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 // renew returns the session of a person who has just signed in. old is the zero Session if they had none.
 func (r sessions) renew(old Session, p crmgate.Person) (Session, error) {
 	app := p.Grant.App
-	s := Session{ID: old.ID, Hostname: p.User.Key.Hostname}
+	s := Session{ID: old.ID, Hostname: p.User.Key.Hostname, Unproven: p.User.Unproven}
 	if old.Ended || old.ID == "" {
 		s.ID = newSessionID()
 	}

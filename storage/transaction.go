@@ -30,7 +30,7 @@ func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
 	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now(), formats)) }
 }
 
-// With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, IfUnanswered, DropEntry,
+// With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, UseApp, IfUnanswered, DropEntry,
 // ReleaseLease, ChangeFields and AcceptFields.
 type With struct {
 	before, after func(records) error

@@ -58,9 +58,9 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 		_, err := fmt.Fprintln(out, "No users yet.")
 		return err
 	}
-	rows := [][]string{{"PLATFORM", "ID", "NAME", "HOST", "STATE", "HOLDS", "SIGNED IN"}}
+	rows := [][]string{{"PLATFORM", "ID", "NAME", "HOST", "ACCOUNT", "STATE", "HOLDS", "SIGNED IN"}}
 	for _, e := range all {
-		rows = append(rows, []string{string(e.Platform), string(e.ID), e.Name, e.Hostname, e.State, holds(e), when(e.SignedIn)})
+		rows = append(rows, []string{string(e.Platform), string(e.ID), e.Name, e.Hostname, account(e), e.State, holds(e), when(e.SignedIn)})
 	}
 	return printTable(out, rows)
 }
@@ -74,7 +74,7 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 		return printJSON(out, e)
 	}
 	rows := slices.DeleteFunc([][]string{
-		{"platform", string(e.Platform)}, {"id", string(e.ID)}, {"name", e.Name}, {"host", e.Hostname}, {"account", string(e.Account)},
+		{"platform", string(e.Platform)}, {"id", string(e.ID)}, {"name", e.Name}, {"host", e.Hostname}, {"account", account(e)},
 		{"time zone", e.Timezone}, {"state", e.State}, {"reason", e.Reason}, {"since", when(e.Since)}, {"client id", e.ClientID},
 		{"access token", e.AccessToken.String()}, {"expires", when(e.Expiry)}, {"refresh token", e.RefreshToken.String()},
 		{"API key", e.APIKey.String()}, {"first sign-in", when(e.Created)}, {"last sign-in", when(e.SignedIn)},
@@ -105,6 +105,14 @@ func aboutCRM(t revoke.Result) string {
 		return " The CRM rejected the application, so the access still exists at the CRM."
 	}
 	return " The CRM did not need to be told."
+}
+
+// account is the RingCentral account that a person belongs to.
+func account(e operator.Entry) string {
+	if e.Unproven {
+		return string(e.Account) + " (unproven)"
+	}
+	return string(e.Account)
 }
 
 // holds lists the credentials that are stored for a person.

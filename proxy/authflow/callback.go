@@ -168,7 +168,7 @@ type callbackContext struct {
 	HashedExtension string            `json:"hashedExtension,omitempty"`
 	Unproven        bool              `json:"unproven,omitempty"` // nothing proves the account
 	Entry           string            `json:"entry,omitempty"`    // of the organisation's application
-	Pending         bool              `json:"pending,omitempty"`  // the application is to be confirmed
+	Pending         bool              `json:"pending,omitempty"`  // the application is pending
 
 	replay bool // the token answer comes from the journal
 }
@@ -240,8 +240,7 @@ func (f *Flows) openBound(ctx context.Context, r CallbackRequest, resp *response
 }
 
 // account returns the organisation that the sign-in belongs to: the bound state's, else the RingCentral token's, else the one
-// that the client names. The last is not proven, and the operator can refuse it. A token of another user than the state's is
-// a Refusal.
+// that the client names. The last is not proven. A token of another user than the state's is a Refusal.
 func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (a crmgate.AccountID, proven bool, err error) {
 	var who identity.Identity
 	if !r.RCToken.IsZero() {
@@ -259,8 +258,6 @@ func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (a 
 		return who.Account, true, nil
 	case bound.ID != "":
 		return "", true, nil
-	case f.RequireAccountProof && r.Account != "":
-		return "", false, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This server requires proof of the account: send a RingCentral access token, or start with mode=bound."}
 	}
 	return r.Account, r.Account == "", nil
 }

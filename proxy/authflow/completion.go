@@ -36,7 +36,7 @@ type completion struct {
 	// journal is the entry that keeps the token answer until the grant is stored.
 	journal storage.JournalEntry
 	entry   string // of the organisation's application
-	pending bool   // the application is to be confirmed
+	pending bool   // the application is pending
 	replay  bool   // the token answer comes from the journal
 	// with is stored in the same transaction.
 	with []storage.With
@@ -65,7 +65,9 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 			u.Created = u.SignedIn
 		}
 		keep(&u.Name, info.Name)
-		keep(&u.Account, c.account)
+		if c.account != "" {
+			u.Account, u.Unproven = c.account, c.unproven
+		}
 		keep(&u.HashedExtension, c.hashedExtension)
 		keep(&u.TimezoneName, info.TimezoneName)
 		if len(info.TimezoneOffset) > 0 {
@@ -77,7 +79,7 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		}
 		p.Grant = c.grant(p.Grant)
 		return nil
-	}, append(append(c.with, c.events()...), storage.ConfirmApp(c.account, key.Platform, c.entry), storage.DropEntry(c.journal))...)
+	}, append(append(c.with, c.events()...), c.useApp(key.Platform), storage.DropEntry(c.journal))...)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -142,13 +144,21 @@ func checkID(id crmgate.UserID) error {
 	return nil
 }
 
+// useApp is the use of the organisation's application. A sign-in confirms it if it is pending, and if the account is proven.
+func (c completion) useApp(p crmgate.Platform) storage.With {
+	if c.unproven {
+		return storage.UseApp(c.account, p, c.entry)
+	}
+	return storage.ConfirmApp(c.account, p, c.entry)
+}
+
 // events are the audit entries of a sign-in that is stored.
 func (c completion) events() []storage.With {
 	e := audit.Event{Kind: audit.EventSignIn, By: c.by, Outcome: audit.OutcomeOK}
 	if c.unproven {
 		e.Reason = audit.ReasonUnprovenAccount
 	}
-	if !c.pending {
+	if !c.pending || c.unproven {
 		return []storage.With{storage.LogEvent(e)}
 	}
 	promotion := e

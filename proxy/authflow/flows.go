@@ -32,8 +32,6 @@ type Config struct {
 	PublicURL string
 	// AllowedOrigins are the origins that the landing page may post a callback to; default PublicURL's own.
 	AllowedOrigins []string
-	// RequireAccountProof refuses a callback that names an account by rcAccountId alone.
-	RequireAccountProof bool
 	// RefusePlainState refuses callbacks without a bound state.
 	RefusePlainState bool
 	// Now tells the time; default time.Now.

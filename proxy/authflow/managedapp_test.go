@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,11 +40,11 @@ func TestManagedAppsModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"try": m.try, "replace": m.try, "enter": m.enter, "begin": m.begin, "plain": m.plain,
 			"finish": m.finish, "finish more": m.finish, "finish together": m.finishTogether,
-			"remove": m.remove, "drop": m.drop, "kill": m.kill, "pass": m.pass, "": m.check,
+			"prove": m.prove, "remove": m.remove, "drop": m.drop, "kill": m.kill, "pass": m.pass, "": m.check,
 		})
 	})
 	t.Logf("%v", tally)
-	for _, what := range []string{"signed in", "confirmed", "replaced", "refused", "killed", "ended"} {
+	for _, what := range []string{"signed in", "confirmed", "replaced", "refused", "killed", "ended", "unproven", "proven"} {
 		if tally[what] == 0 && !testing.Short() {
 			t.Errorf("no event of the kind %q: the test proves little", what)
 		}
@@ -77,6 +78,7 @@ type model struct {
 	waiting []started
 	tokens  map[crmgate.UserKey][]crmgate.Secret
 	latest  map[owner]string // the confirmed client at the last check
+	proven  map[string]bool  // clients with a sign-in whose account is proven, or was about to be
 
 	mu        sync.Mutex
 	exchanged map[string]bool // clients with a code that the CRM accepted; guarded by mu
@@ -147,7 +149,8 @@ func (b bring) UserInfo(ctx context.Context, r connector.UserInfoRequest) (conne
 func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	m := &model{
 		tally: tally, clock: storetest.NewClock(),
-		owners: map[string]owner{}, tokens: map[crmgate.UserKey][]crmgate.Secret{}, latest: map[owner]string{}, exchanged: map[string]bool{},
+		owners: map[string]owner{}, tokens: map[crmgate.UserKey][]crmgate.Secret{}, latest: map[owner]string{},
+		proven: map[string]bool{}, exchanged: map[string]bool{},
 	}
 	must := func(err error) {
 		if err != nil {
@@ -283,6 +286,7 @@ func (m *model) take(t *rapid.T) (started, bool) {
 
 func (m *model) finish(t *rapid.T) {
 	if s, ok := m.take(t); ok {
+		m.begun(s)
 		in, err := m.Flows.Callback(t.Context(), s.callback)
 		m.finished(t, s, in, err)
 	}
@@ -300,6 +304,8 @@ func (m *model) finishTogether(t *rapid.T) {
 	}
 	var group sync.WaitGroup
 	both := []started{a, b}
+	m.begun(a)
+	m.begun(b)
 	signedIn, errs := make([]authflow.SignedIn, 2), make([]error, 2)
 	for i, s := range both {
 		group.Go(func() { signedIn[i], errs[i] = m.Flows.Callback(t.Context(), s.callback) })
@@ -307,6 +313,44 @@ func (m *model) finishTogether(t *rapid.T) {
 	group.Wait()
 	for i, s := range both {
 		m.finished(t, s, signedIn[i], errs[i])
+	}
+}
+
+// begun notes that a callback is about to be finished: it may be stored even if its process ends before the answer.
+func (m *model) begun(s started) {
+	if s.callback.Account == "" { // a bound state
+		m.proven[s.client] = true
+	}
+}
+
+// prove sends a RingCentral token with a session.
+func (m *model) prove(t *rapid.T) {
+	var people []crmgate.UserKey
+	for key := range m.tokens {
+		people = append(people, key)
+	}
+	if len(people) == 0 {
+		return
+	}
+	slices.SortFunc(people, func(a, b crmgate.UserKey) int { return strings.Compare(a.String(), b.String()) })
+	key, rc := rapid.SampledFrom(people).Draw(t, "person"), one(t, "proof", peopleOf)
+	s, err := m.Sessions.Check(t.Context(), "Bearer "+m.tokens[key][len(m.tokens[key])-1].Reveal(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.State != session.Live || !s.Unproven {
+		return
+	}
+	p, err := m.db.Person(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.User.Account == peopleOf[rc] {
+		m.proven[p.Grant.App.ClientID] = true
+		m.tally["proven"]++
+	}
+	if err := m.Sessions.Prove(t.Context(), s, crmgate.NewSecret(rc)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -360,21 +404,28 @@ func (m *model) check(t *rapid.T) {
 	if len(crossed) > 0 {
 		t.Fatalf("a client was used for another platform: %v", crossed)
 	}
-	confirmed := map[owner]string{}
+	confirmed, pending := map[owner]string{}, map[owner]string{}
 	for _, account := range []crmgate.AccountID{"1", "2"} {
 		for _, p := range platforms {
 			apps, err := m.db.Applications(t.Context(), account, p)
 			if err != nil {
 				t.Fatal(err)
 			}
+			of := owner{account, p}
+			if apps.Pending != nil {
+				pending[of] = apps.Pending.ClientID
+			}
 			if apps.Confirmed == nil {
 				continue
 			}
-			of, id := owner{account, p}, apps.Confirmed.ClientID
+			id := apps.Confirmed.ClientID
 			confirmed[of] = id
 			m.mu.Lock()
 			if !m.exchanged[id] {
 				t.Errorf("%s is confirmed without a sign-in", id)
+			}
+			if !m.proven[id] {
+				t.Errorf("%s is confirmed without a proven sign-in", id)
 			}
 			if m.owners[id] != of {
 				t.Errorf("%s of %v is confirmed for %v", id, m.owners[id], of)
@@ -405,9 +456,12 @@ func (m *model) check(t *rapid.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.State != session.Live {
+			switch {
+			case s.State != session.Live:
 				m.tally["ended"]++
-			} else if confirmed[own] != app.ClientID {
+			case s.Unproven && pending[own] == app.ClientID:
+				m.tally["unproven"]++
+			case confirmed[own] != app.ClientID:
 				t.Errorf("a session of %s is good, and %q is confirmed", app.ClientID, confirmed[own])
 			}
 		}

@@ -20,6 +20,7 @@ type Entry struct {
 	Name     string            `json:"name,omitempty"`
 	Hostname string            `json:"hostname,omitempty"`
 	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
+	Unproven bool              `json:"unproven,omitempty"` // nothing has proved the account
 	// State is "active"; "refreshing" while a refresh runs; "needs_login" once the CRM has ended the grant;
 	// "paused" while the CRM rejects the application that issued it; or "logged_out".
 	State string `json:"state"`
@@ -151,7 +152,8 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 
 func entry(p crmgate.Person, s storage.Session) Entry {
 	e := Entry{
-		Platform: p.User.Key.Platform, ID: p.User.Key.ID, Name: p.User.Name, Hostname: p.User.Key.Hostname, Account: p.User.Account,
+		Platform: p.User.Key.Platform, ID: p.User.Key.ID, Name: p.User.Name, Hostname: p.User.Key.Hostname,
+		Account: p.User.Account, Unproven: p.User.Unproven,
 		State: "active", Reason: p.Grant.Dead, Timezone: p.User.TimezoneName,
 		AccessToken: p.Grant.AccessToken, RefreshToken: p.Grant.RefreshToken, APIKey: p.Grant.APIKey,
 		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App,

@@ -92,7 +92,7 @@ func (o *Orgs) AppToTry(ctx context.Context, m *manifest.Manifest, who identity.
 }
 
 // AppOf returns the organisation's application that a callback's code was issued to; nil if it is the connector's own.
-// pending says that the sign-in will confirm the application.
+// pending says that no sign-in has confirmed the application yet.
 //
 // bound says that the callback has one of our states, which names the application by its entry. Without one, AppOf returns
 // the confirmed application, or else the pending one: an exchange that works proves the choice.

@@ -92,7 +92,8 @@ func Open(t Fataler, c Config) (s *Services, closed func()) {
 	})
 	s.Sessions, err = session.New(session.Config{
 		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Revocations: s.Revocations, Key: crmgate.NewSecret(strings.Repeat("k", 32)),
-		Now: c.Now, Logger: c.Logger, Count: count,
+		Verify: rc.Verify,
+		Now:    c.Now, Logger: c.Logger, Count: count,
 	})
 	Must(t, err)
 	s.Orgs = org.New(org.Config{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
@@ -21,6 +22,10 @@ type Config struct {
 	Tokens      *token.Engine
 	Connectors  connector.Registry
 	Revocations *revoke.Worker
+	// Verify verifies the RingCentral tokens that prove the accounts of sessions.
+	Verify identity.Verify
+	// RequireAccountProof has Prove refuse sessions whose account is unproven. Default false.
+	RequireAccountProof bool
 	// Key signs session tokens (HS256); at least 32 bytes.
 	Key crmgate.Secret
 	// Now tells the time; default time.Now.
@@ -74,8 +79,12 @@ const (
 type Session struct {
 	State State
 	Key   crmgate.UserKey // for Ghost and Live; a Ghost has no host
+	// Unproven says that nothing has proved the person's account; only for Live. See Prove.
+	Unproven bool
 	// Renewed is a new token, if the one presented has passed half its life; only for Live.
 	Renewed crmgate.Secret
+
+	id string // of the session record; for Live
 }
 
 // Check checks a request's session token. header is the Authorization header. query is the jwtToken parameter, which is read
@@ -106,7 +115,7 @@ func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Se
 	case r.Ended:
 		return s, nil
 	}
-	s.State, s.Key.Hostname = Live, r.Hostname
+	s.State, s.Key.Hostname, s.Unproven, s.id = Live, r.Hostname, r.Unproven, r.ID
 	if c.Expires.Sub(ss.Now()) <= sessionRenew {
 		s.Renewed, err = ss.signer.issue(s.Key, r.ID)
 	}

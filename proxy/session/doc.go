@@ -12,6 +12,9 @@
 // grant, no connector. A live token in the second half of its life is
 // renewed. A logout ends the session, forgets the grant and queues its revocation in one transaction, then revokes at the CRM.
 //
+// A session is unproven if the client of the sign-in named its RingCentral account without proof. A later request with the
+// session and a RingCentral token of that account proves it. The operator can have unproven sessions refused until then.
+//
 // The package refuses tokens that it did not sign itself, other algorithms than HS256, and duplicate claims. A token never
 // outlives its session, so an old one does not come back to life.
 package session

@@ -56,6 +56,9 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	app := crmgate.ApplicationKey{}
 	if managed != nil {
 		app.Account, app.Generation = managed.Account, managed.Generation
+		if managed.State == crmgate.Pending || managed.State == crmgate.Staged {
+			app.Entry = managed.Entry
+		}
 		info.Application = managed.Over(info.Application)
 		if managed.ClientID != "" { // the connector need not have an application of its own
 			info.FailMessage = ""

@@ -66,6 +66,7 @@ type AdminApp struct {
 
 // AppCard is an application with the values that were entered.
 type AppCard struct {
+	Heading  string // of the pending application
 	Values   []Pair
 	Sentence string
 }

@@ -35,6 +35,7 @@ const (
 	EventManagedApp          // an organisation's app was entered, dropped or removed
 	EventAdministration      // an organisation's settings or managed values were changed
 	EventRevocation          // that the CRM was never told of, after a logout
+	EventProof               // of the account of a session
 )
 
 // Actor is who or what caused an event.
@@ -77,7 +78,7 @@ const (
 
 // The words that are printed. A later version may have written a number that this version does not know.
 var (
-	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation"}
+	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation", "proof"}
 	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server", "admin"}
 	outcomeWords = [...]string{"", "ok", "refused", "error", "left out"}
 	reasonWords  = [...]string{"", "unproven account", "not accepted", "request", "forbidden", "user dead", "app dead", "no app", "unavailable", "connector", "internal"}

@@ -1,0 +1,65 @@
+package session
+
+import (
+	"context"
+	"errors"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
+)
+
+// Prove proves the account of an unproven session with the RingCentral token that came with a request; token may be empty. A
+// pending application that issued the grant is then confirmed.
+//
+// A session that stays unproven is an error only if RequireAccountProof is set: a Refusal of kind Forbidden, or the reason why
+// the token could not be verified.
+func (ss *Sessions) Prove(ctx context.Context, s Session, token crmgate.Secret) error {
+	if !s.Unproven {
+		return nil
+	}
+	proven, err := ss.prove(ctx, s, token)
+	switch {
+	case proven:
+		return nil
+	case !ss.RequireAccountProof:
+		if err != nil {
+			ss.Logger.InfoContext(ctx, "the account of a session is still unproven", "platform", s.Key.Platform, "err", err)
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	return &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This server requires proof of the account: send a RingCentral access token of the account with this request."}
+}
+
+func (ss *Sessions) prove(ctx context.Context, s Session, token crmgate.Secret) (proven bool, err error) {
+	if token.IsZero() {
+		return false, nil
+	}
+	who, err := ss.Verify(ctx, token)
+	if err != nil {
+		return false, err
+	}
+	p, err := ss.DB.Person(ctx, s.Key)
+	if err != nil || who.Account != p.User.Account {
+		return false, err
+	}
+	proof := audit.Event{Kind: audit.EventProof, By: audit.ByPerson, Outcome: audit.OutcomeOK}
+	events := []audit.Event{proof}
+	if entry := p.Grant.App.Entry; entry != "" {
+		apps, err := ss.DB.Applications(ctx, who.Account, s.Key.Platform)
+		if err != nil {
+			return false, err
+		}
+		if apps.Pending != nil && apps.Pending.Entry == entry {
+			proof.Kind = audit.EventPromotion
+			events = append(events, proof)
+		}
+	}
+	err = ss.DB.Prove(ctx, s.Key, s.id, who.Account, storage.LogEvent(events...))
+	if errors.Is(err, crmgate.ErrNotFound) { // the session has ended meanwhile, and the request will notice
+		return false, nil
+	}
+	return err == nil, err
+}
