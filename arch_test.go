@@ -20,12 +20,13 @@ const module = "github.com/crmgate/crmgate"
 // commit. docs/architecture.md has a picture of it.
 var arrows = map[string][]string{
 	".":           {},
+	"./limit":     {"."},
 	"./manifest":  {"."},
 	"./connector": {".", "./manifest"},
 	"./storage":   {".", "./storage/audit", "./storage/sealed"},
 
-	"./proxy/identity": {".", "./proxy/limit"},
-	"./proxy/egress":   {"."},
+	"./proxy/identity": {".", "./limit"},
+	"./proxy/egress":   {".", "./limit"},
 	"./proxy/token":    {".", "./connector", "./manifest", "./storage", "./storage/audit"},
 	"./proxy/operator": {".", "./storage", "./storage/audit"},
 	"./proxy/revoke":   {".", "./connector", "./proxy/token", "./storage", "./storage/audit"},
@@ -33,19 +34,18 @@ var arrows = map[string][]string{
 	"./proxy/session":  {".", "./connector", "./proxy/identity", "./proxy/revoke", "./proxy/token", "./storage", "./storage/audit"},
 	"./proxy/org": {".", "./connector", "./manifest", "./proxy/identity", "./proxy/operator", "./proxy/revoke", "./proxy/token",
 		"./storage", "./storage/audit"},
-	"./proxy/authflow": {".", "./connector", "./manifest", "./proxy/identity", "./proxy/limit", "./proxy/operator", "./proxy/org", "./proxy/revoke",
+	"./proxy/authflow": {".", "./connector", "./manifest", "./proxy/identity", "./limit", "./proxy/operator", "./proxy/org", "./proxy/revoke",
 		"./proxy/session", "./proxy/token", "./storage", "./storage/audit"},
 	"./proxy/web":         {},
-	"./proxy/limit":       {},
 	"./proxy/practicecrm": {},
-	"./proxy": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/operator", "./proxy/org",
+	"./proxy": {".", "./connector", "./limit", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/operator", "./proxy/org",
 		"./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/web"},
 
 	"./storage/sealed": {"."},
 	"./storage/audit":  {".", "./storage/sealed"},
 	"./storage/badger": {".", "./storage"},
 	"./wasmhost/meter": {},
-	"./wasmhost":       {".", "./connector", "./manifest", "./wasmhost/meter"},
+	"./wasmhost":       {".", "./connector", "./limit", "./manifest", "./wasmhost/meter"},
 
 	"./edge": {".", "./connector", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
@@ -78,6 +78,7 @@ var owners = map[string]string{
 	"github.com/tink-crypto/tink-go":        "./storage/sealed",
 	"github.com/valyala/fasthttp":           "./proxy",
 	"github.com/yuin/goldmark":              "./proxy/web",
+	"golang.org/x/time":                     "./limit",
 	"golang.org/x/oauth2":                   "./proxy/token",
 }
 

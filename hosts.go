@@ -122,7 +122,13 @@ func (h Hosts) AllowURL(raw, personHost string) error {
 }
 
 // AllowHost reports whether a bare host, with or without a port, is listed. An entry {hostname} covers no bare host.
-func (h Hosts) AllowHost(host string) bool {
+func (h Hosts) AllowHost(host string) bool { return h.cover(host, true) }
+
+// Names reports whether a bare host, with or without a port, is listed in full, so that no person can choose another one.
+func (h Hosts) Names(host string) bool { return h.cover(host, false) }
+
+// cover reports whether an entry covers a bare host. Wildcards may be left out.
+func (h Hosts) cover(host string, wildcards bool) bool {
 	name, port, err := splitHost(host)
 	if err != nil {
 		return false
@@ -131,7 +137,7 @@ func (h Hosts) AllowHost(host string) bool {
 		port = 443
 	}
 	for _, p := range h {
-		if p.matches(name, port, "") {
+		if (wildcards || !p.Wildcard) && p.matches(name, port, "") {
 			return true
 		}
 	}

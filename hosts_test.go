@@ -182,6 +182,19 @@ func TestAllowSaysWhatToAdd(t *testing.T) {
 	}
 }
 
+func TestHostsNames(t *testing.T) {
+	t.Parallel()
+	hosts := mustHosts(t, "api.example.com", "*.tenant.example", "{hostname}", "crm.example.com:8443")
+	for host, want := range map[string]bool{
+		"api.example.com": true, "api.example.com:443": true, "crm.example.com:8443": true, "crm.example.com": false,
+		"a.tenant.example": false, "evil.example": false, "": false,
+	} {
+		if got := hosts.Names(host); got != want {
+			t.Errorf("%q: got %v, want %v", host, got, want)
+		}
+	}
+}
+
 func TestAllowHost(t *testing.T) {
 	t.Parallel()
 	hosts := mustHosts(t, "app.clio.com", "*.eu.clio.com", "{hostname}", "local:81")

@@ -163,7 +163,7 @@ var volatiles = []struct {
 	{"jwt", regexp.MustCompile(`(eyJ[\w-]+\.[\w-]+\.[\w-]+)`)},
 	{"state", regexp.MustCompile(`(cg\.[\w-]{16,})`)},
 	{"login secret", regexp.MustCompile(`"loginSecret":"([^"]+)"`)},
-	{"auth session", regexp.MustCompile(`"id":"([\w-]{22})"`)},
+	{"auth session", regexp.MustCompile(`"id":"([\w-]+)","loginSecret"`)},
 	{"cookie", regexp.MustCompile(`crmgate-(?:login|session|admin)=([\w-]{16,})`)},
 	{"challenge", regexp.MustCompile(`code_challenge=([\w-]{43})`)},
 	{"code", regexp.MustCompile(`(code-[A-Z2-7]{26})`)},

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
-	"github.com/crmgate/crmgate/proxy/limit"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )

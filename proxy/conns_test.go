@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -70,8 +71,8 @@ func (v visitor) ask(t *testing.T) (status int, closed bool) {
 func TestIdleConnectionsEnd(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, slog.DiscardHandler)
-	if idle, perIP := s.SetLimits(100*time.Millisecond, 0); idle != time.Minute || perIP != 8<<10 {
-		t.Errorf("in earnest, connections idle for %v, %d from one address", idle, perIP)
+	if idle := s.SetIdleTimeout(100 * time.Millisecond); idle != time.Minute {
+		t.Errorf("in earnest, connections idle for %v", idle)
 	}
 	v := visit(t, serve(t, s, itself))
 	if status, closed := v.ask(t); status != 200 || closed {
@@ -86,38 +87,96 @@ func TestIdleConnectionsEnd(t *testing.T) {
 	}
 }
 
+// refused checks that a new connection is answered and closed.
+func (v visitor) refused(t *testing.T, status int) {
+	t.Helper()
+	resp, err := http.ReadResponse(v.b, nil) // without a request: a reset could discard the answer
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != status || !resp.Close {
+		t.Errorf("got %d, closed: %v; want %d", resp.StatusCode, resp.Close, status)
+	}
+}
+
 // TestTooManyConnections: a connection beyond the limit gets a 503, and the others stay open.
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name               string
-		conns, perIP, want int
-	}{{"in all", 2, 0, 503}, {"from one address", 100, 2, 429}} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer(t, slog.DiscardHandler, func(config *proxy.Config) { config.MaxConns = c.conns })
-			s.SetLimits(time.Minute, c.perIP)
-			addr := serve(t, s, itself)
-			first, second := visit(t, addr), visit(t, addr)
-			for _, v := range []visitor{first, second, first} {
-				if status, _ := v.ask(t); status != 200 {
-					t.Fatalf("got %d", status)
-				}
-			}
-			third := visit(t, addr)
-			resp, err := http.ReadResponse(third.b, nil) // without a request: a reset could discard the answer
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			if resp.StatusCode != c.want || !resp.Close {
-				t.Errorf("got %d, closed: %v; want %d", resp.StatusCode, resp.Close, c.want)
-			}
-			if status, _ := second.ask(t); status != 200 {
-				t.Errorf("an open connection gets %d", status)
-			}
-		})
+	addr := serve(t, newServer(t, slog.DiscardHandler, func(config *proxy.Config) { config.MaxConns = 2 }), itself)
+	first, second := visit(t, addr), visit(t, addr)
+	for _, v := range []visitor{first, second, first} {
+		if status, _ := v.ask(t); status != 200 {
+			t.Fatalf("got %d", status)
+		}
 	}
+	visit(t, addr).refused(t, 503)
+	if status, _ := second.ask(t); status != 200 {
+		t.Errorf("an open connection gets %d", status)
+	}
+}
+
+// from is a listener whose connections come from other addresses.
+type from struct {
+	net.Listener
+	next chan string
+}
+
+type fromConn struct {
+	net.Conn
+	address string
+}
+
+func (c fromConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.address), Port: 4711} }
+
+func (l from) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return fromConn{c, <-l.next}, nil
+}
+
+// TestConnectionsOfOneClient: a client has its share of the connections, and no more. Others notice nothing.
+func TestConnectionsOfOneClient(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, slog.DiscardHandler, func(config *proxy.Config) {
+		config.MaxConns, config.TrustedProxies = 32, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	})
+	next := make(chan string, 1)
+	addr := serve(t, s, func(l net.Listener) net.Listener { return from{l, next} })
+	open := func(address string) visitor {
+		t.Helper()
+		next <- address
+		return visit(t, addr)
+	}
+	served := func(address string) visitor {
+		t.Helper()
+		v := open(address)
+		if status, _ := v.ask(t); status != 200 {
+			t.Errorf("%s got %d", address, status)
+		}
+		return v
+	}
+	attacker := served("203.0.113.7")
+	served("203.0.113.7")
+	open("203.0.113.7").refused(t, 429)
+	served("2001:db8:1:2::1")
+	served("2001:db8:1:2::2")
+	open("2001:db8:1:2:3::4").refused(t, 429) // the same /64
+	served("203.0.113.8")
+	for range 5 {
+		served("10.1.2.3")    // a trusted proxy
+		served("192.168.0.7") // there may be a proxy that the operator has not named
+	}
+	before := s.OpenConns()
+	attacker.Close()
+	for end := time.Now().Add(20 * time.Second); s.OpenConns() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("a closed connection still counts")
+		}
+	}
+	served("203.0.113.7")
 }
 
 // short is a listener. Its first three Accepts fail for lack of open files.

@@ -38,12 +38,15 @@ func ReadBody(contentType string, body []byte, v any) error {
 	return requestWith("", "", contentType, body).body(v)
 }
 
-// SetLimits sets limits for a test, and returns the old ones.
-func (s *Server) SetLimits(idle time.Duration, perIP int) (time.Duration, int) {
-	wasIdle, wasPerIP := s.http.IdleTimeout, s.http.MaxConnsPerIP
-	s.http.IdleTimeout, s.http.MaxConnsPerIP = idle, perIP
-	return wasIdle, wasPerIP
+// SetIdleTimeout sets how long a connection may be idle, and returns the old time.
+func (s *Server) SetIdleTimeout(idle time.Duration) time.Duration {
+	was := s.http.IdleTimeout
+	s.http.IdleTimeout = idle
+	return was
 }
+
+// OpenConns returns how many connections are open.
+func (s *Server) OpenConns() int { return s.conns.Used() }
 
 // Routes are the methods and paths of the route table.
 func (s *Server) Routes() (all []string) {

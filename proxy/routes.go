@@ -97,6 +97,9 @@ func newRoutes(c Config, s *site, polling context.Context) routes {
 	return table
 }
 
+// maxPath is the longest path: the id of an auth session can have about 1,300 characters.
+const maxPath = 2048
+
 // splitTarget splits a request target into its path and its query. The path is in lower case, without a slash at its end.
 // ok is false for a target in absolute form. A path that is not canonical matches no route.
 func splitTarget(target []byte) (path string, query []byte, ok bool) {
@@ -106,7 +109,7 @@ func splitTarget(target []byte) (path string, query []byte, ok bool) {
 			break
 		}
 	}
-	if len(target) == 0 || target[0] != '/' || len(target) > 256 {
+	if len(target) == 0 || target[0] != '/' || len(target) > maxPath {
 		return "", nil, false
 	}
 	path = strings.ToLower(string(target))

@@ -4,22 +4,20 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/org"
@@ -40,7 +38,8 @@ type Config struct {
 	Manifests *manifest.Set
 	// TrustedProxies are the networks of reverse proxies, whose X-Forwarded-For names the client. Default none.
 	TrustedProxies []netip.Prefix
-	// MaxConns is the largest number of connections. Connections beyond it get a 503. Default 16384.
+	// MaxConns is the largest number of connections. Connections beyond it get a 503. Default 16384. One client can have a
+	// sixteenth of them, and connections beyond that get a 429.
 	MaxConns int
 	// Debug adds the trace to the answer of a request with the header "is-debug: true".
 	Debug bool
@@ -54,6 +53,8 @@ type Config struct {
 type Server struct {
 	http     fasthttp.Server
 	trusted  trustedProxies
+	conns    *limit.Shares // connections that are open
+	running  *limit.Shares // requests that run, but for quick routes: many clients may share the connections of a proxy
 	routes   routes
 	respond  responder
 	metrics  *Metrics
@@ -82,8 +83,9 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	b := make([]byte, 4)
-	_, _ = rand.Read(b) // never fails
-	s := &Server{trusted: c.TrustedProxies, respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b)}
+	_, _ = rand.Read(b)                                                         // never fails
+	share := limit.Limits{Total: 2 * c.MaxConns, Client: max(1, c.MaxConns/16)} // fasthttp refuses what is beyond MaxConns
+	s := &Server{conns: limit.NewShares(share), running: limit.NewShares(share), trusted: c.TrustedProxies, respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	polling, stopPoll := context.WithCancel(s.base)
 	s.stopPoll = stopPoll
@@ -98,7 +100,6 @@ func New(c Config) (*Server, error) {
 		WriteTimeout:                 10 * time.Second,
 		IdleTimeout:                  60 * time.Second,
 		Concurrency:                  c.MaxConns,
-		MaxConnsPerIP:                8 << 10, // a reverse proxy in front is one address
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		DisablePreParseMultipartForm: true,
@@ -115,24 +116,9 @@ type quiet struct{}
 func (quiet) Printf(string, ...any) {}
 
 // Serve answers the connections of l until Shutdown, and closes l.
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(patient{l}) }
-
-// patient is a listener that tries again when the process is out of files or memory.
-//
-// fasthttp ends the server on these errors, so a client that opens many connections could end it.
-type patient struct{ net.Listener }
-
-func (l patient) Accept() (net.Conn, error) {
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		c, err := l.Listener.Accept()
-		if !slices.ContainsFunc(shortages, func(s error) bool { return errors.Is(err, s) }) {
-			return c, err
-		}
-		time.Sleep(wait)
-	}
+func (s *Server) Serve(l net.Listener) error {
+	return s.http.Serve(sharing{patient{l}, s.trusted, s.conns})
 }
-
-var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
 
 // Shutdown accepts no more connections and waits for the running requests until ctx ends. Then it cancels them.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -172,6 +158,9 @@ func (s *Server) handle(fc *fasthttp.RequestCtx) {
 	s.answer(rt, r)
 }
 
+// errTooManyRequests is the refusal of a client that uses up its share.
+var errTooManyRequests = &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many requests from your address are running. Please try again in a moment."}
+
 // newID returns a request id. The answer and every log line of the request carry it.
 func (s *Server) newID() string {
 	return s.boot + "-" + strconv.FormatUint(s.requests.Add(1), 36)
@@ -210,6 +199,12 @@ func (s *Server) answer(rt *route, r *request) {
 	ctx := crmgate.WithTrace(s.base, &r.trace)
 	if !rt.quick {
 		r.trace.Source = s.trusted.source(r.fc)
+		end, ok := s.running.TryAcquire(limit.Claim{Client: limit.Client{Source: r.trace.Source}})
+		if !ok {
+			s.respond.refuse(ctx, r, errTooManyRequests)
+			return
+		}
+		defer end()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		defer cancel()

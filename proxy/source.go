@@ -25,16 +25,9 @@ func (t trustedProxies) contain(a netip.Addr) bool {
 // source returns where a request comes from. Each proxy appends the address of its client to X-Forwarded-For, so the client is
 // the right-most address that is not a trusted proxy's. What stands left of it, the client may have made up.
 func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
-	at, ok := fc.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return crmgate.Source{}
-	}
-	client := at.AddrPort().Addr().Unmap()
-	if !t.contain(client) {
-		if client.IsLoopback() || client.IsPrivate() || client.IsLinkLocalUnicast() {
-			return crmgate.Source{}
-		}
-		return crmgate.SourceAt(client)
+	client, proxy := t.peer(fc.RemoteAddr())
+	if !proxy {
+		return client
 	}
 	var hops []string
 	for _, h := range fc.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor) {
@@ -45,12 +38,27 @@ func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
 		if err != nil {
 			break // who sent it is not known
 		}
-		client = hop
-		if !t.contain(client) {
-			return crmgate.SourceAt(client)
+		if !t.contain(hop) {
+			return crmgate.SourceAt(hop)
 		}
 	}
 	return crmgate.Source{}
+}
+
+// peer returns where a connection comes from, or that it comes from a trusted proxy.
+func (t trustedProxies) peer(remote net.Addr) (client crmgate.Source, proxy bool) {
+	at, ok := remote.(*net.TCPAddr)
+	if !ok {
+		return crmgate.Source{}, false
+	}
+	switch a := at.AddrPort().Addr().Unmap(); {
+	case t.contain(a):
+		return crmgate.Source{}, true
+	case a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast():
+		return crmgate.Source{}, false
+	default:
+		return crmgate.SourceAt(a), false
+	}
 }
 
 // parseHop parses an address of X-Forwarded-For. Some proxies add the port.

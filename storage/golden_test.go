@@ -90,7 +90,7 @@ func TestAStoreOfAnEarlierVersion(t *testing.T) {
 	if o, err := s.OrgSettings(ctx, "canary-hash"); err != nil || string(o.UserSettings) != `"canary-settings"` {
 		t.Errorf("settings: %+v, %v", o, err)
 	}
-	for name, p := range map[string]storage.Pending{"canary-short": s.States(), "canary-waiting": s.AuthSessions()} {
+	for name, p := range map[string]storage.Pending{"canary-short": s.States().Pending, "canary-waiting": s.AuthSessions()} {
 		if b, err := p.Get(ctx, name); err != nil || string(b) != "canary-value" {
 			t.Errorf("%s: %q, %v", name, b, err)
 		}

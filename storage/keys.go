@@ -32,9 +32,7 @@ const (
 	stateCursor sealed.Kind = 'n'
 	stateSlot   sealed.Kind = 'i'
 
-	authSession       sealed.Kind = 'S'
-	authSessionCursor sealed.Kind = 'N'
-	authSessionSlot   sealed.Kind = 'I'
+	authSession sealed.Kind = 'S' // earlier versions counted them with N and I
 
 	orgSettings  sealed.Kind = 'y'
 	userSettings sealed.Kind = 'z'

@@ -11,29 +11,27 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Pending keeps a limited number of values for a limited time. They belong to sign-ins that are not complete. Anyone can
-// begin a sign-in, hence the limits.
+// Pending keeps values of sign-ins that are not complete, for a limited time.
 type Pending struct {
-	db                 *DB
-	what               string // for errors
-	kind, cursor, slot sealed.Kind
+	db   *DB
+	what string // for errors
+	kind sealed.Kind
 }
 
 // States keeps what a callback needs, for CRMs that cannot take a long state.
-func (db *DB) States() Pending {
-	return Pending{db, "state", shortState, stateCursor, stateSlot}
-}
+type States struct{ Pending }
 
-// AuthSessions keeps the sign-ins that a client waits for.
-func (db *DB) AuthSessions() Pending {
-	return Pending{db, "auth session", authSession, authSessionCursor, authSessionSlot}
-}
+// States returns the kept states.
+func (db *DB) States() States { return States{Pending{db, "state", shortState}} }
 
-// Put stores a value under an id for a time, and copies the bytes. At most limit values are kept at once; beyond that the
-// error matches crmgate.ErrTransient. A value counts until it expires.
-func (p Pending) Put(ctx context.Context, id string, value []byte, ttl time.Duration, limit int) error {
+// AuthSessions keeps how the sign-ins ended that a client waits for.
+func (db *DB) AuthSessions() Pending { return Pending{db, "auth session", authSession} }
+
+// Put stores a value under an id for a time, and copies the bytes. At most limit values are kept at once, because anyone can
+// begin a sign-in; beyond that the error matches crmgate.ErrTransient. A value counts until it expires.
+func (p States) Put(ctx context.Context, id string, value []byte, ttl time.Duration, limit int) error {
 	err := p.db.update(ctx, func(r records) error {
-		if err := r.takeSlot(p.cursor, p.slot, ttl, limit); err != nil {
+		if err := r.takeSlot(ttl, limit); err != nil {
 			return err
 		}
 		return r.Set(p.kind, p.key(id), value, ttl)
@@ -57,13 +55,16 @@ func (p Pending) Get(ctx context.Context, id string) ([]byte, error) {
 	return value, nil
 }
 
-// Update replaces the value under an id by what change returns, and keeps its expiry. Concurrent updates run one after the
-// other. If change returns nil or an error, nothing is stored, and Update returns the error. change may run again, so it
-// must have no other effect. crmgate.ErrNotFound as for Get.
-func (p Pending) Update(ctx context.Context, id string, change func(value []byte) ([]byte, error)) error {
+// Update replaces the value under an id by what change returns, and keeps its expiry. If there is no value, change gets nil,
+// and the new value lives for ttl. Concurrent updates run one after the other. If change returns nil or an error, nothing is
+// stored, and Update returns the error. change may run again, so it must have no other effect.
+func (p Pending) Update(ctx context.Context, id string, ttl time.Duration, change func(value []byte) ([]byte, error)) error {
 	key := p.key(id)
 	err := p.db.update(ctx, func(r records) error {
 		value, left, err := r.Living(p.kind, key)
+		if errors.Is(err, crmgate.ErrNotFound) {
+			value, left, err = nil, ttl, nil
+		}
 		if err != nil {
 			return err
 		}
@@ -110,23 +111,23 @@ func (t tooMany) Error() string {
 
 func (t tooMany) Is(target error) bool { return target == crmgate.ErrTransient }
 
-// takeSlot reserves room for a record for a time, or returns an error if there are too many.
+// takeSlot reserves room for a state for a time, or returns an error if there are too many.
 //
 // The limit is a ring of slots that are taken in turn. A slot is taken for as long as its record lives, so nothing needs to
 // be counted or scanned. If all records live equally long, the next slot in turn is the first to become free. Otherwise a
 // record may be refused while a later slot is free, but the limit is never exceeded.
-func (r records) takeSlot(cursor, slot sealed.Kind, ttl time.Duration, limit int) error {
-	n, err := r.Number(cursor, sealed.Prefix(cursor)) // slots taken so far
+func (r records) takeSlot(ttl time.Duration, limit int) error {
+	n, err := r.Number(stateCursor, sealed.Prefix(stateCursor)) // slots taken so far
 	if err != nil {
 		return err
 	}
-	key := binary.BigEndian.AppendUint64(sealed.Prefix(slot), n%uint64(max(limit, 1)))
-	taken, err := r.Has(slot, key)
+	key := binary.BigEndian.AppendUint64(sealed.Prefix(stateSlot), n%uint64(max(limit, 1)))
+	taken, err := r.Has(stateSlot, key)
 	if err != nil {
 		return err
 	}
 	if taken || limit < 1 {
 		return tooMany{limit}
 	}
-	return errors.Join(r.SetNumber(cursor, sealed.Prefix(cursor), n+1), r.Set(slot, key, nil, ttl))
+	return errors.Join(r.SetNumber(stateCursor, sealed.Prefix(stateCursor), n+1), r.Set(stateSlot, key, nil, ttl))
 }

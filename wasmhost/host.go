@@ -34,7 +34,7 @@ type Config struct {
 	MaxFetches   int           // of a call; default 32
 	MaxResponse  int64         // bytes of a fetched body; default 4 MiB
 	MaxLogLines  int           // of a call; default 100
-	MaxInstances int           // of a connector; default 16
+	MaxInstances int           // of a connector; default 16. One client can use a quarter, and one host that a person chose a half
 	Idle         time.Duration // after which an unused connector is unloaded from memory; default 5 min
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
@@ -24,7 +25,7 @@ type module struct {
 	path     string // empty if the platform has only a manifest
 	sum      [sha256.Size]byte
 	facts    facts
-	slots    chan struct{} // semaphore: one slot for each running instance
+	slots    *limit.Shares // one for each running instance
 	closing  context.Context
 	cancel   context.CancelFunc // cancels closing, and with it the running calls
 
@@ -153,21 +154,23 @@ func instrument(b []byte) ([]byte, error) {
 
 var errClosed = errors.New("the connectors are being closed")
 
-// acquire returns an instance for one call, and loads the module if necessary. Waiting for a free slot is limited by the
-// host's deadline. Loading is not: it depends on the machine, not on the guest.
-func (m *module) acquire(ctx context.Context) (*instance, error) {
+// acquire returns an instance for a call, and loads the module if necessary. The caller gives it back with release, and then
+// calls free. Waiting for a free slot is limited by the host's deadline. Loading is not: it depends on the machine, not on the
+// guest.
+func (m *module) acquire(ctx context.Context, c *call) (inst *instance, free func(), err error) {
 	wait, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
-	select {
-	case m.slots <- struct{}{}:
-	case <-wait.Done():
-		return nil, wait.Err()
+	claim := limit.Claim{Client: limit.ClientOf(ctx, "")}
+	if !m.manifest.Hosts.Names(c.hostname) {
+		claim.Host = c.hostname
 	}
-	inst, err := m.getInstance(ctx)
-	if err != nil {
-		<-m.slots
+	if free, err = m.slots.Acquire(wait, claim); err != nil {
+		return nil, nil, err
 	}
-	return inst, err
+	if inst, err = m.getInstance(ctx); err != nil {
+		free()
+	}
+	return inst, free, err
 }
 
 // getInstance returns a free instance, or makes one.
@@ -259,7 +262,6 @@ func (m *module) release(inst *instance, reusable bool) {
 	if overflowed {
 		m.host.reclaim()
 	}
-	<-m.slots
 }
 
 // endUse ends a use of l. After the last use, the idle timer starts, which unloads the module.

@@ -98,7 +98,8 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 			if err := landsHere(f.RedirectURI(), o.RedirectURI, m.Title); err != nil {
 				return Composed{}, err
 			}
-			s.Page, s.Session, s.Admin = true, r.session.id, r.admin
+			s.Page, s.Session, s.Admin = true, r.session.ID, r.admin
+			s.HashedExtension, s.Expires = r.session.HashedExtension, r.session.Expires
 		}
 		return f.composeBound(ctx, m, o, s)
 	}

@@ -15,11 +15,11 @@ import (
 // response is an authorization response (RFC 6749, 4.1.2) as a client forwards it.
 type response struct {
 	platform crmgate.Platform
-	hostname string       // as the client sent it, until check
-	state    string       // decoded
-	agent    bool         // the state names an agent's session
-	session  *authSession // that this sign-in concludes; nil if no client waits
-	landing  *Landing     // the landing page that has opened the state; nil for a forwarded response
+	hostname string   // as the client sent it, until check
+	state    string   // decoded
+	agent    bool     // the state names an agent's session
+	session  string   // the ID of the auth session that this sign-in concludes; empty if no client waits
+	landing  *Landing // the landing page that has opened the state; nil for a forwarded response
 	uri      *url.URL
 	params   url.Values // of uri
 	err      string     // the error parameter

@@ -2,21 +2,22 @@ package authflow
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
 const (
-	authSessionLife = 10 * time.Minute
-	// maxAuthSessions bounds the records that clients without a session can cause.
-	maxAuthSessions = 10_000
-	concludeTimeout = 5 * time.Second
+	authSessionLife  = 10 * time.Minute
+	authSessionLabel = "auth session"
+	concludeTimeout  = 5 * time.Second
 )
 
 // SignInStatus is the status of a sign-in that a client waits for.
@@ -52,19 +53,27 @@ type PendingSignIn struct {
 	Life          time.Duration
 }
 
-// authSession is the record of a sign-in that a client waits for. The store seals it.
+// authSession is a sign-in that a client waits for. It is sealed into the id that the client gets, so opening one writes
+// nothing: anyone can do that.
 type authSession struct {
-	id              string
-	Platform        crmgate.Platform       `json:"p"`
-	Hostname        string                 `json:"h,omitempty"`
-	Who             identity.Identity      `json:"a,omitzero"` // verified
-	HashedExtension string                 `json:"x,omitempty"`
-	SecretHash      []byte                 `json:"s"`
-	BrowserHash     []byte                 `json:"b"`
-	Status          SignInStatus           `json:"t"`
-	Token           string                 `json:"j,omitempty"` // until it is collected
-	Name            string                 `json:"n,omitempty"`
-	Message         *crmgate.ReturnMessage `json:"m,omitempty"`
+	ID              string            `json:"i,omitempty"` // of its record
+	Platform        crmgate.Platform  `json:"p"`
+	Hostname        string            `json:"h,omitempty"`
+	Who             identity.Identity `json:"a,omitzero"` // verified
+	HashedExtension string            `json:"x,omitempty"`
+	SecretHash      []byte            `json:"s"`
+	BrowserHash     []byte            `json:"b"`
+	Expires         int64             `json:"e,omitempty"` // Unix seconds
+}
+
+// authSessionRecord says how a sign-in ended that a client waits for. There is none while the sign-in is pending. In the store,
+// it is sealed.
+type authSessionRecord struct {
+	authSession                        // in records of earlier versions, which stored a sign-in that was pending
+	Status      SignInStatus           `json:"t"`
+	Token       string                 `json:"j,omitempty"` // until it is collected
+	Name        string                 `json:"n,omitempty"`
+	Message     *crmgate.ReturnMessage `json:"m,omitempty"`
 }
 
 // OpenPending begins a sign-in that a browser completes on /connect while a client waits. A platform without sign-ins, or a
@@ -74,7 +83,7 @@ func (f *Flows) OpenPending(ctx context.Context, r PendingRequest) (PendingSignI
 	if err != nil {
 		return PendingSignIn{}, err
 	}
-	s := authSession{Platform: r.Platform, HashedExtension: r.HashedExtension, Status: SignInPending}
+	s := authSession{ID: random(16), Platform: r.Platform, HashedExtension: r.HashedExtension, Expires: f.Now().Add(authSessionLife).Unix()}
 	if s.Hostname, err = m.CheckHostname(r.Hostname); err != nil {
 		return PendingSignIn{}, err
 	}
@@ -83,13 +92,10 @@ func (f *Flows) OpenPending(ctx context.Context, r PendingRequest) (PendingSignI
 			return PendingSignIn{}, err
 		}
 	}
-	out := PendingSignIn{ID: random(16), LoginSecret: crmgate.NewSecret(random(32)), BrowserSecret: crmgate.NewSecret(random(32)), Life: authSessionLife}
+	out := PendingSignIn{LoginSecret: crmgate.NewSecret(random(32)), BrowserSecret: crmgate.NewSecret(random(32)), Life: authSessionLife}
 	s.SecretHash, s.BrowserHash = hashOf(out.LoginSecret), hashOf(out.BrowserSecret)
-	b, err := json.Marshal(s)
-	if err != nil {
-		return PendingSignIn{}, err
-	}
-	return out, tooManySignIns(f.DB.AuthSessions().Put(ctx, out.ID, b, authSessionLife, maxAuthSessions))
+	out.ID, err = sealedText(f.DB, authSessionLabel, s)
+	return out, err
 }
 
 // Polled is the answer to a poll.
@@ -113,22 +119,40 @@ func (f *Flows) Polling() int { return f.sessions.polls.count() }
 // authSessions are the sign-ins that clients wait for. Safe for concurrent use.
 type authSessions struct {
 	db    *storage.DB
+	now   func() time.Time
 	polls *polls
+	// failures limits the records of sign-ins that failed: anyone can begin one and have it fail.
+	failures *limit.Rates[limit.Client]
 }
 
+// A client may have this many failed sign-ins recorded at once, and one more in every failureEvery.
+const (
+	maxFailures  = 60
+	failureEvery = 10 * time.Second
+)
+
 // poll implements PollPending.
-func (ss *authSessions) poll(ctx context.Context, id string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
-	out, err := ss.collect(ctx, id, secret)
+func (ss *authSessions) poll(ctx context.Context, handle string, secret crmgate.Secret, patience <-chan struct{}) (Polled, error) {
+	s, err := ss.open(ctx, handle)
+	switch {
+	case errors.Is(err, crmgate.ErrExpired):
+		return Polled{Status: SignInExpired}, nil
+	case err != nil:
+		return Polled{}, err
+	case !hashes(secret, s.SecretHash):
+		return Polled{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The X-Crmgate-Login header does not match this sign-in."}
+	}
+	out, err := ss.collect(ctx, s)
 	if err != nil || out.Status != SignInPending {
 		return out, err
 	}
-	woken, leave, err := ss.polls.join(id)
+	woken, leave, err := ss.polls.join(s.ID, limit.ClientOf(ctx, s.Who.Account))
 	if err != nil {
 		return out, err
 	}
 	defer leave()
 	// Again: it may have been concluded before this poll joined.
-	if out, err = ss.collect(ctx, id, secret); err != nil || out.Status != SignInPending {
+	if out, err = ss.collect(ctx, s); err != nil || out.Status != SignInPending {
 		return out, err
 	}
 	select {
@@ -137,30 +161,23 @@ func (ss *authSessions) poll(ctx context.Context, id string, secret crmgate.Secr
 	case <-ctx.Done():
 		return out, ctx.Err()
 	}
-	return ss.collect(ctx, id, secret)
+	return ss.collect(ctx, s)
 }
 
 // collect returns the status of a sign-in, and removes its session token if there is one.
-func (ss *authSessions) collect(ctx context.Context, id string, secret crmgate.Secret) (Polled, error) {
-	s, err := ss.read(ctx, id)
-	switch {
-	case errors.Is(err, crmgate.ErrNotFound):
-		return Polled{Status: SignInExpired}, nil
-	case err != nil:
-		return Polled{}, err
-	case !hashes(secret, s.SecretHash):
-		return Polled{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The X-Crmgate-Login header does not match this sign-in."}
-	case s.Status != SignInCompleted:
-		return Polled{Status: s.Status, Message: s.Message}, nil
+func (ss *authSessions) collect(ctx context.Context, s authSession) (Polled, error) {
+	r, err := ss.read(ctx, s.ID)
+	if err != nil || r.Status != SignInCompleted {
+		return Polled{Status: r.Status, Message: r.Message}, err
 	}
 	var out Polled
-	err = ss.change(ctx, id, func(s *authSession) error {
-		out = Polled{Status: s.Status}
-		if s.Status != SignInCompleted { // another poll was first
+	err = ss.change(ctx, s.ID, func(r *authSessionRecord) error {
+		out = Polled{Status: r.Status}
+		if r.Status != SignInCompleted { // another poll was first
 			return nil
 		}
-		out.Token, out.Name, out.Message = crmgate.NewSecret(s.Token), s.Name, s.Message
-		*s = authSession{Platform: s.Platform, SecretHash: s.SecretHash, BrowserHash: s.BrowserHash, Status: SignInCollected}
+		out.Token, out.Name, out.Message = crmgate.NewSecret(r.Token), r.Name, r.Message
+		*r = authSessionRecord{authSession: r.authSession, Status: SignInCollected}
 		return nil
 	})
 	return out, err
@@ -168,51 +185,74 @@ func (ss *authSessions) collect(ctx context.Context, id string, secret crmgate.S
 
 // conclude stores how a sign-in ended, and wakes the client that waits.
 func (ss *authSessions) conclude(ctx context.Context, id string, signedIn SignedIn, o Outcome) error {
-	if errors.Is(o.Err, crmgate.ErrConflict) {
+	switch {
+	case errors.Is(o.Err, crmgate.ErrConflict):
 		return nil // the callback came twice, and the first one concludes the session
+	case o.Result != audit.OutcomeOK && !ss.failures.Allow(limit.ClientOf(ctx, "")):
+		return nil // the client waits until its sign-in expires
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), concludeTimeout) // the browser may have disconnected
 	defer cancel()
-	err := ss.change(ctx, id, func(s *authSession) error {
+	err := ss.change(ctx, id, func(r *authSessionRecord) error {
 		switch {
-		case s.Status != SignInPending:
+		case r.Status != SignInPending:
 			return sessionOver()
 		case o.Result == audit.OutcomeError:
-			s.Status, s.Message = SignInFailed, o.message()
+			r.Status, r.Message = SignInFailed, o.message()
 		case o.Result == audit.OutcomeRefused:
-			s.Status, s.Message = SignInFailed, signedIn.Message
+			r.Status, r.Message = SignInFailed, signedIn.Message
 		default:
-			s.Status, s.Token, s.Name, s.Message = SignInCompleted, signedIn.Token.Reveal(), signedIn.Name, signedIn.Message
+			r.Status, r.Token, r.Name, r.Message = SignInCompleted, signedIn.Token.Reveal(), signedIn.Name, signedIn.Message
 		}
 		return nil
 	})
 	ss.polls.wake(id)
-	if errors.Is(err, crmgate.ErrNotFound) {
-		return tookTooLong()
-	}
 	return err
 }
 
-// read reads a record. It returns crmgate.ErrNotFound if there is none.
-func (ss *authSessions) read(ctx context.Context, id string) (*authSession, error) {
-	b, err := ss.db.AuthSessions().Get(ctx, id)
-	if err != nil {
-		return nil, err
+// open opens the id that a client got. If the sign-in has expired, or the id is made up, the error matches crmgate.ErrExpired.
+func (ss *authSessions) open(ctx context.Context, handle string) (authSession, error) {
+	var s authSession
+	if len(handle) == base64.RawURLEncoding.EncodedLen(16) { // of an earlier version: the id of a record
+		r, err := ss.read(ctx, handle)
+		if s = r.authSession; err == nil && s.Platform == "" {
+			err = tookTooLong()
+		}
+		s.ID = handle
+		return s, err
 	}
-	s := &authSession{id: id}
-	return s, json.Unmarshal(b, s)
+	err := openText(ss.db, authSessionLabel, handle, &s)
+	if errors.Is(err, crmgate.ErrSealed) || err == nil && ss.now().Unix() >= s.Expires {
+		err = tookTooLong()
+	}
+	return s, err
 }
 
-func (ss *authSessions) change(ctx context.Context, id string, change func(*authSession) error) error {
-	return ss.db.AuthSessions().Update(ctx, id, func(b []byte) ([]byte, error) {
-		var s authSession
-		if err := json.Unmarshal(b, &s); err != nil {
+// read reads a record. Without one, the sign-in is pending.
+func (ss *authSessions) read(ctx context.Context, id string) (authSessionRecord, error) {
+	r := authSessionRecord{Status: SignInPending}
+	b, err := ss.db.AuthSessions().Get(ctx, id)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound):
+		return r, nil
+	case err != nil:
+		return r, err
+	}
+	return r, json.Unmarshal(b, &r)
+}
+
+func (ss *authSessions) change(ctx context.Context, id string, change func(*authSessionRecord) error) error {
+	return ss.db.AuthSessions().Update(ctx, id, authSessionLife, func(b []byte) ([]byte, error) {
+		r := authSessionRecord{Status: SignInPending}
+		if b != nil {
+			if err := json.Unmarshal(b, &r); err != nil {
+				return nil, err
+			}
+		}
+		if err := change(&r); err != nil {
 			return nil, err
 		}
-		if err := change(&s); err != nil {
-			return nil, err
-		}
-		return json.Marshal(s)
+		return json.Marshal(r)
 	})
 }
 
@@ -225,37 +265,34 @@ func tooManySignIns(err error) error {
 }
 
 // forBrowser returns the auth session of a request; an empty one if the request names none. Only the browser that began a
-// session may use it: otherwise the sender of a link would get the access of the
-// person who follows it.
-func (ss *authSessions) forBrowser(ctx context.Context, r ConnectRequest) (*authSession, error) {
+// session may use it: otherwise the sender of a link would get the access of the person who follows it.
+func (ss *authSessions) forBrowser(ctx context.Context, r ConnectRequest) (authSession, error) {
 	if r.Session == "" {
-		return &authSession{}, nil
+		return authSession{}, nil
 	}
-	s, err := ss.pending(ctx, r.Session)
-	switch {
+	s, err := ss.open(ctx, r.Session)
+	if err != nil {
+		return s, err
+	}
+	switch err := ss.pending(ctx, s.ID); {
 	case err != nil:
-		return nil, err
+		return s, err
 	case r.Browser.IsZero() || !hashes(r.Browser, s.BrowserHash):
-		return nil, &crmgate.Refusal{Kind: crmgate.Forbidden, Err: crmgate.ErrOtherBrowser,
+		return s, &crmgate.Refusal{Kind: crmgate.Forbidden, Err: crmgate.ErrOtherBrowser,
 			Message: "This sign-in was started in another browser. If you got a link from another person, do not continue: they would get your access."}
 	case s.Platform != r.Platform:
-		return nil, crmgate.Refuse("This sign-in was started for another CRM.")
+		return s, crmgate.Refuse("This sign-in was started for another CRM.")
 	}
 	return s, nil
 }
 
-// pending returns an auth session that is still pending.
-func (ss *authSessions) pending(ctx context.Context, id string) (*authSession, error) {
-	s, err := ss.read(ctx, id)
-	switch {
-	case errors.Is(err, crmgate.ErrNotFound):
-		return nil, tookTooLong()
-	case err != nil:
-		return nil, err
-	case s.Status != SignInPending:
-		return nil, sessionOver()
+// pending refuses an auth session that has ended.
+func (ss *authSessions) pending(ctx context.Context, id string) error {
+	r, err := ss.read(ctx, id)
+	if err == nil && r.Status != SignInPending {
+		err = sessionOver()
 	}
-	return s, nil
+	return err
 }
 
 func sessionOver() error {

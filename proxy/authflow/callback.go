@@ -39,8 +39,8 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 func (f *Flows) finish(ctx context.Context, r CallbackRequest, resp response) (SignedIn, error) {
 	signedIn, err := f.exchange(ctx, r, &resp)
 	o := OutcomeOf(signedIn, err)
-	if resp.session != nil {
-		if missed := f.sessions.conclude(ctx, resp.session.id, signedIn, o); missed != nil && err == nil {
+	if resp.session != "" {
+		if missed := f.sessions.conclude(ctx, resp.session, signedIn, o); missed != nil && err == nil {
 			err = missed
 			o = Failure(err)
 		}
@@ -60,8 +60,8 @@ func (f *Flows) exchange(ctx context.Context, r CallbackRequest, resp *response)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if resp.session != nil {
-		r.HashedExtension = resp.session.HashedExtension
+	if resp.session != "" {
+		r.HashedExtension = bound.HashedExtension
 	}
 	m := conn.Manifest()
 	if err := m.RequireOAuth(); err != nil {
@@ -234,9 +234,12 @@ func (f *Flows) openBound(ctx context.Context, r CallbackRequest, resp *response
 	}
 	resp.hostname = s.Hostname
 	if s.Session != "" {
-		resp.session, err = f.sessions.pending(ctx, s.Session)
+		if err := f.sessions.pending(ctx, s.Session); err != nil {
+			return s, err
+		}
+		resp.session = s.Session
 	}
-	return s, err
+	return s, nil
 }
 
 // account returns the organisation that the sign-in belongs to: the bound state's, else the RingCentral token's, else the one

@@ -88,7 +88,7 @@ func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname str
 	if err != nil {
 		return Composed{}, err
 	}
-	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", session: s, entered: entered})
+	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", session: &s, entered: entered})
 }
 
 // ConnectAPIKey signs a person in with the values of the connect page's form. An auth session stays pending until that
@@ -98,10 +98,10 @@ func (f *Flows) ConnectAPIKey(ctx context.Context, r ConnectRequest, key APIKeyR
 	if err != nil {
 		return SignedIn{}, err
 	}
-	key.Platform, key.HashedExtension, key.session = r.Platform, s.HashedExtension, s
+	key.Platform, key.HashedExtension, key.session = r.Platform, s.HashedExtension, &s
 	signedIn, err := f.APIKey(ctx, key)
-	if o := OutcomeOf(signedIn, err); o.Result == audit.OutcomeOK && s.id != "" {
-		err = f.sessions.conclude(ctx, s.id, signedIn, o)
+	if o := OutcomeOf(signedIn, err); o.Result == audit.OutcomeOK && s.ID != "" {
+		err = f.sessions.conclude(ctx, s.ID, signedIn, o)
 	}
 	return signedIn, err
 }

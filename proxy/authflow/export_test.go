@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 )
 
 // ReadCallbackResult is what ReadCallback reads from a callback.
@@ -46,17 +47,25 @@ func (f *Flows) OpenState(ctx context.Context, param string) (BoundState, error)
 	return BoundState{s.Platform, s.Account, s.Hostname}, err
 }
 
-// MaxPolls is how many polls may wait at once.
-const MaxPolls = maxPolls
+// MaxPolls is how many polls may wait at once, and ClientPolls how many of one client.
+const (
+	MaxPolls    = maxPolls
+	ClientPolls = clientPolls
+)
 
 // Polls are the waiting polls.
 type Polls = polls
 
 var NewPolls = newPolls
 
-func (w *polls) Join(id string) (<-chan struct{}, func(), error) { return w.join(id) }
-func (w *polls) Wake(id string)                                  { w.wake(id) }
-func (w *polls) Count() int                                      { return w.count() }
+func (w *polls) Join(id string, c limit.Client) (<-chan struct{}, func(), error) {
+	return w.join(id, c)
+}
+func (w *polls) Wake(id string) { w.wake(id) }
+func (w *polls) Count() int     { return w.count() }
 
 // RefusedCode reports whether an error of an exchange counts as a refused code.
 var RefusedCode = refusedCode
+
+// MaxFailures is how many failed sign-ins of a client are recorded at once.
+const MaxFailures = maxFailures

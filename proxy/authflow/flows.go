@@ -9,8 +9,8 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/identity"
-	"github.com/crmgate/crmgate/proxy/limit"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/proxy/session"
@@ -88,5 +88,9 @@ func New(c Config) (*Flows, error) {
 	if c.Held == nil {
 		c.Held = func(crmgate.Platform) {}
 	}
-	return &Flows{Config: c, states: states{c.DB, c.Now}, sessions: authSessions{c.DB, newPolls()}, codes: limit.New[application](c.Now)}, nil
+	return &Flows{Config: c,
+		states:   states{c.DB, c.Now, limit.NewRates[limit.Client](c.Now, shortStateBurst, shortStateEvery)},
+		sessions: authSessions{c.DB, c.Now, newPolls(), limit.NewRates[limit.Client](c.Now, maxFailures, failureEvery)},
+		codes:    limit.NewRefusals[application](c.Now),
+	}, nil
 }

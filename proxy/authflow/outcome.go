@@ -56,6 +56,9 @@ func Failure(err error) Outcome {
 		}
 	case errors.As(err, &failed):
 		o.Sentence = failed.Message
+		if errors.Is(err, crmgate.ErrTransient) { // no instance was free for this client
+			o.Kind = crmgate.Unavailable
+		}
 	}
 	return o
 }

@@ -4,39 +4,53 @@ import (
 	"sync"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 )
 
-// maxPolls bounds the polls that wait at the same time.
-const maxPolls = 1000
+// How many polls may wait at the same time, and how many of them for one client.
+const (
+	maxPolls    = 4096
+	clientPolls = 128
+)
 
 // polls are the waiting polls, one for each auth session. Safe for concurrent use.
 type polls struct {
+	places *limit.Shares
+
 	mu sync.Mutex
-	by map[string]chan struct{} // by session id; closed to wake the poll; guarded by mu
+	by map[string]*poll // by session id; guarded by mu
 }
 
-func newPolls() *polls { return &polls{by: map[string]chan struct{}{}} }
+// poll is a waiting poll. woken is closed to wake it.
+type poll struct {
+	woken   chan struct{}
+	release func()
+}
+
+func newPolls() *polls {
+	return &polls{places: limit.NewShares(limit.Limits{Total: maxPolls, Client: clientPolls}), by: map[string]*poll{}}
+}
 
 // join adds a poll for a session and replaces the one that waits. woken is closed when the session is concluded, or when
 // another poll replaces this one. The caller calls leave.
-func (w *polls) join(id string) (woken <-chan struct{}, leave func(), err error) {
+func (w *polls) join(id string, client limit.Client) (woken <-chan struct{}, leave func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if before := w.by[id]; before != nil {
-		close(before)
-	} else if len(w.by) >= maxPolls {
+	w.end(id)
+	release, ok := w.places.TryAcquire(limit.Claim{Client: client})
+	if !ok {
 		return nil, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many clients wait for a sign-in. Please ask again in a few seconds."}
 	}
-	ch := make(chan struct{})
-	w.by[id] = ch
-	return ch, func() { w.leave(id, ch) }, nil
+	p := &poll{make(chan struct{}), release}
+	w.by[id] = p
+	return p.woken, func() { w.leave(id, p) }, nil
 }
 
-func (w *polls) leave(id string, ch chan struct{}) {
+func (w *polls) leave(id string, p *poll) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.by[id] == ch {
-		delete(w.by, id)
+	if w.by[id] == p {
+		w.end(id)
 	}
 }
 
@@ -44,14 +58,16 @@ func (w *polls) leave(id string, ch chan struct{}) {
 func (w *polls) wake(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ch := w.by[id]; ch != nil {
-		close(ch)
+	w.end(id)
+}
+
+// end wakes and removes the poll that waits for a session, if there is one. The caller locks.
+func (w *polls) end(id string) {
+	if p := w.by[id]; p != nil {
+		close(p.woken)
+		p.release()
 		delete(w.by, id)
 	}
 }
 
-func (w *polls) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.by)
-}
+func (w *polls) count() int { return w.places.Used() }

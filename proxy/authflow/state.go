@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/storage"
 )
 
@@ -20,9 +21,13 @@ const (
 	stateLife = 10 * time.Minute
 	// statePrefix distinguishes bound states from those of manifests and CRMs.
 	statePrefix = "cg."
-	// maxShortStates bounds the stored states, for CRMs that do not accept a long state.
-	maxShortStates = 10_000
-	stateLabel     = "state"
+	stateLabel  = "state"
+
+	// maxShortStates bounds the stored states, for CRMs that do not accept a long state. Of these, a client may store
+	// shortStateBurst at once, and one more in every shortStateEvery.
+	maxShortStates  = 40_000
+	shortStateBurst = 200
+	shortStateEvery = 3 * time.Second
 )
 
 // state is a bound state: what a callback needs from the request for its authorization URL. It is sealed into the state
@@ -41,17 +46,20 @@ type state struct {
 	Verifier    string              `json:"v,omitempty"` // PKCE
 	// Page says that one of this server's pages began the sign-in, and Admin that it was the organisation's. Session is the auth
 	// session of a client that waits; empty if none does.
-	Page       bool   `json:"w,omitempty"`
-	Admin      bool   `json:"m,omitempty"`
-	Session    string `json:"l,omitempty"`
-	SecretHash []byte `json:"s"`
-	Expires    int64  `json:"e"` // Unix seconds
+	Page    bool   `json:"w,omitempty"`
+	Admin   bool   `json:"m,omitempty"`
+	Session string `json:"l,omitempty"`
+	// HashedExtension is the session's.
+	HashedExtension string `json:"y,omitempty"`
+	SecretHash      []byte `json:"s"`
+	Expires         int64  `json:"e"` // Unix seconds
 }
 
 // states makes, opens and spends bound states. Safe for concurrent use.
 type states struct {
-	db  *storage.DB
-	now func() time.Time
+	db    *storage.DB
+	now   func() time.Time
+	short *limit.Rates[limit.Client]
 }
 
 // errStateUnusable is the refusal of every state that does not open: forged, sealed with another key, or no longer stored.
@@ -64,23 +72,57 @@ func random(n int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// bind makes the state parameter for s, and the login secret for the client that asked for it.
+// bind makes the state parameter for s, and the login secret for the client that asked for it. If s has an expiry, the state
+// lives no longer.
 func (st *states) bind(ctx context.Context, s state, short bool) (param string, loginSecret crmgate.Secret, err error) {
 	loginSecret = crmgate.NewSecret(random(32))
-	s.ID, s.SecretHash, s.Expires = random(16), hashOf(loginSecret), st.now().Add(stateLife).Unix()
-	plain, err := json.Marshal(s)
-	if err != nil {
-		return "", loginSecret, err
+	s.ID, s.SecretHash = random(16), hashOf(loginSecret)
+	if end := st.now().Add(stateLife).Unix(); s.Expires == 0 || s.Expires > end {
+		s.Expires = end
 	}
 	handle := s.ID
 	if short {
-		err = tooManySignIns(st.db.States().Put(ctx, s.ID, plain, stateLife, maxShortStates))
+		err = st.keep(ctx, s)
 	} else {
-		var sealed []byte
-		sealed, err = st.db.Seal(stateLabel, plain)
-		handle = base64.RawURLEncoding.EncodeToString(sealed)
+		handle, err = sealedText(st.db, stateLabel, s)
 	}
 	return statePrefix + handle + ",platform=" + string(s.Platform), loginSecret, err
+}
+
+// keep stores a state for a CRM that does not accept a long one.
+func (st *states) keep(ctx context.Context, s state) error {
+	plain, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if !st.short.Allow(limit.ClientOf(ctx, s.Account)) {
+		return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many sign-ins were started from your address. Please try again in a few minutes."}
+	}
+	return tooManySignIns(st.db.States().Put(ctx, s.ID, plain, stateLife, maxShortStates))
+}
+
+// sealedText seals a value for use in a URL.
+func sealedText(db *storage.DB, label string, v any) (string, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := db.Seal(label, plain)
+	return base64.RawURLEncoding.EncodeToString(sealed), err
+}
+
+// openText opens what sealedText has made. The error matches crmgate.ErrSealed for any other text.
+func openText(db *storage.DB, label, text string, v any) error {
+	sealed, err := base64.RawURLEncoding.DecodeString(text)
+	// Go's base64 ignores line breaks and unused bits. Only one spelling is accepted.
+	if err != nil || base64.RawURLEncoding.EncodeToString(sealed) != text {
+		return crmgate.ErrSealed
+	}
+	plain, err := db.Unseal(label, sealed)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(plain, v)
 }
 
 // isBound reports whether a state parameter has the form of a bound state.
@@ -95,25 +137,19 @@ func tookTooLong() error {
 func (st *states) open(ctx context.Context, param string) (state, error) {
 	var s state
 	handle, named, _ := strings.Cut(strings.TrimPrefix(param, statePrefix), ",")
-	var plain []byte
 	var err error
 	if len(handle) == base64.RawURLEncoding.EncodedLen(16) {
-		plain, err = st.db.States().Get(ctx, handle)
-	} else {
-		var sealed []byte
-		// Go's base64 ignores line breaks and unused bits. Only one spelling of a state is accepted.
-		if sealed, err = base64.RawURLEncoding.DecodeString(handle); err != nil || base64.RawURLEncoding.EncodeToString(sealed) != handle {
-			return s, errStateUnusable
+		var plain []byte
+		if plain, err = st.db.States().Get(ctx, handle); err == nil {
+			err = json.Unmarshal(plain, &s)
 		}
-		plain, err = st.db.Unseal(stateLabel, sealed)
+	} else {
+		err = openText(st.db, stateLabel, handle, &s)
 	}
 	if errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) {
 		return s, errStateUnusable
 	}
 	if err != nil {
-		return s, err
-	}
-	if err := json.Unmarshal(plain, &s); err != nil {
 		return s, err
 	}
 	for name := range strings.SplitSeq(named, ",") { // some clients append a second state that names the platform

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 )
 
 // Config configures a Client. Every field has a default.
@@ -26,7 +27,8 @@ type Config struct {
 	Timeout time.Duration
 	// MaxBody bounds the body if Egress.MaxBody is 0, in bytes; default 1 MiB.
 	MaxBody int64
-	// MaxPerName bounds the requests that run at once for one Egress.Name; default 64.
+	// MaxPerName bounds the requests that run at once for one Egress.Name; default 64. A quarter of them can be for one client,
+	// and a quarter to one host that a person chose.
 	MaxPerName int
 	// RootCAs verifies servers; default the system's, which SSL_CERT_FILE replaces.
 	RootCAs *x509.CertPool
@@ -43,7 +45,7 @@ type Client struct {
 	https, http, operator *http.Transport
 
 	mu    sync.Mutex
-	slots map[string]chan struct{} // guarded by mu; by Egress.Name
+	slots map[string]*limit.Shares // guarded by mu; by Egress.Name
 }
 
 // New returns a Client. The caller closes it.
@@ -61,7 +63,7 @@ func New(c Config) (*Client, error) {
 		c.Observe = func(string, string, time.Duration) {}
 	}
 	d := newDialer(c)
-	cl := &Client{Config: c, slots: map[string]chan struct{}{}}
+	cl := &Client{Config: c, slots: map[string]*limit.Shares{}}
 	// Each rule has its own transport, so a connection opened under one rule is never reused under another.
 	cl.https = transport(c, d.guarded)
 	cl.http = transport(c, d.allowedOnly)
@@ -95,7 +97,7 @@ func (c *Client) Fetch(req *http.Request, e crmgate.Egress) (*http.Response, err
 	began := time.Now()
 	done := func(outcome string) { c.Observe(e.Name, outcome, time.Since(began)) }
 	ctx, cancel := context.WithTimeout(req.Context(), c.Timeout)
-	release, err := c.acquire(ctx, e.Name)
+	release, err := c.acquire(req.WithContext(ctx), e)
 	if err != nil {
 		cancel()
 		done(crmgate.FetchTimeout)
@@ -118,21 +120,25 @@ func (c *Client) Fetch(req *http.Request, e crmgate.Egress) (*http.Response, err
 	return resp, nil
 }
 
-// acquire waits for one of the name's slots.
-func (c *Client) acquire(ctx context.Context, name string) (release func(), err error) {
+// acquire waits for a slot of the request's name.
+func (c *Client) acquire(req *http.Request, e crmgate.Egress) (release func(), err error) {
 	c.mu.Lock()
-	s := c.slots[name]
+	s := c.slots[e.Name]
 	if s == nil {
-		s = make(chan struct{}, c.MaxPerName)
-		c.slots[name] = s
+		share := max(1, c.MaxPerName/4)
+		s = limit.NewShares(limit.Limits{Total: c.MaxPerName, Client: share, Host: share})
+		c.slots[e.Name] = s
 	}
 	c.mu.Unlock()
-	select {
-	case s <- struct{}{}:
-		return func() { <-s }, nil
-	case <-ctx.Done():
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too many requests are running for " + name, Err: ctx.Err()}
+	claim := limit.Claim{Client: limit.ClientOf(req.Context(), "")}
+	if !e.Operator && !e.Hosts.Names(req.URL.Host) {
+		claim.Host = req.URL.Host
 	}
+	release, err = s.Acquire(req.Context(), claim)
+	if err != nil {
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too many requests are running for " + e.Name, Err: err}
+	}
+	return release, nil
 }
 
 // follow sends a request and follows its redirects.

@@ -3,7 +3,7 @@
 //
 // A caller passes a request and a crmgate.Egress, the policy for it, to [Client.Fetch]. The request then goes this way:
 //
-//	slot      each Egress.Name may have MaxPerName requests running; further requests wait for a slot
+//	slot      each Egress.Name may have MaxPerName requests running, a quarter of them for one client or host; others wait
 //	URL       https, or http where the manifest names a port; a declared host; no user name
 //	address   the dialer resolves and checks the address that it dials, so DNS rebinding gains nothing
 //	redirect  for GET and HEAD only, never from https to http; each target passes the two checks above

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/limit"
+	"github.com/crmgate/crmgate/limit"
 )
 
 const (
@@ -68,7 +68,7 @@ func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*Ri
 		now = time.Now
 	}
 	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now,
-		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}, limit: limit.New[crmgate.Source](now)}, nil
+		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}, limit: limit.NewRefusals[crmgate.Source](now)}, nil
 }
 
 // Verify returns the identity behind a token, from RingCentral or from the cache. If RingCentral refuses the token, the error is

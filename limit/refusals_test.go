@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/crmgate/crmgate/proxy/limit"
+	"github.com/crmgate/crmgate/limit"
 )
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := limit.New[string](func() time.Time { return now })
+	l := limit.NewRefusals[string](func() time.Time { return now })
 	// try sends a request. It reports whether the request was sent.
 	try := func(origin string, refused bool) bool {
 		t.Helper()
@@ -65,7 +65,7 @@ func TestRefusals(t *testing.T) {
 // TestAtOnce: requests that arrive together do not pass because no answer has come yet.
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
-	l := limit.New[int](func() time.Time { return time.Time{} })
+	l := limit.NewRefusals[int](func() time.Time { return time.Time{} })
 	var sent atomic.Int64
 	var group sync.WaitGroup
 	for range 500 {
@@ -88,7 +88,7 @@ func TestAtOnce(t *testing.T) {
 func TestOriginsAreBounded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := limit.New[int](func() time.Time { return now })
+	l := limit.NewRefusals[int](func() time.Time { return now })
 	refuse := func(origin int) (sent bool) {
 		done, _, _ := l.Admit(origin)
 		if done != nil {

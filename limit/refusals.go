@@ -1,7 +1,3 @@
-// Package limit limits how many requests of one origin another server refuses.
-//
-// A junk request of a client becomes a request of ours: with the credentials of an application to its CRM, or to RingCentral.
-// That server may lock us out. What it accepts does not count, so the limit is felt only by an origin whose requests are junk.
 package limit
 
 import (
@@ -10,20 +6,22 @@ import (
 )
 
 const (
-	burst   = 60          // refusals at once
-	every   = time.Second // after which one more may be refused
-	maxKeys = 64 << 10    // origins that are remembered
+	burst = 60          // refusals at once
+	every = time.Second // after which one more may be refused
 )
 
 // Burst is how many requests of an origin may be refused at once. One more may be refused in every second.
 const Burst = burst
 
 // Refusals limits the refused requests of each origin K. Safe for concurrent use.
+//
+// A junk request of a client becomes a request of ours: with the credentials of an application to its CRM, or to RingCentral.
+// That server may lock us out. What it accepts does not count, so the limit is felt only by an origin whose requests are junk.
 type Refusals[K comparable] struct {
 	now func() time.Time
 
 	mu   sync.Mutex
-	left map[K]*allowance // guarded by mu
+	left table[K, *allowance] // guarded by mu
 }
 
 // allowance is how many more requests may be refused.
@@ -34,9 +32,10 @@ type allowance struct {
 	noted    bool      // refusals used it up, and it has not been half full since
 }
 
-// New returns a limit by the time of now.
-func New[K comparable](now func() time.Time) *Refusals[K] {
-	return &Refusals[K]{now: now, left: map[K]*allowance{}}
+// NewRefusals returns a limit by the time of now.
+func NewRefusals[K comparable](now func() time.Time) *Refusals[K] {
+	idle := func(a *allowance) bool { return a.running == 0 && now().Sub(a.at) >= burst*every }
+	return &Refusals[K]{now: now, left: table[K, *allowance]{map[K]*allowance{}, idle}}
 }
 
 // Admit admits a request, and its caller must call done once, with whether the request was refused. If the allowance of its
@@ -69,14 +68,7 @@ func (l *Refusals[K]) Admit(origin K) (done func(refused bool), wait time.Durati
 // allowance returns an origin's allowance as it is now.
 func (l *Refusals[K]) allowance(origin K) *allowance {
 	now := l.now()
-	a := l.left[origin]
-	if a == nil {
-		if len(l.left) >= maxKeys {
-			l.forget(now)
-		}
-		a = &allowance{requests: burst, at: now}
-		l.left[origin] = a
-	}
+	a := l.left.get(origin, func() *allowance { return &allowance{requests: burst, at: now} })
 	if passed := now.Sub(a.at); passed > 0 { // the clock may jump back
 		a.requests = min(a.requests+float64(passed)/float64(every), burst)
 	}
@@ -85,17 +77,4 @@ func (l *Refusals[K]) allowance(origin K) *allowance {
 		a.noted = false
 	}
 	return a
-}
-
-// forget forgets the origins whose allowance is full again by now. If many are left, it forgets all, so that it need not run
-// for each new origin.
-func (l *Refusals[K]) forget(now time.Time) {
-	for k, a := range l.left {
-		if a.running == 0 && now.Sub(a.at) >= burst*every {
-			delete(l.left, k)
-		}
-	}
-	if len(l.left) > maxKeys*3/4 {
-		clear(l.left)
-	}
 }

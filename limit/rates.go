@@ -1,0 +1,35 @@
+package limit
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Rates limits how often each key K does something. Safe for concurrent use.
+type Rates[K comparable] struct {
+	now   func() time.Time
+	every time.Duration
+	burst int
+
+	mu sync.Mutex
+	by table[K, *rate.Limiter] // guarded by mu
+}
+
+// NewRates returns a limit of burst at once, and of one more every time every, by the time of now.
+func NewRates[K comparable](now func() time.Time, burst int, every time.Duration) *Rates[K] {
+	r := &Rates[K]{now: now, every: every, burst: burst}
+	r.by = table[K, *rate.Limiter]{of: map[K]*rate.Limiter{}, idle: func(l *rate.Limiter) bool { return l.TokensAt(now()) >= float64(burst) }}
+	return r
+}
+
+// Allow reports whether a key may do it once more now. The zero key always may: it stands for a client that is not known.
+func (r *Rates[K]) Allow(key K) bool {
+	if key == *new(K) {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.by.get(key, func() *rate.Limiter { return rate.NewLimiter(rate.Every(r.every), r.burst) }).AllowN(r.now(), 1)
+}

@@ -1,0 +1,178 @@
+package limit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
+)
+
+func at(address string) limit.Client {
+	return limit.Client{Source: crmgate.SourceAt(netip.MustParseAddr(address))}
+}
+
+var attacker, honest = at("203.0.113.7"), at("198.51.100.1")
+
+// A client or a host gets no more than its share. A client that is not known gets what is left.
+func TestShares(t *testing.T) {
+	t.Parallel()
+	s := limit.NewShares(limit.Limits{Total: 8, Client: 3, Host: 4})
+	take := func(c limit.Claim, want int) (releases []func()) {
+		t.Helper()
+		for {
+			release, ok := s.TryAcquire(c)
+			if !ok {
+				break
+			}
+			releases = append(releases, release)
+		}
+		if len(releases) != want {
+			t.Errorf("%+v got %d places, want %d", c, len(releases), want)
+		}
+		return releases
+	}
+	first := take(limit.Claim{Client: attacker, Host: "slow.example"}, 3)
+	take(limit.Claim{Client: honest, Host: "slow.example"}, 1)
+	take(limit.Claim{Client: honest, Host: "good.example"}, 2)
+	take(limit.Claim{Client: limit.Client{Account: "1"}}, 2)
+	for _, release := range first {
+		release()
+	}
+	take(limit.Claim{}, 3)
+	if s.Used() != 8 {
+		t.Errorf("%d places are used", s.Used())
+	}
+}
+
+// Of the requests that wait, that of the client with the fewest places is next.
+func TestFewestNext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := limit.NewShares(limit.Limits{Total: 4, Client: 3})
+		var held []func()
+		for _, c := range []limit.Client{attacker, attacker, attacker, at("203.0.113.8")} {
+			release, err := s.Acquire(t.Context(), limit.Claim{Client: c})
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, release)
+		}
+		var mu sync.Mutex
+		var order []string
+		wait := func(name string, c limit.Client) {
+			go func() {
+				if _, err := s.Acquire(t.Context(), limit.Claim{Client: c}); err != nil {
+					name += ": " + err.Error()
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, name)
+			}()
+			synctest.Wait()
+		}
+		wait("the attacker's next", attacker)
+		wait("the other attacker's next", at("203.0.113.8"))
+		wait("an honest client's", honest)
+		for _, i := range []int{0, 3, 1} {
+			held[i]()
+			synctest.Wait()
+		}
+		if want := "[an honest client's the other attacker's next the attacker's next]"; fmt.Sprint(order) != want {
+			t.Errorf("got %v, want %s", order, want)
+		}
+	})
+}
+
+// A request that leaves while it waits takes no place. One client cannot fill the queue.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := limit.NewShares(limit.Limits{Total: 2, Client: 1})
+		release, err := s.Acquire(t.Context(), limit.Claim{Client: attacker})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		var busy, left atomic.Int64
+		for range 100 {
+			go func() {
+				switch _, err := s.Acquire(ctx, limit.Claim{Client: attacker}); {
+				case errors.Is(err, limit.ErrBusy) && errors.Is(err, crmgate.ErrTransient):
+					busy.Add(1)
+				case errors.Is(err, context.DeadlineExceeded):
+					left.Add(1)
+				}
+			}()
+		}
+		synctest.Wait()
+		other, err := s.Acquire(t.Context(), limit.Claim{Client: honest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if busy.Load() != 92 || left.Load() != 8 {
+			t.Errorf("%d were refused at once, and %d gave up", busy.Load(), left.Load())
+		}
+		release()
+		if s.Used() != 0 {
+			t.Errorf("%d places are used", s.Used())
+		}
+	})
+}
+
+// Places are not lost or doubled when many clients come, wait and leave at once.
+func TestSharesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := limit.NewShares(limit.Limits{Total: 10, Client: 3, Host: 5})
+	var inside atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%20)*time.Millisecond)
+			defer cancel()
+			release, err := s.Acquire(ctx, limit.Claim{Client: at(fmt.Sprintf("203.0.113.%d", i%7)), Host: fmt.Sprint("h", i%3)})
+			if err != nil {
+				return
+			}
+			if n := inside.Add(1); n > 10 {
+				t.Errorf("%d hold a place", n)
+			}
+			time.Sleep(time.Millisecond)
+			inside.Add(-1)
+			release()
+		})
+	}
+	wg.Wait()
+	if s.Used() != 0 {
+		t.Errorf("%d places are used", s.Used())
+	}
+	for range 3 {
+		if _, ok := s.TryAcquire(limit.Claim{Client: honest}); !ok {
+			t.Error("a place is lost")
+		}
+	}
+}
+
+func BenchmarkShares(b *testing.B) {
+	s := limit.NewShares(limit.Limits{Total: 16, Client: 4, Host: 8})
+	c := limit.Claim{Client: honest, Host: "crm.example"}
+	b.ReportAllocs()
+	for b.Loop() {
+		release, err := s.Acquire(b.Context(), c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		release()
+	}
+}
