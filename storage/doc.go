@@ -8,13 +8,12 @@
 //
 // A write, such as [DB.SignIn], goes this way:
 //
-//  1. audit.Log.Update gives each event a number in this process's chain
-//  2. Engine.Update begins a transaction
-//  3. what must be true is checked: With
-//  4. the change reads and writes records; each is sealed, bound to its key, type and version
-//  5. what comes along is written: With
-//  6. the events are written to the audit log
-//  7. the engine commits all of it durably, or nothing
+//  1. Engine.Update begins a transaction
+//  2. what must be true is checked: With
+//  3. the change reads and writes records; each is sealed, bound to its key, type and version
+//  4. what comes along is written: With
+//  5. audit.Log.Update gives each event a number in this process's chain, and writes it
+//  6. the engine commits all of it durably, or nothing
 //
 // Keys do not show who a record belongs to: ids of people, accounts and states are hashed under a key of the store. A
 // platform's name is in clear. A person has two records. A session check opens only the session record, which is small and

@@ -5,8 +5,8 @@
 //	Event   what happened, in fixed words; no text of a CRM, connector or client gets into the log
 //
 // An event is written in the transaction that makes it happen, so there is neither a change without its entry nor an entry
-// without its change. Each process is a node with a chain of its own, so no two processes write to one key. A node gives
-// its entries numbers before the transaction; numbers of failed transactions stay unused.
+// without its change. Each process is a node with a chain of its own, so no two processes write to one key. A node numbers
+// its entries from memory; numbers of failed transactions stay unused.
 //
 //	a/NODE/N  an entry
 //	b/NODE/N  a batch: the hash of up to 256 entries and of the batch before

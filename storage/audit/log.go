@@ -76,20 +76,37 @@ type Subject struct {
 
 // Update runs fn in a transaction and writes the events in the same one. fn returns who the change is about.
 func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records) (Subject, error)) error {
-	if len(events) == 0 {
-		return l.update(ctx, func(r records) error {
-			_, err := fn(r.Records)
-			return err
-		})
+	now := l.now()
+	return l.write(ctx, func(r records) ([]entry, error) {
+		about, err := fn(r.Records)
+		entries := make([]entry, len(events))
+		for i, e := range events {
+			entries[i] = l.entry(now, e, about)
+		}
+		return entries, err
+	})
+}
+
+// entry is the entry of an event.
+func (l *Log) entry(at time.Time, e Event, about Subject) entry {
+	user := crmgate.UserKey{Platform: cmp.Or(about.User.Platform, e.Platform), ID: cmp.Or(about.User.ID, e.User)}
+	return entry{
+		At: at, Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Platform: user.Platform,
+		User: l.userHash(user), Account: l.accountHash(cmp.Or(about.Account, e.Account)),
 	}
-	t := l.w.begin(len(events), l.now())
+}
+
+// write runs fn in a transaction and writes the entries that it returns in the same one. fn returns the same number of
+// entries each time it runs.
+func (l *Log) write(ctx context.Context, fn func(records) ([]entry, error)) error {
+	var t ticket
 	end := unstored // also if fn panics
-	defer func() { l.w.end(t, end) }()
+	defer func() { l.w.end(&t, end) }()
 	err := l.update(ctx, func(r records) error {
 		end = unstored
-		about, err := fn(r.Records)
+		entries, err := fn(r)
 		if err == nil {
-			err = l.setEntries(r, t, events, about)
+			err = l.setEntries(r, &t, entries)
 		}
 		if err == nil {
 			end = unsure
@@ -100,27 +117,27 @@ func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records
 		return err
 	}
 	end = stored
-	for _, e := range events {
+	for _, e := range t.entries {
 		l.observe(e.Kind, "written")
 	}
 	return nil
 }
 
 // setEntries writes the entries of a ticket, and the record of a node that has written nothing before.
-func (l *Log) setEntries(r records, t *ticket, events []Event, about Subject) error {
+func (l *Log) setEntries(r records, t *ticket, entries []entry) error {
+	t.entries, t.payloads = entries, nil // fn may run again; the last run counts
+	if len(entries) == 0 {
+		return nil
+	}
+	l.w.number(t, len(entries))
 	if !t.recorded {
 		if err := r.ensureNode(t.node); err != nil {
 			return err
 		}
 	}
-	for i, e := range events {
-		user := crmgate.UserKey{Platform: cmp.Or(about.User.Platform, e.Platform), ID: cmp.Or(about.User.ID, e.User)}
-		entry := entry{
-			At: t.at, Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Platform: user.Platform,
-			User: l.userHash(user), Account: l.accountHash(cmp.Or(about.Account, e.Account)),
-		}
-		b := entry.encode()
-		t.entries[i] = b // fn may run again; the last run counts
+	for i, e := range entries {
+		b := e.encode()
+		t.payloads = append(t.payloads, b)
 		if err := r.Set(entryKind, entryKey(t.node, t.first+uint64(i)), b, 0); err != nil {
 			return err
 		}

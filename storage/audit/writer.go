@@ -55,25 +55,29 @@ func (w *writer) renew() {
 	w.inFlight, w.written, w.unsure = map[uint64]bool{}, map[uint64][]byte{}, map[uint64]bool{}
 }
 
-// ticket has the numbers of a transaction's entries. They are given out before the transaction, so a function that runs
-// again uses the same numbers. The numbers of a failed transaction stay unused.
+// ticket has the entries of a transaction and their numbers. The numbers are given out when the transaction's function first
+// has entries, and stay the same when it runs again. The numbers of a failed transaction stay unused.
 type ticket struct {
 	node     nodeID
 	recorded bool
 	first    uint64
-	at       time.Time
-	entries  [][]byte // set by the transaction's function
+	numbers  int      // given out; 0 before
+	entries  []entry  // of the last run
+	payloads [][]byte // of the entries, as they were written
 }
 
-func (w *writer) begin(n int, at time.Time) *ticket {
+// number gives n entries their numbers, unless an earlier run of the transaction's function got them.
+func (w *writer) number(t *ticket, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := &ticket{node: w.node, recorded: w.recorded, first: w.next, at: at, entries: make([][]byte, n)}
+	if t.numbers > 0 {
+		return
+	}
+	t.node, t.recorded, t.first, t.numbers = w.node, w.recorded, w.next, n
 	for range n {
 		w.inFlight[w.next] = true
 		w.next++
 	}
-	return t
 }
 
 // ending is the outcome of a ticket.
@@ -91,17 +95,17 @@ const maxRemembered = 64 * maxBatch
 func (w *writer) end(t *ticket, how ending) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if t.node != w.node {
-		return // the process is another node by now
+	if t.numbers == 0 || t.node != w.node {
+		return // nothing was written, or the process is another node by now
 	}
 	w.recorded = w.recorded || how == stored
-	for i, b := range t.entries {
+	for i := range t.numbers {
 		n := t.first + uint64(i)
 		delete(w.inFlight, n)
 		switch {
 		case !w.kept:
 		case how == stored:
-			w.written[n] = b
+			w.written[n] = t.payloads[i]
 		case how == unsure:
 			w.unsure[n] = true
 		}
