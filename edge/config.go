@@ -54,6 +54,8 @@ type Config struct {
 	RefusePlainState bool
 	// AuditRetention is how long audit entries are kept. Default 0: they are never removed.
 	AuditRetention time.Duration
+	// AuditEvery is how often the audit log is sealed, and counts of repeats are written. Default a minute.
+	AuditEvery time.Duration
 	// Debug answers requests with the header "is-debug: true" with their trace as well. Default false.
 	Debug bool
 

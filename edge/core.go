@@ -71,7 +71,7 @@ func (c *core) open(ctx context.Context) error {
 // openRest opens what needs the store.
 func (c *core) openRest(ctx context.Context) error {
 	const alone = true // Badger admits one process: an earlier audit writer or lease holder has ended
-	keeper, err := c.db.Audit().Keep(ctx, audit.KeepConfig{Retention: c.AuditRetention, Alone: alone, Logger: c.Logger})
+	keeper, err := c.db.Audit().Keep(ctx, audit.KeepConfig{Retention: c.AuditRetention, Alone: alone, Every: c.AuditEvery, Logger: c.Logger})
 	if err != nil {
 		return err
 	}
