@@ -45,8 +45,10 @@ func auditRow(e operator.AuditEntry) web.Row {
 		what += ", " + who
 	}
 	row.Sentences = []string{what}
-	if e.Reason != "" {
-		row.Sentences = append(row.Sentences, e.Reason)
+	for _, s := range []string{e.Reason, e.Counted()} {
+		if s != "" {
+			row.Sentences = append(row.Sentences, s)
+		}
 	}
 	return row
 }

@@ -48,7 +48,7 @@ func (c *auditShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 }
 
 // auditColumns have fixed widths, because lines are printed as they come.
-const auditColumns = "%-19s  %-18s  %-27s  %-14s  %s\n"
+const auditColumns = "%-19s  %-18s  %-33s  %-14s  %s\n"
 
 func printAuditLine(out io.Writer, e operator.AuditEntry) error {
 	what, ended := e.What, e.Outcome
@@ -58,8 +58,8 @@ func printAuditLine(out io.Writer, e operator.AuditEntry) error {
 	if e.Reason != "" {
 		ended += ": " + e.Reason
 	}
-	if e.Count > 0 {
-		ended += fmt.Sprintf(": %d failures", e.Count)
+	if counted := e.Counted(); counted != "" {
+		ended += ", " + counted
 	}
 	_, err := fmt.Fprintf(out, auditColumns, when(e.Time), what, ended, e.Platform, who(e))
 	return err

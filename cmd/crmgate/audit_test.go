@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/badger"
 )
@@ -53,6 +55,24 @@ func TestAuditScripts(t *testing.T) {
 		e.Setenv("CONNECTORS", n.Connectors)
 		return nil
 	})
+}
+
+func TestAuditLines(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]operator.AuditEntry{
+		"ok":                                {Outcome: "ok"},
+		"ok, 1 more time within the hour":   {Outcome: "ok", Count: 1},
+		"ok, 37 more times within the hour": {Outcome: "ok", Count: 37},
+		"ok: unproven account, 37 more times within the hour": {Outcome: "ok", Reason: "unproven account", Count: 37},
+		"left out, 9900 failures":                             {Outcome: "left out", Count: 9900},
+	} {
+		e.Platform = "clio"
+		var line strings.Builder
+		edgetest.Must(t, printAuditLine(&line, e))
+		if _, rest, _ := strings.Cut(line.String(), "  "); !strings.HasPrefix(strings.TrimSpace(rest), want+"  ") {
+			t.Errorf("got %q, want %q in it", line.String(), want)
+		}
+	}
 }
 
 func TestAgesAndMoments(t *testing.T) {

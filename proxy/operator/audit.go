@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -40,6 +41,19 @@ func NewAuditEntry(e audit.Entry) AuditEntry {
 		Count: e.Count, User: e.User, Name: e.Name, UserHash: e.UserHash, Account: e.Account, AccountHash: e.AccountHash,
 		Node: e.Node, Number: e.Entry,
 	}
+}
+
+// Counted says in words what Count counts. It is empty for a single event.
+func (e AuditEntry) Counted() string {
+	switch {
+	case e.Count == 0:
+		return ""
+	case e.Outcome == audit.OutcomeLeftOut.String():
+		return fmt.Sprintf("%d failures", e.Count)
+	case e.Count == 1:
+		return "1 more time within the hour"
+	}
+	return fmt.Sprintf("%d more times within the hour", e.Count)
 }
 
 // AuditReport says what a verification of the audit log has read.
