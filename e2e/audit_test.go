@@ -84,6 +84,31 @@ func TestAuditOfAFlood(t *testing.T) {
 	}
 }
 
+// TestAuditOfRepeats: after a person's first sign-in of an hour, the others are an entry with their number.
+func TestAuditOfRepeats(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.Freeze()
+	for range 4 {
+		g.apiKey()
+	}
+	g.wantAudit("sign-in/apiKey/ok//practicekey/2-practicekey/")
+	if want := `crmgate_audit_entries_total{kind="sign-in",outcome="counted"} 3`; !strings.Contains(g.Metrics(), want) {
+		t.Errorf("%s is not in the metrics", want)
+	}
+	g.Pass(time.Hour)
+	g.apiKey()
+	g.Pass(time.Second)
+	g.Stop()
+	var got []uint64
+	for _, e := range g.audit() {
+		got = append(got, e.Count)
+	}
+	if fmt.Sprint(got) != "[0 0 3]" {
+		t.Errorf("the entries have the counts %v, want 0, 0 and 3", got)
+	}
+}
+
 func TestAuditOfAnAccountNamedWithoutProof(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)

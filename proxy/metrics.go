@@ -39,7 +39,7 @@ func NewMetrics() *Metrics {
 		flows:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_flows_total", Help: "Sign-ins, logouts and revocations, by how they ended."}, []string{"flow", "platform", "outcome"}),
 		held:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_callbacks_held_total", Help: "Callbacks without a bound state that were answered with 503, because the CRM had refused too many codes."}, []string{"platform"}),
 		tokens:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_token_requests_total", Help: "Exchanges, refreshes and revocations, by how they ended."}, []string{"kind", "platform", "outcome"}),
-		audit:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_audit_entries_total", Help: "Entries of the audit log: written, left out because there were too many, or failed to be written."}, []string{"kind", "outcome"}),
+		audit:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_audit_entries_total", Help: "Events of the audit log: written, counted as repeats, left out because there were too many, or failed to be written."}, []string{"kind", "outcome"}),
 		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
 		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
 		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Deleted grants that are still to be revoked at the CRM."}, []string{"platform"}),

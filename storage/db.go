@@ -20,7 +20,8 @@ var ErrWrongKey = errors.New("this key ring does not match the database: use the
 type Config struct {
 	// Now returns the time by which records expire; default time.Now.
 	Now func() time.Time
-	// CountAudit, if set, is called for every event of the audit log with its kind and "written", "left out" or "failed".
+	// CountAudit, if set, is called for every event of the audit log with its kind and "written", "counted" (a repeat), "left
+	// out" or "failed".
 	CountAudit func(kind, outcome string)
 }
 

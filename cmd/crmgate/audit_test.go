@@ -47,8 +47,10 @@ func TestAuditScripts(t *testing.T) {
 	n := edgetest.New(t)
 	_, err := n.OAuth(t.Context(), "ada")
 	edgetest.Must(t, err)
-	_, err = n.APIKey(t.Context())
-	edgetest.Must(t, err)
+	for range 3 {
+		_, err = n.APIKey(t.Context())
+		edgetest.Must(t, err)
+	}
 	n.Stop()
 	runScripts(t, filepath.Join("testdata", "audit"), func(e *testscript.Env) error {
 		e.Setenv("DATA", n.Data)

@@ -136,47 +136,68 @@ func describe(all []audit.Entry) []string {
 	return lines
 }
 
+// What happens to a transaction of an unlucky engine.
+const (
+	commitLost = iota
+	runTwice
+	answerLost
+	committed
+	lucks
+)
+
 // unlucky is an engine that runs functions twice, loses commits, and loses the results of commits.
 type unlucky struct {
 	storage.Engine
-	mu  sync.Mutex
-	rng *rand.Rand // guarded by mu
+	next func() int // of the lucks; for each transaction
+}
+
+// random has any luck.
+func random() func() int {
+	var mu sync.Mutex
+	rng := rand.New(rand.NewPCG(3, 4)) // guarded by mu
+	return func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return rng.IntN(lucks)
+	}
 }
 
 var errUnlucky = fmt.Errorf("the connection is lost: %w", crmgate.ErrTransient)
 
 func (u *unlucky) Update(ctx context.Context, fn func(storage.Tx) error) error {
-	u.mu.Lock()
-	luck := u.rng.IntN(4)
-	u.mu.Unlock()
+	luck := u.next()
 	err := u.Engine.Update(ctx, func(tx storage.Tx) error {
 		switch luck {
-		case 0: // the commit is lost
+		case commitLost:
 			return errors.Join(fn(tx), errUnlucky)
-		case 1:
+		case runTwice:
 			if err := fn(tx); err != nil {
 				return err
 			}
 		}
 		return fn(tx)
 	})
-	if luck == 2 { // the answer is
+	if luck == answerLost {
 		return errors.Join(err, errUnlucky)
 	}
 	return err
+}
+
+// newUnlucky returns a store that becomes unlucky after it was made.
+func newUnlucky(t *testing.T, next func() int) storetest.Store {
+	t.Helper()
+	s := storetest.New(t, "")
+	s.Engine = &unlucky{s.Engine, func() int { return committed }}
+	s = another(t, s)
+	s.Engine.(*unlucky).next = next
+	return s
 }
 
 // Each stored sign-in has its entry, and each entry its sign-in. After a commit with an unknown outcome, the entry is
 // sealed if it is stored.
 func TestEntriesMatchSignIns(t *testing.T) {
 	t.Parallel()
-	ring, clock := storetest.Ring(t), storetest.NewClock()
-	engine := storetest.Engine(t, "")
-	_, err := storage.Open(t.Context(), engine, ring, storage.Config{Now: clock.Now}) // creates the store without failures
-	storetest.Must(t, err)
-	db, err := storage.Open(t.Context(), &unlucky{Engine: engine, rng: rand.New(rand.NewPCG(3, 4))}, ring, storage.Config{Now: clock.Now})
-	storetest.Must(t, err)
-	s := storetest.Store{DB: db, Engine: engine, Ring: ring, Clock: clock}
+	s := newUnlucky(t, random())
 	k, err := s.Audit().Keep(t.Context(), audit.KeepConfig{Every: time.Hour, Logger: slog.New(slog.DiscardHandler)})
 	storetest.Must(t, err)
 	defer func() { _ = k.Close() }()

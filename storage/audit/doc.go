@@ -5,7 +5,12 @@
 //	Event   what happened, in fixed words; no text of a CRM, connector or client gets into the log
 //
 // An event is written in the transaction that makes it happen, so there is neither a change without its entry nor an entry
-// without its change. Each process is a node with a chain of its own, so no two processes write to one key. A node numbers
+// without its change. Repeats are the exception: one client can sign in thousands of times a minute. The first sign-in or
+// logout of a person is written. Those that are the same in all but their time are counted in memory for an hour, and the
+// Keeper then writes one entry with their number. A process that is killed loses that number. Without a Keeper every event
+// is written.
+//
+// Each process is a node with a chain of its own, so no two processes write to one key. A node numbers
 // its entries from memory; numbers of failed transactions stay unused.
 //
 //	a/NODE/N  an entry

@@ -18,7 +18,8 @@ type Event struct {
 	// change, the change fills in Platform, User and Account.
 	User    crmgate.UserID
 	Account crmgate.AccountID
-	// Count is the number of failures, for OutcomeLeftOut.
+	// Count is the number of failures, for OutcomeLeftOut. With another outcome it is how often the event was repeated within
+	// the hour after it was written. It is 0 for a single event.
 	Count uint64
 }
 

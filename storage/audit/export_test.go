@@ -2,6 +2,9 @@ package audit
 
 import "time"
 
+// LimitHours changes how many entries are remembered whose repeats are counted.
+func (l *Log) LimitHours(n int) { l.w.maxHours = n }
+
 // Exported for tests and fuzzing: each decodes a payload and encodes it again.
 var (
 	EntryAgain = func(b []byte) ([]byte, error) {

@@ -26,8 +26,8 @@ type KeepConfig struct {
 	Logger *slog.Logger
 }
 
-// Keeper seals the entries of this process into batches, closes the chains of processes that are gone, and drops old
-// batches.
+// Keeper seals the entries of this process into batches, writes the counts of events that were not written one by one,
+// closes the chains of processes that are gone, and drops old batches.
 type Keeper struct {
 	log  *Log
 	c    KeepConfig
@@ -92,7 +92,7 @@ func (k *Keeper) loop() {
 	}
 }
 
-// Close seals the last entries and closes the node's chain. The caller must not record events while Close runs. Events
+// Close writes the counts, seals the last entries and closes the node's chain. The caller must not record events while Close runs. Events
 // recorded later are sealed by the next process.
 func (k *Keeper) Close() error {
 	k.mu.Lock()
@@ -108,7 +108,7 @@ func (k *Keeper) Close() error {
 	defer cancel()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	err := errors.Join(k.countLeftOut(ctx), k.seal(ctx, true))
+	err := errors.Join(k.countLeftOut(ctx), k.countRepeats(ctx, true), k.seal(ctx, true))
 	k.log.w.letGo()
 	return err
 }
@@ -117,7 +117,7 @@ func (k *Keeper) Close() error {
 func (k *Keeper) Pass(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	errs := []error{k.countLeftOut(ctx), k.seal(ctx, false)}
+	errs := []error{k.countLeftOut(ctx), k.countRepeats(ctx, false), k.seal(ctx, false)}
 	if now := k.log.now(); k.tidied.IsZero() || now.Sub(k.tidied) >= tidyEvery || now.Before(k.tidied) {
 		err := errors.Join(k.closeGone(ctx), k.dropOld(ctx))
 		if err == nil {

@@ -22,7 +22,7 @@ type Config struct {
 	// is none.
 	User func(crmgate.UserKey) Hash
 	Find func(context.Context, crmgate.Platform, Hash) (crmgate.User, error)
-	// Count, if set, is called for every event with its kind and "written", "left out" or "failed".
+	// Count, if set, is called for every event with its kind and "written", "counted" (a repeat), "left out" or "failed".
 	Count func(kind, outcome string)
 }
 
@@ -74,16 +74,21 @@ type Subject struct {
 	Account crmgate.AccountID
 }
 
-// Update runs fn in a transaction and writes the events in the same one. fn returns who the change is about.
+// Update runs fn in a transaction and writes the events in the same one. fn returns who the change is about. If the only
+// event is a sign-in or a logout of a person and repeats one of the last hour, the Keeper writes it later, with the others
+// in one entry.
 func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records) (Subject, error)) error {
 	now := l.now()
 	return l.write(ctx, func(r records) ([]entry, error) {
 		about, err := fn(r.Records)
+		if err != nil {
+			return nil, err
+		}
 		entries := make([]entry, len(events))
 		for i, e := range events {
 			entries[i] = l.entry(now, e, about)
 		}
-		return entries, err
+		return entries, nil
 	})
 }
 
@@ -97,7 +102,7 @@ func (l *Log) entry(at time.Time, e Event, about Subject) entry {
 }
 
 // write runs fn in a transaction and writes the entries that it returns in the same one. fn returns the same number of
-// entries each time it runs.
+// entries each time it runs. A repeat of an entry is counted instead, once the transaction is committed.
 func (l *Log) write(ctx context.Context, fn func(records) ([]entry, error)) error {
 	var t ticket
 	end := unstored // also if fn panics
@@ -117,16 +122,20 @@ func (l *Log) write(ctx context.Context, fn func(records) ([]entry, error)) erro
 		return err
 	}
 	end = stored
+	outcome := "written"
+	if t.repeat {
+		outcome = "counted"
+	}
 	for _, e := range t.entries {
-		l.observe(e.Kind, "written")
+		l.observe(e.Kind, outcome)
 	}
 	return nil
 }
 
 // setEntries writes the entries of a ticket, and the record of a node that has written nothing before.
 func (l *Log) setEntries(r records, t *ticket, entries []entry) error {
-	t.entries, t.payloads = entries, nil // fn may run again; the last run counts
-	if len(entries) == 0 {
+	t.entries, t.payloads, t.repeat = entries, nil, l.w.repeats(entries) // fn may run again; the last run counts
+	if len(entries) == 0 || t.repeat {
 		return nil
 	}
 	l.w.number(t, len(entries))

@@ -29,6 +29,9 @@ type writer struct {
 	unsure   map[uint64]bool     // numbers whose commit returned an error; they may be stored
 	full     chan struct{}       // has a token when a batch is full
 	limits   map[limited]*window // of Record
+	hours    map[entry]*hour     // that are not over, by what repeats have in common
+	counted  []entry             // of hours that are over; the Keeper writes them
+	maxHours int                 // bounds hours and counted
 }
 
 type limited struct {
@@ -43,7 +46,7 @@ type window struct {
 }
 
 func newWriter() *writer {
-	w := &writer{full: make(chan struct{}, 1), limits: map[limited]*window{}}
+	w := &writer{full: make(chan struct{}, 1), limits: map[limited]*window{}, hours: map[entry]*hour{}, maxHours: maxHours}
 	w.renew()
 	return w
 }
@@ -62,6 +65,7 @@ type ticket struct {
 	recorded bool
 	first    uint64
 	numbers  int      // given out; 0 before
+	repeat   bool     // the last run wrote nothing, because its only entry is to be counted
 	entries  []entry  // of the last run
 	payloads [][]byte // of the entries, as they were written
 }
@@ -95,15 +99,19 @@ const maxRemembered = 64 * maxBatch
 func (w *writer) end(t *ticket, how ending) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if how == stored {
+		w.note(t)
+	}
 	if t.numbers == 0 || t.node != w.node {
 		return // nothing was written, or the process is another node by now
 	}
-	w.recorded = w.recorded || how == stored
+	wrote := len(t.payloads) > 0 // else an earlier run got the numbers
+	w.recorded = w.recorded || wrote && how == stored
 	for i := range t.numbers {
 		n := t.first + uint64(i)
 		delete(w.inFlight, n)
 		switch {
-		case !w.kept:
+		case !w.kept || !wrote:
 		case how == stored:
 			w.written[n] = t.payloads[i]
 		case how == unsure:
