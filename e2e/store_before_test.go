@@ -124,9 +124,9 @@ func TestStoreBefore(t *testing.T) {
 func inputs(g *gate) string {
 	all := map[string]bool{}
 	for line := range strings.Lines(g.Log.String()) {
-		var l struct{ Msg, Platform, Operation string }
-		if json.Unmarshal([]byte(line), &l) == nil && l.Operation != "" && l.Operation != "getAuthType" && strings.HasPrefix(l.Msg, "{") {
-			all[l.Platform+" "+l.Operation+" "+l.Msg] = true
+		var l struct{ Text, Platform, Operation string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Operation != "" && l.Operation != "getAuthType" && strings.HasPrefix(l.Text, "{") {
+			all[l.Platform+" "+l.Operation+" "+l.Text] = true
 		}
 	}
 	return strings.Join(slices.Sorted(maps.Keys(all)), "\n")

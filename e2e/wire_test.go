@@ -214,9 +214,9 @@ func (w *wired) got(platform, operation string) string {
 	w.t.Helper()
 	last := ""
 	for line := range strings.Lines(w.Log.String()) {
-		var l struct{ Msg, Platform, Operation string }
-		if json.Unmarshal([]byte(line), &l) == nil && l.Platform == platform && l.Operation == operation && strings.HasPrefix(l.Msg, "{") {
-			last = l.Msg
+		var l struct{ Text, Platform, Operation string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Platform == platform && l.Operation == operation && strings.HasPrefix(l.Text, "{") {
+			last = l.Text
 		}
 	}
 	return last

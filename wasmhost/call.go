@@ -188,7 +188,8 @@ func (c *call) redact(s string) string {
 // maxLine is the maximum length of a line in a guest's log, in bytes.
 const maxLine = 8 << 10
 
-// log writes a guest's line to the log, up to the limit of lines.
+// log writes a guest's line to the log, up to the limit of lines. The message is a constant: the server limits the lines of
+// each message, and a guest must not write what looks like a line of the server.
 func (c *call) log(ctx context.Context, level slog.Level, text string) {
 	if c.logLimitReached() {
 		return
@@ -196,7 +197,8 @@ func (c *call) log(ctx context.Context, level slog.Level, text string) {
 	if c.logLines++; c.logLimitReached() {
 		text = "the connector logs too much: the rest of this call is not logged"
 	}
-	c.module.host.Logger.Log(ctx, level, truncate(c.redact(text), maxLine), "platform", c.module.manifest.Platform, "operation", c.operation)
+	c.module.host.Logger.Log(ctx, level, "connector", "platform", c.module.manifest.Platform, "operation", c.operation,
+		"text", truncate(c.redact(text), maxLine))
 }
 
 // logLimitReached reports whether further lines are dropped, and need not be copied.

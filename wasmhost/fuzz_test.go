@@ -113,7 +113,7 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, one, two, before, between string, split int) {
 		const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/="
 		for _, s := range []string{one, two} {
-			if len(s) < 8 || len(s) > 100 || strings.Trim(s, letters) != "" || strings.Contains(before+between+"crmgate operation=getUserInfo msg=[secret] platform=acme", s[:8]) {
+			if len(s) < 8 || len(s) > 100 || strings.Trim(s, letters) != "" || strings.Contains(before+between+"crmgate operation=getUserInfo msg=connector text=[secret] platform=acme", s[:8]) {
 				return // not a credential, or one that ordinary text contains
 			}
 		}

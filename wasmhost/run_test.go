@@ -279,8 +279,8 @@ func TestAnswersOfTheCRM(t *testing.T) {
 			if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
 				t.Fatal(err)
 			}
-			if last := log.String()[strings.Index(log.String(), "\n")+1:]; read([]byte(last)).str("msg") != c.want {
-				t.Errorf("the guest got %s, want %s", read([]byte(last)).str("msg"), c.want)
+			if last := log.String()[strings.Index(log.String(), "\n")+1:]; read([]byte(last)).str("text") != c.want {
+				t.Errorf("the guest got %s, want %s", read([]byte(last)).str("text"), c.want)
 			}
 		})
 	}

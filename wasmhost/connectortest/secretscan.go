@@ -120,7 +120,7 @@ func (s *scanner) findings() (leaks, undeclared []string) {
 	return leaks, s.undeclared
 }
 
-// undeclaredPrefix begins the host's log line about a configuration value that the manifest does not declare.
+// undeclaredPrefix begins the text of the host's log line about a configuration value that the manifest does not declare.
 const undeclaredPrefix = "the connector requests the configuration value "
 
 // Enabled makes the scanner a slog.Handler.
@@ -131,12 +131,17 @@ func (s *scanner) WithGroup(string) slog.Handler            { return s }
 // Handle scans a log line.
 func (s *scanner) Handle(_ context.Context, r slog.Record) error {
 	s.scan("a line of its log", r.Message)
-	if rest, ok := strings.CutPrefix(r.Message, undeclaredPrefix); ok {
-		name, _, _ := strings.Cut(rest, ",")
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.undeclared = append(s.undeclared, name)
-	}
+	r.Attrs(func(a slog.Attr) bool {
+		text := a.Value.String()
+		s.scan("a line of its log", text)
+		if rest, ok := strings.CutPrefix(text, undeclaredPrefix); ok {
+			name, _, _ := strings.Cut(rest, ",")
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.undeclared = append(s.undeclared, name)
+		}
+		return true
+	})
 	return nil
 }
 
