@@ -80,6 +80,7 @@ var owners = map[string]string{
 	"github.com/yuin/goldmark":              "./proxy/web",
 	"golang.org/x/time":                     "./limit",
 	"golang.org/x/oauth2":                   "./proxy/token",
+	"golang.org/x/time":                     "./edge",
 }
 
 // doIO are the packages of the standard library that the root package must not import, because it does no I/O. It may

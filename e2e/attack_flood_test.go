@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -96,6 +97,46 @@ func TestFlood(t *testing.T) {
 	}
 	if slowest > 5*time.Second {
 		t.Errorf("a legitimate request took %v", slowest)
+	}
+}
+
+// TestFloodOfRefusedRequests: requests that anyone can send write few lines to the log, and the log has their number.
+func TestFloodOfRefusedRequests(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.Freeze()
+	const requests, most = 5000, 1200
+	refused := func(n int) {
+		var group sync.WaitGroup
+		for range 10 {
+			group.Go(func() {
+				for range n / 10 {
+					g.get("/authUrl?platform=nowhere").wantError(t, 400, "nowhere")
+				}
+			})
+		}
+		group.Wait()
+	}
+	refused(requests / 2)
+	g.Pass(time.Second)
+	refused(requests / 2)
+	g.Stop()
+	written, left := 0, 0
+	for text := range strings.Lines(g.Log.String()) {
+		var l struct {
+			Msg, Message string
+			LeftOut      int `json:"left_out"`
+		}
+		edgetest.Must(t, json.Unmarshal([]byte(text), &l))
+		if l.Msg == "refused" {
+			written++
+		}
+		if l.Msg == "refused" || l.Message == "refused" {
+			left += l.LeftOut
+		}
+	}
+	if written > most || written+left != requests {
+		t.Errorf("%d lines, %d left out; want at most %d lines, and %d in total", written, left, most, requests)
 	}
 }
 

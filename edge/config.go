@@ -64,7 +64,8 @@ type Config struct {
 	Setting func(name string) (value crmgate.Secret, ok bool, err error)
 	// Now tells the time. Default time.Now.
 	Now func() time.Time
-	// Logger gets what clients are not told, with the request's id where there is one. Default slog.Default().
+	// Logger gets what clients are not told, with the request's id where there is one. Lines of a message that is logged too
+	// often are left out, and counted. Default slog.Default().
 	Logger *slog.Logger
 	// Version is logged at the start. Default empty.
 	Version string
@@ -110,7 +111,6 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
-	c.Logger = slog.New(traced{c.Logger.Handler()})
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"github.com/crmgate/crmgate"
@@ -44,7 +45,15 @@ type core struct {
 	closers []func() error // in the order of opening
 }
 
-func newCore(c Config) *core { return &core{Config: c, metrics: proxy.NewMetrics()} }
+// newCore returns a core that has nothing open. Its configuration has defaults.
+func newCore(c Config) *core {
+	log, l := traced{c.Logger.Handler()}, newLines(c.Now)
+	c.Logger = slog.New(sampled{log, l})
+	return &core{
+		Config: c, metrics: proxy.NewMetrics(),
+		closers: []func() error{func() error { l.flush(slog.New(log)); return nil }}, // at the end, after all others have logged
+	}
+}
 
 // Close closes what was opened, the last first.
 func (c *core) Close() error {

@@ -3,6 +3,10 @@ package edge
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/crmgate/crmgate"
 )
@@ -19,3 +23,98 @@ func (t traced) Handle(ctx context.Context, r slog.Record) error {
 
 func (t traced) WithAttrs(a []slog.Attr) slog.Handler { return traced{t.Handler.WithAttrs(a)} }
 func (t traced) WithGroup(g string) slog.Handler      { return traced{t.Handler.WithGroup(g)} }
+
+// Of each message, lineBurst lines are written at once, and then lineRate in a second. A server with 100 sign-ins in each
+// second loses none.
+const (
+	lineBurst = 1000
+	lineRate  = 100
+)
+
+// maxMessages bounds the messages that are told apart. Messages are constants, apart from a few of libraries. Further ones
+// share one limit.
+const maxMessages = 1000
+
+// sampled leaves out lines of a message that is logged too often. Anyone can send requests that are refused, and each would
+// add a line to the log. The next line of the message that is written says how many were left out (left_out).
+//
+// Lines of level ERROR are never left out: each is a fault that the operator must look at.
+type sampled struct {
+	slog.Handler
+	lines *lines
+}
+
+func (s sampled) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelError {
+		ok, left := s.lines.admit(r.Message)
+		if !ok {
+			return nil
+		}
+		if left > 0 {
+			r.AddAttrs(slog.Uint64("left_out", left))
+		}
+	}
+	return s.Handler.Handle(ctx, r)
+}
+
+func (s sampled) WithAttrs(a []slog.Attr) slog.Handler {
+	return sampled{s.Handler.WithAttrs(a), s.lines}
+}
+
+func (s sampled) WithGroup(g string) slog.Handler {
+	return sampled{s.Handler.WithGroup(g), s.lines}
+}
+
+// lines limits the lines of each message. All handlers of a node's logger share it. Safe for concurrent use.
+type lines struct {
+	now func() time.Time
+
+	mu sync.Mutex
+	of map[string]*allowance // by message; guarded by mu
+}
+
+// allowance limits the lines of a message.
+type allowance struct {
+	limiter *rate.Limiter
+	left    uint64 // lines that were left out since one was written
+}
+
+func newLines(now func() time.Time) *lines { return &lines{now: now, of: map[string]*allowance{}} }
+
+// otherMessages is the message of the lines that share a limit.
+const otherMessages = "(other messages)"
+
+// admit reports whether a line is written, and how many were left out before it.
+func (l *lines) admit(message string) (ok bool, left uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.of[message]
+	if a == nil && len(l.of) >= maxMessages {
+		message = otherMessages
+		a = l.of[message]
+	}
+	if a == nil {
+		a = &allowance{limiter: rate.NewLimiter(lineRate, lineBurst)}
+		l.of[message] = a
+	}
+	now := l.now()
+	a.limiter.SetLimitAt(now, lineRate) // else the limiter would wait until a clock that has jumped back is there again
+	if !a.limiter.AllowN(now, 1) {
+		a.left++
+		return false, 0
+	}
+	left, a.left = a.left, 0
+	return true, left
+}
+
+// flush writes, for each message, how many lines were left out since one was written.
+func (l *lines) flush(log *slog.Logger) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for message, a := range l.of {
+		if a.left > 0 {
+			log.Info("lines were left out", "message", message, "left_out", a.left)
+			a.left = 0
+		}
+	}
+}

@@ -1,0 +1,19 @@
+package edge
+
+import (
+	"log/slog"
+	"time"
+)
+
+// The limits of log lines, for tests.
+const (
+	LineBurst   = lineBurst
+	LineRate    = lineRate
+	MaxMessages = maxMessages
+)
+
+// Sampled returns a logger that samples lines by a clock, and a function that writes what was left out.
+func Sampled(h slog.Handler, now func() time.Time) (log *slog.Logger, flush func()) {
+	l := newLines(now)
+	return slog.New(sampled{h, l}), func() { l.flush(slog.New(h)) }
+}
