@@ -117,6 +117,32 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	return "", crmgate.Refuse("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform)
 }
 
+// ValuesHost returns the host to which the managed values of a sign-in at hostname belong. hostname is a result of
+// CheckHostname. A value must not reach another host than the one that it was entered for. The result is empty if all hosts
+// are the manifest's, so that the host name of a request cannot decide where a value goes.
+func (m *Manifest) ValuesHost(hostname string) string {
+	if m.hostDecides() {
+		return hostname
+	}
+	return ""
+}
+
+// AsksHost reports whether a form asks people for their host, and managed values belong to that host.
+func (m *Manifest) AsksHost() bool {
+	return m.hostDecides() && m.Page.Environment.Kind != Fixed
+}
+
+// hostDecides reports whether a person's host name can decide where requests go: to one of several hosts of the
+// environment, or to a host that the manifest does not name.
+func (m *Manifest) hostDecides() bool {
+	choices := m.Environment
+	if m.Environment != nil && len(m.Environment) == 0 { // CheckHostname accepts the hosts of crmgate.hosts then
+		choices = m.Hosts
+	}
+	return slices.ContainsFunc(choices, func(p crmgate.HostPattern) bool { return p != choices[0] }) ||
+		slices.ContainsFunc(slices.Concat(m.Environment, m.Hosts), func(p crmgate.HostPattern) bool { return p.Wildcard || p.Person })
+}
+
 // RequireOAuth returns a Refusal if people sign in to the platform with an API key.
 func (m *Manifest) RequireOAuth() error {
 	if m.AuthType != OAuth {
