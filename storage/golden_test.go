@@ -80,9 +80,13 @@ func TestAStoreOfAnEarlierVersion(t *testing.T) {
 	if err != nil || !paused {
 		t.Errorf("paused: %v, %v", paused, err)
 	}
-	fields, err := s.Fields(ctx, storage.FieldsKey{Platform: "clio", Account: "4711-account", Extension: "canary-extension"})
+	ofOne := storage.FieldsKey{Platform: "clio", Account: "4711-account", Extension: "canary-extension"}
+	fields, err := s.Fields(ctx, ofOne)
 	if err != nil || !fields.Failed || len(fields.Account) != 1 || len(fields.Extension) != 1 {
 		t.Errorf("fields: %+v, %v", fields, err)
+	}
+	if all, err := s.AllFields(ctx, "clio", "4711-account"); err != nil || len(all) != 1 || all[0].Hostname != "" || len(all[0].Extensions) != 1 {
+		t.Errorf("all fields: %+v, %v", all, err)
 	}
 	if b := mustBacklog(t, s.DB, "clio"); b.Count != 3 {
 		t.Errorf("%d revocations, want 3", b.Count)
@@ -103,4 +107,17 @@ func TestAStoreOfAnEarlierVersion(t *testing.T) {
 	if all := mustAudit(t, s); len(all) != 8 || all[0].User != "47110000-canary" || all[5].Kind != audit.EventLogout {
 		t.Errorf("audit log: %+v", all)
 	}
+}
+
+// The managed values of an earlier version have no host, and can be moved to one.
+func TestFieldsOfAnEarlierVersionMoveToAHost(t *testing.T) {
+	t.Parallel()
+	s := mustGolden(t)
+	before := storage.FieldsKey{Platform: "clio", Account: "4711-account", Extension: "canary-extension"}
+	wantFields(t, s, at("eu.example", before), storage.Fields{Account: values(), Extension: values()})
+	_, err := s.SignIn(t.Context(), ann, keep, storage.PlaceFields(at("eu.example", before)), storage.AcceptFields(at("eu.example", before)))
+	storetest.Must(t, err)
+	stored := values("canary-field", "canary-field-value")
+	wantFields(t, s, at("eu.example", before), storage.Fields{Account: stored, Extension: stored})
+	wantFields(t, s, before, storage.Fields{Account: values(), Extension: values()})
 }

@@ -104,21 +104,33 @@ func (k keys) pause(p crmgate.Platform, app crmgate.ApplicationKey) []byte {
 	return k.On(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
 }
 
+// accountFields is the key of an organisation's values at a host. Without a host it is the key of version 1, and the prefix
+// of those at all hosts.
 func (k keys) accountFields(f FieldsKey) []byte {
-	return k.On(accountFields, f.Platform, string(f.Account))
+	f.Extension = ""
+	return k.atHost(accountFields, k.On(accountFields, f.Platform, string(f.Account)), f)
 }
 
-// extensionFields is the key of one extension, or without an extension the prefix of all of the organisation's.
+// extensionFields is the key of an extension's values at a host. Without a host it is the key of version 1, and the prefix of
+// those at all hosts. Without an extension too, it is the prefix of all of the organisation's extensions.
 func (k keys) extensionFields(f FieldsKey) []byte {
 	prefix := k.On(extensionFields, f.Platform, string(f.Account))
 	if f.Extension == "" {
 		return prefix
 	}
-	return k.Append(prefix, extensionFields, f.Platform, string(f.Account)+"\x00"+string(f.Extension))
+	return k.atHost(extensionFields, k.Append(prefix, extensionFields, f.Platform, string(f.Account)+"\x00"+string(f.Extension)), f)
 }
 
 func (k keys) failedFields(f FieldsKey) []byte {
-	return k.On(failedFields, f.Platform, string(f.Account)+"\x00"+string(f.Extension))
+	return k.atHost(failedFields, k.On(failedFields, f.Platform, string(f.Account)+"\x00"+string(f.Extension)), f)
+}
+
+// atHost appends the host of managed values to the key that they have without one.
+func (k keys) atHost(kind sealed.Kind, key []byte, f FieldsKey) []byte {
+	if f.Hostname == "" {
+		return key
+	}
+	return k.Append(key, kind, f.Platform, string(f.Account)+"\x00"+string(f.Extension)+"\x00"+f.Hostname)
 }
 
 // onPlatform is the prefix of a kind's records of a platform.

@@ -76,7 +76,10 @@ func fill(t *testing.T, s storetest.Store, n int) {
 	storetest.Must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Set: values}, changed))
 	fields.Extension = "canary-extension"
 	storetest.Must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Name: "Canary Name", Set: values}, changed))
-	storetest.Must(t, s.FailFields(t.Context(), fields))
+	storetest.Must(t, s.FailFields(t.Context(), fields, 0))
+	fields.Hostname = "canary.example"
+	storetest.Must(t, s.ChangeFields(t.Context(), storage.FieldsChange{Key: fields, Set: values}))
+	storetest.Must(t, s.FailFields(t.Context(), fields, time.Hour))
 	storetest.Must(t, s.States().Put(t.Context(), "canary-short", []byte("canary-value"), time.Hour, 10))
 	storetest.Must(t, s.AuthSessions().Update(t.Context(), "canary-waiting", time.Hour, func([]byte) ([]byte, error) { return []byte("canary-value"), nil }))
 	_, err = s.ServerKey(t.Context(), "session", func() []byte { return []byte("canary-server-key") })

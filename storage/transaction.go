@@ -31,7 +31,7 @@ func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
 }
 
 // With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, UseApp, IfUnanswered, DropEntry,
-// ReleaseLease, ChangeFields and AcceptFields.
+// ReleaseLease, ChangeFields, PlaceFields and AcceptFields.
 type With struct {
 	before, after func(records) error
 	events        []audit.Event

@@ -131,7 +131,7 @@ func (o *Orgs) Failed(ctx context.Context, x Filling) {
 	if x.key.Platform == "" {
 		return
 	}
-	if err := o.DB.FailFields(ctx, x.key); err != nil {
+	if err := o.DB.FailFields(ctx, x.key, 0); err != nil {
 		o.Logger.WarnContext(ctx, "could not record a refused sign-in with managed fields", "platform", x.key.Platform, "err", err)
 	}
 }

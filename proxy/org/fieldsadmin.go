@@ -69,15 +69,19 @@ func (o *Orgs) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields,
 }
 
 func (o *Orgs) managedFields(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (ManagedFields, error) {
-	own, extensions, err := o.DB.AllFields(ctx, p, account)
+	all, err := o.DB.AllFields(ctx, p, account)
 	if err != nil {
 		return ManagedFields{}, err
+	}
+	var stored storage.HostFields
+	if len(all) > 0 {
+		stored = all[0] // no value has a host yet
 	}
 	fields := o.Connectors.Fields(p)
 	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
 	v := ManagedFields{
 		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
-		OrgValues: shown(fields, manifest.AccountScope, own), Values: []ExtensionValues{},
+		OrgValues: shown(fields, manifest.AccountScope, stored.Account), Values: []ExtensionValues{},
 	}
 	for _, field := range fields {
 		if !field.Managed {
@@ -90,7 +94,7 @@ func (o *Orgs) managedFields(ctx context.Context, account crmgate.AccountID, p c
 			v.OrgFields = append(v.OrgFields, field.Definition)
 		}
 	}
-	for _, e := range extensions {
+	for _, e := range stored.Extensions {
 		v.Values = append(v.Values, ExtensionValues{e.Extension, e.Name, shown(fields, manifest.UserScope, e.Values)})
 	}
 	return v, nil
