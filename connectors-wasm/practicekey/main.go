@@ -1,11 +1,12 @@
 // Practicekey is the connector for the practice CRM, with API keys. It has only the operations that every such connector
-// needs.
+// needs. {hostname} in PRACTICEKEY_URL stands for the person's host.
 package main
 
 import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
@@ -30,7 +31,7 @@ func basicAuth(in sdk.BasicAuthRequest) (sdk.BasicAuth, error) {
 }
 
 func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
-	base := sdk.ConfigOr("PRACTICEKEY_URL", "http://127.0.0.1:8081")
+	base := strings.ReplaceAll(sdk.ConfigOr("PRACTICEKEY_URL", "http://127.0.0.1:8081"), "{hostname}", in.Hostname)
 	r, err := sdk.Get(base+"/api/me", in.AuthHeader)
 	switch {
 	case err != nil:
