@@ -41,13 +41,13 @@ func (r Registry) Known(p crmgate.Platform) crmgate.Platform {
 	return p
 }
 
-// Fields returns the fields of a platform's API-key form, or nil if there is no such platform.
-func (r Registry) Fields(p crmgate.Platform) []manifest.FormField {
+// Manifest returns the manifest of a platform, or an empty one if there is no such platform.
+func (r Registry) Manifest(p crmgate.Platform) *manifest.Manifest {
 	conn, err := r.Find(p)
 	if err != nil {
-		return nil
+		return &manifest.Manifest{Platform: p}
 	}
-	return conn.Manifest().Fields
+	return conn.Manifest()
 }
 
 // Interface is an entry of the answer of /implementedInterfaces.

@@ -362,6 +362,74 @@ func TestAdminFields(t *testing.T) {
 	}
 }
 
+// TestAdminFieldsOfHosts: where people choose the host of their CRM, the page asks for it first.
+func TestAdminFieldsOfHosts(t *testing.T) {
+	t.Parallel()
+	n := withTenants(t)
+	v := n.office(practicecrm.RCAdminToken)
+	const page = "/admin/fields/practicekey"
+	goodPage, otherPage := page+"?"+query("hostname", goodHost), page+"?"+query("hostname", otherHost)
+	title := "Practice CRM (API key)"
+	a := v.get(page)
+	a.wantPage(t, 200, title, "Address of your Practice CRM (API key)", `name="hostname"`, `method="get" action="`+page+`"`)
+	if strings.Contains(a.body, "fields[apiKey]") || strings.Contains(a.body, "without an address") {
+		t.Errorf("before a host is chosen: %s", a.body)
+	}
+	for _, host := range []string{"evil.example", "a b", "https://"} {
+		v.get(page+"?"+query("hostname", host)).wantPage(t, 400, title, "This is not a Practice CRM (API key) address. It should look like https://your-company.crm.example:8099.", "<title>Error: ")
+	}
+	v.send(page, url.Values{"hostname": {"evil.example"}, "fields[apiKey]": {"k-1"}}).wantPage(t, 400, title, "This is not a Practice CRM")
+	v.send(page, url.Values{"fields[apiKey]": {"k-1"}}).wantPage(t, 400, title, "Please paste the address")
+
+	v.get(page+"?"+query("hostname", "https://GOOD.crm.example:8099/app")).wantPage(t, 200, title, "Credentials of the organisation at "+goodHost, `name="hostname" value="`+goodHost+`"`)
+	v.send(page, url.Values{"hostname": {goodHost}, "fields[apiKey]": {"k-1"}}).wantHeader(t, "Location", goodPage)
+	v.get(goodPage).wantPage(t, 200, title, "(set)", `href="`+page+`"`)
+	if a := v.get(otherPage); strings.Contains(a.body, "(set)") {
+		t.Errorf("another host has the value: %s", a.body)
+	}
+	v.get(page).wantPage(t, 200, title, `<a href="`+goodPage+`">`+goodHost+`</a>`)
+	n.wantLogin(t, goodHost, "", rcUser, "k-1")
+	n.wantAsked(t, otherHost, rcUser)
+	v.send(page, url.Values{"hostname": {otherHost}, "remove": {"apiKey"}}).wantHeader(t, "Location", otherPage)
+	v.get(goodPage).wantPage(t, 200, title, "(set)")
+	v.send(page, url.Values{"hostname": {goodHost}, "remove": {"apiKey"}}).wantHeader(t, "Location", goodPage)
+	n.wantAsked(t, goodHost, rcUser)
+
+	// Values of an earlier version have no host until the admin chooses one.
+	n.unplaced(t, "k-2")
+	v.get(page).wantPage(t, 200, title, "saved without an address")
+	if a := v.get(otherPage); strings.Contains(a.body, "(set)") || !strings.Contains(a.body, "Use them at "+otherHost) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	v.send(page, url.Values{"hostname": {otherHost}, "place": {"yes"}}).wantHeader(t, "Location", otherPage)
+	a = v.get(otherPage)
+	a.wantPage(t, 200, title, "(set)")
+	if strings.Contains(a.body, "Use them at") {
+		t.Errorf("they still have no host: %s", a.body)
+	}
+	n.wantLogin(t, otherHost, "", rcUser, "k-2")
+}
+
+// TestAdminFieldsOfAnExtensionAtAHost: the pages of an extension stay at the host.
+func TestAdminFieldsOfAnExtensionAtAHost(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(f *edgetest.Options) {
+		addPlatforms(f, []string{"team"})
+		teamAtHosts(f)
+	})
+	v := g.office(practicecrm.RCAdminToken)
+	const page, extension = "/admin/fields/team", "/admin/fields/team?extension=102&hostname=eu.team.example"
+	v.get(page).wantPage(t, 200, "Team CRM", `<input type="radio" name="hostname" value="https://eu.team.example"`)
+	v.get(page+"?hostname=de.team.example").wantPage(t, 400, "Team CRM", "Please choose one.")
+	v.get(page+"?hostname=https://eu.team.example&extension=102").wantPage(t, 200, "Team CRM", "Credentials of extension 102 at eu.team.example", `<option value="7">Analytical Engines</option>`)
+	v.send(page, url.Values{"hostname": {"eu.team.example"}, "extension": {"102"}, "name": {"Grace"}, "fields[companyId]": {"7"}}).wantHeader(t, "Location", extension)
+	v.get(page+"?hostname=eu.team.example").wantPage(t, 200, "Team CRM", "Credentials of single extensions at eu.team.example", `<a href="`+strings.ReplaceAll(extension, "&", "&amp;")+`">Grace</a>`)
+	v.get(extension).wantPage(t, 200, "Team CRM", "(set)", `<a href="/admin/fields/team?hostname=eu.team.example">Credentials of the organisation</a>`)
+	if a := v.get("/admin/fields/team?extension=102&hostname=us.team.example"); strings.Contains(a.body, "(set)") {
+		t.Errorf("another host has the value: %s", a.body)
+	}
+}
+
 func TestAdminAudit(t *testing.T) {
 	t.Parallel()
 	g := organised(t)

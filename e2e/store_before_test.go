@@ -120,6 +120,42 @@ func TestStoreBefore(t *testing.T) {
 	r.compare("store.txt")
 }
 
+// teamAtHosts has people of the platform team choose between two hosts.
+func teamAtHosts(f *edgetest.Options) {
+	path := filepath.Join(f.Connectors, "team.json")
+	b, err := os.ReadFile(path)
+	if err == nil {
+		const selections = `"environment": {"type": "selectable", "selections": [{"const": "https://eu.team.example", "name": "EU"}, {"const": "https://us.team.example", "name": "US"}]}, "auth": {`
+		err = os.WriteFile(path, []byte(strings.Replace(string(b), `"auth": {`, selections, 1)), 0o600)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// TestStoreBeforeHosts opens the store of TestStoreBefore, whose managed values have no host. If people choose the host of
+// the platform, no member gets the values until an admin has used them at a host.
+func TestStoreBeforeHosts(t *testing.T) {
+	t.Parallel()
+	data := unpackStore(t)
+	g := newGate(t, func(f *edgetest.Options) {
+		f.Data, f.PublicURL = data, "http://gate.example"
+		addPlatforms(f, []string{"team"})
+		teamAtHosts(f)
+	})
+	g.Freeze()
+	login := func(host, rc string) answer {
+		t.Helper()
+		return g.postJSON("/apiKeyLogin", `{"platform":"team","hostname":"https://`+host+`.team.example","additionalInfo":{"region":"eu"}`+rc+`}`)
+	}
+	asked := missingBody(`"apiKey","companyId"`)
+	login("eu", rcUser).want(t, 400, asked)
+	g.token(login("eu", rcAdmin))
+	g.token(login("eu", rcUser)) // the values of other extensions are moved with the organisation's
+	login("us", rcUser).want(t, 400, asked)
+	login("us", rcAdmin).want(t, 400, asked)
+}
+
 // inputs are the inputs of the guests' operations, which they log, in the order of their letters.
 func inputs(g *gate) string {
 	all := map[string]bool{}

@@ -15,57 +15,126 @@ import (
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
-// fields is the page of the credentials that an admin fills in: the organisation's, or one extension's.
+// fields is the page of the credentials that an admin fills in: the organisation's, or one extension's. Where people choose
+// the host of their CRM, it first asks for the host.
 func (p adminPages) fields(ctx context.Context, r *request, a *org.Admin) (any, error) {
-	extension, err := r.param("extension")
+	var extension, hostname string
+	if err := r.params(map[string]*string{"extension": &extension, "hostname": &hostname}); err != nil {
+		return nil, err
+	}
+	m, err := a.FieldsPlatform(crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
-	return p.showFields(ctx, r, a, strings.TrimSpace(extension), "", 200)
+	c := credentials{m: m, extension: strings.TrimSpace(extension)}
+	f := newConnectForm(m, "", hostname)
+	if m.AsksHost() && f.hostname == "" {
+		return p.showHosts(ctx, a, f, 200)
+	}
+	if !c.at(f) {
+		return p.showHosts(ctx, a, f, 400)
+	}
+	return p.showFields(ctx, a, c, "", 200)
 }
 
-// setFields saves the values that were entered, or removes the value whose button was pressed.
+// setFields saves the values that were entered, removes the value whose button was pressed, or moves values without a host to
+// the page's host.
 func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
+		Hostname  string            `json:"hostname"`
 		Extension string            `json:"extension"`
 		Name      string            `json:"name"`
 		Fields    map[string]string `json:"fields"`
 		Remove    string            `json:"remove"`
+		Place     string            `json:"place"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	m, _, err := a.Fields(ctx, crmgate.Platform(r.last))
+	m, err := a.FieldsPlatform(crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
-	u := org.FieldsUpdate{Scope: string(scopeFor(b.Extension)), Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
-	if b.Remove != "" {
+	c := credentials{m: m, extension: b.Extension}
+	if f := newConnectForm(m, "", b.Hostname); !c.at(f) {
+		return p.showHosts(ctx, a, f, 400)
+	}
+	u := org.FieldsUpdate{Scope: string(c.scope()), Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
+	switch {
+	case b.Place != "":
+		err = a.PlaceFields(ctx, m, c.host)
+	case b.Remove != "":
 		u.Remove = []string{b.Remove}
-	} else {
-		u.Values = typed(m.Fields, scopeFor(b.Extension), b.Fields)
+		err = a.UpdateFields(ctx, m, c.host, u)
+	default:
+		u.Values = typed(m.Fields, c.scope(), b.Fields)
+		err = a.UpdateFields(ctx, m, c.host, u)
 	}
-	err = a.UpdateFields(ctx, m.Platform, u)
 	if t, ok := p.site.correctable(ctx, err); ok {
-		return p.showFields(ctx, r, a, b.Extension, t.sentence, t.status)
+		return p.showFields(ctx, a, c, t.sentence, t.status)
 	}
-	return seeOther(p.fieldsPath(m.Platform, b.Extension)), err
+	return seeOther(p.fieldsPath(c)), err
 }
 
-// scopeFor is the scope of the credentials of an extension, or of the organisation if extension is empty.
-func scopeFor(extension string) manifest.FieldScope {
-	if extension != "" {
+// credentials say whose credentials a page shows: those of the organisation or of an extension, for one host.
+type credentials struct {
+	m         *manifest.Manifest
+	host      string // a result of ValuesHost
+	extension string // empty for the organisation
+}
+
+// at takes the host from a form. It reports whether it is one; otherwise the form has an error.
+func (c *credentials) at(f *connectForm) bool {
+	hostname, err := f.m.CheckHostname(f.hostname)
+	if !f.m.AsksHost() { // the sign-in on the connect page has the same
+		f.checkEnvironment()
+		hostname, err = f.hostname, nil
+	}
+	c.host = f.m.ValuesHost(hostname)
+	if err != nil || c.host == "" && f.m.AsksHost() {
+		f.checkEnvironment()
+		return false
+	}
+	return true
+}
+
+// scope is the scope of the credentials.
+func (c credentials) scope() manifest.FieldScope {
+	if c.extension != "" {
 		return manifest.UserScope
 	}
 	return manifest.AccountScope
 }
 
-func (p adminPages) fieldsPath(platform crmgate.Platform, extension string) string {
-	path := p.site.adminPath("/fields/" + string(platform))
-	if extension != "" {
-		path += "?extension=" + url.QueryEscape(extension)
+func (p adminPages) fieldsPath(c credentials) string {
+	q := url.Values{}
+	if c.host != "" {
+		q.Set("hostname", c.host)
+	}
+	if c.extension != "" {
+		q.Set("extension", c.extension)
+	}
+	path := p.site.adminPath("/fields/" + string(c.m.Platform))
+	if len(q) > 0 {
+		path += "?" + q.Encode()
 	}
 	return path
+}
+
+// showHosts is the page that asks for the host of credentials, and lists those that have some.
+func (p adminPages) showHosts(ctx context.Context, a *org.Admin, f *connectForm, status int) (any, error) {
+	all, err := a.Fields(ctx, f.m, "")
+	if err != nil {
+		return nil, err
+	}
+	v := web.AdminHosts{Frame: p.frame(a, f.m.Title), Action: p.fieldsPath(credentials{m: f.m}), Unplaced: all.Unplaced}
+	for _, host := range all.Hosts {
+		v.Hosts = append(v.Hosts, web.Row{Title: host, Href: p.fieldsPath(credentials{m: f.m, host: host})})
+	}
+	if b, ok := f.environment(); ok {
+		v.Blocks = append(v.Blocks, b)
+	}
+	return renderForm(status, func(w io.Writer) error { return p.site.pages.AdminHosts(w, v) })
 }
 
 // typed are the values of the form's own fields, as a JSON object.
@@ -81,23 +150,26 @@ func typed(fields []manifest.FormField, scope manifest.FieldScope, from map[stri
 }
 
 // showFields is the page of the organisation's credentials, or of one extension's. problem is an error of the whole form.
-func (p adminPages) showFields(ctx context.Context, r *request, a *org.Admin, extension, problem string, status int) (any, error) {
-	m, all, err := a.Fields(ctx, crmgate.Platform(r.last))
+func (p adminPages) showFields(ctx context.Context, a *org.Admin, c credentials, problem string, status int) (any, error) {
+	all, err := a.Fields(ctx, c.m, c.host)
 	if err != nil {
 		return nil, err
 	}
+	organisation := c
+	organisation.extension = ""
 	v := web.AdminFields{
-		Frame: p.frame(a, m.Title), Problem: problem, Extension: extension, Action: p.site.adminPath("/fields/" + r.last), Own: len(all.Own) > 0,
+		Frame: p.frame(a, c.m.Title), Problem: problem, Host: c.host, Extension: c.extension, Own: len(all.Own) > 0, Unplaced: all.Unplaced,
+		Action: p.fieldsPath(credentials{m: c.m}), Organisation: p.fieldsPath(organisation),
 	}
-	scope, values := scopeFor(extension), all.OrgValues
-	if extension != "" {
-		v.Name, values = valuesOf(all, extension)
+	values := all.OrgValues
+	if c.extension != "" {
+		v.Name, values = valuesOf(all.ManagedFields, c.extension)
 	} else {
-		v.Extensions = p.extensionRows(m.Platform, all)
+		v.Extensions = p.extensionRows(c, all.ManagedFields)
 	}
-	for i, f := range m.Fields {
-		if f.Managed && f.Scope == scope {
-			v.Blocks = append(v.Blocks, p.fieldBlock(ctx, a, m.Platform, f, values[f.Const].HasValue, i))
+	for i, f := range c.m.Fields {
+		if f.Managed && f.Scope == c.scope() {
+			v.Blocks = append(v.Blocks, p.fieldBlock(ctx, a, c, f, values[f.Const].HasValue, i))
 		}
 	}
 	return renderForm(status, func(w io.Writer) error { return p.site.pages.AdminFields(w, v) })
@@ -113,17 +185,17 @@ func valuesOf(all org.ManagedFields, extension string) (name string, values map[
 	return "", nil
 }
 
-func (p adminPages) extensionRows(platform crmgate.Platform, all org.ManagedFields) (rows []web.Row) {
+func (p adminPages) extensionRows(c credentials, all org.ManagedFields) (rows []web.Row) {
 	for _, e := range all.Values {
-		id := string(e.Extension)
-		rows = append(rows, web.Row{Title: cmp.Or(e.Name, "Extension "+id), Href: p.fieldsPath(platform, id)})
+		c.extension = string(e.Extension)
+		rows = append(rows, web.Row{Title: cmp.Or(e.Name, "Extension "+c.extension), Href: p.fieldsPath(c)})
 	}
 	return rows
 }
 
 // fieldBlock is the input of a credential. It is a password input without a value, because credentials are not shown again;
 // a field with options is a list.
-func (p adminPages) fieldBlock(ctx context.Context, a *org.Admin, platform crmgate.Platform, f manifest.FormField, set bool, i int) web.Block {
+func (p adminPages) fieldBlock(ctx context.Context, a *org.Admin, c credentials, f manifest.FormField, set bool, i int) web.Block {
 	var d struct {
 		Title       string `json:"title"`
 		Description string `json:"description"`
@@ -137,16 +209,16 @@ func (p adminPages) fieldBlock(ctx context.Context, a *org.Admin, platform crmga
 		b.Help = strings.TrimSpace(b.Help + " Leave empty to keep the saved value.")
 	}
 	if f.Dynamic && f.Scope == manifest.UserScope {
-		p.addOptions(ctx, a, platform, f.Const, &b)
+		p.addOptions(ctx, a, c, f.Const, &b)
 	}
 	return b
 }
 
 // addOptions adds the options that the connector offers for a field.
-func (p adminPages) addOptions(ctx context.Context, a *org.Admin, platform crmgate.Platform, field string, b *web.Block) {
-	options, err := a.FieldOptions(ctx, platform, field)
+func (p adminPages) addOptions(ctx context.Context, a *org.Admin, c credentials, field string, b *web.Block) {
+	options, err := a.FieldOptions(ctx, c.m, c.host, field)
 	if err != nil {
-		p.site.logger.WarnContext(ctx, "get the options of a managed field", "platform", platform, "err", err)
+		p.site.logger.WarnContext(ctx, "get the options of a managed field", "platform", c.m.Platform, "err", err)
 		b.Help = strings.TrimSpace(b.Help + " The CRM did not return the choices. Try again later.")
 	}
 	for _, o := range options {

@@ -24,7 +24,7 @@ func (p adminPages) home(ctx context.Context, _ *request, a *org.Admin) (any, er
 		h.Apps = append(h.Apps, p.appRow(app, trouble))
 	}
 	for _, m := range a.FieldPlatforms() {
-		h.Fields = append(h.Fields, web.Row{Title: m.Title, Href: p.fieldsPath(m.Platform, "")})
+		h.Fields = append(h.Fields, web.Row{Title: m.Title, Href: p.fieldsPath(credentials{m: m})})
 	}
 	for _, m := range a.Platforms() {
 		h.People = append(h.People, web.Row{Title: m.Title, Href: p.site.adminPath("/people/" + string(m.Platform))})

@@ -14,15 +14,15 @@ import (
 type fieldAPI struct{ orgs *org.Orgs }
 
 func (a fieldAPI) state(ctx context.Context, r *request) (any, error) {
-	platform, err := r.param("platform")
-	if err != nil {
+	var platform, hostname string
+	if err := r.params(map[string]*string{"platform": &platform, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
 	rc, err := r.rcToken("")
 	if err != nil {
 		return nil, err
 	}
-	return a.orgs.FieldsState(ctx, crmgate.Platform(platform), rc)
+	return a.orgs.FieldsState(ctx, crmgate.Platform(platform), hostname, rc)
 }
 
 func (a fieldAPI) list(ctx context.Context, r *request, ses session.Session) (any, error) {
@@ -53,8 +53,8 @@ func (a fieldAPI) update(ctx context.Context, r *request, ses session.Session) (
 }
 
 func (a fieldAPI) options(ctx context.Context, r *request) (any, error) {
-	platform, err := r.param("platform")
-	if err != nil {
+	var platform, hostname string
+	if err := r.params(map[string]*string{"platform": &platform, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
 	var b struct {
@@ -67,6 +67,6 @@ func (a fieldAPI) options(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	return a.orgs.FieldOptions(ctx, org.FieldOptionsRequest{
-		Platform: crmgate.Platform(platform), Field: b.Field, AccountValues: crmgate.NewSecret(string(b.AccountValues)), RCToken: rc,
+		Platform: crmgate.Platform(platform), Hostname: hostname, Field: b.Field, AccountValues: crmgate.NewSecret(string(b.AccountValues)), RCToken: rc,
 	})
 }

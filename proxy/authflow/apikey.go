@@ -64,10 +64,11 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 	var managed org.Filling
 	known := !r.RCToken.IsZero() || who.Account != ""
 	if known { // upstream fills in and checks fields only for a verified RingCentral user
-		if managed, err = f.Orgs.Fill(ctx, m, who, form); err != nil {
+		if managed, err = f.Orgs.Fill(ctx, m, who, hostname, form); err != nil {
 			return SignedIn{}, err
 		}
 		if missing := form.Missing(m.Fields); len(missing) > 0 {
+			f.Orgs.Incomplete(ctx, managed)
 			return fieldsMissing(missing), nil
 		}
 		if r.APIKey.Reveal() == crmgate.Placeholder {

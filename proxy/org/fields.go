@@ -29,9 +29,10 @@ type FieldsState struct {
 	Fallback bool `json:"fallbackToManualAuth"`
 }
 
-// FieldsState returns what the holder of a RingCentral token must fill in to sign in. A platform that does not exist has
-// no fields. A missing platform is a Refusal, before the token is verified; so is an invalid token.
-func (o *Orgs) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crmgate.Secret) (FieldsState, error) {
+// FieldsState returns what the holder of a RingCentral token must fill in to sign in at a host. Without a hostname, it is the
+// only host that has values. A platform that does not exist has no fields. A missing platform is a Refusal, before the token is
+// verified; so is an invalid token, and an invalid hostname if there are managed fields.
+func (o *Orgs) FieldsState(ctx context.Context, p crmgate.Platform, hostname string, rcToken crmgate.Secret) (FieldsState, error) {
 	if p == "" {
 		return FieldsState{}, crmgate.RefusePlain("Missing platform name")
 	}
@@ -39,17 +40,16 @@ func (o *Orgs) FieldsState(ctx context.Context, p crmgate.Platform, rcToken crmg
 	if err != nil {
 		return FieldsState{}, err
 	}
-	fields := o.Connectors.Fields(p)
-	s := FieldsState{Managed: hasManaged(fields)}
+	m := o.Connectors.Manifest(p)
+	s := FieldsState{Managed: hasManaged(m.Fields), Missing: []string{}}
 	var stored storage.Fields
 	if s.Managed {
-		if stored, err = o.DB.Fields(ctx, storage.FieldsKey{Platform: p, Account: who.Account, Extension: who.Extension}); err != nil {
+		if stored, err = o.expected(ctx, m, who, hostname); err != nil {
 			return FieldsState{}, err
 		}
 		s.Fallback = stored.Failed
 	}
-	s.Missing = []string{}
-	for _, field := range fields {
+	for _, field := range m.Fields {
 		known := field.Managed && !stored.Failed && !scoped(stored, field)[field.Const].IsZero()
 		if field.Required && !known {
 			s.Missing = append(s.Missing, field.Const)
@@ -81,22 +81,40 @@ func scoped(all storage.Fields, field manifest.FormField) storage.FieldValues {
 // Filling says how the managed fields of a form were filled in. The zero Filling is that of a form without managed fields,
 // or of an unknown sender.
 type Filling struct {
-	key storage.FieldsKey
+	key storage.FieldsKey // names the host
 	// own are the submitted values that were used: no value was stored, or the stored one had failed.
 	own storage.Fields
+	// unplaced means that values without a host were used. If the CRM accepts them, they belong to the host.
+	unplaced bool
+	// asks means that the platform's form asks for the host.
+	asks bool
+	// lacks means that a required managed field is empty.
+	lacks bool
 }
 
-// Fill fills in the managed fields of a form with the values that are stored for its sender.
-func (o *Orgs) Fill(ctx context.Context, m *manifest.Manifest, who identity.Identity, form Form) (Filling, error) {
+// Fill fills in the managed fields of a form with the values that are stored for its sender. hostname is where the form is
+// to be sent: a result of CheckHostname.
+func (o *Orgs) Fill(ctx context.Context, m *manifest.Manifest, who identity.Identity, hostname string, form Form) (Filling, error) {
 	if !hasManaged(m.Fields) {
 		return Filling{}, nil
 	}
-	x := Filling{key: storage.FieldsKey{Platform: m.Platform, Account: who.Account, Extension: who.Extension}}
-	stored, err := o.DB.Fields(ctx, x.key)
-	if err == nil {
-		x.own, err = form.fill(m.Fields, stored)
+	offered, err := o.offer(ctx, m, who, hostname)
+	if err != nil {
+		return Filling{}, err
 	}
-	return x, err
+	x := Filling{key: offered.key, asks: m.AsksHost()}
+	if x.own, err = form.fill(m.Fields, offered.all()); err != nil {
+		return x, err
+	}
+	for _, field := range m.Fields {
+		if !field.Managed {
+			continue
+		}
+		x.lacks = x.lacks || field.Required && form.empty(field.Const)
+		used := func(values storage.Fields) bool { return !scoped(values, field)[field.Const].IsZero() }
+		x.unplaced = x.unplaced || used(offered.unplaced) && !used(offered.here) && !used(x.own)
+	}
+	return x, nil
 }
 
 // fill puts stored values into a form, and returns the submitted ones that stay in it. A stored value replaces the
@@ -126,30 +144,47 @@ func (f Form) fill(fields []manifest.FormField, stored storage.Fields) (own stor
 	return own, nil
 }
 
-// Failed records that the CRM refused the form. It logs an error, because the person's answer does not depend on it.
+// Failed records that the CRM refused the form.
 func (o *Orgs) Failed(ctx context.Context, x Filling) {
 	if x.key.Platform == "" {
 		return
 	}
-	if err := o.DB.FailFields(ctx, x.key, 0); err != nil {
-		o.Logger.WarnContext(ctx, "could not record a refused sign-in with managed fields", "platform", x.key.Platform, "err", err)
+	o.fail(ctx, x.key, 0)
+	if x.asks && x.key.Hostname != "" {
+		o.showAll(ctx, x)
 	}
 }
 
+// Incomplete records that the form lacked required fields. If the form expected to have stored values, which belong to
+// another host, it must show the fields next time.
+func (o *Orgs) Incomplete(ctx context.Context, x Filling) {
+	if x.asks && x.lacks {
+		o.showAll(ctx, x)
+	}
+}
+
+// showAll has the form of a client that asks without a host show all fields for a while.
+func (o *Orgs) showAll(ctx context.Context, x Filling) {
+	anywhere := x.key
+	anywhere.Hostname = ""
+	o.fail(ctx, anywhere, askAgain)
+}
+
 // Accepted returns what to store with a sign-in that the CRM accepted. The values that an admin submitted are stored for
-// the organisation if the sign-in used them: values that it did not use may be wrong.
+// the organisation and the host if the sign-in used them: values that it did not use may be wrong.
 func (x Filling) Accepted(admin bool) []storage.With {
 	if x.key.Platform == "" {
 		return nil
 	}
 	with := []storage.With{storage.AcceptFields(x.key)}
-	if !admin || len(x.own.Account)+len(x.own.Extension) == 0 {
+	if !admin || !x.unplaced && len(x.own.Account)+len(x.own.Extension) == 0 {
 		return with
 	}
-	account := x.key
-	account.Extension = ""
+	if x.unplaced {
+		with = append(with, storage.PlaceFields(x.key))
+	}
 	if len(x.own.Account) > 0 {
-		with = append(with, storage.ChangeFields(storage.FieldsChange{Key: account, Set: x.own.Account}))
+		with = append(with, storage.ChangeFields(storage.FieldsChange{Key: account(x.key), Set: x.own.Account}))
 	}
 	if len(x.own.Extension) > 0 {
 		with = append(with, storage.ChangeFields(storage.FieldsChange{Key: x.key, Set: x.own.Extension}))
@@ -181,7 +216,7 @@ func readFieldValues(object crmgate.Secret) (storage.FieldValues, error) {
 }
 
 // fieldValue reads a submitted value: a JSON string, or a number or boolean as it is written. It is empty for null, the
-// empty string and the Placeholder.
+// empty string, the Placeholder, and "apiKey" as an API key, which clients send if their form does not show that field.
 func fieldValue(name string, v json.RawMessage) (crmgate.Secret, error) {
 	s := string(v)
 	switch {
@@ -197,7 +232,7 @@ func fieldValue(name string, v json.RawMessage) (crmgate.Secret, error) {
 	if len(s) > maxFieldValue {
 		return crmgate.Secret{}, crmgate.Refuse("The field %s is too long: the limit is %d bytes.", name, maxFieldValue)
 	}
-	if strings.TrimSpace(s) == crmgate.Placeholder {
+	if strings.TrimSpace(s) == crmgate.Placeholder || name == "apiKey" && s == "apiKey" {
 		s = ""
 	}
 	return crmgate.NewSecret(s), nil

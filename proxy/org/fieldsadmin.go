@@ -58,30 +58,27 @@ type ShownValue struct {
 	Value    string `json:"value"`
 }
 
-// ManagedFields returns an organisation's managed fields of the session's platform. It leaves out values of fields that
-// the manifest does not have.
+// ManagedFields returns an organisation's managed fields of the session's platform, and the values for its host. It leaves
+// out values of fields that the manifest does not have.
 func (o *Orgs) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields, error) {
 	account, err := o.organisation(ctx, a)
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	return o.managedFields(ctx, account, a.Session.Platform)
-}
-
-func (o *Orgs) managedFields(ctx context.Context, account crmgate.AccountID, p crmgate.Platform) (ManagedFields, error) {
-	all, err := o.DB.AllFields(ctx, p, account)
+	all, err := o.DB.AllFields(ctx, a.Session.Platform, account)
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	var stored storage.HostFields
-	if len(all) > 0 {
-		stored = all[0] // no value has a host yet
-	}
-	fields := o.Connectors.Fields(p)
+	m := o.Connectors.Manifest(a.Session.Platform)
+	return managedFields(m.Fields, withUnplaced(all, m.ValuesHost(a.Session.Hostname))), nil
+}
+
+// managedFields is what an admin sees of a platform's managed fields and of the values for one host.
+func managedFields(fields []manifest.FormField, h storage.HostFields) ManagedFields {
 	none := func() []json.RawMessage { return []json.RawMessage{} } // a list in JSON, not null
 	v := ManagedFields{
 		Managed: hasManaged(fields), Fields: none(), OrgFields: none(), Own: none(),
-		OrgValues: shown(fields, manifest.AccountScope, stored.Account), Values: []ExtensionValues{},
+		OrgValues: shown(fields, manifest.AccountScope, h.Account), Values: []ExtensionValues{},
 	}
 	for _, field := range fields {
 		if !field.Managed {
@@ -94,10 +91,10 @@ func (o *Orgs) managedFields(ctx context.Context, account crmgate.AccountID, p c
 			v.OrgFields = append(v.OrgFields, field.Definition)
 		}
 	}
-	for _, e := range stored.Extensions {
+	for _, e := range h.Extensions {
 		v.Values = append(v.Values, ExtensionValues{e.Extension, e.Name, shown(fields, manifest.UserScope, e.Values)})
 	}
-	return v, nil
+	return v
 }
 
 func shown(fields []manifest.FormField, scope manifest.FieldScope, values storage.FieldValues) map[string]ShownValue {
@@ -123,18 +120,21 @@ type FieldsUpdate struct {
 	Remove    []string
 }
 
-// UpdateManagedFields changes an organisation's values of the session's platform. An invalid update is a Refusal, and
-// changes nothing.
+// UpdateManagedFields changes an organisation's values for the host of the session. Values without a host are moved there,
+// because ManagedFields showed them to the admin as values of that host. An invalid update is a Refusal, and changes nothing.
 func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsUpdate) error {
 	account, err := o.organisation(ctx, a)
 	if err != nil {
 		return err
 	}
-	return o.updateFields(ctx, storage.FieldsKey{Platform: a.Session.Platform, Account: account}, u, audit.Event{By: audit.ByPerson, User: a.Session.ID})
+	key := storage.FieldsKey{Platform: a.Session.Platform, Account: account}
+	key.Hostname = o.Connectors.Manifest(key.Platform).ValuesHost(a.Session.Hostname)
+	return o.updateFields(ctx, key, u, audit.Event{By: audit.ByPerson, User: a.Session.ID}, storage.PlaceFields(key))
 }
 
-// updateFields changes values of the organisation that key names. by is the audit log's event, which says who did it.
-func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by audit.Event) (err error) {
+// updateFields changes values of the organisation and the host that key names. by is the audit log's event, which says who did it. with goes
+// with an update that changes something.
+func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by audit.Event, with ...storage.With) (err error) {
 	c := storage.FieldsChange{Key: key, Remove: u.Remove}
 	if manifest.FieldScope(u.Scope) == manifest.UserScope {
 		switch {
@@ -149,12 +149,17 @@ func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u Fields
 		return err
 	}
 	by.Kind, by.Outcome = audit.EventAdministration, audit.OutcomeOK
-	return o.DB.ChangeFields(ctx, c, storage.LogEvent(by))
+	if len(c.Set)+len(c.Remove) == 0 {
+		with = nil
+	}
+	return o.DB.ChangeFields(ctx, c, append(with, storage.LogEvent(by))...)
 }
 
 // FieldOptionsRequest asks for the options of a dynamic field.
 type FieldOptionsRequest struct {
 	Platform crmgate.Platform
+	// Hostname is the host whose stored values the connector gets. If it is empty, they are those of the only host that has any.
+	Hostname string
 	Field    string // its const
 	// AccountValues is a JSON object by const, or empty. For this request its values replace stored ones.
 	AccountValues crmgate.Secret
@@ -174,19 +179,20 @@ func (o *Orgs) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]conne
 	if err != nil {
 		return nil, err
 	}
-	return o.fieldOptions(ctx, who.Account, r)
-}
-
-func (o *Orgs) fieldOptions(ctx context.Context, account crmgate.AccountID, r FieldOptionsRequest) ([]connector.ManagedAuthOption, error) {
-	fields := o.Connectors.Fields(r.Platform)
-	if !isDynamic(fields, r.Field) {
-		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
-	}
-	submitted, err := readFieldValues(r.AccountValues)
+	who.Extension = "" // options depend on the organisation's values only
+	m := o.Connectors.Manifest(r.Platform)
+	stored, err := o.expected(ctx, m, who, r.Hostname)
 	if err != nil {
 		return nil, err
 	}
-	stored, err := o.DB.Fields(ctx, storage.FieldsKey{Platform: r.Platform, Account: account})
+	return o.fieldOptions(ctx, m, r, stored)
+}
+
+func (o *Orgs) fieldOptions(ctx context.Context, m *manifest.Manifest, r FieldOptionsRequest, stored storage.Fields) ([]connector.ManagedAuthOption, error) {
+	if !isDynamic(m.Fields, r.Field) {
+		return nil, crmgate.Refuse("Managed auth field %q is not a dynamic user field", r.Field[:min(len(r.Field), maxFieldName)])
+	}
+	submitted, err := readFieldValues(r.AccountValues)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +201,7 @@ func (o *Orgs) fieldOptions(ctx context.Context, account crmgate.AccountID, r Fi
 		return nil, err
 	}
 	options, err := conn.ManagedAuthOptions(ctx, connector.ManagedAuthOptionsRequest{
-		FieldConst: r.Field, AccountValues: accountValues(fields, stored.Account, submitted),
+		FieldConst: r.Field, AccountValues: accountValues(m.Fields, stored.Account, submitted),
 	})
 	if errors.Is(err, errors.ErrUnsupported) || len(options) == 0 && err == nil {
 		return []connector.ManagedAuthOption{}, nil
@@ -240,25 +246,57 @@ func (a *Admin) FieldPlatforms() []*manifest.Manifest {
 	return all
 }
 
-// Fields returns the managed fields of a platform, and which of them have a value. A platform without any is a Refusal.
-func (a *Admin) Fields(ctx context.Context, p crmgate.Platform) (*manifest.Manifest, ManagedFields, error) {
+// FieldsPlatform returns the manifest of a platform with managed fields. A platform without any is a Refusal.
+func (a *Admin) FieldsPlatform(p crmgate.Platform) (*manifest.Manifest, error) {
 	m, err := a.o.Connectors.Connectable(p)
 	if err == nil && (m.AuthType != manifest.APIKey || !hasManaged(m.Fields)) {
 		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " has no fields that an administrator fills in."}
 	}
+	return m, err
+}
+
+// AdminFields are the managed fields of a platform at one host, for the admin page.
+type AdminFields struct {
+	ManagedFields
+	Hosts []string // the hosts that have values
+	// Unplaced means that there are values without a host. PlaceFields moves them to one.
+	Unplaced bool
+}
+
+// Fields returns the managed fields of a platform, and which of them have a value at a host. host is a result of ValuesHost.
+func (a *Admin) Fields(ctx context.Context, m *manifest.Manifest, host string) (AdminFields, error) {
+	all, err := a.o.DB.AllFields(ctx, m.Platform, a.who.Account)
 	if err != nil {
-		return nil, ManagedFields{}, err
+		return AdminFields{}, err
 	}
-	v, err := a.o.managedFields(ctx, a.who.Account, p)
-	return m, v, err
+	f := AdminFields{ManagedFields: managedFields(m.Fields, hostOf(all, host))}
+	for _, h := range all {
+		if h.Hostname != "" {
+			f.Hosts = append(f.Hosts, h.Hostname)
+		} else {
+			f.Unplaced = host != "" || m.AsksHost()
+		}
+	}
+	return f, nil
 }
 
-// UpdateFields does what Orgs.UpdateManagedFields does.
-func (a *Admin) UpdateFields(ctx context.Context, p crmgate.Platform, u FieldsUpdate) error {
-	return a.o.updateFields(ctx, storage.FieldsKey{Platform: p, Account: a.who.Account}, u, audit.Event{By: audit.ByAdmin})
+// UpdateFields changes values for a host. An invalid update is a Refusal, and changes nothing.
+func (a *Admin) UpdateFields(ctx context.Context, m *manifest.Manifest, host string, u FieldsUpdate) error {
+	return a.o.updateFields(ctx, storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host}, u, audit.Event{By: audit.ByAdmin})
 }
 
-// FieldOptions does what Orgs.FieldOptions does.
-func (a *Admin) FieldOptions(ctx context.Context, p crmgate.Platform, field string) ([]connector.ManagedAuthOption, error) {
-	return a.o.fieldOptions(ctx, a.who.Account, FieldOptionsRequest{Platform: p, Field: field})
+// PlaceFields moves the organisation's values without a host to a host.
+func (a *Admin) PlaceFields(ctx context.Context, m *manifest.Manifest, host string) error {
+	key := storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host}
+	by := audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK}
+	return a.o.DB.ChangeFields(ctx, storage.FieldsChange{Key: key}, storage.PlaceFields(key), storage.LogEvent(by))
+}
+
+// FieldOptions returns the options of an extension's dynamic field, with the values of a host.
+func (a *Admin) FieldOptions(ctx context.Context, m *manifest.Manifest, host, field string) ([]connector.ManagedAuthOption, error) {
+	stored, err := a.o.DB.Fields(ctx, storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host})
+	if err != nil {
+		return nil, err
+	}
+	return a.o.fieldOptions(ctx, m, FieldOptionsRequest{Platform: m.Platform, Field: field}, stored)
 }

@@ -116,12 +116,15 @@ func (p *Pages) AdminConfirm(w io.Writer, a AdminConfirm) error {
 type AdminFields struct {
 	Frame
 	Problem    string
+	Host       string // the host that they are for; empty if people do not choose one
 	Extension  string // the extension they are for; empty for the whole organisation
 	Name       string // name of the person at that extension
 	Blocks     []Block
 	Own        bool // single extensions can have credentials
+	Unplaced   bool // there are credentials without a host
 	Extensions []Row
-	Action     string
+	// Action is the address of the forms, Organisation that of the organisation's credentials for the same host.
+	Action, Organisation string
 }
 
 // PageTitle is the title of the window. It starts with "Error" if the form was rejected.
@@ -135,6 +138,29 @@ func (a AdminFields) PageTitle() string {
 // AdminFields writes the page.
 func (p *Pages) AdminFields(w io.Writer, a AdminFields) error {
 	return p.templates.ExecuteTemplate(w, "adminfields.html", a)
+}
+
+// AdminHosts is the page that asks for which host credentials are.
+type AdminHosts struct {
+	Frame
+	Blocks   []Block
+	Unplaced bool  // there are credentials without a host
+	Hosts    []Row // the hosts that have credentials
+	Action   string
+}
+
+// PageTitle is the title of the window. It starts with "Error" if the form was rejected.
+func (a AdminHosts) PageTitle() string {
+	if wrong("", a.Blocks) {
+		return "Error: " + a.Heading
+	}
+	return a.Heading
+}
+
+// AdminHosts writes the page. The first field with an error gets the focus.
+func (p *Pages) AdminHosts(w io.Writer, a AdminHosts) error {
+	focus(a.Blocks)
+	return p.templates.ExecuteTemplate(w, "adminhosts.html", a)
 }
 
 // AdminAudit is the page of the audit log.
