@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,6 +147,29 @@ func TestKeyGoesToNoOtherHost(t *testing.T) {
 	t.Run("7.38 a client whose form does not show the key", func(t *testing.T) {
 		n.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"apiKey","hostname":"`+evilHost+`"`+rcUser+`}`).want(t, 400, missingBody(`"apiKey"`))
 		n.wantLogin(t, goodHost, "apiKey", rcUser, "k-1")
+	})
+	t.Run("7.38 the connect page", func(t *testing.T) {
+		v := n.visitor()
+		session := v.wait("practicekey", "X-RC-Access-Token", practicecrm.RCUserToken).ID
+		connect := func(host, key string) answer {
+			form := url.Values{"session": {session}, "hostname": {host}}
+			if key != "" {
+				form.Set("fields[apiKey]", key)
+			}
+			return v.send("/connect/practicekey", form)
+		}
+		n.sent(evilHost)
+		connect(evilHost, "").wantPage(t, 400, "Connect Practice CRM", "has no saved credentials for this sign-in", `name="fields[apiKey]"`)
+		connect(evilHost, "").wantPage(t, 400, "Connect Practice CRM", `name="fields[apiKey]"`)
+		if got := n.sent(evilHost); got != "" {
+			t.Errorf("the member's server was sent %q", got)
+		}
+		connect(goodHost, "").wantPage(t, 200, "You are connected")
+		session = v.wait("practicekey", "X-RC-Access-Token", practicecrm.RCUserToken).ID
+		connect(evilHost, "mine").wantPage(t, 200, "You are connected")
+		if got := n.sent(evilHost); got != "mine /api/me " {
+			t.Errorf("the member's server was sent %q", got)
+		}
 	})
 }
 

@@ -48,6 +48,7 @@ type Option struct{ Value, Label string }
 type FormPage struct {
 	Title, Warning string
 	Content        []FormEntry // in the form's order, the managed fields left out
+	Managed        []FormEntry // the managed fields, which are shown if no value is stored
 }
 
 // FormEntry is a field of the form, or a text or link between fields.
@@ -103,7 +104,13 @@ func readPage(n node) Page {
 		Form:        FormPage{Title: page.at("title").str(), Warning: page.at("warning").str()},
 	}
 	for _, e := range page.at("content").items() {
-		if entry, ok := readEntry(e); ok {
+		entry, ok := readEntry(e)
+		managed, _ := e.at("managed").value.(bool)
+		switch {
+		case !ok:
+		case managed && entry.Field():
+			p.Form.Managed = append(p.Form.Managed, entry)
+		default:
 			p.Form.Content = append(p.Form.Content, entry)
 		}
 	}
@@ -132,8 +139,8 @@ func readEnvironmentPage(n node) EnvironmentPage {
 	return e
 }
 
-// readEntry reads an entry of the form. ok is false for an entry that is not shown: a managed field, or a button without a
-// link, which only App Connect's client supports.
+// readEntry reads an entry of the form. ok is false for an entry that cannot be shown: a field without a name, or a button
+// without a link, which only App Connect's client supports.
 func readEntry(n node) (e FormEntry, ok bool) {
 	ui := n.at("uiSchema")
 	e = FormEntry{
@@ -141,7 +148,6 @@ func readEntry(n node) (e FormEntry, ok bool) {
 		Default: n.at("default").scalar(), Options: readOptions(n), Link: webLink(ui.at("ui:href"), n.at("href"), n.at("url"), n.at("link")),
 	}
 	e.Required, _ = n.at("required").value.(bool)
-	managed, _ := n.at("managed").value.(bool)
 	switch ui.at("ui:field").str() {
 	case "typography":
 		e.Widget, e.Title = ParagraphEntry, cmp.Or(e.Description, e.Title)
@@ -165,7 +171,7 @@ func readEntry(n node) (e FormEntry, ok bool) {
 		e.Widget = SelectWidget
 	}
 	e.Title = cmp.Or(e.Title, e.Const)
-	return e, e.Const != "" && !managed
+	return e, e.Const != ""
 }
 
 // readOptions reads the choices of a field from options, or from JSON Schema's oneOf or enum.

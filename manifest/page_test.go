@@ -37,7 +37,7 @@ func TestPage(t *testing.T) {
 				{Const: "apiKey", Title: "API key", Required: true, Widget: manifest.PasswordWidget},
 				{Const: "note", Title: "note", Widget: manifest.TextareaWidget, Default: "7"},
 				{Const: "region", Title: "Region", Widget: manifest.SelectWidget, Options: []manifest.Option{{Value: "eu", Label: "Europe"}, {Value: "us", Label: "us"}}},
-			}}}},
+			}, Managed: []manifest.FormEntry{{Const: "shared", Title: "Shared", Widget: manifest.TextWidget}}}}},
 		"values of other types are left out": {`"auth": {"type": "apiKey", "apiKey": {"page": {"title": 7, "content": [{"const": "a", "title": {}, "options": "x"}]}}}`,
 			manifest.Page{Environment: manifest.EnvironmentPage{Kind: manifest.Fixed}, Form: manifest.FormPage{Content: []manifest.FormEntry{{Const: "a", Title: "a", Widget: manifest.TextWidget}}}}},
 	} {

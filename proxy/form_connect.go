@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,12 +18,13 @@ type connectForm struct {
 	session  string
 	hostname string            // as the person gave it; check replaces it by the canonical one
 	values   map[string]string // of the API-key form, by const
+	asked    map[string]bool   // the managed fields that the form shows, by const
 	errors   map[string]string // by const; "" is the environment
 	problem  string            // an error of the whole form
 }
 
 func newConnectForm(m *manifest.Manifest, session, hostname string) *connectForm {
-	f := &connectForm{m: m, session: session, hostname: strings.TrimSpace(hostname), values: map[string]string{}, errors: map[string]string{}}
+	f := &connectForm{m: m, session: session, hostname: strings.TrimSpace(hostname), values: map[string]string{}, asked: map[string]bool{}, errors: map[string]string{}}
 	for _, e := range f.entries() {
 		if e.Field() {
 			f.values[e.Const] = e.Default
@@ -36,12 +38,32 @@ func (f *connectForm) entries() []manifest.FormEntry {
 	if f.m.AuthType != manifest.APIKey {
 		return nil
 	}
-	return f.m.Page.Form.Content
+	all := slices.Clone(f.m.Page.Form.Content)
+	for _, e := range f.m.Page.Form.Managed {
+		if f.asked[e.Const] {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// ask has the form show the managed fields among those that are missing. It reports whether it shows more than before.
+func (f *connectForm) ask(missing []string) bool {
+	before := len(f.asked)
+	for _, e := range f.m.Page.Form.Managed {
+		if slices.Contains(missing, e.Const) {
+			f.asked[e.Const] = true
+		}
+	}
+	return len(f.asked) > before
 }
 
 // fill takes the values of the form's own fields. It trims them, because keys are copied with spaces around them, but not
 // passwords, which may start or end with a space.
 func (f *connectForm) fill(fields map[string]string) {
+	if f.session != "" { // values are stored for known people only, and only their form asks for fields that are missing
+		f.ask(slices.Collect(maps.Keys(fields)))
+	}
 	for _, e := range f.entries() {
 		if !e.Field() {
 			continue

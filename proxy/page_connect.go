@@ -110,6 +110,9 @@ func (p connectPages) connectByKey(ctx context.Context, r *request, who authflow
 	}
 	if in.Token.IsZero() {
 		f.problem = in.Message.Message
+		if f.ask(in.Missing) {
+			f.problem = "Your organisation has no saved credentials for this sign-in. Enter your own."
+		}
 		return p.showForm(f, 400)
 	}
 	return p.connected(endingOf(who), in)

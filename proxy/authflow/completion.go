@@ -21,6 +21,8 @@ type SignedIn struct {
 	ID      crmgate.UserID
 	Name    string
 	Message *crmgate.ReturnMessage
+	// Missing are the required fields of an API-key form that are empty.
+	Missing []string
 	// Agent says that the state names an agent's session (sessionId). The answer then goes to a browser tab, not to a client.
 	Agent bool
 }

@@ -34,7 +34,7 @@ func notAccepted(info connector.UserInfo) SignedIn {
 
 // fieldsMissing is the result when an API-key form lacks required fields. Upstream sends the same, extra member included.
 func fieldsMissing(consts []string) SignedIn {
-	return SignedIn{Message: message(struct {
+	return SignedIn{Missing: consts, Message: message(struct {
 		MessageType string   `json:"messageType"`
 		Message     string   `json:"message"`
 		TTL         int      `json:"ttl"`
