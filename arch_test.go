@@ -47,7 +47,7 @@ var arrows = map[string][]string{
 	"./wasmhost/meter": {},
 	"./wasmhost":       {".", "./connector", "./limit", "./manifest", "./wasmhost/meter"},
 
-	"./edge": {".", "./connector", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
+	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
 		"./storage/audit", "./storage/badger", "./storage/sealed", "./wasmhost"},
 	"./cmd/crmgate": {".", "./edge", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
@@ -80,7 +80,6 @@ var owners = map[string]string{
 	"github.com/yuin/goldmark":              "./proxy/web",
 	"golang.org/x/time":                     "./limit",
 	"golang.org/x/oauth2":                   "./proxy/token",
-	"golang.org/x/time":                     "./edge",
 }
 
 // doIO are the packages of the standard library that the root package must not import, because it does no I/O. It may

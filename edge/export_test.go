@@ -7,9 +7,8 @@ import (
 
 // The limits of log lines, for tests.
 const (
-	LineBurst   = lineBurst
-	LineRate    = lineRate
-	MaxMessages = maxMessages
+	LineBurst = lineBurst
+	LineRate  = lineRate
 )
 
 // Sampled returns a logger that samples lines by a clock, and a function that writes what was left out.

@@ -6,9 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 )
 
 // traced adds the request's id to every line that is logged for a request.
@@ -31,12 +30,9 @@ const (
 	lineRate  = 100
 )
 
-// maxMessages bounds the messages that are told apart. Messages are constants, apart from a few of libraries. Further ones
-// share one limit.
-const maxMessages = 1000
-
 // sampled leaves out lines of a message that is logged too often. Anyone can send requests that are refused, and each would
-// add a line to the log. The next line of the message that is written says how many were left out (left_out).
+// add a line to the log. The next line of the message that is written says how many were left out (left_out). Messages are
+// constants, so there are few.
 //
 // Lines of level ERROR are never left out: each is a fault that the operator must look at.
 type sampled struct {
@@ -67,43 +63,27 @@ func (s sampled) WithGroup(g string) slog.Handler {
 
 // lines limits the lines of each message. All handlers of a node's logger share it. Safe for concurrent use.
 type lines struct {
-	now func() time.Time
+	rates *limit.Rates[string]
 
-	mu sync.Mutex
-	of map[string]*allowance // by message; guarded by mu
+	mu   sync.Mutex
+	left map[string]uint64 // lines of each message that were left out since one was written; guarded by mu
 }
 
-// allowance limits the lines of a message.
-type allowance struct {
-	limiter *rate.Limiter
-	left    uint64 // lines that were left out since one was written
+func newLines(now func() time.Time) *lines {
+	return &lines{rates: limit.NewRates[string](now, lineBurst, time.Second/lineRate), left: map[string]uint64{}}
 }
-
-func newLines(now func() time.Time) *lines { return &lines{now: now, of: map[string]*allowance{}} }
-
-// otherMessages is the message of the lines that share a limit.
-const otherMessages = "(other messages)"
 
 // admit reports whether a line is written, and how many were left out before it.
 func (l *lines) admit(message string) (ok bool, left uint64) {
+	ok = l.rates.Allow(message)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.of[message]
-	if a == nil && len(l.of) >= maxMessages {
-		message = otherMessages
-		a = l.of[message]
-	}
-	if a == nil {
-		a = &allowance{limiter: rate.NewLimiter(lineRate, lineBurst)}
-		l.of[message] = a
-	}
-	now := l.now()
-	a.limiter.SetLimitAt(now, lineRate) // else the limiter would wait until a clock that has jumped back is there again
-	if !a.limiter.AllowN(now, 1) {
-		a.left++
+	if !ok {
+		l.left[message]++
 		return false, 0
 	}
-	left, a.left = a.left, 0
+	left = l.left[message]
+	delete(l.left, message)
 	return true, left
 }
 
@@ -111,10 +91,8 @@ func (l *lines) admit(message string) (ok bool, left uint64) {
 func (l *lines) flush(log *slog.Logger) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for message, a := range l.of {
-		if a.left > 0 {
-			log.Info("lines were left out", "message", message, "left_out", a.left)
-			a.left = 0
-		}
+	for message, left := range l.left {
+		log.Info("lines were left out", "message", message, "left_out", left)
 	}
+	clear(l.left)
 }

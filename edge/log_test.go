@@ -2,7 +2,6 @@ package edge_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -148,22 +147,6 @@ func TestLinesWhileTheClockJumpsBack(t *testing.T) {
 	s.Info("refused")
 	if n, left := sum(s.lines(t), "refused"); n != edge.LineBurst+1 || left != 2 {
 		t.Errorf("%d lines, %d left out; want %d and 2", n, left, edge.LineBurst+1)
-	}
-}
-
-// Messages that are not constants share a limit, so that they need no memory without bound.
-func TestTheNumberOfMessagesIsBounded(t *testing.T) {
-	t.Parallel()
-	s := newSampling()
-	for i := range edge.MaxMessages + 2*edge.LineBurst {
-		s.Info(fmt.Sprint("message ", i))
-	}
-	if n := len(s.lines(t)); n != edge.MaxMessages+edge.LineBurst {
-		t.Errorf("%d lines, want %d", n, edge.MaxMessages+edge.LineBurst)
-	}
-	s.flush()
-	if _, left := sum(s.lines(t), "(other messages)"); left != edge.LineBurst {
-		t.Errorf("%d lines were left out, want %d", left, edge.LineBurst)
 	}
 }
 

@@ -31,5 +31,8 @@ func (r *Rates[K]) Allow(key K) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.by.get(key, func() *rate.Limiter { return rate.NewLimiter(rate.Every(r.every), r.burst) }).AllowN(r.now(), 1)
+	now := r.now()
+	l := r.by.get(key, func() *rate.Limiter { return rate.NewLimiter(rate.Every(r.every), r.burst) })
+	l.SetLimitAt(now, rate.Every(r.every)) // else the limiter would wait until a clock that has jumped back is there again
+	return l.AllowN(now, 1)
 }
