@@ -64,23 +64,23 @@ func TestAuditOfSignIns(t *testing.T) {
 		"deletion/operator/ok//practicekey//")
 }
 
-// TestAuditOfAFlood: repeated failures are written as at most a hundred entries and one entry with the number of the rest.
+// TestAuditOfAFlood: repeated failures are written as at most 300 entries and one entry with the number of the rest.
 func TestAuditOfAFlood(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	for range 120 {
+	for range 320 {
 		g.postJSON("/apiKeyLogin", `{"platform":"practice","apiKey":"wrong"}`)
 	}
 	metrics := g.Metrics()
-	for _, want := range []string{`crmgate_audit_entries_total{kind="sign-in",outcome="written"} 100`, `crmgate_audit_entries_total{kind="sign-in",outcome="left out"} 20`} {
+	for _, want := range []string{`crmgate_audit_entries_total{kind="sign-in",outcome="written"} 300`, `crmgate_audit_entries_total{kind="sign-in",outcome="left out"} 20`} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("%s is not in the metrics", want)
 		}
 	}
 	g.Stop()
 	all := g.audit()
-	if last := all[len(all)-1]; len(all) != 101 || last.Outcome != "left out" || last.Count != 20 {
-		t.Errorf("%d entries, the last one %+v; want 100 failures, and one for 20 more", len(all), last)
+	if last := all[len(all)-1]; len(all) != 301 || last.Outcome != "left out" || last.Count != 20 {
+		t.Errorf("%d entries, the last one %+v; want 300 failures, and one for 20 more", len(all), last)
 	}
 }
 

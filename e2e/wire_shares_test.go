@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // TestSharesOfOneClient: a client that uses up its share of what is stored gets 503. Other clients notice nothing.
@@ -29,7 +30,7 @@ func TestSharesOfOneClient(t *testing.T) {
 		compose(attacker).want(t, 503, `{"error":"Too many sign-ins were started from your address. Please try again in a few minutes."}`)
 		for what, a := range map[string]answer{
 			"another client":    compose(honest),
-			"a proven account":  compose(attacker, "X-RC-Access-Token", "practice-ringcentral-user"),
+			"a proven account":  compose(attacker, "X-RC-Access-Token", practicecrm.RCUserToken),
 			"a long state":      g.get("/authUrl?platform=practice&mode=bound", "X-Forwarded-For", attacker),
 			"a plain state":     g.get("/authUrl?platform=short", "X-Forwarded-For", attacker),
 			"an unknown client": compose("not an address"),
@@ -43,5 +44,19 @@ func TestSharesOfOneClient(t *testing.T) {
 			t.Errorf("later: %d %s", a.status, a.body)
 		}
 		compose(attacker).wantError(t, 503, "Too many sign-ins")
+	})
+	t.Run("7.37 sign-ins of one person", func(t *testing.T) {
+		login := func() answer {
+			return g.postJSON("/apiKeyLogin", `{"platform":"practicekey","apiKey":"`+practicecrm.APIKey+`"}`)
+		}
+		for range 300 {
+			if a := login(); a.status != 200 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+		}
+		login().want(t, 503, `{"error":"Too many sign-ins of this person. Please try again in a few minutes."}`)
+		g.lives("7.37 the session of another person", g.oauth("ada"))
+		g.Pass(10 * time.Second)
+		g.lives("7.37 the next sign-in", g.token(login()))
 	})
 }

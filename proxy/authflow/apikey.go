@@ -5,6 +5,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/org"
@@ -35,6 +36,9 @@ func (f *Flows) APIKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 }
 
 func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
+	if !f.clients.Allow(limit.ClientOf(ctx, "")) {
+		return SignedIn{}, tooOften("from your address")
+	}
 	var who identity.Identity
 	var err error
 	switch {

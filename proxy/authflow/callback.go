@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/token"
@@ -52,6 +53,9 @@ func (f *Flows) finish(ctx context.Context, r CallbackRequest, resp response) (S
 
 // exchange checks the response, exchanges its code for tokens and completes the sign-in.
 func (f *Flows) exchange(ctx context.Context, r CallbackRequest, resp *response) (SignedIn, error) {
+	if !f.clients.Allow(limit.ClientOf(ctx, "")) {
+		return SignedIn{}, tooOften("from your address")
+	}
 	conn, err := f.Connectors.Find(resp.platform)
 	if err != nil {
 		return SignedIn{}, err
@@ -202,7 +206,7 @@ func (f *Flows) completeOAuth(ctx context.Context, conn connector.Connector, cli
 	case errors.Is(err, crmgate.ErrConflict):
 		f.discard(ctx, conn, info, client, tokens)
 		err = org.AppChanged(client.Platform)
-	case errors.Is(err, errLoggedOut):
+	case errors.Is(err, errLoggedOut), errors.Is(err, errTooOften):
 		f.discard(ctx, conn, info, client, tokens)
 	}
 	return signedIn, err

@@ -56,6 +56,9 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		return SignedIn{}, err
 	}
 	key := crmgate.UserKey{Platform: m.Platform, Hostname: hostname, ID: info.ID}
+	if !f.people.Allow(key) {
+		return SignedIn{}, tooOften("of this person")
+	}
 	session, err := f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
 		u := &p.User
 		if err := c.outdated(*p); err != nil {

@@ -67,5 +67,8 @@ func (w *polls) Count() int     { return w.count() }
 // RefusedCode reports whether an error of an exchange counts as a refused code.
 var RefusedCode = refusedCode
 
-// MaxFailures is how many failed sign-ins of a client are recorded at once.
-const MaxFailures = maxFailures
+// MaxFailures is how many failed sign-ins of a client are recorded at once, and ClientBurst how many it may try.
+const (
+	MaxFailures = maxFailures
+	ClientBurst = clientBurst
+)

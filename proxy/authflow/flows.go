@@ -58,7 +58,25 @@ type Flows struct {
 	states   states
 	sessions authSessions
 	codes    *limit.Refusals[application]
+	people   *limit.Rates[crmgate.UserKey] // sign-ins of each person
+	clients  *limit.Rates[limit.Client]    // sign-ins of each client
 }
+
+// A person may sign in personBurst times at once and once more in every personEvery, and likewise all people of a client. Each
+// sign-in writes to the store, and one valid API key is enough for thousands a minute.
+const (
+	personBurst = 300
+	personEvery = 10 * time.Second
+	clientBurst = 1000
+	clientEvery = 500 * time.Millisecond
+)
+
+// tooOften is the Refusal of a sign-in beyond these limits.
+func tooOften(who string) error {
+	return &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many sign-ins " + who + ". Please try again in a few minutes.", Err: errTooOften}
+}
+
+var errTooOften = errors.New("too many sign-ins")
 
 // New checks the configuration and returns Flows.
 func New(c Config) (*Flows, error) {
@@ -92,5 +110,7 @@ func New(c Config) (*Flows, error) {
 		states:   states{c.DB, c.Now, limit.NewRates[limit.Client](c.Now, shortStateBurst, shortStateEvery)},
 		sessions: authSessions{c.DB, c.Now, newPolls(), limit.NewRates[limit.Client](c.Now, maxFailures, failureEvery)},
 		codes:    limit.NewRefusals[application](c.Now),
+		people:   limit.NewRates[crmgate.UserKey](c.Now, personBurst, personEvery),
+		clients:  limit.NewRates[limit.Client](c.Now, clientBurst, clientEvery),
 	}, nil
 }

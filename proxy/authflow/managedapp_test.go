@@ -40,7 +40,7 @@ func TestManagedAppsModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"try": m.try, "replace": m.try, "enter": m.enter, "begin": m.begin, "plain": m.plain,
 			"finish": m.finish, "finish more": m.finish, "finish together": m.finishTogether,
-			"prove": m.prove, "remove": m.remove, "drop": m.drop, "kill": m.kill, "pass": m.pass, "": m.check,
+			"prove": m.prove, "unproven": m.unproven, "remove": m.remove, "drop": m.drop, "kill": m.kill, "pass": m.pass, "": m.check,
 		})
 	})
 	t.Logf("%v", tally)
@@ -257,8 +257,22 @@ func (m *model) plain(t *rapid.T) {
 	}
 	id := fmt.Sprint("client-", rapid.IntRange(1, m.entered).Draw(t, "client"))
 	p, account := rapid.SampledFrom(platforms).Draw(t, "platform"), rapid.SampledFrom([]crmgate.AccountID{"1", "2"}).Draw(t, "account")
+	m.waiting = append(m.waiting, m.plainly(t, id, p, account))
+}
+
+func (m *model) plainly(t *rapid.T, id string, p crmgate.Platform, account crmgate.AccountID) started {
 	landed, _ := m.land(t, m.url+"/oauth/authorize?response_type=code&client_id="+id+"&state=platform%3D"+string(p)+"&redirect_uri="+url.QueryEscape(redirect))
-	m.waiting = append(m.waiting, started{authflow.CallbackRequest{CallbackURI: landed, Account: account}, id})
+	return started{authflow.CallbackRequest{CallbackURI: landed, Account: account}, id}
+}
+
+// unproven has an admin enter an application, and signs a person in with it as App Connect's clients do.
+func (m *model) unproven(t *rapid.T) {
+	admin, p := one(t, "admin", adminsOf), rapid.SampledFrom(platforms).Draw(t, "platform")
+	m.enterAs(t, admin, p, false)
+	s := m.plainly(t, fmt.Sprint("client-", m.entered), p, adminsOf[admin])
+	in, err := m.Flows.Callback(t.Context(), s.callback)
+	m.finished(t, s, in, err)
+	m.prove(t)
 }
 
 // land signs one of three people in at the CRM.

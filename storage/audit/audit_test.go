@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -606,8 +607,8 @@ func TestDeletionKeepsTheChain(t *testing.T) {
 	})
 }
 
-// Ten thousand failures leave a hundred entries, and one with the number of the others. They do not affect another platform
-// or sign-ins that work.
+// Ten thousand failures leave 300 entries, and one with the number of the others. They do not affect another platform or
+// sign-ins that work.
 func TestAFloodIsBounded(t *testing.T) {
 	t.Parallel()
 	counts := map[string]int{}
@@ -626,16 +627,16 @@ func TestAFloodIsBounded(t *testing.T) {
 	signInMany(t, s, "a", 3)
 	storetest.Must(t, k.Pass(t.Context()))
 	storetest.Must(t, k.Pass(t.Context()))
-	if want := map[string]int{"sign-in written": 105, "sign-in left out": 9900}; fmt.Sprint(counts) != fmt.Sprint(want) {
+	if want := map[string]int{"sign-in written": 305, "sign-in left out": 9700}; fmt.Sprint(counts) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", counts, want)
 	}
 	all := mustAudit(t, s, audit.Query{})
-	if last := all[len(all)-1]; len(all) != 105 || last.Kind != audit.EventSignIn || last.Outcome != audit.OutcomeLeftOut || last.Count != 9900 || last.Platform != "clio" {
+	if last := all[len(all)-1]; len(all) != 305 || last.Kind != audit.EventSignIn || last.Outcome != audit.OutcomeLeftOut || last.Count != 9700 || last.Platform != "clio" {
 		t.Errorf("%d entries, the last is %+v", len(all), last)
 	}
 	s.Clock.Add(time.Hour)
 	storetest.Must(t, s.Audit().Record(t.Context(), failed))
-	if counts["sign-in written"] != 106 {
+	if counts["sign-in written"] != 306 {
 		t.Error("after an hour a failure is still left out")
 	}
 }
@@ -646,5 +647,33 @@ func TestWordsOfLaterVersions(t *testing.T) {
 	storetest.Must(t, s.Audit().Record(t.Context(), audit.Event{Kind: 77, Platform: "clio"}))
 	if got := mustAudit(t, s, audit.Query{})[0].Kind.String(); got != "unknown 77" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// The failures of one source take a tenth of the entries, so those of others are still recorded.
+func TestAFloodOfOneSource(t *testing.T) {
+	t.Parallel()
+	s := storetest.New(t, "")
+	mustKeep(t, s, audit.KeepConfig{Alone: true})
+	record := func(address string, n int) (written int) {
+		t.Helper()
+		ctx := crmgate.WithTrace(t.Context(), &crmgate.Trace{Source: crmgate.SourceAt(netip.MustParseAddr(address))})
+		before := len(mustAudit(t, s, audit.Query{}))
+		for range n {
+			storetest.Must(t, s.Audit().Record(ctx, audit.Event{
+				Kind: audit.EventSignIn, By: audit.ByAPIKey, Outcome: audit.OutcomeRefused, Reason: audit.ReasonNotAccepted, Platform: "clio",
+			}))
+		}
+		return len(mustAudit(t, s, audit.Query{})) - before
+	}
+	if n := record("203.0.113.7", 1000); n != 30 {
+		t.Errorf("an attacker's failures have %d entries, want 30", n)
+	}
+	if n := record("198.51.100.1", 20); n != 20 {
+		t.Errorf("%d of 20 failures of another client are recorded", n)
+	}
+	s.Clock.Add(time.Hour)
+	if n := record("203.0.113.7", 1000); n != 30 {
+		t.Errorf("an hour later the attacker's failures have %d entries, want 30", n)
 	}
 }

@@ -48,11 +48,11 @@ func (l *Log) update(ctx context.Context, fn func(records) error) error {
 
 func (l *Log) now() time.Time { return l.c.Now() }
 
-// Record writes an event without a change, such as a failed sign-in. It writes at most a hundred events of a platform and
-// kind in an hour, so that failures cannot fill the disk. It counts the others and returns nil; the Keeper writes how many
-// there were.
+// Record writes an event without a change, such as a failed sign-in. It writes at most 300 events of a platform and kind in an
+// hour, so that failures cannot fill the disk. A tenth of them can come from one source, so that the failures of one client do
+// not hide those of others. It counts the others and returns nil; the Keeper writes how many there were.
 func (l *Log) Record(ctx context.Context, e Event) error {
-	if !l.w.admit(e, l.now()) {
+	if !l.w.admit(e, crmgate.SourceOf(ctx), l.now()) {
 		l.observe(e.Kind, "left out")
 		return nil
 	}
@@ -175,8 +175,9 @@ func (l *Log) observe(k Kind, outcome string) {
 	}
 }
 
-// Record writes limitEvents of one platform and kind in a limitWindow.
+// Record writes limitEvents of one platform and kind in a limitWindow, and limitSource of them from one source.
 const (
 	limitWindow = time.Hour
-	limitEvents = 100
+	limitEvents = 300
+	limitSource = 30
 )

@@ -40,9 +40,10 @@ type limited struct {
 }
 
 type window struct {
-	began time.Time
-	wrote int
-	left  uint64
+	began   time.Time
+	wrote   int
+	sources map[crmgate.Source]int // of what was written; a source that is not known is not counted
+	left    uint64
 }
 
 func newWriter() *writer {
@@ -211,24 +212,28 @@ func (w *writer) sealed(u unsealed) {
 	}
 }
 
-// admit reports whether Record may write an event, and counts the event if not.
-func (w *writer) admit(e Event, now time.Time) bool {
+// admit reports whether Record may write an event of a request from a source, and counts the event if not.
+func (w *writer) admit(e Event, source crmgate.Source, now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := limited{e.Platform, e.Kind}
 	in := w.limits[key]
 	if in == nil {
-		in = &window{began: now}
+		in = &window{began: now, sources: map[crmgate.Source]int{}}
 		w.limits[key] = in
 	}
 	if now.Sub(in.began) >= limitWindow || now.Before(in.began) {
 		in.began, in.wrote = now, 0
+		clear(in.sources)
 	}
-	if in.wrote >= limitEvents {
+	if in.wrote >= limitEvents || in.sources[source] >= limitSource {
 		in.left++
 		return false
 	}
 	in.wrote++
+	if source != (crmgate.Source{}) {
+		in.sources[source]++
+	}
 	return true
 }
 
