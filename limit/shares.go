@@ -72,43 +72,53 @@ func (s *Shares) Used() int {
 	return s.used
 }
 
-// TryAcquire takes a place if one is free. Its caller must call release once. ok is false if there is none.
-func (s *Shares) TryAcquire(c Claim) (release func(), ok bool) {
+// Place is a place that a request holds. Its holder calls Release once.
+type Place struct {
+	shares *Shares
+	claim  Claim
+}
+
+// Release gives the place back.
+func (p Place) Release() { p.shares.release(p.claim) }
+
+// TryAcquire takes a place if one is free. ok is false if there is none.
+func (s *Shares) TryAcquire(c Claim) (p Place, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.fits(c) {
-		return nil, false
+		return Place{}, false
 	}
 	s.take(c)
-	return func() { s.release(c) }, true
+	return Place{s, c}, true
 }
 
-// Acquire takes a place, and waits for one until ctx ends. Its caller must call release once. The error is ErrBusy, or that of ctx.
-func (s *Shares) Acquire(ctx context.Context, c Claim) (release func(), err error) {
+// Acquire takes a place, and waits for one until ctx ends. The error is ErrBusy, or that of ctx.
+func (s *Shares) Acquire(ctx context.Context, c Claim) (Place, error) {
 	s.mu.Lock()
 	switch {
 	case s.fits(c): // the waiting requests do not fit, so this overtakes nothing
 		s.take(c)
 		s.mu.Unlock()
-		return func() { s.release(c) }, nil
+		return Place{s, c}, nil
 	case s.crowded(c):
 		s.mu.Unlock()
-		return nil, ErrBusy
+		return Place{}, ErrBusy
 	}
 	w := &waiter{c, make(chan struct{})}
 	s.waiting = append(s.waiting, w)
 	s.mu.Unlock()
 	select {
 	case <-w.granted:
-		return func() { s.release(c) }, nil
+		return Place{s, c}, nil
 	case <-ctx.Done():
 	}
 	if !s.leave(w) { // it was granted a place meanwhile
 		s.release(c)
 	}
-	return nil, ctx.Err()
+	return Place{}, ctx.Err()
 }
 
+// leave removes a request that no longer waits. It reports whether the request was still waiting.
 func (s *Shares) leave(w *waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,26 +25,26 @@ var attacker, honest = at("203.0.113.7"), at("198.51.100.1")
 func TestShares(t *testing.T) {
 	t.Parallel()
 	s := limit.NewShares(limit.Limits{Total: 8, Client: 3, Host: 4})
-	take := func(c limit.Claim, want int) (releases []func()) {
+	take := func(c limit.Claim, want int) (places []limit.Place) {
 		t.Helper()
 		for {
-			release, ok := s.TryAcquire(c)
+			place, ok := s.TryAcquire(c)
 			if !ok {
 				break
 			}
-			releases = append(releases, release)
+			places = append(places, place)
 		}
-		if len(releases) != want {
-			t.Errorf("%+v got %d places, want %d", c, len(releases), want)
+		if len(places) != want {
+			t.Errorf("%+v got %d places, want %d", c, len(places), want)
 		}
-		return releases
+		return places
 	}
 	first := take(limit.Claim{Client: attacker, Host: "slow.example"}, 3)
 	take(limit.Claim{Client: honest, Host: "slow.example"}, 1)
 	take(limit.Claim{Client: honest, Host: "good.example"}, 2)
 	take(limit.Claim{Client: limit.Client{Account: "1"}}, 2)
-	for _, release := range first {
-		release()
+	for _, place := range first {
+		place.Release()
 	}
 	take(limit.Claim{}, 3)
 	if s.Used() != 8 {
@@ -57,13 +57,13 @@ func TestFewestNext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := limit.NewShares(limit.Limits{Total: 4, Client: 3})
-		var held []func()
+		var held []limit.Place
 		for _, c := range []limit.Client{attacker, attacker, attacker, at("203.0.113.8")} {
-			release, err := s.Acquire(t.Context(), limit.Claim{Client: c})
+			place, err := s.Acquire(t.Context(), limit.Claim{Client: c})
 			if err != nil {
 				t.Fatal(err)
 			}
-			held = append(held, release)
+			held = append(held, place)
 		}
 		var mu sync.Mutex
 		var order []string
@@ -82,7 +82,7 @@ func TestFewestNext(t *testing.T) {
 		wait("the other attacker's next", at("203.0.113.8"))
 		wait("an honest client's", honest)
 		for _, i := range []int{0, 3, 1} {
-			held[i]()
+			held[i].Release()
 			synctest.Wait()
 		}
 		if want := "[an honest client's the other attacker's next the attacker's next]"; fmt.Sprint(order) != want {
@@ -96,7 +96,7 @@ func TestWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := limit.NewShares(limit.Limits{Total: 2, Client: 1})
-		release, err := s.Acquire(t.Context(), limit.Claim{Client: attacker})
+		place, err := s.Acquire(t.Context(), limit.Claim{Client: attacker})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,13 +118,13 @@ func TestWaiting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		other()
+		other.Release()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if busy.Load() != 92 || left.Load() != 8 {
 			t.Errorf("%d were refused at once, and %d gave up", busy.Load(), left.Load())
 		}
-		release()
+		place.Release()
 		if s.Used() != 0 {
 			t.Errorf("%d places are used", s.Used())
 		}
@@ -141,7 +141,7 @@ func TestSharesAtOnce(t *testing.T) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%20)*time.Millisecond)
 			defer cancel()
-			release, err := s.Acquire(ctx, limit.Claim{Client: at(fmt.Sprintf("203.0.113.%d", i%7)), Host: fmt.Sprint("h", i%3)})
+			place, err := s.Acquire(ctx, limit.Claim{Client: at(fmt.Sprintf("203.0.113.%d", i%7)), Host: fmt.Sprint("h", i%3)})
 			if err != nil {
 				return
 			}
@@ -150,7 +150,7 @@ func TestSharesAtOnce(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 			inside.Add(-1)
-			release()
+			place.Release()
 		})
 	}
 	wg.Wait()
@@ -169,10 +169,10 @@ func BenchmarkShares(b *testing.B) {
 	c := limit.Claim{Client: honest, Host: "crm.example"}
 	b.ReportAllocs()
 	for b.Loop() {
-		release, err := s.Acquire(b.Context(), c)
+		place, err := s.Acquire(b.Context(), c)
 		if err != nil {
 			b.Fatal(err)
 		}
-		release()
+		place.Release()
 	}
 }

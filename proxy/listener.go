@@ -47,9 +47,9 @@ func (l sharing) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		client, _ := l.trusted.peer(c.RemoteAddr())
-		release, ok := l.conns.TryAcquire(limit.Claim{Client: limit.Client{Source: client}})
+		place, ok := l.conns.TryAcquire(limit.Claim{Client: limit.Client{Source: client}})
 		if ok {
-			return &sharedConn{Conn: c, release: sync.OnceFunc(release)}, nil
+			return &sharedConn{Conn: c, release: sync.OnceFunc(place.Release)}, nil
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = io.WriteString(c, tooManyConns)

@@ -199,12 +199,12 @@ func (s *Server) answer(rt *route, r *request) {
 	ctx := crmgate.WithTrace(s.base, &r.trace)
 	if !rt.quick {
 		r.trace.Source = s.trusted.source(r.fc)
-		end, ok := s.running.TryAcquire(limit.Claim{Client: limit.Client{Source: r.trace.Source}})
+		place, ok := s.running.TryAcquire(limit.Claim{Client: limit.Client{Source: r.trace.Source}})
 		if !ok {
 			s.respond.refuse(ctx, r, errTooManyRequests)
 			return
 		}
-		defer end()
+		defer place.Release()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		defer cancel()

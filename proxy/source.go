@@ -29,17 +29,18 @@ func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
 	if !proxy {
 		return client
 	}
-	var hops []string
-	for _, h := range fc.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor) {
-		hops = append(hops, strings.Split(string(h), ",")...)
-	}
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := parseHop(hops[i])
-		if err != nil {
-			break // who sent it is not known
-		}
-		if !t.contain(hop) {
-			return crmgate.SourceAt(hop)
+	headers := fc.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
+	for i := len(headers) - 1; i >= 0; i-- {
+		for left := string(headers[i]); left != ""; {
+			comma := strings.LastIndexByte(left, ',')
+			hop, err := parseHop(left[comma+1:])
+			if err != nil {
+				return crmgate.Source{} // the sender is not known
+			}
+			if !t.contain(hop) {
+				return crmgate.SourceAt(hop)
+			}
+			left = left[:max(comma, 0)]
 		}
 	}
 	return crmgate.Source{}

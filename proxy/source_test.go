@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 )
 
 func TestSources(t *testing.T) {
@@ -79,6 +80,28 @@ func BenchmarkSource(b *testing.B) {
 				if trusted.source(&fc) == (crmgate.Source{}) {
 					b.Fatal("no source")
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkShare measures what the shares add to a request of a route that is not quick. Quick routes, such as the session
+// check, have no share.
+func BenchmarkShare(b *testing.B) {
+	trusted := trustedProxies{netip.MustParsePrefix("10.0.0.0/8")}
+	for name, peer := range map[string]string{"direct": "203.0.113.7", "behind a proxy": "10.1.2.3"} {
+		b.Run(name, func(b *testing.B) {
+			running := limit.NewShares(limit.Limits{Total: 32 << 10, Client: 1 << 10})
+			var fc fasthttp.RequestCtx
+			fc.Init(&fasthttp.Request{}, &net.TCPAddr{IP: net.ParseIP(peer), Port: 1}, nil)
+			fc.Request.Header.Set("X-Forwarded-For", "203.0.113.7")
+			b.ReportAllocs()
+			for b.Loop() {
+				place, ok := running.TryAcquire(limit.Claim{Client: limit.Client{Source: trusted.source(&fc)}})
+				if !ok {
+					b.Fatal("no place")
+				}
+				place.Release()
 			}
 		})
 	}

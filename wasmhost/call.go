@@ -70,7 +70,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.closing, cancel)()
-	inst, free, err := m.acquire(ctx, c)
+	inst, slot, err := m.acquire(ctx, c)
 	if err != nil {
 		return nil, c.stopError("could not be started", err)
 	}
@@ -79,7 +79,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	out, err = m.run(ctx, inst, c)
 	var ce *crmgate.ConnectorError
 	m.release(inst, !errors.As(err, &ce) || ce.Err == nil)
-	free()
+	slot.Release()
 	return out, err
 }
 

@@ -154,23 +154,22 @@ func instrument(b []byte) ([]byte, error) {
 
 var errClosed = errors.New("the connectors are being closed")
 
-// acquire returns an instance for a call, and loads the module if necessary. The caller gives it back with release, and then
-// calls free. Waiting for a free slot is limited by the host's deadline. Loading is not: it depends on the machine, not on the
-// guest.
-func (m *module) acquire(ctx context.Context, c *call) (inst *instance, free func(), err error) {
+// acquire returns an instance for a call, and its slot, and loads the module if necessary. The caller gives both back. Waiting
+// for a free slot is limited by the host's deadline. Loading is not: it depends on the machine, not on the guest.
+func (m *module) acquire(ctx context.Context, c *call) (inst *instance, slot limit.Place, err error) {
 	wait, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	claim := limit.Claim{Client: limit.ClientOf(ctx, "")}
 	if !m.manifest.Hosts.Names(c.hostname) {
 		claim.Host = c.hostname
 	}
-	if free, err = m.slots.Acquire(wait, claim); err != nil {
-		return nil, nil, err
+	if slot, err = m.slots.Acquire(wait, claim); err != nil {
+		return nil, slot, err
 	}
 	if inst, err = m.getInstance(ctx); err != nil {
-		free()
+		slot.Release()
 	}
-	return inst, free, err
+	return inst, slot, err
 }
 
 // getInstance returns a free instance, or makes one.

@@ -23,8 +23,8 @@ type polls struct {
 
 // poll is a waiting poll. woken is closed to wake it.
 type poll struct {
-	woken   chan struct{}
-	release func()
+	woken chan struct{}
+	place limit.Place
 }
 
 func newPolls() *polls {
@@ -37,11 +37,11 @@ func (w *polls) join(id string, client limit.Client) (woken <-chan struct{}, lea
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.end(id)
-	release, ok := w.places.TryAcquire(limit.Claim{Client: client})
+	place, ok := w.places.TryAcquire(limit.Claim{Client: client})
 	if !ok {
 		return nil, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many clients wait for a sign-in. Please ask again in a few seconds."}
 	}
-	p := &poll{make(chan struct{}), release}
+	p := &poll{make(chan struct{}), place}
 	w.by[id] = p
 	return p.woken, func() { w.leave(id, p) }, nil
 }
@@ -65,7 +65,7 @@ func (w *polls) wake(id string) {
 func (w *polls) end(id string) {
 	if p := w.by[id]; p != nil {
 		close(p.woken)
-		p.release()
+		p.place.Release()
 		delete(w.by, id)
 	}
 }

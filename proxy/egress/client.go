@@ -97,7 +97,7 @@ func (c *Client) Fetch(req *http.Request, e crmgate.Egress) (*http.Response, err
 	began := time.Now()
 	done := func(outcome string) { c.Observe(e.Name, outcome, time.Since(began)) }
 	ctx, cancel := context.WithTimeout(req.Context(), c.Timeout)
-	release, err := c.acquire(req.WithContext(ctx), e)
+	slot, err := c.acquire(req.WithContext(ctx), e)
 	if err != nil {
 		cancel()
 		done(crmgate.FetchTimeout)
@@ -105,7 +105,7 @@ func (c *Client) Fetch(req *http.Request, e crmgate.Egress) (*http.Response, err
 	}
 	resp, err := c.follow(req.Clone(ctx), e)
 	if err != nil {
-		release()
+		slot.Release()
 		cancel()
 		fe := explain(err, req.URL)
 		done(fe.Kind)
@@ -116,12 +116,12 @@ func (c *Client) Fetch(req *http.Request, e crmgate.Egress) (*http.Response, err
 		limit = c.MaxBody
 	}
 	outcome := fmt.Sprintf("%dxx", resp.StatusCode/100)
-	resp.Body = &body{rc: resp.Body, left: limit, limit: limit, url: req.URL, end: func() { release(); cancel(); done(outcome) }}
+	resp.Body = &body{rc: resp.Body, left: limit, limit: limit, url: req.URL, end: func() { slot.Release(); cancel(); done(outcome) }}
 	return resp, nil
 }
 
 // acquire waits for a slot of the request's name.
-func (c *Client) acquire(req *http.Request, e crmgate.Egress) (release func(), err error) {
+func (c *Client) acquire(req *http.Request, e crmgate.Egress) (limit.Place, error) {
 	c.mu.Lock()
 	s := c.slots[e.Name]
 	if s == nil {
@@ -134,11 +134,11 @@ func (c *Client) acquire(req *http.Request, e crmgate.Egress) (release func(), e
 	if !e.Operator && !e.Hosts.Names(req.URL.Host) {
 		claim.Host = req.URL.Host
 	}
-	release, err = s.Acquire(req.Context(), claim)
+	slot, err := s.Acquire(req.Context(), claim)
 	if err != nil {
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too many requests are running for " + e.Name, Err: err}
+		err = &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too many requests are running for " + e.Name, Err: err}
 	}
-	return release, nil
+	return slot, err
 }
 
 // follow sends a request and follows its redirects.
