@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -237,6 +238,48 @@ func TestWireTokenRequest(t *testing.T) {
 			t.Errorf("the connector got the code: %s", in)
 		}
 	})
+	t.Run("3.1.10a the parameters that an unencoded callback loses", func(t *testing.T) {
+		w.token(w.get("/oauth-callback?callbackUri=" + wireRedirect + "?state=platform=wire&role=3&entity=12&company=T%26T&code=ABC&hostname=h.example" +
+			"&accounts-server=https%3A%2F%2Feu.example&location=eu&userEmail=a@b.example&rcAccountId=1&rcAccessToken=" + practicecrm.RCUserToken + "&jwtToken=x"))
+		w.wantGot("wire", "getUserInfo", `"query":{"accounts-server":"https://eu.example","company":"T&T","entity":"12","location":"eu","role":"3","userEmail":"a@b.example"}`)
+	})
+}
+
+// TestWireCodes: the CRM gets back the code that it gave out, whatever its characters are and however the client forwards the
+// callback.
+func TestWireCodes(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, map[string]guest{"wire": {}})
+	w.Freeze()
+	w.endpoint.says(200, goodTokens)
+	random := rand.New(rand.NewPCG(1, 2))
+	classes := []string{"abcXYZ019", "+", "#", "&", "%", "=", "/?:", ";,", "-._~", `"'<>`, "!*()$@[]^|{}\\`", "% +", "%2B", "%26x"}
+	forwards := map[string]func(uri string) string{
+		"3.1.0a unencoded": func(uri string) string { return uri }, "3.1.0a encoded": url.QueryEscape,
+		"3.1.0a encoded like encodeURIComponent": func(uri string) string { return strings.ReplaceAll(url.QueryEscape(uri), "+", "%20") },
+	}
+	orders := map[string]func(code string) string{
+		"code first":              func(code string) string { return "?code=" + code + "&state=platform%3Dwire" },
+		"code first, plain state": func(code string) string { return "?code=" + code + "&state=platform=wire&location=eu" },
+		"state first":             func(code string) string { return "?state=platform%3Dwire&code=" + code },
+		"between others":          func(code string) string { return "?location=eu&code=" + code + "&state=platform=wire&x=" },
+	}
+	for range 8 {
+		var code string
+		for range 1 + random.IntN(6) {
+			code += classes[random.IntN(len(classes))]
+		}
+		for forwarded, forward := range forwards {
+			for order, uri := range orders {
+				w.Pass(time.Minute)
+				w.endpoint.asked()
+				w.token(w.get("/oauth-callback?callbackUri=" + forward(wireRedirect+uri(strings.ReplaceAll(url.QueryEscape(code), "+", "%20")))))
+				if asked := w.endpoint.asked(); len(asked) != 1 || asked[0].PostForm.Get("code") != code {
+					t.Errorf("%s, %s: the CRM gave out %q and got back %q", forwarded, order, code, asked[0].PostForm.Get("code"))
+				}
+			}
+		}
+	}
 }
 
 func TestWireTokenAnswers(t *testing.T) {

@@ -51,13 +51,17 @@ func (a signInAPI) oauthCallback(ctx context.Context, r *request) (any, error) {
 	var q authflow.CallbackRequest
 	var account string
 	err := r.params(map[string]*string{
-		"callbackUri": &q.CallbackURI, "code": &q.Code, "error": &q.Error, "iss": &q.Issuer,
+		"code": &q.Code, "error": &q.Error, "error_description": &q.ErrorDescription, "iss": &q.Issuer,
 		"hostname": &q.Hostname, "tokenUrl": &q.TokenURL, "apiUrl": &q.APIURL,
 		"username": &q.Username, "userEmail": &q.UserEmail, "rcAccountId": &account,
 	})
 	if err != nil {
 		return nil, err
 	}
+	if q.CallbackURI, err = r.urlParam("callbackUri"); err != nil {
+		return nil, err
+	}
+	q.Others = r.others("callbackUri", "code", "state", "error", "iss", "hostname", "tokenUrl", "apiUrl", "username", "rcAccountId", "rcAccessToken", "jwtToken")
 	if s := r.joined("state"); s != nil { // some clients append a state of their own to the CRM's
 		q.State = *s
 	}

@@ -20,7 +20,7 @@ func (s *Server) ServeConn(c net.Conn) error { return s.http.ServeConn(c) }
 
 // requestWith makes the request that a handler gets.
 func requestWith(query, header, contentType string, body []byte) *request {
-	r := &request{fc: &fasthttp.RequestCtx{}}
+	r := &request{fc: &fasthttp.RequestCtx{}, sent: []byte(query)}
 	r.query.Parse(query)
 	r.fc.Request.Header.Set("X-RC-Access-Token", header)
 	r.fc.Request.Header.SetContentType(contentType)

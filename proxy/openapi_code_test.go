@@ -194,7 +194,7 @@ func (c code) readBy(call *ast.CallExpr) map[string]bool {
 		if constant, ok := call.Args[1].(*ast.Ident); ok && c.cookies[constant.Name] != "" {
 			all["cookie "+c.cookies[constant.Name]] = true
 		}
-	case "param", "joined", "list":
+	case "param", "urlParam", "joined", "list":
 		if name != "" {
 			all["query "+name] = true
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +21,7 @@ type request struct {
 	id    string
 	last  string        // the path's last segment, if it is a parameter
 	query fasthttp.Args // of the request target as it was sent
+	sent  []byte        // the query as it was sent; fasthttp's buffer
 	trace crmgate.Trace
 }
 
@@ -66,6 +68,22 @@ func (r *request) param(name string) (string, error) {
 	return string(values[0]), nil
 }
 
+// urlParam returns a query parameter whose value is a URL with a query of its own. Clients that do not encode the URL leave
+// the percent signs in it as they are, so it must not be decoded a second time: "%2B" would become a space. Its parameters
+// after the first one are parameters of the request then.
+func (r *request) urlParam(name string) (string, error) {
+	decoded, err := r.param(name)
+	if err != nil {
+		return "", err
+	}
+	for pair := range bytes.SplitSeq(r.sent, []byte("&")) {
+		if key, value, _ := bytes.Cut(pair, []byte("=")); string(key) == name && bytes.Contains(value, []byte("://")) {
+			return string(value), nil
+		}
+	}
+	return decoded, nil
+}
+
 // values returns all query parameters.
 func (r *request) values() url.Values {
 	v := url.Values{}
@@ -73,6 +91,17 @@ func (r *request) values() url.Values {
 		v.Add(string(name), string(value))
 	}
 	return v
+}
+
+// others returns the query parameters without some, each with its first value.
+func (r *request) others(without ...string) map[string]string {
+	all := map[string]string{}
+	for name, value := range r.query.All() {
+		if _, twice := all[string(name)]; !twice && utf8.Valid(name) && utf8.Valid(value) && !slices.Contains(without, string(name)) {
+			all[string(name)] = string(value)
+		}
+	}
+	return all
 }
 
 // params reads several query parameters.

@@ -183,7 +183,7 @@ func (s *Server) route(fc *fasthttp.RequestCtx) (name string, rt *route, r *requ
 		writeError(fc, 405, name+" takes "+here.join(" and ")+" only.")
 		return name, nil, nil
 	}
-	r = &request{fc: fc}
+	r = &request{fc: fc, sent: query}
 	r.query.ParseBytes(query)
 	if named > 0 { // from the target as it was sent: the case of its letters may matter
 		sent := strings.TrimSuffix(string(target[:len(target)-len(query)]), "?")

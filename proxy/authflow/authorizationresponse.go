@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"cmp"
 	"maps"
 	"net/url"
 	"slices"
@@ -23,6 +24,7 @@ type response struct {
 	uri      *url.URL
 	params   url.Values // of uri
 	err      string     // the error parameter
+	errText  string     // the error_description parameter
 	issuer   string     // the iss parameter
 	// query has the parameters without code and state, and withoutCode is the URI without the code. The connector gets both.
 	query       map[string]string
@@ -79,12 +81,14 @@ func (resp *response) readParams(r CallbackRequest, uri *url.URL, q url.Values) 
 	if resp.err = q.Get("error"); resp.err == "" {
 		resp.err = r.Error
 	}
+	resp.errText = cmp.Or(q.Get("error_description"), r.ErrorDescription)
 	if resp.issuer = q.Get("iss"); resp.issuer == "" {
 		resp.issuer = r.Issuer
 	} else if differs(r.Issuer, resp.issuer) {
 		return crmgate.Refuse("The callback's parameter iss is given more than once.")
 	}
 	resp.query = map[string]string{}
+	maps.Copy(resp.query, r.Others) // the CRM's, if the client did not encode callbackUri
 	for name := range q {
 		if name != "code" && name != "state" {
 			resp.query[name] = q.Get(name)
@@ -173,7 +177,7 @@ func (resp response) code(redirectURI string) (crmgate.Secret, error) {
 		return crmgate.Secret{}, crmgate.Refuse("Redirected origin should match configured origin, but got: %s://%s", resp.uri.Scheme, resp.uri.Host)
 	}
 	if resp.err != "" {
-		return crmgate.Secret{}, authorizationError(resp.err, resp.params.Get("error_description"))
+		return crmgate.Secret{}, authorizationError(resp.err, resp.errText)
 	}
 	code := resp.params.Get("code")
 	if missing(code) {

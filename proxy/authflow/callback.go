@@ -14,10 +14,13 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// CallbackRequest is a callback as a client forwards it: each parameter as the query parser left it, "" if it is absent.
+// CallbackRequest is a callback as a client forwards it: each parameter as the query parser left it, "" if it is absent. Only a
+// CallbackURI that the client did not encode is not decoded either.
 type CallbackRequest struct {
 	CallbackURI, State, Code, Error string
-	Issuer                          string // iss
+	ErrorDescription                string            // error_description
+	Others                          map[string]string // parameters that this server does not know
+	Issuer                          string            // iss
 	Hostname, TokenURL, APIURL      string
 	Username, UserEmail             string
 	Account                         crmgate.AccountID // rcAccountId: not proven
