@@ -108,4 +108,11 @@ func TestProofIsRequired(t *testing.T) {
 		t.Errorf("7.1 the next sign-in is not proven by the one before: %d %s", a.status, a.body)
 	}
 	g.lives("7.1 a sign-in without an account has nothing to prove", g.oauth("grace"))
+
+	g.get("/user/settings", append(bearer(again), "X-RC-Access-Token", practicecrm.RCUserToken)...).want(t, 200, `{}`)
+	g.do("POST", "/unAuthorize", "", bearer(again)...)
+	without := g.oauth("ada")
+	if a := g.get("/user/settings", bearer(without)...); a.status != 403 || !g.only("practice", "1-practice").User.Unproven {
+		t.Errorf("7.1 a sign-in that leaves the account out is proven by an earlier one: %d %s", a.status, a.body)
+	}
 }

@@ -118,10 +118,10 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 }
 
 // ValuesHost returns the host to which the managed values of a sign-in at hostname belong. hostname is a result of
-// CheckHostname. A value must not reach another host than the one that it was entered for. The result is empty if all hosts
-// are the manifest's, so that the host name of a request cannot decide where a value goes.
+// CheckHostname. A value must not reach another host than the one that it was entered for. The result is empty for the host
+// that the manifest names for all people, and for a host name that cannot decide where requests go.
 func (m *Manifest) ValuesHost(hostname string) string {
-	if m.hostDecides() {
+	if m.hostDecides() || m.Hosts.Names(hostname) && !m.Environment.Names(hostname) && several(slices.Concat(m.Environment, m.Hosts)) {
 		return hostname
 	}
 	return ""
@@ -132,15 +132,20 @@ func (m *Manifest) AsksHost() bool {
 	return m.hostDecides() && m.Page.Environment.Kind != Fixed
 }
 
-// hostDecides reports whether a person's host name can decide where requests go: to one of several hosts of the
-// environment, or to a host that the manifest does not name.
+// hostDecides reports whether people choose where requests go: to one of several hosts of the environment, or to a host that
+// the manifest does not name.
 func (m *Manifest) hostDecides() bool {
 	choices := m.Environment
-	if m.Environment != nil && len(m.Environment) == 0 { // CheckHostname accepts the hosts of crmgate.hosts then
+	if m.Environment != nil && len(m.Environment) == 0 { // an environment without hosts of its own
 		choices = m.Hosts
 	}
-	return slices.ContainsFunc(choices, func(p crmgate.HostPattern) bool { return p != choices[0] }) ||
+	return several(choices) ||
 		slices.ContainsFunc(slices.Concat(m.Environment, m.Hosts), func(p crmgate.HostPattern) bool { return p.Wildcard || p.Person })
+}
+
+// several reports whether there are two different patterns.
+func several(all []crmgate.HostPattern) bool {
+	return slices.ContainsFunc(all, func(p crmgate.HostPattern) bool { return p != all[0] })
 }
 
 // RequireOAuth returns a Refusal if people sign in to the platform with an API key.

@@ -9,7 +9,11 @@ func TestValuesHost(t *testing.T) {
 		decides, asks bool
 	}{
 		{"no environment, no hosts", "", false, false},
-		{"no environment, declared hosts", `,"crmgate":{"hosts":["a.com","b.com"]}`, false, false},
+		{"no environment, declared hosts", `,"crmgate":{"hosts":["a.com","b.com"]}`, true, false},
+		{"no environment, one declared host", `,"crmgate":{"hosts":["a.com"]}`, false, false},
+		{"one host, and another that it could be", `,"environment":{"type":"fixed","url":"https://a.com"},"crmgate":{"hosts":["a.com","b.com"]}`, true, false},
+		{"the host of all people", `,"environment":{"type":"fixed","url":"https://b.com"},"crmgate":{"hosts":["a.com","b.com"]}`, false, false},
+		{"one selection, and another host", `,"environment":{"type":"selectable","selections":[{"const":"https://a.com"}]},"crmgate":{"hosts":["a.com","b.com"]}`, true, false},
 		{"no environment, a wildcard", `,"crmgate":{"hosts":["*.a.com"]}`, true, false},
 		{"no environment, {hostname}", `,"crmgate":{"hosts":["{hostname}"]}`, true, false},
 		{"one host", `,"environment":{"type":"fixed","url":"https://a.com/x"},"crmgate":{"hosts":["a.com","api.a.com"]}`, false, false},

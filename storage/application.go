@@ -43,6 +43,9 @@ func (r records) applications(account crmgate.AccountID, p crmgate.Platform) (ap
 	if apps.Pending, err = r.app(pendingApp, r.db.keys.pendingApp(account, p)); err == nil && apps.Pending == nil {
 		apps.Pending, err = r.app(pendingApp, r.db.keys.pendingApp(account, ""))
 	}
+	if err == nil && apps.Pending != nil && !r.Now.Before(apps.Pending.Expires) { // kept until it is retired; see use
+		apps.Pending = nil
+	}
 	if err != nil || apps.Pending == nil {
 		return apps, err
 	}
@@ -64,14 +67,19 @@ func (r records) app(k sealed.Kind, key []byte) (*crmgate.OrgApplication, error)
 }
 
 func (r records) setApp(k sealed.Kind, key []byte, a crmgate.OrgApplication, ttl time.Duration) error {
-	b, err := json.Marshal(recordOf(a, false))
+	return r.setRecord(k, key, recordOf(a, false), ttl)
+}
+
+func (r records) setRecord(k sealed.Kind, key []byte, w applicationRecord, ttl time.Duration) error {
+	b, err := json.Marshal(w)
 	if err != nil {
 		return err
 	}
 	return r.Set(k, key, b, ttl)
 }
 
-// IssuingApp returns the application that issued a grant: the confirmed one, one that was retired later, or the pending one.
+// IssuingApp returns the application that issued a grant: the confirmed one, the pending one, or one that was retired or
+// dropped.
 // The error is crmgate.ErrNotFound if its credentials were deleted.
 func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey) (crmgate.OrgApplication, error) {
 	var issuer *crmgate.OrgApplication
@@ -86,7 +94,14 @@ func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.Ap
 		}
 		candidates := []*crmgate.OrgApplication{apps.Confirmed, retired}
 		if app.Entry != "" {
-			candidates = append(candidates, apps.Pending)
+			dropped, err := r.app(retiredApp, db.keys.droppedApp(app.Account, p, app.Entry))
+			if err != nil {
+				return err
+			}
+			if dropped != nil {
+				dropped.Generation = app.Generation
+			}
+			candidates = append(candidates, apps.Pending, dropped)
 		}
 		for _, a := range candidates {
 			if a != nil && a.Generation == app.Generation && (app.Entry == "" || app.Entry == a.Entry) {
@@ -165,51 +180,62 @@ func (r records) retire(a crmgate.OrgApplication) (uint64, error) {
 	return g, r.setApp(retiredApp, r.db.keys.retiredApp(a.Account, a.Platform, a.Generation), a, 0)
 }
 
-// dropPending removes a pending application if there is one. If sign-ins have used it, it is retired: their sessions end, and
-// their grants are revoked. (If it expires instead, their grants cannot be refreshed.)
+// dropPending removes a pending application if there is one, also after it has expired. If sign-ins have used it, it is
+// retired: their sessions end, and their grants are revoked. Otherwise its credentials are kept for a sign-in that is under
+// way: it will not be stored, and its grant must be revoked.
 func (r records) dropPending(account crmgate.AccountID, p crmgate.Platform) error {
 	key := r.db.keys.pendingApp(account, p)
 	a, err := r.app(pendingApp, key)
-	if err == nil && a != nil && !a.Used.IsZero() {
+	switch {
+	case err != nil || a == nil:
+	case a.Used.IsZero():
+		err = r.setRecord(retiredApp, r.db.keys.droppedApp(account, p, a.Entry), recordOf(*a, true), retiredLife)
+	default:
 		if a.Generation, err = r.generation(account, p); err == nil {
 			_, err = r.retire(*a)
 		}
 	}
-	if sealed.Lost(err) {
+	if sealed.Lost(err) { // an admin can replace a record that does not open
 		err = nil
 	}
 	return errors.Join(err, r.Delete(key))
 }
 
-// ConfirmApp confirms an organisation's application with a sign-in that worked, and whose account is proven. entry is the
-// application's Entry; an empty one means the connector's application. A confirmed application stays as it is. If the
-// application is neither pending nor confirmed now, the error matches crmgate.ErrConflict and nothing is stored.
+// ConfirmApp confirms an organisation's application when a proven sign-in has used it. entry is the application's Entry; an
+// empty one means the connector's application. A confirmed application stays as it is. If the application is neither pending
+// nor confirmed now, the error matches crmgate.ErrConflict and nothing is stored.
 func ConfirmApp(account crmgate.AccountID, p crmgate.Platform, entry string) With {
-	return With{before: func(r records) error { return r.confirm(account, p, entry) }}
+	return With{before: func(r records) error {
+		_, err := r.confirm(account, p, entry)
+		return err
+	}}
 }
 
-// UseApp is ConfirmApp for a sign-in whose account is not proven. A pending application stays pending, and its Used is set.
-// The error matches crmgate.ErrConflict for an application that is to replace a confirmed one, too.
+// UseApp records that an unproven sign-in used an organisation's application. A pending one stays pending. The error matches
+// crmgate.ErrConflict as for ConfirmApp, and also if the application would replace a confirmed one.
 func UseApp(account crmgate.AccountID, p crmgate.Platform, entry string) With {
 	return With{before: func(r records) error { return r.use(account, p, entry) }}
 }
 
-func (r records) confirm(account crmgate.AccountID, p crmgate.Platform, entry string) error {
+// confirm confirms the application with an entry. promoted says that it was pending.
+func (r records) confirm(account crmgate.AccountID, p crmgate.Platform, entry string) (promoted bool, err error) {
 	apps, err := r.entered(account, p, entry)
 	if err != nil || apps.Pending == nil {
-		return err
+		return false, err
 	}
 	now := *apps.Pending
 	if apps.Confirmed != nil {
 		if now.Generation, err = r.retire(*apps.Confirmed); err != nil {
-			return err
+			return false, err
 		}
 	}
 	from := r.db.keys.pendingApp(now.Account, now.Platform)
 	now.Platform, now.State, now.Used = p, crmgate.Confirmed, time.Time{}
-	return errors.Join(r.Delete(from), r.setApp(managedApp, r.db.keys.managedApp(now.Account, p), now, 0))
+	return true, errors.Join(r.Delete(from), r.setApp(managedApp, r.db.keys.managedApp(now.Account, p), now, 0))
 }
 
+// use sets a pending application's Used, and binds the application to the platform. After it has expired, the record is kept
+// until an admin enters or removes an application: then it is retired.
 func (r records) use(account crmgate.AccountID, p crmgate.Platform, entry string) error {
 	apps, err := r.entered(account, p, entry)
 	switch {
@@ -221,7 +247,7 @@ func (r records) use(account crmgate.AccountID, p crmgate.Platform, entry string
 	now := *apps.Pending
 	from := r.db.keys.pendingApp(now.Account, now.Platform)
 	now.Platform, now.Used = p, r.Now
-	return errors.Join(r.Delete(from), r.setApp(pendingApp, r.db.keys.pendingApp(now.Account, p), now, now.Expires.Sub(r.Now)))
+	return errors.Join(r.Delete(from), r.setApp(pendingApp, r.db.keys.pendingApp(now.Account, p), now, now.Expires.Add(retiredLife).Sub(r.Now)))
 }
 
 var errAppChanged = fmt.Errorf("the organisation's application: %w", crmgate.ErrConflict)

@@ -100,6 +100,11 @@ func (k keys) retiredApp(a crmgate.AccountID, p crmgate.Platform, generation uin
 	return k.On(retiredApp, p, strconv.FormatUint(generation, 10)+"/"+string(a))
 }
 
+// droppedApp is the key of an application that was dropped while it was pending, and that no sign-in had used.
+func (k keys) droppedApp(a crmgate.AccountID, p crmgate.Platform, entry string) []byte {
+	return k.On(retiredApp, p, entry+"\x00"+string(a))
+}
+
 func (k keys) pause(p crmgate.Platform, app crmgate.ApplicationKey) []byte {
 	return k.On(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
 }

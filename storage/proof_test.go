@@ -71,14 +71,15 @@ func TestProofConfirms(t *testing.T) {
 			"another host": {crmgate.UserKey{Platform: "clio", Hostname: "x.example", ID: ann.ID}, session.ID, "acme"},
 		} {
 			t.Log(name)
-			storetest.WantErr(t, s.Prove(ctx, wrong.key, wrong.session, wrong.account), crmgate.ErrNotFound)
+			storetest.WantErr(t, s.Prove(ctx, wrong.key, wrong.session, wrong.account, true), crmgate.ErrNotFound)
 		}
 		if !mustSession(t, s, ann).Unproven || mustApps(t, s).Confirmed != nil {
 			t.Error("a wrong proof counts")
 		}
 
+		storetest.WantErr(t, s.Prove(ctx, ann, session.ID, "acme", false), crmgate.ErrConflict)
 		for range 2 { // the second proof changes nothing
-			storetest.Must(t, s.Prove(ctx, ann, session.ID, "acme"))
+			storetest.Must(t, s.Prove(ctx, ann, session.ID, "acme", true))
 			apps = mustApps(t, s)
 			if apps.Pending != nil || apps.Confirmed == nil || apps.Confirmed.Entry != a.Entry || !apps.Confirmed.Used.IsZero() {
 				t.Fatalf("after the proof: %+v", apps)
@@ -95,13 +96,13 @@ func TestProofConfirms(t *testing.T) {
 }
 
 // A session that has ended is not proven.
-func TestNoProofAfterLogout(t *testing.T) {
+func TestEndedSessionCannotBeProven(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		session, err := signInUnproven(t, s, ann, enter(t, s, acme("one")))
 		storetest.Must(t, err)
 		_, err = s.EndSession(t.Context(), ann)
 		storetest.Must(t, err)
-		storetest.WantErr(t, s.Prove(t.Context(), ann, session.ID, "acme"), crmgate.ErrNotFound)
+		storetest.WantErr(t, s.Prove(t.Context(), ann, session.ID, "acme", true), crmgate.ErrNotFound)
 		if mustApps(t, s).Confirmed != nil {
 			t.Error("the application is confirmed")
 		}
@@ -131,7 +132,7 @@ func TestUsedApplicationGoes(t *testing.T) {
 				if !mustSession(t, s, ann).Ended {
 					t.Error("the session lives")
 				}
-				storetest.WantErr(t, s.Prove(t.Context(), ann, session.ID, "acme"), crmgate.ErrNotFound)
+				storetest.WantErr(t, s.Prove(t.Context(), ann, session.ID, "acme", true), crmgate.ErrNotFound)
 				p, err := s.Person(t.Context(), ann)
 				storetest.Must(t, err)
 				issuer, err := s.IssuingApp(t.Context(), "clio", p.Grant.App)
@@ -159,23 +160,27 @@ func TestForgottenApplication(t *testing.T) {
 		p, err := s.Person(ctx, ann)
 		storetest.Must(t, err)
 		s.Clock.Add(storage.PendingLife + time.Second)
-		next := enter(t, s, acme("two"))
+		if apps := mustApps(t, s); apps.Pending != nil {
+			t.Errorf("an expired application is pending: %+v", apps.Pending)
+		}
 		_, err = s.IssuingApp(ctx, "clio", p.Grant.App)
 		storetest.WantErr(t, err, crmgate.ErrNotFound)
-		storetest.WantErr(t, s.Prove(ctx, ann, session.ID, "acme"), crmgate.ErrConflict)
+		storetest.WantErr(t, s.Prove(ctx, ann, session.ID, "acme", true), crmgate.ErrConflict)
+		next := enter(t, s, acme("two"))
+		if !mustSession(t, s, ann).Ended {
+			t.Error("the session of the expired application lives")
+		}
 		_, err = signInBy(ctx, s, crmgate.UserKey{Platform: "clio", ID: "admin"}, next)
 		storetest.Must(t, err)
-		_, err = s.IssuingApp(ctx, "clio", p.Grant.App)
-		storetest.WantErr(t, err, crmgate.ErrNotFound)
-		storetest.WantErr(t, s.Prove(ctx, ann, session.ID, "acme"), crmgate.ErrConflict)
-		if !mustSession(t, s, ann).Unproven {
-			t.Error("the session is proven")
+		issuer, err := s.IssuingApp(ctx, "clio", p.Grant.App)
+		if err != nil || issuer.ClientSecret.Reveal() != "secret of one" {
+			t.Errorf("the grant cannot be revoked: %+v, %v", issuer, err)
 		}
 	})
 }
 
 // An unproven sign-in cannot use an application that is to replace a confirmed one, nor one that is neither pending nor confirmed.
-func TestUnprovenUsesNoOther(t *testing.T) {
+func TestUnprovenSignInCannotReplaceAnApplication(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		confirmed, err := confirm(t, s, acme("one"))
 		storetest.Must(t, err)
@@ -189,9 +194,39 @@ func TestUnprovenUsesNoOther(t *testing.T) {
 		storetest.WantErr(t, err, crmgate.ErrConflict)
 		session, err := signInUnproven(t, s, ann, confirmed)
 		storetest.Must(t, err)
-		storetest.Must(t, s.Prove(t.Context(), ann, session.ID, "acme"))
+		storetest.Must(t, s.Prove(t.Context(), ann, session.ID, "acme", false))
 		if apps := mustApps(t, s); apps.Confirmed.Entry != confirmed.Entry || apps.Pending == nil {
 			t.Errorf("%+v", apps)
 		}
 	})
+}
+
+// The credentials of an application that is dropped while a sign-in is under way are kept for its revocation.
+func TestDroppedWhileASignInIsUnderWay(t *testing.T) {
+	for name, goes := range map[string]func(*testing.T, storetest.Store){
+		"dropped": func(t *testing.T, s storetest.Store) {
+			storetest.Must(t, s.DropPendingApps(t.Context(), "acme", []crmgate.Platform{"clio"}))
+		},
+		"replaced": func(t *testing.T, s storetest.Store) { enter(t, s, acme("two")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Both(t, func(t *testing.T, s storetest.Store) {
+				a := enter(t, s, acme("one"))
+				goes(t, s)
+				_, err := signInUnproven(t, s, ann, a)
+				storetest.WantErr(t, err, crmgate.ErrConflict)
+				key := crmgate.ApplicationKey{ClientID: a.ClientID, Account: a.Account, Generation: a.Generation, Entry: a.Entry}
+				issuer, err := s.IssuingApp(t.Context(), "clio", key)
+				if err != nil || issuer.ClientSecret.Reveal() != "secret of one" {
+					t.Errorf("nothing can revoke the grant: %+v, %v", issuer, err)
+				}
+				if retired, err := s.RetiredApps(t.Context()); err != nil || len(retired) != 0 {
+					t.Errorf("to be swept: %+v, %v", retired, err)
+				}
+				s.Clock.Add(9 * 24 * time.Hour)
+				_, err = s.IssuingApp(t.Context(), "clio", key)
+				storetest.WantErr(t, err, crmgate.ErrNotFound)
+			})
+		})
+	}
 }

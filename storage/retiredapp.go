@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -82,11 +81,7 @@ func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit 
 	}
 	if err == nil && n == 0 {
 		err = db.update(ctx, func(r records) error {
-			b, err := json.Marshal(recordOf(a, true))
-			if err != nil {
-				return err
-			}
-			return r.Set(retiredApp, db.keys.retiredApp(a.Account, a.Platform, a.Generation), b, retiredLife)
+			return r.setRecord(retiredApp, db.keys.retiredApp(a.Account, a.Platform, a.Generation), recordOf(a, true), retiredLife)
 		})
 	}
 	if err != nil {

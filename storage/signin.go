@@ -43,12 +43,17 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		if s, err = r.sessions().renew(s, p.Person); err != nil {
 			return about, err
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.sessions().set(&p, s), r.setPerson(key, p))
+		return p.subject(key), errors.Join(r.sessions().set(&p, s), r.setPerson(key, p))
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
 	}
 	return s, nil
+}
+
+// subject is the subject of a change of a person, for the audit log.
+func (p stored) subject(key crmgate.UserKey) audit.Subject {
+	return audit.Subject{User: key, Account: p.User.Account, Unproven: p.User.Unproven}
 }
 
 // renew returns the session of a person who has just signed in. old is the zero Session if they had none.
@@ -86,7 +91,7 @@ func (db *DB) UpdatePerson(ctx context.Context, key crmgate.UserKey, update func
 		if app := p.Grant.App; app.Account != old.Account || app.Generation != old.Generation {
 			err = r.sessions().end(&p)
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(err, r.setPerson(key, p))
+		return p.subject(key), errors.Join(err, r.setPerson(key, p))
 	})
 	if err != nil {
 		return crmgate.Person{}, fmt.Errorf("update person: %w", err)
@@ -116,7 +121,7 @@ func (db *DB) EndSession(ctx context.Context, key crmgate.UserKey, with ...With)
 			return about, err
 		}
 		p.Grant, p.User.LoggedOut = crmgate.Grant{}, r.Now
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(
+		return p.subject(key), errors.Join(
 			r.sessions().end(&p),
 			r.queue().addJournal(p.User),
 			r.setPerson(key, p))
@@ -149,7 +154,7 @@ func (db *DB) DeletePerson(ctx context.Context, key crmgate.UserKey, with ...Wit
 		if was, err = r.queue().add(p.Person, 1, r.Now.Add(RevocationLease)); err != nil {
 			return about, err
 		}
-		return audit.Subject{User: key, Account: p.User.Account}, errors.Join(r.queue().addJournal(p.User), r.Delete(db.keys.userSettings(key)),
+		return p.subject(key), errors.Join(r.queue().addJournal(p.User), r.Delete(db.keys.userSettings(key)),
 			r.sessions().deleteAll(key), r.Delete(db.keys.person(key)))
 	})
 	if err != nil {

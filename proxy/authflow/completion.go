@@ -70,9 +70,8 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 			u.Created = u.SignedIn
 		}
 		keep(&u.Name, info.Name)
-		if c.account != "" {
-			u.Account, u.Unproven = c.account, c.unproven
-		}
+		keep(&u.Account, c.account)
+		u.Unproven = u.Account != "" && (c.unproven || c.account == "") // each sign-in must prove it anew
 		keep(&u.HashedExtension, c.hashedExtension)
 		keep(&u.TimezoneName, info.TimezoneName)
 		if len(info.TimezoneOffset) > 0 {
@@ -149,7 +148,7 @@ func checkID(id crmgate.UserID) error {
 	return nil
 }
 
-// useApp is the use of the organisation's application. A sign-in confirms it if it is pending, and if the account is proven.
+// useApp returns ConfirmApp for a proven sign-in, otherwise UseApp.
 func (c completion) useApp(p crmgate.Platform) storage.With {
 	if c.unproven {
 		return storage.UseApp(c.account, p, c.entry)
@@ -160,9 +159,6 @@ func (c completion) useApp(p crmgate.Platform) storage.With {
 // events are the audit entries of a sign-in that is stored.
 func (c completion) events() []storage.With {
 	e := audit.Event{Kind: audit.EventSignIn, By: c.by, Outcome: audit.OutcomeOK}
-	if c.unproven {
-		e.Reason = audit.ReasonUnprovenAccount
-	}
 	if !c.pending || c.unproven {
 		return []storage.With{storage.LogEvent(e)}
 	}

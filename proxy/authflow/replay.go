@@ -61,7 +61,11 @@ func (f *Flows) replaySignIn(ctx context.Context, conn connector.Connector, toke
 		}
 	}
 	c.replay = true
-	signedIn, err := f.completeOAuth(ctx, conn, token.Issuer(tokens.Journal), tokens, c)
+	client := token.Issuer(tokens.Journal)
+	if c.Pending {
+		client.App.Entry = c.Entry // journals of earlier versions have it only here
+	}
+	signedIn, err := f.completeOAuth(ctx, conn, client, tokens, c)
 	if err != nil {
 		return "", "", err
 	}

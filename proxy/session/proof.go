@@ -46,20 +46,26 @@ func (ss *Sessions) prove(ctx context.Context, s Session, token crmgate.Secret) 
 		return false, err
 	}
 	proof := audit.Event{Kind: audit.EventProof, By: audit.ByPerson, Outcome: audit.OutcomeOK}
-	events := []audit.Event{proof}
-	if entry := p.Grant.App.Entry; entry != "" {
+	promotion := proof
+	promotion.Kind = audit.EventPromotion
+	for range 2 { // another proof may promote the application between the two steps
 		apps, err := ss.DB.Applications(ctx, who.Account, s.Key.Platform)
 		if err != nil {
 			return false, err
 		}
-		if apps.Pending != nil && apps.Pending.Entry == entry {
-			proof.Kind = audit.EventPromotion
-			events = append(events, proof)
+		entry := p.Grant.App.Entry
+		promotes := entry != "" && apps.Pending != nil && apps.Pending.Entry == entry
+		events := []audit.Event{proof, promotion}
+		if !promotes {
+			events = events[:1]
+		}
+		err = ss.DB.Prove(ctx, s.Key, s.id, who.Account, promotes, storage.LogEvent(events...))
+		if errors.Is(err, crmgate.ErrNotFound) { // the session has ended meanwhile, and the request will notice
+			return false, nil
+		}
+		if !errors.Is(err, crmgate.ErrConflict) {
+			return err == nil, err
 		}
 	}
-	err = ss.DB.Prove(ctx, s.Key, s.id, who.Account, storage.LogEvent(events...))
-	if errors.Is(err, crmgate.ErrNotFound) { // the session has ended meanwhile, and the request will notice
-		return false, nil
-	}
-	return err == nil, err
+	return false, crmgate.ErrConflict
 }

@@ -26,7 +26,8 @@ const writeTimeout = 30 * time.Second
 //  2. Stop if the grant is in backoff.
 //  3. Find the client that issued the grant. Stop if the organisation has replaced its application.
 //  4. Stop if the application is paused, or the circuit breaker of the CRM's host is open.
-//  5. Take the person's lease, or wait for its holder. Read the person again under it. Return if nothing is due.
+//  5. Take the person's lease, or wait for its holder. Read the person again under it. Return if nothing is due. Start again if
+//     the grant is of another application by now.
 //  6. Check backoff and pause again: the lease's former holder may have set them.
 //  7. Look in the journal for an answer to this refresh token. If there is none, send the token request (attempt.obtain).
 //  8. Store the grant, mark it dead, or note the failure, and give the lease back (attempt.run).
@@ -60,11 +61,18 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 	if wait := e.breaker.wait(hostOf(c.TokenURL)); wait > 0 { // before the lease, which is a write
 		return p, breakerOpen(wait)
 	}
+	issuer := p.Grant.App
 	lease, p, due, err := e.acquireLease(ctx, key)
 	if err != nil || !due {
 		return p, err
 	}
 	e.reach("leased")
+	if !sameApp(issuer, p.Grant.App) { // the person has signed in with another application meanwhile
+		if err := e.DB.ReleaseLease(context.WithoutCancel(ctx), key, lease); err != nil {
+			return p, err
+		}
+		return e.refresh(ctx, key)
+	}
 	if err = checkBackoff(lease, e.Now()); err == nil {
 		err = e.pauses.check(ctx, c, true)
 	}
@@ -77,6 +85,12 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 		return e.refresh(ctx, key)
 	}
 	return p, err
+}
+
+// sameApp reports whether two grants are of the same application. The Entry of a grant goes when its account is proven.
+func sameApp(a, b crmgate.ApplicationKey) bool {
+	a.Entry, b.Entry = "", ""
+	return a == b
 }
 
 // attempt is one refresh of a person's grant under their lease.

@@ -36,10 +36,12 @@ func (t Tokens) withNewerAccess(g crmgate.Grant, newer bool) Tokens {
 }
 
 // Grant is the grant to store for these tokens. old is the person's grant until now. Its refresh token is kept if the answer
-// holds none, the same client obtained it, and it is not dead.
+// holds none, the same client of the same organisation obtained it at the same token endpoint, and it is not dead. Client IDs
+// are public, so an organisation can enter that of another one.
 func (t Tokens) Grant(c Client, old crmgate.Grant) crmgate.Grant {
 	g := crmgate.Grant{AccessToken: t.Access, RefreshToken: t.Refresh, Issued: t.Issued, Expiry: t.Expiry, App: c.App}
-	if g.RefreshToken.IsZero() && old.App.ClientID == c.ID && old.Dead == "" {
+	same := old.App.ClientID == c.ID && old.App.Account == c.App.Account && old.App.TokenURL == c.App.TokenURL
+	if g.RefreshToken.IsZero() && same && old.Dead == "" {
 		g.RefreshToken = old.RefreshToken
 	}
 	return g

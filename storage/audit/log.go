@@ -72,6 +72,8 @@ func (l *Log) record(ctx context.Context, e Event) error {
 type Subject struct {
 	User    crmgate.UserKey
 	Account crmgate.AccountID
+	// Unproven says that nothing has proved the Account. An entry without another reason says so.
+	Unproven bool
 }
 
 // Update runs fn in a transaction and writes the events in the same one. fn returns who the change is about. If the only
@@ -92,12 +94,15 @@ func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records
 	})
 }
 
-// entry is the entry of an event.
+// entry encodes an event and the subject of its change.
 func (l *Log) entry(at time.Time, e Event, about Subject) entry {
+	if about.Unproven && e.Reason == 0 {
+		e.Reason = ReasonUnprovenAccount
+	}
 	user := crmgate.UserKey{Platform: cmp.Or(about.User.Platform, e.Platform), ID: cmp.Or(about.User.ID, e.User)}
 	return entry{
 		At: at, Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Platform: user.Platform,
-		User: l.userHash(user), Account: l.accountHash(cmp.Or(about.Account, e.Account)),
+		User: l.userHash(user), Account: l.accountHash(cmp.Or(about.Account, e.Account)), host: about.User.Hostname,
 	}
 }
 

@@ -34,6 +34,7 @@ type entry struct {
 	Count         uint64
 	User, Account Hash
 	Platform      crmgate.Platform
+	host          string // of the user; not encoded. User is the same for all hosts, but repeats are one person's.
 }
 
 func (e entry) encode() []byte {
