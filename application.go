@@ -117,9 +117,8 @@ func (a Application) SameClient(b Application) bool {
 
 // OrgApplication is an organisation's own application, as an admin entered it.
 //
-// A sign-in that works confirms it, if the account of the sign-in is proven. An organisation has one confirmed application for
-// each platform. Its empty fields are
-// the connector's.
+// A proven sign-in that works confirms it. An organisation has one confirmed application for each platform. Its empty fields
+// are the connector's.
 type OrgApplication struct {
 	Application
 	Account AccountID
@@ -135,7 +134,7 @@ type OrgApplication struct {
 	By         ExtensionID
 	// Expires is when a pending application is forgotten; zero for others.
 	Expires time.Time
-	// Used is when a sign-in whose account is not proven last used a pending application; zero if none has.
+	// Used is when an unproven sign-in last used the pending application; zero if none has.
 	Used time.Time
 }
 
@@ -157,7 +156,7 @@ type ApplicationKey struct {
 	// Account is the organisation of an organisation's application; empty for the connector's.
 	Account    AccountID
 	Generation uint64 // of the organisation's application; 0 for the connector's
-	// Entry is that of the organisation's application if it was pending when it issued the grant; otherwise empty.
+	// Entry is the application's Entry if it was pending when it issued the grant; otherwise empty.
 	Entry string
 }
 

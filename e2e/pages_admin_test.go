@@ -397,14 +397,14 @@ func TestAdminFieldsOfHosts(t *testing.T) {
 
 	// Values of an earlier version have no host until the admin chooses one.
 	n.unplaced(t, "k-2")
-	v.get(page).wantPage(t, 200, title, "saved without an address")
-	if a := v.get(otherPage); strings.Contains(a.body, "(set)") || !strings.Contains(a.body, "Use them at "+otherHost) {
+	v.get(page).wantPage(t, 200, title, "saved credentials have no address")
+	if a := v.get(otherPage); strings.Contains(a.body, "(set)") || !strings.Contains(a.body, "Use these credentials at "+otherHost) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	v.send(page, url.Values{"hostname": {otherHost}, "place": {"yes"}}).wantHeader(t, "Location", otherPage)
 	a = v.get(otherPage)
 	a.wantPage(t, 200, title, "(set)")
-	if strings.Contains(a.body, "Use them at") {
+	if strings.Contains(a.body, "Use these credentials at") {
 		t.Errorf("they still have no host: %s", a.body)
 	}
 	n.wantLogin(t, otherHost, "", rcUser, "k-2")

@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
-	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
+
+// junkBurst is how many codes of an application, or tokens of a client, may be refused at once.
+const junkBurst = 60
 
 // TestGuessedCodes: a client sends callbacks with made-up codes. The CRM sees few of them, and sign-ins that the server began go
 // on.
@@ -44,7 +46,7 @@ func TestGuessedCodes(t *testing.T) {
 		}
 	}
 	t.Run("7.35 the CRM sees few of them", func(t *testing.T) {
-		if n := g.CRM.Counts().Token - before; n != limit.Burst || held != callbacks-limit.Burst {
+		if n := g.CRM.Counts().Token - before; n != junkBurst || held != callbacks-junkBurst {
 			t.Errorf("the CRM got %d token requests, and %d callbacks of %d were held", n, held, callbacks)
 		}
 		if want := fmt.Sprintf(`crmgate_callbacks_held_total{platform="practice"} %d`, held); !strings.Contains(g.Metrics(), want) {
@@ -83,13 +85,13 @@ func TestJunkTokensOfOneSource(t *testing.T) {
 			from = fmt.Sprint("192.0.2.", i%250, ", ", attacker) // what the client writes left of its address is not believed
 		}
 		a := ask(from, fmt.Sprint("junk", i))
-		if want := map[bool]int{true: 400, false: 503}[i < limit.Burst]; a.status != want {
+		if want := map[bool]int{true: 400, false: 503}[i < junkBurst]; a.status != want {
 			t.Fatalf("junk token %d: %d %s, want %d", i, a.status, a.body, want)
 		}
 	}
 	t.Run("7.36 RingCentral sees few of them", func(t *testing.T) {
-		if n := g.CRM.Counts().RingCentral - before; n != limit.Burst {
-			t.Errorf("%d junk tokens made %d calls to RingCentral, want %d", junk, n, limit.Burst)
+		if n := g.CRM.Counts().RingCentral - before; n != junkBurst {
+			t.Errorf("%d junk tokens made %d calls to RingCentral, want %d", junk, n, junkBurst)
 		}
 	})
 	ask(attacker, practicecrm.RCUserToken).want(t, 200, `{}`)
@@ -97,4 +99,27 @@ func TestJunkTokensOfOneSource(t *testing.T) {
 	ask(honest, practicecrm.RCAdminToken).want(t, 200, `{}`)
 	g.Pass(time.Minute)
 	ask(attacker, practicecrm.RCOtherToken).want(t, 200, `{}`)
+}
+
+// TestGuessedCodesOfOneClient: a client with a known address is held long before the application is. Callbacks of others go on.
+func TestGuessedCodesOfOneClient(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(f *edgetest.Options) { f.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	g.Freeze()
+	guess := func(attacker, n int) answer {
+		landed := g.URL + "/redirect.html?state=platform%3Dpractice&code=guess" + fmt.Sprint(attacker, "-", n)
+		return g.callback(landed, "", "X-Forwarded-For", fmt.Sprint("203.0.113.", attacker))
+	}
+	before := g.CRM.Counts().Token
+	for attacker := range 10 {
+		for n := range 20 {
+			if a := guess(attacker, n); a.status != 400 && a.status != 503 {
+				t.Fatalf("%d %s", a.status, a.body)
+			}
+		}
+	}
+	if n := g.CRM.Counts().Token - before; n != 50 {
+		t.Errorf("7.35 ten attackers sent the CRM %d codes, want 50", n)
+	}
+	g.token(g.callback(g.land(g.compose("compat"), "ada"), "", "X-Forwarded-For", "198.51.100.1"))
 }

@@ -45,7 +45,7 @@ func TestStrangerNamesAnAccount(t *testing.T) {
 		}
 	}
 	app := admin.get("/admin/practice").body
-	for _, want := range []string{`<h2 id="waits">Waiting for the admin&#39;s session</h2>`, "A person signed in with the application on "} {
+	for _, want := range []string{`<h2 id="waits">Waiting for the admin&#39;s session</h2>`, "A person signed in with this application on "} {
 		if !strings.Contains(app, want) {
 			t.Errorf("the page of the application lacks %s:\n%s", want, app)
 		}
@@ -83,7 +83,7 @@ func TestProofIsRequired(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(f *edgetest.Options) { f.RequireAccountProof = true })
 	session := g.unproven("ada", "1")
-	const refusal = `{"error":"This server requires proof of the account: send a RingCentral access token of the account with this request."}`
+	const refusal = `{"error":"The RingCentral account of this session is not proven: send a RingCentral access token of the account with this request."}`
 	for _, route := range []string{
 		"GET /hostname", "GET /authValidation", "GET /licenseStatus", "POST /user/refreshInfo", "GET /user/settings", "POST /user/settings",
 		"GET /admin/settings", "GET /admin/managedAuth", "POST /admin/managedAuth", "POST /unAuthorize",

@@ -17,14 +17,14 @@ type Rates[K comparable] struct {
 	by table[K, *rate.Limiter] // guarded by mu
 }
 
-// NewRates returns a limit of burst at once, and of one more every time every, by the time of now.
+// NewRates returns token buckets that hold burst tokens and gain one after each every, by the time of now.
 func NewRates[K comparable](now func() time.Time, burst int, every time.Duration) *Rates[K] {
 	r := &Rates[K]{now: now, every: every, burst: burst}
 	r.by = table[K, *rate.Limiter]{of: map[K]*rate.Limiter{}, idle: func(l *rate.Limiter) bool { return l.TokensAt(now()) >= float64(burst) }}
 	return r
 }
 
-// Allow reports whether a key may do it once more now. The zero key always may: it stands for a client that is not known.
+// Allow takes a token of a key. It reports false if none is left. The zero key, an unknown client, is not limited.
 func (r *Rates[K]) Allow(key K) bool {
 	if key == *new(K) {
 		return true

@@ -9,7 +9,7 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Claim says for whom a place is held. An empty field does not count.
+// Claim names the client and the host that a place counts against. An empty field does not count.
 type Claim struct {
 	Client Client
 	Host   string // of the CRM, if a person chose it
@@ -29,11 +29,18 @@ func ClientOf(ctx context.Context, account crmgate.AccountID) Client {
 	return Client{Source: crmgate.SourceOf(ctx)}
 }
 
-// Limits are how many places there are in all, and how many a client and a host can hold; 0 means that there is no share.
-type Limits struct{ Total, Client, Host int }
+// Limits are numbers of places.
+type Limits struct {
+	Total int
+	// Client and Host are the most that a client and a host can hold; 0 for no such limit.
+	Client, Host int
+	// Spare lets a client hold more than its share while fewer than Spare places are held and no other client waits. An office
+	// is one client, and uses places that would stay free.
+	Spare int
+}
 
-// waitingPerPlace is how many requests of a client may wait for each place that the client can hold.
-const waitingPerPlace = 8
+// waitingPerPlace is how many requests of a client may wait for each place of its share.
+const waitingPerPlace = 64
 
 // ErrBusy means that too many requests of a client wait already. It matches crmgate.ErrTransient.
 var ErrBusy = busy{errors.New("too many requests of this client are waiting")}
@@ -42,17 +49,24 @@ type busy struct{ error }
 
 func (busy) Is(target error) bool { return target == crmgate.ErrTransient }
 
-// Shares is a number of places. A request holds one for a time. Clients and hosts can hold no more than their share, and of the
-// requests that wait, the one whose client holds the fewest places is next. So a client that holds its whole share makes
-// others wait for one place at most. Safe for concurrent use.
+// Shares limits how many requests run at once: each holds a place. A client or a host holds at most its share. When a place is
+// released, the waiting request whose client holds the fewest places gets it. Of several such clients, the one that has
+// waited longest for a place is next, and not the one that has just released its own. Safe for concurrent use.
 type Shares struct {
 	limits Limits
 
 	mu      sync.Mutex
-	used    int            // guarded by mu
-	clients map[Client]int // places that each client holds; guarded by mu
-	hosts   map[string]int // guarded by mu
-	waiting []*waiter      // in the order in which they came; guarded by mu
+	used    int                // guarded by mu
+	grants  uint64             // places that were granted so far; guarded by mu
+	clients map[Client]holding // of the clients that hold a place or wait; guarded by mu
+	hosts   map[string]int     // places that each host holds; guarded by mu
+	waiting []*waiter          // in the order in which they came; guarded by mu
+}
+
+// holding is what a client has.
+type holding struct {
+	held, waiting int
+	last          uint64 // the number of its latest grant; 0 for none
 }
 
 type waiter struct {
@@ -62,7 +76,7 @@ type waiter struct {
 
 // NewShares returns places that are all free.
 func NewShares(l Limits) *Shares {
-	return &Shares{limits: l, clients: map[Client]int{}, hosts: map[string]int{}}
+	return &Shares{limits: l, clients: map[Client]holding{}, hosts: map[string]int{}}
 }
 
 // Used returns how many places are held.
@@ -92,7 +106,7 @@ func (s *Shares) TryAcquire(c Claim) (p Place, ok bool) {
 	return Place{s, c}, true
 }
 
-// Acquire takes a place, and waits for one until ctx ends. The error is ErrBusy, or that of ctx.
+// Acquire takes a place, or waits for one until ctx ends. The error is ErrBusy, or that of ctx.
 func (s *Shares) Acquire(ctx context.Context, c Claim) (Place, error) {
 	s.mu.Lock()
 	switch {
@@ -100,12 +114,13 @@ func (s *Shares) Acquire(ctx context.Context, c Claim) (Place, error) {
 		s.take(c)
 		s.mu.Unlock()
 		return Place{s, c}, nil
-	case s.crowded(c):
+	case s.crowded(c.Client):
 		s.mu.Unlock()
 		return Place{}, ErrBusy
 	}
 	w := &waiter{c, make(chan struct{})}
 	s.waiting = append(s.waiting, w)
+	s.count(c.Client, 0, 1)
 	s.mu.Unlock()
 	select {
 	case <-w.granted:
@@ -125,6 +140,7 @@ func (s *Shares) leave(w *waiter) bool {
 	i := slices.Index(s.waiting, w)
 	if i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
+		s.count(w.claim.Client, 0, -1)
 	}
 	return i >= 0
 }
@@ -132,60 +148,77 @@ func (s *Shares) leave(w *waiter) bool {
 // fits reports whether a place is free for a claim.
 func (s *Shares) fits(c Claim) bool {
 	room := func(held, limit int) bool { return limit == 0 || held < limit }
-	return s.used < s.limits.Total && room(s.clients[c.Client], s.limits.Client) && room(s.hosts[c.Host], s.limits.Host)
+	spare := s.used < s.limits.Spare && len(s.waiting) == s.clients[c.Client].waiting
+	return s.used < s.limits.Total && room(s.hosts[c.Host], s.limits.Host) && (spare || room(s.clients[c.Client].held, s.limits.Client))
 }
 
 // crowded reports whether a client has too many requests that wait.
-func (s *Shares) crowded(c Claim) bool {
-	if c.Client == (Client{}) || s.limits.Client == 0 {
-		return false
-	}
-	n := 0
-	for _, w := range s.waiting {
-		if w.claim.Client == c.Client {
-			n++
-		}
-	}
-	return n >= waitingPerPlace*s.limits.Client
+func (s *Shares) crowded(c Client) bool {
+	return s.limits.Client > 0 && s.clients[c].waiting >= waitingPerPlace*s.limits.Client
 }
 
-func (s *Shares) take(c Claim) { s.count(c, 1) }
+// take takes a place.
+func (s *Shares) take(c Claim) {
+	s.grants++
+	s.used++
+	s.count(c.Client, 1, 0)
+	s.countHost(c.Host, 1)
+}
 
 // release frees a place, and gives free places to waiting requests.
 func (s *Shares) release(c Claim) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.count(c, -1)
-	for {
-		next := -1
-		for i, w := range s.waiting {
-			if s.fits(w.claim) && (next < 0 || s.clients[w.claim.Client] < s.clients[s.waiting[next].claim.Client]) {
-				next = i
-			}
-		}
-		if next < 0 {
-			return
-		}
-		w := s.waiting[next]
-		s.waiting = slices.Delete(s.waiting, next, next+1)
+	s.used--
+	s.countHost(c.Host, -1)
+	s.count(c.Client, -1, 0)
+	for i := s.next(); i >= 0; i = s.next() {
+		w := s.waiting[i]
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+		s.count(w.claim.Client, 0, -1)
 		s.take(w.claim)
 		close(w.granted)
 	}
 }
 
-// count adds n to what a claim counts for. A client that is not known has no share.
-func (s *Shares) count(c Claim, n int) {
-	s.used += n
-	if c.Client != (Client{}) {
-		add(s.clients, c.Client, n)
+// next returns the index of the waiting request that gets the next place; -1 if none fits.
+func (s *Shares) next() int {
+	next := -1
+	for i, w := range s.waiting {
+		if s.fits(w.claim) && (next < 0 || s.before(w.claim.Client, s.waiting[next].claim.Client)) {
+			next = i
+		}
 	}
-	if c.Host != "" {
-		add(s.hosts, c.Host, n)
+	return next
+}
+
+// before reports whether a client is to get a place before another one.
+func (s *Shares) before(a, b Client) bool {
+	x, y := s.clients[a], s.clients[b]
+	return x.held < y.held || x.held == y.held && x.last < y.last
+}
+
+// count adds to what a client holds and to its requests that wait. An unknown client has no share.
+func (s *Shares) count(c Client, held, waiting int) {
+	if c == (Client{}) {
+		return
+	}
+	h := s.clients[c]
+	h.held += held
+	h.waiting += waiting
+	if held > 0 {
+		h.last = s.grants
+	}
+	if s.clients[c] = h; h.held == 0 && h.waiting == 0 {
+		delete(s.clients, c)
 	}
 }
 
-func add[K comparable](held map[K]int, key K, n int) {
-	if held[key] += n; held[key] == 0 {
-		delete(held, key)
+func (s *Shares) countHost(host string, n int) {
+	if host == "" {
+		return
+	}
+	if s.hosts[host] += n; s.hosts[host] == 0 {
+		delete(s.hosts, host)
 	}
 }

@@ -121,12 +121,85 @@ func TestWaiting(t *testing.T) {
 		other.Release()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if busy.Load() != 92 || left.Load() != 8 {
+		if busy.Load() != 36 || left.Load() != 64 {
 			t.Errorf("%d were refused at once, and %d gave up", busy.Load(), left.Load())
 		}
 		place.Release()
 		if s.Used() != 0 {
 			t.Errorf("%d places are used", s.Used())
+		}
+	})
+}
+
+// However many attackers keep the queue full, an honest client waits for one call to end, and not for theirs.
+func TestAttackersKeepTheQueueFull(t *testing.T) {
+	t.Parallel()
+	const call = 2 * time.Second
+	for name, host := range map[string]string{"at one host": "crm.example", "without a host": ""} {
+		for _, attackers := range []int{1, 7, 8, 9, 10, 16, 17, 40} {
+			t.Run(fmt.Sprintf("%d %s", attackers, name), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := limit.NewShares(limit.Limits{Total: 16, Client: 4, Host: 8, Spare: 8})
+					ctx, stop := context.WithCancel(t.Context())
+					defer stop()
+					for a := range attackers {
+						for range 20 {
+							go func() {
+								for ctx.Err() == nil {
+									place, err := s.Acquire(ctx, limit.Claim{Client: at(fmt.Sprintf("203.0.113.%d", a)), Host: host})
+									if err != nil {
+										return
+									}
+									time.Sleep(call)
+									place.Release()
+								}
+							}()
+						}
+					}
+					time.Sleep(5*call + call/2)
+					for range 3 { // a sign-in has several calls
+						began := time.Now()
+						place, err := s.Acquire(ctx, limit.Claim{Client: honest, Host: host})
+						if err != nil {
+							t.Fatal(err)
+						}
+						if waited := time.Since(began); waited > call {
+							t.Errorf("an honest client waits %v", waited)
+						}
+						time.Sleep(call)
+						place.Release()
+					}
+					stop()
+					time.Sleep(2 * call) // until all have ended
+				})
+			})
+		}
+	}
+}
+
+// An office of 500 people behind one address uses the places that are free.
+func TestOffice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := limit.NewShares(limit.Limits{Total: 16, Client: 4, Host: 8, Spare: 8})
+		var refused atomic.Int64
+		for i := range 500 {
+			go func() {
+				time.Sleep(30 * time.Second * time.Duration(i) / 500)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				place, err := s.Acquire(ctx, limit.Claim{Client: honest})
+				if err != nil {
+					refused.Add(1)
+					return
+				}
+				time.Sleep(400 * time.Millisecond)
+				place.Release()
+			}()
+		}
+		time.Sleep(time.Hour)
+		if n := refused.Load(); n > 0 {
+			t.Errorf("%d of 500 people are refused", n)
 		}
 	})
 }

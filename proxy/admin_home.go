@@ -57,8 +57,8 @@ func pendingSentence(p *crmgate.OrgApplication) string {
 	what := "Waiting for a sign-in."
 	switch {
 	case !p.Used.IsZero():
-		what = "Waiting for the admin's session. A person signed in with the application on " + moment(p.Used) +
-			". It is confirmed when the extension proves that this person is in your organisation, or when you sign in to test it."
+		what = "Waiting for the admin's session. A person signed in with this application on " + moment(p.Used) +
+			", but their RingCentral account is not verified. Sign in to test it, and it is confirmed."
 	case p.State == crmgate.Staged:
 		what = "A replacement is waiting for a sign-in."
 	}

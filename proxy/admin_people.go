@@ -67,7 +67,7 @@ func (p adminPages) personRow(e operator.Entry) web.Row {
 	}
 	row.Sentences = append(row.Sentences, who+", signed in on "+moment(e.SignedIn)+".")
 	if e.Unproven {
-		row.Sentences = append(row.Sentences, "Not verified: this person's extension named your organisation and has not proved it.")
+		row.Sentences = append(row.Sentences, "Not verified: this person's RingCentral account is not confirmed.")
 	}
 	if e.Reason != "" {
 		row.Sentences = append(row.Sentences, e.Reason)

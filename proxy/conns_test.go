@@ -3,12 +3,14 @@ package proxy_test
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -177,6 +179,52 @@ func TestConnectionsOfOneClient(t *testing.T) {
 		}
 	}
 	served("203.0.113.7")
+}
+
+// TestLargeBodiesOfOneClient: a client cannot fill the memory with large bodies that it sends slowly. Others can send theirs.
+func TestLargeBodiesOfOneClient(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, slog.DiscardHandler, func(config *proxy.Config) {
+		config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	addr := serve(t, s, itself)
+	post := func(from string, sent int) visitor {
+		t.Helper()
+		v := visit(t, addr)
+		body := `{"platform":"` + strings.Repeat("x", 100_000) + `"}`
+		_, err := fmt.Fprintf(v, "POST /apiKeyLogin HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			from, len(body), body[:min(sent, len(body))])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	answered := func(v visitor, want int) {
+		t.Helper()
+		resp, err := http.ReadResponse(v.b, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("got %d, want %d", resp.StatusCode, want)
+		}
+	}
+	for range 16 {
+		post("203.0.113.7", 90_000)
+	}
+	for end := time.Now().Add(20 * time.Second); s.LargeBodies() < 16; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d large bodies are read", s.LargeBodies())
+		}
+	}
+	answered(post("203.0.113.7", 1<<20), 503)
+	answered(post("198.51.100.1", 1<<20), 400)
+	for end := time.Now().Add(20 * time.Second); s.LargeBodies() > 0; time.Sleep(time.Millisecond) { // the others time out
+		if time.Now().After(end) {
+			t.Fatalf("%d large bodies are still held", s.LargeBodies())
+		}
+	}
 }
 
 // short is a listener. Its first three Accepts fail for lack of open files.

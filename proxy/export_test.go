@@ -48,6 +48,9 @@ func (s *Server) SetIdleTimeout(idle time.Duration) time.Duration {
 // OpenConns returns how many connections are open.
 func (s *Server) OpenConns() int { return s.conns.Used() }
 
+// LargeBodies returns how many large bodies are in memory.
+func (s *Server) LargeBodies() int { return s.large.Used() }
+
 // Routes are the methods and paths of the route table.
 func (s *Server) Routes() (all []string) {
 	for _, here := range s.routes {

@@ -9,6 +9,9 @@ const (
 	maxBody = 1 << 20
 	// smallBody is the largest body of any other route.
 	smallBody = 64 << 10
+	// How many larger bodies are in memory at once, and how many of one client.
+	largeBodies       = 256
+	largeClientBodies = 16
 )
 
 // admit reports whether a request is well-formed and not too large. If not, it writes the answer.

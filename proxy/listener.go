@@ -29,7 +29,7 @@ func (l patient) Accept() (net.Conn, error) {
 
 var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED}
 
-// sharing is a listener that refuses connections of a client that has its share of them. fasthttp's own limit counts only IPv4
+// sharing is a listener that answers 429 to a client's connections beyond its share. fasthttp's own limit counts only IPv4
 // addresses, and those of trusted proxies too.
 type sharing struct {
 	net.Listener

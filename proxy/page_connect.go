@@ -111,7 +111,7 @@ func (p connectPages) connectByKey(ctx context.Context, r *request, who authflow
 	if in.Token.IsZero() {
 		f.problem = in.Message.Message
 		if f.ask(in.Missing) {
-			f.problem = "Your organisation has no saved credentials for this sign-in. Enter your own."
+			f.problem = "Your organisation has no saved credentials for this address. Enter your own."
 		}
 		return p.showForm(f, 400)
 	}

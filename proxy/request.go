@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 )
 
 // request is what a handler gets. The strings that its methods return are copies, since fasthttp reuses its buffers.
@@ -22,6 +23,8 @@ type request struct {
 	last  string        // the path's last segment, if it is a parameter
 	query fasthttp.Args // of the request target as it was sent
 	sent  []byte        // the query as it was sent; fasthttp's buffer
+	large *limit.Shares // large bodies in memory
+	end   func()        // gives the place of a large body back; nil without one
 	trace crmgate.Trace
 }
 
@@ -146,11 +149,19 @@ func (errBody) Error() string { return "unsupported media type" }
 // errUnread is the error of a request that could not be read to its end.
 type errUnread struct{ error }
 
-// read reads the body. It allocates memory for the bytes that come, not for the announced length.
+// read reads the body. It allocates memory for the bytes that come, not for the announced length. A large body holds a place
+// until the request ends: a client could fill the memory with bodies that it sends slowly.
 func (r *request) read() ([]byte, error) {
 	stream := r.fc.RequestBodyStream()
 	if stream == nil {
 		return r.fc.PostBody(), nil // no body
+	}
+	if n := r.fc.Request.Header.ContentLength(); (n > smallBody || n < 0) && r.large != nil {
+		place, ok := r.large.TryAcquire(limit.Claim{Client: limit.Client{Source: r.trace.Source}})
+		if !ok {
+			return nil, errTooManyRequests
+		}
+		r.end = place.Release
 	}
 	b, err := io.ReadAll(io.LimitReader(stream, maxBody+1))
 	if err == nil && len(b) > maxBody {

@@ -54,6 +54,7 @@ type Server struct {
 	http     fasthttp.Server
 	trusted  trustedProxies
 	conns    *limit.Shares // connections that are open
+	large    *limit.Shares // large bodies in memory
 	running  *limit.Shares // requests that run, but for quick routes: many clients may share the connections of a proxy
 	routes   routes
 	respond  responder
@@ -85,7 +86,8 @@ func New(c Config) (*Server, error) {
 	b := make([]byte, 4)
 	_, _ = rand.Read(b)                                                         // never fails
 	share := limit.Limits{Total: 2 * c.MaxConns, Client: max(1, c.MaxConns/16)} // fasthttp refuses what is beyond MaxConns
-	s := &Server{conns: limit.NewShares(share), running: limit.NewShares(share), trusted: c.TrustedProxies, respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b)}
+	large := limit.NewShares(limit.Limits{Total: largeBodies, Client: largeClientBodies})
+	s := &Server{large: large, conns: limit.NewShares(share), running: limit.NewShares(share), trusted: c.TrustedProxies, respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b)}
 	s.base, s.stop = context.WithCancel(context.Background())
 	polling, stopPoll := context.WithCancel(s.base)
 	s.stopPoll = stopPoll
@@ -183,7 +185,7 @@ func (s *Server) route(fc *fasthttp.RequestCtx) (name string, rt *route, r *requ
 		writeError(fc, 405, name+" takes "+here.join(" and ")+" only.")
 		return name, nil, nil
 	}
-	r = &request{fc: fc, sent: query}
+	r = &request{fc: fc, sent: query, large: s.large}
 	r.query.ParseBytes(query)
 	if named > 0 { // from the target as it was sent: the case of its letters may matter
 		sent := strings.TrimSuffix(string(target[:len(target)-len(query)]), "?")
@@ -209,6 +211,11 @@ func (s *Server) answer(rt *route, r *request) {
 		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 	}
+	defer func() {
+		if r.end != nil {
+			r.end()
+		}
+	}()
 	reply, err := rt.run(ctx, r)
 	if err != nil {
 		s.respond.refuse(ctx, r, err)

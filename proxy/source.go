@@ -38,7 +38,7 @@ func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
 				return crmgate.Source{} // the sender is not known
 			}
 			if !t.contain(hop) {
-				return crmgate.SourceAt(hop)
+				return sourceAt(hop)
 			}
 			left = left[:max(comma, 0)]
 		}
@@ -46,7 +46,7 @@ func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
 	return crmgate.Source{}
 }
 
-// peer returns where a connection comes from, or that it comes from a trusted proxy.
+// peer returns the source of a connection, and whether it is a trusted proxy.
 func (t trustedProxies) peer(remote net.Addr) (client crmgate.Source, proxy bool) {
 	at, ok := remote.(*net.TCPAddr)
 	if !ok {
@@ -55,11 +55,21 @@ func (t trustedProxies) peer(remote net.Addr) (client crmgate.Source, proxy bool
 	switch a := at.AddrPort().Addr().Unmap(); {
 	case t.contain(a):
 		return crmgate.Source{}, true
-	case a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast():
-		return crmgate.Source{}, false
 	default:
-		return crmgate.SourceAt(a), false
+		return sourceAt(a), false
 	}
+}
+
+// shared is the address space between a provider and its customers (RFC 6598). Some clouds give it to machines of their own.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
+
+// sourceAt returns the source at an address. A private address that is not a trusted proxy's may be that of a proxy that the
+// operator has not named, with many clients behind it.
+func sourceAt(a netip.Addr) crmgate.Source {
+	if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a) {
+		return crmgate.Source{}
+	}
+	return crmgate.SourceAt(a)
 }
 
 // parseHop parses an address of X-Forwarded-For. Some proxies add the port.

@@ -24,7 +24,7 @@ type States struct{ Pending }
 // States returns the kept states.
 func (db *DB) States() States { return States{Pending{db, "state", shortState}} }
 
-// AuthSessions keeps how the sign-ins ended that a client waits for.
+// AuthSessions keeps the results of sign-ins that a client waits for.
 func (db *DB) AuthSessions() Pending { return Pending{db, "auth session", authSession} }
 
 // Put stores a value under an id for a time, and copies the bytes. At most limit values are kept at once, because anyone can

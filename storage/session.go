@@ -20,7 +20,7 @@ type Session struct {
 	Hostname string
 	// Ended says that no token is valid any more: the person logged out, or their organisation's app was replaced.
 	Ended bool
-	// Unproven is the person's.
+	// Unproven says that no token has proved the person's account.
 	Unproven bool
 	// App is the account that owns the app which issued the grant; empty for the connector's app.
 	App crmgate.AccountID

@@ -97,7 +97,7 @@ func (h *Host) add(ctx context.Context, f *Folder, path string, m *manifest.Mani
 		return err
 	}
 	mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), slots: limit.NewShares(limit.Limits{
-		Total: h.MaxInstances, Client: max(1, h.MaxInstances/4), Host: max(1, h.MaxInstances/2),
+		Total: h.MaxInstances, Client: max(1, h.MaxInstances/4), Host: max(1, h.MaxInstances/2), Spare: h.MaxInstances / 2,
 	})}
 	mod.closing, mod.cancel = context.WithCancel(context.Background())
 	f.modules = append(f.modules, mod)

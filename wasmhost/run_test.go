@@ -2,6 +2,7 @@ package wasmhost_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -211,6 +213,54 @@ func TestConcurrentTraps(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// One client cannot hold all instances, and neither can one host that a person chose.
+func TestInstancesHaveShares(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		source     string // of the slow calls; empty for one each
+		slow, host string // of the slow calls, and of the call that must not wait
+	}{"of a client": {"203.0.113.7", "", ""}, "of a host": {"", "slow.example", "other.example"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			leave := make(chan struct{})
+			entered := make(chan struct{}, 100)
+			h := newHost(t, wasmhost.Config{MaxInstances: 8, Deadline: time.Minute, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+				b, _ := io.ReadAll(r.Body)
+				if read(b).str("authHeader") == "Bearer slow" {
+					entered <- struct{}{}
+					<-leave
+				}
+				return answering(200, `{"successful":true,"platformUserInfo":{"id":"a"}}`), nil
+			}})
+			c := mustConnector(t, load(t, h, relayFiles(t, "shared", relayManifest)), "shared")
+			call := func(address, token, hostname string) error {
+				ctx := crmgate.WithTrace(t.Context(), &crmgate.Trace{Source: crmgate.SourceAt(netip.MustParseAddr(address))})
+				_, err := c.UserInfo(ctx, connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer " + token), Hostname: hostname})
+				return err
+			}
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					if err := call(cmp.Or(tt.source, fmt.Sprint("203.0.113.", i)), "slow", tt.slow); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			for range 4 {
+				<-entered
+			}
+			if err := call("198.51.100.1", "quick", tt.host); err != nil {
+				t.Error(err)
+			}
+			if n := len(entered); n != 0 {
+				t.Errorf("%d slow calls run, want 4 of 8 instances", n+4)
+			}
+			close(leave)
+			wg.Wait()
+		})
+	}
 }
 
 // A caller's context ends waiting for an instance, and a running call.

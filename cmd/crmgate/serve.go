@@ -18,7 +18,7 @@ type serveCommand struct {
 	AdminListen    string         `help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
 	TrustedProxies []netip.Prefix `help:"Addresses of reverse proxies, such as 10.1.2.0/24: their X-Forwarded-For names the client, for limits. Repeatable." placeholder:"CIDR"`
 	AllowedOrigin  []string       `help:"Origin to which the landing page may hand a sign-in (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
-	AccountProof   string         `help:"Whether a session must prove the RingCentral account that its sign-in named before it can be used: optional or required." enum:"optional,required" default:"optional"`
+	AccountProof   string         `help:"Whether sessions are refused until a RingCentral token proves their account: optional or required." enum:"optional,required" default:"optional"`
 	CompatState    string         `help:"Whether callbacks with the plain state of today's clients are accepted: on or off." enum:"on,off" default:"on"`
 	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
 	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`

@@ -53,8 +53,8 @@ type PendingSignIn struct {
 	Life          time.Duration
 }
 
-// authSession is a sign-in that a client waits for. It is sealed into the id that the client gets, so opening one writes
-// nothing: anyone can do that.
+// authSession is a sign-in that a client waits for. Anyone can open one, so it is sealed into the id that the client gets, and
+// not stored.
 type authSession struct {
 	ID              string            `json:"i,omitempty"` // of its record
 	Platform        crmgate.Platform  `json:"p"`
@@ -66,8 +66,8 @@ type authSession struct {
 	Expires         int64             `json:"e,omitempty"` // Unix seconds
 }
 
-// authSessionRecord says how a sign-in ended that a client waits for. There is none while the sign-in is pending. In the store,
-// it is sealed.
+// authSessionRecord is the result of a sign-in that a client waits for. A pending sign-in has no record. In the store, it is
+// sealed.
 type authSessionRecord struct {
 	authSession                        // in records of earlier versions, which stored a sign-in that was pending
 	Status      SignInStatus           `json:"t"`
@@ -127,8 +127,8 @@ type authSessions struct {
 
 // A client may have this many failed sign-ins recorded at once, and one more in every failureEvery.
 const (
-	maxFailures  = 60
-	failureEvery = 10 * time.Second
+	maxFailures  = 600
+	failureEvery = time.Second
 )
 
 // poll implements PollPending.

@@ -70,6 +70,18 @@ func TestOpenSignInsAreNotStored(t *testing.T) {
 		storetest.Must(t, err)
 		return p.Status
 	}
+	t.Run("a state ends with its auth session", func(t *testing.T) {
+		opened, err := flows.OpenPending(t.Context(), authflow.PendingRequest{Platform: "one"})
+		storetest.Must(t, err)
+		s.Clock.Add(9 * time.Minute)
+		composed, err := flows.ConnectOAuth(t.Context(), authflow.ConnectRequest{Platform: "one", Session: opened.ID, Browser: opened.BrowserSecret}, "", nil)
+		storetest.Must(t, err)
+		s.Clock.Add(2 * time.Minute)
+		u, err := url.Parse(composed.AuthURL)
+		storetest.Must(t, err)
+		_, err = flows.Finish(t.Context(), flows.Landing(t.Context(), u.Query().Get("state")), url.Values{"code": {"x"}}, composed.LoginSecret)
+		storetest.WantErr(t, err, crmgate.ErrExpired)
+	})
 	const attacker, honest = "203.0.113.7", "198.51.100.1"
 	for range authflow.MaxFailures {
 		if got := denied(from(attacker)); got != authflow.SignInFailed {
@@ -82,8 +94,8 @@ func TestOpenSignInsAreNotStored(t *testing.T) {
 	if got := denied(from(honest)); got != authflow.SignInFailed {
 		t.Errorf("that of another client is %s", got)
 	}
-	s.Clock.Add(10 * time.Second)
+	s.Clock.Add(time.Second)
 	if got := denied(from(attacker)); got != authflow.SignInFailed {
-		t.Errorf("ten seconds later it is %s", got)
+		t.Errorf("a second later it is %s", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -131,7 +132,7 @@ func (f *Flows) exchange(ctx context.Context, r CallbackRequest, resp *response)
 }
 
 // admit admits the token request of a callback, and its caller must call done with the result. It refuses a plain callback if
-// too many codes of the application were refused.
+// too many codes of the client, or of the application, were refused.
 //
 // A plain state needs nothing from this server, so anyone can send callbacks with made-up codes. A bound state was begun here,
 // and is good for one code.
@@ -139,16 +140,31 @@ func (f *Flows) admit(ctx context.Context, client token.Client, bound state) (do
 	if bound.ID != "" {
 		return func(error) {}, nil
 	}
-	end, wait, first := f.codes.Admit(application{client.Platform, client.App.Account, client.ID})
-	if first {
-		f.Logger.WarnContext(ctx, "a CRM refuses many codes: callbacks without a bound state get 503, so that the CRM does not lock the application out",
-			"platform", client.Platform, "client", client.ID)
+	app := application{client.Platform, client.App.Account, client.ID}
+	mine, wait := func(bool) {}, time.Duration(0)
+	if c := limit.ClientOf(ctx, ""); c != (limit.Client{}) {
+		mine, wait, _ = f.guesses.Admit(guesser{app, c})
 	}
-	if end == nil {
+	var all func(bool)
+	if mine != nil {
+		var first bool
+		if all, wait, first = f.codes.Admit(app); first {
+			f.Logger.WarnContext(ctx, "a CRM refuses many codes: callbacks without a bound state get 503, so that the CRM does not lock the application out",
+				"platform", client.Platform, "client", client.ID)
+		}
+		if all == nil {
+			mine(false)
+		}
+	}
+	if all == nil {
 		f.Held(client.Platform)
 		return nil, &token.Error{Kind: crmgate.ErrTransient, RetryAfter: wait, Message: "Too many sign-ins with invalid codes. Please try again in a moment."}
 	}
-	return func(err error) { end(refusedCode(err)) }, nil
+	return func(err error) {
+		refused := refusedCode(err)
+		mine(refused)
+		all(refused)
+	}, nil
 }
 
 // refusedCode reports whether a CRM refused a code, or the client that presented it. Some CRMs do so with status 200 and an

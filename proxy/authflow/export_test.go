@@ -47,11 +47,8 @@ func (f *Flows) OpenState(ctx context.Context, param string) (BoundState, error)
 	return BoundState{s.Platform, s.Account, s.Hostname}, err
 }
 
-// MaxPolls is how many polls may wait at once, and ClientPolls how many of one client.
-const (
-	MaxPolls    = maxPolls
-	ClientPolls = clientPolls
-)
+// MaxPolls is how many polls may wait at once. One client may use half of them if no other client needs them.
+const MaxPolls = maxPolls
 
 // Polls are the waiting polls.
 type Polls = polls

@@ -52,18 +52,31 @@ type application struct {
 	clientID string
 }
 
+// guesser is a client whose refused codes of an application are counted.
+type guesser struct {
+	application
+	limit.Client
+}
+
+// The refused codes of an application, and those of one client. Ten clients do not use up an application's allowance for long.
+var (
+	refusedCodes   = limit.RefusalLimits{Burst: 60, Every: time.Second}
+	refusedGuesses = limit.RefusalLimits{Burst: 5, Every: 20 * time.Second, AtOnce: 30}
+)
+
 // Flows runs the flows. Safe for concurrent use.
 type Flows struct {
 	Config
 	states   states
 	sessions authSessions
 	codes    *limit.Refusals[application]
+	guesses  *limit.Refusals[guesser]
 	people   *limit.Rates[crmgate.UserKey] // sign-ins of each person
 	clients  *limit.Rates[limit.Client]    // sign-ins of each client
 }
 
-// A person may sign in personBurst times at once and once more in every personEvery, and likewise all people of a client. Each
-// sign-in writes to the store, and one valid API key is enough for thousands a minute.
+// A person may sign in personBurst times at once, then once every personEvery. A client may sign people in clientBurst times at
+// once, then once every clientEvery. Each sign-in writes to the store.
 const (
 	personBurst = 300
 	personEvery = 10 * time.Second
@@ -109,7 +122,8 @@ func New(c Config) (*Flows, error) {
 	return &Flows{Config: c,
 		states:   states{c.DB, c.Now, limit.NewRates[limit.Client](c.Now, shortStateBurst, shortStateEvery)},
 		sessions: authSessions{c.DB, c.Now, newPolls(), limit.NewRates[limit.Client](c.Now, maxFailures, failureEvery)},
-		codes:    limit.NewRefusals[application](c.Now),
+		codes:    limit.NewRefusals[application](c.Now, refusedCodes),
+		guesses:  limit.NewRefusals[guesser](c.Now, refusedGuesses),
 		people:   limit.NewRates[crmgate.UserKey](c.Now, personBurst, personEvery),
 		clients:  limit.NewRates[limit.Client](c.Now, clientBurst, clientEvery),
 	}, nil

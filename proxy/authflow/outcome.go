@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage/audit"
 )
@@ -56,8 +57,8 @@ func Failure(err error) Outcome {
 		}
 	case errors.As(err, &failed):
 		o.Sentence = failed.Message
-		if errors.Is(err, crmgate.ErrTransient) { // no instance was free for this client
-			o.Kind = crmgate.Unavailable
+		if errors.Is(err, limit.ErrBusy) {
+			o.Kind, o.Sentence = crmgate.Unavailable, "Too many requests from your address are running. Please try again in a moment."
 		}
 	}
 	return o

@@ -28,7 +28,7 @@ type poll struct {
 }
 
 func newPolls() *polls {
-	return &polls{places: limit.NewShares(limit.Limits{Total: maxPolls, Client: clientPolls}), by: map[string]*poll{}}
+	return &polls{places: limit.NewShares(limit.Limits{Total: maxPolls, Client: clientPolls, Spare: maxPolls / 2}), by: map[string]*poll{}}
 }
 
 // join adds a poll for a session and replaces the one that waits. woken is closed when the session is concluded, or when

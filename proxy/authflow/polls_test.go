@@ -18,7 +18,7 @@ func TestPollsAreBounded(t *testing.T) {
 	for name, c := range map[string]struct {
 		client limit.Client
 		most   int
-	}{"a client": {attacker, authflow.ClientPolls}, "clients that are not known": {limit.Client{}, authflow.MaxPolls}} {
+	}{"a client": {attacker, authflow.MaxPolls / 2}, "unknown clients": {limit.Client{}, authflow.MaxPolls}} {
 		t.Run(name, func(t *testing.T) {
 			w := authflow.NewPolls()
 			var leave []func()

@@ -26,8 +26,8 @@ const (
 	// maxShortStates bounds the stored states, for CRMs that do not accept a long state. Of these, a client may store
 	// shortStateBurst at once, and one more in every shortStateEvery.
 	maxShortStates  = 40_000
-	shortStateBurst = 200
-	shortStateEvery = 3 * time.Second
+	shortStateBurst = 1000
+	shortStateEvery = time.Second
 )
 
 // state is a bound state: what a callback needs from the request for its authorization URL. It is sealed into the state
@@ -49,7 +49,7 @@ type state struct {
 	Page    bool   `json:"w,omitempty"`
 	Admin   bool   `json:"m,omitempty"`
 	Session string `json:"l,omitempty"`
-	// HashedExtension is the session's.
+	// HashedExtension is copied from the auth session; empty without one.
 	HashedExtension string `json:"y,omitempty"`
 	SecretHash      []byte `json:"s"`
 	Expires         int64  `json:"e"` // Unix seconds

@@ -126,7 +126,7 @@ func (c *Client) acquire(req *http.Request, e crmgate.Egress) (limit.Place, erro
 	s := c.slots[e.Name]
 	if s == nil {
 		share := max(1, c.MaxPerName/4)
-		s = limit.NewShares(limit.Limits{Total: c.MaxPerName, Client: share, Host: share})
+		s = limit.NewShares(limit.Limits{Total: c.MaxPerName, Client: share, Host: share, Spare: c.MaxPerName / 2})
 		c.slots[e.Name] = s
 	}
 	c.mu.Unlock()

@@ -399,3 +399,53 @@ func TestResolveKeepsTheNameForTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestSlotsOfAClient: a client, and a host that a person chose, have a share of the slots of a name. A host that the manifest names
+// has no share, because all people use it.
+func TestSlotsOfAClient(t *testing.T) {
+	s := misbehaving(t)
+	host := strings.TrimPrefix(s.URL, "http://")
+	from := func(address string) context.Context {
+		return crmgate.WithTrace(t.Context(), &crmgate.Trace{Source: crmgate.SourceAt(netip.MustParseAddr(address))})
+	}
+	person := policy(t, "{hostname}:"+strings.TrimPrefix(host, "127.0.0.1:"))
+	person.Hostname = "127.0.0.1"
+	for name, tt := range map[string]struct {
+		e       crmgate.Egress
+		sources []string // of the requests that are running
+		from    string   // of another request
+		waits   bool
+	}{
+		"a client beyond its share":      {policy(t, host), []string{"203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.7"}, "203.0.113.7", true},
+		"another client":                 {policy(t, host), []string{"203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.7"}, "198.51.100.1", false},
+		"a host that a person chose":     {person, []string{"203.0.113.7", "203.0.113.8"}, "198.51.100.1", true},
+		"a host that the manifest names": {policy(t, host), []string{"203.0.113.7", "203.0.113.8"}, "198.51.100.1", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, egress.Config{Allow: loopback, MaxPerName: 8})
+			send := func(ctx context.Context) (*http.Response, error) {
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/exact", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c.Fetch(req, tt.e)
+			}
+			for _, source := range tt.sources {
+				resp, err := send(from(source))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+			}
+			ctx, cancel := context.WithTimeout(from(tt.from), map[bool]time.Duration{true: time.Millisecond, false: 5 * time.Second}[tt.waits])
+			defer cancel()
+			resp, err := send(ctx)
+			if (err != nil) != tt.waits {
+				t.Errorf("got %v", err)
+			}
+			if err == nil {
+				resp.Body.Close()
+			}
+		})
+	}
+}

@@ -27,6 +27,9 @@ const (
 	extensionPath = "/restapi/v1.0/account/~/extension/~"
 )
 
+// junk limits the tokens of a source that RingCentral refuses. An office is one source, and verifies many good ones at once.
+var junk = limit.RefusalLimits{Burst: 60, Every: time.Second, AtOnce: 200}
+
 // RingCentral verifies RingCentral access tokens. Safe for concurrent use.
 type RingCentral struct {
 	url   string
@@ -68,7 +71,7 @@ func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*Ri
 		now = time.Now
 	}
 	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now,
-		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}, limit: limit.NewRefusals[crmgate.Source](now)}, nil
+		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}, limit: limit.NewRefusals[crmgate.Source](now, junk)}, nil
 }
 
 // Verify returns the identity behind a token, from RingCentral or from the cache. If RingCentral refuses the token, the error is
@@ -113,7 +116,7 @@ func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.S
 	q := &question{done: make(chan struct{}), end: func(bool) {}}
 	if source := crmgate.SourceOf(ctx); source != (crmgate.Source{}) {
 		if q.end, _, _ = rc.limit.Admit(source); q.end == nil {
-			return answer{}, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many invalid RingCentral tokens come from your address. Please try again in a moment."}
+			return answer{}, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many RingCentral tokens from your address are not valid. Please try again in a moment."}
 		}
 	}
 	rc.asking[hash] = q

@@ -132,8 +132,7 @@ func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsU
 	return o.updateFields(ctx, key, u, audit.Event{By: audit.ByPerson, User: a.Session.ID}, storage.PlaceFields(key))
 }
 
-// updateFields changes values of the organisation and the host that key names. by is the audit log's event, which says who did it. with goes
-// with an update that changes something.
+// updateFields changes the values that key names, and logs the event by. with is stored too if anything changes.
 func (o *Orgs) updateFields(ctx context.Context, key storage.FieldsKey, u FieldsUpdate, by audit.Event, with ...storage.With) (err error) {
 	c := storage.FieldsChange{Key: key, Remove: u.Remove}
 	if manifest.FieldScope(u.Scope) == manifest.UserScope {

@@ -88,7 +88,7 @@ func (o *Orgs) expected(ctx context.Context, m *manifest.Manifest, who identity.
 	return f, nil
 }
 
-// fail records for the form what went wrong. It logs an error, because the person's answer does not depend on it.
+// fail records a failed sign-in. It logs an error, because the person's answer does not depend on it.
 func (o *Orgs) fail(ctx context.Context, key storage.FieldsKey, life time.Duration) {
 	if err := o.DB.FailFields(ctx, key, life); err != nil {
 		o.Logger.WarnContext(ctx, "could not record a failed sign-in with managed fields", "platform", key.Platform, "err", err)
@@ -111,8 +111,7 @@ func hostOf(all []storage.HostFields, hostname string) storage.HostFields {
 	return storage.HostFields{}
 }
 
-// withUnplaced returns the values of one host, with those that have no host where it has none: what the host will have once
-// they are moved there.
+// withUnplaced returns the values of one host, merged with those that have no host. The host's own win.
 func withUnplaced(all []storage.HostFields, hostname string) storage.HostFields {
 	h, unplaced := hostOf(all, hostname), hostOf(all, "")
 	h.Account = over(unplaced.Account, h.Account)

@@ -30,7 +30,7 @@ func (ss *Sessions) Prove(ctx context.Context, s Session, token crmgate.Secret) 
 	case err != nil:
 		return err
 	}
-	return &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This server requires proof of the account: send a RingCentral access token of the account with this request."}
+	return &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "The RingCentral account of this session is not proven: send a RingCentral access token of the account with this request."}
 }
 
 func (ss *Sessions) prove(ctx context.Context, s Session, token crmgate.Secret) (proven bool, err error) {

@@ -672,6 +672,12 @@ func TestAFloodOfOneSource(t *testing.T) {
 	if n := record("198.51.100.1", 20); n != 20 {
 		t.Errorf("%d of 20 failures of another client are recorded", n)
 	}
+	for i := range 20 {
+		record(fmt.Sprint("203.0.113.", i+10), 100)
+	}
+	if n := record("198.51.100.2", 20); n != 3 {
+		t.Errorf("during a flood from many addresses %d failures of another client are recorded, want 3", n)
+	}
 	s.Clock.Add(time.Hour)
 	if n := record("203.0.113.7", 1000); n != 30 {
 		t.Errorf("an hour later the attacker's failures have %d entries, want 30", n)

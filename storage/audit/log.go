@@ -48,9 +48,10 @@ func (l *Log) update(ctx context.Context, fn func(records) error) error {
 
 func (l *Log) now() time.Time { return l.c.Now() }
 
-// Record writes an event without a change, such as a failed sign-in. It writes at most 300 events of a platform and kind in an
-// hour, so that failures cannot fill the disk. A tenth of them can come from one source, so that the failures of one client do
-// not hide those of others. It counts the others and returns nil; the Keeper writes how many there were.
+// Record writes an event without a change, such as a failed sign-in. It writes at most a thousand events of a platform and kind
+// in an hour, so that failures cannot fill the disk. From one source it writes thirty, and only three once there are 300 in all:
+// so the failures of some clients do not hide those of others. It counts the others and returns nil; the Keeper writes how
+// many there were.
 func (l *Log) Record(ctx context.Context, e Event) error {
 	if !l.w.admit(e, crmgate.SourceOf(ctx), l.now()) {
 		l.observe(e.Kind, "left out")
@@ -180,9 +181,12 @@ func (l *Log) observe(k Kind, outcome string) {
 	}
 }
 
-// Record writes limitEvents of one platform and kind in a limitWindow, and limitSource of them from one source.
+// Record writes limitEvents of one platform and kind in a limitWindow, and limitSource of them from one source. After manyEvents,
+// it writes a source's first events only. A source that is not known stops there.
 const (
 	limitWindow = time.Hour
-	limitEvents = 300
+	limitEvents = 1000
 	limitSource = 30
+	manyEvents  = 300
+	firstEvents = 3
 )

@@ -19,7 +19,7 @@ type hour struct {
 	repeats uint64
 }
 
-// over also ends the hour if the clock has jumped back behind it.
+// over reports whether the hour has ended. It also has if the clock has jumped back by an hour.
 func (h *hour) over(now time.Time) bool { return now.Sub(h.began).Abs() >= repeatWindow }
 
 // countable reports whether repeats of an entry may be counted. An entry of a person's own sign-in or logout is countable:
@@ -29,13 +29,13 @@ func (e entry) countable() bool {
 	return own && e.User != (Hash{}) && e.Count == 0
 }
 
-// same is what an entry has in common with its repeats.
+// same returns the entry without its time and count: the key of its repeats.
 func (e entry) same() entry {
 	e.At, e.Count = time.Time{}, 0
 	return e
 }
 
-// repeats reports whether the entries of a transaction are one that repeats a written entry. Without a Keeper none does,
+// repeats reports whether the entries of a transaction are one that repeats a written entry. Without a Keeper it reports false,
 // because nothing would write the count. Events that go together are written.
 func (w *writer) repeats(entries []entry) bool {
 	if len(entries) != 1 || !entries[0].countable() {

@@ -42,7 +42,7 @@ type limited struct {
 type window struct {
 	began   time.Time
 	wrote   int
-	sources map[crmgate.Source]int // of what was written; a source that is not known is not counted
+	sources map[crmgate.Source]int // of what was written; an unknown source is not counted
 	left    uint64
 }
 
@@ -226,12 +226,16 @@ func (w *writer) admit(e Event, source crmgate.Source, now time.Time) bool {
 		in.began, in.wrote = now, 0
 		clear(in.sources)
 	}
-	if in.wrote >= limitEvents || in.sources[source] >= limitSource {
+	known, share := source != (crmgate.Source{}), limitSource
+	if in.wrote >= manyEvents {
+		share = firstEvents
+	}
+	if known && in.sources[source] >= share || !known && in.wrote >= manyEvents || in.wrote >= limitEvents {
 		in.left++
 		return false
 	}
 	in.wrote++
-	if source != (crmgate.Source{}) {
+	if known {
 		in.sources[source]++
 	}
 	return true
