@@ -73,11 +73,15 @@ func (e *Engine) commitLoop() {
 
 // round makes a batch of first and the requests that wait, and commits it. It returns a request that did not fit.
 func (e *Engine) round(first *request) (left *request) {
+	e.resume()
+	if e.lost != nil {
+		first.err = e.lost
+		close(first.turn)
+		return nil
+	}
 	b := &batch{engine: e, read: e.db.NewTransaction(false), writes: map[string]entry{}}
 	defer b.read.Discard()
-	if e.dir != "" {
-		b.full = checkSpace(e.dir, e.minFree)
-	}
+	b.full = e.Writable()
 	for r := first; r != nil; r = e.waiting(b) {
 		if !b.run(r) {
 			left = r

@@ -12,8 +12,6 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sys/unix"
-
-	"github.com/crmgate/crmgate"
 )
 
 // ErrInUse means that another process has the store open.
@@ -98,10 +96,10 @@ func ownDir(files []fs.DirEntry) bool {
 	return own
 }
 
-// badgerFile reports whether a file name is one of Badger's.
+// badgerFile reports whether a file name is one of Badger's, or the reserve.
 func badgerFile(name string) bool {
 	return slices.Contains([]string{".mem", ".sst", ".vlog"}, filepath.Ext(name)) ||
-		slices.Contains([]string{badger.ManifestFilename, badger.KeyRegistryFileName, "DISCARD", "LOCK"}, name)
+		slices.Contains([]string{badger.ManifestFilename, badger.KeyRegistryFileName, "DISCARD", "LOCK", reserveName}, name)
 }
 
 // Empty reports whether a directory has no store, or a store without records. It does not open the store, because Badger
@@ -126,35 +124,24 @@ func explain(dir string, err error) error {
 	if dir == "" {
 		return fmt.Errorf("open store in memory: %w", err)
 	}
-	if f, openErr := os.Open(dir); openErr == nil {
-		defer f.Close()
-		if errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK) {
-			return fmt.Errorf("the data directory %s %w", dir, ErrInUse)
-		}
+	if locked := whileUnused(dir, func() error { return nil }); errors.Is(locked, ErrInUse) {
+		return locked
 	}
 	return fmt.Errorf("open store in %s: %w", dir, err)
 }
 
-// diskFull means that a write was refused because the disk is almost full. It can be retried once there is space.
-type diskFull struct {
-	dir        string
-	free, want uint64
-}
-
-func (d *diskFull) Error() string {
-	return fmt.Sprintf("the disk is almost full: %s has %d MB free, and nothing is written below %d MB", d.dir, d.free>>20, d.want>>20)
-}
-
-func (d *diskFull) Is(target error) bool { return target == crmgate.ErrTransient }
-
-// checkSpace returns an error matching crmgate.ErrTransient if the disk has less than want bytes free.
-func checkSpace(dir string, want uint64) error {
-	var s unix.Statfs_t
-	if err := unix.Statfs(dir, &s); err != nil {
-		return fmt.Errorf("read the free space of %s: %w", dir, err)
+// whileUnused runs fn while no process can open the store. It returns an error that matches ErrInUse if one has it open.
+func whileUnused(dir string, fn func() error) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
 	}
-	if free := s.Bavail * uint64(s.Bsize); free < want {
-		return &diskFull{dir: dir, free: free, want: want}
+	defer f.Close() // releases the lock
+	switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return fmt.Errorf("the data directory %s %w", dir, ErrInUse)
+	case err != nil:
+		return fmt.Errorf("lock the data directory %s: %w", dir, err)
 	}
-	return nil
+	return fn()
 }

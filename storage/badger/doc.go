@@ -14,5 +14,7 @@
 // do not fit into a batch that others have filled.
 //
 // The engine refuses to write when the disk is almost full. Badger writes to mapped files, and on a full disk such a write
-// ends the process by SIGBUS.
+// ends the process by SIGBUS. Opening and closing Badger write too. The file "reserve" takes up space that the engine gives
+// back for that. A store that is opened on a full disk does not compact; it is opened again when there is space. Badger's own
+// read-only mode would not do, because it refuses a store that was not closed.
 package badger

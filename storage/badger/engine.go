@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +22,7 @@ type Config struct {
 	// Dir is the directory of the store; empty means in memory until Close. Open creates it with mode 0700. Open removes the
 	// rights of group and others from it and from the store's files. New files have the rights that the umask leaves.
 	Dir string
-	// MinFree is how many bytes must be free on the disk for a write; default 64 MB.
+	// MinFree is how many bytes must be free on the disk for a write; default 64 MB. The reserve does not count as free.
 	MinFree uint64
 	// Logger gets Badger's log; default slog.Default().
 	Logger *slog.Logger
@@ -32,9 +35,15 @@ const (
 
 // Engine implements storage.Engine.
 type Engine struct {
-	db      *badger.DB
+	config  Config
 	dir     string // empty in memory
 	minFree uint64
+
+	// swapping is held while db is replaced, and shared by all that use db; only the committer replaces it.
+	swapping sync.RWMutex
+	db       *badger.DB
+	still    bool  // db was opened on a full disk, to be read; guarded by swapping
+	lost     error // db could not be opened again; guarded by swapping
 
 	queue     chan *request // to the committer; closed after the last caller has left
 	committed chan struct{} // closed by the committer when it ends
@@ -53,6 +62,9 @@ var _ storage.Engine = (*Engine)(nil)
 
 // Open opens a store, or creates it. The error matches ErrInUse if another process has it open, fs.ErrPermission if the
 // directory is not writable, and syscall.ENOTDIR if it is a file.
+//
+// On a disk that is almost full, Open opens a store that exists, and creates none. Update refuses to write until there is
+// space.
 func Open(c Config) (*Engine, error) {
 	if c.MinFree == 0 {
 		c.MinFree = defaultMinFree
@@ -60,27 +72,107 @@ func Open(c Config) (*Engine, error) {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
+	e := &Engine{
+		config: c, dir: c.Dir, minFree: c.MinFree,
+		queue: make(chan *request), committed: make(chan struct{}),
+		stopGC: make(chan struct{}), gcDone: make(chan struct{}),
+	}
 	if c.Dir != "" {
 		if err := prepareDir(c.Dir, c.Logger); err != nil {
 			return nil, err
 		}
-		// Badger creates its files when it opens, which fails on a full disk too.
-		if err := checkSpace(c.Dir, c.MinFree); err != nil {
+		if err := whileUnused(c.Dir, e.prepareDisk); err != nil {
 			return nil, err
 		}
 	}
-	db, err := badger.Open(badgerOptions(c))
-	if err != nil {
-		return nil, explain(c.Dir, err)
+	if err := e.openBadger(); err != nil {
+		return nil, err
 	}
-	e := &Engine{
-		db: db, dir: c.Dir, minFree: c.MinFree,
-		queue: make(chan *request), committed: make(chan struct{}),
-		stopGC: make(chan struct{}), gcDone: make(chan struct{}),
-	}
+	e.keepReserve()
 	go e.commitLoop()
 	go e.collectGarbage()
 	return e, nil
+}
+
+// prepareDisk sees to it that there is space for opening the store. It decides whether the store is opened only to be read.
+func (e *Engine) prepareDisk() error {
+	full := checkSpace(e.dir, e.minFree)
+	if full == nil {
+		return nil
+	}
+	// Badger writes to mapped files when it opens. Without space, that ends the process.
+	if _, err := os.Stat(filepath.Join(e.dir, badger.ManifestFilename)); err != nil {
+		return full
+	}
+	need, err := workspace(e.dir)
+	if err == nil {
+		err = makeRoom(e.dir, need)
+	}
+	if err == nil {
+		e.still = true
+		e.config.Logger.Warn("the store accepts no writes until there is space", "err", full)
+	}
+	return err
+}
+
+func (e *Engine) openBadger() (err error) {
+	o := badgerOptions(e.config)
+	if e.still {
+		// A compaction needs as much space as the tables that it merges. Without compactions, tables must not wait for them.
+		o.NumCompactors = 0
+		o.NumLevelZeroTablesStall = math.MaxInt
+	}
+	if e.db, err = badger.Open(o); err != nil {
+		return explain(e.dir, err)
+	}
+	return nil
+}
+
+// keepReserve makes the reserve, if it does not exist. A store that accepts no writes leaves what is free to it.
+func (e *Engine) keepReserve() {
+	if e.dir == "" {
+		return
+	}
+	keep := e.minFree
+	e.swapping.RLock()
+	if e.still {
+		keep = stillFree
+	}
+	e.swapping.RUnlock()
+	if err := makeReserve(e.dir, keep); err != nil {
+		e.config.Logger.Warn("no space could be reserved for a full disk", "err", err)
+	}
+}
+
+// stillFree is what the reserve of a store that accepts no writes leaves free.
+const stillFree = 1 << 20
+
+// Writable returns an error matching crmgate.ErrTransient while the disk is almost full.
+func (e *Engine) Writable() error {
+	if e.dir == "" {
+		return nil
+	}
+	return checkSpace(e.dir, e.minFree)
+}
+
+// resume opens a store again that was opened on a full disk, as soon as there is space. The committer calls it.
+func (e *Engine) resume() {
+	if !e.still || e.Writable() != nil {
+		return
+	}
+	e.swapping.Lock()
+	defer e.swapping.Unlock()
+	e.still = false
+	err := e.db.Close()
+	if err == nil {
+		err = e.openBadger()
+	}
+	if err != nil {
+		e.lost = fmt.Errorf("open the store again: %w", err)
+		e.config.Logger.Error("the store could not be opened again; restart the server", "err", err)
+		return
+	}
+	e.config.Logger.Info("the store accepts writes again")
 }
 
 // badgerOptions makes Badger small and durable: 45 to 80 MB of memory instead of up to 1.8 GB by default.
@@ -116,6 +208,11 @@ func (e *Engine) View(ctx context.Context, fn func(storage.Tx) error) error {
 		return err
 	}
 	defer e.active.Done()
+	e.swapping.RLock()
+	defer e.swapping.RUnlock()
+	if e.lost != nil {
+		return e.lost
+	}
 	txn := e.db.NewTransaction(false)
 	defer txn.Discard()
 	return fn(snapshot{txn})
@@ -143,11 +240,32 @@ func (e *Engine) Close() error {
 		<-e.committed
 		close(e.stopGC)
 		<-e.gcDone
-		if err := e.db.Close(); err != nil {
-			e.closeErr = fmt.Errorf("close store: %w", err)
-		}
+		e.closeErr = e.closeBadger()
 	})
 	return e.closeErr
+}
+
+// closeBadger closes Badger if there is space for that. Otherwise the store is left as a killed process leaves it, and this
+// process keeps its lock. Nothing that was stored is lost: the next Open reads it from the logs.
+func (e *Engine) closeBadger() error {
+	if e.lost != nil {
+		return nil
+	}
+	if e.dir != "" {
+		need, err := workspace(e.dir)
+		if err == nil {
+			err = makeRoom(e.dir, need)
+		}
+		if err != nil {
+			e.config.Logger.Warn("the store is left unclosed; the next start recovers it", "err", err)
+			return nil
+		}
+	}
+	if err := e.db.Close(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	e.keepReserve() // for the next Open
+	return nil
 }
 
 // collectGarbage frees the space of value log files of which half is unused. Badger does not do so by itself.
@@ -164,10 +282,17 @@ func (e *Engine) collectGarbage() {
 			return
 		case <-tick.C:
 		}
-		// It rewrites what is in use, which needs space. It returns an error when there is nothing left to do.
-		for checkSpace(e.dir, e.minFree) == nil && !e.stopping() && e.db.RunValueLogGC(0.5) == nil {
+		for !e.stopping() && e.collect() {
 		}
+		e.keepReserve()
 	}
+}
+
+// collect rewrites what is in use of one value log file, which needs space. It returns false if there is nothing left to do.
+func (e *Engine) collect() bool {
+	e.swapping.RLock()
+	defer e.swapping.RUnlock()
+	return e.Writable() == nil && e.lost == nil && e.db.RunValueLogGC(0.5) == nil
 }
 
 func (e *Engine) stopping() bool {
