@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,7 +25,10 @@ import (
 type victim struct {
 	edgetest.Person
 	data, crm, connectors, cache string
+	admin                        string   // the address for /readyz; default none
 	env                          []string // in addition to the test's own
+	within                       []string // a command that runs the program; default none
+	adminURL                     string   // of the running program
 	cmd                          *exec.Cmd
 }
 
@@ -44,8 +48,9 @@ func (p *victim) start(t testing.TB) time.Duration {
 	t.Helper()
 	began := time.Now()
 	// Most systems have this umask.
-	p.cmd = exec.Command("sh", "-c", `umask 022 && exec "$0" "$@"`, edgetest.Program(), "serve", "--listen", "127.0.0.1:0", "--admin-listen=", "--data", p.data, "--cache", p.cache,
-		"--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
+	args := append(slices.Clone(p.within), "sh", "-c", `umask 022 && exec "$0" "$@"`, edgetest.Program(), "serve", "--listen", "127.0.0.1:0", "--admin-listen", p.admin, "--data", p.data,
+		"--cache", p.cache, "--connectors", p.connectors, "--allow-egress", "127.0.0.0/8", "--ringcentral-url", p.crm)
+	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Env = append(append(os.Environ(), p.env...), "PRACTICE_URL="+p.crm, "PRACTICEKEY_URL="+p.crm, "PRACTICE_CLIENT_SECRET="+practicecrm.ClientSecret)
 	out, err := p.cmd.StderrPipe()
 	edgetest.Must(t, err)
@@ -53,9 +58,9 @@ func (p *victim) start(t testing.TB) time.Duration {
 	t.Cleanup(p.kill) // the test may end before its own kill
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		var l struct{ Msg, Listen string }
+		var l struct{ Msg, Listen, Admin string }
 		if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
-			p.URL = "http://" + l.Listen
+			p.URL, p.adminURL = "http://"+l.Listen, "http://"+l.Admin
 			go func() { _, _ = io.Copy(io.Discard, out) }() // ends with the process
 			return time.Since(began)
 		}

@@ -33,6 +33,7 @@ type core struct {
 	Config      // with defaults
 	metrics     *proxy.Metrics
 	db          *storage.DB
+	writable    func() error // whether the disk has space
 	client      *egress.Client
 	folder      *wasmhost.Folder
 	tokens      *token.Engine
@@ -84,7 +85,14 @@ func (c *core) openRest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.closers = append(c.closers, keeper.Close)
+	c.closers = append(c.closers, func() error {
+		err := keeper.Close()
+		if err == nil || c.writable() == nil {
+			return err
+		}
+		c.Logger.Warn("the disk is full: the next start seals the audit log", "err", err)
+		return nil
+	})
 	if err := c.openConnectors(ctx); err != nil {
 		return err
 	}
@@ -110,6 +118,7 @@ func (c *core) openStore(ctx context.Context) error {
 		return err
 	}
 	c.closers = append(c.closers, engine.Close)
+	c.writable = engine.Writable
 	ring, created, err := sealed.LoadKeyRing(c.Keyset)
 	if err != nil {
 		return err
@@ -239,6 +248,9 @@ func (c *core) verifier() (identity.Verify, error) {
 	}
 	return tokens.Verify, nil
 }
+
+// ready returns nil if the store can be read and written.
+func (c *core) ready(ctx context.Context) error { return errors.Join(c.db.Ready(ctx), c.writable()) }
 
 // serverKey is the key that the operator set, or one that is made once and kept sealed in the store.
 func (c *core) serverKey(ctx context.Context, name string) (crmgate.Secret, error) {

@@ -131,7 +131,7 @@ func (n *Node) AdminAddr() string {
 }
 
 // Operator answers what the admin listener answers: /metrics, /healthz and /readyz.
-func (n *Node) Operator() http.Handler { return n.core.metrics.Operator(n.core.db.Ready) }
+func (n *Node) Operator() http.Handler { return n.core.metrics.Operator(n.core.ready) }
 
 // Directory shows who has signed in, the kept token answers, and the audit log.
 func (n *Node) Directory() operator.Directory { return operator.Directory{DB: n.core.db} }
