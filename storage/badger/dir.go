@@ -102,6 +102,36 @@ func badgerFile(name string) bool {
 		slices.Contains([]string{badger.ManifestFilename, badger.KeyRegistryFileName, "DISCARD", "LOCK", reserveName}, name)
 }
 
+// removeEmptyLogs removes the logs that a killed process made or emptied, but did not fill or remove. Badger does not open a
+// store with an empty log at the first try. The caller keeps other processes from opening the store.
+func removeEmptyLogs(dir string) error {
+	logs, err := logFiles(dir, ".mem", ".vlog")
+	if err != nil {
+		return err
+	}
+	for _, path := range logs {
+		info, err := os.Lstat(path)
+		if err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+			err = os.Remove(path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logFiles lists the files of a directory that have one of the extensions.
+func logFiles(dir string, extensions ...string) (paths []string, err error) {
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		if slices.Contains(extensions, filepath.Ext(f.Name())) {
+			paths = append(paths, filepath.Join(dir, f.Name()))
+		}
+	}
+	return paths, err
+}
+
 // Empty reports whether a directory has no store, or a store without records. It does not open the store, because Badger
 // writes even to a store that it only reads. For a store that was killed before its first record it returns false.
 func Empty(dir string) (bool, error) {

@@ -81,7 +81,7 @@ func Open(c Config) (*Engine, error) {
 		if err := prepareDir(c.Dir, c.Logger); err != nil {
 			return nil, err
 		}
-		if err := whileUnused(c.Dir, e.prepareDisk); err != nil {
+		if err := whileUnused(c.Dir, e.prepareFiles); err != nil {
 			return nil, err
 		}
 	}
@@ -94,8 +94,12 @@ func Open(c Config) (*Engine, error) {
 	return e, nil
 }
 
-// prepareDisk sees to it that there is space for opening the store. It decides whether the store is opened only to be read.
-func (e *Engine) prepareDisk() error {
+// prepareFiles sees to it that Badger can open the store: logs must not be empty, and the disk must have space. It decides
+// whether the store is opened only to be read.
+func (e *Engine) prepareFiles() error {
+	if err := removeEmptyLogs(e.dir); err != nil {
+		return fmt.Errorf("remove empty logs: %w", err)
+	}
 	full := checkSpace(e.dir, e.minFree)
 	if full == nil {
 		return nil

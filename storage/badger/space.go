@@ -47,7 +47,7 @@ func freeSpace(dir string) (uint64, error) {
 // the log. A table is a little larger than its log, because it has an index too.
 func workspace(dir string) (uint64, error) {
 	const small = 4 << 20 // for the manifest, and the first blocks of new logs
-	logs, err := filepath.Glob(filepath.Join(dir, "*.mem"))
+	logs, err := logFiles(dir, ".mem")
 	if err != nil {
 		return 0, err
 	}
@@ -68,28 +68,30 @@ const (
 	reserveSize = 32 << 20 // the workspace of the largest log
 )
 
-// makeReserve makes the reserve if the disk has more than keep bytes free, as large as they allow.
+// makeReserve makes the reserve, as large as a disk allows that keeps some bytes free. If it is too small, it grows.
 func makeReserve(dir string, keep uint64) error {
 	path := filepath.Join(dir, reserveName)
-	if _, err := os.Stat(path); err == nil {
-		return nil
+	var s unix.Stat_t
+	if err := unix.Stat(path, &s); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the size of %s: %w", path, err)
 	}
+	has := uint64(s.Blocks) * 512
 	free, err := freeSpace(dir)
-	if err != nil || free <= keep {
+	if err != nil || free <= keep || has >= reserveSize {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	err = allocate(f, int64(min(reserveSize, free-keep)))
+	err = allocate(f, int64(min(reserveSize, has+free-keep)))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }
 
-// allocate gives a file n bytes of the disk.
+// allocate gives an empty file n bytes of the disk.
 func allocate(f *os.File, n int64) error {
 	err := fallocate(f, n)
 	if !errors.Is(err, errors.ErrUnsupported) {
