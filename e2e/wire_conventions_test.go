@@ -162,6 +162,7 @@ func TestWireBodies(t *testing.T) {
 	t.Run("7.16 more than a megabyte", func(t *testing.T) {
 		g.announce("/apiKeyLogin", 1<<20+1).want(t, 413, `{"error":"The body is too large."}`)
 		g.chunks("/apiKeyLogin", 1<<20+1).want(t, 413, `{"error":"The body is too large."}`)
+		g.do("POST", "/apiKeyLogin", strings.Repeat("x", 3<<20), "Content-Type", "application/json").want(t, 413, `{"error":"The body is too large."}`)
 		a := g.do("POST", "/apiKeyLogin", login+strings.Repeat(" ", 1<<20-len(login)), "Content-Type", "application/json")
 		g.token(a)
 	})
@@ -175,8 +176,7 @@ func TestWireBodies(t *testing.T) {
 
 const wrongType = `{"error":"The body must be application/json or application/x-www-form-urlencoded, and not compressed."}`
 
-// announce announces a body of n bytes and reads the answer without sending the body. If the server closes while a client
-// sends a body, the connection may be reset and the answer lost.
+// announce announces a body of n bytes and reads the answer without sending the body.
 func (g *gate) announce(path string, n int) answer {
 	g.t.Helper()
 	return g.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, n))

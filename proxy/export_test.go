@@ -45,6 +45,13 @@ func (s *Server) SetIdleTimeout(idle time.Duration) time.Duration {
 	return was
 }
 
+// SetLinger sets how long a client that is still sending is read from, and returns the old time.
+func (s *Server) SetLinger(d time.Duration) time.Duration {
+	was := s.linger
+	s.linger = d
+	return was
+}
+
 // OpenConns returns how many connections are open.
 func (s *Server) OpenConns() int { return s.conns.Used() }
 

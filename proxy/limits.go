@@ -21,6 +21,7 @@ func (s *Server) admit(fc *fasthttp.RequestCtx) bool {
 		// fasthttp accepts a bare LF around chunks and trailers, so a proxy in front may see another end of the request.
 		fc.SetConnectionClose()
 	}
+	noteSending(fc, !ok || chunked || length > smallBody)
 	if !ok {
 		writeError(fc, 400, malformedHTTP)
 		return false
@@ -53,6 +54,7 @@ func (s *Server) limit(h *fasthttp.RequestHeader) int {
 // handleError answers a request that fasthttp could not read.
 func (s *Server) handleError(fc *fasthttp.RequestCtx, err error) {
 	writeUnread(fc, err)
+	noteSending(fc, true)
 	fc.Response.Header.Set("X-Request-Id", s.newID())
 	cors(fc)
 	s.metrics.request("none", fc.Response.StatusCode(), 0)

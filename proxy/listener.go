@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/crmgate/crmgate/limit"
 )
 
@@ -35,6 +37,7 @@ type sharing struct {
 	net.Listener
 	trusted trustedProxies
 	conns   *limit.Shares
+	linger  time.Duration
 }
 
 // tooManyConns is the answer to a connection beyond the share. It fits into the buffer of a new socket, so the write does not wait.
@@ -49,7 +52,7 @@ func (l sharing) Accept() (net.Conn, error) {
 		client, _ := l.trusted.peer(c.RemoteAddr())
 		place, ok := l.conns.TryAcquire(limit.Claim{Client: limit.Client{Source: client}})
 		if ok {
-			return &sharedConn{Conn: c, release: sync.OnceFunc(place.Release)}, nil
+			return &sharedConn{Conn: c, release: sync.OnceFunc(place.Release), linger: l.linger}, nil
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = io.WriteString(c, tooManyConns)
@@ -61,9 +64,31 @@ func (l sharing) Accept() (net.Conn, error) {
 type sharedConn struct {
 	net.Conn
 	release func()
+	linger  time.Duration
+	// sending is set if the last request may not have been read to its end. The connection's goroutine owns it.
+	sending bool
 }
 
+// A client that is still sending is read from before its connection is closed, within these bounds.
+const (
+	lingerBytes = 8 << 20
+	lingerTime  = 5 * time.Second
+)
+
+// Close closes the connection. If the client may still be sending, it first discards what comes: a connection that is closed
+// with unread bytes is reset, and then the client cannot read the answer.
 func (c *sharedConn) Close() error {
-	c.release()
+	defer c.release()
+	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.sending && tcp.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(c.linger))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
 	return c.Conn.Close()
+}
+
+// noteSending notes whether the client of a request may be sending still when the answer is written.
+func noteSending(fc *fasthttp.RequestCtx, sending bool) {
+	if c, ok := fc.Conn().(*sharedConn); ok {
+		c.sending = sending
+	}
 }

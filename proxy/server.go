@@ -56,6 +56,7 @@ type Server struct {
 	conns    *limit.Shares // connections that are open
 	large    *limit.Shares // large bodies in memory
 	running  *limit.Shares // requests that run, but for quick routes: many clients may share the connections of a proxy
+	linger   time.Duration
 	routes   routes
 	respond  responder
 	metrics  *Metrics
@@ -87,7 +88,10 @@ func New(c Config) (*Server, error) {
 	_, _ = rand.Read(b)                                                         // never fails
 	share := limit.Limits{Total: 2 * c.MaxConns, Client: max(1, c.MaxConns/16)} // fasthttp refuses what is beyond MaxConns
 	large := limit.NewShares(limit.Limits{Total: largeBodies, Client: largeClientBodies})
-	s := &Server{large: large, conns: limit.NewShares(share), running: limit.NewShares(share), trusted: c.TrustedProxies, respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b)}
+	s := &Server{
+		conns: limit.NewShares(share), large: large, running: limit.NewShares(share), linger: lingerTime, trusted: c.TrustedProxies,
+		respond: responder{c.Debug, c.Logger}, metrics: c.Metrics, logger: c.Logger, boot: hex.EncodeToString(b),
+	}
 	s.base, s.stop = context.WithCancel(context.Background())
 	polling, stopPoll := context.WithCancel(s.base)
 	s.stopPoll = stopPoll
@@ -119,7 +123,7 @@ func (quiet) Printf(string, ...any) {}
 
 // Serve answers the connections of l until Shutdown, and closes l.
 func (s *Server) Serve(l net.Listener) error {
-	return s.http.Serve(sharing{patient{l}, s.trusted, s.conns})
+	return s.http.Serve(sharing{patient{l}, s.trusted, s.conns, s.linger})
 }
 
 // Shutdown accepts no more connections and waits for the running requests until ctx ends. Then it cancels them.
