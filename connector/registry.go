@@ -1,7 +1,10 @@
 package connector
 
 import (
+	"cmp"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
@@ -30,6 +33,20 @@ func (r Registry) Connectable(p crmgate.Platform) (*manifest.Manifest, error) {
 		return nil, err
 	}
 	return conn.Manifest(), nil
+}
+
+// AllConnectable returns the manifests of the platforms that people can sign in to, in the order of their titles.
+func (r Registry) AllConnectable() []*manifest.Manifest {
+	var all []*manifest.Manifest
+	for _, p := range r.Platforms() {
+		if m, err := r.Connectable(p); err == nil { // the others have a manifest without a connector
+			all = append(all, m)
+		}
+	}
+	slices.SortFunc(all, func(a, b *manifest.Manifest) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title)), strings.Compare(string(a.Platform), string(b.Platform)))
+	})
+	return all
 }
 
 // Known returns p if there is such a platform, and "" otherwise. Metrics and the audit log use it, because clients can send

@@ -1350,6 +1350,9 @@ func (r *recorder) lead(a recorded, person string) string {
 func (r *recorder) connectPages() {
 	r.section("pages for people")
 	person, stranger := r.browser(), r.browser()
+	for _, path := range []string{"/", "/nowhere", "/apiKeyLogin"} {
+		r.send("GET", path, "", "Accept", "text/html")
+	}
 	person(func() {
 		for _, path := range []string{
 			"practice", "PRACTICE", "practice/", "Choose", "Choose?hostname=us.choice.example", "Choose?hostname=evil.example", "paste",

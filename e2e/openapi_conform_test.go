@@ -117,7 +117,10 @@ func shows(_ context.Context, in *openapi3filter.AuthenticationInput) error {
 // routeOf finds the operation of a request like the server. It ignores case and one trailing slash, and prefers a fixed path
 // to one that ends in a parameter.
 func routeOf(doc *openapi3.T, req *http.Request) (*routers.Route, map[string]string) {
-	asked := strings.TrimSuffix(req.URL.EscapedPath(), "/")
+	asked := req.URL.EscapedPath()
+	if asked != "/" {
+		asked = strings.TrimSuffix(asked, "/")
+	}
 	for path, item := range doc.Paths.Map() {
 		if strings.EqualFold(path, asked) {
 			return operationOf(doc, path, item, req.Method), nil

@@ -101,6 +101,8 @@ func (w *wired) answersWithoutSession() {
 	hash := "rcAccountId=" + sha("1:salt")
 	user := rc(practicecrm.RCUserToken)
 	for _, c := range []step{
+		{"GET /", "", "", []string{"Accept", "text/html"}, 200},
+		{"GET /", "", "", nil, 404},
 		{"GET /isAlive", "", "", nil, 200},
 		{"GET /openapi.yaml", "", "", nil, 200},
 		{"GET /serverVersionInfo", "", "", nil, 200},

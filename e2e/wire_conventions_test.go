@@ -41,6 +41,29 @@ func TestWirePaths(t *testing.T) {
 			a.wantHeader(t, "Content-Type", "application/json; charset=utf-8")
 		}
 	})
+	t.Run("7.18 pages for people", func(t *testing.T) {
+		const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+		for path, want := range map[string]int{"/nowhere": 404, "/connect/a%20b": 404, "/apiKeyLogin": 405} {
+			a := g.get(path, "Accept", browser)
+			a.wantHeader(t, "Content-Type", "text/html; charset=utf-8")
+			if a.status != want || !strings.Contains(a.body, "<h1>There is nothing here</h1>") || !strings.Contains(a.body, `href="/"`) {
+				t.Errorf("%s: %d %s", path, a.status, a.body)
+			}
+		}
+		a := g.get("/", "Accept", browser)
+		a.wantHeader(t, "Content-Type", "text/html; charset=utf-8")
+		for _, want := range []string{"<h1>crmgate</h1>", `<li><a href="/connect/practice">`, `<li><a href="/connect/practicekey">`} {
+			if a.status != 200 || !strings.Contains(a.body, want) {
+				t.Errorf("%d, want %s: %s", a.status, want, a.body)
+			}
+		}
+		g.get("/", "Accept", "application/json, text/plain, */*").want(t, 404, notFoundBody)
+		g.do("POST", "/", "", "Accept", browser).wantError(t, 405, "/ takes GET only.")
+		hidden := newGate(t, func(o *edgetest.Options) { o.HideIndex = true })
+		if a := hidden.get("/", "Accept", browser); a.status != 200 || strings.Contains(a.body, "/connect/") {
+			t.Errorf("without an index: %d %s", a.status, a.body)
+		}
+	})
 	t.Run("7.18 a known path with another method", func(t *testing.T) {
 		a := g.do("POST", "/isAlive", "")
 		a.want(t, 405, `{"error":"/isAlive takes GET only."}`)

@@ -52,6 +52,8 @@ type Config struct {
 	RequireAccountProof bool
 	// RefusePlainState refuses callbacks whose state crmgate did not make. Default false: App Connect's clients send such.
 	RefusePlainState bool
+	// HideIndex leaves the CRMs out of the page at /. Default false.
+	HideIndex bool
 	// AuditRetention is how long audit entries are kept. Default 0: they are never removed.
 	AuditRetention time.Duration
 	// AuditEvery is how often the audit log is sealed, and counts of repeats are written. Default a minute.

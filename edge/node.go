@@ -63,7 +63,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.server, err = proxy.New(proxy.Config{
 		Flows: c.flows, Sessions: c.sessions, Orgs: c.orgs, Settings: c.settings, Manifests: c.folder.Manifests(), Debug: c.Debug, Metrics: c.metrics, Logger: c.Logger, MaxConns: maxConns(),
-		TrustedProxies: c.TrustedProxies,
+		TrustedProxies: c.TrustedProxies, HideIndex: c.HideIndex,
 	})
 	if err == nil {
 		n.control, err = controlSocket(c.socket())

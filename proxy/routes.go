@@ -35,6 +35,7 @@ func newRoutes(c Config, s *site, polling context.Context) routes {
 
 	table := routes{}
 	for _, rt := range append(assetRoutes(), []route{
+		{method: "GET", path: "/", run: homePage{s, c.Flows, c.HideIndex}.show},
 		{method: "GET", path: "/isAlive", run: public.isAlive, quick: true},
 		{method: "GET", path: "/openapi.yaml", run: public.openAPI, quick: true},
 		{method: "GET", path: "/serverVersionInfo", run: public.serverVersionInfo, quick: true},
@@ -124,10 +125,10 @@ func splitTarget(target []byte) (path string, query []byte, ok bool) {
 func (r routes) find(path string) (here methods, length int) {
 	end := strings.LastIndexByte(path, '/') + 1
 	switch last := path[end:]; {
-	case last == "": // a second slash at the end
-		return nil, 0
-	case r[path] != nil:
+	case path == "/", last != "" && r[path] != nil:
 		return r[path], 0
+	case last == "", end == 1: // a second slash at the end; no parameter follows the first one
+		return nil, 0
 	case strings.Trim(last, "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
 		return nil, 0
 	default:

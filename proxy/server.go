@@ -41,6 +41,8 @@ type Config struct {
 	// MaxConns is the largest number of connections. Connections beyond it get a 503. Default 16384. One client can have a
 	// sixteenth of them, and connections beyond that get a 429.
 	MaxConns int
+	// HideIndex leaves the CRMs out of the page at /. Default false.
+	HideIndex bool
 	// Debug adds the trace to the answer of a request with the header "is-debug: true".
 	Debug bool
 	// Metrics counts requests.
@@ -58,6 +60,7 @@ type Server struct {
 	running  *limit.Shares // requests that run, but for quick routes: many clients may share the connections of a proxy
 	linger   time.Duration
 	routes   routes
+	site     *site
 	respond  responder
 	metrics  *Metrics
 	logger   *slog.Logger
@@ -95,6 +98,7 @@ func New(c Config) (*Server, error) {
 	s.base, s.stop = context.WithCancel(context.Background())
 	polling, stopPoll := context.WithCancel(s.base)
 	s.stopPoll = stopPoll
+	s.site = pages
 	s.routes = newRoutes(c, pages, polling)
 	s.http = fasthttp.Server{
 		Handler:                      s.handle,
@@ -179,14 +183,14 @@ func (s *Server) route(fc *fasthttp.RequestCtx) (name string, rt *route, r *requ
 	path, query, ok := splitTarget(target)
 	here, named := s.routes.find(path)
 	if !ok || here == nil {
-		writeError(fc, 404, "There is nothing at this address.")
+		s.writeAstray(fc, 404, nothingHere)
 		return "none", nil, nil
 	}
 	name = here[0].path
 	rt = here.of(string(fc.Method()))
 	if rt == nil {
 		fc.Response.Header.Set("Allow", here.allowed())
-		writeError(fc, 405, name+" takes "+here.join(" and ")+" only.")
+		s.writeAstray(fc, 405, name+" takes "+here.join(" and ")+" only.")
 		return name, nil, nil
 	}
 	r = &request{fc: fc, sent: query, large: s.large}

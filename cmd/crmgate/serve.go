@@ -20,6 +20,7 @@ type serveCommand struct {
 	AllowedOrigin  []string       `help:"Origin to which the landing page may hand a sign-in (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`
 	AccountProof   string         `help:"Whether sessions are refused until a RingCentral token proves their account: optional or required." enum:"optional,required" default:"optional"`
 	CompatState    string         `help:"Whether callbacks with the plain state of today's clients are accepted: on or off." enum:"on,off" default:"on"`
+	Index          string         `help:"Whether the page at / lists the CRMs that people can connect: on or off." enum:"on,off" default:"on"`
 	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
 	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`
 }
@@ -47,6 +48,7 @@ func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config.RingCentralURL, config.AdminTokenFile, config.TrustedProxies = c.RingCentralURL, c.AdminTokenFile, c.TrustedProxies
 	config.AllowedOrigins = c.AllowedOrigin
 	config.RequireAccountProof, config.RefusePlainState = c.AccountProof == "required", c.CompatState == "off"
+	config.HideIndex = c.Index == "off"
 	config.AuditRetention = time.Duration(c.AuditRetention)
 	config.Debug = c.DebugHeader
 	return config

@@ -2,6 +2,7 @@ package authflow
 
 import (
 	"context"
+	"slices"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
@@ -53,6 +54,13 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 		c.Own = map[string]string{}
 	}
 	return c, err
+}
+
+// ConnectPages returns the platforms whose connect pages can finish a sign-in, in the order of their titles.
+func (f *Flows) ConnectPages() []*manifest.Manifest {
+	return slices.DeleteFunc(f.Connectors.AllConnectable(), func(m *manifest.Manifest) bool {
+		return m.AuthType == manifest.OAuth && m.OAuth.ClientID != "" && landsHere(f.RedirectURI(), m.OAuth.RedirectURI, m.Title) != nil
+	})
 }
 
 // Connecting is what a connect page shows.

@@ -1,12 +1,9 @@
 package org
 
 import (
-	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -98,18 +95,7 @@ func (a *Admin) Platform(p crmgate.Platform) (*manifest.Manifest, error) {
 }
 
 // Platforms returns the platforms that people can sign in to, in the order of their titles.
-func (a *Admin) Platforms() []*manifest.Manifest {
-	var all []*manifest.Manifest
-	for _, p := range a.o.Connectors.Platforms() {
-		if m, err := a.o.Connectors.Connectable(p); err == nil { // the others have a manifest without a connector
-			all = append(all, m)
-		}
-	}
-	slices.SortFunc(all, func(a, b *manifest.Manifest) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Title), strings.ToLower(b.Title)), strings.Compare(string(a.Platform), string(b.Platform)))
-	})
-	return all
-}
+func (a *Admin) Platforms() []*manifest.Manifest { return a.o.Connectors.AllConnectable() }
 
 // auditPage is the number of audit log entries on a page.
 const auditPage = 50

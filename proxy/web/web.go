@@ -59,6 +59,14 @@ func (p *Pages) Landing(w io.Writer, origins []string) error {
 	return p.templates.ExecuteTemplate(w, "landing.html", struct{ Origins string }{string(list)})
 }
 
+// Link is a link on a page.
+type Link struct{ Title, Href string }
+
+// Home writes the page at the server's own address. connect has a link for each CRM that people can connect there.
+func (p *Pages) Home(w io.Writer, connect []Link) error {
+	return p.templates.ExecuteTemplate(w, "home.html", connect)
+}
+
 // Going is the page that leads to the CRM.
 type Going struct{ CRM, URL string }
 
