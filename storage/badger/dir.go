@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
@@ -30,10 +32,46 @@ func prepareDir(dir string, log *slog.Logger) error {
 		// Join, because the error of a read-only file system does not match fs.ErrPermission.
 		return fmt.Errorf("the data directory %s cannot be written: %w", dir, errors.Join(err, fs.ErrPermission))
 	}
+	if err := checkOwner(dir); err != nil {
+		return err
+	}
 	if err := keepPrivate(dir, log); err != nil {
 		return fmt.Errorf("the data directory %s is not private: %w", dir, err)
 	}
 	return nil
+}
+
+// checkOwner refuses a store with a file of another user. Root could open it, and would leave files that the other user
+// cannot open. Any other user gets a sentence instead of Badger's error.
+func checkOwner(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("the data directory %s cannot be read: %w", dir, err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || !badgerFile(f.Name()) {
+			continue // the LOCK of a process that has just ended
+		}
+		owner := int(info.Sys().(*syscall.Stat_t).Uid)
+		switch path := filepath.Join(dir, f.Name()); {
+		case owner == os.Geteuid():
+		case os.Geteuid() == 0:
+			return fmt.Errorf("the database in %s belongs to the user %s: run this as that user, for example with sudo -u %s", dir, userName(owner), userName(owner))
+		case unix.Access(path, unix.R_OK|unix.W_OK) != nil:
+			return fmt.Errorf("%s belongs to the user %s and cannot be written: give it to the user of the server with chown: %w", path, userName(owner), fs.ErrPermission)
+		}
+	}
+	return nil
+}
+
+// userName is the name of a user, or the number if the user has none.
+func userName(uid int) string {
+	id := strconv.Itoa(uid)
+	if u, err := user.LookupId(id); err == nil {
+		return u.Username
+	}
+	return "#" + id // as sudo expects it
 }
 
 // keepPrivate removes the rights of group and others from the directory and from Badger's files in it. It does not change
