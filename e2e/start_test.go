@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
@@ -173,5 +175,31 @@ func TestRealClock(t *testing.T) {
 		if resp.StatusCode != http.StatusOK {
 			t.Errorf("status %d", resp.StatusCode)
 		}
+	}
+}
+
+// TestUnreadableSetting: a platform whose setting cannot be read is not available, and the others are.
+func TestUnreadableSetting(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(o *edgetest.Options) {
+		o.Setting = func(name string) (crmgate.Secret, bool, error) {
+			v, ok := o.Settings[name]
+			if name == "PRACTICE_CLIENT_SECRET" {
+				return crmgate.Secret{}, false, errors.New("no such file")
+			}
+			return crmgate.NewSecret(v), ok, nil
+		}
+	})
+	g.apiKey()
+	g.get("/authUrl?platform=practice&mode=bound").wantError(t, 503, "Practice CRM is not available here. Ask your administrator.")
+	g.get("/oauth-callback?callbackUri="+url.QueryEscape("https://gate.example/redirect.html?code=x&state=platform=practice")).wantError(t, 503, "Practice CRM is not available here.")
+	if a := g.get("/connect/practice", "Accept", "text/html"); a.status != 503 || !strings.Contains(a.body, "Practice CRM is not available here. Ask your administrator.") {
+		t.Errorf("the page: %d %s", a.status, a.body)
+	}
+	if a := g.get("/", "Accept", "text/html"); strings.Contains(a.body, "/connect/practice\"") || !strings.Contains(a.body, "/connect/practicekey") {
+		t.Errorf("the index: %s", a.body)
+	}
+	if !strings.Contains(g.Log.String(), "a setting cannot be read: the platform is not available") {
+		t.Error("the log does not say why")
 	}
 }

@@ -64,6 +64,9 @@ type Config struct {
 	// Setting finds a setting by name: CRMGATE_SESSION_KEY, CRMGATE_HASH_KEY, and the names that connectors declare. ok is
 	// false if it is not set. Default: nothing is set; the two keys are then made once and kept sealed in the store.
 	Setting func(name string) (value crmgate.Secret, ok bool, err error)
+	// SettingNames lists the settings that are set. Start logs those that look like a connector's, and that no connector
+	// declares. Default none.
+	SettingNames []string
 	// Now tells the time. Default time.Now.
 	Now func() time.Time
 	// Logger gets what clients are not told, with the request's id where there is one. Lines of a message that is logged too

@@ -36,6 +36,7 @@ type core struct {
 	writable    func() error // whether the disk has space
 	client      *egress.Client
 	folder      *wasmhost.Folder
+	unusable    map[crmgate.Platform]error // platforms with a setting that cannot be read
 	tokens      *token.Engine
 	revocations *revoke.Worker
 	sessions    *session.Sessions
@@ -97,7 +98,7 @@ func (c *core) openRest(ctx context.Context) error {
 		return err
 	}
 	c.tokens, err = token.New(token.Config{
-		DB: c.db, Connector: c.folder.Connector, Fetch: c.client.Fetch, Now: c.Now, Logger: c.Logger, Alone: alone,
+		DB: c.db, Connector: c.connector, Fetch: c.client.Fetch, Now: c.Now, Logger: c.Logger, Alone: alone,
 		Observe: c.metrics.Token,
 	})
 	if err != nil {
@@ -164,7 +165,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 		return fmt.Errorf("connectors: %w", err)
 	}
 	c.closers = append(c.closers, c.folder.Close)
-	return nil
+	return c.checkSettings()
 }
 
 func (c *core) openEgress() error {
@@ -198,7 +199,7 @@ func (c *core) openFlows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all := connector.Registry{Find: c.folder.Connector, Platforms: c.folder.Platforms}
+	all := connector.Registry{Find: c.connector, Platforms: c.folder.Platforms}
 	c.revocations = revoke.New(revoke.Config{
 		DB: c.db, Tokens: c.tokens, Connectors: all, Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Waiting: c.metrics.Waiting,
 	})

@@ -63,7 +63,7 @@ func Examine(ctx context.Context, config Config, s Subject) (_ *Examination, err
 	if err := c.openConnectors(ctx); err != nil {
 		return nil, err
 	}
-	conn, err := c.folder.Connector(s.Platform)
+	conn, err := c.connector(s.Platform)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ Every flag of serve is also an environment variable, for the other commands too:
 come from the environment or from files only:
 
 	CRMGATE_SESSION_KEY, CRMGATE_SESSION_KEY_FILE    signs session tokens, at least 32 bytes; made once if absent
-	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts the answers of /userInfoHash; made once if absent
+	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts the answers of /userInfoHash, at least 16 bytes; made once if absent
 	CLIO_CLIENT_SECRET, CLIO_CLIENT_SECRET_FILE, …   settings that connectors declare in their manifests
 
 The exit status is 0, 1 after a failure, and 2 after a usage error.
@@ -72,6 +72,7 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	log := logger(stderr)
 	var c commands
 	exited, status := false, 0
 	parser, err := kong.New(&c,
@@ -84,7 +85,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Exit(func(n int) { exited, status = true, n }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
-		kong.Bind(logger(stderr)),
+		kong.Bind(log),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "crmgate:", err)
@@ -98,6 +99,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "crmgate: %v\nTry %s --help.\n", err, called(err))
 		return 2
 	}
+	warnOfUnknown(log, parser.Model.Node)
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(stderr, "crmgate:", byFlag(err))
 		return 1

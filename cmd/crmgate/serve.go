@@ -30,11 +30,14 @@ func (serveCommand) Help() string {
 	return `Secrets come from the environment. NAME_FILE names a file to read NAME from:
 
   CRMGATE_SESSION_KEY    Signs session tokens, at least 32 bytes; made once if absent.
-  CRMGATE_HASH_KEY       Salts the answers of /userInfoHash; made once if absent.
+  CRMGATE_HASH_KEY       Salts the answers of /userInfoHash, at least 16 bytes; made once if absent.
   CLIO_CLIENT_SECRET, …  Settings that connectors declare in their manifests.`
 }
 
 func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
+	if err := checkHashKey(); err != nil {
+		return err
+	}
 	n, err := edge.Start(ctx, c.config(log))
 	if err != nil {
 		return err

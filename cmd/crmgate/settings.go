@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge"
@@ -25,7 +28,7 @@ type storeFlags struct {
 func (s *storeFlags) config(log *slog.Logger) edge.Config {
 	return edge.Config{
 		Data: s.Data, Keyset: s.Keyset, Connectors: s.Connectors, Cache: s.Cache, AllowEgress: s.Egress, Resolve: s.Resolve,
-		Setting: setting, Logger: log, Version: version,
+		Setting: setting, SettingNames: settingNames(), Logger: log, Version: version,
 	}
 }
 
@@ -46,6 +49,46 @@ func setting(name string) (value crmgate.Secret, ok bool, err error) {
 		v = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	}
 	return crmgate.NewSecret(v), inEnv || inFile, nil
+}
+
+// settingNames lists the names that setting finds in the environment.
+func settingNames() (names []string) {
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		names = append(names, strings.TrimSuffix(name, "_FILE"))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// warnOfUnknown logs each environment variable that begins with CRMGATE_ and belongs to no flag and no secret.
+func warnOfUnknown(log *slog.Logger, commands *kong.Node) {
+	known := []string{"CRMGATE_SESSION_KEY", hashKey}
+	_ = kong.Visit(commands, func(n kong.Visitable, next kong.Next) error {
+		if f, ok := n.(*kong.Flag); ok {
+			known = append(known, f.Envs...)
+		}
+		return next(nil)
+	})
+	for _, name := range settingNames() {
+		if strings.HasPrefix(name, "CRMGATE_") && !slices.Contains(known, name) && !slices.Contains(known, name+"_FILE") {
+			log.Warn("an environment variable is ignored: crmgate has no such setting", "name", name)
+		}
+	}
+}
+
+const (
+	hashKey    = "CRMGATE_HASH_KEY"
+	minHashKey = 16
+)
+
+// checkHashKey refuses a key that can be guessed: who knows it can find the account behind a hash.
+func checkHashKey() error {
+	key, ok, err := setting(hashKey)
+	if n := len(key.Reveal()); err == nil && ok && n < minHashKey {
+		return fmt.Errorf("%s has %d bytes: it must have at least %d", hashKey, n, minHashKey)
+	}
+	return err
 }
 
 // flagOf names the flag of each field that a ConfigError can have.
