@@ -29,8 +29,10 @@ func prepareDir(dir string, log *slog.Logger) error {
 		return fmt.Errorf("the data directory %s cannot be created: %w", dir, err)
 	}
 	if err := unix.Access(dir, unix.R_OK|unix.W_OK|unix.X_OK); err != nil {
-		// Join, because the error of a read-only file system does not match fs.ErrPermission.
-		return fmt.Errorf("the data directory %s cannot be written: %w", dir, errors.Join(err, fs.ErrPermission))
+		if !errors.Is(err, fs.ErrPermission) { // a read-only file system
+			err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
+		}
+		return fmt.Errorf("the data directory %s cannot be written: %w", dir, err)
 	}
 	if err := checkOwner(dir); err != nil {
 		return err

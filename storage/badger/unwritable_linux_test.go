@@ -45,7 +45,7 @@ func TestADirectoryThatCannotBeWritten(t *testing.T) {
 		}
 		return err
 	})
-	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "/ cannot be written") {
+	if !errors.Is(err, fs.ErrPermission) || err.Error() != "the data directory / cannot be written: permission denied" {
 		t.Errorf("got %v, want that / cannot be written", err)
 	}
 }
