@@ -39,6 +39,10 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	n, err := edge.Start(ctx, c.config(log))
+	if err != nil && ctx.Err() != nil { // a stop is not a failure
+		log.Info("stopped before the server was ready", "err", err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
