@@ -273,7 +273,7 @@ func TestClioInEveryRegion(t *testing.T) {
 				s.want(t) // nothing was due
 				g.do("POST", "/unAuthorize", "", bearer(token)...).want(t, 200, clioLoggedOut)
 				s.want(t, deauthorized(host, access))
-				g.get("/hostname", bearer(token)...).want(t, 400, "User not found")
+				g.get("/hostname", bearer(token)...).want(t, 400, noSession)
 			})
 		}
 	}

@@ -78,7 +78,7 @@ func TestInsightly(t *testing.T) {
 			g.get("/hostname", bearer(token)...).want(t, 200, "crm.na1.insightly.com")
 			g.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":true}`)
 			g.do("POST", "/unAuthorize", "", bearer(token)...).want(t, 200, `{"message":"Logged out of Insightly","messageType":"success","ttl":1000}`)
-			g.get("/hostname", bearer(token)...).want(t, 400, "User not found")
+			g.get("/hostname", bearer(token)...).want(t, 400, noSession)
 			s.want(t) // there is nothing to revoke at Insightly
 		})
 	}

@@ -23,10 +23,11 @@ import (
 	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
-// forgery is a token that the server did not issue, or that has ended. A ghost has a valid signature, but no live session.
+// forgery is a token that the server did not issue, or that has ended. One that
+// the session key signed is a ghost, or has ended.
 type forgery struct {
 	name, token string
-	ghost       bool
+	signed      bool
 }
 
 // forgeries returns forged tokens, made from Ada's valid token, its claims, and the sid of another person.
@@ -148,7 +149,7 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 		{name: "claims null", token: claimed("null")}, {name: "claims empty", token: claimed("{}")}, {name: "claims a list", token: claimed("[" + payload + "]")}, {name: "claims a text", token: claimed(`"1-practice"`)},
 		{name: "a token in a token", token: claimed(token)}, {name: "text after the claims", token: claimed(payload + "{}")}, {name: "claims cut", token: claimed(payload[:len(payload)-1])},
 		{name: "huge", token: changed("x", `"`+strings.Repeat("x", 6000)+`"`)}, {name: "deep", token: changed("x", strings.Repeat("[", 2000)+strings.Repeat("]", 2000))},
-		{name: "no id", token: changed("id", "")}, {name: "id empty", token: changed("id", `""`)}, {name: "id null", token: changed("id", "null")}, {name: "id a number", token: changed("id", "1"), ghost: true},
+		{name: "no id", token: changed("id", "")}, {name: "id empty", token: changed("id", `""`)}, {name: "id null", token: changed("id", "null")}, {name: "id a number", token: changed("id", "1"), signed: true},
 		{name: "id a list", token: changed("id", `["1-practice"]`)}, {name: "id an object", token: changed("id", `{"$ne":null}`)}, {name: "id true", token: changed("id", "true")},
 		{name: "id twice", token: claimed(`{"id":"9-practice",` + payload[1:])}, {name: "id twice, once in capitals", token: claimed(payload[:len(payload)-1] + `,"ID":"1-practice"}`)},
 		{name: "no platform", token: changed("platform", "")}, {name: "platform empty", token: changed("platform", `""`)}, {name: "platform a path", token: changed("platform", `"../practice"`)},
@@ -160,13 +161,13 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 		{name: "nbf in the future", token: changed("nbf", at(600))}, {name: "nbf a text", token: changed("nbf", `"0"`)}, {name: "iat a text", token: changed("iat", `"now"`)}, {name: "sid a number", token: changed("sid", "7")},
 
 		// Signed with the right key, but without a live session.
-		{name: "no sid", token: changed("sid", ""), ghost: true}, {name: "sid empty", token: changed("sid", `""`), ghost: true},
-		{name: "another sid", token: changed("sid", `"AAAAAAAAAAAAAAAAAAAAAA"`), ghost: true}, {name: "another person's sid", token: changed("sid", `"`+othersSID+`"`), ghost: true},
-		{name: "sid with padding", token: changed("sid", `"`+good["sid"].(string)+`=="`), ghost: true}, {name: "sid in lower case", token: changed("sid", `"`+strings.ToLower(good["sid"].(string))+`"`), ghost: true},
-		{name: "an unknown person", token: changed("id", `"9-practice"`), ghost: true}, {name: "another person", token: changed("id", `"3-practice"`), ghost: true},
-		{name: "id in capitals", token: changed("id", `"1-PRACTICE"`), ghost: true}, {name: "id with a space", token: changed("id", `"1-practice "`), ghost: true},
-		{name: "id with a NUL", token: changed("id", `"1-practice\u0000"`), ghost: true}, {name: "id that looks alike", token: changed("id", `"1-prаctice"`), ghost: true}, {name: "id in other digits", token: changed("id", `"１-practice"`), ghost: true},
-		{name: "another platform", token: changed("platform", `"practicekey"`), ghost: true}, {name: "platform in capitals", token: changed("platform", `"Practice"`), ghost: true}, {name: "an unknown platform", token: changed("platform", `"nowhere"`), ghost: true},
+		{name: "no sid", token: changed("sid", ""), signed: true}, {name: "sid empty", token: changed("sid", `""`), signed: true},
+		{name: "another sid", token: changed("sid", `"AAAAAAAAAAAAAAAAAAAAAA"`), signed: true}, {name: "another person's sid", token: changed("sid", `"`+othersSID+`"`), signed: true},
+		{name: "sid with padding", token: changed("sid", `"`+good["sid"].(string)+`=="`), signed: true}, {name: "sid in lower case", token: changed("sid", `"`+strings.ToLower(good["sid"].(string))+`"`), signed: true},
+		{name: "an unknown person", token: changed("id", `"9-practice"`), signed: true}, {name: "another person", token: changed("id", `"3-practice"`), signed: true},
+		{name: "id in capitals", token: changed("id", `"1-PRACTICE"`), signed: true}, {name: "id with a space", token: changed("id", `"1-practice "`), signed: true},
+		{name: "id with a NUL", token: changed("id", `"1-practice\u0000"`), signed: true}, {name: "id that looks alike", token: changed("id", `"1-prаctice"`), signed: true}, {name: "id in other digits", token: changed("id", `"１-practice"`), signed: true},
+		{name: "another platform", token: changed("platform", `"practicekey"`), signed: true}, {name: "platform in capitals", token: changed("platform", `"Practice"`), signed: true}, {name: "an unknown platform", token: changed("platform", `"nowhere"`), signed: true},
 	}
 	for _, alg := range []string{"none", "None", "NONE", "nOnE", "none ", "null", ""} {
 		all = append(all, forgery{name: fmt.Sprintf("alg %q, unsigned", alg), token: sign(nil, "", `{"alg":"`+alg+`"}`, payload)})
@@ -179,7 +180,7 @@ func forgeries(t *testing.T, token string, good map[string]any, othersSID string
 }
 
 // TestForgedTokens sends each forgery to session routes, in the header and in the query. The server treats it as a missing,
-// undecodable or ghost token, and nothing changes for the people who are signed in. The long form sends each to all routes,
+// undecodable, ghost or ended token, and nothing changes for the people who are signed in. The long form sends each to all routes,
 // the short form to two.
 func TestForgedTokens(t *testing.T) {
 	t.Parallel()
@@ -217,8 +218,12 @@ func TestForgedTokens(t *testing.T) {
 					continue
 				}
 				none, undecodable := route.none, route.undecodable
-				if f.ghost {
-					none, undecodable = route.ghost, route.ghost
+				if f.signed {
+					none = route.ended
+					if sid := claimsOf(t, f.token)["sid"]; sid == nil || sid == "" {
+						none = route.ghost
+					}
+					undecodable = none
 					if p := claimsOf(t, f.token)["platform"]; p != "practice" && route.path == "/user/refreshInfo" {
 						continue // a connector without refreshUserInfo gives every request the same answer
 					}
@@ -235,7 +240,7 @@ func TestForgedTokens(t *testing.T) {
 				if a.header.Get("X-Refreshed-Jwt-Token") != "" {
 					t.Error("it was renewed")
 				}
-				if !f.ghost && route.path == "/hostname" { // a bad bearer token takes precedence over the query
+				if !f.signed && route.path == "/hostname" { // a bad bearer token takes precedence over the query
 					g.do(route.method, route.path+"?jwtToken="+token, "", bearer(f.token)...).want(t, route.none.status, route.none.body)
 					requests++
 				}

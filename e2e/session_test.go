@@ -57,17 +57,17 @@ func claimsOf(t *testing.T, token string) map[string]any {
 
 // sessionRoutes are the routes that need a session, and their refusals.
 var sessionRoutes = []struct {
-	method, path             string
-	none, undecodable, ghost answer
+	method, path                    string
+	none, undecodable, ghost, ended answer
 }{
-	{"GET", "/authValidation", answer{400, nil, noSession}, answer{400, nil, "Invalid JWT token"}, answer{200, nil, unsuccessful}},
-	{"GET", "/licenseStatus", answer{200, nil, license("Invalid user session")}, answer{400, nil, "Invalid JWT token"}, answer{200, nil, license("User not found")}},
-	{"GET", "/hostname", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
-	{"POST", "/unAuthorize", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
-	{"POST", "/user/refreshInfo", answer{400, nil, noSession}, answer{200, nil, genericFailure}, answer{200, nil, notFoundUser}},
-	{"GET", "/user/settings", answer{400, nil, noSession}, answer{400, nil, noSession}, answer{400, nil, "User not found"}},
-	{"POST", "/user/settings", answer{400, nil, noSession}, answer{400, nil, "Unknown platform"}, answer{400, nil, "User not found"}},
-	{"GET", "/admin/settings", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}},
+	{"GET", "/authValidation", answer{400, nil, noSession}, answer{400, nil, "Invalid JWT token"}, answer{200, nil, unsuccessful}, answer{200, nil, endedBody}},
+	{"GET", "/licenseStatus", answer{200, nil, license("Invalid user session")}, answer{400, nil, "Invalid JWT token"}, answer{200, nil, license("User not found")}, answer{200, nil, endedLicense}},
+	{"GET", "/hostname", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}, answer{400, nil, noSession}},
+	{"POST", "/unAuthorize", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}, answer{400, nil, noSession}},
+	{"POST", "/user/refreshInfo", answer{400, nil, noSession}, answer{200, nil, genericFailure}, answer{200, nil, notFoundUser}, answer{200, nil, endedBody}},
+	{"GET", "/user/settings", answer{400, nil, noSession}, answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, noSession}},
+	{"POST", "/user/settings", answer{400, nil, noSession}, answer{400, nil, "Unknown platform"}, answer{400, nil, "User not found"}, answer{400, nil, noSession}},
+	{"GET", "/admin/settings", answer{400, nil, noSession}, answer{400, nil, "User not found"}, answer{400, nil, "User not found"}, answer{400, nil, noSession}},
 }
 
 func TestLogoutEndsEveryTokenForGood(t *testing.T) {
@@ -86,7 +86,7 @@ func TestLogoutEndsEveryTokenForGood(t *testing.T) {
 	}
 	third := g.oauth("ada")
 	for name, token := range map[string]string{"first": first, "second": second} {
-		if a := g.get("/authValidation", bearer(token)...); a.body != `{"successful":false}` {
+		if a := g.get("/authValidation", bearer(token)...); a.body != endedBody {
 			t.Errorf("the %s token is accepted again: %s", name, a.body)
 		}
 	}

@@ -318,7 +318,7 @@ func TestWireSessionTokens(t *testing.T) {
 	now := time.Now().Unix()
 	for _, c := range []struct {
 		name, token string
-		ghost       bool
+		signed      bool
 	}{
 		{"1.1b garbage", "garbage", false},
 		{"1.1b 8 KB of dots", strings.Repeat(".", 8<<10), false},
@@ -342,8 +342,12 @@ func TestWireSessionTokens(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			none, undecodable := answer{400, nil, noSession}, answer{400, nil, "Invalid JWT token"}
-			if c.ghost {
-				none, undecodable = answer{200, nil, `{"successful":false}`}, answer{200, nil, `{"successful":false}`}
+			if c.signed {
+				none = answer{200, nil, endedBody}
+				if claimsOf(t, c.token)["sid"] == nil {
+					none = answer{200, nil, unsuccessful}
+				}
+				undecodable = none
 			}
 			g.get("/authValidation", bearer(c.token)...).want(t, none.status, none.body)
 			g.get("/authValidation?jwtToken="+url.QueryEscape(c.token)).want(t, undecodable.status, undecodable.body)
@@ -428,7 +432,7 @@ func TestWireSlidingRenewal(t *testing.T) {
 			}
 		})
 	}
-	t.Run("1.1h 7.3 a ghost", func(t *testing.T) {
+	t.Run("1.1h 7.3 ended", func(t *testing.T) {
 		w.do("POST", "/unAuthorize", "", bearer(token)...)
 		for _, path := range []string{"/authValidation", "/licenseStatus", "/hostname"} {
 			if renewed(w.get(path, bearer(old)...)) != "" {

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -44,7 +45,7 @@ func withFields(t *testing.T) *wired {
 		"wirebroken":  form(guest{"getUserInfo": `!{"message":"Oops."}`}),
 		"wireplain":   {"getBasicAuth": `{"basic":"x"}`},
 		"wirespare":   {"getBasicAuth": `{"basic":"x"}`, "fields": `{"const":"apiKey","managed":true}`},
-	})
+	}, withKey)
 }
 
 // login posts a form.
@@ -167,11 +168,15 @@ func TestWireManagedAuth(t *testing.T) {
 			a.want(t, status, body)
 		})
 	}
-	t.Run("4k ghost", func(t *testing.T) {
+	t.Run("4k ghost and ended", func(t *testing.T) {
 		gone := w.token(w.login("wireplain", `"apiKey":"k"`))
 		w.do("POST", "/unAuthorize", "", bearer(gone)...)
-		w.shared(gone, practicecrm.RCAdminToken).want(t, 400, "User not found")
-		w.update(gone, `"values":{}`+rcAdmin).want(t, 400, "User not found")
+		c := claimsOf(t, gone)
+		delete(c, "sid")
+		for token, want := range map[string]string{gone: noSession, forge("HS256", sha256.New, sessionKey, c): "User not found"} {
+			w.shared(token, practicecrm.RCAdminToken).want(t, 400, want)
+			w.update(token, `"values":{}`+rcAdmin).want(t, 400, want)
+		}
 	})
 	t.Run("a path with two methods", func(t *testing.T) {
 		a := w.do("DELETE", "/admin/managedAuth", "")

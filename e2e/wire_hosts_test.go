@@ -50,7 +50,7 @@ func TestStrangerOfAnotherHost(t *testing.T) {
 		}
 		_, err = w.operator().Forget(t.Context(), edge.PersonName{Platform: "wire", ID: "7-wire", Hostname: &host})
 		edgetest.Must(t, err)
-		w.get("/hostname", bearer(stranger)...).want(t, 400, "User not found")
+		w.get("/hostname", bearer(stranger)...).want(t, 400, noSession)
 		w.get("/hostname", bearer(vic)...).want(t, 200, "us.example")
 	})
 }

@@ -80,7 +80,7 @@ func (g *gate) plainly(person, client, account string) answer {
 // ends checks that a session has ended.
 func (g *gate) ends(what, session string) {
 	g.t.Helper()
-	if a := g.get("/hostname", bearer(session)...); a.status != 400 {
+	if a := g.get("/hostname", bearer(session)...); a.status != 400 || a.body != noSession {
 		g.t.Errorf("%s: %d %s", what, a.status, a.body)
 	}
 }

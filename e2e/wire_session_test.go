@@ -12,6 +12,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 const (
@@ -20,6 +21,13 @@ const (
 	rejectedBody = `{"successful":false,"returnMessage":{"message":"The CRM rejects the application that signed you in. Please tell your administrator.","messageType":"warning","ttl":5000}}`
 	good         = `{"successful":true}`
 	unsuccessful = `{"successful":false}`
+)
+
+// The answers to a token whose session has ended.
+const (
+	connectAgain = `"returnMessage":{"message":"User session expired. Please connect again.","messageType":"warning","ttl":5000},"errorCode":"CRM_SESSION_INVALID"}`
+	endedBody    = `{"successful":false,` + connectAgain
+	endedLicense = `{"isLicenseValid":false,"licenseStatus":"Invalid (User not found)","licenseStatusDescription":"",` + connectAgain
 )
 
 func license(why string) string {
@@ -40,22 +48,25 @@ func TestWireSessionRoutes(t *testing.T) {
 		"wirelicense": {"getLicenseStatus": `{"isLicenseValid":true,"own":[1],"licenseStatus":"R&D"}`},
 		"wirefailing": {"getLicenseStatus": `!{"message":"No."}`}, "wireodd": {"getLicenseStatus": `[]`}, "wiredeclined": {"getLicenseStatus": ""},
 	}, withKey)
-	ghost := w.token(w.in("wire", ""))
-	w.do("POST", "/unAuthorize", "", bearer(ghost)...)
+	ended := w.token(w.in("wire", ""))
+	w.do("POST", "/unAuthorize", "", bearer(ended)...)
+	c := claimsOf(t, ended)
+	delete(c, "sid")
+	ghost := forge("HS256", sha256.New, sessionKey, c)
 	text := func(status int, body string) answer { return answer{status, nil, body} }
 	p, invalid, notFound := text(400, noSession), text(400, "Invalid JWT token"), text(400, "User not found")
 	for _, c := range []struct {
-		id, method, path         string
-		none, undecodable, ghost answer
+		id, method, path                string
+		none, undecodable, ghost, ended answer
 	}{
-		{"4a ", "GET", "/authValidation", p, invalid, text(200, unsuccessful)},
-		{"4b ", "GET", "/licenseStatus", text(200, license("Invalid user session")), invalid, text(200, license("User not found"))},
-		{"4d ", "GET", "/hostname", p, notFound, notFound},
-		{"4e ", "POST", "/unAuthorize", p, notFound, notFound},
-		{"4f ", "POST", "/user/refreshInfo", p, text(200, genericFailure), text(200, notFoundUser)},
-		{"4h ", "GET", "/user/settings", p, p, notFound},
-		{"4i ", "POST", "/user/settings", p, text(400, "Unknown platform"), notFound},
-		{"4j ", "GET", "/admin/settings", p, notFound, notFound},
+		{"4a ", "GET", "/authValidation", p, invalid, text(200, unsuccessful), text(200, endedBody)},
+		{"4b ", "GET", "/licenseStatus", text(200, license("Invalid user session")), invalid, text(200, license("User not found")), text(200, endedLicense)},
+		{"4d ", "GET", "/hostname", p, notFound, notFound, p},
+		{"4e ", "POST", "/unAuthorize", p, notFound, notFound, p},
+		{"4f ", "POST", "/user/refreshInfo", p, text(200, genericFailure), text(200, notFoundUser), text(200, endedBody)},
+		{"4h ", "GET", "/user/settings", p, p, notFound, p},
+		{"4i ", "POST", "/user/settings", p, text(400, "Unknown platform"), notFound, p},
+		{"4j ", "GET", "/admin/settings", p, notFound, notFound, p},
 	} {
 		for _, r := range []struct {
 			what, query, bearer string
@@ -63,6 +74,7 @@ func TestWireSessionRoutes(t *testing.T) {
 		}{
 			{"none", "", "", c.none}, {"undecodable", "?jwtToken=undefined", "", c.undecodable},
 			{"ghost", "", ghost, c.ghost}, {"ghost in the query", "?jwtToken=" + ghost, "", c.ghost},
+			{"ended", "", ended, c.ended}, {"ended, in the query", "?jwtToken=" + ended, "", c.ended},
 		} {
 			t.Run(c.id+r.what, func(t *testing.T) {
 				header := bearer(r.bearer)
@@ -88,11 +100,41 @@ func TestWireSessionRoutes(t *testing.T) {
 	t.Run("4g 7.9 4.2d another platform's token", func(t *testing.T) {
 		c := claimsOf(t, w.token(w.in("wire", "")))
 		c["platform"] = "wirelicense"
-		w.do("POST", "/unAuthorize", "", bearer(forge("HS256", sha256.New, sessionKey, c))...).want(t, 400, "User not found")
+		w.do("POST", "/unAuthorize", "", bearer(forge("HS256", sha256.New, sessionKey, c))...).want(t, 400, noSession)
 		if w.person("wire").Grant.Empty() {
 			t.Error("the request logged another person out")
 		}
 	})
+}
+
+// TestSessionEndsMeanwhile: the operator deletes a person while a request of their session runs.
+func TestSessionEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.Freeze()
+	for _, c := range []struct {
+		name, method, path, body string
+		want                     answer
+	}{
+		{"4i ended meanwhile", "POST", "/user/settings", `{"userSettings":{"a":1}}`, answer{400, nil, noSession}},
+		{"4e ended meanwhile", "POST", "/unAuthorize", "", answer{400, nil, noSession}},
+		{"4a ended meanwhile", "GET", "/authValidation", "", answer{200, nil, endedBody}},
+		{"4f ended meanwhile", "POST", "/user/refreshInfo", "", answer{200, nil, expiredBody}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			session := g.unproven("ada", "1")
+			g.Pass(2 * time.Minute) // RingCentral's answer is remembered for one
+			var asked atomic.Bool
+			g.WhenAsked(func(*http.Request) { // RingCentral for proof, then the CRM to revoke
+				if asked.CompareAndSwap(false, true) {
+					g.forget("practice", "1-practice")
+				}
+			})
+			defer g.WhenAsked(nil)
+			header := append(bearer(session), "X-RC-Access-Token", practicecrm.RCAdminToken, "Content-Type", "application/json")
+			g.do(c.method, c.path, c.body, header...).want(t, c.want.status, c.want.body)
+		})
+	}
 }
 
 // inFor signs in with an access token that expires in some seconds, and returns the session token.
@@ -306,10 +348,10 @@ func TestWireUnAuthorize(t *testing.T) {
 				if !p.Grant.Empty() || p.User.Key.Hostname != "a.example" || p.User.Name != "Wired" {
 					t.Errorf("the grant is empty: %v; user %+v", p.Grant.Empty(), p.User)
 				}
-				w.get("/hostname", bearer(token)...).want(t, 400, "User not found")
+				w.get("/hostname", bearer(token)...).want(t, 400, noSession)
 			})
 			t.Run("4.2c a second time", func(t *testing.T) {
-				w.do("POST", "/unAuthorize", "", bearer(token)...).want(t, 400, "User not found")
+				w.do("POST", "/unAuthorize", "", bearer(token)...).want(t, 400, noSession)
 			})
 		})
 	}
@@ -322,7 +364,7 @@ func TestWireUnAuthorize(t *testing.T) {
 		w.WhenAsked(func(r *http.Request) {
 			if r.URL.Path == "/oauth/revoke" {
 				told.Add(1)
-				w.get("/hostname", bearer(token)...).want(t, 400, "User not found")
+				w.get("/hostname", bearer(token)...).want(t, 400, noSession)
 			}
 		})
 		defer w.WhenAsked(nil)
@@ -352,7 +394,7 @@ func TestWireRefreshInfo(t *testing.T) {
 		token := w.token(w.in("wirebare", ""))
 		refresh(token).want(t, 200, good)
 		w.do("POST", "/unAuthorize", "", bearer(token)...)
-		refresh(token).want(t, 200, good) // a ghost
+		refresh(token).want(t, 200, good) // the session has ended
 	})
 	t.Run("refreshInfo: refreshed first", func(t *testing.T) {
 		token := w.inFor("wire", 3600)

@@ -312,7 +312,7 @@ func TestWireUserSettings(t *testing.T) {
 	t.Run("6.2k after a logout", func(t *testing.T) {
 		before := effective("").body
 		g.do("POST", "/unAuthorize", "", session...)
-		change(`{"userSettings":{"ghost":1}}`).want(t, 400, "User not found")
+		change(`{"userSettings":{"late":1}}`).want(t, 400, noSession)
 		session = bearer(g.oauth("ada"))
 		effective("").want(t, 200, before)
 	})

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/proxy/session"
 )
 
@@ -23,8 +24,23 @@ type unsuccessful struct {
 
 // outcome is the answer of operations on a signed-in person.
 type outcome struct {
-	Successful bool                   `json:"successful"`
-	Message    *crmgate.ReturnMessage `json:"returnMessage,omitempty"`
+	Successful bool `json:"successful"`
+	refusal
+}
+
+// refusal says in an answer with status 200 why a request failed.
+type refusal struct {
+	Message *crmgate.ReturnMessage `json:"returnMessage,omitempty"`
+	Code    string                 `json:"errorCode,omitempty"`
+}
+
+// sessionEnded is the refusal of a token whose session has ended. The code is App Connect's: to go on, connect again.
+var sessionEnded = refusal{&session.Expired, "CRM_SESSION_INVALID"}
+
+var endedOutcome = outcome{refusal: sessionEnded}
+
+func answerOf(out connector.Outcome) outcome {
+	return outcome{out.Successful, refusal{Message: out.Message}}
 }
 
 func (a sessionAPI) hostname(_ context.Context, _ *request, ses session.Session) (any, error) {
@@ -36,7 +52,7 @@ func (a sessionAPI) hostname(_ context.Context, _ *request, ses session.Session)
 
 func (a sessionAPI) authValidation(ctx context.Context, _ *request, ses session.Session) (any, error) {
 	out, err := a.sessions.Validate(ctx, ses.Key)
-	return outcome{out.Successful, out.Message}, err
+	return answerOf(out), err
 }
 
 // licenseStatus answers every failure with status 200, as its clients expect.
@@ -45,8 +61,12 @@ func (a sessionAPI) licenseStatus(ctx context.Context, r *request) (any, error) 
 		Valid       bool   `json:"isLicenseValid"`
 		Status      string `json:"licenseStatus"`
 		Description string `json:"licenseStatusDescription"`
+		refusal
 	}
 	invalid := func(why string) license { return license{Status: "Invalid (" + why + ")"} }
+	const userNotFound = "User not found"
+	ended := invalid(userNotFound)
+	ended.refusal = sessionEnded
 	out, err := a.check.live(func(ctx context.Context, _ *request, ses session.Session) (any, error) {
 		own, err := a.sessions.License(ctx, ses.Key)
 		if err != nil {
@@ -54,7 +74,7 @@ func (a sessionAPI) licenseStatus(ctx context.Context, r *request) (any, error) 
 			return invalid("Connect to get license status"), nil
 		}
 		return own, nil
-	}, refusals{ghost: reply(invalid("User not found")), undecodable: errInvalidToken})(ctx, r)
+	}, refusals{ghost: reply(invalid(userNotFound)), ended: reply(ended), undecodable: errInvalidToken})(ctx, r)
 	if errors.Is(err, errNoSession) {
 		return invalid("Invalid user session"), nil
 	}
@@ -69,18 +89,19 @@ func (a sessionAPI) unAuthorize(ctx context.Context, _ *request, ses session.Ses
 	return m, nil
 }
 
-// refreshInfo answers a ghost without a look at the store if the connector has nothing to refresh, as upstream does.
+// refreshInfo needs no live session if the connector has nothing to refresh, as upstream.
 func (a sessionAPI) refreshInfo(ctx context.Context, r *request) (any, error) {
-	notFound := outcome{Message: &crmgate.ReturnMessage{Message: "User not found", MessageType: "warning", TTL: 5000}}
-	generic := session.RefreshFailure("", 0)
-	noUser := func(p crmgate.Platform) any {
+	notFound := connector.Outcome{Message: &crmgate.ReturnMessage{Message: "User not found", MessageType: "warning", TTL: 5000}}
+	withoutUser := func(p crmgate.Platform) any {
 		if out, ok := a.sessions.RefreshWithoutUser(p); ok {
-			return outcome{out.Successful, out.Message}
+			return answerOf(out)
 		}
-		return notFound
+		return nil
 	}
 	return a.check.live(func(ctx context.Context, _ *request, ses session.Session) (any, error) {
 		out := a.sessions.RefreshInfo(ctx, ses.Key)
-		return outcome{out.Successful, out.Message}, nil
-	}, refusals{ghostOf: noUser, undecodable: reply(outcome{Message: generic.Message})})(ctx, r)
+		return answerOf(out), nil
+	}, refusals{
+		ghost: reply(answerOf(notFound)), ended: reply(endedOutcome), undecodable: reply(answerOf(session.RefreshFailure("", 0))), anyway: withoutUser,
+	})(ctx, r)
 }

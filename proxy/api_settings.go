@@ -80,8 +80,5 @@ func (a settingsAPI) change(ctx context.Context, r *request, ses session.Session
 		return nil, err
 	}
 	out, err := a.settings.ChangeSettings(ctx, ses.Key, b.UserSettings, b.Remove)
-	if errors.Is(err, crmgate.ErrNotFound) {
-		err = errUserNotFound // the person logged out in the meantime
-	}
 	return userSettings{out}, err
 }

@@ -81,7 +81,7 @@ func newRoutes(c Config, s *site, polling context.Context) routes {
 		{method: "POST", path: "/admin/end/{platform}", run: admin.forAdmin(admin.end)},
 
 		{method: "GET", path: "/hostname", run: check.quickly(person.hostname, noUser), quick: true},
-		{method: "GET", path: "/authValidation", run: check.live(person.authValidation, refusals{ghost: reply(unsuccessful{}), undecodable: errInvalidToken})},
+		{method: "GET", path: "/authValidation", run: check.live(person.authValidation, refusals{ghost: reply(unsuccessful{}), ended: reply(endedOutcome), undecodable: errInvalidToken})},
 		{method: "GET", path: "/licenseStatus", run: person.licenseStatus},
 		{method: "POST", path: "/unAuthorize", run: check.live(person.unAuthorize, noUser)},
 		{method: "POST", path: "/user/refreshInfo", run: person.refreshInfo},

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/session"
@@ -15,11 +16,34 @@ var (
 	errUnknownPlatform = crmgate.RefusePlain("Unknown platform")
 )
 
-// refusals are the answers of a session route to a token that has ended (a ghost) and to one that cannot be decoded. A
-// request without a token gets errNoSession on every route.
+// refusals are the answers of a session route to a token without a live session. A request without a token gets errNoSession
+// on every route.
 type refusals struct {
 	ghost, undecodable error
-	ghostOf            func(crmgate.Platform) any // replaces ghost if the answer depends on the platform
+	// ended is the answer to a token whose session has ended; default errNoSession, for which clients forget the token.
+	ended error
+	// anyway, if set, answers some platforms without a live session. It returns nil for others.
+	anyway func(crmgate.Platform) any
+}
+
+// of returns the answer to a session that is not live.
+func (no refusals) of(s session.Session) (any, error) {
+	if s.State == session.Ghost || s.State == session.Ended {
+		if no.anyway != nil {
+			if body := no.anyway(s.Key.Platform); body != nil {
+				return body, nil
+			}
+		}
+	}
+	switch {
+	case s.State == session.Undecodable:
+		return nil, no.undecodable
+	case s.State == session.Ghost:
+		return nil, no.ghost
+	case s.State == session.Ended && no.ended != nil:
+		return nil, no.ended
+	}
+	return nil, errNoSession
 }
 
 // earlyReply is an error that is answered with status 200 and a body. Some routes report a bad session this way.
@@ -52,20 +76,12 @@ func (c sessionCheck) quickly(run sessionHandler, no refusals) handler {
 
 func (c sessionCheck) with(proof func(*request) crmgate.Secret, run sessionHandler, no refusals) handler {
 	return func(ctx context.Context, r *request) (any, error) {
-		ses, err := c.sessions.Check(ctx, r.header("Authorization"), r.joined("jwtToken"))
+		ses, err := c.check(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		switch ses.State {
-		case session.NoSession:
-			return nil, errNoSession
-		case session.Undecodable:
-			return nil, no.undecodable
-		case session.Ghost:
-			if no.ghostOf != nil {
-				return no.ghostOf(ses.Key.Platform), nil
-			}
-			return nil, no.ghost
+		if ses.State != session.Live {
+			return no.of(ses)
 		}
 		if ses.Unproven {
 			if err := c.sessions.Prove(ctx, ses, proof(r)); err != nil {
@@ -75,6 +91,20 @@ func (c sessionCheck) with(proof func(*request) crmgate.Secret, run sessionHandl
 		if !ses.Renewed.IsZero() {
 			r.fc.Response.Header.Set("X-Refreshed-Jwt-Token", ses.Renewed.Reveal())
 		}
-		return run(ctx, r, ses)
+		reply, err := run(ctx, r, ses)
+		if errors.Is(err, crmgate.ErrNotFound) && c.endedMeanwhile(ctx, r) {
+			return no.of(session.Session{State: session.Ended, Key: ses.Key})
+		}
+		return reply, err
 	}
+}
+
+// endedMeanwhile reports whether a session that was live has ended while its request ran.
+func (c sessionCheck) endedMeanwhile(ctx context.Context, r *request) bool {
+	ses, err := c.check(ctx, r)
+	return err == nil && ses.State == session.Ended
+}
+
+func (c sessionCheck) check(ctx context.Context, r *request) (session.Session, error) {
+	return c.sessions.Check(ctx, r.header("Authorization"), r.joined("jwtToken"))
 }

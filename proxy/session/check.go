@@ -71,14 +71,15 @@ type State int
 const (
 	NoSession   State = iota // no token, or an invalid one in the Authorization header
 	Undecodable              // an invalid token in the query
-	Ghost                    // a valid token without a session: it ended, or never existed
+	Ghost                    // a valid token that names no session: this server issues no such token
+	Ended                    // a token of this server whose session has ended
 	Live
 )
 
 // Session is a checked session.
 type Session struct {
 	State State
-	Key   crmgate.UserKey // for Ghost and Live; a Ghost has no host
+	Key   crmgate.UserKey // for Ghost, Ended and Live; only Live has the host
 	// Unproven says that nothing has proved the person's account; only for Live. See Prove.
 	Unproven bool
 	// Renewed is a new token, if the one presented has passed half its life; only for Live.
@@ -106,6 +107,7 @@ func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Se
 	if c.SID == "" {
 		return s, nil
 	}
+	s.State = Ended // a token is issued after its session was stored, so a session that is not there now has been removed
 	r, err := ss.DB.SessionByID(ctx, c.Platform, s.Key.ID, c.SID)
 	switch {
 	case errors.Is(err, crmgate.ErrNotFound):

@@ -3,10 +3,12 @@
 //
 // [Sessions] does both. Clients hold a session token: a JWT with user id, platform, times and the id of the session record.
 //
-//	verify signature and times ──► find the session by its id ──► see whether it has ended
-//	        │ bad                         │ none                    │ ended
-//	        ▼                             ▼                         ▼
-//	NoSession or Undecodable            Ghost                     Ghost                  else Live
+//	verify signature and times ──► read the session id ──► find the session ──► see whether it has ended
+//	        │ bad                         │ none                │ none               │ ended
+//	        ▼                             ▼                     ▼                    ▼
+//	NoSession or Undecodable            Ghost                 Ended                Ended             else Live
+//
+// Clients forget the token of an Ended session, and keep that of a Ghost.
 //
 // The token does not name the person's CRM host; the session does. A check opens the session record and nothing else: no
 // grant, no connector. A live token in the second half of its life is

@@ -14,12 +14,13 @@ import (
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
-// expired is the message for a person whose sign-in the CRM has ended.
-var expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User session expired. Please connect again.", TTL: 5000}
+// Expired is the message for a person whose session, or whose sign-in at the CRM, has ended.
+var Expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User session expired. Please connect again.", TTL: 5000}
 
 // Validate reports whether a person's sign-in is still valid at the CRM, and refreshes the access token if it is due. A
 // sign-in that has ended is an unsuccessful Outcome. Any other failure is an error if the connector implements
-// authValidation (upstream answers 400), else an unsuccessful Outcome too.
+// authValidation (upstream answers 400), else an unsuccessful Outcome too. The error is crmgate.ErrNotFound if the person was
+// deleted.
 func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connector.Outcome, error) {
 	conn, err := ss.Connectors.Find(key.Platform)
 	if err != nil {
@@ -29,7 +30,9 @@ func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connecto
 	p, err := ss.Tokens.Live(ctx, key)
 	switch {
 	case errors.Is(err, crmgate.ErrUserDead):
-		return connector.Outcome{Message: &expired}, nil
+		return connector.Outcome{Message: &Expired}, nil
+	case errors.Is(err, crmgate.ErrNotFound):
+		return connector.Outcome{}, err
 	case errors.Is(err, crmgate.ErrAppDead), err != nil && !own:
 		return connector.Outcome{Message: ss.excuse(ctx, err)}, nil
 	case err != nil:
@@ -96,8 +99,8 @@ func (ss *Sessions) RefreshInfo(ctx context.Context, key crmgate.UserKey) connec
 		return out
 	}
 	p, err := ss.Tokens.Live(ctx, key)
-	if errors.Is(err, crmgate.ErrUserDead) {
-		return connector.Outcome{Message: &expired}
+	if errors.Is(err, crmgate.ErrUserDead) || errors.Is(err, crmgate.ErrNotFound) {
+		return connector.Outcome{Message: &Expired}
 	}
 	var conn connector.Connector
 	if err == nil {
