@@ -81,7 +81,8 @@ type ConnectorError struct {
 	Operation string // as the ABI names it: getUserInfo
 	// Message is for the person: the connector's own text, or ours about the connector's mistake.
 	Message string
-	// Status is the CRM's HTTP status that caused the failure; 0 if the connector named none.
+	// Status is the CRM's HTTP status that caused the failure. If the connector named none, it is the status of the last answer
+	// that it fetched, if that was a failure; otherwise 0.
 	Status int
 	// Code is the CRM's OAuth error code that caused the failure; empty if the connector named none.
 	Code string

@@ -107,6 +107,24 @@ func TestWireSessionRoutes(t *testing.T) {
 	})
 }
 
+// TestConnectorMeetsADeadGrant: the CRM ends a grant whose access token is not due. The connector is the first to notice.
+func TestConnectorMeetsADeadGrant(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	g.Freeze()
+	for name, path := range map[string]string{"4.1e the connector notices": "GET /authValidation", "4.3a the connector notices": "POST /user/refreshInfo"} {
+		t.Run(name, func(t *testing.T) {
+			session := g.oauth("ada")
+			g.Pass(10 * time.Minute)
+			g.CRM.EndGrants("ada")
+			method, path, _ := strings.Cut(path, " ")
+			for range 2 {
+				g.do(method, path, "", bearer(session)...).want(t, 200, expiredBody)
+			}
+		})
+	}
+}
+
 // TestSessionEndsMeanwhile: the operator deletes a person while a request of their session runs.
 func TestSessionEndsMeanwhile(t *testing.T) {
 	t.Parallel()
@@ -404,7 +422,7 @@ func TestWireRefreshInfo(t *testing.T) {
 			t.Errorf("%d token requests, want 1", n)
 		}
 	})
-	t.Run("refreshInfo: over", func(t *testing.T) {
+	t.Run("4.3a over", func(t *testing.T) {
 		token := w.inFor("wire", 3600)
 		w.Pass(time.Hour)
 		w.endpoint.says(400, `{"error":"invalid_grant"}`)

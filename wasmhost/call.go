@@ -33,6 +33,7 @@ type call struct {
 	answeredError bool   // the guest returned a valid error
 	pending       []byte // the answer of the last fetch or config
 	fetches       int
+	lastStatus    int // of the answer to the last fetch; 0 if it failed
 	logLines      int
 	lineBuffer    []byte // the printed part of the current line
 }
@@ -117,9 +118,13 @@ func (c *call) guestError() error {
 		return c.abiError(`answered an error without a "message"`)
 	}
 	c.answeredError = true
+	status := int(min(max(e.Status, 0), 999))
+	if status == 0 && c.lastStatus >= 400 {
+		status = c.lastStatus
+	}
 	return &crmgate.ConnectorError{
 		Platform: c.module.manifest.Platform, Operation: c.operation,
-		Message: truncate(c.redact(e.Message), 1000), Status: int(min(max(e.Status, 0), 999)), Code: truncate(c.redact(e.Code), 100),
+		Message: truncate(c.redact(e.Message), 1000), Status: status, Code: truncate(c.redact(e.Code), 100),
 	}
 }
 

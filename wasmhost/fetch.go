@@ -48,6 +48,7 @@ const maxRedirects = 5
 // fetch performs a guest's request and returns the answer's document. It never traps: errors are documents too.
 func (c *call) fetch(ctx context.Context, doc []byte) []byte {
 	a, err := c.perform(ctx, doc)
+	c.lastStatus = a.Status
 	if err != nil {
 		e := fetchError{Kind: crmgate.FetchConnect, Message: "the request failed"}
 		var fe *crmgate.FetchError

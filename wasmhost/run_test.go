@@ -336,6 +336,46 @@ func TestAnswersOfTheCRM(t *testing.T) {
 	}
 }
 
+// A connector's error without a status gets the status of its last fetch, if that is a failure.
+func TestErrorsTakeTheStatusOfTheLastFetch(t *testing.T) {
+	t.Parallel()
+	const request = `{"url":"https://ok.example/"}`
+	for name, c := range map[string]struct {
+		answers []int // of the CRM, to one fetch each; 0 if there is none
+		failure string
+		want    int
+	}{
+		"refused":                {[]int{401}, `{"message":"No."}`, 401},
+		"rate limited":           {[]int{200, 429}, `{"message":"No."}`, 429},
+		"its own status":         {[]int{401}, `{"message":"No.","status":500}`, 500},
+		"then a success":         {[]int{401, 200}, `{"message":"No."}`, 0},
+		"then a redirect":        {[]int{399}, `{"message":"No."}`, 0},
+		"then a lost connection": {[]int{401, 0}, `{"message":"No."}`, 0},
+		"no fetch":               {nil, `{"message":"No."}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := 0
+			h := newHost(t, wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+				if n++; c.answers[n-1] == 0 {
+					return nil, errors.New("lost")
+				}
+				return answering(c.answers[n-1], ""), nil
+			}})
+			var steps [][]byte
+			for range c.answers {
+				steps = append(steps, text(1024, request), invoke(fFetch, 1024, int64(len(request))), drop)
+			}
+			f := load(t, h, map[string]string{"x.wasm": oauth(seq(append(steps, answer(c.failure, 1))...)).String(), "x.json": manifestOf("x", "")})
+			_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+			var ce *crmgate.ConnectorError
+			if !errors.As(err, &ce) || ce.Status != c.want {
+				t.Errorf("got %v with status %d, want %d", err, ce.Status, c.want)
+			}
+		})
+	}
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) {

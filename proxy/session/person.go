@@ -41,10 +41,12 @@ func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connecto
 		return connector.Outcome{Successful: true}, nil
 	}
 	out, err := token.CallLive(ctx, ss.Tokens, conn.AuthValidation, conn, p)
-	if errors.Is(err, errors.ErrUnsupported) {
+	switch {
+	case errors.Is(err, crmgate.ErrUserDead):
+		return connector.Outcome{Message: &Expired}, nil
+	case errors.Is(err, errors.ErrUnsupported):
 		return connector.Outcome{Successful: true}, nil
-	}
-	if err == nil {
+	case err == nil:
 		err = ss.Tokens.Apply(ctx, key, out)
 	}
 	return out, err
@@ -98,20 +100,21 @@ func (ss *Sessions) RefreshInfo(ctx context.Context, key crmgate.UserKey) connec
 	if ok {
 		return out
 	}
-	p, err := ss.Tokens.Live(ctx, key)
-	if errors.Is(err, crmgate.ErrUserDead) || errors.Is(err, crmgate.ErrNotFound) {
+	conn, err := ss.Connectors.Find(key.Platform)
+	var p crmgate.Person
+	if err == nil {
+		p, err = ss.Tokens.Live(ctx, key)
+	}
+	if err == nil {
+		out, err = token.CallLive(ctx, ss.Tokens, conn.RefreshUserInfo, conn, p)
+	}
+	if err == nil {
+		err = ss.Tokens.Apply(ctx, key, out)
+	}
+	switch {
+	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrNotFound):
 		return connector.Outcome{Message: &Expired}
-	}
-	var conn connector.Connector
-	if err == nil {
-		conn, err = ss.Connectors.Find(key.Platform)
-	}
-	if err == nil {
-		if out, err = token.CallLive(ctx, ss.Tokens, conn.RefreshUserInfo, conn, p); err == nil {
-			err = ss.Tokens.Apply(ctx, key, out)
-		}
-	}
-	if err != nil {
+	case err != nil:
 		ss.Logger.WarnContext(ctx, "refreshUserInfo", "platform", key.Platform, "err", err)
 		return RefreshFailure(key.Platform, token.CRMStatus(err))
 	}

@@ -21,7 +21,8 @@ func Call[T any](ctx context.Context, op func(context.Context, connector.UserReq
 }
 
 // CallLive runs an operation on a person that Live returned. If the CRM rejects the access token, CallLive refreshes it
-// and runs the operation once more. The operation must therefore be safe to repeat.
+// and runs the operation once more. The operation must therefore be safe to repeat. If the CRM has ended the grant, the error
+// is crmgate.ErrUserDead.
 func CallLive[T any](ctx context.Context, e *Engine, op func(context.Context, connector.UserRequest) (T, error), conn connector.Connector, p crmgate.Person) (T, error) {
 	rejected := false
 	out, err := Call(ctx, op, conn, p, func() { rejected = true })
@@ -31,6 +32,9 @@ func CallLive[T any](ctx context.Context, e *Engine, op func(context.Context, co
 	switch fresh, failure := e.Rejected(ctx, p); {
 	case failure == nil:
 		return Call(ctx, op, conn, fresh, nil)
+	case errors.Is(failure, crmgate.ErrUserDead):
+		var none T
+		return none, failure
 	case !errors.Is(failure, crmgate.ErrConflict):
 		e.Logger.WarnContext(ctx, "the CRM rejects an access token, and it cannot be replaced", "platform", p.User.Key.Platform, "err", failure)
 	}
