@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
@@ -251,7 +252,18 @@ func TestWireManagedOAuth(t *testing.T) {
 	})
 	t.Run("7.14 two platforms", func(t *testing.T) {
 		t.Parallel()
-		g := organised(t, func(f *edgetest.Options) { practices(t, f, f.Settings["PRACTICE_URL"], "") })
+		g := organised(t, func(f *edgetest.Options) {
+			plain, err := os.ReadFile(filepath.Join(f.Connectors, "practice.json"))
+			edgetest.Must(t, err)
+			practices(t, f, f.Settings["PRACTICE_URL"], "")
+			text := strings.NewReplacer(`"practice": {`, `"practicz": {`, "PRACTICE_", "PRACTICZ_", `"adminManaged": {"enabled": true}`, `"clientId": "practice-client"`).Replace(string(plain))
+			edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, "practicz.json"), []byte(text), 0o600))
+			wasm, err := os.ReadFile(filepath.Join(f.Connectors, "practice.wasm"))
+			edgetest.Must(t, err)
+			edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, "practicz.wasm"), []byte(strings.ReplaceAll(string(wasm), "PRACTICE_", "PRACTICZ_")), 0o600))
+			f.Settings["PRACTICZ_URL"], f.Settings["PRACTICZ_CLIENT_SECRET"] = f.Settings["PRACTICE_URL"], practicecrm.ClientSecret
+		})
+		g.Freeze()
 		g.organisation("POST", cachePath, admin, entered(ownClient, ownSecret, "")).wantError(t, 400, "The platform of this application is not clear")
 		run(t, g, []step{
 			{"7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), ok(done)},
@@ -262,20 +274,39 @@ func TestWireManagedOAuth(t *testing.T) {
 		g.token(g.managed("ada", admin))
 		run(t, g, []step{{"3.1.12a the other platform's application is not confirmed", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", ok(pending)}})
 
-		// Both platforms allow these hosts. The first platform to try the application keeps it; the other loses it.
+		// Both platforms, and one to which organisations bring no application, have these endpoints.
 		endpoints := `,"accessTokenUri":"` + g.CRMURL + `/oauth/token"`
-		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, endpoints)).want(t, 200, done)
-		seen := func(platform string) bool {
-			return strings.Contains(g.organisation("GET", "/oauthManagedAuthState?platform="+platform, other, "").body, "pendingValues")
+		enter := func(secret string) answer {
+			return g.organisation("POST", cachePath, other, entered(ownClient, secret, endpoints))
 		}
-		if !seen("practice") || !seen("practicb") || seen("practicekey") {
-			t.Error("7.14 endpoints of two platforms")
+		seen := func(platform, rc string) bool {
+			return strings.Contains(g.organisation("GET", "/oauthManagedAuthState?platform="+platform, rc, "").body, "pendingValues")
 		}
-		g.token(g.managed("grace", other))
-		if seen("practice") || seen("practicb") {
-			t.Error("7.14 the application is still pending")
+		const unclear = "The platform of this application is not clear"
+		enter(ownSecret).wantError(t, 400, unclear)
+		for _, step := range []struct{ name, platform, rc string }{
+			{"another organisation's admin names one", "practicb", admin}, {"nobody can bring an application to the one that is named", "practicz", other},
+			{"a platform without OAuth", "practicekey", other},
+		} {
+			seen(step.platform, step.rc)
+			if a := enter(ownSecret); !strings.Contains(a.body, unclear) {
+				t.Errorf("7.14 %s: %d %s", step.name, a.status, a.body)
+			}
 		}
-		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "The platform of this application is not clear")
+		seen("practicb", other)
+		g.Pass(10 * time.Minute)
+		enter(ownSecret).wantError(t, 400, unclear)
+		seen("practice", other)
+		seen("practicb", other) // the last one counts
+		g.Pass(10*time.Minute - time.Second)
+		enter("wrong").wantError(t, 400, "does not accept this application")
+		enter(ownSecret).want(t, 200, done)
+		if seen("practice", other) || seen("practicz", other) || !seen("practicb", other) {
+			t.Error("7.14 the application is not bound to the platform that was named last")
+		}
+		enter(crmgate.Placeholder).want(t, 200, done)
+		g.organisation("GET", "/oauthManagedAuthState?platform=practice", other, "")
+		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "evil.example is not on a host")
 	})
 }
 

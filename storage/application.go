@@ -117,6 +117,36 @@ func (db *DB) IssuingApp(ctx context.Context, p crmgate.Platform, app crmgate.Ap
 	return *issuer, nil
 }
 
+// namedLife is how long PlatformNamed remembers a platform.
+const namedLife = 10 * time.Minute
+
+// NamePlatform stores which platform's application an admin has looked at, for ten minutes.
+func (db *DB) NamePlatform(ctx context.Context, account crmgate.AccountID, x crmgate.ExtensionID, p crmgate.Platform) error {
+	err := db.update(ctx, func(r records) error {
+		return r.Set(namedApp, db.keys.namedApp(account, x), []byte(p), namedLife)
+	})
+	if err != nil {
+		return fmt.Errorf("store the platform that an admin named: %w", err)
+	}
+	return nil
+}
+
+// PlatformNamed returns the platform of the last NamePlatform for an admin; empty if there was none within ten minutes.
+func (db *DB) PlatformNamed(ctx context.Context, account crmgate.AccountID, x crmgate.ExtensionID) (crmgate.Platform, error) {
+	var p []byte
+	err := db.view(ctx, func(r records) (err error) {
+		p, err = r.Get(namedApp, db.keys.namedApp(account, x))
+		return err
+	})
+	if errors.Is(err, crmgate.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the platform that an admin named: %w", err)
+	}
+	return crmgate.Platform(p), nil
+}
+
 // PutPendingApp stores an application for its first sign-in, and gives it an Entry. It replaces the application that was
 // pending for the account and platform.
 func (db *DB) PutPendingApp(ctx context.Context, a crmgate.OrgApplication, with ...With) (crmgate.OrgApplication, error) {

@@ -224,6 +224,29 @@ func TestPendingWithoutPlatform(t *testing.T) {
 	})
 }
 
+// The store remembers which platform an admin named last, for ten minutes, and tells it of no other admin.
+func TestPlatformNamed(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
+		want := func(account crmgate.AccountID, x crmgate.ExtensionID, want crmgate.Platform) {
+			t.Helper()
+			if p, err := s.PlatformNamed(t.Context(), account, x); err != nil || p != want {
+				t.Errorf("%s/%s: got %q, %v; want %q", account, x, p, err, want)
+			}
+		}
+		want("acme", "1", "")
+		for _, p := range []crmgate.Platform{"pipedrive", "clio"} {
+			storetest.Must(t, s.NamePlatform(t.Context(), "acme", "1", p))
+		}
+		want("acme", "1", "clio")
+		want("acme", "2", "")
+		want("other", "1", "")
+		s.Clock.Add(10*time.Minute - time.Second)
+		want("acme", "1", "clio")
+		s.Clock.Add(time.Second)
+		want("acme", "1", "")
+	})
+}
+
 // Replacing an app costs the same for any number of sessions that it ends.
 func BenchmarkRemoveApps(b *testing.B) {
 	for _, people := range []int{1, 1000, 100_000} {

@@ -22,6 +22,7 @@ const (
 	managedApp sealed.Kind = 'm'
 	pendingApp sealed.Kind = 'd'
 	retiredApp sealed.Kind = 'h'
+	namedApp   sealed.Kind = 'P' // the platform whose application an admin has looked at
 	pause      sealed.Kind = 'u'
 
 	revocation sealed.Kind = 'r'
@@ -103,6 +104,10 @@ func (k keys) retiredApp(a crmgate.AccountID, p crmgate.Platform, generation uin
 // droppedApp is the key of an application that was dropped while it was pending, and that no sign-in had used.
 func (k keys) droppedApp(a crmgate.AccountID, p crmgate.Platform, entry string) []byte {
 	return k.On(retiredApp, p, entry+"\x00"+string(a))
+}
+
+func (k keys) namedApp(a crmgate.AccountID, x crmgate.ExtensionID) []byte {
+	return k.Of(namedApp, string(a)+"\x00"+string(x))
 }
 
 func (k keys) pause(p crmgate.Platform, app crmgate.ApplicationKey) []byte {

@@ -19,7 +19,8 @@ type ApplicationView struct {
 }
 
 // ApplicationView returns what a member of an organisation may know of its application. Every member may see the confirmed
-// one, because their client composes the authorization URL with it.
+// one, because their client composes the authorization URL with it. If the user is an admin, the store remembers the platform
+// for an application that they enter without one.
 func (o *Orgs) ApplicationView(ctx context.Context, rcToken crmgate.Secret, p crmgate.Platform) (ApplicationView, error) {
 	if p == "" {
 		return ApplicationView{}, crmgate.RefusePlain("Missing platform name")
@@ -33,7 +34,13 @@ func (o *Orgs) ApplicationView(ctx context.Context, rcToken crmgate.Secret, p cr
 	if err != nil {
 		return v, nil // App Connect's server does not look for the platform
 	}
-	apps, err := o.Apps(ctx, conn.Manifest(), who.Account)
+	m := conn.Manifest()
+	if who.Admin && m.AuthType == manifest.OAuth { // clients enter an application without its platform next
+		if err := o.DB.NamePlatform(ctx, who.Account, who.Extension, p); err != nil {
+			return v, err
+		}
+	}
+	apps, err := o.Apps(ctx, m, who.Account)
 	if apps.Confirmed != nil {
 		public := apps.Confirmed.Application
 		public.ClientSecret = crmgate.Secret{}

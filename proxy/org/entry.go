@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -16,7 +17,7 @@ import (
 )
 
 // Enter stores an application for 24 hours, until the admin's own sign-in confirms it. It replaces the pending one. No
-// values at all drop the pending one. If p is empty, the values must tell which platform is meant.
+// values at all drop the pending one. If p is empty, platformOf says which platform is meant.
 //
 // state is crmgate.Staged for an application that will replace the confirmed one. If the CRM rejects the application, Enter
 // returns a Refusal and stores nothing. A CRM that cannot be reached does not stop an admin. Enter returns nil if there are no
@@ -53,16 +54,11 @@ func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values ma
 		return nil, a.DropPending(ctx, app.Platform)
 	}
 	if app.Platform == "" {
-		if app.Platform, err = a.o.platformOf(app.Application); err != nil {
+		if app.Platform, err = a.platformOf(ctx, app.Application); err != nil {
 			return nil, err
 		}
 	}
-	var client token.Client
-	if app.Platform != "" {
-		client, err = a.o.check(ctx, &app, stored)
-	} else if app.ClientSecret.Reveal() == crmgate.Placeholder {
-		err = crmgate.Refuse("Enter the client secret again.")
-	}
+	client, err := a.o.check(ctx, &app, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -75,31 +71,42 @@ func logChange() storage.With {
 	return storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
 }
 
-// platformOf returns the platform of an application that was entered without one: the only one that has its endpoints, or
-// else the only one whose organisations bring their own. It is empty if several platforms have the endpoints.
-func (o *Orgs) platformOf(a crmgate.Application) (crmgate.Platform, error) {
-	var managed, fit []crmgate.Platform
-	for _, p := range o.Connectors.Platforms() {
-		conn, err := o.Connectors.Find(p)
+// platformOf returns the platform of an application that was entered without one. Platforms that have its endpoints are
+// preferred, and among them those whose organisations bring their own. If several remain, it is the one that the admin has
+// named last.
+func (a *Admin) platformOf(ctx context.Context, app crmgate.Application) (crmgate.Platform, error) {
+	var managed, fit, both []crmgate.Platform
+	for _, p := range a.o.Connectors.Platforms() {
+		conn, err := a.o.Connectors.Find(p)
 		if err != nil || conn.Manifest().AuthType != manifest.OAuth {
 			continue
 		}
-		if conn.Manifest().OAuth.AdminManaged != nil {
+		brings, fits := bringsApp(conn.Manifest()), hasEndpointsOf(conn.Manifest(), app)
+		if brings {
 			managed = append(managed, p)
 		}
-		if hasEndpointsOf(conn.Manifest(), a) {
+		if fits {
 			fit = append(fit, p)
 		}
+		if brings && fits {
+			both = append(both, p)
+		}
 	}
+	candidates := managed
 	switch {
-	case len(fit) == 1:
-		return fit[0], nil
-	case len(fit) == 0 && len(managed) == 1:
-		return managed[0], nil
-	case len(fit) == 0:
-		return "", crmgate.Refuse("The platform of this application is not clear: send it as \"platform\".")
+	case len(both) > 0:
+		candidates = both
+	case len(fit) > 0:
+		candidates = fit
 	}
-	return "", nil
+	if len(candidates) == 1 {
+		return candidates[0], nil
+	}
+	named, err := a.o.DB.PlatformNamed(ctx, a.who.Account, a.who.Extension)
+	if err == nil && !slices.Contains(candidates, named) {
+		err = crmgate.Refuse("The platform of this application is not clear: send it as \"platform\".")
+	}
+	return named, err
 }
 
 // check replaces the Placeholder by the stored secret, and checks an application against the manifest and at the CRM.
