@@ -104,7 +104,13 @@ func TestWireManagedOAuth(t *testing.T) {
 	}
 	ok := func(body string) answer { return answer{200, nil, body} }
 	none := `"hasAccountOAuth":false,"hasPendingOAuth":false}`
-	pending := `{"isAdmin":true,"hasAccountOAuth":false,"hasPendingOAuth":true,"pendingValues":{"clientId":"acme-client","clientSecret":"********"}}`
+	// The endpoints that an admin need not enter come from the connector and the manifest.
+	endpointsOf := func(g *gate) string {
+		return `"accessTokenUri":"` + g.CRMURL + `/oauth/token","authorizationUri":"` + g.CRMURL + `/oauth/authorize"`
+	}
+	pendingOf := func(g *gate) string {
+		return `{"isAdmin":true,"hasAccountOAuth":false,"hasPendingOAuth":true,"pendingValues":{` + endpointsOf(g) + `,"clientId":"acme-client","clientSecret":"********"}}`
+	}
 	missing := answer{400, nil, errorBody("Request failed with status code 401")}
 	notAdmin := answer{403, nil, "Admin validation failed"}
 	run := func(t *testing.T, g *gate, steps []step) {
@@ -131,12 +137,12 @@ func TestWireManagedOAuth(t *testing.T) {
 			{"removeApp: a user removes", "DELETE", "/admin/managedOAuth/account", user, "", notAdmin},
 			{"removeApp: no platform", "DELETE", "/admin/managedOAuth/account", admin, "", answer{400, nil, "Missing platform name"}},
 			{"enterApp: entered", "POST", cachePath, admin, entered(ownClient, ownSecret, `,"unknown":"x","scopes":""`), ok(done)},
-			{"7.13 the state for an admin", "GET", statePath, admin, "", ok(pending)},
-			{"managedState: another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", ok(pending)},
+			{"7.13 the state for an admin", "GET", statePath, admin, "", ok(pendingOf(g))},
+			{"managedState: another admin of the account", "GET", statePath, practicecrm.RCSecondToken, "", ok(pendingOf(g))},
 			{"managedState: a user", "GET", statePath, user, "", ok(`{"isAdmin":false,` + none)},
 			{"managedState: another organisation", "GET", statePath, other, "", ok(`{"isAdmin":true,` + none)},
 			{"dropPendingApp: another organisation drops", "DELETE", cachePath, other, "", ok(done)},
-			{"managedState: is still there", "GET", statePath, admin, "", ok(pending)},
+			{"managedState: is still there", "GET", statePath, admin, "", ok(pendingOf(g))},
 			{"dropPendingApp: dropped", "DELETE", cachePath, admin, "", ok(done)},
 			{"dropPendingApp: gone", "GET", statePath, admin, "", ok(`{"isAdmin":true,` + none)},
 			{"dropPendingApp: dropped twice", "DELETE", cachePath, admin, "", ok(done)},
@@ -189,9 +195,9 @@ func TestWireManagedOAuth(t *testing.T) {
 		}
 		mine := g.token(g.managed("ada", admin))
 		run(t, g, []step{
-			{"3.1.12a confirmed", "GET", statePath, user, "", ok(`{"isAdmin":false,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"3.1.12a confirmed", "GET", statePath, user, "", ok(`{"isAdmin":false,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{` + endpointsOf(g) + `,"clientId":"acme-client"}}`)},
 			{"managedState: the confirmed application is used", "POST", cachePath, admin, entered(ownClient, ownSecret, ""), ok(done)},
-			{"managedState: another application is pending", "GET", statePath, admin, "", ok(`{"isAdmin":true,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{"clientId":"acme-client"}}`)},
+			{"managedState: another application is pending", "GET", statePath, admin, "", ok(`{"isAdmin":true,"hasAccountOAuth":true,"hasPendingOAuth":false,"oauthValues":{` + endpointsOf(g) + `,"clientId":"acme-client"}}`)},
 			{"managedState: another organisation", "GET", statePath, other, "", ok(`{"isAdmin":true,` + none)},
 		})
 		theirs := g.token(g.managed("grace", user))
@@ -219,12 +225,12 @@ func TestWireManagedOAuth(t *testing.T) {
 		g := organised(t)
 		g.enter(ownClient, ownSecret)
 		g.plainly("ada", ownClient, "2").wantError(t, 400, "clientId") // of another account
-		if a := g.organisation("GET", statePath, admin, ""); a.body != pending {
+		if a := g.organisation("GET", statePath, admin, ""); a.body != pendingOf(g) {
 			t.Errorf("3.1.12a the application is not pending after a failure: %s", a.body)
 		}
 		session := g.token(g.plainly("ada", ownClient, "1"))
 		g.lives("7.1 with the application that is still pending", session)
-		if a := g.organisation("GET", statePath, admin, ""); a.body != pending {
+		if a := g.organisation("GET", statePath, admin, ""); a.body != pendingOf(g) {
 			t.Errorf("7.1 an account without proof confirms the application: %s", a.body)
 		}
 		g.get("/admin/settings", append(bearer(session), "X-RC-Access-Token", admin)...).want(t, 200, `{"customConnector":null,"userSettings":{}}`)
@@ -244,6 +250,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		another := answer{400, nil, errorBody("You changed the client ID, the token URL or the host name. Enter the client secret again.")}
 		run(t, g, []step{
 			{"7.13 for a pending application", "POST", cachePath, admin, entered(ownClient, "********", `,"scopes":"read"`), ok(done)},
+			{"7.13 the values that were shown", "POST", cachePath, admin, entered(ownClient, "********", `,`+endpointsOf(g)), ok(done)},
 			{"7.13 another id", "POST", cachePath, admin, entered("other-client", "********", ""), another},
 			{"7.13 another token URL", "POST", cachePath, admin, entered(ownClient, "********", `,"accessTokenUri":"`+g.CRMURL+`/oauth/refresh"`), another},
 			{"7.13 another host", "POST", cachePath, admin, entered(ownClient, "********", `,"hostname":"evil.example"`), another},
@@ -268,11 +275,11 @@ func TestWireManagedOAuth(t *testing.T) {
 		run(t, g, []step{
 			{"7.14 named in the query", "POST", cachePath + "?platform=practice", admin, entered(ownClient, ownSecret, ""), ok(done)},
 			{"7.14 the other platform", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", ok(`{"isAdmin":true,` + none)},
-			{"7.14 its own", "GET", statePath, admin, "", ok(pending)},
+			{"7.14 its own", "GET", statePath, admin, "", ok(pendingOf(g))},
 			{"7.14 named in the body", "POST", cachePath, admin, `{"platform":"practicb",` + entered(ownClient, ownSecret, "")[1:], ok(done)},
 		})
 		g.token(g.managed("ada", admin))
-		run(t, g, []step{{"3.1.12a the other platform's application is not confirmed", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", ok(pending)}})
+		run(t, g, []step{{"3.1.12a the other platform's application is not confirmed", "GET", "/oauthManagedAuthState?platform=practicb", admin, "", ok(pendingOf(g))}})
 
 		// Both platforms, and one to which organisations bring no application, have these endpoints.
 		endpoints := `,"accessTokenUri":"` + g.CRMURL + `/oauth/token"`
@@ -308,6 +315,34 @@ func TestWireManagedOAuth(t *testing.T) {
 		g.organisation("GET", "/oauthManagedAuthState?platform=practice", other, "")
 		g.organisation("POST", cachePath, other, entered(ownClient, ownSecret, `,"accessTokenUri":"https://evil.example/token"`)).wantError(t, 400, "evil.example is not on a host")
 	})
+}
+
+// TestShownEndpoints: an admin enters only a client id and a secret. The answer has all that clients need for the URL.
+func TestShownEndpoints(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, map[string]guest{
+		"wire":      {},
+		"wireown":   {"getOauthInfo": `{"clientId":"x","clientSecret":"y","accessTokenUri":"$CRM/token","authorizationUri":"$CRM/own","scopes":"read write"}`},
+		"wirelater": {},
+	})
+	w.endpoint.says(400, `{"error":"invalid_grant"}`) // the answer to a made-up code
+	url := w.endpoint.URL
+	const client = `"clientId":"acme-client","clientSecret":"********"`
+	for _, c := range []struct{ name, platform, more, want string }{
+		{"5.2a from the manifest", "wire", "", `"accessTokenUri":"` + url + `/token","authorizationUri":"` + url + `/authorize",` + client},
+		{"5.2a from the connector", "wireown", "", `"accessTokenUri":"` + url + `/token","authorizationUri":"` + url + `/own",` + client + `,"scopes":"read write"`},
+		{"5.2a from the admin", "wireown", `,"authorizationUri":"` + url + `/ours","scopes":"all"`, `"accessTokenUri":"` + url + `/token","authorizationUri":"` + url + `/ours",` + client + `,"scopes":"all"`},
+		{"5.2a from a connector that fails", "wirelater", "", `"authorizationUri":"` + url + `/authorize",` + client},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			at := "?platform=" + c.platform
+			w.organisation("POST", cachePath+at, practicecrm.RCAdminToken, entered(ownClient, ownSecret, c.more)).want(t, 200, done)
+			if c.platform == "wirelater" {
+				w.swap(c.platform, guest{"getOauthInfo": `!{"message":"Not now."}`})
+			}
+			w.organisation("GET", "/oauthManagedAuthState"+at, practicecrm.RCAdminToken, "").want(t, 200, `{"isAdmin":true,"hasAccountOAuth":false,"hasPendingOAuth":true,"pendingValues":{`+c.want+`}}`)
+		})
+	}
 }
 
 // TestManagedSecretsStay: no answer and no log line contains the secret of an organisation's application.

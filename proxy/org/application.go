@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage"
@@ -12,7 +13,8 @@ import (
 // ApplicationView is what a client is told about its organisation's application of a platform.
 type ApplicationView struct {
 	Admin bool // the client's user is an admin
-	// Confirmed is the application in use, without its secret; nil if there is none.
+	// Confirmed is the application in use, without its secret; nil if there is none. Its endpoints and scopes are those of a
+	// sign-in, even if the admin did not enter them. The same holds for Pending.
 	Confirmed map[string]string
 	// Pending is the application that waits for a sign-in; nil unless the user is an admin.
 	Pending map[string]string
@@ -42,14 +44,26 @@ func (o *Orgs) ApplicationView(ctx context.Context, rcToken crmgate.Secret, p cr
 	}
 	apps, err := o.Apps(ctx, m, who.Account)
 	if apps.Confirmed != nil {
-		public := apps.Confirmed.Application
+		public := o.completed(ctx, conn, *apps.Confirmed)
 		public.ClientSecret = crmgate.Secret{}
 		v.Confirmed = public.Shown()
 	}
 	if apps.Pending != nil && who.Admin {
-		v.Pending = apps.Pending.Shown()
+		v.Pending = o.completed(ctx, conn, *apps.Pending).Shown()
 	}
 	return v, err
+}
+
+// completed returns an organisation's application with the endpoints and scopes that a sign-in uses with it. Those that the
+// admin did not enter come from the connector or the manifest: a client composes the authorization URL from this answer only.
+func (o *Orgs) completed(ctx context.Context, conn connector.Connector, app crmgate.OrgApplication) crmgate.Application {
+	m := conn.Manifest().ForHost(app.Hostname)
+	info, err := conn.OAuthInfo(ctx, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account})
+	if err != nil {
+		o.Logger.WarnContext(ctx, "an organisation's application is shown without the connector's values", "platform", m.Platform, "err", err)
+	}
+	below := info.Over(crmgate.Application{AuthorizationURI: m.OAuth.AuthURL, Scopes: m.OAuth.Scope})
+	return app.Over(crmgate.Application{AuthorizationURI: below.AuthorizationURI, AccessTokenURI: below.AccessTokenURI, Scopes: below.Scopes})
 }
 
 // Apps returns an organisation's applications of a platform. A pending application that was entered without a platform is

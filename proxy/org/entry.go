@@ -126,7 +126,7 @@ func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *s
 		}
 		stored = &apps
 	}
-	if err := keepSecret(app, *stored); err != nil {
+	if err := o.keepSecret(ctx, conn, app, *stored); err != nil {
 		return client, err
 	}
 	if app.Hostname, err = m.CheckHostname(app.Hostname); err != nil {
@@ -146,7 +146,7 @@ func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *s
 
 // keepSecret replaces the Placeholder by the secret of the stored application that the admin saw. A stored secret is sent
 // only where it was meant for: with another client, token URL or host, the admin must enter it again.
-func keepSecret(app *crmgate.OrgApplication, stored storage.Applications) error {
+func (o *Orgs) keepSecret(ctx context.Context, conn connector.Connector, app *crmgate.OrgApplication, stored storage.Applications) error {
 	if app.ClientSecret.Reveal() != crmgate.Placeholder {
 		return nil
 	}
@@ -157,7 +157,7 @@ func keepSecret(app *crmgate.OrgApplication, stored storage.Applications) error 
 	if seen == nil || seen.ClientSecret.IsZero() {
 		return crmgate.Refuse("No client secret is stored. Enter it.")
 	}
-	if !app.SameClient(seen.Application) {
+	if !app.SameClient(seen.Application) && !app.SameClient(o.completed(ctx, conn, *seen)) { // the admin may have seen either
 		return crmgate.Refuse("You changed the client ID, the token URL or the host name. Enter the client secret again.")
 	}
 	app.ClientSecret = seen.ClientSecret
