@@ -88,6 +88,9 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		return SignedIn{}, err
 	}
 	crmgate.TraceOf(ctx).Step("stored")
+	if c.pending && !c.unproven { // an application was replaced
+		f.Revocations.Changed()
+	}
 	f.afterSave(ctx, conn, key)
 	t, err := f.Sessions.Issue(key, session.ID)
 	return SignedIn{Token: t, ID: info.ID, Name: info.Name, Message: info.Message}, err

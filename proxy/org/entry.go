@@ -63,6 +63,7 @@ func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values ma
 		return nil, err
 	}
 	app, err = a.o.DB.PutPendingApp(ctx, app, logChange())
+	a.o.Revocations.Changed() // sign-ins may have used the application that was pending
 	return &Entered{app, client}, err
 }
 
@@ -182,7 +183,9 @@ func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
 	if p == "" {
 		platforms = a.o.Connectors.Platforms()
 	}
-	return a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, logChange())
+	err := a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, logChange())
+	a.o.Revocations.Changed() // sign-ins may have used it
+	return err
 }
 
 // RemoveApp removes the confirmed and the pending application of the organisation. The sessions whose grants the confirmed
