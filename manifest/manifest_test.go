@@ -33,7 +33,8 @@ const law = `{
   "crmgate": {"hosts": ["*.law.example", "{hostname}", "127.0.0.1:8081"], "config": ["LAW_CLIENT_SECRET"], "reveal": ["refreshToken"], "shortState": true,
     "token": {"auth": "body", "pkce": false, "path": "data.auth", "expiresIn": "milliseconds", "lifetime": 3600,
       "body": "json", "parameters": {"audience": "crm"}, "rename": {"code": "auth_code"}, "omit": ["redirect_uri"], "headers": {"Accept": "application/json"},
-      "scope": true, "scopeSeparator": ",", "paths": {"accessToken": "data.auth.key"}},
+      "scope": true, "scopeSeparator": ",", "paths": {"accessToken": "data.auth.key"},
+      "errors": {"userDead": ["gone", {"code": "bad", "text": "revoked"}], "appDead": [], "transient": null}},
     "refresh": {"url": "https://{hostname}/refresh", "auth": "basic", "parameters": {}, "expiresIn": "minutes", "omit": null}}
  }}}`
 
@@ -76,6 +77,7 @@ func TestParse(t *testing.T) {
 	}
 	token := manifest.TokenRules{
 		Auth: crmgate.TokenAuthBody, Path: "data.auth", Unit: time.Millisecond, Lifetime: 3600, Body: manifest.TokenBodyJSON,
+		Errors:     manifest.TokenErrors{UserDead: []manifest.TokenError{{Code: "gone"}, {Code: "bad", Text: "revoked"}}},
 		Parameters: map[string]string{"audience": "crm"}, Rename: map[string]string{"code": "auth_code"}, Omit: []string{"redirect_uri"},
 		Headers: map[string]string{"Accept": "application/json"}, OwnScope: true, ScopeSeparator: ",", Paths: manifest.TokenPaths{AccessToken: "data.auth.key"},
 	}
@@ -329,6 +331,12 @@ var invalidManifests = []struct{ text, want string }{
 	{key + `, "crmgate": {"token": true}}}}`, `a.json: platforms.a.crmgate.token: expected an object, got true`},
 	{key + `, "crmgate": {"token": {"auth": "digest"}}}}}`, `a.json: platforms.a.crmgate.token.auth: expected one of "basic", "basicRaw", "body", "none", got "digest"`},
 	{key + `, "crmgate": {"token": {"expiresIn": "days"}}}}}`, `a.json: platforms.a.crmgate.token.expiresIn: expected one of "seconds", "milliseconds", "minutes", got "days"`},
+	{key + `, "crmgate": {"token": {"errors": ["gone"]}}}}}`, `a.json: platforms.a.crmgate.token.errors: expected an object, got a list`},
+	{key + `, "crmgate": {"token": {"errors": {"userDead": "gone"}}}}}}`, `a.json: platforms.a.crmgate.token.errors.userDead: expected a list, got "gone"`},
+	{key + `, "crmgate": {"token": {"errors": {"appDead": [7]}}}}}}`, `a.json: platforms.a.crmgate.token.errors.appDead[0]: expected a string, got 7`},
+	{key + `, "crmgate": {"token": {"errors": {"appDead": ["x", ""]}}}}}}`, `a.json: platforms.a.crmgate.token.errors.appDead[1]: expected an error code of the CRM, got ""`},
+	{key + `, "crmgate": {"token": {"errors": {"transient": [{"text": "busy"}]}}}}}}`, `a.json: platforms.a.crmgate.token.errors.transient[0].code: expected an error code of the CRM, got nothing`},
+	{key + `, "crmgate": {"refresh": {"errors": {"transient": [{"code": "x", "text": 1}]}}}}}}`, `a.json: platforms.a.crmgate.refresh.errors.transient[0].text: expected a string, got 1`},
 	{key + `, "crmgate": {"token": {"lifetime": 0.5}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got 0.5`},
 	{key + `, "crmgate": {"token": {"lifetime": -1}}}}}`, `a.json: platforms.a.crmgate.token.lifetime: expected a whole number of seconds, got -1`},
 	{key + `, "crmgate": {"token": {"body": "xml"}}}}}`, `a.json: platforms.a.crmgate.token.body: expected one of "form", "json", "query", got "xml"`},

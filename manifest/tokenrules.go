@@ -54,6 +54,22 @@ type TokenRules struct {
 	Unit time.Duration
 	// Lifetime is the lifetime of an access token in seconds if the answer has none ("lifetime"); 0 if unknown.
 	Lifetime int64
+
+	// Errors are the words with which the endpoint refuses requests, in addition to those that the server knows ("errors").
+	Errors TokenErrors
+}
+
+// TokenErrors are words of a token endpoint's answers by what they mean. They take precedence over those that the server knows.
+type TokenErrors struct {
+	UserDead  []TokenError // "userDead": the grant has ended; only in answers to refreshes
+	AppDead   []TokenError // "appDead": the CRM rejects the application
+	Transient []TokenError // "transient": the CRM cannot answer now
+}
+
+// TokenError is a word in a token endpoint's answer.
+type TokenError struct {
+	Code string // compared without regard to case
+	Text string // what the description must contain, without regard to case; empty for any
 }
 
 // TokenPaths are dotted paths from the top of a token answer; empty for the usual places.
@@ -113,11 +129,30 @@ func (t *TokenRules) read(r *reader, n node) {
 	if e := n.at("expiresIn"); e.present() {
 		t.Unit = map[string]time.Duration{"milliseconds": time.Millisecond, "minutes": time.Minute}[r.oneOf(e, "seconds", "milliseconds", "minutes")]
 	}
+	if e := n.at("errors"); e.present() {
+		r.object(e)
+		t.Errors = TokenErrors{UserDead: r.tokenErrors(e.at("userDead")), AppDead: r.tokenErrors(e.at("appDead")), Transient: r.tokenErrors(e.at("transient"))}
+	}
 	if l := n.at("lifetime"); l.present() {
 		f, ok := l.value.(float64)
 		r.check(l, ok && f >= 1 && f <= 1e9 && f == float64(int64(f)), "a whole number of seconds")
 		t.Lifetime = int64(f)
 	}
+}
+
+// tokenErrors reads a list of words. Each is a string, or an object with a code and a text.
+func (r *reader) tokenErrors(n node) []TokenError {
+	var all []TokenError
+	for _, v := range r.list(n) {
+		code := v
+		if _, ok := v.value.(map[string]any); ok {
+			code = v.at("code")
+		}
+		e := TokenError{Code: r.text(code), Text: r.text(v.at("text"))}
+		r.check(code, e.Code != "", "an error code of the CRM")
+		all = append(all, e)
+	}
+	return all
 }
 
 // readParameters reads the members about the parameters of a request.

@@ -10,26 +10,12 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// kindOf is the kind of failure that a CRM's status and error code mean. What is not known to be the fault of the grant or of
-// the application is transient, and so is everything that a CRM in trouble says.
-func kindOf(status int, code string) error {
-	if overloaded(status) {
-		return crmgate.ErrTransient
-	}
-	switch code {
-	case "invalid_grant":
-		return crmgate.ErrUserDead
-	case "invalid_client", "unauthorized_client",
-		"redirect_uri_mismatch", "invalid_client_id", "invalid_client_credentials": // Salesforce
-		return crmgate.ErrAppDead
-	}
-	return crmgate.ErrTransient
-}
-
 func success(status int) bool { return status >= 200 && status <= 299 }
 
-// overloaded reports whether a status says that the CRM cannot answer now.
-func overloaded(status int) bool { return status == 429 || status >= 500 }
+// overloaded reports whether a status says that the CRM cannot answer now: 408, 425 (RFC 8470), 429 or 5xx.
+func overloaded(status int) bool {
+	return status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests || status >= 500
+}
 
 // trouble reports whether an error says that the CRM is in trouble, and how long it asks to be left alone. A CRM that refuses
 // a grant or an application is well.
@@ -75,15 +61,7 @@ func outcome(err error) string {
 }
 
 // CodeRefused reports whether the endpoint accepted the client and refused the authorization code.
-func (e *Error) CodeRefused() bool {
-	switch e.Code {
-	case "invalid_grant",
-		"bad_verification_code", // GitHub
-		"invalid_code":          // Zoho
-		return true
-	}
-	return false
-}
+func (e *Error) CodeRefused() bool { return isCodeWord(e.Code) }
 
 // Locked reports whether the CRM limits or locks out the client, so that further requests may make it worse.
 func (e *Error) Locked() bool {
@@ -103,5 +81,5 @@ func (e *Error) Locked() bool {
 // ClientRefused reports whether an error of Try or Exchange is about the client: its id, its secret, or how it authenticates.
 func ClientRefused(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && (e.Status == 401 || e.Status == 403 || errors.Is(e.Kind, crmgate.ErrAppDead) && e.Code != "redirect_uri_mismatch")
+	return errors.As(err, &e) && (e.Status == 401 || e.Status == 403 || errors.Is(e.Kind, crmgate.ErrAppDead) && !strings.EqualFold(e.Code, mismatch))
 }

@@ -46,8 +46,9 @@ func (a attempt) connectorRefresh(ctx context.Context) (Tokens, error) {
 func (a attempt) connectorFailure(ctx context.Context, entry storage.JournalEntry, err error) error {
 	var ce *crmgate.ConnectorError
 	if errors.As(err, &ce) {
-		if kind := kindOf(ce.Status, ce.Code); !errors.Is(kind, crmgate.ErrTransient) {
-			err = &Error{Kind: kind, Code: ce.Code, Status: ce.Status, Message: StandardText(ce.Code, ce.Message), Err: err}
+		v, _, ok := judge(true, a.client.manifest.Refresh.Errors, []string{ce.Code}, ce.Message)
+		if ok && v.kind != crmgate.ErrTransient && !overloaded(ce.Status) {
+			err = &Error{Kind: v.kind, Code: ce.Code, Status: ce.Status, Message: StandardText(ce.Code, ce.Message), Err: err}
 		}
 	}
 	switch {

@@ -43,7 +43,7 @@ func (e *Error) Unwrap() []error {
 // StandardText is the text for clients of an error code: the wording of RFC 6749 for a code of that RFC, else the CRM's
 // description, else the code.
 func StandardText(code, description string) string {
-	switch code {
+	switch strings.ToLower(code) {
 	case "invalid_request":
 		return "The request is missing a required parameter, includes an invalid parameter value, includes a parameter more than once, or is otherwise malformed."
 	case "invalid_client":

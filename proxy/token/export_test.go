@@ -23,7 +23,7 @@ type Answer struct {
 func Parse(body []byte, m manifest.TokenRules, now time.Time) (Answer, error) {
 	a, err := parse(body, m, now)
 	data, _ := json.Marshal(a.data)
-	return Answer{a.access, a.refresh, a.errCode, a.errText, a.expiry, string(data)}, err
+	return Answer{a.access, a.refresh, a.refused.code, a.refused.description, a.expiry, string(data)}, err
 }
 
 // Preview is the preview of an answer for the log.
@@ -47,4 +47,21 @@ func (e *Engine) Issuer(ctx context.Context, conn connector.Connector, key crmga
 		return Client{}, err
 	}
 	return e.issuingClient(ctx, conn, p)
+}
+
+// Verdict is a row of the table of words.
+type Verdict struct {
+	Word, Text  string
+	Kind        error
+	Refresh     bool
+	CRM, Source string
+}
+
+// Verdicts are the rows of the table of words.
+func Verdicts() []Verdict {
+	var all []Verdict
+	for _, v := range verdicts {
+		all = append(all, Verdict{v.word, v.text, v.kind, v.refresh, v.crm, v.source})
+	}
+	return all
 }

@@ -63,7 +63,7 @@ func (j journal) find(ctx context.Context, conn connector.Connector, p crmgate.P
 		r, parseErr := parseEntry(entry, conn.Manifest().ForHost(p.User.Key.Hostname))
 		older := !entry.At.After(p.Grant.Issued)
 		switch {
-		case parseErr == nil && r.errCode == "":
+		case parseErr == nil && r.refused.code == "":
 			if t, err = r.tokens(entry); err != nil {
 				return t, false, err
 			}
@@ -71,7 +71,7 @@ func (j journal) find(ctx context.Context, conn connector.Connector, p crmgate.P
 				continue
 			}
 			return t.withNewerAccess(p.Grant, older), true, nil
-		case !older && mayHoldTokens([]byte(entry.Body.Reveal())) && r.errCode == "":
+		case !older && mayHoldTokens([]byte(entry.Body.Reveal())) && r.refused.code == "":
 			return t, false, &Error{
 				Kind: crmgate.ErrTransient, Status: entry.Status, Unread: entry.ID, Err: parseErr, Message: noTokenText(entry.Status),
 			}

@@ -13,7 +13,7 @@ import (
 // nothing of the answer.
 func (e *Engine) Read(conn connector.Connector, entry storage.JournalEntry) (Tokens, error) {
 	r, err := parseEntry(entry, conn.Manifest().ForHost(entry.Hostname))
-	if err == nil && r.errCode != "" {
+	if err == nil && r.refused.code != "" {
 		err = errors.New("an error of the CRM")
 	}
 	if err != nil {

@@ -1,8 +1,8 @@
 package token
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,10 +44,10 @@ func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate
 // revoke revokes one token.
 func (e *Engine) revoke(ctx context.Context, c Client, where string, token crmgate.Secret, hint string) error {
 	err := e.revocationRequest(ctx, c, where, token, hint)
-	if codeOf(err) == "unsupported_token_type" {
+	if strings.EqualFold(codeOf(err), "unsupported_token_type") {
 		err = e.revocationRequest(ctx, c, where, token, "") // the server may not know the hint
 	}
-	switch codeOf(err) {
+	switch strings.ToLower(codeOf(err)) {
 	case "unsupported_token_type", // the server ends such tokens with others, or lets them expire: a repetition would not help
 		"invalid_token", "invalid_grant": // not in RFC 7009; some servers say it of a token that is dead already
 		return nil
@@ -91,19 +91,19 @@ func (e *Engine) revocationRequest(ctx context.Context, c Client, where string, 
 	if success(resp.StatusCode) {
 		return nil // also for an unknown token (RFC 7009, 2.2)
 	}
-	var answer struct {
-		Error string `json:"error"`
-	}
-	_ = json.Unmarshal(body, &answer) // if it is invalid, there is no code
 	secrets := []crmgate.Secret{c.Secret, token}
 	te := &Error{
-		// A refusal of the application counts with any status: the queue need not keep the token for another attempt.
-		Kind: kindOf(0, answer.Error), Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, e.Now()),
+		Kind: crmgate.ErrTransient, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, e.Now()),
 		Message: "HTTP status " + strconv.Itoa(resp.StatusCode), Err: errors.New(strconv.Quote(preview(secrets, body))),
 	}
-	if answer.Error != "" {
-		te.Code = clip(masked(secrets, answer.Error))
+	answer, _ := parse(body, c.manifest.Token, e.Now()) // what cannot be parsed refuses nothing
+	if r := answer.refused; r.code != "" {
+		v, word, ok := judge(false, c.manifest.Token.Errors, r.words, r.description)
+		te.Code = clip(masked(secrets, cmp.Or(word, r.code)))
 		te.Message = StandardText(te.Code, "")
+		if ok { // with any status: the queue need not keep the token for another attempt if the CRM refuses the application
+			te.Kind = v.kind
+		}
 	}
 	return te
 }

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -159,7 +160,7 @@ func (tr *tokenRequest) read(ctx context.Context, resp *http.Response, body []by
 	case err == nil:
 		return nil
 	case tr.entry.ID == "":
-	case tr.response.errCode != "" || !mayHoldTokens(body):
+	case tr.response.refused.code != "" || !mayHoldTokens(body):
 		e.journal.drop(ctx, tr.entry)
 	default:
 		keptAs(err, tr.entry, fmt.Sprintf(": correct crmgate.token in the manifest of %s and replay it", tr.client.Platform))
@@ -171,12 +172,8 @@ func (tr *tokenRequest) read(ctx context.Context, resp *http.Response, body []by
 func (tr *tokenRequest) failure(resp *http.Response, body []byte, parseErr error) *Error {
 	e := &Error{Kind: crmgate.ErrTransient, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, tr.engine.Now())}
 	switch {
-	case tr.response.errCode != "":
-		description := tr.masked(tr.response.errText) // some CRMs repeat what they were sent
-		e.Code = clip(tr.masked(tr.response.errCode))
-		e.Kind = kindOf(e.Status, e.Code)
-		e.Message = StandardText(e.Code, description)
-		e.Err = fmt.Errorf("status %d, code %q: %q", e.Status, e.Code, clip(description))
+	case tr.response.refused.code != "":
+		tr.refused(e)
 	case !success(resp.StatusCode):
 		e.Message = "HTTP status " + strconv.Itoa(resp.StatusCode)
 		e.Err = errors.New(tr.preview(body))
@@ -187,6 +184,23 @@ func (tr *tokenRequest) failure(resp *http.Response, body []byte, parseErr error
 		return nil
 	}
 	return e
+}
+
+// refused fills in an error from what the answer says about it.
+func (tr *tokenRequest) refused(e *Error) {
+	r := tr.response.refused
+	description := tr.masked(r.description) // some CRMs repeat what they were sent
+	v, word, ok := judge(!tr.entry.From.IsZero(), tr.rules.Errors, r.words, description)
+	e.Code = clip(tr.masked(cmp.Or(word, r.code)))
+	e.Message = StandardText(e.Code, description)
+	e.Err = fmt.Errorf("status %d, code %q: %q", e.Status, e.Code, clip(description))
+	switch {
+	case !ok || overloaded(e.Status): // what a CRM in trouble says about a grant or an application does not count
+	case v.text != "": // the description says what the code does not
+		e.Kind, e.Message = v.kind, clip(description)
+	default:
+		e.Kind = v.kind
+	}
 }
 
 func noTokenText(status int) string {

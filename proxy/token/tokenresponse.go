@@ -16,10 +16,10 @@ import (
 
 // tokenResponse is what a token endpoint answered: tokens or an error.
 type tokenResponse struct {
-	access, refresh  string
-	expiry           time.Time // zero: unknown
-	data             map[string]any
-	errCode, errText string
+	access, refresh string
+	expiry          time.Time // zero: unknown
+	data            map[string]any
+	refused         refusal
 }
 
 var errNoToken = errors.New("no access token in the answer")
@@ -30,15 +30,13 @@ var errNoToken = errors.New("no access token in the answer")
 func parse(body []byte, m manifest.TokenRules, now time.Time) (tokenResponse, error) {
 	top, err := document(body)
 	if err != nil {
+		if r := wrappedRefusal(body, m.Errors); r.code != "" {
+			return tokenResponse{refused: r}, nil
+		}
 		return tokenResponse{}, err
 	}
 	places := places(top, m)
-	var r tokenResponse
-	for _, o := range places {
-		if r.errCode, r.errText = errorIn(o); r.errCode != "" {
-			break
-		}
-	}
+	r := tokenResponse{refused: readRefusal(places, m.Errors)}
 	named := at(top, m.Paths.AccessToken)
 	for _, o := range places {
 		access := cmp.Or(named, accessToken(o))
@@ -59,7 +57,7 @@ func parse(body []byte, m manifest.TokenRules, now time.Time) (tokenResponse, er
 		r.data, _ = r.withoutTokens(top).(map[string]any)
 		return r, nil
 	}
-	if r.errCode != "" {
+	if r.refused.code != "" {
 		return r, nil
 	}
 	return tokenResponse{}, errNoToken
@@ -82,11 +80,11 @@ func parseEntry(e storage.JournalEntry, m *manifest.Manifest) (tokenResponse, er
 	}
 	r, err := parse(body, rules, e.At.Add(e.Skew))
 	switch {
-	case r.access == "" || r.errCode == "":
+	case r.access == "" || r.refused.code == "":
 	case success(e.Status):
-		r.errCode, r.errText = "", ""
+		r.refused = refusal{}
 	default:
-		r = tokenResponse{errCode: r.errCode, errText: r.errText}
+		r = tokenResponse{refused: r.refused}
 	}
 	if !r.expiry.IsZero() {
 		r.expiry = r.expiry.Add(-e.Skew)
@@ -233,36 +231,6 @@ func accessToken(o map[string]any) string {
 	}
 	s, _ := o["token"].(string)
 	return s
-}
-
-// errorIn finds an error in an object. Beside a good token, endpoints put null, false, 0 or "" to say that there is no error.
-func errorIn(o map[string]any) (code, description string) {
-	const unnamed = "error"
-	description = text(o, "error_description", "errorDescription", "message")
-	switch e := o["error"].(type) {
-	case string:
-		code = e
-	case json.Number:
-		if f, err := e.Float64(); err != nil || f != 0 {
-			code = e.String()
-		}
-	case bool:
-		if e {
-			code = unnamed
-		}
-	case map[string]any:
-		code = text(e, "error", "code", "type", "status")
-		if d := text(e, "message", "description", "error_description"); d != "" {
-			description = d
-		}
-		if code == "" && len(e) > 0 {
-			code = unnamed
-		}
-	}
-	if ok, is := o["ok"].(bool); is && !ok && code == "" {
-		code = unnamed
-	}
-	return code, description
 }
 
 // withoutTokens copies a document for the connector, without the tokens at any depth and under any name.
