@@ -23,6 +23,22 @@ type Lease struct {
 	// time of the next attempt.
 	Failures  int       `json:"failures,omitempty"`
 	NotBefore time.Time `json:"notBefore,omitzero"`
+	// Refusals are the CRM's latest refusals with a word that the server does not know.
+	Refusals Refusals `json:"refusals,omitzero"`
+}
+
+// Refusals are refusals of one grant with the same word.
+type Refusals struct {
+	Word  string    `json:"word"`
+	Times int       `json:"times"`
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+}
+
+// Final reports whether the refusals mean that the CRM has ended a grant, which was issued at a time: there are ten, over at
+// least a day, and none is older than the grant.
+func (r Refusals) Final(issued time.Time) bool {
+	return r.Times >= 10 && r.Last.Sub(r.First) >= 24*time.Hour && !issued.After(r.First)
 }
 
 // leaseMemory is how long an unused lease is kept. Deleting a person keeps their lease: if the epochs began again, one

@@ -36,7 +36,8 @@ type Entry struct {
 	Created      time.Time      `json:"created,omitzero"`
 	SignedIn     time.Time      `json:"signedIn,omitzero"`
 
-	app crmgate.ApplicationKey
+	app    crmgate.ApplicationKey
+	issued time.Time
 }
 
 // Key identifies the person.
@@ -144,6 +145,9 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 		e.State, e.Reason, e.Since = "paused", why.Message, why.Since
 	case lease.Until.After(time.Now()):
 		e.State = "refreshing"
+	case lease.Refusals.Final(e.issued):
+		e.State, e.Since = "needs_login", lease.Refusals.Last
+		e.Reason = fmt.Sprintf("the CRM has refused %d refreshes with the unknown word %q", lease.Refusals.Times, lease.Refusals.Word)
 	case lease.Failures > 0:
 		e.Reason = fmt.Sprintf("refreshes that failed in a row: %d; the next may be at %s", lease.Failures, lease.NotBefore.Format(time.RFC3339))
 	}
@@ -156,7 +160,7 @@ func entry(p crmgate.Person, s storage.Session) Entry {
 		Account: p.User.Account, Unproven: p.User.Unproven,
 		State: "active", Reason: p.Grant.Dead, Timezone: p.User.TimezoneName,
 		AccessToken: p.Grant.AccessToken, RefreshToken: p.Grant.RefreshToken, APIKey: p.Grant.APIKey,
-		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App,
+		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App, issued: p.Grant.Issued,
 	}
 	switch {
 	case s.Ended:

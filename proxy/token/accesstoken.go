@@ -28,6 +28,8 @@ func (e *Engine) Live(ctx context.Context, key crmgate.UserKey) (crmgate.Person,
 	switch {
 	case err == nil:
 		return fresh, nil
+	case errors.Is(err, errRefusedOften) && alive(p.Grant, e.Now()):
+		return p, nil
 	case ctx.Err() != nil, errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrNotFound), !alive(p.Grant, e.Now()):
 		return crmgate.Person{}, err
 	}
@@ -114,6 +116,9 @@ func alive(g crmgate.Grant, now time.Time) bool {
 	return !g.AccessToken.IsZero() && (g.Expiry.IsZero() || now.Before(g.Expiry))
 }
 
+// sessionExpired tells a person to sign in again.
+const sessionExpired = "User session expired. Please connect again."
+
 func signInAgain(why string) error {
-	return &Error{Kind: crmgate.ErrUserDead, Message: "User session expired. Please connect again.", Err: errors.New(why)}
+	return &Error{Kind: crmgate.ErrUserDead, Message: sessionExpired, Err: errors.New(why)}
 }

@@ -2,6 +2,7 @@ package token
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -15,14 +16,45 @@ const (
 	longestBackoff = 5 * time.Minute
 	// impossibleBackoff is longer than any that is stored, because CRMs may ask for an hour at most: the clock was set back.
 	impossibleBackoff = 2 * time.Hour
+	// refusedBackoff is the backoff of a grant whose refusals are final. The CRM may take it again.
+	refusedBackoff = 24 * time.Hour
 )
 
-// checkBackoff returns an error while the grant of a lease is in backoff.
-func checkBackoff(l storage.Lease, now time.Time) error {
-	if left := l.NotBefore.Sub(now); left > 0 && left < impossibleBackoff {
+// checkBackoff returns an error while a grant is in backoff.
+func checkBackoff(l storage.Lease, g crmgate.Grant, now time.Time) error {
+	left := l.NotBefore.Sub(now)
+	switch {
+	case l.Refusals.Final(g.Issued):
+		if left > 0 && left <= refusedBackoff {
+			return refusedOften(l.Refusals)
+		}
+	case left > 0 && left < impossibleBackoff:
 		return &Error{Kind: crmgate.ErrTransient, RetryAfter: left, Message: "The CRM could not renew this sign-in a moment ago. Please try again later."}
 	}
 	return nil
+}
+
+// errRefusedOften says that refusals are final. The grant is kept, and its access token is used while it is valid.
+var errRefusedOften = errors.New("the CRM has refused the refresh token for a day")
+
+func refusedOften(r storage.Refusals) error {
+	return &Error{Kind: crmgate.ErrUserDead, Message: sessionExpired, Err: fmt.Errorf("%w: %d times with %q", errRefusedOften, r.Times, r.Word)}
+}
+
+// refused returns the lease with a refusal counted if its word is unknown. A refusal of an older grant does not count.
+func refused(l storage.Lease, g crmgate.Grant, word string, now time.Time) storage.Lease {
+	if word == "" {
+		return l
+	}
+	if l.Refusals.Word != word || g.Issued.After(l.Refusals.First) {
+		l.Refusals = storage.Refusals{Word: word, First: now}
+	}
+	l.Refusals.Times++
+	l.Refusals.Last = now
+	if l.Refusals.Final(g.Issued) {
+		l.NotBefore = now.Add(refusedBackoff)
+	}
+	return l
 }
 
 // afterAttempt returns the lease with the backoff that the outcome of a refresh asks for.

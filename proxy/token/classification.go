@@ -45,6 +45,27 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
+// unknownRefusal is a connector's error for a refusal of the CRM with a word that is not known.
+type unknownRefusal struct {
+	error
+	word string
+}
+
+func (u *unknownRefusal) Unwrap() error { return u.error }
+
+// unknownWord returns the CRM's word for a refusal if no verdict on it is known; empty for other errors.
+func unknownWord(err error) string {
+	var te *Error
+	var u *unknownRefusal
+	switch {
+	case errors.As(err, &u):
+		return u.word
+	case errors.As(err, &te):
+		return te.unknown
+	}
+	return ""
+}
+
 // outcome names how a request ended, for metrics.
 func outcome(err error) string {
 	switch {

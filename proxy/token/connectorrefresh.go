@@ -45,9 +45,12 @@ func (a attempt) connectorRefresh(ctx context.Context) (Tokens, error) {
 // grant or the application, or if its answer violates the ABI and may hold tokens.
 func (a attempt) connectorFailure(ctx context.Context, entry storage.JournalEntry, err error) error {
 	var ce *crmgate.ConnectorError
-	if errors.As(err, &ce) {
+	if errors.As(err, &ce) && !overloaded(ce.Status) {
 		v, _, ok := judge(true, a.client.manifest.Refresh.Errors, []string{ce.Code}, ce.Message)
-		if ok && v.kind != crmgate.ErrTransient && !overloaded(ce.Status) {
+		switch {
+		case !ok && ce.Code != "" && ce.Status != 0:
+			err = &unknownRefusal{err, ce.Code}
+		case ok && v.kind != crmgate.ErrTransient:
 			err = &Error{Kind: v.kind, Code: ce.Code, Status: ce.Status, Message: StandardText(ce.Code, ce.Message), Err: err}
 		}
 	}

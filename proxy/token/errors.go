@@ -22,7 +22,8 @@ type Error struct {
 	// Err is the cause, for the log.
 	Err error
 
-	notSent bool // no request was sent to the CRM
+	notSent bool   // no request was sent to the CRM
+	unknown string // the CRM's word for a refusal if no verdict on it is known
 }
 
 func (e *Error) Error() string {

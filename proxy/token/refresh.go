@@ -42,7 +42,7 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 	}
 	lease, err := e.DB.Lease(ctx, key)
 	if err == nil {
-		err = checkBackoff(lease, e.Now())
+		err = checkBackoff(lease, p.Grant, e.Now())
 	}
 	if err != nil {
 		return p, err
@@ -73,7 +73,7 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 		}
 		return e.refresh(ctx, key)
 	}
-	if err = checkBackoff(lease, e.Now()); err == nil {
+	if err = checkBackoff(lease, p.Grant, e.Now()); err == nil {
 		err = e.pauses.check(ctx, c, true)
 	}
 	if err != nil {
@@ -132,8 +132,12 @@ func (a attempt) run(ctx context.Context) (_ crmgate.Person, journaled bool, _ e
 			}
 		}
 	}
-	a.lease = afterAttempt(a.lease, err, a.engine.Now())
+	a.lease = refused(afterAttempt(a.lease, err, a.engine.Now()), a.was.Grant, unknownWord(err), a.engine.Now())
 	switch {
+	case unknownWord(err) != "" && a.lease.Refusals.Final(a.was.Grant.Issued):
+		a.engine.Logger.ErrorContext(ctx, "the CRM refuses a refresh token with a word that is not known: the person is asked to sign in, and one refresh a day tries the grant; if the word means something else, declare it in crmgate.token.errors",
+			"platform", key.Platform, "word", unknownWord(err), "times", a.lease.Refusals.Times, "since", a.lease.Refusals.First)
+		err = refusedOften(a.lease.Refusals)
 	case errors.Is(err, crmgate.ErrAppDead):
 		err = errors.Join(err, a.engine.pauses.start(ctx, a.client, err))
 		a.auditAppDead(ctx)
