@@ -97,6 +97,7 @@ func TokenAnswers() []TokenAnswer {
 		timeless("expires_in negative", with(`"expires_in":-1`)),
 		timeless("expires_in words", with(`"expires_in":"never"`)),
 		timeless("expires_in missing", with("")),
+		good("expires_in_sec", typeJSON, with(`"expires_in_sec":$SECONDS,"expires_in":$MILLIS`)), // Zoho
 		good("expires_at seconds", typeJSON, with(`"expires_at":$EPOCH`)),
 		good("expires_at text", typeJSON, with(`"expires_at":"$EPOCH"`)),
 		good("expires_at milliseconds", typeJSON, with(`"expires_at":$MSEPOCH`)),

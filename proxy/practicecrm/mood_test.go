@@ -81,7 +81,7 @@ func found(t *testing.T, body string) answer {
 		}
 		return ""
 	}
-	return answer{after("access_token", "accessToken"), after("refresh_token", "refreshToken"), after("expires_in", "expiresIn", "expires_at", "expires")}
+	return answer{after("access_token", "accessToken"), after("refresh_token", "refreshToken"), after("expires_in_sec", "expires_in", "expiresIn", "expires_at", "expires")}
 }
 
 func (a answer) life(now time.Time) time.Duration {

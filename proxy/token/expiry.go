@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"strconv"
@@ -17,17 +18,49 @@ const (
 	epochMillis = 1e11                 // 5138 in seconds, 1973 in milliseconds
 )
 
-// expiry reads when the access token expires; zero if that is missing or absurd. A new token that has expired already is
-// absurd: a clock or a time zone is wrong, and believing it would mean a refresh at every use.
-func expiry(o map[string]any, m manifest.TokenRules, now time.Time) time.Time {
-	return sensible(relative(text(o, "expires_in", "expiresIn"), m, now), absolute(text(o, "expires_at", "expiresAt", "expires_on", "expires"), now), now)
+// expiryField is a member of an answer that says when the access token expires.
+type expiryField struct {
+	name     string
+	absolute bool          // a point in time, not a lifetime
+	unit     time.Duration // of a lifetime; 0 for the manifest's
 }
 
-// sensible is the first of two times that is known, within the bounds.
-func sensible(end, otherwise, now time.Time) time.Time {
-	if end.IsZero() {
-		end = otherwise
+// expiryFields are the members that CRMs use. Those that leave no doubt come first: Zoho sends expires_in in milliseconds beside
+// expires_in_sec (https://zoho.com.cn/writer/help/api/v1/oauth-step4.html).
+var expiryFields = []expiryField{
+	{name: "expires_in_sec", unit: time.Second},
+	{name: "expires_in"},
+	{name: "expiresIn"},
+	{name: "expires_at", absolute: true},
+	{name: "expiresAt", absolute: true},
+	{name: "expires_on", absolute: true},
+	{name: "expires", absolute: true},
+	{name: ".expires", absolute: true}, // ASP.NET
+}
+
+// expiryPaths are the places that a manifest names.
+func expiryPaths(m manifest.TokenRules) []expiryField {
+	return []expiryField{{name: m.Paths.ExpiresIn}, {name: m.Paths.ExpiresAt, absolute: true}}
+}
+
+// expiry reads when the access token expires, from the first of the fields with a sensible value; zero if there is none. get
+// returns the text of a field.
+func expiry(fields []expiryField, get func(name string) string, unit time.Duration, now time.Time) time.Time {
+	for _, f := range fields {
+		end := absolute(get(f.name), now)
+		if !f.absolute {
+			end = relative(get(f.name), cmp.Or(f.unit, unit), now)
+		}
+		if end = sensible(end, now); !end.IsZero() {
+			return end
+		}
 	}
+	return time.Time{}
+}
+
+// sensible is a time within the bounds; zero if it is absurd. A new token that has expired already is absurd: a clock or a time
+// zone is wrong, and believing it would mean a refresh at every use.
+func sensible(end, now time.Time) time.Time {
 	if !end.After(now) {
 		return time.Time{}
 	}
@@ -37,14 +70,14 @@ func sensible(end, otherwise, now time.Time) time.Time {
 	return end
 }
 
-// relative reads a lifetime, in the manifest's unit, else in seconds, or in milliseconds if the number is absurd otherwise.
-func relative(s string, m manifest.TokenRules, now time.Time) time.Time {
+// relative reads a lifetime in a unit. If that is 0, it is in seconds, or in milliseconds if the number is absurd otherwise.
+func relative(s string, unit time.Duration, now time.Time) time.Time {
 	f, ok := number(s)
 	switch {
 	case !ok || f <= 0:
 		return time.Time{}
-	case m.Unit != 0:
-		return now.Add(lifetime(f * m.Unit.Seconds()))
+	case unit != 0:
+		return now.Add(lifetime(f * unit.Seconds()))
 	case f <= longestLife:
 		return now.Add(lifetime(f))
 	case f >= epochStart && f < 4*epochStart || f >= epochMillis:

@@ -45,10 +45,10 @@ func parse(body []byte, m manifest.TokenRules, now time.Time) (tokenResponse, er
 		}
 		r.access = access
 		r.refresh = cmp.Or(at(top, m.Paths.RefreshToken), text(o, "refresh_token", "refreshToken"), only(top, "refresh_token", "refreshToken"))
-		r.expiry = sensible(relative(at(top, m.Paths.ExpiresIn), m, now), absolute(at(top, m.Paths.ExpiresAt), now), now)
+		r.expiry = expiry(expiryPaths(m), func(path string) string { return at(top, path) }, m.Unit, now)
 		for _, place := range []map[string]any{o, top} {
 			if r.expiry.IsZero() {
-				r.expiry = expiry(place, m, now)
+				r.expiry = expiry(expiryFields, func(name string) string { return text(place, name) }, m.Unit, now)
 			}
 		}
 		if r.expiry.IsZero() && m.Lifetime > 0 {
