@@ -205,3 +205,12 @@ func TestLogIsReadable(t *testing.T) {
 		t.Errorf("the log has no line for the sign-in:\n%s", g.Log)
 	}
 }
+
+// TestUserAgentOfTheProduct: the CRM sees the name of the server, and not that of Go's HTTP client.
+func TestUserAgentOfTheProduct(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(f *edgetest.Options) { f.Version = "1.2" })
+	g.CRM.SetMood(practicecrm.Mood{Quirks: practicecrm.Quirks{Headers: map[string]string{"User-Agent": "crmgate/1.2 (+https://github.com/crmgate/crmgate)"}}})
+	c := g.compose("compat")
+	g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
+}

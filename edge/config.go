@@ -72,7 +72,7 @@ type Config struct {
 	// Logger gets what clients are not told, with the request's id where there is one. Lines of a message that is logged too
 	// often are left out, and counted. Default slog.Default().
 	Logger *slog.Logger
-	// Version is logged at the start. Default empty.
+	// Version is logged at the start, and sent to other servers in User-Agent. Default empty.
 	Version string
 }
 

@@ -169,7 +169,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 }
 
 func (c *core) openEgress() error {
-	ec := egress.Config{Allow: c.AllowEgress, Timeout: c.Timeout, Observe: c.metrics.Egress}
+	ec := egress.Config{Allow: c.AllowEgress, Timeout: c.Timeout, UserAgent: egress.UserAgent(c.Version), Observe: c.metrics.Egress}
 	for _, s := range c.Resolve {
 		r, err := egress.ParseResolve(s)
 		if err != nil {

@@ -178,7 +178,7 @@ func (x *examiner) visit(ctx context.Context, o manifest.OAuthSection, extra str
 	if err != nil {
 		return "Its host is not valid: " + err.Error()
 	}
-	resp, err := x.fetch(req, crmgate.Egress{Name: "doctor", Hosts: crmgate.Hosts{host}})
+	resp, err := x.fetch(req, crmgate.Egress{Name: "doctor", Hosts: crmgate.Hosts{host}, UserAgent: x.manifest.UserAgent})
 	if err != nil {
 		return unreached(err)
 	}

@@ -31,6 +31,7 @@ type Manifest struct {
 	Hosts      crmgate.Hosts // hosts that the connector and token requests may reach
 	Config     []string      // names of configuration values that the connector may read
 	Reveal     []string      // secrets that the connector may see: "clientSecret", "refreshToken"
+	UserAgent  string        // the User-Agent of requests to the CRM; empty for the server's
 	ShortState bool          // the CRM does not accept a long state
 	Issuer     string        // the iss parameter of every callback (RFC 9207); empty if unknown
 	Token      TokenRules
@@ -259,6 +260,10 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 		m.Reveal = append(m.Reveal, r.oneOf(v, "clientSecret", "refreshToken"))
 	}
 	m.ShortState = r.flag(n.at("shortState"), false)
+	if u := n.at("userAgent"); u.present() {
+		m.UserAgent = r.text(u)
+		r.check(u, m.UserAgent != "" && len(m.UserAgent) <= 256 && printable(m.UserAgent, ' '), "printable ASCII text of 1 to 256 characters")
+	}
 	if m.Issuer = r.text(n.at("issuer")); n.at("issuer").present() {
 		u, err := url.Parse(m.Issuer)
 		r.check(n.at("issuer"), err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",

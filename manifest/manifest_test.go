@@ -30,7 +30,7 @@ const law = `{
      {"path": "auth.oauth", "value": {"authUrl": "https://new.law.example/"}}, {"path": "auth.oauth.clientId", "value": "new"}, {"path": "made.on.the.way", "value": 1}]},
    {"triggerType": "meta", "overrideObjects": [{"path": "author.name", "value": "x"}]}],
   "page": {"callLog": {"title": "<b>&amp;</b>", "big": 12345678901234567890}},
-  "crmgate": {"hosts": ["*.law.example", "{hostname}", "127.0.0.1:8081"], "config": ["LAW_CLIENT_SECRET"], "reveal": ["refreshToken"], "shortState": true,
+  "crmgate": {"hosts": ["*.law.example", "{hostname}", "127.0.0.1:8081"], "config": ["LAW_CLIENT_SECRET"], "reveal": ["refreshToken"], "shortState": true, "userAgent": "Law/1",
     "token": {"auth": "body", "pkce": false, "path": "data.auth", "expiresIn": "milliseconds", "lifetime": 3600,
       "body": "json", "parameters": {"audience": "crm"}, "rename": {"code": "auth_code"}, "omit": ["redirect_uri"], "headers": {"Accept": "application/json"},
       "scope": true, "scopeSeparator": ",", "paths": {"accessToken": "data.auth.key"},
@@ -86,7 +86,7 @@ func TestParse(t *testing.T) {
 	if !reflect.DeepEqual(m.Refresh, refresh) {
 		t.Errorf("refresh: got %+v, want %+v", m.Refresh, refresh)
 	}
-	if !reflect.DeepEqual(m.Token, token) || !m.ShortState || !reflect.DeepEqual(m.Config, []string{"LAW_CLIENT_SECRET"}) {
+	if !reflect.DeepEqual(m.Token, token) || !m.ShortState || m.UserAgent != "Law/1" || !reflect.DeepEqual(m.Config, []string{"LAW_CLIENT_SECRET"}) {
 		t.Errorf("crmgate: got %+v", m)
 	}
 	if !m.Reveals("refreshToken") || m.Reveals("clientSecret") {
@@ -312,6 +312,9 @@ var invalidManifests = []struct{ text, want string }{
 	{key + `, "crmgate": {"config": ["A_"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name in capital letters that begins with A_`},
 	{key + `, "crmgate": {"config": ["A_secret"]}}}}`, `a.json: platforms.a.crmgate.config[0]: expected a name in capital letters that begins with A_`},
 	{key + `, "crmgate": {"reveal": ["apiKey"]}}}}`, `a.json: platforms.a.crmgate.reveal[0]: expected one of "clientSecret", "refreshToken", got "apiKey"`},
+	{key + `, "crmgate": {"userAgent": 1}}}}`, `a.json: platforms.a.crmgate.userAgent: expected a string, got 1`},
+	{key + `, "crmgate": {"userAgent": ""}}}}`, `a.json: platforms.a.crmgate.userAgent: expected printable ASCII text of 1 to 256 characters, got ""`},
+	{key + `, "crmgate": {"userAgent": "a\nb"}}}}`, `a.json: platforms.a.crmgate.userAgent: expected printable ASCII text of 1 to 256 characters, got "a\nb"`},
 	{key + `, "crmgate": {"shortState": 1}}}}`, `a.json: platforms.a.crmgate.shortState: expected true or false, got 1`},
 	{key + `, "crmgate": {"issuer": ""}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL without a query or fragment, got ""`},
 	{key + `, "crmgate": {"issuer": "http://a.example"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},

@@ -78,7 +78,9 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		return fetchAnswer{}, err
 	}
 	m := c.module.manifest
-	resp, err := c.module.host.Fetch(req, crmgate.Egress{Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, Redirects: maxRedirects, MaxBody: c.module.host.MaxResponse})
+	resp, err := c.module.host.Fetch(req, crmgate.Egress{
+		Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, UserAgent: m.UserAgent, Redirects: maxRedirects, MaxBody: c.module.host.MaxResponse,
+	})
 	if err != nil {
 		return fetchAnswer{}, err
 	}

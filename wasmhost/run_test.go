@@ -81,12 +81,16 @@ func TestFetchOverTheWire(t *testing.T) {
 		if err := e.Hosts.Allow(r.URL, e.Hostname); err != nil {
 			return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
 		}
+		if e.UserAgent != "Practice/1" {
+			t.Errorf("the User-Agent is %q, not the manifest's", e.UserAgent)
+		}
 		return client.Do(r)
 	}
 	b, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "practice", "practice.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	b = bytes.Replace(b, []byte(`"hosts"`), []byte(`"userAgent": "Practice/1", "hosts"`), 1)
 	address := strings.TrimPrefix(crm.URL, "http://")
 	for _, at := range []string{address, "127.0.0.1:1"} { // the host in the manifest
 		h := newHost(t, wasmhost.Config{Fetch: fetch, Setting: func(name string) (crmgate.Secret, bool) {

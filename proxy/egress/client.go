@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +32,8 @@ type Config struct {
 	// MaxPerName bounds the requests that run at once for one Egress.Name; default 64. A quarter of them can be for one client,
 	// and a quarter to one host that a person chose.
 	MaxPerName int
+	// UserAgent is the User-Agent of requests that have none, if Egress.UserAgent is empty; default UserAgent("").
+	UserAgent string
 	// RootCAs verifies servers; default the system's, which SSL_CERT_FILE replaces.
 	RootCAs *x509.CertPool
 	// Resolver resolves host names; default net.DefaultResolver.
@@ -59,6 +63,9 @@ func New(c Config) (*Client, error) {
 	if c.MaxPerName == 0 {
 		c.MaxPerName = 64
 	}
+	if c.UserAgent == "" {
+		c.UserAgent = UserAgent("")
+	}
 	if c.Observe == nil {
 		c.Observe = func(string, string, time.Duration) {}
 	}
@@ -69,6 +76,18 @@ func New(c Config) (*Client, error) {
 	cl.http = transport(c, d.allowedOnly)
 	cl.operator = transport(c, d.unguarded)
 	return cl, nil
+}
+
+// UserAgent is this server's name for other servers (RFC 9110, 10.1.5): crmgate/1.2 (+URL). Some CRMs refuse the default of Go's
+// HTTP client, and administrators look for a name in their logs. Characters that a product version must not have are left out.
+func UserAgent(version string) string {
+	version = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~+", r) {
+			return r
+		}
+		return -1
+	}, version)
+	return "crmgate/" + cmp.Or(version, "dev") + " (+https://github.com/crmgate/crmgate)"
 }
 
 func transport(c Config, dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
@@ -175,6 +194,9 @@ func (c *Client) admit(req *http.Request, e crmgate.Egress) (*http.Transport, er
 				return nil, &crmgate.FetchError{Kind: crmgate.FetchRequest, Message: "malformed header: a name or value has a character that HTTP does not allow"}
 			}
 		}
+	}
+	if _, ok := req.Header["User-Agent"]; !ok {
+		req.Header.Set("User-Agent", cmp.Or(e.UserAgent, c.UserAgent))
 	}
 	req.Header.Del("Accept-Encoding") // the transport sets it, and then decompresses: the size limit counts decompressed bytes
 	if e.Operator {

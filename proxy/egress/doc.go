@@ -13,5 +13,7 @@
 // Config.Allow contains them. Plain http always needs an address in Config.Allow. The operator's own URL, marked by
 // Egress.Operator, skips the checks of URL and address.
 //
+// A request without a User-Agent gets the one in its policy, or else Config.UserAgent.
+//
 // The client keeps no cookies and ignores proxy variables. Its error messages contain no address and no secret.
 package egress

@@ -449,3 +449,43 @@ func TestSlotsOfAClient(t *testing.T) {
 		})
 	}
 }
+
+func TestUserAgent(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/moved" {
+			http.Redirect(w, r, "/", http.StatusFound)
+			return
+		}
+		fmt.Fprint(w, r.Header["User-Agent"])
+	}))
+	defer s.Close()
+	addr := strings.TrimPrefix(s.URL, "http://")
+	const url = " (+https://github.com/crmgate/crmgate)"
+	of := func(agent string) crmgate.Egress {
+		e := policy(t, addr)
+		e.UserAgent, e.Redirects = agent, 1
+		return e
+	}
+	for _, c := range []struct {
+		name, version, path string
+		policy              crmgate.Egress
+		header              []string
+		want                string
+	}{
+		{"the product", "1.2-rc1+5", "/", of(""), nil, "[crmgate/1.2-rc1+5" + url + "]"},
+		{"without a version", "", "/", of(""), nil, "[crmgate/dev" + url + "]"},
+		{"a version that is not a token", "1 (x)\r\n", "/", of(""), nil, "[crmgate/1x" + url + "]"},
+		{"the manifest's", "1", "/", of("Law/1"), nil, "[Law/1]"},
+		{"the request's", "1", "/", of("Law/1"), []string{"User-Agent", "Own/2"}, "[Own/2]"},
+		{"after a redirect", "1", "/moved", of("Law/1"), nil, "[Law/1]"},
+		{"to RingCentral", "1", "/", crmgate.Egress{Name: "ringcentral", Operator: true}, nil, "[crmgate/1" + url + "]"},
+	} {
+		client := newClient(t, egress.Config{Allow: loopback, UserAgent: egress.UserAgent(c.version)})
+		if got, err := fetch(t, client, s.URL+c.path, c.policy, c.header...); err != nil || got != c.want {
+			t.Errorf("%s: got %s, %v, want %s", c.name, got, err, c.want)
+		}
+	}
+	if got, err := fetch(t, newClient(t, egress.Config{Allow: loopback}), s.URL, of("")); err != nil || got != "[crmgate/dev"+url+"]" {
+		t.Errorf("by default: %s, %v", got, err)
+	}
+}

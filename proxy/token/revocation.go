@@ -75,7 +75,9 @@ func (e *Engine) revocationRequest(ctx context.Context, c Client, where string, 
 	if err != nil {
 		return crmgate.Refuse("The revocation endpoint is not a valid URL for this person.") // without the cause, which quotes the URL
 	}
-	resp, err := e.Fetch(req, crmgate.Egress{Name: string(c.Platform), Hosts: c.manifest.Hosts, Hostname: c.Hostname, MaxBody: maxRevokeAnswer})
+	resp, err := e.Fetch(req, crmgate.Egress{
+		Name: string(c.Platform), Hosts: c.manifest.Hosts, Hostname: c.Hostname, UserAgent: c.manifest.UserAgent, MaxBody: maxRevokeAnswer,
+	})
 	if err != nil {
 		var fe *crmgate.FetchError
 		if errors.As(err, &fe) && fe.Kind == crmgate.FetchRefused {

@@ -83,7 +83,8 @@ func (tr *tokenRequest) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := tr.engine.Fetch(req, crmgate.Egress{
-		Name: string(tr.client.Platform), Hosts: tr.client.manifest.Hosts, Hostname: tr.client.Hostname, MaxBody: maxAnswer,
+		Name: string(tr.client.Platform), Hosts: tr.client.manifest.Hosts, Hostname: tr.client.Hostname,
+		UserAgent: tr.client.manifest.UserAgent, MaxBody: maxAnswer,
 	})
 	if err != nil {
 		return nil, tr.incomplete(err, 0)
