@@ -172,10 +172,10 @@ func (f *Flows) admit(ctx context.Context, client token.Client, bound state) (do
 func refusedCode(err error) bool {
 	var te *token.Error
 	switch {
-	case !errors.As(err, &te) || te.Status == 0 || te.Status == 408 || te.Status == 429:
+	case !errors.As(err, &te) || te.Status == 0:
 		return false
-	case te.Status >= 500:
-		return te.CodeRefused()
+	case token.Overloaded(te.Status):
+		return te.Status >= 500 && te.CodeRefused()
 	}
 	return te.Status >= 400 || te.Code != ""
 }

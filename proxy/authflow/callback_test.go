@@ -26,6 +26,8 @@ func TestRefusedCodes(t *testing.T) {
 		{&token.Error{Status: 503, Code: "temporarily_unavailable"}, false},
 		{&token.Error{Status: 429}, false},
 		{&token.Error{Status: 408}, false},
+		{&token.Error{Status: 425}, false},
+		{&token.Error{Status: 429, Code: "invalid_grant"}, false},
 		{&token.Error{Status: 200}, false},
 		{&token.Error{Kind: crmgate.ErrTransient}, false},
 		{errors.New("x"), false},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -166,8 +165,7 @@ func rejected(err error) bool {
 // isAway reports whether a failure concerns the CRM or the connector, and not one grant.
 func isAway(err error) bool {
 	status := token.CRMStatus(err)
-	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout ||
-		status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread)
+	return token.Overloaded(status) || status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread)
 }
 
 func retryAfter(err error) time.Duration {

@@ -293,44 +293,48 @@ func TestTwoServersRevokeOnce(t *testing.T) {
 
 // TestFailingCRMGetsFewRequests: a CRM that fails gets one request at a time, at growing intervals, for any number of revocations.
 func TestFailingCRMGetsFewRequests(t *testing.T) {
-	both(t, func(t *testing.T, w *world, each int) {
-		const people = 20
-		for i := range people {
-			w.SignIn("ada", person(i))
-		}
-		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
-		for i := range people {
-			w.Logout(person(i))
-		}
-		w.Clock.Add(time.Hour)
-		n := w.requests(func() {
-			for range 60 { // an hour
+	for _, status := range []string{"500", "408", "425", "429"} {
+		t.Run(status, func(t *testing.T) {
+			both(t, func(t *testing.T, w *world, each int) {
+				const people = 20
+				for i := range people {
+					w.SignIn("ada", person(i))
+				}
+				w.CRM.SetMood(practicecrm.Mood{Revoke: status})
+				for i := range people {
+					w.Logout(person(i))
+				}
+				w.Clock.Add(time.Hour)
+				n := w.requests(func() {
+					for range 60 { // an hour
+						w.Revocations.RunDue()
+						w.Clock.Add(time.Minute)
+					}
+				})
+				if n < 4 || n > 12 {
+					t.Errorf("%d requests in an hour", n)
+				}
+				w.CRM.SetMood(practicecrm.Mood{})
+				w.Clock.Add(revoke.LongestPause)
+				if n := w.requests(w.Revocations.RunDue); n < (people-12)*each {
+					t.Errorf("%d requests to a CRM that works again", n)
+				}
+				w.Clock.Add(time.Hour)
 				w.Revocations.RunDue()
-				w.Clock.Add(time.Minute)
-			}
-		})
-		if n < 4 || n > 12 {
-			t.Errorf("%d requests in an hour", n)
-		}
-		w.CRM.SetMood(practicecrm.Mood{})
-		w.Clock.Add(revoke.LongestPause)
-		if n := w.requests(w.Revocations.RunDue); n < (people-12)*each {
-			t.Errorf("%d requests to a CRM that works again", n)
-		}
-		w.Clock.Add(time.Hour)
-		w.Revocations.RunDue()
-		w.wantWaiting(0)
+				w.wantWaiting(0)
 
-		// The next failure starts with a short interval again.
-		w.SignIn("ada", person(1))
-		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
-		w.Logout(person(1))
-		w.CRM.SetMood(practicecrm.Mood{})
-		w.Clock.Add(revoke.FirstWait)
-		if n := w.requests(w.Revocations.RunDue); n != each {
-			t.Errorf("%d requests after a short failure, want %d", n, each)
-		}
-	})
+				// The next failure starts with a short interval again.
+				w.SignIn("ada", person(1))
+				w.CRM.SetMood(practicecrm.Mood{Revoke: status})
+				w.Logout(person(1))
+				w.CRM.SetMood(practicecrm.Mood{})
+				w.Clock.Add(revoke.FirstWait)
+				if n := w.requests(w.Revocations.RunDue); n != each {
+					t.Errorf("%d requests after a short failure, want %d", n, each)
+				}
+			})
+		})
+	}
 }
 
 // TestUntriedRevocationsAreGivenUp: revocations that were never tried, because the CRM failed, are given up too.

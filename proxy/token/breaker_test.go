@@ -64,6 +64,8 @@ func TestTroubleOpensTheBreaker(t *testing.T) {
 		"a connector that cannot connect": &crmgate.ConnectorError{Message: "connect: no connection"},
 		"a connector past its deadline":   &crmgate.ConnectorError{Message: "too slow", Err: context.DeadlineExceeded},
 		"a connector that was told 503":   &crmgate.ConnectorError{Message: "no", Status: 503},
+		"a connector that was told 408":   &crmgate.ConnectorError{Message: "no", Status: 408},
+		"a connector that was told 425":   &crmgate.ConnectorError{Message: "no", Status: 425},
 	} {
 		w, n := newWorld(t, ""), 0
 		w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {

@@ -12,8 +12,8 @@ import (
 
 func success(status int) bool { return status >= 200 && status <= 299 }
 
-// overloaded reports whether a status says that the CRM cannot answer now: 408, 425 (RFC 8470), 429 or 5xx.
-func overloaded(status int) bool {
+// Overloaded reports whether a status says that the CRM cannot answer now: 408, 425 (RFC 8470), 429 or 5xx.
+func Overloaded(status int) bool {
 	return status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests || status >= 500
 }
 
@@ -26,9 +26,9 @@ func trouble(err error) (failed bool, after time.Duration) {
 	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead), errors.As(err, &te) && te.Unread != "":
 		return false, 0
 	case errors.As(err, &ce): // the connector refreshes by itself, and reports the CRM's status; 0 if there was no answer
-		return ce.Status == 0 || overloaded(ce.Status), 0
+		return ce.Status == 0 || Overloaded(ce.Status), 0
 	case te != nil:
-		return te.Status == 0 || overloaded(te.Status) || te.RetryAfter > 0, te.RetryAfter
+		return te.Status == 0 || Overloaded(te.Status) || te.RetryAfter > 0, te.RetryAfter
 	}
 	return false, 0
 }

@@ -45,7 +45,7 @@ func (a attempt) connectorRefresh(ctx context.Context) (Tokens, error) {
 // grant or the application, or if its answer violates the ABI and may hold tokens.
 func (a attempt) connectorFailure(ctx context.Context, entry storage.JournalEntry, err error) error {
 	var ce *crmgate.ConnectorError
-	if errors.As(err, &ce) && !overloaded(ce.Status) {
+	if errors.As(err, &ce) && !Overloaded(ce.Status) {
 		v, _, ok := judge(true, a.client.manifest.Refresh.Errors, []string{ce.Code}, ce.Message)
 		switch {
 		case !ok && ce.Code != "" && ce.Status != 0:

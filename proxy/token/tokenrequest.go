@@ -196,7 +196,7 @@ func (tr *tokenRequest) refused(e *Error) {
 	e.Message = StandardText(e.Code, description)
 	e.Err = fmt.Errorf("status %d, code %q: %q", e.Status, e.Code, clip(description))
 	switch {
-	case overloaded(e.Status): // what a CRM in trouble says about a grant or an application does not count
+	case Overloaded(e.Status): // what a CRM in trouble says about a grant or an application does not count
 	case !ok:
 		e.unknown = e.Code
 	case v.text != "": // the description says what the code does not
