@@ -155,6 +155,11 @@ func TestExamineOtherConfigurations(t *testing.T) {
 		{"no secret", func(p *patient) { delete(p.Settings, "PRACTICE_CLIENT_SECRET") }, "application", "ok", "without a secret", true, ""},
 		{"a wrong secret", func(p *patient) { p.Settings["PRACTICE_CLIENT_SECRET"] = "practice-secret-wrong" }, "token endpoint", "warning", "--try-all-styles", true, ""},
 		{"a token URL of another host", func(p *patient) { p.Settings["PRACTICE_URL"] = "https://b.example" }, "application", "failed", "accessTokenUri", true, ""},
+		{"{hostname} in authUrl", func(p *patient) {
+			atPersonsHost(t, p)
+			p.Hostname = strings.TrimPrefix(p.Settings["PRACTICE_URL"], "http://")
+		}, "authorization URL", "ok", "/oauth/authorize answers", false, ""},
+		{"{hostname} in authUrl, but no host", func(p *patient) { atPersonsHost(t, p) }, "authorization URL", "failed", "http://{hostname}/oauth/authorize is at the person's host: name one with --hostname", true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,6 +175,19 @@ func TestExamineOtherConfigurations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// atPersonsHost writes {hostname} into the patient's authUrl.
+func atPersonsHost(t *testing.T, p *patient) {
+	t.Helper()
+	file := filepath.Join(p.Connectors, "practice.json")
+	b, err := os.ReadFile(file)
+	edgetest.Must(t, err)
+	text := strings.Replace(string(b), p.Settings["PRACTICE_URL"]+"/oauth/authorize", "http://{hostname}/oauth/authorize", 1)
+	if text == string(b) {
+		t.Fatalf("authUrl not found in %s", b)
+	}
+	edgetest.Must(t, os.WriteFile(file, []byte(text), 0o600))
 }
 
 // TestExamineTLS: the CRM has a self-signed certificate.

@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,5 +55,50 @@ func TestStrangerOfAnotherHost(t *testing.T) {
 		edgetest.Must(t, err)
 		w.get("/hostname", bearer(stranger)...).want(t, 400, noSession)
 		w.get("/hostname", bearer(vic)...).want(t, 200, "us.example")
+	})
+}
+
+// TestPersonsHostInAuthURL: {hostname} in authUrl and issuer is the host that the client, the page or the person names.
+func TestPersonsHostInAuthURL(t *testing.T) {
+	t.Parallel()
+	g := newPages(t, func(f *edgetest.Options) {
+		text := `{"platforms": {"tenant": {"name": "Tenant CRM", "environment": {"type": "dynamic", "urlIdentifier": "*.tenant.example"}, "auth": {"type": "oauth", "oauth": {
+			"authUrl": "https://{hostname}/oauth/authorize", "clientId": "t", "redirectUri": "{publicUrl}/redirect.html"}},
+			"crmgate": {"hosts": ["{hostname}"], "issuer": "https://{hostname}/"}}}}`
+		connector := guest{"getAuthType": `{"type":"oauth"}`, "getOauthInfo": `{"accessTokenUri":"https://evil.example/token"}`, "getUserInfo": `{"successful":false}`}
+		edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, "tenant.json"), []byte(text), 0o600))
+		edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, "tenant.wasm"), []byte(connector.wasm()), 0o600))
+	})
+	const host = "acme.tenant.example"
+	const start = "https://" + host + "/oauth/authorize?response_type=code&client_id=t&state="
+	t.Run("7.39 /authUrl", func(t *testing.T) {
+		for query, want := range map[string]string{
+			"&hostname=https://Acme.tenant.example/x": start + "platform=tenant&",
+			"&hostname=" + host + "&mode=bound":       start + "cg.",
+		} {
+			if a := g.get("/authUrl?platform=tenant" + query); a.status != 200 || !strings.Contains(a.body, `"authUrl":"`+want) {
+				t.Errorf("%s: got %d %s, want %s", query, a.status, a.body, want)
+			}
+		}
+		for _, none := range []string{"", "&hostname=undefined", "&mode=bound"} {
+			g.get("/authUrl?platform=tenant"+none).want(t, 400, `{"error":"hostname is missing: people sign in to Tenant CRM at their own host"}`)
+		}
+		for _, other := range []string{"evil.example", host + ":8443"} {
+			g.get("/authUrl?platform=tenant&hostname="+other).wantError(t, 400, "not one that the manifest of tenant allows")
+		}
+	})
+	t.Run("7.39 the page", func(t *testing.T) {
+		if to := g.visitor().send("/connect/tenant", url.Values{"hostname": {host}}).follow(t); !strings.HasPrefix(to, start+"cg.") {
+			t.Errorf("the page leads to %s", to)
+		}
+	})
+	t.Run("7.39 iss", func(t *testing.T) {
+		for issuer, want := range map[string]string{
+			"https://" + host + "/":         "accessTokenUri", // the next check
+			"https://other.tenant.example/": "issuer (iss) of the callback is not",
+			"https://%7Bhostname%7D/":       "issuer (iss) of the callback is not",
+		} {
+			g.get("/oauth-callback?platform=tenant&hostname="+host+"&iss="+issuer+"&callbackUri="+url.QueryEscape(g.URL+"/redirect.html?code=A&state=platform=tenant")).wantError(t, 400, want)
+		}
 	})
 }

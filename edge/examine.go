@@ -145,8 +145,12 @@ func (x *examiner) authorization(ctx context.Context, c token.Client) {
 		o.ClientID, o.RedirectURI, o.Scope = c.ID, c.RedirectURI, c.Scopes
 		o.AuthURL = cmp.Or(c.Info.AuthorizationURI, o.AuthURL)
 	}
-	if o.AuthURL == "" {
+	switch {
+	case o.AuthURL == "":
 		x.say(check, "failed", "The manifest has no authUrl.")
+		return
+	case manifest.NeedsHostname(o.AuthURL):
+		x.say(check, "failed", "%s is at the person's host: name one with --hostname.", bare(o.AuthURL))
 		return
 	}
 	if problem := x.visit(ctx, o, ""); problem != "" {

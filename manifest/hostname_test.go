@@ -16,6 +16,7 @@ func platform(t testing.TB, members string) *manifest.Manifest {
 
 func TestCheckHostname(t *testing.T) {
 	t.Parallel()
+	const personal = `,"auth":{"type":"oauth","oauth":{"authUrl":"https://{hostname}/authorize"}}` // a second auth, which counts
 	for _, c := range []struct {
 		name, members string
 		given, want   string // want "!": refused
@@ -55,6 +56,9 @@ func TestCheckHostname(t *testing.T) {
 		{"a declared host", `,"environment":{},"crmgate":{"hosts":["*.clio.com"]}`, "a.clio.com", "a.clio.com"},
 		{"{hostname} without an environment", `,"crmgate":{"hosts":["{hostname}","a.com"]}`, "evil.com", "!"},
 		{"{hostname} beside a declared host", `,"crmgate":{"hosts":["{hostname}","a.com"]}`, "a.com", "a.com"},
+		{"{hostname} in authUrl without an environment", personal, "evil.com", "!"},
+		{"{hostname} in authUrl, and a declared host", personal + `,"crmgate":{"hosts":["*.a.com"]}`, "x.a.com", "x.a.com"},
+		{"{hostname} in the issuer", `,"crmgate":{"issuer":"https://{hostname}"}`, "evil.com", "!"},
 		{"hosts without {hostname}: any host", `,"crmgate":{"hosts":["a.com"]}`, "evil.com", "evil.com"},
 	} {
 		got, err := platform(t, c.members).CheckHostname(c.given)

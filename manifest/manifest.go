@@ -33,7 +33,7 @@ type Manifest struct {
 	Reveal     []string      // secrets that the connector may see: "clientSecret", "refreshToken"
 	UserAgent  string        // the User-Agent of requests to the CRM; empty for the server's
 	ShortState bool          // the CRM does not accept a long state
-	Issuer     string        // the iss parameter of every callback (RFC 9207); empty if unknown
+	Issuer     string        // the iss parameter of every callback (RFC 9207), with {hostname}; empty if unknown
 	Token      TokenRules
 	Refresh    TokenRules // the rules for refreshes: Token, with the members of crmgate.refresh replaced
 	// RevokeURL is the revocation endpoint (RFC 7009, "revoke": {"url"}), with {hostname} for the person's host; empty if
@@ -45,7 +45,7 @@ type Manifest struct {
 
 // OAuthSection is auth.oauth.
 type OAuthSection struct {
-	AuthURL     string
+	AuthURL     string // with {hostname} for the person's host
 	ClientID    string
 	RedirectURI string // never empty
 	Scope       string // as written: it may contain several parameters
@@ -88,13 +88,32 @@ const (
 	UserScope    FieldScope = "user"    // one value for each extension
 )
 
-// ForHost returns the manifest with the overrides for a person's host applied.
+// ForHost returns the manifest for a person's host: with its overrides applied, and with the host in place of {hostname} in
+// AuthURL, Issuer and RevokeURL. hostname is a result of CheckHostname; if it is empty, the result is m.
+//
+// Refresh.URL stays as it is, because the connector may correct the host of a refresh.
 func (m *Manifest) ForHost(hostname string) *Manifest {
 	host, err := crmgate.ParseHostname(hostname)
-	if o := m.byHost[host]; err == nil && o != nil {
-		return o
+	if err != nil {
+		return m
 	}
-	return m
+	if o := m.byHost[host]; o != nil {
+		m = o
+	}
+	if !NeedsHostname(m.OAuth.AuthURL) && !NeedsHostname(m.Issuer) && !NeedsHostname(m.RevokeURL) {
+		return m
+	}
+	filled := *m
+	for _, u := range []*string{&filled.OAuth.AuthURL, &filled.Issuer, &filled.RevokeURL} {
+		*u = HostnameURL(*u, host)
+	}
+	return &filled
+}
+
+// PersonHost reports whether the manifest sends requests or people to a host that the person names ({hostname}).
+func (m *Manifest) PersonHost() bool {
+	return NeedsHostname(m.OAuth.AuthURL) || NeedsHostname(m.Issuer) ||
+		slices.ContainsFunc(m.Hosts, func(p crmgate.HostPattern) bool { return p.Person })
 }
 
 // CheckHostname returns the host in a client's hostname parameter, and a Refusal if it is not a host of the platform. Clients
@@ -108,10 +127,7 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	if err != nil {
 		return "", crmgate.Refuse("hostname: %v", err)
 	}
-	anyHost := m.Environment == nil
-	for _, p := range m.Hosts {
-		anyHost = anyHost && !p.Person
-	}
+	anyHost := m.Environment == nil && !m.PersonHost() // then the host is only a label
 	if anyHost || m.Environment.AllowHost(host) || m.Hosts.AllowHost(host) {
 		return host, nil
 	}
@@ -201,9 +217,9 @@ func (m *Manifest) readAuth(r *reader, n node) {
 		m.OAuth.AdminManaged = &AdminManaged{SetupNotes: r.text(managed.at("setupNotes")), Fields: defaultFields}
 	}
 	if m.OAuth.AdminManaged == nil || m.OAuth.AuthURL != "" {
-		r.absolute(o.at("authUrl"), m.OAuth.AuthURL)
+		r.check(o.at("authUrl"), absolute(HostnameURL(m.OAuth.AuthURL, "person")), "an absolute URL, with {hostname} for the person's host")
 	}
-	r.absolute(o.at("redirectUri"), m.OAuth.RedirectURI)
+	r.check(o.at("redirectUri"), absolute(m.OAuth.RedirectURI), "an absolute URL") // registered at the CRM, so the same for all people
 }
 
 // field reads a field of the API-key form.
@@ -265,9 +281,9 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 		r.check(u, m.UserAgent != "" && len(m.UserAgent) <= 256 && printable(m.UserAgent, ' '), "printable ASCII text of 1 to 256 characters")
 	}
 	if m.Issuer = r.text(n.at("issuer")); n.at("issuer").present() {
-		u, err := url.Parse(m.Issuer)
+		u, err := url.Parse(HostnameURL(m.Issuer, "person"))
 		r.check(n.at("issuer"), err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "",
-			"an https URL without a query or fragment") // RFC 9207, 2
+			"an https URL without a query or fragment, with {hostname} for the person's host") // RFC 9207, 2
 	}
 	managed := n.at("adminManaged")
 	r.object(managed)

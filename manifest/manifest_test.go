@@ -277,10 +277,14 @@ var invalidManifests = []struct{ text, want string }{
 	{`{"platforms": {"a": {}}}`, `a.json: platforms.a.auth.type: expected one of "oauth", "apiKey", got nothing`},
 	{`{"platforms": {"a": {"auth": "oauth"}}}`, `a.json: platforms.a.auth: expected an object, got "oauth"`},
 	{`{"platforms": {"a": {"auth": {"type": "magic"}}}}`, `a.json: platforms.a.auth.type: expected one of "oauth", "apiKey", got "magic"`},
-	{`{"platforms": {"a": {"auth": {"type": "oauth"}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, got nothing`},
-	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, got "/authorize"`},
+	{`{"platforms": {"a": {"auth": {"type": "oauth"}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, with {hostname} for the person's host, got nothing`},
+	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, with {hostname} for the person's host, got "/authorize"`},
 	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "javascript:alert(1)"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL`},
 	{open + `, "redirectUri": "redirect.html"}}}}}`, `a.json: platforms.a.auth.oauth.redirectUri: expected an absolute URL, got "redirect.html"`},
+	{open + `, "redirectUri": "https://{hostname}/redirect.html"}}}}}`, `a.json: platforms.a.auth.oauth.redirectUri: expected an absolute URL, got "https://{hostname}/redirect.html"`},
+	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://{host}/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, with {hostname} for the person's host, got "https://{host}/authorize"`},
+	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "{hostname}/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL`},
+	{key + `, "crmgate": {"issuer": "https://{tenant}/"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},
 	{open + `, "clientId": 12}}}}}`, `a.json: platforms.a.auth.oauth.clientId: expected a string, got 12`},
 	{open + `, "scope": ["a"]}}}}}`, `a.json: platforms.a.auth.oauth.scope: expected a string, got a list`},
 	{`{"platforms": {"a": {"auth": {"type": "apiKey", "apiKey": {"page": {"content": [{"const": "k"}, {"required": "yes"}]}}}}}}`,
@@ -316,7 +320,7 @@ var invalidManifests = []struct{ text, want string }{
 	{key + `, "crmgate": {"userAgent": ""}}}}`, `a.json: platforms.a.crmgate.userAgent: expected printable ASCII text of 1 to 256 characters, got ""`},
 	{key + `, "crmgate": {"userAgent": "a\nb"}}}}`, `a.json: platforms.a.crmgate.userAgent: expected printable ASCII text of 1 to 256 characters, got "a\nb"`},
 	{key + `, "crmgate": {"shortState": 1}}}}`, `a.json: platforms.a.crmgate.shortState: expected true or false, got 1`},
-	{key + `, "crmgate": {"issuer": ""}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL without a query or fragment, got ""`},
+	{key + `, "crmgate": {"issuer": ""}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL without a query or fragment, with {hostname} for the person's host, got ""`},
 	{key + `, "crmgate": {"issuer": "http://a.example"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},
 	{key + `, "crmgate": {"issuer": "https://a.example/?x"}}}}`, `a.json: platforms.a.crmgate.issuer: expected an https URL`},
 	{key + `, "crmgate": {"issuer": 7}}}}`, `a.json: platforms.a.crmgate.issuer: expected a string, got 7`},
@@ -419,6 +423,32 @@ func TestInvalidManifests(t *testing.T) {
 	}
 }
 
+// TestForHostFillsIn: {hostname} stands for the person's host in each URL that a person's sign-in uses, in an override too.
+func TestForHostFillsIn(t *testing.T) {
+	t.Parallel()
+	text := `{"platforms": {"a": {"environment": {"urlIdentifier": "*.a.example"}, "auth": {"type": "oauth", "oauth": {
+		"authUrl": "https://{hostname}/authorize?for={hostname}", "redirectUri": "{publicUrl}/redirect.html"}},
+		"override": [{"triggerType": "hostname", "triggerValue": "eu.a.example", "overrideObjects": [{"path": "auth.oauth.authUrl", "value": "https://{hostname}/eu"}]}],
+		"crmgate": {"hosts": ["{hostname}"], "issuer": "https://{hostname}/issuer", "revoke": {"url": "https://{hostname}/revoke"}}}}}`
+	m := mustParse(t, map[string]string{"a": text}, "a")
+	if !fits(manifestSchema(t), text) {
+		t.Error("the schema refuses it")
+	}
+	for _, c := range []struct{ hostname, authURL, issuer, revoke string }{
+		{"X.a.example", "https://x.a.example/authorize?for=x.a.example", "https://x.a.example/issuer", "https://x.a.example/revoke"},
+		{"eu.a.example", "https://eu.a.example/eu", "https://eu.a.example/issuer", "https://eu.a.example/revoke"},
+		{"", m.OAuth.AuthURL, m.Issuer, m.RevokeURL},
+	} {
+		got := m.ForHost(c.hostname)
+		if got.OAuth.AuthURL != c.authURL || got.Issuer != c.issuer || got.RevokeURL != c.revoke {
+			t.Errorf("%s: got %s, %s, %s", c.hostname, got.OAuth.AuthURL, got.Issuer, got.RevokeURL)
+		}
+	}
+	if !manifest.NeedsHostname(m.OAuth.AuthURL) || manifest.NeedsHostname(m.ForHost("x.a.example").OAuth.AuthURL) {
+		t.Error("only the URL of the manifest needs a host name")
+	}
+}
+
 func TestRevokeURL(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ hosts, url, hostname, want string }{
@@ -430,7 +460,7 @@ func TestRevokeURL(t *testing.T) {
 	} {
 		text := key + `, "crmgate": {"hosts": ["` + c.hosts + `"], "revoke": {"url": "` + c.url + `"}}}}}`
 		m := mustParse(t, map[string]string{"a": text}, "a")
-		if got := manifest.HostnameURL(m.RevokeURL, c.hostname); got != c.want {
+		if got := m.ForHost(c.hostname).RevokeURL; got != c.want {
 			t.Errorf("%s for %q: got %s", c.url, c.hostname, got)
 		}
 		if !fits(manifestSchema(t), text) {

@@ -7,13 +7,19 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// HostnameURL returns a URL of a manifest with the person's hostname in place of {hostname}.
-func HostnameURL(raw, hostname string) string { return strings.ReplaceAll(raw, "{hostname}", hostname) }
+// placeholder stands for the person's host in the URLs and hosts of a manifest.
+const placeholder = "{hostname}"
 
-// absolute checks that s, which is the text of n or its default, is an absolute http or https URL.
-func (r *reader) absolute(n node, s string) {
+// HostnameURL returns a URL of a manifest with the person's hostname in place of {hostname}.
+func HostnameURL(raw, hostname string) string { return strings.ReplaceAll(raw, placeholder, hostname) }
+
+// NeedsHostname reports whether a URL of a manifest can only be used with the person's hostname.
+func NeedsHostname(raw string) bool { return strings.Contains(raw, placeholder) }
+
+// absolute reports whether s is an absolute http or https URL.
+func absolute(s string) bool {
 	u, err := url.Parse(s)
-	r.check(n, err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", "an absolute URL")
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // allowsForAll reports whether hosts allow a URL for every person. {hostname} may only be in the URL's host.

@@ -124,11 +124,9 @@ func readModule(path string) ([]byte, error) {
 
 // CheckHosts returns an error if a wildcard covers hosts of different owners, such as *.com or *.co.uk.
 func CheckHosts(m *manifest.Manifest) error {
-	hosts := slices.Clone(m.Hosts)
-	for _, h := range m.Hosts {
-		if h.Person { // the environment lists its possible values
-			hosts = append(hosts, m.Environment...)
-		}
+	hosts := m.Hosts
+	if m.PersonHost() { // the environment lists its possible values
+		hosts = slices.Concat(hosts, m.Environment)
 	}
 	for _, h := range hosts {
 		if suffix, _ := publicsuffix.PublicSuffix(h.Host); h.Wildcard && suffix == h.Host {

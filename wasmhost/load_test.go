@@ -93,6 +93,7 @@ func TestInvalidFolders(t *testing.T) {
 		"imported memory":              {"\x00asm\x01\x00\x00\x00\x02\x0b\x01\x03env\x01m\x02\x00\x01\x00", "", []string{`"env"."m", which is not a function`}},
 		"memory of 4 GiB":              {memory(65536).String(), "", []string{"x.wasm"}},
 		"unrevealed refresh token":     {with(export("checkAndRefreshAccessToken", num(2))).String(), "", []string{"checkAndRefreshAccessToken", `"refreshToken" in crmgate.reveal`}},
+		"public suffix of people":      {fine.String(), strings.Replace(manifestOf("x", `"hosts": []`), `"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example/`, `"environment": {"urlIdentifier": "*.com"}, "auth": {"type": "oauth", "oauth": {"authUrl": "https://{hostname}/`, 1), []string{"manifest of x", "*.com", "public suffix"}},
 		"public suffix":                {fine.String(), manifestOf("x", `"hosts": ["*.co.uk"]`), []string{"manifest of x", "*.co.uk", "public suffix"}},
 		"bad manifest":                 {fine.String(), `{"platforms": {"x": {"auth": {"type": "magic"}}}}`, []string{"x.json", "platforms.x.auth.type"}},
 		"manifest of another platform": {fine.String(), manifestOf("y", ""), []string{"x.json"}},

@@ -107,8 +107,8 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 }
 
 // application returns the application to compose with: the organisation's own, else the manifest's, else the connector's. The
-// connector is not called if the manifest has a client id, or if entered, which may be nil, already has the client. m has the
-// overrides for hostname applied.
+// connector is not called if the manifest has a client id, or if entered, which may be nil, already has the client. m is the
+// manifest for hostname.
 func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *crmgate.OrgApplication, entered *org.Entered) (manifest.OAuthSection, error) {
 	o := m.OAuth
 	if o.ClientID == "" || app != nil {
@@ -142,8 +142,11 @@ func (f *Flows) application(ctx context.Context, conn connector.Connector, m *ma
 			o.AuthURL = at
 		}
 	}
-	if o.AuthURL == "" {
+	switch {
+	case o.AuthURL == "":
 		return o, crmgate.Refuse("the manifest of %s has no authUrl", m.Platform)
+	case manifest.NeedsHostname(o.AuthURL):
+		return o, crmgate.Refuse("hostname is missing: people sign in to %s at their own host", m.Title)
 	}
 	return o, nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -105,7 +104,7 @@ func (c Client) forRefresh() (Client, error) {
 	if raw == "" {
 		return c, nil
 	}
-	if strings.Contains(raw, "{hostname}") && c.Hostname == "" {
+	if manifest.NeedsHostname(raw) && c.Hostname == "" {
 		return c, crmgate.Refuse("The manifest of %s refreshes at the person's host, but this sign-in has no host name.", c.Platform)
 	}
 	c.TokenURL = manifest.HostnameURL(raw, c.Hostname) // checked against the manifest's hosts when it is sent

@@ -13,7 +13,6 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/manifest"
 )
 
 // maxRevokeAnswer bounds an answer, which holds at most an error.
@@ -26,7 +25,7 @@ const maxRevokeAnswer = 64 << 10
 // Revoke may then be called again: revoking a token twice does no harm.
 func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate.Person) error {
 	g := p.Grant
-	where := manifest.HostnameURL(conn.Manifest().ForHost(p.User.Key.Hostname).RevokeURL, p.User.Key.Hostname)
+	where := conn.Manifest().ForHost(p.User.Key.Hostname).RevokeURL
 	if where == "" || g.AccessToken.IsZero() && g.RefreshToken.IsZero() {
 		return fmt.Errorf("revoke: %w", errors.ErrUnsupported)
 	}
