@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -167,6 +170,37 @@ func TestOperatorEndpoints(t *testing.T) {
 		resp.Body.Close()
 		if resp.StatusCode != 200 || b.String() != want {
 			t.Errorf("%s: %d %q", path, resp.StatusCode, b.String())
+		}
+	}
+}
+
+// TestLeftOut: a platform with a wrong module or manifest is left out, and the operator sees which and why. The others work.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(f *edgetest.Options) {
+		f.Strict = false
+		for name, text := range map[string]string{"bad.wasm": "nonsense", "bad.json": `{"platforms":{"bad":{"auth":{"type":"apiKey"}}}}`, "worse.json": "{\n"} {
+			edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, name), []byte(text), 0o600))
+		}
+	})
+	g.apiKey()
+	g.get("/implementedInterfaces?platform=bad").wantError(t, 400, "Connector not found for platform: bad")
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		g.Edge.Operator().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		return w
+	}
+	ready := ask("/readyz")
+	if lines := strings.Split(ready.Body.String(), "\n"); ready.Code != 200 || len(lines) != 4 || lines[0] != "ready" ||
+		!strings.HasPrefix(lines[1], "bad is left out: bad.wasm: ") || !strings.HasPrefix(lines[2], "worse is left out: worse.json: expected JSON") {
+		t.Errorf("/readyz: %d %s", ready.Code, ready.Body)
+	}
+	for _, platform := range []string{"bad", "worse"} {
+		if want := `crmgate_platforms_left_out{platform="` + platform + `"} 1`; !strings.Contains(ask("/metrics").Body.String(), want) {
+			t.Errorf("no metric %s", want)
+		}
+		if want := "left out a platform"; strings.Count(g.Log.String(), want) != 2 || !strings.Contains(g.Log.String(), `"platform":"`+platform+`"`) {
+			t.Errorf("the log has no line about %s: %s", platform, g.Log.String())
 		}
 	}
 }

@@ -79,7 +79,13 @@ func TestStartRefusals(t *testing.T) {
 		bad.Connectors = edgetest.Folder(t, "127.0.0.1:1", nil)
 		edgetest.Must(t, os.WriteFile(filepath.Join(bad.Connectors, "bad.wasm"), []byte("nonsense"), 0o600))
 		edgetest.Must(t, os.WriteFile(filepath.Join(bad.Connectors, "bad.json"), []byte(`{"platforms":{"bad":{"auth":{"type":"apiKey"}}}}`), 0o600))
-		startFails(t, bad, "bad")
+		bad.Strict = true
+		startFails(t, bad, "connectors: bad.wasm: ")
+	})
+	t.Run("a syntax error in manifest.json", func(t *testing.T) {
+		bad := second
+		bad.Connectors = edgetest.Folder(t, "127.0.0.1:1", map[string]string{"manifest.json": `{"platforms": {`})
+		startFails(t, bad, "connectors: manifest.json: expected JSON")
 	})
 	g.Start() // after these failures, the first server's store is unchanged
 	if e, err := g.directory().Entries(t.Context()); err != nil || len(e) != 1 {

@@ -97,6 +97,9 @@ func (c *core) openRest(ctx context.Context) error {
 	if err := c.openConnectors(ctx); err != nil {
 		return err
 	}
+	if err := c.reportLeftOut(); err != nil {
+		return err
+	}
 	c.tokens, err = token.New(token.Config{
 		DB: c.db, Connector: c.connector, Fetch: c.client.Fetch, Now: c.Now, Logger: c.Logger, Alone: alone,
 		Observe: c.metrics.Token,
@@ -166,6 +169,18 @@ func (c *core) openConnectors(ctx context.Context) error {
 	}
 	c.closers = append(c.closers, c.folder.Close)
 	return c.checkSettings()
+}
+
+// reportLeftOut reports the platforms that were not loaded, or returns their errors if the configuration is strict.
+func (c *core) reportLeftOut() error {
+	if err := c.folder.Err(); c.Strict && err != nil {
+		return fmt.Errorf("connectors: %w", err)
+	}
+	for p, err := range c.folder.LeftOut() {
+		c.metrics.LeftOut(p, err)
+		c.Logger.Error("left out a platform: its manifest or module is wrong", "platform", p, "err", err)
+	}
+	return nil
 }
 
 func (c *core) openEgress() error {

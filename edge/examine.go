@@ -63,6 +63,9 @@ func Examine(ctx context.Context, config Config, s Subject) (_ *Examination, err
 	if err := c.openConnectors(ctx); err != nil {
 		return nil, err
 	}
+	if err := c.folder.LeftOut()[s.Platform]; err != nil {
+		return nil, err
+	}
 	conn, err := c.connector(s.Platform)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,6 @@
 // [Page]), what the connector may reach and read, and what its token endpoint expects ([TokenRules]). [Schema] is the
 // JSON Schema of the format, for editors and for `crmgate check`.
 //
-// Parse refuses a manifest with a mistake: the [Error] names the file, the member, and what was expected there. Unknown
-// members are kept. The package reads no files and sends no requests.
+// Parse leaves out a platform whose manifest has a mistake: the [Error] names the file, the member, and what was expected
+// there. Unknown members are kept. The package reads no files and sends no requests.
 package manifest

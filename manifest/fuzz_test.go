@@ -23,6 +23,12 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		for p, err := range ms.LeftOut() {
+			var wrong *manifest.Error
+			if _, ok := ms.Platform(p); ok || !errors.As(err, &wrong) || wrong.File == "" || wrong.Want == "" {
+				t.Errorf("%s is left out: %v", p, err)
+			}
+		}
 		for p, m := range ms.Platforms() {
 			if !p.Valid() || m.Platform != p || m.ForHost(hostname).Platform != p {
 				t.Errorf("%q: %+v", p, m)

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/manifest"
 )
 
 // hostHeaders are the headers of a request that only the host may set.
@@ -23,7 +22,7 @@ func TestHostHeaders(t *testing.T) {
 				t.Errorf("%s of a connector: %v", name, err)
 			}
 			text := fmt.Sprintf(`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example/"}}, "crmgate": {"token": {"headers": {%q: "x"}}}}}}`, name)
-			if _, err := manifest.Parse(map[string][]byte{"a": []byte(text)}, publicURL); err == nil || !strings.Contains(err.Error(), "must not be set") {
+			if _, err := parse(map[string]string{"a": text}); err == nil || !strings.Contains(err.Error(), "must not be set") {
 				t.Errorf("%s of a manifest: %v", name, err)
 			}
 			if fits(schema, text) {

@@ -3,7 +3,9 @@ package manifest_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,12 +40,21 @@ const law = `{
     "refresh": {"url": "https://{hostname}/refresh", "auth": "basic", "parameters": {}, "expiresIn": "minutes", "omit": null}}
  }}}`
 
+// parse returns the first mistake of any platform.
 func parse(files map[string]string) (*manifest.Set, error) {
 	all := map[string][]byte{}
 	for name, text := range files {
 		all[name] = []byte(text)
 	}
-	return manifest.Parse(all, publicURL)
+	ms, err := manifest.Parse(all, publicURL)
+	if err != nil {
+		return nil, err
+	}
+	wrong := ms.LeftOut()
+	for _, p := range slices.Sorted(maps.Keys(wrong)) {
+		return nil, wrong[p]
+	}
+	return ms, nil
 }
 
 func mustParse(t testing.TB, files map[string]string, p crmgate.Platform) *manifest.Manifest {
@@ -485,6 +496,44 @@ func TestPlatformNames(t *testing.T) {
 			if _, err := parse(map[string]string{file: text}); !errors.As(err, &wrong) || wrong.File != file+".json" {
 				t.Errorf("%q in %s.json: got %v, want a *manifest.Error", name, file, err)
 			}
+		}
+	}
+}
+
+// TestOneMistakeStopsOnePlatform: the other platforms are read, but a mistake in manifest.json outside of them is an error.
+func TestOneMistakeStopsOnePlatform(t *testing.T) {
+	t.Parallel()
+	const fine, wrong = `{"auth": {"type": "apiKey"}}`, `{"auth": {"type": "magic"}}`
+	files := map[string][]byte{
+		"manifest":     []byte(`{"platforms": {"a": ` + fine + `, "b": ` + wrong + `, "c": ` + fine + `, "d": ` + fine + `, "no-name": ` + fine + `}}`),
+		"c":            []byte(`{"platforms": {"c": `),
+		"d":            []byte(`{"platforms": {"d": {"crmgate": {"hosts": 1}}}}`),
+		"e":            []byte(`{"platforms": {"d": ` + fine + `}}`),
+		"f":            []byte(`{"platforms": {"f": ` + fine + `}}`),
+		"releaseNotes": []byte(`{}`),
+	}
+	ms, err := manifest.Parse(files, publicURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Sorted(maps.Keys(ms.Platforms())); !slices.Equal(got, []crmgate.Platform{"a", "f"}) {
+		t.Errorf("platforms: got %v", got)
+	}
+	left := ms.LeftOut()
+	if got := slices.Sorted(maps.Keys(left)); !slices.Equal(got, []crmgate.Platform{"b", "c", "d", "e", "no-name"}) {
+		t.Errorf("left out: got %v", got)
+	}
+	for p, err := range left {
+		var at *manifest.Error
+		if !errors.As(err, &at) || !strings.Contains(at.File, ".json") {
+			t.Errorf("%s: got %v", p, err)
+		}
+	}
+	for name, text := range map[string]string{"manifest": `{"platforms": {`, "releaseNotes": `[`} {
+		broken := maps.Clone(files)
+		broken[name] = []byte(text)
+		if _, err := manifest.Parse(broken, publicURL); err == nil {
+			t.Errorf("%s.json: %s is no error", name, text)
 		}
 	}
 }

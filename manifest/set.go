@@ -15,6 +15,7 @@ import (
 type Set struct {
 	docs      map[string]document
 	platforms map[crmgate.Platform]*Manifest
+	leftOut   map[crmgate.Platform]error
 	notes     []byte
 }
 
@@ -46,9 +47,12 @@ func (e *Error) Error() string {
 
 // Parse reads the manifests of a folder. files maps a name to the content of NAME.json. The file "manifest" is the document
 // "default": its platforms are the base, and NAME.json adds to the platform NAME. The file "releaseNotes" is not a manifest.
-// publicURL replaces {publicUrl} in all of them. The error is the first mistake, an *Error.
+// publicURL replaces {publicUrl} in all of them.
+//
+// A platform whose manifest has a mistake is left out: see [Set.LeftOut]. The error, an *Error, is a mistake in releaseNotes or
+// in manifest outside of its platforms.
 func Parse(files map[string][]byte, publicURL string) (*Set, error) {
-	ms := &Set{docs: map[string]document{}, platforms: map[crmgate.Platform]*Manifest{}, notes: []byte("{}")}
+	ms := &Set{docs: map[string]document{}, platforms: map[crmgate.Platform]*Manifest{}, leftOut: map[crmgate.Platform]error{}, notes: []byte("{}")}
 	trees := map[string]node{}
 	names := slices.Sorted(maps.Keys(files)) // every start reports the same mistake
 	for _, name := range names {
@@ -63,39 +67,43 @@ func Parse(files map[string][]byte, publicURL string) (*Set, error) {
 			continue
 		}
 		tree, doc, err := parseDocument(name+".json", b)
-		if err != nil {
+		switch {
+		case err != nil && name == "manifest":
 			return nil, err
-		}
-		if name == "manifest" {
+		case err != nil:
+			ms.leftOut[crmgate.Platform(name)] = err
+			continue
+		case name == "manifest":
 			ms.docs["default"] = doc
-		} else {
+		default:
 			ms.docs[name] = doc
 		}
 		trees[name] = tree
 	}
 	base := trees["manifest"].at("platforms")
 	for name, n := range base.members() {
-		if trees[name].present() && name != "manifest" {
+		if _, own := files[name]; own && !OfFolder(name) {
 			continue // read below, with its own file
 		}
-		if err := ms.add(crmgate.Platform(name), n); err != nil {
-			return nil, err
-		}
+		ms.add(crmgate.Platform(name), n)
 	}
 	for _, name := range names {
-		if name == "manifest" || name == releaseNotes {
+		tree, ok := trees[name]
+		if !ok || OfFolder(name) {
 			continue
 		}
-		own := trees[name].at("platforms").at(name)
+		own := tree.at("platforms").at(name)
 		if _, ok := own.value.(map[string]any); !ok {
-			return nil, own.wrong("an object for the platform that the file is named after")
+			ms.leftOut[crmgate.Platform(name)] = own.wrong("an object for the platform that the file is named after")
+			continue
 		}
-		if err := ms.add(crmgate.Platform(name), merge(base.at(name), own)); err != nil {
-			return nil, err
-		}
+		ms.add(crmgate.Platform(name), merge(base.at(name), own))
 	}
 	return ms, nil
 }
+
+// OfFolder reports whether the file NAME.json is about the whole folder, and not about the platform NAME.
+func OfFolder(name string) bool { return name == "manifest" || name == releaseNotes }
 
 // merge returns own, which is an object, with the members of base replaced or added. The crmgate object stays own's. A base
 // that is not an object is ignored.
@@ -157,20 +165,27 @@ func withoutCrmgate(b []byte) ([]byte, error) {
 	return json.Marshal(top)
 }
 
-func (ms *Set) add(p crmgate.Platform, n node) error {
+// add adds a platform, or leaves it out.
+func (ms *Set) add(p crmgate.Platform, n node) {
+	m, err := parseAll(p, n)
+	if err != nil {
+		ms.leftOut[p] = err
+		return
+	}
+	ms.platforms[p] = m
+}
+
+// parseAll reads one platform with its overrides.
+func parseAll(p crmgate.Platform, n node) (*Manifest, error) {
 	if !p.Valid() || strings.EqualFold(string(p), "crmgate") {
-		return n.wrong("a platform name of letters and digits, other than crmgate")
+		return nil, n.wrong("a platform name of letters and digits, other than crmgate")
 	}
 	m, err := parsePlatform(p, n)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m.byHost, err = parseOverrides(p, n)
-	if err != nil {
-		return err
-	}
-	ms.platforms[p] = m
-	return nil
+	return m, err
 }
 
 // parseOverrides returns the manifest for each host of an override with triggerType hostname.
@@ -215,6 +230,10 @@ func (ms *Set) Platform(p crmgate.Platform) (*Manifest, bool) {
 
 // Platforms returns the manifests of all platforms. The caller may modify the map.
 func (ms *Set) Platforms() map[crmgate.Platform]*Manifest { return maps.Clone(ms.platforms) }
+
+// LeftOut returns the platforms whose manifests have a mistake, and the first mistake of each, an *Error. Their documents are
+// published as they were written, if they are JSON. The caller may modify the map.
+func (ms *Set) LeftOut() map[crmgate.Platform]error { return maps.Clone(ms.leftOut) }
 
 // Published returns the JSON document that clients get under a name; "" and "default" are manifest.json. ok is false if there
 // is none, or if it does not name its author. Do not modify the bytes.

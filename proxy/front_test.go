@@ -63,6 +63,9 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	must(err)
 	ms, err := manifest.Parse(map[string][]byte{"manifest": []byte(manifests)}, "https://gate.example")
 	must(err)
+	if wrong := ms.LeftOut(); len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
 	find := func(p crmgate.Platform) (connector.Connector, error) {
 		if m, ok := ms.Platform(p); ok {
 			return testConnector{manifest: m}, nil

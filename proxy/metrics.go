@@ -3,7 +3,9 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +29,10 @@ type Metrics struct {
 	egress   *prometheus.HistogramVec
 	guests   *prometheus.HistogramVec
 	waiting  *prometheus.GaugeVec
+	leftOut  *prometheus.GaugeVec
+
+	mu    sync.Mutex
+	notes []string // lines of /readyz, sorted; guarded by mu
 }
 
 // NewMetrics returns metrics with a registry of their own.
@@ -43,8 +49,9 @@ func NewMetrics() *Metrics {
 		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
 		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
 		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Deleted grants that are still to be revoked at the CRM."}, []string{"platform"}),
+		leftOut:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_platforms_left_out", Help: "1 for a platform that is not served, because its manifest or module is wrong."}, []string{"platform"}),
 	}
-	m.registry.MustRegister(m.waiting, m.requests, m.duration, m.flows, m.held, m.tokens, m.audit, m.egress, m.guests,
+	m.registry.MustRegister(m.waiting, m.leftOut, m.requests, m.duration, m.flows, m.held, m.tokens, m.audit, m.egress, m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -66,6 +73,16 @@ func (m *Metrics) Held(platform crmgate.Platform) { m.held.WithLabelValues(strin
 // Waiting sets the number of a platform's grants that are to be revoked.
 func (m *Metrics) Waiting(platform crmgate.Platform, n int) {
 	m.waiting.WithLabelValues(string(platform)).Set(float64(n))
+}
+
+// LeftOut shows that a platform is not served, and why.
+func (m *Metrics) LeftOut(platform crmgate.Platform, why error) {
+	name := strings.ToValidUTF8(string(platform), "\uFFFD") // of a file
+	m.leftOut.WithLabelValues(name).Set(1)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.notes = append(m.notes, name+" is left out: "+strings.ReplaceAll(why.Error(), "\n", " "))
+	slices.Sort(m.notes)
 }
 
 // Token counts a token request.
@@ -139,7 +156,7 @@ func (m *Metrics) Guest(platform crmgate.Platform, operation, outcome string, d 
 }
 
 // Operator returns the handler of the admin listener: /metrics; /healthz, which always answers 200; and /readyz, which calls
-// ready.
+// ready and lists the platforms that are left out.
 func (m *Metrics) Operator(ready func(context.Context) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
@@ -149,7 +166,10 @@ func (m *Metrics) Operator(ready func(context.Context) error) http.Handler {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = w.Write([]byte("ready\n"))
+		m.mu.Lock()
+		lines := append([]string{"ready"}, m.notes...)
+		m.mu.Unlock()
+		_, _ = w.Write([]byte(strings.Join(lines, "\n") + "\n"))
 	})
 	return mux
 }

@@ -1,6 +1,7 @@
 package wasmhost
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -27,13 +28,17 @@ const maxModule = 16 << 20
 type Folder struct {
 	manifests  *manifest.Set
 	connectors map[crmgate.Platform]connector.Connector
+	leftOut    map[crmgate.Platform]error
 	modules    []*module
 }
 
 // Load reads a folder, checks everything in it, and compiles the modules that are not in the cache. publicURL replaces
-// {publicUrl} in manifests. The error names the file that is wrong, and what was expected.
+// {publicUrl} in manifests.
+//
+// A platform whose manifest or module is wrong is left out, and the others are loaded: see [Folder.LeftOut]. The error is about
+// the folder itself, or about manifest.json.
 func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error) {
-	files, err := jsonFiles(dir)
+	files, unreadable, err := jsonFiles(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +46,13 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 	if f.manifests, err = manifest.Parse(files, publicURL); err != nil {
 		return nil, err
 	}
+	f.leftOut = f.manifests.LeftOut()
+	maps.Copy(f.leftOut, unreadable)
 	platforms := f.manifests.Platforms()
 	for p, m := range platforms {
-		if err := CheckHosts(m); err != nil {
-			return nil, err
+		if err := cmp.Or(f.leftOut[p], CheckHosts(m)); err != nil {
+			f.leftOut[p] = err
+			continue
 		}
 		f.connectors[p] = manifestOnly{&hosted{&module{manifest: m}}}
 	}
@@ -54,39 +62,50 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 	}
 	for _, entry := range names {
 		name, ok := strings.CutSuffix(entry.Name(), ".wasm")
-		if !ok {
+		p := crmgate.Platform(name)
+		if !ok || f.leftOut[p] != nil {
 			continue
 		}
-		path, p := filepath.Join(dir, entry.Name()), crmgate.Platform(name)
-		m := platforms[p]
+		path, m := filepath.Join(dir, entry.Name()), platforms[p]
 		if m == nil {
 			err = fmt.Errorf("%s has no manifest: expected a file %s.json beside it, or the platform %s in manifest.json", filepath.Base(path), p, p)
 		} else {
 			err = h.add(ctx, f, path, m)
 		}
+		if ctx.Err() != nil { // the module is not at fault
+			return nil, errors.Join(ctx.Err(), f.Close())
+		}
 		if err != nil {
-			return nil, errors.Join(err, f.Close())
+			f.leftOut[p] = err
+			delete(f.connectors, p)
 		}
 	}
 	return f, nil
 }
 
-func jsonFiles(dir string) (map[string][]byte, error) {
+// jsonFiles reads the manifests and release notes of a folder. unreadable has the files of single platforms that cannot be read.
+func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Platform]error, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the folder of connectors: %w", err)
+		return nil, nil, fmt.Errorf("read the folder of connectors: %w", err)
 	}
-	files := map[string][]byte{}
+	files, unreadable = map[string][]byte{}, map[crmgate.Platform]error{}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
 		if !ok || e.IsDir() || strings.HasSuffix(name, ".vectors") { // vectors are for crmgate check
 			continue
 		}
-		if files[name], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
-			return nil, err
+		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		switch {
+		case err == nil:
+			files[name] = b
+		case manifest.OfFolder(name):
+			return nil, nil, err
+		default:
+			unreadable[crmgate.Platform(name)] = err
 		}
 	}
-	return files, nil
+	return files, unreadable, nil
 }
 
 // add loads one module.
@@ -157,6 +176,19 @@ func notFound(p crmgate.Platform) error {
 
 // Manifests returns the manifests of the folder.
 func (f *Folder) Manifests() *manifest.Set { return f.manifests }
+
+// LeftOut returns the platforms that were not loaded. Each error names the file that is wrong, and what was expected. The
+// caller may modify the map.
+func (f *Folder) LeftOut() map[crmgate.Platform]error { return maps.Clone(f.leftOut) }
+
+// Err returns the errors of all platforms that were not loaded, in the order of their names; nil if there are none.
+func (f *Folder) Err() error {
+	var all []error
+	for _, p := range slices.Sorted(maps.Keys(f.leftOut)) {
+		all = append(all, f.leftOut[p])
+	}
+	return errors.Join(all...)
+}
 
 // Platforms returns the platforms, including those without a module.
 func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys(f.connectors)) }

@@ -19,10 +19,10 @@ func TestCloseEndsHostFunctions(t *testing.T) {
 			t.Parallel()
 			started := make(chan struct{})
 			dir := folder(t, map[string]string{"x.wasm": oauth(seq(announce, hostile()[name].body)).String(), "x.json": manifestOf("x", announced)})
-			f, err := newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+			f, err := loadAll(t, newHost(t, wasmhost.Config{Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
 				close(started)
 				return crmgate.Secret{}, false
-			}}).Load(t.Context(), dir, "")
+			}}), dir, "")
 			if err != nil {
 				t.Fatal(err)
 			}

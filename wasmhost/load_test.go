@@ -108,13 +108,66 @@ func TestInvalidFolders(t *testing.T) {
 				deadline = short
 			}
 			h := newHost(t, wasmhost.Config{Deadline: deadline})
-			_, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": c.wasm, "x.json": c.manifest}), "http://p")
+			_, err := loadAll(t, h, folder(t, map[string]string{"x.wasm": c.wasm, "x.json": c.manifest}), "http://p")
 			for _, want := range c.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("got %v, want an error with %q", err, want)
 				}
 			}
 		})
+	}
+}
+
+// TestOneModuleStopsOnePlatform: the others are loaded, and the wrong ones have no connector.
+func TestOneModuleStopsOnePlatform(t *testing.T) {
+	t.Parallel()
+	fine := oauth(num(2)).String()
+	dir := folder(t, map[string]string{
+		"a.wasm": fine, "a.json": manifestOf("a", ""),
+		"b.wasm": "nonsense", "b.json": manifestOf("b", ""),
+		"c.wasm": fine, "c.json": manifestOf("c", `"hosts": 1`),
+		"d.wasm": fine, "d.json": manifestOf("d", `"hosts": ["*.com"]`),
+		"e.wasm": fine, "f.json": `{`,
+		"h.json":        manifestOf("h", ""),
+		"manifest.json": `{"platforms": {"f": {"auth": {"type": "apiKey"}}, "g": {"auth": {"type": "apiKey"}}, "j": {"auth": {"type": "apiKey"}}}}`,
+	})
+	if err := os.Mkdir(filepath.Join(dir, "g.wasm"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"i", "j"} {
+		if err := os.Symlink("nowhere", filepath.Join(dir, name+".json")); err != nil { // cannot be read, even by root
+			t.Fatal(err)
+		}
+	}
+	h := newHost(t, wasmhost.Config{})
+	f, err := h.Load(t.Context(), dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got := f.Platforms(); !slices.Equal(got, []crmgate.Platform{"a", "h"}) {
+		t.Errorf("loaded: got %v", got)
+	}
+	want := map[crmgate.Platform]string{"b": "b.wasm: ", "c": "c.json: platforms.c.crmgate.hosts", "d": "the manifest of d", "e": "e.wasm has no manifest", "f": "f.json: expected JSON", "g": "g.wasm", "i": "i.json", "j": "j.json"}
+	left := f.LeftOut()
+	for p, text := range want {
+		if left[p] == nil || !strings.Contains(left[p].Error(), text) {
+			t.Errorf("%s: got %v, want an error with %q", p, left[p], text)
+		}
+		if _, err := f.Connector(p); !errors.Is(err, crmgate.ErrNotFound) {
+			t.Errorf("%s has a connector: %v", p, err)
+		}
+		if !strings.Contains(f.Err().Error(), text) {
+			t.Errorf("Err has no %q: %v", text, f.Err())
+		}
+	}
+	if len(left) != len(want) {
+		t.Errorf("left out: got %v", left)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.Load(ended, dir, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("a start that was ended: %v", err)
 	}
 }
 
@@ -125,7 +178,7 @@ func TestIncompleteFolders(t *testing.T) {
 	if _, err := h.Load(t.Context(), filepath.Join(t.TempDir(), "nowhere"), ""); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no folder: %v", err)
 	}
-	if _, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": wasm}), ""); err == nil || !strings.Contains(err.Error(), "x.wasm has no manifest") {
+	if _, err := loadAll(t, h, folder(t, map[string]string{"x.wasm": wasm}), ""); err == nil || !strings.Contains(err.Error(), "x.wasm has no manifest") {
 		t.Errorf("no manifest: %v", err)
 	}
 	// A manifest can be in manifest.json. A platform without a module has a manifest only.
@@ -397,7 +450,7 @@ func TestFailedStartsFreeMemory(t *testing.T) {
 	h, files := newHost(t, wasmhost.Config{}), map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")}
 	before := addressSpace(t)
 	for range 20 {
-		if _, err := h.Load(t.Context(), folder(t, files), ""); err == nil {
+		if _, err := loadAll(t, h, folder(t, files), ""); err == nil {
 			t.Fatal("it was loaded")
 		}
 	}
@@ -438,7 +491,7 @@ func TestDamagedModules(t *testing.T) {
 		b[i] ^= 0x55
 		these := maps.Clone(files)
 		these["x.wasm"] = string(b)
-		f, err := h.Load(t.Context(), folder(t, these), "")
+		f, err := loadAll(t, h, folder(t, these), "")
 		if err != nil {
 			continue
 		}

@@ -115,11 +115,24 @@ func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 // loading lets one test load at a time, so that a module of several tests is compiled once, into the shared cache.
 var loading sync.Mutex
 
+// loadAll loads a folder. A platform that is left out is an error.
+func loadAll(t testing.TB, h *wasmhost.Host, dir, publicURL string) (*wasmhost.Folder, error) {
+	t.Helper()
+	f, err := h.Load(t.Context(), dir, publicURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Err(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // load loads a folder with these files.
 func load(t testing.TB, h *wasmhost.Host, files map[string]string) *wasmhost.Folder {
 	t.Helper()
 	loading.Lock()
-	f, err := h.Load(t.Context(), folder(t, files), "http://127.0.0.1:8080")
+	f, err := loadAll(t, h, folder(t, files), "http://127.0.0.1:8080")
 	loading.Unlock()
 	if err != nil {
 		t.Fatal(err)

@@ -413,7 +413,7 @@ func TestIdleConnectorsAreUnloaded(t *testing.T) {
 func TestChangedFileIsNotRun(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
-	f, err := newHost(t, wasmhost.Config{}).Load(t.Context(), dir, "")
+	f, err := loadAll(t, newHost(t, wasmhost.Config{}), dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +440,7 @@ func TestClose(t *testing.T) {
 		return crmgate.Secret{}, false
 	}})
 	dir := folder(t, map[string]string{"x.wasm": oauth(seq(announce, forever)).String(), "x.json": manifestOf("x", announced)})
-	f, err := h.Load(t.Context(), dir, "")
+	f, err := loadAll(t, h, dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

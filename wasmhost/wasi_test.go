@@ -41,7 +41,7 @@ func TestWASIFunctions(t *testing.T) {
 		m := oauth(num(2))
 		m.Imports = append(slices.Clone(abiImports), wasi(name, uint64(wasmtest.MoreTypes+len(m.Types))))
 		m.Types = append(m.Types, wasmtest.Type{Params: f.ParamTypes(), Results: f.ResultTypes()})
-		loaded, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")}), "")
+		loaded, err := loadAll(t, h, folder(t, map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", "")}), "")
 		if err == nil {
 			offered = append(offered, name)
 			_ = loaded.Close()

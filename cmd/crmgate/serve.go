@@ -22,6 +22,7 @@ type serveCommand struct {
 	CompatState    string         `help:"Whether callbacks with the plain state of today's clients are accepted: on or off." enum:"on,off" default:"on"`
 	Index          string         `help:"Whether the page at / lists the CRMs that people can connect: on or off." enum:"on,off" default:"on"`
 	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
+	Strict         bool           `help:"Do not start if the manifest or module of a platform is wrong, instead of leaving that platform out."`
 	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`
 }
 
@@ -57,6 +58,6 @@ func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config.RequireAccountProof, config.RefusePlainState = c.AccountProof == "required", c.CompatState == "off"
 	config.HideIndex = c.Index == "off"
 	config.AuditRetention = time.Duration(c.AuditRetention)
-	config.Debug = c.DebugHeader
+	config.Debug, config.Strict = c.DebugHeader, c.Strict
 	return config
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -200,14 +201,23 @@ func (k *check) checkManifest(dir string) (ok bool, err error) {
 		k.add("manifest", Failed, f.what, f.advice)
 		return false, nil
 	}
-	for _, m := range ms.Platforms() {
-		if err := wasmhost.CheckHosts(m); err != nil {
+	wrong := ms.LeftOut() // of any platform in manifest.json
+	for _, p := range slices.Sorted(maps.Keys(wrong)) {
+		f := parserFault(wrong[p])
+		k.add("manifest", Failed, f.what, f.advice)
+	}
+	all := ms.Platforms()
+	for _, p := range slices.Sorted(maps.Keys(all)) {
+		if err := wasmhost.CheckHosts(all[p]); err != nil {
+			wrong[p] = err
 			k.add("manifest", Failed, err.Error(), "list only hosts of the CRM")
-			return false, nil
 		}
 	}
+	if len(wrong) > 0 {
+		return false, nil
+	}
 	if k.name == "manifest" {
-		k.add("manifest", OK, fmt.Sprintf("fits the schema; %d platforms", len(ms.Platforms())), "")
+		k.add("manifest", OK, fmt.Sprintf("fits the schema; %d platforms", len(all)), "")
 		return true, nil
 	}
 	m, ok := ms.Platform(k.name)
@@ -249,7 +259,9 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 	if err != nil {
 		return false, err
 	}
-	k.folder, err = host.Load(ctx, to, publicURL)
+	if k.folder, err = host.Load(ctx, to, publicURL); err == nil {
+		err = k.folder.Err()
+	}
 	var wrong wasmhost.Problems
 	switch {
 	case errors.As(err, &wrong):

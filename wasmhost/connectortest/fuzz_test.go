@@ -32,7 +32,7 @@ func FuzzManifest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := manifest.Parse(map[string][]byte{"manifest": b}, "https://gate.example"); err != nil {
+		if ms, err := manifest.Parse(map[string][]byte{"manifest": b}, "https://gate.example"); err != nil || len(ms.LeftOut()) > 0 {
 			return
 		}
 		for _, what := range faults {
