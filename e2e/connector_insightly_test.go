@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -48,6 +49,24 @@ func insightlyForm(t *testing.T, key, apiURL, hostname string) string {
 
 func askedOfInsightly(host, basic string) string {
 	return "GET https://" + host + insightlyMe + "\nAccept: application/json\nAuthorization: " + basic
+}
+
+// TestInsightlyPage: the button leads to the person's own Insightly once its address is known, and never to another host. The
+// key is masked.
+func TestInsightlyPage(t *testing.T) {
+	t.Parallel()
+	g, _ := newInsightlyGate(t)
+	v := g.visitor()
+	const link = `href="https://crm.na1.insightly.com/users/usersettings"`
+	const text = "Get API key: https://your-company.insightly.com/users/usersettings"
+	for query, want := range map[string]string{"": text, "?hostname=crm.na1.insightly.com": link, "?hostname=evil.example": text} {
+		a := v.get("/connect/insightly" + query)
+		a.wantPage(t, 200, "Connect Insightly", want, `<input type="password" id="field-1" name="fields[apiKey]"`, `<input type="text" id="field-2" name="fields[apiUrl]"`)
+		if strings.Contains(a.body, `href="https://evil.example`) {
+			t.Errorf("%s: the page leads to a stranger's host", query)
+		}
+	}
+	v.send("/connect/insightly", url.Values{"hostname": {"https://crm.na1.insightly.com/list/Contact"}}).wantPage(t, 400, "Connect Insightly", link)
 }
 
 func TestInsightly(t *testing.T) {

@@ -41,7 +41,7 @@ func newPages(t *testing.T, more ...func(*edgetest.Options)) *gate {
 				{"const": "intro", "description": "You find these under Settings, Integrations.", "uiSchema": {"ui:field": "typography"}},
 				{"const": "where", "title": "Show me where", "uiSchema": {"ui:field": "link", "ui:href": "https://fields.example/help?a=1&b=2"}},
 				{"const": "username", "title": "User name", "type": "string", "required": true, "description": "As you write it when you log in."},
-				{"const": "apiKey", "title": "API key", "type": "string", "required": true, "uiSchema": {"ui:widget": "password"}},
+				{"const": "apiKey", "title": "API key", "type": "string", "required": true},
 				{"const": "region", "title": "Region", "required": true, "options": [{"const": "eu", "title": "Europe"}, {"const": "us", "title": "United States"}]},
 				{"const": "note", "title": "Note", "default": "from crmgate", "uiSchema": {"ui:widget": "textarea"}},
 				{"const": "shared", "title": "Shared secret", "managed": true}]}}}, "crmgate": {"hosts": ["$HOST"]}`,

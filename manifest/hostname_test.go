@@ -58,6 +58,7 @@ func TestCheckHostname(t *testing.T) {
 		{"{hostname} beside a declared host", `,"crmgate":{"hosts":["{hostname}","a.com"]}`, "a.com", "a.com"},
 		{"{hostname} in authUrl without an environment", personal, "evil.com", "!"},
 		{"{hostname} in authUrl, and a declared host", personal + `,"crmgate":{"hosts":["*.a.com"]}`, "x.a.com", "x.a.com"},
+		{"{hostname} in a button", `,"auth":{"type":"apiKey","apiKey":{"page":{"content":[{"const":"b","uiSchema":{"ui:field":"button"}}]}}},"crmgate":{"buttons":{"b":"https://{hostname}/keys"}}`, "evil.com", "!"},
 		{"{hostname} in the issuer", `,"crmgate":{"issuer":"https://{hostname}"}`, "evil.com", "!"},
 		{"hosts without {hostname}: any host", `,"crmgate":{"hosts":["a.com"]}`, "evil.com", "evil.com"},
 	} {

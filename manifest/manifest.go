@@ -112,6 +112,9 @@ func (m *Manifest) ForHost(hostname string) *Manifest {
 
 // PersonHost reports whether the manifest sends requests or people to a host that the person names ({hostname}).
 func (m *Manifest) PersonHost() bool {
+	if slices.ContainsFunc(m.Page.Form.Content, func(e FormEntry) bool { return NeedsHostname(e.Link) }) {
+		return true
+	}
 	return NeedsHostname(m.OAuth.AuthURL) || NeedsHostname(m.Issuer) ||
 		slices.ContainsFunc(m.Hosts, func(p crmgate.HostPattern) bool { return p.Person })
 }
@@ -226,6 +229,7 @@ func (m *Manifest) readAuth(r *reader, n node) {
 func (r *reader) field(n node) FormField {
 	r.object(n)
 	f := FormField{Const: r.text(n.at("const")), Required: r.flag(n.at("required"), false), Managed: r.flag(n.at("managed"), false)}
+	r.flag(n.at("secret"), false) // readPage finds it
 	scope, kind := AccountScope, r.text(n.at("managedFieldType"))
 	if s := n.at("managedScope"); s.present() {
 		scope = FieldScope(r.oneOf(s, string(AccountScope), string(UserScope)))
@@ -274,6 +278,9 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	}
 	for _, v := range r.list(n.at("reveal")) {
 		m.Reveal = append(m.Reveal, r.oneOf(v, "clientSecret", "refreshToken"))
+	}
+	for name, link := range r.texts(n.at("buttons")) { // readPage finds them
+		r.check(n.at("buttons").at(name), absolute(HostnameURL(link, "person")), "an absolute URL, with {hostname} for the person's host")
 	}
 	m.ShortState = r.flag(n.at("shortState"), false)
 	if u := n.at("userAgent"); u.present() {

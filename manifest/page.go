@@ -3,7 +3,6 @@ package manifest
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -49,6 +48,8 @@ type FormPage struct {
 	Title, Warning string
 	Content        []FormEntry // in the form's order, the managed fields left out
 	Managed        []FormEntry // the managed fields, which are shown if no value is stored
+	// Unlinked names the buttons and links without an address. A page leaves them out: only App Connect's clients have them.
+	Unlinked []string
 }
 
 // FormEntry is a field of the form, or a text or link between fields.
@@ -60,7 +61,8 @@ type FormEntry struct {
 	Required    bool
 	Default     string
 	Options     []Option // for a SelectWidget
-	Link        string   // an absolute http or https URL
+	Link        string   // an absolute http or https URL, with {hostname} for the person's host
+	Secret      bool     // the value is masked, and not shown again
 }
 
 // Widget is how an entry is shown.
@@ -82,10 +84,17 @@ func (e FormEntry) Field() bool {
 	return e.Widget != ParagraphEntry && e.Widget != NoteEntry && e.Widget != LinkEntry
 }
 
-// Secret reports whether the value should not be shown again, according to the widget or the name.
-func (e FormEntry) Secret() bool {
-	if e.Widget == PasswordWidget {
+// readSecret reports whether a field holds a secret: as the manifest says ("secret", or the widget text or password), else by
+// its name.
+func readSecret(n node, e FormEntry) bool {
+	if declared, ok := n.at("secret").value.(bool); ok {
+		return declared
+	}
+	switch {
+	case e.Widget == PasswordWidget:
 		return true
+	case e.Widget == SelectWidget, n.at("uiSchema").at("ui:widget").str() == "text":
+		return false
 	}
 	name := strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(e.Const))
 	for _, s := range []string{"apikey", "secret", "token", "passw", "credential"} {
@@ -104,9 +113,11 @@ func readPage(n node) Page {
 		Form:        FormPage{Title: page.at("title").str(), Warning: page.at("warning").str()},
 	}
 	for _, e := range page.at("content").items() {
-		entry, ok := readEntry(e)
+		entry, ok := readEntry(e, n.at("crmgate").at("buttons"))
 		managed, _ := e.at("managed").value.(bool)
 		switch {
+		case !ok && entry.Widget == LinkEntry:
+			p.Form.Unlinked = append(p.Form.Unlinked, cmp.Or(entry.Const, entry.Title))
 		case !ok:
 		case managed && entry.Field():
 			p.Form.Managed = append(p.Form.Managed, entry)
@@ -139,13 +150,13 @@ func readEnvironmentPage(n node) EnvironmentPage {
 	return e
 }
 
-// readEntry reads an entry of the form. ok is false for an entry that cannot be shown: a field without a name, or a button
-// without a link, which only App Connect's client supports.
-func readEntry(n node) (e FormEntry, ok bool) {
+// readEntry reads an entry of the form. buttons has the addresses of crmgate.buttons. ok is false for an entry that cannot be
+// shown: a field without a name, or a button without an address, which only App Connect's client supports.
+func readEntry(n, buttons node) (e FormEntry, ok bool) {
 	ui := n.at("uiSchema")
 	e = FormEntry{
 		Const: n.at("const").str(), Title: n.at("title").str(), Description: n.at("description").str(),
-		Default: n.at("default").scalar(), Options: readOptions(n), Link: webLink(ui.at("ui:href"), n.at("href"), n.at("url"), n.at("link")),
+		Default: n.at("default").scalar(), Options: readOptions(n), Link: webLink(buttons.at(n.at("const").str()), ui.at("ui:href"), n.at("href"), n.at("url"), n.at("link")),
 	}
 	e.Required, _ = n.at("required").value.(bool)
 	switch ui.at("ui:field").str() {
@@ -170,7 +181,7 @@ func readEntry(n node) (e FormEntry, ok bool) {
 	if len(e.Options) > 0 {
 		e.Widget = SelectWidget
 	}
-	e.Title = cmp.Or(e.Title, e.Const)
+	e.Title, e.Secret = cmp.Or(e.Title, e.Const), readSecret(n, e)
 	return e, e.Const != ""
 }
 
@@ -191,11 +202,10 @@ func readOptions(n node) []Option {
 	return all
 }
 
-// webLink returns the first node that is an http or https URL.
+// webLink returns the first node that is an http or https URL, with or without {hostname}.
 func webLink(nodes ...node) string {
 	for _, n := range nodes {
-		u, err := url.Parse(n.str())
-		if err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" {
+		if absolute(HostnameURL(n.str(), "person")) {
 			return n.str()
 		}
 	}

@@ -203,18 +203,38 @@ func (f *connectForm) environment() (b web.Block, ok bool) {
 
 // block is an entry of the API-key form as the page shows it.
 func (f *connectForm) block(e manifest.FormEntry, i int) web.Block {
+	if e.Widget == manifest.LinkEntry {
+		return f.link(e)
+	}
 	if !e.Field() {
-		return web.Block{Kind: string(e.Widget), Label: e.Title, Href: e.Link}
+		return web.Block{Kind: string(e.Widget), Label: e.Title}
 	}
 	b := web.Block{
 		Kind: string(e.Widget), ID: "field-" + strconv.Itoa(i), Name: "fields[" + e.Const + "]", Label: e.Title, Help: e.Description,
 		Value: f.values[e.Const], Error: f.errors[e.Const], Required: e.Required,
 	}
-	if e.Secret() {
+	if e.Secret {
 		b.Value = "" // not shown again
+		if e.Widget == manifest.TextWidget {
+			b.Kind = string(manifest.PasswordWidget)
+		}
 	}
 	for _, o := range e.Options {
 		b.Options = append(b.Options, web.Option{Value: o.Value, Label: o.Label})
 	}
 	return b
+}
+
+// link is a link as the page shows it. While the host of its address is unknown, it is a text that shows what the address
+// looks like.
+func (f *connectForm) link(e manifest.FormEntry) web.Block {
+	host := ""
+	if manifest.NeedsHostname(e.Link) { // a wrong host must not become a link on this page
+		host, _ = f.m.CheckHostname(cmp.Or(f.hostname, f.m.Page.Environment.URL))
+		if host == "" {
+			like := cmp.Or(strings.Replace(f.m.Page.Environment.Identifier, "*", "your-company", 1), "your-company")
+			return web.Block{Kind: string(manifest.ParagraphEntry), Label: e.Title + ": " + manifest.HostnameURL(e.Link, like)}
+		}
+	}
+	return web.Block{Kind: string(e.Widget), Label: e.Title, Href: manifest.HostnameURL(e.Link, host)}
 }

@@ -218,6 +218,9 @@ func (k *check) checkManifest(dir string) (ok bool, err error) {
 	}
 	if k.name == "manifest" {
 		k.add("manifest", OK, fmt.Sprintf("fits the schema; %d platforms", len(all)), "")
+		for _, p := range slices.Sorted(maps.Keys(all)) {
+			k.addButtons(all[p])
+		}
 		return true, nil
 	}
 	m, ok := ms.Platform(k.name)
@@ -227,7 +230,16 @@ func (k *check) checkManifest(dir string) (ok bool, err error) {
 	}
 	k.manifest = m
 	k.add("manifest", OK, fmt.Sprintf("fits the schema; reaches %s", hostsText(m)), "")
+	k.addButtons(m)
 	return true, nil
+}
+
+// addButtons warns about buttons that only App Connect's clients can show.
+func (k *check) addButtons(m *manifest.Manifest) {
+	for _, name := range m.Page.Form.Unlinked {
+		k.add("manifest", Warning, fmt.Sprintf("the button %s of %s has no address: the pages of the server leave it out", name, m.Platform),
+			fmt.Sprintf(`add "buttons": {%q: "https://…"} to the manifest's crmgate object`, name))
+	}
 }
 
 func hostsText(m *manifest.Manifest) string {
