@@ -21,6 +21,7 @@ type callResult struct {
 // call runs an operation while the CRM has a behaviour, and scans the answer for secrets.
 func (k *check) call(ctx context.Context, operation string, input doc, b behaviour) callResult {
 	k.crm.setBehaviour(b)
+	k.crm.setCall(operation, input)
 	hostname := input.text("hostname")
 	for _, member := range []string{"user", "oauthInfo"} {
 		if hostname == "" {

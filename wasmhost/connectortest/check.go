@@ -315,7 +315,7 @@ func (k *check) checkUsage() {
 	strange := k.crm.undeclared
 	k.crm.mu.Unlock()
 	leaks, undeclared := k.scanner.findings()
-	k.addFindings("hosts", unique(strange), "it requests only hosts that the manifest declares", "it requests %s, which the manifest does not declare",
+	k.addFindings("hosts", unique(strange), "it requests only hosts that the manifest declares", "%s, which the manifest does not declare",
 		"add the host to crmgate.hosts if the connector needs it: until then, the server refuses these requests")
 	k.addFindings("configuration", unique(undeclared), "it reads only configuration that the manifest declares", "it reads %s, which the manifest does not declare",
 		"add the name to crmgate.config: until then, it is not set")

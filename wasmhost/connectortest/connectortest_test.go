@@ -121,14 +121,14 @@ func TestBrokenConnectors(t *testing.T) {
 		{"symlinks", inLibC, []string{
 			"failed  imports: it imports wasi_snapshot_preview1.path_symlink, which the host does not provide -> a connector has no files and no sockets: remove the code that calls path_symlink"}},
 		{"traps", inC, []string{
-			"failed  getUserInfo: all documented inputs: it trapped (wasm error: unreachable)",
+			"failed  getUserInfo: all documented inputs: with the input of the case \"every member\", which has apiUrl, authHeader, ",
 			"failed  getUserInfo: the CRM answers 401: it trapped (wasm error: unreachable) -> handle failures of the CRM"}},
 		{"logstoken", inC, []string{
 			"failed  secrets: the access token is in a line of its log (the sign-in, and "}},
 		{"leaks", inC, []string{
 			"failed  getUserInfo: N calls: memory keeps growing: from "}},
 		{"undeclaredhost", inC, []string{
-			"failed  hosts: it requests https://statistics.example, which the manifest does not declare -> add the host to crmgate.hosts",
+			"failed  hosts: getUserInfo requests https://statistics.example, which the manifest does not declare -> add the host to crmgate.hosts",
 			"failed  configuration: it reads CLIO_CLIENT_SECRET, which the manifest does not declare -> add the name to crmgate.config"}},
 		{"randomid", inC, []string{
 			"failed  getUserInfo: N calls: the same user got ", "failed  getUserInfo: identity: with another credential, "}},
@@ -247,6 +247,34 @@ func TestWrongVectors(t *testing.T) {
 				t.Errorf("got\n%s\nwant a first failed line that begins with\n%s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestGoldenInputsStayOnDeclaredHosts: a connector that goes where its input says stays within its manifest.
+func TestGoldenInputsStayOnDeclaredHosts(t *testing.T) {
+	t.Parallel()
+	const input = `{"apiUrl": "https://eu.crm.example/api", "hostname": "eu.crm.example", "oauthInfo": {"accessTokenUri": "https://crm.example/token"}}`
+	for _, c := range []struct{ members, recorded, want string }{
+		{`"crmgate": {"hosts": ["api.a.example"]}`, "", `{"apiUrl":"https://api.a.example/api","hostname":"api.a.example","oauthInfo":{"accessTokenUri":"https://api.a.example/token"}}`},
+		{`"crmgate": {"hosts": ["*.a.example:8443"]}`, "", `{"apiUrl":"https://eu.a.example:8443/api","hostname":"eu.a.example:8443","oauthInfo":{"accessTokenUri":"https://eu.a.example:8443/token"}}`},
+		{`"environment": {"urlIdentifier": "*.b.example"}, "crmgate": {"hosts": ["{hostname}"]}`, "", `{"apiUrl":"https://eu.b.example/api","hostname":"eu.b.example","oauthInfo":{"accessTokenUri":"https://eu.b.example/token"}}`},
+		{`"environment": {"urlIdentifier": "*.b.example"}, "crmgate": {"hosts": ["{hostname}"]}`, "acme.b.example", `{"apiUrl":"https://acme.b.example/api","hostname":"acme.b.example","oauthInfo":{"accessTokenUri":"https://acme.b.example/token"}}`},
+		{`"crmgate": {}`, "", `{"apiUrl":"https://eu.crm.example/api","hostname":"eu.crm.example","oauthInfo":{"accessTokenUri":"https://crm.example/token"}}`},
+	} {
+		got := connectortest.OnDeclaredHosts(t, `{"platforms": {"a": {"auth": {"type": "apiKey"}, `+c.members+`}}}`, input, c.recorded)
+		if got != c.want {
+			t.Errorf("%s\ngot  %s\nwant %s", c.members, got, c.want)
+		}
+	}
+}
+
+// TestShortSecrets: a recorded secret of one letter is replaced where it is a value, and nowhere else.
+func TestShortSecrets(t *testing.T) {
+	t.Parallel()
+	const input = `{"authHeader":"Bearer s","hostname":"us.crm.example","list":["s","ss"],"oauthInfo":{"clientId":"client","clientSecret":"s"}}`
+	const want = `{"authHeader":"Bearer OURS","hostname":"us.crm.example","list":["OURS","ss"],"oauthInfo":{"clientId":"client","clientSecret":"OURS"}}`
+	if got := connectortest.ReplaceSecret(input, "s", "OURS"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -1,5 +1,11 @@
 package connectortest
 
+import (
+	"testing"
+
+	"github.com/crmgate/crmgate/manifest"
+)
+
 // SchemaFaults returns the places where a manifest does not fit the schema.
 func SchemaFaults(b []byte) ([]string, error) {
 	faults, err := schemaFaults("a.json", b)
@@ -24,4 +30,25 @@ func ReadVectors(path string) (cases int, err error) {
 		}
 	}
 	return cases, err
+}
+
+// OnDeclaredHosts returns a golden input as the check of platform a uses it.
+func OnDeclaredHosts(t *testing.T, text, input, recorded string) string {
+	t.Helper()
+	ms, err := manifest.Parse(map[string][]byte{"a": []byte(text)}, publicURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, ok := ms.Platform("a")
+	if !ok {
+		t.Fatal(ms.LeftOut())
+	}
+	k := &check{manifest: m}
+	return string(k.onDeclaredHosts(parseDoc([]byte(input)), recorded).bytes())
+}
+
+// ReplaceSecret returns an input with a recorded secret replaced.
+func ReplaceSecret(input, old, ours string) string {
+	d := mapTexts(map[string]any(parseDoc([]byte(input))), func(s string) string { return replaceWhole(s, old, ours) })
+	return string(doc(d.(map[string]any)).bytes())
 }

@@ -45,7 +45,9 @@ type fakeCRM struct {
 	unmask     map[string]string   // guarded by mu; the recorded credential for each of the check's credentials
 	fetched    int                 // guarded by mu
 	missing    []string            // guarded by mu; requests without a recorded answer
-	undeclared []string            // guarded by mu; hosts that the manifest does not declare
+	operation  string              // guarded by mu; the running operation
+	input      doc                 // guarded by mu; its input
+	undeclared []string            // guarded by mu; requests to hosts that the manifest does not declare
 }
 
 func newFakeCRM() (*fakeCRM, error) {
@@ -73,7 +75,7 @@ func (c *fakeCRM) close() {
 
 // mapCredential makes the CRM treat a credential of the check as a recorded one.
 func (c *fakeCRM) mapCredential(ours, recorded string) {
-	if ours == "" || recorded == "" {
+	if len(ours) < minSecret || recorded == "" { // a short text would be replaced within others
 		return
 	}
 	c.mu.Lock()
@@ -114,6 +116,32 @@ func (c *fakeCRM) setBehaviour(b behaviour) {
 	c.behaviour, c.fetched, c.missing = b, 0, nil
 }
 
+// setCall sets the operation that is about to run, and its input.
+func (c *fakeCRM) setCall(operation string, input doc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.operation, c.input = operation, input
+}
+
+// memberWith returns the path of the first text in a document that contains part, or "".
+func memberWith(v any, part, path string) string {
+	switch v := v.(type) {
+	case string:
+		if strings.Contains(v, part) {
+			return path
+		}
+	case doc:
+		return memberWith(map[string]any(v), part, path)
+	case map[string]any:
+		for _, name := range sortedKeys(v) {
+			if found := memberWith(v[name], part, strings.TrimPrefix(path+"."+name, ".")); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
+}
+
 // counts returns the number of requests since setBehaviour, and those without a recorded answer.
 func (c *fakeCRM) counts() (fetched int, missing []string) {
 	c.mu.Lock()
@@ -126,7 +154,11 @@ func (c *fakeCRM) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, erro
 	if err := e.Hosts.Allow(r.URL, e.Hostname); err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.undeclared = append(c.undeclared, r.URL.Scheme+"://"+r.URL.Host)
+		where := c.operation + " requests " + r.URL.Scheme + "://" + r.URL.Host
+		if member := memberWith(c.input, r.URL.Host, ""); member != "" {
+			where += " (the host is in the input's " + member + ")"
+		}
+		c.undeclared = append(c.undeclared, where)
 		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
 	}
 	c.mu.Lock()

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +55,8 @@ func (k *check) maskCredentials(ctx context.Context, input []byte) doc {
 	d := parseDoc(input)
 	mask := func(name, old string) {
 		if old != "" {
-			d = doc(replaced(map[string]any(d), old, k.mask(name, old)).(map[string]any))
+			ours := k.mask(name, old)
+			d = doc(mapTexts(map[string]any(d), func(s string) string { return replaceWhole(s, old, ours) }).(map[string]any))
 		}
 	}
 	scheme, credential, _ := strings.Cut(d.text("authHeader"), " ")
@@ -86,21 +89,35 @@ func (k *check) mask(name, recorded string) string {
 	return ours
 }
 
-// replaced returns a document in which a string is replaced by another, everywhere.
-func replaced(v any, old, ours string) any {
+// replaceWhole replaces a credential by another if it is a whole value, or all that follows the scheme of a header. A short
+// one, such as a recorded "s", also occurs within other values, which must stay.
+func replaceWhole(s, old, ours string) string {
+	if s == old {
+		return ours
+	}
+	for _, scheme := range []string{"Bearer ", "Basic "} {
+		if s == scheme+old {
+			return scheme + ours
+		}
+	}
+	return s
+}
+
+// mapTexts returns a copy of a document with change applied to each text.
+func mapTexts(v any, change func(string) string) any {
 	switch v := v.(type) {
 	case string:
-		return strings.ReplaceAll(v, old, ours)
+		return change(v)
 	case map[string]any:
 		m := map[string]any{}
 		for name, member := range v {
-			m[name] = replaced(member, old, ours)
+			m[name] = mapTexts(member, change)
 		}
 		return m
 	case []any:
 		l := make([]any, len(v))
 		for i, element := range v {
-			l[i] = replaced(element, old, ours)
+			l[i] = mapTexts(element, change)
 		}
 		return l
 	}
@@ -125,9 +142,54 @@ func (k *check) basicHeader(ctx context.Context, d doc, recorded, header string)
 // goldenInput returns the first input in the ABI's vectors, with credentials of the check.
 func (k *check) goldenInput(operation string) doc {
 	for _, c := range casesOf(k.golden, operation) {
-		return k.withOwnCredentials(parseDoc(c.Input))
+		return k.withOwnCredentials(k.onDeclaredHosts(parseDoc(c.Input), ""))
 	}
 	return doc{}
+}
+
+// goldenHost matches a host of the ABI's vectors, with the scheme if it is in a URL.
+var goldenHost = regexp.MustCompile(`(https://)?\b(?:[a-z]+\.)?crm\.example\b`)
+
+// onDeclaredHosts replaces the hosts in a golden input by hosts that the manifest declares: the connector may go where its
+// input says. hostname is the person's host in a recorded input, or "".
+func (k *check) onDeclaredHosts(d doc, hostname string) doc {
+	if hostname == "" {
+		hostname = k.personHost()
+	}
+	base := k.declaredURL(hostname)
+	if base == "" {
+		return d // it may reach no host
+	}
+	return doc(mapTexts(map[string]any(d), func(s string) string {
+		return goldenHost.ReplaceAllStringFunc(s, func(host string) string {
+			if strings.HasPrefix(host, "https://") {
+				return base
+			}
+			return hostname
+		})
+	}).(map[string]any))
+}
+
+// personHost returns a host that a person may have.
+func (k *check) personHost() string {
+	for _, p := range slices.Concat(k.manifest.Environment, k.manifest.Hosts) {
+		host, err := k.manifest.CheckHostname(strings.Replace(p.String(), "*", "eu", 1))
+		if err == nil && host != "" {
+			return host
+		}
+	}
+	return ""
+}
+
+// declaredURL returns the scheme and host of a URL that the connector may request for a person with this host, or "".
+func (k *check) declaredURL(hostname string) string {
+	for _, p := range k.manifest.Hosts {
+		host := manifest.HostnameURL(strings.Replace(p.String(), "*", "eu", 1), hostname)
+		if k.manifest.Hosts.AllowURL("https://"+host, hostname) == nil { // the fake CRM answers under either scheme
+			return "https://" + host
+		}
+	}
+	return ""
 }
 
 // withOwnCredentials adapts a golden input to this platform, with credentials that the scanner looks for.

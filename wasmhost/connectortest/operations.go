@@ -109,9 +109,7 @@ func (k *check) checkNormal(ctx context.Context, operation string, input doc) ca
 func (k *check) scanForTokens(a callResult) {
 	d := parseDoc(a.Output)
 	for member, name := range map[string]string{"accessToken": "the new access token", "refreshToken": "the new refresh token"} {
-		if s := d.text(member); len(s) >= 8 {
-			k.scanner.addSecret(name, s)
-		}
+		k.scanner.addSecret(name, d.text(member))
 	}
 }
 
@@ -187,15 +185,13 @@ func (k *check) checkGoldenInputs(ctx context.Context, operation string, good do
 	k.scanner.setCase(name)
 	cases := casesOf(k.golden, operation)
 	for _, c := range cases {
-		input := k.withOwnCredentials(parseDoc(c.Input))
-		if good["hostname"] != nil { // a hostname that the manifest allows
-			input["hostname"] = good["hostname"]
+		hostname := good.text("hostname")
+		if user := good.object("user"); user != nil {
+			hostname = user.text("hostname")
 		}
-		if of, with := input.object("user"), good.object("user"); of != nil && with["hostname"] != nil {
-			of["hostname"] = with["hostname"]
-		}
+		input := k.withOwnCredentials(k.onDeclaredHosts(parseDoc(c.Input), hostname))
 		if a := k.call(ctx, operation, input, ""); a.err != nil {
-			k.add(name, Failed, a.summary(), "ABI.md specifies the input and the answer of "+operation+"; for an input that it cannot use, return 1 with a message")
+			k.add(name, Failed, fmt.Sprintf("with the input of the case %q, which has %s: %s", c.Name, strings.Join(sortedKeys(input), ", "), a.summary()), "ABI.md specifies the input and the answer of "+operation+"; for an input that it cannot use, return 1 with a message")
 			return
 		}
 	}

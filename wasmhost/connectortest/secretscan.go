@@ -30,7 +30,10 @@ func newScanner() *scanner {
 	return &scanner{encodings: map[string][]string{}, values: map[string]string{}}
 }
 
-// addSecret adds a value to look for. An empty value is ignored.
+// minSecret is the minimum length of a value to look for. A shorter one occurs in other texts by chance.
+const minSecret = 8
+
+// addSecret adds a value to look for. A value of less than minSecret bytes is ignored.
 func (s *scanner) addSecret(name, value string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +42,7 @@ func (s *scanner) addSecret(name, value string) {
 
 // addEncodings adds the encodings of a secret. The caller holds s.mu.
 func (s *scanner) addEncodings(name, value string) {
-	if value == "" {
+	if len(value) < minSecret {
 		return
 	}
 	forms := []string{value, url.QueryEscape(value), hex.EncodeToString([]byte(value))}
