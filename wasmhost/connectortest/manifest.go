@@ -94,9 +94,18 @@ func (r *faultReader) describe(e *jsonschema.ValidationError) {
 			r.add(append(slices.Clone(at), m), "unknown member", r.suggestion(e.SchemaURL, m))
 		}
 	case *kind.FalseSchema: // of unevaluatedProperties
-		r.add(at, "unknown member", r.suggestion(strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties"), at[len(at)-1]))
+		parent := strings.TrimSuffix(e.SchemaURL, "/unevaluatedProperties")
+		if r.members(parent)[at[len(at)-1]] == nil { // else it is a known member with a fault, which is reported
+			r.add(at, "unknown member", r.suggestion(parent, at[len(at)-1]))
+		}
 	case *kind.PropertyNames:
-		r.add(append(slices.Clone(at), k.Property), "invalid name of a platform", r.description(e.SchemaURL))
+		for _, at := range r.named(e.SchemaURL, len(at), k.Property) {
+			what := "this name is not allowed here"
+			if len(at) == 1 {
+				what = "invalid name of a platform"
+			}
+			r.add(append(at, k.Property), what, r.description(e.SchemaURL))
+		}
 	case *kind.Type:
 		r.add(at, "expected "+typeNames(k.Want)+got, described)
 	case *kind.Enum:
@@ -112,6 +121,37 @@ func (r *faultReader) describe(e *jsonschema.ValidationError) {
 	default:
 		r.add(at, "unexpected value"+got, described)
 	}
+}
+
+// named returns the paths of the objects with the member called name to which the rule for names at a schema URL applies.
+//
+// The validator's own path of such an object is a slice that it overwrites later: only its length is right. So this looks for
+// objects at that depth, under the member that the URL names.
+func (r *faultReader) named(url string, depth int, name string) [][]string {
+	path := schemaPath(url) // …/properties/headers/propertyNames
+	if len(path) < 2 {
+		return nil
+	}
+	return objectsAt(r.document, depth, path[len(path)-2], name)
+}
+
+// objectsAt returns the paths of the objects at a depth under a member called last, which have a member called name.
+func objectsAt(v any, depth int, last, name string) [][]string {
+	var all [][]string
+	m, _ := v.(map[string]any)
+	for _, step := range sortedKeys(m) {
+		if depth > 1 {
+			for _, rest := range objectsAt(m[step], depth-1, last, name) {
+				all = append(all, append([]string{step}, rest...))
+			}
+			continue
+		}
+		in, _ := m[step].(map[string]any)
+		if _, ok := in[name]; ok && step == last {
+			all = append(all, []string{step})
+		}
+	}
+	return all
 }
 
 func (r *faultReader) add(at []string, what, advice string) {
@@ -242,8 +282,8 @@ func findMember(v any, name string) string {
 	return ""
 }
 
-// suggestion returns the member that was probably meant, or all members.
-func (r *faultReader) suggestion(url, name string) string {
+// members returns the members that the schema that a URL points to describes, with those that it refers to.
+func (r *faultReader) members(url string) map[string]any {
 	path := schemaPath(url)
 	m, _ := lookup(r.schema, path).(map[string]any)
 	props := map[string]any{}
@@ -257,6 +297,12 @@ func (r *faultReader) suggestion(url, name string) string {
 		members, _ := shared["properties"].(map[string]any)
 		maps.Copy(props, members)
 	}
+	return props
+}
+
+// suggestion returns the member that was probably meant, or all members.
+func (r *faultReader) suggestion(url, name string) string {
+	props := r.members(url)
 	for _, p := range sortedKeys(props) {
 		if similar(p, name) {
 			return fmt.Sprintf("did you mean %s?", p)
