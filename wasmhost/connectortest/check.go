@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -219,9 +220,9 @@ func (k *check) checkManifest(dir string) (ok bool, err error) {
 	if k.name == "manifest" {
 		k.add("manifest", OK, fmt.Sprintf("fits the schema; %d platforms", len(all)), "")
 		for _, p := range slices.Sorted(maps.Keys(all)) {
-			k.addButtons(all[p])
+			k.addDoubts(all[p])
 		}
-		return true, nil
+		return true, k.addMisspelt(own)
 	}
 	m, ok := ms.Platform(k.name)
 	if !ok {
@@ -230,12 +231,24 @@ func (k *check) checkManifest(dir string) (ok bool, err error) {
 	}
 	k.manifest = m
 	k.add("manifest", OK, fmt.Sprintf("fits the schema; reaches %s", hostsText(m)), "")
-	k.addButtons(m)
-	return true, nil
+	k.addDoubts(m)
+	return true, k.addMisspelt(own)
 }
 
-// addButtons warns about buttons that only App Connect's clients can show.
-func (k *check) addButtons(m *manifest.Manifest) {
+// addMisspelt warns about misspelt members of a manifest, which may be empty.
+func (k *check) addMisspelt(own []byte) error {
+	doubts, err := misspelt(string(k.name)+".json", own)
+	for _, f := range doubts {
+		k.add("manifest", Warning, f.what, f.advice)
+	}
+	return err
+}
+
+// addDoubts warns about what the server accepts and people will notice.
+func (k *check) addDoubts(m *manifest.Manifest) {
+	if u, err := url.Parse(m.OAuth.AuthURL); err == nil && m.AuthType == manifest.OAuth && u.Scheme == "http" && u.Hostname() != "127.0.0.1" && u.Hostname() != "localhost" {
+		k.add("manifest", Warning, fmt.Sprintf("authUrl %q of %s is not https: people would sign in to the CRM unencrypted", m.OAuth.AuthURL, m.Platform), "write https")
+	}
 	for _, name := range m.Page.Form.Unlinked {
 		k.add("manifest", Warning, fmt.Sprintf("the button %s of %s has no address: the pages of the server leave it out", name, m.Platform),
 			fmt.Sprintf(`add "buttons": {%q: "https://…"} to the manifest's crmgate object`, name))
@@ -312,11 +325,14 @@ func bytesText(n int64) string {
 // checkUsage reports undeclared hosts and configuration values that were requested in any call, and leaked secrets.
 func (k *check) checkUsage() {
 	k.crm.mu.Lock()
-	strange := k.crm.undeclared
+	strange, insecure := k.crm.undeclared, k.crm.insecure
 	k.crm.mu.Unlock()
 	leaks, undeclared := k.scanner.findings()
 	k.addFindings("hosts", unique(strange), "it requests only hosts that the manifest declares", "%s, which the manifest does not declare",
 		"add the host to crmgate.hosts if the connector needs it: until then, the server refuses these requests")
+	if len(insecure) > 0 {
+		k.addFindings("https", unique(insecure), "", "%s", "use https: the server refuses http, except to a host that crmgate.hosts lists with a port")
+	}
 	k.addFindings("configuration", unique(undeclared), "it reads only configuration that the manifest declares", "it reads %s, which the manifest does not declare",
 		"add the name to crmgate.config: until then, it is not set")
 	k.addFindings("secrets", leaks, "none in its log, messages or additional info", "%s",

@@ -130,6 +130,9 @@ func TestBrokenConnectors(t *testing.T) {
 		{"undeclaredhost", inC, []string{
 			"failed  hosts: getUserInfo requests https://statistics.example, which the manifest does not declare -> add the host to crmgate.hosts",
 			"failed  configuration: it reads CLIO_CLIENT_SECRET, which the manifest does not declare -> add the name to crmgate.config"}},
+		{"misspelt", inC, []string{
+			"failed  getUserInfo: the CRM is well: platformUserInfo is missing in its answer: it has platformUserinfo, and names are case-sensitive -> ABI.md",
+			"failed  https: getUserInfo requests http://api.example -> use https: the server refuses http"}},
 		{"randomid", inC, []string{
 			"failed  getUserInfo: N calls: the same user got ", "failed  getUserInfo: identity: with another credential, "}},
 		{"ignoresstatus", inC, []string{
@@ -275,6 +278,16 @@ func TestShortSecrets(t *testing.T) {
 	const want = `{"authHeader":"Bearer OURS","hostname":"us.crm.example","list":["OURS","ss"],"oauthInfo":{"clientId":"client","clientSecret":"OURS"}}`
 	if got := connectortest.ReplaceSecret(input, "s", "OURS"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestBasicAuthWithScheme: the server would send "Basic Basic …".
+func TestBasicAuthWithScheme(t *testing.T) {
+	t.Parallel()
+	for basic, want := range map[string]connectortest.Outcome{"Basic eDp5": connectortest.Failed, "basic x": connectortest.Failed, "eDp5": connectortest.OK, "BasicX": connectortest.OK} {
+		if got := connectortest.BasicAuthOutcome(`{"basic": "` + basic + `"}`); got != want {
+			t.Errorf("%s: got %s, want %s", basic, got, want)
+		}
 	}
 }
 

@@ -4,7 +4,14 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/wasmhost"
 )
+
+// BasicAuthOutcome is the outcome of an answer of getBasicAuth.
+func BasicAuthOutcome(output string) Outcome {
+	o, _, _ := (&check{}).checkSuccess("getBasicAuth", doc{}, callResult{Answer: wasmhost.Answer{Output: []byte(output)}})
+	return o
+}
 
 // SchemaFaults returns the places where a manifest does not fit the schema.
 func SchemaFaults(b []byte) ([]string, error) {

@@ -48,6 +48,7 @@ type fakeCRM struct {
 	operation  string              // guarded by mu; the running operation
 	input      doc                 // guarded by mu; its input
 	undeclared []string            // guarded by mu; requests to hosts that the manifest does not declare
+	insecure   []string            // guarded by mu; requests over http to hosts that the manifest does not list with a port
 }
 
 func newFakeCRM() (*fakeCRM, error) {
@@ -158,7 +159,11 @@ func (c *fakeCRM) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, erro
 		if member := memberWith(c.input, r.URL.Host, ""); member != "" {
 			where += " (the host is in the input's " + member + ")"
 		}
-		c.undeclared = append(c.undeclared, where)
+		if r.URL.Scheme == "http" && r.URL.Port() == "" {
+			c.insecure = append(c.insecure, where)
+		} else {
+			c.undeclared = append(c.undeclared, where)
+		}
 		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
 	}
 	c.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -55,6 +56,50 @@ func schemaFaults(file string, b []byte) ([]fault, error) {
 	r := faultReader{file: file, schema: schema.doc, document: v, seen: map[string]bool{}}
 	r.read(wrong)
 	return r.faults, nil
+}
+
+// misspelt returns the members of a manifest that are not described, and are named almost like a described one that is missing.
+// Manifests may have members of their own, so these are doubts and not faults.
+func misspelt(file string, b []byte) ([]fault, error) {
+	schema, err := manifestSchema()
+	if err != nil {
+		return nil, err
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(bytes.TrimPrefix(b, []byte("\uFEFF"))))
+	if err != nil {
+		return nil, nil // manifest.Parse says where the syntax is wrong
+	}
+	r := faultReader{file: file, schema: schema.doc, document: v, seen: map[string]bool{}}
+	r.compareNames(schema.doc, v, nil)
+	return r.faults, nil
+}
+
+// compareNames looks for misspelt members in a value that a schema describes.
+func (r *faultReader) compareNames(schema, v any, at []string) {
+	s, _ := schema.(map[string]any)
+	if ref, ok := s["$ref"].(string); ok {
+		s, _ = lookup(r.schema, schemaPath(ref)).(map[string]any)
+	}
+	if list, ok := v.([]any); ok {
+		for i, item := range list {
+			r.compareNames(s["items"], item, append(slices.Clone(at), strconv.Itoa(i)))
+		}
+		return
+	}
+	m, _ := v.(map[string]any)
+	props, _ := s["properties"].(map[string]any)
+	for _, name := range sortedKeys(m) {
+		described, ok := props[name]
+		if !ok {
+			described = s["additionalProperties"]
+			for _, p := range sortedKeys(props) {
+				if _, present := m[p]; !present && len(p) >= 6 && similar(p, name) { // short names resemble each other by chance
+					r.add(append(slices.Clone(at), name), "unknown member", "did you mean "+p+"?")
+				}
+			}
+		}
+		r.compareNames(described, m[name], append(slices.Clone(at), name))
+	}
 }
 
 // faultReader turns the validator's tree of errors into sentences, one for each place.

@@ -119,6 +119,9 @@ func (k *check) checkSuccess(operation string, input doc, a callResult) (Outcome
 	switch operation {
 	case "getUserInfo":
 		who := d.object("platformUserInfo")
+		if who == nil {
+			return Failed, "platformUserInfo is missing in its answer" + spelling(d, "platformUserInfo"), "ABI.md specifies the answer of getUserInfo"
+		}
 		id := fmt.Sprint(who["id"])
 		switch stem := strings.TrimSuffix(id, "-"+string(k.name)); stem {
 		case "", "0", "undefined", "null", "NaN", "<nil>":
@@ -140,10 +143,25 @@ func (k *check) checkSuccess(operation string, input doc, a callResult) (Outcome
 			return Failed, "accessTokenUri: " + err.Error(), "add the host to crmgate.hosts"
 		}
 		return OK, endpoint, ""
-	case "getBasicAuth", "checkAndRefreshAccessToken", "getOverridingOAuthOption":
+	case "getBasicAuth":
+		if scheme, _, ok := strings.Cut(d.text("basic"), " "); ok && strings.EqualFold(scheme, "Basic") {
+			return Failed, "basic begins with the scheme", "answer what follows \"Basic \" in the header: the server adds the scheme"
+		}
+		return OK, "answered", "" // the answer contains secrets
+	case "checkAndRefreshAccessToken", "getOverridingOAuthOption":
 		return OK, "answered", "" // the answer contains secrets
 	}
 	return OK, a.summary(), ""
+}
+
+// spelling says which member of an answer was probably meant to be the one called name; "" if none was.
+func spelling(d doc, name string) string {
+	for _, member := range sortedKeys(d) {
+		if similar(member, name) {
+			return fmt.Sprintf(": it has %s, and names are case-sensitive", member)
+		}
+	}
+	return ""
 }
 
 const (
