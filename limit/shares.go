@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -42,8 +43,9 @@ type Limits struct {
 // waitingPerPlace is how many requests of a client may wait for each place of its share.
 const waitingPerPlace = 64
 
-// ErrBusy means that too many requests of a client wait already. It matches crmgate.ErrTransient.
-var ErrBusy = busy{errors.New("too many requests of this client are waiting")}
+// ErrBusy means that a request got no place: too many requests of its client wait already, or it gave up. It matches
+// crmgate.ErrTransient.
+var ErrBusy = busy{errors.New("too many requests are running")}
 
 type busy struct{ error }
 
@@ -106,7 +108,7 @@ func (s *Shares) TryAcquire(c Claim) (p Place, ok bool) {
 	return Place{s, c}, true
 }
 
-// Acquire takes a place, or waits for one until ctx ends. The error is ErrBusy, or that of ctx.
+// Acquire takes a place, or waits for one until ctx ends. The error matches ErrBusy, and that of ctx if ctx ended.
 func (s *Shares) Acquire(ctx context.Context, c Claim) (Place, error) {
 	s.mu.Lock()
 	switch {
@@ -130,7 +132,7 @@ func (s *Shares) Acquire(ctx context.Context, c Claim) (Place, error) {
 	if !s.leave(w) { // it was granted a place meanwhile
 		s.release(c)
 	}
-	return Place{}, ctx.Err()
+	return Place{}, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
 }
 
 // leave removes a request that no longer waits. It reports whether the request was still waiting.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/wasmhost"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
@@ -287,7 +288,7 @@ func TestContextsAreHonoured(t *testing.T) {
 	defer cancel()
 	_, err := c.UserInfo(ctx, bearer(""))
 	wantError(t, err, "slow")
-	if !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, limit.ErrBusy) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for an instance: %v", err)
 	}
 	close(leave)

@@ -58,7 +58,7 @@ func Failure(err error) Outcome {
 	case errors.As(err, &failed):
 		o.Sentence = failed.Message
 		if errors.Is(err, limit.ErrBusy) {
-			o.Kind, o.Sentence = crmgate.Unavailable, "Too many requests from your address are running. Please try again in a moment."
+			o.Kind, o.Sentence = crmgate.Unavailable, "Too many requests are running. Please try again in a moment."
 		}
 	}
 	return o

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
@@ -165,7 +166,7 @@ func rejected(err error) bool {
 // isAway reports whether a failure concerns the CRM or the connector, and not one grant.
 func isAway(err error) bool {
 	status := token.CRMStatus(err)
-	return token.Overloaded(status) || status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread)
+	return token.Overloaded(status) || status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread) && !errors.Is(err, limit.ErrBusy)
 }
 
 func retryAfter(err error) time.Duration {

@@ -11,7 +11,9 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/token"
 )
 
 // passerby stores a person with a due token, and calls Live.
@@ -94,6 +96,45 @@ func TestTroubleOpensTheBreaker(t *testing.T) {
 	w.clock.Add(299 * time.Second)
 	if err := w.passerby(100); !errors.Is(err, crmgate.ErrTransient) || asked != 1 {
 		t.Errorf("before that: %v, %d requests", err, asked)
+	}
+}
+
+// TestFullShareKeepsTheBreakerClosed: requests that this server did not send say nothing about the CRM.
+func TestFullShareKeepsTheBreakerClosed(t *testing.T) {
+	t.Parallel()
+	full := true
+	w := newWorld(t, "", func(c *token.Config) {
+		fetch := c.Fetch
+		c.Fetch = func(r *http.Request, e crmgate.Egress) (*http.Response, error) {
+			if full {
+				return nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too many requests are running", Err: limit.ErrBusy}
+			}
+			return fetch(r, e)
+		}
+	})
+	asked := 0
+	w.endpoint(func(rw http.ResponseWriter, _ string, n int) {
+		asked = n
+		fmt.Fprint(rw, `{"access_token":"a1","refresh_token":"r1","expires_in":3600}`)
+	})
+	for i := range 20 {
+		if err := w.passerby(i); !errors.Is(err, crmgate.ErrTransient) {
+			t.Fatalf("number %d: %v", i, err)
+		}
+	}
+	full = false
+	if err := w.passerby(20); err != nil || asked != 1 {
+		t.Errorf("after 20 requests that were not sent: %v, %d requests", err, asked)
+	}
+	w.conn.own = func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) {
+		return connector.RefreshAnswer{}, &crmgate.ConnectorError{Message: "too many calls are waiting", Err: limit.ErrBusy}
+	}
+	for i := range 20 {
+		_ = w.passerby(100 + i)
+	}
+	w.conn.own = nil
+	if err := w.passerby(200); err != nil || asked != 2 {
+		t.Errorf("after 20 calls of the connector that did not start: %v, %d requests", err, asked)
 	}
 }
 

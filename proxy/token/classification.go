@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 )
 
 func success(status int) bool { return status >= 200 && status <= 299 }
@@ -23,7 +24,7 @@ func trouble(err error) (failed bool, after time.Duration) {
 	var te *Error
 	var ce *crmgate.ConnectorError
 	switch {
-	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead), errors.As(err, &te) && te.Unread != "":
+	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead), errors.As(err, &te) && te.Unread != "", errors.Is(err, limit.ErrBusy): // a busy server did not ask the CRM
 		return false, 0
 	case errors.As(err, &ce): // the connector refreshes by itself, and reports the CRM's status; 0 if there was no answer
 		return ce.Status == 0 || Overloaded(ce.Status), 0

@@ -17,6 +17,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/storage"
 )
@@ -220,7 +221,7 @@ func (tr *tokenRequest) incomplete(err error, status int) error {
 		return &Error{Kind: crmgate.ErrTransient, Status: status, Message: "The CRM's answer to the token request is too large.", Err: err}
 	}
 	endpoint, _, _ := strings.Cut(tr.client.TokenURL, "?")
-	return &Error{Kind: crmgate.ErrTransient, Status: status, Message: fmt.Sprintf("Unable to connect to %q", endpoint), Err: err}
+	return &Error{Kind: crmgate.ErrTransient, Status: status, notSent: errors.Is(err, limit.ErrBusy), Message: fmt.Sprintf("Unable to connect to %q", endpoint), Err: err}
 }
 
 // truncated is the error of an answer that was cut off and in which no token could be read.
