@@ -132,24 +132,26 @@ func (e *Engine) openBadger() (err error) {
 	return nil
 }
 
-// keepReserve makes the reserve, if it does not exist. A store that accepts no writes leaves what is free to it.
+// keepReserve makes the reserve, if it does not exist. A store that accepts no writes leaves what is free to it, except for
+// what Badger needs: after an open it still writes old logs as tables, in the background.
 func (e *Engine) keepReserve() {
 	if e.dir == "" {
 		return
 	}
-	keep := e.minFree
 	e.swapping.RLock()
-	if e.still {
-		keep = stillFree
-	}
+	still := e.still
 	e.swapping.RUnlock()
-	if err := makeReserve(e.dir, keep); err != nil {
+	keep, err := e.minFree, error(nil)
+	if still {
+		keep, err = workspace(e.dir)
+	}
+	if err == nil {
+		err = makeReserve(e.dir, keep)
+	}
+	if err != nil {
 		e.config.Logger.Warn("no space could be reserved for a full disk", "err", err)
 	}
 }
-
-// stillFree is what the reserve of a store that accepts no writes leaves free.
-const stillFree = 1 << 20
 
 // Writable returns an error matching crmgate.ErrTransient while the disk is almost full.
 func (e *Engine) Writable() error {
