@@ -319,7 +319,7 @@ func TestAttackAtLoad(t *testing.T) {
 			putConnector(t, dir, name, m)
 			wasm := filepath.Join(dir, name+".wasm")
 			refused(t, name, "check", wasm)
-			refused(t, name+".wasm", "serve", "--listen=127.0.0.1:0", "--admin-listen=", "--data", filepath.Join(dir, "data"), "--connectors", dir)
+			refused(t, name+".wasm", "serve", "--strict", "--listen=127.0.0.1:0", "--admin-listen=", "--data", filepath.Join(dir, "data"), "--connectors", dir)
 		})
 	}
 }

@@ -159,7 +159,7 @@ func TestKeyGoesToNoOtherHost(t *testing.T) {
 			return v.send("/connect/practicekey", form)
 		}
 		n.sent(evilHost)
-		connect(evilHost, "").wantPage(t, 400, "Connect Practice CRM", "has no saved credentials for this sign-in", `name="fields[apiKey]"`)
+		connect(evilHost, "").wantPage(t, 400, "Connect Practice CRM", "has no saved credentials for this address", `name="fields[apiKey]"`)
 		connect(evilHost, "").wantPage(t, 400, "Connect Practice CRM", `name="fields[apiKey]"`)
 		if got := n.sent(evilHost); got != "" {
 			t.Errorf("the member's server was sent %q", got)

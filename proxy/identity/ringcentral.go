@@ -116,7 +116,7 @@ func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.S
 	q := &question{done: make(chan struct{}), end: func(bool) {}}
 	if source := crmgate.SourceOf(ctx); source != (crmgate.Source{}) {
 		if q.end, _, _ = rc.limit.Admit(source); q.end == nil {
-			return answer{}, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many RingCentral tokens from your address are not valid. Please try again in a moment."}
+			return answer{}, nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: "Too many invalid RingCentral tokens come from your address. Please try again in a moment."}
 		}
 	}
 	rc.asking[hash] = q
