@@ -4,7 +4,7 @@ package meter
 const (
 	helperPause = iota // calls the host, then refills the fuel
 	helperBytes        // charges for a number of bytes, and returns that number
-	helperPages        // the same for memory pages of 64 KiB
+	helperGrow         // memory.grow, charged by length
 	helperFill         // memory.fill, in chunks
 	helperCopy         // memory.copy, in chunks
 )
@@ -64,6 +64,20 @@ func (a *assembler) charge(size func()) *assembler {
 	return a.opWith(opCall, a.b.helpers+helperPause).op(opEnd)
 }
 
+// grow writes the code of helperGrow: the parameter is the number of new pages, and the result the size before, or -1.
+func (a *assembler) grow() {
+	const pages, missing = 0, 1
+	failed := func() { a.block(opIf).constI32(-1).op(opReturn, opEnd) }
+	a.charge(func() { a.get(pages).constI32(16).op(opI32Shl) })
+	a.get(pages).constI32(maxPages).op(opI32GtU) // so that the sum below cannot overflow
+	failed()
+	a.opWith(opGlobalGet, a.b.pages()).get(pages).op(opI32Add).opWith(opMemorySize, 0).op(opI32Sub).opWith(opLocalTee, missing)
+	a.constI32(0).op(opI32GtS).block(opIf).get(missing).opWith(opMemoryGrow, 0).constI32(-1).op(opI32Eq)
+	failed()
+	a.op(opEnd)
+	a.opWith(opGlobalGet, a.b.pages()).opWith(opGlobalGet, a.b.pages()).get(pages).op(opI32Add).opWith(opGlobalSet, a.b.pages())
+}
+
 // helperFunctions returns the added functions in the order of their constants.
 func (b *instrumenter) helperFunctions() []helper {
 	one, three := []valueType{i32}, []valueType{i32, i32, i32}
@@ -71,9 +85,9 @@ func (b *instrumenter) helperFunctions() []helper {
 
 	pause := start().opWith(opCall, uint32(len(b.m.imports))).constI32(fuelSlice).opWith(opGlobalSet, b.fuel)
 
-	bytes, pages, fill, copied := start(), start(), start(), start()
+	bytes, grow, fill, copied := start(), &assembler{b: b, out: appendLocals(nil, one)}, start(), start()
 	bytes.charge(func() { bytes.get(0) }).get(0)
-	pages.charge(func() { pages.get(0).constI32(16).op(opI32Shl) }).get(0)
+	grow.grow()
 
 	// The parameters of fill and copy: the destination, the value or source, and the number of bytes.
 	const to, from, size = 0, 1, 2
@@ -123,12 +137,12 @@ func (b *instrumenter) helperFunctions() []helper {
 	helpers := []helper{
 		{nil, nil, pause.op(opEnd).out},
 		{one, one, bytes.op(opEnd).out},
-		{one, one, pages.op(opEnd).out},
+		{one, one, grow.op(opEnd).out},
 		{three, nil, fill.op(opEnd).out},
 		{three, nil, copied.op(opEnd).out},
 	}
 	if b.m.memory == nil {
-		return helpers[:helperFill]
+		return helpers[:helperGrow]
 	}
 	return helpers
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Instrumentation lets a host stop a guest at any point. Go cannot preempt compiled code, and a garbage collection waits for
@@ -14,6 +15,9 @@ import (
 // then negative, the guest calls the import PauseFunction: the host checks the deadline, lets other goroutines run, and ends
 // the call if necessary. The guest's own code cannot name the fuel global.
 //
+// The size of the memory, in pages, is a global too. A memory cannot shrink, but this number can be restored: the next
+// memory.grow then takes pages that the memory already has. The host clears them.
+//
 // A call is also charged for its stack frame. Therefore the engine's stack grows by at most frameGrowth bytes between two
 // pauses, and the host checks its size in each pause.
 
@@ -22,8 +26,18 @@ import (
 const (
 	PauseModule   = "crmgate:brake"
 	PauseFunction = "pause"
-	StartExport   = "crmgate:start"
+	StartExport   = reserved + "start"
 )
+
+// reserved begins the names of the exports that Instrument adds.
+const reserved = "crmgate:"
+
+// GlobalExport names the export of a mutable global. The globals of a restorable module are exported as 0, 1 and so on. Other
+// modules have none of these exports.
+//
+// A module is restorable if its memory and these globals are all that its code can change: restoring them restores an instance.
+// Other modules write tables, drop segments or keep references in mutable globals.
+func GlobalExport(i int) string { return fmt.Sprint(reserved, "global ", i) }
 
 // fuelSlice is the fuel between two pauses. It lasts about 0.1 milliseconds, or up to thirty milliseconds if every instruction
 // waits for memory.
@@ -92,8 +106,8 @@ func (m *Module) instrument(before func(out []byte, in *instruction) []byte) ([]
 		}
 	}
 	for _, e := range m.exports {
-		if e.name == StartExport {
-			return nil, errors.New("the export " + StartExport + " is reserved: rename it")
+		if strings.HasPrefix(e.name, reserved) {
+			return nil, fmt.Errorf("the export %s is reserved: rename it", e.name)
 		}
 	}
 	instrumented := *m
@@ -112,18 +126,38 @@ func (m *Module) instrument(before func(out []byte, in *instruction) []byte) ([]
 		b.code = append(b.code, h.code)
 	}
 	instrumented.globals = append(slices.Clone(m.globals), global{i32, true, instruction{op: opI32Const, value: fuelSlice}})
-	if m.start != nil {
-		instrumented.exports = append(slices.Clone(m.exports), export{StartExport, kindFunction, *m.start})
-		instrumented.start = nil
-	}
 	if m.memory != nil {
+		instrumented.globals = append(instrumented.globals, global{i32, true, instruction{op: opI32Const, value: int64(m.memory.min)}})
 		instrumented.memory = &limits{m.memory.min, min(m.memory.max, maxPages)}
 	}
+	instrumented.exports = append(slices.Clone(m.exports), instrumented.mutableExports()...)
+	if m.start != nil {
+		instrumented.exports = append(instrumented.exports, export{StartExport, kindFunction, *m.start})
+		instrumented.start = nil
+	}
+	instrumented.data = m.mergedData()
 	instrumented.tables = slices.Clone(m.tables)
 	for i := range instrumented.tables {
 		instrumented.tables[i].max = min(instrumented.tables[i].max, maxTableSize)
 	}
 	return instrumented.encode(imports, func(out []byte, i int) []byte { return append(out, b.code[i]...) }), nil
+}
+
+// mutableExports returns an export for each mutable global; none if the module is not restorable.
+func (m *Module) mutableExports() (all []export) {
+	if m.changesTables {
+		return nil
+	}
+	for i, g := range m.globals {
+		switch {
+		case !g.mutable:
+		case g.typ.isRef():
+			return nil
+		default:
+			all = append(all, export{GlobalExport(len(all)), kindGlobal, uint32(i)})
+		}
+	}
+	return all
 }
 
 // instrumentAll instruments every function after its callees, so that the cost of a call is known. A function that is called
@@ -234,7 +268,9 @@ func (b *instrumenter) instrumentFunction(i int) {
 		case opMemoryInit, opTableInit, opTableCopy, opTableFill, opTableGrow: // table elements count as bytes
 			out = b.body.append(b.call(out, helperBytes), in, noFunction)
 		case opMemoryGrow:
-			out = b.body.append(b.call(out, helperPages), in, noFunction)
+			out = b.call(out, helperGrow)
+		case opMemorySize:
+			out = appendUint(appendOp(out, opGlobalGet), b.pages())
 		default:
 			out = b.body.append(out, in, uint32(len(m.imports)))
 		}
@@ -242,6 +278,9 @@ func (b *instrumenter) instrumentFunction(i int) {
 	b.code[i] = out
 	b.size += len(out)
 }
+
+// pages is the global that holds the size of the memory, as the module's code sees it.
+func (b *instrumenter) pages() uint32 { return b.fuel + 1 }
 
 // charge subtracts a cost from the fuel, and leaves the result on the operand stack.
 func (b *instrumenter) charge(out []byte, cost int) []byte {

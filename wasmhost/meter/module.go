@@ -24,6 +24,7 @@ type Module struct {
 
 	info           []functionInfo // of each function that is not imported
 	mutableGlobals int            // the number of mutable globals
+	changesTables  bool           // whether the code writes tables or drops segments
 	joins          int64          // what compiling takes: see maxJoins and maxReloads
 	reloads        int64
 }
@@ -186,6 +187,8 @@ func (m *Module) record(v *validator) error {
 			}
 		case opCallIndirect:
 			calls++
+		case opTableSet, opTableInit, opTableCopy, opTableGrow, opTableFill, opDataDrop, opElemDrop:
+			m.changesTables = true
 		}
 	}
 	slices.Sort(f.calls)
