@@ -13,6 +13,9 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o clio.wasm ./clio
 //
+// Every call starts with the memory as it is after the init functions: package-level variables keep nothing between calls.
+// Package math/rand gives the same numbers in every call, so use Random or crypto/rand.
+//
 // The types are the documents of ABI.md, field by field. A connector can use Fetch, Config, Log, Now and Random. It has no
 // files, sockets or environment.
 //
