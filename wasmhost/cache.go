@@ -70,5 +70,5 @@ func cacheVersion() string {
 			}
 		}
 	}
-	return version + "-" + runtime.GOARCH + "-" + meter.Version() + "-4" // increase the last number when the checks change
+	return version + "-" + runtime.GOARCH + "-" + meter.Version() + "-5" // increase the last number when the checks change
 }

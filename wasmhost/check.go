@@ -24,8 +24,9 @@ var operations = []string{
 // facts are the properties of a module's content. They are stored next to its compiled form, so that a start with a warm
 // cache neither compiles nor runs anything.
 type facts struct {
-	AuthType manifest.AuthType `json:"authType"`
-	Exports  []string          `json:"exports"` // sorted
+	AuthType   manifest.AuthType `json:"authType"`
+	Exports    []string          `json:"exports"`    // sorted
+	Restorable bool              `json:"restorable"` // see meter.GlobalExport
 }
 
 func (f facts) exports(name string) bool {
@@ -90,6 +91,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 		err = (&call{module: m, operation: "_initialize"}).stopReason(ctx, err)
 		return f, Problems{{"start", failureText(err), adviceUnlessCommand("code that runs at start, before any operation is called, must end soon and must not trap", f.Exports)}}
 	}
+	f.Restorable = len(inst.globals) > 0
 	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
 	if err != nil {
 		return f, Problems{{"getAuthType", failureText(err), adviceUnlessCommand(authTypeAdvice, f.Exports)}}

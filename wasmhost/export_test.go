@@ -88,5 +88,30 @@ func ParseFetchRequest(t *testing.T, b []byte) (*http.Request, error) {
 	return r.httpRequest(t.Context())
 }
 
+// Free returns the number of a connector's instances that wait for a call. It is -1 if the connector is not loaded.
+func (f *Folder) Free(p crmgate.Platform) int {
+	m := f.connectors[p].(*hosted).m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.loaded == nil {
+		return -1
+	}
+	return len(m.loaded.free)
+}
+
+// NewInstance makes an instance of a loaded connector, from its template or without it, and closes it.
+func (f *Folder) NewInstance(p crmgate.Platform, fromTemplate bool) error {
+	m := f.connectors[p].(*hosted).m
+	l := *m.loaded
+	if !fromTemplate {
+		l.template = nil
+	}
+	inst, err := m.instantiate(context.Background(), &l)
+	if err == nil {
+		inst.close()
+	}
+	return err
+}
+
 // CheckCache checks the cache on behalf of a user, as New does.
 func CheckCache(dir string, user int) error { return checkCache(dir, user) }

@@ -233,18 +233,8 @@ func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostna
 	return Answer{resultAnswer, out}, nil
 }
 
-// MemorySize returns the memory of a connector's instances that are not running a call, in bytes.
-func (f *Folder) MemorySize(p crmgate.Platform) int64 {
+// Restorable reports whether one instance of a connector can serve many calls. Otherwise each call needs a new instance.
+func (f *Folder) Restorable(p crmgate.Platform) bool {
 	conn, ok := f.connectors[p].(*hosted)
-	if !ok {
-		return 0
-	}
-	return conn.m.memorySize()
-}
-
-// Unload frees a connector's memory, so that the next call gets a new instance. It is for checking connectors.
-func (f *Folder) Unload(p crmgate.Platform) {
-	if conn, ok := f.connectors[p].(*hosted); ok {
-		conn.m.unload()
-	}
+	return ok && conn.m.facts.Restorable
 }

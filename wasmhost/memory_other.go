@@ -4,5 +4,9 @@ package wasmhost
 
 import "context"
 
-// withMemory does nothing: the engine keeps the memory of instances in Go's heap.
-func withMemory(ctx context.Context) (_ context.Context, free func()) { return ctx, func() {} }
+// memory is not used: the engine keeps the memory of instances in Go's heap.
+type memory struct{}
+
+func (*memory) Free() {}
+
+func withMemory(ctx context.Context) (context.Context, *memory) { return ctx, &memory{} }

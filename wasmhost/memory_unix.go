@@ -9,29 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withMemory returns a context in which instances keep their memory outside Go's heap. The caller calls free if no instance
-// was made, because the engine does not.
+// withMemory returns a context for making one instance, which then has this memory outside Go's heap. The caller calls Free if
+// no instance was made, because the engine does not.
 //
 // In Go's heap, growing a memory would copy it, 64 MiB of garbage would wait for a collection, and the heap would be allowed
 // to grow by as much again: two guests that grow their memory took 310 MB. A mapping of the maximum size costs only the pages
 // that are used, and is freed when the instance is closed.
-func withMemory(ctx context.Context) (_ context.Context, free func()) {
-	var all []*memory
+func withMemory(ctx context.Context) (context.Context, *memory) {
+	m := &memory{} // package meter accepts modules with one memory at most
 	allocate := func(_, most uint64) experimental.LinearMemory {
-		m := &memory{}
 		var err error
 		m.bytes, err = unix.Mmap(-1, 0, int(most), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 		if m.mapped = err == nil; !m.mapped {
 			m.bytes = make([]byte, most) // Allocate cannot return an error
 		}
-		all = append(all, m)
 		return m
 	}
-	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocate)), func() {
-		for _, m := range all {
-			m.Free()
-		}
-	}
+	return experimental.WithMemoryAllocator(ctx, experimental.MemoryAllocatorFunc(allocate)), m
 }
 
 // memory is the memory of one instance.

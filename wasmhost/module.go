@@ -42,6 +42,7 @@ type module struct {
 type loadedModule struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
+	template *template   // nil if every call needs a new instance
 	free     []*instance // guarded by module.mu
 	uses     int         // guarded by module.mu; the number of calls that hold an instance or are getting one
 }
@@ -52,12 +53,17 @@ func (l *loadedModule) close() {
 	if l.compiled != nil {
 		_ = l.compiled.Close(context.Background())
 	}
+	if l.template != nil {
+		l.template.memory.close()
+	}
 }
 
 // instance runs one call at a time.
 type instance struct {
-	owner *loadedModule
-	guest api.Module
+	owner   *loadedModule
+	guest   api.Module
+	memory  *memory
+	globals []api.MutableGlobal // see mutableGlobals
 	// exports are the functions called so far. Each has its own stack, which would be most of what a call allocates.
 	exports map[string]api.Function
 	// overflowed is set by a call that recursed too deeply.
@@ -89,29 +95,58 @@ func (m *module) load(ctx context.Context, b []byte) (*loadedModule, error) {
 	return l, nil
 }
 
-// instantiate makes an instance. Its name is empty, so that there can be several.
+// makeTemplate initializes an instance, and keeps what it contains for the others.
+func (m *module) makeTemplate(ctx context.Context, l *loadedModule) error {
+	inst, err := m.instantiate(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer inst.close()
+	if l.template, err = newTemplate(inst); err != nil && !errors.Is(err, errKeepsState) && !errors.Is(err, errors.ErrUnsupported) {
+		m.host.Logger.Warn("every call of a connector takes a new instance, which is slow", "platform", m.manifest.Platform, "err", err)
+	}
+	return nil
+}
+
+// instantiate makes an instance, from the template if there is one. Its name is empty, so that there can be several.
 func (m *module) instantiate(ctx context.Context, l *loadedModule) (*instance, error) {
-	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
-	defer cancel()
-	c := &call{module: m, operation: "_initialize"}
-	making, free := withMemory(withCall(ctx, c))
+	making, memory := withMemory(ctx)
 	guest, err := l.runtime.InstantiateModule(making, l.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
-		free()
+		memory.Free()
 		return nil, err
 	}
-	inst := &instance{owner: l, guest: guest, exports: map[string]api.Function{}}
-	for _, name := range []string{meter.StartExport, "_initialize"} {
-		f, wrong := inst.export(name)
-		if err = errors.Join(err, wrong); f != nil && err == nil {
-			err = inst.call(ctx, c, f, nil)
-		}
+	inst := &instance{owner: l, guest: guest, memory: memory, globals: mutableGlobals(guest), exports: map[string]api.Function{}}
+	if l.template != nil {
+		err = l.template.fill(inst)
+	} else {
+		err = m.initialize(ctx, inst)
 	}
 	if err != nil {
-		return nil, errors.Join(err, guest.Close(context.Background()))
+		inst.close()
+		return nil, err
 	}
 	return inst, nil
 }
+
+// initialize runs the code of a module that must run before its operations.
+func (m *module) initialize(ctx context.Context, inst *instance) error {
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	defer cancel()
+	c := &call{module: m, operation: "_initialize"}
+	for _, name := range []string{meter.StartExport, "_initialize"} {
+		f, err := inst.export(name)
+		if f != nil && err == nil {
+			err = inst.call(ctx, c, f, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (inst *instance) close() { _ = inst.guest.Close(context.Background()) }
 
 // export returns an exported function, or nil if there is none.
 func (inst *instance) export(name string) (api.Function, error) {
@@ -246,17 +281,26 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	if sha256.Sum256(b) != m.sum {
 		return nil, fmt.Errorf("%s was changed since it was loaded: restart to use it", filepath.Base(m.path))
 	}
-	return m.load(context.Background(), b)
+	l, err := m.load(m.closing, b)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.makeTemplate(m.closing, l); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
 }
 
-// release returns an instance after a call. An instance that must not be reused is closed; other instances are not affected.
-func (m *module) release(inst *instance, reusable bool) {
+// release takes an instance back after a call. It is restored if it is sound and its module has a template, and otherwise
+// closed.
+func (m *module) release(inst *instance, sound bool) {
 	overflowed := inst.overflowed
-	if !reusable {
-		_ = inst.guest.Close(context.Background())
-		m.endUse(inst.owner, nil)
-	} else {
+	if t := inst.owner.template; sound && t != nil && t.restore(inst) == nil {
 		m.endUse(inst.owner, inst)
+	} else {
+		inst.close()
+		m.endUse(inst.owner, nil)
 	}
 	if overflowed {
 		m.host.reclaim()
@@ -319,17 +363,4 @@ func (m *module) close() {
 		<-unused
 	}
 	l.close()
-}
-
-// memorySize returns the memory of the free instances, in bytes.
-func (m *module) memorySize() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var n int64
-	if m.loaded != nil {
-		for _, inst := range m.loaded.free {
-			n += int64(inst.guest.Memory().Size())
-		}
-	}
-	return n
 }

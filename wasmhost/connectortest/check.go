@@ -47,7 +47,7 @@ type Result struct {
 type Config struct {
 	// CacheDir is the folder for compiled modules; default a temporary folder.
 	CacheDir string
-	// Repeats is how often each operation is called in the soak test; default 1000.
+	// Repeats is how often each operation is called again with the same input; default 100.
 	Repeats int
 	// Deadline limits a call; default 3 s. The server's deadline is longer, but a connector should not need it.
 	Deadline time.Duration
@@ -57,7 +57,7 @@ type Config struct {
 // the end of each case. The error is about the check itself, such as an unreadable file or an ended context.
 func Check(ctx context.Context, file string, c Config, report func(Result)) error {
 	if c.Repeats == 0 {
-		c.Repeats = 1000
+		c.Repeats = 100
 	}
 	if c.Deadline == 0 {
 		c.Deadline = 3 * time.Second
@@ -305,6 +305,10 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 // addLoaded reports a module that was loaded.
 func (k *check) addLoaded(size int) {
 	k.add("module", OK, fmt.Sprintf("a core module of %s, which starts", bytesText(int64(size))), "")
+	if !k.folder.Restorable(k.name) {
+		k.add("instances", Warning, "the module writes tables, drops segments or has a global of a reference type: the server makes a new instance for every call, which takes longer",
+			"build without threads and dynamic linking, which need such code")
+	}
 	conn, _ := k.folder.Connector(k.name) // it was just loaded
 	for _, name := range wasmhost.Operations() {
 		if conn.Implements(name) {

@@ -7,7 +7,7 @@
 //	manifest                             the schema, then the server's own parser
 //	recorded: …                          each case of NAME.vectors.json, request by request
 //	OPERATION: …                         a sign-in; the answers 401, 403, 429, 500, an HTML page, an empty one, a truncated
-//	                                     one, and none; a thousand calls
+//	                                     one, and none; a hundred calls
 //	hosts, configuration, secrets        what the connector requested in all of these calls, and whether it leaked secrets
 //
 // The fake CRM answers as the connector's vectors recorded. For a connector that may reach 127.0.0.1:8081, it is the practice

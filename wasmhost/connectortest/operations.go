@@ -43,7 +43,6 @@ var conditions = []condition{
 
 // checkOperation runs all cases of one operation.
 func (k *check) checkOperation(ctx context.Context, operation string, inputs map[string]doc) {
-	k.folder.Unload(k.name) // start with a new instance, without state from other operations
 	input, known := inputs[operation]
 	fetches := true
 	var good callResult
@@ -67,7 +66,7 @@ func (k *check) checkOperation(ctx context.Context, operation string, inputs map
 			a := k.call(ctx, operation, input, w.behaviour)
 			if a.fetched == 0 && a.err == nil {
 				if known {
-					k.add(operation+": "+w.name, Failed, otherRequests, keepNoState)
+					k.add(operation+": "+w.name, Failed, otherRequests, sameAnswer)
 				}
 				continue // it makes no request
 			}
@@ -166,7 +165,7 @@ func spelling(d doc, name string) string {
 
 const (
 	otherRequests = "it makes fewer or more requests than in the first call"
-	keepNoState   = "keep no state between calls: the next call may be for another user"
+	sameAnswer    = "answer the same request in the same way: an operation must not depend on chance or on the time"
 )
 
 // checkUnknownMembers adds a member to the input, as a later version of the ABI may do. The connector must ignore it.
@@ -178,7 +177,7 @@ func (k *check) checkUnknownMembers(ctx context.Context, operation string, input
 		return
 	}
 	if a.fetched != before.fetched {
-		k.add(name, Failed, otherRequests, keepNoState)
+		k.add(name, Failed, otherRequests, sameAnswer)
 		return
 	}
 	k.add(name, OK, "ignored", "")

@@ -1,0 +1,65 @@
+package wasmhost
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// image is the content of a memory, in a file without a name. Instances map it: they share its pages until they write to them.
+type image struct {
+	file *os.File
+	size int
+}
+
+// newImage returns an image of a memory. The caller closes it.
+func newImage(memory []byte) (*image, error) {
+	fd, err := unix.MemfdCreate("crmgate-template", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	i := &image{os.NewFile(uintptr(fd), "template"), len(memory)}
+	if err = i.file.Truncate(int64(len(memory))); err == nil {
+		err = i.write(memory)
+	}
+	if err != nil {
+		i.close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// write writes the pages that are not zero. The others take no space.
+func (i *image) write(memory []byte) error {
+	page := os.Getpagesize()
+	zero := make([]byte, page)
+	for at := 0; at < len(memory); at += page {
+		if p := memory[at:min(at+page, len(memory))]; !bytes.Equal(p, zero[:len(p)]) {
+			if _, err := i.file.WriteAt(p, int64(at)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copyTo replaces the beginning of an instance's memory by the image.
+func (i *image) copyTo(m *memory) error {
+	if !m.mapped || i.size > len(m.bytes) {
+		return fmt.Errorf("an image of %d bytes does not fit the memory of an instance", i.size)
+	}
+	_, err := unix.MmapPtr(int(i.file.Fd()), 0, unsafe.Pointer(unsafe.SliceData(m.bytes)), uintptr(i.size),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
+	return os.NewSyscallError("mmap", err)
+}
+
+// restore undoes all writes to the first size bytes of a memory that copyTo replaced. What follows the image is zero then.
+func (i *image) restore(m *memory, size int) error {
+	return os.NewSyscallError("madvise", unix.Madvise(m.bytes[:size], unix.MADV_DONTNEED))
+}
+
+// close closes the file. The system keeps the pages until the last memory that maps them is unmapped.
+func (i *image) close() { _ = i.file.Close() }
