@@ -161,7 +161,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 		Deadline: c.Timeout,
 	})
 	if err != nil {
-		return fmt.Errorf("the folder for compiled connectors: %w", advice(err))
+		return advice(err)
 	}
 	c.closers = append(c.closers, host.Close)
 	if c.folder, err = host.Load(ctx, c.Connectors, c.PublicURL); err != nil {

@@ -46,8 +46,9 @@ type Host struct {
 	started    time.Time // the zero of the guests' monotonic clock
 }
 
-// New opens the compilation cache. The caller must close the host, after closing the folders that it loaded.
-func New(_ context.Context, c Config) (*Host, error) {
+// New opens the compilation cache. The caller must close the host, after closing the folders that it loaded. The error matches
+// ErrNoCompiler if this process cannot compile modules.
+func New(ctx context.Context, c Config) (*Host, error) {
 	if c.Fetch == nil || c.Setting == nil {
 		return nil, errors.New("the wasm host needs Fetch and Setting")
 	}
@@ -65,9 +66,12 @@ func New(_ context.Context, c Config) (*Host, error) {
 	setDefault(&c.MaxLogLines, 100)
 	setDefault(&c.MaxInstances, 16)
 	setDefault(&c.Idle, 5*time.Minute)
+	if err := checkCompiler(ctx); err != nil {
+		return nil, err
+	}
 	var err error
 	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the folder for compiled connectors: %w", err)
 	}
 	cache, err := wazero.NewCompilationCacheWithDir(c.CacheDir)
 	if err != nil {

@@ -72,9 +72,7 @@ type instance struct {
 
 // load compiles a module, or reads it from the cache, and provides its imports.
 func (m *module) load(ctx context.Context, b []byte) (*loadedModule, error) {
-	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)). // meter.Decode rejects SIMD
-		WithCompilationCache(m.host.cache).WithMemoryLimitPages(m.host.MemoryPages))
+	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(m.host.cache).WithMemoryLimitPages(m.host.MemoryPages))
 	l := &loadedModule{runtime: rt}
 	b, err := m.host.cached("instrumented", m.sum, func() ([]byte, error) { return instrument(b) })
 	if err != nil {

@@ -1,0 +1,33 @@
+package wasmhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// engineConfig returns the configuration of every runtime. It asks for the compiler: by default wazero interprets modules, many
+// times more slowly and without a word, if it cannot compile them.
+func engineConfig() wazero.RuntimeConfig {
+	return wazero.NewRuntimeConfigCompiler().
+		WithCoreFeatures(api.CoreFeaturesV2.SetEnabled(api.CoreFeatureSIMD, false)) // meter.Decode rejects SIMD
+}
+
+// ErrNoCompiler means that connectors cannot be compiled in this process.
+var ErrNoCompiler = errors.New("connectors cannot be compiled here")
+
+// checkCompiler returns an error matching ErrNoCompiler if the engine cannot compile, and says what to change.
+func checkCompiler(ctx context.Context) (err error) {
+	defer func() {
+		if recover() != nil { // wazero has no other way to say so
+			err = fmt.Errorf("%w: the engine needs linux, darwin, freebsd, netbsd or windows on arm64 or on amd64 with SSE4.1 (this is %s on %s), "+
+				"and memory that is first written and then executed: allow it to this process "+
+				"(systemd: remove MemoryDenyWriteExecute=yes from the unit)", ErrNoCompiler, runtime.GOOS, runtime.GOARCH)
+		}
+	}()
+	return wazero.NewRuntimeWithConfig(ctx, engineConfig()).Close(ctx)
+}
