@@ -57,11 +57,12 @@ var arrows = map[string][]string{
 	"./wasmhost/connectortest": {".", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},
 
 	// Only tests import these.
-	"./e2e":                {},
-	"./edge/edgetest":      {".", "./edge", "./proxy/practicecrm", "./wasmhost/wasmtest"},
-	"./storage/enginetest": {".", "./storage"},
-	"./storage/storetest":  {"./storage", "./storage/badger", "./storage/sealed"},
-	"./wasmhost/wasmtest":  {},
+	"./e2e":                     {},
+	"./proxy/egress/egresstest": {"."},
+	"./edge/edgetest":           {".", "./edge", "./proxy/practicecrm", "./wasmhost/wasmtest"},
+	"./storage/enginetest":      {".", "./storage"},
+	"./storage/storetest":       {"./storage", "./storage/badger", "./storage/sealed"},
+	"./wasmhost/wasmtest":       {},
 	"./proxy/proxytest": {".", "./connector", "./manifest", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/org",
 		"./proxy/practicecrm", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage", "./storage/badger", "./storage/sealed", "./storage/storetest"},
 }

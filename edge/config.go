@@ -30,6 +30,9 @@ type Config struct {
 	Cache string
 	// AllowEgress lists private addresses that connectors may reach. Default none.
 	AllowEgress []netip.Prefix
+	// EgressProxyNames has the proxy of the setting CRMGATE_EGRESS_PROXY resolve host names. The addresses of CRMs are then not
+	// checked. Default false.
+	EgressProxyNames bool
 	// Timeout bounds one call of a connector, and one request to another server. Default 10 s.
 	Timeout time.Duration
 	// Resolve lists HOST:PORT:ADDR:PORT entries: ADDR:PORT is dialled for HOST:PORT. Default none.
@@ -63,8 +66,9 @@ type Config struct {
 	// Debug answers requests with the header "is-debug: true" with their trace as well. Default false.
 	Debug bool
 
-	// Setting finds a setting by name: CRMGATE_SESSION_KEY, CRMGATE_HASH_KEY, and the names that connectors declare. ok is
-	// false if it is not set. Default: nothing is set; the two keys are then made once and kept sealed in the store.
+	// Setting finds a setting by name: CRMGATE_SESSION_KEY, CRMGATE_HASH_KEY, CRMGATE_EGRESS_PROXY (the URL of a proxy for outbound
+	// requests), and the names that connectors declare. ok is false if it is not set. Default: nothing is set; the two keys are
+	// then made once and kept sealed in the store.
 	Setting func(name string) (value crmgate.Secret, ok bool, err error)
 	// SettingNames lists the settings that are set. Start logs those that look like a connector's, and that no connector
 	// declares. Default none.

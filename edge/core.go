@@ -183,8 +183,23 @@ func (c *core) reportLeftOut() error {
 	return nil
 }
 
+// egressProxy is the setting with the URL of the proxy for outbound requests.
+const egressProxy = "CRMGATE_EGRESS_PROXY"
+
 func (c *core) openEgress() error {
 	ec := egress.Config{Allow: c.AllowEgress, Timeout: c.Timeout, UserAgent: egress.UserAgent(c.Version), Observe: c.metrics.Egress}
+	switch raw, ok, err := c.Setting(egressProxy); {
+	case err != nil:
+		return err
+	case ok:
+		if ec.Proxy, err = egress.ParseProxy(raw); err != nil {
+			return fmt.Errorf("%s: %w", egressProxy, err)
+		}
+		ec.Proxy.Names = c.EgressProxyNames
+		c.Logger.Info("outbound requests go through a proxy", "proxy", ec.Proxy.String(), "resolves_names", ec.Proxy.Names)
+	case c.EgressProxyNames:
+		return badField("EgressProxyNames", "%s names no proxy", egressProxy)
+	}
 	for _, s := range c.Resolve {
 		r, err := egress.ParseResolve(s)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/egress"
 	"github.com/crmgate/crmgate/proxy/token"
 )
 
@@ -205,12 +206,23 @@ func unreached(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, egress.ErrProxy):
+		return "It cannot be reached through the proxy of " + egressProxy + ": " + reasonOf(err)
 	case errors.As(err, &certificate):
 		return "Its TLS certificate is not valid: " + certificate.Err.Error()
 	case errors.As(err, &record):
 		return "It does not speak TLS."
 	}
 	return "It cannot be reached: " + unasked(err)
+}
+
+// reasonOf is the client's own message about a request that failed.
+func reasonOf(err error) string {
+	var fe *crmgate.FetchError
+	if errors.As(err, &fe) {
+		return fe.Message
+	}
+	return err.Error()
 }
 
 // unasked says why a request was not sent.

@@ -69,6 +69,9 @@ func (c *demoCommand) config(folder, practiceURL string, log *slog.Logger) edge.
 			if v, ok := preset[name]; ok {
 				return crmgate.NewSecret(v), true, nil
 			}
+			if name == egressProxy { // the practice CRM is on this machine
+				return crmgate.Secret{}, false, nil
+			}
 			return setting(name)
 		},
 		Logger: log, Version: version,

@@ -21,6 +21,7 @@ come from the environment or from files only:
 
 	CRMGATE_SESSION_KEY, CRMGATE_SESSION_KEY_FILE    signs session tokens, at least 32 bytes; made once if absent
 	CRMGATE_HASH_KEY, CRMGATE_HASH_KEY_FILE          salts the answers of /userInfoHash, at least 16 bytes; made once if absent
+	CRMGATE_EGRESS_PROXY, CRMGATE_EGRESS_PROXY_FILE  the URL of a proxy for outbound requests, such as http://user:password@proxy:3128
 	CLIO_CLIENT_SECRET, CLIO_CLIENT_SECRET_FILE, …   settings that connectors declare in their manifests
 
 The exit status is 0, 1 after a failure, and 2 after a usage error.

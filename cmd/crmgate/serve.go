@@ -32,6 +32,7 @@ func (serveCommand) Help() string {
 
   CRMGATE_SESSION_KEY    Signs session tokens, at least 32 bytes; made once if absent.
   CRMGATE_HASH_KEY       Salts the answers of /userInfoHash, at least 16 bytes; made once if absent.
+  CRMGATE_EGRESS_PROXY   The URL of a proxy for outbound requests, such as http://user:password@proxy:3128.
   CLIO_CLIENT_SECRET, …  Settings that connectors declare in their manifests.`
 }
 

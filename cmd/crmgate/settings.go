@@ -22,12 +22,14 @@ type storeFlags struct {
 	Connectors string         `help:"Folder of connectors: NAME.wasm and NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
 	Cache      string         `help:"Folder for compiled connectors, which only its owner may write (default DATA/cache)." placeholder:"DIR"`
 	Egress     []netip.Prefix `name:"allow-egress" help:"Private addresses that connectors may reach, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
+	ProxyNames string         `name:"egress-proxy-names" help:"Whether the proxy of CRMGATE_EGRESS_PROXY resolves the names of CRMs, whose addresses are then not checked: on or off." enum:"on,off" default:"off"`
 	Resolve    []string       `help:"Dial ADDR:PORT for HOST:PORT. Repeatable." placeholder:"HOST:PORT:ADDR:PORT"`
 }
 
 func (s *storeFlags) config(log *slog.Logger) edge.Config {
 	return edge.Config{
-		Data: s.Data, Keyset: s.Keyset, Connectors: s.Connectors, Cache: s.Cache, AllowEgress: s.Egress, Resolve: s.Resolve,
+		Data: s.Data, Keyset: s.Keyset, Connectors: s.Connectors, Cache: s.Cache, AllowEgress: s.Egress, EgressProxyNames: s.ProxyNames == "on",
+		Resolve: s.Resolve,
 		Setting: setting, SettingNames: settingNames(), Logger: log, Version: version,
 	}
 }
@@ -63,7 +65,7 @@ func settingNames() (names []string) {
 
 // warnOfUnknown logs each environment variable that begins with CRMGATE_ and belongs to no flag and no secret.
 func warnOfUnknown(log *slog.Logger, commands *kong.Node) {
-	known := []string{"CRMGATE_SESSION_KEY", hashKey}
+	known := []string{"CRMGATE_SESSION_KEY", hashKey, egressProxy}
 	_ = kong.Visit(commands, func(n kong.Visitable, next kong.Next) error {
 		if f, ok := n.(*kong.Flag); ok {
 			known = append(known, f.Envs...)
@@ -78,8 +80,9 @@ func warnOfUnknown(log *slog.Logger, commands *kong.Node) {
 }
 
 const (
-	hashKey    = "CRMGATE_HASH_KEY"
-	minHashKey = 16
+	hashKey     = "CRMGATE_HASH_KEY"
+	egressProxy = "CRMGATE_EGRESS_PROXY"
+	minHashKey  = 16
 )
 
 // checkHashKey refuses a key that can be guessed: who knows it can find the account behind a hash.
@@ -95,6 +98,7 @@ func checkHashKey() error {
 var flagOf = map[string]string{
 	"Data": "--data", "Keyset": "--keyset", "Connectors": "--connectors", "Listen": "--listen", "AdminListen": "--admin-listen",
 	"PublicURL": "--public-url", "AdminTokenFile": "--admin-token-file", "Hostname": "--hostname",
+	"EgressProxyNames": "--egress-proxy-names",
 }
 
 // byFlag turns an error about a field of the configuration into one about its flag.

@@ -34,7 +34,9 @@ type Config struct {
 	MaxPerName int
 	// UserAgent is the User-Agent of requests that have none, if Egress.UserAgent is empty; default UserAgent("").
 	UserAgent string
-	// RootCAs verifies servers; default the system's, which SSL_CERT_FILE replaces.
+	// Proxy is the proxy through which every connection goes; default none.
+	Proxy *Proxy
+	// RootCAs verifies servers and the proxy; default the system's, which SSL_CERT_FILE replaces.
 	RootCAs *x509.CertPool
 	// Resolver resolves host names; default net.DefaultResolver.
 	Resolver *net.Resolver

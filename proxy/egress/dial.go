@@ -2,6 +2,7 @@ package egress
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -39,12 +40,22 @@ func ParseResolve(s string) (Resolve, error) {
 	return Resolve{From: from.String(), To: to}, nil
 }
 
-// dialer opens connections. It checks each address after name resolution, just before it dials it.
+// dialer opens connections. It checks each address after name resolution, just before it dials it or names it to the proxy.
 type dialer struct {
-	allow    []netip.Prefix
-	guard    *ssrf.Guardian
-	resolve  map[string]string
-	resolver *net.Resolver
+	allow     []netip.Prefix
+	guard     *ssrf.Guardian
+	resolve   map[string]string
+	resolver  *net.Resolver
+	proxy     *Proxy         // nil for none
+	roots     *x509.CertPool // verifies the proxy
+	userAgent string         // for the proxy
+	timeout   time.Duration  // of a request
+}
+
+// rule says which addresses may be dialled.
+type rule struct {
+	check func(network, address string, _ syscall.RawConn) error // nil allows every address
+	names bool                                                   // the proxy may be given a name, whose address is not checked
 }
 
 func newDialer(c Config) *dialer {
@@ -56,7 +67,7 @@ func newDialer(c Config) *dialer {
 			v6 = append(v6, p)
 		}
 	}
-	d := &dialer{allow: c.Allow, resolve: map[string]string{}, resolver: c.Resolver, guard: ssrf.New(
+	d := &dialer{allow: c.Allow, resolve: map[string]string{}, resolver: c.Resolver, proxy: c.Proxy, roots: c.RootCAs, userAgent: c.UserAgent, timeout: c.Timeout, guard: ssrf.New(
 		ssrf.WithAnyPort(), ssrf.WithNetworks("tcp4", "tcp6"), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
 	for _, r := range c.Resolve {
 		d.resolve[r.From] = r.To
@@ -66,12 +77,12 @@ func newDialer(c Config) *dialer {
 
 // guarded dials public addresses, and others if Config.Allow contains them. It is for https.
 func (d *dialer) guarded(ctx context.Context, network, addr string) (net.Conn, error) {
-	return d.dial(ctx, network, addr, d.guard.Safe)
+	return d.dial(ctx, network, addr, rule{check: d.guard.Safe, names: true})
 }
 
 // allowedOnly dials an address only if Config.Allow contains it. It is for plain http.
 func (d *dialer) allowedOnly(ctx context.Context, network, addr string) (net.Conn, error) {
-	return d.dial(ctx, network, addr, func(_, address string, _ syscall.RawConn) error {
+	return d.dial(ctx, network, addr, rule{check: func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return err
@@ -82,18 +93,21 @@ func (d *dialer) allowedOnly(ctx context.Context, network, addr string) (net.Con
 			}
 		}
 		return errNotAllowed
-	})
+	}})
 }
 
 // unguarded dials any address. It is for URLs that the operator configured.
 func (d *dialer) unguarded(ctx context.Context, network, addr string) (net.Conn, error) {
-	return d.dial(ctx, network, addr, nil)
+	return d.dial(ctx, network, addr, rule{names: true})
 }
 
-func (d *dialer) dial(ctx context.Context, network, addr string, check func(string, string, syscall.RawConn) error) (net.Conn, error) {
+func (d *dialer) dial(ctx context.Context, network, addr string, r rule) (net.Conn, error) {
 	if to := d.resolve[strings.ToLower(addr)]; to != "" {
 		addr = to
 	}
-	nd := net.Dialer{Timeout: 5 * time.Second, Control: check, Resolver: d.resolver}
+	if d.proxy != nil {
+		return d.tunnel(ctx, addr, r)
+	}
+	nd := net.Dialer{Timeout: 5 * time.Second, Control: r.check, Resolver: d.resolver}
 	return nd.DialContext(ctx, network, addr)
 }

@@ -15,5 +15,8 @@
 //
 // A request without a User-Agent gets the one in its policy, or else Config.UserAgent.
 //
-// The client keeps no cookies and ignores proxy variables. Its error messages contain no address and no secret.
+// With Config.Proxy, every connection is a tunnel through that proxy, to the address that was resolved and checked here. TLS
+// still ends at the server. Only Proxy.Names has the proxy resolve names, and gives up the check of addresses for https.
+//
+// The client keeps no cookies, and ignores HTTPS_PROXY and its like. Its error messages contain no address and no secret.
 package egress

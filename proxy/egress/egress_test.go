@@ -129,22 +129,22 @@ func TestURLForms(t *testing.T) {
 }
 
 // resolver returns a resolver with a DNS server of its own. The server counts its questions from 1, and answers the n-th
-// one with answer(name, n).
-func resolver(t *testing.T, answer func(name string, n int64) netip.Addr) *net.Resolver {
+// one with answer(name, n) and the other addresses.
+func resolver(t *testing.T, answer func(name string, n int64) netip.Addr, others ...netip.Addr) *net.Resolver {
 	t.Helper()
 	var asked atomic.Int64
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		go func() {
 			defer server.Close()
-			serveDNS(server, func(name string) netip.Addr { return answer(name, asked.Add(1)) })
+			serveDNS(server, func(name string) []netip.Addr { return append([]netip.Addr{answer(name, asked.Add(1))}, others...) })
 		}()
 		return client, nil
 	}}
 }
 
 // serveDNS answers the questions on a stream (RFC 1035, 4.2.2) until the stream ends.
-func serveDNS(c net.Conn, answer func(string) netip.Addr) {
+func serveDNS(c net.Conn, answer func(string) []netip.Addr) {
 	for {
 		head := make([]byte, 2)
 		if _, err := io.ReadFull(c, head); err != nil {
@@ -160,13 +160,14 @@ func serveDNS(c net.Conn, answer func(string) netip.Addr) {
 		}
 		q := m.Questions[0]
 		m.Response, m.Additionals = true, nil
-		a := answer(q.Name.String())
 		h := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 0}
-		switch {
-		case q.Type == dnsmessage.TypeA && a.Is4():
-			m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AResource{A: a.As4()}}}
-		case q.Type == dnsmessage.TypeAAAA && !a.Is4():
-			m.Answers = []dnsmessage.Resource{{Header: h, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}}}
+		for _, a := range answer(q.Name.String()) {
+			switch {
+			case q.Type == dnsmessage.TypeA && a.Is4():
+				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: a.As4()}})
+			case q.Type == dnsmessage.TypeAAAA && !a.Is4():
+				m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
+			}
 		}
 		out, err := m.Pack()
 		if err != nil {
