@@ -273,7 +273,9 @@ func TestWireAuthValidation(t *testing.T) {
 			if c.status == 0 {
 				w.endpoint.does(func(http.ResponseWriter) { panic(http.ErrAbortHandler) })
 			}
-			validate(token).want(t, 400, errorBody(c.want))
+			if a := validate(token); a.status != 503 || a.body != errorBody(c.want) || a.header.Get("Retry-After") == "" {
+				t.Errorf("got %d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+			}
 			if g := w.person("wire").Grant; g.RefreshToken.Reveal() != "refresh-token-1" || g.AccessToken.Reveal() != "access-token-1" || g.Dead != "" {
 				t.Error("something was stored")
 			}
@@ -284,6 +286,34 @@ func TestWireAuthValidation(t *testing.T) {
 			}
 			w.Pass(10 * time.Minute)
 			validate(token).want(t, 200, good)
+		})
+	}
+	for platform, status := range map[string]int{"wire": 503, "wirebare": 200} {
+		t.Run("4.1f all that wait get one answer: "+platform, func(t *testing.T) {
+			token := ended(platform)
+			logged := len(w.Log.String())
+			w.endpoint.does(func(rw http.ResponseWriter) {
+				time.Sleep(100 * time.Millisecond)
+				rw.Header().Set("Retry-After", "77")
+				rw.WriteHeader(429)
+			})
+			check := func() {
+				t.Helper()
+				if a := validate(token); a.status != status || status == 503 && a.header.Get("Retry-After") != "77" {
+					t.Errorf("got %d %s, Retry-After %q", a.status, a.body, a.header.Get("Retry-After"))
+				}
+			}
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(check)
+			}
+			wg.Wait()
+			check() // before the next attempt
+			if n := strings.Count(w.Log.String()[logged:], `"level":"WARN"`); n != 1 || len(w.endpoint.asked()) != 1 {
+				t.Errorf("%d warnings, want 1: %s", n, w.Log.String()[logged:])
+			}
+			w.endpoint.says(200, goodTokens)
+			w.Pass(10 * time.Minute)
 		})
 	}
 	t.Run("4.1j the application is rejected", func(t *testing.T) {

@@ -45,14 +45,13 @@ func Failure(err error) Outcome {
 	var refusal *crmgate.Refusal
 	var te *token.Error
 	var failed *crmgate.ConnectorError
+	var refresh *token.RefreshError
 	switch {
 	case errors.As(err, &refusal):
 		o.Sentence, o.Kind, o.Plain = refusal.Message, refusal.Kind, refusal.Plain
 	case errors.As(err, &te):
 		o.Sentence = te.Message
-		// Upstream's clients know 400 for a CRM that fails. Only a request that waited in vain for the refresh of another one is
-		// told when to come back.
-		if te.RetryAfter > 0 && te.Status == 0 && errors.Is(te.Kind, crmgate.ErrTransient) {
+		if te.RetryAfter > 0 && te.Status == 0 && errors.Is(te.Kind, crmgate.ErrTransient) { // a limit of this server
 			o.Kind, o.RetryAfter = crmgate.Unavailable, te.RetryAfter
 		}
 	case errors.As(err, &failed):
@@ -60,6 +59,11 @@ func Failure(err error) Outcome {
 		if errors.Is(err, limit.ErrBusy) {
 			o.Kind, o.Sentence = crmgate.Unavailable, "Too many requests are running. Please try again in a moment."
 		}
+	}
+	// Upstream's clients know 400 for a CRM that fails. The callers of a failed refresh are told when to come back: those that
+	// waited for it, like those that come before the next attempt.
+	if errors.As(err, &refresh) && refresh.RetryAfter > 0 {
+		o.Kind, o.RetryAfter = crmgate.Unavailable, refresh.RetryAfter
 	}
 	return o
 }

@@ -54,7 +54,7 @@ func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connecto
 
 // excuse logs a failure and returns a message for the person.
 func (ss *Sessions) excuse(ctx context.Context, err error) *crmgate.ReturnMessage {
-	ss.Logger.WarnContext(ctx, "could not obtain an access token", "err", err)
+	ss.Logger.Log(ctx, token.LogLevel(err), "could not obtain an access token", "err", err)
 	text := "The CRM cannot be reached at the moment. Please try again later."
 	if errors.Is(err, crmgate.ErrAppDead) {
 		text = "The CRM rejects the application that signed you in. Please tell your administrator."
@@ -115,7 +115,7 @@ func (ss *Sessions) RefreshInfo(ctx context.Context, key crmgate.UserKey) connec
 	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrNotFound):
 		return connector.Outcome{Message: &Expired}
 	case err != nil:
-		ss.Logger.WarnContext(ctx, "refreshUserInfo", "platform", key.Platform, "err", err)
+		ss.Logger.Log(ctx, token.LogLevel(err), "refreshUserInfo", "platform", key.Platform, "err", err)
 		return RefreshFailure(key.Platform, token.CRMStatus(err))
 	}
 	return out

@@ -26,10 +26,12 @@ func checkBackoff(l storage.Lease, g crmgate.Grant, now time.Time) error {
 	switch {
 	case l.Refusals.Final(g.Issued):
 		if left > 0 && left <= refusedBackoff {
-			return refusedOften(l.Refusals)
+			often := refusedOften(l.Refusals)
+			often.repeated = true
+			return often
 		}
 	case left > 0 && left < impossibleBackoff:
-		return &Error{Kind: crmgate.ErrTransient, RetryAfter: left, Message: "The CRM could not renew this sign-in a moment ago. Please try again later."}
+		return &Error{Kind: crmgate.ErrTransient, RetryAfter: left, repeated: true, Message: "The CRM could not renew this sign-in a moment ago. Please try again later."}
 	}
 	return nil
 }
@@ -37,7 +39,7 @@ func checkBackoff(l storage.Lease, g crmgate.Grant, now time.Time) error {
 // errRefusedOften says that refusals are final. The grant is kept, and its access token is used while it is valid.
 var errRefusedOften = errors.New("the CRM has refused the refresh token for a day")
 
-func refusedOften(r storage.Refusals) error {
+func refusedOften(r storage.Refusals) *Error {
 	return &Error{Kind: crmgate.ErrUserDead, Message: sessionExpired, Err: fmt.Errorf("%w: %d times with %q", errRefusedOften, r.Times, r.Word)}
 }
 

@@ -121,7 +121,7 @@ func (h *hostState) succeed() {
 
 // breakerOpen is the error of a request that the breaker does not admit.
 func breakerOpen(wait time.Duration) error {
-	return &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, notSent: true, Message: "The CRM is in trouble at the moment. Please try again later."}
+	return &Error{Kind: crmgate.ErrTransient, RetryAfter: wait, notSent: true, repeated: true, Message: "The CRM is in trouble at the moment. Please try again later."}
 }
 
 func hostOf(raw string) string {

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"errors"
+	"log/slog"
 	"strings"
 	"time"
 )
@@ -22,8 +24,9 @@ type Error struct {
 	// Err is the cause, for the log.
 	Err error
 
-	notSent bool   // no request was sent to the CRM
-	unknown string // the CRM's word for a refusal if no verdict on it is known
+	notSent  bool   // no request was sent to the CRM
+	repeated bool   // an earlier failure, which was logged, is the cause
+	unknown  string // the CRM's word for a refusal if no verdict on it is known
 }
 
 func (e *Error) Error() string {
@@ -39,6 +42,26 @@ func (e *Error) Unwrap() []error {
 		return []error{e.Kind}
 	}
 	return []error{e.Kind, e.Err}
+}
+
+// RefreshError is the error of a refresh that failed, for every caller that waited for it. The refresh has logged it once.
+type RefreshError struct {
+	// RetryAfter is how long to wait for the next attempt; 0 if another one would fail as well.
+	RetryAfter time.Duration
+	Err        error
+}
+
+func (e *RefreshError) Error() string { return "refresh: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *RefreshError) Unwrap() error { return e.Err }
+
+// LogLevel is the level at which a caller of Live or CallLive logs an error. A refresh has warned of its own failure.
+func LogLevel(err error) slog.Level {
+	if errors.As(err, new(*RefreshError)) {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
 }
 
 // StandardText is the text for clients of an error code: the wording of RFC 6749 for a code of that RFC, else the CRM's

@@ -36,7 +36,7 @@ func CallLive[T any](ctx context.Context, e *Engine, op func(context.Context, co
 		var none T
 		return none, failure
 	case !errors.Is(failure, crmgate.ErrConflict):
-		e.Logger.WarnContext(ctx, "the CRM rejects an access token, and it cannot be replaced", "platform", p.User.Key.Platform, "err", failure)
+		e.Logger.Log(ctx, LogLevel(failure), "the CRM rejects an access token, and it cannot be replaced", "platform", p.User.Key.Platform, "err", failure)
 	}
 	return out, err
 }

@@ -49,7 +49,7 @@ func (ps pauses) check(ctx context.Context, c Client, leased bool) error {
 			return err
 		}
 	}
-	return &Error{Kind: crmgate.ErrAppDead, Code: why.Code, Message: why.Message, Err: errors.New("paused since " + why.Since.UTC().Format(time.RFC3339))}
+	return &Error{Kind: crmgate.ErrAppDead, Code: why.Code, Message: why.Message, repeated: true, Err: errors.New("paused since " + why.Since.UTC().Format(time.RFC3339))}
 }
 
 // start pauses an application that the CRM has just rejected.

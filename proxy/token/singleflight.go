@@ -3,7 +3,7 @@ package token
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -69,7 +69,8 @@ func (e *Engine) join(ctx context.Context, key crmgate.UserKey) (crmgate.Person,
 	case <-ctx.Done():
 		return crmgate.Person{}, ctx.Err()
 	case <-timeout.C:
-		return crmgate.Person{}, refreshIsSlow(nil)
+		slow := refreshIsSlow(nil)
+		return crmgate.Person{}, &RefreshError{RetryAfter: slow.RetryAfter, Err: slow}
 	}
 }
 
@@ -85,13 +86,35 @@ func (e *Engine) fly(ctx context.Context, key crmgate.UserKey, f *flight) {
 		}
 		e.flights.land(key, f)
 	}()
-	if f.person, f.err = e.refresh(ctx, key); f.err != nil {
-		f.err = fmt.Errorf("refresh: %w", f.err)
-		// Logged here, once: callers whose access token is still valid do not see the error.
-		e.Logger.WarnContext(ctx, "token refresh failed", "platform", key.Platform, "err", f.err)
+	var err error
+	if f.person, err = e.refresh(ctx, key); err != nil {
+		f.err = e.failed(ctx, key, err)
 	}
 }
 
-func refreshIsSlow(cause error) error {
+// failed is the error of a flight for all of its callers. It is logged here, once: callers whose access token is still valid do
+// not see it.
+func (e *Engine) failed(ctx context.Context, key crmgate.UserKey, err error) error {
+	var te *Error
+	level, failure := slog.LevelWarn, &RefreshError{Err: err}
+	if errors.As(err, &te) {
+		failure.RetryAfter = te.RetryAfter
+		if te.repeated {
+			level = slog.LevelInfo
+		}
+	}
+	switch l, unread := e.DB.Lease(context.WithoutCancel(ctx), key); {
+	case errors.Is(err, crmgate.ErrUserDead), errors.Is(err, crmgate.ErrAppDead):
+		failure.RetryAfter = 0
+	case unread == nil: // what later callers are told
+		if left := l.NotBefore.Sub(e.Now()); left < impossibleBackoff {
+			failure.RetryAfter = max(failure.RetryAfter, left)
+		}
+	}
+	e.Logger.Log(ctx, level, "token refresh failed", "platform", key.Platform, "err", failure)
+	return failure
+}
+
+func refreshIsSlow(cause error) *Error {
 	return &Error{Kind: crmgate.ErrTransient, RetryAfter: 5 * time.Second, Message: "The CRM takes long to renew this sign-in. Please try again.", Err: cause}
 }
