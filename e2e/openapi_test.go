@@ -115,6 +115,9 @@ func (w *wired) answersWithoutSession() {
 		{"GET /authUrl", "platform=practice", "", nil, 200},
 		{"GET /authUrl", "platform=practice&mode=other", "", nil, 400},
 		{"GET /redirect.html", "state=platform=practice", "", nil, 200},
+		{"POST /redirect.html", "", "state=platform%3Dpractice&code=x", []string{"Content-Type", "application/x-www-form-urlencoded"}, 303},
+		{"POST /redirect.html", "", "state=#", []string{"Content-Type", "application/x-www-form-urlencoded"}, 400},
+		{"POST /redirect.html", "", "{}", nil, 415},
 		{"GET /oauth-callback", "", "", nil, 400},
 		{"GET /oauth-callback", "callbackUri=x", "", nil, 400},
 		{"POST /apiKeyLogin", "", `{"platform":"practicekey","apiKey":"wrong"}`, nil, 400},
@@ -233,9 +236,10 @@ func (w *wired) answersInTrouble() {
 		w.take(step{"POST " + path, "platform=x", `{"fieldConst":"x"}`, append([]string{"Content-Type", "text/plain"}, session...), 415})
 		w.conforms(w.request("POST", path, ""), w.announce(path, 1<<20+1))
 	}
+	w.CRM.SetMood(practicecrm.Mood{Me: "500"})
+	w.take(step{"GET /authValidation", "", "", session, 400})
 	w.Pass(2 * time.Hour)
 	w.CRM.SetMood(practicecrm.Mood{Status: 500, RingCentral: "html"})
-	w.take(step{"GET /authValidation", "", "", session, 400})
 	w.take(step{"GET /authValidation", "", "", session, 503})
 	for _, c := range []step{
 		{"GET /authUrl", "platform=practice", "", nil, 503},

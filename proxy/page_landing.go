@@ -23,6 +23,16 @@ func (p connectPages) landing(ctx context.Context, r *request) (any, error) {
 	return render(200, func(w io.Writer) error { return p.site.pages.Landing(w, l.Origins) })
 }
 
+// landed takes the CRM's answer from the body of a form (response_mode=form_post), and sends the browser to the landing page with
+// the same answer in the query. Browsers send no cookie with a form of another site, and scripts do not see the form.
+func (p connectPages) landed(_ context.Context, r *request) (any, error) {
+	form, err := r.form()
+	if err != nil {
+		return nil, err
+	}
+	return seeOther(p.site.path + authflow.LandingPage + "?" + form), nil
+}
+
 // finish ends a sign-in that began on one of our pages. The cookie has the login secret, so only that browser can end it.
 func (p connectPages) finish(ctx context.Context, r *request, l authflow.Landing) (any, error) {
 	e := ending{platform: l.Platform, waited: l.Waited, landed: true, admin: l.Admin}

@@ -206,6 +206,25 @@ func (r *request) body(into any) error {
 	return nil
 }
 
+// maxForm is the longest form that form returns: a header has to have room for it.
+const maxForm = 8 << 10
+
+// form returns the body of a form as it was sent, in its order. It is also a valid query.
+func (r *request) form() (string, error) {
+	kind, _, _ := strings.Cut(string(r.fc.Request.Header.ContentType()), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || r.header("Content-Encoding") != "" {
+		return "", errBody{}
+	}
+	b, err := r.read()
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxForm || bytes.ContainsFunc(b, func(c rune) bool { return c <= ' ' || c > '~' || strings.ContainsRune(`"#<>\^{|}`, c) }) {
+		return "", crmgate.Refuse("The form is too long or malformed.")
+	}
+	return string(b), nil
+}
+
 // bodyAndToken reads the body into a struct, and the RingCentral token. token is the struct's member for the token.
 func (r *request) bodyAndToken(into any, token *string) (crmgate.Secret, error) {
 	if err := r.body(into); err != nil {

@@ -46,6 +46,7 @@ func newRoutes(c Config, s *site, polling context.Context) routes {
 
 		{method: "GET", path: "/authUrl", run: signIn.authURL},
 		{method: "GET", path: authflow.LandingPage, run: s.onPage(connect.landing)},
+		{method: "POST", path: authflow.LandingPage, run: s.onPage(connect.landed)},
 		{method: "GET", path: "/oauth-callback", run: signIn.oauthCallback},
 		{method: "POST", path: "/apiKeyLogin", run: signIn.apiKeyLogin, form: true},
 

@@ -27,6 +27,7 @@ type authorization struct {
 	given     string // redirect as text: the token request must repeat it
 	state     string
 	challenge string
+	form      bool   // response_mode is form_post: the answer is a form
 	err       string // an OAuth error to send to the redirect URI
 }
 
@@ -38,7 +39,7 @@ func (c *CRM) readAuthorization(q url.Values) (a authorization, wrong string) {
 			return a, name + " appears more than once."
 		}
 	}
-	a = authorization{client: q.Get("client_id"), given: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge")}
+	a = authorization{client: q.Get("client_id"), given: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge"), form: q.Get("response_mode") == "form_post"}
 	u, err := url.Parse(a.given)
 	switch {
 	case !c.clients.known(a.client):
@@ -71,12 +72,26 @@ func (a *authorization) insist(m Mood, rawQuery string) {
 	}
 }
 
-// answer redirects the browser with the code or error, and the state.
+// formPage submits itself (OAuth 2.0 Form Post Response Mode, section 2).
+const formPage = `<!doctype html><html lang="en"><title>Practice CRM</title><body onload="document.forms[0].submit()">
+<form method="post" action="{{.To}}">{{range $name, $values := .Fields}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">{{end}}{{end}}</form></html>
+`
+
+// answer sends the browser to the application with the code or error, and the state.
 func (a authorization) answer(w http.ResponseWriter, name, value string) {
 	q := a.redirect.Query()
+	if a.form {
+		q = url.Values{}
+	}
 	q.Set(name, value)
 	if a.state != "" {
 		q.Set("state", a.state)
+	}
+	if a.form {
+		w.Header().Set("Content-Type", typeHTML)
+		w.Header().Set("Cache-Control", "no-store")
+		_ = template.Must(template.New("form").Parse(formPage)).Execute(w, map[string]any{"To": a.redirect.String(), "Fields": q})
+		return
 	}
 	to := *a.redirect
 	to.RawQuery = q.Encode()
