@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/limit"
 )
@@ -22,7 +24,7 @@ const (
 	// identityLife is how long an answer of RingCentral is cached: long enough for one sign-in, short enough that a revoked token
 	// is soon refused.
 	identityLife = time.Minute
-	// maxIdentities bounds the cache of valid tokens, and that of refused ones.
+	// maxIdentities bounds the cache of valid tokens, and that of refused ones. The token that was used longest ago goes first.
 	maxIdentities = 4096
 	extensionPath = "/restapi/v1.0/account/~/extension/~"
 )
@@ -37,9 +39,9 @@ type RingCentral struct {
 	now   func() time.Time
 
 	mu sync.Mutex
-	// The maps have the hash of a token as key, so that no token stays in memory; guarded by mu. Refused tokens have a map of
+	// The caches have the hash of a token as key, so that no token stays in memory; guarded by mu. Refused tokens have a cache of
 	// their own: many of them do not push the valid ones out.
-	valid, refused map[tokenHash]answer
+	valid, refused *simplelru.LRU[tokenHash, answer]
 	asking         map[tokenHash]*question
 	limit          *limit.Refusals[crmgate.Source]
 }
@@ -70,8 +72,10 @@ func NewRingCentral(base string, fetch crmgate.Fetch, now func() time.Time) (*Ri
 	if now == nil {
 		now = time.Now
 	}
+	valid, _ := simplelru.NewLRU[tokenHash, answer](maxIdentities, nil) // fails only for a size of 0
+	refused, _ := simplelru.NewLRU[tokenHash, answer](maxIdentities, nil)
 	return &RingCentral{url: strings.TrimSuffix(base, "/") + extensionPath, fetch: fetch, now: now,
-		valid: map[tokenHash]answer{}, refused: map[tokenHash]answer{}, asking: map[tokenHash]*question{}, limit: limit.NewRefusals[crmgate.Source](now, junk)}, nil
+		valid: valid, refused: refused, asking: map[tokenHash]*question{}, limit: limit.NewRefusals[crmgate.Source](now, junk)}, nil
 }
 
 // Verify returns the identity behind a token, from RingCentral or from the cache. If RingCentral refuses the token, the error is
@@ -105,10 +109,11 @@ func (rc *RingCentral) Verify(ctx context.Context, token crmgate.Secret) (Identi
 func (rc *RingCentral) look(ctx context.Context, hash tokenHash, token crmgate.Secret) (answer, *question, error) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
-	for _, cache := range []map[tokenHash]answer{rc.valid, rc.refused} {
-		if a, ok := cache[hash]; ok && rc.now().Before(a.until) {
+	for _, cache := range []*simplelru.LRU[tokenHash, answer]{rc.valid, rc.refused} {
+		if a, ok := cache.Get(hash); ok && rc.now().Before(a.until) {
 			return a, nil, nil
 		}
+		cache.Remove(hash)
 	}
 	if q := rc.asking[hash]; q != nil {
 		return answer{}, q, nil
@@ -150,11 +155,8 @@ func (rc *RingCentral) keep(q *question, hash tokenHash) {
 	if q.answer.refused != 0 {
 		cache = rc.refused
 	}
-	if len(cache) >= maxIdentities {
-		clear(cache) // simpler than an eviction order; costs one request for each token
-	}
 	q.answer.until = rc.now().Add(identityLife)
-	cache[hash] = q.answer
+	cache.Add(hash, q.answer)
 }
 
 // ask asks RingCentral about a token. An error says that it could not answer.

@@ -100,6 +100,21 @@ func TestJunkDoesNotPushOut(t *testing.T) {
 	o.want(t, "good", "<nil>", 1)
 }
 
+// TestATokenInUseIsKept: a full cache forgets the token that was used longest ago, and not one that is in use.
+func TestATokenInUseIsKept(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.want(t, "old", "<nil>", 1)
+	for i := range 5000 {
+		o.want(t, fmt.Sprint("good ", i), "<nil>", 1)
+		if i%1000 == 0 {
+			o.want(t, "good", "<nil>", 1)
+		}
+	}
+	o.want(t, "good", "<nil>", 1)
+	o.want(t, "old", "<nil>", 2)
+}
+
 // TestOneRequestForManyCallers: callers that ask about one token at the same time share a request. It goes on if the first of
 // them leaves.
 func TestOneRequestForManyCallers(t *testing.T) {

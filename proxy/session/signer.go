@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/identity"
@@ -29,17 +29,17 @@ type signer struct {
 	now    func() time.Time
 	parser *jwt.Parser
 
-	mu sync.RWMutex
-	// known holds the claims of tokens with a valid signature, by the hash of the token; guarded by mu. Times are checked at
-	// each use. Without this cache, a third of a session check was parsing JSON.
-	known map[[sha256.Size]byte]claims
+	// known holds the claims of tokens with a valid signature, by the hash of the token. Times are checked at each use. Without
+	// this cache, a third of a session check was parsing JSON.
+	known *lru.Cache[[sha256.Size]byte, claims]
 }
 
 // maxKnown bounds known. An entry has about 200 bytes.
 const maxKnown = 16 << 10
 
 func newSigner(key crmgate.Secret, now func() time.Time) *signer {
-	return &signer{key: key, now: now, known: map[[sha256.Size]byte]claims{}, parser: jwt.NewParser(
+	known, _ := lru.New[[sha256.Size]byte, claims](maxKnown) // fails only for a size of 0
+	return &signer{key: key, now: now, known: known, parser: jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding())}
 }
 
@@ -116,22 +116,18 @@ func (t *signer) verify(raw string) (claims, error) {
 		return claims{}, errors.New("longer than a session token can be")
 	}
 	sum := sha256.Sum256([]byte(raw))
-	t.mu.RLock()
-	c, ok := t.known[sum]
-	t.mu.RUnlock()
+	c, ok := t.known.Get(sum)
 	if !ok {
 		var err error
 		if c, err = t.authentic(raw); err != nil {
 			return c, err
 		}
-		t.mu.Lock()
-		if len(t.known) >= maxKnown {
-			clear(t.known) // simpler than an eviction order; costs one verification for each token
-		}
-		t.known[sum] = c
-		t.mu.Unlock()
+		t.known.Add(sum, c)
 	}
 	now := t.now()
+	if !now.Before(c.Expires.Time) {
+		t.known.Remove(sum)
+	}
 	if !now.Before(c.Expires.Time) || c.Earliest != nil && now.Before(c.Earliest.Time) {
 		return c, errors.New("not valid at this time")
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
@@ -97,23 +99,26 @@ func (l *Log) ReadBack(ctx context.Context, account crmgate.AccountID, from stri
 	}
 }
 
-// resolver finds the users and accounts of hashes. It remembers a bounded number of people.
+// resolver finds the users and accounts of hashes. It remembers the people and accounts that it met last.
 type resolver struct {
 	log      *Log
-	people   map[Hash]known
-	accounts map[Hash]crmgate.AccountID
+	people   *simplelru.LRU[Hash, known]
+	accounts *simplelru.LRU[Hash, crmgate.AccountID]
 }
 
 type known struct {
-	id      crmgate.UserID
-	name    string
-	account Hash
+	id          crmgate.UserID
+	name        string
+	account     crmgate.AccountID
+	accountHash Hash
 }
 
 const maxResolved = 10_000
 
 func newResolver(l *Log) resolver {
-	return resolver{log: l, people: map[Hash]known{}, accounts: map[Hash]crmgate.AccountID{}}
+	people, _ := simplelru.NewLRU[Hash, known](maxResolved, nil) // fails only for a size of 0
+	accounts, _ := simplelru.NewLRU[Hash, crmgate.AccountID](maxResolved, nil)
+	return resolver{log: l, people: people, accounts: accounts}
 }
 
 func (w *resolver) resolve(ctx context.Context, e numbered) (Entry, error) {
@@ -127,33 +132,33 @@ func (w *resolver) resolve(ctx context.Context, e numbered) (Entry, error) {
 			return shown, err
 		}
 		shown.User, shown.UserHash = p.id, hex.EncodeToString(e.User[:])
-		if e.Account == p.account || e.Account == (Hash{}) { // else a person of another host who has the id now
+		if e.Account == p.accountHash || e.Account == (Hash{}) { // else a person of another host who has the id now
 			shown.Name = p.name
 		}
 	}
 	if e.Account != (Hash{}) {
-		shown.Account, shown.AccountHash = w.accounts[e.Account], hex.EncodeToString(e.Account[:])
+		account, _ := w.accounts.Get(e.Account)
+		shown.Account, shown.AccountHash = account, hex.EncodeToString(e.Account[:])
 	}
 	return shown, nil
 }
 
 // person returns what is known of the user with a hash: nothing if the record is gone or does not open.
 func (w *resolver) person(ctx context.Context, p crmgate.Platform, h Hash) (known, error) {
-	if k, ok := w.people[h]; ok {
-		return k, nil
+	k, ok := w.people.Get(h)
+	if !ok {
+		u, err := w.log.c.Find(ctx, p, h)
+		if err != nil && !sealed.Lost(err) {
+			return known{}, err
+		}
+		k = known{id: u.Key.ID, name: u.Name, account: u.Account}
+		if u.Account != "" {
+			k.accountHash = w.log.accountHash(u.Account)
+		}
+		w.people.Add(h, k)
 	}
-	u, err := w.log.c.Find(ctx, p, h)
-	k := known{id: u.Key.ID, name: u.Name}
-	if u.Account != "" {
-		k.account = w.log.accountHash(u.Account)
-		w.accounts[k.account] = u.Account
+	if k.account != "" {
+		w.accounts.Add(k.accountHash, k.account)
 	}
-	if sealed.Lost(err) {
-		err = nil
-	}
-	if len(w.people) >= maxResolved {
-		clear(w.people)
-	}
-	w.people[h] = k
-	return k, err
+	return k, nil
 }
