@@ -258,7 +258,7 @@ func (x *examiner) token(ctx context.Context, c token.Client, allStyles bool) {
 			x.say(check, "failed", "%s: %s", bare(c.TokenURL), unreached(err))
 		case te.CodeRefused():
 			x.accepted(c, i == 0)
-		case te.Locked():
+		case te.Locked:
 			x.say(check, "failed", "The CRM limits the rate of requests%s, so this stops: %v", after(te.RetryAfter), te)
 		case token.ClientRefused(err):
 			x.say(check, "failed", "%s refuses the client, which authenticates by %q: %v", bare(c.TokenURL), style, te)

@@ -3,6 +3,7 @@ package token
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,19 +86,13 @@ func outcome(err error) string {
 // CodeRefused reports whether the endpoint accepted the client and refused the authorization code.
 func (e *Error) CodeRefused() bool { return isCodeWord(e.Code) }
 
-// Locked reports whether the CRM limits or locks out the client, so that further requests may make it worse.
-func (e *Error) Locked() bool {
-	text := strings.ToLower(e.Code + " " + e.Message)
-	var cause string
-	if e.Err != nil {
-		cause = strings.ToLower(e.Err.Error())
-	}
-	for _, word := range []string{"locked", "lockout", "too many", "rate limit", "rate_limit", "suspended"} {
-		if strings.Contains(text, word) || strings.Contains(cause, word) {
-			return true
-		}
-	}
-	return e.Status == 429 || e.RetryAfter > 0
+// lockedOut are parts of what CRMs say when they limit or lock out a client.
+var lockedOut = []string{"locked", "lockout", "too many", "rate limit", "rate_limit", "suspended"}
+
+// saysLocked reports whether a CRM's words say that it limits or locks out the client.
+func saysLocked(texts ...string) bool {
+	said := strings.ToLower(strings.Join(texts, "\n"))
+	return slices.ContainsFunc(lockedOut, func(part string) bool { return strings.Contains(said, part) })
 }
 
 // ClientRefused reports whether an error of Try or Exchange is about the client: its id, its secret, or how it authenticates.

@@ -19,6 +19,8 @@ type Error struct {
 	Message string
 	// RetryAfter is how long to wait; 0 if that is not known.
 	RetryAfter time.Duration
+	// Locked says that the CRM limits or locks out the client. Further requests may make it worse.
+	Locked bool
 	// Unread is the journal entry of an answer that may hold tokens but could not be parsed; empty for other errors.
 	Unread string
 	// Err is the cause, for the log.

@@ -283,6 +283,48 @@ func TestMessagesForClients(t *testing.T) {
 	}
 }
 
+// TestLocked: only what the CRM says counts, and not other text of the error, such as the endpoint's address.
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	answer := func(status int, body string, header ...string) http.HandlerFunc {
+		return func(rw http.ResponseWriter, _ *http.Request) {
+			for i := 0; i < len(header); i += 2 {
+				rw.Header().Set(header[i], header[i+1])
+			}
+			rw.WriteHeader(status)
+			_, _ = rw.Write([]byte(body))
+		}
+	}
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   bool
+	}{
+		"429":              {answer(429, ""), true},
+		"Retry-After":      {answer(503, "", "Retry-After", "30"), true},
+		"a word":           {answer(400, `{"error":"account_locked"}`), true},
+		"another word":     {answer(400, `{"error":"invalid_request","error_code":"RATE_LIMIT"}`), true},
+		"a description":    {answer(403, `{"error":"invalid_client","error_description":"The client is Suspended."}`), true},
+		"a page":           {answer(403, `<h1>Too many requests</h1>`), true},
+		"a refusal":        {answer(400, `{"error":"invalid_grant"}`), false},
+		"a status":         {answer(500, "busy"), false},
+		"no answer at all": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "")
+			sink := httptest.NewServer(c.answer)
+			defer sink.Close()
+			w.declare(sink.URL, "")
+			w.conn.info.AccessTokenURI += "/locked"
+			_, err := w.engine.Exchange(t.Context(), w.conn, w.client(), token.Exchange{Code: crmgate.NewSecret("code"), RedirectURI: redirect})
+			var te *token.Error
+			if !errors.As(err, &te) || te.Locked != c.want {
+				t.Errorf("got %+v, want %v", te, c.want)
+			}
+		})
+	}
+}
+
 func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

@@ -173,12 +173,16 @@ func (tr *tokenRequest) read(ctx context.Context, resp *http.Response, body []by
 // failure is the error of an answer; nil if it holds tokens.
 func (tr *tokenRequest) failure(resp *http.Response, body []byte, parseErr error) *Error {
 	e := &Error{Kind: crmgate.ErrTransient, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, tr.engine.Now())}
+	e.Locked = e.Status == http.StatusTooManyRequests || e.RetryAfter > 0
 	switch {
 	case tr.response.refused.code != "":
 		tr.refused(e)
+		e.Locked = e.Locked || saysLocked(append(tr.response.refused.words, tr.response.refused.code, tr.response.refused.description)...)
 	case !success(resp.StatusCode):
 		e.Message = "HTTP status " + strconv.Itoa(resp.StatusCode)
-		e.Err = errors.New(tr.preview(body))
+		shown := tr.preview(body)
+		e.Err = errors.New(shown)
+		e.Locked = e.Locked || saysLocked(shown)
 	case parseErr != nil:
 		e.Message = noTokenText(resp.StatusCode)
 		e.Err = fmt.Errorf("%w: %s", parseErr, tr.preview(body))
