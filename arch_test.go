@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"./proxy/egress":   {".", "./limit"},
 	"./proxy/token":    {".", "./connector", "./limit", "./manifest", "./storage", "./storage/audit"},
 	"./proxy/operator": {".", "./storage", "./storage/audit"},
-	"./proxy/revoke":   {".", "./connector", "./limit", "./proxy/token", "./storage", "./storage/audit"},
+	"./proxy/revoke":   {".", "./connector", "./proxy/token", "./storage", "./storage/audit"},
 	"./proxy/settings": {".", "./proxy/identity", "./storage", "./storage/audit"},
 	"./proxy/session":  {".", "./connector", "./proxy/identity", "./proxy/revoke", "./proxy/token", "./storage", "./storage/audit"},
 	"./proxy/org": {".", "./connector", "./manifest", "./proxy/identity", "./proxy/operator", "./proxy/revoke", "./proxy/token",

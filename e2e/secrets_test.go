@@ -89,7 +89,7 @@ func TestNoSecretLeaves(t *testing.T) {
 	if !strings.Contains(metrics, `crmgate_flows_total{flow="oauth",outcome="ok",platform="practice"} 2`) {
 		t.Error("the sign-ins were not counted")
 	}
-	waiting, err := g.Edge.DB().Revocations(t.Context(), "practice", 1)
+	waiting, err := g.Edge.DB().Revocations(t.Context(), "practice", 1, nil)
 	edgetest.Must(t, err)
 	if waiting.Count != 1 {
 		t.Errorf("%d grants wait for revocation, want 1: the test cannot check them", waiting.Count)

@@ -101,7 +101,7 @@ func TestManagedAppLifecycle(t *testing.T) {
 		if err != nil || n != 1 || again != 0 || !swept.Grant.Empty() || kept.Grant.Empty() {
 			t.Errorf("swept %d and %d, %v", n, again, err)
 		}
-		waiting, err := s.Revocations(ctx, "clio", 10)
+		waiting, err := s.Revocations(ctx, "clio", 10, nil)
 		if err != nil || len(waiting.Due) != 1 || waiting.Due[0].Grant.RefreshToken.Reveal() != "refresh of "+first.Entry {
 			t.Errorf("queued: %+v, %v", waiting, err)
 		}

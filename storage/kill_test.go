@@ -113,7 +113,7 @@ func TestKill(t *testing.T) {
 		storetest.Must(t, err)
 		slowest = max(slowest, time.Since(start))
 		queued := map[string]string{} // access tokens to be revoked
-		waiting, err := db.Revocations(t.Context(), "clio", storage.MaxBacklog)
+		waiting, err := db.Revocations(t.Context(), "clio", storage.MaxBacklog, nil)
 		storetest.Must(t, err)
 		for _, v := range waiting.Due {
 			queued[string(v.User.Key.ID)] = v.Grant.AccessToken.Reveal()

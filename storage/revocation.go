@@ -158,9 +158,9 @@ func (db *DB) RevocationPlatforms(ctx context.Context) ([]crmgate.Platform, erro
 // errEnough ends a scan early.
 var errEnough = errors.New("enough")
 
-// Revocations returns the queue of a platform, with at most limit of the revocations that are due. A record that does not
-// open is counted and left out.
-func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int) (Backlog, error) {
+// Revocations returns the queue of a platform, with at most limit of the revocations that are due and for which ready returns
+// true; a nil ready takes all. A record that does not open is counted and left out.
+func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int, ready func(Revocation) bool) (Backlog, error) {
 	var all Backlog
 	err := db.view(ctx, func(r records) error {
 		all = Backlog{}
@@ -175,7 +175,7 @@ func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int) (B
 					all.Next = due
 				}
 			case len(all.Due) < limit:
-				if v, err := r.queue().open(key, stored); err == nil {
+				if v, err := r.queue().open(key, stored); err == nil && (ready == nil || ready(v)) {
 					all.Due = append(all.Due, v)
 				}
 			}

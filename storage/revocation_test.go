@@ -24,7 +24,7 @@ func granted(token string) func(*crmgate.Person) error {
 
 func mustBacklog(t *testing.T, db *storage.DB, p crmgate.Platform) storage.Backlog {
 	t.Helper()
-	b, err := db.Revocations(t.Context(), p, 100)
+	b, err := db.Revocations(t.Context(), p, 100, nil)
 	storetest.Must(t, err)
 	return b
 }
@@ -296,7 +296,7 @@ func TestABacklogOpensNoMoreThanItsLimit(t *testing.T) {
 		}
 		s.Clock.Add(time.Second)
 	}
-	b, err := s.Revocations(t.Context(), "clio", 3)
+	b, err := s.Revocations(t.Context(), "clio", 3, nil)
 	storetest.Must(t, err)
 	if b.Count != 50 || len(b.Due) != 3 {
 		t.Fatalf("%d of %d", len(b.Due), b.Count)
@@ -328,7 +328,7 @@ func TestADamagedRevocationDoesNotStopOthers(t *testing.T) {
 			break
 		}
 	}
-	b, err := s.Revocations(t.Context(), "clio", 1)
+	b, err := s.Revocations(t.Context(), "clio", 1, nil)
 	storetest.Must(t, err)
 	if b.Count != 2 || len(b.Due) != 1 || b.Due[0].Grant.AccessToken.Reveal() != "canary-2" {
 		t.Errorf("got %+v", b)

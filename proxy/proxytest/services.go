@@ -29,7 +29,6 @@ type Config struct {
 	Now         func() time.Time                // default time.Now
 	Logger      *slog.Logger                    // default: discards
 	Timeout     time.Duration                   // of a token request; default: the engine's
-	Random      func() float64                  // default 1
 	Count       func(flow, outcome string)      // may be nil
 	Waiting     func(p crmgate.Platform, n int) // may be nil
 }
@@ -74,9 +73,6 @@ func Open(t Fataler, c Config) (s *Services, closed func()) {
 	if c.Connectors.Find == nil {
 		c.Connectors.Find = func(crmgate.Platform) (connector.Connector, error) { return nil, crmgate.Refuse("Connector not found") }
 	}
-	if c.Random == nil {
-		c.Random = func() float64 { return 1 }
-	}
 	count := func(flow string, _ crmgate.Platform, outcome string) {
 		if c.Count != nil {
 			c.Count(flow, outcome)
@@ -88,7 +84,7 @@ func Open(t Fataler, c Config) (s *Services, closed func()) {
 	s.Tokens, err = token.New(token.Config{DB: c.DB, Connector: c.Connectors.Find, Fetch: c.Fetch, Now: c.Now, Logger: c.Logger, Timeout: c.Timeout})
 	Must(t, err)
 	s.Revocations = revoke.New(revoke.Config{
-		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Now: c.Now, Logger: c.Logger, Count: count, Waiting: c.Waiting, Random: c.Random,
+		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Now: c.Now, Logger: c.Logger, Count: count, Waiting: c.Waiting,
 	})
 	s.Sessions, err = session.New(session.Config{
 		DB: c.DB, Tokens: s.Tokens, Connectors: c.Connectors, Revocations: s.Revocations, Key: crmgate.NewSecret(strings.Repeat("k", 32)),

@@ -1,13 +1,13 @@
 package revoke
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage"
 	"github.com/crmgate/crmgate/storage/audit"
@@ -45,34 +45,84 @@ func (w *Worker) Attempt(ctx context.Context, v storage.Revocation) (Result, *cr
 		return Nothing, nil
 	}
 	p := v.User.Key.Platform
-	try, cancel := context.WithTimeout(ctx, timeout)
-	m, err := w.revoke(try, v)
-	cancel()
+	m, err := w.try(ctx, v)
+	var spared leftAlone
 	switch {
 	case err == nil:
 		w.Count("revoke", p, "ok")
-		w.crms.answers(p)
 		w.end(ctx, v)
 		return Now, m
 	case errors.Is(err, errors.ErrUnsupported):
 		w.end(ctx, v)
 		return Nothing, nil
-	case rejected(err):
+	case rejected(err), w.old(v):
 		return w.giveUp(ctx, v, err), nil
+	case errors.As(err, &spared):
+		v.Attempts = max(0, v.Attempts-1) // the claim has counted one
+		return w.postpone(ctx, v, time.Duration(spared)), nil
 	}
 	w.Count("revoke", p, "error")
-	after := retryAfter(err)
-	if isAway(err) {
-		w.crms.away(p, w.Now(), after)
-	}
-	if v.Attempts >= maxAttempts || w.Now().Sub(v.Queued) >= age {
+	if v.Attempts >= maxAttempts {
 		return w.giveUp(ctx, v, err), nil
 	}
-	wait := max(backoff(v.Attempts, longestWait, w.Random()), after)
+	_, after := token.Trouble(err)
+	wait := max(token.Backoff(firstWait, longestWait, v.Attempts-1), after)
 	w.Logger.WarnContext(ctx, "the CRM was not told of a logout yet", "platform", p, "attempt", v.Attempts, "again_in", wait.Round(time.Second).String(), "err", err)
-	w.settle(ctx, p, func(ctx context.Context) error { return w.DB.PostponeRevocation(ctx, v, w.Now().Add(wait)) })
+	return w.postpone(ctx, v, wait), nil
+}
+
+// postpone puts a revocation off.
+func (w *Worker) postpone(ctx context.Context, v storage.Revocation, wait time.Duration) Result {
+	w.settle(ctx, v.User.Key.Platform, func(ctx context.Context) error { return w.DB.PostponeRevocation(ctx, v, w.Now().Add(wait)) })
 	w.Changed()
-	return Later, nil
+	return Later
+}
+
+// old reports whether a revocation has waited for so long that the server no longer keeps it.
+func (w *Worker) old(v storage.Revocation) bool { return w.Now().Sub(v.Queued) >= age }
+
+// leftAlone is the error of a revocation that was not tried because its CRM is in trouble: how long to wait.
+type leftAlone time.Duration
+
+func (leftAlone) Error() string { return "the CRM is in trouble, and is left alone" }
+
+// try tells the CRM of a revocation, unless the CRM is left alone.
+func (w *Worker) try(ctx context.Context, v storage.Revocation) (*crmgate.ReturnMessage, error) {
+	wait := w.pause(v)
+	done := func(bool, time.Duration) {}
+	if wait == 0 {
+		done, wait = w.Tokens.Breaker().Admit(revocationsAt(w.crm(v)))
+	}
+	if wait > 0 {
+		return nil, leftAlone(wait)
+	}
+	failed, after := true, time.Duration(0) // if it panics
+	defer func() { done(failed, after) }()
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	m, err := w.revoke(ctx, v)
+	failed, after = token.Trouble(err)
+	return m, err
+}
+
+// pause returns how long the CRM of a revocation is left alone: it does not answer refreshes, or not revocations. A CRM whose
+// revocations fail still gets refreshes, because only its revocation endpoint may be wrong.
+func (w *Worker) pause(v storage.Revocation) time.Duration {
+	crm := w.crm(v)
+	return max(w.Tokens.Breaker().Wait(crm), w.Tokens.Breaker().Wait(revocationsAt(crm)))
+}
+
+// revocationsAt names a CRM's revocations for the circuit breaker.
+func revocationsAt(crm string) string { return "revocations at " + crm }
+
+// crm names the CRM of a revocation for the circuit breaker.
+func (w *Worker) crm(v storage.Revocation) string {
+	key := v.User.Key
+	endpoint := v.Grant.App.TokenURL
+	if conn, err := w.Connectors.Find(key.Platform); err == nil && !conn.Implements("unAuthorize") {
+		endpoint = cmp.Or(conn.Manifest().ForHost(key.Hostname).RevokeURL, endpoint)
+	}
+	return token.CRM(endpoint, key)
 }
 
 // revoke revokes a grant: by the connector's unAuthorize if it has one, else as RFC 7009 says. The error is
@@ -161,18 +211,4 @@ func (w *Worker) settle(ctx context.Context, p crmgate.Platform, write func(cont
 func rejected(err error) bool {
 	var te *token.Error
 	return errors.As(err, &te) && te.Code != "" && errors.Is(err, crmgate.ErrAppDead)
-}
-
-// isAway reports whether a failure concerns the CRM or the connector, and not one grant.
-func isAway(err error) bool {
-	status := token.CRMStatus(err)
-	return token.Overloaded(status) || status == 0 && !errors.Is(err, crmgate.ErrAppDead) && !errors.Is(err, errUnread) && !errors.Is(err, limit.ErrBusy)
-}
-
-func retryAfter(err error) time.Duration {
-	var te *token.Error
-	if errors.As(err, &te) {
-		return te.RetryAfter
-	}
-	return 0
 }

@@ -2,8 +2,7 @@ package revoke
 
 // Exported for tests of the worker.
 const (
-	Age          = age
-	AtOnce       = atOnce
-	FirstWait    = firstWait
-	LongestPause = longestPause
+	Age       = age
+	AtOnce    = atOnce
+	FirstWait = firstWait
 )

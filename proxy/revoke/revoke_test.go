@@ -60,7 +60,7 @@ func (w *world) givenUp() (all []string) {
 
 func (w *world) wantWaiting(n int) {
 	w.Helper()
-	b, err := w.DB.Revocations(w.Context(), "practice", 1)
+	b, err := w.DB.Revocations(w.Context(), "practice", 1, nil)
 	must(w, err)
 	if b.Count != n {
 		w.Errorf("%d revocations wait, want %d", b.Count, n)
@@ -274,10 +274,13 @@ func TestTwoServersRevokeOnce(t *testing.T) {
 		w.Clock.Add(soon)
 		other := w.Process(w.OpenDB())
 		n := w.requests(func() {
-			var group sync.WaitGroup
-			group.Go(w.Revocations.RunDue)
-			group.Go(other.Revocations.RunDue)
-			group.Wait()
+			for range 30 { // a recovering breaker lets few requests through at once
+				var group sync.WaitGroup
+				group.Go(w.Revocations.RunDue)
+				group.Go(other.Revocations.RunDue)
+				group.Wait()
+				w.Clock.Add(time.Second)
+			}
 		})
 		if n != people*each {
 			t.Errorf("%d requests for %d people", n, people)
@@ -291,7 +294,8 @@ func TestTwoServersRevokeOnce(t *testing.T) {
 	})
 }
 
-// TestFailingCRMGetsFewRequests: a CRM that fails gets one request at a time, at growing intervals, for any number of revocations.
+// TestFailingCRMGetsFewRequests: a CRM that fails gets one request at a time, at growing intervals up to a minute, for any number of
+// revocations.
 func TestFailingCRMGetsFewRequests(t *testing.T) {
 	for _, status := range []string{"500", "408", "425", "429"} {
 		t.Run(status, func(t *testing.T) {
@@ -301,26 +305,34 @@ func TestFailingCRMGetsFewRequests(t *testing.T) {
 					w.SignIn("ada", person(i))
 				}
 				w.CRM.SetMood(practicecrm.Mood{Revoke: status})
-				for i := range people {
-					w.Logout(person(i))
+				n := w.requests(func() {
+					for i := range people {
+						w.Logout(person(i))
+					}
+				})
+				if n > 5 {
+					t.Errorf("%d requests for %d logouts", n, people)
 				}
 				w.Clock.Add(time.Hour)
-				n := w.requests(func() {
+				n = w.requests(func() {
 					for range 60 { // an hour
 						w.Revocations.RunDue()
 						w.Clock.Add(time.Minute)
 					}
 				})
-				if n < 4 || n > 12 {
+				if n < 30 || n > 65 {
 					t.Errorf("%d requests in an hour", n)
 				}
 				w.CRM.SetMood(practicecrm.Mood{})
-				w.Clock.Add(revoke.LongestPause)
-				if n := w.requests(w.Revocations.RunDue); n < (people-12)*each {
+				n = w.requests(func() {
+					for range 10 * 60 { // ten minutes
+						w.Clock.Add(time.Second)
+						w.Revocations.RunDue()
+					}
+				})
+				if n != people*each {
 					t.Errorf("%d requests to a CRM that works again", n)
 				}
-				w.Clock.Add(time.Hour)
-				w.Revocations.RunDue()
 				w.wantWaiting(0)
 
 				// The next failure starts with a short interval again.
@@ -328,13 +340,79 @@ func TestFailingCRMGetsFewRequests(t *testing.T) {
 				w.CRM.SetMood(practicecrm.Mood{Revoke: status})
 				w.Logout(person(1))
 				w.CRM.SetMood(practicecrm.Mood{})
-				w.Clock.Add(revoke.FirstWait)
+				w.Clock.Add(revoke.FirstWait * 6 / 5)
 				if n := w.requests(w.Revocations.RunDue); n != each {
 					t.Errorf("%d requests after a short failure, want %d", n, each)
 				}
 			})
 		})
 	}
+}
+
+// TestOneBreakerForACRM: a CRM that fails refreshes gets no revocations meanwhile. A CRM that fails revocations still gets
+// refreshes.
+func TestOneBreakerForACRM(t *testing.T) {
+	both(t, func(t *testing.T, w *world, _ int) {
+		refresh := func(i int) error {
+			_, err := w.Tokens.Live(t.Context(), person(i))
+			return err
+		}
+		for i := range 20 {
+			w.SignIn("ada", person(i))
+		}
+		w.Clock.Add(2 * time.Hour) // the access tokens have expired
+		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
+		for i := range 10 {
+			w.Logout(person(i))
+		}
+		if err := refresh(10); err != nil {
+			t.Errorf("a refresh while revocations fail: %v", err)
+		}
+		w.Clock.Add(time.Hour)
+		w.CRM.SetMood(practicecrm.Mood{Status: 500})
+		for i := range 8 {
+			if err := refresh(11 + i); err == nil {
+				t.Error("a refresh at a CRM that fails")
+			}
+		}
+		if n := w.requests(func() { w.Logout(person(10)); w.Revocations.RunDue() }); n != 0 {
+			t.Errorf("%d revocation requests while refreshes fail", n)
+		}
+	})
+}
+
+// TestADeadHostHoldsUpNoOther: revocations at a host that does not answer wait, and those behind them go on.
+func TestADeadHostHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	virtual(t, nil, func(t *testing.T, w *world) {
+		asked := map[string]int{}
+		var mu sync.Mutex
+		w.Conn.Own = func(_ context.Context, r connector.UserRequest) (connector.Outcome, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked[r.User.Key.Hostname]++
+			if r.User.Key.Hostname == "dead.example" {
+				return connector.Outcome{}, &crmgate.ConnectorError{Message: "could not connect"}
+			}
+			return connector.Outcome{Successful: true}, nil
+		}
+		queue := func(host string, n int) {
+			for i := range n {
+				key := person(i)
+				key.Hostname = host
+				g := crmgate.Grant{AccessToken: crmgate.NewSecret(fmt.Sprint(host, i))}
+				must(t, w.DB.QueueRevocation(t.Context(), crmgate.Person{User: crmgate.User{Key: key}, Grant: g}))
+				w.Clock.Add(time.Millisecond)
+			}
+		}
+		queue("dead.example", 150)
+		queue("live.example", 10)
+		w.Revocations.RunDue()
+		if asked["dead.example"] > 2*revoke.AtOnce || asked["live.example"] != 10 {
+			t.Errorf("asked %v", asked)
+		}
+		w.wantWaiting(150)
+	})
 }
 
 // TestUntriedRevocationsAreGivenUp: revocations that were never tried, because the CRM failed, are given up too.
@@ -349,7 +427,7 @@ func TestUntriedRevocationsAreGivenUp(t *testing.T) {
 		must(t, err)
 		w.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 		w.Clock.Add(revoke.Age)
-		if n := w.requests(w.Revocations.RunDue); n > revoke.AtOnce || len(w.givenUp()) != people+1 {
+		if n := w.requests(w.Revocations.RunDue); n > 2*revoke.AtOnce || len(w.givenUp()) != people+1 {
 			t.Errorf("%d requests, %d given up, want %d", n, len(w.givenUp()), people+1)
 		}
 		w.wantWaiting(0)
@@ -497,7 +575,7 @@ func TestRevocationOutlivesItsProcess(t *testing.T) {
 			t.Errorf("%d requests during the lease", n)
 		}
 		w.Clock.Add(storage.RevocationLease)
-		due, err := w.DB.Revocations(t.Context(), "practice", 1)
+		due, err := w.DB.Revocations(t.Context(), "practice", 1, nil)
 		must(t, err)
 		_, err = w.DB.ClaimRevocation(t.Context(), due.Due[0]) // the process ends before the response
 		must(t, err)

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// atOnce bounds the revocations under way at one CRM. A CRM that was away gets one at a time, until one succeeds.
+	// atOnce bounds the revocations of one platform that are under way.
 	atOnce = 4
 	// batch is how many revocations are opened at once.
 	batch = 100
@@ -40,8 +40,6 @@ type Config struct {
 	Count func(flow string, platform crmgate.Platform, outcome string)
 	// Waiting, if set, is told how many grants of a platform are still to be revoked at the CRM.
 	Waiting func(platform crmgate.Platform, n int)
-	// Random is a number from 0 up to 1, by which attempts are spread; default math/rand/v2.
-	Random func() float64
 }
 
 // Worker works off the queue of revocations. It has one goroutine, and for each platform at most one more that hands out
@@ -54,7 +52,9 @@ type Worker struct {
 	wake    chan struct{} // holds at most one: the queue has changed
 
 	sweeping atomic.Bool // a goroutine queues the grants of retired applications
-	crms     health
+
+	mu   sync.Mutex
+	busy map[crmgate.Platform]bool // a goroutine hands out the platform's revocations; guarded by mu
 }
 
 // New returns a Worker, which does nothing until Start. The caller closes it.
@@ -71,13 +71,24 @@ func New(c Config) *Worker {
 	if c.Waiting == nil {
 		c.Waiting = func(crmgate.Platform, int) {}
 	}
-	if c.Random == nil {
-		c.Random = rand.Float64
+	return &Worker{Config: c, stop: make(chan struct{}), wake: make(chan struct{}, 1), busy: map[crmgate.Platform]bool{}}
+}
+
+// begin makes the caller the one goroutine that hands out a platform's revocations. It returns false if there is one.
+func (w *Worker) begin(p crmgate.Platform) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busy[p] {
+		return false
 	}
-	return &Worker{
-		Config: c, stop: make(chan struct{}), wake: make(chan struct{}, 1),
-		crms: health{platforms: map[crmgate.Platform]*pause{}, random: c.Random},
-	}
+	w.busy[p] = true
+	return true
+}
+
+func (w *Worker) finish(p crmgate.Platform) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.busy, p)
 }
 
 // Start begins to work off the queue, until Close.
@@ -146,7 +157,12 @@ func (w *Worker) round() (next time.Time, started int) {
 		w.Logger.WarnContext(ctx, "the queue of revocations cannot be read", "err", err)
 	}
 	for _, p := range platforms {
-		waiting, err := w.DB.Revocations(ctx, p, 1)
+		waiting, err := w.DB.Revocations(ctx, p, 1, func(v storage.Revocation) bool {
+			if pause := w.pause(v); pause > 0 {
+				sooner(now.Add(pause))
+			}
+			return w.ready(v)
+		})
 		if err != nil {
 			w.Logger.WarnContext(ctx, "the queue of revocations cannot be read", "platform", p, "err", err)
 			continue
@@ -155,27 +171,21 @@ func (w *Worker) round() (next time.Time, started int) {
 		if !waiting.Next.IsZero() {
 			sooner(waiting.Next)
 		}
-		if len(waiting.Due) == 0 {
-			continue
-		}
-		paused, ok := w.crms.begin(p, now)
-		if !ok {
-			if paused.After(now) {
-				sooner(paused)
-			}
+		if len(waiting.Due) == 0 || !w.begin(p) {
 			continue
 		}
 		started++
 		w.running.Go(func() {
-			defer w.Changed()
-			defer w.crms.finish(p)
-			w.workOff(context.Background(), p)
+			if w.workOff(context.Background(), p) {
+				defer w.Changed()
+			}
+			w.finish(p)
 		})
 	}
 	return next, started
 }
 
-// RunDue works off everything that is due now, except at CRMs that are away, and returns when that is done. It serves
+// RunDue works off everything that is due now, except at CRMs that are left alone, and returns when that is done. It serves
 // callers that have not called Start.
 func (w *Worker) RunDue() {
 	for {
@@ -187,53 +197,56 @@ func (w *Worker) RunDue() {
 	}
 }
 
-// workOff revokes everything of a platform that is due, until nothing is left or the CRM is away.
-func (w *Worker) workOff(ctx context.Context, p crmgate.Platform) {
-	for w.crms.allowed(p, w.Now()) > 0 && !w.stopped() {
-		waiting, err := w.DB.Revocations(ctx, p, batch)
+// ready reports whether a revocation can be tried now, or given up.
+func (w *Worker) ready(v storage.Revocation) bool { return w.pause(v) == 0 || w.old(v) }
+
+// workOff revokes everything of a platform that is due, until nothing is left but at CRMs that are left alone. It returns false
+// if the store fails or an attempt panics: the next look at the queue is not at once.
+func (w *Worker) workOff(ctx context.Context, p crmgate.Platform) bool {
+	for !w.stopped() {
+		waiting, err := w.DB.Revocations(ctx, p, batch, w.ready)
 		if err != nil {
 			w.Logger.WarnContext(ctx, "the queue of revocations cannot be read", "platform", p, "err", err)
-			w.crms.away(p, w.Now(), 0)
-			return
+			return false
 		}
 		if len(waiting.Due) == 0 {
-			return
+			return true
 		}
-		w.handOut(ctx, p, waiting.Due)
+		if !w.handOut(ctx, waiting.Due) {
+			return false
+		}
 	}
+	return true
 }
 
-// handOut attempts some revocations, a few at once.
-func (w *Worker) handOut(ctx context.Context, p crmgate.Platform, due []storage.Revocation) {
-	for len(due) > 0 && !w.stopped() {
-		n := min(w.crms.allowed(p, w.Now()), len(due))
-		if n == 0 {
-			break
-		}
+// handOut attempts some revocations, a few at once. It returns false if one of them cannot be claimed or panics.
+func (w *Worker) handOut(ctx context.Context, due []storage.Revocation) bool {
+	var failed atomic.Bool
+	for some := range slices.Chunk(due, atOnce) {
 		var group sync.WaitGroup
-		for _, v := range due[:n] {
-			group.Go(func() { w.claim(ctx, v, w.Attempt) })
+		for _, v := range some {
+			if w.ready(v) && !w.stopped() {
+				group.Go(func() {
+					if !w.claim(ctx, v) {
+						failed.Store(true)
+					}
+				})
+			}
 		}
 		group.Wait()
-		due = due[n:]
-	}
-	// While a CRM is away, the worker does not try its revocations, but they still end when they are too old.
-	for _, v := range due {
-		if w.Now().Sub(v.Queued) >= age && !w.stopped() {
-			w.claim(ctx, v, func(ctx context.Context, v storage.Revocation) (Result, *crmgate.ReturnMessage) {
-				return w.giveUp(ctx, v, errors.New("it was away for too long")), nil
-			})
+		if failed.Load() {
+			return false
 		}
 	}
+	return true
 }
 
-// claim takes a revocation from the queue and calls do with it, unless another process has it or it is no longer needed.
-func (w *Worker) claim(ctx context.Context, v storage.Revocation, do func(context.Context, storage.Revocation) (Result, *crmgate.ReturnMessage)) {
+// claim takes a revocation from the queue and attempts it, unless another process has it or it is no longer needed.
+func (w *Worker) claim(ctx context.Context, v storage.Revocation) (ok bool) {
 	p := v.User.Key.Platform
 	defer func() {
 		if panicked := recover(); panicked != nil { // no request around this goroutine would catch it
 			w.Logger.ErrorContext(ctx, "panic during a revocation", "platform", p, "panic", panicked, "stack", string(debug.Stack()))
-			w.crms.away(p, w.Now(), 0)
 		}
 	}()
 	v, err := w.DB.ClaimRevocation(ctx, w.readAnswer(v))
@@ -241,11 +254,12 @@ func (w *Worker) claim(ctx context.Context, v storage.Revocation, do func(contex
 	case errors.Is(err, crmgate.ErrConflict): // another process has it
 	case err != nil:
 		w.Logger.WarnContext(ctx, "a revocation cannot be claimed", "platform", p, "err", err)
-		w.crms.away(p, w.Now(), 0)
+		return false
 	case !v.Waiting():
 		w.Count("revoke", p, "in use")
 		w.Logger.InfoContext(ctx, "not revoked: the person has signed in again with the same credential", "platform", p)
 	default:
-		do(ctx, v)
+		w.Attempt(ctx, v)
 	}
+	return true
 }

@@ -69,7 +69,7 @@ func afterAttempt(l storage.Lease, err error, now time.Time) storage.Lease {
 		// The circuit breaker has its own time.
 	default:
 		l.Failures++
-		pause := jittered(backoff(firstBackoff, longestBackoff, l.Failures-1))
+		pause := Backoff(firstBackoff, longestBackoff, l.Failures-1)
 		if te != nil {
 			pause = max(pause, te.RetryAfter)
 		}
@@ -78,15 +78,13 @@ func afterAttempt(l storage.Lease, err error, now time.Time) storage.Lease {
 	return l
 }
 
-// backoff is first, doubled n times, and at most longest.
-func backoff(first, longest time.Duration, n int) time.Duration {
+// Backoff is how long to wait after a failure: first, doubled n times, and at most longest; jittered.
+func Backoff(first, longest time.Duration, n int) time.Duration {
 	d := first
-	for range n {
-		if d *= 2; d >= longest {
-			return longest
-		}
+	for ; n > 0 && d < longest; n-- {
+		d *= 2
 	}
-	return d
+	return jittered(min(d, longest))
 }
 
 // jittered returns a duration up to a fifth longer or shorter, so that requests that failed together do not return together.

@@ -149,3 +149,35 @@ func TestRefusalsKeepTheBreakerClosed(t *testing.T) {
 		}
 	}
 }
+
+// TestCRM: without an endpoint, the breaker counts by the person's host or by platform, not for all CRMs together.
+func TestCRM(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		endpoint, host, want string
+	}{
+		{"https://crm.example:8443/token?x", "eu.crm.example", "crm.example:8443"},
+		{"", "eu.crm.example", "eu.crm.example"},
+		{"", "", "clio"},
+		{"::", "", "::"},
+	} {
+		if got := token.CRM(c.endpoint, crmgate.UserKey{Platform: "clio", ID: "1", Hostname: c.host}); got != c.want {
+			t.Errorf("%+v: got %q", c, got)
+		}
+	}
+}
+
+// TestOpenBreakerIsKept: many other CRMs do not close the breaker of one that is asked for.
+func TestOpenBreakerIsKept(t *testing.T) {
+	t.Parallel()
+	b := newWorld(t, "").engine.Breaker()
+	done, _ := b.Admit("down.example")
+	done(true, time.Minute)
+	for i := range 10_000 {
+		done, _ := b.Admit(fmt.Sprint(i, ".example"))
+		done(false, 0)
+		if i%1000 == 0 && b.Wait("down.example") == 0 {
+			t.Fatalf("closed after %d others", i)
+		}
+	}
+}

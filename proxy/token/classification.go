@@ -19,9 +19,9 @@ func Overloaded(status int) bool {
 	return status == http.StatusRequestTimeout || status == http.StatusTooEarly || status == http.StatusTooManyRequests || status >= 500
 }
 
-// trouble reports whether an error says that the CRM is in trouble, and how long it asks to be left alone. A CRM that refuses
+// Trouble reports whether an error says that the CRM is in trouble, and how long it asks to be left alone. A CRM that refuses
 // a grant or an application is well.
-func trouble(err error) (failed bool, after time.Duration) {
+func Trouble(err error) (failed bool, after time.Duration) {
 	var te *Error
 	var ce *crmgate.ConnectorError
 	switch {

@@ -34,7 +34,7 @@ type Config struct {
 type Engine struct {
 	Config
 	node    string // names this process in leases
-	breaker *breaker
+	breaker *Breaker
 	flights flights
 	journal journal
 	pauses  pauses
@@ -71,6 +71,9 @@ func newEngine(c Config) *Engine {
 		journal: journal{db: c.DB, logger: c.Logger}, pauses: pauses{db: c.DB, now: c.Now, logger: c.Logger},
 	}
 }
+
+// Breaker is the circuit breaker for the requests to CRMs.
+func (e *Engine) Breaker() *Breaker { return e.breaker }
 
 // reach passes a point at which a test may end the process.
 func (e *Engine) reach(point string) {

@@ -58,7 +58,7 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 	if err := e.pauses.check(ctx, c, false); err != nil {
 		return p, err
 	}
-	if wait := e.breaker.wait(hostOf(c.TokenURL)); wait > 0 { // before the lease, which is a write
+	if wait := e.breaker.Wait(CRM(c.TokenURL, key)); wait > 0 { // before the lease, which is a write
 		return p, breakerOpen(wait)
 	}
 	issuer := p.Grant.App
@@ -165,7 +165,7 @@ func (a attempt) obtain(ctx context.Context) (t Tokens, journaled bool, err erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	done, wait := a.engine.breaker.admit(hostOf(a.client.TokenURL))
+	done, wait := a.engine.breaker.Admit(CRM(a.client.TokenURL, a.was.User.Key))
 	if done == nil {
 		return t, false, breakerOpen(wait)
 	}
@@ -176,7 +176,7 @@ func (a attempt) obtain(ctx context.Context) (t Tokens, journaled bool, err erro
 	} else {
 		t, err = a.standardRefresh(ctx)
 	}
-	failed, after = trouble(err)
+	failed, after = Trouble(err)
 	a.engine.Observe("refresh", a.was.User.Key.Platform, outcome(err))
 	return t, false, err
 }

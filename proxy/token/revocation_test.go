@@ -201,7 +201,7 @@ func TestUnusedTokensAreRevoked(t *testing.T) {
 			return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("late"), RefreshToken: crmgate.NewSecret("late-refresh"), ExpiresIn: 60}, c.meanwhile(w)
 		}
 		_, _ = w.live()
-		due, err := w.db.Revocations(t.Context(), "practice", 10)
+		due, err := w.db.Revocations(t.Context(), "practice", 10, nil)
 		must(t, err)
 		queued := slices.ContainsFunc(due.Due, func(v storage.Revocation) bool {
 			return v.Grant.AccessToken.Reveal() == "late" && v.Grant.RefreshToken.Reveal() == "late-refresh" && v.Grant.App.ClientID == practicecrm.ClientID
