@@ -45,6 +45,7 @@ const (
 	Forbidden               // the request is valid but not allowed
 	Missing                 // the request names something that does not exist
 	Unavailable             // the same request may succeed later
+	Declined                // the request is valid, and the person can act: sign in again, or ask their administrator
 )
 
 // Refusal is an error with a message for the person or the client. Other errors are shown as "internal error".
@@ -60,6 +61,11 @@ type Refusal struct {
 // Refuse returns a Refusal of kind Invalid.
 func Refuse(format string, args ...any) *Refusal {
 	return &Refusal{Message: fmt.Sprintf(format, args...)}
+}
+
+// Decline returns a Refusal of kind Declined.
+func Decline(format string, args ...any) *Refusal {
+	return &Refusal{Kind: Declined, Message: fmt.Sprintf(format, args...)}
 }
 
 // RefusePlain returns a Refusal of kind Invalid whose body is the bare text.

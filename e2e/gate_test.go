@@ -213,6 +213,31 @@ func (a answer) want(t *testing.T, status int, body string) {
 	}
 }
 
+// told is the answer to a callback that failed, for the person to act on.
+func told(kind, text string) string {
+	b, _ := crmgate.EncodeJSON(map[string]any{"returnMessage": json.RawMessage(message(kind, text)), "successful": false}) // never fails
+	return string(b)
+}
+
+// message is a returnMessage of the server.
+func message(kind, text string) string {
+	b, _ := crmgate.EncodeJSON(crmgate.ReturnMessage{Message: text, MessageType: kind, TTL: 5000}) // never fails
+	return string(b)
+}
+
+// wantTold checks for the answer to a callback that failed with a message that contains text.
+func (a answer) wantTold(t *testing.T, text string) {
+	t.Helper()
+	var in struct {
+		signIn
+		Successful *bool
+	}
+	err := json.Unmarshal([]byte(a.body), &in)
+	if err != nil || a.status != 200 || in.Token != "" || in.Successful == nil || *in.Successful || !strings.Contains(in.Message.Message, text) || text == "" {
+		t.Errorf("got  %d %s\nwant 200 with a message that contains %q, and no token", a.status, a.body, text)
+	}
+}
+
 // wantError checks for {"error": …} with a message that contains text.
 func (a answer) wantError(t *testing.T, status int, text string) {
 	t.Helper()

@@ -129,7 +129,7 @@ func TestWireReplies(t *testing.T) {
 	})
 	t.Run("no name, no message", func(t *testing.T) {
 		a := w.in("wirehost", "")
-		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`"}`)
+		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","successful":true}`)
 	})
 	t.Run("a failure is an error object", func(t *testing.T) {
 		w.get("/implementedInterfaces?platform=x").want(t, 400, `{"error":"Connector not found for platform: x"}`)
@@ -549,10 +549,10 @@ func TestWireMessagesAndHeaders(t *testing.T) {
 	})
 	t.Run("a connector's", func(t *testing.T) {
 		a := w.in("wireown", "")
-		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","returnMessage":`+own+`}`)
+		a.want(t, 200, `{"jwtToken":"`+w.token(a)+`","returnMessage":`+own+`,"successful":true}`)
 	})
 	t.Run("3.1.7b the server's", func(t *testing.T) {
-		w.in("wirefail", "").want(t, 200, `{"returnMessage":{"messageType":"danger","message":"Tom & <Jerry>"}}`)
+		w.in("wirefail", "").want(t, 200, `{"returnMessage":{"messageType":"danger","message":"Tom & <Jerry>"},"successful":false}`)
 	})
 	t.Run("rc-extension-id", func(t *testing.T) {
 		stored := func(want string) {

@@ -224,7 +224,7 @@ func TestWireManagedOAuth(t *testing.T) {
 		t.Parallel()
 		g := organised(t)
 		g.enter(ownClient, ownSecret)
-		g.plainly("ada", ownClient, "2").wantError(t, 400, "clientId") // of another account
+		g.plainly("ada", ownClient, "2").wantTold(t, "clientId") // of another account
 		if a := g.organisation("GET", statePath, admin, ""); a.body != pendingOf(g) {
 			t.Errorf("3.1.12a the application is not pending after a failure: %s", a.body)
 		}

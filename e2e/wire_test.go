@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/crmgate/crmgate"
@@ -82,6 +83,7 @@ func testedSentences(t *testing.T) map[string]bool {
 type wired struct {
 	*gate
 	endpoint *endpoint
+	codes    atomic.Int64
 }
 
 // endpoint is a CRM's token endpoint. It gives a test's answers and records the requests.
@@ -147,7 +149,7 @@ func newWired(t *testing.T, guests map[string]guest, more ...func(*edgetest.Opti
 			e.connector(t, f.Connectors, name, answers)
 		}
 	})...)
-	return &wired{g, e}
+	return &wired{gate: g, endpoint: e}
 }
 
 // swap replaces a platform's connector by a restart.
@@ -201,8 +203,11 @@ func (e *endpoint) connector(t *testing.T, folder, name string, answers guest) {
 // in signs a platform's only person in, by an unencoded callback.
 func (w *wired) in(platform, more string, header ...string) answer {
 	w.t.Helper()
-	return w.get("/oauth-callback?callbackUri="+wireRedirect+"?code=ABC&state=platform="+platform+more, header...)
+	return w.get("/oauth-callback?callbackUri="+wireRedirect+"?code="+w.code()+"&state=platform="+platform+more, header...)
 }
+
+// code returns a new authorization code.
+func (w *wired) code() string { return fmt.Sprint("ABC", w.codes.Add(1)) }
 
 func (w *wired) person(platform string) crmgate.Person {
 	w.t.Helper()

@@ -70,7 +70,7 @@ func TestCheckHostname(t *testing.T) {
 			continue
 		}
 		var refusal *crmgate.Refusal
-		if !errors.As(err, &refusal) || refusal.Kind != crmgate.Invalid || got != "" {
+		if !errors.As(err, &refusal) || refusal.Kind != crmgate.Declined || got != "" {
 			t.Errorf("%s: got %q, %v, want a refusal", c.name, got, err)
 		}
 	}

@@ -128,13 +128,13 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	}
 	host, err := crmgate.ParseHostname(s)
 	if err != nil {
-		return "", crmgate.Refuse("hostname: %v", err)
+		return "", crmgate.Decline("hostname: %v", err)
 	}
 	anyHost := m.Environment == nil && !m.PersonHost() // then the host is only a label
 	if anyHost || m.Environment.AllowHost(host) || m.Hosts.AllowHost(host) {
 		return host, nil
 	}
-	return "", crmgate.Refuse("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform)
+	return "", crmgate.Decline("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform)
 }
 
 // ValuesHost returns the host to which the managed values of a sign-in at hostname belong. hostname is a result of

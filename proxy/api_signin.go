@@ -71,12 +71,27 @@ func (a signInAPI) oauthCallback(ctx context.Context, r *request) (any, error) {
 	if q.RCToken, err = r.rcToken(""); err != nil {
 		return nil, err
 	}
+	q.Query, q.Address = string(r.sent), r.client
 	in, err := a.flows.Callback(ctx, q)
-	if err == nil && in.Agent && !in.Token.IsZero() {
+	if err != nil {
+		return nil, errCallback{err}
+	}
+	if in.Agent && !in.Token.IsZero() {
 		return text("Authentication successful. Please go back to AI Agent and confirm it."), nil
 	}
-	return signedIn{in.Token.Reveal(), in.Name, in.Message}, err
+	return calledBack{signedIn{in.Token.Reveal(), in.Name, in.Message}, !in.Token.IsZero()}, nil
 }
+
+// calledBack is the answer to a callback.
+type calledBack struct {
+	signedIn
+	Successful bool `json:"successful"`
+}
+
+// errCallback is an error of a callback. Clients show a message only with status 200: what the person can act on is answered so.
+type errCallback struct{ error }
+
+func (e errCallback) Unwrap() error { return e.error }
 
 func (a signInAPI) apiKeyLogin(ctx context.Context, r *request) (any, error) {
 	var b struct {

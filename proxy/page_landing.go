@@ -35,12 +35,11 @@ func (p connectPages) landed(_ context.Context, r *request) (any, error) {
 
 // finish ends a sign-in that began on one of our pages. The cookie has the login secret, so only that browser can end it.
 func (p connectPages) finish(ctx context.Context, r *request, l authflow.Landing) (any, error) {
-	e := ending{platform: l.Platform, waited: l.Waited, landed: true, admin: l.Admin}
+	e := ending{platform: l.Platform, waited: l.Waited, landed: true, reload: p.site.path + l.Reload(), admin: l.Admin}
 	in, err := p.flows.Finish(ctx, l, r.values(), p.site.cookies.value(r, loginCookie))
 	if err != nil {
 		return p.site.failure(ctx, r, err, e)
 	}
-	p.site.cookies.remove(r, loginCookie)
 	return p.connected(e, in)
 }
 

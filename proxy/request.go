@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,6 +27,8 @@ type request struct {
 	large *limit.Shares // large bodies in memory
 	end   func()        // gives the place of a large body back; nil without one
 	trace crmgate.Trace
+	// client is the client's address; zero if it is not known, and on quick routes.
+	client netip.Addr
 }
 
 func (r *request) header(name string) string { return string(r.fc.Request.Header.Peek(name)) }

@@ -159,10 +159,11 @@ type told struct {
 	sentence string // empty for an internal error
 	plain    bool   // the body is the bare sentence
 	after    time.Duration
+	body     any // in place of the sentence; nil for none
 }
 
 var statuses = map[crmgate.Kind]int{
-	crmgate.Invalid: 400, crmgate.Forbidden: 403, crmgate.Missing: 404, crmgate.Unavailable: 503,
+	crmgate.Invalid: 400, crmgate.Forbidden: 403, crmgate.Missing: 404, crmgate.Unavailable: 503, crmgate.Declined: 400,
 }
 
 // tell is the error table: it turns an error into a status and a sentence.
@@ -173,6 +174,8 @@ func tell(err error) told {
 	switch {
 	case errors.As(err, &body):
 		return tellUnread(body.error)
+	case o.Actionable && errors.As(err, new(errCallback)):
+		return told{status: 200, sentence: o.Sentence, body: calledBack{signedIn: signedIn{Message: o.Message()}}}
 	case o.Sentence != "":
 		return told{status: statuses[o.Kind], sentence: o.Sentence, plain: o.Plain, after: o.RetryAfter}
 	case errors.Is(err, errBody{}):
@@ -220,6 +223,8 @@ func (w responder) refuse(ctx context.Context, r *request, err error) {
 		writeError(r.fc, 500, internalError(r.id))
 		w.logger.ErrorContext(ctx, "internal error", "err", err)
 		return
+	case t.body != nil:
+		w.reply(r, t.status, t.body)
 	case t.plain:
 		w.reply(r, t.status, text(t.sentence))
 	default:

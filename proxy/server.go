@@ -208,7 +208,8 @@ func (s *Server) route(fc *fasthttp.RequestCtx) (name string, rt *route, r *requ
 func (s *Server) answer(rt *route, r *request) {
 	ctx := crmgate.WithTrace(s.base, &r.trace)
 	if !rt.quick {
-		r.trace.Source = s.trusted.source(r.fc)
+		r.client = s.trusted.client(r.fc)
+		r.trace.Source = sourceAt(r.client)
 		place, ok := s.running.TryAcquire(limit.Claim{Client: limit.Client{Source: r.trace.Source}})
 		if !ok {
 			s.respond.refuse(ctx, r, errTooManyRequests)

@@ -73,6 +73,7 @@ type ending struct {
 	platform crmgate.Platform // to try again; empty for no link
 	waited   bool             // a client polls for the sign-in, and must start again itself
 	landed   bool             // the page's address has an authorization code in it
+	reload   string           // the address that shows a success again; empty for none
 	admin    bool             // the sign-in began on an admin page
 }
 
@@ -135,6 +136,9 @@ func (s *site) result(e ending, res web.Result, status int) (any, error) {
 		res.Clean = s.connectPath(e.platform)
 		if e.admin {
 			res.Clean = res.Retry
+		}
+		if res.Tone == "good" && e.reload != "" {
+			res.Clean = e.reload
 		}
 	}
 	return render(status, func(w io.Writer) error { return s.pages.Result(w, res) })

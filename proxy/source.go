@@ -22,12 +22,16 @@ func (t trustedProxies) contain(a netip.Addr) bool {
 	return false
 }
 
-// source returns where a request comes from. Each proxy appends the address of its client to X-Forwarded-For, so the client is
-// the right-most address that is not a trusted proxy's. What stands left of it, the client may have made up.
-func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
-	client, proxy := t.peer(fc.RemoteAddr())
-	if !proxy {
-		return client
+// client returns the address of a request's client; the zero Addr if it is not known. Each proxy appends the address of its
+// client to X-Forwarded-For, so the client is the right-most address that is not a trusted proxy's. What stands left of it, the
+// client may have made up.
+func (t trustedProxies) client(fc *fasthttp.RequestCtx) netip.Addr {
+	at, ok := fc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	if peer := at.AddrPort().Addr().Unmap(); !t.contain(peer) {
+		return peer
 	}
 	headers := fc.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)
 	for i := len(headers) - 1; i >= 0; i-- {
@@ -35,15 +39,15 @@ func (t trustedProxies) source(fc *fasthttp.RequestCtx) crmgate.Source {
 			comma := strings.LastIndexByte(left, ',')
 			hop, err := parseHop(left[comma+1:])
 			if err != nil {
-				return crmgate.Source{} // the sender is not known
+				return netip.Addr{} // the sender is not known
 			}
 			if !t.contain(hop) {
-				return sourceAt(hop)
+				return hop
 			}
 			left = left[:max(comma, 0)]
 		}
 	}
-	return crmgate.Source{}
+	return netip.Addr{}
 }
 
 // peer returns the source of a connection, and whether it is a trusted proxy.

@@ -48,7 +48,7 @@ func TestSources(t *testing.T) {
 		if c.want != "" {
 			want = crmgate.SourceAt(netip.MustParseAddr(c.want))
 		}
-		if got := trusted.source(&fc); got != want {
+		if got := sourceAt(trusted.client(&fc)); got != want {
 			t.Errorf("%s: got %v, want %v", c.name, netip.Prefix(got), netip.Prefix(want))
 		}
 	}
@@ -63,7 +63,7 @@ func FuzzSource(f *testing.F) {
 		var fc fasthttp.RequestCtx
 		fc.Init(&fasthttp.Request{}, &net.TCPAddr{IP: net.ParseIP("10.1.2.3"), Port: 1}, nil)
 		fc.Request.Header.Set("X-Forwarded-For", header)
-		if got := trusted.source(&fc); trusted.contain(netip.Prefix(got).Addr()) {
+		if got := sourceAt(trusted.client(&fc)); trusted.contain(netip.Prefix(got).Addr()) {
 			t.Errorf("%q: got the proxy %v", header, netip.Prefix(got))
 		}
 	})
@@ -79,7 +79,7 @@ func BenchmarkSource(b *testing.B) {
 			fc.Request.Header.Set("X-Forwarded-For", "203.0.113.7, 10.9.9.9")
 			b.ReportAllocs()
 			for b.Loop() {
-				if trusted.source(&fc) == (crmgate.Source{}) {
+				if sourceAt(trusted.client(&fc)) == (crmgate.Source{}) {
 					b.Fatal("no source")
 				}
 			}
@@ -99,7 +99,7 @@ func BenchmarkShare(b *testing.B) {
 			fc.Request.Header.Set("X-Forwarded-For", "203.0.113.7")
 			b.ReportAllocs()
 			for b.Loop() {
-				place, ok := running.TryAcquire(limit.Claim{Client: limit.Client{Source: trusted.source(&fc)}})
+				place, ok := running.TryAcquire(limit.Claim{Client: limit.Client{Source: sourceAt(trusted.client(&fc))}})
 				if !ok {
 					b.Fatal("no place")
 				}

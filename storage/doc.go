@@ -30,6 +30,7 @@
 //	r/clio/DUE ID       a grant to revoke; q/clio notes that the platform has some
 //	t/HASH, n/, i/SLOT  short states, their cursor and slots; x/HASH is a spent state
 //	S/HASH, N/, I/SLOT  sign-ins that a client waits for, their cursor and slots
+//	C/HASH              the answer to a callback that succeeded
 //	y/HASH              an organisation's settings; z/clio/HASH.HASH are a person's
 //	f/clio/HASH         an organisation's values of managed fields; w/clio/HASH HASH are an extension's
 //	v/clio/HASH         notes that a sign-in with managed fields failed

@@ -33,6 +33,8 @@ const (
 	stateCursor sealed.Kind = 'n'
 	stateSlot   sealed.Kind = 'i'
 
+	redemption sealed.Kind = 'C' // the answer to a callback
+
 	authSession sealed.Kind = 'S' // earlier versions counted them with N and I
 
 	orgSettings  sealed.Kind = 'y'

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,6 +27,27 @@ func (db *DB) States() States { return States{Pending{db, "state", shortState}} 
 
 // AuthSessions keeps the results of sign-ins that a client waits for.
 func (db *DB) AuthSessions() Pending { return Pending{db, "auth session", authSession} }
+
+// Redemptions keeps the answers to callbacks whose sign-in succeeded. Redeemed puts them there.
+func (db *DB) Redemptions() Pending { return Pending{db, "redemption", redemption} }
+
+// Redeemed goes with a sign-in: it keeps under an id, for ttl, what answer makes of the session, unless that is nil. answer may
+// run again.
+func Redeemed(id string, ttl time.Duration, answer func(Session) ([]byte, error)) With {
+	return With{signedIn: func(r records, s Session) error {
+		b, err := answer(s)
+		if err != nil || b == nil {
+			return err
+		}
+		return r.Set(redemption, r.db.Redemptions().key(id), b, ttl)
+	}}
+}
+
+// Hash returns the hash under which the store keeps the value of an id. Its key is the store's, so every process has the same.
+func (p Pending) Hash(id string) (h [sha256.Size]byte) {
+	copy(h[:], p.key(id)[len(sealed.Prefix(p.kind)):])
+	return h
+}
 
 // Put stores a value under an id for a time, and copies the bytes. At most limit values are kept at once, because anyone can
 // begin a sign-in; beyond that the error matches crmgate.ErrTransient. A value counts until it expires.

@@ -43,7 +43,13 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		if s, err = r.sessions().renew(s, p.Person); err != nil {
 			return about, err
 		}
-		return p.subject(key), errors.Join(r.sessions().set(&p, s), r.setPerson(key, p))
+		err = errors.Join(r.sessions().set(&p, s), r.setPerson(key, p))
+		for _, w := range with {
+			if err == nil && w.signedIn != nil {
+				err = w.signedIn(r, s)
+			}
+		}
+		return p.subject(key), err
 	})
 	if err != nil {
 		return Session{}, fmt.Errorf("store sign-in: %w", err)

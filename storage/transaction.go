@@ -31,9 +31,10 @@ func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
 }
 
 // With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, UseApp, IfUnanswered, DropEntry,
-// ReleaseLease, ChangeFields, PlaceFields and AcceptFields.
+// ReleaseLease, ChangeFields, PlaceFields, AcceptFields and Redeemed.
 type With struct {
 	before, after func(records) error
+	signedIn      func(records, Session) error // only by SignIn
 	events        []audit.Event
 }
 

@@ -214,7 +214,7 @@ func path(u *url.URL) string {
 
 // authorizationError is the error for the error parameter of a response.
 func authorizationError(code, description string) error {
-	r := crmgate.Refuse("%s", token.StandardText(code, description))
+	r := crmgate.Decline("%s", token.StandardText(code, description))
 	if code == "access_denied" {
 		r.Err = crmgate.ErrDenied
 	}
@@ -233,7 +233,7 @@ func (resp *response) check(m *manifest.Manifest, r CallbackRequest) error {
 			continue
 		}
 		if err := m.Hosts.AllowURL(p.url, resp.hostname); err != nil {
-			return crmgate.Refuse("%s: %v", p.name, err)
+			return crmgate.Decline("%s: %v", p.name, err)
 		}
 	}
 	return checkIssuer(m.ForHost(resp.hostname), resp.hostname, resp.issuer)

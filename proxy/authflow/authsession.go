@@ -198,7 +198,7 @@ func (ss *authSessions) conclude(ctx context.Context, id string, signedIn Signed
 		case r.Status != SignInPending:
 			return sessionOver()
 		case o.Result == audit.OutcomeError:
-			r.Status, r.Message = SignInFailed, o.message()
+			r.Status, r.Message = SignInFailed, o.Message()
 		case o.Result == audit.OutcomeRefused:
 			r.Status, r.Message = SignInFailed, signedIn.Message
 		default:
@@ -296,5 +296,5 @@ func (ss *authSessions) pending(ctx context.Context, id string) error {
 }
 
 func sessionOver() error {
-	return &crmgate.Refusal{Message: "This sign-in has already ended. Please start again in the application.", Err: crmgate.ErrConflict}
+	return &crmgate.Refusal{Kind: crmgate.Declined, Message: "This sign-in has already ended. Please start again in the application.", Err: crmgate.ErrConflict}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -28,10 +29,15 @@ type CallbackRequest struct {
 	HashedExtension                 string            // the rc-extension-id header
 	RCToken                         crmgate.Secret    // proves account and extension; may be empty
 	LoginSecret                     crmgate.Secret    // X-Crmgate-Login
+	Query                           string            // as it was sent, for comparing
+	Address                         netip.Addr        // of the client; zero if it is not known
 }
 
 // Callback finishes an OAuth sign-in. If the CRM or the connector refuses the person, SignedIn has a Message and no Token.
 // Every other failure is an error, and then nothing is stored.
+//
+// A code is exchanged once. A caller who repeats a callback within two minutes gets the result of the first one. Another caller
+// gets a Refusal.
 func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, error) {
 	resp, err := readResponse(r, f.PublicURL)
 	if err != nil {
@@ -40,95 +46,142 @@ func (f *Flows) Callback(ctx context.Context, r CallbackRequest) (SignedIn, erro
 	return f.finish(ctx, r, resp)
 }
 
-// finish finishes a sign-in whose response has been read, and reports its outcome to every reader.
+// finish finishes a sign-in whose response has been read.
 func (f *Flows) finish(ctx context.Context, r CallbackRequest, resp response) (SignedIn, error) {
-	signedIn, err := f.exchange(ctx, r, &resp)
-	o := OutcomeOf(signedIn, err)
+	a, err := f.check(ctx, r, &resp)
+	if err != nil {
+		return f.conclude(ctx, resp, SignedIn{}, err)
+	}
+	in, repeated, err := f.redemptions.once(ctx, a.sends.claim, func() (SignedIn, bool, error) {
+		in, settled, err := f.redeem(ctx, a)
+		in, err = f.conclude(ctx, resp, in, err)
+		return in, settled, err
+	})
+	if repeated && errors.Is(err, errRedeemed) { // a repeated callback of the same caller is no outcome of its own
+		f.report(ctx, audit.ByOAuth, resp.platform, Failure(err))
+	}
+	in.Agent = resp.agent
+	return in, err
+}
+
+// conclude tells every reader how a sign-in ended.
+func (f *Flows) conclude(ctx context.Context, resp response, in SignedIn, err error) (SignedIn, error) {
+	var fail *token.FailMessage
+	if errors.As(err, &fail) {
+		in, err = refusedByConnector(fail.Message), nil
+	}
+	o := OutcomeOf(in, err)
 	if resp.session != "" {
-		if missed := f.sessions.conclude(ctx, resp.session, signedIn, o); missed != nil && err == nil {
+		if missed := f.sessions.conclude(ctx, resp.session, in, o); missed != nil && err == nil {
 			err = missed
 			o = Failure(err)
 		}
 	}
-	signedIn.Agent = resp.agent
 	f.report(ctx, audit.ByOAuth, resp.platform, o)
-	return signedIn, err
+	return in, err
 }
 
-// exchange checks the response, exchanges its code for tokens and completes the sign-in.
-func (f *Flows) exchange(ctx context.Context, r CallbackRequest, resp *response) (SignedIn, error) {
+// attempt is a callback that was checked, so that its code may be sent to the CRM.
+type attempt struct {
+	conn    connector.Connector
+	bound   state // zero for a plain state
+	account crmgate.AccountID
+	client  token.Client
+	code    crmgate.Secret
+	sends   callbackContext
+}
+
+// check checks a callback, and finds the client that its code was issued to. It sends nothing to the CRM.
+func (f *Flows) check(ctx context.Context, r CallbackRequest, resp *response) (*attempt, error) {
 	if !f.clients.Allow(limit.ClientOf(ctx, "")) {
-		return SignedIn{}, tooOften("from your address")
+		return nil, tooOften("from your address")
 	}
-	conn, err := f.Connectors.Find(resp.platform)
-	if err != nil {
-		return SignedIn{}, err
+	a := &attempt{}
+	var err error
+	if a.conn, err = f.Connectors.Find(resp.platform); err != nil {
+		return nil, err
 	}
-	bound, err := f.openBound(ctx, r, resp)
-	if err != nil {
-		return SignedIn{}, err
+	if a.bound, err = f.openBound(ctx, r, resp); err != nil {
+		return nil, err
 	}
 	if resp.session != "" {
-		r.HashedExtension = bound.HashedExtension
+		r.HashedExtension = a.bound.HashedExtension
 	}
-	m := conn.Manifest()
+	m := a.conn.Manifest()
 	if err := m.RequireOAuth(); err != nil {
-		return SignedIn{}, err
+		return nil, err
 	}
 	if err := resp.check(m, r); err != nil {
-		return SignedIn{}, err
+		return nil, err
 	}
-	account, proven, err := f.account(ctx, r, bound)
+	if err := f.findClient(ctx, a, r, resp); err != nil {
+		return nil, err
+	}
+	if a.code, err = resp.code(a.client.RedirectURI); err != nil {
+		return nil, err
+	}
+	a.sends.claim = a.claim(r)
+	return a, nil
+}
+
+// findClient sets the account of an attempt, its client, and what is needed after the exchange.
+func (f *Flows) findClient(ctx context.Context, a *attempt, r CallbackRequest, resp *response) error {
+	account, proven, err := f.account(ctx, r, a.bound)
 	if err != nil {
-		return SignedIn{}, err
+		return err
 	}
-	app, pending, err := f.Orgs.AppOf(ctx, m, account, bound.ID != "", bound.Entry)
+	app, pending, err := f.Orgs.AppOf(ctx, a.conn.Manifest(), account, a.bound.ID != "", a.bound.Entry)
 	if err != nil {
-		return SignedIn{}, err
+		return err
 	}
-	client, err := f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{
+	a.account = account
+	a.client, err = f.Tokens.Client(ctx, a.conn, connector.OAuthInfoRequest{
 		Hostname: resp.hostname, TokenURL: r.TokenURL, Account: account, UserEmail: r.UserEmail,
 	}, app)
-	var fail *token.FailMessage
-	if errors.As(err, &fail) {
-		return refusedByConnector(fail.Message), nil
-	}
 	if err != nil {
-		return SignedIn{}, err
+		return err
 	}
-	if bound.ID != "" && client.ID != bound.ClientID {
-		return SignedIn{}, org.AppChanged(resp.platform)
+	if a.bound.ID != "" && a.client.ID != a.bound.ClientID {
+		return org.AppChanged(resp.platform)
 	}
-	code, err := resp.code(client.RedirectURI)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	if bound.ID != "" {
-		if err := f.states.spend(ctx, bound); err != nil {
-			return SignedIn{}, err
-		}
-	}
-	c := callbackContext{
+	a.sends = callbackContext{
 		Query: resp.query, CallbackURI: resp.withoutCode, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username,
 		Hostname: resp.hostname, HashedExtension: r.HashedExtension, Unproven: !proven,
 	}
 	if app != nil {
-		c.Hostname, c.Entry, c.Pending = client.Hostname, app.Entry, pending
+		a.sends.Hostname, a.sends.Entry, a.sends.Pending = a.client.Hostname, app.Entry, pending
 	}
-	done, err := f.admit(ctx, client, bound)
+	return nil
+}
+
+// redeem exchanges the code for tokens and completes the sign-in. settled says that the code cannot be used again.
+func (f *Flows) redeem(ctx context.Context, a *attempt) (in SignedIn, settled bool, err error) {
+	if a.bound.Session != "" {
+		if err := f.sessions.pending(ctx, a.bound.Session); err != nil {
+			return SignedIn{}, false, err
+		}
+	}
+	if a.bound.ID != "" {
+		if err := f.states.spend(ctx, a.bound); err != nil {
+			return SignedIn{}, false, err
+		}
+	}
+	done, err := f.admit(ctx, a.client, a.bound)
 	if err != nil {
-		return SignedIn{}, err
+		return SignedIn{}, false, err
 	}
-	tokens, err := f.Tokens.Exchange(ctx, conn, client, token.Exchange{
-		Code: code, RedirectURI: client.RedirectURI, Verifier: crmgate.NewSecret(bound.Verifier),
-		Account: account, Callback: c.secret(),
+	tokens, err := f.Tokens.Exchange(ctx, a.conn, a.client, token.Exchange{
+		Code: a.code, RedirectURI: a.client.RedirectURI, Verifier: crmgate.NewSecret(a.bound.Verifier),
+		Account: a.account, Callback: a.sends.secret(),
 	})
 	done(err)
 	if err != nil {
-		return SignedIn{}, err
+		var te *token.Error
+		return SignedIn{}, errors.As(err, &te) && te.Settled(), err
 	}
 	crmgate.TraceOf(ctx).Step("exchanged")
-	return f.completeOAuth(ctx, conn, client, tokens, c)
+	in, err = f.completeOAuth(ctx, a.conn, a.client, tokens, a.sends)
+	return in, true, err
 }
 
 // admit admits the token request of a callback, and its caller must call done with the result. It refuses a plain callback if
@@ -193,7 +246,8 @@ type callbackContext struct {
 	Entry           string            `json:"entry,omitempty"`    // of the organisation's application
 	Pending         bool              `json:"pending,omitempty"`  // the application is pending
 
-	replay bool // the token answer comes from the journal
+	replay bool  // the token answer comes from the journal
+	claim  claim // zero for a replay
 }
 
 func (c callbackContext) secret() crmgate.Secret {
@@ -218,7 +272,7 @@ func (f *Flows) completeOAuth(ctx context.Context, conn connector.Connector, cli
 	crmgate.TraceOf(ctx).Step("identified")
 	signedIn, err := f.complete(ctx, conn, info, completion{
 		by: audit.ByOAuth, unproven: c.Unproven, hostname: c.Hostname, account: tokens.Journal.Account,
-		hashedExtension: c.HashedExtension, journal: tokens.Journal, entry: c.Entry, pending: c.Pending, replay: c.replay,
+		hashedExtension: c.HashedExtension, journal: tokens.Journal, entry: c.Entry, pending: c.Pending, replay: c.replay, claim: c.claim,
 		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
 	})
 	switch {
@@ -256,12 +310,7 @@ func (f *Flows) openBound(ctx context.Context, r CallbackRequest, resp *response
 		return s, err
 	}
 	resp.hostname = s.Hostname
-	if s.Session != "" {
-		if err := f.sessions.pending(ctx, s.Session); err != nil {
-			return s, err
-		}
-		resp.session = s.Session
-	}
+	resp.session = s.Session
 	return s, nil
 }
 

@@ -40,6 +40,7 @@ type completion struct {
 	entry   string // of the organisation's application
 	pending bool   // the application is pending
 	replay  bool   // the token answer comes from the journal
+	claim   claim  // of a callback; otherwise zero
 	// with is stored in the same transaction.
 	with []storage.With
 }
@@ -59,7 +60,13 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 	if !f.people.Allow(key) {
 		return SignedIn{}, tooOften("of this person")
 	}
-	session, err := f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
+	var in SignedIn
+	answer := func(s storage.Session) (SignedIn, error) {
+		t, err := f.Sessions.Issue(key, s.ID)
+		in = SignedIn{Token: t, ID: info.ID, Name: info.Name, Message: info.Message}
+		return in, err
+	}
+	_, err = f.DB.SignIn(ctx, key, func(p *crmgate.Person) error {
 		u := &p.User
 		if err := c.outdated(*p); err != nil {
 			return err
@@ -83,7 +90,7 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		}
 		p.Grant = c.grant(p.Grant)
 		return nil
-	}, append(append(c.with, c.events()...), c.useApp(key.Platform), storage.DropEntry(c.journal))...)
+	}, append(append(c.with, c.events()...), c.useApp(key.Platform), storage.DropEntry(c.journal), c.claim.keep(answer))...)
 	if err != nil {
 		return SignedIn{}, err
 	}
@@ -92,8 +99,7 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		f.Revocations.Changed()
 	}
 	f.afterSave(ctx, conn, key)
-	t, err := f.Sessions.Issue(key, session.ID)
-	return SignedIn{Token: t, ID: info.ID, Name: info.Name, Message: info.Message}, err
+	return in, nil
 }
 
 // storedHostname returns the connector's overridingHostname, else the requested host name. Where the manifest allows requests

@@ -10,11 +10,11 @@
 //	read the shapes that clients send ──► open the state, if it is bound ──► check host name, URLs and issuer
 //	                                                                               │
 //	session token ◄── one transaction: ◄── user info    ◄── exchange      ◄── spend the state ◄── choose the
-//	                  person, grant,       (connector)      (proxy/token)                         application
-//	                  session, promotion                                                          (proxy/org)
+//	                  person, grant,       (connector)      (proxy/token)     once per code       application
+//	                  session, promotion,                                                         (proxy/org)
+//	                  answer
 //
-// Nothing is stored unless every step succeeds. A bound state is spent before the code is sent, so a replayed callback causes
-// no token request. An interrupted sign-in leaves its token answer in the journal, and [Flows.Replay] completes it.
+// Nothing is stored unless every step succeeds. A code is exchanged once: a repeated callback gets the answer of the first. An interrupted sign-in leaves its token answer in the journal, and [Flows.Replay] completes it.
 //
 // The package refuses to trust the client. Host names and URLs must match the manifest before anything is sent to them. A
 // RingCentral token is verified at RingCentral. An account without proof is accepted only if the operator allows it.

@@ -69,3 +69,27 @@ const (
 	MaxFailures = maxFailures
 	ClientBurst = clientBurst
 )
+
+// MaxFailed is how many failed redemptions are remembered.
+const MaxFailed = maxFailed
+
+// Redemptions see to it that a code is exchanged once.
+type Redemptions = redemptions
+
+var NewRedemptions = newRedemptions
+
+// Once is once for one caller, and a redemption without a session.
+func (rs *redemptions) Once(ctx context.Context, code string, redeem func() (settled bool, err error)) (repeated bool, err error) {
+	_, repeated, err = rs.once(ctx, claim{code: code}, func() (SignedIn, bool, error) {
+		settled, err := redeem()
+		return SignedIn{}, settled, err
+	})
+	return repeated, err
+}
+
+// Count returns how many redemptions run or are remembered.
+func (rs *redemptions) Count() int {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return len(rs.known)
+}

@@ -69,10 +69,12 @@ type Flows struct {
 	Config
 	states   states
 	sessions authSessions
-	codes    *limit.Refusals[application]
-	guesses  *limit.Refusals[guesser]
-	people   *limit.Rates[crmgate.UserKey] // sign-ins of each person
-	clients  *limit.Rates[limit.Client]    // sign-ins of each client
+	// redemptions see to it that a code is exchanged once.
+	redemptions *redemptions
+	codes       *limit.Refusals[application]
+	guesses     *limit.Refusals[guesser]
+	people      *limit.Rates[crmgate.UserKey] // sign-ins of each person
+	clients     *limit.Rates[limit.Client]    // sign-ins of each client
 }
 
 // A person may sign in personBurst times at once, then once every personEvery. A client may sign people in clientBurst times at
@@ -120,11 +122,12 @@ func New(c Config) (*Flows, error) {
 		c.Held = func(crmgate.Platform) {}
 	}
 	return &Flows{Config: c,
-		states:   states{c.DB, c.Now, limit.NewRates[limit.Client](c.Now, shortStateBurst, shortStateEvery)},
-		sessions: authSessions{c.DB, c.Now, newPolls(), limit.NewRates[limit.Client](c.Now, maxFailures, failureEvery)},
-		codes:    limit.NewRefusals[application](c.Now, refusedCodes),
-		guesses:  limit.NewRefusals[guesser](c.Now, refusedGuesses),
-		people:   limit.NewRates[crmgate.UserKey](c.Now, personBurst, personEvery),
-		clients:  limit.NewRates[limit.Client](c.Now, clientBurst, clientEvery),
+		states:      states{c.DB, c.Now, limit.NewRates[limit.Client](c.Now, shortStateBurst, shortStateEvery)},
+		sessions:    authSessions{c.DB, c.Now, newPolls(), limit.NewRates[limit.Client](c.Now, maxFailures, failureEvery)},
+		redemptions: newRedemptions(c.DB, c.Now),
+		codes:       limit.NewRefusals[application](c.Now, refusedCodes),
+		guesses:     limit.NewRefusals[guesser](c.Now, refusedGuesses),
+		people:      limit.NewRates[crmgate.UserKey](c.Now, personBurst, personEvery),
+		clients:     limit.NewRates[limit.Client](c.Now, clientBurst, clientEvery),
 	}, nil
 }

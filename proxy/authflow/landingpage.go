@@ -2,6 +2,7 @@ package authflow
 
 import (
 	"context"
+	"errors"
 	"net/url"
 
 	"github.com/crmgate/crmgate"
@@ -25,8 +26,9 @@ type Landing struct {
 	// allowed origin.
 	Origins []string
 
-	state state // of Page
-	err   error // if state has expired
+	param string // the state parameter
+	state state  // of Page
+	err   error  // if state has expired
 }
 
 // Landing reads the state of a landing page without spending it.
@@ -35,7 +37,7 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 		s, err := f.states.open(ctx, stateParam)
 		switch {
 		case s.Page:
-			return Landing{Page: true, Platform: s.Platform, Waited: s.Session != "", Admin: s.Admin, state: s, err: err}
+			return Landing{Page: true, Platform: s.Platform, Waited: s.Session != "", Admin: s.Admin, param: stateParam, state: s, err: err}
 		case err == nil:
 			return Landing{Origins: []string{s.Origin}}
 		}
@@ -44,8 +46,12 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 }
 
 // Finish finishes a sign-in that one of this server's pages began, on the landing page. params are the parameters with which
-// the CRM sent the browser back, and loginSecret is the browser's. The result is as of Callback.
+// the CRM sent the browser back, and loginSecret is the browser's. The result is as of Callback. Without a code and an error, the
+// page was loaded again at its Reload address: the result is that of the sign-in that took place.
 func (f *Flows) Finish(ctx context.Context, l Landing, params url.Values, loginSecret crmgate.Secret) (SignedIn, error) {
+	if !params.Has("code") && !params.Has("error") {
+		return f.finished(ctx, l, loginSecret)
+	}
 	uri, err := url.Parse(f.RedirectURI())
 	if err != nil {
 		return SignedIn{}, err
@@ -57,3 +63,22 @@ func (f *Flows) Finish(ctx context.Context, l Landing, params url.Values, loginS
 	}
 	return f.finish(ctx, r, resp)
 }
+
+// finished returns the result of a sign-in that took place on the landing page a short time ago.
+func (f *Flows) finished(ctx context.Context, l Landing, loginSecret crmgate.Secret) (SignedIn, error) {
+	if l.err != nil {
+		return SignedIn{}, l.err
+	}
+	if err := l.state.heldBy(loginSecret); err != nil {
+		return SignedIn{}, err
+	}
+	in, err := f.redemptions.answer(ctx, claim{code: stateCode(l.state)})
+	if errors.Is(err, crmgate.ErrNotFound) {
+		err = &crmgate.Refusal{Kind: crmgate.Declined, Message: "This sign-in has ended. Please start again.", Err: crmgate.ErrConflict}
+	}
+	return in, err
+}
+
+// Reload is the address at which the landing page shows again what Finish returned. It has no code, so it may stay in the
+// browser's history.
+func (l Landing) Reload() string { return LandingPage + "?state=" + url.QueryEscape(l.param) }

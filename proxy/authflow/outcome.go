@@ -22,6 +22,9 @@ type Outcome struct {
 	// Kind and Plain are as in crmgate.Refusal.
 	Kind  crmgate.Kind
 	Plain bool
+	// Actionable says that the person can act on a failure: sign in again, choose another host, or ask their administrator. The
+	// callback tells them so in a message.
+	Actionable bool
 	// RetryAfter is how long to wait before the same request may succeed. Only outcomes of kind Unavailable have it.
 	RetryAfter time.Duration
 	// Err is the error; nil unless Result is error.
@@ -49,16 +52,19 @@ func Failure(err error) Outcome {
 	switch {
 	case errors.As(err, &refusal):
 		o.Sentence, o.Kind, o.Plain = refusal.Message, refusal.Kind, refusal.Plain
+		o.Actionable = o.Kind == crmgate.Declined
 	case errors.As(err, &te):
 		o.Sentence = te.Message
 		if te.RetryAfter > 0 && te.Status == 0 && errors.Is(te.Kind, crmgate.ErrTransient) { // a limit of this server
 			o.Kind, o.RetryAfter = crmgate.Unavailable, te.RetryAfter
 		}
+		o.Actionable = o.Kind != crmgate.Unavailable
 	case errors.As(err, &failed):
 		o.Sentence = failed.Message
 		if errors.Is(err, limit.ErrBusy) {
 			o.Kind, o.Sentence = crmgate.Unavailable, "Too many requests are running. Please try again in a moment."
 		}
+		o.Actionable = o.Kind != crmgate.Unavailable
 	}
 	// Upstream's clients know 400 for a CRM that fails. The callers of a failed refresh are told when to come back: those that
 	// waited for it, like those that come before the next attempt.
@@ -91,9 +97,15 @@ func reasonOf(err error) audit.Reason {
 	return audit.ReasonRequest
 }
 
-// message is the message for a client that waits for a sign-in that failed.
-func (o Outcome) message() *crmgate.ReturnMessage {
-	m := &crmgate.ReturnMessage{Message: o.Sentence, MessageType: "warning", TTL: 5000}
+// Message is the message about a sign-in that failed, for the client to show. It is a warning if nothing is wrong with the CRM
+// or the application.
+func (o Outcome) Message() *crmgate.ReturnMessage {
+	m := &crmgate.ReturnMessage{Message: o.Sentence, MessageType: "danger", TTL: 5000}
+	for _, calm := range []error{crmgate.ErrDenied, crmgate.ErrExpired, crmgate.ErrConflict} {
+		if errors.Is(o.Err, calm) {
+			m.MessageType = "warning"
+		}
+	}
 	if m.Message == "" {
 		m.Message = "The sign-in did not work. Please try again."
 	}

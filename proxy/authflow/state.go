@@ -62,7 +62,7 @@ type states struct {
 	short *limit.Rates[limit.Client]
 }
 
-// errStateUnusable is the refusal of every state that does not open: forged, sealed with another key, or no longer stored.
+// errStateUnusable is the refusal of every state that does not open: forged, or sealed with another key.
 var errStateUnusable = crmgate.Refuse("This sign-in link is not valid. Please start again.")
 
 // random returns n random bytes, encoded for URLs.
@@ -129,7 +129,7 @@ func openText(db *storage.DB, label, text string, v any) error {
 func isBound(param string) bool { return strings.HasPrefix(param, statePrefix) }
 
 func tookTooLong() error {
-	return &crmgate.Refusal{Message: fmt.Sprintf("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes())), Err: crmgate.ErrExpired}
+	return &crmgate.Refusal{Kind: crmgate.Declined, Message: fmt.Sprintf("This sign-in took longer than %d minutes. Please start again.", int(stateLife.Minutes())), Err: crmgate.ErrExpired}
 }
 
 // open opens a bound state without spending it. A state that is forged, changed or expired is a Refusal. For an expired one,
@@ -146,7 +146,10 @@ func (st *states) open(ctx context.Context, param string) (state, error) {
 	} else {
 		err = openText(st.db, stateLabel, handle, &s)
 	}
-	if errors.Is(err, crmgate.ErrNotFound) || errors.Is(err, crmgate.ErrSealed) {
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound): // the record of a short state has expired
+		return s, &crmgate.Refusal{Kind: crmgate.Declined, Message: "This sign-in link is not valid, or it has expired. Please start again.", Err: crmgate.ErrExpired}
+	case errors.Is(err, crmgate.ErrSealed):
 		return s, errStateUnusable
 	}
 	if err != nil {
@@ -187,7 +190,7 @@ func (st *states) spend(ctx context.Context, s state) error {
 	left := time.Unix(s.Expires, 0).Sub(st.now())
 	err := st.db.SpendState(ctx, s.ID, left+time.Minute)
 	if errors.Is(err, crmgate.ErrConflict) {
-		return &crmgate.Refusal{Message: "This sign-in link was already used. Please start again.", Err: crmgate.ErrConflict}
+		return &crmgate.Refusal{Kind: crmgate.Declined, Message: "This sign-in link was already used. Please start again.", Err: crmgate.ErrConflict}
 	}
 	return err
 }

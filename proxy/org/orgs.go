@@ -59,5 +59,5 @@ func NotSetUp(m *manifest.Manifest) error {
 
 // AppChanged is the Refusal for a sign-in whose application was replaced while it went on.
 func AppChanged(p crmgate.Platform) error {
-	return crmgate.Refuse("The application of %s was changed during this sign-in. Please start again.", p)
+	return crmgate.Decline("The application of %s was changed during this sign-in. Please start again.", p)
 }

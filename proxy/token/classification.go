@@ -86,6 +86,19 @@ func outcome(err error) string {
 // CodeRefused reports whether the endpoint accepted the client and refused the authorization code.
 func (e *Error) CodeRefused() bool { return isCodeWord(e.Code) }
 
+// Settled reports whether an exchange has decided about the authorization code, so that it cannot be used again: the CRM refused
+// it or the application, or accepted it in an answer without a token that could be read. A CRM in trouble decides nothing.
+func (e *Error) Settled() bool {
+	switch {
+	case e.Status == 0:
+		return false
+	case Overloaded(e.Status):
+		return e.Status >= 500 && e.CodeRefused()
+	}
+	said := e.Code != "" && e.unknown == ""
+	return !said || !errors.Is(e.Kind, crmgate.ErrTransient)
+}
+
 // lockedOut are parts of what CRMs say when they limit or lock out a client.
 var lockedOut = []string{"locked", "lockout", "too many", "rate limit", "rate_limit", "suspended"}
 

@@ -45,7 +45,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	m := conn.Manifest().ForHost(req.Hostname)
 	if req.TokenURL != "" { // checked before the connector sees it and could send something there
 		if err := m.Hosts.AllowURL(req.TokenURL, req.Hostname); err != nil {
-			return Client{}, crmgate.Refuse("tokenUrl: %v", err)
+			return Client{}, crmgate.Decline("tokenUrl: %v", err)
 		}
 	}
 	info, err := conn.OAuthInfo(ctx, req)
@@ -73,9 +73,9 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	info.TokenAuth = cmp.Or(info.TokenAuth, m.Token.Auth)
 	switch {
 	case info.ClientID == "":
-		return Client{}, &crmgate.Refusal{Message: `Expected "clientId" to exist`, Err: crmgate.ErrNoApp}
+		return Client{}, &crmgate.Refusal{Kind: crmgate.Declined, Message: `Expected "clientId" to exist`, Err: crmgate.ErrNoApp}
 	case info.AccessTokenURI == "":
-		return Client{}, crmgate.Refuse(`Expected "accessTokenUri" to exist`)
+		return Client{}, crmgate.Decline(`Expected "accessTokenUri" to exist`)
 	case !info.TokenAuth.Valid():
 		return Client{}, crmgate.Refuse("tokenAuth: %q is not supported: use basic, basicRaw, body or none", info.TokenAuth)
 	}
@@ -84,7 +84,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	}
 	info.Hostname = cmp.Or(info.Hostname, req.Hostname)
 	if err := m.Hosts.AllowURL(info.AccessTokenURI, info.Hostname); err != nil {
-		return Client{}, crmgate.Refuse("accessTokenUri: %v", err)
+		return Client{}, crmgate.Decline("accessTokenUri: %v", err)
 	}
 	if info.ClientSecret.IsZero() {
 		info.TokenAuth, refreshAuth = crmgate.TokenAuthNone, crmgate.TokenAuthNone // a public client has no secret (RFC 6749, 3.2.1)

@@ -219,7 +219,7 @@ func noTokenText(status int) string {
 func (tr *tokenRequest) incomplete(err error, status int) error {
 	var fe *crmgate.FetchError
 	if errors.As(err, &fe) && fe.Kind == crmgate.FetchRefused {
-		return &crmgate.Refusal{Message: "The token endpoint may not be reached: " + fe.Message, Err: err}
+		return &crmgate.Refusal{Kind: crmgate.Declined, Message: "The token endpoint may not be reached: " + fe.Message, Err: err}
 	}
 	if fe != nil && fe.Kind == crmgate.FetchSize {
 		return &Error{Kind: crmgate.ErrTransient, Status: status, Message: "The CRM's answer to the token request is too large.", Err: err}

@@ -15,7 +15,8 @@ if (landing) {
   }
 }
 
-// The address of a result contains an authorization code. Remove it from the history; a reload then starts again.
+// The address of a result contains an authorization code. Remove it from the history. A reload then shows a success again, and
+// starts again after a failure.
 const clean = document.querySelector('[data-clean]');
 if (clean) {
   window.history.replaceState(null, '', clean.dataset.clean);
