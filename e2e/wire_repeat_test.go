@@ -147,3 +147,21 @@ func TestRepeatedFailures(t *testing.T) {
 		})
 	}
 }
+
+// TestRepeatedNotNow: a word that means "not now" decides nothing about the code, whatever its status.
+func TestRepeatedNotNow(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, map[string]guest{"wire": {}})
+	w.endpoint.says(400, `{"error":"temporarily_unavailable"}`)
+	const path = "/oauth-callback?callbackUri=" + wireRedirect + "?code=A&state=platform=wire"
+	t.Run("7.40 not now with status 400", func(t *testing.T) {
+		for range 2 {
+			w.get(path).want(t, 200, told("danger", standardTexts["temporarily_unavailable"]))
+		}
+		w.endpoint.says(200, goodTokens)
+		w.token(w.get(path))
+		if n := len(w.endpoint.asked()); n != 3 {
+			t.Errorf("%d token requests, want 3", n)
+		}
+	})
+}
