@@ -54,6 +54,9 @@ func (c *call) fetch(ctx context.Context, doc []byte) []byte {
 		var fe *crmgate.FetchError
 		if errors.As(err, &fe) {
 			e = fetchError{fe.Kind, fe.Message}
+			if fe.Kind == crmgate.FetchConnect { // the connector may not say why
+				c.module.host.Logger.WarnContext(ctx, "a connector could not reach its CRM", "platform", c.module.manifest.Platform, "operation", c.operation, "reason", fe.Message)
+			}
 		}
 		return encode(fetchFailure{e})
 	}

@@ -353,7 +353,9 @@ func TestConnectionErrorsNameTheCause(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
 	var resolve []egress.Resolve
-	for _, text := range []string{"crm.test:443:" + s.Listener.Addr().String(), "example.com:443:" + s.Listener.Addr().String(), "crm.test:8443:" + closedAddress()} {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	for _, text := range []string{"crm.test:9443:" + plain.Listener.Addr().String(), "crm.test:443:" + s.Listener.Addr().String(), "example.com:443:" + s.Listener.Addr().String(), "crm.test:8443:" + closedAddress()} {
 		r, err := egress.ParseResolve(text)
 		if err != nil {
 			t.Fatal(err)
@@ -365,12 +367,13 @@ func TestConnectionErrorsNameTheCause(t *testing.T) {
 		roots *x509.CertPool
 		want  string
 	}{
-		{"https://example.com/", x509.NewCertPool(), "could not connect to example.com: certificate signed by unknown authority"},
-		{"https://crm.test/", roots, "could not connect to crm.test: certificate is not valid for this host"},
+		{"https://example.com/", x509.NewCertPool(), "could not connect to example.com: x509: certificate signed by unknown authority"},
+		{"https://crm.test/", roots, "could not connect to crm.test: x509: certificate is valid for example.com, *.example.com, not crm.test"},
+		{"https://crm.test:9443/", roots, "could not connect to crm.test:9443: the server does not speak TLS"},
 		{"https://crm.test:8443/", roots, "could not connect to crm.test:8443: connection refused"},
 	} {
 		client := newClient(t, egress.Config{Allow: loopback, Resolve: resolve, RootCAs: c.roots})
-		_, err := fetch(t, client, c.url, policy(t, "crm.test", "crm.test:8443", "example.com"))
+		_, err := fetch(t, client, c.url, policy(t, "crm.test", "crm.test:8443", "crm.test:9443", "example.com"))
 		var fe *crmgate.FetchError
 		if !errors.As(err, &fe) || fe.Message != c.want {
 			t.Errorf("got %v, want %q", err, c.want)

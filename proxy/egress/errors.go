@@ -2,10 +2,11 @@ package egress
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/url"
+	"strings"
 	"syscall"
 
 	"code.dny.dev/ssrf"
@@ -37,24 +38,36 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// reason names a common cause of a failed connection. It never uses the error's own text, which can contain an address or
+// reason names the cause of a failed connection. It does not use the text of an unknown error, which can contain an address or
 // bytes from the server.
 func reason(err error) string {
-	var authority x509.UnknownAuthorityError
-	var name x509.HostnameError
-	var invalid x509.CertificateInvalidError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
 	var dns *net.DNSError
+	var network *net.OpError
+	var system syscall.Errno
 	switch {
-	case errors.As(err, &authority):
-		return ": certificate signed by unknown authority"
-	case errors.As(err, &name):
-		return ": certificate is not valid for this host"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return ": certificate has expired or is not yet valid"
+	case errors.As(err, &certificate):
+		return ": " + certificateText(certificate.Err)
+	case errors.As(err, &record):
+		return ": the server does not speak TLS"
+	case errors.As(err, &alert):
+		return ": " + alert.Error()
 	case errors.As(err, &dns):
 		return ": host name could not be resolved"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return ": connection refused"
+	case errors.As(err, &network) && network.Op == "dial" && errors.As(err, &system):
+		return ": " + system.Error()
 	}
 	return ", or the connection broke"
+}
+
+// certificateText says what is wrong with a server's certificate. The text can quote names from the certificate.
+func certificateText(err error) string {
+	const longest = 200
+	s := err.Error()
+	if len(s) > longest {
+		s = s[:longest] + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
