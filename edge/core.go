@@ -35,6 +35,7 @@ type core struct {
 	db          *storage.DB
 	writable    func() error // whether the disk has space
 	client      *egress.Client
+	fetch       crmgate.Fetch // how connectors send requests; nil for client.Fetch
 	folder      *wasmhost.Folder
 	unusable    map[crmgate.Platform]error // platforms with a setting that cannot be read
 	tokens      *token.Engine
@@ -156,8 +157,11 @@ func (c *core) openConnectors(ctx context.Context) error {
 	if err := c.openEgress(); err != nil {
 		return err
 	}
+	if c.fetch == nil {
+		c.fetch = c.client.Fetch
+	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
-		CacheDir: c.Cache, Fetch: c.client.Fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
+		CacheDir: c.Cache, Fetch: c.fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
 		Deadline: c.Timeout,
 	})
 	if err != nil {

@@ -46,6 +46,16 @@ func TestDoctorPrints(t *testing.T) {
 	}
 }
 
+// Fields may contain what other flags take for separators.
+func TestDoctorFields(t *testing.T) {
+	o := edgetest.NewOptions(t, "http://127.0.0.1:1")
+	var out, errs bytes.Buffer
+	args := []string{"doctor", "practicekey", "--connectors", o.Connectors, "--cache", o.Cache, "--field", "a;b=x;y=z,1", "--field", "c=d"}
+	if status := run(args, &out, &errs); status != 1 || strings.Count(out.String(), "form: The form has no field") != 2 || !strings.Contains(out.String(), `"a;b"`) {
+		t.Errorf("status %d: %s%s", status, &out, &errs)
+	}
+}
+
 func TestDoctorArguments(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer

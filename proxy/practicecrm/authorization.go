@@ -29,6 +29,7 @@ type authorization struct {
 	challenge string
 	form      bool   // response_mode is form_post: the answer is a form
 	err       string // an OAuth error to send to the redirect URI
+	why       string // its description; may be empty
 }
 
 // readAuthorization parses a request. It returns a text for the person if the client or redirect URI is wrong: such an error
@@ -67,6 +68,8 @@ func (a *authorization) insist(m Mood, rawQuery string) {
 	case a.err != "":
 	case m.NoPKCE && a.challenge != "":
 		a.err = "invalid_request"
+	case m.NeedPKCE && a.challenge == "":
+		a.err, a.why = "invalid_request", "policy requires PKCE"
 	case m.AuthorizeScope != "" && raw(rawQuery, "scope") != m.AuthorizeScope:
 		a.err = "invalid_scope"
 	}
@@ -84,6 +87,9 @@ func (a authorization) answer(w http.ResponseWriter, name, value string) {
 		q = url.Values{}
 	}
 	q.Set(name, value)
+	if a.why != "" {
+		q.Set("error_description", a.why)
+	}
 	if a.state != "" {
 		q.Set("state", a.state)
 	}

@@ -36,6 +36,10 @@ type Mood struct {
 	RefreshQuirks *Quirks
 	// NoPKCE rejects authorization requests with a challenge as invalid_request, like some servers without PKCE.
 	NoPKCE bool
+	// NeedPKCE rejects authorization requests without a challenge as invalid_request, and says why in error_description.
+	NeedPKCE bool
+	// CodeFirst refuses an unknown code before it looks at the client, so a wrong secret is answered like a right one.
+	CodeFirst bool
 	// AuthorizeScope, if set, is the scope that authorization requests must have, as encoded in the URL: "read+write".
 	AuthorizeScope string
 

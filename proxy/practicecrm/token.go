@@ -56,6 +56,9 @@ func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
 	case mood.Error != "":
 		refuse(w, refusal{mood.Error, "The CRM is in that mood."})
 		return
+	case mood.CodeFirst && form.Get("grant_type") == "authorization_code" && !c.knowsCode(form.Get("code")):
+		refuse(w, refusal{"invalid_grant", "Unknown or expired code."})
+		return
 	case no.code != "":
 		refuse(w, no)
 		return
@@ -73,6 +76,12 @@ func (c *CRM) token(w http.ResponseWriter, r *http.Request) {
 		cut()
 	}
 	answer.write(w, g)
+}
+
+func (c *CRM) knowsCode(code string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.codes.entries[code] != nil
 }
 
 func (a TokenAnswer) write(w http.ResponseWriter, g granted) {

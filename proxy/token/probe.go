@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -26,6 +27,11 @@ func (p *Probe) Try(ctx context.Context, conn connector.Connector, c Client) err
 	return p.engine.Try(ctx, conn, c)
 }
 
+// Control is Engine.Control.
+func (p *Probe) Control(ctx context.Context, conn connector.Connector, c Client) (told bool, err error) {
+	return p.engine.Control(ctx, conn, c)
+}
+
 // Try exchanges a made-up code with one request, and returns the error of Exchange. A healthy endpoint that knows the client
 // answers that the code is invalid.
 func (e *Engine) Try(ctx context.Context, conn connector.Connector, c Client) error {
@@ -35,4 +41,19 @@ func (e *Engine) Try(ctx context.Context, conn connector.Connector, c Client) er
 	}
 	_, err := e.Exchange(ctx, conn, c, x)
 	return err
+}
+
+// Control is Try for the same client with a made-up secret, or for a made-up client if it has no secret. told says that the
+// endpoint refuses that client. Otherwise an endpoint that refuses the code of Try has shown nothing about the client: some
+// look at the code first, and refuse the code of Control too (Error.CodeRefused).
+func (e *Engine) Control(ctx context.Context, conn connector.Connector, c Client) (told bool, err error) {
+	invented := "crmgate-doctor-" + rand.Text()
+	if c.Secret.IsZero() {
+		c.ID, c.Info.ClientID = invented, invented
+	} else {
+		c.Secret, c.Info.ClientSecret = crmgate.NewSecret(invented), crmgate.NewSecret(invented)
+	}
+	err = e.Try(ctx, conn, c)
+	var te *Error
+	return ClientRefused(err) && errors.As(err, &te) && !te.CodeRefused(), err
 }
