@@ -208,6 +208,24 @@ func keyOfAda(t *testing.T, g *gate) crmgate.UserKey {
 	return all[0].Key()
 }
 
+// TestAdminUntestedSecret: a CRM that looks at the code before the client, or that is down, does not show whether a secret is
+// right. The page says so, and waits.
+func TestAdminUntestedSecret(t *testing.T) {
+	t.Parallel()
+	g := organised(t)
+	v := g.office(practicecrm.RCAdminToken)
+	for _, mood := range []practicecrm.Mood{{CodeFirst: true}, {Status: 503}} {
+		g.CRM.SetMood(mood)
+		a := v.send("/admin/practice", application(ownClient, "mistyped"))
+		a.wantPage(t, 200, "Continue to Practice CRM", "Practice CRM did not show whether the client ID and the client secret are right.", `class="primary" href="`)
+		if a.header.Get("Refresh") != "" {
+			t.Errorf("%+v: the page goes on by itself", mood)
+		}
+	}
+	g.CRM.SetMood(practicecrm.Mood{})
+	v.send("/admin/practice", application(ownClient, ownSecret)).follow(t)
+}
+
 func TestAdminLifecycle(t *testing.T) {
 	t.Parallel()
 	g := organised(t, withNotes)

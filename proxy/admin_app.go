@@ -85,7 +85,7 @@ func (p adminAppPages) goToCRM(ctx context.Context, r *request, a *org.Admin, m 
 	if err != nil {
 		return nil, err
 	}
-	return p.admin.site.going(r, m.Title, c)
+	return p.admin.site.going(r, m.Title, c, entered)
 }
 
 // drop discards the pending application.

@@ -89,7 +89,7 @@ func (p connectPages) goToCRM(ctx context.Context, r *request, who authflow.Conn
 	if err != nil {
 		return p.site.failure(ctx, r, err, endingOf(who))
 	}
-	return p.site.going(r, f.m.Title, c)
+	return p.site.going(r, f.m.Title, c, entered)
 }
 
 // connectByKey signs a person in with an API key. If the CRM refuses it, the form is shown again.

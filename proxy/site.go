@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
 
@@ -148,12 +149,21 @@ func (s *site) result(e ending, res web.Result, status int) (any, error) {
 //
 // The page continues by a Refresh header. A redirect would be subject to form-action of the page with the form, and the
 // hosts that the CRM redirects to are not known.
-func (s *site) going(r *request, crm string, c authflow.Composed) (any, error) {
-	p, err := render(200, func(w io.Writer) error { return s.pages.Going(w, web.Going{CRM: crm, URL: c.AuthURL}) })
+//
+// entered is the application that this request has entered; nil for none. If it is untested, the page says so and waits for the
+// admin to continue.
+func (s *site) going(r *request, crm string, c authflow.Composed, entered *org.Entered) (any, error) {
+	v := web.Going{CRM: crm, URL: c.AuthURL}
+	if entered != nil && entered.Untested {
+		v.Warning = crm + " did not show whether the client ID and the client secret are right. Sign in there to find out."
+	}
+	p, err := render(200, func(w io.Writer) error { return s.pages.Going(w, v) })
 	if err != nil {
 		return nil, err
 	}
 	s.cookies.set(r, loginCookie, c.LoginSecret, c.Life)
-	r.fc.Response.Header.Set("Refresh", "0; url="+c.AuthURL) // Compose has percent-encoded what a URL cannot contain
+	if v.Warning == "" {
+		r.fc.Response.Header.Set("Refresh", "0; url="+c.AuthURL) // Compose has percent-encoded what a URL cannot contain
+	}
 	return p, nil
 }

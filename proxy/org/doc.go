@@ -10,7 +10,8 @@
 //  1. Admin.App reads the confirmed and the pending application
 //  2. Admin.EnterApp puts the stored secret in the place of its placeholder
 //  3. the endpoints must be on hosts that the manifest declares
-//  4. the CRM gets a made-up code: an answer that rejects the client ends here
+//  4. the CRM gets a made-up code: an answer that rejects the client ends here; a second one, with a made-up secret, shows
+//     whether the first told anything
 //  5. storage keeps the application as staged, for 24 hours
 //  6. the admin signs in with it (authflow)
 //  7. that sign-in confirms it, retires the one before and ends the sessions of that one, in one transaction

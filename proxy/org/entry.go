@@ -40,6 +40,9 @@ func (a *Admin) EnterApp(ctx context.Context, app PlatformApp, values map[string
 type Entered struct {
 	App    crmgate.OrgApplication
 	Client token.Client
+	// Untested says that the CRM did not show whether the client ID and the secret are right: it refuses a made-up secret in the
+	// same way, or it could not be asked.
+	Untested bool
 }
 
 // enter stores an application with these values; without values it drops the pending one and returns nil. stored are the
@@ -58,13 +61,13 @@ func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values ma
 			return nil, err
 		}
 	}
-	client, err := a.o.check(ctx, &app, stored)
+	client, untested, err := a.o.check(ctx, &app, stored)
 	if err != nil {
 		return nil, err
 	}
 	app, err = a.o.DB.PutPendingApp(ctx, app, logChange())
 	a.o.Revocations.Changed() // sign-ins may have used the application that was pending
-	return &Entered{app, client}, err
+	return &Entered{app, client, untested}, err
 }
 
 // logChange logs a change of an organisation's application by an admin.
@@ -110,39 +113,41 @@ func (a *Admin) platformOf(ctx context.Context, app crmgate.Application) (crmgat
 	return named, err
 }
 
-// check replaces the Placeholder by the stored secret, and checks an application against the manifest and at the CRM.
-func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *storage.Applications) (client token.Client, err error) {
+// check replaces the Placeholder by the stored secret, and checks an application against the manifest and at the CRM. untested is
+// as in Entered.
+func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *storage.Applications) (client token.Client, untested bool, err error) {
 	conn, err := o.Connectors.Find(app.Platform)
 	if err != nil {
-		return client, err
+		return client, false, err
 	}
 	m := conn.Manifest()
 	if err := m.RequireOAuth(); err != nil {
-		return client, err
+		return client, false, err
 	}
 	if stored == nil {
 		apps, err := o.Apps(ctx, m, app.Account)
 		if err != nil {
-			return client, err
+			return client, false, err
 		}
 		stored = &apps
 	}
 	if err := o.keepSecret(ctx, conn, app, *stored); err != nil {
-		return client, err
+		return client, false, err
 	}
 	if app.Hostname, err = m.CheckHostname(app.Hostname); err != nil {
-		return client, err
+		return client, false, err
 	}
 	if app.AuthorizationURI != "" {
 		if err := m.Hosts.AllowURL(app.AuthorizationURI, app.Hostname); err != nil {
-			return client, crmgate.Refuse("authorizationUri: %v", err)
+			return client, false, crmgate.Refuse("authorizationUri: %v", err)
 		}
 	}
 	client, err = o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account}, app)
 	if err != nil {
-		return client, err
+		return client, false, err
 	}
-	return client, o.try(ctx, conn, client)
+	untested, err = o.try(ctx, conn, client)
+	return client, untested, err
 }
 
 // keepSecret replaces the Placeholder by the secret of the stored application that the admin saw. A stored secret is sent
@@ -165,16 +170,23 @@ func (o *Orgs) keepSecret(ctx context.Context, conn connector.Connector, app *cr
 	return nil
 }
 
-// try exchanges a made-up code at the CRM. It is a Refusal only if the CRM's answer says that it rejects the client.
-func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.Client) error {
+// try exchanges a made-up code at the CRM. It is a Refusal only if the CRM's answer says that it rejects the client. If the CRM
+// refuses the code, try sends another with a made-up secret. untested is as in Entered.
+func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.Client) (untested bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	err := o.Tokens.Try(ctx, conn, client)
+	err = o.Tokens.Try(ctx, conn, client)
 	var te *token.Error
-	if !errors.As(err, &te) || te.CodeRefused() || te.Status != 401 && !errors.Is(te.Kind, crmgate.ErrAppDead) {
-		return nil
+	switch {
+	case !errors.As(err, &te):
+		return true, nil
+	case te.CodeRefused():
+		told, _ := o.Tokens.Control(ctx, conn, client)
+		return !told, nil
+	case te.Status != 401 && !errors.Is(te.Kind, crmgate.ErrAppDead):
+		return true, nil
 	}
-	return &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Err: err}
+	return false, &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Err: err}
 }
 
 // DropPending removes the pending application of the organisation: of one platform, or of all if p is empty.

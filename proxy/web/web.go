@@ -68,7 +68,10 @@ func (p *Pages) Home(w io.Writer, connect []Link) error {
 }
 
 // Going is the page that leads to the CRM.
-type Going struct{ CRM, URL string }
+type Going struct {
+	CRM, URL string
+	Warning  string // empty for none
+}
 
 // Going writes a page with a link to the CRM. The caller may add a Refresh header, which follows the link.
 func (p *Pages) Going(w io.Writer, g Going) error {
