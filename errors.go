@@ -54,6 +54,8 @@ type Refusal struct {
 	Message string
 	// Plain sends the bare Message as the body, because App Connect's clients expect that. The status still depends on Kind.
 	Plain bool
+	// Said is what the CRM said about it, in its own words. Pages show it, cut and escaped. It may be empty.
+	Said string
 	// Err is the cause, for the log only. It may be nil.
 	Err error
 }

@@ -289,6 +289,41 @@ func TestConnectEndings(t *testing.T) {
 	v.do("DELETE", "/connect/practice", "").wantError(t, 405, "/connect/{platform} takes GET and POST only.")
 }
 
+// TestConnectReasons: a page shows the CRM's own words, cut and escaped, and the log has all of them. A forged redirect shows
+// nothing of its text.
+func TestConnectReasons(t *testing.T) {
+	t.Parallel()
+	g := newPages(t)
+	v := g.visitor()
+	reason := "policy <b>requires</b> PKCE\u202e" + strings.Repeat("x", 500) + "end"
+	refused := func(code string) string {
+		at, err := url.Parse(v.send("/connect/practice", nil).follow(t))
+		edgetest.Must(t, err)
+		return "/redirect.html?" + url.Values{"error": {code}, "error_description": {reason}, "state": {at.Query().Get("state")}}.Encode()
+	}
+	for code, heading := range map[string]string{"invalid_request": "This did not work", "access_denied": "Not connected", "odd_code": "This did not work"} {
+		forged := g.visitor().get(refused(code))
+		if forged.wantPage(t, 400, "This sign-in cannot be completed here"); strings.Contains(forged.body, "PKCE") {
+			t.Errorf("another browser is shown %s", forged.body)
+		}
+		a := v.get(refused(code))
+		a.wantPage(t, 400, heading, "policy &lt;b&gt;requires&lt;/b&gt; PKCE")
+		if strings.Contains(a.body, "xend") || strings.Count(a.body, "PKCE") != 1 || code != "odd_code" && !strings.Contains(a.body, `PKCE\u202exxx`) {
+			t.Errorf("%s: %s", code, a.body)
+		}
+	}
+	if n := strings.Count(g.Log.String(), "xend"); n != 3 {
+		t.Errorf("the log has %d reasons, want 3", n)
+	}
+	g.CRM.SetMood(practicecrm.Mood{Error: "invalid_scope"})
+	v.get(v.landing("practice", "ada", nil)).wantPage(t, 400, "This did not work", "The requested scope is invalid", "The CRM says: &#34;The CRM is in that mood.&#34;")
+	g.CRM.SetMood(practicecrm.Mood{})
+	v.get(v.landing("practice", "ada", nil)+"&iss=https%3A%2F%2Fevil.example").wantPage(t, 400, "This did not work", "The issuer (iss) of the callback is not practice.")
+	if !strings.Contains(g.Log.String(), `iss \"https://evil.example\" is not on a host of the manifest`) {
+		t.Error("the log does not name the issuer")
+	}
+}
+
 func TestConnectEnvironments(t *testing.T) {
 	t.Parallel()
 	g := newPages(t)

@@ -157,6 +157,7 @@ func internalError(requestID string) string { return "internal error, request " 
 type told struct {
 	status   int
 	sentence string // empty for an internal error
+	said     string // the CRM's own words, for a page; may be empty
 	plain    bool   // the body is the bare sentence
 	after    time.Duration
 	body     any // in place of the sentence; nil for none
@@ -177,7 +178,7 @@ func tell(err error) told {
 	case o.Actionable && errors.As(err, new(errCallback)):
 		return told{status: 200, sentence: o.Sentence, body: calledBack{signedIn: signedIn{Message: o.Message()}}}
 	case o.Sentence != "":
-		return told{status: statuses[o.Kind], sentence: o.Sentence, plain: o.Plain, after: o.RetryAfter}
+		return told{status: statuses[o.Kind], sentence: o.Sentence, said: o.Said, plain: o.Plain, after: o.RetryAfter}
 	case errors.Is(err, errBody{}):
 		return told{status: 415, sentence: "The body must be application/json or application/x-www-form-urlencoded, and not compressed."}
 	case errors.As(err, &fetch):

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -66,7 +67,25 @@ func (s *site) correctable(ctx context.Context, err error) (t told, ok bool) {
 		return t, false
 	}
 	s.logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
+	if says := t.crmSays(); says != "" {
+		t.sentence += " " + says
+	}
 	return t, true
+}
+
+// crmSays is what a page quotes of the CRM's own words; empty if the sentence already has them. It shows control characters as
+// escapes.
+func (t told) crmSays() string {
+	const longest = 300
+	said := t.said
+	if len(said) > longest {
+		said = said[:longest] + "…"
+	}
+	said = strings.ToValidUTF8(said, "\uFFFD")
+	if said == "" || strings.Contains(t.sentence, said) {
+		return ""
+	}
+	return "The CRM says: " + strconv.Quote(said)
 }
 
 // ending is where a result page leads to.
@@ -116,6 +135,9 @@ func failureResult(err error, t told, e ending) web.Result {
 		}
 	case errors.Is(err, crmgate.ErrConflict):
 		res.Tone, res.Heading = "calm", "This sign-in has ended"
+	}
+	if says := t.crmSays(); says != "" {
+		res.Sentences = append(res.Sentences, says)
 	}
 	return res
 }

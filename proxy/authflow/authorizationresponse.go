@@ -2,6 +2,7 @@ package authflow
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -212,11 +213,14 @@ func path(u *url.URL) string {
 	return u.Path
 }
 
-// authorizationError is the error for the error parameter of a response.
+// authorizationError is the error for the error parameter of a response. The state was opened before: only the browser that
+// began the sign-in sees the description on a page.
 func authorizationError(code, description string) error {
 	r := crmgate.Decline("%s", token.StandardText(code, description))
+	r.Said = description
+	r.Err = fmt.Errorf("error %q: %q", code, description)
 	if code == "access_denied" {
-		r.Err = crmgate.ErrDenied
+		r.Err = fmt.Errorf("%w: %q", crmgate.ErrDenied, description)
 	}
 	return r
 }
@@ -242,11 +246,15 @@ func (resp *response) check(m *manifest.Manifest, r CallbackRequest) error {
 // checkIssuer checks the iss parameter (RFC 9207, 2.4), so that a response of another authorization server is not taken
 // for this CRM's. Without an issuer in the manifest, iss must at least be on one of the CRM's hosts.
 func checkIssuer(m *manifest.Manifest, hostname, issuer string) error {
+	other := crmgate.Refuse("The issuer (iss) of the callback is not %s.", m.Platform)
 	switch {
 	case m.Issuer != "" && issuer == "":
-		return crmgate.Refuse("The callback lacks its issuer (iss), which %s always sends.", m.Platform)
+		other.Message = fmt.Sprintf("The callback lacks its issuer (iss), which %s always sends.", m.Platform)
+		other.Err = fmt.Errorf("the manifest's issuer is %q", m.Issuer)
+		return other
 	case m.Issuer != "" && issuer != m.Issuer:
-		return crmgate.Refuse("The issuer (iss) of the callback is not %s.", m.Platform)
+		other.Err = fmt.Errorf("iss is %q, and the manifest's issuer is %q", issuer, m.Issuer)
+		return other
 	case m.Issuer != "" || issuer == "":
 		return nil
 	}
@@ -256,5 +264,6 @@ func checkIssuer(m *manifest.Manifest, hostname, issuer string) error {
 			return nil
 		}
 	}
-	return crmgate.Refuse("The issuer (iss) of the callback is not %s.", m.Platform)
+	other.Err = fmt.Errorf("iss %q is not on a host of the manifest: if it is the CRM's, name it as crmgate.issuer", issuer)
+	return other
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -142,7 +143,9 @@ func (f *Flows) findClient(ctx context.Context, a *attempt, r CallbackRequest, r
 		return err
 	}
 	if a.bound.ID != "" && a.client.ID != a.bound.ClientID {
-		return org.AppChanged(resp.platform)
+		changed := org.AppChanged(resp.platform)
+		changed.Err = fmt.Errorf("the sign-in began with client id %q, and it is now %q", a.bound.ClientID, a.client.ID)
+		return changed
 	}
 	a.sends = callbackContext{
 		Query: resp.query, CallbackURI: resp.withoutCode, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username,

@@ -19,6 +19,8 @@ type Outcome struct {
 	Reason audit.Reason
 	// Sentence tells the client and the person why. It is empty if they may not know.
 	Sentence string
+	// Said is what the CRM said, in its own words, for a page; empty if it said nothing.
+	Said string
 	// Kind and Plain are as in crmgate.Refusal.
 	Kind  crmgate.Kind
 	Plain bool
@@ -51,10 +53,10 @@ func Failure(err error) Outcome {
 	var refresh *token.RefreshError
 	switch {
 	case errors.As(err, &refusal):
-		o.Sentence, o.Kind, o.Plain = refusal.Message, refusal.Kind, refusal.Plain
+		o.Sentence, o.Said, o.Kind, o.Plain = refusal.Message, refusal.Said, refusal.Kind, refusal.Plain
 		o.Actionable = o.Kind == crmgate.Declined
 	case errors.As(err, &te):
-		o.Sentence = te.Message
+		o.Sentence, o.Said = te.Message, te.Said
 		if te.RetryAfter > 0 && te.Status == 0 && errors.Is(te.Kind, crmgate.ErrTransient) { // a limit of this server
 			o.Kind, o.RetryAfter = crmgate.Unavailable, te.RetryAfter
 		}

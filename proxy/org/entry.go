@@ -186,7 +186,7 @@ func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.C
 	case te.Status != 401 && !errors.Is(te.Kind, crmgate.ErrAppDead):
 		return true, nil
 	}
-	return false, &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Err: err}
+	return false, &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Said: te.Said, Err: err}
 }
 
 // DropPending removes the pending application of the organisation: of one platform, or of all if p is empty.

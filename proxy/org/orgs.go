@@ -58,6 +58,6 @@ func NotSetUp(m *manifest.Manifest) error {
 }
 
 // AppChanged is the Refusal for a sign-in whose application was replaced while it went on.
-func AppChanged(p crmgate.Platform) error {
+func AppChanged(p crmgate.Platform) *crmgate.Refusal {
 	return crmgate.Decline("The application of %s was changed during this sign-in. Please start again.", p)
 }

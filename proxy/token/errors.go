@@ -17,6 +17,8 @@ type Error struct {
 	Status int
 	// Message is the text for clients. It holds no secret.
 	Message string
+	// Said is what the CRM said, in its own words. It holds no secret. It may be empty.
+	Said string
 	// RetryAfter is how long to wait; 0 if that is not known.
 	RetryAfter time.Duration
 	// Locked says that the CRM limits or locks out the client. Further requests may make it worse.
@@ -96,6 +98,9 @@ func StandardText(code, description string) string {
 	}
 	return clip(code)
 }
+
+// maxSaid is how much of a CRM's own words is kept, for the log.
+const maxSaid = 4 << 10
 
 // clip shortens a CRM's text for a client.
 func clip(s string) string {

@@ -325,6 +325,22 @@ func TestLocked(t *testing.T) {
 	}
 }
 
+// TestReasonsOfTheCRM: an error has the CRM's own words, in full for the log, and without the secrets that were sent.
+func TestReasonsOfTheCRM(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.refuse(400, `{"error":"invalid_scope","error_description":"a-code may not `+strings.Repeat("x", 500)+` end"}`)
+	err := w.exchangeAnyCode()
+	var te *token.Error
+	if !errors.As(err, &te) || te.Said != "[…] may not "+strings.Repeat("x", 500)+" end" || !strings.Contains(err.Error(), "x end") || strings.Contains(te.Message, "end") {
+		t.Errorf("got %+v", te)
+	}
+	w.refuse(400, `{"error":"odd","error_description":"`+strings.Repeat("ü", 5000)+`"}`)
+	if err := w.exchangeAnyCode(); !errors.As(err, &te) || len(te.Said) != 4096 {
+		t.Errorf("got %d bytes of the CRM's words", len(te.Said))
+	}
+}
+
 func TestConnectionRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")

@@ -199,7 +199,8 @@ func (tr *tokenRequest) refused(e *Error) {
 	v, word, ok := judge(!tr.entry.From.IsZero(), tr.rules.Errors, r.words, description)
 	e.Code = clip(tr.masked(cmp.Or(word, r.code)))
 	e.Message = StandardText(e.Code, description)
-	e.Err = fmt.Errorf("status %d, code %q: %q", e.Status, e.Code, clip(description))
+	e.Said = strings.ToValidUTF8(description[:min(len(description), maxSaid)], "")
+	e.Err = fmt.Errorf("status %d, code %q: %q", e.Status, e.Code, e.Said)
 	switch {
 	case Overloaded(e.Status): // what a CRM in trouble says about a grant or an application does not count
 	case !ok:
