@@ -138,6 +138,46 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 }
 
 // TestAuthURLOfAHostileConnector: clients open this URL, so a connector's URL gets the same checks as a manifest's.
+// wantURL checks that an answer of /authUrl has a URL.
+func (a answer) wantURL(t *testing.T) {
+	t.Helper()
+	if a.status != 200 || !strings.HasPrefix(a.body, `{"authUrl":"http`) {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// TestAuthURLForAnOrigin: an origin to which the landing page hands nothing gets no URL. If the CRM sends people to another
+// page, any origin gets one.
+func TestAuthURLForAnOrigin(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, func(f *edgetest.Options) {
+		f.AllowedOrigins = []string{"https://app.example", "chrome-extension://abcdef"}
+	})
+	const refused = `The origin "https://evil.example" may not receive sign-ins from this server. The operator allows it with --allowed-origin.`
+	for _, mode := range []string{"compat", "bound", ""} {
+		at := "/authUrl?platform=practice&mode=" + mode
+		for _, origin := range []string{"https://app.example", "HTTPS://App.example", "chrome-extension://abcdef"} {
+			g.get(at + "&origin=" + url.QueryEscape(origin)).wantURL(t)
+			g.get(at, "Origin", origin).wantURL(t)
+		}
+		g.get(at).wantURL(t) // such as from a server
+		g.get(at, "Origin", "https://evil.example").wantError(t, 403, refused)
+		g.get(at+"&origin=https://evil.example", "Origin", "https://app.example").wantError(t, 403, refused)
+		g.get(at, "Origin", "null").wantError(t, 403, `"null"`)
+		g.get(at+"&origin=https://app.example.evil.example").wantError(t, 403, "may not receive")
+	}
+	if !strings.Contains(g.Log.String(), `The origin \"https://evil.example\" may not receive sign-ins`) {
+		t.Error("the log does not name the origin")
+	}
+	g = newGate(t, func(f *edgetest.Options) {
+		file := filepath.Join(f.Connectors, "practice.json")
+		b, err := os.ReadFile(file)
+		edgetest.Must(t, err)
+		edgetest.Must(t, os.WriteFile(file, []byte(strings.Replace(string(b), `{publicUrl}/redirect.html`, `https://client.example/redirect.html`, 1)), 0o600))
+	})
+	g.get("/authUrl?platform=practice", "Origin", "https://client.example").wantURL(t)
+}
+
 func TestAuthURLOfAHostileConnector(t *testing.T) {
 	t.Parallel()
 	info := func(uri string) guest {

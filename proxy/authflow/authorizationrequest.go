@@ -24,7 +24,7 @@ type ComposeRequest struct {
 	Hostname string // as the client sent it
 	// Mode is "bound", or "compat" or empty for the URL that App Connect's own client composes.
 	Mode string
-	// Origin is the origin that gets the callback. A bound state names it if it is allowed.
+	// Origin is the origin that gets the callback; empty if the client names none. A bound state names it.
 	Origin string
 	// RCToken proves the account; may be empty. The account's own application is used if it has one.
 	RCToken crmgate.Secret
@@ -46,7 +46,7 @@ type Composed struct {
 }
 
 // Compose makes an authorization URL. A platform that is unknown, has no authorization URL or does not allow the host name is
-// a Refusal.
+// a Refusal, and so is an origin to which the landing page would not hand the callback.
 func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error) {
 	conn, err := f.Connectors.Find(r.Platform)
 	if err != nil {
@@ -82,6 +82,11 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	o, err := f.application(ctx, conn, m, hostname, app, r.entered)
 	if err != nil {
 		return Composed{}, err
+	}
+	if o.RedirectURI == f.RedirectURI() {
+		if err := f.allowOrigin(r.Origin); err != nil {
+			return Composed{}, err
+		}
 	}
 	switch r.Mode {
 	case "", "compat":
@@ -172,6 +177,16 @@ func (f *Flows) TryApp(ctx context.Context, a *org.Admin, p crmgate.Platform, en
 	return f.Compose(ctx, ComposeRequest{
 		Platform: p, Mode: "bound", Staged: true, session: &authSession{Who: a.Identity()}, admin: true, entered: entered,
 	})
+}
+
+// allowOrigin refuses an origin to which the landing page does not hand a callback: the person would sign in at the CRM, and the
+// client would hear nothing.
+func (f *Flows) allowOrigin(origin string) error {
+	if origin == "" || slices.Contains(f.AllowedOrigins, strings.ToLower(origin)) {
+		return nil
+	}
+	return &crmgate.Refusal{Kind: crmgate.Forbidden, Message: fmt.Sprintf(
+		"The origin %q may not receive sign-ins from this server. The operator allows it with --allowed-origin.", crmgate.Clip(origin))}
 }
 
 // allowedOrigin returns origin if it is allowed, else the first allowed origin.
