@@ -24,12 +24,12 @@ func (x *examiner) redirectURI(raw string) {
 	const check = "redirect URI"
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil:
+	case err != nil || u.Hostname() == "" || u.Fragment != "" || u.User != nil:
 		x.say(check, "failed", "%q is not an absolute URL without a fragment.", raw)
 	case u.Scheme != "https" && !loopback(u.Hostname()):
 		x.say(check, "failed", "%s is not https: the authorization code would be sent unencrypted.", raw)
 	case raw == manifest.DefaultRedirectURI:
-		x.say(check, "ok", "%s, the page of App Connect.", raw)
+		x.say(check, "ok", "%s, the page of App Connect. The pages of this server cannot finish such a sign-in.", raw)
 	case u.RawQuery != "":
 		x.say(check, "warning", "%s has a query, which some CRMs refuse.", raw)
 	default:

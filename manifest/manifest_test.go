@@ -291,6 +291,8 @@ var invalidManifests = []struct{ text, want string }{
 	{`{"platforms": {"a": {"auth": {"type": "oauth"}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, with {hostname} for the person's host, got nothing`},
 	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, with {hostname} for the person's host, got "/authorize"`},
 	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "javascript:alert(1)"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL`},
+	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https:///authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL`},
+	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://:443/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL`},
 	{open + `, "redirectUri": "redirect.html"}}}}}`, `a.json: platforms.a.auth.oauth.redirectUri: expected an absolute URL, got "redirect.html"`},
 	{open + `, "redirectUri": "https://{hostname}/redirect.html"}}}}}`, `a.json: platforms.a.auth.oauth.redirectUri: expected an absolute URL, got "https://{hostname}/redirect.html"`},
 	{`{"platforms": {"a": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://{host}/authorize"}}}}}`, `a.json: platforms.a.auth.oauth.authUrl: expected an absolute URL, with {hostname} for the person's host, got "https://{host}/authorize"`},

@@ -19,7 +19,7 @@ func NeedsHostname(raw string) bool { return strings.Contains(raw, placeholder) 
 // absolute reports whether s is an absolute http or https URL.
 func absolute(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
 }
 
 // allowsForAll reports whether hosts allow a URL for every person. {hostname} may only be in the URL's host.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -42,6 +43,9 @@ type fetchError struct {
 	Message string `json:"message"`
 }
 
+// MalformedPrefix begins the text of the log line about a malformed request of a connector.
+const MalformedPrefix = "the connector sends a malformed request: "
+
 // maxRedirects is how many redirects a GET or HEAD follows.
 const maxRedirects = 5
 
@@ -54,7 +58,10 @@ func (c *call) fetch(ctx context.Context, doc []byte) []byte {
 		var fe *crmgate.FetchError
 		if errors.As(err, &fe) {
 			e = fetchError{fe.Kind, fe.Message}
-			if fe.Kind == crmgate.FetchConnect { // the connector may not say why
+			switch fe.Kind { // the connector may not say why
+			case crmgate.FetchRequest:
+				c.log(ctx, slog.LevelWarn, MalformedPrefix+fe.Message)
+			case crmgate.FetchConnect:
 				c.module.host.Logger.WarnContext(ctx, "a connector could not reach its CRM", "platform", c.module.manifest.Platform, "operation", c.operation, "reason", fe.Message)
 			}
 		}
@@ -143,7 +150,10 @@ func badRequest(format string, args ...any) error {
 // httpRequest returns the HTTP request, or an error if it is malformed.
 func (r fetchRequest) httpRequest(ctx context.Context) (*http.Request, error) {
 	u, err := url.Parse(r.URL)
-	if err != nil || u.Scheme == "" || u.Host == "" {
+	switch {
+	case err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() == "":
+		return nil, badRequest("url has no host name: it begins with %s://%s/", u.Scheme, u.Host)
+	case err != nil || u.Scheme == "" || u.Host == "":
 		return nil, badRequest("url is not an absolute URL")
 	}
 	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // url.Parse keeps spaces, which would end the target in the request line

@@ -141,7 +141,7 @@ func (f *Flows) application(ctx context.Context, conn connector.Connector, m *ma
 		o.ClientID, o.RedirectURI, o.Scope = client.ID, client.RedirectURI, client.Scopes
 		if at := client.Info.AuthorizationURI; at != "" {
 			u, err := url.Parse(at)
-			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" { // clients would open a javascript: URL too
+			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" { // clients would open a javascript: URL too
 				return o, crmgate.Refuse("the connector of %s returned an authorizationUri that is not an http or https URL: %q", m.Platform, crmgate.Clip(at))
 			}
 			o.AuthURL = at

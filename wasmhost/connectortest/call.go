@@ -33,6 +33,9 @@ func (k *check) call(ctx context.Context, operation string, input doc, b behavio
 	a.fetched, a.missing = k.crm.counts()
 	if err == nil {
 		k.scanner.scanAnswer(operation, out.Result, out.Output)
+		if out.Result == 0 {
+			k.compareNames(operation, parseDoc(out.Output))
+		}
 	}
 	return a
 }

@@ -63,7 +63,7 @@ func Check(ctx context.Context, file string, c Config, report func(Result)) erro
 		c.Deadline = 3 * time.Second
 	}
 	base := filepath.Base(file)
-	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(strings.TrimSuffix(base, ".wasm"), ".json")), report: report, scanner: newScanner()}
+	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(strings.TrimSuffix(base, ".wasm"), ".json")), report: report, scanner: newScanner(), reported: map[string]bool{}, misnamed: map[string]string{}}
 	if strings.HasSuffix(base, ".json") {
 		_, err := k.checkManifest(filepath.Dir(file))
 		return err
@@ -88,11 +88,19 @@ type check struct {
 	operations []string // that the module exports
 	own        []vectors
 	golden     []vectors
+	group      *group            // nil while results are reported one by one
+	reported   map[string]bool   // the causes that were reported, by their ids
+	misnamed   map[string]string // for each misspelt member of an answer, by operation and member: the right name
 }
 
 // add reports a case.
 func (k *check) add(name string, o Outcome, message, advice string) {
-	k.report(Result{Connector: string(k.name), Case: name, Outcome: o, Message: message, Advice: advice})
+	r := Result{Connector: string(k.name), Case: name, Outcome: o, Message: message, Advice: advice}
+	if k.group != nil {
+		k.group.results = append(k.group.results, r)
+		return
+	}
+	k.report(r)
 }
 
 func (k *check) run(ctx context.Context) (err error) {
@@ -249,6 +257,10 @@ func (k *check) addDoubts(m *manifest.Manifest) {
 	if u, err := url.Parse(m.OAuth.AuthURL); err == nil && m.AuthType == manifest.OAuth && u.Scheme == "http" && u.Hostname() != "127.0.0.1" && u.Hostname() != "localhost" {
 		k.add("manifest", Warning, fmt.Sprintf("authUrl %q of %s is not https: people would sign in to the CRM unencrypted", m.OAuth.AuthURL, m.Platform), "write https")
 	}
+	if to := m.OAuth.RedirectURI; m.AuthType == manifest.OAuth && to != publicURL+"/redirect.html" && to != manifest.DefaultRedirectURI {
+		k.add("manifest", Warning, fmt.Sprintf("redirectUri %q of %s is not a page of the server: people can sign in only from an application that waits there", to, m.Platform),
+			"write {publicUrl}/redirect.html, so that the pages of the server can finish a sign-in")
+	}
 	for _, name := range m.Page.Form.Unlinked {
 		k.add("manifest", Warning, fmt.Sprintf("the button %s of %s has no address: the pages of the server leave it out", name, m.Platform),
 			fmt.Sprintf(`add "buttons": {%q: "https://…"} to the manifest's crmgate object`, name))
@@ -326,37 +338,25 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
 }
 
-// checkUsage reports undeclared hosts and configuration values that were requested in any call, and leaked secrets.
+// checkUsage reports what the connector requested in calls of no group, and leaked secrets.
 func (k *check) checkUsage() {
-	k.crm.mu.Lock()
-	strange, insecure := k.crm.undeclared, k.crm.insecure
-	k.crm.mu.Unlock()
-	leaks, undeclared := k.scanner.findings()
-	k.addFindings("hosts", unique(strange), "it requests only hosts that the manifest declares", "%s, which the manifest does not declare",
-		"add the host to crmgate.hosts if the connector needs it: until then, the server refuses these requests")
-	if len(insecure) > 0 {
-		k.addFindings("https", unique(insecure), "", "%s", "use https: the server refuses http, except to a host that crmgate.hosts lists with a port")
+	all := k.causesOf("")
+	k.reportCauses("", all, 0)
+	for _, c := range []struct{ name, fine string }{
+		{"hosts", "it requests only hosts that the manifest declares"}, {"configuration", "it reads only configuration that the manifest declares"},
+	} {
+		if !slices.ContainsFunc(all, func(found cause) bool { return found.name == c.name }) {
+			k.add(c.name, OK, c.fine, "")
+		}
 	}
-	k.addFindings("configuration", unique(undeclared), "it reads only configuration that the manifest declares", "it reads %s, which the manifest does not declare",
-		"add the name to crmgate.config: until then, it is not set")
-	k.addFindings("secrets", leaks, "none in its log, messages or additional info", "%s",
-		"keep tokens, keys and passwords out of logs, messages and platformAdditionalInfo; do not quote the CRM's answers, which may contain what was sent")
-}
-
-func (k *check) addFindings(name string, found []string, fine, wrong, advice string) {
-	if len(found) == 0 {
-		k.add(name, OK, fine, "")
-		return
+	leaks := k.scanner.leaked()
+	for _, l := range leaks {
+		k.add("secrets", Failed, l,
+			"keep tokens, keys and passwords out of logs, messages and platformAdditionalInfo; do not quote the CRM's answers, which may contain what was sent")
 	}
-	for _, f := range found {
-		k.add(name, Failed, fmt.Sprintf(wrong, f), advice)
+	if len(leaks) == 0 {
+		k.add("secrets", OK, "none in its log, messages or additional info", "")
 	}
-}
-
-func unique(all []string) []string {
-	all = slices.Clone(all)
-	slices.Sort(all)
-	return slices.Compact(all)
 }
 
 // readFile reads a regular file of at most limit bytes. A pipe or a device could be endless.

@@ -10,8 +10,12 @@
 //	                                     one, and none; a hundred calls
 //	hosts, configuration, secrets        what the connector requested in all of these calls, and whether it leaked secrets
 //
+// A mistake is reported once, before what follows from it, and the other cases that fail for it are counted: a request that the
+// server refuses, a misspelt member of an answer, a call that fails while the CRM is well.
+//
 // The fake CRM answers as the connector's vectors recorded. For a connector that may reach 127.0.0.1:8081, it is the practice
-// CRM. Without both, cases that need a successful call are skipped, and the result says so.
+// CRM. Without both, cases that need a successful call are skipped, and the result says so. An invented answer then
+// shows misspelt members of many connectors.
 //
 // The package does not call a real CRM, and does not test an operation for which it has no answers of the CRM.
 package connectortest

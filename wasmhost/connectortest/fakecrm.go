@@ -45,10 +45,11 @@ type fakeCRM struct {
 	unmask     map[string]string   // guarded by mu; the recorded credential for each of the check's credentials
 	fetched    int                 // guarded by mu
 	missing    []string            // guarded by mu; requests without a recorded answer
+	trying     bool                // guarded by mu; a call with an unusual input: what it requests is not recorded
 	operation  string              // guarded by mu; the running operation
 	input      doc                 // guarded by mu; its input
-	undeclared []string            // guarded by mu; requests to hosts that the manifest does not declare
-	insecure   []string            // guarded by mu; requests over http to hosts that the manifest does not list with a port
+	undeclared []finding           // guarded by mu; requests to hosts that the manifest does not declare
+	insecure   []finding           // guarded by mu; requests over http to hosts that the manifest does not list with a port
 }
 
 func newFakeCRM() (*fakeCRM, error) {
@@ -124,6 +125,13 @@ func (c *fakeCRM) setCall(operation string, input doc) {
 	c.operation, c.input = operation, input
 }
 
+// setTrying sets whether calls have unusual inputs.
+func (c *fakeCRM) setTrying(trying bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trying = trying
+}
+
 // memberWith returns the path of the first text in a document that contains part, or "".
 func memberWith(v any, part, path string) string {
 	switch v := v.(type) {
@@ -159,10 +167,12 @@ func (c *fakeCRM) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, erro
 		if member := memberWith(c.input, r.URL.Host, ""); member != "" {
 			where += " (the host is in the input's " + member + ")"
 		}
-		if r.URL.Scheme == "http" && r.URL.Port() == "" {
-			c.insecure = append(c.insecure, where)
-		} else {
-			c.undeclared = append(c.undeclared, where)
+		switch {
+		case c.trying:
+		case r.URL.Scheme == "http" && r.URL.Port() == "":
+			c.insecure = append(c.insecure, finding{c.operation, r.URL.Host, where})
+		default:
+			c.undeclared = append(c.undeclared, finding{c.operation, r.URL.Host, where})
 		}
 		return nil, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error()}
 	}
@@ -277,8 +287,15 @@ const (
 	empty     behaviour = "empty"
 	truncated behaviour = "half"
 	silent    behaviour = "silent"
+	invented  behaviour = "invented"
 	// Any other behaviour is a status code.
 )
+
+// inventedAnswer is about a person, with the names that CRMs like to give to members.
+const inventedAnswer = `{` + inventedPerson + `,"data":{` + inventedPerson + `},"user":{` + inventedPerson + `},"result":{` + inventedPerson + `}}`
+
+const inventedPerson = `"id":1,"Id":1,"user_id":1,"userId":1,"uuid":"1","name":"Ada Lovelace","first_name":"Ada","last_name":"Lovelace","firstName":"Ada",` +
+	`"lastName":"Lovelace","email":"ada@crm.example","time_zone":"Europe/London","timezone":"Europe/London"`
 
 // respond writes the faulty response of a behaviour. It returns true if the CRM should answer normally.
 func (b behaviour) respond(w http.ResponseWriter, r *http.Request) bool {
@@ -303,6 +320,9 @@ func (b behaviour) respond(w http.ResponseWriter, r *http.Request) bool {
 		_, _ = io.WriteString(w, `{"data":{"id":1,"na`)
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case invented:
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, inventedAnswer)
 	case silent:
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)

@@ -41,7 +41,7 @@ func (k *check) checkIdentity(ctx context.Context, inputs map[string]doc) {
 		return
 	}
 	switch {
-	case want == "<nil>": // the call failed, which was reported before
+	case want == "<nil>" || same == "<nil>": // a call failed, which was reported before
 	case want != same:
 		k.add(name, Failed, fmt.Sprintf("with another credential, %s becomes %s", crmgate.Clip(want), crmgate.Clip(same)), stableIDAdvice)
 	case want == other:

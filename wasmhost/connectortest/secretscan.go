@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost"
 )
 
 // scanner looks for secrets in a connector's output. It is also the connector's configuration, and the handler of its log.
@@ -22,7 +23,8 @@ type scanner struct {
 	configured  bool                // guarded by mu; whether configuration values are set
 	encodings   map[string][]string // guarded by mu; the encodings of each secret, by its name
 	leaks       []leak              // guarded by mu
-	undeclared  []string            // guarded by mu; names of configuration values
+	undeclared  []finding           // guarded by mu; configuration values
+	malformed   []finding           // guarded by mu; requests
 	values      map[string]string   // guarded by mu; the configuration
 }
 
@@ -113,14 +115,21 @@ func (s *scanner) recordLeak(secret, place string) {
 	s.leaks = append(s.leaks, leak{secret, place, s.currentCase, 1})
 }
 
-// findings returns the leaks and the undeclared configuration values.
-func (s *scanner) findings() (leaks, undeclared []string) {
+// leaked returns the leaks.
+func (s *scanner) leaked() (leaks []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.leaks {
 		leaks = append(leaks, l.String())
 	}
-	return leaks, s.undeclared
+	return leaks
+}
+
+// requested returns the undeclared configuration values, and what was wrong with requests.
+func (s *scanner) requested() (undeclared, malformed []finding) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.undeclared, s.malformed
 }
 
 // undeclaredPrefix begins the text of the host's log line about a configuration value that the manifest does not declare.
@@ -134,14 +143,24 @@ func (s *scanner) WithGroup(string) slog.Handler            { return s }
 // Handle scans a log line.
 func (s *scanner) Handle(_ context.Context, r slog.Record) error {
 	s.scan("a line of its log", r.Message)
+	operation := ""
 	r.Attrs(func(a slog.Attr) bool {
 		text := a.Value.String()
+		if a.Key == "operation" {
+			operation = text
+		}
+		if how, ok := strings.CutPrefix(text, wasmhost.MalformedPrefix); ok {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.malformed = append(s.malformed, finding{operation, operation + how, operation + " sends a malformed request: " + how})
+			return true
+		}
 		s.scan("a line of its log", text)
 		if rest, ok := strings.CutPrefix(text, undeclaredPrefix); ok {
 			name, _, _ := strings.Cut(rest, ",")
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.undeclared = append(s.undeclared, name)
+			s.undeclared = append(s.undeclared, finding{operation, name, operation + " reads " + name})
 		}
 		return true
 	})

@@ -155,6 +155,13 @@ func (d doc) with(name string, v any) doc {
 	return c
 }
 
+// without returns a copy without a member.
+func (d doc) without(name string) doc {
+	c := d.with(name, nil)
+	delete(c, name)
+	return c
+}
+
 // replay runs a recorded case, and compares the requests and the answer.
 func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	name := "recorded: " + operation + ", " + c.Name
