@@ -62,13 +62,17 @@ func (d Directory) Entries(ctx context.Context) ([]Entry, error) {
 }
 
 // Count counts people by platform and Entry.State. People who are "refreshing" count as "active". Count reads every person's
-// record.
+// record and lease.
 func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]int, error) {
 	type issuer struct {
 		crmgate.Platform
 		crmgate.ApplicationKey
 	}
-	counts, refreshable := map[crmgate.Platform]map[string]int{}, map[issuer]int{}
+	type grant struct {
+		key    crmgate.UserKey
+		issued time.Time
+	}
+	counts, refreshable := map[crmgate.Platform]map[string]int{}, map[issuer][]grant{}
 	err := d.DB.People(ctx, func(p crmgate.Person, s storage.Session) error {
 		e := entry(p, s)
 		if counts[e.Platform] == nil {
@@ -76,15 +80,26 @@ func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]i
 		}
 		counts[e.Platform][e.State]++
 		if e.refreshable() {
-			refreshable[issuer{e.Platform, e.app}]++
+			app := issuer{e.Platform, e.app}
+			refreshable[app] = append(refreshable[app], grant{e.Key(), e.issued})
 		}
 		return nil
 	})
-	for app, n := range refreshable {
+	for app, grants := range refreshable { // after People, which is one transaction and allows no other inside
+		of := counts[app.Platform]
 		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.ApplicationKey)
 		if paused {
-			counts[app.Platform]["active"] -= n
-			counts[app.Platform]["paused"] += n
+			of["active"] -= len(grants)
+			of["paused"] += len(grants)
+			continue
+		}
+		for _, g := range grants {
+			lease, missed := d.DB.Lease(ctx, g.key)
+			if missed == nil && lease.Refusals.Final(g.issued) {
+				of["active"]--
+				of["needs_login"]++
+			}
+			unread = cmp.Or(unread, missed)
 		}
 		err = errors.Join(err, unread)
 	}

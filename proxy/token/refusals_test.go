@@ -50,6 +50,17 @@ func (r *refusals) try(n int, interval time.Duration, want error) {
 	}
 }
 
+// wantCount checks in which state the metrics count the person.
+func (r *refusals) wantCount(state string) {
+	r.t.Helper()
+	counts, err := operator.Directory{DB: r.db}.Count(r.t.Context())
+	for s, n := range counts[ada.Platform] {
+		if want := map[bool]int{true: 1}[s == state]; err != nil || n != want {
+			r.t.Errorf("the metrics count %d people as %s, want %d (%v)", n, s, want, err)
+		}
+	}
+}
+
 func TestRefusedForADay(t *testing.T) {
 	t.Parallel()
 	r := newRefusals(t)
@@ -63,6 +74,7 @@ func TestRefusedForADay(t *testing.T) {
 	if err != nil || e.State != "needs_login" || !strings.Contains(e.Reason, `"weather"`) {
 		t.Errorf("the operator sees %q, %q, %v", e.State, e.Reason, err)
 	}
+	r.wantCount("needs_login")
 	r.try(23, time.Hour, crmgate.ErrUserDead)
 	if r.asked != 22 {
 		t.Errorf("%d requests on the day after", r.asked-22)
@@ -73,6 +85,7 @@ func TestRefusedForADay(t *testing.T) {
 	}
 	r.word = ""
 	r.try(1, 25*time.Hour, nil)
+	r.wantCount("active")
 	r.word = "weather"
 	r.try(1, 25*time.Hour, crmgate.ErrTransient)
 }
