@@ -90,14 +90,17 @@ func TestBrowserAdmin(t *testing.T) {
 	})
 }
 
+// opensAsAdmin opens an organisation's page.
+func opensAsAdmin(path string) func(*tab) {
+	return func(b *tab) {
+		b.signIn(practicecrm.RCAdminToken)
+		b.open(path)
+	}
+}
+
 // adminViews returns the organisation's pages.
 func (g *gate) adminViews() []view {
-	opens := func(path string) func(*tab) {
-		return func(b *tab) {
-			b.signIn(practicecrm.RCAdminToken)
-			b.open(path)
-		}
-	}
+	opens := opensAsAdmin
 	return []view{
 		{"admin-signin", "Your organisation's CRMs", func(b *tab) { b.open("/admin") }},
 		{"admin-signin-wrong", "Your organisation's CRMs", func(b *tab) {
@@ -134,16 +137,10 @@ func TestBrowserShowsAdmin(t *testing.T) {
 	g.Pass(time.Minute)
 	g.look(t, browser, axe, g.adminViews())
 	w := withFields(t)
-	opens := func(path string) func(*tab) {
-		return func(b *tab) {
-			b.signIn(practicecrm.RCAdminToken)
-			b.open(path)
-		}
-	}
 	const title = "Wire CRM"
 	w.look(t, browser, axe, []view{
-		{"admin-fields", title, opens("/admin/fields/wirefields")},
-		{"admin-fields-extension", title, opens("/admin/fields/wirefields?extension=102")},
+		{"admin-fields", title, opensAsAdmin("/admin/fields/wirefields")},
+		{"admin-fields-extension", title, opensAsAdmin("/admin/fields/wirefields?extension=102")},
 	})
 	if strings.Contains(g.Log.String(), practicecrm.RCAdminToken) {
 		t.Error("the token is in the log")

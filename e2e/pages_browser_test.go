@@ -103,7 +103,7 @@ func (b *tab) watch(event any) {
 		}
 	case *log.EventEntryAdded:
 		// A browser logs the error status of a refusal.
-		refused := e.Entry.Source == log.EntrySourceNetwork && (strings.HasPrefix(e.Entry.URL, b.URL+"/connect/") || strings.HasPrefix(e.Entry.URL, b.URL+"/redirect.html") || strings.HasPrefix(e.Entry.URL, b.URL+"/admin") ||
+		refused := e.Entry.Source == log.EntrySourceNetwork && (strings.HasPrefix(e.Entry.URL, b.URL+"/connect/") || strings.HasPrefix(e.Entry.URL, b.URL+"/redirect.html") || strings.HasPrefix(e.Entry.URL, b.URL+"/admin") || e.Entry.URL == b.URL+"/astray" ||
 			e.Entry.URL == b.URL+"/favicon.ico") // a browser requests it for a text
 		if e.Entry.Level == log.EntryLevelError && !refused {
 			b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
@@ -352,6 +352,14 @@ func (g *gate) views() []view {
 		{"elsewhere", "This did not work", opens("/connect/elsewhere")},
 		{"unknown", "There is nothing to connect here", opens("/connect/nobody")},
 		{"landing", "This sign-in cannot be completed here", opens("/redirect.html?code=x&state=platform%3Dpractice")},
+		{"home", "crmgate", opens("/")},
+		{"astray", "There is nothing here", opens("/astray")},
+		{"hosts", "Fields CRM", opensAsAdmin("/admin/fields/fields")},
+		{"hosts-wrong", "Fields CRM", func(b *tab) {
+			opensAsAdmin("/admin/fields/fields")(b)
+			b.do(chromedp.SendKeys("#hostname", "https://evil.example"), chromedp.Click("main form[method=get] button"), chromedp.WaitVisible(".error"))
+		}},
+		{"host-fields", "Fields CRM", opensAsAdmin("/admin/fields/fields?hostname=acme.fields.example")},
 	}
 }
 
