@@ -59,9 +59,35 @@ func TestAuditOfSignIns(t *testing.T) {
 		"sign-in/apiKey/refused/not accepted/practicekey//",
 		"sign-in/apiKey/error/request/practice//",
 		"sign-in/oauth/error/request/practice//",
-		"sign-in/oauth/error/request/practice//",
+		"sign-in/oauth/unfinished/denied/practice//",
 		"logout/person/ok//practice/1-practice/",
 		"deletion/operator/ok//practicekey//")
+}
+
+// TestAuditOfUnfinishedSignIns: what people do in their browsers is not counted as an error.
+func TestAuditOfUnfinishedSignIns(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	v := g.visitor()
+	v.get(v.landing("practice", "deny", nil))
+	landed := v.landing("practice", "ada", nil)
+	v.get(landed)
+	older := v.send("/connect/practice", nil).follow(t)
+	v.get(v.landing("practice", "ada", nil))
+	v.get(v.landingAt(older, "ada"))
+	c := g.compose("bound")
+	g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
+	g.callback(g.land(c, "ada"), c.LoginSecret) // back, and again
+	g.Pass(11 * time.Minute)
+	g.callback(g.land(c, "ada"), c.LoginSecret)
+	g.postJSON("/apiKeyLogin", `{"platform":"practicekey"}`, "X-RC-Access-Token", practicecrm.RCUserToken)
+	const ok = "sign-in/oauth/ok//practice/1-practice/"
+	g.wantAudit("sign-in/oauth/unfinished/denied/practice//", ok, "sign-in/oauth/unfinished/other browser/practice//",
+		"sign-in/oauth/unfinished/used before/practice//", "sign-in/oauth/unfinished/too late/practice//", "sign-in/apiKey/unfinished/fields missing/practicekey//")
+	metrics := g.Metrics()
+	if want := `crmgate_flows_total{flow="oauth",outcome="unfinished",platform="practice"} 4`; !strings.Contains(metrics, want) || strings.Contains(metrics, `outcome="error",platform="practice`) {
+		t.Errorf("%s is not in the metrics, or errors are", want)
+	}
 }
 
 // TestAuditOfAFlood: repeated failures are written as at most 300 entries and one entry with the number of the rest.

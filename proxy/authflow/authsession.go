@@ -197,9 +197,9 @@ func (ss *authSessions) conclude(ctx context.Context, id string, signedIn Signed
 		switch {
 		case r.Status != SignInPending:
 			return sessionOver()
-		case o.Result == audit.OutcomeError:
+		case o.Err != nil:
 			r.Status, r.Message = SignInFailed, o.Message()
-		case o.Result == audit.OutcomeRefused:
+		case o.Result != audit.OutcomeOK:
 			r.Status, r.Message = SignInFailed, signedIn.Message
 		default:
 			r.Status, r.Token, r.Name, r.Message = SignInCompleted, signedIn.Token.Reveal(), signedIn.Name, signedIn.Message

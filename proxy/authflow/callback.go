@@ -144,7 +144,7 @@ func (f *Flows) findClient(ctx context.Context, a *attempt, r CallbackRequest, r
 	}
 	if a.bound.ID != "" && a.client.ID != a.bound.ClientID {
 		changed := org.AppChanged(resp.platform)
-		changed.Err = fmt.Errorf("the sign-in began with client id %q, and it is now %q", a.bound.ClientID, a.client.ID)
+		changed.Err = fmt.Errorf("%w: the sign-in began with client id %q, and it is now %q", org.ErrAppChanged, a.bound.ClientID, a.client.ID)
 		return changed
 	}
 	a.sends = callbackContext{

@@ -7,13 +7,14 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/limit"
+	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/token"
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // Outcome classifies how a sign-in ended. Metrics, audit log, waiting client and front all read it.
 type Outcome struct {
-	// Result is ok, refused by the CRM or its connector, or error. Its word is also the metric's.
+	// Result is ok, refused by the CRM or its connector, unfinished by the person, or error. Its word is also the metric's.
 	Result audit.Outcome
 	// Reason is the audit log's. It contains no words of the error.
 	Reason audit.Reason
@@ -29,7 +30,7 @@ type Outcome struct {
 	Actionable bool
 	// RetryAfter is how long to wait before the same request may succeed. Only outcomes of kind Unavailable have it.
 	RetryAfter time.Duration
-	// Err is the error; nil unless Result is error.
+	// Err is the error; nil if the sign-in succeeded or was refused.
 	Err error
 }
 
@@ -38,6 +39,8 @@ func OutcomeOf(in SignedIn, err error) Outcome {
 	switch {
 	case err != nil:
 		return Failure(err)
+	case len(in.Missing) > 0:
+		return Outcome{Result: audit.OutcomeUnfinished, Reason: audit.ReasonFieldsMissing}
 	case in.Token.IsZero():
 		return Outcome{Result: audit.OutcomeRefused, Reason: audit.ReasonNotAccepted}
 	}
@@ -47,6 +50,9 @@ func OutcomeOf(in SignedIn, err error) Outcome {
 // Failure classifies an error of any flow.
 func Failure(err error) Outcome {
 	o := Outcome{Result: audit.OutcomeError, Reason: reasonOf(err), Err: err}
+	if reason := unfinished(err); reason != 0 {
+		o.Result, o.Reason = audit.OutcomeUnfinished, reason
+	}
 	var refusal *crmgate.Refusal
 	var te *token.Error
 	var failed *crmgate.ConnectorError
@@ -76,6 +82,26 @@ func Failure(err error) Outcome {
 	return o
 }
 
+// unfinished returns why a sign-in did not come to its end although nothing failed; 0 if something did. Going back, a second tab
+// and changing one's mind are not errors.
+func unfinished(err error) audit.Reason {
+	switch {
+	case !errors.As(err, new(*crmgate.Refusal)):
+		return 0
+	case errors.Is(err, crmgate.ErrDenied):
+		return audit.ReasonDenied
+	case errors.Is(err, crmgate.ErrExpired):
+		return audit.ReasonTooLate
+	case errors.Is(err, crmgate.ErrConflict):
+		return audit.ReasonUsedBefore
+	case errors.Is(err, crmgate.ErrOtherBrowser):
+		return audit.ReasonOtherBrowser
+	case errors.Is(err, org.ErrAppChanged):
+		return audit.ReasonAppRetired
+	}
+	return 0
+}
+
 func reasonOf(err error) audit.Reason {
 	var refusal *crmgate.Refusal
 	switch {
@@ -99,14 +125,11 @@ func reasonOf(err error) audit.Reason {
 	return audit.ReasonRequest
 }
 
-// Message is the message about a sign-in that failed, for the client to show. It is a warning if nothing is wrong with the CRM
-// or the application.
+// Message is the message about a sign-in that failed, for the client to show. It is a warning if the sign-in was only not finished.
 func (o Outcome) Message() *crmgate.ReturnMessage {
 	m := &crmgate.ReturnMessage{Message: o.Sentence, MessageType: "danger", TTL: 5000}
-	for _, calm := range []error{crmgate.ErrDenied, crmgate.ErrExpired, crmgate.ErrConflict} {
-		if errors.Is(o.Err, calm) {
-			m.MessageType = "warning"
-		}
+	if o.Result == audit.OutcomeUnfinished {
+		m.MessageType = "warning"
 	}
 	if m.Message == "" {
 		m.Message = "The sign-in did not work. Please try again."

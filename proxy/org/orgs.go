@@ -1,6 +1,7 @@
 package org
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -57,7 +58,12 @@ func NotSetUp(m *manifest.Manifest) error {
 	}
 }
 
-// AppChanged is the Refusal for a sign-in whose application was replaced while it went on.
+// ErrAppChanged means that the application of a sign-in was replaced or removed while it went on.
+var ErrAppChanged = errors.New("the application was changed")
+
+// AppChanged is the Refusal for such a sign-in.
 func AppChanged(p crmgate.Platform) *crmgate.Refusal {
-	return crmgate.Decline("The application of %s was changed during this sign-in. Please start again.", p)
+	r := crmgate.Decline("The application of %s was changed during this sign-in. Please start again.", p)
+	r.Err = ErrAppChanged
+	return r
 }

@@ -58,7 +58,8 @@ const (
 	OutcomeOK      Outcome = iota + 1
 	OutcomeRefused         // by the CRM or its connector
 	OutcomeError
-	OutcomeLeftOut // failures beyond the limit, which were not written
+	OutcomeLeftOut    // failures beyond the limit, which were not written
+	OutcomeUnfinished // by the person or an admin; neither the CRM nor the server failed
 )
 
 // Reason is the kind of reason for an outcome.
@@ -75,14 +76,21 @@ const (
 	ReasonUnavailable                       // it may work later
 	ReasonConnector                         // the connector failed
 	ReasonInternal                          // this server failed
+	ReasonDenied                            // the person, or the CRM for them, denied access
+	ReasonTooLate                           // the sign-in took too long
+	ReasonUsedBefore                        // the sign-in was used before: the person went back, or sent it twice
+	ReasonOtherBrowser                      // the sign-in was begun in another browser, or replaced in this one
+	ReasonFieldsMissing                     // required fields of the form are empty
+	ReasonAppRetired                        // the organisation's application was replaced or removed
 )
 
 // The words that are printed. A later version may have written a number that this version does not know.
 var (
 	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation", "proof"}
 	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server", "admin"}
-	outcomeWords = [...]string{"", "ok", "refused", "error", "left out"}
-	reasonWords  = [...]string{"", "unproven account", "not accepted", "request", "forbidden", "user dead", "app dead", "no app", "unavailable", "connector", "internal"}
+	outcomeWords = [...]string{"", "ok", "refused", "error", "left out", "unfinished"}
+	reasonWords  = [...]string{"", "unproven account", "not accepted", "request", "forbidden", "user dead", "app dead", "no app", "unavailable", "connector", "internal",
+		"denied", "too late", "used before", "other browser", "fields missing", "app retired"}
 )
 
 func (k Kind) String() string    { return word(kindWords[:], uint8(k)) }
