@@ -12,6 +12,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/storage"
 )
 
 // notes are a developer's setup notes, with content that must not appear in a page.
@@ -278,6 +279,10 @@ func TestAdminLifecycle(t *testing.T) {
 	g.token(g.managed("grace", practicecrm.RCUserToken)) // with the application in use
 	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "ada")).wantPage(t, 200, "The application works")
 	g.ends("after it was replaced", grace)
+	e, err := g.directory().Entry(t.Context(), crmgate.UserKey{Platform: "practice", ID: "2-practice"})
+	if err != nil || e.State != "needs_login" || e.Reason != storage.AppRetired {
+		t.Errorf("the operator sees %q, %q, %v", e.State, e.Reason, err)
+	}
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "<dd>acme-second</dd>")
 
 	g.Pass(time.Minute)

@@ -112,7 +112,7 @@ func (m *Metrics) People(count func(context.Context) (map[crmgate.Platform]map[s
 	m.registry.MustRegister(&peopleCollector{count: count})
 }
 
-var peopleMetric = prometheus.NewDesc("crmgate_people", "People who have signed in, by state: active, needs_login (the CRM has ended the grant, or has refused it for a day), paused (the CRM rejects the application), logged_out.",
+var peopleMetric = prometheus.NewDesc("crmgate_people", "People who have signed in, by state: active, needs_login (the CRM has ended the grant, or has refused it for a day, or the application was replaced or removed), paused (the CRM rejects the application), logged_out.",
 	[]string{"platform", "state"}, nil)
 
 // peopleCollector collects peopleMetric.

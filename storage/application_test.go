@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/storetest"
 )
 
@@ -98,8 +99,11 @@ func TestManagedAppLifecycle(t *testing.T) {
 		swept, err := s.Person(ctx, ann)
 		storetest.Must(t, err)
 		kept, err := s.Person(ctx, admin)
-		if err != nil || n != 1 || again != 0 || !swept.Grant.Empty() || kept.Grant.Empty() {
-			t.Errorf("swept %d and %d, %v", n, again, err)
+		if err != nil || n != 1 || again != 0 || !swept.Grant.Empty() || swept.Grant.Dead != storage.AppRetired || kept.Grant.Empty() {
+			t.Errorf("swept %d and %d, dead %q, %v", n, again, swept.Grant.Dead, err)
+		}
+		if all := mustAudit(t, s); len(all) != 1 || all[0].User != ann.ID || all[0].Kind != audit.EventLogout || all[0].By != audit.ByServer || all[0].Reason != audit.ReasonAppRetired {
+			t.Errorf("audit log: %+v", all)
 		}
 		waiting, err := s.Revocations(ctx, "clio", 10, nil)
 		if err != nil || len(waiting.Due) != 1 || waiting.Due[0].Grant.RefreshToken.Reveal() != "refresh of "+first.Entry {

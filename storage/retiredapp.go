@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
@@ -56,7 +57,8 @@ func rest(ctx context.Context, since time.Time) (time.Time, error) {
 	}
 }
 
-// SweepRetired removes up to limit grants of a retired application and queues them for revocation. n is their number. When
+// SweepRetired removes up to limit grants of a retired application and queues them for revocation. It records each session that
+// ended with the application in the audit log. n is their number. When
 // n is 0, the sweep is complete, and the application's credentials expire with the queue.
 func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit int) (n int, err error) {
 	keys, err := db.peopleOf(ctx, a, limit)
@@ -66,13 +68,13 @@ func (db *DB) SweepRetired(ctx context.Context, a crmgate.OrgApplication, limit 
 		if err = db.adoptAll(ctx, batch); err != nil {
 			break
 		}
-		err = db.update(ctx, func(r records) error {
+		err = db.audit.UpdateEach(ctx, sessionRetired, func(s sealed.Records) (ended []audit.Subject, err error) {
 			for _, key := range batch {
-				if err := r.sweep(key, a); err != nil {
-					return err
+				if ended, err = (records{s, db}).sweep(key, a, ended); err != nil {
+					return nil, err
 				}
 			}
-			return nil
+			return ended, nil
 		})
 		if err == nil {
 			n += len(batch)
@@ -122,18 +124,24 @@ func issued(a crmgate.OrgApplication, g crmgate.Grant) bool {
 	return !g.Empty() && g.App.Account == a.Account && g.App.Generation == a.Generation
 }
 
-// sweep queues one person's grant and ends their session.
-func (r records) sweep(key crmgate.UserKey, a crmgate.OrgApplication) error {
+// AppRetired is the reason why a grant is dead whose application the organisation has replaced or removed.
+const AppRetired = "the organisation replaced or removed the application"
+
+// sessionRetired is the event of a session that ended because its application was retired.
+var sessionRetired = audit.Event{Kind: audit.EventLogout, By: audit.ByServer, Outcome: audit.OutcomeOK, Reason: audit.ReasonAppRetired}
+
+// sweep queues one person's grant and ends their session. It appends the person to ended.
+func (r records) sweep(key crmgate.UserKey, a crmgate.OrgApplication, ended []audit.Subject) ([]audit.Subject, error) {
 	p, err := r.personToChange(key)
 	if errors.Is(err, crmgate.ErrNotFound) || err == nil && !issued(a, p.Grant) {
-		return nil
+		return ended, nil
 	}
 	if err != nil {
-		return err
+		return ended, err
 	}
 	if _, err := r.queue().add(p.Person, 0, r.Now); err != nil {
-		return err
+		return ended, err
 	}
-	p.Grant = crmgate.Grant{}
-	return errors.Join(r.sessions().end(&p), r.queue().addJournal(p.User), r.setPerson(key, p))
+	p.Grant = crmgate.Grant{Dead: AppRetired, DeadSince: r.Now}
+	return append(ended, p.subject(key)), errors.Join(r.sessions().end(&p), r.queue().addJournal(p.User), r.setPerson(key, p))
 }

@@ -21,7 +21,8 @@ type Entry struct {
 	Hostname string            `json:"hostname,omitempty"`
 	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
 	Unproven bool              `json:"unproven,omitempty"` // nothing has proved the account
-	// State is "active"; "refreshing" while a refresh runs; "needs_login" once the CRM has ended the grant;
+	// State is "active"; "refreshing" while a refresh runs; "needs_login" once the CRM has ended the grant, or the organisation
+	// has replaced or removed its application;
 	// "paused" while the CRM rejects the application that issued it; or "logged_out".
 	State string `json:"state"`
 	// Reason and Since explain a state that the person did not cause.
@@ -178,10 +179,12 @@ func entry(p crmgate.Person, s storage.Session) Entry {
 		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App, issued: p.Grant.Issued,
 	}
 	switch {
-	case s.Ended:
-		e.State = "logged_out"
 	case p.Grant.Dead != "":
 		e.State, e.Since = "needs_login", p.Grant.DeadSince
+	case s.Ended && !p.Grant.Empty(): // a logout removes the grant
+		e.State, e.Reason = "needs_login", storage.AppRetired
+	case s.Ended:
+		e.State = "logged_out"
 	}
 	return e
 }

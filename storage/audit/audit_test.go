@@ -242,6 +242,48 @@ func TestEntriesMatchSignIns(t *testing.T) {
 	}
 }
 
+// conflicted is an engine whose next transaction conflicts with another one, and runs again.
+type conflicted struct {
+	storage.Engine
+	conflicts int
+}
+
+func (c *conflicted) Update(ctx context.Context, fn func(storage.Tx) error) error {
+	for ; c.conflicts > 0; c.conflicts-- {
+		_ = c.Engine.Update(ctx, func(tx storage.Tx) error { return errors.Join(fn(tx), errUnlucky) })
+	}
+	return c.Engine.Update(ctx, fn)
+}
+
+// A transaction that runs again may have other subjects, because another one has changed their records.
+func TestOneEventForEachSubject(t *testing.T) {
+	t.Parallel()
+	for _, runs := range [][]int{{3}, {1, 3}, {3, 1}, {0, 2}, {2, 0}} {
+		t.Run(fmt.Sprint(runs), func(t *testing.T) {
+			s := storetest.New(t, "")
+			engine := &conflicted{s.Engine, 0}
+			s.Engine = engine
+			s = another(t, s)
+			k := mustKeep(t, s, audit.KeepConfig{})
+			engine.conflicts = len(runs) - 1
+			run := 0
+			storetest.Must(t, s.Audit().UpdateEach(t.Context(), signedIn, func(sealed.Records) (about []audit.Subject, err error) {
+				for i := range runs[run] {
+					about = append(about, audit.Subject{User: clio(crmgate.UserID(fmt.Sprint(i)))})
+				}
+				run++
+				return about, nil
+			}))
+			signInMany(t, s, "after", 1)
+			storetest.Must(t, k.Pass(t.Context()))
+			problems, r := verify(t, s)
+			if want := runs[len(runs)-1] + 1; len(problems) > 0 || r.Entries != want || r.Unsealed != 0 {
+				t.Errorf("%+v, %v; want %d entries", r, problems, want)
+			}
+		})
+	}
+}
+
 func TestAPanicDoesNotHoldUpSealing(t *testing.T) {
 	t.Parallel()
 	s := storetest.New(t, "")

@@ -95,6 +95,19 @@ func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records
 	})
 }
 
+// UpdateEach runs fn in a transaction and writes one event for each subject that fn returns in the same one.
+func (l *Log) UpdateEach(ctx context.Context, e Event, fn func(sealed.Records) ([]Subject, error)) error {
+	now := l.now()
+	return l.write(ctx, func(r records) ([]entry, error) {
+		about, err := fn(r.Records)
+		entries := make([]entry, len(about))
+		for i, subject := range about {
+			entries[i] = l.entry(now, e, subject)
+		}
+		return entries, err
+	})
+}
+
 // entry encodes an event and the subject of its change.
 func (l *Log) entry(at time.Time, e Event, about Subject) entry {
 	if about.Unproven && e.Reason == 0 {
@@ -107,8 +120,8 @@ func (l *Log) entry(at time.Time, e Event, about Subject) entry {
 	}
 }
 
-// write runs fn in a transaction and writes the entries that it returns in the same one. fn returns the same number of
-// entries each time it runs. A repeat of an entry is counted instead, once the transaction is committed.
+// write runs fn in a transaction and writes the entries that it returns in the same one. A repeat of an entry is counted
+// instead, once the transaction is committed.
 func (l *Log) write(ctx context.Context, fn func(records) ([]entry, error)) error {
 	var t ticket
 	end := unstored // also if fn panics

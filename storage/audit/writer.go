@@ -60,7 +60,7 @@ func (w *writer) renew() {
 }
 
 // ticket has the entries of a transaction and their numbers. The numbers are given out when the transaction's function first
-// has entries, and stay the same when it runs again. The numbers of a failed transaction stay unused.
+// has entries, and stay the same when it runs again, unless it then has more. Numbers without an entry stay unused.
 type ticket struct {
 	node     nodeID
 	recorded bool
@@ -71,12 +71,15 @@ type ticket struct {
 	payloads [][]byte // of the entries, as they were written
 }
 
-// number gives n entries their numbers, unless an earlier run of the transaction's function got them.
+// number gives n entries their numbers, unless an earlier run of the transaction's function got enough.
 func (w *writer) number(t *ticket, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if t.numbers > 0 {
+	if t.numbers >= n {
 		return
+	}
+	for i := range t.numbers {
+		delete(w.inFlight, t.first+uint64(i))
 	}
 	t.node, t.recorded, t.first, t.numbers = w.node, w.recorded, w.next, n
 	for range n {
@@ -106,13 +109,12 @@ func (w *writer) end(t *ticket, how ending) {
 	if t.numbers == 0 || t.node != w.node {
 		return // nothing was written, or the process is another node by now
 	}
-	wrote := len(t.payloads) > 0 // else an earlier run got the numbers
-	w.recorded = w.recorded || wrote && how == stored
+	w.recorded = w.recorded || len(t.payloads) > 0 && how == stored
 	for i := range t.numbers {
 		n := t.first + uint64(i)
 		delete(w.inFlight, n)
 		switch {
-		case !w.kept || !wrote:
+		case !w.kept || i >= len(t.payloads): // in the latter case an earlier run got the number
 		case how == stored:
 			w.written[n] = t.payloads[i]
 		case how == unsure:
