@@ -125,6 +125,8 @@ type Outcome struct {
 	Message    *crmgate.ReturnMessage
 	// AdditionalInfo, if not nil, is a JSON object. Its members replace those of the user's.
 	AdditionalInfo json.RawMessage
+	// Told says of UnAuthorize that the CRM has answered a request. A connector may have nothing to tell a CRM that ends no grants.
+	Told bool
 }
 
 // RefreshRequest is the request of checkAndRefreshAccessToken.

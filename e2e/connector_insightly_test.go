@@ -9,6 +9,7 @@ import (
 
 	"github.com/crmgate/crmgate/edge/edgetest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/proxy/revoke"
 )
 
 const (
@@ -100,6 +101,11 @@ func TestInsightly(t *testing.T) {
 			g.get("/hostname", bearer(token)...).want(t, 400, noSession)
 			s.want(t) // there is nothing to revoke at Insightly
 		})
+	}
+	g.token(g.postJSON("/apiKeyLogin", insightlyForm(t, insightlyKey, "na1", "https://crm.na1.insightly.com/list/Contact")))
+	s.want(t, askedOfInsightly("api.na1.insightly.com", insightlyBasic))
+	if told := g.forget("insightly", "2080391-insightly"); told != revoke.Nothing {
+		t.Errorf("deleting the person tells the CRM: %q", told)
 	}
 	if strings.Contains(g.Log.String(), insightlyKey) || strings.Contains(g.Log.String(), insightlyBasic) {
 		t.Error("the key is in the log")

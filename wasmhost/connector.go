@@ -23,10 +23,14 @@ func callOperation[D document](ctx context.Context, m *module, operation, hostna
 
 // callForUser runs an operation for a signed-in user.
 func callForUser[D document](ctx context.Context, m *module, operation string, r connector.UserRequest) (D, error) {
+	return runCall[D](ctx, userCall(m, operation, r))
+}
+
+func userCall(m *module, operation string, r connector.UserRequest) *call {
 	in := userIn{userOf(r), r.AuthHeader.Reveal()}
-	return runCall[D](ctx, &call{
+	return &call{
 		module: m, operation: operation, hostname: r.User.Key.Hostname, input: encode(in), secrets: headerSecrets(r.AuthHeader), rejected: r.Rejected,
-	})
+	}
 }
 
 // runCall calls the guest and decodes its answer.
@@ -92,8 +96,11 @@ func (c *hosted) RefreshUserInfo(ctx context.Context, r connector.UserRequest) (
 }
 
 func (c *hosted) UnAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := callForUser[outcomeOut](ctx, c.m, "unAuthorize", r)
-	return d.outcome(), err
+	call := userCall(c.m, "unAuthorize", r)
+	d, err := runCall[outcomeOut](ctx, call)
+	out := d.outcome()
+	out.Told = call.lastStatus != 0
+	return out, err
 }
 
 func (c *hosted) PostSaveUserInfo(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {

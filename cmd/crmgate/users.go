@@ -104,7 +104,7 @@ func aboutCRM(t revoke.Result) string {
 	case revoke.Never:
 		return " The CRM rejected the application, so the access still exists at the CRM."
 	}
-	return " The CRM did not need to be told."
+	return " Nothing was sent to the CRM: an API key or a token that it issued may still be valid there."
 }
 
 // account is the RingCentral account that a person belongs to.

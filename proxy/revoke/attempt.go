@@ -32,7 +32,7 @@ type Result string
 
 // The four results.
 const (
-	Nothing Result = "nothing" // the grant needs no revocation
+	Nothing Result = "nothing" // the CRM was sent nothing: it ends no grants, or the connector cannot tell it to
 	Now     Result = "now"
 	Later   Result = "later" // the queue will tell the CRM
 	Never   Result = "never" // the CRM rejects the application, and would do so again
@@ -45,16 +45,16 @@ func (w *Worker) Attempt(ctx context.Context, v storage.Revocation) (Result, *cr
 		return Nothing, nil
 	}
 	p := v.User.Key.Platform
-	m, err := w.try(ctx, v)
+	m, told, err := w.try(ctx, v)
 	var spared leftAlone
 	switch {
+	case err == nil && !told, errors.Is(err, errors.ErrUnsupported):
+		w.end(ctx, v)
+		return Nothing, m
 	case err == nil:
 		w.Count("revoke", p, "ok")
 		w.end(ctx, v)
 		return Now, m
-	case errors.Is(err, errors.ErrUnsupported):
-		w.end(ctx, v)
-		return Nothing, nil
 	case rejected(err), w.old(v):
 		return w.giveUp(ctx, v, err), nil
 	case errors.As(err, &spared):
@@ -86,23 +86,23 @@ type leftAlone time.Duration
 
 func (leftAlone) Error() string { return "the CRM is in trouble, and is left alone" }
 
-// try tells the CRM of a revocation, unless the CRM is left alone.
-func (w *Worker) try(ctx context.Context, v storage.Revocation) (*crmgate.ReturnMessage, error) {
+// try tells the CRM of a revocation, unless the CRM is left alone. The results are those of revoke.
+func (w *Worker) try(ctx context.Context, v storage.Revocation) (m *crmgate.ReturnMessage, told bool, err error) {
 	wait := w.pause(v)
 	done := func(bool, time.Duration) {}
 	if wait == 0 {
 		done, wait = w.Tokens.Breaker().Admit(revocationsAt(w.crm(v)))
 	}
 	if wait > 0 {
-		return nil, leftAlone(wait)
+		return nil, false, leftAlone(wait)
 	}
 	failed, after := true, time.Duration(0) // if it panics
 	defer func() { done(failed, after) }()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	m, err := w.revoke(ctx, v)
+	m, told, err = w.revoke(ctx, v)
 	failed, after = token.Trouble(err)
-	return m, err
+	return m, told, err
 }
 
 // pause returns how long the CRM of a revocation is left alone: it does not answer refreshes, or not revocations. A CRM whose
@@ -125,30 +125,31 @@ func (w *Worker) crm(v storage.Revocation) string {
 	return token.CRM(endpoint, key)
 }
 
-// revoke revokes a grant: by the connector's unAuthorize if it has one, else as RFC 7009 says. The error is
-// errors.ErrUnsupported if the platform has neither. An expired access token is not refreshed for this.
-func (w *Worker) revoke(ctx context.Context, v storage.Revocation) (*crmgate.ReturnMessage, error) {
+// revoke revokes a grant: by the connector's unAuthorize if it has one, else as RFC 7009 says. told is false if the connector
+// sent the CRM nothing. The error is errors.ErrUnsupported if the platform has neither. An expired access token is not refreshed
+// for this.
+func (w *Worker) revoke(ctx context.Context, v storage.Revocation) (m *crmgate.ReturnMessage, told bool, err error) {
 	p := v.Person
 	conn, err := w.Connectors.Find(p.User.Key.Platform)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if v.Unread() {
 		_, err := w.Tokens.Read(conn, v.Answer)
-		return nil, fmt.Errorf("%w: %w", errUnread, err)
+		return nil, false, fmt.Errorf("%w: %w", errUnread, err)
 	}
 	if conn.Implements("unAuthorize") {
 		out, err := token.Call(ctx, conn.UnAuthorize, conn, p, nil)
 		switch {
 		case err == nil && out.Successful:
-			return out.Message, nil
+			return out.Message, out.Told, nil
 		case err == nil: // a connector reports a failure by an error, not by successful: false
-			return nil, nil
+			return nil, out.Told, nil
 		case !errors.Is(err, errors.ErrUnsupported):
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return nil, w.Tokens.Revoke(ctx, conn, p)
+	return nil, true, w.Tokens.Revoke(ctx, conn, p)
 }
 
 // errUnread says that the tokens to revoke are not known yet.

@@ -112,7 +112,7 @@ func (w *world) unAuthorize(ctx context.Context, r connector.UserRequest) (conne
 	if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 200 {
 		return fail(resp.StatusCode, err)
 	}
-	return connector.Outcome{Successful: true}, nil
+	return connector.Outcome{Successful: true, Told: true}, nil
 }
 
 func TestLogoutRevokesAtOnce(t *testing.T) {
