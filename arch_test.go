@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"./proxy/identity": {".", "./limit"},
 	"./proxy/egress":   {".", "./limit"},
 	"./proxy/token":    {".", "./connector", "./limit", "./manifest", "./storage", "./storage/audit"},
-	"./proxy/operator": {".", "./storage", "./storage/audit"},
+	"./proxy/operator": {".", "./proxy/identity", "./storage", "./storage/audit"},
 	"./proxy/revoke":   {".", "./connector", "./proxy/token", "./storage", "./storage/audit"},
 	"./proxy/settings": {".", "./proxy/identity", "./storage", "./storage/audit"},
 	"./proxy/session":  {".", "./connector", "./proxy/identity", "./proxy/revoke", "./proxy/token", "./storage", "./storage/audit"},

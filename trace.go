@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// Trace is the record of one request: its id, which is in every log line and answer, where it came from, and its steps. It is
-// safe for concurrent use.
+// Trace is the record of one request: its id, which is in every log line, audit entry and answer, where it came from, the
+// person whom it is about, and its steps. It is safe for concurrent use.
 type Trace struct {
 	ID     string
 	Start  time.Time
 	Source Source
 
-	mu    sync.Mutex
-	steps []Step // guarded by mu
+	mu     sync.Mutex
+	steps  []Step  // guarded by mu
+	person UserKey // guarded by mu
 }
 
 // Step is a point that a request has reached, with the time since its start.
@@ -49,6 +50,36 @@ func (t *Trace) Step(name string) {
 	if len(t.steps) < maxSteps {
 		t.steps = append(t.steps, Step{name, time.Since(t.Start)})
 	}
+}
+
+// SetPerson says whom the request is about, once that is known.
+func (t *Trace) SetPerson(key UserKey) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.person = key
+}
+
+// Person returns the person of SetPerson; the zero UserKey if there is none.
+func (t *Trace) Person() UserKey {
+	if t == nil {
+		return UserKey{}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.person
+}
+
+// WithPerson returns a context whose trace is about a person. It has a new trace if ctx has none: background work is about
+// people, too.
+func WithPerson(ctx context.Context, key UserKey) context.Context {
+	if TraceOf(ctx) == nil {
+		ctx = WithTrace(ctx, &Trace{})
+	}
+	TraceOf(ctx).SetPerson(key)
+	return ctx
 }
 
 // Steps returns a copy of the steps so far.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -62,6 +63,36 @@ func TestAuditOfSignIns(t *testing.T) {
 		"sign-in/oauth/unfinished/denied/practice//",
 		"logout/person/ok//practice/1-practice/",
 		"deletion/operator/ok//practicekey//")
+}
+
+// TestAuditAndLogNameRequestAndPerson: an entry, the answer and the lines of the log can be found from each other. The log names a
+// person as the audit log does.
+func TestAuditAndLogNameRequestAndPerson(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	c := g.compose("bound")
+	a := g.callback(g.land(c, "ada"), c.LoginSecret)
+	logout := g.do("POST", "/unAuthorize", "", bearer(g.token(a))...)
+	all := g.audit()
+	for i, answer := range []answer{a, logout} {
+		if id := answer.header.Get("X-Request-Id"); len(all) != 2 || id == "" || all[i].Request != id {
+			t.Fatalf("the answer names the request %q, the log %+v", id, all)
+		}
+	}
+	lines := 0
+	for line := range strings.Lines(g.Log.String()) {
+		var l struct{ Msg, Person, Request string }
+		_ = json.Unmarshal([]byte(strings.Replace(line, "request_id", "request", 1)), &l)
+		if l.Msg == "sign-in" && l.Request == all[0].Request || l.Msg == "logout" && l.Request == all[1].Request {
+			lines++
+			if l.Person != operator.ShortHash(all[0].UserHash) {
+				t.Errorf("the log names the person %q, the audit log %q", l.Person, all[0].UserHash)
+			}
+		}
+	}
+	if lines != 2 || strings.Contains(g.Log.String(), "1-practice") {
+		t.Errorf("%d lines name the person, or one has the id:\n%s", lines, g.Log.String())
+	}
 }
 
 // TestAuditOfUnfinishedSignIns: what people do in their browsers is not counted as an error.

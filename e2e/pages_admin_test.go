@@ -483,6 +483,9 @@ func TestAdminAudit(t *testing.T) {
 	if !strings.Contains(rows, "<p class=\"help\">1 more time within the hour</p>") {
 		t.Error("the repeated sign-in is not counted")
 	}
+	if n := strings.Count(rows, "by extension 101"); n != 61 { // not the sign-ins
+		t.Errorf("%d entries name the admin", n)
+	}
 	if strings.Index(rows, "promotion") < strings.Index(rows, "managed app") || !strings.Contains(rows, "Ada Lovelace") {
 		t.Error("the latest does not come first")
 	}

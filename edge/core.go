@@ -50,12 +50,18 @@ type core struct {
 
 // newCore returns a core that has nothing open. Its configuration has defaults.
 func newCore(c Config) *core {
-	log, l := traced{c.Logger.Handler()}, newLines(c.Now)
+	n := &core{metrics: proxy.NewMetrics()}
+	log, l := traced{c.Logger.Handler(), n.personHash}, newLines(c.Now)
 	c.Logger = slog.New(sampled{log, l})
-	return &core{
-		Config: c, metrics: proxy.NewMetrics(),
-		closers: []func() error{func() error { l.flush(slog.New(log)); return nil }}, // at the end, after all others have logged
-	}
+	n.Config = c
+	n.closers = []func() error{func() error { l.flush(slog.New(log)); return nil }} // at the end, after all others have logged
+	return n
+}
+
+// personHash names a person in the log like "crmgate audit". It is only called with the store open: before, no line is about a
+// person.
+func (c *core) personHash(key crmgate.UserKey) string {
+	return operator.ShortHash(c.db.Audit().HashOf(key))
 }
 
 // Close closes what was opened, the last first.

@@ -10,18 +10,26 @@ import (
 	"github.com/crmgate/crmgate/limit"
 )
 
-// traced adds the request's id to every line that is logged for a request.
-type traced struct{ slog.Handler }
+// traced adds to every line that is logged for a request the request's id, and the person whom it is about: a hash, as in the
+// audit log.
+type traced struct {
+	slog.Handler
+	hash func(crmgate.UserKey) string
+}
 
 func (t traced) Handle(ctx context.Context, r slog.Record) error {
-	if tr := crmgate.TraceOf(ctx); tr != nil {
+	tr := crmgate.TraceOf(ctx)
+	if tr != nil && tr.ID != "" {
 		r.AddAttrs(slog.String("request_id", tr.ID))
+	}
+	if key := tr.Person(); key.ID != "" {
+		r.AddAttrs(slog.String("person", t.hash(key)))
 	}
 	return t.Handler.Handle(ctx, r)
 }
 
-func (t traced) WithAttrs(a []slog.Attr) slog.Handler { return traced{t.Handler.WithAttrs(a)} }
-func (t traced) WithGroup(g string) slog.Handler      { return traced{t.Handler.WithGroup(g)} }
+func (t traced) WithAttrs(a []slog.Attr) slog.Handler { return traced{t.Handler.WithAttrs(a), t.hash} }
+func (t traced) WithGroup(g string) slog.Handler      { return traced{t.Handler.WithGroup(g), t.hash} }
 
 // Of each message, lineBurst lines are written at once, and then lineRate in a second. A server with 100 sign-ins in each
 // second loses none.

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/authflow"
+	"github.com/crmgate/crmgate/proxy/identity"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
@@ -60,21 +61,10 @@ func (p adminPages) confirm(c web.AdminConfirm) (any, error) {
 
 // signedInBy says how an admin has signed in.
 func signedInBy(x crmgate.ExtensionID) string {
-	if strings.HasPrefix(string(x), adminTokenPrefix) {
-		return "with " + adminName(x)
+	if _, ok := identity.TokenName(x); ok {
+		return "with " + operator.AdminName(x)
 	}
-	return "as " + adminName(x)
-}
-
-// adminTokenPrefix begins the extension id of an identity that was made of an admin token. Its name follows.
-const adminTokenPrefix = "token "
-
-// adminName names an admin's extension or admin token.
-func adminName(x crmgate.ExtensionID) string {
-	if name, ok := strings.CutPrefix(string(x), adminTokenPrefix); ok {
-		return `admin token "` + name + `"`
-	}
-	return "extension " + string(x)
+	return "as " + operator.AdminName(x)
 }
 
 // moment formats a time for a page.

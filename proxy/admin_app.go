@@ -6,6 +6,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
@@ -161,7 +162,7 @@ func confirmedCard(ctx context.Context, a *org.Admin, app org.PlatformApp, v *we
 	if err != nil {
 		return err
 	}
-	v.Confirmed = &web.AppCard{Values: shownPairs(c.Shown()), Sentence: "Entered by " + adminName(c.By) + " on " + moment(c.Entered) + "."}
+	v.Confirmed = &web.AppCard{Values: shownPairs(c.Shown()), Sentence: "Entered by " + operator.AdminName(c.By) + " on " + moment(c.Entered) + "."}
 	v.SignedIn = people(n)
 	trouble, err := a.Trouble(ctx, app)
 	if trouble != nil {

@@ -38,6 +38,9 @@ func auditRow(e operator.AuditEntry) web.Row {
 		row.Tone = "bad"
 	}
 	what := moment(e.Time) + ", by " + e.By
+	if e.Admin != "" {
+		what = moment(e.Time) + ", by " + operator.AdminName(e.Admin)
+	}
 	if e.Platform != "" {
 		what += ", " + string(e.Platform)
 	}

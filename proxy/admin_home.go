@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/web"
 )
@@ -62,5 +63,5 @@ func pendingSentence(p *crmgate.OrgApplication) string {
 	case p.State == crmgate.Staged:
 		what = "A replacement is waiting for a sign-in."
 	}
-	return what + " Entered by " + adminName(p.By) + " on " + moment(p.Entered) + ". Expires on " + moment(p.Expires) + "."
+	return what + " Entered by " + operator.AdminName(p.By) + " on " + moment(p.Entered) + ". Expires on " + moment(p.Expires) + "."
 }

@@ -41,14 +41,14 @@ func (c *auditShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 	show := printAuditLine
 	if c.JSON {
 		show = func(out io.Writer, e operator.AuditEntry) error { return json.NewEncoder(out).Encode(e) }
-	} else if _, err := fmt.Fprintf(out, auditColumns, "TIME", "WHAT", "HOW IT ENDED", "PLATFORM", "WHO"); err != nil {
+	} else if _, err := fmt.Fprintf(out, auditColumns, "TIME", "WHAT", "HOW IT ENDED", "PLATFORM", "REQUEST", "WHO"); err != nil {
 		return err
 	}
 	return c.client(log).Audit(ctx, c.Since.before(time.Now()), c.Platform, c.User, func(e operator.AuditEntry) error { return show(out, e) })
 }
 
 // auditColumns have fixed widths, because lines are printed as they come.
-const auditColumns = "%-19s  %-18s  %-33s  %-14s  %s\n"
+const auditColumns = "%-19s  %-18s  %-33s  %-14s  %-13s  %s\n"
 
 func printAuditLine(out io.Writer, e operator.AuditEntry) error {
 	what, ended := e.What, e.Outcome
@@ -61,24 +61,27 @@ func printAuditLine(out io.Writer, e operator.AuditEntry) error {
 	if counted := e.Counted(); counted != "" {
 		ended += ", " + counted
 	}
-	_, err := fmt.Fprintf(out, auditColumns, when(e.Time), what, ended, e.Platform, who(e))
+	_, err := fmt.Fprintf(out, auditColumns, when(e.Time), what, ended, e.Platform, e.Request, who(e))
 	return err
 }
 
-// who names the user and account of an entry: by id, or by a piece of the hash after a deletion.
+// who names the user, account and admin of an entry: by id, or by a piece of the hash after a deletion.
 func who(e operator.AuditEntry) string {
 	var parts []string
 	switch {
 	case e.User != "":
 		parts = append(parts, strings.TrimSpace(printable(string(e.User))+" "+printable(e.Name)))
 	case e.UserHash != "":
-		parts = append(parts, "#"+e.UserHash[:12])
+		parts = append(parts, "#"+operator.ShortHash(e.UserHash))
 	}
 	switch {
 	case e.Account != "":
 		parts = append(parts, "account "+printable(string(e.Account)))
 	case e.AccountHash != "":
-		parts = append(parts, "account #"+e.AccountHash[:12])
+		parts = append(parts, "account #"+operator.ShortHash(e.AccountHash))
+	}
+	if e.Admin != "" {
+		parts = append(parts, "by "+printable(operator.AdminName(e.Admin)))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -57,6 +57,7 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		return SignedIn{}, err
 	}
 	key := crmgate.UserKey{Platform: m.Platform, Hostname: hostname, ID: info.ID}
+	crmgate.TraceOf(ctx).SetPerson(key)
 	if !f.people.Allow(key) {
 		return SignedIn{}, tooOften("of this person")
 	}

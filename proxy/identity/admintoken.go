@@ -96,5 +96,13 @@ func (t *AdminTokens) Verify(_ context.Context, token crmgate.Secret) (Identity,
 	case !named:
 		account = string(a.accounts[0])
 	}
-	return Identity{Account: crmgate.AccountID(account), Extension: crmgate.ExtensionID("token " + a.name), Admin: true}, nil
+	return Identity{Account: crmgate.AccountID(account), Extension: crmgate.ExtensionID(tokenPrefix + a.name), Admin: true}, nil
+}
+
+// tokenPrefix begins the extension id of an identity that was made of an admin token. Its name follows.
+const tokenPrefix = "token "
+
+// TokenName returns the name of the admin token that an extension id was made of; ok is false if it was not.
+func TokenName(x crmgate.ExtensionID) (name string, ok bool) {
+	return strings.CutPrefix(string(x), tokenPrefix)
 }

@@ -6,25 +6,28 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // AuditEntry is an entry of the audit log as the operator sees it.
 type AuditEntry struct {
-	Time        time.Time         `json:"time"`
-	What        string            `json:"what"`
-	Platform    crmgate.Platform  `json:"platform,omitempty"`
-	By          string            `json:"by,omitempty"`
-	Outcome     string            `json:"outcome,omitempty"`
-	Reason      string            `json:"reason,omitempty"`
-	Count       uint64            `json:"count,omitempty"`
-	User        crmgate.UserID    `json:"user,omitempty"` // while the user exists
-	Name        string            `json:"name,omitempty"`
-	UserHash    string            `json:"userHash,omitempty"`
-	Account     crmgate.AccountID `json:"rcAccountId,omitempty"` // while the user exists
-	AccountHash string            `json:"rcAccountHash,omitempty"`
-	Node        string            `json:"node"`
-	Number      uint64            `json:"entry"`
+	Time        time.Time           `json:"time"`
+	What        string              `json:"what"`
+	Platform    crmgate.Platform    `json:"platform,omitempty"`
+	By          string              `json:"by,omitempty"`
+	Admin       crmgate.ExtensionID `json:"admin,omitempty"` // see AdminName
+	Request     string              `json:"requestId,omitempty"`
+	Outcome     string              `json:"outcome,omitempty"`
+	Reason      string              `json:"reason,omitempty"`
+	Count       uint64              `json:"count,omitempty"`
+	User        crmgate.UserID      `json:"user,omitempty"` // while the user exists
+	Name        string              `json:"name,omitempty"`
+	UserHash    string              `json:"userHash,omitempty"`
+	Account     crmgate.AccountID   `json:"rcAccountId,omitempty"` // while the user exists
+	AccountHash string              `json:"rcAccountHash,omitempty"`
+	Node        string              `json:"node"`
+	Number      uint64              `json:"entry"`
 }
 
 // Audit calls fn for the matching entries of the audit log, newest last. Empty arguments match every entry.
@@ -37,10 +40,21 @@ func (d Directory) Audit(ctx context.Context, since time.Time, p crmgate.Platfor
 // NewAuditEntry returns an entry with its codes as words.
 func NewAuditEntry(e audit.Entry) AuditEntry {
 	return AuditEntry{
-		Time: e.At.UTC(), What: e.Kind.String(), Platform: e.Platform, By: e.By.String(), Outcome: e.Outcome.String(), Reason: e.Reason.String(),
+		Time: e.At.UTC(), What: e.Kind.String(), Platform: e.Platform, By: e.By.String(), Admin: e.Admin, Request: e.Request, Outcome: e.Outcome.String(), Reason: e.Reason.String(),
 		Count: e.Count, User: e.User, Name: e.Name, UserHash: e.UserHash, Account: e.Account, AccountHash: e.AccountHash,
 		Node: e.Node, Number: e.Entry,
 	}
+}
+
+// ShortHash shortens the hash of a user or an account, for people to read.
+func ShortHash(hash string) string { return hash[:min(12, len(hash))] }
+
+// AdminName names an admin: by their extension, or by their admin token.
+func AdminName(x crmgate.ExtensionID) string {
+	if name, ok := identity.TokenName(x); ok {
+		return `admin token "` + name + `"`
+	}
+	return "extension " + string(x)
 }
 
 // Counted says in words what Count counts. It is empty for a single event.

@@ -10,6 +10,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/operator"
+	"github.com/crmgate/crmgate/storage/audit"
 )
 
 // AdminLife is how long an admin's statement is valid.
@@ -31,6 +32,11 @@ func (a *Admin) Extension() crmgate.ExtensionID { return a.who.Extension }
 
 // Identity is the admin's account and extension.
 func (a *Admin) Identity() identity.Identity { return a.who }
+
+// event is an event that the admin caused.
+func (a *Admin) event(k audit.Kind) audit.Event {
+	return audit.Event{Kind: k, By: audit.ByAdmin, Admin: a.who.Extension, Outcome: audit.OutcomeOK}
+}
 
 // adminStatement says who an admin is. The browser keeps it, sealed; the server stores nothing.
 type adminStatement struct {

@@ -65,15 +65,13 @@ func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values ma
 	if err != nil {
 		return nil, err
 	}
-	app, err = a.o.DB.PutPendingApp(ctx, app, logChange())
+	app, err = a.o.DB.PutPendingApp(ctx, app, a.logChange())
 	a.o.Revocations.Changed() // sign-ins may have used the application that was pending
 	return &Entered{app, client, untested}, err
 }
 
-// logChange logs a change of an organisation's application by an admin.
-func logChange() storage.With {
-	return storage.LogEvent(audit.Event{Kind: audit.EventManagedApp, By: audit.ByAdmin, Outcome: audit.OutcomeOK})
-}
+// logChange logs a change of an organisation's application by the admin.
+func (a *Admin) logChange() storage.With { return storage.LogEvent(a.event(audit.EventManagedApp)) }
 
 // platformOf returns the platform of an application that was entered without one. Platforms that have its endpoints are
 // preferred, and among them those whose organisations bring their own. If several remain, it is the one that the admin has
@@ -195,7 +193,7 @@ func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
 	if p == "" {
 		platforms = a.o.Connectors.Platforms()
 	}
-	err := a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, logChange())
+	err := a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, a.logChange())
 	a.o.Revocations.Changed() // sign-ins may have used it
 	return err
 }
@@ -206,7 +204,7 @@ func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err := a.o.DB.RemoveApps(ctx, a.who.Account, p, logChange())
+	err := a.o.DB.RemoveApps(ctx, a.who.Account, p, a.logChange())
 	a.o.Revocations.Changed()
 	return err
 }

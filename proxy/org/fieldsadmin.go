@@ -281,14 +281,13 @@ func (a *Admin) Fields(ctx context.Context, m *manifest.Manifest, host string) (
 
 // UpdateFields changes values for a host. An invalid update is a Refusal, and changes nothing.
 func (a *Admin) UpdateFields(ctx context.Context, m *manifest.Manifest, host string, u FieldsUpdate) error {
-	return a.o.updateFields(ctx, storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host}, u, audit.Event{By: audit.ByAdmin})
+	return a.o.updateFields(ctx, storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host}, u, a.event(audit.EventAdministration))
 }
 
 // PlaceFields moves the organisation's values without a host to a host.
 func (a *Admin) PlaceFields(ctx context.Context, m *manifest.Manifest, host string) error {
 	key := storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host}
-	by := audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK}
-	return a.o.DB.ChangeFields(ctx, storage.FieldsChange{Key: key}, storage.PlaceFields(key), storage.LogEvent(by))
+	return a.o.DB.ChangeFields(ctx, storage.FieldsChange{Key: key}, storage.PlaceFields(key), storage.LogEvent(a.event(audit.EventAdministration)))
 }
 
 // FieldOptions returns the options of an extension's dynamic field, with the values of a host.

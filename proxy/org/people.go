@@ -105,7 +105,8 @@ func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Re
 	if _, err := a.Person(ctx, key); err != nil {
 		return storage.Revocation{}, err
 	}
-	v, err := a.o.DB.EndSession(ctx, key, storage.LogEvent(audit.Event{Kind: audit.EventLogout, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
+	crmgate.TraceOf(ctx).SetPerson(key)
+	v, err := a.o.DB.EndSession(ctx, key, storage.LogEvent(a.event(audit.EventLogout)))
 	if err == nil {
 		a.o.Count("logout", key.Platform, "ok")
 	}

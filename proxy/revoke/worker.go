@@ -244,6 +244,7 @@ func (w *Worker) handOut(ctx context.Context, due []storage.Revocation) bool {
 // claim takes a revocation from the queue and attempts it, unless another process has it or it is no longer needed.
 func (w *Worker) claim(ctx context.Context, v storage.Revocation) (ok bool) {
 	p := v.User.Key.Platform
+	ctx = crmgate.WithPerson(ctx, v.User.Key)
 	defer func() {
 		if panicked := recover(); panicked != nil { // no request around this goroutine would catch it
 			w.Logger.ErrorContext(ctx, "panic during a revocation", "platform", p, "panic", panicked, "stack", string(debug.Stack()))

@@ -118,6 +118,7 @@ func (ss *Sessions) Check(ctx context.Context, header string, query *string) (Se
 		return s, nil
 	}
 	s.State, s.Key.Hostname, s.Unproven, s.id = Live, r.Hostname, r.Unproven, r.ID
+	crmgate.TraceOf(ctx).SetPerson(s.Key)
 	if c.Expires.Sub(ss.Now()) <= sessionRenew {
 		s.Renewed, err = ss.signer.issue(s.Key, r.ID)
 	}

@@ -173,7 +173,7 @@ func (ss *Sessions) Forget(ctx context.Context, key crmgate.UserKey) (revoke.Res
 	if err != nil {
 		return "", err
 	}
-	told, _ := ss.Revocations.Attempt(ctx, v)
+	told, _ := ss.Revocations.Attempt(crmgate.WithPerson(ctx, key), v)
 	ss.Count("delete", key.Platform, "ok")
 	return told, nil
 }

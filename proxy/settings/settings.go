@@ -115,7 +115,7 @@ func (s *Settings) SetOrgSettings(ctx context.Context, token crmgate.Secret, par
 			return tooLarge(maxOrgSettings)
 		}
 		return nil
-	}, storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Outcome: audit.OutcomeOK}))
+	}, storage.LogEvent(audit.Event{Kind: audit.EventAdministration, By: audit.ByAdmin, Admin: who.Extension, Outcome: audit.OutcomeOK}))
 }
 
 // readParts returns the known members of an admin's settings; null becomes nil.

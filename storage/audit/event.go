@@ -18,6 +18,10 @@ type Event struct {
 	// change, the change fills in Platform, User and Account.
 	User    crmgate.UserID
 	Account crmgate.AccountID
+	// Admin is the extension of the admin who caused the event, or the name of their admin token; empty for other actors.
+	Admin crmgate.ExtensionID
+	// Request is the id of the request that caused the event. The log takes it from the context.
+	Request string
 	// Count is the number of failures, for OutcomeLeftOut. With another outcome it is how often the event was repeated within
 	// the hour after it was written. It is 0 for a single event.
 	Count uint64

@@ -23,7 +23,7 @@ var (
 
 // Payloads returns an entry, a batch and a node.
 func Payloads() (entryPayload, batchPayload, nodePayload []byte) {
-	e := entry{At: time.UnixMilli(1), Kind: EventSignIn, Platform: "clio", User: Hash{1}}.encode()
+	e := entry{At: time.UnixMilli(1), Kind: EventSignIn, Platform: "clio", User: Hash{1}, Request: "r-1", Admin: "101"}.encode()
 	b := makeBatch(nodeID{1}, 7, Hash{2}, []uint64{3, 4, 9}, [][]byte{e, e, e})
 	return e, b.encode(), node{Started: time.UnixMilli(1), Batches: 3, From: 1, Closed: true}.encode()
 }

@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -89,7 +90,7 @@ func (l *Log) Update(ctx context.Context, events []Event, fn func(sealed.Records
 		}
 		entries := make([]entry, len(events))
 		for i, e := range events {
-			entries[i] = l.entry(now, e, about)
+			entries[i] = l.entry(ctx, now, e, about)
 		}
 		return entries, nil
 	})
@@ -102,14 +103,14 @@ func (l *Log) UpdateEach(ctx context.Context, e Event, fn func(sealed.Records) (
 		about, err := fn(r.Records)
 		entries := make([]entry, len(about))
 		for i, subject := range about {
-			entries[i] = l.entry(now, e, subject)
+			entries[i] = l.entry(ctx, now, e, subject)
 		}
 		return entries, err
 	})
 }
 
 // entry encodes an event and the subject of its change.
-func (l *Log) entry(at time.Time, e Event, about Subject) entry {
+func (l *Log) entry(ctx context.Context, at time.Time, e Event, about Subject) entry {
 	if about.Unproven && e.Reason == 0 {
 		e.Reason = ReasonUnprovenAccount
 	}
@@ -117,7 +118,15 @@ func (l *Log) entry(at time.Time, e Event, about Subject) entry {
 	return entry{
 		At: at, Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Count: e.Count, Platform: user.Platform,
 		User: l.userHash(user), Account: l.accountHash(cmp.Or(about.Account, e.Account)), host: about.User.Hostname,
+		Admin: crmgate.ExtensionID(crmgate.Clip(string(e.Admin))), Request: requestOf(ctx),
 	}
+}
+
+func requestOf(ctx context.Context) string {
+	if t := crmgate.TraceOf(ctx); t != nil {
+		return t.ID
+	}
+	return ""
 }
 
 // write runs fn in a transaction and writes the entries that it returns in the same one. A repeat of an entry is counted
@@ -171,6 +180,12 @@ func (l *Log) setEntries(r records, t *ticket, entries []entry) error {
 		}
 	}
 	return nil
+}
+
+// HashOf returns the hash by which entries name a user, as Entry.UserHash has it.
+func (l *Log) HashOf(key crmgate.UserKey) string {
+	h := l.userHash(key)
+	return hex.EncodeToString(h[:])
 }
 
 // userHash is the hash that names a user; the zero Hash for none.

@@ -124,7 +124,7 @@ func newResolver(l *Log) resolver {
 func (w *resolver) resolve(ctx context.Context, e numbered) (Entry, error) {
 	shown := Entry{
 		At: e.At, Node: e.node.String(), Entry: e.number,
-		Event: Event{Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Platform: e.Platform, Count: e.Count},
+		Event: Event{Kind: e.Kind, By: e.By, Outcome: e.Outcome, Reason: e.Reason, Platform: e.Platform, Count: e.Count, Admin: e.Admin, Request: e.Request},
 	}
 	if e.User != (Hash{}) {
 		p, err := w.person(ctx, e.Platform, e.User)

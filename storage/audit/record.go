@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -23,6 +24,10 @@ type Hash [sha256.Size]byte
 // An entry's payload, the bytes that batches hash, is
 //
 //	time (8, Unix milliseconds) | kind (1) | by (1) | outcome (1) | reason (1) | count (8) | user (32) | account (32) | platform
+//
+// and, if there is a request or an admin
+//
+//	0 | request | 0 | admin
 const entryLen = 8 + 4 + 8 + 2*sha256.Size
 
 type entry struct {
@@ -34,6 +39,8 @@ type entry struct {
 	Count         uint64
 	User, Account Hash
 	Platform      crmgate.Platform
+	Request       string
+	Admin         crmgate.ExtensionID
 	host          string // of the user; not encoded. User is the same for all hosts, but repeats are one person's.
 }
 
@@ -43,7 +50,12 @@ func (e entry) encode() []byte {
 	b = append(b, byte(e.Kind), byte(e.By), byte(e.Outcome), byte(e.Reason))
 	b = binary.BigEndian.AppendUint64(b, e.Count)
 	b = append(append(b, e.User[:]...), e.Account[:]...)
-	return append(b, e.Platform...)
+	b = append(b, e.Platform...)
+	if e.Request == "" && e.Admin == "" {
+		return b
+	}
+	b = append(append(b, 0), e.Request...)
+	return append(append(b, 0), e.Admin...)
 }
 
 // decodeEntry accepts unknown kinds and words, which a later version may have written.
@@ -54,9 +66,14 @@ func decodeEntry(b []byte) (entry, error) {
 	e := entry{
 		At:   time.UnixMilli(int64(binary.BigEndian.Uint64(b))),
 		Kind: Kind(b[8]), By: Actor(b[9]), Outcome: Outcome(b[10]), Reason: Reason(b[11]),
-		Count:    binary.BigEndian.Uint64(b[12:]),
-		Platform: crmgate.Platform(b[entryLen:]),
+		Count: binary.BigEndian.Uint64(b[12:]),
 	}
+	platform, cause, caused := bytes.Cut(b[entryLen:], []byte{0})
+	request, admin, both := bytes.Cut(cause, []byte{0})
+	if caused && (!both || len(request)+len(admin) == 0) {
+		return entry{}, sealed.ErrMalformed
+	}
+	e.Platform, e.Request, e.Admin = crmgate.Platform(platform), string(request), crmgate.ExtensionID(admin)
 	copy(e.User[:], b[20:])
 	copy(e.Account[:], b[20+sha256.Size:])
 	if e.Platform != "" && !e.Platform.Valid() {

@@ -29,9 +29,9 @@ func (e entry) countable() bool {
 	return own && e.User != (Hash{}) && e.Count == 0
 }
 
-// same returns the entry without its time and count: the key of its repeats.
+// same returns the entry without its time, request and count: the key of its repeats.
 func (e entry) same() entry {
-	e.At, e.Count = time.Time{}, 0
+	e.At, e.Request, e.Count = time.Time{}, "", 0
 	return e
 }
 
