@@ -150,6 +150,11 @@ func TestPeopleInTheMetrics(t *testing.T) {
 			t.Errorf("%s is not in\n%s", want, text)
 		}
 	}
+	for _, want := range []string{`crmgate_build_info{goversion="go`, "crmgate_disk_free_bytes "} {
+		if !strings.Contains(text, want) || strings.Contains(text, want+"0\n") {
+			t.Errorf("%s is not in\n%s", want, text)
+		}
+	}
 	if !strings.Contains(text, "crmgate_refreshes_running 0\n") {
 		t.Error("the refreshes under way are not shown")
 	}

@@ -63,6 +63,11 @@ func (n PersonName) path() string {
 	return path
 }
 
+// Revocations lists the grants that are still to be revoked at a CRM.
+func (c *Client) Revocations(ctx context.Context) (all []operator.Revocation, err error) {
+	return all, c.ask(ctx, http.MethodGet, "/revocations", &all)
+}
+
 // Answers lists the kept token answers.
 func (c *Client) Answers(ctx context.Context) (all []operator.Answer, err error) {
 	return all, c.ask(ctx, http.MethodGet, "/journal", &all)

@@ -116,6 +116,8 @@ func (c *core) openRest(ctx context.Context) error {
 	}
 	c.metrics.Refreshing(c.tokens.Refreshing)
 	c.metrics.People(operator.Directory{DB: c.db}.Count)
+	c.metrics.Journal(operator.Directory{DB: c.db}.CountAnswers)
+	c.metrics.Build(c.Version)
 	c.closers = append(c.closers, func() error { c.tokens.Close(); return nil })
 	return c.openFlows(ctx)
 }
@@ -130,6 +132,7 @@ func (c *core) openStore(ctx context.Context) error {
 	}
 	c.closers = append(c.closers, engine.Close)
 	c.writable = engine.Writable
+	c.metrics.Disk(engine.Free)
 	ring, created, err := sealed.LoadKeyRing(c.Keyset)
 	if err != nil {
 		return err

@@ -26,6 +26,7 @@ type Acts struct {
 //	GET    /users                  all people
 //	GET    /users/{platform}/{id}  one person; hostname says which, if several have the id
 //	DELETE /users/{platform}/{id}  removes the person and revokes their grant: {"crm": result}; hostname as above
+//	GET    /revocations            the grants that are still to be revoked at a CRM
 //	GET    /journal                the token answers in the journal
 //	POST   /journal/{id}           replays an answer; ?dry only reads it
 //	DELETE /journal/{id}           drops an answer
@@ -52,6 +53,10 @@ func Control(d operator.Directory, acts Acts) http.Handler {
 			result, err = acts.Forget(r.Context(), key)
 		}
 		control(w, map[string]revoke.Result{"crm": result}, err)
+	})
+	mux.HandleFunc("GET /revocations", func(w http.ResponseWriter, r *http.Request) {
+		all, err := d.Revocations(r.Context())
+		control(w, all, err)
 	})
 	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
 		all, err := d.Answers(r.Context())

@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"context"
+	"math"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,14 +112,50 @@ func (m *Metrics) Polling(count func() int) {
 // People registers the gauge of people by platform and state, which count returns. A scrape calls count at most every ten
 // seconds, and so rarely that it uses at most a fiftieth of the time.
 func (m *Metrics) People(count func(context.Context) (map[crmgate.Platform]map[string]int, error)) {
-	m.registry.MustRegister(&peopleCollector{count: count})
+	m.registry.MustRegister(&collector{desc: peopleMetric, count: count})
+}
+
+// Journal registers the gauge of kept token answers by platform and kind, which count returns. A scrape calls count as rarely as
+// that of People.
+func (m *Metrics) Journal(count func(context.Context) (map[crmgate.Platform]map[string]int, error)) {
+	m.registry.MustRegister(&collector{desc: journalMetric, count: count})
+}
+
+// Disk registers the gauge of free bytes on the disk of the database, which free returns.
+func (m *Metrics) Disk(free func() (uint64, error)) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "crmgate_disk_free_bytes", Help: "Free space on the disk of the database; NaN if it cannot be read."}, func() float64 {
+		n, err := free()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	}))
+}
+
+// Build registers the gauge that names the version, the commit and the Go version of the program.
+func (m *Metrics) Build(version string) {
+	labels := prometheus.Labels{"version": version, "revision": "", "goversion": runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				labels["revision"] = s.Value
+			}
+		}
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "crmgate_build_info", Help: "1, with the version and the commit that the program was built from.", ConstLabels: labels})
+	build.Set(1)
+	m.registry.MustRegister(build)
 }
 
 var peopleMetric = prometheus.NewDesc("crmgate_people", "People who have signed in, by state: active, needs_login (the CRM has ended the grant, or has refused it for a day, or the application was replaced or removed), paused (the CRM rejects the application), logged_out.",
 	[]string{"platform", "state"}, nil)
 
-// peopleCollector collects peopleMetric.
-type peopleCollector struct {
+var journalMetric = prometheus.NewDesc("crmgate_journal_entries", "Token answers that are kept because they could not be read or stored, by kind: refresh, sign-in, damaged.",
+	[]string{"platform", "kind"}, nil)
+
+// collector collects a metric whose values are counted when it is read.
+type collector struct {
+	desc  *prometheus.Desc
 	count func(context.Context) (map[crmgate.Platform]map[string]int, error)
 
 	mu     sync.Mutex
@@ -125,11 +164,11 @@ type peopleCollector struct {
 }
 
 // Describe sends the description of the metric.
-func (c *peopleCollector) Describe(to chan<- *prometheus.Desc) { to <- peopleMetric }
+func (c *collector) Describe(to chan<- *prometheus.Desc) { to <- c.desc }
 
 // Collect counts if it is time, and sends the latest counts. It ignores errors, so that an unreadable record or a closed
 // store does not hide the other metrics.
-func (c *peopleCollector) Collect(to chan<- prometheus.Metric) {
+func (c *collector) Collect(to chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if began := time.Now(); !began.Before(c.again) {
@@ -138,9 +177,9 @@ func (c *peopleCollector) Collect(to chan<- prometheus.Metric) {
 		c.latest, _ = c.count(ctx)
 		c.again = time.Now().Add(max(10*time.Second, 50*time.Since(began)))
 	}
-	for platform, states := range c.latest {
-		for state, n := range states {
-			to <- prometheus.MustNewConstMetric(peopleMetric, prometheus.GaugeValue, float64(n), string(platform), state)
+	for platform, kinds := range c.latest {
+		for kind, n := range kinds {
+			to <- prometheus.MustNewConstMetric(c.desc, prometheus.GaugeValue, float64(n), string(platform), kind)
 		}
 	}
 }

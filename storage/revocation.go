@@ -188,6 +188,30 @@ func (db *DB) Revocations(ctx context.Context, p crmgate.Platform, limit int, re
 	return all, nil
 }
 
+// AllRevocations calls fn for the revocations of all platforms, with the time at which each is due, until fn returns an error. At
+// the end an error says how many records do not open.
+func (db *DB) AllRevocations(ctx context.Context, fn func(v Revocation, due time.Time) error) error {
+	var unreadable int
+	err := db.view(ctx, func(r records) error {
+		unreadable = 0
+		return r.Scan(sealed.Prefix(revocation), func(key, stored []byte) error {
+			v, err := r.queue().open(key, stored)
+			if err != nil {
+				unreadable++
+				return nil
+			}
+			return fn(v, dueOf(key))
+		})
+	})
+	if err == nil && unreadable > 0 {
+		err = fmt.Errorf("%d records cannot be read", unreadable)
+	}
+	if err != nil {
+		return fmt.Errorf("list revocations: %w", err)
+	}
+	return nil
+}
+
 // ClaimRevocation reserves a revocation for the caller for RevocationLease, and counts the attempt. If the caller dies, the
 // revocation is due again after that. The error matches crmgate.ErrConflict if another caller has claimed or ended it.
 //

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ type demoCommand struct {
 	// Not the folders of serve: the same person may run the server, too.
 	Data       string `env:"-" help:"Folder for the database (default ${default})." default:"./demo-data" placeholder:"DIR"`
 	Connectors string `env:"-" help:"Folder of connectors, as make build leaves it (default ${default})." default:"./bin/connectors" placeholder:"DIR"`
+	Mood       string `env:"-" help:"How the practice CRM misbehaves after the two sign-ins, in JSON, such as {\"status\":503}; see docs/connectors.md." placeholder:"JSON"`
 	Once       bool   `env:"-" help:"Stop after the two sign-ins."`
 }
 
@@ -36,7 +38,12 @@ func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 		return fmt.Errorf("--practice: %w", err)
 	}
 	practiceURL := "http://" + crm.Addr().String()
-	hs := &http.Server{Handler: practicecrm.New(practicecrm.Config{}), ReadHeaderTimeout: 5 * time.Second}
+	practice := practicecrm.New(practicecrm.Config{})
+	mood, err := practice.ParseMood([]byte(cmp.Or(c.Mood, "{}")))
+	if err != nil {
+		return fmt.Errorf("--mood: %w", err)
+	}
+	hs := &http.Server{Handler: practice, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = hs.Serve(crm) }() // ends with Close
 	defer hs.Close()
 	folder, err := demoFolder(c.Connectors, crm.Addr().String())
@@ -54,6 +61,7 @@ func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 	if err := d.show(ctx, c); err != nil {
 		return errors.Join(err, n.Close())
 	}
+	practice.SetMood(mood)
 	if c.Once {
 		return n.Close()
 	}
@@ -103,15 +111,10 @@ func (d *demo) show(ctx context.Context, c *demoCommand) error {
 	if err := list.Run(ctx, d.out, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
-	open, err := d.authURL(ctx, "")
-	if err != nil {
-		return err
-	}
 	fmt.Fprintf(d.out, `
 Open in a browser:
   %s/connect/practice       by OAuth
   %s/connect/practicekey    with the API key %s
-  %s
 
 Try:
   curl '%s/crmManifest?platformName=practice'
@@ -119,7 +122,8 @@ Try:
   curl '%s/authValidation' -H 'Authorization: Bearer %s'
   curl -X POST '%s/apiKeyLogin' -H 'Content-Type: application/json' -d '{"platform":"practicekey","apiKey":"%s"}'
   bin/crmgate users show practicekey 2-practicekey --data %s
-`, d.base, d.base, practicecrm.APIKey, open.AuthURL, d.base, d.base, d.base, token, d.base, practicecrm.APIKey, c.Data)
+  curl '%s/practice/mood' -d '{"status":503}'     the practice CRM fails; {} ends it (docs/connectors.md)
+`, d.base, d.base, practicecrm.APIKey, d.base, d.base, d.base, token, d.base, practicecrm.APIKey, c.Data, d.practice)
 	if d.admin != "" {
 		fmt.Fprintf(d.out, "  curl 'http://%s/metrics'\n", d.admin)
 	}

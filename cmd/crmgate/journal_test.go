@@ -35,6 +35,11 @@ func TestJournalScripts(t *testing.T) {
 	if len(entries) != 3 {
 		t.Fatalf("%d answers are kept", len(entries))
 	}
+	for _, want := range []string{`{kind="refresh",platform="practice"} 1`, `{kind="sign-in",platform="practice"} 2`} {
+		if !strings.Contains(n.Metrics(), "crmgate_journal_entries"+want+"\n") {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
 	ada, err := n.Edge.DB().Person(t.Context(), crmgate.UserKey{Platform: "practice", ID: "1-practice"})
 	edgetest.Must(t, err)
 	n.Stop()

@@ -23,7 +23,15 @@ type usersCommand struct {
 
 type usersListCommand struct {
 	storeFlags
+	Platform crmgate.Platform  `env:"-" help:"Only people of a platform, such as clio."`
+	Account  crmgate.AccountID `env:"-" help:"Only people of a RingCentral account, such as 4711."`
+	State    string            `env:"-" help:"Only people in a state: active, refreshing, needs_login, paused or logged_out." enum:",active,refreshing,needs_login,paused,logged_out" default:""`
 	jsonFlag
+}
+
+// leavesOut reports whether the flags leave a person out.
+func (c *usersListCommand) leavesOut(e operator.Entry) bool {
+	return c.Platform != "" && e.Platform != c.Platform || c.Account != "" && e.Account != c.Account || c.State != "" && e.State != c.State
 }
 
 type oneUser struct {
@@ -48,18 +56,23 @@ func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(all, func(a, b operator.Entry) int {
+	some := slices.DeleteFunc(slices.Clone(all), c.leavesOut)
+	slices.SortFunc(some, func(a, b operator.Entry) int {
 		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Hostname, b.Hostname))
 	})
 	if c.JSON {
-		return printJSON(out, all)
+		return printJSON(out, some)
 	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(out, "No users yet.")
+	switch {
+	case len(all) == 0:
+		_, err = fmt.Fprintln(out, "No users yet.")
+		return err
+	case len(some) == 0:
+		_, err = fmt.Fprintln(out, "No such users.")
 		return err
 	}
 	rows := [][]string{{"PLATFORM", "ID", "NAME", "HOST", "ACCOUNT", "STATE", "HOLDS", "SIGNED IN"}}
-	for _, e := range all {
+	for _, e := range some {
 		rows = append(rows, []string{string(e.Platform), string(e.ID), e.Name, e.Hostname, account(e), e.State, holds(e), when(e.SignedIn)})
 	}
 	return printTable(out, rows)

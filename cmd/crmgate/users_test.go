@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge/edgetest"
@@ -29,6 +30,18 @@ func TestUsersOfARunningServer(t *testing.T) {
 	if err := json.Unmarshal([]byte(users("list", "--json")), &all); err != nil || len(all) != 2 || all[0]["refreshToken"] != "[secret]" {
 		t.Errorf("list --json: %v, %v", all, err)
 	}
+	for flags, want := range map[string]string{
+		"--platform practice": "1-practice", "--platform practicekey --state active": "2-practicekey", "--account 4711": "",
+		"--state needs_login": "", "--state active --platform practice": "1-practice",
+	} {
+		var some []map[string]any
+		if err := json.Unmarshal([]byte(users(append([]string{"list", "--json"}, strings.Fields(flags)...)...)), &some); err != nil || len(some) != map[bool]int{true: 1}[want != ""] || want != "" && some[0]["id"] != want {
+			t.Errorf("list %s: %v, %v; want %q", flags, some, err, want)
+		}
+	}
+	if out := users("list", "--account", "4711"); out != "No such users.\n" {
+		t.Errorf("list --account: %s", out)
+	}
 	out := users("show", "practice", "1-practice")
 	if !strings.Contains(out, "Ada Lovelace") || !strings.Contains(out, "[secret]") {
 		t.Errorf("show: %s", out)
@@ -50,6 +63,18 @@ func TestUsersOfARunningServer(t *testing.T) {
 	n.CRM.SetMood(practicecrm.Mood{Revoke: "500"})
 	if out := users("delete", "practice", "1-practice"); !strings.Contains(out, "is deleted. The CRM could not be told yet: the server tries again") {
 		t.Errorf("delete while the CRM is away: %s", out)
+	}
+	waiting := func() string { return runs(t, "revocations", "list", "--data", n.Data) }
+	hash := n.Edge.DB().Audit().HashOf(crmgate.UserKey{Platform: "practice", ID: "1-practice"})
+	if out := waiting(); !strings.Contains(out, "#"+hash[:12]) || !strings.Contains(out, practicecrm.ClientID) || strings.Contains(out, "1-practice") {
+		t.Errorf("revocations: %s", out)
+	}
+	n.CRM.SetMood(practicecrm.Mood{})
+	n.Pass(time.Hour)
+	for deadline := time.Now().Add(2 * time.Minute); waiting() != "No waiting revocations.\n"; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) { // the worker looks at the queue every 30 seconds
+			t.Fatalf("revocations once the CRM works: %s", waiting())
+		}
 	}
 	if out := users("delete", "practicekey", "2-practicekey", "--json"); !strings.Contains(out, `"crm": "nothing"`) {
 		t.Errorf("delete an API key: %s", out)

@@ -47,6 +47,19 @@ func (d Directory) Answers(ctx context.Context) ([]Answer, error) {
 	return all, err
 }
 
+// CountAnswers counts the journal by platform and Answer.Kind.
+func (d Directory) CountAnswers(ctx context.Context) (map[crmgate.Platform]map[string]int, error) {
+	all, err := d.Answers(ctx)
+	counts := map[crmgate.Platform]map[string]int{}
+	for _, a := range all {
+		if counts[a.Platform] == nil {
+			counts[a.Platform] = map[string]int{}
+		}
+		counts[a.Platform][a.Kind]++
+	}
+	return counts, err
+}
+
 // Answer returns a journal entry by id. It returns crmgate.ErrNotFound if there is none.
 func (d Directory) Answer(ctx context.Context, id string) (storage.JournalEntry, error) {
 	entries, err := d.DB.Journal(ctx)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -105,12 +106,20 @@ func (c *CRM) SetMood(m Mood) {
 	c.changed = make(chan struct{})
 }
 
+// ParseMood reads a mood in JSON.
+func (c *CRM) ParseMood(b []byte) (m Mood, err error) {
+	if err = json.Unmarshal(b, &m); err == nil {
+		err = c.check(m)
+	}
+	return m, err
+}
+
 // takeMood handles a mood that is set over HTTP.
 func (c *CRM) takeMood(w http.ResponseWriter, r *http.Request) {
 	var m Mood
-	err := json.NewDecoder(r.Body).Decode(&m)
+	body, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
 	if err == nil {
-		err = c.check(m)
+		m, err = c.ParseMood(body)
 	}
 	if err != nil {
 		writeJSON(w, 400, map[string]string{"error": err.Error()})

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/url"
+	"os"
+	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -293,4 +296,35 @@ func TestMoodOverHTTP(t *testing.T) {
 		}
 	}()
 	a.crm.SetMood(practicecrm.Mood{Token: "none such"})
+}
+
+// TestDocumentedMoods: docs/connectors.md has every member of a mood and of its quirks, and its examples are moods.
+func TestDocumentedMoods(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/connectors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## The practice CRM")
+	for _, of := range []reflect.Type{reflect.TypeFor[practicecrm.Mood](), reflect.TypeFor[practicecrm.Quirks]()} {
+		for i := range of.NumField() {
+			name := of.Field(i).Name
+			if member := "`" + strings.ToLower(name[:1]) + name[1:] + "`"; !strings.Contains(section, member) {
+				t.Errorf("%s is not documented", member)
+			}
+		}
+	}
+	crm := practicecrm.New(practicecrm.Config{})
+	examples := regexp.MustCompile(`(?:--mood|-d) '(.*)'`).FindAllStringSubmatch(section, -1)
+	for _, example := range examples {
+		if _, err := crm.ParseMood([]byte(example[1])); err != nil {
+			t.Errorf("%s: %v", example[1], err)
+		}
+	}
+	if len(examples) != 3 {
+		t.Errorf("%d examples, want 3", len(examples))
+	}
+	if _, err := crm.ParseMood([]byte(`{"satus":503}`)); err == nil {
+		t.Error("a misspelt mood is taken")
+	}
 }

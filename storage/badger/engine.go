@@ -161,6 +161,14 @@ func (e *Engine) Writable() error {
 	return checkSpace(e.dir, e.minFree)
 }
 
+// Free returns the free bytes of the store's disk; 0 for a store in memory.
+func (e *Engine) Free() (uint64, error) {
+	if e.dir == "" {
+		return 0, nil
+	}
+	return freeSpace(e.dir)
+}
+
 // resume opens a store again that was opened on a full disk, as soon as there is space. The committer calls it.
 func (e *Engine) resume() {
 	if !e.still || e.Writable() != nil {
