@@ -302,6 +302,7 @@ func (g *gate) answersOfAdminPages(token string) {
 		{"POST /admin/practice", "", application(ownClient, ownSecret).Encode(), form, 200},
 		{"POST /admin/try/practice", "", "", form, 200},
 		{"POST /admin/drop/practice", "", "", form, 303},
+		{"POST /admin/retry/practice", "", "", form, 303},
 		{"POST /admin/try/practice", "", "", form, 400},
 		{"GET /admin/remove/practice", "", "", nil, 200},
 		{"POST /admin/remove/practice", "", "", form, 303},

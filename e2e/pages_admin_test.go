@@ -88,7 +88,7 @@ func TestAdminCookieByHTTPS(t *testing.T) {
 var adminRoutes = []struct{ method, path, body string }{
 	{"GET", "/admin", ""}, {"GET", "/admin/practice", ""}, {"GET", "/admin/people/practice", ""},
 	{"GET", "/admin/remove/practice", ""}, {"GET", "/admin/end/practice", ""}, {"GET", "/admin/end/practice?user=ada-practice", ""},
-	{"POST", "/admin/practice", application(ownClient, ownSecret).Encode()}, {"POST", "/admin/try/practice", ""}, {"POST", "/admin/drop/practice", ""},
+	{"POST", "/admin/practice", application(ownClient, ownSecret).Encode()}, {"POST", "/admin/try/practice", ""}, {"POST", "/admin/drop/practice", ""}, {"POST", "/admin/retry/practice", ""},
 	{"POST", "/admin/remove/practice", ""}, {"POST", "/admin/end/practice", ""}, {"POST", "/admin/end/practice", "user=ada-practice"},
 }
 
@@ -318,8 +318,30 @@ func TestAdminSeesTrouble(t *testing.T) {
 	g.get("/authValidation", bearer(session)...)
 	v := g.office(practicecrm.RCAdminToken)
 	v.get("/admin").wantPage(t, 200, homeTitle, "Rejected", "has rejected it since")
-	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application")
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", `action="/admin/retry/practice"`, "Try again now")
 	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Paused")
+
+	g.office(practicecrm.RCOtherAdminToken).send("/admin/retry/practice", nil).wantHeader(t, "Location", "/admin/practice")
+	g.CRM.Register(ownClient, ownSecret)
+	if n := g.refreshes(session); n != 0 {
+		t.Errorf("another organisation's admin retried it: %d requests", n)
+	}
+	v.send("/admin/retry/practice", nil).wantHeader(t, "Location", "/admin/practice")
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "It will be tried when the next person uses it.")
+	if n := g.refreshes(session); n != 1 {
+		t.Errorf("%d requests after a retry", n)
+	}
+	if a := v.get("/admin/practice"); strings.Contains(a.body, "rejects the application") {
+		t.Error("the application works again, and the page says that it does not")
+	}
+}
+
+// refreshes returns how many token requests a session check causes.
+func (g *gate) refreshes(session string) int {
+	g.t.Helper()
+	before := g.CRM.Counts().Token
+	g.get("/authValidation", bearer(session)...)
+	return g.CRM.Counts().Token - before
 }
 
 func TestAdminPeople(t *testing.T) {

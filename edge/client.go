@@ -68,6 +68,23 @@ func (c *Client) Revocations(ctx context.Context) (all []operator.Revocation, er
 	return all, c.ask(ctx, http.MethodGet, "/revocations", &all)
 }
 
+// Applications lists the OAuth applications, and whether their CRM rejects them.
+func (c *Client) Applications(ctx context.Context) (all []operator.Application, err error) {
+	return all, c.ask(ctx, http.MethodGet, "/apps", &all)
+}
+
+// RetryApplications lets the next request try the rejected applications of a platform: those of an account, or all if account
+// is nil. It returns how many they are; it is an error if there are none.
+func (c *Client) RetryApplications(ctx context.Context, p crmgate.Platform, account *crmgate.AccountID) (int, error) {
+	path := "/apps/" + url.PathEscape(string(p)) + "/retry"
+	if account != nil {
+		path += "?" + url.Values{"account": {string(*account)}}.Encode()
+	}
+	var answer struct{ Retried int }
+	err := c.ask(ctx, http.MethodPost, path, &answer)
+	return answer.Retried, err
+}
+
 // Answers lists the kept token answers.
 func (c *Client) Answers(ctx context.Context) (all []operator.Answer, err error) {
 	return all, c.ask(ctx, http.MethodGet, "/journal", &all)

@@ -97,6 +97,18 @@ func (p adminAppPages) drop(ctx context.Context, r *request, a *org.Admin) (any,
 	return seeOther(p.admin.site.adminPath("/" + r.last)), nil
 }
 
+// retry lets the next request try an application that the CRM rejects.
+func (p adminAppPages) retry(ctx context.Context, r *request, a *org.Admin) (any, error) {
+	app, err := a.App(ctx, crmgate.Platform(r.last))
+	if err == nil {
+		err = a.RetryApp(ctx, app.Manifest.Platform)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return seeOther(p.admin.site.adminPath("/" + r.last)), nil
+}
+
 // confirmRemove asks to confirm that the application is removed.
 func (p adminAppPages) confirmRemove(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	app, err := a.App(ctx, crmgate.Platform(r.last))
@@ -138,7 +150,7 @@ func (p adminAppPages) render(ctx context.Context, a *org.Admin, app org.Platfor
 	at := func(what string) string { return p.admin.site.adminPath(what + string(m.Platform)) }
 	v := web.AdminApp{
 		Frame: p.admin.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Action: at("/"),
-		Try: at("/try/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
+		Try: at("/try/"), Retry: at("/retry/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
 	}
 	if pending := app.Pending; pending != nil {
 		v.Pending = &web.AppCard{Heading: "Waiting for a sign-in", Values: shownPairs(pending.Shown()), Sentence: pendingSentence(pending)}
@@ -167,6 +179,7 @@ func confirmedCard(ctx context.Context, a *org.Admin, app org.PlatformApp, v *we
 	trouble, err := a.Trouble(ctx, app)
 	if trouble != nil {
 		v.Trouble = trouble.Message + " Access has not been renewed since " + moment(trouble.Since) + "."
+		v.Retried = trouble.Retried
 	}
 	return err
 }

@@ -20,13 +20,15 @@ type Acts struct {
 	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
 }
 
-// Control returns the handler for "crmgate users", "journal" and "audit". It is served on a unix socket that only the
+// Control returns the handler for "crmgate users", "apps", "journal" and "audit". It is served on a unix socket that only the
 // server's owner can open, and asks for no other proof.
 //
 //	GET    /users                  all people
 //	GET    /users/{platform}/{id}  one person; hostname says which, if several have the id
 //	DELETE /users/{platform}/{id}  removes the person and revokes their grant: {"crm": result}; hostname as above
 //	GET    /revocations            the grants that are still to be revoked at a CRM
+//	GET    /apps                   the OAuth applications
+//	POST   /apps/{platform}/retry  lets rejected applications be tried, account selects: {"retried": number}
 //	GET    /journal                the token answers in the journal
 //	POST   /journal/{id}           replays an answer; ?dry only reads it
 //	DELETE /journal/{id}           drops an answer
@@ -58,6 +60,14 @@ func Control(d operator.Directory, acts Acts) http.Handler {
 		all, err := d.Revocations(r.Context())
 		control(w, all, err)
 	})
+	mux.HandleFunc("GET /apps", func(w http.ResponseWriter, r *http.Request) {
+		all, err := d.Applications(r.Context())
+		control(w, all, err)
+	})
+	mux.HandleFunc("POST /apps/{platform}/retry", func(w http.ResponseWriter, r *http.Request) {
+		n, err := retry(d, r)
+		control(w, map[string]int{"retried": n}, err)
+	})
 	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
 		all, err := d.Answers(r.Context())
 		control(w, all, err)
@@ -82,6 +92,16 @@ func find(d operator.Directory, r *http.Request) (crmgate.UserKey, error) {
 		hostname = &host
 	}
 	return d.Find(r.Context(), crmgate.Platform(r.PathValue("platform")), crmgate.UserID(r.PathValue("id")), hostname)
+}
+
+// retry lets the applications that a request names be tried.
+func retry(d operator.Directory, r *http.Request) (int, error) {
+	var account *crmgate.AccountID
+	if q := r.URL.Query(); q.Has("account") {
+		a := crmgate.AccountID(q.Get("account"))
+		account = &a
+	}
+	return d.RetryApplications(r.Context(), crmgate.Platform(r.PathValue("platform")), account)
 }
 
 // control writes an answer, or an error with its cause: only the operator reads it.

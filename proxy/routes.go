@@ -72,6 +72,7 @@ func newRoutes(c Config, s *site, polling context.Context) routes {
 		{method: "GET", path: "/admin/{platform}", run: admin.forAdmin(adminApp.show)},
 		{method: "POST", path: "/admin/{platform}", run: admin.forAdmin(adminApp.enter), form: true},
 		{method: "POST", path: "/admin/try/{platform}", run: admin.forAdmin(adminApp.try)},
+		{method: "POST", path: "/admin/retry/{platform}", run: admin.forAdmin(adminApp.retry)},
 		{method: "POST", path: "/admin/drop/{platform}", run: admin.forAdmin(adminApp.drop)},
 		{method: "GET", path: "/admin/remove/{platform}", run: admin.forAdmin(adminApp.confirmRemove)},
 		{method: "POST", path: "/admin/remove/{platform}", run: admin.forAdmin(adminApp.remove)},

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/sealed"
 )
 
 // Pause says that the CRM rejects an application. Grants that the application issued are not refreshed meanwhile.
@@ -15,11 +17,19 @@ type Pause struct {
 	Code    string    `json:"code,omitempty"` // the CRM's
 	Message string    `json:"message"`        // fit for an administrator
 	Since   time.Time `json:"since"`
-	// Tried is when the CRM was last asked whether it still rejects the application.
+	// Tried is when the CRM was last asked whether it still rejects the application. It is zero if the next request may try
+	// the application.
 	Tried time.Time `json:"tried,omitzero"`
 	// Secret is a keyed hash of the credentials that were rejected. New credentials end the pause.
 	Secret []byte `json:"secret,omitempty"`
+	// Platform, Account and ClientID name the application. Earlier versions stored none of them.
+	Platform crmgate.Platform  `json:"platform,omitempty"`
+	Account  crmgate.AccountID `json:"account,omitempty"` // the organisation; empty for the connector's application
+	ClientID string            `json:"clientId,omitempty"`
 }
+
+// pauseLife is how long a pause is kept without an attempt. An application that is not used any more is forgotten then.
+const pauseLife = 30 * 24 * time.Hour
 
 // hashCredentials returns a keyed hash of an application's credentials.
 func (db *DB) hashCredentials(s crmgate.Secret) []byte {
@@ -36,11 +46,16 @@ func (db *DB) SetPause(ctx context.Context, p crmgate.Platform, app crmgate.Appl
 }
 
 func (r records) setPause(p crmgate.Platform, app crmgate.ApplicationKey, why Pause) error {
+	why.Platform, why.Account, why.ClientID = p, app.Account, app.ClientID
+	return r.putPause(r.db.keys.pause(p, app), why)
+}
+
+func (r records) putPause(key []byte, why Pause) error {
 	b, err := json.Marshal(why)
 	if err != nil {
 		return err
 	}
-	return r.Set(pause, r.db.keys.pause(p, app), b, 0)
+	return r.Set(pause, key, b, pauseLife)
 }
 
 // Paused returns why an application is paused, with any credentials; ok is false if it is not paused.
@@ -88,4 +103,63 @@ func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.Appl
 		return fmt.Errorf("end pause: %w", err)
 	}
 	return nil
+}
+
+// Pauses lists all pauses, in no particular order. Records that do not open are left out.
+func (db *DB) Pauses(ctx context.Context) ([]Pause, error) {
+	var all []Pause
+	err := db.view(ctx, func(r records) error {
+		all = nil
+		found, err := r.pauses(sealed.Prefix(pause))
+		for _, f := range found {
+			all = append(all, f.Pause)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list pauses: %w", err)
+	}
+	return all, nil
+}
+
+// RetryPaused lets the next request try the paused applications of a platform: those of an organisation, or all if account is
+// nil. It returns how many they are. An application stays paused until a request with it succeeds.
+func (db *DB) RetryPaused(ctx context.Context, p crmgate.Platform, account *crmgate.AccountID) (n int, err error) {
+	err = db.update(ctx, func(r records) error {
+		n = 0
+		found, err := r.pauses(onPlatform(pause, p))
+		for _, f := range found {
+			if account != nil && f.Account != *account {
+				continue
+			}
+			n++
+			f.Tried = time.Time{}
+			err = errors.Join(err, r.putPause(f.key, f.Pause))
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("retry paused applications: %w", err)
+	}
+	return n, nil
+}
+
+// keptPause is a pause with the key of its record.
+type keptPause struct {
+	Pause
+	key []byte
+}
+
+// pauses returns the pauses whose keys begin with a prefix. It leaves out those that do not open.
+func (r records) pauses(prefix []byte) (all []keptPause, err error) {
+	err = r.Scan(prefix, func(key, stored []byte) error {
+		var f keptPause
+		if b, err := r.Open(pause, key, stored); err != nil || decodeJSON(b, &f.Pause) != nil {
+			return nil
+		}
+		f.Platform, f.key = platformOf(pause, key), bytes.Clone(key)
+		all = append(all, f)
+		return nil
+	})
+	return all, err
 }

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +55,56 @@ func TestPause(t *testing.T) {
 		}
 		if err := s.TryPaused(t.Context(), "law", app, found); !errors.Is(err, crmgate.ErrConflict) {
 			t.Errorf("one that has ended: %v", err)
+		}
+	})
+}
+
+// TestRetryPaused: the paused applications of a platform, or of one organisation, may be tried at once.
+func TestRetryPaused(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
+		secret := crmgate.NewSecret("canary")
+		put := func(p crmgate.Platform, app crmgate.ApplicationKey) {
+			storetest.Must(t, s.SetPause(t.Context(), p, app, secret, storage.Pause{Message: "no", Since: s.Clock.Now(), Tried: s.Clock.Now()}))
+		}
+		own, acme := crmgate.ApplicationKey{ClientID: "own"}, crmgate.ApplicationKey{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
+		put("law", own)
+		put("law", acme)
+		put("lax", acme)
+		waiting := func() (all []string) {
+			found, err := s.Pauses(t.Context())
+			storetest.Must(t, err)
+			for _, p := range found {
+				if !p.Tried.IsZero() {
+					all = append(all, string(p.Platform)+" "+string(p.Account)+" "+p.ClientID)
+				}
+			}
+			slices.Sort(all)
+			return all
+		}
+		none, connectors := crmgate.AccountID("nobody"), crmgate.AccountID("")
+		for _, c := range []struct {
+			p       crmgate.Platform
+			account *crmgate.AccountID
+			n       int
+			left    []string
+		}{
+			{"la", nil, 0, []string{"law  own", "law acme c", "lax acme c"}},
+			{"law", &none, 0, []string{"law  own", "law acme c", "lax acme c"}},
+			{"law", &acme.Account, 1, []string{"law  own", "lax acme c"}},
+			{"law", &connectors, 1, []string{"lax acme c"}},
+			{"lax", nil, 1, nil},
+		} {
+			n, err := s.RetryPaused(t.Context(), c.p, c.account)
+			if left := waiting(); n != c.n || err != nil || !slices.Equal(left, c.left) {
+				t.Errorf("%s: %d, %v; still waiting: %q", c.p, n, err, left)
+			}
+		}
+		if why, ok, err := s.PausedWith(t.Context(), "law", acme, secret); !ok || err != nil || !why.Since.Equal(s.Clock.Now()) {
+			t.Errorf("a retry ended the pause, or forgot its begin: %+v, %v, %v", why, ok, err)
+		}
+		s.Clock.Add(31 * 24 * time.Hour)
+		if all, err := s.Pauses(t.Context()); len(all) != 0 || err != nil {
+			t.Errorf("after a month: %+v, %v", all, err)
 		}
 	})
 }

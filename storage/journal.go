@@ -167,7 +167,7 @@ func (r records) journal(prefix []byte) (all []JournalEntry, err error) {
 		if errors.Is(err, crmgate.ErrNotFound) {
 			return nil // expired
 		}
-		e := JournalEntry{User: crmgate.UserKey{Platform: platformOf(key)}, Damaged: true}
+		e := JournalEntry{User: crmgate.UserKey{Platform: platformOf(journal, key)}, Damaged: true}
 		if err == nil {
 			if read, err := decodeJournal(b); err == nil {
 				e = read
@@ -178,12 +178,6 @@ func (r records) journal(prefix []byte) (all []JournalEntry, err error) {
 		return nil
 	})
 	return all, err
-}
-
-// platformOf is the platform in the key of an entry.
-func platformOf(key []byte) crmgate.Platform {
-	p, _, _ := bytes.Cut(bytes.TrimPrefix(key, sealed.Prefix(journal)), []byte("/"))
-	return crmgate.Platform(p)
 }
 
 func encodeJournal(e JournalEntry) ([]byte, error) {

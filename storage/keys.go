@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/crmgate/crmgate"
@@ -143,6 +144,12 @@ func (k keys) atHost(kind sealed.Kind, key []byte, f FieldsKey) []byte {
 		return key
 	}
 	return k.Append(key, kind, f.Platform, string(f.Account)+"\x00"+string(f.Extension)+"\x00"+f.Hostname)
+}
+
+// platformOf is the platform in the key of a kind's record.
+func platformOf(k sealed.Kind, key []byte) crmgate.Platform {
+	p, _, _ := bytes.Cut(bytes.TrimPrefix(key, sealed.Prefix(k)), []byte("/"))
+	return crmgate.Platform(p)
 }
 
 // onPlatform is the prefix of a kind's records of a platform.

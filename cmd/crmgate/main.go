@@ -9,6 +9,8 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate users show PLATFORM ID         show one person
 	crmgate users delete PLATFORM ID       delete one person, and revoke the access at the CRM
 	crmgate revocations list               list removed grants that are still to be revoked at the CRM
+	crmgate apps list                      list the OAuth applications, and whether their CRM rejects them
+	crmgate apps retry PLATFORM [ACCOUNT]  try rejected applications again at once
 	crmgate journal list                   list token answers that could not be read or stored
 	crmgate journal replay ID              store the tokens of one answer; --dry-run only reads them
 	crmgate journal drop ID                delete one answer
@@ -52,6 +54,7 @@ type commands struct {
 	Doctor     doctorCommand     `cmd:"" help:"Try a platform's endpoints, and suggest additions to its manifest."`
 	Users      usersCommand      `cmd:"" help:"List, show or delete the people who have signed in."`
 	Waiting    waitingCommand    `cmd:"" name:"revocations" help:"List the removed grants that are still to be revoked at the CRM."`
+	Apps       appsCommand       `cmd:"" help:"List the OAuth applications, or retry those that their CRM rejects."`
 	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
 	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's admin, if RingCentral is not used."`

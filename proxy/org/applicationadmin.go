@@ -20,6 +20,8 @@ type PlatformApp struct {
 type AppTrouble struct {
 	Message string
 	Since   time.Time
+	// Retried says that the next request tries the application.
+	Retried bool
 }
 
 // Apps returns the applications of every platform to which organisations bring their own, in the order of the titles.
@@ -55,6 +57,13 @@ func (a *Admin) App(ctx context.Context, p crmgate.Platform) (PlatformApp, error
 	return PlatformApp{m, apps}, err
 }
 
+// RetryApp lets the next request try the organisation's applications of a platform that the CRM rejects, if there are any.
+func (a *Admin) RetryApp(ctx context.Context, p crmgate.Platform) error {
+	account := a.who.Account
+	_, err := a.o.DB.RetryPaused(ctx, p, &account)
+	return err
+}
+
 // Trouble returns why the CRM rejects the confirmed application. It is nil if the CRM accepts it, and if the connector
 // cannot say which client the application is.
 func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error) {
@@ -75,5 +84,5 @@ func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error)
 	if err != nil || !paused {
 		return nil, err
 	}
-	return &AppTrouble{why.Message, why.Since}, nil
+	return &AppTrouble{why.Message, why.Since, why.Tried.IsZero()}, nil
 }

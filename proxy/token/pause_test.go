@@ -71,6 +71,38 @@ func TestPausedApplicationIsTriedHourly(t *testing.T) {
 	}
 }
 
+// TestRetriedApplication: after a retry, the next refresh tries a paused application, and the others wait for it.
+func TestRetriedApplication(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	come := w.crowd(50)
+	w.clock.Add(2 * time.Hour)
+	w.crm.SetMood(practicecrm.Mood{Error: "invalid_client"})
+	if _, err := w.live(); !errors.Is(err, crmgate.ErrAppDead) {
+		t.Fatalf("got %v", err)
+	}
+	retry := func() {
+		if n, err := w.db.RetryPaused(t.Context(), "practice", nil); n != 1 || err != nil {
+			t.Errorf("retried %d, %v", n, err)
+		}
+	}
+	retry()
+	if n := come(); n != 1 {
+		t.Errorf("%d requests after a retry", n)
+	}
+	if n := come(); n != 0 {
+		t.Errorf("%d requests after the retry failed", n)
+	}
+	w.crm.SetMood(practicecrm.Mood{})
+	retry()
+	_, err := w.live()
+	must(t, err)
+	if _, ok, err := w.db.Paused(t.Context(), "practice", w.client().App); ok || err != nil {
+		t.Errorf("still paused: %v, %v", ok, err)
+	}
+}
+
 // TestPauseEndsWithNewCredentials: a pause ends when the application authenticates in another way.
 func TestPauseEndsWithNewCredentials(t *testing.T) {
 	t.Parallel()

@@ -56,12 +56,13 @@ type AdminApp struct {
 	CRM                string
 	Confirmed, Pending *AppCard // nil if there is none
 	Trouble            string   // why the CRM rejects the confirmed application; empty if it does not
+	Retried            bool     // the rejected application is tried again by the next request
 	SignedIn           string   // people signed in with the confirmed application: "2 people"
 	Problem            string   // an error of the whole form
 	Setup              Setup
 	Blocks             []Block
 	// Addresses of the forms and links.
-	Action, Try, Drop, Remove, People string
+	Action, Try, Retry, Drop, Remove, People string
 }
 
 // AppCard is an application with the values that were entered.
