@@ -293,7 +293,7 @@ func TestClioSecretsStayInTheirRegion(t *testing.T) {
 		landed, c := g.clioLand(s, host, "bound")
 		a := g.callback(landed, c.LoginSecret)
 		if host == "au.app.clio.com" {
-			a.wantTold(t, "Client authentication failed")
+			a.wantTold(t, appRejected)
 		} else {
 			token := g.token(a)
 			g.expire()
@@ -397,7 +397,7 @@ func TestClioInEveryMood(t *testing.T) {
 		mood       http.HandlerFunc
 		want       string // the whole answer, or a part of the message
 	}{
-		{"an unknown application", token, says(401, ours, `{"error":"invalid_client"}`), "Client authentication failed"},
+		{"an unknown application", token, says(401, ours, `{"error":"invalid_client"}`), appRejected},
 		{"the token endpoint is busy", token, says(429, ours, ""), "HTTP status 429"},
 		{"the token endpoint is down", token, says(503, "text/html", page), "HTTP status 503"},
 		{"the token endpoint answers with a page", token, says(200, "text/html", page), ""},

@@ -34,7 +34,7 @@ func TestCRMInEveryMood(t *testing.T) {
 		{"token request cut", "Unable to connect to", practicecrm.Mood{CutBefore: true}},
 		{"token answer lost", "Unable to connect to", practicecrm.Mood{CutAfter: true}},
 		{"token answer a page", "HTTP status 502", practicecrm.Mood{Token: "html with status 502"}},
-		{"client not known", "Client authentication failed", practicecrm.Mood{Error: "invalid_client"}},
+		{"client not known", appRejected, practicecrm.Mood{Error: "invalid_client"}},
 		{"user info 500", "500", practicecrm.Mood{Me: "500"}},
 		{"user info 429", "429", practicecrm.Mood{Me: "429"}},
 		{"user info a page", "", practicecrm.Mood{Me: "html"}},

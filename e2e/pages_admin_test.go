@@ -517,3 +517,45 @@ func TestAdminAudit(t *testing.T) {
 	}
 	v.get("/admin/audit?from=x").wantPage(t, 400, "This did not work")
 }
+
+// TestRejectedAtSignIn: if the CRM rejects the application, people are sent to their administrator, and administrators see why.
+func TestRejectedAtSignIn(t *testing.T) {
+	t.Parallel()
+	g := newPages(t, func(f *edgetest.Options) { f.Settings["PRACTICE_CLIENT_SECRET"] = "mistyped" })
+	v := g.visitor()
+	landed := v.landing("practice", "ada", nil)
+	a := v.get(landed)
+	a.wantPage(t, 400, "This did not work", appRejected, `data-clean="/connect/practice"`)
+	if strings.Contains(a.body, "Try again") || strings.Contains(a.body, "Client authentication failed") {
+		t.Errorf("a person: %s", a.body)
+	}
+	if !strings.Contains(g.Log.String(), `"level":"ERROR","msg":"the CRM rejects the application at a sign-in`) || strings.Contains(g.Log.String(), "mistyped") {
+		t.Errorf("the log: %s", g.Log.String())
+	}
+
+	g = organised(t)
+	g.enter(ownClient, ownSecret)
+	g.token(g.managed("ada", practicecrm.RCAdminToken))
+	admin := g.office(practicecrm.RCAdminToken)
+	g.CRM.Register("acme-second", "second-secret")
+	replacing := application("acme-second", "second-secret")
+	replacing.Set("replaces", "yes")
+	landed = admin.landingAt(admin.send("/admin/practice", replacing).follow(t), "ada")
+	g.CRM.Register("acme-second", "rotated-at-the-crm")
+	admin.get(landed).wantPage(t, 400, "The CRM rejects the application", "Check the client ID and the client secret. The CRM answered: Client authentication failed", `href="/admin/practice"`)
+	admin.send("/admin/drop/practice", nil)
+
+	g.CRM.Register(ownClient, "rotated-at-the-crm")
+	g.managed("grace", practicecrm.RCUserToken).wantError(t, 400, appRejected)
+	admin.get("/admin").wantPage(t, 200, homeTitle, "Rejected")
+	a = admin.get("/admin/practice")
+	a.wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "Sign-ins have failed since")
+	if strings.Contains(a.body, "/admin/retry/") {
+		t.Error("the next sign-in tries the application anyway")
+	}
+	g.CRM.Register(ownClient, ownSecret)
+	g.token(g.managed("grace", practicecrm.RCUserToken))
+	if a = admin.get("/admin/practice"); strings.Contains(a.body, "rejects the application") {
+		t.Error("the application works again, and the page says that it does not")
+	}
+}

@@ -29,6 +29,9 @@ var standardTexts = map[string]string{
 	"temporarily_unavailable":   "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the server.",
 }
 
+// appRejected is what a person is told whose sign-in fails because the CRM rejects the application.
+const appRejected = "The CRM rejects the application. Please tell your administrator."
+
 // errorBody is {"error": text} as the server writes it.
 func errorBody(text string) string {
 	b, _ := crmgate.EncodeJSON(map[string]string{"error": text}) // never fails
@@ -290,10 +293,29 @@ func TestWireTokenAnswers(t *testing.T) {
 	for name, want := range standardTexts {
 		for _, status := range []int{200, 400, 401, 503} {
 			t.Run(fmt.Sprintf("3.1.9e 3.1.9f %s with %d", name, status), func(t *testing.T) {
+				text := want
+				if strings.HasSuffix(name, "_client") && status != 503 {
+					text = appRejected // 3.1.9j
+				}
 				w.endpoint.says(status, `{"error":"`+name+`","error_description":"In other words."}`)
-				w.in("wire", "").want(t, 200, told("danger", want))
+				w.in("wire", "").want(t, 200, told("danger", text))
 			})
 		}
+	}
+	for _, c := range []struct {
+		name, body, want string
+		status           int
+	}{
+		{"a word of a CRM", `{"error":"incorrect_client_credentials","error_description":"In other words."}`, appRejected, 200},
+		{"an unknown word with 401", `{"error":"who_are_you"}`, appRejected, 401},
+		{"an unknown word with 400", `{"error":"who_are_you"}`, "who_are_you", 400},
+		{"401 without a word", ``, appRejected, 401},
+		{"a refused code with 401", `{"error":"bad_verification_code"}`, "bad_verification_code", 401},
+	} {
+		t.Run("3.1.9j "+c.name, func(t *testing.T) {
+			w.endpoint.says(c.status, c.body)
+			w.in("wire", "").want(t, 200, told("danger", c.want))
+		})
 	}
 	t.Run("3.1.9e the practice connector", func(t *testing.T) {
 		landed := w.land(w.compose("compat"), "ada")

@@ -177,9 +177,12 @@ func confirmedCard(ctx context.Context, a *org.Admin, app org.PlatformApp, v *we
 	v.Confirmed = &web.AppCard{Values: shownPairs(c.Shown()), Sentence: "Entered by " + operator.AdminName(c.By) + " on " + moment(c.Entered) + "."}
 	v.SignedIn = people(n)
 	trouble, err := a.Trouble(ctx, app)
-	if trouble != nil {
-		v.Trouble = trouble.Message + " Access has not been renewed since " + moment(trouble.Since) + "."
-		v.Retried = trouble.Retried
+	if trouble == nil {
+		return err
+	}
+	v.Trouble, v.Retried = trouble.Message+" Access has not been renewed since "+moment(trouble.Since)+".", trouble.Retried
+	if trouble.SignIn {
+		v.Trouble, v.Retry = trouble.Message+" Sign-ins have failed since "+moment(trouble.Since)+".", ""
 	}
 	return err
 }

@@ -95,6 +95,7 @@ type ending struct {
 	landed   bool             // the page's address has an authorization code in it
 	reload   string           // the address that shows a success again; empty for none
 	admin    bool             // the sign-in began on an admin page
+	final    bool             // the person cannot change it by trying again
 }
 
 // failure is the page for an error. It shows the sentence of the error table, or one that suits a page better.
@@ -109,6 +110,7 @@ func (s *site) failure(ctx context.Context, r *request, err error, e ending) (an
 	} else {
 		s.logger.InfoContext(ctx, "refused", "status", t.status, "err", err)
 	}
+	e.final = authflow.Failure(err).Rejection != ""
 	return s.result(e, failureResult(err, t, e), t.status)
 }
 
@@ -116,6 +118,9 @@ func (s *site) failure(ctx context.Context, r *request, err error, e ending) (an
 func failureResult(err error, t told, e ending) web.Result {
 	res := web.Result{Tone: "bad", Heading: "This did not work", Sentences: []string{t.sentence}}
 	switch {
+	case e.admin && e.final: // the person is the administrator
+		res.Heading = "The CRM rejects the application"
+		res.Sentences = []string{"Check the client ID and the client secret. The CRM answered: " + authflow.Failure(err).Rejection}
 	case errors.Is(err, crmgate.ErrNoApp):
 		res.Tone, res.Heading = "calm", "Not set up yet"
 	case e.admin && t.status == 404:
@@ -150,6 +155,7 @@ func (s *site) result(e ending, res web.Result, status int) (any, error) {
 		if status == 404 {
 			res.Retry = s.adminPath("")
 		}
+	case e.final:
 	case e.waited && res.Tone != "good" && status != 404:
 		res.Sentences = append(res.Sentences, "Close this window and connect again in the app.")
 	case e.platform != "" && res.Tone != "good" && status != 404:

@@ -12,7 +12,24 @@ import (
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
-// Pause says that the CRM rejects an application. Grants that the application issued are not refreshed meanwhile.
+// Use is what an application is used for. A CRM may accept an application for one use and reject it for another.
+type Use string
+
+// The uses of an application. A pause of earlier versions is of Refresh.
+const (
+	Refresh Use = ""
+	SignIn  Use = "sign-in"
+)
+
+// Usage is an application at an endpoint, and what it is used for there.
+type Usage struct {
+	Platform crmgate.Platform
+	App      crmgate.ApplicationKey
+	Use      Use
+}
+
+// Pause says that the CRM rejects an application. Grants that the application issued are not refreshed meanwhile. A Pause of
+// the use SignIn only records the rejection: it stops no request.
 type Pause struct {
 	Code    string    `json:"code,omitempty"` // the CRM's
 	Message string    `json:"message"`        // fit for an administrator
@@ -22,6 +39,7 @@ type Pause struct {
 	Tried time.Time `json:"tried,omitzero"`
 	// Secret is a keyed hash of the credentials that were rejected. New credentials end the pause.
 	Secret []byte `json:"secret,omitempty"`
+	Use    Use    `json:"use,omitempty"`
 	// Platform, Account and ClientID name the application. Earlier versions stored none of them.
 	Platform crmgate.Platform  `json:"platform,omitempty"`
 	Account  crmgate.AccountID `json:"account,omitempty"` // the organisation; empty for the connector's application
@@ -37,17 +55,17 @@ func (db *DB) hashCredentials(s crmgate.Secret) []byte {
 }
 
 // SetPause records that the CRM rejects an application with these credentials.
-func (db *DB) SetPause(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey, credentials crmgate.Secret, why Pause) error {
+func (db *DB) SetPause(ctx context.Context, u Usage, credentials crmgate.Secret, why Pause) error {
 	why.Secret = db.hashCredentials(credentials)
-	if err := db.update(ctx, func(r records) error { return r.setPause(p, app, why) }); err != nil {
+	if err := db.update(ctx, func(r records) error { return r.setPause(u, why) }); err != nil {
 		return fmt.Errorf("pause an application: %w", err)
 	}
 	return nil
 }
 
-func (r records) setPause(p crmgate.Platform, app crmgate.ApplicationKey, why Pause) error {
-	why.Platform, why.Account, why.ClientID = p, app.Account, app.ClientID
-	return r.putPause(r.db.keys.pause(p, app), why)
+func (r records) setPause(u Usage, why Pause) error {
+	why.Use, why.Platform, why.Account, why.ClientID = u.Use, u.Platform, u.App.Account, u.App.ClientID
+	return r.putPause(r.db.keys.pause(u), why)
 }
 
 func (r records) putPause(key []byte, why Pause) error {
@@ -59,9 +77,9 @@ func (r records) putPause(key []byte, why Pause) error {
 }
 
 // Paused returns why an application is paused, with any credentials; ok is false if it is not paused.
-func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey) (why Pause, ok bool, err error) {
+func (db *DB) Paused(ctx context.Context, u Usage) (why Pause, ok bool, err error) {
 	err = db.view(ctx, func(r records) error {
-		ok, err = r.getJSON(pause, db.keys.pause(p, app), &why)
+		ok, err = r.getJSON(pause, db.keys.pause(u), &why)
 		return err
 	})
 	if err != nil {
@@ -71,17 +89,17 @@ func (db *DB) Paused(ctx context.Context, p crmgate.Platform, app crmgate.Applic
 }
 
 // PausedWith is Paused for an application with these credentials: it is not paused if the CRM rejected others.
-func (db *DB) PausedWith(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey, credentials crmgate.Secret) (why Pause, ok bool, err error) {
-	why, ok, err = db.Paused(ctx, p, app)
+func (db *DB) PausedWith(ctx context.Context, u Usage, credentials crmgate.Secret) (why Pause, ok bool, err error) {
+	why, ok, err = db.Paused(ctx, u)
 	return why, ok && bytes.Equal(why.Secret, db.hashCredentials(credentials)), err
 }
 
 // TryPaused claims the right to ask the CRM whether it still rejects an application. found is the pause as the caller read
 // it. The error matches crmgate.ErrConflict if another caller was first.
-func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey, found Pause) error {
+func (db *DB) TryPaused(ctx context.Context, u Usage, found Pause) error {
 	err := db.update(ctx, func(r records) error {
 		var why Pause
-		ok, err := r.getJSON(pause, db.keys.pause(p, app), &why)
+		ok, err := r.getJSON(pause, db.keys.pause(u), &why)
 		if err != nil {
 			return err
 		}
@@ -89,7 +107,7 @@ func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App
 			return crmgate.ErrConflict
 		}
 		why.Tried = r.Now
-		return r.setPause(p, app, why)
+		return r.setPause(u, why)
 	})
 	if err != nil {
 		return fmt.Errorf("try a paused application: %w", err)
@@ -98,8 +116,8 @@ func (db *DB) TryPaused(ctx context.Context, p crmgate.Platform, app crmgate.App
 }
 
 // EndPause removes a pause: the CRM has accepted the application.
-func (db *DB) EndPause(ctx context.Context, p crmgate.Platform, app crmgate.ApplicationKey) error {
-	if err := db.update(ctx, func(r records) error { return r.Delete(db.keys.pause(p, app)) }); err != nil {
+func (db *DB) EndPause(ctx context.Context, u Usage) error {
+	if err := db.update(ctx, func(r records) error { return r.Delete(db.keys.pause(u)) }); err != nil {
 		return fmt.Errorf("end pause: %w", err)
 	}
 	return nil
@@ -129,7 +147,7 @@ func (db *DB) RetryPaused(ctx context.Context, p crmgate.Platform, account *crmg
 		n = 0
 		found, err := r.pauses(onPlatform(pause, p))
 		for _, f := range found {
-			if account != nil && f.Account != *account {
+			if f.Use == SignIn || account != nil && f.Account != *account {
 				continue
 			}
 			n++

@@ -14,8 +14,8 @@ import (
 func TestPause(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		app := crmgate.ApplicationKey{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
-		secret := crmgate.NewSecret("wrong")
-		storetest.Must(t, s.SetPause(t.Context(), "law", app, secret, storage.Pause{Code: "invalid_client", Message: "no", Since: s.Clock.Now(), Tried: s.Clock.Now()}))
+		secret, law := crmgate.NewSecret("wrong"), storage.Usage{Platform: "law", App: app}
+		storetest.Must(t, s.SetPause(t.Context(), law, secret, storage.Pause{Code: "invalid_client", Message: "no", Since: s.Clock.Now(), Tried: s.Clock.Now()}))
 		for _, c := range []struct {
 			name   string
 			p      crmgate.Platform
@@ -30,30 +30,30 @@ func TestPause(t *testing.T) {
 			{"another platform", "lax", app, secret, false, false},
 			{"another account's", "law", crmgate.ApplicationKey{ClientID: "c", TokenURL: app.TokenURL}, secret, false, false},
 		} {
-			why, ok, err := s.Paused(t.Context(), c.p, c.app)
+			why, ok, err := s.Paused(t.Context(), storage.Usage{Platform: c.p, App: c.app})
 			if err != nil || ok != c.want || ok && (why.Code != "invalid_client" || !why.Since.Equal(s.Clock.Now())) {
 				t.Errorf("%s: %+v, %v, %v", c.name, why, ok, err)
 			}
-			if _, ok, err := s.PausedWith(t.Context(), c.p, c.app, c.secret); err != nil || ok != c.with {
+			if _, ok, err := s.PausedWith(t.Context(), storage.Usage{Platform: c.p, App: c.app}, c.secret); err != nil || ok != c.with {
 				t.Errorf("%s, with these credentials: %v, %v", c.name, ok, err)
 			}
 		}
 		// Of several callers that find a pause, one tries the application.
-		found, _, err := s.Paused(t.Context(), "law", app)
+		found, _, err := s.Paused(t.Context(), law)
 		storetest.Must(t, err)
 		s.Clock.Add(time.Hour)
-		storetest.Must(t, s.TryPaused(t.Context(), "law", app, found))
-		if err := s.TryPaused(t.Context(), "law", app, found); !errors.Is(err, crmgate.ErrConflict) {
+		storetest.Must(t, s.TryPaused(t.Context(), law, found))
+		if err := s.TryPaused(t.Context(), law, found); !errors.Is(err, crmgate.ErrConflict) {
 			t.Errorf("a second one: %v", err)
 		}
-		if why, ok, err := s.PausedWith(t.Context(), "law", app, secret); err != nil || !ok || why.Since.Equal(why.Tried) || !why.Tried.Equal(s.Clock.Now()) {
+		if why, ok, err := s.PausedWith(t.Context(), law, secret); err != nil || !ok || why.Since.Equal(why.Tried) || !why.Tried.Equal(s.Clock.Now()) {
 			t.Errorf("tried: %+v, %v, %v", why, ok, err)
 		}
-		storetest.Must(t, s.EndPause(t.Context(), "law", app))
-		if _, ok, err := s.Paused(t.Context(), "law", app); ok || err != nil {
+		storetest.Must(t, s.EndPause(t.Context(), law))
+		if _, ok, err := s.Paused(t.Context(), law); ok || err != nil {
 			t.Errorf("ended: %v, %v", ok, err)
 		}
-		if err := s.TryPaused(t.Context(), "law", app, found); !errors.Is(err, crmgate.ErrConflict) {
+		if err := s.TryPaused(t.Context(), law, found); !errors.Is(err, crmgate.ErrConflict) {
 			t.Errorf("one that has ended: %v", err)
 		}
 	})
@@ -64,7 +64,7 @@ func TestRetryPaused(t *testing.T) {
 	storetest.Both(t, func(t *testing.T, s storetest.Store) {
 		secret := crmgate.NewSecret("canary")
 		put := func(p crmgate.Platform, app crmgate.ApplicationKey) {
-			storetest.Must(t, s.SetPause(t.Context(), p, app, secret, storage.Pause{Message: "no", Since: s.Clock.Now(), Tried: s.Clock.Now()}))
+			storetest.Must(t, s.SetPause(t.Context(), storage.Usage{Platform: p, App: app}, secret, storage.Pause{Message: "no", Since: s.Clock.Now(), Tried: s.Clock.Now()}))
 		}
 		own, acme := crmgate.ApplicationKey{ClientID: "own"}, crmgate.ApplicationKey{ClientID: "c", TokenURL: "https://crm.example/token", Account: "acme"}
 		put("law", own)
@@ -99,7 +99,7 @@ func TestRetryPaused(t *testing.T) {
 				t.Errorf("%s: %d, %v; still waiting: %q", c.p, n, err, left)
 			}
 		}
-		if why, ok, err := s.PausedWith(t.Context(), "law", acme, secret); !ok || err != nil || !why.Since.Equal(s.Clock.Now()) {
+		if why, ok, err := s.PausedWith(t.Context(), storage.Usage{Platform: "law", App: acme}, secret); !ok || err != nil || !why.Since.Equal(s.Clock.Now()) {
 			t.Errorf("a retry ended the pause, or forgot its begin: %+v, %v, %v", why, ok, err)
 		}
 		s.Clock.Add(31 * 24 * time.Hour)

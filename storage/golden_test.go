@@ -76,7 +76,7 @@ func TestAStoreOfAnEarlierVersion(t *testing.T) {
 	if err != nil || apps.Pending == nil || apps.Confirmed == nil || apps.Confirmed.Generation != 1 || apps.Confirmed.ClientSecret.Reveal() != "canary-secret" {
 		t.Errorf("apps: %+v, %v", apps, err)
 	}
-	_, paused, err := s.PausedWith(ctx, "clio", crmgate.ApplicationKey{ClientID: "canary-client"}, crmgate.NewSecret("canary-secret"))
+	_, paused, err := s.PausedWith(ctx, storage.Usage{Platform: "clio", App: crmgate.ApplicationKey{ClientID: "canary-client"}}, crmgate.NewSecret("canary-secret"))
 	if err != nil || !paused {
 		t.Errorf("paused: %v, %v", paused, err)
 	}

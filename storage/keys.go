@@ -113,8 +113,12 @@ func (k keys) namedApp(a crmgate.AccountID, x crmgate.ExtensionID) []byte {
 	return k.Of(namedApp, string(a)+"\x00"+string(x))
 }
 
-func (k keys) pause(p crmgate.Platform, app crmgate.ApplicationKey) []byte {
-	return k.On(pause, p, string(app.Account)+"\x00"+app.ClientID+"\x00"+app.TokenURL)
+func (k keys) pause(u Usage) []byte {
+	id := string(u.App.Account) + "\x00" + u.App.ClientID + "\x00" + u.App.TokenURL
+	if u.Use != Refresh {
+		id += "\x00" + string(u.Use)
+	}
+	return k.On(pause, u.Platform, id)
 }
 
 // accountFields is the key of an organisation's values at a host. Without a host it is the key of version 1, and the prefix

@@ -42,14 +42,14 @@ func (c *appsListCommand) Run(ctx context.Context, out io.Writer, log *slog.Logg
 	}
 	rows := [][]string{{"PLATFORM", "ACCOUNT", "CLIENT ID", "PEOPLE", "STATE", "SINCE", "LAST TRIED", "REASON"}}
 	for _, a := range all {
-		row := func(r operator.Rejection) []string {
-			return []string{string(a.Platform), string(a.Account), a.ClientID, fmt.Sprint(a.People), a.State, when(r.Since), when(r.Tried), cmp.Or(r.Code, r.Reason)}
+		row := func(state string, r operator.Rejection) []string {
+			return []string{string(a.Platform), string(a.Account), a.ClientID, fmt.Sprint(a.People), state, when(r.Since), when(r.Tried), cmp.Or(r.Code, r.Reason)}
 		}
 		for _, r := range a.Rejections {
-			rows = append(rows, row(r))
+			rows = append(rows, row(a.State+" ("+r.Use+")", r))
 		}
 		if len(a.Rejections) == 0 {
-			rows = append(rows, row(operator.Rejection{}))
+			rows = append(rows, row(a.State, operator.Rejection{}))
 		}
 	}
 	return printTable(out, rows)

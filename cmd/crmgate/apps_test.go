@@ -75,4 +75,12 @@ func TestApps(t *testing.T) {
 	if out := apps("list"); strings.Contains(out, "rejected") {
 		t.Errorf("the application works again: %s", out)
 	}
+
+	n.CRM.SetMood(practicecrm.Mood{Error: "invalid_client"})
+	if _, err := n.OAuth(t.Context(), "grace"); err == nil {
+		t.Error("a sign-in with a rejected application worked")
+	}
+	if out := apps("list"); !strings.Contains(out, "rejected (sign-in)") || strings.Contains(out, "rejected (refresh)") {
+		t.Errorf("after a sign-in: %s", out)
+	}
 }

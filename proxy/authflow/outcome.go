@@ -30,6 +30,8 @@ type Outcome struct {
 	Actionable bool
 	// RetryAfter is how long to wait before the same request may succeed. Only outcomes of kind Unavailable have it.
 	RetryAfter time.Duration
+	// Rejection is what the CRM said when it rejected the application, for an administrator. It is empty for other outcomes.
+	Rejection string
 	// Err is the error; nil if the sign-in succeeded or was refused.
 	Err error
 }
@@ -62,7 +64,7 @@ func Failure(err error) Outcome {
 		o.Sentence, o.Said, o.Kind, o.Plain = refusal.Message, refusal.Said, refusal.Kind, refusal.Plain
 		o.Actionable = o.Kind == crmgate.Declined
 	case errors.As(err, &te):
-		o.Sentence, o.Said = te.Message, te.Said
+		o.Sentence, o.Said, o.Rejection = te.Message, te.Said, rejection(te)
 		if te.RetryAfter > 0 && te.Status == 0 && errors.Is(te.Kind, crmgate.ErrTransient) { // a limit of this server
 			o.Kind, o.RetryAfter = crmgate.Unavailable, te.RetryAfter
 		}
@@ -100,6 +102,15 @@ func unfinished(err error) audit.Reason {
 		return audit.ReasonAppRetired
 	}
 	return 0
+}
+
+// rejection returns the CRM's words in an error of token.Engine.Exchange that says that the CRM rejects the application.
+func rejection(te *token.Error) string {
+	var said *token.Error
+	if te.AppRefused() && errors.As(te.Err, &said) {
+		return said.Message
+	}
+	return ""
 }
 
 func reasonOf(err error) audit.Reason {

@@ -24,6 +24,7 @@ type Application struct {
 
 // Rejection says that the CRM rejects an application.
 type Rejection struct {
+	Use    string    `json:"use"`            // what the application was used for: refresh, or sign-in
 	Code   string    `json:"code,omitempty"` // the CRM's
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
@@ -56,7 +57,7 @@ func (d Directory) Applications(ctx context.Context) ([]Application, error) {
 	for _, p := range pauses {
 		a := of(key{p.Platform, p.Account, p.ClientID})
 		a.State = "rejected"
-		a.Rejections = append(a.Rejections, Rejection{p.Code, p.Message, p.Since, p.Tried})
+		a.Rejections = append(a.Rejections, Rejection{cmp.Or(string(p.Use), "refresh"), p.Code, p.Message, p.Since, p.Tried})
 	}
 	all := []Application{}
 	for _, a := range found {

@@ -88,7 +88,7 @@ func (d Directory) Count(ctx context.Context) (map[crmgate.Platform]map[string]i
 	})
 	for app, grants := range refreshable { // after People, which is one transaction and allows no other inside
 		of := counts[app.Platform]
-		_, paused, unread := d.DB.Paused(ctx, app.Platform, app.ApplicationKey)
+		_, paused, unread := d.DB.Paused(ctx, storage.Usage{Platform: app.Platform, App: app.ApplicationKey})
 		if paused {
 			of["active"] -= len(grants)
 			of["paused"] += len(grants)
@@ -153,7 +153,7 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 	if err != nil {
 		return err
 	}
-	why, paused, err := d.DB.Paused(ctx, e.Platform, e.app)
+	why, paused, err := d.DB.Paused(ctx, storage.Usage{Platform: e.Platform, App: e.app})
 	switch {
 	case err != nil:
 		return err

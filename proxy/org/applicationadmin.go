@@ -22,6 +22,8 @@ type AppTrouble struct {
 	Since   time.Time
 	// Retried says that the next request tries the application.
 	Retried bool
+	// SignIn says that the CRM rejected the application at a sign-in. It may still accept it for refreshes.
+	SignIn bool
 }
 
 // Apps returns the applications of every platform to which organisations bring their own, in the order of the titles.
@@ -64,7 +66,7 @@ func (a *Admin) RetryApp(ctx context.Context, p crmgate.Platform) error {
 	return err
 }
 
-// Trouble returns why the CRM rejects the confirmed application. It is nil if the CRM accepts it, and if the connector
+// Trouble returns why the CRM rejects the confirmed application, at refreshes or at sign-ins. It is nil if the CRM accepts it, and if the connector
 // cannot say which client the application is.
 func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error) {
 	app := p.Confirmed
@@ -84,5 +86,5 @@ func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error)
 	if err != nil || !paused {
 		return nil, err
 	}
-	return &AppTrouble{why.Message, why.Since, why.Tried.IsZero()}, nil
+	return &AppTrouble{why.Message, why.Since, why.Tried.IsZero(), why.Use == storage.SignIn}, nil
 }

@@ -86,6 +86,13 @@ func outcome(err error) string {
 // CodeRefused reports whether the endpoint accepted the client and refused the authorization code.
 func (e *Error) CodeRefused() bool { return isCodeWord(e.Code) }
 
+// AppRefused reports whether the endpoint refused the application in an answer to an exchange: its id, its secret, how it
+// authenticates, or its redirect URI. A 401 is about the client unless it has another code of the standard (RFC 6749, 5.2).
+func (e *Error) AppRefused() bool {
+	standard := e.Code != "" && StandardText(e.Code, "") != clip(e.Code)
+	return errors.Is(e.Kind, crmgate.ErrAppDead) || e.Status == 401 && !standard && !e.CodeRefused()
+}
+
 // Settled reports whether an exchange has decided about the authorization code, so that it cannot be used again: the CRM refused
 // it or the application, or accepted it in an answer without a token that could be read. A CRM in trouble decides nothing.
 func (e *Error) Settled() bool {

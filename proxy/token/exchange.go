@@ -23,8 +23,28 @@ type Exchange struct {
 }
 
 // Exchange redeems an authorization code with one request. The error is an *Error, or a *crmgate.Refusal or
-// *crmgate.ConnectorError if nothing was sent.
+// *crmgate.ConnectorError if nothing was sent. If the CRM rejects the application, the error is one for the person, and its
+// Err is the *Error with the CRM's words.
 func (e *Engine) Exchange(ctx context.Context, conn connector.Connector, c Client, x Exchange) (Tokens, error) {
+	t, err := e.exchange(ctx, conn, c, x)
+	var te *Error
+	switch {
+	case err == nil:
+		e.pauses.end(ctx, c.refreshes(), c.signIns())
+	case errors.As(err, &te) && te.AppRefused():
+		e.pauses.note(ctx, c, te)
+		told := *te
+		told.Message, told.Err = tellAdministrator, te
+		return t, &told
+	}
+	return t, err
+}
+
+// tellAdministrator is the text for a person whose sign-in fails because the CRM rejects the application.
+const tellAdministrator = "The CRM rejects the application. Please tell your administrator."
+
+// exchange is Exchange without the consequences for the application.
+func (e *Engine) exchange(ctx context.Context, conn connector.Connector, c Client, x Exchange) (Tokens, error) {
 	tr := tokenRequest{engine: e, client: c, rules: c.manifest.Token, secrets: []crmgate.Secret{c.Secret, x.Code, x.Verifier}, entry: storage.JournalEntry{
 		User: crmgate.UserKey{Platform: c.Platform}, App: c.App, Account: x.Account, Hostname: c.Hostname, Callback: x.Callback,
 	}}
@@ -49,9 +69,6 @@ func (e *Engine) Exchange(ctx context.Context, conn connector.Connector, c Clien
 		return err
 	})
 	e.Observe("exchange", c.Platform, outcome(err))
-	if err == nil {
-		e.pauses.end(ctx, c)
-	}
 	return t, err
 }
 

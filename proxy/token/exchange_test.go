@@ -68,7 +68,7 @@ func TestClientAuthentication(t *testing.T) {
 			w.conn.info.ClientSecret = crmgate.NewSecret("wrong")
 			// One request and no second in another style, which would send the code again.
 			n := w.requests(func() { _, err = w.exchange() })
-			if n != 1 || !errors.Is(err, crmgate.ErrAppDead) || !strings.HasPrefix(err.Error(), "Client authentication failed") {
+			if n != 1 || !errors.Is(err, crmgate.ErrAppDead) || !strings.HasPrefix(err.Error(), "The CRM rejects the application. Please tell your administrator.") {
 				t.Errorf("%d requests, %v", n, err)
 			}
 		})
@@ -249,7 +249,7 @@ func TestMessagesForClients(t *testing.T) {
 		{"with status 200", 200, nil, `{"error":"access_denied"}`, crmgate.ErrTransient, "access_denied", "The resource owner or authorization server denied the request.", 0},
 		{"another code's description", 400, nil, `error=odd&error_description=Odd+things`, crmgate.ErrTransient, "odd", "Odd things", 0},
 		{"another code", 400, nil, `{"error":"odd"}`, crmgate.ErrTransient, "odd", "odd", 0},
-		{"a redirect URI that is not registered", 400, nil, `{"error":"redirect_uri_mismatch"}`, crmgate.ErrAppDead, "redirect_uri_mismatch", "redirect_uri_mismatch", 0},
+		{"a redirect URI that is not registered", 400, nil, `{"error":"redirect_uri_mismatch"}`, crmgate.ErrAppDead, "redirect_uri_mismatch", "The CRM rejects the application. Please tell your administrator.", 0},
 		{"a description that repeats the code", 400, nil, `{"error":"odd","error_description":"` + code + ` is odd"}`, crmgate.ErrTransient, "odd", "[…] is odd", 0},
 		{"a status", 503, http.Header{"Retry-After": {"Tue, 24 Nov 2026 12:00:30 GMT"}}, "busy", crmgate.ErrTransient, "", "HTTP status 503", 30 * time.Second},
 		{"a status, and an absurd time to wait", 429, http.Header{"Retry-After": {"999999"}}, "", crmgate.ErrTransient, "", "HTTP status 429", time.Hour},

@@ -32,14 +32,14 @@ func (p *Probe) Control(ctx context.Context, conn connector.Connector, c Client)
 	return p.engine.Control(ctx, conn, c)
 }
 
-// Try exchanges a made-up code with one request, and returns the error of Exchange. A healthy endpoint that knows the client
-// answers that the code is invalid.
+// Try exchanges a made-up code with one request, and returns the error: an *Error with the CRM's words, or another one of
+// Exchange. A healthy endpoint that knows the client answers that the code is invalid.
 func (e *Engine) Try(ctx context.Context, conn connector.Connector, c Client) error {
 	x := Exchange{Code: crmgate.NewSecret("crmgate-doctor-" + rand.Text()), RedirectURI: c.RedirectURI}
 	if c.manifest.Token.PKCE {
 		x.Verifier = NewVerifier()
 	}
-	_, err := e.Exchange(ctx, conn, c, x)
+	_, err := e.exchange(ctx, conn, c, x)
 	return err
 }
 

@@ -55,7 +55,7 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 	if err != nil {
 		return p, err
 	}
-	if err := e.pauses.check(ctx, c, false); err != nil {
+	if err := e.pauses.check(ctx, c.refreshes(), false); err != nil {
 		return p, err
 	}
 	if wait := e.breaker.Wait(CRM(c.TokenURL, key)); wait > 0 { // before the lease, which is a write
@@ -74,7 +74,7 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 		return e.refresh(ctx, key)
 	}
 	if err = checkBackoff(lease, p.Grant, e.Now()); err == nil {
-		err = e.pauses.check(ctx, c, true)
+		err = e.pauses.check(ctx, c.refreshes(), true)
 	}
 	if err != nil {
 		return p, errors.Join(err, e.DB.ReleaseLease(context.WithoutCancel(ctx), key, lease))
@@ -111,7 +111,7 @@ func (a attempt) run(ctx context.Context) (_ crmgate.Person, journaled bool, _ e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	if errors.Is(err, crmgate.ErrUserDead) {
-		a.engine.pauses.end(ctx, a.client) // a CRM that refuses the grant has accepted the application
+		a.engine.pauses.end(ctx, a.client.refreshes()) // a CRM that refuses the grant has accepted the application
 	}
 	for errors.Is(err, crmgate.ErrUserDead) {
 		// Another process may have an answer to the same token that it has not stored.
@@ -139,10 +139,10 @@ func (a attempt) run(ctx context.Context) (_ crmgate.Person, journaled bool, _ e
 			"platform", key.Platform, "word", unknownWord(err), "times", a.lease.Refusals.Times, "since", a.lease.Refusals.First)
 		err = refusedOften(a.lease.Refusals)
 	case errors.Is(err, crmgate.ErrAppDead):
-		err = errors.Join(err, a.engine.pauses.start(ctx, a.client, err))
+		err = errors.Join(err, a.engine.pauses.start(ctx, a.client.refreshes(), err))
 		a.auditAppDead(ctx)
 	case err == nil:
-		a.engine.pauses.end(ctx, a.client)
+		a.engine.pauses.end(ctx, a.client.refreshes())
 		p, err := a.store(ctx, t, t.Grant(a.client, a.was.Grant))
 		return p, journaled, err
 	}

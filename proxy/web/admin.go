@@ -61,7 +61,7 @@ type AdminApp struct {
 	Problem            string   // an error of the whole form
 	Setup              Setup
 	Blocks             []Block
-	// Addresses of the forms and links.
+	// Addresses of the forms and links. Retry is empty if the next sign-in tries the rejected application.
 	Action, Try, Retry, Drop, Remove, People string
 }
 
