@@ -19,17 +19,19 @@ type Use string
 const (
 	Refresh Use = ""
 	SignIn  Use = "sign-in"
+	Revoke  Use = "revocation"
 )
 
-// Usage is an application at an endpoint, and what it is used for there.
+// Usage is an application, and what it is used for.
 type Usage struct {
 	Platform crmgate.Platform
-	App      crmgate.ApplicationKey
-	Use      Use
+	// App is the application. For Revoke its TokenURL is the revocation endpoint, and for SignIn it is empty.
+	App crmgate.ApplicationKey
+	Use Use
 }
 
-// Pause says that the CRM rejects an application. Grants that the application issued are not refreshed meanwhile. A Pause of
-// the use SignIn only records the rejection: it stops no request.
+// Pause says that the CRM rejects an application. Grants that the application issued are not refreshed, or not revoked,
+// meanwhile. A Pause of the use SignIn only records the rejection: it stops no request.
 type Pause struct {
 	Code    string    `json:"code,omitempty"` // the CRM's
 	Message string    `json:"message"`        // fit for an administrator
@@ -115,9 +117,16 @@ func (db *DB) TryPaused(ctx context.Context, u Usage, found Pause) error {
 	return nil
 }
 
-// EndPause removes a pause: the CRM has accepted the application.
+// EndPause removes a pause: the CRM has accepted the application. The next request may try its other pauses, and its waiting
+// revocations are due now.
 func (db *DB) EndPause(ctx context.Context, u Usage) error {
-	if err := db.update(ctx, func(r records) error { return r.Delete(db.keys.pause(u)) }); err != nil {
+	err := db.update(ctx, func(r records) error {
+		_, err := r.retry(u.Platform, func(a crmgate.AccountID, clientID string) bool {
+			return a == u.App.Account && clientID == u.App.ClientID
+		})
+		return errors.Join(err, r.Delete(db.keys.pause(u)))
+	})
+	if err != nil {
 		return fmt.Errorf("end pause: %w", err)
 	}
 	return nil
@@ -141,25 +150,31 @@ func (db *DB) Pauses(ctx context.Context) ([]Pause, error) {
 }
 
 // RetryPaused lets the next request try the paused applications of a platform: those of an organisation, or all if account is
-// nil. It returns how many they are. An application stays paused until a request with it succeeds.
+// nil. It returns how many pauses there are. They end when a request succeeds. Waiting revocations are due now.
 func (db *DB) RetryPaused(ctx context.Context, p crmgate.Platform, account *crmgate.AccountID) (n int, err error) {
 	err = db.update(ctx, func(r records) error {
-		n = 0
-		found, err := r.pauses(onPlatform(pause, p))
-		for _, f := range found {
-			if f.Use == SignIn || account != nil && f.Account != *account {
-				continue
-			}
-			n++
-			f.Tried = time.Time{}
-			err = errors.Join(err, r.putPause(f.key, f.Pause))
-		}
+		n, err = r.retry(p, func(a crmgate.AccountID, _ string) bool { return account == nil || a == *account })
 		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("retry paused applications: %w", err)
 	}
 	return n, nil
+}
+
+// retry lets the next request try the paused applications of a platform that match, and makes their revocations due. It
+// returns how many pauses there are.
+func (r records) retry(p crmgate.Platform, match func(crmgate.AccountID, string) bool) (n int, err error) {
+	found, err := r.pauses(onPlatform(pause, p))
+	for _, f := range found {
+		if f.Use == SignIn || !match(f.Account, f.ClientID) {
+			continue
+		}
+		n++
+		f.Tried = time.Time{}
+		err = errors.Join(err, r.putPause(f.key, f.Pause))
+	}
+	return n, errors.Join(err, r.queue().hasten(p, match))
 }
 
 // keptPause is a pause with the key of its record.

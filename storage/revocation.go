@@ -262,6 +262,36 @@ func (db *DB) PostponeRevocation(ctx context.Context, v Revocation, due time.Tim
 	return nil
 }
 
+// hastenAtOnce bounds the revocations that hasten moves in one transaction.
+const hastenAtOnce = 1000
+
+// hasten makes waiting revocations due now, of grants whose application matches. Those that are due within RevocationLease
+// stay where they are: they may be claimed.
+func (q queue) hasten(p crmgate.Platform, match func(crmgate.AccountID, string) bool) error {
+	var waiting []Revocation
+	err := q.Scan(onPlatform(revocation, p), func(key, stored []byte) error {
+		if !dueOf(key).After(q.Now.Add(RevocationLease)) {
+			return nil
+		}
+		if v, err := q.open(key, stored); err == nil && match(v.Grant.App.Account, v.Grant.App.ClientID) {
+			waiting = append(waiting, v)
+		}
+		if len(waiting) == hastenAtOnce {
+			return errEnough
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	for _, v := range waiting {
+		err = errors.Join(err, q.take(v))
+		_, putting := q.put(v, q.Now)
+		err = errors.Join(err, putting)
+	}
+	return err
+}
+
 // EndRevocation removes a revocation that the caller claimed: the CRM was told, or never will be. A revocation that is
 // not there any more is not an error.
 func (db *DB) EndRevocation(ctx context.Context, v Revocation) error {

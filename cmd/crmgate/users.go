@@ -114,8 +114,6 @@ func aboutCRM(t revoke.Result) string {
 		return " The CRM has revoked the access."
 	case revoke.Later:
 		return " The CRM could not be told yet: the server tries again for up to a week."
-	case revoke.Never:
-		return " The CRM rejected the application, so the access still exists at the CRM."
 	}
 	return " Nothing was sent to the CRM: an API key or a token that it issued may still be valid there."
 }

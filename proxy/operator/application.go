@@ -24,7 +24,7 @@ type Application struct {
 
 // Rejection says that the CRM rejects an application.
 type Rejection struct {
-	Use    string    `json:"use"`            // what the application was used for: refresh, or sign-in
+	Use    string    `json:"use"`            // what the application was used for: refresh, revocation or sign-in
 	Code   string    `json:"code,omitempty"` // the CRM's
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`

@@ -35,7 +35,7 @@ const (
 	Nothing Result = "nothing" // the CRM was sent nothing: it ends no grants, or the connector cannot tell it to
 	Now     Result = "now"
 	Later   Result = "later" // the queue will tell the CRM
-	Never   Result = "never" // the CRM rejects the application, and would do so again
+	Never   Result = "never" // the CRM could not be told within a week
 )
 
 // Attempt revokes a grant at its CRM. The caller has claimed v, or has just queued it. Attempt stores the result: the
@@ -55,18 +55,22 @@ func (w *Worker) Attempt(ctx context.Context, v storage.Revocation) (Result, *cr
 		w.Count("revoke", p, "ok")
 		w.end(ctx, v)
 		return Now, m
-	case rejected(err), w.old(v):
+	case w.old(v):
 		return w.giveUp(ctx, v, err), nil
 	case errors.As(err, &spared):
 		v.Attempts = max(0, v.Attempts-1) // the claim has counted one
 		return w.postpone(ctx, v, time.Duration(spared)), nil
 	}
 	w.Count("revoke", p, "error")
+	_, after := token.Trouble(err)
+	wait := max(token.Backoff(firstWait, longestWait, v.Attempts-1), after)
+	if again, ok := rejected(err); ok { // the grant waits for its application, however often that is tried
+		v.Attempts--
+		wait = max(again, firstWait)
+	}
 	if v.Attempts >= maxAttempts {
 		return w.giveUp(ctx, v, err), nil
 	}
-	_, after := token.Trouble(err)
-	wait := max(token.Backoff(firstWait, longestWait, v.Attempts-1), after)
 	w.Logger.WarnContext(ctx, "the CRM was not told of a logout yet", "platform", p, "attempt", v.Attempts, "again_in", wait.Round(time.Second).String(), "err", err)
 	return w.postpone(ctx, v, wait), nil
 }
@@ -188,7 +192,7 @@ func (w *Worker) recordFailure(ctx context.Context, u crmgate.User, why error) {
 		Kind: audit.EventRevocation, By: audit.ByServer, Outcome: audit.OutcomeError, Reason: audit.ReasonUnavailable,
 		Platform: u.Key.Platform, User: u.Key.ID, Account: u.Account,
 	}
-	if rejected(why) {
+	if _, ok := rejected(why); ok {
 		e.Outcome, e.Reason = audit.OutcomeRefused, audit.ReasonAppDead
 	}
 	w.settle(ctx, u.Key.Platform, func(ctx context.Context) error { return w.DB.Audit().Record(ctx, e) })
@@ -208,8 +212,11 @@ func (w *Worker) settle(ctx context.Context, p crmgate.Platform, write func(cont
 	}
 }
 
-// rejected reports whether the CRM has refused the application, so that another attempt cannot succeed.
-func rejected(err error) bool {
+// rejected reports whether the CRM rejects the application, and how long to wait before it may be tried again.
+func rejected(err error) (wait time.Duration, ok bool) {
 	var te *token.Error
-	return errors.As(err, &te) && te.Code != "" && errors.Is(err, crmgate.ErrAppDead)
+	if errors.As(err, &te) && te.Code != "" && errors.Is(err, crmgate.ErrAppDead) {
+		return te.RetryAfter, true
+	}
+	return 0, false
 }

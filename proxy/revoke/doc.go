@@ -8,7 +8,8 @@
 //	          Start: revocations that are due, by platform ──► claim ───────────────┘
 //
 // A CRM in trouble is left alone by the circuit breaker of [token.Engine], for refreshes and revocations alike. Revocations have
-// a state of their own in it, so that a revocation endpoint that fails does not stop refreshes. A revocation that the
+// a state of their own in it, so that a revocation endpoint that fails does not stop refreshes. While the CRM rejects an
+// application, the revocations of its grants wait, and one an hour tries it. A revocation that the
 // CRM was not told of within a week is given up, and recorded in the audit log. The worker also queues the grants that a
 // retired application has issued.
 package revoke

@@ -533,17 +533,99 @@ func TestFailingRevocationIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestRejectedApplicationIsNotRetried: after the CRM has rejected the application, the revocation is not tried again.
-func TestRejectedApplicationIsNotRetried(t *testing.T) {
+// TestRevocationsWaitForTheirApplication: while the CRM rejects the application, one revocation an hour tries it. All are
+// revoked once the CRM accepts it, and given up after a week.
+func TestRevocationsWaitForTheirApplication(t *testing.T) {
 	t.Parallel()
-	virtual(t, nil, func(t *testing.T, w *world) {
-		w.SignIn("ada", person(1))
+	const people = 20
+	begin := func(w *world) (grants []crmgate.Grant) {
+		for i := range people {
+			grants = append(grants, w.SignIn("ada", person(i)))
+		}
 		w.Conn.Info.ClientSecret = crmgate.NewSecret("wrong")
-		told, err := w.Sessions.Forget(t.Context(), person(1))
-		if told != revoke.Never || err != nil || len(w.givenUp()) != 1 || w.givenUp()[0] != "refused app dead practice hashed" {
-			t.Errorf("got %q, %v, given up %q", told, err, w.givenUp())
+		n := w.requests(func() {
+			for i := range people {
+				if told, err := w.Sessions.Forget(w.Context(), person(i)); told != revoke.Later || err != nil {
+					t.Errorf("got %q, %v", told, err)
+				}
+			}
+		})
+		if n != 1 {
+			t.Errorf("%d requests with a wrong secret, want 1", n)
+		}
+		w.wantWaiting(people)
+		return grants
+	}
+	// pass lets time pass in steps, and returns the number of requests.
+	pass := func(w *world, d, step time.Duration) int {
+		return w.requests(func() {
+			for end := w.Clock.Now().Add(d); w.Clock.Now().Before(end); w.Clock.Add(step) {
+				w.Revocations.RunDue()
+			}
+		})
+	}
+	wantRevoked := func(w *world, grants []crmgate.Grant) {
+		t.Helper()
+		for _, g := range grants {
+			if w.Alive(g) {
+				t.Error("a grant is still alive")
+				break
+			}
 		}
 		w.wantWaiting(0)
+		if all, err := w.DB.Pauses(w.Context()); len(all) != 0 || err != nil {
+			t.Errorf("still paused: %+v, %v", all, err)
+		}
+	}
+	right := crmgate.NewSecret(practicecrm.ClientSecret)
+	t.Run("another secret here", func(t *testing.T) {
+		virtual(t, nil, func(t *testing.T, w *world) {
+			grants := begin(w)
+			if n := pass(w, 10*time.Hour, time.Minute); n < 9 || n > 10 {
+				t.Errorf("%d requests in ten hours", n)
+			}
+			w.Conn.Info.ClientSecret = right
+			pass(w, time.Hour+time.Minute, time.Minute)
+			wantRevoked(w, grants)
+		})
+	})
+	t.Run("corrected at the CRM, and retried", func(t *testing.T) {
+		virtual(t, nil, func(t *testing.T, w *world) {
+			grants := begin(w)
+			pass(w, 10*time.Minute, time.Minute)
+			w.CRM.Register("practice-client", "wrong")
+			if n := pass(w, 10*time.Minute, time.Minute); n != 0 {
+				t.Errorf("%d requests before the hour is over", n)
+			}
+			if n, err := w.DB.RetryPaused(w.Context(), "practice", nil); n != 1 || err != nil {
+				t.Errorf("retried %d, %v", n, err)
+			}
+			pass(w, 3*time.Minute, time.Minute)
+			wantRevoked(w, grants)
+		})
+	})
+	t.Run("corrected at the CRM, and found out", func(t *testing.T) {
+		virtual(t, nil, func(t *testing.T, w *world) {
+			grants := begin(w)
+			pass(w, 10*time.Minute, time.Minute)
+			w.CRM.Register("practice-client", "wrong")
+			pass(w, time.Hour, time.Minute)
+			wantRevoked(w, grants)
+		})
+	})
+	t.Run("never", func(t *testing.T) {
+		virtual(t, nil, func(t *testing.T, w *world) {
+			begin(w)
+			const week = 7 * 24
+			if n := pass(w, revoke.Age-time.Hour, 20*time.Minute); n < week-3 || n > week || len(w.givenUp()) != 0 {
+				t.Errorf("%d requests in a week, given up %q", n, w.givenUp())
+			}
+			pass(w, 3*time.Hour, 20*time.Minute)
+			w.wantWaiting(0)
+			if given := w.givenUp(); len(given) != people || given[0] != "refused app dead practice hashed" {
+				t.Errorf("given up: %q", given)
+			}
+		})
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 // probeInterval is how often one request tries a paused application, because the problem may have been solved at the CRM.
 const probeInterval = time.Hour
 
-// pauses are the applications that their CRM rejects. Their refreshes are paused; no grant is changed.
+// pauses are the applications that their CRM rejects. Their refreshes or revocations are paused; no grant is changed.
 type pauses struct {
 	db     *storage.DB // nil: nothing is ever paused
 	now    func() time.Time
@@ -42,6 +42,13 @@ func (c Client) signIns() usage {
 	return c.usage(storage.SignIn, c.Auth, app)
 }
 
+// revokes is the client's use at a revocation endpoint.
+func (c Client) revokes(where string) usage {
+	app := c.App
+	app.TokenURL, c.TokenURL = where, where
+	return c.usage(storage.Revoke, c.Auth, app)
+}
+
 // AppPaused says why the CRM rejects an application with its current credentials: at refreshes, or else at a sign-in. ok is
 // false if it does not.
 func (e *Engine) AppPaused(ctx context.Context, c Client) (why storage.Pause, ok bool, err error) {
@@ -62,20 +69,23 @@ func (ps pauses) check(ctx context.Context, u usage, leased bool) error {
 	if err != nil || !ok {
 		return err
 	}
-	if ps.now().Sub(why.Tried) >= probeInterval {
+	left := probeInterval - ps.now().Sub(why.Tried)
+	if left <= 0 {
 		if leased {
 			err = ps.db.TryPaused(ctx, u.Usage, why)
 		}
 		if !errors.Is(err, crmgate.ErrConflict) {
 			return err
 		}
+		left = time.Minute // another caller tries it now
 	}
-	return &Error{Kind: crmgate.ErrAppDead, Code: why.Code, Message: why.Message, repeated: true, Err: errors.New("paused since " + why.Since.UTC().Format(time.RFC3339))}
+	return &Error{Kind: crmgate.ErrAppDead, Code: why.Code, Message: why.Message, RetryAfter: left, repeated: true, Err: errors.New("paused since " + why.Since.UTC().Format(time.RFC3339))}
 }
 
 // rejections say in the log what follows from the rejection of an application.
 var rejections = map[storage.Use]string{
 	storage.Refresh: "the CRM rejects the application: refreshes are paused, and one an hour tries it, until its secret changes or a sign-in with it succeeds",
+	storage.Revoke:  "the CRM rejects the application at a revocation: revocations wait, and one an hour tries it, until it is corrected or they are a week old",
 	storage.SignIn:  "the CRM rejects the application at a sign-in: people cannot sign in with it until it is corrected",
 }
 

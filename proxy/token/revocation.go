@@ -23,6 +23,9 @@ const maxRevokeAnswer = 64 << 10
 //
 // The error matches errors.ErrUnsupported if the manifest names no revocation endpoint. Other errors are those of Exchange.
 // Revoke may then be called again: revoking a token twice does no harm.
+//
+// If the CRM rejects the application, its revocations are paused, and one an hour tries it. The error is then an *Error with a
+// Code that matches crmgate.ErrAppDead. Its RetryAfter says when the next attempt may be made.
 func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate.Person) error {
 	g := p.Grant
 	where := conn.Manifest().ForHost(p.User.Key.Hostname).RevokeURL
@@ -30,13 +33,32 @@ func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate
 		return fmt.Errorf("revoke: %w", errors.ErrUnsupported)
 	}
 	c, err := e.issuingClient(ctx, conn, p)
-	if err == nil && !g.RefreshToken.IsZero() {
+	if err == nil {
+		if err := e.pauses.check(ctx, c.revokes(where), true); err != nil {
+			return err
+		}
+		err = e.revokeGrant(ctx, c, where, g)
+	}
+	e.Observe("revoke", p.User.Key.Platform, outcome(err))
+	return err
+}
+
+// revokeGrant revokes the tokens of a grant. It ends the pause of the client's revocations, or starts it.
+func (e *Engine) revokeGrant(ctx context.Context, c Client, where string, g crmgate.Grant) (err error) {
+	if !g.RefreshToken.IsZero() {
 		err = e.revoke(ctx, c, where, g.RefreshToken, "refresh_token")
 	}
 	if err == nil && !g.AccessToken.IsZero() {
 		err = e.revoke(ctx, c, where, g.AccessToken, "access_token")
 	}
-	e.Observe("revoke", p.User.Key.Platform, outcome(err))
+	var te *Error
+	switch {
+	case err == nil:
+		e.pauses.end(ctx, c.revokes(where))
+	case errors.As(err, &te) && errors.Is(te.Kind, crmgate.ErrAppDead):
+		te.RetryAfter = max(te.RetryAfter, probeInterval)
+		err = errors.Join(err, e.pauses.start(ctx, c.revokes(where), te))
+	}
 	return err
 }
 
@@ -102,7 +124,7 @@ func (e *Engine) revocationRequest(ctx context.Context, c Client, where string, 
 		v, word, ok := judge(false, c.manifest.Token.Errors, r.words, r.description)
 		te.Code = clip(masked(secrets, cmp.Or(word, r.code)))
 		te.Message = StandardText(te.Code, "")
-		if ok { // with any status: the queue need not keep the token for another attempt if the CRM refuses the application
+		if ok && !Overloaded(te.Status) { // what a CRM in trouble says about the application does not count
 			te.Kind = v.kind
 		}
 	}
