@@ -39,6 +39,8 @@ type Manifest struct {
 	// RevokeURL is the revocation endpoint (RFC 7009, "revoke": {"url"}), with {hostname} for the person's host; empty if
 	// there is none. It is used if the connector has no unAuthorize.
 	RevokeURL string
+	// RevokeReplaced says that a sign-in revokes the tokens of the person's sign-in before it ("revoke": {"replaced"}).
+	RevokeReplaced bool
 
 	byHost map[string]*Manifest // the manifests of hosts with overrides
 }
@@ -303,6 +305,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	v := n.at("revoke")
 	r.object(v)
 	m.RevokeURL = r.text(v.at("url"))
+	m.RevokeReplaced = r.flag(v.at("replaced"), false)
 	r.check(v.at("url"), !v.at("url").present() || allowsForAll(m.Hosts, m.RevokeURL), "an absolute URL without a fragment, on one of crmgate.hosts")
 
 	m.readTokens(r, n.at("token"), n.at("refresh"))

@@ -342,6 +342,7 @@ var invalidManifests = []struct{ text, want string }{
 	{key + `, "crmgate": {"buttons": {"b": "javascript:alert(1)"}}}}}`, `a.json: platforms.a.crmgate.buttons.b: expected an absolute URL, with {hostname} for the person's host, got "javascript:alert(1)"`},
 	{fields + `{"const": "k", "secret": "yes"}` + fieldsEnd, `a.json: platforms.a.auth.apiKey.page.content[0].secret: expected true or false, got "yes"`},
 	{key + `, "crmgate": {"revoke": "https://a.example"}}}}`, `a.json: platforms.a.crmgate.revoke: expected an object, got "https://a.example"`},
+	{key + `, "crmgate": {"revoke": {"replaced": "yes"}}}}}`, `a.json: platforms.a.crmgate.revoke.replaced: expected true or false, got "yes"`},
 	{key + `, "crmgate": {"revoke": {"url": 5}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected a string, got 5`},
 	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": ""}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL without a fragment, on one of crmgate.hosts, got ""`},
 	{key + `, "crmgate": {"hosts": ["a.example"], "revoke": {"url": "/revoke"}}}}}`, `a.json: platforms.a.crmgate.revoke.url: expected an absolute URL`},

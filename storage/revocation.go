@@ -85,6 +85,17 @@ func (q queue) add(p crmgate.Person, attempts int, due time.Time) (Revocation, e
 	return q.put(v, due)
 }
 
+// addReplaced queues the tokens that a person held before a sign-in. It does nothing if the new grant has one of them, or if the
+// CRM has ended the old grant. Answers in the journal belong to the old grant.
+func (q queue) addReplaced(old, now crmgate.Person) error {
+	g := old.Grant
+	if g.AccessToken.IsZero() && g.RefreshToken.IsZero() || g.Dead != "" || shared(g, now.Grant) {
+		return nil
+	}
+	_, err := q.add(old, 0, q.Now)
+	return errors.Join(err, q.addJournal(old.User))
+}
+
 // note records that a platform has revocations. The note is never removed: there is one for each platform, and removing it
 // safely would take a decision about absence.
 func (q queue) note(p crmgate.Platform) error {
@@ -216,16 +227,23 @@ func (db *DB) AllRevocations(ctx context.Context, fn func(v Revocation, due time
 // revocation is due again after that. The error matches crmgate.ErrConflict if another caller has claimed or ended it.
 //
 // If the person has signed in again and holds one of these credentials, the revocation is dropped: revoking it would log
-// them out. The Revocation returned is then not Waiting.
+// them out. The Revocation returned is then not Waiting. If the revocation names no person, because their sign-in failed, all
+// people of the platform are compared.
 func (db *DB) ClaimRevocation(ctx context.Context, v Revocation) (Revocation, error) {
+	held, err := false, error(nil)
+	if v.User.Key.ID == "" {
+		if held, err = db.held(ctx, v); err != nil {
+			return Revocation{}, fmt.Errorf("claim revocation: %w", err)
+		}
+	}
 	var claimed Revocation
-	err := db.update(ctx, func(r records) error {
+	err = db.update(ctx, func(r records) error {
 		claimed = v
 		if err := r.queue().take(v); err != nil {
 			return err
 		}
 		p, err := r.person(v.User.Key)
-		if err == nil && shared(p.Grant, v.Grant) {
+		if held || err == nil && shared(p.Grant, v.Grant) {
 			claimed.key = nil
 			return nil
 		}
@@ -238,6 +256,25 @@ func (db *DB) ClaimRevocation(ctx context.Context, v Revocation) (Revocation, er
 		return Revocation{}, fmt.Errorf("claim revocation: %w", err)
 	}
 	return claimed, nil
+}
+
+// held reports whether a person of the platform holds one of the credentials of a revocation. It rests in between, like a
+// sweep.
+func (db *DB) held(ctx context.Context, v Revocation) (held bool, err error) {
+	seen, since := 0, time.Now()
+	err = db.PeopleOn(ctx, v.User.Key.Platform, func(p crmgate.Person) (err error) {
+		if seen++; seen%sweepBatch == 0 {
+			since, err = rest(ctx, since)
+		}
+		if held = shared(p.Grant, v.Grant); held {
+			return errEnough
+		}
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return held, err
 }
 
 // shared reports whether two grants have a credential in common.

@@ -36,10 +36,14 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		if err != nil && !errors.Is(err, crmgate.ErrNotFound) {
 			return about, err
 		}
+		old := p.Person
 		if err := update(&p.Person); err != nil {
 			return about, err
 		}
 		p.User.Key = key
+		if err := r.replaced(with, old, p.Person); err != nil {
+			return about, err
+		}
 		if s, err = r.sessions().renew(s, p.Person); err != nil {
 			return about, err
 		}
@@ -55,6 +59,21 @@ func (db *DB) SignIn(ctx context.Context, key crmgate.UserKey, update func(*crmg
 		return Session{}, fmt.Errorf("store sign-in: %w", err)
 	}
 	return s, nil
+}
+
+// replaced runs what goes with the replacement of a person's grant by a sign-in.
+func (r records) replaced(with []With, old, now crmgate.Person) (err error) {
+	for _, w := range with {
+		if w.replaced != nil {
+			err = errors.Join(err, w.replaced(r, old, now))
+		}
+	}
+	return err
+}
+
+// RevokeReplaced queues the grant that a sign-in replaces for revocation, unless the new one has a credential of it.
+func RevokeReplaced() With {
+	return With{replaced: func(r records, old, now crmgate.Person) error { return r.queue().addReplaced(old, now) }}
 }
 
 // subject is the subject of a change of a person, for the audit log.

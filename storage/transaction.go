@@ -31,10 +31,11 @@ func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
 }
 
 // With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, UseApp, IfUnanswered, DropEntry,
-// ReleaseLease, ChangeFields, PlaceFields, AcceptFields and Redeemed.
+// ReleaseLease, RevokeReplaced, ChangeFields, PlaceFields, AcceptFields and Redeemed.
 type With struct {
 	before, after func(records) error
-	signedIn      func(records, Session) error // only by SignIn
+	replaced      func(r records, old, now crmgate.Person) error // only by SignIn
+	signedIn      func(records, Session) error                   // only by SignIn
 	events        []audit.Event
 }
 

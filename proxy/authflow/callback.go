@@ -265,11 +265,14 @@ func (f *Flows) completeOAuth(ctx context.Context, conn connector.Connector, cli
 		Hostname:   c.Hostname, Query: c.Query, CallbackURI: c.CallbackURI,
 		TokenURL: c.TokenURL, APIURL: c.APIURL, Username: c.Username, Data: tokens.Data,
 	})
-	if err != nil {
+	switch {
+	case err != nil && c.replay:
 		return SignedIn{}, err
-	}
-	if !info.Successful {
-		f.Tokens.Discard(ctx, tokens)
+	case err != nil:
+		f.discard(ctx, conn, info, client, tokens)
+		return SignedIn{}, err
+	case !info.Successful:
+		f.discard(ctx, conn, info, client, tokens)
 		return notAccepted(info), nil
 	}
 	crmgate.TraceOf(ctx).Step("identified")
@@ -282,10 +285,16 @@ func (f *Flows) completeOAuth(ctx context.Context, conn connector.Connector, cli
 	case errors.Is(err, crmgate.ErrConflict):
 		f.discard(ctx, conn, info, client, tokens)
 		err = org.AppChanged(client.Platform)
-	case errors.Is(err, errLoggedOut), errors.Is(err, errTooOften):
+	case errors.Is(err, errLoggedOut), errors.Is(err, errTooOften), !c.replay && refusedPerson(err):
 		f.discard(ctx, conn, info, client, tokens)
 	}
 	return signedIn, err
+}
+
+// refusedPerson reports whether an error of complete is about what the connector said of the person. After others, such as a
+// full disk, the token answer stays in the journal.
+func refusedPerson(err error) bool {
+	return errors.As(err, new(*crmgate.Refusal)) || errors.As(err, new(*crmgate.ConnectorError))
 }
 
 // openBound opens a bound state and puts its values into the response. A plain state gives the zero state.
@@ -343,15 +352,20 @@ func (f *Flows) account(ctx context.Context, r CallbackRequest, bound state) (a 
 // differs reports whether a is given and is not equal to b.
 func differs[S ~string](a, b S) bool { return !missing(string(a)) && a != b }
 
-// discard drops the tokens of a sign-in that is not stored, and queues their revocation.
+// discard queues the revocation of the tokens of a sign-in that is not stored, and drops them. The person may be unknown. If
+// the tokens cannot be queued, their answer stays in the journal.
 func (f *Flows) discard(ctx context.Context, conn connector.Connector, info connector.UserInfo, client token.Client, tokens token.Tokens) {
-	f.Tokens.Discard(ctx, tokens)
 	p := crmgate.Person{
-		User:  crmgate.User{Key: crmgate.UserKey{Platform: conn.Manifest().Platform, Hostname: client.Hostname, ID: info.ID}, Account: client.App.Account},
+		User: crmgate.User{
+			Key:     crmgate.UserKey{Platform: conn.Manifest().Platform, Hostname: client.Hostname, ID: info.ID},
+			Account: client.App.Account,
+		},
 		Grant: tokens.Grant(client, crmgate.Grant{}),
 	}
 	if err := f.DB.QueueRevocation(context.WithoutCancel(ctx), p); err != nil {
-		f.Logger.WarnContext(ctx, "the tokens of a sign-in that is not stored will not be revoked", "platform", client.Platform, "err", err)
+		f.Logger.WarnContext(ctx, "the tokens of a sign-in that is not stored are not queued for revocation", "platform", client.Platform, "err", err)
+		return
 	}
+	f.Tokens.Discard(ctx, tokens)
 	f.Revocations.Changed()
 }

@@ -91,12 +91,12 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		}
 		p.Grant = c.grant(p.Grant)
 		return nil
-	}, append(append(c.with, c.events()...), c.useApp(key.Platform), storage.DropEntry(c.journal), c.claim.keep(answer))...)
+	}, append(c.stored(m), c.claim.keep(answer))...)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	crmgate.TraceOf(ctx).Step("stored")
-	if c.pending && !c.unproven { // an application was replaced
+	if m.RevokeReplaced || c.pending && !c.unproven { // a grant or an application was replaced
 		f.Revocations.Changed()
 	}
 	f.afterSave(ctx, conn, key)
@@ -156,6 +156,15 @@ func checkID(id crmgate.UserID) error {
 		return errors.New("platformUserInfo.id is not UTF-8")
 	}
 	return nil
+}
+
+// stored is what is stored in the transaction of the sign-in, apart from the person.
+func (c completion) stored(m *manifest.Manifest) []storage.With {
+	with := append(append(c.with, c.events()...), c.useApp(m.Platform), storage.DropEntry(c.journal))
+	if m.RevokeReplaced {
+		with = append(with, storage.RevokeReplaced())
+	}
+	return with
 }
 
 // useApp returns ConfirmApp for a proven sign-in, otherwise UseApp.

@@ -48,6 +48,8 @@ type Connector struct {
 	Info     connector.OAuthInfo // the result of OAuthInfo
 	// Own is unAuthorize and Valid is authValidation; nil if the connector does not implement it.
 	Own, Valid func(context.Context, connector.UserRequest) (connector.Outcome, error)
+	// Who is getUserInfo; nil answers Ada.
+	Who func(context.Context, connector.UserInfoRequest) (connector.UserInfo, error)
 }
 
 // Manifest returns the connector's manifest, which a test may change before it is used.
@@ -73,8 +75,11 @@ func (c *Connector) AuthValidation(ctx context.Context, r connector.UserRequest)
 	return c.Valid(ctx, r)
 }
 
-// UserInfo returns Ada for every request.
-func (c *Connector) UserInfo(context.Context, connector.UserInfoRequest) (connector.UserInfo, error) {
+// UserInfo calls Who.
+func (c *Connector) UserInfo(ctx context.Context, r connector.UserInfoRequest) (connector.UserInfo, error) {
+	if c.Who != nil {
+		return c.Who(ctx, r)
+	}
 	return connector.UserInfo{Successful: true, ID: Person(1).ID, Name: "Ada"}, nil
 }
 
