@@ -67,11 +67,12 @@ type OAuthInfo struct {
 // OAuthOptionRequest is the request of getOverridingOAuthOption.
 type OAuthOptionRequest struct {
 	Code  crmgate.Secret
+	State string    // the callback's state; empty if it had none
 	OAuth OAuthInfo // the guest sees ClientSecret only if its manifest reveals it
 }
 
 // OAuthOption is added to a token request. A body member replaces the standard parameter of the same name. If
-// crmgate.CheckHeaders refuses the headers, the request is not sent.
+// crmgate.CheckHeaders refuses the headers, the request is not sent. A header with an empty value is not sent.
 type OAuthOption struct {
 	Headers map[string]string
 	Query   map[string]string

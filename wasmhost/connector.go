@@ -62,7 +62,7 @@ func (c *hosted) OAuthInfo(ctx context.Context, r connector.OAuthInfoRequest) (c
 func (c *hosted) OverridingOAuthOption(ctx context.Context, r connector.OAuthOptionRequest) (connector.OAuthOption, error) {
 	code := r.Code.Reveal()
 	d, err := callOperation[oauthOptionOut](ctx, c.m, "getOverridingOAuthOption", r.OAuth.Hostname,
-		oauthOptionIn{code, visibleOAuthInfo(r.OAuth, c.m.manifest)}, code, r.OAuth.ClientSecret.Reveal())
+		oauthOptionIn{code, r.State, visibleOAuthInfo(r.OAuth, c.m.manifest)}, code, r.OAuth.ClientSecret.Reveal())
 	return connector.OAuthOption(d), err
 }
 

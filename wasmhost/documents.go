@@ -2,6 +2,7 @@ package wasmhost
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,24 +59,37 @@ type oauthInfoOut struct {
 	crmgate.Application
 	Scopes      spaceJoined       `json:"scopes"`
 	TokenAuth   crmgate.TokenAuth `json:"tokenAuth"`
+	AuthMethod  string            `json:"tokenEndpointAuthMethod"`
 	FailMessage string            `json:"failMessage"`
+}
+
+// authMethods are the token endpoint authentication methods of RFC 7591, section 2, and our names for them.
+var authMethods = map[string]crmgate.TokenAuth{
+	"":                    "",
+	"client_secret_basic": crmgate.TokenAuthBasic,
+	"client_secret_post":  crmgate.TokenAuthBody,
+	"none":                crmgate.TokenAuthNone,
 }
 
 func (d oauthInfoOut) check() error {
 	if d.TokenAuth != "" && !d.TokenAuth.Valid() {
 		return errors.New("tokenAuth is not basic, basicRaw, body or none")
 	}
+	if _, known := authMethods[d.AuthMethod]; !known {
+		return errors.New("tokenEndpointAuthMethod is not client_secret_basic, client_secret_post or none")
+	}
 	return nil
 }
 
 func (d oauthInfoOut) info() connector.OAuthInfo {
-	i := connector.OAuthInfo{Application: d.Application, TokenAuth: d.TokenAuth, FailMessage: d.FailMessage}
+	i := connector.OAuthInfo{Application: d.Application, TokenAuth: cmp.Or(d.TokenAuth, authMethods[d.AuthMethod]), FailMessage: d.FailMessage}
 	i.Scopes = string(d.Scopes)
 	return i
 }
 
 type oauthOptionIn struct {
 	Code      string       `json:"code"`
+	State     string       `json:"state,omitempty"`
 	OAuthInfo oauthInfoDoc `json:"oauthInfo"`
 }
 

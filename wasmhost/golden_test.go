@@ -96,6 +96,9 @@ func (v vectorFile) replay(t *testing.T, conn connector.Connector) {
 			if v.Operation == "unAuthorize" || v.Operation == "postSaveUserInfo" {
 				c.Output = succeeded(c.Output)
 			}
+			if v.Operation == "getOauthInfo" { // the host translates it
+				c.Output = bytes.Replace(c.Output, []byte(`"tokenEndpointAuthMethod": "client_secret_post"`), []byte(`"tokenAuth": "body"`), 1)
+			}
 			c.check(t, got, err)
 		})
 	}
@@ -249,7 +252,7 @@ func ask(ctx context.Context, c connector.Connector, operation string, input []b
 			with("authorizationUri", i.AuthorizationURI).with("redirectUri", i.RedirectURI).with("scopes", i.Scopes).
 			with("hostname", i.Hostname).with("tokenAuth", i.TokenAuth).with("failMessage", i.FailMessage), err
 	case "getOverridingOAuthOption":
-		o, err := c.OverridingOAuthOption(ctx, connector.OAuthOptionRequest{Code: in.secret("code"), OAuth: in.sub("oauthInfo").oauth()})
+		o, err := c.OverridingOAuthOption(ctx, connector.OAuthOptionRequest{Code: in.secret("code"), State: in.str("state"), OAuth: in.sub("oauthInfo").oauth()})
 		return doc{}.with("headers", o.Headers).with("query", o.Query).with("body", o.Body), err
 	case "getBasicAuth":
 		b, err := c.BasicAuth(ctx, in.secret("apiKey"))

@@ -35,6 +35,9 @@ type OAuthInfo struct {
 	Hostname         string `json:"hostname,omitempty"`
 	// TokenAuth is how the client authenticates at the token endpoint: "basic", "basicRaw", "body" or "none".
 	TokenAuth string `json:"tokenAuth,omitempty"`
+	// TokenEndpointAuthMethod says the same in the words of RFC 7591: "client_secret_basic", "client_secret_post" or "none".
+	// TokenAuth takes precedence. Inputs have only TokenAuth.
+	TokenEndpointAuthMethod string `json:"tokenEndpointAuthMethod,omitempty"`
 	// FailMessage, if not empty, ends the sign-in with this text for the person.
 	FailMessage string `json:"failMessage,omitempty"`
 }
@@ -56,11 +59,12 @@ func (w *Words) UnmarshalJSON(b []byte) error {
 // OAuthOptionRequest is getOverridingOAuthOption's input.
 type OAuthOptionRequest struct {
 	Code      string    `json:"code"`
+	State     string    `json:"state,omitempty"` // with which the CRM sent the browser back
 	OAuthInfo OAuthInfo `json:"oauthInfo"`
 }
 
 // OAuthOption is getOverridingOAuthOption's answer. Its values are added to the token request, or replace those of the same
-// name.
+// name. A header with an empty value is removed.
 type OAuthOption struct {
 	Headers map[string]string `json:"headers,omitempty"`
 	Query   map[string]string `json:"query,omitempty"`

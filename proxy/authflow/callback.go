@@ -89,6 +89,7 @@ type attempt struct {
 	account crmgate.AccountID
 	client  token.Client
 	code    crmgate.Secret
+	state   string // the state parameter
 	sends   callbackContext
 }
 
@@ -97,7 +98,7 @@ func (f *Flows) check(ctx context.Context, r CallbackRequest, resp *response) (*
 	if !f.clients.Allow(limit.ClientOf(ctx, "")) {
 		return nil, tooOften("from your address")
 	}
-	a := &attempt{}
+	a := &attempt{state: resp.state}
 	var err error
 	if a.conn, err = f.Connectors.Find(resp.platform); err != nil {
 		return nil, err
@@ -174,7 +175,7 @@ func (f *Flows) redeem(ctx context.Context, a *attempt) (in SignedIn, settled bo
 		return SignedIn{}, false, err
 	}
 	tokens, err := f.Tokens.Exchange(ctx, a.conn, a.client, token.Exchange{
-		Code: a.code, RedirectURI: a.client.RedirectURI, Verifier: crmgate.NewSecret(a.bound.Verifier),
+		Code: a.code, RedirectURI: a.client.RedirectURI, State: a.state, Verifier: crmgate.NewSecret(a.bound.Verifier),
 		Account: a.account, Callback: a.sends.secret(),
 	})
 	done(err)

@@ -56,7 +56,7 @@ func (f *Flows) Finish(ctx context.Context, l Landing, params url.Values, loginS
 	if err != nil {
 		return SignedIn{}, err
 	}
-	resp := response{platform: l.Platform, landing: &l}
+	resp := response{platform: l.Platform, state: params.Get("state"), landing: &l}
 	r := CallbackRequest{LoginSecret: loginSecret}
 	if err := resp.readParams(r, uri, params); err != nil {
 		return SignedIn{}, err

@@ -16,6 +16,7 @@ import (
 type Exchange struct {
 	Code        crmgate.Secret
 	RedirectURI string
+	State       string         // of the callback, for the connector
 	Verifier    crmgate.Secret // PKCE; empty if it is off
 	// Account and Callback are journaled with the answer, to finish an interrupted sign-in later.
 	Account  crmgate.AccountID
@@ -50,7 +51,7 @@ func (e *Engine) exchange(ctx context.Context, conn connector.Connector, c Clien
 	}}
 	if conn.Implements("getOverridingOAuthOption") {
 		var err error
-		tr.option, err = conn.OverridingOAuthOption(ctx, connector.OAuthOptionRequest{Code: x.Code, OAuth: c.Info})
+		tr.option, err = conn.OverridingOAuthOption(ctx, connector.OAuthOptionRequest{Code: x.Code, State: x.State, OAuth: c.Info})
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return Tokens{}, err
 		}

@@ -134,14 +134,19 @@ func (tr *tokenRequest) rewritten(req *http.Request) (*http.Request, error) {
 	if tr.client.Auth == crmgate.TokenAuthBasicRaw {
 		out.SetBasicAuth(tr.client.ID, tr.client.Secret.Reveal())
 	}
-	for k, v := range tr.rules.Headers {
-		out.Header.Set(k, v)
-	}
-	for k, v := range tr.option.Headers {
-		out.Header.Set(k, v)
-	}
+	setHeaders(out.Header, tr.rules.Headers)
+	setHeaders(out.Header, tr.option.Headers)
 	tr.addSecretsOf(out)
 	return out, nil
+}
+
+// setHeaders sets headers. An empty value removes the header: ServiceNow, for one, refuses an empty Authorization.
+func setHeaders(h http.Header, values map[string]string) {
+	for name, v := range values {
+		if h.Set(name, v); v == "" && http.CanonicalHeaderKey(name) != "User-Agent" { // net/http sends its own if it has no value
+			h.Del(name)
+		}
+	}
 }
 
 // read journals an answer and then parses it. It is stored first, because a CRM that has rotated the refresh token has done
