@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -87,20 +86,19 @@ func TestAuthURLOfManyPlatforms(t *testing.T) {
 	}
 }
 
-// TestAuthURLOfTheConnectorsApplication: values that the manifest omits come from the connector's configuration.
+// TestAuthURLOfTheConnectorsApplication: the application of the connector's configuration goes before the manifest's, in the
+// authorization URL and at the token endpoint.
 func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	t.Parallel()
-	withoutClientID := func(f *edgetest.Options) {
-		path := filepath.Join(f.Connectors, "practice.json")
-		b, err := os.ReadFile(path)
-		edgetest.Must(t, err)
-		edgetest.Must(t, os.WriteFile(path, bytes.ReplaceAll(b, []byte(`"practice-client"`), []byte(`""`)), 0o600))
+	withClientID := func(id string) func(f *edgetest.Options) {
+		return func(f *edgetest.Options) {
+			path := filepath.Join(f.Connectors, "practice.json")
+			b, err := os.ReadFile(path)
+			edgetest.Must(t, err)
+			edgetest.Must(t, os.WriteFile(path, bytes.ReplaceAll(b, []byte(`"practice-client"`), []byte(`"`+id+`"`)), 0o600))
+		}
 	}
-	asked := func(g *gate) bool {
-		w := httptest.NewRecorder()
-		g.Edge.Operator().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-		return strings.Contains(w.Body.String(), `operation="getOauthInfo"`)
-	}
+	configured := func(f *edgetest.Options) { f.Settings["PRACTICE_CLIENT_ID"] = "practice-client" }
 	wantURL := func(g *gate) {
 		t.Helper()
 		want := g.CRMURL + "/oauth/authorize?response_type=code&client_id=practice-client&state=platform=practice&redirect_uri=" + url.QueryEscape(g.URL+"/redirect.html")
@@ -109,21 +107,15 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 		}
 	}
 
-	g := newGate(t)
-	wantURL(g)
-	g.compose("bound")
-	if asked(g) {
-		t.Error("the connector was called for values in the manifest")
-	}
-
-	g = newGate(t, withoutClientID, func(f *edgetest.Options) { f.Settings["PRACTICE_CLIENT_ID"] = "practice-client" })
-	wantURL(g)
-	if !asked(g) {
-		t.Error("the connector was not called, so this test checks nothing")
-	}
-	for _, mode := range []string{"compat", "bound"} {
-		c := g.compose(mode)
-		g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
+	wantURL(newGate(t))
+	var g *gate
+	for _, id := range []string{"", "another-client"} {
+		g = newGate(t, withClientID(id), configured)
+		wantURL(g)
+		for _, mode := range []string{"compat", "bound"} {
+			c := g.compose(mode)
+			g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
+		}
 	}
 	// The operator sets another application while a person is at the CRM.
 	c := g.compose("bound")
@@ -131,7 +123,7 @@ func TestAuthURLOfTheConnectorsApplication(t *testing.T) {
 	g.Options.Settings["PRACTICE_CLIENT_ID"] = "another"
 	g.callback(landed, c.LoginSecret).wantTold(t, "was changed during this sign-in")
 
-	g = newGate(t, withoutClientID)
+	g = newGate(t, withClientID(""))
 	const want = `{"error":"Practice CRM is not available here. Ask your administrator."}`
 	g.get("/authUrl?platform=practice").want(t, 400, want)
 	g.get("/authUrl?platform=practice&mode=bound").want(t, 400, want)

@@ -65,7 +65,7 @@ func TestPersonsHostInAuthURL(t *testing.T) {
 		text := `{"platforms": {"tenant": {"name": "Tenant CRM", "environment": {"type": "dynamic", "urlIdentifier": "*.tenant.example"}, "auth": {"type": "oauth", "oauth": {
 			"authUrl": "https://{hostname}/oauth/authorize", "clientId": "t", "redirectUri": "{publicUrl}/redirect.html"}},
 			"crmgate": {"hosts": ["{hostname}"], "issuer": "https://{hostname}/"}}}}`
-		connector := guest{"getAuthType": `{"type":"oauth"}`, "getOauthInfo": `{"accessTokenUri":"https://evil.example/token"}`, "getUserInfo": `{"successful":false}`}
+		connector := guest{"getAuthType": `{"type":"oauth"}`, "getOauthInfo": `{"accessTokenUri":"https://acme.tenant.example/token"}`, "getUserInfo": `{"successful":false}`}
 		edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, "tenant.json"), []byte(text), 0o600))
 		edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, "tenant.wasm"), []byte(connector.wasm()), 0o600))
 	})
@@ -94,11 +94,11 @@ func TestPersonsHostInAuthURL(t *testing.T) {
 	})
 	t.Run("7.39 iss", func(t *testing.T) {
 		for issuer, want := range map[string]string{
-			"https://" + host + "/":         "accessTokenUri", // the next check
+			"https://" + host + "/":         "Missing code", // the next check
 			"https://other.tenant.example/": "issuer (iss) of the callback is not",
 			"https://%7Bhostname%7D/":       "issuer (iss) of the callback is not",
 		} {
-			a := g.get("/oauth-callback?platform=tenant&hostname=" + host + "&iss=" + issuer + "&callbackUri=" + url.QueryEscape(g.URL+"/redirect.html?code=A&state=platform=tenant"))
+			a := g.get("/oauth-callback?platform=tenant&hostname=" + host + "&iss=" + issuer + "&callbackUri=" + url.QueryEscape(g.URL+"/redirect.html?code=&state=platform=tenant"))
 			if !strings.Contains(a.body, want) {
 				t.Errorf("got %s, want %s", a.body, want)
 			}

@@ -103,11 +103,15 @@ func (x *examiner) run(ctx context.Context, s Subject) {
 		x.say("application", "failed", "The connector has no usable application: %v", err)
 		return
 	}
+	x.manifest = x.conn.Manifest().ForHost(client.Hostname)
 	with := "with a secret"
 	if client.Secret.IsZero() {
 		with = "without a secret"
 	}
 	x.say("application", "ok", "Client %q, %s.", client.ID, with)
+	if own := x.manifest.OAuth.ClientID; own != "" && own != client.ID {
+		x.say("application", "warning", "The manifest names the client %q: App Connect's clients send people to the CRM with it, and the code is exchanged with the other.", own)
+	}
 	x.redirectURI(client.RedirectURI)
 	x.authorization(ctx, client)
 	x.token(ctx, client, s.AllStyles)

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +45,7 @@ func loopback(host string) bool {
 // the manifest uses PKCE, or if the CRM may require it.
 func (x *examiner) authorization(ctx context.Context, c token.Client) {
 	const check, pkce = "authorization URL", "PKCE"
-	o := x.manifest.OAuth
-	if o.ClientID == "" {
-		o.ClientID, o.RedirectURI, o.Scope = c.ID, c.RedirectURI, c.Scopes
-		o.AuthURL = cmp.Or(c.Info.AuthorizationURI, o.AuthURL)
-	}
+	o := x.manifest.OAuth.With(c.Info.Application)
 	switch {
 	case o.AuthURL == "":
 		x.say(check, "failed", "The manifest has no authUrl.")

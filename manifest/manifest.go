@@ -56,6 +56,17 @@ type OAuthSection struct {
 	AdminManaged *AdminManaged
 }
 
+// Application returns the section as an application, without what only connectors and admins know.
+func (o OAuthSection) Application() crmgate.Application {
+	return crmgate.Application{ClientID: o.ClientID, AuthorizationURI: o.AuthURL, RedirectURI: o.RedirectURI, Scopes: o.Scope}
+}
+
+// With returns the section with the values of an application.
+func (o OAuthSection) With(a crmgate.Application) OAuthSection {
+	o.ClientID, o.AuthURL, o.RedirectURI, o.Scope = a.ClientID, a.AuthorizationURI, a.RedirectURI, a.Scopes
+	return o
+}
+
 // AdminManaged is auth.oauth.adminManaged, and crmgate.adminManaged.
 type AdminManaged struct {
 	SetupNotes string   // Markdown: the instructions for the admin

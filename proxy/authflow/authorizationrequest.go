@@ -78,8 +78,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	if app != nil && app.Hostname != "" {
 		hostname = app.Hostname
 	}
-	m = m.ForHost(hostname)
-	o, err := f.application(ctx, conn, m, hostname, app, r.entered)
+	o, m, err := f.section(ctx, conn, connector.OAuthInfoRequest{Hostname: hostname, Account: who.Account}, app, r.entered)
 	if err != nil {
 		return Composed{}, err
 	}
@@ -111,49 +110,59 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	return Composed{}, crmgate.Refuse("mode %q is unknown: use compat or bound", crmgate.Clip(r.Mode))
 }
 
-// application returns the application to compose with: the organisation's own, else the manifest's, else the connector's. The
-// connector is not called if the manifest has a client id, or if entered, which may be nil, already has the client. m is the
-// manifest for hostname.
-func (f *Flows) application(ctx context.Context, conn connector.Connector, m *manifest.Manifest, hostname string, app *crmgate.OrgApplication, entered *org.Entered) (manifest.OAuthSection, error) {
-	o := m.OAuth
-	if o.ClientID == "" || app != nil {
-		var client token.Client
-		var err error
-		if entered != nil {
-			client = entered.Client
-		} else {
-			client, err = f.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: hostname}, app)
-		}
-		var fail *token.FailMessage
-		switch {
-		case errors.As(err, &fail):
-			return o, crmgate.Refuse("%s", fail.Message)
-		case errors.Is(err, crmgate.ErrNoApp) && o.AdminManaged != nil:
-			return o, org.NotSetUp(m)
-		case errors.Is(err, crmgate.ErrNoApp):
-			return o, &crmgate.Refusal{
-				Message: crmName(m, hostname) + " is not available here. Ask your administrator.",
-				Err:     fmt.Errorf("neither the manifest nor the connector's configuration names a client id for %s", cmp.Or(hostname, string(m.Platform))),
-			}
-		case err != nil:
-			return o, err
-		}
-		o.ClientID, o.RedirectURI, o.Scope = client.ID, client.RedirectURI, client.Scopes
-		if at := client.Info.AuthorizationURI; at != "" {
-			u, err := url.Parse(at)
-			if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" { // clients would open a javascript: URL too
-				return o, crmgate.Refuse("the connector of %s returned an authorizationUri that is not an http or https URL: %q", m.Platform, crmgate.Clip(at))
-			}
-			o.AuthURL = at
-		}
+// section returns what to compose with: the application of the sign-in, in the manifest's section for its host, and that
+// manifest. entered, which may be nil, has the client already.
+//
+// If the connector names no application, the manifest's is used. A connector that ends the sign-in with a text may need what
+// only the callback has, such as tokenUrl. It is asked again then.
+func (f *Flows) section(ctx context.Context, conn connector.Connector, req connector.OAuthInfoRequest, app *crmgate.OrgApplication, entered *org.Entered) (o manifest.OAuthSection, m *manifest.Manifest, err error) {
+	m = conn.Manifest().ForHost(req.Hostname)
+	var info connector.OAuthInfo
+	if entered != nil {
+		info = entered.Client.Info
+	} else {
+		info, err = f.Tokens.Application(ctx, conn, req, app)
 	}
+	var fail *token.FailMessage
 	switch {
-	case o.AuthURL == "":
-		return o, crmgate.Refuse("the manifest of %s has no authUrl", m.Platform)
-	case manifest.NeedsHostname(o.AuthURL):
-		return o, crmgate.Refuse("hostname is missing: people sign in to %s at their own host", m.Title)
+	case err == nil:
+		m = conn.Manifest().ForHost(info.Hostname)
+		o = m.OAuth.With(info.Application)
+	case (errors.As(err, &fail) || errors.Is(err, crmgate.ErrNotFound)) && app == nil && m.OAuth.ClientID != "":
+		o = m.OAuth
+	case fail != nil:
+		return o, m, crmgate.Refuse("%s", fail.Message)
+	case errors.Is(err, crmgate.ErrNoApp):
+		return o, m, noApplication(m, req.Hostname)
+	default:
+		return o, m, err
 	}
-	return o, nil
+	return o, m, checkAuthURL(m, o.AuthURL)
+}
+
+// noApplication is the Refusal if there is no application to sign in with.
+func noApplication(m *manifest.Manifest, hostname string) error {
+	if m.OAuth.AdminManaged != nil {
+		return org.NotSetUp(m)
+	}
+	return &crmgate.Refusal{
+		Message: crmName(m, hostname) + " is not available here. Ask your administrator.",
+		Err:     fmt.Errorf("neither the manifest nor the connector's configuration names a client id for %s", cmp.Or(hostname, string(m.Platform))),
+	}
+}
+
+// checkAuthURL refuses an authorization URL that is not a web page. Clients would open a javascript: URL too.
+func checkAuthURL(m *manifest.Manifest, authURL string) error {
+	u, err := url.Parse(authURL)
+	switch {
+	case authURL == "":
+		return crmgate.Refuse("the manifest of %s has no authUrl", m.Platform)
+	case manifest.NeedsHostname(authURL):
+		return crmgate.Refuse("hostname is missing: people sign in to %s at their own host", m.Title)
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return crmgate.Refuse("the connector of %s returned an authorizationUri that is not an http or https URL: %q", m.Platform, crmgate.Clip(authURL))
+	}
+	return nil
 }
 
 func (f *Flows) composeBound(ctx context.Context, m *manifest.Manifest, o manifest.OAuthSection, s state) (Composed, error) {

@@ -225,8 +225,7 @@ func authorizationError(code, description string) error {
 	return r
 }
 
-// check checks everything that the request says about the CRM against the manifest, before anything is sent there: host
-// name, tokenUrl, apiUrl and issuer.
+// check checks the host name, tokenUrl and apiUrl of the request against the manifest, before the connector sees them.
 func (resp *response) check(m *manifest.Manifest, r CallbackRequest) error {
 	var err error
 	if resp.hostname, err = m.CheckHostname(resp.hostname); err != nil {
@@ -240,7 +239,7 @@ func (resp *response) check(m *manifest.Manifest, r CallbackRequest) error {
 			return crmgate.Decline("%s: %v", p.name, err)
 		}
 	}
-	return checkIssuer(m.ForHost(resp.hostname), resp.hostname, resp.issuer)
+	return nil
 }
 
 // checkIssuer checks the iss parameter (RFC 9207, 2.4), so that a response of another authorization server is not taken

@@ -148,12 +148,15 @@ func (f *Flows) findClient(ctx context.Context, a *attempt, r CallbackRequest, r
 		changed.Err = fmt.Errorf("%w: the sign-in began with client id %q, and it is now %q", org.ErrAppChanged, a.bound.ClientID, a.client.ID)
 		return changed
 	}
+	if err := checkIssuer(a.conn.Manifest().ForHost(a.client.Hostname), a.client.Hostname, resp.issuer); err != nil {
+		return err
+	}
 	a.sends = callbackContext{
-		Query: resp.query, CallbackURI: resp.withoutCode, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username,
-		Hostname: resp.hostname, HashedExtension: r.HashedExtension, Unproven: !proven,
+		Query: resp.query, CallbackURI: resp.withoutCode, TokenURL: a.client.TokenURL, APIURL: r.APIURL, Username: r.Username,
+		Hostname: a.client.Hostname, HashedExtension: r.HashedExtension, Unproven: !proven, Pending: pending,
 	}
 	if app != nil {
-		a.sends.Hostname, a.sends.Entry, a.sends.Pending = a.client.Hostname, app.Entry, pending
+		a.sends.Entry = app.Entry
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/storage/audit"
@@ -38,7 +39,7 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 		return c, nil
 	}
 	if m.OAuth.ClientID != "" { // else the connector returns the redirect URI later
-		return c, landsHere(f.RedirectURI(), m.OAuth.RedirectURI, m.Title)
+		return c, f.landsHere(ctx, m, s)
 	}
 	if m.OAuth.AdminManaged == nil || s.Who.Account == "" {
 		return c, nil
@@ -54,6 +55,24 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 		c.Own = map[string]string{}
 	}
 	return c, err
+}
+
+// landsHere refuses a platform whose sign-ins do not come back to this server. The connector is asked only if the manifest's
+// redirect URI is another server's.
+func (f *Flows) landsHere(ctx context.Context, m *manifest.Manifest, s authSession) error {
+	elsewhere := landsHere(f.RedirectURI(), m.OAuth.RedirectURI, m.Title)
+	if elsewhere == nil {
+		return nil
+	}
+	conn, err := f.Connectors.Find(m.Platform)
+	if err != nil {
+		return err
+	}
+	app, err := f.Tokens.Application(ctx, conn, connector.OAuthInfoRequest{Hostname: s.Hostname, Account: s.Who.Account}, nil)
+	if err != nil {
+		return elsewhere
+	}
+	return landsHere(f.RedirectURI(), app.RedirectURI, m.Title)
 }
 
 // ConnectPages returns the platforms whose connect pages can finish a sign-in, in the order of their titles.

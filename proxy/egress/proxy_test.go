@@ -164,7 +164,7 @@ func TestProxyErrors(t *testing.T) {
 		{"silent", func(*egresstest.Proxy) string { return "http://gate:secret@" + silent.Addr().String() }, crmgate.FetchTimeout, "the egress proxy did not answer in time"},
 		{"not TLS", func(p *egresstest.Proxy) string {
 			return strings.Replace(p.Setting().Reveal(), "http:", "https:", 1)
-		}, crmgate.FetchConnect, "could not connect to the egress proxy, or the connection broke"},
+		}, crmgate.FetchConnect, "could not connect to the egress proxy: the server does not speak TLS"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			proxy := egresstest.MustProxy(t, false)

@@ -57,13 +57,13 @@ func (o *Orgs) ApplicationView(ctx context.Context, rcToken crmgate.Secret, p cr
 // completed returns an organisation's application with the endpoints and scopes that a sign-in uses with it. Those that the
 // admin did not enter come from the connector or the manifest: a client composes the authorization URL from this answer only.
 func (o *Orgs) completed(ctx context.Context, conn connector.Connector, app crmgate.OrgApplication) crmgate.Application {
-	m := conn.Manifest().ForHost(app.Hostname)
-	info, err := conn.OAuthInfo(ctx, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account})
+	info, err := o.Tokens.Application(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account}, &app)
 	if err != nil {
+		m := conn.Manifest().ForHost(app.Hostname)
 		o.Logger.WarnContext(ctx, "an organisation's application is shown without the connector's values", "platform", m.Platform, "err", err)
+		info.Application = m.OAuth.Application()
 	}
-	below := info.Over(crmgate.Application{AuthorizationURI: m.OAuth.AuthURL, Scopes: m.OAuth.Scope})
-	return app.Over(crmgate.Application{AuthorizationURI: below.AuthorizationURI, AccessTokenURI: below.AccessTokenURI, Scopes: below.Scopes})
+	return app.Over(crmgate.Application{AuthorizationURI: info.AuthorizationURI, AccessTokenURI: info.AccessTokenURI, Scopes: info.Scopes})
 }
 
 // Apps returns an organisation's applications of a platform. A pending application that was entered without a platform is

@@ -11,7 +11,7 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// Client is the OAuth client for a platform: the connector's answer, laid over the manifest.
+// Client is an Application for token requests.
 type Client struct {
 	Platform    crmgate.Platform
 	ID          string
@@ -19,36 +19,21 @@ type Client struct {
 	TokenURL    string
 	RedirectURI string
 	Scopes      string // as the connector or the manifest wrote it
-	Hostname    string // the person's, or the connector's correction
+	Hostname    string // of the sign-in
 	Auth        crmgate.TokenAuth
 	// App identifies this client in a grant.
 	App crmgate.ApplicationKey
-	// Info is the connector's answer, completed from the manifest. Later calls give it back to the connector.
+	// Info is the application. Later calls give it to the connector.
 	Info connector.OAuthInfo
 
 	manifest    *manifest.Manifest
 	refreshAuth crmgate.TokenAuth
 }
 
-// Client asks the connector which application to use, and checks the answer against the manifest: nothing is sent to a host
-// that the manifest does not declare. The caller has checked the request's hostname.
-//
-// managed, if not nil, is the organisation's own application. Its values are laid over the connector's answer one by one, but
-// its client id never goes with the connector's secret. Its host and its token URL win over the request's.
-//
-// The error is a *FailMessage if the connector names no application, a *crmgate.Refusal if a value is missing or not
-// allowed, or the connector's.
+// Client returns the client of an application for token requests, checked against the manifest: nothing is sent to a host that
+// the manifest does not declare. The parameters and errors are those of Application.
 func (e *Engine) Client(ctx context.Context, conn connector.Connector, req connector.OAuthInfoRequest, managed *crmgate.OrgApplication) (Client, error) {
-	if managed != nil && managed.Hostname != "" {
-		req.Hostname = managed.Hostname
-	}
-	m := conn.Manifest().ForHost(req.Hostname)
-	if req.TokenURL != "" { // checked before the connector sees it and could send something there
-		if err := m.Hosts.AllowURL(req.TokenURL, req.Hostname); err != nil {
-			return Client{}, crmgate.Decline("tokenUrl: %v", err)
-		}
-	}
-	info, err := conn.OAuthInfo(ctx, req)
+	info, err := e.Application(ctx, conn, req, managed)
 	if err != nil {
 		return Client{}, err
 	}
@@ -58,31 +43,16 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 		if managed.State == crmgate.Pending || managed.State == crmgate.Staged {
 			app.Entry = managed.Entry
 		}
-		info.Application = managed.Over(info.Application)
-		if managed.ClientID != "" { // the connector need not have an application of its own
-			info.FailMessage = ""
-		}
 	}
-	if info.FailMessage != "" {
-		return Client{}, &FailMessage{info.FailMessage}
-	}
-	info.Application = info.Over(crmgate.Application{
-		ClientID: m.OAuth.ClientID, RedirectURI: m.OAuth.RedirectURI, Scopes: m.OAuth.Scope, AccessTokenURI: req.TokenURL,
-	})
+	m := conn.Manifest().ForHost(info.Hostname)
 	refreshAuth := cmp.Or(info.TokenAuth, m.Refresh.Auth)
 	info.TokenAuth = cmp.Or(info.TokenAuth, m.Token.Auth)
 	switch {
-	case info.ClientID == "":
-		return Client{}, &crmgate.Refusal{Kind: crmgate.Declined, Message: `Expected "clientId" to exist`, Err: crmgate.ErrNoApp}
 	case info.AccessTokenURI == "":
 		return Client{}, crmgate.Decline(`Expected "accessTokenUri" to exist`)
 	case !info.TokenAuth.Valid():
 		return Client{}, crmgate.Refuse("tokenAuth: %q is not supported: use basic, basicRaw, body or none", info.TokenAuth)
 	}
-	if info.Hostname, err = m.CheckHostname(info.Hostname); err != nil {
-		return Client{}, err
-	}
-	info.Hostname = cmp.Or(info.Hostname, req.Hostname)
 	if err := m.Hosts.AllowURL(info.AccessTokenURI, info.Hostname); err != nil {
 		return Client{}, crmgate.Decline("accessTokenUri: %v", err)
 	}

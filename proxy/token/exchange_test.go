@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -92,6 +93,9 @@ func TestExchangeRequest(t *testing.T) {
 		{"none", "s", nil, ":", "client_id=practice-client", "client_secret", "", ""},
 		{"basic", "", nil, ":", "client_id=practice-client", "client_secret", "", ""},
 		{"basic", "s", &connector.OAuthOption{Body: map[string]string{"redirect_uri": "other"}, Headers: map[string]string{"X-A": "b"}}, "practice-client:s", "redirect_uri=other", "redirect.html", "X-A", "b"},
+		{"basic", "s", &connector.OAuthOption{Headers: map[string]string{"authorization": ""}}, ":", "code=", "", "Authorization", "<none>"},
+		{"basic", "s", &connector.OAuthOption{Headers: map[string]string{"user-agent": "", "ACCEPT": ""}}, "practice-client:s", "code=", "", "User-Agent", "<none>"},
+		{"basic", "s", &connector.OAuthOption{Headers: map[string]string{"Accept": ""}}, "practice-client:s", "code=", "", "Accept", "<none>"},
 	} {
 		w := newWorld(t, "")
 		var got *http.Request
@@ -108,10 +112,18 @@ func TestExchangeRequest(t *testing.T) {
 		id, secret, _ := got.BasicAuth()
 		body := got.PostForm.Encode()
 		if id+":"+secret != c.authorization || !strings.Contains(body, c.body) || c.notInIt != "" && strings.Contains(body, c.notInIt) ||
-			c.header != "" && got.Header.Get(c.header) != c.wanted || got.PostForm.Get("code_verifier") != verifier.Reveal() || got.PostForm.Get("grant_type") != "authorization_code" {
+			c.header != "" && sent(got.Header, c.header) != c.wanted || got.PostForm.Get("code_verifier") != verifier.Reveal() || got.PostForm.Get("grant_type") != "authorization_code" {
 			t.Errorf("%s: Basic %q, body %s, header %v", c.style, id+":"+secret, body, got.Header)
 		}
 	}
+}
+
+// sent is a header's value; <none> if it was not sent, not even empty.
+func sent(h http.Header, name string) string {
+	if len(h.Values(name)) == 0 {
+		return "<none>"
+	}
+	return h.Get(name)
 }
 
 func TestPKCE(t *testing.T) {
@@ -154,6 +166,33 @@ func TestClientIsHeldToTheManifest(t *testing.T) {
 	var f *token.FailMessage
 	if !errors.As(err, &f) || f.Message != "Not today" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestOrgApplicationWithoutTheConnectors: an organisation's application that names all that is needed works although the
+// connector has none, or reports an error. A call that was stopped is tried again later.
+func TestOrgApplicationWithoutTheConnectors(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	whole := crmgate.Application{ClientID: "own", AccessTokenURI: w.url + "/oauth/token"}
+	for _, c := range []struct {
+		name string
+		info connector.OAuthInfo
+		err  error
+		app  crmgate.Application
+		want string // the error; empty for none
+	}{
+		{"a text", connector.OAuthInfo{FailMessage: "Not today"}, nil, whole, ""},
+		{"an error", connector.OAuthInfo{}, &crmgate.ConnectorError{Message: "No configuration."}, whole, ""},
+		{"an error without a token endpoint", connector.OAuthInfo{}, &crmgate.ConnectorError{Message: "No configuration."}, crmgate.Application{ClientID: "own"}, "No configuration."},
+		{"a text without a client", connector.OAuthInfo{FailMessage: "Not today"}, nil, crmgate.Application{Scopes: "read"}, "Not today"},
+		{"a stopped call", connector.OAuthInfo{}, &crmgate.ConnectorError{Message: "took too long", Err: context.DeadlineExceeded}, whole, "took too long"},
+	} {
+		w.conn.info, w.conn.failing = c.info, c.err
+		got, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{}, &crmgate.OrgApplication{Application: c.app})
+		if c.want == "" && (err != nil || got.ID != "own") || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %q, %v; want %q", c.name, got.ID, err, c.want)
+		}
 	}
 }
 

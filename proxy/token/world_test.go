@@ -45,6 +45,7 @@ type testConnector struct {
 	connector.Connector
 	manifest *manifest.Manifest
 	info     connector.OAuthInfo
+	failing  error                                                                            // of OAuthInfo
 	own      func(context.Context, connector.RefreshRequest) (connector.RefreshAnswer, error) // checkAndRefreshAccessToken, if it has one
 	option   *connector.OAuthOption
 }
@@ -56,7 +57,7 @@ func (c *testConnector) Implements(name string) bool {
 }
 
 func (c *testConnector) OAuthInfo(context.Context, connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
-	return c.info, nil
+	return c.info, c.failing
 }
 
 func (c *testConnector) OverridingOAuthOption(context.Context, connector.OAuthOptionRequest) (connector.OAuthOption, error) {

@@ -199,6 +199,23 @@ func TestMisspeltWithoutVectors(t *testing.T) {
 	}
 }
 
+// TestClientIDs: a connector whose client id is not the manifest's is warned about, and one without a difference is not.
+func TestClientIDs(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"x": `warning  client id: getOauthInfo answers the clientId "overrides-client", and the manifest has "x" -> write the same into both: ` +
+			"App Connect's clients send people to the CRM with the manifest's, and the code is exchanged with the connector's\n",
+		"overrides-client": "", "": "",
+	} {
+		text := strings.Replace(fmt.Sprintf(oauthManifest, "overrides"), `"clientId": "x"`, `"clientId": "`+id+`"`, 1)
+		text = strings.Replace(text, `"hosts"`, `"config": ["OVERRIDES_URL", "OVERRIDES_METHOD"], "hosts"`, 1)
+		all := check(t, "overrides", text, inC)
+		if got := lines(all, connectortest.Warning); got != want {
+			t.Errorf("with the client id %q in the manifest: got\n%s\nwant\n%s", id, got, want)
+		}
+	}
+}
+
 // A Go command traps when an operation is called, because its runtime is not initialised.
 func TestGoCommand(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,7 @@ func (k *check) checkOperations(ctx context.Context) {
 	k.scanner.setConfigured(true)
 	k.scanner.setCase("the sign-in")
 	inputs := k.inputs(ctx)
+	k.checkClientIDs(ctx, inputs["getOauthInfo"])
 	for _, operation := range k.operations {
 		if ctx.Err() != nil {
 			return

@@ -206,6 +206,9 @@ func (s *scanner) setConfigured(set bool) {
 	s.configured = set
 }
 
+// configuredClientID is the value of every configured client id.
+const configuredClientID = "check-client-id"
+
 // setting returns a made-up configuration value: a secret to look for, or a client id. Other values are not set, because a
 // made-up address would break the connector.
 func (s *scanner) setting(name string) (crmgate.Secret, bool) {
@@ -226,7 +229,7 @@ func (s *scanner) setting(name string) (crmgate.Secret, bool) {
 		}
 	}
 	if strings.HasSuffix(name, "_CLIENT_ID") {
-		return crmgate.NewSecret("check-client-id"), true
+		return crmgate.NewSecret(configuredClientID), true
 	}
 	return crmgate.Secret{}, false
 }
