@@ -166,7 +166,9 @@ func TestWireManagedOAuth(t *testing.T) {
 			{"7.31 a script for a URL", `{"platform":"practice",` + entered(ownClient, ownSecret, `,"authorizationUri":"javascript:alert(1)"`)[1:], "authorizationUri: "},
 			{"7.31 a value with a line break", entered(ownClient, `a\nb`, ""), "single line"},
 			{"7.31 a value that is too long", entered(strings.Repeat("x", 5000), "x", ""), "at most 4096 bytes"},
-			{"7.31 not a text", `{"values":{"clientId":7}}`, "wrong type"},
+			{"7.31 not a text", `{"values":{"clientId":["a"]}}`, "wrong type"},
+			{"7.31 a list of what is not a text", `{"values":{"clientId":"a","scopes":[["a"]]}}`, "wrong type"},
+			{"7.31 7.42 a number", `{"values":{"clientId":7}}`, "Practice CRM does not accept this application."},
 			{"7.14 a platform without OAuth", `{"platform":"practicekey",` + entered(ownClient, ownSecret, "")[1:], "API key"},
 			{"7.14 an unknown platform", `{"platform":"nowhere",` + entered(ownClient, ownSecret, "")[1:], "Connector not found"},
 		} {
@@ -182,6 +184,15 @@ func TestWireManagedOAuth(t *testing.T) {
 		for _, mood := range []practicecrm.Mood{{Status: 503}, {CutBefore: true}} { // the CRM cannot check the secret
 			g.CRM.SetMood(mood)
 			g.enter(ownClient, "cannot be tried")
+		}
+		for sent, want := range map[string]string{
+			`["read","write"]`: `,"scopes":"read write"`, `"read write"`: `,"scopes":"read write"`, `["read"]`: `,"scopes":"read"`, `""`: "", `[]`: "", `null`: "", `[7,true]`: `,"scopes":"7 true"`,
+		} {
+			body := `{"platform":"practice","values":{"clientId":12345678901234567890,"clientSecret":true,"other":{},"scopes":` + sent + `}}`
+			g.organisation("POST", cachePath, admin, body).want(t, 200, done)
+			if a := g.organisation("GET", statePath, admin, ""); !strings.Contains(a.body, `"clientId":"12345678901234567890","clientSecret":"********"`+want+`}`) {
+				t.Errorf("scopes %s: the application is %s", sent, a.body)
+			}
 		}
 	})
 	t.Run("life", func(t *testing.T) {

@@ -37,9 +37,9 @@ func shownValues(app org.PlatformApp) map[string]string {
 // enter takes the form. Values that the CRM does not refuse are saved, and the admin is led on to sign in with them.
 func (p adminAppPages) enter(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
-		Hostname string            `json:"hostname"`
-		Fields   map[string]string `json:"fields"`
-		Replaces string            `json:"replaces"`
+		Hostname crmgate.Text `json:"hostname"`
+		Fields   texts        `json:"fields"`
+		Replaces crmgate.Text `json:"replaces"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (p adminAppPages) enter(ctx context.Context, r *request, a *org.Admin) (any
 		return nil, err
 	}
 	f := newAppForm(app.Manifest, shownValues(app))
-	f.fill(b.Hostname, b.Fields)
+	f.fill(string(b.Hostname), b.Fields)
 	return p.submit(ctx, r, a, app, f, b.Replaces != "")
 }
 

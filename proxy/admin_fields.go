@@ -41,12 +41,12 @@ func (p adminPages) fields(ctx context.Context, r *request, a *org.Admin) (any, 
 // the page's host.
 func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
-		Hostname  string            `json:"hostname"`
-		Extension string            `json:"extension"`
-		Name      string            `json:"name"`
-		Fields    map[string]string `json:"fields"`
-		Remove    string            `json:"remove"`
-		Place     string            `json:"place"`
+		Hostname  crmgate.Text `json:"hostname"`
+		Extension crmgate.Text `json:"extension"`
+		Name      crmgate.Text `json:"name"`
+		Fields    texts        `json:"fields"`
+		Remove    crmgate.Text `json:"remove"`
+		Place     crmgate.Text `json:"place"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -55,16 +55,16 @@ func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (an
 	if err != nil {
 		return nil, err
 	}
-	c := credentials{m: m, extension: b.Extension}
-	if f := newConnectForm(m, "", b.Hostname); !c.at(f) {
+	c := credentials{m: m, extension: string(b.Extension)}
+	if f := newConnectForm(m, "", string(b.Hostname)); !c.at(f) {
 		return p.showHosts(ctx, a, f, 400)
 	}
-	u := org.FieldsUpdate{Scope: string(c.scope()), Extension: crmgate.ExtensionID(b.Extension), Name: b.Name}
+	u := org.FieldsUpdate{Scope: string(c.scope()), Extension: crmgate.ExtensionID(b.Extension), Name: string(b.Name)}
 	switch {
 	case b.Place != "":
 		err = a.PlaceFields(ctx, m, c.host)
 	case b.Remove != "":
-		u.Remove = []string{b.Remove}
+		u.Remove = []string{string(b.Remove)}
 		err = a.UpdateFields(ctx, m, c.host, u)
 	default:
 		u.Values = typed(m.Fields, c.scope(), b.Fields)

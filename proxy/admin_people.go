@@ -116,8 +116,8 @@ func (p adminPages) confirmEndOf(ctx context.Context, a *org.Admin, m *manifest.
 // end ends the session of one person, or of all.
 func (p adminPages) end(ctx context.Context, r *request, a *org.Admin) (any, error) {
 	var b struct {
-		User     crmgate.UserID `json:"user"`
-		Hostname string         `json:"hostname"`
+		User     crmgate.Text `json:"user"`
+		Hostname crmgate.Text `json:"hostname"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func (p adminPages) end(ctx context.Context, r *request, a *org.Admin) (any, err
 	if b.User == "" {
 		return p.endAll(ctx, r, a, m.Platform)
 	}
-	if _, err := a.EndSession(ctx, crmgate.UserKey{Platform: m.Platform, Hostname: b.Hostname, ID: b.User}); err != nil {
+	if _, err := a.EndSession(ctx, crmgate.UserKey{Platform: m.Platform, Hostname: string(b.Hostname), ID: crmgate.UserID(b.User)}); err != nil {
 		return nil, err
 	}
 	return seeOther(p.site.adminPath("/people/" + r.last)), nil

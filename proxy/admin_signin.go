@@ -67,7 +67,7 @@ func (p adminPages) signInExtension(ctx context.Context, r *request) (any, error
 
 func (p adminPages) signInForm(ctx context.Context, r *request) error {
 	var b struct {
-		Token string `json:"token"`
+		Token crmgate.Text `json:"token"`
 	}
 	if err := r.fromOurPage(p.site.origin); err != nil {
 		return err

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/proxy/org"
@@ -36,9 +37,9 @@ func (a appAPI) state(ctx context.Context, r *request) (any, error) {
 
 func (a appAPI) enter(ctx context.Context, r *request) (any, error) {
 	var b struct {
-		Values   map[string]string `json:"values"`
-		Platform crmgate.Platform  `json:"platform"`
-		RCToken  string            `json:"rcAccessToken"`
+		Values   applicationValues `json:"values"`
+		Platform crmgate.Text      `json:"platform"`
+		RCToken  crmgate.Text      `json:"rcAccessToken"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -47,11 +48,39 @@ func (a appAPI) enter(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if platform != "" {
-		b.Platform = platform
+	if platform == "" {
+		platform = crmgate.Platform(b.Platform)
 	}
-	_, err = admin.Enter(ctx, b.Platform, b.Values, crmgate.Pending)
+	_, err = admin.Enter(ctx, platform, b.Values, crmgate.Pending)
 	return successful{true}, err
+}
+
+// applicationValues are the values of an application, by name. scopes may be a list. Names that an application does not have
+// are ignored.
+type applicationValues map[string]string
+
+// UnmarshalJSON reads an object.
+func (v *applicationValues) UnmarshalJSON(b []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return err
+	}
+	*v = applicationValues{}
+	for _, name := range crmgate.ApplicationFields() {
+		var text crmgate.Text
+		var into json.Unmarshaler = &text
+		if name == "scopes" {
+			into = (*crmgate.Words)(&text)
+		}
+		if raw[name] == nil {
+			continue
+		}
+		if err := into.UnmarshalJSON(raw[name]); err != nil {
+			return &json.UnmarshalTypeError{Value: "value", Field: name}
+		}
+		(*v)[name] = string(text)
+	}
+	return nil
 }
 
 func (a appAPI) dropPending(ctx context.Context, r *request) (any, error) {
@@ -71,7 +100,7 @@ func (a appAPI) remove(ctx context.Context, r *request) (any, error) {
 }
 
 // admin verifies the RingCentral token of an organisation's admin, and reads the platform.
-func (a appAPI) admin(ctx context.Context, r *request, body string) (*org.Admin, crmgate.Platform, error) {
+func (a appAPI) admin(ctx context.Context, r *request, body crmgate.Text) (*org.Admin, crmgate.Platform, error) {
 	rc, platform, err := r.organisation(body)
 	if err != nil {
 		return nil, "", err
@@ -81,7 +110,7 @@ func (a appAPI) admin(ctx context.Context, r *request, body string) (*org.Admin,
 }
 
 // organisation reads the RingCentral token, which names the organisation, and the platform.
-func (r *request) organisation(body string) (crmgate.Secret, crmgate.Platform, error) {
+func (r *request) organisation(body crmgate.Text) (crmgate.Secret, crmgate.Platform, error) {
 	platform, err := r.param("platform")
 	if err != nil {
 		return crmgate.Secret{}, "", err

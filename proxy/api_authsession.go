@@ -16,9 +16,9 @@ const pollTime = 25 * time.Second
 // that sent the request can carry out the sign-in. A page of another site cannot both set the cookie and read the answer.
 func (a signInAPI) openAuthSession(ctx context.Context, r *request) (any, error) {
 	var b struct {
-		Platform crmgate.Platform `json:"platform"`
-		Hostname string           `json:"hostname"`
-		RCToken  string           `json:"rcAccessToken"`
+		Platform crmgate.Text `json:"platform"`
+		Hostname crmgate.Text `json:"hostname"`
+		RCToken  crmgate.Text `json:"rcAccessToken"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (a signInAPI) openAuthSession(ctx context.Context, r *request) (any, error)
 		return nil, err
 	}
 	opened, err := a.flows.OpenPending(ctx, authflow.PendingRequest{
-		Platform: b.Platform, Hostname: b.Hostname, RCToken: rc, HashedExtension: clean(r.header("rc-extension-id")),
+		Platform: crmgate.Platform(b.Platform), Hostname: string(b.Hostname), RCToken: rc, HashedExtension: clean(r.header("rc-extension-id")),
 	})
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/proxy/identity"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/session"
 )
@@ -35,19 +34,19 @@ func (a fieldAPI) list(ctx context.Context, r *request, ses session.Session) (an
 
 func (a fieldAPI) update(ctx context.Context, r *request, ses session.Session) (any, error) {
 	var b struct {
-		Scope     string          `json:"scope"`
-		Extension identity.ID     `json:"rcExtensionId"`
-		Name      string          `json:"rcUserName"`
+		Scope     crmgate.Text    `json:"scope"`
+		Extension crmgate.Text    `json:"rcExtensionId"`
+		Name      crmgate.Text    `json:"rcUserName"`
 		Values    json.RawMessage `json:"values"`
-		Remove    []string        `json:"fieldsToRemove"`
-		RCToken   string          `json:"rcAccessToken"`
+		Remove    textList        `json:"fieldsToRemove"`
+		RCToken   crmgate.Text    `json:"rcAccessToken"`
 	}
 	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
 		return nil, err
 	}
 	err = a.orgs.UpdateManagedFields(ctx, org.FieldsAdmin{Session: ses.Key, RCToken: rc}, org.FieldsUpdate{
-		Scope: b.Scope, Extension: crmgate.ExtensionID(b.Extension), Name: b.Name, Values: crmgate.NewSecret(string(b.Values)), Remove: b.Remove,
+		Scope: string(b.Scope), Extension: crmgate.ExtensionID(b.Extension), Name: string(b.Name), Values: crmgate.NewSecret(string(b.Values)), Remove: b.Remove,
 	})
 	return text("Shared authentication updated"), err
 }
@@ -58,15 +57,15 @@ func (a fieldAPI) options(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	var b struct {
-		Field         string          `json:"fieldConst"`
+		Field         crmgate.Text    `json:"fieldConst"`
 		AccountValues json.RawMessage `json:"accountValues"`
-		RCToken       string          `json:"rcAccessToken"`
+		RCToken       crmgate.Text    `json:"rcAccessToken"`
 	}
 	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
 		return nil, err
 	}
 	return a.orgs.FieldOptions(ctx, org.FieldOptionsRequest{
-		Platform: crmgate.Platform(platform), Hostname: hostname, Field: b.Field, AccountValues: crmgate.NewSecret(string(b.AccountValues)), RCToken: rc,
+		Platform: crmgate.Platform(platform), Hostname: hostname, Field: string(b.Field), AccountValues: crmgate.NewSecret(string(b.AccountValues)), RCToken: rc,
 	})
 }

@@ -31,7 +31,7 @@ func (a settingsAPI) ofOrg(ctx context.Context, r *request, _ session.Session) (
 func (a settingsAPI) setOrg(ctx context.Context, r *request) (any, error) {
 	var b struct {
 		AdminSettings json.RawMessage `json:"adminSettings"`
-		RCToken       string          `json:"rcAccessToken"`
+		RCToken       crmgate.Text    `json:"rcAccessToken"`
 	}
 	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *request) settingsOwner() (rc crmgate.Secret, hash string, err error) {
 func (a settingsAPI) change(ctx context.Context, r *request, ses session.Session) (any, error) {
 	var b struct {
 		UserSettings json.RawMessage `json:"userSettings"`
-		Remove       []string        `json:"settingKeysToRemove"`
+		Remove       textList        `json:"settingKeysToRemove"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err

@@ -95,18 +95,18 @@ func (e errCallback) Unwrap() error { return e.error }
 
 func (a signInAPI) apiKeyLogin(ctx context.Context, r *request) (any, error) {
 	var b struct {
-		Platform       crmgate.Platform `json:"platform"`
-		APIKey         crmgate.Secret   `json:"apiKey"`
-		Hostname       string           `json:"hostname"`
-		AdditionalInfo json.RawMessage  `json:"additionalInfo"`
-		RCToken        string           `json:"rcAccessToken"`
+		Platform       crmgate.Text    `json:"platform"`
+		APIKey         crmgate.Text    `json:"apiKey"`
+		Hostname       crmgate.Text    `json:"hostname"`
+		AdditionalInfo json.RawMessage `json:"additionalInfo"`
+		RCToken        crmgate.Text    `json:"rcAccessToken"`
 	}
 	rc, err := r.bodyAndToken(&b, &b.RCToken)
 	if err != nil {
 		return nil, err
 	}
 	in, err := a.flows.APIKey(ctx, authflow.APIKeyRequest{
-		Platform: b.Platform, APIKey: b.APIKey, Hostname: b.Hostname,
+		Platform: crmgate.Platform(b.Platform), APIKey: crmgate.NewSecret(string(b.APIKey)), Hostname: string(b.Hostname),
 		AdditionalInfo: crmgate.NewSecret(string(b.AdditionalInfo)), RCToken: rc, HashedExtension: clean(r.header("rc-extension-id")),
 	})
 	if err != nil {

@@ -30,7 +30,7 @@ func requestWith(query, header, contentType string, body []byte) *request {
 
 // RCToken reads a RingCentral token from a header, a member of a body, or a query.
 func RCToken(query, header, body string) (crmgate.Secret, error) {
-	return requestWith(query, header, "", nil).rcToken(body)
+	return requestWith(query, header, "", nil).rcToken(crmgate.Text(body))
 }
 
 // ReadBody reads a body into *v.
@@ -67,3 +67,10 @@ func (s *Server) Routes() (all []string) {
 	}
 	return all
 }
+
+// The types of texts in bodies.
+type (
+	Texts             = texts
+	TextList          = textList
+	ApplicationValues = applicationValues
+)

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,7 +67,9 @@ func FuzzFormToJSON(f *testing.F) {
 func FuzzBody(f *testing.F) {
 	for _, s := range []string{
 		`{"platform":"keys","apiKey":"` + canary + `","additionalInfo":{"a":"` + canary + `"}}`, `{"apiKey":["` + canary + `"]}`, `["` + canary + `"]`,
-		`{"platform":"` + canary, `"` + canary + `"`, `{"platform":"a","platform":"b"}`, "{\"platform\":\"\xff\"}", `{"PLATFORM":"a"}`, " [1", "null",
+		`{"platform":"` + canary, `"` + canary + `"`, `{"platform":"a","platform":"b"}`,
+		`{"platform":12345678901234567890,"scopes":["a",1,true,null],"fields":{"a":1.50,"b":false},"remove":[1e3],"values":{"clientId":7,"scopes":[]}}`,
+		`{"scopes":[["` + canary + `"]],"fields":{"a":["` + canary + `"]}}`, `{"values":{"clientId":{"a":"` + canary + `"}}}`, `{"remove":[{"a":"` + canary + `"}]}`, "{\"platform\":\"\xff\"}", `{"PLATFORM":"a"}`, " [1", "null",
 		strings.Repeat(`{"a":`, 20_000),
 	} {
 		f.Add("application/json; charset=utf-8", []byte(s))
@@ -75,8 +79,12 @@ func FuzzBody(f *testing.F) {
 	f.Add("text/"+canary, []byte(canary))
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		var v struct {
-			Platform       string
+			Platform       crmgate.Text
 			APIKey         crmgate.Secret
+			Scopes         crmgate.Words
+			Fields         proxy.Texts
+			Remove         proxy.TextList
+			Values         proxy.ApplicationValues
 			AdditionalInfo json.RawMessage
 		}
 		if err := proxy.ReadBody(contentType, body, &v); err != nil {
@@ -85,7 +93,12 @@ func FuzzBody(f *testing.F) {
 			}
 			return
 		}
-		if !utf8.ValidString(v.Platform) || !utf8.ValidString(v.APIKey.Reveal()) || len(v.AdditionalInfo) > 0 && !json.Valid(v.AdditionalInfo) {
+		for _, s := range append(slices.Collect(maps.Values(v.Fields)), append(slices.Collect(maps.Values(v.Values)), v.Remove...)...) {
+			if !utf8.ValidString(s) {
+				t.Errorf("%q: %+v", body, v)
+			}
+		}
+		if !utf8.ValidString(string(v.Platform)) || !utf8.ValidString(string(v.Scopes)) || !utf8.ValidString(v.APIKey.Reveal()) || len(v.AdditionalInfo) > 0 && !json.Valid(v.AdditionalInfo) {
 			t.Errorf("%q: %+v", body, v)
 		}
 	})

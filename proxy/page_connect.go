@@ -46,24 +46,24 @@ func (p connectPages) submit(ctx context.Context, r *request) (any, error) {
 		return p.site.failure(ctx, r, err, endingOf(p.visitor(r, "")))
 	}
 	var b struct {
-		Session  string            `json:"session"`
-		Hostname string            `json:"hostname"`
-		Fields   map[string]string `json:"fields"`
+		Session  crmgate.Text `json:"session"`
+		Hostname crmgate.Text `json:"hostname"`
+		Fields   texts        `json:"fields"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	who := p.visitor(r, b.Session)
+	who := p.visitor(r, string(b.Session))
 	c, err := p.flows.Connect(ctx, who)
 	if err != nil {
 		return p.site.failure(ctx, r, err, endingOf(who))
 	}
 	if c.Own != nil {
 		f := newAppForm(c.Manifest, c.Own)
-		f.fill(b.Hostname, b.Fields)
+		f.fill(string(b.Hostname), b.Fields)
 		return p.submitOwnApp(ctx, r, who, f)
 	}
-	f := newConnectForm(c.Manifest, b.Session, cmp.Or(b.Hostname, c.Hostname))
+	f := newConnectForm(c.Manifest, string(b.Session), cmp.Or(string(b.Hostname), c.Hostname))
 	f.fill(b.Fields)
 	return p.connect(ctx, r, who, f)
 }

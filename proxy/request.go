@@ -123,10 +123,10 @@ func (r *request) params(into map[string]*string) error {
 }
 
 // rcToken reads a RingCentral token from the header, else the body, else the query, and removes a leading "Bearer ".
-func (r *request) rcToken(body string) (crmgate.Secret, error) {
+func (r *request) rcToken(body crmgate.Text) (crmgate.Secret, error) {
 	t := r.header("X-RC-Access-Token")
 	if t == "" {
-		t = body
+		t = string(body)
 	}
 	if t == "" {
 		var err error
@@ -176,7 +176,7 @@ func (r *request) read() ([]byte, error) {
 	return b, nil
 }
 
-// body reads a JSON or form body into a struct. JSON must be an object, or an array, which sets nothing. A form may have
+// body reads a JSON or form body into a struct, whose texts are of type crmgate.Text, texts or textList. JSON must be an object, or an array, which sets nothing. A form may have
 // nested members, as in additionalInfo[region]=eu. Without a body, body sets nothing.
 func (r *request) body(into any) error {
 	b, err := r.read()
@@ -228,8 +228,36 @@ func (r *request) form() (string, error) {
 	return string(b), nil
 }
 
+// texts are texts by name. textList is a list of texts.
+type (
+	texts    map[string]string
+	textList []string
+)
+
+// UnmarshalJSON reads an object.
+func (t *texts) UnmarshalJSON(b []byte) error {
+	var all map[string]crmgate.Text
+	err := json.Unmarshal(b, &all)
+	*t = texts{}
+	for name, v := range all {
+		(*t)[name] = string(v)
+	}
+	return err
+}
+
+// UnmarshalJSON reads a list.
+func (t *textList) UnmarshalJSON(b []byte) error {
+	var all []crmgate.Text
+	err := json.Unmarshal(b, &all)
+	*t = nil
+	for _, v := range all {
+		*t = append(*t, string(v))
+	}
+	return err
+}
+
 // bodyAndToken reads the body into a struct, and the RingCentral token. token is the struct's member for the token.
-func (r *request) bodyAndToken(into any, token *string) (crmgate.Secret, error) {
+func (r *request) bodyAndToken(into any, token *crmgate.Text) (crmgate.Secret, error) {
 	if err := r.body(into); err != nil {
 		return crmgate.Secret{}, err
 	}

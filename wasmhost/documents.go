@@ -57,7 +57,7 @@ func visibleOAuthInfo(i connector.OAuthInfo, m *manifest.Manifest) oauthInfoDoc 
 // oauthInfoOut is the answer of getOauthInfo.
 type oauthInfoOut struct {
 	crmgate.Application
-	Scopes      spaceJoined       `json:"scopes"`
+	Scopes      crmgate.Words     `json:"scopes"`
 	TokenAuth   crmgate.TokenAuth `json:"tokenAuth"`
 	AuthMethod  string            `json:"tokenEndpointAuthMethod"`
 	FailMessage string            `json:"failMessage"`
@@ -379,19 +379,4 @@ func (d *id) UnmarshalJSON(b []byte) error {
 	}
 	*d = id(s)
 	return nil
-}
-
-// spaceJoined is a string, or a list of strings that is joined by spaces.
-type spaceJoined string
-
-func (w *spaceJoined) UnmarshalJSON(b []byte) error {
-	var list []string
-	if b[0] == '[' {
-		if err := json.Unmarshal(b, &list); err != nil {
-			return err
-		}
-		*w = spaceJoined(strings.Join(list, " "))
-		return nil
-	}
-	return json.Unmarshal(b, (*string)(w))
 }

@@ -218,18 +218,15 @@ func readFieldValues(object crmgate.Secret) (storage.FieldValues, error) {
 // fieldValue reads a submitted value: a JSON string, or a number or boolean as it is written. It is empty for null, the
 // empty string, the Placeholder, and "apiKey" as an API key, which clients send if their form does not show that field.
 func fieldValue(name string, v json.RawMessage) (crmgate.Secret, error) {
-	s := string(v)
+	s, err := fieldText(v)
 	switch {
-	case s == "" || s == "null":
+	case len(v) == 0 || err == nil && s == "":
 		return crmgate.Secret{}, nil
 	case len(name) > maxFieldName:
 		return crmgate.Secret{}, crmgate.Refuse("A field name is too long: the limit is %d bytes.", maxFieldName)
-	case v[0] == '{' || v[0] == '[':
+	case err != nil:
 		return crmgate.Secret{}, crmgate.Refuse("The field %s must be a text.", name)
-	case v[0] == '"':
-		_ = json.Unmarshal(v, &s) // it is valid JSON
-	}
-	if len(s) > maxFieldValue {
+	case len(s) > maxFieldValue:
 		return crmgate.Secret{}, crmgate.Refuse("The field %s is too long: the limit is %d bytes.", name, maxFieldValue)
 	}
 	if strings.TrimSpace(s) == crmgate.Placeholder || name == "apiKey" && s == "apiKey" {

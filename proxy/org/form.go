@@ -28,13 +28,20 @@ func ReadForm(additionalInfo, apiKey crmgate.Secret) (Form, error) {
 	return f, nil
 }
 
-// Text returns a field; empty if it is missing or not a string.
+// Text returns a field; empty if it is missing, or not a text.
 func (f Form) Text(name string) string {
-	var s string
-	if json.Unmarshal(f[name], &s) != nil {
-		return ""
-	}
+	s, _ := fieldText(f[name])
 	return s
+}
+
+// fieldText reads a value of a form. No value is empty.
+func fieldText(v json.RawMessage) (string, error) {
+	if len(v) == 0 {
+		return "", nil
+	}
+	var t crmgate.Text
+	err := t.UnmarshalJSON(v)
+	return string(t), err
 }
 
 func (f Form) empty(name string) bool {
