@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 		"./proxy/session", "./proxy/token", "./storage", "./storage/audit"},
 	"./proxy/web":         {},
 	"./proxy/practicecrm": {},
-	"./proxy": {".", "./connector", "./limit", "./manifest", "./proxy/authflow", "./proxy/operator", "./proxy/org",
+	"./proxy": {".", "./connector", "./limit", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/operator", "./proxy/org",
 		"./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/web"},
 
 	"./storage/sealed": {"."},

@@ -174,6 +174,7 @@ var volatiles = []struct {
 	{"journal entry", regexp.MustCompile(`"id":"([0-9a-f]{24})"`)},
 	{"hash", regexp.MustCompile(`"(?:userHash|rcAccountHash)":"([0-9a-f]{64})"`)},
 	{"node", regexp.MustCompile(`"node":"([0-9a-f]{8})"`)},
+	{"revision", regexp.MustCompile(`(?:name="revision" value="|revision=)([0-9a-f]{32})`)},
 	{"admin token", regexp.MustCompile(`"token":"([^"]{20,})"`)},
 }
 
@@ -1208,6 +1209,11 @@ func (r *recorder) adminPages() {
 	r.send("POST", "/admin/session?rcAccessToken="+asAdmin, "")
 
 	admin, other := r.browser(), r.browser()
+	seen := func() string {
+		_, rest, _ := strings.Cut(r.get("/admin/org").body, `name="revision" value="`)
+		revision, _, _ := strings.Cut(rest, `"`)
+		return "revision=" + revision
+	}
 	admin(func() {
 		r.form("/admin/session", "token=Bearer+"+asAdmin)
 		r.get("/admin")
@@ -1221,7 +1227,7 @@ func (r *recorder) adminPages() {
 		r.form("/admin/org", "")
 		r.send("POST", "/admin/org", "x", "Content-Type", "text/plain", "Sec-Fetch-Site", "same-origin")
 		r.form("/admin/org", "fields[clientId]=acme-client&fields[clientSecret]=wrong-secret")
-		r.form("/admin/org", "replaces=yes&fields[clientId]=acme-client&fields[clientSecret]=x")
+		r.form("/admin/org", seen()+"&fields[clientId]=acme-client&fields[clientSecret]=x")
 		a := r.form("/admin/org", "fields[clientId]=acme-client&fields[clientSecret]="+url.QueryEscape("acme-secret+/%~="))
 		r.get("/admin/org")
 		r.get("/admin")
@@ -1231,12 +1237,13 @@ func (r *recorder) adminPages() {
 		r.get("/admin")
 		r.get("/admin/org")
 		r.form("/admin/org", "fields[clientId]=acme-second&fields[clientSecret]=second-secret")
-		r.form("/admin/org", "replaces=yes&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
+		r.form("/admin/org", seen()+"&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
 		r.get("/admin/org")
-		r.form("/admin/drop/org", "")
-		r.form("/admin/drop/org", "")
-		r.form("/admin/org", "replaces=yes&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
-		r.get(r.lead(r.form("/admin/try/org", ""), "deny"))
+		r.form("/admin/drop/org", "revision=outdated")
+		r.form("/admin/drop/org", seen())
+		r.form("/admin/drop/org", seen())
+		r.form("/admin/org", seen()+"&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
+		r.get(r.lead(r.form("/admin/try/org", seen()), "deny"))
 		r.signIn("org", "grace", rcAs(asUser)...)
 		r.pass(time.Minute)
 		r.section("an admin's people")
@@ -1271,6 +1278,7 @@ func (r *recorder) adminPages() {
 		r.get("/admin/remove/nowhere")
 		r.form("/admin/remove/nowhere", "")
 		r.form("/admin/remove/org", "")
+		r.form("/admin/remove/org", seen())
 		r.get("/admin/org")
 		r.section("an admin's fields")
 		r.get("/admin/fields/team")

@@ -256,11 +256,11 @@ func TestAdminLifecycle(t *testing.T) {
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Replace the application", "2 people will have to sign in again")
 
 	// A form that was opened before the first set-up does not replace the application in use.
-	v.send("/admin/practice", application(ownClient, "")).wantPage(t, 400, "Practice CRM", "Someone else changed the application")
+	v.send("/admin/practice", application(ownClient, "")).wantPage(t, 400, "Practice CRM", "The application was changed after this page was opened.")
 
 	g.CRM.Register("acme-second", "second-secret")
 	replacing := application("acme-second", "mistyped")
-	replacing.Set("replaces", "yes")
+	replacing.Set("revision", v.revision("/admin/practice"))
 	v.send("/admin/practice", replacing).wantPage(t, 400, "Practice CRM", "does not accept this application")
 	replacing.Set("fields[clientSecret]", "second-secret")
 	before := g.oauthInfoCalls()
@@ -269,15 +269,16 @@ func TestAdminLifecycle(t *testing.T) {
 		t.Errorf("entering an application calls getOauthInfo %d times, want 1", n)
 	}
 	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "In use", "A replacement is waiting for a sign-in.")
-	v.send("/admin/drop/practice", nil).wantHeader(t, "Location", "/admin/practice")
+	seen := url.Values{"revision": {v.revision("/admin/practice")}}
+	v.send("/admin/drop/practice", seen).wantHeader(t, "Location", "/admin/practice")
 	if _, pending := g.apps("1"); pending != "" {
 		t.Error("the pending application was not discarded")
 	}
 	v.send("/admin/practice", replacing).follow(t)
-	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "deny")).wantPage(t, 400, "Not connected", `href="/admin/practice"`)
+	v.get(v.landingAt(v.send("/admin/try/practice", seen).follow(t), "deny")).wantPage(t, 400, "Not connected", `href="/admin/practice"`)
 	g.lives("while another one waits", grace)
 	g.token(g.managed("grace", practicecrm.RCUserToken)) // with the application in use
-	v.get(v.landingAt(v.send("/admin/try/practice", nil).follow(t), "ada")).wantPage(t, 200, "The application works")
+	v.get(v.landingAt(v.send("/admin/try/practice", seen).follow(t), "ada")).wantPage(t, 200, "The application works")
 	g.ends("after it was replaced", grace)
 	e, err := g.directory().Entry(t.Context(), crmgate.UserKey{Platform: "practice", ID: "2-practice"})
 	if err != nil || e.State != "needs_login" || e.Reason != storage.AppRetired {
@@ -288,7 +289,7 @@ func TestAdminLifecycle(t *testing.T) {
 	g.Pass(time.Minute)
 	v = g.office(practicecrm.RCAdminToken)
 	v.get("/admin/remove/practice").wantPage(t, 200, "Remove the application for Practice CRM?", "1 person will be signed out")
-	v.send("/admin/remove/practice", nil).wantHeader(t, "Location", "/admin/practice")
+	v.send("/admin/remove/practice", url.Values{"revision": {v.revision("/admin/remove/practice")}}).wantHeader(t, "Location", "/admin/practice")
 	if confirmed, _ := g.apps("1"); confirmed != "" {
 		t.Error("the application is still there")
 	}

@@ -20,7 +20,7 @@ func (p adminAppPages) show(ctx context.Context, r *request, a *org.Admin) (any,
 	if err != nil {
 		return nil, err
 	}
-	return p.render(ctx, a, app, newAppForm(app.Manifest, shownValues(app)), "", 200)
+	return p.render(ctx, a, app, newAppForm(app.Manifest, shownValues(app), app.Revision), "", 200)
 }
 
 // shownValues are the values that the form starts with: the last ones that were entered.
@@ -39,7 +39,7 @@ func (p adminAppPages) enter(ctx context.Context, r *request, a *org.Admin) (any
 	var b struct {
 		Hostname crmgate.Text `json:"hostname"`
 		Fields   texts        `json:"fields"`
-		Replaces crmgate.Text `json:"replaces"`
+		Revision crmgate.Text `json:"revision"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -48,21 +48,23 @@ func (p adminAppPages) enter(ctx context.Context, r *request, a *org.Admin) (any
 	if err != nil {
 		return nil, err
 	}
-	f := newAppForm(app.Manifest, shownValues(app))
+	f := newAppForm(app.Manifest, shownValues(app), app.Revision)
 	f.fill(string(b.Hostname), b.Fields)
-	return p.submit(ctx, r, a, app, f, b.Replaces != "")
+	return p.submit(ctx, r, a, app, f, string(b.Revision))
 }
 
-// submit saves the values of the form. replaces says that the admin saw a confirmed application.
-func (p adminAppPages) submit(ctx context.Context, r *request, a *org.Admin, app org.PlatformApp, f *appForm, replaces bool) (any, error) {
-	if (app.Confirmed != nil) != replaces {
-		return p.render(ctx, a, app, f, "Someone else changed the application while you filled in this form. Check it and try again.", 400)
-	}
+// submit saves the values of the form. revision is that of the form that was sent.
+func (p adminAppPages) submit(ctx context.Context, r *request, a *org.Admin, app org.PlatformApp, f *appForm, revision string) (any, error) {
 	if !f.check() {
+		f.revision = revision
 		return p.render(ctx, a, app, f, "", 400)
 	}
-	entered, err := a.EnterApp(ctx, app, f.entered(p.admin.flows.RedirectURI()))
+	entered, err := a.EnterApp(ctx, app, f.entered(p.admin.flows.RedirectURI()), revision)
 	if t, ok := p.admin.site.correctable(ctx, err); ok {
+		if app, err = a.App(ctx, app.Manifest.Platform); err != nil {
+			return nil, err
+		}
+		f.revision = app.Revision
 		return p.render(ctx, a, app, f, t.sentence, t.status)
 	}
 	if err != nil {
@@ -73,14 +75,31 @@ func (p adminAppPages) submit(ctx context.Context, r *request, a *org.Admin, app
 
 // try leads on to the CRM, for the admin to sign in with the pending application.
 func (p adminAppPages) try(ctx context.Context, r *request, a *org.Admin) (any, error) {
+	revision, err := revisionOf(r)
+	if err != nil {
+		return nil, err
+	}
 	app, err := a.App(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
-	return p.goToCRM(ctx, r, a, app.Manifest, nil)
+	pending, err := a.Pending(ctx, app, revision)
+	if err != nil {
+		return nil, err
+	}
+	return p.goToCRM(ctx, r, a, app.Manifest, pending)
 }
 
-// goToCRM begins a sign-in with the pending application. entered is the application if it was entered in this request.
+// revisionOf reads the revision of a form that has nothing else.
+func revisionOf(r *request) (string, error) {
+	var b struct {
+		Revision crmgate.Text `json:"revision"`
+	}
+	err := r.body(&b)
+	return string(b.Revision), err
+}
+
+// goToCRM begins a sign-in with the pending application.
 func (p adminAppPages) goToCRM(ctx context.Context, r *request, a *org.Admin, m *manifest.Manifest, entered *org.Entered) (any, error) {
 	c, err := p.admin.flows.TryApp(ctx, a, m.Platform, entered)
 	if err != nil {
@@ -91,7 +110,12 @@ func (p adminAppPages) goToCRM(ctx context.Context, r *request, a *org.Admin, m 
 
 // drop discards the pending application.
 func (p adminAppPages) drop(ctx context.Context, r *request, a *org.Admin) (any, error) {
-	if err := a.DropPending(ctx, crmgate.Platform(r.last)); err != nil {
+	revision, err := revisionOf(r)
+	if err != nil {
+		return nil, err
+	}
+	platform := crmgate.Platform(r.last)
+	if err := a.DropPending(ctx, platform, a.IfSeen(platform, revision)); err != nil {
 		return nil, err
 	}
 	return seeOther(p.admin.site.adminPath("/" + r.last)), nil
@@ -121,7 +145,7 @@ func (p adminAppPages) confirmRemove(ctx context.Context, r *request, a *org.Adm
 	}
 	return p.admin.confirm(web.AdminConfirm{
 		Frame: p.admin.frame(a, "Remove the application for "+app.Manifest.Title+"?"), Action: p.admin.site.adminPath("/remove/" + r.last), Button: "Remove",
-		Back: p.admin.site.adminPath("/" + r.last), Sentences: []string{
+		Hidden: []web.Pair{{Name: "revision", Value: app.Revision}}, Back: p.admin.site.adminPath("/" + r.last), Sentences: []string{
 			people(n) + " will be signed out at once. They cannot connect until another application is set up.",
 			"An application that waits for a sign-in is removed too. The application stays registered at the CRM.",
 		},
@@ -130,11 +154,15 @@ func (p adminAppPages) confirmRemove(ctx context.Context, r *request, a *org.Adm
 
 // remove removes the application.
 func (p adminAppPages) remove(ctx context.Context, r *request, a *org.Admin) (any, error) {
-	app, err := a.App(ctx, crmgate.Platform(r.last))
-	if err == nil {
-		err = a.RemoveApp(ctx, app.Manifest.Platform)
-	}
+	revision, err := revisionOf(r)
 	if err != nil {
+		return nil, err
+	}
+	app, err := a.App(ctx, crmgate.Platform(r.last))
+	if err != nil {
+		return nil, err
+	}
+	if err := a.RemoveApp(ctx, app.Manifest.Platform, a.IfSeen(app.Manifest.Platform, revision)); err != nil {
 		return nil, err
 	}
 	return seeOther(p.admin.site.adminPath("/" + r.last)), nil
@@ -149,7 +177,7 @@ func (p adminAppPages) render(ctx context.Context, a *org.Admin, app org.Platfor
 	m := app.Manifest
 	at := func(what string) string { return p.admin.site.adminPath(what + string(m.Platform)) }
 	v := web.AdminApp{
-		Frame: p.admin.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Action: at("/"),
+		Frame: p.admin.frame(a, m.Title), CRM: m.Title, Problem: problem, Setup: setup, Blocks: f.blocks(), Revision: f.revision, Action: at("/"),
 		Try: at("/try/"), Retry: at("/retry/"), Drop: at("/drop/"), Remove: at("/remove/"), People: at("/people/"),
 	}
 	if pending := app.Pending; pending != nil {

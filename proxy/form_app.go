@@ -17,10 +17,12 @@ type appForm struct {
 	stored map[string]string // the saved values, with crmgate.Placeholder for the secret; may be nil
 	values map[string]string // the admin's values
 	errors map[string]string // by field
+	// revision identifies the applications that the form shows.
+	revision string
 }
 
-func newAppForm(m *manifest.Manifest, stored map[string]string) *appForm {
-	f := &appForm{m: m, place: newConnectForm(m, "", stored["hostname"]), stored: stored, values: map[string]string{}, errors: map[string]string{}}
+func newAppForm(m *manifest.Manifest, stored map[string]string, revision string) *appForm {
+	f := &appForm{m: m, revision: revision, place: newConnectForm(m, "", stored["hostname"]), stored: stored, values: map[string]string{}, errors: map[string]string{}}
 	maps.Copy(f.values, stored)
 	return f
 }

@@ -35,7 +35,7 @@ func (p connectPages) show(ctx context.Context, r *request) (any, error) {
 		return p.site.failure(ctx, r, err, ending{waited: session != ""})
 	}
 	if c.Own != nil {
-		return p.showOwnApp(newAppForm(c.Manifest, c.Own), session, "", 200)
+		return p.showOwnApp(newAppForm(c.Manifest, c.Own, c.Revision), session, "", 200)
 	}
 	return p.showForm(newConnectForm(c.Manifest, session, cmp.Or(c.Hostname, hostname)), 200)
 }
@@ -49,6 +49,7 @@ func (p connectPages) submit(ctx context.Context, r *request) (any, error) {
 		Session  crmgate.Text `json:"session"`
 		Hostname crmgate.Text `json:"hostname"`
 		Fields   texts        `json:"fields"`
+		Revision crmgate.Text `json:"revision"` // of the organisation's applications, if the form is for one
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -59,11 +60,15 @@ func (p connectPages) submit(ctx context.Context, r *request) (any, error) {
 		return p.site.failure(ctx, r, err, endingOf(who))
 	}
 	if c.Own != nil {
-		f := newAppForm(c.Manifest, c.Own)
+		f := newAppForm(c.Manifest, c.Own, c.Revision)
 		f.fill(string(b.Hostname), b.Fields)
-		return p.submitOwnApp(ctx, r, who, f)
+		return p.submitOwnApp(ctx, r, who, f, string(b.Revision))
 	}
 	f := newConnectForm(c.Manifest, string(b.Session), cmp.Or(string(b.Hostname), c.Hostname))
+	if b.Revision != "" { // an application was confirmed meanwhile
+		f.problem = org.OutdatedText
+		return p.showForm(f, 400)
+	}
 	f.fill(b.Fields)
 	return p.connect(ctx, r, who, f)
 }

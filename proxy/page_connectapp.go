@@ -12,12 +12,13 @@ import (
 )
 
 // submitOwnApp takes the organisation's application that an admin has entered, and leads on to the CRM. The application is
-// used only after the admin has signed in with it.
-func (p connectPages) submitOwnApp(ctx context.Context, r *request, who authflow.ConnectRequest, f *appForm) (any, error) {
+// used only after the admin has signed in with it. revision is that of the form that was sent.
+func (p connectPages) submitOwnApp(ctx context.Context, r *request, who authflow.ConnectRequest, f *appForm, revision string) (any, error) {
 	if !f.check() {
+		f.revision = revision
 		return p.showOwnApp(f, who.Session, "", 400)
 	}
-	entered, err := p.flows.EnterOwnApp(ctx, who, f.entered(p.flows.RedirectURI()))
+	entered, err := p.flows.EnterOwnApp(ctx, who, f.entered(p.flows.RedirectURI()), revision)
 	if err == nil {
 		return p.goToCRM(ctx, r, who, f.place, entered)
 	}
@@ -38,7 +39,7 @@ func (p connectPages) showOwnApp(f *appForm, session, problem string, status int
 	}
 	v := web.Connect{
 		CRM: f.m.Title, OAuth: true, Action: p.site.connectPath(f.m.Platform), Session: session, Setup: &setup,
-		Problem: problem, ProblemTitle: "Nothing was saved", Blocks: f.blocks(),
+		Problem: problem, ProblemTitle: "Nothing was saved", Blocks: f.blocks(), Revision: f.revision,
 	}
 	return renderForm(status, func(w io.Writer) error { return p.site.pages.Connect(w, v) })
 }

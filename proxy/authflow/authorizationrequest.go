@@ -181,7 +181,7 @@ func (f *Flows) composeBound(ctx context.Context, m *manifest.Manifest, o manife
 
 // TryApp begins an admin's own sign-in with the pending application of their organisation. The sign-in ends on this
 // server's landing page. If it succeeds, the application becomes the organisation's confirmed one. entered is the result of
-// EnterApp in the same request; nil reads the pending application from the store.
+// EnterApp or Pending in the same request.
 func (f *Flows) TryApp(ctx context.Context, a *org.Admin, p crmgate.Platform, entered *org.Entered) (Composed, error) {
 	return f.Compose(ctx, ComposeRequest{
 		Platform: p, Mode: "bound", Staged: true, session: &authSession{Who: a.Identity()}, admin: true, entered: entered,

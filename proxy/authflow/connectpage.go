@@ -54,6 +54,7 @@ func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, er
 	default:
 		c.Own = map[string]string{}
 	}
+	c.Revision = apps.Revision(s.Who.Extension)
 	return c, err
 }
 
@@ -89,11 +90,14 @@ type Connecting struct {
 	// Own, if not nil, says that the person is an admin who must first enter their organisation's application. It holds the
 	// values entered so far.
 	Own map[string]string
+	// Revision identifies the organisation's applications for EnterOwnApp.
+	Revision string
 }
 
 // EnterOwnApp enters the application of the organisation whose admin is on the page. ConnectOAuth then tries it. A person who
-// is not an admin gets the Refusal of Connect.
-func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[string]string) (*org.Entered, error) {
+// is not an admin gets the Refusal of Connect. revision is that of the form: if the organisation's applications have changed
+// since, EnterOwnApp returns a Refusal and does nothing.
+func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[string]string, revision string) (*org.Entered, error) {
 	m, err := f.Connectors.Connectable(r.Platform)
 	if err != nil {
 		return nil, err
@@ -105,7 +109,12 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[st
 	if !s.Who.Admin {
 		return nil, org.NotSetUp(m)
 	}
-	return f.Orgs.AdminOf(s.Who).Enter(ctx, r.Platform, values, crmgate.Pending)
+	admin := f.Orgs.AdminOf(s.Who)
+	app, err := admin.App(ctx, r.Platform)
+	if err != nil {
+		return nil, err
+	}
+	return admin.EnterApp(ctx, app, values, revision)
 }
 
 // ConnectOAuth begins a sign-in by OAuth that ends on this server's landing page. entered is the result of EnterOwnApp in the

@@ -105,11 +105,15 @@ func (o *Orgs) AppToTry(ctx context.Context, m *manifest.Manifest, who identity.
 	case err != nil:
 		return nil, err
 	case staged && (!who.Admin || apps.Pending == nil):
-		return nil, crmgate.Refuse("No application of %s is waiting to be tried. Enter one first.", m.Title)
+		return nil, nothingToTry(m)
 	case staged, apps.Confirmed == nil && who.Admin:
 		return apps.Pending, nil
 	}
 	return apps.Confirmed, nil
+}
+
+func nothingToTry(m *manifest.Manifest) error {
+	return crmgate.Refuse("No application of %s is waiting to be tried. Enter one first.", m.Title)
 }
 
 // AppOf returns the organisation's application that a callback's code was issued to; nil if it is the connector's own.

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -14,6 +15,17 @@ import (
 type PlatformApp struct {
 	Manifest *manifest.Manifest
 	storage.Applications
+	// Revision identifies the applications. A form carries it, so that it does not change applications that the admin has not
+	// seen.
+	Revision string
+}
+
+// check refuses a form with another revision. An empty one stands for no applications.
+func (p PlatformApp) check(revision string) error {
+	if cmp.Or(revision, storage.Applications{}.Revision("")) != p.Revision {
+		return &crmgate.Refusal{Message: OutdatedText}
+	}
+	return nil
 }
 
 // AppTrouble is why a CRM rejects an application.
@@ -56,7 +68,7 @@ func (a *Admin) App(ctx context.Context, p crmgate.Platform) (PlatformApp, error
 		return PlatformApp{}, err
 	}
 	apps, err := a.o.Apps(ctx, m, a.who.Account)
-	return PlatformApp{m, apps}, err
+	return PlatformApp{m, apps, apps.Revision(a.who.Extension)}, err
 }
 
 // RetryApp lets the next request try the organisation's applications of a platform that the CRM rejects, if there are any.

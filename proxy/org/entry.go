@@ -27,14 +27,34 @@ func (a *Admin) Enter(ctx context.Context, p crmgate.Platform, values map[string
 }
 
 // EnterApp does what Enter does, with the applications that App returned before. The new application will replace the
-// confirmed one.
-func (a *Admin) EnterApp(ctx context.Context, app PlatformApp, values map[string]string) (*Entered, error) {
+// confirmed one. revision is that of the form. If it is not the current one, EnterApp returns a Refusal and does nothing.
+func (a *Admin) EnterApp(ctx context.Context, app PlatformApp, values map[string]string, revision string) (*Entered, error) {
+	if err := app.check(revision); err != nil { // before the CRM is asked
+		return nil, err
+	}
 	entered := crmgate.OrgApplication{Platform: app.Manifest.Platform}
 	if app.Confirmed != nil {
 		entered.State = crmgate.Staged
 	}
-	return a.enter(ctx, entered, values, &app.Applications)
+	return a.enter(ctx, entered, values, &app.Applications, a.IfSeen(entered.Platform, revision))
 }
+
+// IfSeen lets a change happen only if the form that asks for it has the current revision. Otherwise the change is a Refusal
+// with OutdatedText. An empty revision stands for no applications.
+func (a *Admin) IfSeen(p crmgate.Platform, revision string) storage.With {
+	return storage.IfSeen(a.who.Account, p, a.who.Extension, revision)
+}
+
+// outdated returns a Refusal with a text if err is due to a form that is outdated.
+func outdated(err error, text string) error {
+	if errors.Is(err, crmgate.ErrConflict) {
+		return &crmgate.Refusal{Message: text} // without the error: the sign-in, if there is one, goes on
+	}
+	return err
+}
+
+// OutdatedText tells an admin that the application has changed since their form was made.
+const OutdatedText = "The application was changed after this page was opened. Check what is in use now and try again."
 
 // Entered is a pending application that was entered and checked, with its client.
 type Entered struct {
@@ -47,14 +67,14 @@ type Entered struct {
 
 // enter stores an application with these values; without values it drops the pending one and returns nil. stored are the
 // organisation's applications of the platform; nil if they were not read yet.
-func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values map[string]string, stored *storage.Applications) (*Entered, error) {
+func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values map[string]string, stored *storage.Applications, with ...storage.With) (*Entered, error) {
 	var err error
 	app.Account, app.By = a.who.Account, a.who.Extension
 	if app.Application, err = crmgate.ReadApplication(values); err != nil {
 		return nil, err
 	}
 	if app.IsZero() {
-		return nil, a.DropPending(ctx, app.Platform)
+		return nil, a.DropPending(ctx, app.Platform, with...)
 	}
 	if app.Platform == "" {
 		if app.Platform, err = a.platformOf(ctx, app.Application); err != nil {
@@ -65,9 +85,26 @@ func (a *Admin) enter(ctx context.Context, app crmgate.OrgApplication, values ma
 	if err != nil {
 		return nil, err
 	}
-	app, err = a.o.DB.PutPendingApp(ctx, app, a.logChange())
+	app, err = a.o.DB.PutPendingApp(ctx, app, append(with, a.logChange())...)
 	a.o.Revocations.Changed() // sign-ins may have used the application that was pending
-	return &Entered{app, client, untested}, err
+	return &Entered{app, client, untested}, outdated(err, OutdatedText)
+}
+
+// Pending returns the pending application of what App returned, to sign in with. revision is as for EnterApp.
+func (a *Admin) Pending(ctx context.Context, app PlatformApp, revision string) (*Entered, error) {
+	if err := app.check(revision); err != nil {
+		return nil, err
+	}
+	if app.Applications.Pending == nil {
+		return nil, nothingToTry(app.Manifest)
+	}
+	conn, err := a.o.Connectors.Find(app.Manifest.Platform)
+	if err != nil {
+		return nil, err
+	}
+	pending := app.Applications.Pending
+	client, err := a.o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: pending.Hostname, Account: pending.Account}, pending)
+	return &Entered{*pending, client, false}, err
 }
 
 // logChange logs a change of an organisation's application by the admin.
@@ -187,24 +224,25 @@ func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.C
 	return false, &crmgate.Refusal{Message: fmt.Sprintf("%s does not accept this application. Check the client ID and the client secret. The CRM answered: %s", conn.Manifest().Title, te.Message), Said: te.Said, Err: err}
 }
 
-// DropPending removes the pending application of the organisation: of one platform, or of all if p is empty.
-func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform) error {
+// DropPending removes the pending application of the organisation: of one platform, or of all if p is empty. with is
+// IfSeen if a form asks for it.
+func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform, with ...storage.With) error {
 	platforms := []crmgate.Platform{p}
 	if p == "" {
 		platforms = a.o.Connectors.Platforms()
 	}
-	err := a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, a.logChange())
+	err := a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, append(with, a.logChange())...)
 	a.o.Revocations.Changed() // sign-ins may have used it
-	return err
+	return outdated(err, OutdatedText)
 }
 
 // RemoveApp removes the confirmed and the pending application of the organisation. The sessions whose grants the confirmed
-// one issued end at once.
-func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform) error {
+// one issued end at once. with is IfSeen if a form asks for it.
+func (a *Admin) RemoveApp(ctx context.Context, p crmgate.Platform, with ...storage.With) error {
 	if p == "" {
 		return crmgate.RefusePlain("Missing platform name")
 	}
-	err := a.o.DB.RemoveApps(ctx, a.who.Account, p, a.logChange())
+	err := a.o.DB.RemoveApps(ctx, a.who.Account, p, append(with, a.logChange())...)
 	a.o.Revocations.Changed()
-	return err
+	return outdated(err, OutdatedText)
 }

@@ -61,6 +61,7 @@ type AdminApp struct {
 	Problem            string   // an error of the whole form
 	Setup              Setup
 	Blocks             []Block
+	Revision           string // identifies the applications on the page; its forms carry it
 	// Addresses of the forms and links. Retry is empty if the next sign-in tries the rejected application.
 	Action, Try, Retry, Drop, Remove, People string
 }

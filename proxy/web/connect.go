@@ -17,6 +17,8 @@ type Connect struct {
 	ProblemTitle, Problem string
 	Warning               string
 	Blocks                []Block
+	// Revision identifies the applications that the administrator sees.
+	Revision string
 	// Setup, if not nil, makes this the page where an administrator enters the organisation's application.
 	Setup *Setup
 }
