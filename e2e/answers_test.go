@@ -174,7 +174,7 @@ var volatiles = []struct {
 	{"journal entry", regexp.MustCompile(`"id":"([0-9a-f]{24})"`)},
 	{"hash", regexp.MustCompile(`"(?:userHash|rcAccountHash)":"([0-9a-f]{64})"`)},
 	{"node", regexp.MustCompile(`"node":"([0-9a-f]{8})"`)},
-	{"revision", regexp.MustCompile(`(?:name="revision" value="|revision=)([0-9a-f]{32})`)},
+	{"revision", regexp.MustCompile(`(?:name="revision" value="|revision=)([\w-]{16,})`)},
 	{"admin token", regexp.MustCompile(`"token":"([^"]{20,})"`)},
 }
 
@@ -1209,8 +1209,8 @@ func (r *recorder) adminPages() {
 	r.send("POST", "/admin/session?rcAccessToken="+asAdmin, "")
 
 	admin, other := r.browser(), r.browser()
-	seen := func() string {
-		_, rest, _ := strings.Cut(r.get("/admin/org").body, `name="revision" value="`)
+	seen := func(path string) string {
+		_, rest, _ := strings.Cut(r.get(path).body, `name="revision" value="`)
 		revision, _, _ := strings.Cut(rest, `"`)
 		return "revision=" + revision
 	}
@@ -1227,7 +1227,7 @@ func (r *recorder) adminPages() {
 		r.form("/admin/org", "")
 		r.send("POST", "/admin/org", "x", "Content-Type", "text/plain", "Sec-Fetch-Site", "same-origin")
 		r.form("/admin/org", "fields[clientId]=acme-client&fields[clientSecret]=wrong-secret")
-		r.form("/admin/org", seen()+"&fields[clientId]=acme-client&fields[clientSecret]=x")
+		r.form("/admin/org", seen("/admin/org")+"&fields[clientId]=acme-client&fields[clientSecret]=x")
 		a := r.form("/admin/org", "fields[clientId]=acme-client&fields[clientSecret]="+url.QueryEscape("acme-secret+/%~="))
 		r.get("/admin/org")
 		r.get("/admin")
@@ -1237,13 +1237,13 @@ func (r *recorder) adminPages() {
 		r.get("/admin")
 		r.get("/admin/org")
 		r.form("/admin/org", "fields[clientId]=acme-second&fields[clientSecret]=second-secret")
-		r.form("/admin/org", seen()+"&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
+		r.form("/admin/org", seen("/admin/org")+"&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
 		r.get("/admin/org")
 		r.form("/admin/drop/org", "revision=outdated")
-		r.form("/admin/drop/org", seen())
-		r.form("/admin/drop/org", seen())
-		r.form("/admin/org", seen()+"&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
-		r.get(r.lead(r.form("/admin/try/org", seen()), "deny"))
+		r.form("/admin/drop/org", seen("/admin/org"))
+		r.form("/admin/drop/org", seen("/admin/org"))
+		r.form("/admin/org", seen("/admin/org")+"&fields[clientId]=acme-second&fields[clientSecret]=second-secret")
+		r.get(r.lead(r.form("/admin/try/org", seen("/admin/org")), "deny"))
 		r.signIn("org", "grace", rcAs(asUser)...)
 		r.pass(time.Minute)
 		r.section("an admin's people")
@@ -1278,7 +1278,7 @@ func (r *recorder) adminPages() {
 		r.get("/admin/remove/nowhere")
 		r.form("/admin/remove/nowhere", "")
 		r.form("/admin/remove/org", "")
-		r.form("/admin/remove/org", seen())
+		r.form("/admin/remove/org", seen("/admin/org"))
 		r.get("/admin/org")
 		r.section("an admin's fields")
 		r.get("/admin/fields/team")
@@ -1289,8 +1289,9 @@ func (r *recorder) adminPages() {
 		r.get("/admin/fields/nowhere")
 		r.form("/admin/fields/team", "fields[apiKey]=k-9&fields[region]=x")
 		r.form("/admin/fields/team", "extension=104&name=Alan+Turing&fields[companyId]=7")
-		r.form("/admin/fields/team", "fields[apiKey]="+strings.Repeat("x", 8<<10+1))
+		r.form("/admin/fields/team", seen("/admin/fields/team")+"&fields[apiKey]="+strings.Repeat("x", 8<<10+1))
 		r.form("/admin/fields/team", "remove=apiKey")
+		r.form("/admin/fields/team", seen("/admin/fields/team")+"&remove=apiKey")
 		r.form("/admin/fields/nowhere", "")
 		r.get("/admin/fields/team")
 		r.section("an admin's audit log")

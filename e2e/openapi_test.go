@@ -364,13 +364,18 @@ func (w *wired) answersOfFieldsPages() {
 		{"GET /admin/fields/wirefields", "", "", nil, 200},
 		{"GET /admin/fields/wirefields", "extension=102", "", nil, 200},
 		{"GET /admin/fields/wireplain", "", "", nil, 404},
-		{"POST /admin/fields/wirefields", "", "fields[apiKey]=k-2", form, 303},
-		{"POST /admin/fields/wirefields", "", "extension=102&name=Grace&fields[companyId]=7", form, 303},
-		{"POST /admin/fields/wirefields", "", "remove=apiKey", form, 303},
+		{"POST /admin/fields/wirefields", "", "fields[apiKey]=k-2&revision=outdated", form, 400},
 		{"POST /admin/fields/wirefields", "", "fields[apiKey]=" + strings.Repeat("x", 9<<10), form, 400},
 		{"POST /admin/fields/wireplain", "", "", form, 404},
 	} {
 		v.take(c)
+	}
+	for _, body := range []string{"fields[apiKey]=k-2", "extension=102&name=Grace&fields[companyId]=7", "remove=apiKey"} {
+		page := "/admin/fields/wirefields"
+		if strings.HasPrefix(body, "extension") {
+			page += "?extension=102"
+		}
+		v.take(step{"POST /admin/fields/wirefields", "", body + "&revision=" + v.revision(page), form, 303})
 	}
 }
 

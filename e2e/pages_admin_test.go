@@ -402,7 +402,7 @@ func TestAdminFields(t *testing.T) {
 		t.Error("another account removed it")
 	}
 	v.do("POST", "/admin/fields/wirefields", "remove=apiKey", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site").wantPage(t, 403, "This did not work")
-	v.send("/admin/fields/wirefields", url.Values{"remove": {"apiKey"}}).wantHeader(t, "Location", "/admin/fields/wirefields")
+	v.send("/admin/fields/wirefields", url.Values{"remove": {"apiKey"}, "revision": {v.revision("/admin/fields/wirefields")}}).wantHeader(t, "Location", "/admin/fields/wirefields")
 	if a = v.get("/admin/fields/wirefields"); strings.Contains(a.body, "(set)") {
 		t.Error("it was not removed")
 	}
@@ -438,7 +438,7 @@ func TestAdminFieldsOfHosts(t *testing.T) {
 	n.wantAsked(t, otherHost, rcUser)
 	v.send(page, url.Values{"hostname": {otherHost}, "remove": {"apiKey"}}).wantHeader(t, "Location", otherPage)
 	v.get(goodPage).wantPage(t, 200, title, "(set)")
-	v.send(page, url.Values{"hostname": {goodHost}, "remove": {"apiKey"}}).wantHeader(t, "Location", goodPage)
+	v.send(page, url.Values{"hostname": {goodHost}, "remove": {"apiKey"}, "revision": {v.revision(goodPage)}}).wantHeader(t, "Location", goodPage)
 	n.wantAsked(t, goodHost, rcUser)
 
 	// Values of an earlier version have no host until the admin chooses one.

@@ -128,3 +128,34 @@ func TestOutdatedConnectForm(t *testing.T) {
 	}
 	first.get(first.landing("practice", "ada", url.Values{"session": {session}})).wantPage(t, 200, "You are connected")
 }
+
+// TestOutdatedFieldsForm: a form of credentials changes nothing if another admin has changed them.
+func TestOutdatedFieldsForm(t *testing.T) {
+	t.Parallel()
+	const outdated = "The credentials were changed after this page was opened."
+	w := withFields(t)
+	first, second := w.office(practicecrm.RCAdminToken), w.office(practicecrm.RCSecondToken)
+	for page, field := range map[string]string{"/admin/fields/wirefields": "apiKey", "/admin/fields/wirefields?extension=102": "companyId"} {
+		_, extension, _ := strings.Cut(page, "=")
+		send := func(v *visitor, revision string, form url.Values) answer {
+			form.Set("revision", revision)
+			form.Set("extension", extension)
+			return v.send("/admin/fields/wirefields", form)
+		}
+		empty := second.revision(page)
+		send(first, empty, url.Values{"fields[" + field + "]": {"k-1"}}).wantHeader(t, "Location", page)
+		old := second.revision(page)
+		send(first, old, url.Values{"fields[" + field + "]": {"k-2"}}).wantHeader(t, "Location", page)
+		for _, revision := range []string{empty, old} {
+			for _, form := range []url.Values{{"fields[" + field + "]": {"k-3"}}, {"remove": {field}}} {
+				if a := send(second, revision, form); a.status != 400 || !strings.Contains(a.body, outdated) || !strings.Contains(a.body, "(set)") {
+					t.Errorf("%s: %d %s", page, a.status, a.body)
+				}
+			}
+		}
+		send(second, second.revision(page), url.Values{"remove": {field}}).wantHeader(t, "Location", page)
+		if a := first.get(page); strings.Contains(a.body, "(set)") {
+			t.Error("the value was not removed")
+		}
+	}
+}

@@ -47,6 +47,7 @@ func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (an
 		Fields    texts        `json:"fields"`
 		Remove    crmgate.Text `json:"remove"`
 		Place     crmgate.Text `json:"place"`
+		Revision  crmgate.Text `json:"revision"`
 	}
 	if err := r.body(&b); err != nil {
 		return nil, err
@@ -65,10 +66,10 @@ func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (an
 		err = a.PlaceFields(ctx, m, c.host)
 	case b.Remove != "":
 		u.Remove = []string{string(b.Remove)}
-		err = a.UpdateFields(ctx, m, c.host, u)
+		err = a.UpdateFields(ctx, m, c.host, u, string(b.Revision))
 	default:
 		u.Values = typed(m.Fields, c.scope(), b.Fields)
-		err = a.UpdateFields(ctx, m, c.host, u)
+		err = a.UpdateFields(ctx, m, c.host, u, string(b.Revision))
 	}
 	if t, ok := p.site.correctable(ctx, err); ok {
 		return p.showFields(ctx, a, c, t.sentence, t.status)
@@ -151,6 +152,10 @@ func typed(fields []manifest.FormField, scope manifest.FieldScope, from map[stri
 
 // showFields is the page of the organisation's credentials, or of one extension's. problem is an error of the whole form.
 func (p adminPages) showFields(ctx context.Context, a *org.Admin, c credentials, problem string, status int) (any, error) {
+	revision, err := a.FieldsRevision(ctx, c.m, c.host, crmgate.ExtensionID(c.extension)) // before the values, which may be newer
+	if err != nil {
+		return nil, err
+	}
 	all, err := a.Fields(ctx, c.m, c.host)
 	if err != nil {
 		return nil, err
@@ -159,7 +164,7 @@ func (p adminPages) showFields(ctx context.Context, a *org.Admin, c credentials,
 	organisation.extension = ""
 	v := web.AdminFields{
 		Frame: p.frame(a, c.m.Title), Problem: problem, Host: c.host, Extension: c.extension, Own: len(all.Own) > 0, Unplaced: all.Unplaced,
-		Action: p.fieldsPath(credentials{m: c.m}), Organisation: p.fieldsPath(organisation),
+		Revision: revision, Action: p.fieldsPath(credentials{m: c.m}), Organisation: p.fieldsPath(organisation),
 	}
 	values := all.OrgValues
 	if c.extension != "" {

@@ -265,10 +265,12 @@ type fieldsRecord struct {
 	Hostname  string              `json:"hostname,omitempty"`
 	Name      string              `json:"name,omitempty"`
 	Values    map[string]string   `json:"values"`
+	// Revision is new in each record; earlier versions wrote none.
+	Revision string `json:"revision,omitempty"`
 }
 
 func encodeFields(f ExtensionFields) ([]byte, error) {
-	w := fieldsRecord{f.Extension, f.Hostname, f.Name, map[string]string{}}
+	w := fieldsRecord{f.Extension, f.Hostname, f.Name, map[string]string{}, newSessionID()}
 	for name, v := range f.Values {
 		w.Values[name] = v.Reveal()
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -38,6 +39,41 @@ func IfSeen(account crmgate.AccountID, p crmgate.Platform, admin crmgate.Extensi
 		apps, err := r.applications(account, p)
 		if err == nil && apps.Revision(admin) != cmp.Or(revision, noRevision) {
 			err = fmt.Errorf("the form shows other applications: %w", crmgate.ErrConflict)
+		}
+		return err
+	}}
+}
+
+// FieldsRevision identifies the values that key names, for the form of an admin. It is random, so that it does not confirm a
+// guess of a value.
+func (db *DB) FieldsRevision(ctx context.Context, key FieldsKey) (revision string, err error) {
+	err = db.view(ctx, func(r records) error {
+		revision, err = r.fieldsRevision(key)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("read the revision of managed fields: %w", err)
+	}
+	return revision, nil
+}
+
+func (r records) fieldsRevision(key FieldsKey) (string, error) {
+	var w fieldsRecord
+	k, stored := r.db.keys.fields(key)
+	found, err := r.getJSON(k, stored, &w)
+	if !found {
+		return noRevision, err
+	}
+	return cmp.Or(w.Revision, "first"), err
+}
+
+// IfFieldsSeen lets a change happen only if the FieldsRevision is still the one in the admin's form. Otherwise the error
+// matches crmgate.ErrConflict. An empty revision stands for no values.
+func IfFieldsSeen(key FieldsKey, revision string) With {
+	return With{before: func(r records) error {
+		now, err := r.fieldsRevision(key)
+		if err == nil && now != cmp.Or(revision, noRevision) {
+			err = fmt.Errorf("the form shows other values: %w", crmgate.ErrConflict)
 		}
 		return err
 	}}

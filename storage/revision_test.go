@@ -120,3 +120,30 @@ func TestIfSeenAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestIfFieldsSeen: a change of values whose form is outdated changes nothing, also if the values are the same again.
+func TestIfFieldsSeen(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
+		ctx := t.Context()
+		key := storage.FieldsKey{Platform: "clio", Account: "acme", Hostname: "a.example"}
+		of := func(key storage.FieldsKey) string {
+			revision, err := s.FieldsRevision(ctx, key)
+			storetest.Must(t, err)
+			return revision
+		}
+		change := func(key storage.FieldsKey, revision string) error {
+			return s.ChangeFields(ctx, storage.FieldsChange{Key: key, Set: values("apiKey", "k-1")}, storage.IfFieldsSeen(key, revision))
+		}
+		storetest.Must(t, change(key, ""))
+		first := of(key)
+		storetest.Must(t, change(key, first))
+		for _, outdated := range []string{first, "", "first", "none"} {
+			storetest.WantErr(t, change(key, outdated), crmgate.ErrConflict)
+		}
+		own, elsewhere := key, key
+		own.Extension, elsewhere.Hostname = "7", "b.example"
+		storetest.Must(t, change(own, ""))
+		storetest.Must(t, change(elsewhere, ""))
+		storetest.Must(t, change(key, of(key)))
+	})
+}

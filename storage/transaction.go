@@ -30,8 +30,8 @@ func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
 	return func(tx Tx) error { return fn(db.ring.Records(tx, db.now(), formats)) }
 }
 
-// With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, UseApp, IfSeen, IfUnanswered,
-// DropEntry, ReleaseLease, RevokeReplaced, ChangeFields, PlaceFields, AcceptFields and Redeemed.
+// With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, UseApp, IfSeen, IfFieldsSeen,
+// IfUnanswered, DropEntry, ReleaseLease, RevokeReplaced, ChangeFields, PlaceFields, AcceptFields and Redeemed.
 type With struct {
 	before, after func(records) error
 	replaced      func(r records, old, now crmgate.Person) error // only by SignIn

@@ -279,9 +279,21 @@ func (a *Admin) Fields(ctx context.Context, m *manifest.Manifest, host string) (
 	return f, nil
 }
 
-// UpdateFields changes values for a host. An invalid update is a Refusal, and changes nothing.
-func (a *Admin) UpdateFields(ctx context.Context, m *manifest.Manifest, host string, u FieldsUpdate) error {
-	return a.o.updateFields(ctx, storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host}, u, a.event(audit.EventAdministration))
+// FieldsRevision identifies the values at a host that a form shows: the organisation's, or those of an extension.
+func (a *Admin) FieldsRevision(ctx context.Context, m *manifest.Manifest, host string, x crmgate.ExtensionID) (string, error) {
+	return a.o.DB.FieldsRevision(ctx, a.fieldsKey(m, host, x))
+}
+
+func (a *Admin) fieldsKey(m *manifest.Manifest, host string, x crmgate.ExtensionID) storage.FieldsKey {
+	return storage.FieldsKey{Platform: m.Platform, Account: a.who.Account, Hostname: host, Extension: x}
+}
+
+// UpdateFields changes values for a host. An invalid update is a Refusal, and changes nothing. So is one whose revision is not
+// the FieldsRevision.
+func (a *Admin) UpdateFields(ctx context.Context, m *manifest.Manifest, host string, u FieldsUpdate, revision string) error {
+	seen := storage.IfFieldsSeen(a.fieldsKey(m, host, u.Extension), revision)
+	err := a.o.updateFields(ctx, a.fieldsKey(m, host, ""), u, a.event(audit.EventAdministration), seen)
+	return outdated(err, "The credentials were changed after this page was opened. Check them and try again.")
 }
 
 // PlaceFields moves the organisation's values without a host to a host.

@@ -125,6 +125,7 @@ type AdminFields struct {
 	Own        bool // single extensions can have credentials
 	Unplaced   bool // there are credentials without a host
 	Extensions []Row
+	Revision   string // identifies the credentials on the page; the form carries it
 	// Action is the address of the forms, Organisation that of the organisation's credentials for the same host.
 	Action, Organisation string
 }
