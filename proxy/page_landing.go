@@ -20,7 +20,11 @@ func (p connectPages) landing(ctx context.Context, r *request) (any, error) {
 	if l.Page {
 		return p.finish(ctx, r, l)
 	}
-	return render(200, func(w io.Writer) error { return p.site.pages.Landing(w, l.Origins) })
+	page := web.Landing{Origins: l.Origins, Bound: l.Bound}
+	if l.Connect != "" {
+		page.Connect = p.site.connectPath(l.Connect)
+	}
+	return render(200, func(w io.Writer) error { return p.site.pages.Landing(w, page) })
 }
 
 // landed takes the CRM's answer from the body of a form (response_mode=form_post), and sends the browser to the landing page with

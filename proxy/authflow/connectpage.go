@@ -78,9 +78,12 @@ func (f *Flows) landsHere(ctx context.Context, m *manifest.Manifest, s authSessi
 
 // ConnectPages returns the platforms whose connect pages can finish a sign-in, in the order of their titles.
 func (f *Flows) ConnectPages() []*manifest.Manifest {
-	return slices.DeleteFunc(f.Connectors.AllConnectable(), func(m *manifest.Manifest) bool {
-		return m.AuthType == manifest.OAuth && m.OAuth.ClientID != "" && landsHere(f.RedirectURI(), m.OAuth.RedirectURI, m.Title) != nil
-	})
+	return slices.DeleteFunc(f.Connectors.AllConnectable(), func(m *manifest.Manifest) bool { return !f.endsHere(m) })
+}
+
+// endsHere reports whether a sign-in on a platform's connect page ends on this server, as far as the manifest says.
+func (f *Flows) endsHere(m *manifest.Manifest) bool {
+	return m.AuthType != manifest.OAuth || m.OAuth.ClientID == "" || landsHere(f.RedirectURI(), m.OAuth.RedirectURI, m.Title) == nil
 }
 
 // Connecting is what a connect page shows.

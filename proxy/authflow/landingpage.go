@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -25,6 +26,10 @@ type Landing struct {
 	// Origins are the origins that may be posted the page's URL otherwise: the one in a bound state that opens, else every
 	// allowed origin.
 	Origins []string
+	// Bound says that the state is a bound one that no page began: it cannot be finished without the window that opened this one.
+	Bound bool
+	// Connect is the platform of a plain state, if its connect page can finish a sign-in; otherwise empty.
+	Connect crmgate.Platform
 
 	param string // the state parameter
 	state state  // of Page
@@ -39,10 +44,20 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 		case s.Page:
 			return Landing{Page: true, Platform: s.Platform, Waited: s.Session != "", Admin: s.Admin, param: stateParam, state: s, err: err}
 		case err == nil:
-			return Landing{Origins: []string{s.Origin}}
+			return Landing{Origins: []string{s.Origin}, Bound: true}
 		}
+		return Landing{Origins: f.AllowedOrigins, Bound: true}
 	}
-	return Landing{Origins: f.AllowedOrigins}
+	return Landing{Origins: f.AllowedOrigins, Connect: f.connectPage(stateParam)}
+}
+
+// connectPage returns the platform that a plain state names, if its connect page can finish a sign-in; otherwise "".
+func (f *Flows) connectPage(plain string) crmgate.Platform {
+	name := crmgate.Platform(cmp.Or(parseQuery(plain).Get("platform"), afterPlatform(plain)))
+	if m, err := f.Connectors.Connectable(name); err == nil && f.endsHere(m) {
+		return name
+	}
+	return ""
 }
 
 // Finish finishes a sign-in that one of this server's pages began, on the landing page. params are the parameters with which

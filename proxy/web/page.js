@@ -10,8 +10,12 @@ if (landing) {
     }
     window.setTimeout(() => window.close(), 1000);
   } else {
-    document.querySelector('h1').textContent = 'This sign-in cannot be completed here';
-    document.getElementById('status').textContent = 'Go back to the app and connect again.';
+    // An extension reads the address of the window that it opened, and closes it. Give it time.
+    window.setTimeout(() => {
+      document.querySelector('h1').textContent = 'This sign-in cannot be completed here';
+      document.getElementById('status').hidden = true;
+      document.getElementById('alone').hidden = false;
+    }, 2000);
   }
 }
 

@@ -49,14 +49,26 @@ var Assets = []string{"icon.svg", "page.js", "style.css"}
 // Asset returns the content of one of Assets. The caller may change the bytes.
 func Asset(name string) ([]byte, error) { return files.ReadFile(name) }
 
-// Landing writes the page at the redirect URI. It posts its own URL to the window that opened it, only at the given
-// origins, and closes.
-func (p *Pages) Landing(w io.Writer, origins []string) error {
-	list, err := json.Marshal(origins)
-	if err != nil {
-		return err
-	}
-	return p.templates.ExecuteTemplate(w, "landing.html", struct{ Origins string }{string(list)})
+// Landing is the page at the redirect URI.
+type Landing struct {
+	// Origins are the origins that the page posts its own URL to, if one of them opened the window.
+	Origins []string
+	// Bound says that the sign-in cannot be finished without the window that opened this one.
+	Bound bool
+	// Connect is the address of the page on which a person without an app can connect; empty for none.
+	Connect string
+}
+
+// List returns the origins as JSON.
+func (l Landing) List() (string, error) {
+	list, err := json.Marshal(l.Origins)
+	return string(list), err
+}
+
+// Landing writes the page at the redirect URI. It posts its own URL to the window that opened it, and closes. If no window did,
+// it says what the person can do.
+func (p *Pages) Landing(w io.Writer, l Landing) error {
+	return p.templates.ExecuteTemplate(w, "landing.html", l)
 }
 
 // Link is a link on a page.
