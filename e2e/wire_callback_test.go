@@ -360,6 +360,10 @@ func TestWireTokenAnswers(t *testing.T) {
 		{"3.1.9g 404", 404, "", "HTTP status 404"},
 		{"3.1.9g 301", 301, goodTokens, "HTTP status 301"},
 		{"3.1.9i no token", 200, `{"expires_in":3600}`, "The CRM answered the token request with status 200 and no token."},
+		{"3.1.9i an empty token", 200, `{"access_token":"","expires_in":3600}`, "The CRM answered the token request with status 200 and no token."},
+		{"3.1.9i a blank token", 200, `{"access_token":" ","refresh_token":"r"}`, "The CRM answered the token request with status 200 and no token."},
+		{"3.1.9i the token null", 200, `{"access_token":null}`, "The CRM answered the token request with status 200 and no token."},
+		{"3.1.9i an empty token in a form", 200, `access_token=&token_type=Bearer`, "The CRM answered the token request with status 200 and no token."},
 		{"3.1.9i a page", 200, `<html>`, "The CRM answered the token request with status 200 and no token."},
 		{"3.1.9i nothing", 200, ``, "The CRM answered the token request with status 200 and no token."},
 	} {

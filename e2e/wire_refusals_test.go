@@ -324,3 +324,26 @@ func (r *refuser) limits() map[string]func() answer {
 		},
 	}
 }
+
+// TestRefusalsAreOutcomes: an answer 200 without a token counts as what it is, in metrics and audit log.
+func TestRefusalsAreOutcomes(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, map[string]guest{"wire": {}, "wirerefused": {"getUserInfo": `{"successful":false}`}})
+	w.in("wirerefused", "").want(t, 200, `{"returnMessage":{"message":"The CRM did not accept this sign-in.","messageType":"warning","ttl":3000},"successful":false}`)
+	w.get("/oauth-callback?callbackUri="+wireRedirect+"?error=access_denied&state=platform=wire").want(t, 200, told("warning", standardTexts["access_denied"]))
+	w.endpoint.says(400, `{"error":"invalid_grant"}`)
+	w.in("wire", "").want(t, 200, told("danger", standardTexts["invalid_grant"]))
+	w.wantAudit("sign-in/oauth/refused/not accepted/wirerefused//", "sign-in/oauth/error/request/wire//", "sign-in/oauth/error/user dead/wire//")
+	metrics := w.Metrics()
+	for _, want := range []string{
+		`crmgate_flows_total{flow="oauth",outcome="refused",platform="wirerefused"} 1`,
+		`crmgate_flows_total{flow="oauth",outcome="error",platform="wire"} 2`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	if strings.Contains(metrics, `crmgate_flows_total{flow="oauth",outcome="ok"`) {
+		t.Error("a refusal counts as a success")
+	}
+}

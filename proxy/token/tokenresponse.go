@@ -40,7 +40,7 @@ func parse(body []byte, m manifest.TokenRules, now time.Time) (tokenResponse, er
 	named := at(top, m.Paths.AccessToken)
 	for _, o := range places {
 		access := cmp.Or(named, accessToken(o))
-		if access == "" {
+		if strings.TrimSpace(access) == "" {
 			continue
 		}
 		r.access = access
