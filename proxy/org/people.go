@@ -33,7 +33,7 @@ func (a *Admin) People(ctx context.Context, after crmgate.UserKey) (PeoplePage, 
 	if _, err := a.o.Connectors.Connectable(p); err != nil {
 		return PeoplePage{}, err
 	}
-	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
+	all, err := a.members(ctx, p)
 	if err != nil {
 		return PeoplePage{}, err
 	}
@@ -43,6 +43,7 @@ func (a *Admin) People(ctx context.Context, after crmgate.UserKey) (PeoplePage, 
 	for _, m := range some {
 		e, err := a.Person(ctx, m.key)
 		if errors.Is(err, crmgate.ErrNotFound) {
+			page.Total--
 			continue
 		}
 		if err != nil {
@@ -82,13 +83,35 @@ func (a *Admin) SignedInByApp(ctx context.Context, p crmgate.Platform) (int, err
 }
 
 func (a *Admin) count(ctx context.Context, p crmgate.Platform, is func(member) bool) (n int, err error) {
-	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
+	all, err := a.members(ctx, p)
 	for _, m := range all {
 		if is(m) {
 			n++
 		}
 	}
 	return n, err
+}
+
+// members returns the account's people on a platform, in the order of their ids and hosts. It reads the first endAtOnce
+// again, so that the numbers on the pages agree with the lists beside them, which show people as they are now.
+func (a *Admin) members(ctx context.Context, p crmgate.Platform) ([]member, error) {
+	cached, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
+	if err != nil {
+		return nil, err
+	}
+	again := min(len(cached), endAtOnce)
+	now := make([]member, 0, len(cached))
+	for _, m := range cached[:again] {
+		who, err := a.o.DB.Person(ctx, m.key)
+		switch {
+		case errors.Is(err, crmgate.ErrNotFound):
+		case err != nil:
+			return nil, err
+		case who.User.Account == a.who.Account:
+			now = append(now, memberOf(who))
+		}
+	}
+	return append(now, cached[again:]...), nil
 }
 
 // EndSession logs one of the account's people out, and revokes the grant at the CRM.
@@ -116,7 +139,7 @@ func (a *Admin) endSession(ctx context.Context, key crmgate.UserKey) (storage.Re
 // EndSessions logs up to endAtOnce of the account's people out of a platform. It returns how many it logged out, and how
 // many are left. The queue revokes their grants within minutes.
 func (a *Admin) EndSessions(ctx context.Context, p crmgate.Platform) (ended, left int, err error) {
-	all, err := a.o.roster.members(ctx, a.o, a.who.Account, p)
+	all, err := a.members(ctx, p)
 	if err != nil {
 		return 0, 0, err
 	}

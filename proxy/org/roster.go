@@ -33,6 +33,11 @@ type member struct {
 	granted    bool // there is a grant
 }
 
+func memberOf(p crmgate.Person) member {
+	granted := !p.Grant.Empty()
+	return member{p.User.Key, granted && p.Grant.App.Account == p.User.Account, p.Grant.App.Generation, granted}
+}
+
 // compare orders members of one platform.
 func (m member) compare(key crmgate.UserKey) int {
 	return cmp.Or(cmp.Compare(m.key.ID, key.ID), cmp.Compare(m.key.Hostname, key.Hostname))
@@ -75,8 +80,7 @@ func readPeople(ctx context.Context, db *storage.DB, p crmgate.Platform) (map[cr
 	people := map[crmgate.AccountID][]member{}
 	err := db.PeopleOn(ctx, p, func(who crmgate.Person) error {
 		if a := who.User.Account; a != "" {
-			g := who.Grant
-			people[a] = append(people[a], member{who.User.Key, g.App.Account == a && !g.Empty(), g.App.Generation, !g.Empty()})
+			people[a] = append(people[a], memberOf(who))
 		}
 		return nil
 	})
