@@ -377,15 +377,35 @@ func TestManagedSecretsStay(t *testing.T) {
 	}
 }
 
-// TestAdminTokens: an installation without RingCentral has its own admins.
+// TestAdminTokens: an installation has admins of its own, beside those of RingCentral or in place of them.
 func TestAdminTokens(t *testing.T) {
 	t.Parallel()
 	token, line, err := identity.NewAdminToken("ops", []string{"acme"})
 	edgetest.Must(t, err)
 	file := filepath.Join(t.TempDir(), "admins")
 	edgetest.Must(t, os.WriteFile(file, []byte(line), 0o600))
-	g := organised(t, func(f *edgetest.Options) { f.AdminTokenFile = file })
-	g.organisation("GET", statePath, practicecrm.RCAdminToken, "").want(t, 400, errorBody("Request failed with status code 401"))
+	t.Run("1.2g beside RingCentral", func(t *testing.T) {
+		g := organised(t, func(f *edgetest.Options) { f.AdminTokenFile = file })
+		admin := func(token string) {
+			if a := g.organisation("GET", statePath, token, ""); a.status != 200 || !strings.HasPrefix(a.body, `{"isAdmin":true,`) {
+				t.Errorf("%d %s", a.status, a.body)
+			}
+		}
+		admin(token.Reveal())
+		unknown, _, err := identity.NewAdminToken("ops", []string{"acme"})
+		edgetest.Must(t, err)
+		for _, sent := range []string{unknown.Reveal(), "acme:" + unknown.Reveal()} {
+			g.organisation("GET", statePath, sent, "").want(t, 400, errorBody("This admin token is not valid."))
+		}
+		if n := g.CRM.Counts().RingCentral; n != 0 {
+			t.Errorf("RingCentral got %d admin tokens", n)
+		}
+		admin(practicecrm.RCAdminToken)
+	})
+	g := organised(t, func(f *edgetest.Options) { f.AdminTokenFile, f.RingCentralURL = file, "" })
+	t.Run("1.2h without RingCentral", func(t *testing.T) {
+		g.organisation("GET", statePath, practicecrm.RCAdminToken, "").want(t, 400, errorBody("This is not an admin token, and this server does not accept tokens of RingCentral."))
+	})
 	g.organisation("POST", cachePath, token.Reveal(), entered(ownClient, ownSecret, "")).want(t, 200, done)
 	session := g.token(g.managed("ada", token.Reveal()))
 	g.token(g.plainly("grace", ownClient, "acme"))

@@ -49,9 +49,10 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// AdminListen is the address for /metrics, /healthz and /readyz. Default none.
 	AdminListen string
-	// RingCentralURL is where RingCentral access tokens are verified. Default https://platform.ringcentral.com.
+	// RingCentralURL is where RingCentral access tokens are verified, such as https://platform.ringcentral.com. Default none: they
+	// are refused.
 	RingCentralURL string
-	// AdminTokenFile lists the admin tokens. If it is set, RingCentral is not asked. Default none.
+	// AdminTokenFile lists the admin tokens. Default none.
 	AdminTokenFile string
 	// RequireAccountProof refuses the requests of a session whose account is unproven, until one proves it. Default false.
 	RequireAccountProof bool
@@ -112,7 +113,6 @@ func (c Config) withDefaults() Config {
 	c.Cache = cmp.Or(c.Cache, filepath.Join(c.Data, "cache"))
 	c.Listen = cmp.Or(c.Listen, "127.0.0.1:0")
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-	c.RingCentralURL = cmp.Or(c.RingCentralURL, "https://platform.ringcentral.com")
 	if c.Setting == nil {
 		c.Setting = func(string) (s crmgate.Secret, ok bool, err error) { return s, false, nil }
 	}

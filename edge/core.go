@@ -273,24 +273,30 @@ func (c *core) openFlows(ctx context.Context) error {
 	return nil
 }
 
-// verifier verifies clients' tokens by the file of admin tokens if there is one, else at RingCentral.
+// verifier verifies clients' tokens by the file of admin tokens, and at RingCentral.
 func (c *core) verifier() (identity.Verify, error) {
-	if c.AdminTokenFile == "" {
-		rc, err := identity.NewRingCentral(c.RingCentralURL, c.client.Fetch, c.Now)
-		if err != nil {
-			return nil, err
-		}
-		return rc.Verify, nil
-	}
-	b, err := os.ReadFile(c.AdminTokenFile)
-	var tokens *identity.AdminTokens
-	if err == nil {
-		tokens, err = identity.ParseAdminTokens(b)
-	}
+	tokens, err := c.adminTokens()
 	if err != nil {
 		return nil, badField("AdminTokenFile", "%s: %w", c.AdminTokenFile, err)
 	}
-	return tokens.Verify, nil
+	var rc *identity.RingCentral
+	if c.RingCentralURL == "" {
+		c.Logger.Info("access tokens of RingCentral are refused: there is no URL to verify them at")
+	} else if rc, err = identity.NewRingCentral(c.RingCentralURL, c.client.Fetch, c.Now); err != nil {
+		return nil, err
+	}
+	return identity.Either(tokens, rc), nil
+}
+
+func (c *core) adminTokens() (*identity.AdminTokens, error) {
+	if c.AdminTokenFile == "" {
+		return &identity.AdminTokens{}, nil
+	}
+	b, err := os.ReadFile(c.AdminTokenFile)
+	if err != nil {
+		return nil, err
+	}
+	return identity.ParseAdminTokens(b)
 }
 
 // ready returns nil if the store can be read and written.

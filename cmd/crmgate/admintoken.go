@@ -8,14 +8,14 @@ import (
 )
 
 type adminTokenCommand struct {
-	Name     string   `arg:"" help:"Name of the admin, which the file shows and the audit log does not."`
+	Name     string   `arg:"" help:"Name of the admin, for the file and the audit log."`
 	Accounts []string `arg:"" help:"Accounts (rcAccountId) that the admin manages."`
 	jsonFlag
 }
 
 // Help is what `crmgate admin-token --help` adds.
 func (adminTokenCommand) Help() string {
-	return `For installations without RingCentral. Put the line into the file of serve --admin-token-file. Give the token to the admin,
+	return `For admins without a RingCentral account. Put the line into the file of serve --admin-token-file. Give the token to the admin,
 who sends it instead of a RingCentral access token. The token is not shown again; the file has only its hash.`
 }
 

@@ -16,7 +16,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate journal drop ID                delete one answer
 	crmgate audit [show]                   show sign-ins, sign-outs and what else happened
 	crmgate audit verify                   check that the audit log was not changed
-	crmgate admin-token NAME ACCOUNT...    make a token for an admin, if RingCentral is not used
+	crmgate admin-token NAME ACCOUNT...    make a token for an admin without RingCentral
 	crmgate version
 
 Every flag of serve is also an environment variable, for the other commands too: --public-url is CRMGATE_PUBLIC_URL. Secrets
@@ -57,7 +57,7 @@ type commands struct {
 	Apps       appsCommand       `cmd:"" help:"List the OAuth applications, or retry those that their CRM rejects."`
 	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
-	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's admin, if RingCentral is not used."`
+	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's admin who has no RingCentral account."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
 

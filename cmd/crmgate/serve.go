@@ -13,8 +13,8 @@ type serveCommand struct {
 	storeFlags
 	Listen         string         `help:"Address for clients (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	PublicURL      string         `help:"URL by which browsers reach this server (default http://LISTEN)." placeholder:"URL"`
-	RingCentralURL string         `name:"ringcentral-url" help:"Where RingCentral access tokens are verified (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
-	AdminTokenFile string         `help:"File of the admin tokens that crmgate admin-token makes. RingCentral is not asked then." placeholder:"FILE"`
+	RingCentralURL string         `name:"ringcentral-url" help:"Where RingCentral access tokens are verified; empty to refuse them (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
+	AdminTokenFile string         `help:"File of the admin tokens that crmgate admin-token makes. RingCentral is not asked about them." placeholder:"FILE"`
 	AdminListen    string         `help:"Address for /metrics, /healthz and /readyz; empty for none (default ${default})." default:"127.0.0.1:9090" placeholder:"ADDR"`
 	TrustedProxies []netip.Prefix `help:"Addresses of reverse proxies, such as 10.1.2.0/24: their X-Forwarded-For names the client, for limits. Repeatable." placeholder:"CIDR"`
 	AllowedOrigin  []string       `help:"Origin to which the landing page may hand a sign-in (default: that of --public-url). Repeatable." placeholder:"ORIGIN"`

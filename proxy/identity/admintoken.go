@@ -14,8 +14,8 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// AdminTokens verifies admin tokens, for servers whose users have no RingCentral account. Each token has a name and is valid
-// for certain accounts. AdminTokens holds only hashes of them. It is immutable and safe for concurrent use.
+// AdminTokens verifies admin tokens, for admins who have no RingCentral account. Each token has a name and is valid for certain
+// accounts. AdminTokens holds only hashes of them. The zero AdminTokens has none. It is immutable and safe for concurrent use.
 type AdminTokens struct {
 	byHash map[[sha256.Size]byte]adminToken
 }
@@ -64,6 +64,9 @@ func ParseAdminTokens(b []byte) (*AdminTokens, error) {
 	return t, nil
 }
 
+// alphabet has the characters of rand.Text, which admin tokens are made of.
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
 // NewAdminToken makes a token and its line for the file.
 func NewAdminToken(name string, accounts []string) (token crmgate.Secret, line string, err error) {
 	text := rand.Text() + rand.Text()
@@ -78,6 +81,16 @@ func NewAdminToken(name string, accounts []string) (token crmgate.Secret, line s
 	return crmgate.NewSecret(text), line, nil
 }
 
+// hasForm reports whether a token has the form that NewAdminToken gives it, alone or as ACCOUNT:TOKEN. No token of RingCentral
+// has it: those have lower-case letters.
+func hasForm(token crmgate.Secret) bool {
+	text := token.Reveal()
+	if _, rest, named := strings.Cut(text, ":"); named {
+		text = rest
+	}
+	return len(text) == 2*len(rand.Text()) && strings.Trim(text, alphabet) == ""
+}
+
 // Verify returns the admin behind a token. A token for several accounts is sent as ACCOUNT:TOKEN; any other may be.
 func (t *AdminTokens) Verify(_ context.Context, token crmgate.Secret) (Identity, error) {
 	text := token.Reveal()
@@ -88,7 +101,7 @@ func (t *AdminTokens) Verify(_ context.Context, token crmgate.Secret) (Identity,
 	a, ok := t.byHash[sha256.Sum256([]byte(text))]
 	switch {
 	case !ok:
-		return Identity{}, rejected(401)
+		return Identity{}, &crmgate.Refusal{Message: "This admin token is not valid.", Err: crmgate.ErrInvalidToken}
 	case named && !slices.Contains(a.accounts, crmgate.AccountID(account)):
 		return Identity{}, &crmgate.Refusal{Kind: crmgate.Forbidden, Message: "This admin token is not valid for that account."}
 	case !named && len(a.accounts) > 1:

@@ -31,14 +31,54 @@ func TestAdminTokens(t *testing.T) {
 		{"for several", "other:" + several.Reveal(), "other", "token support", ""},
 		{"for several, not named", several.Reveal(), "", "", "send it as ACCOUNT:TOKEN"},
 		{"for another account", "other:" + one.Reveal(), "", "", "not valid for that account"},
-		{"unknown", "wrong", "", "", "status code 401"},
-		{"empty", "", "", "", "status code 401"},
-		{"its hash", strings.Split(line, ":")[1], "", "", "status code 401"},
+		{"unknown", "wrong", "", "", "This admin token is not valid."},
+		{"empty", "", "", "", "This admin token is not valid."},
+		{"its hash", strings.Split(line, ":")[1], "", "", "This admin token is not valid."},
 	} {
 		who, err := tokens.Verify(t.Context(), crmgate.NewSecret(c.token))
 		var r *crmgate.Refusal
 		if c.want != "" && (!errors.As(err, &r) || !strings.Contains(r.Message, c.want) || who.Admin) || c.want == "" && (err != nil || !who.Admin || string(who.Account) != c.account || string(who.Extension) != c.extension) {
 			t.Errorf("%s: %+v, %v", c.name, who, err)
+		}
+	}
+}
+
+// TestEither: what has the form of an admin token is never sent to RingCentral, and nothing else is compared with admin tokens.
+func TestEither(t *testing.T) {
+	o := newOffice(t)
+	known, line, err := identity.NewAdminToken("ops", []string{"acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := identity.ParseAdminTokens([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unknown, _, _ := identity.NewAdminToken("ops", []string{"acme"})
+	both, alone := identity.Either(tokens, o.RingCentral), identity.Either(tokens, nil)
+	for _, c := range []struct {
+		name, token string
+		verify      identity.Verify
+		account     string
+		want        string
+		asked       int // of RingCentral
+	}{
+		{"an admin token", known.Reveal(), both, "acme", "", 0},
+		{"an admin token with its account", "acme:" + known.Reveal(), both, "acme", "", 0},
+		{"an unknown admin token", unknown.Reveal(), both, "", "This admin token is not valid.", 0},
+		{"without a file", known.Reveal(), identity.Either(&identity.AdminTokens{}, o.RingCentral), "", "This admin token is not valid.", 0},
+		{"a token of RingCentral", "ada", both, "42", "", 1},
+		{"in lower case", strings.ToLower(known.Reveal()), both, "42", "", 1},
+		{"one character short", known.Reveal()[1:], both, "42", "", 1},
+		{"without RingCentral", "grace", alone, "", "does not accept tokens of RingCentral", 0},
+		{"an admin token without RingCentral", known.Reveal(), alone, "acme", "", 0},
+	} {
+		who, err := c.verify(t.Context(), crmgate.NewSecret(c.token))
+		if c.want == "" && (err != nil || string(who.Account) != c.account) || c.want != "" && (!errors.Is(err, crmgate.ErrInvalidToken) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %+v, %v", c.name, who, err)
+		}
+		if n := o.asked[c.token]; n != c.asked {
+			t.Errorf("%s: RingCentral was asked %d times, want %d", c.name, n, c.asked)
 		}
 	}
 }

@@ -18,6 +18,20 @@ type Identity struct {
 // Verify is safe for concurrent use.
 type Verify func(ctx context.Context, token crmgate.Secret) (Identity, error)
 
+// Either returns the Verify of a server. A token with the form of an admin token is one of tokens, and is never sent to
+// RingCentral. rc verifies all others; if rc is nil, they are Refusals.
+func Either(tokens *AdminTokens, rc *RingCentral) Verify {
+	return func(ctx context.Context, token crmgate.Secret) (Identity, error) {
+		switch {
+		case hasForm(token):
+			return tokens.Verify(ctx, token)
+		case rc == nil:
+			return Identity{}, &crmgate.Refusal{Message: "This is not an admin token, and this server does not accept tokens of RingCentral.", Err: crmgate.ErrInvalidToken}
+		}
+		return rc.Verify(ctx, token)
+	}
+}
+
 // Required verifies a token that the request must have.
 func (v Verify) Required(ctx context.Context, token crmgate.Secret) (Identity, error) {
 	if token.IsZero() {
