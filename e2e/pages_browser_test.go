@@ -348,7 +348,7 @@ func (g *gate) views() []view {
 			b.consent("ada")
 		}},
 		{"other-browser", "This sign-in cannot be completed here", func(b *tab) { b.open(g.visitor().landing("practice", "ada", nil)) }},
-		{"trap", "This is not your sign-in", func(b *tab) { b.open("/connect/practice?session=" + g.visitor().wait("practice").ID) }},
+		{"trap", "This sign-in cannot be completed here", func(b *tab) { b.open("/connect/practice?session=" + g.visitor().wait("practice").ID) }},
 		{"elsewhere", "This did not work", opens("/connect/elsewhere")},
 		{"unknown", "There is nothing to connect here", opens("/connect/nobody")},
 		{"landing", "This sign-in cannot be completed here", opens("/redirect.html?code=x&state=platform%3Dpractice")},

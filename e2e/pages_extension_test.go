@@ -69,5 +69,5 @@ func TestForeignPageCannotWait(t *testing.T) {
 	}
 	w := eval[waiting](b, with("omit")+`.then(r => r.json())`)
 	b.open(strings.TrimPrefix(w.ConnectURL, g.URL))
-	b.at("This is not your sign-in")
+	b.at("This sign-in cannot be completed here")
 }

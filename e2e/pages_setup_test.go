@@ -53,7 +53,7 @@ func TestConnectSetsUpAnOrganisation(t *testing.T) {
 		t.Errorf("something is stored: %s", a.body)
 	}
 	other := g.visitor() // another person who has the link, such as another organisation's admin
-	other.send("/connect/practice", form(session, ownClient, ownSecret)).wantPage(t, 403, "This is not your sign-in")
+	other.send("/connect/practice", form(session, ownClient, ownSecret)).wantPage(t, 403, "This sign-in cannot be completed here")
 
 	calls := g.oauthInfoCalls()
 	going := admin.send("/connect/practice", form(session, ownClient, ownSecret))

@@ -229,13 +229,13 @@ func TestConnectLoginCSRF(t *testing.T) {
 	landed := attacker.landing("practice", "ada", nil)
 	victim.send("/connect/practice", nil) // the victim has also begun a sign-in
 	tokens := g.CRM.Counts().Token
-	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.")
-	g.visitor().get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.")
+	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced, or it was started in another browser.")
+	g.visitor().get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced, or it was started in another browser.")
 	if g.CRM.Counts().Token != tokens {
 		t.Error("the attacker's code was redeemed")
 	}
 	attacker.get(landed).wantPage(t, 200, "You are connected")
-	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced.")
+	victim.get(landed).wantPage(t, 400, "This sign-in cannot be completed here", "This sign-in was already used or replaced, or it was started in another browser.")
 }
 
 func TestConnectReplayed(t *testing.T) {

@@ -166,6 +166,15 @@ func TestAuthSessionFails(t *testing.T) {
 	g.postJSON("/authSession", `{}`).want(t, 400, "Missing platform name")
 }
 
+// TestAuthSessionsInTwoTabs: a newer sign-in of the same browser replaces the older one, and the older one's page says so.
+func TestAuthSessionsInTwoTabs(t *testing.T) {
+	t.Parallel()
+	v := newPages(t).visitor()
+	older, newer := v.wait("practice"), v.wait("practice")
+	v.get("/connect/practice?session="+older.ID).wantPage(t, 403, "This sign-in cannot be completed here", "a newer one in this browser has replaced it", "connect again in the app")
+	v.get("/connect/practice?session="+newer.ID).wantPage(t, 200, "Connect Practice CRM")
+}
+
 // TestAuthSessionOfAnAttacker: an attacker sends a victim a link with the attacker's session. The attacker must not get the
 // victim's sign-in.
 func TestAuthSessionOfAnAttacker(t *testing.T) {
@@ -177,13 +186,13 @@ func TestAuthSessionOfAnAttacker(t *testing.T) {
 		trap := attacker.wait(platform)
 		for _, v := range []*visitor{victim, g.visitor()} {
 			a := v.get("/connect/" + platform + "?session=" + trap.ID)
-			a.wantPage(t, 403, "This is not your sign-in", "If you got a link from another person")
+			a.wantPage(t, 403, "This sign-in cannot be completed here", "If you got a link from another person")
 			if strings.Contains(a.body, "<form") {
 				t.Error("the trap has a form")
 			}
 			before := g.CRM.Counts()
 			a = v.send("/connect/"+platform, url.Values{"session": {trap.ID}, "fields[apiKey]": {practicecrm.APIKey}})
-			a.wantPage(t, 403, "This is not your sign-in")
+			a.wantPage(t, 403, "This sign-in cannot be completed here")
 			if a.header.Get("Refresh") != "" || g.CRM.Counts() != before {
 				t.Error("the trap has a link")
 			}

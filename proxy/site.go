@@ -133,10 +133,9 @@ func failureResult(err error, t told, e ending) web.Result {
 	case errors.Is(err, crmgate.ErrExpired):
 		res.Tone, res.Heading = "calm", "This took too long"
 	case errors.Is(err, crmgate.ErrOtherBrowser):
-		res.Heading = "This is not your sign-in"
+		res.Heading = "This sign-in cannot be completed here"
 		if e.landed { // the sentence of the JSON routes names a header
-			res.Heading = "This sign-in cannot be completed here"
-			res.Sentences = []string{"This sign-in was already used or replaced. Start again."}
+			res.Sentences = []string{"This sign-in was already used or replaced, or it was started in another browser. Start again."}
 		}
 	case errors.Is(err, crmgate.ErrConflict):
 		res.Tone, res.Heading = "calm", "This sign-in has ended"

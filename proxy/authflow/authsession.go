@@ -279,7 +279,7 @@ func (ss *authSessions) forBrowser(ctx context.Context, r ConnectRequest) (authS
 		return s, err
 	case r.Browser.IsZero() || !hashes(r.Browser, s.BrowserHash):
 		return s, &crmgate.Refusal{Kind: crmgate.Forbidden, Err: crmgate.ErrOtherBrowser,
-			Message: "This sign-in was started in another browser. If you got a link from another person, do not continue: they would get your access."}
+			Message: "This sign-in was started in another browser, or a newer one in this browser has replaced it. If you got a link from another person, do not continue: they would get your access."}
 	case s.Platform != r.Platform:
 		return s, crmgate.Refuse("This sign-in was started for another CRM.")
 	}
