@@ -425,7 +425,7 @@ func operated(t *testing.T) (g *gate, operator string) {
 	edgetest.Must(t, err)
 	file := filepath.Join(t.TempDir(), "admins")
 	edgetest.Must(t, os.WriteFile(file, []byte(line), 0o600))
-	return organised(t, func(f *edgetest.Options) { f.AdminTokenFile = file }), token.Reveal()
+	return organised(t, func(f *edgetest.Options) { f.AdminTokenFile, f.RingCentralURL = file, "" }), token.Reveal()
 }
 
 // answersToOtherAccounts uses the operator's token for an account that it is not valid for.

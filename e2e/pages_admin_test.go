@@ -366,6 +366,9 @@ func TestAdminPeople(t *testing.T) {
 	v.get("/admin/end/practice").wantPage(t, 200, "End all sessions on Practice CRM?", "1 person will be signed out")
 	v.send("/admin/end/practice", nil).wantHeader(t, "Location", "/admin/people/practice")
 	g.ends("after all were ended", grace)
+	_, err = g.Edge.DB().DeletePerson(t.Context(), crmgate.UserKey{Platform: "practice", ID: crmgate.UserID(id)})
+	edgetest.Must(t, err)
+	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "1 person in your organisation")
 	v.get("/admin/people/nobody").wantPage(t, 404, "There is nothing here", `href="/admin"`)
 }
 

@@ -43,7 +43,6 @@ func (a *Admin) People(ctx context.Context, after crmgate.UserKey) (PeoplePage, 
 	for _, m := range some {
 		e, err := a.Person(ctx, m.key)
 		if errors.Is(err, crmgate.ErrNotFound) {
-			page.Total--
 			continue
 		}
 		if err != nil {
