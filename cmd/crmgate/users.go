@@ -90,7 +90,7 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 		{"platform", string(e.Platform)}, {"id", string(e.ID)}, {"name", e.Name}, {"host", e.Hostname}, {"account", account(e)},
 		{"time zone", e.Timezone}, {"state", e.State}, {"reason", e.Reason}, {"since", when(e.Since)}, {"client id", e.ClientID},
 		{"access token", e.AccessToken.String()}, {"expires", when(e.Expiry)}, {"refresh token", e.RefreshToken.String()},
-		{"API key", e.APIKey.String()}, {"first sign-in", when(e.Created)}, {"last sign-in", when(e.SignedIn)},
+		{"renewal", renewal(e)}, {"API key", e.APIKey.String()}, {"first sign-in", when(e.Created)}, {"last sign-in", when(e.SignedIn)},
 	}, func(row []string) bool { return row[1] == "" })
 	return printTable(out, rows)
 }
@@ -124,6 +124,14 @@ func account(e operator.Entry) string {
 		return string(e.Account) + " (unproven)"
 	}
 	return string(e.Account)
+}
+
+// renewal says that a grant has no refresh token; it is empty if it has one. Only the connector knows whether it needs one.
+func renewal(e operator.Entry) string {
+	if !e.Unrenewable {
+		return ""
+	}
+	return "not possible without a refresh token, unless the connector renews access by itself: the person must sign in again when the access token expires"
 }
 
 // holds lists the credentials that are stored for a person.

@@ -58,6 +58,16 @@ func TestUsersOfARunningServer(t *testing.T) {
 		t.Errorf("a deleted user: status %d, %s", status, errs.String())
 	}
 
+	if strings.Contains(out, "renewal") {
+		t.Errorf("the grant can be renewed: %s", out)
+	}
+	n.CRM.SetMood(practicecrm.Mood{Token: "no refresh_token"})
+	_, err = n.OAuth(t.Context(), "grace")
+	edgetest.Must(t, err)
+	if out := users("show", "practice", "2-practice"); !strings.Contains(out, "not possible without a refresh token") {
+		t.Errorf("a grant that cannot be renewed: %s", out)
+	}
+
 	_, err = n.OAuth(t.Context(), "ada")
 	edgetest.Must(t, err)
 	n.CRM.SetMood(practicecrm.Mood{Revoke: "500"})

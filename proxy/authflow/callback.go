@@ -280,12 +280,18 @@ func (f *Flows) completeOAuth(ctx context.Context, conn connector.Connector, cli
 		return notAccepted(info), nil
 	}
 	crmgate.TraceOf(ctx).Step("identified")
+	var stored crmgate.Grant
 	signedIn, err := f.complete(ctx, conn, info, completion{
 		by: audit.ByOAuth, unproven: c.Unproven, hostname: c.Hostname, account: tokens.Journal.Account,
 		hashedExtension: c.HashedExtension, journal: tokens.Journal, entry: c.Entry, pending: c.Pending, replay: c.replay, claim: c.claim,
-		grant: func(old crmgate.Grant) crmgate.Grant { return tokens.Grant(client, old) },
+		grant: func(old crmgate.Grant) crmgate.Grant {
+			stored = tokens.Grant(client, old)
+			return stored
+		},
 	})
 	switch {
+	case err == nil:
+		f.Tokens.CheckRenewal(ctx, client, tokens, stored)
 	case errors.Is(err, crmgate.ErrConflict):
 		f.discard(ctx, conn, info, client, tokens)
 		err = org.AppChanged(client.Platform)

@@ -33,9 +33,11 @@ type Entry struct {
 	RefreshToken crmgate.Secret `json:"refreshToken,omitzero"`
 	APIKey       crmgate.Secret `json:"apiKey,omitzero"`
 	Expiry       time.Time      `json:"tokenExpiry,omitzero"`
-	ClientID     string         `json:"clientId,omitempty"`
-	Created      time.Time      `json:"created,omitzero"`
-	SignedIn     time.Time      `json:"signedIn,omitzero"`
+	// Unrenewable says that there is no refresh token. Then only a connector that refreshes by itself can renew the grant.
+	Unrenewable bool      `json:"unrenewable,omitempty"`
+	ClientID    string    `json:"clientId,omitempty"`
+	Created     time.Time `json:"created,omitzero"`
+	SignedIn    time.Time `json:"signedIn,omitzero"`
 
 	app    crmgate.ApplicationKey
 	issued time.Time
@@ -178,6 +180,7 @@ func entry(p crmgate.Person, s storage.Session) Entry {
 		AccessToken: p.Grant.AccessToken, RefreshToken: p.Grant.RefreshToken, APIKey: p.Grant.APIKey,
 		Expiry: p.Grant.Expiry, ClientID: p.Grant.App.ClientID, Created: p.User.Created, SignedIn: p.User.SignedIn, app: p.Grant.App, issued: p.Grant.Issued,
 	}
+	e.Unrenewable = !e.AccessToken.IsZero() && e.RefreshToken.IsZero()
 	switch {
 	case p.Grant.Dead != "":
 		e.State, e.Since = "needs_login", p.Grant.DeadSince

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -38,7 +39,9 @@ type Engine struct {
 	flights flights
 	journal journal
 	pauses  pauses
-	at      func(point string) // where a test may end the process; nil outside of tests
+	// unrenewable has the platforms of which CheckRenewal has warned.
+	unrenewable sync.Map
+	at          func(point string) // where a test may end the process; nil outside of tests
 }
 
 // New returns an Engine; the caller closes it.
