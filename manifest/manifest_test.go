@@ -493,6 +493,21 @@ func TestRevokeURL(t *testing.T) {
 	}
 }
 
+func TestRevokeReplaced(t *testing.T) {
+	t.Parallel()
+	for revoke, want := range map[string]bool{
+		`{}`: false, `null`: false, `{"url": "https://a.example/revoke"}`: false, `{"replaced": null}`: false, `{"replaced": false}`: false, `{"replaced": true}`: true,
+	} {
+		text := key + `, "crmgate": {"hosts": ["a.example"], "revoke": ` + revoke + `}}}}`
+		if got := mustParse(t, map[string]string{"a": text}, "a").RevokeReplaced; got != want {
+			t.Errorf("%s: got %v", revoke, got)
+		}
+		if !fits(manifestSchema(t), text) {
+			t.Errorf("the schema refuses %s", revoke)
+		}
+	}
+}
+
 func TestPlatformNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"", "1a", "a-b", "a.b", "a/b", "ä", "a b", "crmgate", "CrmGate", strings.Repeat("a", 65)} {

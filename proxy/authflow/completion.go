@@ -58,6 +58,7 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 	}
 	key := crmgate.UserKey{Platform: m.Platform, Hostname: hostname, ID: info.ID}
 	crmgate.TraceOf(ctx).SetPerson(key)
+	at := m.ForHost(hostname)
 	if !f.people.Allow(key) {
 		return SignedIn{}, tooOften("of this person")
 	}
@@ -91,12 +92,12 @@ func (f *Flows) complete(ctx context.Context, conn connector.Connector, info con
 		}
 		p.Grant = c.grant(p.Grant)
 		return nil
-	}, append(c.stored(m), c.claim.keep(answer))...)
+	}, append(c.stored(at), c.claim.keep(answer))...)
 	if err != nil {
 		return SignedIn{}, err
 	}
 	crmgate.TraceOf(ctx).Step("stored")
-	if m.RevokeReplaced || c.pending && !c.unproven { // a grant or an application was replaced
+	if at.RevokeReplaced || c.pending && !c.unproven { // a grant or an application was replaced
 		f.Revocations.Changed()
 	}
 	f.afterSave(ctx, conn, key)

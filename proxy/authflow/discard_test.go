@@ -10,6 +10,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/proxy/proxytest"
@@ -122,6 +123,31 @@ func TestReplacedGrants(t *testing.T) {
 				t.Errorf("the new grant is alive: %v, %v", w.Alive(p.Grant), err)
 			}
 		})
+	}
+}
+
+// TestReplacedGrantsOfAHost: an override of the manifest may choose for one host.
+func TestReplacedGrantsOfAHost(t *testing.T) {
+	t.Parallel()
+	for host, lives := range map[string]int{"eu.crm.example": 1, "us.crm.example": 2} {
+		w := proxytest.NewVirtualWorld(t, nil)
+		parsed, err := manifest.Parse(map[string][]byte{"practice": []byte(`{"platforms":{"practice":{"name":"Practice CRM","auth":{"type":"oauth","oauth":{
+			"authUrl":"` + w.URL + `/oauth/authorize","clientId":"practice-client","redirectUri":"https://app.example/redirect.html"}},
+			"override":[{"triggerType":"hostname","triggerValue":"eu.crm.example","overrideObjects":[{"path":"crmgate.revoke.replaced","value":true}]}],
+			"crmgate":{"hosts":["crm.example"],"revoke":{"url":"` + w.URL + `/oauth/revoke"}}}}}`)}, "")
+		proxytest.Must(t, err)
+		m, _ := parsed.Platform("practice")
+		*w.Conn.Manifest() = *m
+		w.Conn.Who = func(context.Context, connector.UserInfoRequest) (connector.UserInfo, error) {
+			return connector.UserInfo{Successful: true, ID: proxytest.Person(1).ID, Name: "Ada", OverridingHostname: host}, nil
+		}
+		for range 2 {
+			_, err := signIn(w)
+			proxytest.Must(t, err)
+		}
+		if w.Revocations.RunDue(); w.CRM.LiveRefreshOf("ada") != lives {
+			t.Errorf("%s: %d grants live at the CRM, want %d", host, w.CRM.LiveRefreshOf("ada"), lives)
+		}
 	}
 }
 
