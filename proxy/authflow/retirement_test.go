@@ -76,3 +76,35 @@ func TestRetiredGrantsAreRevokedAtOnce(t *testing.T) {
 		soon("an application is replaced", 2)
 	})
 }
+
+// TestRetriedApplicationsRevokeAtOnce: the worker does not wait for its next look if an admin retries a rejected application.
+func TestRetriedApplicationsRevokeAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := proxytest.NewVirtualWorld(t, nil)
+		admin := w.Orgs.AdminOf(identity.Identity{Account: "1", Extension: "101", Admin: true})
+		w.CRM.Register("own", "secret")
+		_, err := admin.Enter(t.Context(), "practice", map[string]string{"clientId": "own", "clientSecret": "secret"}, crmgate.Pending)
+		proxytest.Must(t, err)
+		browser := &http.Client{Transport: proxytest.InProcess{Handler: w.CRM}}
+		landed, err := practicecrm.Browse(t.Context(), browser, w.URL+"/oauth/authorize?response_type=code&client_id=own&state=platform%3Dpractice&redirect_uri=https%3A%2F%2Fapp.example%2Fredirect.html", "ada")
+		proxytest.Must(t, err)
+		_, err = w.Flows.Callback(t.Context(), authflow.CallbackRequest{Account: "1", CallbackURI: landed})
+		proxytest.Must(t, err)
+		w.CRM.Register("own", "rotated-at-the-crm")
+		_, err = w.Sessions.Forget(t.Context(), proxytest.Person(1))
+		proxytest.Must(t, err)
+		w.CRM.Register("own", "secret")
+
+		w.Revocations.Start()
+		time.Sleep(2 * time.Second) // the worker has looked, and waits
+		if n := w.CRM.LiveRefreshOf("ada"); n != 1 {
+			t.Fatalf("%d grants live before the retry", n)
+		}
+		proxytest.Must(t, admin.RetryApp(t.Context(), "practice"))
+		time.Sleep(10 * time.Second) // less than the time between two looks
+		if n := w.CRM.LiveRefreshOf("ada"); n != 0 {
+			t.Errorf("%d grants live after the retry", n)
+		}
+	})
+}

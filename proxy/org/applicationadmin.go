@@ -72,14 +72,16 @@ func (a *Admin) App(ctx context.Context, p crmgate.Platform) (PlatformApp, error
 }
 
 // RetryApp lets the next request try the organisation's applications of a platform that the CRM rejects, if there are any.
+// Their waiting revocations are tried now.
 func (a *Admin) RetryApp(ctx context.Context, p crmgate.Platform) error {
+	defer a.o.Revocations.Changed()
 	account := a.who.Account
 	_, err := a.o.DB.RetryPaused(ctx, p, &account)
 	return err
 }
 
-// Trouble returns why the CRM rejects the confirmed application, at refreshes or at sign-ins. It is nil if the CRM accepts it, and if the connector
-// cannot say which client the application is.
+// Trouble returns why the CRM rejects the confirmed application, at refreshes or at sign-ins. It is nil if the CRM accepts it,
+// and if the connector cannot say which client the application is.
 func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error) {
 	app := p.Confirmed
 	if app == nil {
