@@ -24,6 +24,7 @@ func (b *tab) signIn(token string) {
 const (
 	enterForm = `form[action="/admin/practice"] ` + submit
 	tryForm   = `form[action="/admin/try/practice"] ` + submit
+	retryForm = `form[action="/admin/retry/practice"] ` + submit
 )
 
 // credentials fills in the form of an application.
@@ -31,6 +32,16 @@ func (b *tab) credentials(client, secret string) {
 	b.t.Helper()
 	b.do(chromedp.SetValue("#app-clientId", client), chromedp.SendKeys("#app-clientSecret", secret))
 	b.press(enterForm)
+}
+
+// reject has the CRM reject the organisation's applications, and has a person's refresh notice it.
+func (g *gate) reject(session string) {
+	g.t.Helper()
+	for _, client := range []string{ownClient, "acme-second"} {
+		g.CRM.Register(client, "rotated-at-the-crm")
+	}
+	g.Pass(2 * time.Hour)
+	g.get("/authValidation", bearer(session)...)
 }
 
 // TestBrowserAdmin sets up and removes an organisation's application as its admin.
@@ -67,6 +78,18 @@ func TestBrowserAdmin(t *testing.T) {
 	b.consent("ada")
 	b.at("The application works")
 	g.ends("the second person's session", grace)
+
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
+	g.reject(ada)
+	g.CRM.Register("acme-second", "second-secret")
+	b.signIn(practicecrm.RCAdminToken) // the page's session has expired
+	b.open("/admin/practice")
+	b.press(retryForm)
+	b.do(chromedp.WaitNotPresent(retryForm))
+	b.at("Practice CRM")
+	if n := g.refreshes(ada); n != 1 {
+		t.Errorf("%d requests after a retry", n)
+	}
 
 	t.Run("by keyboard alone", func(t *testing.T) {
 		b := g.newTab(t, browser, 320, 700, "light")
@@ -131,11 +154,17 @@ func TestBrowserShowsAdmin(t *testing.T) {
 	axe := axeCore(t)
 	g := organised(t, withNotes, func(f *edgetest.Options) { practices(t, f, f.Settings["PRACTICE_URL"], "") })
 	g.organisation("POST", cachePath+"?platform=practice", practicecrm.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
-	g.token(g.managed("ada", practicecrm.RCAdminToken))
+	ada := g.token(g.managed("ada", practicecrm.RCAdminToken))
 	g.token(g.managed("robert", practicecrm.RCUserToken))
 	g.organisation("POST", cachePath+"?platform=practice", practicecrm.RCAdminToken, entered(ownClient, ownSecret, "")).want(t, 200, done)
 	g.Pass(time.Minute)
 	g.look(t, browser, axe, g.adminViews())
+	g.reject(ada)
+	g.look(t, browser, axe, []view{{"admin-app-rejected", "Practice CRM", func(b *tab) {
+		b.signIn(practicecrm.RCAdminToken)
+		b.open("/admin/practice")
+		b.do(chromedp.WaitVisible(retryForm))
+	}}})
 	w := withFields(t)
 	const title = "Wire CRM"
 	w.look(t, browser, axe, []view{
