@@ -108,7 +108,7 @@ func TestAuditOfUnfinishedSignIns(t *testing.T) {
 	v.get(v.landingAt(older, "ada"))
 	c := g.compose("bound")
 	g.token(g.callback(g.land(c, "ada"), c.LoginSecret))
-	g.callback(g.land(c, "ada"), c.LoginSecret) // back, and again
+	g.callback(g.land(c, "ada"), c.LoginSecret).want(t, 200, told("warning", "This sign-in link was already used. Please start again.")) // back, and again
 	g.Pass(11 * time.Minute)
 	g.callback(g.land(c, "ada"), c.LoginSecret)
 	g.postJSON("/apiKeyLogin", `{"platform":"practicekey"}`, "X-RC-Access-Token", practicecrm.RCUserToken)

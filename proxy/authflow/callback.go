@@ -59,6 +59,9 @@ func (f *Flows) finish(ctx context.Context, r CallbackRequest, resp response) (S
 		return in, settled, err
 	})
 	if repeated && errors.Is(err, errRedeemed) { // a repeated callback of the same caller is no outcome of its own
+		if a.bound.ID != "" {
+			err = errStateSpent // the caller has the login secret, and went back for another code
+		}
 		f.report(ctx, audit.ByOAuth, resp.platform, Failure(err))
 	}
 	in.Agent = resp.agent

@@ -52,7 +52,7 @@ func join(parts ...string) string {
 }
 
 // errRedeemed refuses a caller who repeats the callback of another one.
-var errRedeemed = crmgate.Refuse("This sign-in link was already used. Please start again.")
+var errRedeemed = &crmgate.Refusal{Message: errStateSpent.Message, Err: crmgate.ErrConflict}
 
 // redemptions see to it that a code is exchanged once. What runs or failed is kept in memory, by a hash of the code. The answer
 // to a sign-in that succeeded is kept in the store, sealed, by the transaction that stores the sign-in: every process on the

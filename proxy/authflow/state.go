@@ -65,6 +65,9 @@ type states struct {
 // errStateUnusable is the refusal of every state that does not open: forged, or sealed with another key.
 var errStateUnusable = crmgate.Refuse("This sign-in link is not valid. Please start again.")
 
+// errStateSpent is the refusal of a state that was used.
+var errStateSpent = &crmgate.Refusal{Kind: crmgate.Declined, Message: "This sign-in link was already used. Please start again.", Err: crmgate.ErrConflict}
+
 // random returns n random bytes, encoded for URLs.
 func random(n int) string {
 	b := make([]byte, n)
@@ -190,7 +193,7 @@ func (st *states) spend(ctx context.Context, s state) error {
 	left := time.Unix(s.Expires, 0).Sub(st.now())
 	err := st.db.SpendState(ctx, s.ID, left+time.Minute)
 	if errors.Is(err, crmgate.ErrConflict) {
-		return &crmgate.Refusal{Kind: crmgate.Declined, Message: "This sign-in link was already used. Please start again.", Err: crmgate.ErrConflict}
+		return errStateSpent
 	}
 	return err
 }
