@@ -339,11 +339,12 @@ func TestRefusalsAreOutcomes(t *testing.T) {
 	w.get("/oauth-callback?callbackUri="+wireRedirect+"?error=access_denied&state=platform=wire").want(t, 200, told("warning", standardTexts["access_denied"]))
 	w.endpoint.says(400, `{"error":"invalid_grant"}`)
 	w.in("wire", "").want(t, 200, told("danger", standardTexts["invalid_grant"]))
-	w.wantAudit("sign-in/oauth/refused/not accepted/wirerefused//", "sign-in/oauth/error/request/wire//", "sign-in/oauth/error/user dead/wire//")
+	w.wantAudit("sign-in/oauth/refused/not accepted/wirerefused//", "sign-in/oauth/unfinished/denied/wire//", "sign-in/oauth/error/user dead/wire//")
 	metrics := w.Metrics()
 	for _, want := range []string{
 		`crmgate_flows_total{flow="oauth",outcome="refused",platform="wirerefused"} 1`,
-		`crmgate_flows_total{flow="oauth",outcome="error",platform="wire"} 2`,
+		`crmgate_flows_total{flow="oauth",outcome="unfinished",platform="wire"} 1`,
+		`crmgate_flows_total{flow="oauth",outcome="error",platform="wire"} 1`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("the metrics lack %s", want)

@@ -135,8 +135,9 @@ func shownText(resp *http.Response) string {
 
 // unreached says why a request had no answer.
 func unreached(err error) string {
-	if errors.Is(err, egress.ErrProxy) {
-		return "It cannot be reached through the proxy of " + egressProxy + ": " + unasked(err)
+	var fe *crmgate.FetchError
+	if errors.Is(err, egress.ErrProxy) && errors.As(err, &fe) {
+		return "It cannot be reached through the proxy of " + egressProxy + ": " + fe.Message
 	}
 	return "It cannot be reached: " + unasked(err)
 }
