@@ -181,6 +181,9 @@ var volatiles = []struct {
 // numbers are durations and the positions of audit entries. Background work may add entries in between.
 var numbers = regexp.MustCompile(`"(totalDuration|afterNs|entry)":\d+`)
 
+// requestID is the id of a request in an audit entry.
+var requestID = regexp.MustCompile(`"requestId":"[0-9a-f]{8}-[0-9a-z]+"`)
+
 // plain replaces values that differ from run to run.
 func (r *recorder) plain(s string) string {
 	for _, k := range volatiles {
@@ -192,6 +195,7 @@ func (r *recorder) plain(s string) string {
 		s = strings.ReplaceAll(s, v, r.names[v])
 	}
 	s = numbers.ReplaceAllString(s, `"$1":0`)
+	s = requestID.ReplaceAllString(s, `"requestId":"<request>"`)
 	s = anchor.ReplaceAllStringFunc(s, sortAttributes)
 	host, crm := strings.TrimPrefix(r.g.URL, "http://"), strings.TrimPrefix(r.g.CRMURL, "http://")
 	return strings.NewReplacer(host, "GATE", crm, "CRM", url.QueryEscape(host), "GATE", url.QueryEscape(crm), "CRM").Replace(s)

@@ -30,6 +30,7 @@ func TestLogoutWaitsForItsApplication(t *testing.T) {
 		file := filepath.Join(f.Connectors, "practice.wasm")
 		b, err := os.ReadFile(file)
 		edgetest.Must(t, err)
+		edgetest.Must(t, os.Remove(file)) // the other tests have the same file
 		edgetest.Must(t, os.WriteFile(file, bytes.ReplaceAll(b, []byte("unAuthorize"), []byte("unAuthorizf")), 0o600))
 	})
 	g.enter(ownClient, ownSecret)

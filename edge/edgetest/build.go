@@ -128,7 +128,8 @@ func compile(dir string) error {
 	return nil
 }
 
-// Ship copies one of the project's connectors into a folder. It replaces texts in the manifest: old and new in turn.
+// Ship puts one of the project's connectors into a folder. It replaces texts in the manifest: old and new in turn. The module is the
+// same file in all folders: remove it before you write another.
 func Ship(t testing.TB, dir, name string, replace ...string) {
 	t.Helper()
 	Must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
