@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -26,9 +27,13 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// mustOpen opens a store. A process that another test starts has the lock of a store that was just closed, until it runs its program.
 func mustOpen(t testing.TB, dir string) *badger.Engine {
 	t.Helper()
 	e, err := badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	for end := time.Now().Add(10 * time.Second); errors.Is(err, badger.ErrInUse) && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		e, err = badger.Open(badger.Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
