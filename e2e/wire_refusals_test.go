@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -326,7 +325,7 @@ func (r *refuser) limits() map[string]func() answer {
 			})
 		},
 		"the person signs in too often": func() answer {
-			return last(301, func() answer { return r.in("wirebusy", "", "X-Forwarded-For", fmt.Sprint("203.0.113.5")) })
+			return last(301, func() answer { return r.in("wirebusy", "", "X-Forwarded-For", "203.0.113.5") })
 		},
 	}
 }
