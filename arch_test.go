@@ -45,7 +45,8 @@ var arrows = map[string][]string{
 	"./storage/audit":  {".", "./storage/sealed"},
 	"./storage/badger": {".", "./storage"},
 	"./wasmhost/meter": {},
-	"./wasmhost":       {".", "./connector", "./limit", "./manifest", "./wasmhost/meter"},
+	"./wasmhost/guest": {"./wasmhost/meter"},
+	"./wasmhost":       {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/meter"},
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
@@ -75,7 +76,7 @@ var owners = map[string]string{
 	"github.com/golang-jwt/jwt":             "./proxy/session",
 	"github.com/prometheus/client_golang":   "./proxy",
 	"github.com/santhosh-tekuri/jsonschema": "./wasmhost/connectortest",
-	"github.com/tetratelabs/wazero":         "./wasmhost",
+	"github.com/tetratelabs/wazero":         "./wasmhost/guest",
 	"github.com/tink-crypto/tink-go":        "./storage/sealed",
 	"github.com/valyala/fasthttp":           "./proxy",
 	"github.com/yuin/goldmark":              "./proxy/web",

@@ -112,25 +112,3 @@ func empty(b *testing.B, config wazero.RuntimeConfig, ctx context.Context) {
 		}
 	}
 }
-
-// BenchmarkInstance measures what a new instance costs, and a call with restoring its instance afterwards.
-//
-//	new    makes an instance from the template, and closes it
-//	plain  the same without the template: it runs the code of the language's runtime
-func BenchmarkInstance(b *testing.B) {
-	f := load(b, newHost(b, wasmhost.Config{}), map[string]string{"x.wasm": string(guest(b, "practice")), "x.json": manifestOf("x", "")})
-	if _, err := mustConnector(b, f, "x").LicenseStatus(b.Context(), connector.UserRequest{}); err != nil {
-		b.Fatal(err)
-	}
-	for _, template := range []bool{true, false} {
-		name := map[bool]string{true: "new", false: "plain"}[template]
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := f.NewInstance("x", template); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

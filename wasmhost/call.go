@@ -1,7 +1,6 @@
 package wasmhost
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,13 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/sys"
-
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost/guest"
 )
 
-// call is the state of one call of a guest. The goroutine that runs the guest owns it.
+// call is the state of one call of a guest, and serves its imports. The goroutine that runs the guest owns it.
 type call struct {
 	module    *module
 	operation string
@@ -27,27 +24,18 @@ type call struct {
 	rejected  func()               // called when the CRM answers 401 to the first secret; may be nil
 	answered  func(crmgate.Secret) // called with the answer before it is decoded; may be nil
 
-	function      api.Function // what runs
 	output        []byte
-	hasOutput     bool
-	answeredError bool   // the guest returned a valid error
-	pending       []byte // the answer of the last fetch or config
-	fetches       int
-	lastStatus    int // of the answer to the last fetch; 0 if it failed
+	answeredError bool // the guest returned a valid error
+	lastStatus    int  // of the answer to the last fetch; 0 if it failed
 	logLines      int
-	lineBuffer    []byte // the printed part of the current line
 }
 
-type callKey struct{}
+var _ guest.Host = (*call)(nil)
 
-func withCall(ctx context.Context, c *call) context.Context {
-	return context.WithValue(ctx, callKey{}, c)
+// newCall returns a call whose input has no secrets.
+func (m *module) newCall(operation string, input []byte) *call {
+	return &call{module: m, operation: operation, input: input}
 }
-
-// limitError stops a guest at a limit. Its text completes the sentence "The connector of X …".
-type limitError string
-
-func (e limitError) Error() string { return string(e) }
 
 // Results of an operation.
 const (
@@ -71,37 +59,32 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.closing, cancel)()
-	inst, slot, err := m.acquire(ctx, c)
+	l, slot, err := m.acquire(ctx, c)
 	if err != nil {
 		return nil, c.stopError("could not be started", err)
 	}
+	defer slot.Release()
+	defer m.endUse(l)
 	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
 	defer ended()
-	out, err = m.run(ctx, inst, c)
-	var ce *crmgate.ConnectorError
-	m.release(inst, !errors.As(err, &ce) || ce.Err == nil)
-	slot.Release()
-	return out, err
+	return m.run(ctx, l.Module, c)
 }
 
-// run calls an export. After an error with a cause, the instance must not be used again.
-func (m *module) run(ctx context.Context, inst *instance, c *call) ([]byte, error) {
-	stack := [1]uint64{}
-	f, err := inst.export(c.operation)
-	if err == nil {
-		err = inst.call(ctx, c, f, stack[:])
-	}
+// run calls an export.
+func (m *module) run(ctx context.Context, code *guest.Module, c *call) ([]byte, error) {
+	r, err := code.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Host: c})
 	if err != nil {
-		return nil, c.stopReason(ctx, err)
+		return nil, c.stopReason(err)
 	}
-	switch result := int32(stack[0]); {
-	case result == resultUnsupported:
+	c.output = r.Output
+	switch {
+	case r.Code == resultUnsupported:
 		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
-	case result != resultAnswer && result != resultError:
-		return nil, c.abiError(fmt.Sprintf("returned %d: expected 0, 1 or 2", result))
-	case !c.hasOutput:
-		return nil, c.abiError(fmt.Sprintf("returned %d without an output", result))
-	case result == resultError:
+	case r.Code != resultAnswer && r.Code != resultError:
+		return nil, c.abiError(fmt.Sprintf("returned %d: expected 0, 1 or 2", r.Code))
+	case !r.HasOutput:
+		return nil, c.abiError(fmt.Sprintf("returned %d without an output", r.Code))
+	case r.Code == resultError:
 		return nil, c.guestError()
 	}
 	return c.output, nil
@@ -144,22 +127,19 @@ func (c *call) message(how string) string {
 }
 
 // stopReason returns the error of a guest that did not return.
-func (c *call) stopReason(ctx context.Context, err error) error {
-	var limit limitError
-	var exit *sys.ExitError
+func (c *call) stopReason(err error) error {
+	var stop *guest.Stop
 	switch {
-	case errors.As(err, &limit):
-		return c.stopError(string(limit), err)
-	case ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return c.stopError("was cancelled", ctx.Err())
-	case ctx.Err() != nil:
-		return c.stopError(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), ctx.Err())
-	case errors.As(err, &exit):
-		return c.stopError(fmt.Sprintf("exited with status %d", exit.ExitCode()), err)
+	case errors.As(err, &stop) && stop.Trap != "":
+		return c.stopError(stop.How, errors.New(truncate(c.redact(stop.Trap), 200)))
+	case stop != nil:
+		return c.stopError(stop.How, stop)
+	case errors.Is(err, context.DeadlineExceeded):
+		return c.stopError(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), err)
+	case errors.Is(err, context.Canceled):
+		return c.stopError("was cancelled", err)
 	}
-	// The first line names the trap. The rest is the guest's stack trace.
-	first, _, _ := strings.Cut(err.Error(), "\n")
-	return c.stopError("trapped", errors.New(truncate(c.redact(first), 200)))
+	return c.stopError("could not be started", err)
 }
 
 // outcome returns the outcome of a call, for Config.Observe.
@@ -190,24 +170,41 @@ func (c *call) redact(s string) string {
 	return s
 }
 
-// maxLine is the maximum length of a line in a guest's log, in bytes.
-const maxLine = 8 << 10
+// maxLine is the maximum length of a line in a guest's log, in bytes. It is half of guest.MaxLine: a secret must be complete to be
+// redacted, and the line is truncated afterwards.
+const maxLine = guest.MaxLine / 2
 
-// log writes a guest's line to the log, up to the limit of lines. The message is a constant: the server limits the lines of
-// each message, and a guest must not write what looks like a line of the server.
+// Log writes a guest's line to the log, up to the limit of lines.
+func (c *call) Log(ctx context.Context, level slog.Level, line []byte) { c.log(ctx, level, string(line)) }
+
+// log writes a line to the log, up to the limit of lines. The message is a constant: the server limits the lines of each message,
+// and a guest must not write what looks like a line of the server.
 func (c *call) log(ctx context.Context, level slog.Level, text string) {
-	if c.logLimitReached() {
+	if c.logLines >= c.module.host.MaxLogLines {
 		return
 	}
-	if c.logLines++; c.logLimitReached() {
+	if c.logLines++; c.logLines >= c.module.host.MaxLogLines {
 		text = "the connector logs too much: the rest of this call is not logged"
 	}
 	c.module.host.Logger.Log(ctx, level, "connector", "platform", c.module.manifest.Platform, "operation", c.operation,
 		"text", truncate(c.redact(text), maxLine))
 }
 
-// logLimitReached reports whether further lines are dropped, and need not be copied.
-func (c *call) logLimitReached() bool { return c.logLines >= c.module.host.MaxLogLines }
+// Config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
+func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
+	declared := c.module.manifest.Config
+	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
+	if i < 0 {
+		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(string(name[:min(len(name), 64)]), 64)+", which its manifest does not declare")
+		return "", false
+	}
+	secret, ok := c.module.host.Setting(declared[i])
+	v := secret.Reveal()
+	if ok && !slices.Contains(c.secrets, v) {
+		c.secrets = append(c.secrets, v)
+	}
+	return v, ok
+}
 
 // truncate returns at most n bytes of s, as valid UTF-8.
 func truncate(s string, n int) string {
@@ -215,25 +212,4 @@ func truncate(s string, n int) string {
 		s = s[:n]
 	}
 	return strings.ToValidUTF8(s, "")
-}
-
-// writeOutput takes what a language's runtime prints, and logs each line at its end. It buffers up to twice the length that is
-// logged: a secret must be complete to be redacted, and the line is truncated afterwards.
-func (c *call) writeOutput(ctx context.Context, b []byte) {
-	for len(b) > 0 && !c.logLimitReached() {
-		line, rest, ended := bytes.Cut(b, []byte("\n"))
-		c.lineBuffer = append(c.lineBuffer, line[:min(len(line), 2*maxLine-len(c.lineBuffer))]...)
-		if ended {
-			c.flushLine(ctx)
-		}
-		b = rest
-	}
-}
-
-// flushLine logs the current line.
-func (c *call) flushLine(ctx context.Context) {
-	if len(c.lineBuffer) > 0 {
-		c.log(ctx, slog.LevelInfo, string(c.lineBuffer))
-	}
-	c.lineBuffer = c.lineBuffer[:0]
 }

@@ -8,11 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/wasmhost/meter"
+	"github.com/crmgate/crmgate/wasmhost/guest"
 )
 
 // operations are the exports that the host calls, in the ABI's order.
@@ -73,26 +70,25 @@ func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) 
 // type Problems if the module is at fault.
 func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	l, err := m.load(ctx, b)
+	code, err := m.compile(ctx, b)
 	if err != nil {
 		return f, Problems{{"module", err.Error(), moduleAdvice(b)}}
 	}
-	defer l.close()
-	exported := l.compiled.ExportedFunctions()
-	delete(exported, meter.StartExport)
-	f.Exports = slices.Sorted(maps.Keys(exported))
-	if wrong := checkShape(l, f.Exports); len(wrong) > 0 {
+	defer code.Close()
+	shape := code.Shape()
+	for _, e := range shape.Exports {
+		f.Exports = append(f.Exports, e.Name)
+	}
+	if wrong := checkShape(shape, f.Exports); len(wrong) > 0 {
 		return f, wrong
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
 	defer cancel()
-	inst, err := m.instantiate(ctx, l)
-	if err != nil {
-		err = (&call{module: m, operation: "_initialize"}).stopReason(ctx, err)
+	if f.Restorable, err = code.Start(ctx); err != nil {
+		err = m.newCall("_initialize", nil).stopReason(err)
 		return f, Problems{{"start", failureText(err), adviceUnlessCommand("code that runs at start, before any operation is called, must end soon and must not trap", f.Exports)}}
 	}
-	f.Restorable = len(inst.globals) > 0
-	out, err := m.run(ctx, inst, &call{module: m, operation: "getAuthType", input: []byte("{}")})
+	out, err := m.run(ctx, code, m.newCall("getAuthType", []byte("{}")))
 	if err != nil {
 		return f, Problems{{"getAuthType", failureText(err), adviceUnlessCommand(authTypeAdvice, f.Exports)}}
 	}
@@ -105,26 +101,23 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 }
 
 // checkShape checks the names and signatures of exports and imports. exports are the sorted names of exported functions.
-func checkShape(l *loadedModule, exports []string) Problems {
+func checkShape(s guest.Shape, exports []string) Problems {
 	var all Problems
-	if _, ok := l.compiled.ExportedMemories()["memory"]; !ok {
+	if !s.Memory {
 		all.add(Problem{"exports", "the export memory is missing", "export the module's memory under the name memory (C: remove -Wl,--no-export-memory; WAT: (memory (export \"memory\") 2))"})
 	}
-	exported := l.compiled.ExportedFunctions()
 	for _, name := range operations {
-		if f := exported[name]; f != nil && signature(f) != "() -> i32" {
-			all.add(Problem{"exports", fmt.Sprintf("the export %s has the signature %s: expected () -> i32", name, signature(f)),
+		i := slices.Index(exports, name)
+		if i >= 0 && s.Exports[i].Signature != "() -> i32" {
+			all.add(Problem{"exports", fmt.Sprintf("the export %s has the signature %s: expected () -> i32", name, s.Exports[i].Signature),
 				"an operation has no parameters and returns an i32: it reads its request with input, writes its answer with output, and returns 0"})
 		}
 	}
-	if exported["getAuthType"] == nil {
+	if !slices.Contains(exports, "getAuthType") {
 		all.add(Problem{"exports", "the export getAuthType is missing", exportAdvice("getAuthType", exports)})
 	}
-	for _, f := range l.compiled.ImportedFunctions() {
-		if from, _, _ := f.Import(); from == meter.PauseModule {
-			continue
-		}
-		if p, ok := checkImport(l.runtime, f); !ok {
+	for _, f := range s.Imports {
+		if p, ok := checkImport(f); !ok {
 			all.add(p)
 		}
 	}
@@ -132,37 +125,20 @@ func checkShape(l *loadedModule, exports []string) Problems {
 }
 
 // checkImport checks that the host provides an import.
-func checkImport(rt wazero.Runtime, f api.FunctionDefinition) (Problem, bool) {
-	from, name, _ := f.Import()
-	if from != abiModule && from != wasiModule {
-		return Problem{"imports", fmt.Sprintf("it imports %s.%s: expected imports from %s and %s only", from, name, abiModule, wasiModule), importAdvice(from, name)}, false
-	}
-	offered := rt.Module(from).ExportedFunctionDefinitions()
-	switch want := offered[name]; {
-	case want == nil && from == abiModule:
-		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which does not exist: expected one of %s", from, name, strings.Join(slices.Sorted(maps.Keys(offered)), ", ")), ""}, false
-	case want == nil:
-		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which the host does not provide", from, name), importAdvice(from, name)}, false
-	case signature(f) != signature(want):
-		return Problem{"imports", fmt.Sprintf("it imports %s.%s as %s: expected %s", from, name, signature(f), signature(want)),
+func checkImport(f guest.Function) (Problem, bool) {
+	offered, known := guest.Offered()[f.From]
+	switch want := offered[f.Name]; {
+	case !known:
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s: expected imports from %s and %s only", f.From, f.Name, guest.ABIModule, guest.WASIModule), importAdvice(f.From, f.Name)}, false
+	case want == "" && f.From == guest.ABIModule:
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which does not exist: expected one of %s", f.From, f.Name, strings.Join(slices.Sorted(maps.Keys(offered)), ", ")), ""}, false
+	case want == "":
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s, which the host does not provide", f.From, f.Name), importAdvice(f.From, f.Name)}, false
+	case f.Signature != want:
+		return Problem{"imports", fmt.Sprintf("it imports %s.%s as %s: expected %s", f.From, f.Name, f.Signature, want),
 			"declare it with the types in ABI.md"}, false
 	}
 	return Problem{}, true
-}
-
-func signature(f api.FunctionDefinition) string {
-	return typesOf(f.ParamTypes(), f.ResultTypes())
-}
-
-func typesOf(params, results []api.ValueType) string {
-	list := func(types []api.ValueType) string {
-		names := make([]string, len(types))
-		for i, t := range types {
-			names[i] = api.ValueTypeName(t)
-		}
-		return strings.Join(names, ", ")
-	}
-	return strings.TrimSpace("(" + list(params) + ") -> " + list(results))
 }
 
 // Operations returns the operations that the host calls, in the ABI's order. The caller owns the slice.

@@ -60,23 +60,20 @@ func newTestCall(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
 	return &call{module: &module{host: h, manifest: &manifest.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
 }
 
-// Redacted returns the log and the error for a guest's text, which it prints in two parts and returns as an error. The input
-// of the call has a header, a form and an API key.
-func Redacted(header, form, key, one, two string) (log, told string) {
+// Redacted returns the log and the error for a guest's text, which it logs and returns as an error. The input of the call has a
+// header, a form and an API key.
+func Redacted(header, form, key, text string) (log, told string) {
 	var b strings.Builder
 	c := newTestCall(nil, &b, append(append(formSecrets(crmgate.NewSecret(form)), headerSecrets(crmgate.NewSecret(header))...), key))
-	c.writeOutput(context.Background(), []byte(one))
-	c.writeOutput(context.Background(), []byte(two))
-	c.flushLine(context.Background())
-	c.log(context.Background(), slog.LevelInfo, one+two)
-	c.output = encode(map[string]string{"message": one + two})
+	c.Log(context.Background(), slog.LevelInfo, []byte(text))
+	c.output = encode(map[string]string{"message": text})
 	return b.String(), c.guestError().Error()
 }
 
 // FetchAnswer returns the document that a guest gets for an answer of the CRM or an error.
 func FetchAnswer(t *testing.T, resp *http.Response, err error) []byte {
 	return newTestCall(func(*http.Request, crmgate.Egress) (*http.Response, error) { return resp, err }, io.Discard, nil).
-		fetch(t.Context(), []byte(`{"url":"https://a.example/"}`))
+		Fetch(t.Context(), []byte(`{"url":"https://a.example/"}`))
 }
 
 // ParseFetchRequest returns the HTTP request for a guest's document.
@@ -96,21 +93,7 @@ func (f *Folder) Free(p crmgate.Platform) int {
 	if m.loaded == nil {
 		return -1
 	}
-	return len(m.loaded.free)
-}
-
-// NewInstance makes an instance of a loaded connector, from its template or without it, and closes it.
-func (f *Folder) NewInstance(p crmgate.Platform, fromTemplate bool) error {
-	m := f.connectors[p].(*hosted).m
-	l := *m.loaded
-	if !fromTemplate {
-		l.template = nil
-	}
-	inst, err := m.instantiate(context.Background(), &l)
-	if err == nil {
-		inst.close()
-	}
-	return err
+	return m.loaded.Free()
 }
 
 // CheckCache checks the cache on behalf of a user, as New does.

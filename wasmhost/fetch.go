@@ -49,8 +49,8 @@ const MalformedPrefix = "the connector sends a malformed request: "
 // maxRedirects is how many redirects a GET or HEAD follows.
 const maxRedirects = 5
 
-// fetch performs a guest's request and returns the answer's document. It never traps: errors are documents too.
-func (c *call) fetch(ctx context.Context, doc []byte) []byte {
+// Fetch performs a guest's request and returns the answer's document. It never traps: errors are documents too.
+func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
 	a, err := c.perform(ctx, doc)
 	c.lastStatus = a.Status
 	if err != nil {

@@ -107,10 +107,10 @@ var escape = regexp.MustCompile(`\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|.)`)
 // FuzzRedact checks that neither the log nor an error contains a credential that the guest was given, or the end of one that
 // begins with another.
 func FuzzRedact(f *testing.F) {
-	f.Add("abcdefgh", "abcdefgh12345678", "token: ", "\n", 4)
-	f.Add("user-name", "pass-word", "", "\xff", 12)
-	f.Add("12345678", "123456781234567812345678", strings.Repeat("x", 8180), " ", 3)
-	f.Fuzz(func(t *testing.T, one, two, before, between string, split int) {
+	f.Add("abcdefgh", "abcdefgh12345678", "token: ", "\n")
+	f.Add("user-name", "pass-word", "", "\xff")
+	f.Add("12345678", "123456781234567812345678", strings.Repeat("x", 8180), " ")
+	f.Fuzz(func(t *testing.T, one, two, before, between string) {
 		const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/="
 		for _, s := range []string{one, two} {
 			if len(s) < 8 || len(s) > 100 || strings.Trim(s, letters) != "" || strings.Contains(before+between+"crmgate operation=getUserInfo msg=connector text=[secret] platform=acme", s[:8]) {
@@ -118,15 +118,11 @@ func FuzzRedact(f *testing.F) {
 			}
 		}
 		text := before + one + between + two
-		split = int(uint(split) % uint(len(text)+1))
-		if len(text) > 8<<10 {
-			split = len(text) // a line above the limit is truncated
-		}
 		basic := base64.StdEncoding.EncodeToString([]byte(one + ":" + two))
 		for name, in := range map[string][3]string{
 			"bearer": {"Bearer " + one, "", two}, "basic": {"Basic " + basic, "{}", ""}, "form": {"", `{"a":"` + one + `","b":7,"c":"` + two + `"}`, ""},
 		} {
-			log, told := wasmhost.Redacted(in[0], in[1], in[2], text[:split], text[split:])
+			log, told := wasmhost.Redacted(in[0], in[1], in[2], text)
 			for where, said := range map[string]string{"log": escape.ReplaceAllString(log, "|"), "client": told} {
 				if strings.Contains(said, one) || strings.Contains(said, two) {
 					t.Errorf("%s: the %s has %q", name, where, said)

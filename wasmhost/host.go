@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost/guest"
 )
 
 // Config configures a Host. Fields without a default are required.
@@ -41,9 +39,7 @@ type Config struct {
 // Host compiles and runs connectors. It is safe for concurrent use.
 type Host struct {
 	Config
-	cache      wazero.CompilationCache
-	reclaiming atomic.Bool
-	started    time.Time // the zero of the guests' monotonic clock
+	engine *guest.Engine
 }
 
 // New opens the compilation cache. The caller must close the host, after closing the folders that it loaded. The error matches
@@ -66,19 +62,21 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	setDefault(&c.MaxLogLines, 100)
 	setDefault(&c.MaxInstances, 16)
 	setDefault(&c.Idle, 5*time.Minute)
-	if err := checkCompiler(ctx); err != nil {
-		return nil, err
-	}
 	var err error
 	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
 		return nil, fmt.Errorf("the folder for compiled connectors: %w", err)
 	}
-	cache, err := wazero.NewCompilationCacheWithDir(c.CacheDir)
+	engine, err := guest.NewEngine(ctx, c.CacheDir, guest.Limits{
+		MemoryPages: c.MemoryPages, MaxOutput: c.MaxOutput, MaxFetches: c.MaxFetches, MaxLogLines: c.MaxLogLines, Start: c.Deadline,
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
+		return nil, err
 	}
-	return &Host{Config: c, cache: cache, started: time.Now()}, nil
+	return &Host{Config: c, engine: engine}, nil
 }
+
+// ErrNoCompiler means that connectors cannot be compiled in this process.
+var ErrNoCompiler = guest.ErrNoCompiler
 
 func setDefault[T comparable](v *T, otherwise T) {
 	var zero T
@@ -88,4 +86,4 @@ func setDefault[T comparable](v *T, otherwise T) {
 }
 
 // Close releases the compilation cache.
-func (h *Host) Close() error { return h.cache.Close(context.Background()) }
+func (h *Host) Close() error { return h.engine.Close() }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost/guest"
 )
 
 // Problem is one thing that is wrong with a module, in the terms of the ABI.
@@ -81,7 +82,7 @@ func adviceUnlessCommand(otherwise string, exports []string) string {
 func importAdvice(from, name string) string {
 	switch {
 	case strings.HasPrefix(from, "crmgate_v"):
-		return "this server speaks version 1 of the ABI: import from " + abiModule
+		return "this server speaks version 1 of the ABI: import from " + guest.ABIModule
 	case from == "env" && slices.Contains([]string{"abort", "seed", "trace", "console.log"}, name):
 		return "AssemblyScript adds this import: build with --use abort=, and do not use Math.random, trace or console"
 	case from == "gojs" || from == "go":
@@ -90,14 +91,14 @@ func importAdvice(from, name string) string {
 		return "wasm-bindgen is for browsers: build without it, and declare the imports of ABI.md yourself"
 	case from == "wasi_unstable" || strings.HasPrefix(from, "wasi:"):
 		return "recompile with a toolchain for WASI preview 1 (wasm32-wasip1)"
-	case from == wasiModule:
+	case from == guest.WASIModule:
 		return "a connector has no files and no sockets: remove the code that calls " + name + "; ABI.md lists the supported functions of WASI preview 1"
 	case strings.HasPrefix(from, "extism:"):
 		return "the module was built with an Extism PDK: declare the imports of ABI.md instead"
 	case from == "env":
-		return fmt.Sprintf(`%s is declared but not defined; if it is an import of ABI.md, give its module and name (C: __attribute__((import_module("%s"), import_name("%s"))))`, name, abiModule, name)
+		return fmt.Sprintf(`%s is declared but not defined; if it is an import of ABI.md, give its module and name (C: __attribute__((import_module("%s"), import_name("%s"))))`, name, guest.ABIModule, name)
 	}
-	return "a connector can only import " + abiModule + " and WASI preview 1: see ABI.md, Imports"
+	return "a connector can only import " + guest.ABIModule + " and WASI preview 1: see ABI.md, Imports"
 }
 
 // moduleAdvice says what a file is, if it is not a module that can be loaded.

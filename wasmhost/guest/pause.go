@@ -1,11 +1,10 @@
-package wasmhost
+package guest
 
 import (
 	"context"
 	"fmt"
 	"reflect"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -17,15 +16,6 @@ import (
 //
 // A frame of a Go function has about 100 bytes, so about fifty thousand fit. Decoding JSON of ten thousand levels needs them.
 const maxStack = 6 << 20
-
-// reclaim returns the memory of large stacks to the system, one caller at a time. Without it they would stay until the next
-// garbage collection, and sixteen calls with endless recursion would hold 240 MB.
-func (h *Host) reclaim() {
-	if h.reclaiming.CompareAndSwap(false, true) {
-		debug.FreeOSMemory()
-		h.reclaiming.Store(false)
-	}
-}
 
 // maxReusedStack is the largest stack that is kept for the next call, in bytes. Stacks do not shrink.
 const maxReusedStack = 64 << 10

@@ -1,10 +1,9 @@
-package wasmhost
+package guest
 
 import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -14,8 +13,8 @@ import (
 // maxRandom is the maximum number of random bytes per call.
 const maxRandom = 64 << 10
 
-// abiModule is the import module of version 1 of the ABI.
-const abiModule = "crmgate_v1"
+// ABIModule is the import module of version 1 of the ABI.
+const ABIModule = "crmgate_v1"
 
 // hostFunction is a function that guests can import. It reads its parameters from the stack and writes its result there.
 type hostFunction struct {
@@ -36,20 +35,20 @@ func hostFunctions() []hostFunction {
 			s[0] = copyOut(mem, s, c.input)
 		}},
 		{"output", []api.ValueType{i32, i32}, nil, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
-			if n := uint32(s[1]); int64(n) > int64(c.module.host.MaxOutput) {
+			if n := uint32(s[1]); int64(n) > int64(c.engine.limits.MaxOutput) {
 				panic(limitError("wrote more output than the limit"))
 			}
 			c.output, c.hasOutput = append(c.output[:0], readMemory(mem, s)...), true
 		}},
 		{"fetch", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
-			if c.fetches++; c.fetches > c.module.host.MaxFetches {
+			if c.fetches++; c.fetches > c.engine.limits.MaxFetches {
 				panic(limitError("made more fetches than the limit"))
 			}
-			c.pending = c.fetch(ctx, readMemory(mem, s))
+			c.pending = c.host.Fetch(ctx, readMemory(mem, s))
 			s[0] = uint64(len(c.pending))
 		}},
 		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
-			value, ok := c.config(ctx, readMemory(mem, s))
+			value, ok := c.host.Config(ctx, readMemory(mem, s))
 			c.pending = append(c.pending[:0], value...)
 			s[0] = uint64(len(value))
 			if !ok {
@@ -62,9 +61,7 @@ func hostFunctions() []hostFunction {
 		{"log", []api.ValueType{i32, i32, i32}, nil, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
 			levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
 			level := levels[min(uint32(s[0]), 3)]
-			if text := readMemory(mem, s[1:]); !c.logLimitReached() {
-				c.log(ctx, level, string(text[:min(len(text), 2*maxLine)])) // truncated after secrets are redacted
-			}
+			c.log(ctx, level, readMemory(mem, s[1:]))
 		}},
 		{"now", nil, []api.ValueType{i64}, func(_ context.Context, _ *call, _ api.Memory, s []uint64) {
 			s[0] = uint64(time.Now().UnixMilli())
@@ -78,10 +75,15 @@ func hostFunctions() []hostFunction {
 	}
 }
 
+// imports returns all that guests can import, by module.
+func imports() map[string][]hostFunction {
+	return map[string][]hostFunction{ABIModule: hostFunctions(), WASIModule: wasiFunctions()}
+}
+
 // instantiateHost provides the imports of guests. A guest cannot be stopped while a host function runs, so each of them takes
 // a bounded time or ends with ctx.
 func instantiateHost(ctx context.Context, rt wazero.Runtime) error {
-	for module, functions := range map[string][]hostFunction{abiModule: hostFunctions(), wasiModule: wasiFunctions()} {
+	for module, functions := range imports() {
 		b := rt.NewHostModuleBuilder(module)
 		for _, f := range functions {
 			b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, guest api.Module, stack []uint64) {
@@ -119,20 +121,4 @@ func copyOut(mem api.Memory, s []uint64, b []byte) uint64 {
 		panic(limitError("referred to memory out of bounds"))
 	}
 	return uint64(len(b))
-}
-
-// config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
-func (c *call) config(ctx context.Context, name []byte) (string, bool) {
-	declared := c.module.manifest.Config
-	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
-	if i < 0 {
-		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(string(name[:min(len(name), 64)]), 64)+", which its manifest does not declare")
-		return "", false
-	}
-	secret, ok := c.module.host.Setting(declared[i])
-	v := secret.Reveal()
-	if ok && !slices.Contains(c.secrets, v) {
-		c.secrets = append(c.secrets, v)
-	}
-	return v, ok
 }

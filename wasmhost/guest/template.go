@@ -1,12 +1,8 @@
-package wasmhost
+package guest
 
 import (
 	"errors"
 	"fmt"
-
-	"github.com/tetratelabs/wazero/api"
-
-	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
 // template is what an instance contains once its module has been initialized. New instances start from it, and used instances
@@ -71,14 +67,3 @@ func (t *template) setGlobals(inst *instance) {
 
 // pageSize is the unit of WebAssembly memory.
 const pageSize = 64 << 10
-
-// mutableGlobals returns the mutable globals of a guest; none if its module is not restorable.
-func mutableGlobals(guest api.Module) (all []api.MutableGlobal) {
-	for {
-		g, ok := guest.ExportedGlobal(meter.GlobalExport(len(all))).(api.MutableGlobal)
-		if !ok {
-			return all
-		}
-		all = append(all, g)
-	}
-}

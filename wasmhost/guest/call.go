@@ -1,0 +1,77 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+
+	"github.com/tetratelabs/wazero/api"
+)
+
+// Host serves the imports of one call that reach beyond the guest. Its methods are called one at a time, and the arguments are
+// the guest's memory: they are valid until the method returns, and hostile.
+type Host interface {
+	// Fetch performs a request, which is a document of the ABI, and returns the answer's document. It ends with the context.
+	Fetch(ctx context.Context, request []byte) []byte
+	// Config returns a configuration value; ok is false if there is none.
+	Config(ctx context.Context, name []byte) (value string, ok bool)
+	// Log writes a line to the log. It is called for Limits.MaxLogLines lines of a call at most, of MaxLine bytes at most.
+	Log(ctx context.Context, level slog.Level, line []byte)
+}
+
+// MaxLine is the maximum length of a line for the log, in bytes.
+const MaxLine = 16 << 10
+
+// call is the state of one call of a guest. The goroutine that runs the guest owns it.
+type call struct {
+	engine    *Engine
+	operation string
+	input     []byte
+	host      Host
+
+	function   api.Function // what runs
+	output     []byte
+	hasOutput  bool
+	pending    []byte // the answer of the last fetch or config
+	fetches    int
+	logLines   int
+	lineBuffer []byte // the printed part of the current line
+}
+
+type callKey struct{}
+
+func withCall(ctx context.Context, c *call) context.Context {
+	return context.WithValue(ctx, callKey{}, c)
+}
+
+// log hands a line to the host, up to the limit of lines.
+func (c *call) log(ctx context.Context, level slog.Level, line []byte) {
+	if c.logLimitReached() {
+		return
+	}
+	c.logLines++
+	c.host.Log(ctx, level, line[:min(len(line), MaxLine)])
+}
+
+// logLimitReached reports whether further lines are dropped, and need not be copied.
+func (c *call) logLimitReached() bool { return c.logLines >= c.engine.limits.MaxLogLines }
+
+// writeOutput takes what a language's runtime prints, and logs each line at its end.
+func (c *call) writeOutput(ctx context.Context, b []byte) {
+	for len(b) > 0 && !c.logLimitReached() {
+		line, rest, ended := bytes.Cut(b, []byte("\n"))
+		c.lineBuffer = append(c.lineBuffer, line[:min(len(line), MaxLine-len(c.lineBuffer))]...)
+		if ended {
+			c.flushLine(ctx)
+		}
+		b = rest
+	}
+}
+
+// flushLine logs the current line.
+func (c *call) flushLine(ctx context.Context) {
+	if len(c.lineBuffer) > 0 {
+		c.log(ctx, slog.LevelInfo, c.lineBuffer)
+	}
+	c.lineBuffer = c.lineBuffer[:0]
+}

@@ -1,0 +1,81 @@
+package guest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/crmgate/crmgate/wasmhost/meter"
+)
+
+// instance runs one call at a time.
+type instance struct {
+	guest   api.Module
+	memory  *memory
+	globals []api.MutableGlobal // see mutableGlobals
+	// exports are the functions called so far. Each has its own stack, which would be most of what a call allocates.
+	exports map[string]api.Function
+	// overflowed is set by a call that recursed too deeply.
+	overflowed bool
+}
+
+func newInstance(guest api.Module, m *memory) *instance {
+	return &instance{guest: guest, memory: m, globals: mutableGlobals(guest), exports: map[string]api.Function{}}
+}
+
+func (inst *instance) close() { _ = inst.guest.Close(context.Background()) }
+
+// export returns an exported function, or nil if there is none.
+func (inst *instance) export(name string) (api.Function, error) {
+	f := inst.exports[name]
+	if f == nil {
+		if f = inst.guest.ExportedFunction(name); f == nil {
+			return nil, nil
+		}
+		if err := checkStack(f); err != nil {
+			return nil, err
+		}
+		inst.exports[name] = f
+	}
+	return f, nil
+}
+
+// operation runs a call's operation. After an error the instance must not be used again.
+func (inst *instance) operation(ctx context.Context, c *call) (int32, error) {
+	f, err := inst.export(c.operation)
+	if f == nil && err == nil {
+		err = fmt.Errorf("there is no export %s", c.operation)
+	}
+	stack := [1]uint64{}
+	if err == nil {
+		err = inst.run(ctx, c, f, stack[:])
+	}
+	return int32(stack[0]), err
+}
+
+// run runs a function of the guest until it returns, traps, or the context ends. After an error the instance must not be used
+// again.
+func (inst *instance) run(ctx context.Context, c *call, f api.Function, stack []uint64) error {
+	defer c.flushLine(ctx)
+	c.function = f
+	err := f.CallWithStack(withCall(ctx, c), stack)
+	c.function = nil
+	size := stackSize(f)
+	if size > maxReusedStack {
+		clear(inst.exports)
+	}
+	inst.overflowed = size > maxStack
+	return err
+}
+
+// mutableGlobals returns the mutable globals of a guest; none if its module is not restorable.
+func mutableGlobals(guest api.Module) (all []api.MutableGlobal) {
+	for {
+		g, ok := guest.ExportedGlobal(meter.GlobalExport(len(all))).(api.MutableGlobal)
+		if !ok {
+			return all
+		}
+		all = append(all, g)
+	}
+}

@@ -1,0 +1,190 @@
+package guest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/crmgate/crmgate/wasmhost/meter"
+)
+
+// Module is a module in memory. It has a runtime of its own, so that closing it frees everything. It is safe for concurrent use.
+type Module struct {
+	engine   *Engine
+	runtime  wazero.Runtime
+	compiled wazero.CompiledModule
+	init     func() Host // returns a host that serves the initialization of an instance
+	template *template   // set by Start; nil if every call needs a new instance
+
+	mu   sync.Mutex
+	free []*instance // guarded by mu
+}
+
+// Load compiles a module that meter.Module.Instrument returned, or finds it in the cache, and provides its imports. init
+// returns a host that serves the initialization of one instance. The caller closes the module.
+func (e *Engine) Load(ctx context.Context, code []byte, init func() Host) (*Module, error) {
+	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(e.cache).WithMemoryLimitPages(e.limits.MemoryPages))
+	m := &Module{engine: e, runtime: rt, init: init}
+	var err error
+	if m.compiled, err = rt.CompileModule(ctx, code); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("it does not compile: %w", err)
+	}
+	if err = instantiatePause(ctx, rt); err == nil {
+		err = instantiateHost(ctx, rt)
+	}
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// Start initializes an instance, and keeps what it contains for all calls. It is called once, before Run. restorable is false if
+// the module changes more than its memory and globals: then every call initializes an instance of its own. The error is a *Stop, or
+// the error of the context.
+func (m *Module) Start(ctx context.Context) (restorable bool, err error) {
+	inst, err := m.instantiate(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer inst.close()
+	m.template, err = newTemplate(inst)
+	if errors.Is(err, errors.ErrUnsupported) { // not on this system
+		return len(inst.globals) > 0, nil
+	}
+	if errors.Is(err, errKeepsState) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Call is a call of an operation.
+type Call struct {
+	Operation string // an export without parameters that returns an i32
+	Input     []byte
+	Host      Host // serves the call
+}
+
+// Result is what a guest has returned.
+type Result struct {
+	Code      int32  // the operation's result
+	Output    []byte // what it wrote last; the caller owns it
+	HasOutput bool   // it has written an output, which may be empty
+}
+
+// Run runs a call until the guest returns, traps or reaches a limit, or the context ends. The error is a *Stop, or the error of the
+// context.
+func (m *Module) Run(ctx context.Context, c Call) (Result, error) {
+	inst, err := m.acquire(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	running := &call{engine: m.engine, operation: c.Operation, input: c.Input, host: c.Host}
+	code, err := inst.operation(ctx, running)
+	m.release(inst, err == nil)
+	if err != nil {
+		return Result{}, stopOf(ctx, err)
+	}
+	return Result{code, running.output, running.hasOutput}, nil
+}
+
+// acquire returns a free instance, or makes one.
+func (m *Module) acquire(ctx context.Context) (*instance, error) {
+	m.mu.Lock()
+	if n := len(m.free); n > 0 {
+		inst := m.free[n-1]
+		m.free = m.free[:n-1]
+		m.mu.Unlock()
+		return inst, nil
+	}
+	m.mu.Unlock()
+	return m.instantiate(ctx)
+}
+
+// release takes an instance back after a call. It is restored if it is sound and there is a template, and otherwise closed.
+func (m *Module) release(inst *instance, sound bool) {
+	overflowed := inst.overflowed
+	if sound && m.template != nil && m.template.restore(inst) == nil {
+		m.mu.Lock()
+		m.free = append(m.free, inst)
+		m.mu.Unlock()
+	} else {
+		inst.close()
+	}
+	if overflowed {
+		m.engine.reclaim()
+	}
+}
+
+// Renew closes the free instances.
+func (m *Module) Renew() {
+	m.mu.Lock()
+	old := m.free
+	m.free = nil
+	m.mu.Unlock()
+	for _, inst := range old {
+		inst.close()
+	}
+}
+
+// Free returns the number of instances that wait for a call.
+func (m *Module) Free() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.free)
+}
+
+// Close frees the memory. No call may be running. Closing the runtime leaves the machine code in the cache's memory; closing the
+// compiled module frees it.
+func (m *Module) Close() {
+	_ = m.runtime.Close(context.Background())
+	if m.compiled != nil {
+		_ = m.compiled.Close(context.Background())
+	}
+	if m.template != nil {
+		m.template.memory.close()
+	}
+}
+
+// instantiate makes an instance, from the template if there is one. Its name is empty, so that there can be several. The error is a
+// *Stop whose Starting is true, or the error of the context.
+func (m *Module) instantiate(ctx context.Context) (*instance, error) {
+	making, memory := withMemory(ctx)
+	guest, err := m.runtime.InstantiateModule(making, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err != nil {
+		memory.Free()
+		return nil, starting(stopOf(ctx, err))
+	}
+	inst := newInstance(guest, memory)
+	if m.template != nil {
+		err = m.template.fill(inst)
+	} else {
+		err = m.initialize(ctx, inst)
+	}
+	if err != nil {
+		inst.close()
+		return nil, starting(err)
+	}
+	return inst, nil
+}
+
+// initialize runs the code of a module that must run before its operations.
+func (m *Module) initialize(ctx context.Context, inst *instance) error {
+	ctx, cancel := context.WithTimeout(ctx, m.engine.limits.Start)
+	defer cancel()
+	c := &call{engine: m.engine, operation: "_initialize", host: m.init()}
+	for _, name := range []string{meter.StartExport, "_initialize"} {
+		f, err := inst.export(name)
+		if f != nil && err == nil {
+			err = inst.run(ctx, c, f, nil)
+		}
+		if err != nil {
+			return stopOf(ctx, err)
+		}
+	}
+	return nil
+}
