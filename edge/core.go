@@ -176,7 +176,6 @@ func (c *core) openConnectors(ctx context.Context) error {
 	if err != nil {
 		return advice(err)
 	}
-	c.closers = append(c.closers, host.Close)
 	if c.folder, err = host.Load(ctx, c.Connectors, c.PublicURL); err != nil {
 		return fmt.Errorf("connectors: %w", err)
 	}

@@ -1,6 +1,7 @@
 package wasmhost
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -13,9 +14,9 @@ import (
 )
 
 // cached returns what produce returned for a module earlier, or calls it and keeps the result in the cache. kind names the
-// result, and sum is the hash of the module's file. Results of another version of the compiler, of package meter or of the checks are not used.
+// result, and sum is the hash of the module's file.
 func (h *Host) cached(kind string, sum [sha256.Size]byte, produce func() ([]byte, error)) ([]byte, error) {
-	path := filepath.Join(h.CacheDir, fmt.Sprintf("%s-%s-%x", kind, cacheVersion(), sum))
+	path := filepath.Join(h.folder(sum), kind)
 	if b, ok := readCached(path); ok {
 		return b, nil
 	}
@@ -23,10 +24,17 @@ func (h *Host) cached(kind string, sum [sha256.Size]byte, produce func() ([]byte
 	if err != nil {
 		return nil, err
 	}
-	if err := writeCached(path, b); err != nil {
+	err = os.MkdirAll(h.folder(sum), 0o700)
+	if err = cmp.Or(err, writeCached(path, b)); err != nil {
 		h.Logger.Warn("could not write to the cache of connectors; the next start compiles again", "err", err)
 	}
 	return b, nil
+}
+
+// folder is the folder of a module in the cache: what cached keeps, and the machine code. Files of another version of the
+// compiler, of package meter or of the checks are in another folder.
+func (h *Host) folder(sum [sha256.Size]byte) string {
+	return filepath.Join(h.CacheDir, fmt.Sprintf("%s-%x", cacheVersion(), sum))
 }
 
 // readCached returns the content of a file that writeCached wrote. ok is false if there is no file, or if it is damaged.
@@ -70,5 +78,5 @@ func cacheVersion() string {
 			}
 		}
 	}
-	return version + "-" + runtime.GOARCH + "-" + meter.Version() + "-5" // increase the last number when the checks change
+	return version + "-" + runtime.GOARCH + "-" + meter.Version() + "-6" // increase the last number when the checks change
 }

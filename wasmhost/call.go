@@ -175,7 +175,9 @@ func (c *call) redact(s string) string {
 const maxLine = guest.MaxLine / 2
 
 // Log writes a guest's line to the log, up to the limit of lines.
-func (c *call) Log(ctx context.Context, level slog.Level, line []byte) { c.log(ctx, level, string(line)) }
+func (c *call) Log(ctx context.Context, level slog.Level, line []byte) {
+	c.log(ctx, level, string(line))
+}
 
 // log writes a line to the log, up to the limit of lines. The message is a constant: the server limits the lines of each message,
 // and a guest must not write what looks like a line of the server.

@@ -39,7 +39,6 @@ type Config struct {
 // Host compiles and runs connectors. It is safe for concurrent use.
 type Host struct {
 	Config
-	engine *guest.Engine
 }
 
 // New opens the compilation cache. The caller must close the host, after closing the folders that it loaded. The error matches
@@ -62,17 +61,14 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	setDefault(&c.MaxLogLines, 100)
 	setDefault(&c.MaxInstances, 16)
 	setDefault(&c.Idle, 5*time.Minute)
+	if err := guest.CheckCompiler(ctx); err != nil {
+		return nil, err
+	}
 	var err error
 	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
 		return nil, fmt.Errorf("the folder for compiled connectors: %w", err)
 	}
-	engine, err := guest.NewEngine(ctx, c.CacheDir, guest.Limits{
-		MemoryPages: c.MemoryPages, MaxOutput: c.MaxOutput, MaxFetches: c.MaxFetches, MaxLogLines: c.MaxLogLines, Start: c.Deadline,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Host{Config: c, engine: engine}, nil
+	return &Host{c}, nil
 }
 
 // ErrNoCompiler means that connectors cannot be compiled in this process.
@@ -85,5 +81,7 @@ func setDefault[T comparable](v *T, otherwise T) {
 	}
 }
 
-// Close releases the compilation cache.
-func (h *Host) Close() error { return h.engine.Close() }
+// limits are the limits of guests.
+func (h *Host) limits() guest.Limits {
+	return guest.Limits{MemoryPages: h.MemoryPages, MaxOutput: h.MaxOutput, MaxFetches: h.MaxFetches, MaxLogLines: h.MaxLogLines, Start: h.Deadline}
+}

@@ -108,7 +108,6 @@ func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = h.Close() })
 	return h
 }
 

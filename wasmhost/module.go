@@ -48,7 +48,7 @@ func (m *module) compile(ctx context.Context, b []byte) (*guest.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.host.engine.Load(ctx, code, func() guest.Host { return m.newCall("_initialize", nil) })
+	return guest.Load(ctx, code, m.host.folder(m.sum), m.host.limits(), func() guest.Host { return m.newCall("_initialize", nil) })
 }
 
 // instrument returns a module as it is compiled: validated, re-encoded and with fuel checks.

@@ -148,7 +148,6 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer host.Close()
 	folder := filepath.Join(work, "connectors")
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err

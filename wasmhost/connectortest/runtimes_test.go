@@ -48,7 +48,6 @@ func TestRuntimes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer host.Close()
 			f, err := host.Load(t.Context(), dir, "")
 			if err != nil {
 				t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 //	plain  the same without the template: it runs the code of the language's runtime
 func BenchmarkInstance(b *testing.B) {
 	m := practice(b)
-	plain := &Module{engine: m.engine, runtime: m.runtime, compiled: m.compiled, init: m.init}
+	plain := &Module{limits: m.limits, runtime: m.runtime, compiled: m.compiled, init: m.init}
 	for name, m := range map[string]*Module{"new": m, "plain": plain} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -45,18 +45,11 @@ func practice(b *testing.B) *Module {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, err := NewEngine(b.Context(), b.TempDir(), limits)
+	m, err := Load(b.Context(), code, b.TempDir(), limits, func() Host { return silent{} })
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := e.Load(b.Context(), code, func() Host { return silent{} })
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		m.Close()
-		_ = e.Close()
-	})
+	b.Cleanup(m.Close)
 	if _, err := m.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}

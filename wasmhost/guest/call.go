@@ -24,7 +24,7 @@ const MaxLine = 16 << 10
 
 // call is the state of one call of a guest. The goroutine that runs the guest owns it.
 type call struct {
-	engine    *Engine
+	module    *Module
 	operation string
 	input     []byte
 	host      Host
@@ -54,7 +54,7 @@ func (c *call) log(ctx context.Context, level slog.Level, line []byte) {
 }
 
 // logLimitReached reports whether further lines are dropped, and need not be copied.
-func (c *call) logLimitReached() bool { return c.logLines >= c.engine.limits.MaxLogLines }
+func (c *call) logLimitReached() bool { return c.logLines >= c.module.limits.MaxLogLines }
 
 // writeOutput takes what a language's runtime prints, and logs each line at its end.
 func (c *call) writeOutput(ctx context.Context, b []byte) {

@@ -23,7 +23,7 @@ func TestPrintedLines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got lines
-			c := &call{engine: &Engine{limits: Limits{MaxLogLines: 4}}, host: &got}
+			c := &call{module: &Module{limits: Limits{MaxLogLines: 4}}, host: &got}
 			for _, b := range tt.printed {
 				c.writeOutput(t.Context(), []byte(b))
 			}

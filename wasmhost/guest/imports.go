@@ -35,13 +35,13 @@ func hostFunctions() []hostFunction {
 			s[0] = copyOut(mem, s, c.input)
 		}},
 		{"output", []api.ValueType{i32, i32}, nil, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
-			if n := uint32(s[1]); int64(n) > int64(c.engine.limits.MaxOutput) {
+			if n := uint32(s[1]); int64(n) > int64(c.module.limits.MaxOutput) {
 				panic(limitError("wrote more output than the limit"))
 			}
 			c.output, c.hasOutput = append(c.output[:0], readMemory(mem, s)...), true
 		}},
 		{"fetch", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
-			if c.fetches++; c.fetches > c.engine.limits.MaxFetches {
+			if c.fetches++; c.fetches > c.module.limits.MaxFetches {
 				panic(limitError("made more fetches than the limit"))
 			}
 			c.pending = c.host.Fetch(ctx, readMemory(mem, s))

@@ -4,31 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
-// Module is a module in memory. It has a runtime of its own, so that closing it frees everything. It is safe for concurrent use.
+// Module is a module in memory. It has a cache and a runtime of its own, so that closing it frees everything. It is safe for
+// concurrent use.
 type Module struct {
-	engine   *Engine
+	limits   Limits
+	cache    wazero.CompilationCache
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	init     func() Host // returns a host that serves the initialization of an instance
 	template *template   // set by Start; nil if every call needs a new instance
+	loaded   time.Time   // the zero of the guest's monotonic clock
+
+	reclaiming atomic.Bool
 
 	mu   sync.Mutex
 	free []*instance // guarded by mu
 }
 
-// Load compiles a module that meter.Module.Instrument returned, or finds it in the cache, and provides its imports. init
-// returns a host that serves the initialization of one instance. The caller closes the module.
-func (e *Engine) Load(ctx context.Context, code []byte, init func() Host) (*Module, error) {
-	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(e.cache).WithMemoryLimitPages(e.limits.MemoryPages))
-	m := &Module{engine: e, runtime: rt, init: init}
-	var err error
+// Load compiles a module that meter.Module.Instrument returned, and provides its imports. It keeps the machine code in a folder, and
+// trusts what it finds there. init returns a host that serves the initialization of one instance. The caller closes the module.
+func Load(ctx context.Context, code []byte, dir string, l Limits, init func() Host) (*Module, error) {
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
+	}
+	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(cache).WithMemoryLimitPages(l.MemoryPages))
+	m := &Module{limits: l, cache: cache, runtime: rt, init: init, loaded: time.Now()}
 	if m.compiled, err = rt.CompileModule(ctx, code); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("it does not compile: %w", err)
@@ -83,7 +94,7 @@ func (m *Module) Run(ctx context.Context, c Call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	running := &call{engine: m.engine, operation: c.Operation, input: c.Input, host: c.Host}
+	running := &call{module: m, operation: c.Operation, input: c.Input, host: c.Host}
 	code, err := inst.operation(ctx, running)
 	m.release(inst, err == nil)
 	if err != nil {
@@ -116,7 +127,16 @@ func (m *Module) release(inst *instance, sound bool) {
 		inst.close()
 	}
 	if overflowed {
-		m.engine.reclaim()
+		m.reclaim()
+	}
+}
+
+// reclaim returns the memory of large stacks to the system, one caller at a time. Without it they would stay until the next
+// garbage collection, and sixteen calls with endless recursion would hold 240 MB.
+func (m *Module) reclaim() {
+	if m.reclaiming.CompareAndSwap(false, true) {
+		debug.FreeOSMemory()
+		m.reclaiming.Store(false)
 	}
 }
 
@@ -142,6 +162,7 @@ func (m *Module) Free() int {
 // compiled module frees it.
 func (m *Module) Close() {
 	_ = m.runtime.Close(context.Background())
+	defer m.cache.Close(context.Background())
 	if m.compiled != nil {
 		_ = m.compiled.Close(context.Background())
 	}
@@ -174,9 +195,9 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 
 // initialize runs the code of a module that must run before its operations.
 func (m *Module) initialize(ctx context.Context, inst *instance) error {
-	ctx, cancel := context.WithTimeout(ctx, m.engine.limits.Start)
+	ctx, cancel := context.WithTimeout(ctx, m.limits.Start)
 	defer cancel()
-	c := &call{engine: m.engine, operation: "_initialize", host: m.init()}
+	c := &call{module: m, operation: "_initialize", host: m.init()}
 	for _, name := range []string{meter.StartExport, "_initialize"} {
 		f, err := inst.export(name)
 		if f != nil && err == nil {

@@ -104,18 +104,18 @@ func writeResult(written bool) errno {
 }
 
 // clock returns the time of a WASI clock in nanoseconds: 0 is the wall clock, and 1 is monotonic.
-func (e *Engine) clock(id uint32) (uint64, bool) {
+func (m *Module) clock(id uint32) (uint64, bool) {
 	switch id {
 	case 0:
 		return uint64(time.Now().UnixNano()), true
 	case 1:
-		return uint64(time.Since(e.started)) + 1, true // Go's runtime rejects 0 as a broken clock
+		return uint64(time.Since(m.loaded)) + 1, true // Go's runtime rejects 0 as a broken clock
 	}
 	return 0, false
 }
 
 func clockTimeGet(_ context.Context, c *call, mem api.Memory, s []uint64) errno {
-	now, ok := c.engine.clock(uint32(s[0]))
+	now, ok := c.module.clock(uint32(s[0]))
 	if !ok {
 		return errnoInval
 	}
@@ -211,7 +211,7 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 	var wrong [maxSubscriptions]errno
 	first := time.Duration(math.MaxInt64)
 	for i := range count {
-		waits[i], wrong[i] = c.engine.timeUntil(in[i*subscriptionSize:])
+		waits[i], wrong[i] = c.module.timeUntil(in[i*subscriptionSize:])
 		first = min(first, waits[i])
 	}
 	if first > 0 {
@@ -236,11 +236,11 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 
 // timeUntil returns the time until a subscription is due. A subscription to a stream is due at once: reading and writing never
 // wait.
-func (e *Engine) timeUntil(subscription []byte) (time.Duration, errno) {
+func (m *Module) timeUntil(subscription []byte) (time.Duration, errno) {
 	const clock, read, write, absolute = 0, 1, 2, 1
 	switch kind, id := subscription[8], le.Uint32(subscription[16:]); {
 	case kind == clock:
-		now, ok := e.clock(id)
+		now, ok := m.clock(id)
 		wait, flags := le.Uint64(subscription[24:]), le.Uint16(subscription[40:])
 		if !ok || flags > absolute {
 			return 0, errnoInval
