@@ -84,8 +84,9 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
 	defer cancel()
-	if f.Restorable, err = code.Start(ctx); err != nil {
-		err = m.newCall("_initialize", nil).stopReason(err)
+	starting := m.newCall("_initialize", nil)
+	if f.Restorable, err = code.Start(ctx, starting); err != nil {
+		err = starting.stopReason(err)
 		return f, Problems{{"start", failureText(err), adviceUnlessCommand("code that runs at start, before any operation is called, must end soon and must not trap", f.Exports)}}
 	}
 	out, err := m.run(ctx, code, m.newCall("getAuthType", []byte("{}")))

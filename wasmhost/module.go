@@ -48,7 +48,7 @@ func (m *module) compile(ctx context.Context, b []byte) (*guest.Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	return guest.Load(ctx, code, m.host.folder(m.sum), m.host.limits(), func() guest.Host { return m.newCall("_initialize", nil) })
+	return guest.Load(ctx, code, m.host.folder(m.sum), m.host.limits())
 }
 
 // instrument returns a module as it is compiled: validated, re-encoded and with fuel checks.
@@ -141,7 +141,7 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := code.Start(m.closing); err != nil {
+	if _, err := code.Start(m.closing, m.newCall("_initialize", nil)); err != nil {
 		code.Close()
 		return nil, err
 	}

@@ -18,12 +18,12 @@ import (
 //	plain  the same without the template: it runs the code of the language's runtime
 func BenchmarkInstance(b *testing.B) {
 	m := practice(b)
-	plain := &Module{limits: m.limits, runtime: m.runtime, compiled: m.compiled, init: m.init}
+	plain := &Module{limits: m.limits, runtime: m.runtime, compiled: m.compiled}
 	for name, m := range map[string]*Module{"new": m, "plain": plain} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				inst, err := m.instantiate(b.Context())
+				inst, err := m.instantiate(b.Context(), silent{})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -45,12 +45,12 @@ func practice(b *testing.B) *Module {
 	if err != nil {
 		b.Fatal(err)
 	}
-	m, err := Load(b.Context(), code, b.TempDir(), limits, func() Host { return silent{} })
+	m, err := Load(b.Context(), code, b.TempDir(), limits)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(m.Close)
-	if _, err := m.Start(b.Context()); err != nil {
+	if _, err := m.Start(b.Context(), silent{}); err != nil {
 		b.Fatal(err)
 	}
 	return m

@@ -12,28 +12,27 @@ import (
 // image is the content of a memory, in a file without a name. Instances map it: they share its pages until they write to them.
 type image struct {
 	file *os.File
-	size int
+	size int // of the memory that it was taken of
 }
 
-// newImage returns an image of a memory. The caller closes it.
-func newImage(memory []byte) (*image, error) {
+// newImage returns an image for a memory of at most a size. It makes the file, which a process may no longer do once a guest runs in
+// it. The caller closes it.
+func newImage(most int64) (*image, error) {
 	fd, err := unix.MemfdCreate("crmgate-template", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	i := &image{os.NewFile(uintptr(fd), "template"), len(memory)}
-	if err = i.file.Truncate(int64(len(memory))); err == nil {
-		err = i.write(memory)
-	}
-	if err != nil {
+	i := &image{file: os.NewFile(uintptr(fd), "template")}
+	if err := i.file.Truncate(most); err != nil { // what is not written takes no space
 		i.close()
 		return nil, err
 	}
 	return i, nil
 }
 
-// write writes the pages that are not zero. The others take no space.
-func (i *image) write(memory []byte) error {
+// take makes this the image of a memory. It writes the pages that are not zero.
+func (i *image) take(memory []byte) error {
+	i.size = len(memory)
 	page := os.Getpagesize()
 	zero := make([]byte, page)
 	for at := 0; at < len(memory); at += page {

@@ -7,8 +7,9 @@ import "errors"
 // image does not exist on this system.
 type image struct{ size int }
 
-func newImage([]byte) (*image, error) { return nil, errors.ErrUnsupported }
+func newImage(int64) (*image, error) { return nil, errors.ErrUnsupported }
 
+func (*image) take([]byte) error          { return errors.ErrUnsupported }
 func (*image) copyTo(*memory) error       { return errors.ErrUnsupported }
 func (*image) restore(*memory, int) error { return errors.ErrUnsupported }
 func (*image) close()                     {}

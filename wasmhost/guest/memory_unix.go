@@ -14,12 +14,13 @@ import (
 //
 // In Go's heap, growing a memory would copy it, 64 MiB of garbage would wait for a collection, and the heap would be allowed
 // to grow by as much again: two guests that grow their memory took 310 MB. A mapping of the maximum size costs only the pages
-// that are used, and is freed when the instance is closed.
+// that are used, and is freed when the instance is closed. The part that the guest does not have yet cannot be accessed, so that it
+// does not count against a limit of the process (RLIMIT_DATA).
 func withMemory(ctx context.Context) (context.Context, *memory) {
 	m := &memory{} // package meter accepts modules with one memory at most
 	allocate := func(_, most uint64) experimental.LinearMemory {
 		var err error
-		m.bytes, err = unix.Mmap(-1, 0, int(most), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+		m.bytes, err = unix.Mmap(-1, 0, int(most), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)
 		if m.mapped = err == nil; !m.mapped {
 			m.bytes = make([]byte, most) // Allocate cannot return an error
 		}
@@ -30,14 +31,21 @@ func withMemory(ctx context.Context) (context.Context, *memory) {
 
 // memory is the memory of one instance.
 type memory struct {
-	bytes  []byte // of the maximum size
-	mapped bool
+	bytes    []byte // of the maximum size
+	mapped   bool
+	writable uint64 // how many of the bytes can be accessed, if they are mapped
 }
 
-// Reallocate returns the first size bytes.
+// Reallocate returns the first size bytes, or nil if the memory cannot be as large.
 func (m *memory) Reallocate(size uint64) []byte {
 	if size > uint64(len(m.bytes)) {
 		return nil
+	}
+	if m.mapped && size > m.writable {
+		if unix.Mprotect(m.bytes[m.writable:size], unix.PROT_READ|unix.PROT_WRITE) != nil {
+			return nil
+		}
+		m.writable = size
 	}
 	return m.bytes[:size:size]
 }

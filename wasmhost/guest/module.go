@@ -21,9 +21,9 @@ type Module struct {
 	cache    wazero.CompilationCache
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
-	init     func() Host // returns a host that serves the initialization of an instance
-	template *template   // set by Start; nil if every call needs a new instance
-	loaded   time.Time   // the zero of the guest's monotonic clock
+	image    *image    // nil if this system has none
+	template *template // set by Start; nil if every call needs a new instance
+	loaded   time.Time // the zero of the guest's monotonic clock
 
 	reclaiming atomic.Bool
 
@@ -32,52 +32,57 @@ type Module struct {
 }
 
 // Load compiles a module that meter.Module.Instrument returned, and provides its imports. It keeps the machine code in a folder, and
-// trusts what it finds there. init returns a host that serves the initialization of one instance. The caller closes the module.
-func Load(ctx context.Context, code []byte, dir string, l Limits, init func() Host) (*Module, error) {
+// trusts what it finds there. The caller closes the module.
+func Load(ctx context.Context, code []byte, dir string, l Limits) (*Module, error) {
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(cache).WithMemoryLimitPages(l.MemoryPages))
-	m := &Module{limits: l, cache: cache, runtime: rt, init: init, loaded: time.Now()}
-	if m.compiled, err = rt.CompileModule(ctx, code); err != nil {
-		m.Close()
-		return nil, fmt.Errorf("it does not compile: %w", err)
-	}
-	if err = instantiatePause(ctx, rt); err == nil {
-		err = instantiateHost(ctx, rt)
-	}
-	if err != nil {
+	m := &Module{limits: l, cache: cache, runtime: rt, loaded: time.Now()}
+	if err := m.load(ctx, code); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
 }
 
-// Start initializes an instance, and keeps what it contains for all calls. It is called once, before Run. restorable is false if
-// the module changes more than its memory and globals: then every call initializes an instance of its own. The error is a *Stop, or
-// the error of the context.
-func (m *Module) Start(ctx context.Context) (restorable bool, err error) {
-	inst, err := m.instantiate(ctx)
+func (m *Module) load(ctx context.Context, code []byte) (err error) {
+	if m.compiled, err = m.runtime.CompileModule(ctx, code); err != nil {
+		return fmt.Errorf("it does not compile: %w", err)
+	}
+	if m.image, err = newImage(int64(m.limits.MemoryPages) * pageSize); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err := instantiatePause(ctx, m.runtime); err != nil {
+		return err
+	}
+	return instantiateHost(ctx, m.runtime)
+}
+
+// Start initializes an instance, which h serves, and keeps what it contains for all calls. It is called once, before Run.
+// restorable is false if the module changes more than its memory and globals: then every call initializes an instance of its own.
+// The error is a *Stop, or the error of the context.
+func (m *Module) Start(ctx context.Context, h Host) (restorable bool, err error) {
+	inst, err := m.instantiate(ctx, h)
 	if err != nil {
 		return false, err
 	}
 	defer inst.close()
-	m.template, err = newTemplate(inst)
-	if errors.Is(err, errors.ErrUnsupported) { // not on this system
-		return len(inst.globals) > 0, nil
+	restorable = len(inst.globals) > 0
+	if m.image != nil {
+		if m.template, err = newTemplate(inst, m.image); errors.Is(err, errKeepsState) {
+			err = nil
+		}
 	}
-	if errors.Is(err, errKeepsState) {
-		return false, nil
-	}
-	return err == nil, err
+	return restorable, err
 }
 
 // Call is a call of an operation.
 type Call struct {
 	Operation string // an export without parameters that returns an i32
 	Input     []byte
-	Host      Host // serves the call
+	Host      Host // serves the call, and the initialization of its instance if there is no template
 }
 
 // Result is what a guest has returned.
@@ -90,7 +95,7 @@ type Result struct {
 // Run runs a call until the guest returns, traps or reaches a limit, or the context ends. The error is a *Stop, or the error of the
 // context.
 func (m *Module) Run(ctx context.Context, c Call) (Result, error) {
-	inst, err := m.acquire(ctx)
+	inst, err := m.acquire(ctx, c.Host)
 	if err != nil {
 		return Result{}, err
 	}
@@ -104,7 +109,7 @@ func (m *Module) Run(ctx context.Context, c Call) (Result, error) {
 }
 
 // acquire returns a free instance, or makes one.
-func (m *Module) acquire(ctx context.Context) (*instance, error) {
+func (m *Module) acquire(ctx context.Context, h Host) (*instance, error) {
 	m.mu.Lock()
 	if n := len(m.free); n > 0 {
 		inst := m.free[n-1]
@@ -113,7 +118,7 @@ func (m *Module) acquire(ctx context.Context) (*instance, error) {
 		return inst, nil
 	}
 	m.mu.Unlock()
-	return m.instantiate(ctx)
+	return m.instantiate(ctx, h)
 }
 
 // release takes an instance back after a call. It is restored if it is sound and there is a template, and otherwise closed.
@@ -166,14 +171,14 @@ func (m *Module) Close() {
 	if m.compiled != nil {
 		_ = m.compiled.Close(context.Background())
 	}
-	if m.template != nil {
-		m.template.memory.close()
+	if m.image != nil {
+		m.image.close()
 	}
 }
 
 // instantiate makes an instance, from the template if there is one. Its name is empty, so that there can be several. The error is a
 // *Stop whose Starting is true, or the error of the context.
-func (m *Module) instantiate(ctx context.Context) (*instance, error) {
+func (m *Module) instantiate(ctx context.Context, h Host) (*instance, error) {
 	making, memory := withMemory(ctx)
 	guest, err := m.runtime.InstantiateModule(making, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
@@ -184,7 +189,7 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 	if m.template != nil {
 		err = m.template.fill(inst)
 	} else {
-		err = m.initialize(ctx, inst)
+		err = m.initialize(ctx, inst, h)
 	}
 	if err != nil {
 		inst.close()
@@ -194,10 +199,10 @@ func (m *Module) instantiate(ctx context.Context) (*instance, error) {
 }
 
 // initialize runs the code of a module that must run before its operations.
-func (m *Module) initialize(ctx context.Context, inst *instance) error {
+func (m *Module) initialize(ctx context.Context, inst *instance, h Host) error {
 	ctx, cancel := context.WithTimeout(ctx, m.limits.Start)
 	defer cancel()
-	c := &call{module: m, operation: "_initialize", host: m.init()}
+	c := &call{module: m, operation: "_initialize", host: h}
 	for _, name := range []string{meter.StartExport, "_initialize"} {
 		f, err := inst.export(name)
 		if f != nil && err == nil {

@@ -17,15 +17,14 @@ type template struct {
 // errKeepsState means that there can be no template. Each call then needs an instance of its own.
 var errKeepsState = errors.New("the module changes more than its memory and globals")
 
-// newTemplate returns the template of an instance that has been initialized. The caller closes it. The error matches
-// errKeepsState if the module is not restorable, and errors.ErrUnsupported if the system has no images.
-func newTemplate(inst *instance) (*template, error) {
+// newTemplate returns the template of an instance that has been initialized, and puts its memory into an image. The error matches
+// errKeepsState if the module is not restorable.
+func newTemplate(inst *instance, memory *image) (*template, error) {
 	if len(inst.globals) == 0 { // instrumentation adds one
 		return nil, errKeepsState
 	}
 	bytes, _ := inst.guest.Memory().Read(0, inst.guest.Memory().Size())
-	memory, err := newImage(bytes)
-	if err != nil {
+	if err := memory.take(bytes); err != nil {
 		return nil, fmt.Errorf("keep the memory of an initialized instance: %w", err)
 	}
 	t := &template{memory: memory}
