@@ -90,6 +90,8 @@ func (p *Proxy) handle(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
+	p.tunnels.Add(1) // before Close stops waiting for this request
+	defer p.tunnels.Done()
 	client, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		server.Close()
