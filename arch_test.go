@@ -41,12 +41,13 @@ var arrows = map[string][]string{
 	"./proxy": {".", "./connector", "./limit", "./manifest", "./proxy/authflow", "./proxy/identity", "./proxy/operator", "./proxy/org",
 		"./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/web"},
 
-	"./storage/sealed": {"."},
-	"./storage/audit":  {".", "./storage/sealed"},
-	"./storage/badger": {".", "./storage"},
-	"./wasmhost/meter": {},
-	"./wasmhost/guest": {"./wasmhost/meter"},
-	"./wasmhost":       {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/meter"},
+	"./storage/sealed":   {"."},
+	"./storage/audit":    {".", "./storage/sealed"},
+	"./storage/badger":   {".", "./storage"},
+	"./wasmhost/meter":   {},
+	"./wasmhost/guest":   {"./wasmhost/meter"},
+	"./wasmhost/process": {"./wasmhost/guest"},
+	"./wasmhost":         {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/meter", "./wasmhost/process"},
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
@@ -70,6 +71,8 @@ var arrows = map[string][]string{
 
 // owners lists the only package that may import each of these modules, so that a module can be replaced in one folder.
 var owners = map[string]string{
+	"github.com/elastic/go-seccomp-bpf":     "./wasmhost/process",
+	"github.com/landlock-lsm/go-landlock":   "./wasmhost/process",
 	"code.dny.dev/ssrf":                     "./proxy/egress",
 	"github.com/alecthomas/kong":            "./cmd/crmgate",
 	"github.com/dgraph-io/badger":           "./storage/badger",

@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
@@ -119,6 +120,10 @@ type UserRequest struct {
 	// before the operation returns. It is not passed to the guest.
 	Rejected func()
 }
+
+// ErrInterrupted is the cause of a *crmgate.ConnectorError if a call was interrupted through no fault of its own, after it had sent a
+// request to the CRM. It may succeed the next time.
+var ErrInterrupted = errors.New("the call was interrupted")
 
 // Outcome is the answer of the operations for a signed-in person.
 type Outcome struct {

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
 // call is the state of one call of a guest, and serves its imports. The goroutine that runs the guest owns it.
@@ -59,32 +61,50 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.closing, cancel)()
-	l, slot, err := m.acquire(ctx, c)
+	slot, err := m.acquire(ctx, c)
 	if err != nil {
 		return nil, c.stopError("could not be started", err)
 	}
 	defer slot.Release()
-	defer m.endUse(l)
+	out, err = m.attempt(ctx, c)
+	var died *process.Died
+	if errors.As(err, &died) && !died.Fetched && ctx.Err() == nil {
+		again := *c // nothing was sent, so that the call can be run again in another process
+		again.secrets = slices.Clone(c.secrets)
+		out, err = m.attempt(ctx, &again)
+		c.output, c.answeredError, c.lastStatus = again.output, again.answeredError, again.lastStatus
+	}
+	return out, err
+}
+
+// attempt runs a call once.
+func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
+	l, err := m.ensureLoaded(ctx)
+	if err != nil {
+		return nil, c.stopError("could not be started", err)
+	}
 	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
 	defer ended()
-	return m.run(ctx, l.Module, c)
+	out, err := m.run(ctx, l, c)
+	m.endUse(l, errors.As(err, new(*process.Died)))
+	return out, err
 }
 
 // run calls an export.
-func (m *module) run(ctx context.Context, code *guest.Module, c *call) ([]byte, error) {
-	r, err := code.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Host: c})
+func (m *module) run(ctx context.Context, r runner, c *call) ([]byte, error) {
+	result, err := r.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Host: c})
 	if err != nil {
 		return nil, c.stopReason(err)
 	}
-	c.output = r.Output
+	c.output = result.Output
 	switch {
-	case r.Code == resultUnsupported:
+	case result.Code == resultUnsupported:
 		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
-	case r.Code != resultAnswer && r.Code != resultError:
-		return nil, c.abiError(fmt.Sprintf("returned %d: expected 0, 1 or 2", r.Code))
-	case !r.HasOutput:
-		return nil, c.abiError(fmt.Sprintf("returned %d without an output", r.Code))
-	case r.Code == resultError:
+	case result.Code != resultAnswer && result.Code != resultError:
+		return nil, c.abiError(fmt.Sprintf("returned %d: expected 0, 1 or 2", result.Code))
+	case !result.HasOutput:
+		return nil, c.abiError(fmt.Sprintf("returned %d without an output", result.Code))
+	case result.Code == resultError:
 		return nil, c.guestError()
 	}
 	return c.output, nil
@@ -126,21 +146,26 @@ func (c *call) message(how string) string {
 	return fmt.Sprintf("The connector of %s %s in %s.", c.module.manifest.Platform, how, c.operation)
 }
 
-// stopReason returns the error of a guest that did not return.
+// stopReason returns the error of a guest that did not return. What a guest process says is cut, and secrets in it are replaced.
 func (c *call) stopReason(err error) error {
 	var stop *guest.Stop
+	var died *process.Died
 	switch {
 	case errors.As(err, &stop) && stop.Trap != "":
-		return c.stopError(stop.How, errors.New(truncate(c.redact(stop.Trap), 200)))
+		return c.stopError(c.clean(stop.How), errors.New(c.clean(stop.Trap)))
 	case stop != nil:
-		return c.stopError(stop.How, stop)
+		return c.stopError(c.clean(stop.How), errors.New(c.clean(stop.How)))
 	case errors.Is(err, context.DeadlineExceeded):
 		return c.stopError(fmt.Sprintf("ran past its deadline of %v", c.module.host.Deadline), err)
 	case errors.Is(err, context.Canceled):
 		return c.stopError("was cancelled", err)
+	case errors.As(err, &died):
+		return c.stopError("was interrupted", fmt.Errorf("%w: %w", connector.ErrInterrupted, died))
 	}
 	return c.stopError("could not be started", err)
 }
+
+func (c *call) clean(s string) string { return truncate(c.redact(s), 200) }
 
 // outcome returns the outcome of a call, for Config.Observe.
 func outcome(err error) string {

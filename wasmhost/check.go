@@ -70,7 +70,7 @@ func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) 
 // type Problems if the module is at fault.
 func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	code, err := m.compile(ctx, b)
+	code, err := m.open(ctx, b)
 	if err != nil {
 		return f, Problems{{"module", err.Error(), moduleAdvice(b)}}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/wasmhost/guest"
 )
 
 // Entry points for fuzzing the decoders without a guest.
@@ -85,7 +86,8 @@ func ParseFetchRequest(t *testing.T, b []byte) (*http.Request, error) {
 	return r.httpRequest(t.Context())
 }
 
-// Free returns the number of a connector's instances that wait for a call. It is -1 if the connector is not loaded.
+// Free returns the number of a connector's instances that wait for a call. It is -1 if the connector is not
+// loaded, and 1 if it has a process.
 func (f *Folder) Free(p crmgate.Platform) int {
 	m := f.connectors[p].(*hosted).m
 	m.mu.Lock()
@@ -93,7 +95,22 @@ func (f *Folder) Free(p crmgate.Platform) int {
 	if m.loaded == nil {
 		return -1
 	}
-	return m.loaded.Free()
+	g, ok := m.loaded.runner.(*guest.Module)
+	if !ok {
+		return 1
+	}
+	return g.Free()
+}
+
+// Pid returns the process of a connector, or 0 if it has none.
+func (f *Folder) Pid(p crmgate.Platform) int {
+	m := f.connectors[p].(*hosted).m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.loaded == nil {
+		return 0
+	}
+	return m.loaded.runner.(*roomed).Pid()
 }
 
 // CheckCache checks the cache on behalf of a user, as New does.

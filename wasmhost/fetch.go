@@ -72,7 +72,7 @@ func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
 
 func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 	if limit := c.module.host.MaxOutput; len(doc) > limit {
-		return fetchAnswer{}, badRequest("the request has %d bytes: expected at most %d", len(doc), limit)
+		return fetchAnswer{}, badRequest("the request has more than %d bytes", limit)
 	}
 	r, err := parseFetch(doc)
 	if err != nil {

@@ -32,6 +32,7 @@ type Config struct {
 	MaxFetches   int           // of a call; default 32
 	MaxResponse  int64         // bytes of a fetched body; default 4 MiB
 	MaxLogLines  int           // of a call; default 100
+	Processes    int           // how many connectors can have a process of their own at once; 0 to run connectors in this process
 	MaxInstances int           // of a connector; default 16. One client can use a quarter, and one host that a person chose a half
 	Idle         time.Duration // after which an unused connector is unloaded from memory; default 5 min
 }
@@ -39,6 +40,7 @@ type Config struct {
 // Host compiles and runs connectors. It is safe for concurrent use.
 type Host struct {
 	Config
+	room room
 }
 
 // New opens the compilation cache. The caller must close the host, after closing the folders that it loaded. The error matches
@@ -68,7 +70,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
 		return nil, fmt.Errorf("the folder for compiled connectors: %w", err)
 	}
-	return &Host{c}, nil
+	return &Host{Config: c, room: room{free: c.Processes, taken: map[*module]bool{}}}, nil
 }
 
 // ErrNoCompiler means that connectors cannot be compiled in this process.

@@ -256,7 +256,7 @@ func TestRejectedRequests(t *testing.T) {
 		"name injection":    {`{"url":"https://ok.example/","headers":{"X: a\r\nY":"b"}}`, "line break"},
 		"method injection":  {`{"method":"GET / HTTP/1.1\r\nX: y\r\n","url":"https://ok.example/"}`, "malformed"},
 		"URL injection":     {`{"url":"https://ok.example/\r\nX: y"}`, "not an absolute URL"},
-		"too long":          {strings.Repeat(" ", 1999) + "{}", "the request has 2001 bytes: expected at most 2000"},
+		"too long":          {strings.Repeat(" ", 1999) + "{}", "the request has more than 2000 bytes"},
 		"two bodies":        {`{"url":"https://ok.example/","body":"a","bodyBase64":"YQ=="}`, "both"},
 		"other host":        {`{"url":"https://evil.example/"}`, `"kind":"refused"`},
 		"suffix host":       {`{"url":"https://ok.example.evil.example/"}`, `"kind":"refused"`},

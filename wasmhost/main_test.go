@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/process"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
@@ -25,6 +27,7 @@ import (
 var shared struct{ guests, cache string }
 
 func TestMain(m *testing.M) {
+	process.Main()
 	dir, err := os.MkdirTemp("", "wasmhost-test")
 	if err != nil {
 		panic(err)
@@ -45,6 +48,12 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}))
 }
+
+// inProcesses says that connectors run in processes of their own. TestInProcesses sets it for a part of the tests.
+var inProcesses = os.Getenv("CRMGATE_TEST_PROCESSES") != ""
+
+// notInProcesses are tests that look into the engine, or that have a fake clock.
+var notInProcesses = []string{"TestIdleConnectorsAreUnloaded", "TestStateOfModules", "TestUnsafeCaches"}
 
 // guests are the guests in Go, by name. Each is built when a test first needs it.
 var guests = map[string]*struct {
@@ -103,6 +112,9 @@ func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if inProcesses && !slices.Contains(notInProcesses, strings.Split(t.Name(), "/")[0]) {
+		c.Processes = 8
 	}
 	h, err := wasmhost.New(context.Background(), c)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
@@ -33,22 +32,15 @@ type module struct {
 	loadErr error         // guarded by mu; the error of the last load
 	idle    *time.Timer   // guarded by mu
 	closed  bool          // guarded by mu
-	unused  chan struct{} // guarded by mu; closed when the last call returns after close
+	calls   sync.WaitGroup
 }
 
 // loadedModule is a module in memory.
 type loadedModule struct {
-	*guest.Module
-	uses int // guarded by module.mu; the number of calls that run or are about to
-}
-
-// compile compiles a module, or reads it from the cache.
-func (m *module) compile(ctx context.Context, b []byte) (*guest.Module, error) {
-	code, err := m.host.cached("instrumented", m.sum, func() ([]byte, error) { return instrument(b) })
-	if err != nil {
-		return nil, err
-	}
-	return guest.Load(ctx, code, m.host.folder(m.sum), m.host.limits())
+	runner
+	uses int       // guarded by module.mu; the number of calls that run or are about to
+	lost bool      // guarded by module.mu; its process has ended
+	last time.Time // guarded by module.mu; when the last call ended
 }
 
 // instrument returns a module as it is compiled: validated, re-encoded and with fuel checks.
@@ -62,25 +54,19 @@ func instrument(b []byte) ([]byte, error) {
 
 var errClosed = errors.New("the connectors are being closed")
 
-// acquire returns the module for a call, loaded if necessary, and the call's slot. The caller gives both back. Waiting for a free
-// slot is limited by the host's deadline. Loading is not: it depends on the machine, not on the guest.
-func (m *module) acquire(ctx context.Context, c *call) (l *loadedModule, slot limit.Place, err error) {
-	wait, cancel := context.WithTimeout(ctx, m.host.Deadline)
+// acquire returns the slot of a call, which the caller gives back. Waiting for it is limited by the host's deadline.
+func (m *module) acquire(ctx context.Context, c *call) (limit.Place, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	claim := limit.Claim{Client: limit.ClientOf(ctx, "")}
 	if !m.manifest.Hosts.Names(c.hostname) {
 		claim.Host = c.hostname
 	}
-	if slot, err = m.slots.Acquire(wait, claim); err != nil {
-		return nil, slot, err
-	}
-	if l, err = m.ensureLoaded(ctx); err != nil {
-		slot.Release()
-	}
-	return l, slot, err
+	return m.slots.Acquire(ctx, claim)
 }
 
-// ensureLoaded returns the loaded module, counted as used.
+// ensureLoaded returns the loaded module, counted as used. The time that loading takes is not limited: it depends on the machine, not
+// on the guest.
 func (m *module) ensureLoaded(ctx context.Context) (*loadedModule, error) {
 	for {
 		m.mu.Lock()
@@ -90,6 +76,7 @@ func (m *module) ensureLoaded(ctx context.Context) (*loadedModule, error) {
 		}
 		if l := m.loaded; l != nil {
 			l.uses++
+			m.calls.Add(1)
 			m.mu.Unlock()
 			return l, nil
 		}
@@ -119,12 +106,15 @@ func (m *module) loadInBackground(done chan struct{}) {
 	defer debug.FreeOSMemory()
 	l, err := m.readAndLoad()
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	var late *loadedModule
 	if m.closed && l != nil {
-		l.Close()
-		l, err = nil, errClosed
+		late, l, err = l, nil, errClosed
 	}
 	m.loaded, m.loadErr, m.loading = l, err, nil
+	m.mu.Unlock()
+	if late != nil {
+		late.Close()
+	}
 	close(done)
 }
 
@@ -137,31 +127,56 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	if sha256.Sum256(b) != m.sum {
 		return nil, fmt.Errorf("%s was changed since it was loaded: restart to use it", filepath.Base(m.path))
 	}
-	code, err := m.compile(m.closing, b)
+	r, err := m.open(m.closing, b)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := code.Start(m.closing, m.newCall("_initialize", nil)); err != nil {
-		code.Close()
+	if _, err := r.Start(m.closing, m.newCall("_initialize", nil)); err != nil {
+		r.Close()
 		return nil, err
 	}
-	return &loadedModule{Module: code}, nil
+	return &loadedModule{runner: r}, nil
 }
 
-// endUse ends a use of l. After the last use, the idle timer starts, which unloads the module.
-func (m *module) endUse(l *loadedModule) {
+// endUse ends a use of l. After the last use, the idle timer starts, which unloads the module. A module whose process was lost is
+// closed.
+func (m *module) endUse(l *loadedModule, lost bool) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
+	if lost {
+		l.lost = true
+		if m.loaded == l {
+			m.loaded = nil
+		}
+	}
 	l.uses--
+	l.last = time.Now()
+	unused := l.uses == 0
 	switch {
-	case l.uses > 0:
-	case m.closed:
-		close(m.unused)
+	case !unused, l.lost, m.closed:
 	case m.idle == nil:
 		m.idle = time.AfterFunc(m.host.Idle, m.unload)
 	default:
 		m.idle.Reset(m.host.Idle)
 	}
+	gone := unused && l.lost
+	m.mu.Unlock()
+	if gone {
+		l.Close()
+	}
+	m.calls.Done()
+	if unused {
+		m.host.room.idle()
+	}
+}
+
+// idleSince returns when the last call of a loaded module ended; ok is false if one runs, or the module is not loaded.
+func (m *module) idleSince() (t time.Time, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.loaded == nil || m.loaded.uses > 0 || m.closed {
+		return t, false
+	}
+	return m.loaded.last, true
 }
 
 // unload frees the module's memory if no call uses it.
@@ -183,10 +198,6 @@ func (m *module) close() {
 	m.mu.Lock()
 	l, wait := m.loaded, m.loading
 	m.closed, m.loaded = true, nil
-	if l != nil && l.uses > 0 {
-		m.unused = make(chan struct{})
-	}
-	unused := m.unused
 	if m.idle != nil {
 		m.idle.Stop()
 	}
@@ -194,11 +205,8 @@ func (m *module) close() {
 	if wait != nil {
 		<-wait
 	}
-	if l == nil {
-		return
+	m.calls.Wait()
+	if l != nil {
+		l.Close()
 	}
-	if unused != nil {
-		<-unused
-	}
-	l.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/proxy/org"
 	"github.com/crmgate/crmgate/proxy/token"
@@ -73,6 +74,9 @@ func Failure(err error) Outcome {
 		o.Sentence = failed.Message
 		if errors.Is(err, limit.ErrBusy) {
 			o.Kind, o.Sentence = crmgate.Unavailable, "Too many requests are running. Please try again in a moment."
+		}
+		if errors.Is(err, connector.ErrInterrupted) {
+			o.Kind = crmgate.Unavailable
 		}
 		o.Actionable = o.Kind != crmgate.Unavailable
 	}

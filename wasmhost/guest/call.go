@@ -11,7 +11,8 @@ import (
 // Host serves the imports of one call that reach beyond the guest. Its methods are called one at a time, and the arguments are
 // the guest's memory: they are valid until the method returns, and hostile.
 type Host interface {
-	// Fetch performs a request, which is a document of the ABI, and returns the answer's document. It ends with the context.
+	// Fetch performs a request, which is a document of the ABI, and returns the answer's document. It ends with the context. A
+	// request that is longer than Limits.MaxOutput is cut behind the limit.
 	Fetch(ctx context.Context, request []byte) []byte
 	// Config returns a configuration value; ok is false if there is none.
 	Config(ctx context.Context, name []byte) (value string, ok bool)

@@ -44,7 +44,8 @@ func hostFunctions() []hostFunction {
 			if c.fetches++; c.fetches > c.module.limits.MaxFetches {
 				panic(limitError("made more fetches than the limit"))
 			}
-			c.pending = c.host.Fetch(ctx, readMemory(mem, s))
+			request := readMemory(mem, s)
+			c.pending = c.host.Fetch(ctx, request[:min(len(request), c.module.limits.MaxOutput+1)])
 			s[0] = uint64(len(c.pending))
 		}},
 		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {

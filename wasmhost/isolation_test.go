@@ -1,0 +1,98 @@
+package wasmhost_test
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// TestInProcesses runs the tests of guests again, with guests in processes of their own.
+func TestInProcesses(t *testing.T) {
+	t.Parallel()
+	if inProcesses {
+		return // this is the second time
+	}
+	const tests = "^Test(HostileGuests|CallsShareNothing|GoldenVectors|Logs|LongLines|Configuration|RejectedRequests|CloseEndsHostFunctions|" +
+		"DeadlineOfHostFunctions|OneModuleStopsOnePlatform|WarmStart|DamagedCache|InstrumentedModulesAreKept|DamagedModules|ManyAtOnce|" +
+		"ConcurrentTraps|InstancesHaveShares|ContextsAreHonoured|Close|WASIAnswers)$"
+	cmd := exec.Command(os.Args[0], "-test.run="+tests)
+	cmd.Env = append(os.Environ(), "CRMGATE_TEST_PROCESSES=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A process that ended is replaced, and a call that has not sent a request yet does not notice.
+func TestLostProcess(t *testing.T) {
+	t.Parallel()
+	f := load(t, newHost(t, wasmhost.Config{Processes: 1}), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
+	c := mustConnector(t, f, "x")
+	pids := map[int]bool{}
+	for range 3 {
+		if _, err := c.UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+			t.Fatal(err)
+		}
+		pid := f.Pid("x")
+		pids[pid] = true
+		kill(t, pid)
+	}
+	if len(pids) != 3 {
+		t.Errorf("the processes were %v, want three", pids)
+	}
+}
+
+// A call that has sent a request is not run a second time when its process ends.
+func TestInterruptedCall(t *testing.T) {
+	t.Parallel()
+	var f *wasmhost.Folder
+	requests := 0
+	h := newHost(t, wasmhost.Config{Processes: 1, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		requests++
+		kill(t, f.Pid("x"))
+		return nil, errors.New("too late")
+	}})
+	f = load(t, h, map[string]string{"x.wasm": oauth(fetching(`{"url":"https://ok.example/"}`)).String(), "x.json": manifestOf("x", `"hosts": ["ok.example"]`)})
+	c := mustConnector(t, f, "x")
+	if _, err := c.UserInfo(t.Context(), bearer("")); !errors.Is(err, connector.ErrInterrupted) || requests != 1 {
+		t.Errorf("got %v after %d requests", err, requests)
+	}
+	if _, err := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+// With one process for two connectors, each takes it from the other one.
+func TestProcessesAreShared(t *testing.T) {
+	t.Parallel()
+	f := load(t, newHost(t, wasmhost.Config{Processes: 1}), map[string]string{
+		"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", ""), "y.wasm": oauth(num(2)).String(), "y.json": manifestOf("y", ""),
+	})
+	for range 2 {
+		for one, other := range map[crmgate.Platform]crmgate.Platform{"x": "y", "y": "x"} {
+			if _, err := mustConnector(t, f, one).UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+				t.Fatal(err)
+			}
+			if f.Pid(one) == 0 || f.Pid(other) != 0 {
+				t.Errorf("%s has the process %d, and %s has %d", one, f.Pid(one), other, f.Pid(other))
+			}
+		}
+	}
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	p, err := os.FindProcess(pid)
+	if err == nil {
+		err = p.Signal(syscall.SIGKILL)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}

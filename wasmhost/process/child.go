@@ -1,0 +1,124 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// child is a started program, and the pipes to it.
+type child struct {
+	cmd     *exec.Cmd
+	in, out *os.File      // what it reads, and what it writes
+	dead    chan struct{} // closed when it has ended
+
+	mu     sync.Mutex
+	reason error  // guarded by mu; the first reason for its end
+	words  string // guarded by mu; what it has printed
+}
+
+// maxWords is how much of what a process prints is kept, in bytes. A process that prints more is ended by the closed pipe.
+const maxWords = 64 << 10
+
+// startChild starts this program as a guest process.
+func startChild() (*child, error) {
+	theirIn, in, err1 := os.Pipe()
+	out, theirOut, err2 := os.Pipe()
+	words, theirWords, err3 := os.Pipe()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		closeAll(theirIn, in, out, theirOut, words, theirWords)
+		return nil, err
+	}
+	c := &child{in: in, out: out, dead: make(chan struct{}), cmd: &exec.Cmd{
+		Path: program(), Args: []string{"crmgate", argument}, Env: []string{}, Dir: "/", // a nil Env would be this process's
+		Stderr: theirWords, ExtraFiles: []*os.File{theirIn, theirOut}, SysProcAttr: attributes(),
+	}}
+	started := make(chan error)
+	go c.run(started, words)
+	err := <-started
+	closeAll(theirIn, theirOut, theirWords) // an end that stays open here would hide the child's end
+	if err != nil {
+		closeAll(in, out, words)
+		return nil, err
+	}
+	return c, nil
+}
+
+// run starts the child, and waits for its end. It keeps its thread: the system kills the child when the thread that started it
+// ends.
+func (c *child) run(started chan<- error, words *os.File) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	said, _ := io.ReadAll(io.LimitReader(words, maxWords))
+	closeAll(words)
+	err = c.cmd.Wait()
+	c.end(exit(err))
+	c.mu.Lock()
+	c.words = string(said)
+	c.mu.Unlock()
+	close(c.dead)
+	closeAll(c.in, c.out)
+}
+
+// exit returns why a process has ended by itself.
+func exit(err error) error {
+	if err == nil {
+		return errors.New("it exited")
+	}
+	return err
+}
+
+// end kills the child, unless it has ended. The first reason stays.
+func (c *child) end(why error) {
+	c.mu.Lock()
+	if c.reason == nil {
+		c.reason = why
+	}
+	c.mu.Unlock()
+	_ = c.cmd.Process.Kill()
+}
+
+// why returns why the child has ended, with the beginning of what it printed. It has ended.
+func (c *child) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	why := c.reason
+	if gone := errors.Is(why, io.EOF) || errors.Is(why, syscall.EPIPE) || errors.Is(why, os.ErrClosed); gone && c.cmd.ProcessState != nil {
+		why = fmt.Errorf("%s", c.cmd.ProcessState)
+	}
+	if words := strings.ToValidUTF8(c.words[:min(len(c.words), 1000)], "\uFFFD"); words != "" {
+		return fmt.Errorf("%w: it printed %q", why, words)
+	}
+	return why
+}
+
+func closeAll(files ...*os.File) {
+	for _, f := range files {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// program is the path of this program.
+func program() string {
+	if runtime.GOOS == "linux" {
+		return "/proc/self/exe" // not the path of the file, which an upgrade may have replaced
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return os.Args[0]
+	}
+	return path
+}

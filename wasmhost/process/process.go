@@ -1,0 +1,316 @@
+package process
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/crmgate/crmgate/wasmhost/guest"
+)
+
+// Config says what a guest process runs.
+type Config struct {
+	Code   []byte // as meter.Module.Instrument returns it
+	Dir    string // the folder of the module's machine code. The process sees no other
+	Limits guest.Limits
+	// Compile lets the process write to Dir, and not run the module: Start returns when the machine code is there.
+	Compile bool
+}
+
+// Process is a guest process with a loaded module. It does what a guest.Module does, and is safe for concurrent use.
+type Process struct {
+	*wire
+	child   *child
+	limits  guest.Limits
+	shape   guest.Shape
+	missing []string
+
+	mu    sync.Mutex
+	calls map[uint32]*call // guarded by mu
+	last  uint32           // guarded by mu
+}
+
+// call is a call that a guest process runs. The process itself is the call 0 until it is ready.
+type call struct {
+	id      uint32
+	box     *mailbox
+	busy    bool         // guarded by Process.mu; the server answers it, so the process has nothing to say
+	asked   map[kind]int // guarded by Process.mu; how many frames it has sent
+	ended   bool         // guarded by Process.mu
+	fetched bool         // guarded by Process.mu
+}
+
+// Died is the error of a call whose process has ended.
+type Died struct {
+	Why error
+	// Fetched says that the call had sent a request. If it had not, it can be run again.
+	Fetched bool
+}
+
+func (d *Died) Error() string { return "its process ended: " + d.Why.Error() }
+func (d *Died) Unwrap() error { return d.Why }
+
+// grace is how long a process may take to stop a call that was cancelled. Guests pause a thousand times a second.
+const grace = 500 * time.Millisecond
+
+// maxConfigs is how often a call may ask for a configuration value.
+const maxConfigs = 10_000
+
+// Start starts a process, which loads the module. The context bounds that. The caller closes the process. The error is a *Died if the
+// process has ended, and otherwise the module's: it does not compile.
+func Start(ctx context.Context, c Config) (*Process, error) {
+	p := &Process{limits: c.Limits, calls: map[uint32]*call{}}
+	var err error
+	if p.child, err = startChild(); err != nil {
+		return nil, fmt.Errorf("start a guest process: %w", err)
+	}
+	p.wire = newWire(p.child.out, p.child.in)
+	p.wire.limit, p.wire.route = p.longest, p.accept
+	stop := context.AfterFunc(ctx, func() { p.child.end(fmt.Errorf("it was not ready in time: %w", ctx.Err())) })
+	defer stop()
+	if err := p.load(ctx, c); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// load has the process build its walls, and then gives it the module.
+func (p *Process) load(ctx context.Context, c Config) error {
+	me := p.open(0)
+	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Compile: c.Compile})
+	if err != nil {
+		return err
+	}
+	if err := p.send(kindHello, 0, 0, greeting); err != nil {
+		return p.died(ctx, me, err)
+	}
+	f, err := p.receive(me.box)
+	if err != nil {
+		return p.died(ctx, me, err)
+	}
+	if err := p.decode(f, &p.missing); err != nil {
+		return p.died(ctx, me, err)
+	}
+	if err := p.send(kindModule, 0, 0, c.Code); err != nil {
+		return p.died(ctx, me, err)
+	}
+	var loaded loaded
+	if f, err = p.receive(me.box); err == nil {
+		err = p.decode(f, &loaded)
+	}
+	switch {
+	case err != nil:
+		return p.died(ctx, me, err)
+	case loaded.Error != "":
+		return errors.New(loaded.Error)
+	}
+	p.shape = loaded.Shape
+	return nil
+}
+
+// decode reads the JSON of a frame. An error ends the process.
+func (p *Process) decode(f frame, into any) error {
+	if err := json.Unmarshal(f.body, into); err != nil {
+		return fmt.Errorf("%w: kind %d: %w", errFrame, f.kind, err)
+	}
+	return nil
+}
+
+// Shape returns what the module exports and imports.
+func (p *Process) Shape() guest.Shape { return p.shape }
+
+// Pid returns the process's number.
+func (p *Process) Pid() int { return p.child.cmd.Process.Pid }
+
+// Missing names the walls that this system does not have; none if all are built.
+func (p *Process) Missing() []string { return p.missing }
+
+// Start is guest.Module.Start.
+func (p *Process) Start(ctx context.Context, h guest.Host) (restorable bool, err error) {
+	f, err := p.exchange(ctx, h, kindStart, 0)
+	return f.flag == 1, err
+}
+
+// Run is guest.Module.Run. The error may be a *Died too.
+func (p *Process) Run(ctx context.Context, c guest.Call) (guest.Result, error) {
+	f, err := p.exchange(ctx, c.Host, kindCall, byte(len(c.Operation)), []byte(c.Operation), c.Input)
+	if err != nil {
+		return guest.Result{}, err
+	}
+	return guest.Result{Code: int32(binary.LittleEndian.Uint32(f.body)), Output: f.body[4:], HasOutput: f.flag == 1}, nil
+}
+
+// Close ends the process, and waits until it is gone.
+func (p *Process) Close() {
+	p.child.end(errClosed)
+	<-p.child.dead
+}
+
+var errClosed = errors.New("it was closed")
+
+// exchange sends the frame that begins a call, serves the call, and returns its last frame: kindStarted or kindDone.
+func (p *Process) exchange(ctx context.Context, h guest.Host, k kind, flag byte, parts ...[]byte) (frame, error) {
+	c := p.open(1)
+	defer context.AfterFunc(ctx, func() { p.cancel(c) })()
+	if err := p.send(k, flag, c.id, parts...); err != nil {
+		return frame{}, p.died(ctx, c, err)
+	}
+	for {
+		f, err := p.receive(c.box)
+		if err == nil {
+			err = p.serve(ctx, h, c, f)
+		}
+		switch {
+		case err != nil:
+			return frame{}, p.died(ctx, c, err)
+		case f.kind == kindStarted || f.kind == kindDone:
+			return f, nil
+		case f.kind == kindStopped:
+			return frame{}, p.stopped(ctx, c, f)
+		}
+	}
+}
+
+// serve answers a frame of a call, if it is a question.
+func (p *Process) serve(ctx context.Context, h guest.Host, c *call, f frame) error {
+	switch f.kind {
+	case kindFetch:
+		return p.answer(c, kindAnswer, 0, h.Fetch(ctx, f.body))
+	case kindConfig:
+		value, ok := h.Config(ctx, f.body)
+		return p.answer(c, kindValue, flagOf(ok), []byte(value))
+	case kindLog:
+		h.Log(ctx, levels[min(int(f.flag), len(levels)-1)], f.body)
+	}
+	return nil
+}
+
+// answer lets the call speak again, and sends it an answer.
+func (p *Process) answer(c *call, k kind, flag byte, body []byte) error {
+	p.mu.Lock()
+	c.busy = false
+	p.mu.Unlock()
+	return p.send(k, flag, c.id, body)
+}
+
+// stopped returns the error of a call that was stopped.
+func (p *Process) stopped(ctx context.Context, c *call, f frame) error {
+	var s stopped
+	switch err := p.decode(f, &s); {
+	case err != nil:
+		return p.died(ctx, c, err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case s.Late:
+		return context.DeadlineExceeded
+	}
+	return &guest.Stop{How: s.How, Trap: s.Trap, Starting: s.Starting}
+}
+
+// cancel stops a call. If the process does not stop it in time, it is killed.
+func (p *Process) cancel(c *call) {
+	timer := time.AfterFunc(grace, func() {
+		p.mu.Lock()
+		ended := c.ended
+		p.mu.Unlock()
+		if !ended {
+			p.child.end(errors.New("it did not stop a call"))
+		}
+	})
+	if p.send(kindCancel, 0, c.id) != nil { // it is dead
+		timer.Stop()
+	}
+}
+
+// open returns a new call: that of the process itself if first is 0.
+func (p *Process) open(first uint32) *call {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	id := uint32(0)
+	for first > 0 && (id == 0 || p.calls[id] != nil) {
+		p.last++
+		id = p.last
+	}
+	c := &call{id: id, box: newMailbox(), asked: map[kind]int{}}
+	p.calls[id] = c
+	return c
+}
+
+// longest returns the longest body of a kind that the process may send.
+func (p *Process) longest(k kind) int {
+	switch k {
+	case kindReady, kindStopped, kindConfig:
+		return 16 << 10
+	case kindLoaded:
+		return 4 << 20
+	case kindLog:
+		return guest.MaxLine
+	case kindFetch, kindDone:
+		return p.limits.MaxOutput + 4
+	case kindStarted:
+		return 0
+	}
+	return -1
+}
+
+// accept checks that the process may send a frame now, and returns the mailbox of its call.
+func (p *Process) accept(f frame) (*mailbox, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.calls[f.call]
+	if c == nil || c.busy {
+		return nil, fmt.Errorf("%w: kind %d out of turn", errFrame, f.kind)
+	}
+	if c.asked[f.kind]++; c.asked[f.kind] > p.often(f) || f.kind == kindDone && len(f.body) < 4 {
+		return nil, fmt.Errorf("%w: kind %d, number %d of the call", errFrame, f.kind, c.asked[f.kind])
+	}
+	switch f.kind {
+	case kindFetch:
+		c.busy, c.fetched = true, true
+	case kindConfig:
+		c.busy = true
+	case kindLoaded, kindStarted, kindDone, kindStopped:
+		c.ended = true
+		delete(p.calls, f.call)
+	}
+	return c.box, nil
+}
+
+// often returns how many frames of a kind a call may send.
+func (p *Process) often(f frame) int {
+	switch own := f.call == 0; {
+	case own != (f.kind == kindReady || f.kind == kindLoaded):
+		return 0
+	case f.kind == kindFetch:
+		return p.limits.MaxFetches
+	case f.kind == kindLog:
+		return p.limits.MaxLogLines
+	case f.kind == kindConfig:
+		return maxConfigs
+	}
+	return 1
+}
+
+// died ends the process because of an error, and returns what ended it for a call: the context, if that has ended.
+func (p *Process) died(ctx context.Context, c *call, err error) error {
+	p.child.end(err)
+	<-p.child.dead
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ctx.Err() != nil {
+		return &Died{Why: ctx.Err(), Fetched: c.fetched}
+	}
+	return &Died{Why: p.child.why(), Fetched: c.fetched}
+}
+
+func flagOf(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}

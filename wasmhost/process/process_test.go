@@ -1,0 +1,166 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/wasmhost/guest"
+)
+
+func TestManyCalls(t *testing.T) {
+	t.Parallel()
+	p := mustStart(t, practice(t))
+	h := &crm{}
+	if restorable, err := p.Start(t.Context(), h); err != nil || !restorable {
+		t.Fatalf("restorable is %v, %v", restorable, err)
+	}
+	if s := p.Shape(); !s.Memory || len(s.Exports) < 5 || len(s.Imports) < 5 {
+		t.Errorf("the shape is %+v", s)
+	}
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			for range 20 {
+				r, err := p.Run(t.Context(), userInfo(h))
+				if err != nil || r.Code != 0 || !strings.Contains(string(r.Output), `"42-practice"`) {
+					t.Errorf("got %d, %q, %v", r.Code, r.Output, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// A call that was cancelled ends, whatever it does, and the others go on.
+func TestCancelledCall(t *testing.T) {
+	t.Parallel()
+	p := mustStart(t, practice(t))
+	asked := make(chan struct{})
+	waits := &crm{fetch: func(ctx context.Context) []byte {
+		close(asked)
+		<-ctx.Done()
+		time.Sleep(200 * time.Millisecond) // the process gets the cancellation before the answer
+		return []byte(`{"error":{"kind":"timeout","message":"cancelled"}}`)
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	if _, err := p.Run(ctx, userInfo(waits)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want a cancelled call", err)
+	}
+	if _, err := p.Run(t.Context(), userInfo(&crm{})); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+// A call whose process is killed says whether it had sent a request.
+func TestKilledProcess(t *testing.T) {
+	t.Parallel()
+	p := mustStart(t, practice(t))
+	_, err := p.Run(t.Context(), userInfo(&crm{fetch: func(context.Context) []byte {
+		_ = p.child.cmd.Process.Kill()
+		<-p.child.dead
+		return nil
+	}}))
+	var died *Died
+	if !errors.As(err, &died) || !died.Fetched || !strings.Contains(err.Error(), "signal: killed") {
+		t.Errorf("got %v", err)
+	}
+	if _, err = p.Run(t.Context(), userInfo(&crm{})); !errors.As(err, &died) || died.Fetched {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
+// What is not a module is an error of the module, and its process ends.
+func TestNotAModule(t *testing.T) {
+	t.Parallel()
+	_, err := Start(t.Context(), Config{Code: []byte("not a module"), Dir: t.TempDir(), Limits: limits, Compile: true})
+	if err == nil || errors.As(err, new(*Died)) || !strings.Contains(err.Error(), "it does not compile") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A process that is not ready in time is killed.
+func TestStartInTime(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	c := practice(t)
+	c.Dir = "/tmp/sleep"
+	_, err := Start(ctx, c)
+	if !errors.As(err, new(*Died)) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func init() {
+	instead["sleep"] = func(*server, hello) { time.Sleep(time.Minute) }
+	instead["lie"] = func(s *server, h hello) {
+		_, name, _ := strings.Cut(h.Dir, " ")
+		lies[name].tell(s)
+		time.Sleep(time.Minute)
+	}
+}
+
+// ready says what the server waits for before its first call, and returns that call.
+func (s *server) ready() frame {
+	_ = s.sendJSON(kindReady, []string{})
+	_, _ = s.receive(s.next)
+	_ = s.sendJSON(kindLoaded, loaded{})
+	f, _ := s.receive(s.next)
+	return f
+}
+
+// lies are what a guest process says that is no longer under its program's control.
+var lies = map[string]struct {
+	want string // of the error
+	tell func(*server)
+}{
+	"nothing to say":     {"kind 8", func(s *server) { _ = s.send(kindReady, 0, 0, []byte("{")) }},
+	"an unknown kind":    {"kind 99", func(s *server) { _ = s.send(99, 0, 0) }},
+	"a kind of ours":     {"kind 4", func(s *server) { _ = s.send(kindCall, 0, 0) }},
+	"a long line":        {"kind 15 with 16385 bytes", func(s *server) { f := s.ready(); _ = s.send(kindLog, 0, f.call, make([]byte, guest.MaxLine+1)) }},
+	"a long answer":      {"kind 11", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call, make([]byte, limits.MaxOutput+5)) }},
+	"a short answer":     {"kind 11", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call, []byte("ab")) }},
+	"another call":       {"kind 11 out of turn", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call+1, make([]byte, 4)) }},
+	"the process's call": {"kind 13 out of turn", func(s *server) { s.ready(); _ = s.send(kindFetch, 0, 0, []byte("{}")) }},
+	"many requests at once": {"a frame that is not allowed: kind 13", func(s *server) {
+		f := s.ready()
+		for range 50 {
+			_ = s.send(kindFetch, 0, f.call, []byte("{}"))
+		}
+	}},
+	"many lines": {"kind 15, number 101", func(s *server) {
+		f := s.ready()
+		for range limits.MaxLogLines + 1 {
+			_ = s.send(kindLog, 0, f.call, []byte("line"))
+		}
+	}},
+	"not JSON":        {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindStopped, 0, f.call, []byte("{")) }},
+	"an end":          {"exit status 3", func(s *server) { s.ready(); exitWith(3) }},
+	"many last words": {"it printed", func(s *server) { s.ready(); printMuch() }},
+}
+
+// A process that lies is ended, and the lie is the error of its calls.
+func TestLies(t *testing.T) {
+	t.Parallel()
+	for name, lie := range lies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, err := Start(t.Context(), Config{Code: []byte("x"), Dir: "/tmp/lie " + name, Limits: limits})
+			if err == nil {
+				defer p.Close()
+				_, err = p.Run(t.Context(), userInfo(&crm{}))
+			}
+			if !errors.As(err, new(*Died)) || !strings.Contains(err.Error(), lie.want) {
+				t.Errorf("got %v, want %q", err, lie.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,285 @@
+package process
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"github.com/crmgate/crmgate/wasmhost/guest"
+)
+
+// argument is what this program is started with to be a guest process.
+const argument = "guest-process"
+
+// hello is the first frame that a guest process gets.
+type hello struct {
+	Version string // of the program
+	Dir     string
+	Limits  guest.Limits
+	Compile bool
+}
+
+// loaded is what a guest process says of its module.
+type loaded struct {
+	Error string // why it could not be loaded; empty if it was
+	Shape guest.Shape
+}
+
+// stopped is a guest.Stop.
+type stopped struct {
+	How, Trap string
+	Starting  bool
+	Late      bool // the initialization took too long
+}
+
+// levels are the levels of a log, by their flags.
+var levels = []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+// version identifies the program: a guest process is the same one.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.GoVersion + " " + info.Main.Version
+	}
+	return "unknown"
+}
+
+// Main is a guest process if this program was started as one, and does not return then. A program that uses Start calls it first,
+// before it reads its arguments.
+func Main() {
+	if !started() {
+		return
+	}
+	s, h, err := greet()
+	if err == nil {
+		err = s.serve(h)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	os.Exit(0)
+}
+
+// started reports whether this program was started as a guest process.
+func started() bool { return len(os.Args) == 2 && os.Args[1] == argument }
+
+// server is the guest process's side of the wire.
+type server struct {
+	*wire
+	module *guest.Module
+	listen chan struct{} // a goroutine that is ready to wait for a call takes from it
+
+	mu    sync.Mutex
+	calls map[uint32]*running // guarded by mu
+	next  *mailbox            // gets what begins a call
+}
+
+// running is a call that runs here.
+type running struct {
+	box    *mailbox
+	cancel context.CancelFunc
+}
+
+// greet reads what the server says first.
+func greet() (s *server, h hello, err error) {
+	runtime.GOMAXPROCS(1) // a guest that spins takes one core
+	in, out := inherited()
+	s = &server{wire: newWire(in, out), listen: make(chan struct{}), calls: map[uint32]*running{}, next: newMailbox()}
+	s.wire.limit, s.wire.route = longestHere, s.accept
+	f, err := s.receive(s.next)
+	if err != nil {
+		return s, h, err
+	}
+	if err := json.Unmarshal(f.body, &h); err != nil {
+		return s, h, err
+	}
+	if h.Version != version() {
+		err = fmt.Errorf("the server is %q, and this program is %q", h.Version, version())
+	}
+	return s, h, err
+}
+
+// serve builds the walls, loads the module, and runs calls until the server closes the pipe.
+func (s *server) serve(h hello) error {
+	missing, err := confine(h)
+	if err != nil {
+		return fmt.Errorf("build the walls: %w", err)
+	}
+	if err := s.sendJSON(kindReady, missing); err != nil {
+		return err
+	}
+	if err := s.load(h); err != nil {
+		return err
+	}
+	if h.Compile {
+		return nil
+	}
+	debug.FreeOSMemory() // what loading has left
+	s.answer()
+	return nil
+}
+
+// load reads the module, loads it, and says so. Nothing of the module has run then, and nothing but running it is allowed.
+func (s *server) load(h hello) error {
+	f, err := s.receive(s.next)
+	if err != nil {
+		return err
+	}
+	var said loaded
+	if s.module, err = guest.Load(context.Background(), f.body, h.Dir, h.Limits); err != nil {
+		said.Error = err.Error()[:min(len(err.Error()), 1000)]
+	} else {
+		said.Shape = s.module.Shape()
+	}
+	if err := drop(h); err != nil {
+		return fmt.Errorf("build the last wall: %w", err)
+	}
+	return s.sendJSON(kindLoaded, said)
+}
+
+func (s *server) sendJSON(k kind, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.send(k, 0, 0, b)
+}
+
+// longestHere returns the longest body of a kind that a guest process takes from its server.
+func longestHere(k kind) int {
+	if k >= kindHello && k <= kindCancel {
+		return math.MaxInt32
+	}
+	return -1
+}
+
+// accept returns the mailbox of a frame.
+func (s *server) accept(f frame) (*mailbox, error) {
+	if f.kind != kindAnswer && f.kind != kindValue && f.kind != kindCancel {
+		return s.next, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.calls[f.call]
+	switch {
+	case c == nil: // the call has just ended
+		return nil, nil
+	case f.kind == kindCancel:
+		c.cancel()
+		return nil, nil
+	}
+	return c.box, nil
+}
+
+// answer waits for calls and runs them. While it runs one, another goroutine waits for the next. Goroutines are kept: a new one would
+// have to grow its stack in every call.
+func (s *server) answer() {
+	for {
+		f, err := s.receive(s.next)
+		if err != nil {
+			os.Exit(0) // the server is gone, and so is the reason for everything
+		}
+		select {
+		case s.listen <- struct{}{}:
+		default:
+			go s.answer()
+		}
+		s.run(f)
+		<-s.listen
+	}
+}
+
+// run runs a call.
+func (s *server) run(f frame) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c := &running{newMailbox(), cancel}
+	s.mu.Lock()
+	s.calls[f.call] = c
+	s.mu.Unlock()
+	host := &remote{server: s, call: f.call, box: c.box}
+	var err error
+	send := func() error { return nil }
+	if f.kind == kindStart {
+		var restorable bool
+		if restorable, err = s.module.Start(ctx, host); err == nil {
+			send = func() error { return s.send(kindStarted, flagOf(restorable), f.call) }
+		}
+	} else {
+		var r guest.Result
+		if r, err = s.module.Run(ctx, guest.Call{Operation: string(f.body[:f.flag]), Input: f.body[f.flag:], Host: host}); err == nil {
+			code := binary.LittleEndian.AppendUint32(nil, uint32(r.Code))
+			send = func() error { return s.send(kindDone, flagOf(r.HasOutput), f.call, code, r.Output) }
+		}
+	}
+	s.mu.Lock()
+	delete(s.calls, f.call)
+	s.mu.Unlock()
+	if err != nil {
+		b, _ := json.Marshal(stoppedOf(err)) // texts and booleans always encode
+		send = func() error { return s.send(kindStopped, 0, f.call, b) }
+	}
+	s.must(send())
+}
+
+// must ends the process if its server is gone.
+func (s *server) must(err error) {
+	if err != nil {
+		os.Exit(0)
+	}
+}
+
+func stoppedOf(err error) stopped {
+	const longest = 1000
+	var stop *guest.Stop
+	switch {
+	case errors.As(err, &stop):
+		trap := strings.ToValidUTF8(stop.Trap[:min(len(stop.Trap), longest)], "")
+		return stopped{How: stop.How[:min(len(stop.How), longest)], Trap: trap, Starting: stop.Starting}
+	case errors.Is(err, context.DeadlineExceeded):
+		return stopped{Late: true}
+	case errors.Is(err, context.Canceled):
+		return stopped{How: "was cancelled"}
+	}
+	return stopped{How: "could not be run", Trap: err.Error()[:min(len(err.Error()), longest)]}
+}
+
+// remote is the guest.Host of a call here: it asks the server.
+type remote struct {
+	server *server
+	call   uint32
+	box    *mailbox
+}
+
+func (r *remote) ask(k kind, body []byte) frame {
+	r.server.must(r.server.send(k, 0, r.call, body))
+	f, err := r.server.receive(r.box)
+	r.server.must(err)
+	return f
+}
+
+func (r *remote) Fetch(_ context.Context, request []byte) []byte {
+	return r.ask(kindFetch, request).body
+}
+
+// maxName is the longest name of a configuration value that the server is asked for, in bytes. No manifest declares a longer one.
+const maxName = 1 << 10
+
+func (r *remote) Config(_ context.Context, name []byte) (string, bool) {
+	f := r.ask(kindConfig, name[:min(len(name), maxName)])
+	return string(f.body), f.flag == 1
+}
+
+func (r *remote) Log(_ context.Context, level slog.Level, line []byte) {
+	flag := max(0, min((int(level)-int(slog.LevelDebug))/4, len(levels)-1))
+	r.server.must(r.server.send(kindLog, byte(flag), r.call, line))
+}

@@ -1,0 +1,170 @@
+package wasmhost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/crmgate/crmgate/limit"
+	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/process"
+)
+
+// runner runs the calls of a module: a guest.Module in this process, or a process.Process.
+type runner interface {
+	Shape() guest.Shape
+	Start(context.Context, guest.Host) (restorable bool, err error)
+	Run(context.Context, guest.Call) (guest.Result, error)
+	Close()
+}
+
+// loadTime bounds how long a guest process may take to load a module, and to compile it.
+const loadTime = time.Minute
+
+// open returns a runner of the module, which it compiles if necessary. The caller closes it.
+func (m *module) open(ctx context.Context, b []byte) (runner, error) {
+	code, err := m.host.cached("instrumented", m.sum, func() ([]byte, error) { return instrument(b) })
+	if err != nil {
+		return nil, err
+	}
+	folder := m.host.folder(m.sum)
+	if m.host.Processes == 0 {
+		// Not the folder that processes use: a guest that has escaped while it was compiled could have written to that.
+		r, err := guest.Load(ctx, code, filepath.Join(folder, "code"), m.host.limits())
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+	dir := filepath.Join(folder, "isolated")
+	if err := m.host.room.take(ctx, m); err != nil {
+		return nil, err
+	}
+	p, err := m.start(ctx, code, dir)
+	if err != nil {
+		m.host.room.give(m)
+		return nil, err
+	}
+	return &roomed{p, m}, nil
+}
+
+// start starts a process of the module. If its machine code is missing or damaged, the module is compiled.
+func (m *module) start(ctx context.Context, code []byte, dir string) (*process.Process, error) {
+	ctx, cancel := context.WithTimeout(ctx, loadTime)
+	defer cancel()
+	c := process.Config{Code: code, Dir: dir, Limits: m.host.limits()}
+	if _, err := os.Stat(dir); err == nil {
+		p, err := process.Start(ctx, c)
+		if err == nil || errors.As(err, new(*process.Died)) {
+			return p, err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.admit(ctx, c); err != nil {
+		return nil, err
+	}
+	return process.Start(ctx, c)
+}
+
+// admit compiles a module into its folder. A process of its own compiles it into an empty folder, and can write to no other.
+func (m *module) admit(ctx context.Context, c process.Config) error {
+	dir := c.Dir
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	fresh, err := os.MkdirTemp(filepath.Dir(dir), "new-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(fresh)
+	c.Dir, c.Compile = fresh, true
+	p, err := process.Start(ctx, c)
+	if err != nil {
+		return err
+	}
+	p.Close()
+	if err = os.Rename(fresh, dir); errors.Is(err, os.ErrExist) { // another server on the cache was first
+		return nil
+	}
+	return err
+}
+
+// roomed is a process that gives its room back.
+type roomed struct {
+	*process.Process
+	m *module
+}
+
+func (r *roomed) Close() {
+	r.Process.Close()
+	r.m.host.room.give(r.m)
+}
+
+// room bounds how many modules have a process. The process of the module that was used least recently ends for another one.
+type room struct {
+	mu      sync.Mutex
+	free    int              // guarded by mu
+	taken   map[*module]bool // guarded by mu
+	waiting []chan struct{}  // guarded by mu; callers of take
+}
+
+// take waits until the module can have a process.
+func (r *room) take(ctx context.Context, m *module) error {
+	for {
+		r.mu.Lock()
+		if r.free > 0 {
+			r.free--
+			r.taken[m] = true
+			r.mu.Unlock()
+			return nil
+		}
+		wake := make(chan struct{})
+		r.waiting = append(r.waiting, wake)
+		oldest := r.oldest()
+		r.mu.Unlock()
+		if oldest != nil {
+			oldest.unload()
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return fmt.Errorf("%w: all guest processes are in use", limit.ErrBusy)
+		}
+	}
+}
+
+// oldest returns the module that has had no call for the longest time, or nil if all have one. r.mu is locked.
+func (r *room) oldest() (oldest *module) {
+	var since time.Time
+	for m := range r.taken {
+		if t, ok := m.idleSince(); ok && (oldest == nil || t.Before(since)) {
+			oldest, since = m, t
+		}
+	}
+	return oldest
+}
+
+// give gives back what take took.
+func (r *room) give(m *module) {
+	r.mu.Lock()
+	r.free++
+	delete(r.taken, m)
+	r.mu.Unlock()
+	r.idle()
+}
+
+// idle wakes those who wait: there may be room.
+func (r *room) idle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, wake := range r.waiting {
+		close(wake)
+	}
+	r.waiting = nil
+}
