@@ -75,7 +75,7 @@ func RefusePlain(text string) *Refusal { return &Refusal{Message: text, Plain: t
 
 func (r *Refusal) Error() string {
 	if r.Err != nil {
-		return r.Message + ": " + r.Err.Error()
+		return strings.TrimSuffix(r.Message, ".") + ": " + r.Err.Error()
 	}
 	return r.Message
 }

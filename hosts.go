@@ -79,7 +79,8 @@ func (p HostPattern) matches(host string, port uint16, personHost string) bool {
 }
 
 // Allow checks that the URL may be requested, with personHost for {hostname}: https to a listed host, or http to a host that
-// is listed with a port. Package egress checks the address later. The error may be shown to a person.
+// is listed with a port. Package egress checks the address later. The error says what the manifest lacks, for its author and
+// for the operator.
 func (h Hosts) Allow(u *url.URL, personHost string) error {
 	if u.User != nil {
 		return fmt.Errorf("the URL contains a user name: remove it")

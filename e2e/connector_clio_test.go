@@ -375,11 +375,11 @@ func TestClioHostnames(t *testing.T) {
 	g, _, s := newClioGate(t)
 	landed, _ := g.clioLand(s, "app.clio.com", "compat")
 	for _, host := range []string{"evil.example", "clio.com", "us.app.clio.com", "app.clio.com.evil.example", "app.clio.com:8443", "evilapp.clio.com", "a%20b"} {
-		g.get("/authUrl?platform=clio&hostname="+host).wantError(t, 400, "hostname")
-		g.get("/authUrl?platform=clio&mode=bound&hostname="+host).wantError(t, 400, "hostname")
-		g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+"&hostname="+host).wantTold(t, "hostname")
+		g.get("/authUrl?platform=clio&hostname="+host).wantError(t, 400, "is not an address of Clio")
+		g.get("/authUrl?platform=clio&mode=bound&hostname="+host).wantError(t, 400, "is not an address of Clio")
+		g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+"&hostname="+host).wantTold(t, "is not an address of Clio")
 	}
-	g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+"&tokenUrl=https://evil.example/token").wantTold(t, "tokenUrl")
+	g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+"&tokenUrl=https://evil.example/token").wantTold(t, "is not an address of Clio")
 	s.want(t)
 	// The code still works at its own region, and only there.
 	g.get("/oauth-callback?callbackUri="+url.QueryEscape(landed)+"&hostname=eu.app.clio.com").wantTold(t, "The provided authorization grant")

@@ -128,7 +128,7 @@ func TestInsightlyTurnsAway(t *testing.T) {
 	g.postJSON("/apiKeyLogin", `{"platform":"insightly","apiKey":"x","additionalInfo":{"apiUrl":["na1"]}}`).want(t, 400, `{"returnMessage":{"message":"The API URL is missing`+paste)
 	g.postJSON("/apiKeyLogin", `{"platform":"insightly","rcAccessToken":"`+practicecrm.RCUserToken+`"}`).want(t, 400,
 		`{"returnMessage":{"messageType":"warning","message":"Missing required authentication fields.","ttl":3000,"missingRequiredFieldConsts":["apiKey","apiUrl"]}}`)
-	g.postJSON("/apiKeyLogin", insightlyForm(t, insightlyKey, "na1", "crm.insightly.com.evil.example")).wantError(t, 400, "hostname")
+	g.postJSON("/apiKeyLogin", insightlyForm(t, insightlyKey, "na1", "crm.insightly.com.evil.example")).wantError(t, 400, "is not an address of Insightly")
 	s.want(t)
 
 	login("wrong", "na1").want(t, 400, insightlyRefused)

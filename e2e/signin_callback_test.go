@@ -220,8 +220,8 @@ var wrongCallbacks = []wrong{
 		return a.forward(a.with("error", "access_denied", "iss", "https://evil.example"), "")
 	}},
 
-	{name: "with a token URL elsewhere", status: 200, want: "tokenUrl", send: func(a attempt) answer { return a.forward(a.landed.String(), "&tokenUrl=https://evil.example/token") }},
-	{name: "with an API elsewhere", status: 200, want: "apiUrl", send: func(a attempt) answer { return a.forward(a.landed.String(), "&apiUrl=http://169.254.169.254/") }},
+	{name: "with a token URL elsewhere", status: 200, want: notAnAddress("evil.example", "Practice CRM"), send: func(a attempt) answer { return a.forward(a.landed.String(), "&tokenUrl=https://evil.example/token") }},
+	{name: "with an API elsewhere", status: 200, want: notAnAddress("169.254.169.254", "Practice CRM"), send: func(a attempt) answer { return a.forward(a.landed.String(), "&apiUrl=http://169.254.169.254/") }},
 }
 
 // declared are the wrong callbacks for a platform with an issuer in its manifest.

@@ -56,8 +56,8 @@ func TestAuthURLOfManyPlatforms(t *testing.T) {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.query, a.body, c.want)
 		}
 	}
-	g.get("/authUrl?platform=law&hostname=evil.example").wantError(t, 400, "not one that the manifest of law allows")
-	g.get("/authUrl?platform=suite&hostname=evilapp.suite.example").wantError(t, 400, "not one that the manifest of suite allows")
+	g.get("/authUrl?platform=law&hostname=evil.example").wantError(t, 400, notAnAddress("evil.example", "law"))
+	g.get("/authUrl?platform=suite&hostname=evilapp.suite.example").wantError(t, 400, notAnAddress("evilapp.suite.example", "suite"))
 	g.get("/authUrl?platform=keys").wantError(t, 400, "keys signs people in with an API key")
 	g.get("/authUrl?platform=nowhere").wantError(t, 400, "Connector not found for platform: nowhere")
 

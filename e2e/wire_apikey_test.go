@@ -41,7 +41,7 @@ func TestWireAPIKey(t *testing.T) {
 		{"3.2.2a unknown", `{"platform":"nowhere","apiKey":"x"` + rc + `}`, answer{400, nil, errorBody("Connector not found for platform: nowhere")}},
 		{"3.2.2a a platform of the other kind", `{"platform":"wireoauth","apiKey":"x"}`, answer{400, nil, errorBody("wireoauth signs people in by OAuth, not with an API key")}},
 		{"3.2.3a additionalInfo of another type", `{"platform":"wirekey","apiKey":"x","additionalInfo":"y"}`, answer{400, nil, errorBody("additionalInfo must be an object")}},
-		{"3.2.3a 7.15 an invalid host", `{"platform":"wirekey","apiKey":"x","hostname":"a b"}`, answer{400, nil, errorBody(`hostname: "a b" is not a host name`)}},
+		{"3.2.3a 7.15 an invalid host", `{"platform":"wirekey","apiKey":"x","hostname":"a b"}`, answer{400, nil, errorBody(notAnAddress("a b", "Wire CRM"))}},
 		{"3.2.4a all fields missing", `{"platform":"wirekey"` + rc + `}`, answer{400, nil, fields(`"region","apiKey"`)}},
 		{"3.2.4a empty fields", `{"platform":"wirekey","apiKey":"","additionalInfo":{"region":""}` + rc + `}`, answer{400, nil, fields(`"region","apiKey"`)}},
 		{"3.2.4a null", `{"platform":"wirekey","apiKey":"x","additionalInfo":{"region":null}` + rc + `}`, answer{400, nil, fields(`"region"`)}},

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,11 @@ var standardTexts = map[string]string{
 
 // appRejected is what a person is told whose sign-in fails because the CRM rejects the application.
 const appRejected = "The CRM rejects the application. Please tell your administrator."
+
+// notAnAddress is what a person is told about a host or URL that the manifest of a CRM does not allow.
+func notAnAddress(address, title string) string {
+	return strconv.Quote(address) + " is not an address of " + title + ". Please check it, or ask your administrator."
+}
 
 // errorBody is {"error": text} as the server writes it.
 func errorBody(text string) string {
@@ -156,10 +162,10 @@ func TestWireCallbackRefusals(t *testing.T) {
 		{"3.1.8e 3.1.6a no code", at + wireRedirect + "?state=platform=wire", answer{400, nil, errorBody("Missing code, unable to request token")}},
 		{"3.1.8e empty", at + wireRedirect + "?code=&state=platform=wire", answer{400, nil, errorBody("Missing code, unable to request token")}},
 		{"3.1.8e undefined", at + wireRedirect + "?state=platform=wire&code=undefined", answer{400, nil, errorBody("Missing code, unable to request token")}},
-		{"3.1.5a 7.15 an invalid host", good + "&hostname=a%20b", answer{200, nil, told("danger", `hostname: "a b" is not a host name`)}},
-		{"7.15 tokenUrl", good + "&tokenUrl=https://evil.example/", answer{200, nil, told("danger", "tokenUrl: https://evil.example is not on a host that the manifest declares: add evil.example to crmgate.hosts")}},
-		{"7.15 apiUrl", good + "&apiUrl=http://169.254.169.254/", answer{200, nil, told("danger", "apiUrl: http://169.254.169.254 is not on a host that the manifest declares: add 169.254.169.254:80 to crmgate.hosts")}},
-		{"7.15 the connector's own token URL", at + wireRedirect + "?code=A&state=platform=wireoutside", answer{200, nil, told("danger", "accessTokenUri: https://elsewhere.example is not on a host that the manifest declares: add elsewhere.example to crmgate.hosts")}},
+		{"3.1.5a 7.15 an invalid host", good + "&hostname=a%20b", answer{200, nil, told("danger", notAnAddress("a b", "Wire CRM"))}},
+		{"7.15 tokenUrl", good + "&tokenUrl=https://evil.example/", answer{200, nil, told("danger", notAnAddress("evil.example", "Wire CRM"))}},
+		{"7.15 apiUrl", good + "&apiUrl=http://169.254.169.254/", answer{200, nil, told("danger", notAnAddress("169.254.169.254", "Wire CRM"))}},
+		{"7.15 the connector's own token URL", at + wireRedirect + "?code=A&state=platform=wireoutside", answer{200, nil, told("danger", notAnAddress("elsewhere.example", "Wire CRM"))}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.endpoint.asked()
@@ -169,6 +175,11 @@ func TestWireCallbackRefusals(t *testing.T) {
 				t.Errorf("%d token requests", n)
 			}
 		})
+	}
+	for _, member := range []string{"tokenUrl: https://evil", "accessTokenUri: https://elsewhere"} {
+		if advice := member + ".example is not on a host that the manifest declares: add "; !strings.Contains(w.Log.String(), advice) {
+			t.Errorf("7.15 the log lacks %q", advice)
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func TestPersonsHostInAuthURL(t *testing.T) {
 			g.get("/authUrl?platform=tenant"+none).want(t, 400, `{"error":"hostname is missing: people sign in to Tenant CRM at their own host"}`)
 		}
 		for _, other := range []string{"evil.example", host + ":8443"} {
-			g.get("/authUrl?platform=tenant&hostname="+other).wantError(t, 400, "not one that the manifest of tenant allows")
+			g.get("/authUrl?platform=tenant&hostname="+other).wantError(t, 400, "is not an address of Tenant CRM")
 		}
 	})
 	t.Run("7.39 the page", func(t *testing.T) {

@@ -70,7 +70,7 @@ func Examine(ctx context.Context, config Config, s Subject) (_ *Examination, err
 	}
 	hostname, err := conn.Manifest().CheckHostname(s.Hostname)
 	if err != nil {
-		return nil, badField("Hostname", "%w", err)
+		return nil, badField("Hostname", "%w", errors.Unwrap(err)) // the operator needs the cause, not the sentence for people
 	}
 	x.fetch, x.probe = c.client.Fetch, token.NewProbe(c.client.Fetch)
 	x.conn, x.manifest, x.hostname = conn, conn.Manifest().ForHost(hostname), hostname

@@ -2,6 +2,7 @@ package manifest_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/crmgate/crmgate"
@@ -70,7 +71,8 @@ func TestCheckHostname(t *testing.T) {
 			continue
 		}
 		var refusal *crmgate.Refusal
-		if !errors.As(err, &refusal) || refusal.Kind != crmgate.Declined || got != "" {
+		if !errors.As(err, &refusal) || refusal.Kind != crmgate.Declined || got != "" ||
+			!strings.HasSuffix(refusal.Message, " is not an address of "+platform(t, c.members).Title+". Please check it, or ask your administrator.") || refusal.Err == nil {
 			t.Errorf("%s: got %q, %v, want a refusal", c.name, got, err)
 		}
 	}

@@ -3,6 +3,7 @@ package manifest
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -141,13 +142,34 @@ func (m *Manifest) CheckHostname(s string) (string, error) {
 	}
 	host, err := crmgate.ParseHostname(s)
 	if err != nil {
-		return "", crmgate.Decline("hostname: %v", err)
+		return "", m.notAnAddress(s, fmt.Errorf("hostname: %w", err))
 	}
 	anyHost := m.Environment == nil && !m.PersonHost() // then the host is only a label
 	if anyHost || m.Environment.AllowHost(host) || m.Hosts.AllowHost(host) {
 		return host, nil
 	}
-	return "", crmgate.Decline("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform)
+	return "", m.notAnAddress(host, fmt.Errorf("hostname %q is not one that the manifest of %s allows", crmgate.Clip(host), m.Platform))
+}
+
+// CheckURL checks that a URL is on a host that the manifest declares, before anything is sent there. name is the member that
+// holds the URL, and hostname is a result of CheckHostname. The error is a *crmgate.Refusal.
+func (m *Manifest) CheckURL(name, raw, hostname string) error {
+	err := m.Hosts.AllowURL(raw, hostname)
+	if err == nil {
+		return nil
+	}
+	shown := raw
+	if u, err := url.Parse(raw); err == nil && u.Host != "" {
+		shown = u.Host
+	}
+	return m.notAnAddress(shown, fmt.Errorf("%s: %w", name, err))
+}
+
+// notAnAddress refuses a host or URL. The person cannot change the manifest, so only the log has the cause and its advice.
+func (m *Manifest) notAnAddress(address string, cause error) error {
+	r := crmgate.Decline("%q is not an address of %s. Please check it, or ask your administrator.", crmgate.Clip(address), m.Title)
+	r.Err = cause
+	return r
 }
 
 // ValuesHost returns the host to which the managed values of a sign-in at hostname belong. hostname is a result of

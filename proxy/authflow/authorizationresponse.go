@@ -235,8 +235,8 @@ func (resp *response) check(m *manifest.Manifest, r CallbackRequest) error {
 		if p.url == "" {
 			continue
 		}
-		if err := m.Hosts.AllowURL(p.url, resp.hostname); err != nil {
-			return crmgate.Decline("%s: %v", p.name, err)
+		if err := m.CheckURL(p.name, p.url, resp.hostname); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -173,8 +173,8 @@ func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *s
 		return client, false, err
 	}
 	if app.AuthorizationURI != "" {
-		if err := m.Hosts.AllowURL(app.AuthorizationURI, app.Hostname); err != nil {
-			return client, false, crmgate.Refuse("authorizationUri: %v", err)
+		if err := m.CheckURL("authorizationUri", app.AuthorizationURI, app.Hostname); err != nil {
+			return client, false, err
 		}
 	}
 	client, err = o.Tokens.Client(ctx, conn, connector.OAuthInfoRequest{Hostname: app.Hostname, Account: app.Account}, app)

@@ -25,8 +25,8 @@ func (e *Engine) Application(ctx context.Context, conn connector.Connector, req 
 		req.Hostname = managed.Hostname
 	}
 	if req.TokenURL != "" { // checked before the connector sees it and could send something there
-		if err := m.Hosts.AllowURL(req.TokenURL, req.Hostname); err != nil {
-			return connector.OAuthInfo{}, crmgate.Decline("tokenUrl: %v", err)
+		if err := m.CheckURL("tokenUrl", req.TokenURL, req.Hostname); err != nil {
+			return connector.OAuthInfo{}, err
 		}
 	}
 	info, err := conn.OAuthInfo(ctx, req)

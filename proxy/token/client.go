@@ -53,8 +53,8 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	case !info.TokenAuth.Valid():
 		return Client{}, crmgate.Refuse("tokenAuth: %q is not supported: use basic, basicRaw, body or none", info.TokenAuth)
 	}
-	if err := m.Hosts.AllowURL(info.AccessTokenURI, info.Hostname); err != nil {
-		return Client{}, crmgate.Decline("accessTokenUri: %v", err)
+	if err := m.CheckURL("accessTokenUri", info.AccessTokenURI, info.Hostname); err != nil {
+		return Client{}, err
 	}
 	if info.ClientSecret.IsZero() {
 		info.TokenAuth, refreshAuth = crmgate.TokenAuthNone, crmgate.TokenAuthNone // a public client has no secret (RFC 6749, 3.2.1)

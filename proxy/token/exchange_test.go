@@ -143,23 +143,27 @@ func TestPKCE(t *testing.T) {
 func TestClientIsHeldToTheManifest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
-	for want, info := range map[string]crmgate.Application{
-		`Expected "accessTokenUri" to exist`:                    {},
-		"accessTokenUri: https://evil.example is not on a host": {AccessTokenURI: "https://evil.example/token"},
-		"hostname": {AccessTokenURI: w.url + "/oauth/token", Hostname: "a b"},
+	good := crmgate.Application{AccessTokenURI: w.url + "/oauth/token"}
+	const notAnAddress = ` is not an address of practice. Please check it, or ask your administrator.`
+	for _, c := range []struct {
+		info     crmgate.Application
+		tokenURL string
+		told     string // to the person
+		logged   string // the advice for the operator
+	}{
+		{crmgate.Application{}, "", `Expected "accessTokenUri" to exist`, ""},
+		{crmgate.Application{AccessTokenURI: "https://evil.example/token"}, "", `"evil.example"` + notAnAddress,
+			"accessTokenUri: https://evil.example is not on a host that the manifest declares: add evil.example to crmgate.hosts"},
+		{crmgate.Application{AccessTokenURI: w.url + "/oauth/token", Hostname: "a b"}, "", `"a b"` + notAnAddress, `hostname: "a b" is not a host name`},
+		{good, "https://user:pw@evil.example/token", `"evil.example"` + notAnAddress, "tokenUrl: the URL contains a user name: remove it"},
+		{good, "here", `"here"` + notAnAddress, `tokenUrl: "here" is not an absolute URL`},
 	} {
-		w.conn.info = connector.OAuthInfo{Application: info}
-		_, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)
+		w.conn.info = connector.OAuthInfo{Application: c.info}
+		_, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{TokenURL: c.tokenURL}, nil)
 		var r *crmgate.Refusal
-		if !errors.As(err, &r) || !strings.Contains(r.Message, want) {
-			t.Errorf("got %v, want a Refusal with %q", err, want)
+		if !errors.As(err, &r) || r.Message != c.told || r.Kind != crmgate.Declined || !strings.HasSuffix(err.Error(), c.logged) {
+			t.Errorf("got %v, want %q for the person and %q in the log", err, c.told, c.logged)
 		}
-	}
-	w.conn.info = connector.OAuthInfo{Application: crmgate.Application{AccessTokenURI: w.url + "/oauth/token"}}
-	asked := connector.OAuthInfoRequest{TokenURL: "https://evil.example/token"}
-	var r *crmgate.Refusal
-	if _, err := w.engine.Client(t.Context(), w.conn, asked, nil); !errors.As(err, &r) || !strings.HasPrefix(r.Message, "tokenUrl: ") {
-		t.Errorf("a token URL from outside: %v", err)
 	}
 	w.conn.info = connector.OAuthInfo{FailMessage: "Not today"}
 	_, err := w.engine.Client(t.Context(), w.conn, connector.OAuthInfoRequest{}, nil)

@@ -225,7 +225,7 @@ func noTokenText(status int) string {
 func (tr *tokenRequest) incomplete(err error, status int) error {
 	var fe *crmgate.FetchError
 	if errors.As(err, &fe) && fe.Kind == crmgate.FetchRefused {
-		return &crmgate.Refusal{Kind: crmgate.Declined, Message: "The token endpoint may not be reached: " + fe.Message, Err: err}
+		return &crmgate.Refusal{Kind: crmgate.Declined, Message: fmt.Sprintf(unreachable, tr.client.manifest.Title), Err: err}
 	}
 	if fe != nil && fe.Kind == crmgate.FetchSize {
 		return &Error{Kind: crmgate.ErrTransient, Status: status, Message: "The CRM's answer to the token request is too large.", Err: err}
@@ -233,6 +233,9 @@ func (tr *tokenRequest) incomplete(err error, status int) error {
 	endpoint, _, _ := strings.Cut(tr.client.TokenURL, "?")
 	return &Error{Kind: crmgate.ErrTransient, Status: status, notSent: errors.Is(err, limit.ErrBusy), Message: fmt.Sprintf("Unable to connect to %q", endpoint), Err: err}
 }
+
+// unreachable is the text for a person if this server may not send requests to the token endpoint. The log has the address.
+const unreachable = "This server is not allowed to connect to %s. Please tell your administrator."
 
 // truncated is the error of an answer that was cut off and in which no token could be read.
 func (tr *tokenRequest) truncated(cut, readErr error, status int, body []byte) error {
