@@ -50,11 +50,14 @@ var verdicts = []verdict{
 	{word: "temporarily_unavailable", kind: crmgate.ErrTransient, source: docRFCState},
 	{word: "server_error", kind: crmgate.ErrTransient, source: docRFCState},
 	{word: "slow_down", kind: crmgate.ErrTransient, source: "https://www.rfc-editor.org/rfc/rfc8628#section-3.5"},
+	{word: "too_many_requests", kind: crmgate.ErrTransient, crm: "Square", source: "https://developer.squareup.com/forums/t/category-v1-error-code-too-many-requests-detail-this-request-was-rate-limited-please-retry-later/3338"},
+	{word: "rate_limited", kind: crmgate.ErrTransient, crm: "WordPress", source: "https://github.com/Automattic/wordpress-activitypub/pull/3236"},
 	{word: "invalid_grant", text: "token request is already being processed", kind: crmgate.ErrTransient, refresh: true, crm: "Salesforce", source: docSalesforce},
 	{word: "invalid_grant", text: "expired authorization code", kind: crmgate.ErrTransient, refresh: true, crm: "Salesforce", source: docSalesforce},
 	{word: "invalid_grant", text: "login rate exceeded", kind: crmgate.ErrTransient, refresh: true, crm: "Salesforce", source: "https://github.com/restforce/restforce/issues/412"},
 	{word: "invalid_grant", text: "ip restricted", kind: crmgate.ErrTransient, refresh: true, crm: "Salesforce", source: "https://github.com/sfdx-actions/setup-sfdx/issues/17"},
 	{word: "access_denied", text: "rate limit exceeded", kind: crmgate.ErrTransient, crm: "Exact Online", source: "https://github.com/websmurf/laravel-exact-online/issues/31"},
+	{word: "access denied", text: "too many requests", kind: crmgate.ErrTransient, crm: "Zoho", source: "https://zoho.com/accounts/protocol/oauth/token-limits.html"}, // with status 400
 }
 
 // mismatch is the word for a redirect URI that the application has not registered.

@@ -53,6 +53,7 @@ func (w *world) wantRefresh(e *endpoint, want error) {
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	const dead, app, later = "dead", "app", "later"
+	const unknown = "weather" // not in the table
 	kinds := map[string]error{dead: crmgate.ErrUserDead, app: crmgate.ErrAppDead, later: crmgate.ErrTransient}
 	rows := []struct{ word, text, refresh, exchange string }{
 		{"invalid_grant", "", dead, dead},
@@ -73,12 +74,15 @@ func TestVerdicts(t *testing.T) {
 		{"temporarily_unavailable", "", later, later},
 		{"server_error", "", later, later},
 		{"slow_down", "", later, later},
+		{"too_many_requests", "", later, later},
+		{"rate_limited", "", later, later},
 		{"invalid_grant", "token request is already being processed", later, dead},
 		{"invalid_grant", "expired authorization code", later, dead},
 		{"invalid_grant", "login rate exceeded", later, dead},
 		{"invalid_grant", "ip restricted", later, dead},
 		{"access_denied", "rate limit exceeded", later, later},
-		{"weather", "", later, later}, // not in the table
+		{"access denied", "too many requests", later, later},
+		{unknown, "", later, later},
 	}
 	tested := map[string]bool{}
 	for _, c := range rows {
@@ -89,8 +93,13 @@ func TestVerdicts(t *testing.T) {
 				w := newWorld(t, "")
 				e := w.refuse(400, fmt.Sprintf(`{"error":%q,"error_description":%q}`, word, "It says: "+strings.ToUpper(c.text)+"."))
 				w.wantRefresh(e, kinds[c.refresh])
-				if err := w.exchangeAnyCode(); !errors.Is(err, kinds[c.exchange]) {
+				err := w.exchangeAnyCode()
+				if !errors.Is(err, kinds[c.exchange]) {
 					t.Errorf("exchange: got %v, want %v", err, kinds[c.exchange])
+				}
+				var te *token.Error
+				if c.refresh == later && c.exchange == later && (!errors.As(err, &te) || te.Settled() != (c.word == unknown)) {
+					t.Errorf("exchange: the code may be used again, unless the word is unknown: %v", err)
 				}
 			}
 		})
@@ -225,7 +234,8 @@ func TestDocumentedVerdicts(t *testing.T) {
 		if by == "" {
 			by = "OAuth"
 		}
-		if strings.Contains(v.Source, "/issues/") || strings.Contains(v.Source, "/pull/") || strings.Contains(v.Source, "integrate.hubspot.com/t/") {
+		if strings.Contains(v.Source, "/issues/") || strings.Contains(v.Source, "/pull/") || strings.Contains(v.Source, "integrate.hubspot.com/t/") ||
+			strings.Contains(v.Source, "/forums/t/") {
 			by += ", from a bug report"
 		}
 		row := fmt.Sprintf("| %s | %s | %s | [%s](%s) |\n", word, meanings[v.Kind], answers, by, v.Source)
