@@ -125,7 +125,7 @@ func TestConnectorMeetsADeadGrant(t *testing.T) {
 	}
 }
 
-// TestSessionEndsMeanwhile: the operator deletes a person while a request of their session runs.
+// TestSessionEndsMeanwhile: while a request of a session runs, the operator deletes the person, or the person logs out elsewhere.
 func TestSessionEndsMeanwhile(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -137,21 +137,30 @@ func TestSessionEndsMeanwhile(t *testing.T) {
 		{"4i ended meanwhile", "POST", "/user/settings", `{"userSettings":{"a":1}}`, answer{400, nil, noSession}},
 		{"4e ended meanwhile", "POST", "/unAuthorize", "", answer{400, nil, noSession}},
 		{"4a ended meanwhile", "GET", "/authValidation", "", answer{200, nil, endedBody}},
-		{"4f ended meanwhile", "POST", "/user/refreshInfo", "", answer{200, nil, expiredBody}},
+		{"4b ended meanwhile", "GET", "/licenseStatus", "", answer{200, nil, endedLicense}},
+		{"4f ended meanwhile", "POST", "/user/refreshInfo", "", answer{200, nil, endedBody}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			session := g.unproven("ada", "1")
-			g.Pass(2 * time.Minute) // RingCentral's answer is remembered for one
-			var asked atomic.Bool
-			g.WhenAsked(func(*http.Request) { // RingCentral for proof, then the CRM to revoke
-				if asked.CompareAndSwap(false, true) {
-					g.forget("practice", "1-practice")
-				}
+		for how, end := range map[string]func(session string){
+			"deleted":    func(string) { g.forget("practice", "1-practice") },
+			"logged out": func(session string) { g.do("POST", "/unAuthorize", "", bearer(session)...) },
+		} {
+			if how == "logged out" && (c.path == "/unAuthorize" || c.path == "/user/settings") {
+				continue // these need no grant
+			}
+			t.Run(c.name+", "+how, func(t *testing.T) {
+				session := g.unproven("ada", "1")
+				g.Pass(2 * time.Minute) // RingCentral's answer is remembered for one
+				var asked atomic.Bool
+				g.WhenAsked(func(*http.Request) { // RingCentral for proof, then the CRM to revoke
+					if asked.CompareAndSwap(false, true) {
+						end(session)
+					}
+				})
+				defer g.WhenAsked(nil)
+				header := append(bearer(session), "X-RC-Access-Token", practicecrm.RCAdminToken, "Content-Type", "application/json")
+				g.do(c.method, c.path, c.body, header...).want(t, c.want.status, c.want.body)
 			})
-			defer g.WhenAsked(nil)
-			header := append(bearer(session), "X-RC-Access-Token", practicecrm.RCAdminToken, "Content-Type", "application/json")
-			g.do(c.method, c.path, c.body, header...).want(t, c.want.status, c.want.body)
-		})
+		}
 	}
 }
 

@@ -55,14 +55,16 @@ func (a sessionAPI) authValidation(ctx context.Context, _ *request, ses session.
 	return answerOf(out), err
 }
 
+// license is the answer of licenseStatus if the connector gives none.
+type license struct {
+	Valid       bool   `json:"isLicenseValid"`
+	Status      string `json:"licenseStatus"`
+	Description string `json:"licenseStatusDescription"`
+	refusal
+}
+
 // licenseStatus answers every failure with status 200, as its clients expect.
 func (a sessionAPI) licenseStatus(ctx context.Context, r *request) (any, error) {
-	type license struct {
-		Valid       bool   `json:"isLicenseValid"`
-		Status      string `json:"licenseStatus"`
-		Description string `json:"licenseStatusDescription"`
-		refusal
-	}
 	invalid := func(why string) license { return license{Status: "Invalid (" + why + ")"} }
 	const userNotFound = "User not found"
 	ended := invalid(userNotFound)

@@ -92,11 +92,22 @@ func (c sessionCheck) with(proof func(*request) crmgate.Secret, run sessionHandl
 			r.fc.Response.Header.Set("X-Refreshed-Jwt-Token", ses.Renewed.Reveal())
 		}
 		reply, err := run(ctx, r, ses)
-		if errors.Is(err, crmgate.ErrNotFound) && c.endedMeanwhile(ctx, r) {
+		if (errors.Is(err, crmgate.ErrNotFound) || saysFailed(reply)) && c.endedMeanwhile(ctx, r) {
 			return no.of(session.Session{State: session.Ended, Key: ses.Key})
 		}
 		return reply, err
 	}
+}
+
+// saysFailed reports whether an answer with status 200 says that the request failed.
+func saysFailed(reply any) bool {
+	switch answer := reply.(type) {
+	case outcome:
+		return !answer.Successful
+	case license:
+		return !answer.Valid
+	}
+	return false
 }
 
 // endedMeanwhile reports whether a session that was live has ended while its request ran.
