@@ -27,7 +27,8 @@ type response struct {
 	err      string     // the error parameter
 	errText  string     // the error_description parameter
 	issuer   string     // the iss parameter
-	// query has the parameters without code and state, and withoutCode is the URI without the code. The connector gets both.
+	// query has the parameters without code, state and tokens of this server and RingCentral. withoutCode is the URI without the
+	// code and these tokens. The connector gets both.
 	query       map[string]string
 	withoutCode string
 }
@@ -91,12 +92,15 @@ func (resp *response) readParams(r CallbackRequest, uri *url.URL, q url.Values) 
 	resp.query = map[string]string{}
 	maps.Copy(resp.query, r.Others) // the CRM's, if the client did not encode callbackUri
 	for name := range q {
-		if name != "code" && name != "state" {
-			resp.query[name] = q.Get(name)
-		}
+		resp.query[name] = q.Get(name)
 	}
 	withoutCode, rest := *uri, maps.Clone(q)
-	rest.Del("code")
+	for _, name := range []string{"code", "state", "callbackUri", "jwtToken", "rcAccessToken"} {
+		delete(resp.query, name)
+		if name != "state" {
+			rest.Del(name)
+		}
+	}
 	withoutCode.RawQuery = rest.Encode()
 	resp.withoutCode = withoutCode.String()
 	return nil
