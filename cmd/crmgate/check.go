@@ -18,7 +18,7 @@ type checkCommand struct {
 	jsonFlag
 	Quiet   bool   `short:"q" env:"-" help:"Print only problems and the summary."`
 	Cache   string `help:"Folder for compiled connectors, which only its owner may write (default: a temporary one)." placeholder:"DIR"`
-	Repeats int    `env:"-" help:"Calls of each operation in a row (default ${default})." default:"1000" placeholder:"N"`
+	Repeats int    `env:"-" help:"Calls of each operation in a row (default ${default})." default:"100" placeholder:"N"`
 }
 
 // Help is what `crmgate check --help` adds.

@@ -65,7 +65,7 @@ func inAssemblyScript(flags ...string) func(*testing.T, string, string) {
 
 const oauthManifest = `{"platforms": {%q: {"auth": {"type": "oauth", "oauth": {"authUrl": "http://127.0.0.1:8081/oauth/authorize", "clientId": "x"}}, "crmgate": {"hosts": ["127.0.0.1:8081"]}}}}`
 
-// repeats is the number of calls in the soak test of each operation.
+// repeats is how often each operation is called again.
 func repeats() int {
 	if wasmtest.Soak() {
 		return 1000

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// maxDuration limits the soak test of one operation.
+// maxDuration limits the repeated calls of one operation.
 const maxDuration = 30 * time.Second
 
 // checkRepeated calls an operation many times. Every call starts from the same memory, so only what the connector reads from
