@@ -26,9 +26,13 @@ func (k *check) checkOperations(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		k.inGroup(operation, func() { k.checkOperation(ctx, operation, inputs) })
+		k.inGroup(operation, func() {
+			k.checkOperation(ctx, operation, inputs)
+			if operation == "getUserInfo" {
+				k.checkIdentity(ctx, inputs)
+			}
+		})
 	}
-	k.checkIdentity(ctx, inputs)
 }
 
 // condition is a faulty behaviour of the CRM, and its name.
