@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -184,10 +185,11 @@ func TestRealClock(t *testing.T) {
 	}
 }
 
-// TestUnreadableSetting: a platform whose setting cannot be read is not available, and the others are.
+// TestUnreadableSetting: a platform whose setting cannot be read is not available, and the operator sees which. The others are.
 func TestUnreadableSetting(t *testing.T) {
 	t.Parallel()
 	g := newGate(t, func(o *edgetest.Options) {
+		o.Strict = false
 		o.Setting = func(name string) (crmgate.Secret, bool, error) {
 			v, ok := o.Settings[name]
 			if name == "PRACTICE_CLIENT_SECRET" {
@@ -208,4 +210,14 @@ func TestUnreadableSetting(t *testing.T) {
 	if !strings.Contains(g.Log.String(), "a setting cannot be read: the platform is not available") {
 		t.Error("the log does not say why")
 	}
+	for path, want := range map[string]string{"/readyz": "ready\npractice is left out: no such file\n", "/metrics": "crmgate_platforms_left_out{platform=\"practice\"} 1\n"} {
+		w := httptest.NewRecorder()
+		if g.Edge.Operator().ServeHTTP(w, httptest.NewRequest("GET", path, nil)); w.Code != 200 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: got %d %s, want %s", path, w.Code, w.Body, want)
+		}
+	}
+	g.Stop()
+	strict := g.Config
+	strict.Strict = true
+	startFails(t, strict, "connectors: no such file")
 }

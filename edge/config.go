@@ -24,7 +24,8 @@ type Config struct {
 	Keyset string
 	// Connectors is the folder of NAME.wasm, NAME.json and manifest.json. Required.
 	Connectors string
-	// Strict ends the start if the manifest or module of a platform is wrong. Default false: the platform is left out.
+	// Strict ends the start if a platform's manifest or module is wrong, or its settings cannot be read. Default false: the platform
+	// is left out.
 	Strict bool
 	// Cache is the folder of compiled connectors, which only its owner may write. Default Data/cache.
 	Cache string

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -104,6 +106,9 @@ func (c *core) openRest(ctx context.Context) error {
 	if err := c.openConnectors(ctx); err != nil {
 		return err
 	}
+	if err := c.checkSettings(c.folder.Platforms()...); err != nil {
+		return err
+	}
 	if err := c.reportLeftOut(); err != nil {
 		return err
 	}
@@ -180,13 +185,18 @@ func (c *core) openConnectors(ctx context.Context) error {
 		return fmt.Errorf("connectors: %w", err)
 	}
 	c.closers = append(c.closers, c.folder.Close)
-	return c.checkSettings()
+	return nil
 }
 
-// reportLeftOut reports the platforms that were not loaded, or returns their errors if the configuration is strict.
+// reportLeftOut reports the platforms that are not served: they were not loaded, or their settings cannot be read. It returns
+// their errors if the configuration is strict.
 func (c *core) reportLeftOut() error {
-	if err := c.folder.Err(); c.Strict && err != nil {
+	unusable := slices.Collect(maps.Values(c.unusable))
+	if err := errors.Join(append(unusable, c.folder.Err())...); c.Strict && err != nil {
 		return fmt.Errorf("connectors: %w", err)
+	}
+	for p, err := range c.unusable { // logged by checkSettings
+		c.metrics.LeftOut(p, err)
 	}
 	for p, err := range c.folder.LeftOut() {
 		c.metrics.LeftOut(p, err)

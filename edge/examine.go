@@ -68,6 +68,12 @@ func Examine(ctx context.Context, config Config, s Subject) (_ *Examination, err
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkSettings(s.Platform); err != nil {
+		return nil, err
+	}
+	if err := c.unusable[s.Platform]; err != nil {
+		return nil, err
+	}
 	hostname, err := conn.Manifest().CheckHostname(s.Hostname)
 	if err != nil {
 		return nil, badField("Hostname", "%w", errors.Unwrap(err)) // the operator needs the cause, not the sentence for people

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -8,13 +9,13 @@ import (
 	"github.com/crmgate/crmgate/connector"
 )
 
-// checkSettings logs a line for each setting of a connector that does not count: it is not set, cannot be read, or no
-// connector declares it. A platform whose setting cannot be read is not used: it would sign people in with another application
-// than the operator wants, or fail at the CRM.
-func (c *core) checkSettings() error {
+// checkSettings logs a line for each setting of some platforms that does not count: it is not set, cannot be read, or the
+// connector does not declare it. A platform whose setting cannot be read is not used: it would sign people in with another
+// application than the operator wants, or fail at the CRM.
+func (c *core) checkSettings(platforms ...crmgate.Platform) error {
 	c.unusable = map[crmgate.Platform]error{}
 	var declared []string
-	for _, p := range c.folder.Platforms() {
+	for _, p := range platforms {
 		conn, err := c.folder.Connector(p)
 		if err != nil {
 			return err
@@ -24,14 +25,14 @@ func (c *core) checkSettings() error {
 			switch _, ok, err := c.Setting(name); {
 			case err != nil:
 				c.Logger.Error("a setting cannot be read: the platform is not available", "platform", p, "setting", name, "err", err)
-				c.unusable[p] = err
+				c.unusable[p] = errors.Join(c.unusable[p], err)
 			case !ok:
 				c.Logger.Info("a setting is not set", "platform", p, "setting", name)
 			}
 		}
 	}
 	for _, name := range c.SettingNames {
-		if p := c.platformOf(name); p != "" && !slices.Contains(declared, name) {
+		if p := c.platformOf(name); slices.Contains(platforms, p) && !slices.Contains(declared, name) {
 			c.Logger.Warn("a setting is ignored: the connector does not declare it", "platform", p, "setting", name)
 		}
 	}

@@ -52,7 +52,7 @@ func NewMetrics() *Metrics {
 		egress:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_egress_seconds", Help: "Outbound requests, by who made them and how they ended.", Buckets: buckets}, []string{"name", "outcome"}),
 		guests:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "crmgate_connector_seconds", Help: "Calls into connectors.", Buckets: buckets}, []string{"platform", "operation", "outcome"}),
 		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Deleted grants that are still to be revoked at the CRM."}, []string{"platform"}),
-		leftOut:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_platforms_left_out", Help: "1 for a platform that is not served, because its manifest or module is wrong."}, []string{"platform"}),
+		leftOut:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_platforms_left_out", Help: "1 for a platform that is not served, because its manifest or module is wrong, or its settings cannot be read."}, []string{"platform"}),
 	}
 	m.registry.MustRegister(m.waiting, m.leftOut, m.requests, m.duration, m.flows, m.held, m.tokens, m.audit, m.egress, m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -22,7 +22,7 @@ type serveCommand struct {
 	CompatState    string         `help:"Whether callbacks with the plain state of today's clients are accepted: on or off." enum:"on,off" default:"on"`
 	Index          string         `help:"Whether the page at / lists the CRMs that people can connect: on or off." enum:"on,off" default:"on"`
 	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
-	Strict         bool           `help:"Do not start if the manifest or module of a platform is wrong, instead of leaving that platform out."`
+	Strict         bool           `help:"Do not start if a platform's manifest or module is wrong, or its settings cannot be read, instead of leaving that platform out."`
 	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`
 }
 
