@@ -230,7 +230,7 @@ func (r *refuser) states() map[string]func() answer {
 		"the login secret of a bound state is missing or wrong": func() answer {
 			return r.with("wire", func(_, secret *string) { *secret = "" })
 		},
-		"a bound state was used more than two minutes ago": func() answer {
+		"a bound state was used before, with another code or more than two minutes ago": func() answer {
 			state, secret := bound(r.gate, "wire")
 			send := func() answer {
 				return at(r.gate, wireRedirect, "code=used&state="+url.QueryEscape(state), "X-Crmgate-Login", secret)

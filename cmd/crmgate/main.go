@@ -10,7 +10,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate users delete PLATFORM ID       delete one person, and revoke the access at the CRM
 	crmgate revocations list               list removed grants that are still to be revoked at the CRM
 	crmgate apps list                      list the OAuth applications, and whether their CRM rejects them
-	crmgate apps retry PLATFORM [ACCOUNT]  try rejected applications again at once
+	crmgate apps retry PLATFORM [ACCOUNT]  let the next request try rejected applications, without waiting for an hour
 	crmgate journal list                   list token answers that could not be read or stored
 	crmgate journal replay ID              store the tokens of one answer; --dry-run only reads them
 	crmgate journal drop ID                delete one answer
