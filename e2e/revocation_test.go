@@ -22,17 +22,26 @@ func (g *gate) wantGrants(n int) {
 	}
 }
 
+// withoutUnAuthorize gives a node a connector without unAuthorize, which would need no client secret.
+func withoutUnAuthorize(f *edgetest.Options) {
+	file := filepath.Join(f.Connectors, "practice.wasm")
+	b, err := os.ReadFile(file)
+	if err == nil {
+		err = os.Remove(file) // the other tests have the same file
+	}
+	if err == nil {
+		err = os.WriteFile(file, bytes.ReplaceAll(b, []byte("unAuthorize"), []byte("unAuthorizf")), 0o600)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
 // TestLogoutWaitsForItsApplication: a logout while the client secret is wrong is kept over a restart. The CRM is told once an
 // admin retries the corrected application.
 func TestLogoutWaitsForItsApplication(t *testing.T) {
 	t.Parallel()
-	g := organised(t, func(f *edgetest.Options) { // without unAuthorize, which needs no client secret
-		file := filepath.Join(f.Connectors, "practice.wasm")
-		b, err := os.ReadFile(file)
-		edgetest.Must(t, err)
-		edgetest.Must(t, os.Remove(file)) // the other tests have the same file
-		edgetest.Must(t, os.WriteFile(file, bytes.ReplaceAll(b, []byte("unAuthorize"), []byte("unAuthorizf")), 0o600))
-	})
+	g := organised(t, withoutUnAuthorize)
 	g.enter(ownClient, ownSecret)
 	session := g.token(g.managed("ada", practicecrm.RCAdminToken))
 	g.CRM.Register(ownClient, "rotated-at-the-crm")
@@ -46,6 +55,26 @@ func TestLogoutWaitsForItsApplication(t *testing.T) {
 	}
 	g.office(practicecrm.RCAdminToken).send("/admin/retry/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	g.wantGrants(0)
+}
+
+// TestOperatorRetriesAnApplication: the waiting revocations of an application that the operator retries are tried at once.
+func TestOperatorRetriesAnApplication(t *testing.T) {
+	t.Parallel()
+	g := organised(t, withoutUnAuthorize)
+	g.enter(ownClient, ownSecret)
+	session := g.token(g.managed("ada", practicecrm.RCAdminToken))
+	g.CRM.Register(ownClient, "rotated-at-the-crm")
+	g.do("POST", "/unAuthorize", "", bearer(session)...)
+	g.CRM.Register(ownClient, ownSecret)
+	time.Sleep(3 * time.Second) // the worker has looked at the queue, and looks again after half a minute
+	began := time.Now()
+	if n, err := g.operator().RetryApplications(t.Context(), "practice", nil); n != 1 || err != nil {
+		t.Fatalf("retried %d, %v", n, err)
+	}
+	g.wantGrants(0)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("the CRM was told after %v", took)
+	}
 }
 
 // TestReplacedSignIn: with "replaced" in the manifest, the CRM is told of the sign-in before, if need be after a restart.

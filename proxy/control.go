@@ -18,6 +18,8 @@ type Acts struct {
 	Forget func(context.Context, crmgate.UserKey) (revoke.Result, error)
 	// Replay finishes the sign-in of a token answer in the journal. If dry is set, it only reads the answer.
 	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
+	// Retried is called after rejected applications became due: their waiting revocations are, too. It may be nil.
+	Retried func()
 }
 
 // Control returns the handler for "crmgate users", "apps", "journal" and "audit". It is served on a unix socket that only the
@@ -66,6 +68,9 @@ func Control(d operator.Directory, acts Acts) http.Handler {
 	})
 	mux.HandleFunc("POST /apps/{platform}/retry", func(w http.ResponseWriter, r *http.Request) {
 		n, err := retry(d, r)
+		if err == nil && acts.Retried != nil {
+			acts.Retried()
+		}
 		control(w, map[string]int{"retried": n}, err)
 	})
 	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
