@@ -320,9 +320,9 @@ func TestAdminSeesTrouble(t *testing.T) {
 	g.Stop()
 	g.Start()
 	v := g.office(practicecrm.RCAdminToken)
-	v.get("/admin").wantPage(t, 200, homeTitle, "Rejected", "has rejected it since")
-	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", `action="/admin/retry/practice"`, "Try again now")
-	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Paused")
+	v.get("/admin").wantPage(t, 200, homeTitle, "Rejected", "has rejected it since", "Unknown client, or wrong secret.")
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "Unknown client, or wrong secret. Access has not", `action="/admin/retry/practice"`, "Try again now")
+	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Paused", "Unknown client, or wrong secret.")
 
 	g.office(practicecrm.RCOtherAdminToken).send("/admin/retry/practice", nil).wantHeader(t, "Location", "/admin/practice")
 	g.CRM.Register(ownClient, ownSecret)
@@ -554,14 +554,14 @@ func TestRejectedAtSignIn(t *testing.T) {
 	replacing.Set("revision", admin.revision("/admin/practice"))
 	landed = admin.landingAt(admin.send("/admin/practice", replacing).follow(t), "ada")
 	g.CRM.Register("acme-second", "rotated-at-the-crm")
-	admin.get(landed).wantPage(t, 400, "The CRM rejects the application", "Check the client ID and the client secret. The CRM answered: Client authentication failed", `href="/admin/practice"`)
+	admin.get(landed).wantPage(t, 400, "The CRM rejects the application", "Check the client ID and the client secret. The CRM answered: Unknown client, or wrong secret.", `href="/admin/practice"`)
 	admin.send("/admin/drop/practice", url.Values{"revision": {admin.revision("/admin/practice")}})
 
 	g.CRM.Register(ownClient, "rotated-at-the-crm")
 	g.managed("grace", practicecrm.RCUserToken).wantTold(t, appRejected)
 	admin.get("/admin").wantPage(t, 200, homeTitle, "Rejected")
 	a = admin.get("/admin/practice")
-	a.wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "Sign-ins have failed since")
+	a.wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "Unknown client, or wrong secret. Sign-ins have failed since")
 	if strings.Contains(a.body, "/admin/retry/") {
 		t.Error("the next sign-in tries the application anyway")
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,6 +36,7 @@ type Usage struct {
 type Pause struct {
 	Code    string    `json:"code,omitempty"` // the CRM's
 	Message string    `json:"message"`        // fit for an administrator
+	Said    string    `json:"said,omitempty"` // the CRM's own words; earlier versions stored none
 	Since   time.Time `json:"since"`
 	// Tried is when the CRM was last asked whether it still rejects the application. It is zero if the next request may try
 	// the application.
@@ -47,6 +49,9 @@ type Pause struct {
 	Account  crmgate.AccountID `json:"account,omitempty"` // the organisation; empty for the connector's application
 	ClientID string            `json:"clientId,omitempty"`
 }
+
+// Reason is why the CRM rejects the application: in its own words, if it said something.
+func (p Pause) Reason() string { return cmp.Or(p.Said, p.Message) }
 
 // pauseLife is how long a pause is kept without an attempt. An application that is not used any more is forgotten then.
 const pauseLife = 30 * 24 * time.Hour

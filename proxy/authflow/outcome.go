@@ -112,7 +112,7 @@ func unfinished(err error) audit.Reason {
 func rejection(te *token.Error) string {
 	var said *token.Error
 	if te.AppRefused() && errors.As(te.Err, &said) {
-		return said.Message
+		return said.Words()
 	}
 	return ""
 }

@@ -26,7 +26,7 @@ type Application struct {
 type Rejection struct {
 	Use    string    `json:"use"`            // what the application was used for: refresh, revocation or sign-in
 	Code   string    `json:"code,omitempty"` // the CRM's
-	Reason string    `json:"reason"`
+	Reason string    `json:"reason"`         // in the CRM's own words, if it said something
 	Since  time.Time `json:"since"`
 	// Tried is the latest attempt. It is zero if the next request tries the application.
 	Tried time.Time `json:"tried,omitzero"`
@@ -57,7 +57,7 @@ func (d Directory) Applications(ctx context.Context) ([]Application, error) {
 	for _, p := range pauses {
 		a := of(key{p.Platform, p.Account, p.ClientID})
 		a.State = "rejected"
-		a.Rejections = append(a.Rejections, Rejection{cmp.Or(string(p.Use), "refresh"), p.Code, p.Message, p.Since, p.Tried})
+		a.Rejections = append(a.Rejections, Rejection{cmp.Or(string(p.Use), "refresh"), p.Code, p.Reason(), p.Since, p.Tried})
 	}
 	all := []Application{}
 	for _, a := range found {

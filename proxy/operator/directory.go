@@ -160,7 +160,7 @@ func (d Directory) state(ctx context.Context, e *Entry) error {
 	case err != nil:
 		return err
 	case paused:
-		e.State, e.Reason, e.Since = "paused", why.Message, why.Since
+		e.State, e.Reason, e.Since = "paused", why.Reason(), why.Since
 	case lease.Until.After(time.Now()):
 		e.State = "refreshing"
 	case lease.Refusals.Final(e.issued):

@@ -30,7 +30,7 @@ func (p PlatformApp) check(revision string) error {
 
 // AppTrouble is why a CRM rejects an application.
 type AppTrouble struct {
-	Message string
+	Message string // the CRM's own words, if it said something
 	Since   time.Time
 	// Retried says that the next request tries the application.
 	Retried bool
@@ -100,5 +100,5 @@ func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error)
 	if err != nil || !paused {
 		return nil, err
 	}
-	return &AppTrouble{why.Message, why.Since, why.Tried.IsZero(), why.Use == storage.SignIn}, nil
+	return &AppTrouble{why.Reason(), why.Since, why.Tried.IsZero(), why.Use == storage.SignIn}, nil
 }

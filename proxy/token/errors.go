@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"strings"
@@ -47,6 +48,9 @@ func (e *Error) Unwrap() []error {
 	}
 	return []error{e.Kind, e.Err}
 }
+
+// Words are the CRM's own words, cut for a page; the text for clients if it said nothing.
+func (e *Error) Words() string { return clip(cmp.Or(e.Said, e.Message)) }
 
 // RefreshError is the error of a refresh that failed, for every caller that waited for it. The refresh has logged it once.
 type RefreshError struct {

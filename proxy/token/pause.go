@@ -98,7 +98,7 @@ func (ps pauses) start(ctx context.Context, u usage, cause error) error {
 	}
 	var te *Error
 	if errors.As(cause, &te) {
-		why.Code, why.Message = te.Code, te.Message
+		why.Code, why.Message, why.Said = te.Code, te.Message, clip(te.Said)
 	}
 	ps.logger.ErrorContext(ctx, rejections[u.Use],
 		"platform", u.Platform, "account", u.App.Account, "client_id", u.App.ClientID, "host", u.host, "since", why.Since, "err", cause)
