@@ -2,10 +2,12 @@ package authflow_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
 )
 
@@ -138,4 +140,26 @@ func FuzzReadCallback(f *testing.F) {
 			t.Errorf("took a code from %q", uri)
 		}
 	})
+}
+
+// TestIssuerInTheLog: the cause of a refused issuer, which only the log gets, has the issuer and the manifest's.
+func TestIssuerInTheLog(t *testing.T) {
+	t.Parallel()
+	hosts := crmgate.Hosts{{Host: "api.crm.example"}}
+	for _, c := range []struct{ declared, issuer, cause string }{
+		{"https://id.crm.example", "https://evil.example", `iss is "https://evil.example", and the manifest's issuer is "https://id.crm.example"`},
+		{"https://id.crm.example", "", `the manifest's issuer is "https://id.crm.example"`},
+		{"", "https://evil.example", `iss "https://evil.example" is not on a host of the manifest`},
+		{"", "https://api.crm.example", ""},
+		{"https://id.crm.example", "https://id.crm.example", ""},
+	} {
+		err := authflow.CheckIssuer(&manifest.Manifest{Platform: "crm", Issuer: c.declared, Hosts: hosts}, "", c.issuer)
+		var refusal *crmgate.Refusal
+		switch {
+		case c.cause == "" && err != nil:
+			t.Errorf("%q, declared %q: %v", c.issuer, c.declared, err)
+		case c.cause != "" && (!errors.As(err, &refusal) || !strings.Contains(fmt.Sprint(refusal.Err), c.cause) || strings.Contains(refusal.Message, "evil")):
+			t.Errorf("%q, declared %q: got %v, want the cause %q", c.issuer, c.declared, err, c.cause)
+		}
+	}
 }

@@ -24,8 +24,9 @@ func ReadCallback(r CallbackRequest, redirectURI string) (ReadCallbackResult, er
 }
 
 var (
-	AuthURL = authURL
-	CheckID = checkID
+	AuthURL     = authURL
+	CheckID     = checkID
+	CheckIssuer = checkIssuer
 )
 
 // BoundState is the part of a bound state that tests compare.
