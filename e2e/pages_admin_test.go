@@ -320,8 +320,8 @@ func TestAdminSeesTrouble(t *testing.T) {
 	g.Stop()
 	g.Start()
 	v := g.office(practicecrm.RCAdminToken)
-	v.get("/admin").wantPage(t, 200, homeTitle, "Rejected", "has rejected it since", "Unknown client, or wrong secret.")
-	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "Unknown client, or wrong secret. Access has not", `action="/admin/retry/practice"`, "Try again now")
+	v.get("/admin").wantPage(t, 200, homeTitle, "Rejected", "has rejected it since", "The CRM says: &#34;Unknown client, or wrong secret.&#34;.")
+	v.get("/admin/practice").wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "The CRM says: &#34;Unknown client, or wrong secret.&#34;. Access has not", `action="/admin/retry/practice"`, "Try again now")
 	v.get("/admin/people/practice").wantPage(t, 200, "People on Practice CRM", "Paused", "Unknown client, or wrong secret.")
 
 	g.office(practicecrm.RCOtherAdminToken).send("/admin/retry/practice", nil).wantHeader(t, "Location", "/admin/practice")
@@ -561,7 +561,7 @@ func TestRejectedAtSignIn(t *testing.T) {
 	g.managed("grace", practicecrm.RCUserToken).wantTold(t, appRejected)
 	admin.get("/admin").wantPage(t, 200, homeTitle, "Rejected")
 	a = admin.get("/admin/practice")
-	a.wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "Unknown client, or wrong secret. Sign-ins have failed since")
+	a.wantPage(t, 200, "Practice CRM", "Practice CRM rejects the application", "The CRM says: &#34;Unknown client, or wrong secret.&#34;. Sign-ins have failed since")
 	if strings.Contains(a.body, "/admin/retry/") {
 		t.Error("the next sign-in tries the application anyway")
 	}

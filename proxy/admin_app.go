@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"io"
+	"strconv"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
@@ -208,11 +209,19 @@ func confirmedCard(ctx context.Context, a *org.Admin, app org.PlatformApp, v *we
 	if trouble == nil {
 		return err
 	}
-	v.Trouble, v.Retried = trouble.Message+" Access has not been renewed since "+moment(trouble.Since)+".", trouble.Retried
+	v.Trouble, v.Retried = troubleText(trouble)+" Access has not been renewed since "+moment(trouble.Since)+".", trouble.Retried
 	if trouble.SignIn {
-		v.Trouble, v.Retry = trouble.Message+" Sign-ins have failed since "+moment(trouble.Since)+".", ""
+		v.Trouble, v.Retry = troubleText(trouble)+" Sign-ins have failed since "+moment(trouble.Since)+".", ""
 	}
 	return err
+}
+
+// troubleText says why the CRM rejects an application: in its own words, if it said something.
+func troubleText(t *org.AppTrouble) string {
+	if t.Said == "" {
+		return t.Message
+	}
+	return "The CRM says: " + strconv.Quote(t.Said) + "."
 }
 
 // shownPairs are an application's values with their labels. Of the secret, they say only whether it is set.

@@ -42,7 +42,7 @@ func (p adminPages) appRow(app org.PlatformApp, trouble *org.AppTrouble) web.Row
 	}
 	if trouble != nil {
 		row.State, row.Tone = "Rejected", "bad"
-		row.Sentences = append(row.Sentences, "The CRM has rejected it since "+moment(trouble.Since)+": "+trouble.Message)
+		row.Sentences = append(row.Sentences, "The CRM has rejected it since "+moment(trouble.Since)+". "+troubleText(trouble))
 	}
 	if pending := app.Pending; pending != nil {
 		if app.Confirmed == nil {

@@ -30,7 +30,8 @@ func (p PlatformApp) check(revision string) error {
 
 // AppTrouble is why a CRM rejects an application.
 type AppTrouble struct {
-	Message string // the CRM's own words, if it said something
+	Message string
+	Said    string // the CRM's own words; may be empty
 	Since   time.Time
 	// Retried says that the next request tries the application.
 	Retried bool
@@ -100,5 +101,5 @@ func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error)
 	if err != nil || !paused {
 		return nil, err
 	}
-	return &AppTrouble{why.Reason(), why.Since, why.Tried.IsZero(), why.Use == storage.SignIn}, nil
+	return &AppTrouble{why.Message, why.Said, why.Since, why.Tried.IsZero(), why.Use == storage.SignIn}, nil
 }
