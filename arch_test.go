@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
 		"./storage/audit", "./storage/badger", "./storage/sealed", "./wasmhost"},
 	"./cmd/crmgate": {".", "./edge", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
-		"./wasmhost/connectortest"},
+		"./wasmhost/connectortest", "./wasmhost/process"},
 
 	// A check of connectors runs the host, and uses the server's HTTP client and the practice CRM.
 	"./wasmhost/connectortest": {".", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},

@@ -29,6 +29,9 @@ type Config struct {
 	Strict bool
 	// Cache is the folder of compiled connectors, which only its owner may write. Default Data/cache.
 	Cache string
+	// GuestProcesses is how many connectors can have a process of their own at once. The program must call process.Main first.
+	// Default 0: connectors run in this process.
+	GuestProcesses int
 	// AllowEgress lists private addresses that connectors may reach. Default none.
 	AllowEgress []netip.Prefix
 	// EgressProxyNames has the proxy of the setting CRMGATE_EGRESS_PROXY resolve host names. The addresses of CRMs are then not

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
 // Config configures a Host. Fields without a default are required.
@@ -69,6 +71,15 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	var err error
 	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
 		return nil, fmt.Errorf("the folder for compiled connectors: %w", err)
+	}
+	if c.Processes > 0 {
+		missing, err := process.Probe(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("connectors cannot have processes of their own here (--isolation none runs them in this one): %w", err)
+		}
+		if len(missing) > 0 {
+			c.Logger.Warn("the processes of connectors have fewer walls on this system", "missing", strings.Join(missing, ", "))
+		}
 	}
 	return &Host{Config: c, room: room{free: c.Processes, taken: map[*module]bool{}}}, nil
 }

@@ -15,6 +15,7 @@ import (
 
 type checkCommand struct {
 	Files []string `arg:"" name:"file" help:"A connector, NAME.wasm with NAME.json beside it, or a manifest alone, NAME.json."`
+	guestFlags
 	jsonFlag
 	Quiet   bool   `short:"q" env:"-" help:"Print only problems and the summary."`
 	Cache   string `help:"Folder for compiled connectors, which only its owner may write (default: a temporary one)." placeholder:"DIR"`
@@ -49,7 +50,7 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 		if strings.HasSuffix(file, ".vectors.json") {
 			continue // checked with its connector
 		}
-		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats}, note)
+		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats, Processes: c.processes()}, note)
 		if err != nil && ctx.Err() != nil {
 			return err
 		}

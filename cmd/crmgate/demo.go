@@ -29,7 +29,8 @@ type demoCommand struct {
 	Data       string `env:"-" help:"Folder for the database (default ${default})." default:"./demo-data" placeholder:"DIR"`
 	Connectors string `env:"-" help:"Folder of connectors, as make build leaves it (default ${default})." default:"./bin/connectors" placeholder:"DIR"`
 	Mood       string `env:"-" help:"How the practice CRM misbehaves after the two sign-ins, in JSON, such as {\"status\":503}; see docs/connectors.md." placeholder:"JSON"`
-	Once       bool   `env:"-" help:"Stop after the two sign-ins."`
+	guestFlags
+	Once bool `env:"-" help:"Stop after the two sign-ins."`
 }
 
 func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
@@ -72,7 +73,7 @@ func (c *demoCommand) config(folder, practiceURL string, log *slog.Logger) edge.
 	preset := map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret}
 	return edge.Config{
 		Data: c.Data, Connectors: folder, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		Listen: c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, Debug: true,
+		GuestProcesses: c.processes(), Listen: c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, Debug: true,
 		Setting: func(name string) (crmgate.Secret, bool, error) {
 			if v, ok := preset[name]; ok {
 				return crmgate.NewSecret(v), true, nil

@@ -14,6 +14,7 @@ import (
 
 type doctorCommand struct {
 	storeFlags
+	guestFlags
 	Platform  crmgate.Platform  `arg:"" help:"The platform, such as clio."`
 	Hostname  string            `env:"-" help:"The person's host, if the CRM has more than one." placeholder:"HOST"`
 	PublicURL string            `help:"How browsers reach the server (default ${default})." default:"http://127.0.0.1:8080" placeholder:"URL"`
@@ -35,7 +36,7 @@ var errDoctor = errors.New("at least one check failed")
 
 func (c *doctorCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	config := c.config(log)
-	config.PublicURL = c.PublicURL
+	config.PublicURL, config.GuestProcesses = c.PublicURL, c.processes()
 	x, err := edge.Examine(ctx, config, edge.Subject{Platform: c.Platform, Hostname: c.Hostname, Form: c.Field, AllStyles: c.AllStyles})
 	if err != nil {
 		return err

@@ -42,6 +42,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
+
+	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
 // version is set by the linker.
@@ -69,6 +71,7 @@ func (versionCommand) Run(out io.Writer) error {
 }
 
 func main() {
+	process.Main() // does not return in a guest process
 	keepFilesPrivate()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }

@@ -7,9 +7,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
 func TestMain(m *testing.M) {
+	process.Main()     // as main does
 	keepFilesPrivate() // as main does; the tests call run
 	testscript.Main(built{m}, map[string]func(){
 		"tamper": tamper,

@@ -11,6 +11,7 @@ import (
 
 type serveCommand struct {
 	storeFlags
+	guestFlags
 	Listen         string         `help:"Address for clients (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	PublicURL      string         `help:"URL by which browsers reach this server (default http://LISTEN)." placeholder:"URL"`
 	RingCentralURL string         `name:"ringcentral-url" help:"Where RingCentral access tokens are verified; empty to refuse them (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
@@ -53,6 +54,7 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config := c.storeFlags.config(log)
+	config.GuestProcesses = c.processes()
 	config.Listen, config.PublicURL, config.AdminListen = c.Listen, c.PublicURL, c.AdminListen
 	config.RingCentralURL, config.AdminTokenFile, config.TrustedProxies = c.RingCentralURL, c.AdminTokenFile, c.TrustedProxies
 	config.AllowedOrigins = c.AllowedOrigin

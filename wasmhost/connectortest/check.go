@@ -45,6 +45,8 @@ type Result struct {
 
 // Config configures a check. Every field has a default.
 type Config struct {
+	// Processes is how many processes of their own connectors can have; default 0, which runs them in this one.
+	Processes int
 	// CacheDir is the folder for compiled modules; default a temporary folder.
 	CacheDir string
 	// Repeats is how often each operation is called again with the same input; default 100.
@@ -142,7 +144,7 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 		k.CacheDir = filepath.Join(work, "cache")
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
-		CacheDir: k.CacheDir, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Logger: slog.New(k.scanner), Deadline: k.Deadline,
+		CacheDir: k.CacheDir, Processes: k.Processes, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Logger: slog.New(k.scanner), Deadline: k.Deadline,
 		MaxInstances: 1, // so that all calls use the same memory
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type Process struct {
 	limits  guest.Limits
 	shape   guest.Shape
 	missing []string
+	self    *call // until it is ready
 
 	mu    sync.Mutex
 	calls map[uint32]*call // guarded by mu
@@ -60,17 +62,25 @@ const grace = 500 * time.Millisecond
 // maxConfigs is how often a call may ask for a configuration value.
 const maxConfigs = 10_000
 
+// Probe starts a process that has nothing to run, and ends it. It returns the walls that this system does not have; none if all can
+// be built.
+func Probe(ctx context.Context) (missing []string, err error) {
+	p, err := begin(ctx, Config{Dir: os.TempDir()})
+	if err != nil {
+		return nil, err
+	}
+	p.Close()
+	return p.missing, nil
+}
+
 // Start starts a process, which loads the module. The context bounds that. The caller closes the process. The error is a *Died if the
 // process has ended, and otherwise the module's: it does not compile.
 func Start(ctx context.Context, c Config) (*Process, error) {
-	p := &Process{limits: c.Limits, calls: map[uint32]*call{}}
-	var err error
-	if p.child, err = startChild(); err != nil {
-		return nil, fmt.Errorf("start a guest process: %w", err)
+	p, err := begin(ctx, c)
+	if err != nil {
+		return nil, err
 	}
-	p.wire = newWire(p.child.out, p.child.in)
-	p.wire.limit, p.wire.route = p.longest, p.accept
-	stop := context.AfterFunc(ctx, func() { p.child.end(fmt.Errorf("it was not ready in time: %w", ctx.Err())) })
+	stop := context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })
 	defer stop()
 	if err := p.load(ctx, c); err != nil {
 		p.Close()
@@ -79,9 +89,30 @@ func Start(ctx context.Context, c Config) (*Process, error) {
 	return p, nil
 }
 
-// load has the process build its walls, and then gives it the module.
-func (p *Process) load(ctx context.Context, c Config) error {
-	me := p.open(0)
+func errLate(ctx context.Context) error { return fmt.Errorf("it was not ready in time: %w", ctx.Err()) }
+
+// begin starts a process, which builds its walls.
+func begin(ctx context.Context, c Config) (*Process, error) {
+	p := &Process{limits: c.Limits, calls: map[uint32]*call{}}
+	var err error
+	if p.child, err = startChild(); err != nil {
+		return nil, fmt.Errorf("start a guest process: %w", err)
+	}
+	p.wire = newWire(p.child.out, p.child.in)
+	p.wire.limit, p.wire.route = p.longest, p.accept
+	p.self = p.open(0)
+	stop := context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })
+	defer stop()
+	if err := p.greet(ctx, c); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// greet says what is to be run, and reads which walls are missing.
+func (p *Process) greet(ctx context.Context, c Config) error {
+	me := p.self
 	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Compile: c.Compile})
 	if err != nil {
 		return err
@@ -96,11 +127,18 @@ func (p *Process) load(ctx context.Context, c Config) error {
 	if err := p.decode(f, &p.missing); err != nil {
 		return p.died(ctx, me, err)
 	}
+	return nil
+}
+
+// load gives the process the module.
+func (p *Process) load(ctx context.Context, c Config) error {
+	me := p.self
 	if err := p.send(kindModule, 0, 0, c.Code); err != nil {
 		return p.died(ctx, me, err)
 	}
 	var loaded loaded
-	if f, err = p.receive(me.box); err == nil {
+	f, err := p.receive(me.box)
+	if err == nil {
 		err = p.decode(f, &loaded)
 	}
 	switch {
