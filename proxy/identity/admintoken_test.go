@@ -65,8 +65,8 @@ func TestEither(t *testing.T) {
 	}{
 		{"an admin token", known.Reveal(), both, "acme", "", 0},
 		{"an admin token with its account", "acme:" + known.Reveal(), both, "acme", "", 0},
-		{"an unknown admin token", unknown.Reveal(), both, "", "This admin token is not valid.", 0},
-		{"without a file", known.Reveal(), identity.Either(&identity.AdminTokens{}, o.RingCentral), "", "This admin token is not valid.", 0},
+		{"an unknown admin token", unknown.Reveal(), both, "", "This admin token is not valid", 0},
+		{"without a file", known.Reveal(), identity.Either(&identity.AdminTokens{}, o.RingCentral), "", "This admin token is not valid", 0},
 		{"a token of RingCentral", "ada", both, "42", "", 1},
 		{"in lower case", strings.ToLower(known.Reveal()), both, "42", "", 1},
 		{"one character short", known.Reveal()[1:], both, "42", "", 1},
