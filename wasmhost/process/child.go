@@ -89,16 +89,16 @@ func (c *child) end(why error) {
 	_ = c.cmd.Process.Kill()
 }
 
-// why returns why the child has ended, with the beginning of what it printed. It has ended.
-func (c *child) why() error {
+// why returns why the child has ended. words adds the beginning of what it printed. It has ended.
+func (c *child) why(words bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	why := c.reason
 	if gone := errors.Is(why, io.EOF) || errors.Is(why, syscall.EPIPE) || errors.Is(why, os.ErrClosed); gone && c.cmd.ProcessState != nil {
 		why = fmt.Errorf("%s", c.cmd.ProcessState)
 	}
-	if words := strings.ToValidUTF8(c.words[:min(len(c.words), 1000)], "\uFFFD"); words != "" {
-		return fmt.Errorf("%w: it printed %q", why, words)
+	if said := strings.ToValidUTF8(c.words[:min(len(c.words), 1000)], "\uFFFD"); said != "" && words {
+		return fmt.Errorf("%w: it printed %q", why, said)
 	}
 	return why
 }

@@ -4,4 +4,6 @@ package process
 
 import "syscall"
 
+func keepInherited() {}
+
 func attributes() *syscall.SysProcAttr { return nil }

@@ -34,6 +34,7 @@ type Process struct {
 	mu    sync.Mutex
 	calls map[uint32]*call // guarded by mu
 	last  uint32           // guarded by mu
+	knows bool             // guarded by mu; it has had the input of a call, with its secrets
 }
 
 // call is a call that a guest process runs. The process itself is the call 0 until it is ready.
@@ -194,6 +195,9 @@ var errClosed = errors.New("it was closed")
 // exchange sends the frame that begins a call, serves the call, and returns its last frame: kindStarted or kindDone.
 func (p *Process) exchange(ctx context.Context, h guest.Host, k kind, flag byte, parts ...[]byte) (frame, error) {
 	c := p.open(1)
+	p.mu.Lock()
+	p.knows = p.knows || k == kindCall
+	p.mu.Unlock()
 	defer context.AfterFunc(ctx, func() { p.cancel(c) })()
 	if err := p.send(k, flag, c.id, parts...); err != nil {
 		return frame{}, p.died(ctx, c, err)
@@ -334,7 +338,8 @@ func (p *Process) often(f frame) int {
 	return 1
 }
 
-// died ends the process because of an error, and returns what ended it for a call: the context, if that has ended.
+// died ends the process because of an error, and returns what ended it for a call: the context, if that has ended. What the process
+// printed is left out if it could be a secret.
 func (p *Process) died(ctx context.Context, c *call, err error) error {
 	p.child.end(err)
 	<-p.child.dead
@@ -343,7 +348,7 @@ func (p *Process) died(ctx context.Context, c *call, err error) error {
 	if ctx.Err() != nil {
 		return &Died{Why: ctx.Err(), Fetched: c.fetched}
 	}
-	return &Died{Why: p.child.why(), Fetched: c.fetched}
+	return &Died{Why: p.child.why(!p.knows), Fetched: c.fetched}
 }
 
 func flagOf(b bool) byte {

@@ -136,15 +136,21 @@ var lies = map[string]struct {
 			_ = s.send(kindFetch, 0, f.call, []byte("{}"))
 		}
 	}},
+	"words out of turn": {"kind 15 out of turn", func(s *server) {
+		f := s.ready()
+		_ = s.send(kindFetch, 0, f.call, []byte("{}"))
+		_ = s.send(kindLog, 0, f.call, []byte("line"))
+	}},
 	"many lines": {"kind 15, number 101", func(s *server) {
 		f := s.ready()
 		for range limits.MaxLogLines + 1 {
 			_ = s.send(kindLog, 0, f.call, []byte("line"))
 		}
 	}},
-	"not JSON":        {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindStopped, 0, f.call, []byte("{")) }},
-	"an end":          {"exit status 3", func(s *server) { s.ready(); exitWith(3) }},
-	"many last words": {"it printed", func(s *server) { s.ready(); printMuch() }},
+	"not JSON":          {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindStopped, 0, f.call, []byte("{")) }},
+	"an end":            {"exit status 3", func(s *server) { s.ready(); exitWith(3) }},
+	"many last words":   {"signal: broken pipe: it printed", func(s *server) { _ = s.sendJSON(kindReady, []string{}); printMuch() }},
+	"secret last words": {"exit status 5", func(s *server) { f := s.ready(); println(string(f.body)); exitWith(5) }},
 }
 
 // A process that lies is ended, and the lie is the error of its calls.
@@ -156,10 +162,18 @@ func TestLies(t *testing.T) {
 			p, err := Start(t.Context(), Config{Code: []byte("x"), Dir: "/tmp/lie " + name, Limits: limits})
 			if err == nil {
 				defer p.Close()
-				_, err = p.Run(t.Context(), userInfo(&crm{}))
+				_, err = p.Run(t.Context(), userInfo(&crm{fetch: func(context.Context) []byte {
+					if name == "words out of turn" { // the process has nothing to say until this returns
+						_, _ = p.Run(t.Context(), userInfo(&crm{})) // a call that waits reads for all
+					}
+					return []byte("{}")
+				}}))
 			}
 			if !errors.As(err, new(*Died)) || !strings.Contains(err.Error(), lie.want) {
 				t.Errorf("got %v, want %q", err, lie.want)
+			}
+			if strings.Contains(err.Error(), "Bearer") {
+				t.Errorf("the error has what a call gave the process: %v", err)
 			}
 		})
 	}

@@ -53,9 +53,10 @@ func version() string {
 }
 
 // Main is a guest process if this program was started as one, and does not return then. A program that uses Start calls it first,
-// before it reads its arguments.
+// before it opens a file or reads its arguments.
 func Main() {
 	if !started() {
+		keepInherited()
 		return
 	}
 	s, h, err := greet()
