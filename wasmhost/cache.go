@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 
+	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
@@ -68,15 +68,7 @@ func writeCached(path string, content []byte) error {
 	return nil
 }
 
-// cacheVersion identifies the code that makes the content of the cache.
+// cacheVersion identifies the code that makes the content of the cache. Increase the last number when the checks change.
 func cacheVersion() string {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, d := range info.Deps {
-			if d.Path == "github.com/tetratelabs/wazero" {
-				version = d.Version
-			}
-		}
-	}
-	return version + "-" + runtime.GOARCH + "-" + meter.Version() + "-6" // increase the last number when the checks change
+	return guest.EngineVersion + "-" + runtime.GOARCH + "-" + meter.Version() + "-6"
 }

@@ -20,6 +20,9 @@ type Limits struct {
 	Start       time.Duration // how long the initialization of an instance may take
 }
 
+// EngineVersion is the version of wazero. A test compares it with go.mod.
+const EngineVersion = "v1.12.0"
+
 // engineConfig returns the configuration of every runtime. It asks for the compiler: by default wazero interprets modules, many
 // times more slowly and without a word, if it cannot compile them.
 func engineConfig() wazero.RuntimeConfig {
