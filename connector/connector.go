@@ -142,6 +142,18 @@ type RefreshRequest struct {
 	RefreshToken crmgate.Secret // the guest sees it only if its manifest reveals it
 	// Answered, if not nil, is called with the guest's JSON document before it is decoded. It contains the tokens.
 	Answered func(document crmgate.Secret)
+	// Fetches, if not nil, keeps what the CRM answers to the guest: the connector may be interrupted before it has passed on the
+	// new tokens, and the CRM may refuse to give them a second time.
+	Fetches Fetches
+}
+
+// Fetches keeps the CRM's answers to the requests of one refresh. The requests are numbered from 0, and described by their method and
+// URL without the query. An answer is a document of the ABI.
+type Fetches interface {
+	// Earlier returns the answer that an earlier run of the same refresh got to the request. The request is not sent then.
+	Earlier(n int, request string) (answer crmgate.Secret, ok bool)
+	// Keep keeps an answer. It is durable when Keep returns, before the guest sees it.
+	Keep(ctx context.Context, n int, request string, answer crmgate.Secret)
 }
 
 // RefreshAnswer is the answer of checkAndRefreshAccessToken.

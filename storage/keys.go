@@ -35,6 +35,7 @@ const (
 	stateSlot   sealed.Kind = 'i'
 
 	redemption sealed.Kind = 'C' // the answer to a callback
+	fetched    sealed.Kind = 'F' // what a connector fetched for a refresh
 
 	authSession sealed.Kind = 'S' // earlier versions counted them with N and I
 

@@ -31,7 +31,7 @@ func (db *DB) sealed(fn func(sealed.Records) error) func(Tx) error {
 }
 
 // With is something that goes with a change, in its transaction. See LogEvent, ConfirmApp, UseApp, IfSeen, IfFieldsSeen,
-// IfUnanswered, DropEntry, ReleaseLease, RevokeReplaced, ChangeFields, PlaceFields, AcceptFields and Redeemed.
+// IfUnanswered, DropEntry, DropFetched, ReleaseLease, RevokeReplaced, ChangeFields, PlaceFields, AcceptFields and Redeemed.
 type With struct {
 	before, after func(records) error
 	replaced      func(r records, old, now crmgate.Person) error // only by SignIn

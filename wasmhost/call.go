@@ -25,10 +25,12 @@ type call struct {
 	secrets   []string             // secrets of the input, which logs and messages must not contain
 	rejected  func()               // called when the CRM answers 401 to the first secret; may be nil
 	answered  func(crmgate.Secret) // called with the answer before it is decoded; may be nil
+	kept      connector.Fetches    // keeps what is fetched; may be nil
 
 	output        []byte
 	answeredError bool // the guest returned a valid error
 	lastStatus    int  // of the answer to the last fetch; 0 if it failed
+	fetches       int
 	logLines      int
 }
 
@@ -68,8 +70,9 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	defer slot.Release()
 	out, err = m.attempt(ctx, c)
 	var died *process.Died
-	if errors.As(err, &died) && !died.Fetched && ctx.Err() == nil {
-		again := *c // nothing was sent, so that the call can be run again in another process
+	if errors.As(err, &died) && (!died.Fetched || c.kept != nil) && ctx.Err() == nil {
+		again := *c // nothing was sent, or the answers were kept: the call can be run again in another process
+		again.fetches = 0
 		again.secrets = slices.Clone(c.secrets)
 		out, err = m.attempt(ctx, &again)
 		c.output, c.answeredError, c.lastStatus = again.output, again.answeredError, again.lastStatus

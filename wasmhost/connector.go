@@ -119,7 +119,7 @@ func (c *hosted) RefreshAccessToken(ctx context.Context, r connector.RefreshRequ
 		in.RefreshToken = r.RefreshToken.Reveal()
 	}
 	d, err := runCall[refreshOut](ctx, &call{
-		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Key.Hostname, input: encode(in), answered: r.Answered,
+		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Key.Hostname, input: encode(in), answered: r.Answered, kept: r.Fetches,
 		secrets: append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal()),
 	})
 	return connector.RefreshAnswer{

@@ -51,7 +51,7 @@ const maxRedirects = 5
 
 // Fetch performs a guest's request and returns the answer's document. It never traps: errors are documents too.
 func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
-	a, err := c.perform(ctx, doc)
+	a, err := c.performOnce(ctx, doc)
 	c.lastStatus = a.Status
 	if err != nil {
 		e := fetchError{Kind: crmgate.FetchConnect, Message: "the request failed"}
@@ -68,6 +68,28 @@ func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
 		return encode(fetchFailure{e})
 	}
 	return encode(a)
+}
+
+// performOnce is perform, unless the answer to the request was kept by an earlier run of the call. It keeps answers.
+func (c *call) performOnce(ctx context.Context, doc []byte) (a fetchAnswer, err error) {
+	if c.kept == nil {
+		return c.perform(ctx, doc)
+	}
+	n := c.fetches
+	c.fetches++
+	r, err := parseFetch(doc)
+	if err != nil {
+		return a, err
+	}
+	url, _, _ := strings.Cut(r.URL, "?")
+	request := r.Method + " " + url
+	if answer, ok := c.kept.Earlier(n, request); ok && json.Unmarshal([]byte(answer.Reveal()), &a) == nil {
+		return a, nil
+	}
+	if a, err = c.perform(ctx, doc); err == nil && a.Status/100 == 2 {
+		c.kept.Keep(ctx, n, request, crmgate.NewSecret(string(encode(a))))
+	}
+	return a, err
 }
 
 func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {

@@ -1,7 +1,9 @@
 package wasmhost_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -94,5 +96,35 @@ func kill(t *testing.T, pid int) {
 	}
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// fetches keeps answers in memory.
+type fetches map[string]crmgate.Secret
+
+func (f fetches) Earlier(n int, request string) (crmgate.Secret, bool) {
+	a, ok := f[fmt.Sprint(n, " ", request)]
+	return a, ok
+}
+
+func (f fetches) Keep(_ context.Context, n int, request string, answer crmgate.Secret) {
+	f[fmt.Sprint(n, " ", request)] = answer
+}
+
+// A refresh whose process ends after the CRM has answered is run again with that answer. The CRM is asked once.
+func TestInterruptedRefresh(t *testing.T) {
+	t.Parallel()
+	var f *wasmhost.Folder
+	requests := 0
+	h := newHost(t, wasmhost.Config{Processes: 1, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		requests++
+		kill(t, f.Pid("told"))
+		return answering(200, `{"accessToken":"new","expiresIn":3600}`), nil
+	}})
+	f = load(t, h, relayFiles(t, "told", relayManifest))
+	kept := fetches{}
+	a, err := mustConnector(t, f, "told").RefreshAccessToken(t.Context(), connector.RefreshRequest{Fetches: kept})
+	if err != nil || a.AccessToken.Reveal() != "new" || requests != 1 || len(kept) != 1 {
+		t.Errorf("got %+v, %v after %d requests; %d answers are kept", a, err, requests, len(kept))
 	}
 }

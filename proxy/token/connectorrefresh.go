@@ -17,10 +17,14 @@ func (a attempt) connectorRefresh(ctx context.Context) (Tokens, error) {
 	if err != nil {
 		return Tokens{}, err
 	}
+	fetches, err := a.fetches(ctx)
+	if err != nil {
+		return Tokens{}, err
+	}
 	entry := a.entry()
 	entry.Status, entry.Own = 200, true
 	answer, err := a.conn.RefreshAccessToken(ctx, connector.RefreshRequest{
-		UserRequest: user, OAuth: a.client.Info, RefreshToken: a.was.Grant.RefreshToken,
+		UserRequest: user, OAuth: a.client.Info, RefreshToken: a.was.Grant.RefreshToken, Fetches: fetches,
 		Answered: func(document crmgate.Secret) {
 			entry.At, entry.Body = a.engine.Now(), document
 			entry.ID = a.engine.journal.put(ctx, entry)
@@ -28,6 +32,10 @@ func (a attempt) connectorRefresh(ctx context.Context) (Tokens, error) {
 		},
 	})
 	if err != nil {
+		var ce *crmgate.ConnectorError
+		if errors.As(err, &ce) && ce.Err == nil { // it was not stopped
+			fetches.failed(ctx)
+		}
 		return Tokens{}, a.connectorFailure(ctx, entry, err)
 	}
 	t := Tokens{Access: answer.AccessToken, Refresh: answer.RefreshToken, Issued: a.engine.Now(), Journal: entry, info: answer.AdditionalInfo}

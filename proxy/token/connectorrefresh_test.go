@@ -3,6 +3,7 @@ package token_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,5 +123,83 @@ func TestFencingOfConnectorRefresh(t *testing.T) {
 	_, err := w.live()
 	if g := w.stored(); err != nil || g.RefreshToken.Reveal() != "refresh-token-one" {
 		t.Errorf("stored %q, %v", g.RefreshToken.Reveal(), err)
+	}
+}
+
+// TestConnectorRefreshInterrupted: what the CRM has answered to a connector that was interrupted is given to it again, and the CRM is
+// not asked a second time. Answers without tokens are not kept.
+func TestConnectorRefreshInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.Add(2 * time.Hour)
+	const request, page = "POST https://crm.example/token", "GET https://crm.example/me"
+	answer := crmgate.NewSecret(`{"status":200,"body":"{\"access_token\":\"rotated-access-token\"}"}`)
+	runs := 0
+	w.conn.own = func(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
+		runs++
+		earlier, ok := r.Fetches.Earlier(0, request)
+		if _, other := r.Fetches.Earlier(0, page); other {
+			t.Error("another request got the answer")
+		}
+		if _, kept := r.Fetches.Earlier(1, page); kept {
+			t.Error("an answer without tokens was kept")
+		}
+		switch runs {
+		case 1:
+			if ok {
+				t.Error("something was kept before the first run")
+			}
+			r.Fetches.Keep(ctx, 0, request, answer)
+			r.Fetches.Keep(ctx, 1, page, crmgate.NewSecret(`{"status":200,"body":"{\"error\":\"temporarily_unavailable\"}"}`))
+			return connector.RefreshAnswer{}, &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "gone", Err: connector.ErrInterrupted}
+		case 2:
+			if !ok || !earlier.Equal(answer) {
+				t.Errorf("the second run got %q", earlier.Reveal())
+			}
+		case 3:
+			if ok {
+				t.Error("the answer is kept after the grant was stored")
+			}
+		}
+		return connector.RefreshAnswer{AccessToken: crmgate.NewSecret("new"), ExpiresIn: 3600}, nil // the refresh token stays
+	}
+	if _, err := w.live(); !errors.Is(err, connector.ErrInterrupted) {
+		t.Errorf("the first refresh: %v", err)
+	}
+	for range 2 {
+		w.clock.Add(2 * time.Hour)
+		if got, err := w.live(); err != nil || got.Grant.AccessToken.Reveal() != "new" {
+			t.Errorf("got %v, %v", got.Grant.AccessToken, err)
+		}
+	}
+	if runs != 3 {
+		t.Errorf("%d runs", runs)
+	}
+}
+
+// TestConnectorRefreshOfNoUse: an answer that did not help the connector is not given to it for ever.
+func TestConnectorRefreshOfNoUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "")
+	w.signIn()
+	w.clock.Add(2 * time.Hour)
+	var earlier []bool
+	w.conn.own = func(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
+		_, ok := r.Fetches.Earlier(0, "POST https://crm.example/token")
+		earlier = append(earlier, ok)
+		if !ok {
+			r.Fetches.Keep(ctx, 0, "POST https://crm.example/token", crmgate.NewSecret(`{"status":200,"body":"{\"access_token\":\"new-access-token\"}"}`))
+		}
+		return connector.RefreshAnswer{}, &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "the second request failed", Status: 500}
+	}
+	for range 4 {
+		if _, err := w.live(); err == nil {
+			t.Error("it succeeded")
+		}
+		w.clock.Add(10 * time.Minute)
+	}
+	if want := []bool{false, true, false, true}; !slices.Equal(earlier, want) {
+		t.Errorf("an earlier answer was there: %v, want %v", earlier, want)
 	}
 }

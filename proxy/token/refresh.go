@@ -219,7 +219,7 @@ func (a attempt) store(ctx context.Context, t Tokens, fresh crmgate.Grant) (crmg
 		now.Grant = fresh
 		now.User.AdditionalInfo = a.engine.mergeInfo(ctx, key, now.User.AdditionalInfo, t.info)
 		return nil
-	}, storage.ReleaseLease(key, a.lease), storage.DropEntry(t.Journal))
+	}, storage.ReleaseLease(key, a.lease), storage.DropEntry(t.Journal), storage.DropFetched(storage.FetchedID(key, from.RefreshToken)))
 	switch {
 	case errors.Is(err, errSuperseded), errors.Is(err, crmgate.ErrNotFound):
 		a.revokeUnused(ctx, fresh)
