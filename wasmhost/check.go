@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -54,6 +55,7 @@ func (f facts) checkManifest(m *manifest.Manifest) Problems {
 func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
 	known, err := h.cached("facts", m.sum, func() ([]byte, error) {
+		defer debug.FreeOSMemory() // instrumenting leaves garbage of several times the module's size
 		f, err := h.inspect(ctx, m, b)
 		if err != nil {
 			return nil, err

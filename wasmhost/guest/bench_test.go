@@ -34,7 +34,7 @@ func BenchmarkInstance(b *testing.B) {
 }
 
 // practice returns the practice connector, started.
-func practice(b *testing.B) *Module {
+func practice(b testing.TB) *Module {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "practice.wasm")
 	wasmtest.Go(b, path, filepath.Join("..", "..", "connectors-wasm"), "./practice")

@@ -27,9 +27,16 @@ type Module struct {
 
 	reclaiming atomic.Bool
 
-	mu   sync.Mutex
-	free []*instance // guarded by mu
+	spare time.Duration // how long instances that no call needs are kept
+
+	mu     sync.Mutex
+	free   []*instance // guarded by mu
+	idle   *time.Timer // guarded by mu; calls letGo
+	closed bool        // guarded by mu
 }
+
+// spareTime is how long instances that no call needs are kept.
+const spareTime = 30 * time.Second
 
 // Load compiles a module that meter.Module.Instrument returned, and provides its imports. It keeps the machine code in a folder, and
 // trusts what it finds there. The caller closes the module.
@@ -39,7 +46,7 @@ func Load(ctx context.Context, code []byte, dir string, l Limits) (*Module, erro
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}
 	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(cache).WithMemoryLimitPages(l.MemoryPages))
-	m := &Module{limits: l, cache: cache, runtime: rt, loaded: time.Now()}
+	m := &Module{limits: l, cache: cache, runtime: rt, loaded: time.Now(), spare: spareTime}
 	if err := m.load(ctx, code); err != nil {
 		m.Close()
 		return nil, err
@@ -127,6 +134,11 @@ func (m *Module) release(inst *instance, sound bool) {
 	if sound && m.template != nil && m.template.restore(inst) == nil {
 		m.mu.Lock()
 		m.free = append(m.free, inst)
+		if m.idle == nil {
+			m.idle = time.AfterFunc(m.spare, m.letGo)
+		} else {
+			m.idle.Reset(m.spare)
+		}
 		m.mu.Unlock()
 	} else {
 		inst.close()
@@ -145,15 +157,19 @@ func (m *Module) reclaim() {
 	}
 }
 
-// Renew closes the free instances.
-func (m *Module) Renew() {
+// letGo closes the free instances, and gives their memory back to the system.
+func (m *Module) letGo() {
 	m.mu.Lock()
 	old := m.free
 	m.free = nil
+	if m.closed {
+		old = nil
+	}
 	m.mu.Unlock()
 	for _, inst := range old {
 		inst.close()
 	}
+	m.reclaim()
 }
 
 // Free returns the number of instances that wait for a call.
@@ -166,6 +182,12 @@ func (m *Module) Free() int {
 // Close frees the memory. No call may be running. Closing the runtime leaves the machine code in the cache's memory; closing the
 // compiled module frees it.
 func (m *Module) Close() {
+	m.mu.Lock()
+	m.closed = true
+	if m.idle != nil {
+		m.idle.Stop()
+	}
+	m.mu.Unlock()
 	_ = m.runtime.Close(context.Background())
 	defer m.cache.Close(context.Background())
 	if m.compiled != nil {
