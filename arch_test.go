@@ -61,7 +61,7 @@ var arrows = map[string][]string{
 	// Only tests import these.
 	"./e2e":                     {},
 	"./proxy/egress/egresstest": {"."},
-	"./edge/edgetest":           {".", "./edge", "./proxy/practicecrm", "./wasmhost/wasmtest"},
+	"./edge/edgetest":           {".", "./edge", "./proxy/practicecrm", "./wasmhost/process", "./wasmhost/wasmtest"},
 	"./storage/enginetest":      {".", "./storage"},
 	"./storage/storetest":       {"./storage", "./storage/badger", "./storage/sealed"},
 	"./wasmhost/wasmtest":       {},

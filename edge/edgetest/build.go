@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate/wasmhost/process"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
@@ -33,8 +34,10 @@ func Connectors() string { return built.connectors }
 // Cache is the folder of compiled connectors.
 func Cache() string { return built.cache }
 
-// Run builds the program and the connectors, runs the tests of a package, and removes the build. TestMain calls it.
+// Run builds the program and the connectors, runs the tests of a package, and removes the build. TestMain calls it. In a guest process
+// of the tests, it does not return.
 func Run(m interface{ Run() int }) int {
+	process.Main()
 	dir, err := os.MkdirTemp("", "crmgate-test")
 	if err == nil {
 		defer os.RemoveAll(dir)

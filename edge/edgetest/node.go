@@ -71,7 +71,7 @@ func NewOptions(t testing.TB, crmURL string) *Options {
 	o := &Options{
 		Config: edge.Config{
 			Data: filepath.Join(t.TempDir(), "data"), Cache: Cache(), Connectors: Folder(t, strings.TrimPrefix(crmURL, "http://"), nil),
-			Strict: true, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, RingCentralURL: crmURL,
+			GuestProcesses: 16, Strict: true, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, RingCentralURL: crmURL,
 			Timeout:    time.Minute,    // on a slow machine
 			AuditEvery: 24 * time.Hour, // at the end: a slow test must find the same entries
 		},
