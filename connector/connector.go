@@ -152,8 +152,8 @@ type RefreshRequest struct {
 type Fetches interface {
 	// Earlier returns the answer that an earlier run of the same refresh got to the request. The request is not sent then.
 	Earlier(n int, request string) (answer crmgate.Secret, ok bool)
-	// Keep keeps an answer. It is durable when Keep returns, before the guest sees it.
-	Keep(ctx context.Context, n int, request string, answer crmgate.Secret)
+	// Keep keeps an answer, and reports whether it did. The answer is durable when Keep returns, before the guest sees it.
+	Keep(ctx context.Context, n int, request string, answer crmgate.Secret) bool
 }
 
 // RefreshAnswer is the answer of checkAndRefreshAccessToken.

@@ -31,6 +31,7 @@ type call struct {
 	answeredError bool // the guest returned a valid error
 	lastStatus    int  // of the answer to the last fetch; 0 if it failed
 	fetches       int
+	spent         bool // it has sent a request that must not be sent again, and whose answer is not kept
 	logLines      int
 }
 
@@ -70,7 +71,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	defer slot.Release()
 	out, err = m.attempt(ctx, c)
 	var died *process.Died
-	if errors.As(err, &died) && (!died.Fetched || c.kept != nil) && ctx.Err() == nil {
+	if errors.As(err, &died) && (!died.Fetched || c.kept != nil && !c.spent) && ctx.Err() == nil {
 		again := *c // nothing was sent, or the answers were kept: the call can be run again in another process
 		again.fetches = 0
 		again.secrets = slices.Clone(c.secrets)
@@ -88,8 +89,10 @@ func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 	}
 	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
 	defer ended()
+	lost := true // if it panics
+	defer func() { m.endUse(l, lost) }()
 	out, err := m.run(ctx, l, c)
-	m.endUse(l, errors.As(err, new(*process.Died)))
+	lost = errors.As(err, new(*process.Died))
 	return out, err
 }
 

@@ -86,8 +86,10 @@ func (c *call) performOnce(ctx context.Context, doc []byte) (a fetchAnswer, err 
 	if answer, ok := c.kept.Earlier(n, request); ok && json.Unmarshal([]byte(answer.Reveal()), &a) == nil {
 		return a, nil
 	}
-	if a, err = c.perform(ctx, doc); err == nil && a.Status/100 == 2 {
-		c.kept.Keep(ctx, n, request, crmgate.NewSecret(string(encode(a))))
+	a, err = c.perform(ctx, doc)
+	kept := err == nil && a.Status/100 == 2 && c.kept.Keep(ctx, n, request, crmgate.NewSecret(string(encode(a))))
+	if !kept && r.Method != "" && r.Method != http.MethodGet {
+		c.spent = true
 	}
 	return a, err
 }

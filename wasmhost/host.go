@@ -81,7 +81,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 			c.Logger.Warn("the processes of connectors have fewer walls on this system", "missing", strings.Join(missing, ", "))
 		}
 	}
-	return &Host{Config: c, room: room{free: c.Processes, taken: map[*module]bool{}}}, nil
+	return &Host{Config: c, room: room{free: c.Processes, taken: map[*module]int{}}}, nil
 }
 
 // ErrNoCompiler means that connectors cannot be compiled in this process.

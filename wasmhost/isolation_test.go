@@ -109,8 +109,9 @@ func (f fetches) Earlier(n int, request string) (crmgate.Secret, bool) {
 	return a, ok
 }
 
-func (f fetches) Keep(_ context.Context, n int, request string, answer crmgate.Secret) {
+func (f fetches) Keep(_ context.Context, n int, request string, answer crmgate.Secret) bool {
 	f[fmt.Sprint(n, " ", request)] = answer
+	return true
 }
 
 // A refresh whose process ends after the CRM has answered is run again with that answer. The CRM is asked once.

@@ -111,11 +111,16 @@ func (m *module) loadInBackground(done chan struct{}) {
 		late, l, err = l, nil, errClosed
 	}
 	m.loaded, m.loadErr, m.loading = l, err, nil
+	if l != nil { // those who waited for it may be gone
+		l.last = time.Now()
+		m.startIdle()
+	}
 	m.mu.Unlock()
 	if late != nil {
 		late.Close()
 	}
 	close(done)
+	m.host.room.idle()
 }
 
 // readAndLoad loads the module from its file, which must not have changed.
@@ -131,7 +136,9 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.Start(m.closing, m.newCall("_initialize", nil)); err != nil {
+	ctx, cancel := context.WithTimeout(m.closing, loadTime)
+	defer cancel()
+	if _, err := r.Start(ctx, m.newCall("_initialize", nil)); err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -151,12 +158,8 @@ func (m *module) endUse(l *loadedModule, lost bool) {
 	l.uses--
 	l.last = time.Now()
 	unused := l.uses == 0
-	switch {
-	case !unused, l.lost, m.closed:
-	case m.idle == nil:
-		m.idle = time.AfterFunc(m.host.Idle, m.unload)
-	default:
-		m.idle.Reset(m.host.Idle)
+	if unused && !l.lost && !m.closed {
+		m.startIdle()
 	}
 	gone := unused && l.lost
 	m.mu.Unlock()
@@ -166,6 +169,15 @@ func (m *module) endUse(l *loadedModule, lost bool) {
 	m.calls.Done()
 	if unused {
 		m.host.room.idle()
+	}
+}
+
+// startIdle starts the idle timer anew. m.mu is locked.
+func (m *module) startIdle() {
+	if m.idle == nil {
+		m.idle = time.AfterFunc(m.host.Idle, m.unload)
+	} else {
+		m.idle.Reset(m.host.Idle)
 	}
 }
 

@@ -49,7 +49,7 @@ func (m *module) open(ctx context.Context, b []byte) (runner, error) {
 		m.host.room.give(m)
 		return nil, err
 	}
-	return &roomed{p, m}, nil
+	return &roomed{Process: p, m: m}, nil
 }
 
 // start starts a process of the module. If its machine code is missing or damaged, the module is compiled.
@@ -98,20 +98,21 @@ func (m *module) admit(ctx context.Context, c process.Config) error {
 // roomed is a process that gives its room back.
 type roomed struct {
 	*process.Process
-	m *module
+	m    *module
+	once sync.Once
 }
 
 func (r *roomed) Close() {
 	r.Process.Close()
-	r.m.host.room.give(r.m)
+	r.once.Do(func() { r.m.host.room.give(r.m) })
 }
 
 // room bounds how many modules have a process. The process of the module that was used least recently ends for another one.
 type room struct {
 	mu      sync.Mutex
-	free    int              // guarded by mu
-	taken   map[*module]bool // guarded by mu
-	waiting []chan struct{}  // guarded by mu; callers of take
+	free    int             // guarded by mu
+	taken   map[*module]int // guarded by mu; how many processes they have: two while one ends
+	waiting []chan struct{} // guarded by mu; callers of take
 }
 
 // take waits until the module can have a process.
@@ -120,7 +121,7 @@ func (r *room) take(ctx context.Context, m *module) error {
 		r.mu.Lock()
 		if r.free > 0 {
 			r.free--
-			r.taken[m] = true
+			r.taken[m]++
 			r.mu.Unlock()
 			return nil
 		}
@@ -154,7 +155,9 @@ func (r *room) oldest() (oldest *module) {
 func (r *room) give(m *module) {
 	r.mu.Lock()
 	r.free++
-	delete(r.taken, m)
+	if r.taken[m]--; r.taken[m] == 0 {
+		delete(r.taken, m)
+	}
 	r.mu.Unlock()
 	r.idle()
 }

@@ -33,12 +33,13 @@ func (a attempt) connectorRefresh(ctx context.Context) (Tokens, error) {
 	})
 	if err != nil {
 		var ce *crmgate.ConnectorError
-		if errors.As(err, &ce) && ce.Err == nil { // it was not stopped
-			fetches.failed(ctx)
+		stopped := errors.As(err, &ce) && ce.Err != nil
+		if err = a.connectorFailure(ctx, entry, err); !stopped {
+			fetches.failed(ctx, errors.Is(err, crmgate.ErrUserDead) || errors.Is(err, crmgate.ErrAppDead))
 		}
-		return Tokens{}, a.connectorFailure(ctx, entry, err)
+		return Tokens{}, err
 	}
-	t := Tokens{Access: answer.AccessToken, Refresh: answer.RefreshToken, Issued: a.engine.Now(), Journal: entry, info: answer.AdditionalInfo}
+	t := Tokens{Access: answer.AccessToken, Refresh: answer.RefreshToken, Issued: fetches.issued(), Journal: entry, info: answer.AdditionalInfo}
 	life := time.Duration(min(answer.ExpiresIn, longestLife)) * time.Second
 	if life <= 0 {
 		life = time.Duration(a.client.manifest.Refresh.Lifetime) * time.Second

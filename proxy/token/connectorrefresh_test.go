@@ -3,7 +3,6 @@ package token_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"time"
 
@@ -169,8 +168,12 @@ func TestConnectorRefreshInterrupted(t *testing.T) {
 	}
 	for range 2 {
 		w.clock.Add(2 * time.Hour)
-		if got, err := w.live(); err != nil || got.Grant.AccessToken.Reveal() != "new" {
+		got, err := w.live()
+		if err != nil || got.Grant.AccessToken.Reveal() != "new" {
 			t.Errorf("got %v, %v", got.Grant.AccessToken, err)
+		}
+		if age := w.clock.Now().Sub(got.Grant.Issued); (runs == 2) != (age > time.Hour) {
+			t.Errorf("run %d: the tokens are %v old", runs, age)
 		}
 	}
 	if runs != 3 {
@@ -178,28 +181,34 @@ func TestConnectorRefreshInterrupted(t *testing.T) {
 	}
 }
 
-// TestConnectorRefreshOfNoUse: an answer that did not help the connector is not given to it for ever.
+// TestConnectorRefreshOfNoUse: a kept answer survives failures, but is not given to a connector for ever, nor after a final refusal.
 func TestConnectorRefreshOfNoUse(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "")
-	w.signIn()
-	w.clock.Add(2 * time.Hour)
-	var earlier []bool
-	w.conn.own = func(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
-		_, ok := r.Fetches.Earlier(0, "POST https://crm.example/token")
-		earlier = append(earlier, ok)
-		if !ok {
-			r.Fetches.Keep(ctx, 0, "POST https://crm.example/token", crmgate.NewSecret(`{"status":200,"body":"{\"access_token\":\"new-access-token\"}"}`))
+	for code, want := range map[string]int{"": 10, "invalid_client": 1} { // how often it is given
+		w := newWorld(t, "")
+		w.signIn()
+		w.clock.Add(2 * time.Hour)
+		runs, given := 0, 0
+		w.conn.own = func(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
+			runs++
+			_, ok := r.Fetches.Earlier(0, "POST https://crm.example/token")
+			switch {
+			case ok:
+				given++
+			case runs == 1:
+				r.Fetches.Keep(ctx, 0, "POST https://crm.example/token", crmgate.NewSecret(`{"status":200,"body":"{\"access_token\":\"new-access-token\"}"}`))
+				return connector.RefreshAnswer{}, &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "gone", Err: connector.ErrInterrupted}
+			}
+			return connector.RefreshAnswer{}, &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "no", Status: 400, Code: code}
 		}
-		return connector.RefreshAnswer{}, &crmgate.ConnectorError{Platform: "practice", Operation: "checkAndRefreshAccessToken", Message: "the second request failed", Status: 500}
-	}
-	for range 4 {
-		if _, err := w.live(); err == nil {
-			t.Error("it succeeded")
+		for range 13 {
+			if _, err := w.live(); err == nil {
+				t.Error("it succeeded")
+			}
+			w.clock.Add(2 * time.Hour)
 		}
-		w.clock.Add(10 * time.Minute)
-	}
-	if want := []bool{false, true, false, true}; !slices.Equal(earlier, want) {
-		t.Errorf("an earlier answer was there: %v, want %v", earlier, want)
+		if given != want {
+			t.Errorf("%q: the answer was given %d times in %d runs, want %d", code, given, runs, want)
+		}
 	}
 }

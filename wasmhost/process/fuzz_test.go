@@ -28,6 +28,7 @@ func FuzzFromGuestProcess(f *testing.F) {
 		p := &Process{limits: guest.Limits{MaxOutput: 100, MaxFetches: 2, MaxLogLines: 2}, calls: map[uint32]*call{}}
 		p.wire = &wire{in: bufio.NewReader(bytes.NewReader(b)), limit: p.longest, route: p.accept}
 		calls := []*call{p.open(0), p.open(1), p.open(1)}
+		calls[1].ends, calls[2].ends = kindDone, kindStarted
 		counts := map[*call]map[kind]int{}
 		for _, c := range calls {
 			counts[c] = map[kind]int{}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +42,7 @@ type Process struct {
 type call struct {
 	id      uint32
 	box     *mailbox
+	ends    kind         // what ends it, unless it is stopped
 	busy    bool         // guarded by Process.mu; the server answers it, so the process has nothing to say
 	asked   map[kind]int // guarded by Process.mu; how many frames it has sent
 	ended   bool         // guarded by Process.mu
@@ -146,7 +148,7 @@ func (p *Process) load(ctx context.Context, c Config) error {
 	case err != nil:
 		return p.died(ctx, me, err)
 	case loaded.Error != "":
-		return errors.New(loaded.Error)
+		return errors.New(strings.ToValidUTF8(loaded.Error[:min(len(loaded.Error), 1000)], "\uFFFD"))
 	}
 	p.shape = loaded.Shape
 	return nil
@@ -195,8 +197,12 @@ var errClosed = errors.New("it was closed")
 // exchange sends the frame that begins a call, serves the call, and returns its last frame: kindStarted or kindDone.
 func (p *Process) exchange(ctx context.Context, h guest.Host, k kind, flag byte, parts ...[]byte) (frame, error) {
 	c := p.open(1)
+	defer p.finish(c)
 	p.mu.Lock()
 	p.knows = p.knows || k == kindCall
+	if c.ends = kindDone; k == kindStart {
+		c.ends = kindStarted
+	}
 	p.mu.Unlock()
 	defer context.AfterFunc(ctx, func() { p.cancel(c) })()
 	if err := p.send(k, flag, c.id, parts...); err != nil {
@@ -210,7 +216,7 @@ func (p *Process) exchange(ctx context.Context, h guest.Host, k kind, flag byte,
 		switch {
 		case err != nil:
 			return frame{}, p.died(ctx, c, err)
-		case f.kind == kindStarted || f.kind == kindDone:
+		case f.kind == c.ends:
 			return f, nil
 		case f.kind == kindStopped:
 			return frame{}, p.stopped(ctx, c, f)
@@ -232,10 +238,17 @@ func (p *Process) serve(ctx context.Context, h guest.Host, c *call, f frame) err
 	return nil
 }
 
-// answer lets the call speak again, and sends it an answer.
+// finish notes that the server waits for nothing of a call any more.
+func (p *Process) finish(c *call) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.ended = true
+}
+
+// answer lets the call speak again, and sends it an answer. The answer may hold a secret.
 func (p *Process) answer(c *call, k kind, flag byte, body []byte) error {
 	p.mu.Lock()
-	c.busy = false
+	c.busy, p.knows = false, true
 	p.mu.Unlock()
 	return p.send(k, flag, c.id, body)
 }
@@ -289,7 +302,7 @@ func (p *Process) longest(k kind) int {
 	case kindReady, kindStopped, kindConfig:
 		return 16 << 10
 	case kindLoaded:
-		return 4 << 20
+		return 256 << 10
 	case kindLog:
 		return guest.MaxLine
 	case kindFetch, kindDone:
@@ -308,6 +321,9 @@ func (p *Process) accept(f frame) (*mailbox, error) {
 	if c == nil || c.busy {
 		return nil, fmt.Errorf("%w: kind %d out of turn", errFrame, f.kind)
 	}
+	if wrong := (f.kind == kindStarted || f.kind == kindDone) && f.kind != c.ends; wrong {
+		return nil, fmt.Errorf("%w: kind %d out of turn", errFrame, f.kind)
+	}
 	if c.asked[f.kind]++; c.asked[f.kind] > p.often(f) || f.kind == kindDone && len(f.body) < 4 {
 		return nil, fmt.Errorf("%w: kind %d, number %d of the call", errFrame, f.kind, c.asked[f.kind])
 	}
@@ -317,7 +333,6 @@ func (p *Process) accept(f frame) (*mailbox, error) {
 	case kindConfig:
 		c.busy = true
 	case kindLoaded, kindStarted, kindDone, kindStopped:
-		c.ended = true
 		delete(p.calls, f.call)
 	}
 	return c.box, nil

@@ -141,6 +141,7 @@ var lies = map[string]struct {
 		_ = s.send(kindFetch, 0, f.call, []byte("{}"))
 		_ = s.send(kindLog, 0, f.call, []byte("line"))
 	}},
+	"a start for an answer": {"kind 10 out of turn", func(s *server) { f := s.ready(); _ = s.send(kindStarted, 1, f.call) }},
 	"many lines": {"kind 15, number 101", func(s *server) {
 		f := s.ready()
 		for range limits.MaxLogLines + 1 {

@@ -29,7 +29,7 @@ var (
 		"sched_getaffinity", "clock_gettime", "getrandom", "restart_syscall", "set_robust_list", "rseq",
 	}
 	whileLoading = []string{
-		"openat", "newfstatat", "fstat", "fcntl", "epoll_ctl", "seccomp", "prctl", "memfd_create", "ftruncate", "lseek",
+		"openat", "newfstatat", "fstat", "epoll_ctl", "seccomp", "prctl", "memfd_create", "ftruncate", "lseek",
 	}
 	whileCompiling = []string{"renameat", "unlinkat", "fsync", "mkdirat"}
 	// never are those that only a stranger's machine code makes. The process is killed.
@@ -115,10 +115,15 @@ func filter(allowed, killed []string) error {
 			// A thread, as Go's runtime and as a C library make one; not a process.
 			{Name: "clone", Conditions: all(is(0, seccomp.Equal, 0xd0f00))},
 			{Name: "clone", Conditions: all(is(0, seccomp.Equal, 0x3d0f00))},
+			// The flags of a file, but not who gets signals of it.
+			{Name: "fcntl", Conditions: all(is(1, seccomp.Equal, unix.F_GETFL))},
+			{Name: "fcntl", Conditions: all(is(1, seccomp.Equal, unix.F_GETFD))},
+			{Name: "fcntl", Conditions: all(is(1, seccomp.Equal, unix.F_SETFD))},
+			{Name: "fcntl", Conditions: all(is(1, seccomp.Equal, unix.F_DUPFD_CLOEXEC))},
 			// Signals to its own threads: preemption, and the end by a crash.
 			{Name: "tgkill", Conditions: all(is(0, seccomp.Equal, uint64(os.Getpid())))},
 			// Memory that is shared with no one, and never writable and executable at once: wazero maps, writes, then protects.
-			{Name: "mmap", Conditions: all(is(2, seccomp.BitsNotSet, unix.PROT_EXEC), is(3, seccomp.BitsNotSet, unix.MAP_SHARED))},
+			{Name: "mmap", Conditions: all(is(2, seccomp.BitsNotSet, unix.PROT_EXEC), is(3, seccomp.BitsNotSet, unix.MAP_SHARED|unix.MAP_GROWSDOWN|unix.MAP_HUGETLB|unix.MAP_LOCKED))},
 			{Name: "mprotect", Conditions: all(is(2, seccomp.BitsNotSet, unix.PROT_EXEC))},
 			{Name: "mprotect", Conditions: all(is(2, seccomp.Equal, unix.PROT_EXEC|unix.PROT_READ))},
 		}},
