@@ -21,10 +21,9 @@ func TestInProcesses(t *testing.T) {
 	if inProcesses {
 		return // this is the second time
 	}
-	tests := "HostileGuests|RejectedRequests|CloseEndsHostFunctions|DeadlineOfHostFunctions|OneModuleStopsOnePlatform|ConcurrentTraps|" +
-		"InstancesHaveShares|ContextsAreHonoured|Close|WASIAnswers"
+	tests := "HostileGuests|RejectedRequests|CloseEndsHostFunctions|DeadlineOfHostFunctions|OneModuleStopsOnePlatform|ConcurrentTraps|Close|WASIAnswers"
 	if !underRace {
-		tests += "|CallsShareNothing|GoldenVectors|Logs|LongLines|Configuration|WarmStart|DamagedCache|InstrumentedModulesAreKept|DamagedModules|ManyAtOnce"
+		tests += "|InstancesHaveShares|ContextsAreHonoured|CallsShareNothing|GoldenVectors|Logs|LongLines|Configuration|WarmStart|DamagedCache|InstrumentedModulesAreKept|DamagedModules|ManyAtOnce"
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^Test("+tests+")$")
 	cmd.Env = append(os.Environ(), "CRMGATE_TEST_PROCESSES=1")
@@ -121,12 +120,14 @@ func TestInterruptedRefresh(t *testing.T) {
 	requests := 0
 	h := newHost(t, wasmhost.Config{Processes: 1, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		requests++
-		kill(t, f.Pid("told"))
+		kill(t, f.Pid("x"))
 		return answering(200, `{"accessToken":"new","expiresIn":3600}`), nil
 	}})
-	f = load(t, h, relayFiles(t, "told", relayManifest))
+	const request = `{"method":"POST","url":"https://ok.example/"}`
+	refresh := export("checkAndRefreshAccessToken", seq(text(1024, request), invoke(fFetch, 1024, int64(len(request))), drop, answer(`{"accessToken":"new"}`, 0)))
+	f = load(t, h, map[string]string{"x.wasm": oauth(num(2), refresh).String(), "x.json": manifestOf("x", `"hosts": ["ok.example"], "reveal": ["refreshToken"]`)})
 	kept := fetches{}
-	a, err := mustConnector(t, f, "told").RefreshAccessToken(t.Context(), connector.RefreshRequest{Fetches: kept})
+	a, err := mustConnector(t, f, "x").RefreshAccessToken(t.Context(), connector.RefreshRequest{Fetches: kept})
 	if err != nil || a.AccessToken.Reveal() != "new" || requests != 1 || len(kept) != 1 {
 		t.Errorf("got %+v, %v after %d requests; %d answers are kept", a, err, requests, len(kept))
 	}

@@ -22,8 +22,9 @@ type runner interface {
 	Close()
 }
 
-// loadTime bounds how long a guest process may take to load a module, and to compile it.
-const loadTime = time.Minute
+// loadTime bounds how long a guest process may take to load a module, and to compile it. It is for a process that hangs: one that
+// compiles is ended by the processor time that it uses, so that a busy machine refuses nothing.
+const loadTime = 5 * time.Minute
 
 // open returns a runner of the module, which it compiles if necessary. The caller closes it.
 func (m *module) open(ctx context.Context, b []byte) (runner, error) {
