@@ -6,8 +6,10 @@
 // module, and what only loading needs before it runs an instruction of it.
 //
 //	server                                        guest process
-//	Start ── hello, the module ─────────────────► walls, load
+//	Start ── hello ─────────────────────────────► walls
 //	      ◄──────────────────────────── ready ──
+//	      ── the module ────────────────────────► load, the last wall
+//	      ◄─────────────────────────── loaded ──
 //	Run   ── call ──────────────────────────────► run
 //	      ◄─────────── fetch, config, log ──────
 //	      ── answer, value ─────────────────────►

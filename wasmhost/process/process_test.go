@@ -179,3 +179,17 @@ func TestLies(t *testing.T) {
 		})
 	}
 }
+
+// A call that is cancelled after its frame was read, and before it runs, is cancelled when it runs.
+func TestCancelledBeforeItRuns(t *testing.T) {
+	t.Parallel()
+	s := &server{calls: map[uint32]*running{}, next: newMailbox()}
+	for _, k := range []kind{kindCall, kindCancel} {
+		if _, err := s.accept(frame{kind: k, call: 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.calls[7].ctx.Err() == nil {
+		t.Error("the cancellation was dropped")
+	}
+}

@@ -84,10 +84,11 @@ type server struct {
 	next  *mailbox            // gets what begins a call
 }
 
-// running is a call that runs here.
+// running is a call that runs here, or is about to.
 type running struct {
-	box    *mailbox
+	ctx    context.Context
 	cancel context.CancelFunc
+	box    *mailbox
 }
 
 // greet reads what the server says first.
@@ -165,11 +166,15 @@ func longestHere(k kind) int {
 
 // accept returns the mailbox of a frame.
 func (s *server) accept(f frame) (*mailbox, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.kind == kindStart || f.kind == kindCall { // a cancellation may follow before the call runs
+		ctx, cancel := context.WithCancel(context.Background())
+		s.calls[f.call] = &running{ctx, cancel, newMailbox()}
+	}
 	if f.kind != kindAnswer && f.kind != kindValue && f.kind != kindCancel {
 		return s.next, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	c := s.calls[f.call]
 	switch {
 	case c == nil: // the call has just ended
@@ -201,12 +206,11 @@ func (s *server) answer() {
 
 // run runs a call.
 func (s *server) run(f frame) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	c := &running{newMailbox(), cancel}
 	s.mu.Lock()
-	s.calls[f.call] = c
+	c := s.calls[f.call]
 	s.mu.Unlock()
+	ctx := c.ctx
+	defer c.cancel()
 	host := &remote{server: s, call: f.call, box: c.box}
 	var err error
 	send := func() error { return nil }
