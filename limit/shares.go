@@ -14,6 +14,9 @@ import (
 type Claim struct {
 	Client Client
 	Host   string // of the CRM, if a person chose it
+	// Begun says that the request has held a place before, and has released it to wait for something else. It goes before those
+	// that have not begun, so that what it has done is not in vain. It is not too many for its client.
+	Begun bool
 }
 
 // Client is the client that a request comes from: the account if it is proven, otherwise the source.
@@ -52,7 +55,7 @@ type busy struct{ error }
 func (busy) Is(target error) bool { return target == crmgate.ErrTransient }
 
 // Shares limits how many requests run at once: each holds a place. A client or a host holds at most its share. When a place is
-// released, the waiting request whose client holds the fewest places gets it. Of several such clients, the one that has
+// released, the waiting request whose client holds the fewest places gets it; one that has begun goes first. Of several such clients, the one that has
 // waited longest for a place is next, and not the one that has just released its own. Safe for concurrent use.
 type Shares struct {
 	limits Limits
@@ -116,7 +119,7 @@ func (s *Shares) Acquire(ctx context.Context, c Claim) (Place, error) {
 		s.take(c)
 		s.mu.Unlock()
 		return Place{s, c}, nil
-	case s.crowded(c.Client):
+	case !c.Begun && s.crowded(c.Client):
 		s.mu.Unlock()
 		return Place{}, ErrBusy
 	}
@@ -187,16 +190,19 @@ func (s *Shares) release(c Claim) {
 func (s *Shares) next() int {
 	next := -1
 	for i, w := range s.waiting {
-		if s.fits(w.claim) && (next < 0 || s.before(w.claim.Client, s.waiting[next].claim.Client)) {
+		if s.fits(w.claim) && (next < 0 || s.before(w.claim, s.waiting[next].claim)) {
 			next = i
 		}
 	}
 	return next
 }
 
-// before reports whether a client is to get a place before another one.
-func (s *Shares) before(a, b Client) bool {
-	x, y := s.clients[a], s.clients[b]
+// before reports whether a claim is to get a place before another one.
+func (s *Shares) before(a, b Claim) bool {
+	if a.Begun != b.Begun {
+		return a.Begun
+	}
+	x, y := s.clients[a.Client], s.clients[b.Client]
 	return x.held < y.held || x.held == y.held && x.last < y.last
 }
 

@@ -251,3 +251,51 @@ func BenchmarkShares(b *testing.B) {
 		place.Release()
 	}
 }
+
+// A request that has given its place back while it waited for something else goes before those that have not begun.
+func TestBegun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := limit.NewShares(limit.Limits{Total: 1, Client: 1})
+		held, err := s.Acquire(t.Context(), limit.Claim{Client: attacker})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		var order []string
+		wait := func(name string, acquire func() (limit.Place, error)) {
+			go func() {
+				place, err := acquire()
+				if err != nil {
+					t.Error(name, err)
+					return
+				}
+				mu.Lock()
+				order = append(order, name)
+				mu.Unlock()
+				place.Release()
+			}()
+			synctest.Wait()
+		}
+		for range 64 { // as many as may wait
+			wait("fresh", func() (limit.Place, error) { return s.Acquire(t.Context(), limit.Claim{Client: attacker}) })
+		}
+		wait("honest", func() (limit.Place, error) { return s.Acquire(t.Context(), limit.Claim{Client: honest}) })
+		wait("begun", func() (limit.Place, error) { return s.Acquire(t.Context(), limit.Claim{Client: attacker, Begun: true}) })
+		held.Release()
+		synctest.Wait()
+		if len(order) != 66 || order[0] != "begun" || order[1] != "honest" {
+			t.Errorf("the order is %v", order)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		held, _ = s.Acquire(t.Context(), limit.Claim{})
+		if _, err := s.Acquire(ctx, limit.Claim{Begun: true}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		held.Release()
+		if s.Used() != 0 {
+			t.Errorf("%d places are used", s.Used())
+		}
+	})
+}
