@@ -89,7 +89,7 @@ func BenchmarkCall(b *testing.B) {
 // answered returns a connector for a CRM that answers at once, like the practice CRM.
 func answered(b *testing.B, instances int, wasm string) connector.Connector {
 	b.Helper()
-	h := newHost(b, wasmhost.Config{MaxInstances: instances, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+	h := newHost(b, wasmhost.Config{MaxRunning: instances, MaxCalls: 64, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(
 			`{"id":1,"name":"Ada Lovelace","email":"ada@example.com","timezone":{"name":"Europe/London","offset":0}}`))}, nil
 	}})

@@ -26,6 +26,7 @@ type call struct {
 	rejected  func()               // called when the CRM answers 401 to the first secret; may be nil
 	answered  func(crmgate.Secret) // called with the answer before it is decoded; may be nil
 	kept      connector.Fetches    // keeps what is fetched; may be nil
+	place     *place               // nil for code that runs when the module is loaded
 
 	output        []byte
 	answeredError bool // the guest returned a valid error
@@ -64,11 +65,10 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.closing, cancel)()
-	slot, err := m.acquire(ctx, c)
-	if err != nil {
+	if c.place, err = m.acquire(ctx, c); err != nil {
 		return nil, c.stopError("could not be started", err)
 	}
-	defer slot.Release()
+	defer c.place.release()
 	out, err = m.attempt(ctx, c)
 	var died *process.Died
 	if errors.As(err, &died) && (!died.Fetched || c.kept != nil && !c.spent) && ctx.Err() == nil {
@@ -87,10 +87,15 @@ func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 	if err != nil {
 		return nil, c.stopError("could not be started", err)
 	}
-	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
-	defer ended()
 	lost := true // if it panics
 	defer func() { m.endUse(l, lost) }()
+	if err := m.enter(ctx, c.place); err != nil {
+		lost = false
+		return nil, c.stopError("could not be started", err)
+	}
+	defer c.place.leave()
+	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
+	defer ended()
 	out, err := m.run(ctx, l, c)
 	lost = errors.As(err, new(*process.Died))
 	return out, err

@@ -51,7 +51,9 @@ const maxRedirects = 5
 
 // Fetch performs a guest's request and returns the answer's document. It never traps: errors are documents too.
 func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
+	c.place.leave()
 	a, err := c.performOnce(ctx, doc)
+	_ = c.place.enter(ctx) // fails only if the call has ended
 	c.lastStatus = a.Status
 	if err != nil {
 		e := fetchError{Kind: crmgate.FetchConnect, Message: "the request failed"}

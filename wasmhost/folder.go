@@ -16,7 +16,6 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
-	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
 )
 
@@ -115,9 +114,7 @@ func (h *Host) add(ctx context.Context, f *Folder, path string, m *manifest.Mani
 	if err != nil {
 		return err
 	}
-	mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), slots: limit.NewShares(limit.Limits{
-		Total: h.MaxInstances, Client: max(1, h.MaxInstances/4), Host: max(1, h.MaxInstances/2), Spare: h.MaxInstances / 2,
-	})}
+	mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), places: h.newPlaces()}
 	mod.closing, mod.cancel = context.WithCancel(context.Background())
 	f.modules = append(f.modules, mod)
 	if mod.facts, err = h.factsOf(ctx, mod, b); err != nil {

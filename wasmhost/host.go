@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/process"
 )
@@ -28,21 +29,24 @@ type Config struct {
 	// Observe, if set, is called after every call with its outcome ("ok", "unsupported", "error" or "stopped") and duration.
 	Observe func(p crmgate.Platform, operation, outcome string, d time.Duration)
 
-	Deadline     time.Duration // of a call, once it has an instance; default 10 s
-	MemoryPages  uint32        // of an instance, 64 KiB each; default 1024, which is 64 MiB
-	MaxOutput    int           // bytes of an answer, and of a request for fetch; default 1 MiB
-	MaxFetches   int           // of a call; default 32
-	MaxResponse  int64         // bytes of a fetched body; default 4 MiB
-	MaxLogLines  int           // of a call; default 100
-	Processes    int           // how many connectors can have a process of their own at once; 0 to run connectors in this process
-	MaxInstances int           // of a connector; default 16. One client can use a quarter, and one host that a person chose a half
-	Idle         time.Duration // after which an unused connector is unloaded from memory; default 5 min
+	Deadline    time.Duration // of a call, once it has an instance; default 10 s
+	MemoryPages uint32        // of an instance, 64 KiB each; default 1024, which is 64 MiB
+	MaxOutput   int           // bytes of an answer, and of a request for fetch; default 1 MiB
+	MaxFetches  int           // of a call; default 32
+	MaxResponse int64         // bytes of a fetched body; default 4 MiB
+	MaxLogLines int           // of a call; default 100
+	Processes   int           // how many connectors can have a process of their own at once; 0 to run connectors in this process
+	MaxCalls    int           // of a connector at once; default 256. One client can have a quarter, and one host that a person chose a half
+	MaxRunning  int           // of the calls of a connector, those that do not wait for a fetch; default 16, and the same shares
+	MaxRunners  int           // such calls of all connectors; default 64
+	Idle        time.Duration // after which an unused connector is unloaded from memory; default 5 min
 }
 
 // Host compiles and runs connectors. It is safe for concurrent use.
 type Host struct {
 	Config
-	room room
+	room    room
+	running *limit.Shares // see places
 }
 
 // New opens the compilation cache. The caller must close the host, after closing the folders that it loaded. The error matches
@@ -63,7 +67,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	setDefault(&c.MaxFetches, 32)
 	setDefault(&c.MaxResponse, 4<<20)
 	setDefault(&c.MaxLogLines, 100)
-	setDefault(&c.MaxInstances, 16)
+	setDefault(&c.MaxCalls, 256)
+	setDefault(&c.MaxRunning, 16)
+	setDefault(&c.MaxRunners, 64)
 	setDefault(&c.Idle, 5*time.Minute)
 	if err := guest.CheckCompiler(ctx); err != nil {
 		return nil, err
@@ -81,7 +87,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 			c.Logger.Warn("the processes of connectors have fewer walls on this system", "missing", strings.Join(missing, ", "))
 		}
 	}
-	return &Host{Config: c, room: room{free: c.Processes, taken: map[*module]int{}}}, nil
+	return &Host{
+		Config: c, room: room{free: c.Processes, taken: map[*module]int{}}, running: limit.NewShares(limit.Limits{Total: c.MaxRunners}),
+	}, nil
 }
 
 // ErrNoCompiler means that connectors cannot be compiled in this process.

@@ -22,7 +22,7 @@ type module struct {
 	path     string // empty if the platform has only a manifest
 	sum      [sha256.Size]byte
 	facts    facts
-	slots    *limit.Shares // one for each running instance
+	places   places
 	closing  context.Context
 	cancel   context.CancelFunc // cancels closing, and with it the running calls
 
@@ -54,15 +54,22 @@ func instrument(b []byte) ([]byte, error) {
 
 var errClosed = errors.New("the connectors are being closed")
 
-// acquire returns the slot of a call, which the caller gives back. Waiting for it is limited by the host's deadline.
-func (m *module) acquire(ctx context.Context, c *call) (limit.Place, error) {
+// acquire returns the place of a call, which the caller releases. Waiting for it is limited by the host's deadline.
+func (m *module) acquire(ctx context.Context, c *call) (*place, error) {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	claim := limit.Claim{Client: limit.ClientOf(ctx, "")}
 	if !m.manifest.Hosts.Names(c.hostname) {
 		claim.Host = c.hostname
 	}
-	return m.slots.Acquire(ctx, claim)
+	return m.places.acquire(ctx, claim)
+}
+
+// enter waits until a call may run. The wait is limited by the host's deadline too.
+func (m *module) enter(ctx context.Context, p *place) error {
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	defer cancel()
+	return p.enter(ctx)
 }
 
 // ensureLoaded returns the loaded module, counted as used. The time that loading takes is not limited: it depends on the machine, not

@@ -172,7 +172,7 @@ func TestRefreshIsReportedBeforeDecoding(t *testing.T) {
 // Sixty-four concurrent callers on four instances each get their own answer.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
-	h := newHost(t, wasmhost.Config{MaxInstances: 4, Deadline: time.Minute, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+	h := newHost(t, wasmhost.Config{MaxRunning: 4, Deadline: time.Minute, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
 		b, _ := io.ReadAll(r.Body)
 		_, id, _ := strings.Cut(read(b).str("authHeader"), " ")
 		return answering(200, `{"successful":true,"platformUserInfo":{"id":"`+id+`"}}`), nil
@@ -198,7 +198,7 @@ func TestConcurrentTraps(t *testing.T) {
 	t.Parallel()
 	// getUserInfo traps if the request is longer than 200 bytes.
 	body := seq(invoke(fInput, 0, 0), num(200), []byte{0x4a, 0x04, 0x40, 0x00, 0x0b}, answer(`{"successful":true,"platformUserInfo":{"id":"a"}}`, 0))
-	f := load(t, newHost(t, wasmhost.Config{MaxInstances: 3, Deadline: time.Minute}), map[string]string{"x.wasm": oauth(body).String(), "x.json": manifestOf("x", "")})
+	f := load(t, newHost(t, wasmhost.Config{MaxRunning: 3, Deadline: time.Minute}), map[string]string{"x.wasm": oauth(body).String(), "x.json": manifestOf("x", "")})
 	c := mustConnector(t, f, "x")
 	var wg sync.WaitGroup
 	for i := range 64 {
@@ -231,7 +231,7 @@ func TestInstancesHaveShares(t *testing.T) {
 			t.Parallel()
 			leave := make(chan struct{})
 			entered := make(chan struct{}, 100)
-			h := newHost(t, wasmhost.Config{MaxInstances: 8, Deadline: time.Minute, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+			h := newHost(t, wasmhost.Config{MaxCalls: 8, Deadline: time.Minute, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
 				b, _ := io.ReadAll(r.Body)
 				if read(b).str("authHeader") == "Bearer slow" {
 					entered <- struct{}{}
@@ -272,7 +272,7 @@ func TestInstancesHaveShares(t *testing.T) {
 func TestContextsAreHonoured(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	h := newHost(t, wasmhost.Config{MaxInstances: 1, Deadline: time.Minute, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+	h := newHost(t, wasmhost.Config{MaxCalls: 1, Deadline: time.Minute, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
 		entered <- struct{}{}
 		<-leave
 		return answering(200, `{"successful":false}`), nil

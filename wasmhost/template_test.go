@@ -45,7 +45,7 @@ func TestCallsShareNothing(t *testing.T) {
 // one returns a connector that runs one call at a time, in the same instance if possible.
 func one(t *testing.T, wasm string) (*wasmhost.Folder, connector.Connector) {
 	t.Helper()
-	f := load(t, newHost(t, wasmhost.Config{MaxInstances: 1}), map[string]string{"x.wasm": wasm, "x.json": manifestOf("x", "")})
+	f := load(t, newHost(t, wasmhost.Config{MaxRunning: 1}), map[string]string{"x.wasm": wasm, "x.json": manifestOf("x", "")})
 	return f, mustConnector(t, f, "x")
 }
 

@@ -145,7 +145,7 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: k.CacheDir, Processes: k.Processes, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Logger: slog.New(k.scanner), Deadline: k.Deadline,
-		MaxInstances: 1, // so that all calls use the same memory
+		MaxRunning: 1, // so that all calls use the same memory
 	})
 	if err != nil {
 		return err
