@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +11,7 @@ import (
 // image is the content of a memory, in a file without a name. Instances map it: they share its pages until they write to them.
 type image struct {
 	file *os.File
+	fd   uintptr
 	size int // of the memory that it was taken of
 }
 
@@ -22,7 +22,7 @@ func newImage(most int64) (*image, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	i := &image{file: os.NewFile(uintptr(fd), "template")}
+	i := &image{file: os.NewFile(uintptr(fd), "template"), fd: uintptr(fd)}
 	if err := i.file.Truncate(most); err != nil { // what is not written takes no space
 		i.close()
 		return nil, err
@@ -50,14 +50,12 @@ func (i *image) copyTo(m *memory) error {
 	if !m.mapped || i.size > len(m.bytes) {
 		return fmt.Errorf("an image of %d bytes does not fit the memory of an instance", i.size)
 	}
-	_, err := unix.MmapPtr(int(i.file.Fd()), 0, unsafe.Pointer(unsafe.SliceData(m.bytes)), uintptr(i.size),
-		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED)
-	return os.NewSyscallError("mmap", err)
+	return mapFile(m.bytes[:i.size], i.fd)
 }
 
 // restore undoes all writes to the first size bytes of a memory that copyTo replaced. What follows the image is zero then.
 func (i *image) restore(m *memory, size int) error {
-	return os.NewSyscallError("madvise", unix.Madvise(m.bytes[:size], unix.MADV_DONTNEED))
+	return dropPages(m.bytes[:size])
 }
 
 // close closes the file. The system keeps the pages until the last memory that maps them is unmapped.

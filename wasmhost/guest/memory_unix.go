@@ -6,7 +6,6 @@ import (
 	"context"
 
 	"github.com/tetratelabs/wazero/experimental"
-	"golang.org/x/sys/unix"
 )
 
 // withMemory returns a context for making one instance, which then has this memory outside Go's heap. The caller calls Free if
@@ -20,7 +19,7 @@ func withMemory(ctx context.Context) (context.Context, *memory) {
 	m := &memory{} // package meter accepts modules with one memory at most
 	allocate := func(_, most uint64) experimental.LinearMemory {
 		var err error
-		m.bytes, err = unix.Mmap(-1, 0, int(most), unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)
+		m.bytes, err = reservePages(most)
 		if m.mapped = err == nil; !m.mapped {
 			m.bytes = make([]byte, most) // Allocate cannot return an error
 		}
@@ -42,7 +41,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 		return nil
 	}
 	if m.mapped && size > m.writable {
-		if unix.Mprotect(m.bytes[m.writable:size], unix.PROT_READ|unix.PROT_WRITE) != nil {
+		if allowPages(m.bytes[m.writable:size]) != nil {
 			return nil
 		}
 		m.writable = size
@@ -53,7 +52,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 // Free unmaps the memory. The engine calls it when the instance is closed, and does not use the memory afterwards.
 func (m *memory) Free() {
 	if m.mapped {
-		_ = unix.Munmap(m.bytes)
+		freePages(m.bytes)
 	}
 	*m = memory{}
 }

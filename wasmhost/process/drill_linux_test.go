@@ -50,6 +50,7 @@ var attempts = map[string]func(h hello) error{
 	"a name of the machine":   func(hello) error { return unix.Sethostname([]byte("mine")) },
 	"another root":            func(hello) error { return unix.Chroot("/tmp") },
 	"the kernel's log":        func(hello) error { return raw(unix.SYS_SYSLOG, 3, 0, 0) },
+	"a thread":                func(hello) error { return raw(unix.SYS_CLONE, uintptr(newThread[0]), 0, 0) },
 	"a namespace":             func(hello) error { return raw(unix.SYS_CLONE, unix.CLONE_NEWUSER|uintptr(syscall.SIGCHLD), 0, 0) },
 	"fork by clone":           func(hello) error { return raw(unix.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0) },
 	"fork by clone3":          func(hello) error { return raw(unix.SYS_CLONE3, 0, 0, 0) },

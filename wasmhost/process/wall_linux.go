@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
+	"sync"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/elastic/go-seccomp-bpf/arch"
@@ -32,6 +33,8 @@ var (
 		"openat", "newfstatat", "fstat", "epoll_ctl", "seccomp", "prctl", "memfd_create", "ftruncate", "lseek",
 	}
 	whileCompiling = []string{"renameat", "unlinkat", "fsync", "mkdirat"}
+	// newThread are the flags of clone when Go's runtime and a C library make a thread; not a process.
+	newThread = []uint64{0xd0f00, 0x3d0f00}
 	// never are those that only a stranger's machine code makes. The process is killed.
 	never = []string{
 		"execve", "execveat", "socket", "connect", "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill", "pidfd_open",
@@ -76,7 +79,7 @@ func confine(h hello) (missing []string, err error) {
 	if h.Compile {
 		calls = slices.Concat(calls, whileCompiling)
 	}
-	return missing, filter(calls, nil, unix.SYS_UNAME)
+	return missing, filter(calls, nil, newThread, unix.SYS_UNAME)
 }
 
 // drop builds the last wall: what only loading needs is over.
@@ -84,7 +87,30 @@ func drop(h hello) error {
 	if h.Compile || !seccomp.Supported() { // a process that compiles ends now
 		return nil
 	}
-	return filter(whileRunning, never, unix.SYS_FSTAT)
+	makeThreads()
+	return filter(whileRunning, never, nil, unix.SYS_FSTAT)
+}
+
+// threads is how many idle threads the runtime gets before the last wall, behind which it cannot make any. Only one of them runs the
+// guests. The runtime needs another one for each that the system keeps in a call.
+const threads = 16
+
+// makeThreads has the runtime make threads, which it keeps.
+func makeThreads() {
+	var ready, ended sync.WaitGroup
+	leave := make(chan struct{})
+	ready.Add(threads)
+	for range threads {
+		ended.Go(func() {
+			runtime.LockOSThread() // now no other goroutine can use the thread
+			ready.Done()
+			<-leave
+			runtime.UnlockOSThread()
+		})
+	}
+	ready.Wait()
+	close(leave)
+	ended.Wait()
 }
 
 // limit bounds what the process can use.
@@ -105,17 +131,14 @@ func limit(h hello) error {
 }
 
 // filter allows these system calls and no other, on all threads. Those in killed end the process. denied is a call that was allowed
-// before, to see that the filter holds.
-func filter(allowed, killed []string, denied uintptr) error {
+// before, to see that the filter holds. clones are the flags that clone may have.
+func filter(allowed, killed []string, clones []uint64, denied uintptr) error {
 	is := func(i uint32, op seccomp.Operation, v uint64) seccomp.Condition {
 		return seccomp.Condition{Argument: i, Operation: op, Value: v}
 	}
 	all := func(c ...seccomp.Condition) seccomp.ArgumentConditions { return c }
 	policy := seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: []seccomp.SyscallGroup{
 		{Action: seccomp.ActionAllow, Names: known(allowed), NamesWithCondtions: []seccomp.NameWithConditions{
-			// A thread, as Go's runtime and as a C library make one; not a process.
-			{Name: "clone", Conditions: all(is(0, seccomp.Equal, 0xd0f00))},
-			{Name: "clone", Conditions: all(is(0, seccomp.Equal, 0x3d0f00))},
 			// The flags of a file, but not who gets signals of it.
 			{Name: "fcntl", Conditions: all(is(1, seccomp.Equal, unix.F_GETFL))},
 			{Name: "fcntl", Conditions: all(is(1, seccomp.Equal, unix.F_GETFD))},
@@ -131,6 +154,10 @@ func filter(allowed, killed []string, denied uintptr) error {
 		// A C library falls back to clone.
 		{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: []string{"clone3"}},
 	}}
+	for _, flags := range clones {
+		policy.Syscalls[0].NamesWithCondtions = append(policy.Syscalls[0].NamesWithCondtions,
+			seccomp.NameWithConditions{Name: "clone", Conditions: all(is(0, seccomp.Equal, flags))})
+	}
 	if len(killed) > 0 {
 		policy.Syscalls = append(policy.Syscalls, seccomp.SyscallGroup{Action: seccomp.ActionKillProcess, Names: known(killed)})
 	}
