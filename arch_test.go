@@ -73,6 +73,8 @@ var arrows = map[string][]string{
 var owners = map[string]string{
 	"github.com/elastic/go-seccomp-bpf":     "./wasmhost/process",
 	"github.com/landlock-lsm/go-landlock":   "./wasmhost/process",
+	"github.com/KimMachineGun/automemlimit": "./wasmhost",
+	"github.com/dustin/go-humanize":         "./cmd/crmgate",
 	"code.dny.dev/ssrf":                     "./proxy/egress",
 	"github.com/alecthomas/kong":            "./cmd/crmgate",
 	"github.com/dgraph-io/badger":           "./storage/badger",

@@ -32,6 +32,9 @@ type Config struct {
 	// GuestProcesses is how many connectors can have a process of their own at once. The program must call process.Main first.
 	// Default 0: connectors run in this process.
 	GuestProcesses int
+	// GuestMemory is how many bytes of memory all connectors may use together. Default a quarter of what this system, or its control
+	// group, has.
+	GuestMemory int64
 	// AllowEgress lists private addresses that connectors may reach. Default none.
 	AllowEgress []netip.Prefix
 	// EgressProxyNames has the proxy of the setting CRMGATE_EGRESS_PROXY resolve host names. The addresses of CRMs are then not

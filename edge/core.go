@@ -176,7 +176,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
-		Deadline: c.Timeout, Processes: c.GuestProcesses,
+		Deadline: c.Timeout, Processes: c.GuestProcesses, Memory: c.GuestMemory,
 	})
 	if err != nil {
 		return advice(err)

@@ -69,6 +69,9 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 		return nil, c.stopError("could not be started", err)
 	}
 	defer c.place.release()
+	if err := m.relieve(ctx); err != nil {
+		return nil, c.stopError("could not be started", err)
+	}
 	out, err = m.attempt(ctx, c)
 	var died *process.Died
 	if errors.As(err, &died) && (!died.Fetched || c.kept != nil && !c.spent) && ctx.Err() == nil {

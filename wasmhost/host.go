@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/limit"
@@ -39,6 +42,7 @@ type Config struct {
 	MaxCalls    int           // of a connector at once; default 256. One client can have a quarter, and one host that a person chose a half
 	MaxRunning  int           // of the calls of a connector, those that do not wait for a fetch; default 16, and the same shares
 	MaxRunners  int           // such calls of all connectors; default 64
+	Memory      int64         // bytes that all guests may use; default a quarter of what this system, or its control group, has
 	Idle        time.Duration // after which an unused connector is unloaded from memory; default 5 min
 }
 
@@ -47,6 +51,7 @@ type Host struct {
 	Config
 	room    room
 	running *limit.Shares // see places
+	watch   *watch
 }
 
 // New opens the compilation cache. The caller must close the host, after closing the folders that it loaded. The error matches
@@ -71,6 +76,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	setDefault(&c.MaxRunning, 16)
 	setDefault(&c.MaxRunners, 64)
 	setDefault(&c.Idle, 5*time.Minute)
+	if c.Memory == 0 {
+		c.Memory = quarter()
+	}
 	if err := guest.CheckCompiler(ctx); err != nil {
 		return nil, err
 	}
@@ -87,9 +95,10 @@ func New(ctx context.Context, c Config) (*Host, error) {
 			c.Logger.Warn("the processes of connectors have fewer walls on this system", "missing", strings.Join(missing, ", "))
 		}
 	}
-	return &Host{
-		Config: c, room: room{free: c.Processes, taken: map[*module]int{}}, running: limit.NewShares(limit.Limits{Total: c.MaxRunners}),
-	}, nil
+	running := limit.NewShares(limit.Limits{Total: c.MaxRunners})
+	return &Host{Config: c, room: room{free: c.Processes, taken: map[*module]int{}}, running: running, watch: &watch{
+		memory: c.Memory, here: guest.NewBudget(c.Memory), running: running, log: c.Logger, wake: make(chan struct{}, 1), of: map[*roomed]*used{},
+	}}, nil
 }
 
 // ErrNoCompiler means that connectors cannot be compiled in this process.
@@ -102,7 +111,16 @@ func setDefault[T comparable](v *T, otherwise T) {
 	}
 }
 
+// quarter returns a quarter of the memory that this process can have, in bytes.
+func quarter() int64 {
+	all, err := memlimit.ApplyFallback(memlimit.FromCgroup, memlimit.FromSystem)()
+	if err != nil {
+		return 1 << 30
+	}
+	return int64(min(all, math.MaxInt64) / 4)
+}
+
 // limits are the limits of guests.
 func (h *Host) limits() guest.Limits {
-	return guest.Limits{MemoryPages: h.MemoryPages, MaxOutput: h.MaxOutput, MaxFetches: h.MaxFetches, MaxLogLines: h.MaxLogLines, Start: h.Deadline}
+	return guest.Limits{Budget: h.watch.here, MemoryPages: h.MemoryPages, MaxOutput: h.MaxOutput, MaxFetches: h.MaxFetches, MaxLogLines: h.MaxLogLines, Start: h.Deadline}
 }

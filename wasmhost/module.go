@@ -69,7 +69,25 @@ func (m *module) acquire(ctx context.Context, c *call) (*place, error) {
 func (m *module) enter(ctx context.Context, p *place) error {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
+	defer m.host.watch.begun()
 	return p.enter(ctx)
+}
+
+// relieve waits while the memory of all guests is tight. Processes without a call end meanwhile.
+func (m *module) relieve(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
+	defer cancel()
+	for m.host.watch.tight() {
+		if m.host.room.letGo() {
+			continue
+		}
+		select {
+		case <-time.After(watchBusy):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: connectors use all of the memory that they may", limit.ErrBusy)
+		}
+	}
+	return nil
 }
 
 // ensureLoaded returns the loaded module, counted as used. The time that loading takes is not limited: it depends on the machine, not

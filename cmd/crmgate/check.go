@@ -50,7 +50,7 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 		if strings.HasSuffix(file, ".vectors.json") {
 			continue // checked with its connector
 		}
-		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats, Processes: c.processes()}, note)
+		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats, Processes: c.processes(), Memory: int64(c.Memory)}, note)
 		if err != nil && ctx.Err() != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func (c *demoCommand) config(folder, practiceURL string, log *slog.Logger) edge.
 	preset := map[string]string{"PRACTICE_URL": practiceURL, "PRACTICEKEY_URL": practiceURL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret}
 	return edge.Config{
 		Data: c.Data, Connectors: folder, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-		GuestProcesses: c.processes(), Listen: c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, Debug: true,
+		GuestProcesses: c.processes(), GuestMemory: int64(c.Memory), Listen: c.Listen, AdminListen: c.Admin, RingCentralURL: practiceURL, Debug: true,
 		Setting: func(name string) (crmgate.Secret, bool, error) {
 			if v, ok := preset[name]; ok {
 				return crmgate.NewSecret(v), true, nil

@@ -36,7 +36,8 @@ var errDoctor = errors.New("at least one check failed")
 
 func (c *doctorCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	config := c.config(log)
-	config.PublicURL, config.GuestProcesses = c.PublicURL, c.processes()
+	config.PublicURL = c.PublicURL
+	config.GuestProcesses, config.GuestMemory = c.processes(), int64(c.Memory)
 	x, err := edge.Examine(ctx, config, edge.Subject{Platform: c.Platform, Hostname: c.Hostname, Form: c.Field, AllStyles: c.AllStyles})
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config := c.storeFlags.config(log)
-	config.GuestProcesses = c.processes()
+	config.GuestProcesses, config.GuestMemory = c.processes(), int64(c.Memory)
 	config.Listen, config.PublicURL, config.AdminListen = c.Listen, c.PublicURL, c.AdminListen
 	config.RingCentralURL, config.AdminTokenFile, config.TrustedProxies = c.RingCentralURL, c.AdminTokenFile, c.TrustedProxies
 	config.AllowedOrigins = c.AllowedOrigin

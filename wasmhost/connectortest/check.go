@@ -47,6 +47,8 @@ type Result struct {
 type Config struct {
 	// Processes is how many processes of their own connectors can have; default 0, which runs them in this one.
 	Processes int
+	// Memory is how many bytes the connector may use, with its process; default a quarter of what this system has.
+	Memory int64
 	// CacheDir is the folder for compiled modules; default a temporary folder.
 	CacheDir string
 	// Repeats is how often each operation is called again with the same input; default 100.
@@ -144,7 +146,7 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 		k.CacheDir = filepath.Join(work, "cache")
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
-		CacheDir: k.CacheDir, Processes: k.Processes, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Logger: slog.New(k.scanner), Deadline: k.Deadline,
+		CacheDir: k.CacheDir, Processes: k.Processes, Memory: k.Memory, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Logger: slog.New(k.scanner), Deadline: k.Deadline,
 		MaxRunning: 1, // so that all calls use the same memory
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ type Limits struct {
 	MaxFetches  int           // of a call
 	MaxLogLines int           // of a call
 	Start       time.Duration // how long the initialization of an instance may take
+	Budget      *Budget       `json:"-"` // of the memory of all instances; nil for no bound. Processes do not share one
 }
 
 // EngineVersion is the version of wazero. A test compares it with go.mod.

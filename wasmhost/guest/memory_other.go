@@ -7,6 +7,8 @@ import "context"
 // memory is not used: the engine keeps the memory of instances in Go's heap.
 type memory struct{}
 
-func (*memory) Free() {}
+func (*memory) Free()      {}
+func (*memory) rest()      {}
+func (*memory) wake() bool { return true }
 
-func withMemory(ctx context.Context) (context.Context, *memory) { return ctx, &memory{} }
+func withMemory(ctx context.Context, _ *Budget) (context.Context, *memory) { return ctx, &memory{} }

@@ -15,8 +15,8 @@ import (
 // to grow by as much again: two guests that grow their memory took 310 MB. A mapping of the maximum size costs only the pages
 // that are used, and is freed when the instance is closed. The part that the guest does not have yet cannot be accessed, so that it
 // does not count against a limit of the process (RLIMIT_DATA).
-func withMemory(ctx context.Context) (context.Context, *memory) {
-	m := &memory{} // package meter accepts modules with one memory at most
+func withMemory(ctx context.Context, b *Budget) (context.Context, *memory) {
+	m := &memory{budget: b} // package meter accepts modules with one memory at most
 	allocate := func(_, most uint64) experimental.LinearMemory {
 		var err error
 		m.bytes, err = reservePages(most)
@@ -32,7 +32,9 @@ func withMemory(ctx context.Context) (context.Context, *memory) {
 type memory struct {
 	bytes    []byte // of the maximum size
 	mapped   bool
-	writable uint64 // how many of the bytes can be accessed, if they are mapped
+	writable uint64 // how many of the bytes can be accessed
+	budget   *Budget
+	resting  bool // it is restored, and does not count
 }
 
 // Reallocate returns the first size bytes, or nil if the memory cannot be as large.
@@ -40,8 +42,13 @@ func (m *memory) Reallocate(size uint64) []byte {
 	if size > uint64(len(m.bytes)) {
 		return nil
 	}
-	if m.mapped && size > m.writable {
-		if allowPages(m.bytes[m.writable:size]) != nil {
+	if size > m.writable {
+		more := int64(size - m.writable)
+		if !m.budget.take(more) {
+			return nil
+		}
+		if m.mapped && allowPages(m.bytes[m.writable:size]) != nil {
+			m.budget.give(more)
 			return nil
 		}
 		m.writable = size
@@ -54,5 +61,20 @@ func (m *memory) Free() {
 	if m.mapped {
 		freePages(m.bytes)
 	}
+	m.rest()
 	*m = memory{}
+}
+
+// rest gives back what the memory has of the budget: it is restored.
+func (m *memory) rest() {
+	if !m.resting {
+		m.budget.give(int64(m.writable))
+		m.resting = true
+	}
+}
+
+// wake takes that again before a call. It reports false if the budget does not have as much.
+func (m *memory) wake() bool {
+	m.resting = !m.budget.take(int64(m.writable))
+	return !m.resting
 }

@@ -117,21 +117,33 @@ func (m *Module) Run(ctx context.Context, c Call) (Result, error) {
 
 // acquire returns a free instance, or makes one.
 func (m *Module) acquire(ctx context.Context, h Host) (*instance, error) {
-	m.mu.Lock()
-	if n := len(m.free); n > 0 {
-		inst := m.free[n-1]
-		m.free = m.free[:n-1]
-		m.mu.Unlock()
-		return inst, nil
+	for inst := m.takeFree(); inst != nil; inst = m.takeFree() {
+		if inst.memory.wake() {
+			return inst, nil
+		}
+		inst.close()
 	}
-	m.mu.Unlock()
 	return m.instantiate(ctx, h)
+}
+
+// takeFree returns a free instance, or nil.
+func (m *Module) takeFree() *instance {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.free)
+	if n == 0 {
+		return nil
+	}
+	inst := m.free[n-1]
+	m.free = m.free[:n-1]
+	return inst
 }
 
 // release takes an instance back after a call. It is restored if it is sound and there is a template, and otherwise closed.
 func (m *Module) release(inst *instance, sound bool) {
 	overflowed := inst.overflowed
 	if sound && m.template != nil && m.template.restore(inst) == nil {
+		inst.memory.rest()
 		m.mu.Lock()
 		m.free = append(m.free, inst)
 		if m.idle == nil {
@@ -201,7 +213,7 @@ func (m *Module) Close() {
 // instantiate makes an instance, from the template if there is one. Its name is empty, so that there can be several. The error is a
 // *Stop whose Starting is true, or the error of the context.
 func (m *Module) instantiate(ctx context.Context, h Host) (*instance, error) {
-	making, memory := withMemory(ctx)
+	making, memory := withMemory(ctx, m.limits.Budget)
 	guest, err := m.runtime.InstantiateModule(making, m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		memory.Free()

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -19,6 +20,7 @@ type Config struct {
 	Code   []byte // as meter.Module.Instrument returns it
 	Dir    string // the folder of the module's machine code. The process sees no other
 	Limits guest.Limits
+	Data   int64 // bytes of memory that the process may ask for; default 2 GiB. It touches a small part of what its instances ask for
 	// Compile lets the process write to Dir, and not run the module: Start returns when the machine code is there.
 	Compile bool
 }
@@ -116,7 +118,7 @@ func begin(ctx context.Context, c Config) (*Process, error) {
 // greet says what is to be run, and reads which walls are missing.
 func (p *Process) greet(ctx context.Context, c Config) error {
 	me := p.self
-	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Compile: c.Compile})
+	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Data: cmp.Or(c.Data, 2<<30), Compile: c.Compile})
 	if err != nil {
 		return err
 	}

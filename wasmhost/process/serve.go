@@ -25,6 +25,7 @@ type hello struct {
 	Version string // of the program
 	Dir     string
 	Limits  guest.Limits
+	Data    int64
 	Compile bool
 }
 

@@ -46,7 +46,6 @@ var (
 const (
 	maxFile          = 64 << 20 // of the machine code of a module, or the file of a template
 	dataToCompile    = 512 << 20
-	dataToRun        = 2 << 30 // sixteen memories of 64 MiB, and their host
 	secondsToCompile = 10
 )
 
@@ -117,7 +116,7 @@ func makeThreads() {
 func limit(h hello) error {
 	limits := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 32, unix.RLIMIT_FSIZE: maxFile, unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0}
 	if !raceDetector {
-		limits[unix.RLIMIT_DATA] = dataToRun
+		limits[unix.RLIMIT_DATA] = uint64(h.Data)
 	}
 	if h.Compile && !raceDetector { // it takes ten times as long with it
 		limits[unix.RLIMIT_CPU], limits[unix.RLIMIT_DATA] = secondsToCompile, dataToCompile

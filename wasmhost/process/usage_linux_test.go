@@ -1,0 +1,45 @@
+package process
+
+import (
+	"testing"
+	"time"
+)
+
+// What a process uses is what the system says, whatever the name of the program.
+func TestParseUsage(t *testing.T) {
+	t.Parallel()
+	const stat = ") R 1 2 3 4 5 6 7 8 9 10 300 25 0 0 20 0 6"
+	for name, tt := range map[string]struct {
+		statm, stat string
+		want        Usage
+		bad         bool
+	}{
+		"usual":             {"407000 2000 500 10 0 900 0\n", "42 (crmgate" + stat, Usage{1500 * 4096, 3250 * time.Millisecond}, false},
+		"a name to trick":   {"407000 2000 500 10 0 900 0\n", "42 (a) R 1 (b" + stat, Usage{1500 * 4096, 3250 * time.Millisecond}, false},
+		"an empty file":     {"", "42 (crmgate" + stat, Usage{}, true},
+		"a file that ended": {"407000 2000 500", "42 (crmgate) R 1", Usage{}, true},
+		"no numbers":        {"a b c", "42 (crmgate" + stat, Usage{}, true},
+	} {
+		got, err := parseUsage([]byte(tt.statm), []byte(tt.stat), 4096)
+		if (err != nil) != tt.bad || !tt.bad && got != tt.want {
+			t.Errorf("%s: got %+v, %v", name, got, err)
+		}
+	}
+}
+
+// A process that has run a guest has used memory and processor time.
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	p, h := mustStart(t, practice(t)), &crm{}
+	if _, err := p.Start(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	u, err := p.Usage()
+	if err != nil || u.Memory < 1<<20 || u.Memory > 1<<30 || u.CPU <= 0 || u.CPU > time.Minute {
+		t.Errorf("got %+v, %v", u, err)
+	}
+	p.Close()
+	if u, err := p.Usage(); err == nil {
+		t.Errorf("after its end: %+v", u)
+	}
+}

@@ -1,0 +1,134 @@
+package wasmhost
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/crmgate/crmgate/limit"
+	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/process"
+)
+
+// watch keeps the memory of all guests in bounds, and ends guest processes that use more of the machine than they may.
+//
+// The limits that the system keeps for each process bound what it can ask for. An instance asks for much more than it touches,
+// because instances share what they have not written to: what all processes really use has to be looked up.
+type watch struct {
+	memory  int64         // bytes that all guests may use together
+	here    *guest.Budget // of the guests in this process
+	running *limit.Shares // the places of the calls that run
+	log     *slog.Logger
+	wake    chan struct{} // capacity 1; see begun
+
+	mu      sync.Mutex
+	of      map[*roomed]*used // guarded by mu
+	total   int64             // guarded by mu; bytes
+	looking bool              // guarded by mu; a goroutine looks
+}
+
+// used is what a process uses.
+type used struct {
+	process.Usage
+	idle time.Duration // its processor time when its last call had just ended
+}
+
+// How often the watch looks: while calls run, and while none does.
+const (
+	watchBusy = 100 * time.Millisecond
+	watchIdle = time.Second
+)
+
+// maxIdleCPU is how much processor time a process may use after its calls have ended.
+const maxIdleCPU = 5 * time.Second
+
+// add begins to watch a process.
+func (w *watch) add(p *roomed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.of[p] = &used{}
+	if !w.looking {
+		w.looking = true
+		go w.run()
+	}
+}
+
+// remove ends that.
+func (w *watch) remove(p *roomed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if u := w.of[p]; u != nil {
+		w.total -= u.Memory
+		delete(w.of, p)
+	}
+	if len(w.of) == 0 {
+		w.begun() // there is nothing to wait for
+	}
+}
+
+// begun says that a call begins to run: the watch looks soon.
+func (w *watch) begun() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tight reports whether little of the memory is left, so that no call should begin.
+func (w *watch) tight() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.total+w.here.Used() > w.memory/8*7
+}
+
+// run looks until there are no processes.
+func (w *watch) run() {
+	for w.look() {
+		time.Sleep(watchBusy)
+		if w.running.Used() == 0 {
+			select {
+			case <-w.wake:
+			case <-time.After(watchIdle):
+			}
+		}
+	}
+}
+
+// look reports false if there is nothing to look at.
+func (w *watch) look() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.total = 0
+	var largest *roomed
+	for p, u := range w.of {
+		w.note(p, u)
+		if w.total += u.Memory; largest == nil || u.Memory > w.of[largest].Memory {
+			largest = p
+		}
+	}
+	if w.total > w.memory {
+		w.end(largest, fmt.Errorf("connectors use %d MB of memory, and may use %d MB", w.total>>20, w.memory>>20))
+	}
+	w.looking = len(w.of) > 0
+	return w.looking
+}
+
+// note looks up what a process uses.
+func (w *watch) note(p *roomed, u *used) {
+	now, err := p.Usage()
+	u.Usage = now
+	if _, idle := p.m.idleSince(); err != nil || !idle { // it has just ended, or the system does not tell
+		u.idle = now.CPU
+	} else if now.CPU-u.idle > maxIdleCPU {
+		w.end(p, errors.New("it runs although it has no call"))
+	}
+}
+
+// end ends a process.
+func (w *watch) end(p *roomed, why error) {
+	w.log.Warn("ended the process of a connector", "platform", p.m.manifest.Platform, "reason", why, "memory", w.of[p].Memory)
+	p.Kill(why)
+	go p.m.unload() // if it has no call
+}

@@ -1,0 +1,124 @@
+package wasmhost_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/limit"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// hungry is a connector whose getUserInfo fills 64 MiB, calls config, and touches nothing afterwards. modest is one that needs nothing.
+func hungry(t *testing.T, c wasmhost.Config) (f *wasmhost.Folder, hungry, modest connector.Connector) {
+	f = load(t, newHost(t, c), map[string]string{
+		"x.wasm": oauth(seq(large(1), announce, num(2))).String(), "x.json": manifestOf("x", announced), "y.wasm": oauth(num(2)).String(), "y.json": manifestOf("y", ""),
+	})
+	return f, mustConnector(t, f, "x"), mustConnector(t, f, "y")
+}
+
+// The memory of all guests is bounded: the process that uses most of it ends, and the next calls run.
+func TestMemoryOfProcesses(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		return // the system does not say what a process uses
+	}
+	_, hungry, modest := hungry(t, wasmhost.Config{Processes: 2, Memory: 400 << 20, Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+		time.Sleep(time.Second) // several times what the watch needs
+		return crmgate.Secret{}, false
+	}})
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	interrupted := 0
+	for range 8 {
+		all.Go(func() {
+			if _, err := hungry.UserInfo(t.Context(), bearer("")); errors.Is(err, connector.ErrInterrupted) {
+				mu.Lock()
+				defer mu.Unlock()
+				interrupted++
+			}
+		})
+	}
+	all.Wait()
+	if interrupted == 0 {
+		t.Error("512 MiB were used, of 400")
+	}
+	for _, c := range []connector.Connector{hungry, modest} {
+		if _, err := c.UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("the next call: %v", err)
+		}
+	}
+}
+
+// While little memory is left, processes without a call end, and calls wait.
+func TestTightMemory(t *testing.T) {
+	t.Parallel()
+	for _, processes := range []int{0, 2} {
+		t.Run(fmt.Sprint(processes, " processes"), func(t *testing.T) {
+			t.Parallel()
+			entered, leave := make(chan struct{}, 1), make(chan struct{})
+			f, hungry, modest := hungry(t, wasmhost.Config{Processes: processes, Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+				entered <- struct{}{}
+				<-leave
+				return crmgate.Secret{}, false
+			}})
+			done := make(chan error)
+			go func() {
+				_, err := hungry.UserInfo(t.Context(), bearer(""))
+				done <- err
+			}()
+			<-entered
+			f.Tighten()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := modest.UserInfo(ctx, bearer("")); !errors.Is(err, limit.ErrBusy) {
+				t.Errorf("while memory is tight: %v", err)
+			}
+			close(leave)
+			if err := <-done; !errors.Is(err, errors.ErrUnsupported) {
+				t.Error(err)
+			}
+			if _, err := modest.UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("afterwards: %v", err)
+			}
+			if processes == 0 {
+				return
+			}
+			f.Tighten()
+			if _, err := modest.UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("when a process without a call can end: %v", err)
+			}
+			if pid := f.Pid("x"); pid != 0 {
+				t.Errorf("the process %d has no call, and did not end", pid)
+			}
+		})
+	}
+}
+
+// A process that runs although it has no call ends.
+func TestProcessThatRunsWithoutACall(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		return
+	}
+	f, _, modest := hungry(t, wasmhost.Config{Processes: 2})
+	if _, err := modest.UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
+	pid := f.Pid("y")
+	f.Ran("y", 10*time.Second)
+	for end := time.Now().Add(20 * time.Second); f.Pid("y") == pid; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not end")
+		}
+	}
+	if _, err := modest.UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("the next call: %v", err)
+	}
+}
