@@ -189,12 +189,18 @@ func TestEscape(t *testing.T) {
 // TestInherits: a guest process has no variables and no descriptors but its pipes.
 func TestInherits(t *testing.T) {
 	t.Setenv("CRMGATE_TEST_SECRET", "secret")
+	for name, keep := range map[string]func(){"now": keepInherited, "before Linux 5.11": keepEach} {
+		t.Run(name, func(t *testing.T) { inherits(t, keep) })
+	}
+}
+
+func inherits(t *testing.T, keep func()) {
 	fd, err := unix.Open(os.Args[0], unix.O_RDONLY, 0) // it would be passed on
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	keepInherited()
+	keep()
 	p := mustStart(t, practice(t))
 	dir := "/proc/" + strconv.Itoa(p.child.cmd.Process.Pid)
 	if env, err := os.ReadFile(dir + "/environ"); err == nil && len(env) > 0 {
