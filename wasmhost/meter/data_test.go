@@ -22,7 +22,10 @@ func TestMergedData(t *testing.T) {
 			m.data = append(m.data, dataSegment{mode: active, offset: instruction{op: opI32Const, value: at}, bytes: b})
 			at += int64(len(b))
 		}
-		merged := m.mergedData()
+		merged, ok := m.mergedData()
+		if !ok {
+			continue // they overlap
+		}
 		if !bytes.Equal(filled(m.data), filled(merged)) {
 			t.Fatalf("%v are not the same as %v", merged, m.data)
 		}
@@ -54,7 +57,7 @@ func TestDataThatIsNotMerged(t *testing.T) {
 		"passive":           {memory: &limits{1, 1}, data: []dataSegment{segment(0, active), segment(2, active), segment(0, passive)}},
 		"named by code":     {memory: &limits{1, 1}, dataCount: true, data: []dataSegment{segment(0, active), segment(2, active)}},
 	} {
-		if got := m.mergedData(); len(got) != len(m.data) {
+		if got, ok := m.mergedData(); ok {
 			t.Errorf("%s: %d segments became %d", name, len(m.data), len(got))
 		}
 	}

@@ -21,8 +21,8 @@ import (
 // A call is also charged for its stack frame. Therefore the engine's stack grows by at most frameGrowth bytes between two
 // pauses, and the host checks its size in each pause.
 
-// PauseModule and PauseFunction name the import that Instrument adds. StartExport names the export for the module's start
-// function, which must not run before the host can stop it.
+// PauseModule and PauseFunction name the import that Instrument adds. StartExport names the export that initializes the memory and
+// calls the module's start function, which must not run before the host can stop it.
 const (
 	PauseModule   = "crmgate:brake"
 	PauseFunction = "pause"
@@ -91,7 +91,8 @@ const (
 //
 //   - provide the function PauseFunction in the import module PauseModule, without parameters and results, and panic there to
 //     end a call
-//   - call the export StartExport, if there is one, before any other export
+//   - call the export StartExport, if there is one, before any other export, unless it makes the memory and the globals those of an
+//     instance in which it was called
 //   - bound the time of its own functions
 //   - discard an instance after a trap: a bulk instruction that is done in chunks may be half done
 //
@@ -120,7 +121,17 @@ func (m *Module) instrument(before func(out []byte, in *instruction) []byte) ([]
 
 	instrumented.types, instrumented.functions, instrumented.code = slices.Clone(m.types), slices.Clone(m.functions), slices.Clone(m.code)
 	instrumented.imports = append(slices.Clone(m.imports), functionImport{PauseModule, PauseFunction, instrumented.typeIndex(nil, nil)})
-	for _, h := range b.helperFunctions() {
+	helpers := b.helperFunctions()
+	start := m.start
+	if data, ok := m.mergedData(); ok {
+		index := uint32(m.functionCount() + len(helpers))
+		helpers, start = append(helpers, b.initializer(data)), &index
+		for i := range data {
+			data[i].mode = passive
+		}
+		instrumented.data, instrumented.dataCount = data, true
+	}
+	for _, h := range helpers {
 		instrumented.functions = append(instrumented.functions, instrumented.typeIndex(h.params, h.results))
 		instrumented.code = append(instrumented.code, span{})
 		b.code = append(b.code, h.code)
@@ -131,11 +142,10 @@ func (m *Module) instrument(before func(out []byte, in *instruction) []byte) ([]
 		instrumented.memory = &limits{m.memory.min, min(m.memory.max, maxPages)}
 	}
 	instrumented.exports = append(slices.Clone(m.exports), instrumented.mutableExports()...)
-	if m.start != nil {
-		instrumented.exports = append(instrumented.exports, export{StartExport, kindFunction, *m.start})
+	if start != nil {
+		instrumented.exports = append(instrumented.exports, export{StartExport, kindFunction, *start})
 		instrumented.start = nil
 	}
-	instrumented.data = m.mergedData()
 	instrumented.tables = slices.Clone(m.tables)
 	for i := range instrumented.tables {
 		instrumented.tables[i].max = min(instrumented.tables[i].max, maxTableSize)

@@ -314,6 +314,33 @@ func TestStartFunctionIsDeferred(t *testing.T) {
 	}
 }
 
+// The memory is initialized when the host calls the start export, before the module's start function runs.
+func TestDataIsDeferred(t *testing.T) {
+	t.Parallel()
+	m := wasmtest.Module{Imports: []wasmtest.Import{}, Funcs: []wasmtest.Func{{Name: "f", Body: []byte{0x41, 0}}}, Data: []wasmtest.Data{
+		{At: 40_000, Bytes: strings.Repeat("x", 30_000)}, {At: 8, Bytes: "AB"}, {At: 131_070, Bytes: "CD"},
+	}, Start: []byte{0x41, 0, 0x41, 9, 0x2d, 0, 0, 0x41, 1, 0x6a, 0x3a, 0, 0}} // the byte at 0 is one more than that at 9
+	b, err := decode(t, m.Bytes()).Instrument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := func(code []byte, start ...string) []byte {
+		guest, err := runtime(t, wazero.NewRuntimeConfig()).InstantiateWithConfig(t.Context(), code, wazero.NewModuleConfig().WithStartFunctions(start...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := guest.Memory().Read(0, guest.Memory().Size())
+		return b
+	}
+	if got := memory(b); !bytes.Equal(got, make([]byte, len(got))) {
+		t.Error("the memory is initialized before the start export is called")
+	}
+	got, want := memory(b, meter.StartExport), memory(m.Bytes())
+	if !bytes.Equal(got, want) || got[0] != 'C' {
+		t.Error("the start export does not initialize the memory as the engine does")
+	}
+}
+
 // The engine's stack grows by a bounded amount between two pauses, even if a function recurses at once.
 func TestStackBetweenPauses(t *testing.T) {
 	t.Parallel()
