@@ -38,6 +38,12 @@ func practice(b testing.TB) *Module {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "practice.wasm")
 	wasmtest.Go(b, path, filepath.Join("..", "..", "connectors-wasm"), "./practice")
+	return started(b, path)
+}
+
+// started returns the module in a file, started.
+func started(b testing.TB, path string) *Module {
+	b.Helper()
 	code, err := os.ReadFile(path)
 	if err == nil {
 		code, err = instrumented(code)

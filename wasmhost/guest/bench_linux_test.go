@@ -1,0 +1,97 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
+
+// BenchmarkReset measures what the reset after a call costs: getUserInfo with one fetch in Go and C, and an echo of 1 KB in C. The same
+// instance runs calls with and without a reset in turn.
+//
+//	call-µs      processor time of a call without a reset
+//	reset-µs     what the reset adds to a call: resetting, the page faults that follow, and what the guest initializes again
+//	restore-µs   the time of resetting alone
+//	reset-share  reset-µs as a share of a call with its reset
+//
+// Figures are the least of several runs.
+func BenchmarkReset(b *testing.B) {
+	flags := []string{"-O2", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined"}
+	for _, kind := range []struct {
+		name  string
+		start func() *Module
+		call  call
+		calls int
+	}{
+		{"Go", func() *Module { return practice(b) }, call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}, 100},
+		{"C", func() *Module {
+			return inC(b, filepath.Join("..", "connectortest", "testdata", "c", "good.c"), flags...)
+		},
+			call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}, 2000},
+		{"echo", func() *Module { return inC(b, filepath.Join("testdata", "echo.c"), flags...) },
+			call{operation: "echo", input: bytes.Repeat([]byte("x"), 1<<10)}, 10_000},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			m := kind.start()
+			inst, err := m.instantiate(b.Context(), ada{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer inst.close()
+			restoring := time.Hour // for all calls of a run
+			run := func(reset bool) func() {
+				return func() {
+					var took time.Duration
+					for range kind.calls {
+						c := kind.call
+						c.module, c.host = m, ada{}
+						if code, err := inst.operation(b.Context(), &c); code != 0 || err != nil || !c.hasOutput {
+							b.Fatal(code, err)
+						}
+						if reset {
+							began := time.Now()
+							if err := m.template.restore(inst); err != nil {
+								b.Fatal(err)
+							}
+							took += time.Since(began)
+						}
+					}
+					if reset {
+						restoring = min(restoring, took)
+					}
+				}
+			}
+			least := wasmtest.Cheapest(b, 15, []int{os.Getpid()}, run(true), run(false))
+			each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(kind.calls) }
+			b.ReportMetric(each(least[1]), "call-µs")
+			b.ReportMetric(each(least[0]-least[1]), "reset-µs")
+			b.ReportMetric(each(restoring), "restore-µs")
+			b.ReportMetric(each(least[0]-least[1])/each(least[0]), "reset-share")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// inC returns a guest in C, started.
+func inC(b *testing.B, source string, flags ...string) *Module {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "guest.wasm")
+	wasmtest.C(b, path, "wasm32", source, flags...)
+	return started(b, path)
+}
+
+// ada is a host with a CRM that knows Ada.
+type ada struct{ silent }
+
+func (ada) Fetch(context.Context, []byte) []byte {
+	return []byte(`{"status":200,"headers":{},"body":"{\"id\":42,\"name\":\"Ada\",\"email\":\"ada@example.com\",\"timezone\":{\"name\":\"Europe/London\",\"offset\":0}}"}`)
+}
+
+func (ada) Config(_ context.Context, name []byte) (string, bool) {
+	return "http://crm.example", string(name) == "PRACTICE_URL"
+}
