@@ -4,15 +4,22 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
 // image is the content of a memory, in a file without a name. Instances map it: they share its pages until they write to them.
 type image struct {
-	file *os.File
-	fd   uintptr
-	size int // of the memory that it was taken of
+	file    *os.File
+	fd      uintptr
+	size    int    // of the memory that it was taken of
+	runs    []span // of it, in the file: all but long ranges of zeros
+	content []byte // the same memory, to read
+	zero    []byte // a page
+
+	restored atomic.Uint64          // how often
+	written  atomic.Pointer[[]span] // what calls write to, as far as it is known; in order
 }
 
 // newImage returns an image for a memory of at most a size. It makes the file, which a process may no longer do once a guest runs in
@@ -22,7 +29,8 @@ func newImage(most int64) (*image, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	i := &image{file: os.NewFile(uintptr(fd), "template"), fd: uintptr(fd)}
+	i := &image{file: os.NewFile(uintptr(fd), "template"), fd: uintptr(fd), zero: make([]byte, os.Getpagesize())}
+	i.written.Store(&[]span{})
 	if err := i.file.Truncate(most); err != nil { // what is not written takes no space
 		i.close()
 		return nil, err
@@ -31,18 +39,57 @@ func newImage(most int64) (*image, error) {
 }
 
 // take makes this the image of a memory. It writes the pages that are not zero.
-func (i *image) take(memory []byte) error {
+func (i *image) take(memory []byte) (err error) {
 	i.size = len(memory)
-	page := os.Getpagesize()
-	zero := make([]byte, page)
-	for at := 0; at < len(memory); at += page {
-		if p := memory[at:min(at+page, len(memory))]; !bytes.Equal(p, zero[:len(p)]) {
+	for at := 0; at < len(memory); at += len(i.zero) {
+		if p := memory[at : at+len(i.zero)]; !bytes.Equal(p, i.zero) {
 			if _, err := i.file.WriteAt(p, int64(at)); err != nil {
 				return err
 			}
+			i.runs = appendPage(i.runs, at, len(i.zero), maxZeros)
 		}
 	}
-	return nil
+	if i.size == 0 {
+		return nil
+	}
+	if i.content, err = reservePages(uint64(i.size)); err == nil {
+		err = allowPages(i.content)
+	}
+	if err != nil {
+		return err
+	}
+	return i.mapTo(i.content)
+}
+
+// span is a range of a memory, of whole pages.
+type span struct{ from, to int }
+
+// appendPage adds a page behind all spans. It extends the last one, if there is at most a gap between.
+func appendPage(spans []span, at, page, gap int) []span {
+	if n := len(spans); n > 0 && at-spans[n-1].to <= gap {
+		spans[n-1].to = at + page
+		return spans
+	}
+	return append(spans, span{at, at + page})
+}
+
+// maxZeros is how many bytes of zeros the file may have in one run. Reading a page of the file that was not written takes memory, and
+// reading a page outside of the file does not.
+const maxZeros = 64 << 10
+
+// mapTo replaces a memory that has no file by the image.
+func (i *image) mapTo(b []byte) error {
+	at := 0
+	for _, r := range i.runs {
+		if err := dropPages(b[at:r.from]); err != nil { // zeros
+			return err
+		}
+		if err := mapFile(b[r.from:r.to], i.fd, r.from); err != nil {
+			return err
+		}
+		at = r.to
+	}
+	return dropPages(b[at:i.size])
 }
 
 // copyTo replaces the beginning of an instance's memory by the image.
@@ -50,13 +97,76 @@ func (i *image) copyTo(m *memory) error {
 	if !m.mapped || i.size > len(m.bytes) {
 		return fmt.Errorf("an image of %d bytes does not fit the memory of an instance", i.size)
 	}
-	return mapFile(m.bytes[:i.size], i.fd)
+	return i.mapTo(m.bytes)
 }
 
 // restore undoes all writes to the first size bytes of a memory that copyTo replaced. What follows the image is zero then.
+//
+// All calls of a module write to much the same pages. Those are copied back. All others are dropped: the next access maps the image's
+// page again. A page that every call writes to costs 3 µs if it is dropped, and 0.2 µs if it is copied.
 func (i *image) restore(m *memory, size int) error {
-	return dropPages(m.bytes[:size])
+	if n := i.restored.Add(1); n&(n-1) == 0 { // the first time, the second, the fourth, the eighth …
+		i.learn(m)
+	}
+	at := 0
+	for _, s := range *i.written.Load() {
+		if err := dropPages(m.bytes[at:s.from]); err != nil {
+			return err
+		}
+		for at = s.from; at < s.to; at += len(i.zero) {
+			i.restorePage(m, at)
+		}
+	}
+	return dropPages(m.bytes[at:size])
+}
+
+// restorePage copies a page back. A page that has not been written stays shared.
+func (i *image) restorePage(m *memory, at int) {
+	if used, kept := m.bytes[at:at+len(i.zero)], i.content[at:at+len(i.zero)]; !bytes.Equal(used, kept) {
+		copy(used, kept)
+	}
+}
+
+// maxGap is how many bytes may lie between two written pages of one span. Comparing them is cheaper than a system call.
+const maxGap = 32 << 10
+
+// kept returns how many bytes a restored memory keeps for itself at most.
+func (i *image) kept() (n int64) {
+	for _, s := range *i.written.Load() {
+		n += int64(s.to - s.from)
+	}
+	return n
+}
+
+// maxKept is how many bytes are copied back at most, without the gaps between them.
+const maxKept = 1 << 20
+
+// learn adds the pages of a used memory that differ from the image to those that calls write to. If two goroutines do it at once, what
+// one has learned is lost: those pages are dropped instead of copied.
+func (i *image) learn(m *memory) {
+	var spans []span
+	kept := 0
+	known := *i.written.Load()
+	for at := 0; at < i.size; at += len(i.zero) {
+		end := at + len(i.zero)
+		for len(known) > 0 && known[0].to <= at {
+			known = known[1:]
+		}
+		if isKnown := len(known) > 0 && known[0].from <= at; !isKnown && bytes.Equal(m.bytes[at:end], i.content[at:end]) {
+			continue
+		}
+		if kept += len(i.zero); kept > maxKept {
+			break
+		}
+		spans = appendPage(spans, at, len(i.zero), maxGap)
+	}
+	i.written.Store(&spans)
 }
 
 // close closes the file. The system keeps the pages until the last memory that maps them is unmapped.
-func (i *image) close() { _ = i.file.Close() }
+func (i *image) close() {
+	_ = i.file.Close()
+	if i.content != nil {
+		freePages(i.content)
+	}
+}

@@ -12,4 +12,5 @@ func newImage(int64) (*image, error) { return nil, errors.ErrUnsupported }
 func (*image) take([]byte) error          { return errors.ErrUnsupported }
 func (*image) copyTo(*memory) error       { return errors.ErrUnsupported }
 func (*image) restore(*memory, int) error { return errors.ErrUnsupported }
+func (*image) kept() int64                { return 0 }
 func (*image) close()                     {}

@@ -8,7 +8,7 @@ import "context"
 type memory struct{}
 
 func (*memory) Free()      {}
-func (*memory) rest()      {}
+func (*memory) rest(int64) {}
 func (*memory) wake() bool { return true }
 
 func withMemory(ctx context.Context, _ *Budget) (context.Context, *memory) { return ctx, &memory{} }

@@ -34,7 +34,8 @@ type memory struct {
 	mapped   bool
 	writable uint64 // how many of the bytes can be accessed
 	budget   *Budget
-	resting  bool // it is restored, and does not count
+	resting  bool  // it is restored, and only what it keeps counts
+	kept     int64 // how many bytes it keeps while it rests
 }
 
 // Reallocate returns the first size bytes, or nil if the memory cannot be as large.
@@ -61,20 +62,25 @@ func (m *memory) Free() {
 	if m.mapped {
 		freePages(m.bytes)
 	}
-	m.rest()
+	if m.resting {
+		m.budget.give(m.kept)
+	} else {
+		m.budget.give(int64(m.writable))
+	}
 	*m = memory{}
 }
 
-// rest gives back what the memory has of the budget: it is restored.
-func (m *memory) rest() {
+// rest gives back what the memory has of the budget, except for the bytes that it keeps: it is restored.
+func (m *memory) rest(kept int64) {
 	if !m.resting {
-		m.budget.give(int64(m.writable))
+		m.kept = min(kept, int64(m.writable))
+		m.budget.give(int64(m.writable) - m.kept)
 		m.resting = true
 	}
 }
 
 // wake takes that again before a call. It reports false if the budget does not have as much.
 func (m *memory) wake() bool {
-	m.resting = !m.budget.take(int64(m.writable))
+	m.resting = !m.budget.take(int64(m.writable) - m.kept)
 	return !m.resting
 }

@@ -143,7 +143,7 @@ func (m *Module) takeFree() *instance {
 func (m *Module) release(inst *instance, sound bool) {
 	overflowed := inst.overflowed
 	if sound && m.template != nil && m.template.restore(inst) == nil {
-		inst.memory.rest()
+		inst.memory.rest(m.template.memory.kept())
 		m.mu.Lock()
 		m.free = append(m.free, inst)
 		if m.idle == nil {

@@ -26,14 +26,17 @@ func allowPages(b []byte) error {
 	return failed("mprotect", errno)
 }
 
-// mapFile replaces memory by the content of a file, of which it gets its own copy of each page that it writes.
-func mapFile(b []byte, fd uintptr) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_MMAP, address(b), uintptr(len(b)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED, fd, 0)
+// mapFile replaces memory by the content of a file from an offset. The memory gets its own copy of each page that is written.
+func mapFile(b []byte, fd uintptr, from int) error {
+	_, _, errno := unix.RawSyscall6(unix.SYS_MMAP, address(b), uintptr(len(b)), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED, fd, uintptr(from))
 	return failed("mmap", errno)
 }
 
 // dropPages undoes all writes.
 func dropPages(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
 	_, _, errno := unix.RawSyscall(unix.SYS_MADVISE, address(b), uintptr(len(b)), unix.MADV_DONTNEED)
 	return failed("madvise", errno)
 }

@@ -1,0 +1,99 @@
+package guest
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A restored memory equals the image, whatever calls have written to: pages that every call writes to, and others.
+func TestRestoreUndoesEveryWrite(t *testing.T) {
+	t.Parallel()
+	page, random := os.Getpagesize(), rand.New(rand.NewPCG(1, 2))
+	size, grown := 300*page, 320*page
+	i, err := newImage(int64(grown))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.close()
+	content := make([]byte, size)
+	for at := 0; at < size/2; at++ { // the rest is zero, and so is a part between
+		if p := at / page; p < 50 || p >= 90 {
+			content[at] = byte(random.Uint32())
+		}
+	}
+	if err := i.take(content); err != nil {
+		t.Fatal(err)
+	}
+	want := append(bytes.Clone(content), make([]byte, grown-size)...)
+	for range 2 { // instances
+		used := mapped(t, grown)
+		for at := range used { // what the engine has initialized the memory with
+			used[at] = 1
+		}
+		m := &memory{bytes: used, mapped: true, writable: uint64(grown)}
+		if err := i.copyTo(m); err != nil {
+			t.Fatal(err)
+		}
+		clear(used[size:])
+		for call := range 40 {
+			if at := firstDifference(used, want); at >= 0 {
+				t.Fatalf("before call %d, byte %d of page %d is %d, want %d", call, at%page, at/page, used[at], want[at])
+			}
+			for _, always := range []int{0, 1, 7, 130, 299} {
+				used[always*page+call]++
+			}
+			for range call {
+				used[random.IntN(grown)]++
+			}
+			if err := i.restore(m, grown); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(*i.written.Load()) == 0 {
+		t.Error("it has not learned what calls write to")
+	}
+}
+
+func mapped(t *testing.T, size int) []byte {
+	t.Helper()
+	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Munmap(b) })
+	return b
+}
+
+func firstDifference(a, b []byte) int {
+	for at := range a {
+		if a[at] != b[at] {
+			return at
+		}
+	}
+	return -1
+}
+
+// A resting instance counts with the pages that it keeps, and nothing counts when it is gone.
+func TestRestingInstancesCount(t *testing.T) {
+	t.Parallel()
+	m := practice(t)
+	m.limits.Budget = NewBudget(64 << 20)
+	before := m.limits.Budget.Used()
+	for range 3 {
+		if _, err := m.Run(t.Context(), Call{Operation: "getUserInfo", Input: []byte(`{"authHeader":"Bearer x"}`), Host: ada{}}); err != nil {
+			t.Fatal(err)
+		}
+		if used, kept := m.limits.Budget.Used()-before, m.image.kept(); used != kept || kept == 0 {
+			t.Errorf("a resting instance counts %d bytes, and keeps %d", used, kept)
+		}
+	}
+	m.letGo()
+	if used := m.limits.Budget.Used() - before; used != 0 {
+		t.Errorf("%d bytes count when all instances are gone", used)
+	}
+}
