@@ -11,6 +11,38 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
+// BenchmarkInstance measures what a new instance of a connector in Go costs.
+//
+//	new    makes an instance from the template, and closes it
+//	plain  the same without the template: it runs the code of the language's runtime
+//
+// The two run in turn. "cpu-µs" is the processor time of an instance, the least of several runs, and "times-new" its ratio to that of
+// new.
+func BenchmarkInstance(b *testing.B) {
+	const instances = 20
+	m := practice(b)
+	plain := &Module{limits: m.limits, runtime: m.runtime, compiled: m.compiled}
+	repeat := func(m *Module) func() {
+		return func() {
+			for range instances {
+				inst, err := m.instantiate(b.Context(), silent{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				inst.close()
+			}
+		}
+	}
+	least := wasmtest.Cheapest(b, 15, []int{os.Getpid()}, repeat(m), repeat(plain))
+	for i, name := range []string{"new", "plain"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportMetric(float64(least[i].Nanoseconds())/1e3/instances, "cpu-µs")
+			b.ReportMetric(float64(least[i])/float64(least[0]), "times-new")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
 // BenchmarkReset measures what the reset after a call costs: getUserInfo with one fetch in Go and C, and an echo of 1 KB in C. The same
 // instance runs calls with and without a reset in turn.
 //

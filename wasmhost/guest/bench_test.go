@@ -12,27 +12,6 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// BenchmarkInstance measures what a new instance of a connector in Go costs.
-//
-//	new    makes an instance from the template, and closes it
-//	plain  the same without the template: it runs the code of the language's runtime
-func BenchmarkInstance(b *testing.B) {
-	m := practice(b)
-	plain := &Module{limits: m.limits, runtime: m.runtime, compiled: m.compiled}
-	for name, m := range map[string]*Module{"new": m, "plain": plain} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				inst, err := m.instantiate(b.Context(), silent{})
-				if err != nil {
-					b.Fatal(err)
-				}
-				inst.close()
-			}
-		})
-	}
-}
-
 // practice returns the practice connector, started.
 func practice(b testing.TB) *Module {
 	b.Helper()
