@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -36,7 +37,8 @@ type call struct {
 	pending    []byte // the answer of the last fetch or config
 	fetches    int
 	logLines   int
-	lineBuffer []byte // the printed part of the current line
+	lineBuffer []byte    // the printed part of the current line
+	monitored  time.Time // when the runtime's monitor was woken last, or when the guest paused first
 }
 
 type callKey struct{}

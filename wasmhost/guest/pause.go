@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -33,10 +34,30 @@ func pause(ctx context.Context, _ []uint64) {
 	if err := ctx.Err(); err != nil {
 		panic(err)
 	}
-	if c, _ := ctx.Value(callKey{}).(*call); c != nil && c.function != nil && stackSize(c.function) > maxStack {
-		panic(limitError("recursed too deeply"))
+	if c, _ := ctx.Value(callKey{}).(*call); c != nil {
+		if c.function != nil && stackSize(c.function) > maxStack {
+			panic(limitError("recursed too deeply"))
+		}
+		c.keepMonitorAwake()
 	}
 	runtime.Gosched()
+}
+
+// monitorEvery is how long a guest may run before the runtime's monitor is awake.
+const monitorEvery = 2 * time.Millisecond
+
+// keepMonitorAwake wakes the runtime's monitor if the guest has run for some time. While guests keep all processors busy, only the
+// monitor looks whether a pipe or a socket is ready: without it, a guest process does not read the frame that cancels a call. The
+// monitor sleeps while the program is idle, and neither a frame nor a call of a guest wakes it: a system call that the scheduler is told
+// of does.
+func (c *call) keepMonitorAwake() {
+	switch now := time.Now(); {
+	case c.monitored.IsZero():
+		c.monitored = now
+	case now.Sub(c.monitored) > monitorEvery:
+		c.monitored = now
+		wakeMonitor()
+	}
 }
 
 // stackSize returns the size of the stack that the engine has allocated for a function, in bytes.

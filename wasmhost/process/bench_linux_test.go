@@ -206,16 +206,3 @@ func BenchmarkDeadline(b *testing.B) {
 		})
 	}
 }
-
-// spinning returns the configuration of a process with a guest in an endless loop.
-func spinning(b *testing.B) Config {
-	b.Helper()
-	path := filepath.Join(b.TempDir(), "spin.wasm")
-	m := wasmtest.Module{Funcs: []wasmtest.Func{wasmtest.Export("spin", wasmtest.Forever(), wasmtest.Num(0))}}
-	if err := os.WriteFile(path, m.Bytes(), 0o600); err != nil {
-		b.Fatal(err)
-	}
-	c := Config{Code: instrumented(b, path), Dir: b.TempDir(), Limits: limits}
-	compile(b, c)
-	return c
-}

@@ -93,6 +93,19 @@ func compile(t testing.TB, c Config) {
 	p.Close()
 }
 
+// spinning returns the configuration of a process with a guest that has an endless loop, spin, and an operation that does nothing, rest.
+func spinning(t testing.TB) Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "spin.wasm")
+	m := wasmtest.Module{Funcs: []wasmtest.Func{wasmtest.Export("spin", wasmtest.Forever(), wasmtest.Num(0)), wasmtest.Export("rest", wasmtest.Num(0))}}
+	if err := os.WriteFile(path, m.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := Config{Code: instrumented(t, path), Dir: t.TempDir(), Limits: limits}
+	compile(t, c)
+	return c
+}
+
 func mustStart(t testing.TB, c Config) *Process {
 	t.Helper()
 	p, err := Start(t.Context(), c)

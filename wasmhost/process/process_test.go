@@ -59,6 +59,28 @@ func TestCancelledCall(t *testing.T) {
 	}
 }
 
+// A call in an endless loop is cancelled, also if its instance exists already: then the runtime is idle until the loop begins, and makes
+// no system call in it.
+func TestEndlessLoopInUsedInstance(t *testing.T) {
+	t.Parallel()
+	p := mustStart(t, spinning(t))
+	if _, err := p.Start(t.Context(), &crm{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := p.Run(t.Context(), guest.Call{Operation: "rest", Host: &crm{}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond) // the runtime falls asleep
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		_, err := p.Run(ctx, guest.Call{Operation: "spin", Host: &crm{}})
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || errors.As(err, new(*Died)) {
+			t.Fatalf("got %v, want a call that was stopped and a process that lives", err)
+		}
+	}
+}
+
 // A call whose process is killed says whether it had sent a request.
 func TestKilledProcess(t *testing.T) {
 	t.Parallel()
