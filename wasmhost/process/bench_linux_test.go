@@ -115,7 +115,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 //
 //	MB       the memory of both processes
 //	MB-idle  what of it is there without the calls
-//	calls    how many calls wait: fewer, if the process reaches its memory limit
+//	calls    how many calls wait: fewer, if the process ends before
 func BenchmarkWaiting(b *testing.B) {
 	const calls = 1000
 	for _, language := range []struct {
@@ -123,7 +123,9 @@ func BenchmarkWaiting(b *testing.B) {
 		start func(testing.TB) Config
 	}{{"Go", practice}, {"C", inC}} {
 		b.Run(language.name, func(b *testing.B) {
-			p := mustStart(b, language.start(b))
+			c := language.start(b)
+			c.Data = calls * int64(limits.MemoryPages) << 16 // as much as the calls could ask for
+			p := mustStart(b, c)
 			if _, err := p.Start(b.Context(), &crm{}); err != nil {
 				b.Fatal(err)
 			}
