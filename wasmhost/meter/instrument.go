@@ -186,7 +186,7 @@ func (b *instrumenter) instrumentAll() error {
 			calls := b.m.info[v.function].calls
 			if v.next == len(calls) {
 				if b.instrumentFunction(v.function); b.size > maxInstrumented {
-					return fmt.Errorf("its code has more than %d MB with fuel checks: it has too many loops; split the module", maxInstrumented>>20)
+					return fmt.Errorf("its code has more than %d MB with fuel checks: split the module", maxInstrumented>>20)
 				}
 				b.state[v.function] = done
 				stack = stack[:len(stack)-1]

@@ -1,5 +1,7 @@
 package meter
 
+import "time"
+
 // Limits of a module's shape.
 //
 // Compile time and memory grow faster than the size of a function, and a compilation cannot be stopped. Toolchains stay
@@ -30,13 +32,7 @@ const (
 )
 
 // Limits of a module's compile time.
-//
-// wazero's compiler joins values where paths merge. Joins take about ten nanoseconds for each live value (local or operand)
-// and each pair of paths in a function. Reloads take half a microsecond for each call and each mutable global. QuickJS and
-// the connectors of this repository use at most half of maxJoins and a twentieth of maxReloads. The worst modules found
-// within the limits compile in about thirty seconds.
 const (
-	maxJoins   = 3 << 30
-	maxReloads = 4 << 20
-	maxLive    = 4 << 20 // live values times paths of one function, which the compiler keeps in memory; real modules have up to 230,000
+	maxCompiling = int64(5 * time.Second) // see CompileTime; a connector in Go takes 3.6 s of it
+	maxLive      = 4 << 20                // live values times paths of one function, which the compiler keeps in memory; real modules have up to 230,000
 )

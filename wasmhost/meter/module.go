@@ -3,6 +3,7 @@ package meter
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Module is a decoded module. Its code and data are slices of the file that was passed to Decode. It does not change after
@@ -25,8 +26,7 @@ type Module struct {
 	info           []functionInfo // of each function that is not imported
 	mutableGlobals int            // the number of mutable globals
 	changesTables  bool           // whether the code writes tables or drops segments
-	joins          int64          // what compiling takes: see maxJoins and maxReloads
-	reloads        int64
+	compiling      int64          // see CompileTime; in nanoseconds
 }
 
 // span is a range of the file.
@@ -170,23 +170,18 @@ type functionInfo struct {
 	calls []uint32 // the functions of the module that it calls, sorted, without duplicates
 }
 
-// record stores the functionInfo of the function that v has just validated, and updates the estimates of the compile time.
+// record stores the functionInfo of the function that v has just validated, and adds to the estimate of the compile time.
 func (m *Module) record(v *validator) error {
 	f := functionInfo{frame: v.frame.bytes()}
-	paths, calls := 0, 0
+	e := effort{mutableGlobals: m.mutableGlobals}
 	for i := range v.body.instructions {
-		switch in := &v.body.instructions[i]; in.op {
-		case opBlock, opLoop, opIf:
-			paths++
-		case opBr, opBrIf, opBrTable:
-			paths += int(in.y)
+		in := &v.body.instructions[i]
+		e.add(in)
+		switch in.op {
 		case opCall:
-			calls++
 			if int(in.x) >= len(m.imports) {
 				f.calls = append(f.calls, in.x-uint32(len(m.imports)))
 			}
-		case opCallIndirect:
-			calls++
 		case opTableSet, opTableInit, opTableCopy, opTableGrow, opTableFill, opDataDrop, opElemDrop:
 			m.changesTables = true
 		}
@@ -195,16 +190,16 @@ func (m *Module) record(v *validator) error {
 	f.calls = slices.Compact(f.calls)
 	m.info = append(m.info, f)
 
-	live := len(v.locals) + v.frame.maxHeight
-	m.joins += int64(live+16) * int64(paths) * int64(paths)
-	m.reloads += int64(calls) * int64(m.mutableGlobals)
+	e.live = len(v.locals) + v.frame.maxHeight
+	m.compiling += e.nanoseconds()
 	switch at := int(v.body.instructions[0].at); {
-	case m.joins > maxJoins || int64(live)*int64(paths) > maxLive:
-		return errorAt(at, "the function has %d locals and operands, blocks and branches to %d places: compiling it would take too long; split it into smaller functions", live, paths)
+	case m.compiling > maxCompiling || int64(e.live)*int64(e.paths) > maxLive:
+		return errorAt(at, "compiling it would take too long: the module up to here takes an estimated %.1f s of %d; "+
+			"this function has %d locals and operands, blocks and branches to %d places, and %d calls beside the module's %d mutable globals: "+
+			"split large functions, leave out code that is not needed, and keep globals in memory",
+			float64(m.compiling)/1e9, maxCompiling/int64(time.Second), e.live, e.paths, e.calls, m.mutableGlobals)
 	case f.frame > maxFrame:
 		return errorAt(at, "a call may take %d KB of the engine's stack: expected at most %d; keep fewer values at once", f.frame>>10, maxFrame>>10)
-	case m.reloads > maxReloads:
-		return errorAt(at, "the function has %d calls, and the module %d mutable globals: compiling it would take too long; keep some of the globals in memory", calls, m.mutableGlobals)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-//go:embed body.go data.go decode.go doc.go encode.go error.go flow.go frame.go helper.go instrument.go limits.go
+//go:embed body.go data.go decode.go doc.go effort.go encode.go error.go flow.go frame.go helper.go instrument.go limits.go
 //go:embed module.go opcode.go reader.go validate.go version.go writer.go
 var source embed.FS
 
