@@ -46,7 +46,7 @@ var arrows = map[string][]string{
 	"./storage/badger":   {".", "./storage"},
 	"./wasmhost/meter":   {},
 	"./wasmhost/guest":   {"./wasmhost/meter"},
-	"./wasmhost/process": {"./wasmhost/guest"},
+	"./wasmhost/process": {"./wasmhost/guest", "./wasmhost/meter"},
 	"./wasmhost":         {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/meter", "./wasmhost/process"},
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",

@@ -6,50 +6,100 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
-// start starts a process of the module. If its machine code is missing or damaged, the module is compiled.
-func (m *module) start(ctx context.Context, code []byte, dir string) (*process.Process, error) {
+// Names in the folder of a module.
+const (
+	instrumentedFile = "instrumented"
+	isolatedFolder   = "isolated" // the machine code that processes run
+)
+
+// start starts a process of the module. If what it runs is not in the cache, or is damaged, the module is compiled. b is the module's
+// file.
+func (m *module) start(ctx context.Context, b []byte) (*process.Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
+	folder := m.host.folder(m.sum)
 	// An instance of a Go connector asks for 4 MB and more, of which it touches a tenth.
 	data := m.host.Memory + int64(m.host.MaxCalls)<<23
-	c := process.Config{Code: code, Dir: dir, Limits: m.host.limits(), Data: data}
-	if _, err := os.Stat(dir); err == nil {
-		p, err := process.Start(ctx, c)
-		if err == nil || errors.As(err, new(*process.Died)) {
-			return p, err
+	c := process.Config{Dir: filepath.Join(folder, isolatedFolder), Limits: m.host.limits(), Data: data}
+	if m.compiled() {
+		if code, ok := readCached(filepath.Join(folder, instrumentedFile)); ok {
+			c.Code = code
+			p, err := process.Start(ctx, c)
+			if err == nil || errors.As(err, new(*process.Died)) {
+				return p, err
+			}
 		}
-		if err := os.RemoveAll(dir); err != nil {
-			return nil, err
+		if err := os.RemoveAll(c.Dir); err != nil {
+			return nil, m.host.cacheError(err)
 		}
 	}
-	if err := m.admit(ctx, c); err != nil {
+	c.Code = b
+	if err := m.admit(ctx, folder, c); err != nil {
 		return nil, err
 	}
+	code, ok := readCached(filepath.Join(folder, instrumentedFile))
+	if !ok {
+		return nil, m.host.cacheError(errors.New("what was written cannot be read"))
+	}
+	c.Code = code
 	return process.Start(ctx, c)
 }
 
-// admit compiles a module into its folder. A process of its own compiles it into an empty folder, and can write to no other.
-func (m *module) admit(ctx context.Context, c process.Config) error {
-	dir := c.Dir
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
-		return err
+// compiled reports whether the machine code of a module is in the cache.
+func (m *module) compiled() bool {
+	dir := isolatedFolder
+	if m.host.Processes == 0 {
+		dir = ownFolder
 	}
-	fresh, err := os.MkdirTemp(filepath.Dir(dir), "new-")
+	_, err := os.Stat(filepath.Join(m.host.folder(m.sum), dir))
+	return err == nil
+}
+
+// admit compiles a module into its folder of the cache. A process of its own instruments and compiles it. That process can write no
+// file: what it sends is written here, to new files, which are moved when they are complete.
+func (m *module) admit(ctx context.Context, folder string, c process.Config) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return m.host.cacheError(err)
+	}
+	fresh, err := os.MkdirTemp(folder, newPrefix)
 	if err != nil {
-		return err
+		return m.host.cacheError(err)
 	}
 	defer os.RemoveAll(fresh)
-	c.Dir, c.Compile = fresh, true
-	p, err := process.Start(ctx, c)
+	if err := m.host.compile(ctx, c, fresh); err != nil {
+		return err
+	}
+	err = os.Rename(filepath.Join(fresh, isolatedFolder), c.Dir)
+	if err == nil || errors.Is(err, os.ErrExist) { // another server on the cache was first
+		err = os.Rename(filepath.Join(fresh, instrumentedFile), filepath.Join(folder, instrumentedFile))
+	}
+	return m.host.cacheError(err)
+}
+
+// compile compiles a module into an empty folder. A process decides the content of the files, but not where they are, how many there
+// are, or how large they become.
+func (h *Host) compile(ctx context.Context, c process.Config, fresh string) error {
+	code, err := guest.CodeFolder(ctx, filepath.Join(fresh, isolatedFolder))
+	if err != nil {
+		return h.cacheError(err)
+	}
+	instrumented, err := createCached(filepath.Join(fresh, instrumentedFile))
+	if err != nil {
+		return h.cacheError(err)
+	}
+	defer instrumented.Close()
+	machine, err := os.OpenFile(filepath.Join(code, newPrefix), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return h.cacheError(err)
+	}
+	defer machine.Close()
+	name, err := process.Compile(ctx, c, cacheWriter{h, instrumented}, cacheWriter{h, machine})
 	if err != nil {
 		return err
 	}
-	p.Close()
-	if err = os.Rename(fresh, dir); errors.Is(err, os.ErrExist) { // another server on the cache was first
-		return nil
-	}
-	return err
+	return h.cacheError(errors.Join(instrumented.finish(), machine.Sync(), machine.Close(), os.Rename(machine.Name(), filepath.Join(code, name))))
 }

@@ -3,6 +3,7 @@ package wasmhost
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -73,6 +74,9 @@ func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) 
 func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
 	code, err := m.open(ctx, b)
+	if errors.Is(err, errCache) {
+		return f, err
+	}
 	if err != nil {
 		return f, Problems{{"module", err.Error(), moduleAdvice(b)}}
 	}

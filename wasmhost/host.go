@@ -86,6 +86,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if c.CacheDir, err = openCacheDir(c.CacheDir); err != nil {
 		return nil, fmt.Errorf("the folder for compiled connectors: %w", err)
 	}
+	if err := removeStale(c.CacheDir); err != nil {
+		c.Logger.Warn("could not remove what a server that crashed has left in the cache of connectors", "err", err)
+	}
 	if c.Processes > 0 {
 		missing, err := process.Probe(ctx)
 		if err != nil {

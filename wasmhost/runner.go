@@ -24,26 +24,27 @@ type runner interface {
 // compiles is ended by the processor time that it uses, so that a busy machine refuses nothing.
 const loadTime = 5 * time.Minute
 
-// open returns a runner of the module, which it compiles if necessary. The caller closes it.
+// ownFolder is the folder of the machine code of guests that run in this process. Processes use another one: a guest that has escaped
+// while it was compiled decides the content of that.
+const ownFolder = "code"
+
+// open returns a runner of the module, which it compiles if necessary. b is the module's file. The caller closes it.
 func (m *module) open(ctx context.Context, b []byte) (runner, error) {
-	code, err := m.host.cached("instrumented", m.sum, func() ([]byte, error) { return instrument(b) })
-	if err != nil {
-		return nil, err
-	}
-	folder := m.host.folder(m.sum)
 	if m.host.Processes == 0 {
-		// Not the folder that processes use: a guest that has escaped while it was compiled could have written to that.
-		r, err := guest.Load(ctx, code, filepath.Join(folder, "code"), m.host.limits())
+		code, err := m.host.cached(instrumentedFile, m.sum, func() ([]byte, error) { return instrument(b) })
+		if err != nil {
+			return nil, err
+		}
+		r, err := guest.Load(ctx, code, filepath.Join(m.host.folder(m.sum), ownFolder), m.host.limits())
 		if err != nil {
 			return nil, err
 		}
 		return r, nil
 	}
-	dir := filepath.Join(folder, "isolated")
 	if err := m.host.room.take(ctx, m); err != nil {
 		return nil, err
 	}
-	p, err := m.start(ctx, code, dir)
+	p, err := m.start(ctx, b)
 	if err != nil {
 		m.host.room.give(m)
 		return nil, err

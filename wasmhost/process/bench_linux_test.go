@@ -78,9 +78,8 @@ func inC(b testing.TB) Config {
 	path := filepath.Join(b.TempDir(), "good.wasm")
 	wasmtest.C(b, path, "wasm32", filepath.Join("..", "connectortest", "testdata", "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
 		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
-	c := Config{Code: instrumented(b, path), Dir: b.TempDir(), Limits: limits}
-	compile(b, c)
-	return c
+	dir := b.TempDir()
+	return Config{Code: compile(b, path, dir), Dir: dir, Limits: limits}
 }
 
 // BenchmarkStart measures the time from nothing to the first answer of a connector in Go whose machine code is in the cache: the median

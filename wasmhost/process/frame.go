@@ -32,6 +32,9 @@ const (
 	kindFetch   // a request as the guest wrote it
 	kindConfig  // the name of a configuration value
 	kindLog     // a line; flag is its level, from 0
+
+	kindInstrumented // a part of the instrumented module, if the process compiles; flag is 1 for the last
+	kindMachine      // a part of the machine code; flag is 1 for the last
 )
 
 // frame is a message between the server and a guest process.
@@ -130,22 +133,36 @@ func (w *wire) rouse(box *mailbox) {
 	}
 }
 
-// maxBuffer is the largest buffer that is kept for the next frame, in bytes.
+// maxBuffer is the largest buffer that frames are put together in, in bytes.
 const maxBuffer = 64 << 10
 
-// send sends a frame whose body is the parts.
+// send sends a frame whose body is the parts. A long part is not copied.
 func (w *wire) send(k kind, flag byte, call uint32, parts ...[]byte) error {
 	w.sending.Lock()
 	defer w.sending.Unlock()
-	b := append(w.buffer[:0], make([]byte, header)...)
+	size := 0
 	for _, p := range parts {
-		b = append(b, p...)
+		size += len(p)
 	}
-	binary.LittleEndian.PutUint32(b, uint32(len(b)-header))
+	b := append(w.buffer[:0], make([]byte, header)...)
+	binary.LittleEndian.PutUint32(b, uint32(size))
 	binary.LittleEndian.PutUint32(b[4:], call)
 	b[8], b[9] = byte(k), flag
-	if w.buffer = b; cap(b) > maxBuffer {
-		w.buffer = nil
+	for _, p := range parts {
+		if len(b)+len(p) <= maxBuffer {
+			b = append(b, p...)
+			continue
+		}
+		for _, now := range [][]byte{b, p} {
+			if _, err := w.out.Write(now); err != nil {
+				return err
+			}
+		}
+		b = b[:0]
+	}
+	w.buffer = b
+	if len(b) == 0 {
+		return nil
 	}
 	_, err := w.out.Write(b)
 	return err

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"os"
@@ -13,7 +14,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/crmgate/crmgate/wasmhost/guest"
-	"github.com/crmgate/crmgate/wasmhost/meter"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
@@ -57,40 +57,35 @@ func practice(t testing.TB) Config {
 	built.Do(func() {
 		path := filepath.Join(t.TempDir(), "practice.wasm")
 		wasmtest.Go(t, path, filepath.Join("..", "..", "connectors-wasm"), "./practice")
-		built.code = instrumented(t, path)
 		var err error
 		if built.dir, err = os.MkdirTemp("", "crmgate-process"); err != nil {
 			t.Fatal(err)
 		}
-		compile(t, Config{Code: built.code, Dir: built.dir, Limits: limits})
+		built.code = compile(t, path, built.dir)
 	})
 	return Config{Code: built.code, Dir: built.dir, Limits: limits}
 }
 
-func instrumented(t testing.TB, path string) []byte {
+// compile compiles a module in a process, and returns it instrumented.
+func compile(t testing.TB, path, dir string) []byte {
 	t.Helper()
-	code, err := os.ReadFile(path)
+	module, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := meter.Decode(code)
+	code, err := guest.CodeFolder(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var instrumented, machine bytes.Buffer
+	name, err := Compile(t.Context(), Config{Code: module, Limits: limits}, &instrumented, &machine)
 	if err == nil {
-		code, err = m.Instrument()
+		err = os.WriteFile(filepath.Join(code, name), machine.Bytes(), 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return code
-}
-
-func compile(t testing.TB, c Config) {
-	t.Helper()
-	c.Compile = true
-	p, err := Start(t.Context(), c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.Close()
+	return instrumented.Bytes()
 }
 
 // spinning returns the configuration of a process with a guest that has an endless loop, spin, and an operation that does nothing, rest.
@@ -101,9 +96,8 @@ func spinning(t testing.TB) Config {
 	if err := os.WriteFile(path, m.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Code: instrumented(t, path), Dir: t.TempDir(), Limits: limits}
-	compile(t, c)
-	return c
+	dir := t.TempDir()
+	return Config{Code: compile(t, path, dir), Dir: dir, Limits: limits}
 }
 
 func mustStart(t testing.TB, c Config) *Process {

@@ -17,12 +17,10 @@ import (
 
 // Config says what a guest process runs.
 type Config struct {
-	Code   []byte // as meter.Module.Instrument returns it
-	Dir    string // the folder of the module's machine code. The process sees no other
+	Code   []byte // as meter.Module.Instrument returns it; for Compile, the module itself
+	Dir    string // the folder of the module's machine code. The process sees no other, and none while it compiles
 	Limits guest.Limits
 	Data   int64 // bytes of memory that the process may ask for; default 2 GiB. It touches a small part of what its instances ask for
-	// Compile lets the process write to Dir, and not run the module: Start returns when the machine code is there.
-	Compile bool
 }
 
 // Process is a guest process with a loaded module. It does what a guest.Module does, and is safe for concurrent use.
@@ -30,6 +28,7 @@ type Process struct {
 	*wire
 	child   *child
 	limits  guest.Limits
+	admits  bool // it compiles, and runs nothing
 	shape   guest.Shape
 	missing []string
 	self    *call // until it is ready
@@ -70,7 +69,7 @@ const maxConfigs = 10_000
 // Probe starts a process that has nothing to run, and ends it. It returns the walls that this system does not have; none if all can
 // be built.
 func Probe(ctx context.Context) (missing []string, err error) {
-	p, err := begin(ctx, Config{Dir: os.TempDir()})
+	p, err := begin(ctx, Config{Dir: os.TempDir()}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +80,7 @@ func Probe(ctx context.Context) (missing []string, err error) {
 // Start starts a process, which loads the module. The context bounds that. The caller closes the process. The error is a *Died if the
 // process has ended, and otherwise the module's: it does not compile.
 func Start(ctx context.Context, c Config) (*Process, error) {
-	p, err := begin(ctx, c)
+	p, err := begin(ctx, c, false)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +95,9 @@ func Start(ctx context.Context, c Config) (*Process, error) {
 
 func errLate(ctx context.Context) error { return fmt.Errorf("it was not ready in time: %w", ctx.Err()) }
 
-// begin starts a process, which builds its walls.
-func begin(ctx context.Context, c Config) (*Process, error) {
-	p := &Process{limits: c.Limits, calls: map[uint32]*call{}}
+// begin starts a process, which builds its walls. With admits, it is one that compiles.
+func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
+	p := &Process{limits: c.Limits, admits: admits, calls: map[uint32]*call{}}
 	var err error
 	if p.child, err = startChild(); err != nil {
 		return nil, fmt.Errorf("start a guest process: %w", err)
@@ -118,7 +117,7 @@ func begin(ctx context.Context, c Config) (*Process, error) {
 // greet says what is to be run, and reads which walls are missing.
 func (p *Process) greet(ctx context.Context, c Config) error {
 	me := p.self
-	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Data: cmp.Or(c.Data, 2<<30), Compile: c.Compile})
+	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Data: cmp.Or(c.Data, 2<<30), Compile: p.admits})
 	if err != nil {
 		return err
 	}
@@ -144,16 +143,23 @@ func (p *Process) load(ctx context.Context, c Config) error {
 	var loaded loaded
 	f, err := p.receive(me.box)
 	if err == nil {
-		err = p.decode(f, &loaded)
+		loaded, err = p.loaded(f)
 	}
 	switch {
 	case err != nil:
 		return p.died(ctx, me, err)
 	case loaded.Error != "":
-		return errors.New(strings.ToValidUTF8(loaded.Error[:min(len(loaded.Error), 1000)], "\uFFFD"))
+		return errors.New(loaded.Error)
 	}
 	p.shape = loaded.Shape
 	return nil
+}
+
+// loaded decodes the last frame of a process that loads or compiles.
+func (p *Process) loaded(f frame) (l loaded, err error) {
+	err = p.decode(f, &l)
+	l.Error = strings.ToValidUTF8(l.Error[:min(len(l.Error), 1000)], "\uFFFD")
+	return l, err
 }
 
 // decode reads the JSON of a frame. An error ends the process.
@@ -311,6 +317,8 @@ func (p *Process) longest(k kind) int {
 		return p.limits.MaxOutput + 4
 	case kindStarted:
 		return 0
+	case kindInstrumented, kindMachine:
+		return maxPart
 	}
 	return -1
 }
@@ -342,9 +350,12 @@ func (p *Process) accept(f frame) (*mailbox, error) {
 
 // often returns how many frames of a kind a call may send.
 func (p *Process) often(f frame) int {
+	part := f.kind == kindInstrumented || f.kind == kindMachine
 	switch own := f.call == 0; {
-	case own != (f.kind == kindReady || f.kind == kindLoaded):
+	case own != (f.kind == kindReady || f.kind == kindLoaded || part), part && !p.admits:
 		return 0
+	case part:
+		return maxFile / maxPart
 	case f.kind == kindFetch:
 		return p.limits.MaxFetches
 	case f.kind == kindLog:

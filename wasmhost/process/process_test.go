@@ -99,15 +99,6 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// What is not a module is an error of the module, and its process ends.
-func TestNotAModule(t *testing.T) {
-	t.Parallel()
-	_, err := Start(t.Context(), Config{Code: []byte("not a module"), Dir: t.TempDir(), Limits: limits, Compile: true})
-	if err == nil || errors.As(err, new(*Died)) || !strings.Contains(err.Error(), "it does not compile") {
-		t.Errorf("got %v", err)
-	}
-}
-
 // A process that is not ready in time is killed.
 func TestStartInTime(t *testing.T) {
 	t.Parallel()
@@ -170,6 +161,7 @@ var lies = map[string]struct {
 			_ = s.send(kindLog, 0, f.call, []byte("line"))
 		}
 	}},
+	"a part of a file":  {"kind 17, number 1", func(s *server) { _ = s.sendJSON(kindReady, []string{}); _ = s.send(kindMachine, 1, 0, []byte("{}")) }},
 	"not JSON":          {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindStopped, 0, f.call, []byte("{")) }},
 	"an end":            {"exit status 3", func(s *server) { s.ready(); exitWith(3) }},
 	"many last words":   {"signal: broken pipe: it printed", func(s *server) { _ = s.sendJSON(kindReady, []string{}); printMuch() }},

@@ -31,8 +31,9 @@ type hello struct {
 
 // loaded is what a guest process says of its module.
 type loaded struct {
-	Error string // why it could not be loaded; empty if it was
+	Error string // why it could not be loaded or compiled; empty if it was
 	Shape guest.Shape
+	Name  string // of the file with the machine code, if the process compiled the module
 }
 
 // stopped is a guest.Stop.
@@ -120,16 +121,24 @@ func (s *server) serve(h hello) error {
 	if err := s.sendJSON(kindReady, missing); err != nil {
 		return err
 	}
+	if h.Compile {
+		return s.compile(h)
+	}
 	if err := s.load(h); err != nil {
 		return err
-	}
-	if h.Compile {
-		return nil
 	}
 	debug.FreeOSMemory() // what loading has left
 	s.answer()
 	return nil
 }
+
+// Idle threads that the runtime gets before the last wall, behind which it cannot make any. Only one of them runs the guests, or compiles.
+// The runtime needs another one for each that the system keeps in a call. With a C library, as under the race detector, each takes 8 MB
+// of what a process that compiles can have.
+const (
+	threadsToRun     = 16
+	threadsToCompile = 4
+)
 
 // load reads the module, loads it, and says so. Nothing of the module has run then, and nothing but running it is allowed.
 func (s *server) load(h hello) error {
@@ -139,15 +148,18 @@ func (s *server) load(h hello) error {
 	}
 	var said loaded
 	if s.module, err = guest.Load(context.Background(), f.body, h.Dir, h.Limits); err != nil {
-		said.Error = err.Error()[:min(len(err.Error()), 1000)]
+		said.Error = short(err)
 	} else {
 		said.Shape = s.module.Shape()
 	}
-	if err := drop(h); err != nil {
+	if err := drop(threadsToRun); err != nil {
 		return fmt.Errorf("build the last wall: %w", err)
 	}
 	return s.sendJSON(kindLoaded, said)
 }
+
+// short returns the text of an error, as much as fits.
+func short(err error) string { return err.Error()[:min(len(err.Error()), 1000)] }
 
 func (s *server) sendJSON(k kind, v any) error {
 	b, err := json.Marshal(v)

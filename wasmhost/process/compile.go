@@ -1,0 +1,135 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/meter"
+)
+
+// maxPart is the size of a part of a file that a process sends, in bytes. maxFile bounds the file.
+const (
+	maxPart = 64 << 10
+	maxFile = 64 << 20
+)
+
+// Compile instruments and compiles a module in a process of its own, which can open no file. It writes the instrumented module and the
+// machine code, and returns the name of the file in guest.CodeFolder for the machine code. The context bounds it. The error is a *Died
+// if the process has ended, the error of a writer, or else the module's.
+func Compile(ctx context.Context, c Config, instrumented, machine io.Writer) (name string, err error) {
+	p, err := begin(ctx, c, true)
+	if err != nil {
+		return "", err
+	}
+	defer p.Close()
+	defer context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })()
+	if err := p.send(kindModule, 0, 0, c.Code); err != nil {
+		return "", p.died(ctx, p.self, err)
+	}
+	for _, file := range []struct {
+		kind kind
+		to   io.Writer
+	}{{kindInstrumented, instrumented}, {kindMachine, machine}} {
+		if err := p.take(ctx, file.kind, file.to); err != nil {
+			return "", err
+		}
+	}
+	var done loaded
+	f, err := p.receive(p.self.box)
+	if err == nil {
+		done, err = p.loaded(f)
+	}
+	if raw, wrong := hex.DecodeString(done.Name); err == nil && (wrong != nil || len(raw) != 32) {
+		err = fmt.Errorf("%w: the name %q", errFrame, done.Name)
+	}
+	if err != nil {
+		return "", p.died(ctx, p.self, err)
+	}
+	return done.Name, nil
+}
+
+// take writes the parts of a file as they arrive.
+func (p *Process) take(ctx context.Context, k kind, to io.Writer) error {
+	for {
+		f, err := p.receive(p.self.box)
+		if err == nil && f.kind == kindLoaded {
+			var done loaded
+			if done, err = p.loaded(f); err == nil && done.Error != "" {
+				return errors.New(done.Error)
+			}
+		}
+		if err == nil && f.kind != k {
+			err = fmt.Errorf("%w: kind %d out of turn", errFrame, f.kind)
+		}
+		if err != nil {
+			return p.died(ctx, p.self, err)
+		}
+		if _, err := to.Write(f.body); err != nil || f.flag == 1 {
+			return err
+		}
+	}
+}
+
+// compile is what a process that compiles does. The compiler runs behind the same wall as a guest.
+func (s *server) compile(h hello) error {
+	f, err := s.receive(s.next)
+	if err != nil {
+		return err
+	}
+	s.watchTime()
+	var said loaded
+	m, err := meter.Decode(f.body)
+	var code []byte
+	if err == nil {
+		code, err = m.Instrument()
+	}
+	if err == nil {
+		s.must(s.sendFile(kindInstrumented, bytes.NewReader(code)))
+		if err := errors.Join(allow(m.CompileTime()), drop(threadsToCompile)); err != nil {
+			return fmt.Errorf("build the last wall: %w", err)
+		}
+		err = guest.Compile(context.Background(), code, h.Limits, func(name string, machine io.Reader) error {
+			said.Name = name
+			return s.sendFile(kindMachine, machine)
+		})
+	}
+	if err != nil {
+		said.Error = short(err)
+	}
+	return s.sendJSON(kindLoaded, said)
+}
+
+// watchTime says that compiling took too long, and ends this process, when its processor time is over.
+func (s *server) watchTime() {
+	late := make(chan os.Signal, 1)
+	notifyLate(late)
+	go func() {
+		<-late
+		s.must(s.sendJSON(kindLoaded, loaded{Error: "compiling it takes too long on this machine: split large functions, and leave out code that is not needed"}))
+		os.Exit(0)
+	}()
+}
+
+// sendFile sends a file in parts.
+func (s *server) sendFile(k kind, from io.Reader) error {
+	part, last := make([]byte, maxPart), byte(0)
+	for last == 0 {
+		n, err := io.ReadFull(from, part)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			last, err = 1, nil
+		}
+		if err == nil {
+			err = s.send(k, last, 0, part[:n])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
