@@ -31,8 +31,8 @@ type Folder struct {
 	modules    []*module
 }
 
-// Load reads a folder, checks everything in it, and compiles the modules that are not in the cache. publicURL replaces
-// {publicUrl} in manifests.
+// Load reads a folder, checks everything in it, and compiles the modules that are not in the cache, several at once. A line is logged
+// when such a module is begun, and one when it is done. publicURL replaces {publicUrl} in manifests.
 //
 // A platform whose manifest or module is wrong is left out, and the others are loaded: see [Folder.LeftOut]. The error is about
 // the folder itself, or about manifest.json.
@@ -55,6 +55,22 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 		}
 		f.connectors[p] = manifestOnly{&hosted{&module{manifest: m}}}
 	}
+	modules, err := h.readModules(f, dir, platforms)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	errs := h.inspectAll(ctx, modules)
+	if ctx.Err() != nil { // the modules are not at fault
+		return nil, errors.Join(ctx.Err(), f.Close())
+	}
+	for i, m := range modules {
+		f.add(m, errs[i])
+	}
+	return f, nil
+}
+
+// readModules reads the modules of a folder. One that cannot be read is left out.
+func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform]*manifest.Manifest) ([]*module, error) {
 	names, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
 		return nil, err
@@ -65,21 +81,41 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 		if !ok || f.leftOut[p] != nil {
 			continue
 		}
-		path, m := filepath.Join(dir, entry.Name()), platforms[p]
+		m := platforms[p]
 		if m == nil {
-			err = fmt.Errorf("%s has no manifest: expected a file %s.json beside it, or the platform %s in manifest.json", filepath.Base(path), p, p)
-		} else {
-			err = h.add(ctx, f, path, m)
+			f.leaveOut(p, fmt.Errorf("%s has no manifest: expected a file %s.json beside it, or the platform %s in manifest.json", entry.Name(), p, p))
+			continue
 		}
-		if ctx.Err() != nil { // the module is not at fault
-			return nil, errors.Join(ctx.Err(), f.Close())
-		}
+		path := filepath.Join(dir, entry.Name())
+		b, err := readModule(path)
 		if err != nil {
-			f.leftOut[p] = err
-			delete(f.connectors, p)
+			f.leaveOut(p, err)
+			continue
+		}
+		mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), places: h.newPlaces()}
+		mod.closing, mod.cancel = context.WithCancel(context.Background())
+		f.modules = append(f.modules, mod)
+	}
+	return f.modules, nil
+}
+
+// add adds a module that was inspected, or leaves it out because of an error.
+func (f *Folder) add(m *module, err error) {
+	if err == nil {
+		if wrong := m.facts.checkManifest(m.manifest); len(wrong) > 0 {
+			err = wrong
 		}
 	}
-	return f, nil
+	if err != nil {
+		f.leaveOut(m.manifest.Platform, fmt.Errorf("%s: %w", filepath.Base(m.path), err))
+		return
+	}
+	f.connectors[m.manifest.Platform] = &hosted{m}
+}
+
+func (f *Folder) leaveOut(p crmgate.Platform, err error) {
+	f.leftOut[p] = err
+	delete(f.connectors, p)
 }
 
 // jsonFiles reads the manifests and release notes of a folder. unreadable has the files of single platforms that cannot be read.
@@ -105,26 +141,6 @@ func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Plat
 		}
 	}
 	return files, unreadable, nil
-}
-
-// add loads one module.
-func (h *Host) add(ctx context.Context, f *Folder, path string, m *manifest.Manifest) error {
-	file := filepath.Base(path)
-	b, err := readModule(path)
-	if err != nil {
-		return err
-	}
-	mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), places: h.newPlaces()}
-	mod.closing, mod.cancel = context.WithCancel(context.Background())
-	f.modules = append(f.modules, mod)
-	if mod.facts, err = h.factsOf(ctx, mod, b); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	if wrong := mod.facts.checkManifest(m); len(wrong) > 0 {
-		return fmt.Errorf("%s: %w", file, wrong)
-	}
-	f.connectors[m.Platform] = &hosted{mod}
-	return nil
 }
 
 func readModule(path string) ([]byte, error) {

@@ -29,6 +29,8 @@ type Config struct {
 	Setting func(name string) (value crmgate.Secret, ok bool)
 	// Logger receives the log of guests; default slog.Default().
 	Logger *slog.Logger
+	// Progress receives what Load compiles; default Logger.
+	Progress *slog.Logger
 	// Observe, if set, is called after every call with its outcome ("ok", "unsupported", "error" or "stopped") and duration.
 	Observe func(p crmgate.Platform, operation, outcome string, d time.Duration)
 
@@ -62,6 +64,9 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.Progress == nil {
+		c.Progress = c.Logger
 	}
 	if c.Observe == nil {
 		c.Observe = func(crmgate.Platform, string, string, time.Duration) {}

@@ -148,14 +148,20 @@ func (m *module) loadInBackground(done chan struct{}) {
 	m.host.room.idle()
 }
 
+// content returns the content of the module's file, which must not have changed.
+func (m *module) content() ([]byte, error) {
+	b, err := readModule(m.path)
+	if err == nil && sha256.Sum256(b) != m.sum {
+		err = fmt.Errorf("%s was changed since it was loaded: restart to use it", filepath.Base(m.path))
+	}
+	return b, err
+}
+
 // readAndLoad loads the module from its file, which must not have changed.
 func (m *module) readAndLoad() (*loadedModule, error) {
-	b, err := readModule(m.path)
+	b, err := m.content()
 	if err != nil {
 		return nil, err
-	}
-	if sha256.Sum256(b) != m.sum {
-		return nil, fmt.Errorf("%s was changed since it was loaded: restart to use it", filepath.Base(m.path))
 	}
 	r, err := m.open(m.closing, b)
 	if err != nil {

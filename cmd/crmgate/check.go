@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -31,7 +32,7 @@ practice CRM meet a practice CRM. The check covers connectors-wasm/ABI.md. The e
 // errChecked is the error of a check with a failed case. The cases were printed.
 var errChecked = errors.New("a connector failed the check")
 
-func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
+func (c *checkCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	if c.Repeats < 2 {
 		return errors.New("--repeats: expected at least 2")
 	}
@@ -46,11 +47,14 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer) error {
 			c.print(out, r)
 		}
 	}
+	if c.Quiet {
+		log = nil
+	}
 	for _, file := range c.Files {
 		if strings.HasSuffix(file, ".vectors.json") {
 			continue // checked with its connector
 		}
-		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats, Processes: c.processes(), Memory: int64(c.Memory)}, note)
+		err := connectortest.Check(ctx, file, connectortest.Config{CacheDir: c.Cache, Repeats: c.Repeats, Processes: c.processes(), Memory: int64(c.Memory), Progress: log}, note)
 		if err != nil && ctx.Err() != nil {
 			return err
 		}

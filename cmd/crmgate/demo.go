@@ -52,7 +52,7 @@ func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) 
 	if err != nil {
 		return fmt.Errorf("--connectors: %w", err)
 	}
-	fmt.Fprintln(out, "Compiling the connectors, which takes some seconds the first time.")
+	fmt.Fprintln(out, "Loading the connectors. The first time, they are compiled, which takes some seconds each.")
 	n, err := edge.Start(ctx, c.config(folder, practiceURL, log))
 	if err != nil {
 		return err

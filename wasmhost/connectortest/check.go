@@ -55,6 +55,8 @@ type Config struct {
 	Repeats int
 	// Deadline limits a call; default 3 s. The server's deadline is longer, but a connector should not need it.
 	Deadline time.Duration
+	// Progress receives a line when the connector is being compiled; default none.
+	Progress *slog.Logger
 }
 
 // Check checks a connector (NAME.wasm, with NAME.json in the same folder) or only a manifest (NAME.json). It calls report at
@@ -65,6 +67,9 @@ func Check(ctx context.Context, file string, c Config, report func(Result)) erro
 	}
 	if c.Deadline == 0 {
 		c.Deadline = 3 * time.Second
+	}
+	if c.Progress == nil {
+		c.Progress = slog.New(slog.DiscardHandler)
 	}
 	base := filepath.Base(file)
 	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(strings.TrimSuffix(base, ".wasm"), ".json")), report: report, scanner: newScanner(), reported: map[string]bool{}, misnamed: map[string]string{}}
@@ -146,7 +151,8 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 		k.CacheDir = filepath.Join(work, "cache")
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
-		CacheDir: k.CacheDir, Processes: k.Processes, Memory: k.Memory, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Logger: slog.New(k.scanner), Deadline: k.Deadline,
+		CacheDir: k.CacheDir, Processes: k.Processes, Memory: k.Memory, Fetch: k.crm.Fetch, Setting: k.scanner.setting, Deadline: k.Deadline,
+		Logger: slog.New(k.scanner), Progress: k.Progress,
 		MaxRunning: 1, // so that all calls use the same memory
 	})
 	if err != nil {

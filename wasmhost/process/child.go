@@ -89,7 +89,7 @@ func (c *child) end(why error) {
 	_ = c.cmd.Process.Kill()
 }
 
-// why returns why the child has ended. words adds the beginning of what it printed. It has ended.
+// why returns why the child has ended. words adds the first line of what it printed. It has ended.
 func (c *child) why(words bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +97,8 @@ func (c *child) why(words bool) error {
 	if gone := errors.Is(why, io.EOF) || errors.Is(why, syscall.EPIPE) || errors.Is(why, os.ErrClosed); gone && c.cmd.ProcessState != nil {
 		why = fmt.Errorf("%s", c.cmd.ProcessState)
 	}
-	if said := strings.ToValidUTF8(c.words[:min(len(c.words), 1000)], "\uFFFD"); said != "" && words {
+	line, _, _ := strings.Cut(c.words[:min(len(c.words), 1000)], "\n")
+	if said := strings.ToValidUTF8(line, "\uFFFD"); said != "" && words {
 		return fmt.Errorf("%w: it printed %q", why, said)
 	}
 	return why

@@ -19,6 +19,9 @@ const (
 	maxFile = 64 << 20
 )
 
+// dataToCompile is how much memory a process that compiles can have, in bytes. A connector in Go takes 60 MB.
+const dataToCompile = 256 << 20
+
 // Compile instruments and compiles a module in a process of its own, which can open no file. It writes the instrumented module and the
 // machine code, and returns the name of the file in guest.CodeFolder for the machine code. The context bounds it. The error is a *Died
 // if the process has ended, the error of a writer, or else the module's.
@@ -30,7 +33,7 @@ func Compile(ctx context.Context, c Config, instrumented, machine io.Writer) (na
 	defer p.Close()
 	defer context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })()
 	if err := p.send(kindModule, 0, 0, c.Code); err != nil {
-		return "", p.died(ctx, p.self, err)
+		return "", p.gaveUp(ctx, err)
 	}
 	for _, file := range []struct {
 		kind kind
@@ -49,7 +52,7 @@ func Compile(ctx context.Context, c Config, instrumented, machine io.Writer) (na
 		err = fmt.Errorf("%w: the name %q", errFrame, done.Name)
 	}
 	if err != nil {
-		return "", p.died(ctx, p.self, err)
+		return "", p.gaveUp(ctx, err)
 	}
 	return done.Name, nil
 }
@@ -68,12 +71,21 @@ func (p *Process) take(ctx context.Context, k kind, to io.Writer) error {
 			err = fmt.Errorf("%w: kind %d out of turn", errFrame, f.kind)
 		}
 		if err != nil {
-			return p.died(ctx, p.self, err)
+			return p.gaveUp(ctx, err)
 		}
 		if _, err := to.Write(f.body); err != nil || f.flag == 1 {
 			return err
 		}
 	}
+}
+
+// gaveUp is died for a process that compiles. It says how much memory there was if the Go runtime ended the process.
+func (p *Process) gaveUp(ctx context.Context, err error) error {
+	err = p.died(ctx, p.self, err)
+	if ctx.Err() == nil && p.child.cmd.ProcessState.ExitCode() == 2 {
+		return fmt.Errorf("%w: compiling may take %d MB of memory: split large functions, and leave out code that is not needed", err, dataToCompile>>20)
+	}
+	return err
 }
 
 // compile is what a process that compiles does. The compiler runs behind the same wall as a guest.

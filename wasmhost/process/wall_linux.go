@@ -45,11 +45,6 @@ var (
 	}
 )
 
-// Limits of a guest process, in bytes.
-const (
-	dataToCompile = 256 << 20
-)
-
 // Limits of a process that compiles, in seconds of processor time. Instrumenting takes up to 1.5 s on a server of 2025.
 const (
 	secondsToMeter = 5
