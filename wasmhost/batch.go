@@ -75,7 +75,7 @@ func (b *batch) inspect(ctx context.Context, m *module, first bool) (err error) 
 	if err != nil { // Load reports it
 		said = "a connector was not compiled, or failed its checks"
 	}
-	b.host.Progress.Info(said, "platform", m.manifest.Platform, "took", time.Since(began).Round(time.Millisecond), "done", b.compiled, "of", b.missing)
+	b.host.Progress.Info(said, "platform", m.manifest.Platform, "took", time.Since(began).Round(time.Millisecond).String(), "done", b.compiled, "of", b.missing)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -87,12 +88,12 @@ func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
-		b, err := readModule(path)
+		sum, err := hashModule(path)
 		if err != nil {
 			f.leaveOut(p, err)
 			continue
 		}
-		mod := &module{host: h, manifest: m, path: path, sum: sha256.Sum256(b), places: h.newPlaces()}
+		mod := &module{host: h, manifest: m, path: path, sum: sum, places: h.newPlaces()}
 		mod.closing, mod.cancel = context.WithCancel(context.Background())
 		f.modules = append(f.modules, mod)
 	}
@@ -143,15 +144,35 @@ func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Plat
 	return files, unreadable, nil
 }
 
-func readModule(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+// hashModule returns the hash of a module's file, without having it in memory.
+func hashModule(path string) (sum [sha256.Size]byte, err error) {
+	if err := checkSize(path); err != nil {
+		return sum, err
+	}
+	f, err := os.Open(path)
 	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+func readModule(path string) ([]byte, error) {
+	if err := checkSize(path); err != nil {
 		return nil, err
 	}
-	if info.Size() > maxModule {
-		return nil, fmt.Errorf("%s: expected a module of at most %d MB, got %d", filepath.Base(path), maxModule>>20, info.Size()>>20)
-	}
 	return os.ReadFile(path)
+}
+
+// checkSize returns an error if the file of a module is too large.
+func checkSize(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxModule {
+		err = fmt.Errorf("%s: expected a module of at most %d MB, got %d", filepath.Base(path), maxModule>>20, info.Size()>>20)
+	}
+	return err
 }
 
 // CheckHosts returns an error if a wildcard covers hosts of different owners, such as *.com or *.co.uk.

@@ -4,13 +4,14 @@ import "time"
 
 // effort estimates the processor time that the engine takes to compile a function.
 //
-// Its compiler joins values where paths merge, which takes about a nanosecond for each live value and each pair of paths. A call
-// reloads the mutable globals. An access to memory is compared with earlier ones. The rest is linear. The weights come from functions
-// with one kind of instruction each, on a server of 2025. For modules that were made to compile slowly, the estimate is between 0.6 and
-// 1.1 of what they take. Real modules take half of it.
+// The engine joins values where paths merge: it looks at each pair of paths, and at the values that live there. It reloads the mutable
+// globals after each call, and compares an access to memory with earlier ones. The rest is linear. The weights were measured with
+// functions of one kind of instruction, on a server of 2025. A module that was made to compile slowly takes between half of the estimate
+// and a fifth more than it. Real modules take two thirds of it.
 type effort struct {
 	mutableGlobals int // of the module
 	live           int // locals and operands
+	values         int // that type frame counts
 	paths          int // blocks and branches
 	calls          int
 	accesses       int   // of memory
@@ -20,22 +21,22 @@ type effort struct {
 // Weights in nanoseconds.
 const (
 	perFunction     = 10_000
-	perJoin         = 0.9
 	perReload       = 450
-	perPath         = 5_000
-	perCall         = 5_000
+	perPath         = 1_000
+	perMerged       = 1_000 // a value of the frame
+	perCall         = 2_500
 	perIndirectCall = 40_000
-	perAccess       = 5_000
-	perAccessPair   = 0.2
+	perAccess       = 3_500
+	perAccessPair   = 0.25
 	perConversion   = 7_000 // to an integer, with its checks
 	perDivision     = 4_000
-	perBulk         = 10_000
+	perBulk         = 4_000
 	perOperation    = 1_200 // any other
 	perValue        = 100   // a local, a constant, or nothing at all
 )
 
 // pathsOfLoop is how many paths a loop has, with the fuel check at its head.
-const pathsOfLoop = 3
+const pathsOfLoop = 4
 
 // CompileTime returns an estimate of the processor time that compiling the module takes. Decode rejects a module that takes too long.
 func (m *Module) CompileTime() time.Duration { return time.Duration(m.compiling) }
@@ -79,7 +80,8 @@ func weight(op opcode) int64 {
 
 // nanoseconds returns the estimate.
 func (e *effort) nanoseconds() int64 {
-	paths, accesses := float64(e.paths), float64(e.accesses)
-	quadratic := perJoin*float64(e.live+16)*paths*paths + perAccessPair*accesses*accesses
-	return perFunction + e.linear + int64(perPath*paths+perAccess*accesses+quadratic) + perReload*int64(e.calls)*int64(e.mutableGlobals)
+	paths, live, accesses := float64(e.paths), float64(e.live), float64(e.accesses)
+	linear := perPath*paths + perMerged*float64(e.values) + perAccess*accesses
+	quadratic := (16+0.3*live+0.001*live*live)*paths*paths + perAccessPair*accesses*accesses
+	return perFunction + e.linear + int64(linear+quadratic) + perReload*int64(e.calls)*int64(e.mutableGlobals)
 }

@@ -33,6 +33,6 @@ const (
 
 // Limits of a module's compile time.
 const (
-	maxCompiling = int64(5 * time.Second) // see CompileTime; a connector in Go takes 3.6 s of it
+	maxCompiling = int64(5 * time.Second) // see CompileTime; the estimate for a connector in Go is 3.4 s
 	maxLive      = 4 << 20                // live values times paths of one function, which the compiler keeps in memory; real modules have up to 230,000
 )

@@ -190,7 +190,7 @@ func (m *Module) record(v *validator) error {
 	f.calls = slices.Compact(f.calls)
 	m.info = append(m.info, f)
 
-	e.live = len(v.locals) + v.frame.maxHeight
+	e.live, e.values = len(v.locals)+v.frame.maxHeight, v.frame.values
 	m.compiling += e.nanoseconds()
 	switch at := int(v.body.instructions[0].at); {
 	case m.compiling > maxCompiling || int64(e.live)*int64(e.paths) > maxLive:

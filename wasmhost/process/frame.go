@@ -182,7 +182,7 @@ func (w *wire) read() (f frame, err error) {
 	if limit := w.limit(f.kind); limit < 0 || size > int64(limit) {
 		return f, fmt.Errorf("%w: kind %d with %d bytes", errFrame, f.kind, size)
 	}
-	const step = 16 << 10
+	const step = maxPart
 	for int64(len(f.body)) < size && err == nil {
 		have := len(f.body)
 		f.body = append(f.body, make([]byte, min(int(size)-have, max(step, have)))...)
