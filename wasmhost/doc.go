@@ -3,8 +3,9 @@
 // A [Host] compiles modules and holds the limits. [Host.Load] returns a [Folder] of connectors; each of them implements
 // connector.Connector.
 //
-//	Load       read the folder ── decode and instrument (package meter) ── compile to the disk cache ── check imports and
-//	           exports ── call getAuthType ── compare with the manifest. The results are cached by the module's content.
+//	Load       read the folder ── instrument (package meter) and compile each module, several at once (package process) ──
+//	           check imports and exports ── call getAuthType ── compare with the manifest. The results are cached by the
+//	           module's content.
 //	operation  encode the input ── wait for a place ── load the module if necessary ── run it under limits (package guest) ──
 //	           decode the answer.
 //
