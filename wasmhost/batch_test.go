@@ -111,7 +111,7 @@ func TestModulesAreCompiledAtOnce(t *testing.T) {
 	if len(left) != of-5 || !strings.Contains(fmt.Sprint(left["wrong"]), "wrong.wasm: ") {
 		t.Errorf("left out: %v", left)
 	}
-	if !underRace && !strings.Contains(fmt.Sprint(left["hungry"]), "256 MB of memory") {
+	if !underRace && !strings.Contains(fmt.Sprint(left["hungry"]), "384 MB of memory") {
 		t.Errorf("hungry: %v", left["hungry"])
 	}
 	if p.most != 2 || p.active != 0 {

@@ -25,7 +25,7 @@ var bombs = []struct {
 	{"indirect calls", "compiling it would take too long", func() string {
 		return withCopies(20, wasmtest.Func{Locals: 1, Body: bytes.Repeat(wasmtest.Seq(wasmtest.LocalGet(0), wasmtest.Op(0x11, wasmtest.ToNothing, 0)), 20_000)})
 	}},
-	{"memory", "256 MB of memory", costly},
+	{"memory", "384 MB of memory", costly},
 	{"loops within the limit", "", func() string { return withCopies(1, nestOfLoops(50, 63, 1)) }},
 	{"accesses within the limit", "", func() string {
 		return withCopies(31, wasmtest.Func{Locals: 1, Body: bytes.Repeat(wasmtest.Seq(wasmtest.LocalGet(0), []byte{0x28, 2, 0}, wasmtest.LocalSet(0)), 16_000)})

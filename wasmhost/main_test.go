@@ -113,6 +113,9 @@ func newHost(t testing.TB, c wasmhost.Config) *wasmhost.Host {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Progress == nil {
+		c.Progress = slog.New(slog.DiscardHandler)
+	}
 	if inProcesses && !slices.Contains(notInProcesses, strings.Split(t.Name(), "/")[0]) {
 		c.Processes = 8
 	}

@@ -20,7 +20,7 @@ const (
 )
 
 // dataToCompile is how much memory a process that compiles can have, in bytes. A connector in Go takes 60 MB.
-const dataToCompile = 256 << 20
+const dataToCompile = 384 << 20
 
 // Compile instruments and compiles a module in a process of its own, which can open no file. It writes the instrumented module and the
 // machine code, and returns the name of the file in guest.CodeFolder for the machine code. The context bounds it. The error is a *Died
