@@ -12,8 +12,8 @@ import (
 
 // Names in the folder of a module.
 const (
-	instrumentedFile = "instrumented"
-	isolatedFolder   = "isolated" // the machine code that processes run
+	isolatedFile   = "isolated.wasm" // the instrumented module that processes run
+	isolatedFolder = "isolated"      // its machine code
 )
 
 // start starts a process of the module. If what it runs is not in the cache, or is damaged, the module is compiled. b is the module's
@@ -26,7 +26,7 @@ func (m *module) start(ctx context.Context, b []byte) (*process.Process, error) 
 	data := m.host.Memory + int64(m.host.MaxCalls)<<23
 	c := process.Config{Dir: filepath.Join(folder, isolatedFolder), Limits: m.host.limits(), Data: data}
 	if m.compiled() {
-		if code, ok := readCached(filepath.Join(folder, instrumentedFile)); ok {
+		if code, ok := readCached(filepath.Join(folder, isolatedFile)); ok {
 			c.Code = code
 			p, err := process.Start(ctx, c)
 			if err == nil || errors.As(err, new(*process.Died)) {
@@ -41,7 +41,7 @@ func (m *module) start(ctx context.Context, b []byte) (*process.Process, error) 
 	if err := m.admit(ctx, folder, c); err != nil {
 		return nil, err
 	}
-	code, ok := readCached(filepath.Join(folder, instrumentedFile))
+	code, ok := readCached(filepath.Join(folder, isolatedFile))
 	if !ok {
 		return nil, m.host.cacheError(errors.New("what was written cannot be read"))
 	}
@@ -75,7 +75,7 @@ func (m *module) admit(ctx context.Context, folder string, c process.Config) err
 	}
 	err = os.Rename(filepath.Join(fresh, isolatedFolder), c.Dir)
 	if err == nil || errors.Is(err, os.ErrExist) { // another server on the cache was first
-		err = os.Rename(filepath.Join(fresh, instrumentedFile), filepath.Join(folder, instrumentedFile))
+		err = os.Rename(filepath.Join(fresh, isolatedFile), filepath.Join(folder, isolatedFile))
 	}
 	return m.host.cacheError(err)
 }
@@ -87,7 +87,7 @@ func (h *Host) compile(ctx context.Context, c process.Config, fresh string) erro
 	if err != nil {
 		return h.cacheError(err)
 	}
-	instrumented, err := createCached(filepath.Join(fresh, instrumentedFile))
+	instrumented, err := createCached(filepath.Join(fresh, isolatedFile))
 	if err != nil {
 		return h.cacheError(err)
 	}

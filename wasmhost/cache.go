@@ -144,5 +144,5 @@ func removeStale(dir string) error {
 
 // cacheVersion identifies the code that makes the content of the cache. Increase the last number when the checks change.
 func cacheVersion() string {
-	return guest.EngineVersion + "-" + runtime.GOARCH + "-" + meter.Version() + "-7"
+	return guest.EngineVersion + "-" + runtime.GOARCH + "-" + meter.Version() + "-8"
 }

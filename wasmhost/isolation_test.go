@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -130,5 +131,34 @@ func TestInterruptedRefresh(t *testing.T) {
 	a, err := mustConnector(t, f, "x").RefreshAccessToken(t.Context(), connector.RefreshRequest{Fetches: kept})
 	if err != nil || a.AccessToken.Reveal() != "new" || requests != 1 || len(kept) != 1 {
 		t.Errorf("got %+v, %v after %d requests; %d answers are kept", a, err, requests, len(kept))
+	}
+}
+
+// Guests in the server's process are not made from what another process has compiled: a guest that has escaped there may have made it.
+func TestWhatProcessesCompileIsApart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	files := map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")}
+	load(t, newHost(t, wasmhost.Config{CacheDir: dir, Processes: 1}), files)
+	before, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(before) == 0 {
+		t.Fatal(before, err)
+	}
+	for _, path := range before {
+		if filepath.Base(path) != "facts" { // data that is checked
+			t.Log("replaced", filepath.Base(path))
+			if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, []byte("evil"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	f := load(t, newHost(t, wasmhost.Config{CacheDir: dir}), files)
+	if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	for _, path := range before {
+		if b, err := os.ReadFile(path); filepath.Base(path) != "facts" && (err != nil || string(b) != "evil") {
+			t.Errorf("%s is used in the server's process", filepath.Base(path))
+		}
 	}
 }

@@ -304,7 +304,7 @@ func TestInstrumentedModulesAreKept(t *testing.T) {
 		files["x.wasm"] = oauth(answer(`{"successful":true,"platformUserInfo":{"id":"`+id+`"}}`, 0)).String()
 		load(t, newHost(t, config), files)
 	}
-	paths, err := filepath.Glob(filepath.Join(config.CacheDir, "*-"+meter.Version()+"-*", "instrumented"))
+	paths, err := filepath.Glob(filepath.Join(config.CacheDir, "*-"+meter.Version()+"-*", "*.wasm"))
 	if err != nil || len(paths) != 2 {
 		t.Fatalf("got %v, %v, want two files", paths, err)
 	}

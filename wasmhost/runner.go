@@ -24,14 +24,17 @@ type runner interface {
 // compiles is ended by the processor time that it uses, so that a busy machine refuses nothing.
 const loadTime = 5 * time.Minute
 
-// ownFolder is the folder of the machine code of guests that run in this process. Processes use another one: a guest that has escaped
-// while it was compiled decides the content of that.
-const ownFolder = "code"
+// ownFile and ownFolder have the instrumented module and the machine code of guests that run in this process. Those of processes are
+// elsewhere: a guest that has escaped while it was compiled decides their content.
+const (
+	ownFile   = "code.wasm"
+	ownFolder = "code"
+)
 
 // open returns a runner of the module, which it compiles if necessary. b is the module's file. The caller closes it.
 func (m *module) open(ctx context.Context, b []byte) (runner, error) {
 	if m.host.Processes == 0 {
-		code, err := m.host.cached(instrumentedFile, m.sum, func() ([]byte, error) { return instrument(b) })
+		code, err := m.host.cached(ownFile, m.sum, func() ([]byte, error) { return instrument(b) })
 		if err != nil {
 			return nil, err
 		}
