@@ -163,6 +163,9 @@ func (i *image) learn(m *memory) {
 	i.written.Store(&spans)
 }
 
+// rest unmaps what was read of the content. The next restore maps it again.
+func (i *image) rest() { _ = dropPages(i.content) }
+
 // close closes the file. The system keeps the pages until the last memory that maps them is unmapped.
 func (i *image) close() {
 	_ = i.file.Close()

@@ -13,6 +13,7 @@ func (*image) take([]byte) error          { return errors.ErrUnsupported }
 func (*image) copyTo(*memory) error       { return errors.ErrUnsupported }
 func (*image) restore(*memory, int) error { return errors.ErrUnsupported }
 func (*image) kept() int64                { return 0 }
+func (*image) rest()                      {}
 func (*image) close()                     {}
 
 // wakeMonitor is not needed: guests have no processes of their own on this system that run them on one processor.

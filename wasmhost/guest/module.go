@@ -176,6 +176,8 @@ func (m *Module) letGo() {
 	m.free = nil
 	if m.closed {
 		old = nil
+	} else if m.image != nil {
+		m.image.rest()
 	}
 	m.mu.Unlock()
 	for _, inst := range old {
