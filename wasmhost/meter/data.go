@@ -9,6 +9,10 @@ import (
 // one of its modules has 43,000 segments, and 16 after merging.
 const maxGap = 64
 
+// maxPassive is how many segments the module's initializer copies at most. Compiling it takes 0.3 ms for each, which [Module.CompileTime]
+// does not count. Modules with more, of which no toolchain is known, keep active segments.
+const maxPassive = 256
+
 // mergedData returns data segments that initialize the memory in the same way as the module's, but fewer of them. ok is false if
 // the segments have to stay as they are.
 //

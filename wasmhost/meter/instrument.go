@@ -123,13 +123,17 @@ func (m *Module) instrument(before func(out []byte, in *instruction) []byte) ([]
 	instrumented.imports = append(slices.Clone(m.imports), functionImport{PauseModule, PauseFunction, instrumented.typeIndex(nil, nil)})
 	helpers := b.helperFunctions()
 	start := m.start
-	if data, ok := m.mergedData(); ok {
+	data, ok := m.mergedData()
+	if ok {
+		instrumented.data = data
+	}
+	if ok && len(data) <= maxPassive {
 		index := uint32(m.functionCount() + len(helpers))
 		helpers, start = append(helpers, b.initializer(data)), &index
 		for i := range data {
 			data[i].mode = passive
 		}
-		instrumented.data, instrumented.dataCount = data, true
+		instrumented.dataCount = true
 	}
 	for _, h := range helpers {
 		instrumented.functions = append(instrumented.functions, instrumented.typeIndex(h.params, h.results))

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -338,6 +339,29 @@ func TestDataIsDeferred(t *testing.T) {
 	got, want := memory(b, meter.StartExport), memory(m.Bytes())
 	if !bytes.Equal(got, want) || got[0] != 'C' {
 		t.Error("the start export does not initialize the memory as the engine does")
+	}
+}
+
+// A module with many data segments compiles as fast as its code promises: 345 KB with 40,000 segments took 12 s in an initializer.
+func TestManyDataSegments(t *testing.T) {
+	t.Parallel()
+	m := wasmtest.Module{Imports: []wasmtest.Import{}, Pages: 100}
+	for i := range int64(40_000) {
+		m.Data = append(m.Data, wasmtest.Data{At: 100 * i, Bytes: "x"})
+	}
+	b, err := decode(t, m.Bytes()).Instrument()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := decode(t, b).CompileTime(); took > 100*time.Millisecond {
+		t.Errorf("compiling it takes an estimated %v", took)
+	}
+	guest, err := runtime(t, wazero.NewRuntimeConfig()).InstantiateWithConfig(t.Context(), b, wazero.NewModuleConfig().WithStartFunctions(meter.StartExport))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := guest.Memory().Read(0, 4_000_000); bytes.Count(got, []byte("x")) != 40_000 || got[3_999_900] != 'x' {
+		t.Error("the memory is not initialized")
 	}
 }
 
