@@ -95,13 +95,14 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 		err = starting.stopReason(err)
 		return f, Problems{{"start", failureText(err), adviceUnlessCommand("code that runs at start, before any operation is called, must end soon and must not trap", f.Exports)}}
 	}
-	out, err := m.run(ctx, code, m.newCall("getAuthType", []byte("{}")))
+	asking := m.newCall("getAuthType", []byte("{}"))
+	out, err := m.run(ctx, code, asking)
 	if err != nil {
 		return f, Problems{{"getAuthType", failureText(err), adviceUnlessCommand(authTypeAdvice, f.Exports)}}
 	}
 	answer, err := decode[authTypeOut](out)
 	if err != nil {
-		return f, Problems{{"getAuthType", fmt.Sprintf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, truncate(string(out), 80)), authTypeAdvice}}
+		return f, Problems{{"getAuthType", fmt.Sprintf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, truncate(asking.redact(string(out)), 80)), authTypeAdvice}}
 	}
 	f.AuthType = answer.Type
 	return f, nil

@@ -508,3 +508,20 @@ func TestObserve(t *testing.T) {
 		}
 	}
 }
+
+// The error of a connector that is left out does not contain the configuration that it was given.
+func TestRejectedModulesKeepSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "very-secret-value"
+	m := oauth(num(2))
+	m.Funcs[0] = export("getAuthType", seq(announce, invoke(fTake, 1024, 64), drop, invoke(fOutput, 1024, int64(len(secret))), num(0)))
+	h := newHost(t, wasmhost.Config{Setting: func(string) (crmgate.Secret, bool) { return crmgate.NewSecret(secret), true }})
+	f, err := h.Load(t.Context(), folder(t, map[string]string{"x.wasm": m.String(), "x.json": manifestOf("x", announced)}), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.LeftOut()["x"]; err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "[secret]") {
+		t.Errorf("got %v", err)
+	}
+}
