@@ -198,15 +198,33 @@ func outcome(err error) string {
 // redact replaces the secrets of the call in a guest's text.
 //
 // It begins with the longest one: a secret can begin with another, such as an API key with the user's name, and its rest would
-// remain.
+// remain. The text may have been cut within a secret.
 func (c *call) redact(s string) string {
+	if n := c.cutSecret(s); n > 0 {
+		s = s[:len(s)-n] + "[secret]"
+	}
 	s = strings.ToValidUTF8(s, "\uFFFD") // secrets are valid UTF-8 too: they crossed the boundary as JSON
 	for _, secret := range slices.SortedFunc(slices.Values(c.secrets), func(a, b string) int { return len(b) - len(a) }) {
-		if len(secret) >= 6 { // shorter ones occur in ordinary text
+		if len(secret) >= shortestSecret {
 			s = strings.ReplaceAll(s, secret, "[secret]")
 		}
 	}
 	return s
+}
+
+// shortestSecret is the length of the shortest secret that is replaced, in bytes. Shorter ones occur in ordinary text.
+const shortestSecret = 6
+
+// cutSecret returns how many bytes at the end of a text begin a secret.
+func (c *call) cutSecret(s string) (longest int) {
+	for _, secret := range c.secrets {
+		for n := min(len(secret), len(s)); n >= shortestSecret && n > longest; n-- {
+			if strings.HasSuffix(s, secret[:n]) {
+				longest = n
+			}
+		}
+	}
+	return longest
 }
 
 // maxLine is the maximum length of a line in a guest's log, in bytes. It is half of guest.MaxLine: a secret must be complete to be
@@ -236,7 +254,7 @@ func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {
-		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(string(name[:min(len(name), 64)]), 64)+", which its manifest does not declare")
+		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.redact(string(name[:min(len(name), maxLine)])), 64)+", which its manifest does not declare")
 		return "", false
 	}
 	secret, ok := c.module.host.Setting(declared[i])

@@ -525,3 +525,24 @@ func TestRejectedModulesKeepSecrets(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A secret is redacted where crmgate cuts it: at the end of a long line, and in the name of a configuration value.
+func TestCutSecretsAreRedacted(t *testing.T) {
+	t.Parallel()
+	secret := "secret-" + strings.Repeat("0123456789abcdef", 187)
+	var log wasmtest.LogBuffer
+	h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	// The input begins with the header of authorization. The guest copies the token six times, and logs that as one line.
+	const before = int64(len(`{"authHeader":"Bearer `))
+	size := int64(len(secret))
+	body := seq(invoke(fInput, 1024, 32768), drop)
+	for i := range int64(6) {
+		body = seq(body, num(40000+i*size), num(1024+before), num(size), []byte{0xfc, 0x0a, 0, 0})
+	}
+	body = seq(body, invoke(fLog, 1, 40000, 6*size), invoke(fConfig, 40000, size), drop, num(2))
+	f := load(t, h, map[string]string{"x.wasm": oauth(body).String(), "x.json": manifestOf("x", "")})
+	_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer " + secret)})
+	if said := log.String(); strings.Contains(said, "secret-0123") || strings.Count(said, "[secret]") != 7 || !strings.Contains(said, "requests the configuration value [secret]") {
+		t.Errorf("the log is %s", said)
+	}
+}
