@@ -64,7 +64,7 @@ func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
 			case crmgate.FetchRequest:
 				c.log(ctx, slog.LevelWarn, MalformedPrefix+fe.Message)
 			case crmgate.FetchConnect:
-				c.module.host.Logger.WarnContext(ctx, "a connector could not reach its CRM", "platform", c.module.manifest.Platform, "operation", c.operation, "reason", fe.Message)
+				c.module.host.Logger.WarnContext(ctx, "a connector could not reach its CRM", "platform", c.module.manifest.Platform, "operation", c.operation, "reason", c.redact(fe.Message))
 			}
 		}
 		return encode(fetchFailure{e})

@@ -546,3 +546,19 @@ func TestCutSecretsAreRedacted(t *testing.T) {
 		t.Errorf("the log is %s", said)
 	}
 }
+
+// A host name can have a secret in it, if the manifest has a wildcard. The log does not have it when that host cannot be reached.
+func TestSecretInAHost(t *testing.T) {
+	t.Parallel()
+	var log wasmtest.LogBuffer
+	h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "could not connect to " + r.URL.Host}
+	}})
+	f := load(t, h, map[string]string{
+		"x.wasm": oauth(fetching(`{"url":"https://top-secret-token.ok.example/"}`)).String(), "x.json": manifestOf("x", `"hosts": ["*.ok.example"]`),
+	})
+	_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+	if said := log.String(); strings.Contains(said, "top-secret-token") || !strings.Contains(said, "could not connect to [secret].ok.example") {
+		t.Errorf("the log is %s", said)
+	}
+}
