@@ -12,8 +12,9 @@ import (
 
 // Names in the folder of a module.
 const (
-	isolatedFile   = "isolated.wasm" // the instrumented module that processes run
-	isolatedFolder = "isolated"      // its machine code
+	isolatedFile   = "isolated.wasm"  // the instrumented module that processes run
+	isolatedFolder = "isolated"       // its machine code
+	isolatedFacts  = "isolated-facts" // what a process says of it
 )
 
 // start starts a process of the module. If what it runs is not in the cache, or is damaged, the module is compiled. b is the module's

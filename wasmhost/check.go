@@ -55,7 +55,11 @@ func (f facts) checkManifest(m *manifest.Manifest) Problems {
 // factsOf returns a module's facts, from the cache or by inspecting the module.
 func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	known, err := h.cached("facts", m.sum, func() ([]byte, error) {
+	kind := factsFile
+	if h.Processes > 0 {
+		kind = isolatedFacts
+	}
+	known, err := h.cached(kind, m.sum, func() ([]byte, error) {
 		defer debug.FreeOSMemory() // instrumenting leaves garbage of several times the module's size
 		f, err := h.inspect(ctx, m, b)
 		if err != nil {

@@ -268,7 +268,11 @@ func TestDamagedCache(t *testing.T) {
 			files := map[string]string{"x.wasm": oauth(answer(`{"successful":true,"platformUserInfo":{"id":"7"}}`, 0)).String(), "x.json": manifestOf("x", "")}
 			load(t, newHost(t, config), files)
 			written := map[string][]byte{}
-			for _, kind := range []string{"*/facts", "*/instrumented"} {
+			kinds := []string{"*/facts", "*/code.wasm"}
+			if inProcesses {
+				kinds = []string{"*/isolated-facts", "*/isolated.wasm"}
+			}
+			for _, kind := range kinds {
 				paths, err := filepath.Glob(filepath.Join(config.CacheDir, kind))
 				if err != nil || len(paths) != 1 {
 					t.Fatalf("%s: got %v, %v, want one file", kind, paths, err)

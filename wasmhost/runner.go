@@ -24,11 +24,12 @@ type runner interface {
 // compiles is ended by the processor time that it uses, so that a busy machine refuses nothing.
 const loadTime = 5 * time.Minute
 
-// ownFile and ownFolder have the instrumented module and the machine code of guests that run in this process. Those of processes are
-// elsewhere: a guest that has escaped while it was compiled decides their content.
+// ownFile and ownFolder have the instrumented module and the machine code of guests that run in this process, and factsFile what was
+// found out about the module. Those of processes are elsewhere: a guest that has escaped decides their content.
 const (
 	ownFile   = "code.wasm"
 	ownFolder = "code"
+	factsFile = "facts"
 )
 
 // open returns a runner of the module, which it compiles if necessary. b is the module's file. The caller closes it.

@@ -2,7 +2,6 @@ package edgetest
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -110,14 +109,10 @@ func goBuild(dir, to, pkg string, env []string, flags ...string) error {
 }
 
 // compile fills the cache by the program: under the race detector, compiling a connector takes twelve times as long. Connectors in
-// processes of their own and others do not share their machine code.
+// processes of their own and others share nothing of it.
 func compile(dir string) error {
 	for _, isolation := range []string{"process", "none"} {
-		facts, err := filepath.Glob(filepath.Join(built.cache, "*", "facts"))
-		for _, known := range facts { // else nothing is compiled
-			err = errors.Join(err, os.Remove(known))
-		}
-		if err = errors.Join(err, compileFor(isolation, dir)); err != nil {
+		if err := compileFor(isolation, dir); err != nil {
 			return fmt.Errorf("compile the connectors: %w", err)
 		}
 	}

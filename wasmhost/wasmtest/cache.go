@@ -91,7 +91,7 @@ func linkCompiled(from, to string) error {
 	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		name := filepath.Base(path)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) || name == "facts" || strings.HasPrefix(name, "new-") || strings.HasSuffix(name, ".tmp"):
+		case errors.Is(err, fs.ErrNotExist) || strings.HasSuffix(name, "facts") || strings.HasPrefix(name, "new-") || strings.HasSuffix(name, ".tmp"):
 			return nil
 		case err != nil:
 			return err
