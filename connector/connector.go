@@ -122,7 +122,7 @@ type UserRequest struct {
 }
 
 // ErrInterrupted is the cause of a *crmgate.ConnectorError if a call was interrupted through no fault of its own, after it had sent a
-// request to the CRM. It may succeed the next time.
+// request to the CRM, or if the connector could not be started because of this system. It may succeed the next time.
 var ErrInterrupted = errors.New("the call was interrupted")
 
 // Outcome is the answer of the operations for a signed-in person.

@@ -30,7 +30,7 @@ func (m *module) start(ctx context.Context, b []byte) (*process.Process, error) 
 		if code, ok := readCached(filepath.Join(folder, isolatedFile)); ok {
 			c.Code = code
 			p, err := process.Start(ctx, c)
-			if err == nil || errors.As(err, new(*process.Died)) {
+			if err == nil || innocent(err) {
 				return p, err
 			}
 		}
@@ -48,6 +48,11 @@ func (m *module) start(ctx context.Context, b []byte) (*process.Process, error) 
 	}
 	c.Code = code
 	return process.Start(ctx, c)
+}
+
+// innocent reports whether an error is not the module's, nor that of what is in the cache: another time it may load.
+func innocent(err error) bool {
+	return errors.As(err, new(*process.Died)) || errors.Is(err, process.ErrNotStarted) || errors.Is(err, errCache)
 }
 
 // compiled reports whether the machine code of a module is in the cache.
@@ -74,9 +79,13 @@ func (m *module) admit(ctx context.Context, folder string, c process.Config) err
 	if err := m.host.compile(ctx, c, fresh); err != nil {
 		return err
 	}
-	err = os.Rename(filepath.Join(fresh, isolatedFolder), c.Dir)
-	if err == nil || errors.Is(err, os.ErrExist) { // another server on the cache was first
-		err = os.Rename(filepath.Join(fresh, isolatedFile), filepath.Join(folder, isolatedFile))
+	// In this order: another server on the cache removes a folder without its module.
+	err = os.Rename(filepath.Join(fresh, isolatedFile), filepath.Join(folder, isolatedFile))
+	if err == nil {
+		err = os.Rename(filepath.Join(fresh, isolatedFolder), c.Dir)
+	}
+	if errors.Is(err, os.ErrExist) { // another server was first
+		return nil
 	}
 	return m.host.cacheError(err)
 }

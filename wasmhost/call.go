@@ -87,6 +87,9 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 // attempt runs a call once.
 func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 	l, err := m.ensureLoaded(ctx)
+	if err != nil && innocent(err) {
+		err = fmt.Errorf("%w: %w", connector.ErrInterrupted, err)
+	}
 	if err != nil {
 		return nil, c.stopError("could not be started", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
 // operations are the exports that the host calls, in the ABI's order.
@@ -78,7 +79,7 @@ func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) 
 func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
 	code, err := m.open(ctx, b)
-	if errors.Is(err, errCache) {
+	if errors.Is(err, errCache) || errors.Is(err, process.ErrNotStarted) {
 		return f, err
 	}
 	if err != nil {

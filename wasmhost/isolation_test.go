@@ -161,3 +161,56 @@ func TestWhatProcessesCompileIsApart(t *testing.T) {
 		}
 	}
 }
+
+// If the system cannot start a process, the call fails for now, and what was compiled stays in the cache.
+func TestProcessesThatCannotBeStarted(t *testing.T) {
+	const variable = "CRMGATE_TEST_NO_FILES"
+	if os.Getenv(variable) == "" { // the limit is one of the whole process
+		cmd := exec.Command(os.Args[0], "-test.run=^TestProcessesThatCannotBeStarted$", "-test.v")
+		cmd.Env = append(os.Environ(), variable+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	dir := t.TempDir()
+	f := load(t, newHost(t, wasmhost.Config{CacheDir: dir, Processes: 1}), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
+	cached, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(cached) == 0 {
+		t.Fatal(cached, err)
+	}
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	var held []*os.File
+	for len(held) == 0 || held[len(held)-1].Fd() < 100 {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, null)
+	}
+	for _, file := range held[len(held)-4:] { // enough to read the module and to change the cache, and too few for three pipes
+		_ = file.Close()
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 101, Max: before.Max}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+	if !errors.Is(err, connector.ErrInterrupted) || !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("without files: %v", err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range held[:len(held)-4] {
+		_ = file.Close()
+	}
+	if now, err := filepath.Glob(filepath.Join(dir, "*", "*")); err != nil || len(now) != len(cached) {
+		t.Errorf("the cache had %q, and has %q: %v", cached, now, err)
+	}
+	if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("afterwards: %v", err)
+	}
+}

@@ -24,7 +24,7 @@ const dataToCompile = 384 << 20
 
 // Compile instruments and compiles a module in a process of its own, which can open no file. It writes the instrumented module and the
 // machine code, and returns the name of the file in guest.CodeFolder for the machine code. The context bounds it. The error is a *Died
-// if the process has ended, the error of a writer, or else the module's.
+// if the process has ended, matches ErrNotStarted if there was none, and is the error of a writer, or else the module's.
 func Compile(ctx context.Context, c Config, instrumented, machine io.Writer) (name string, err error) {
 	p, err := begin(ctx, c, true)
 	if err != nil {

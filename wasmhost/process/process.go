@@ -77,8 +77,11 @@ func Probe(ctx context.Context) (missing []string, err error) {
 	return p.missing, nil
 }
 
+// ErrNotStarted means that the system did not start a process, for example because too many files are open.
+var ErrNotStarted = errors.New("a guest process could not be started")
+
 // Start starts a process, which loads the module. The context bounds that. The caller closes the process. The error is a *Died if the
-// process has ended, and otherwise the module's: it does not compile.
+// process has ended, matches ErrNotStarted if there was none, and is otherwise the module's: it does not compile.
 func Start(ctx context.Context, c Config) (*Process, error) {
 	p, err := begin(ctx, c, false)
 	if err != nil {
@@ -100,7 +103,7 @@ func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
 	p := &Process{limits: c.Limits, admits: admits, calls: map[uint32]*call{}}
 	var err error
 	if p.child, err = startChild(); err != nil {
-		return nil, fmt.Errorf("start a guest process: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrNotStarted, err)
 	}
 	p.wire = newWire(p.child.out, p.child.in)
 	p.wire.limit, p.wire.route = p.longest, p.accept
