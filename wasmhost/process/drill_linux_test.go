@@ -19,6 +19,9 @@ import (
 
 func init() { instead["drill"], instead["compiles"] = drill, drill }
 
+// parent is the number of the server's process. Behind the walls, a process does not learn it any more.
+var parent = os.Getppid()
+
 // attempts are what machine code that has escaped from the engine might try. Each returns nil if it succeeded.
 var attempts = map[string]func(h hello) error{
 	"read a file":            func(h hello) error { return opens(secretOf(h), os.O_RDONLY) },
@@ -27,8 +30,8 @@ var attempts = map[string]func(h hello) error{
 	"write the machine code": func(h hello) error { return opens(filepath.Join(h.Dir, "new"), os.O_CREATE|os.O_WRONLY) },
 	"read the machine code":  func(h hello) error { _, err := os.ReadDir(h.Dir); return err },
 	"read /etc/passwd":       func(hello) error { return opens("/etc/passwd", os.O_RDONLY) },
-	"the parent's memory":    func(hello) error { return opens(fmt.Sprintf("/proc/%d/mem", os.Getppid()), os.O_RDONLY) },
-	"the parent's variables": func(hello) error { return opens(fmt.Sprintf("/proc/%d/environ", os.Getppid()), os.O_RDONLY) },
+	"the parent's memory":    func(hello) error { return opens(fmt.Sprintf("/proc/%d/mem", parent), os.O_RDONLY) },
+	"the parent's variables": func(hello) error { return opens(fmt.Sprintf("/proc/%d/environ", parent), os.O_RDONLY) },
 	"its own memory file":    func(hello) error { return opens("/proc/self/mem", os.O_RDWR) },
 	"a device":               func(hello) error { return opens("/dev/null", os.O_RDONLY) },
 	"remove a file":          func(h hello) error { return os.Remove(secretOf(h)) },
@@ -43,22 +46,28 @@ var attempts = map[string]func(h hello) error{
 	"executable memory":       func(hello) error { return maps(4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE) },
 	"executable and writable": func(hello) error { return protects(unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC) },
 	"mapped for all":          func(hello) error { return maps(4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED) },
-	"much memory":             func(hello) error { return much(4 << 30) },
-	"more open files":         func(hello) error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1000, Max: 1000}) },
-	"core dumps":              func(hello) error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) },
-	"no filter":               func(hello) error { return raw(unix.SYS_SECCOMP, 0, 0, 0) },
-	"another user":            func(hello) error { return raw(unix.SYS_SETUID, 65534, 0, 0) },
-	"a name of the machine":   func(hello) error { return unix.Sethostname([]byte("mine")) },
-	"another root":            func(hello) error { return unix.Chroot("/tmp") },
-	"the kernel's log":        func(hello) error { return raw(unix.SYS_SYSLOG, 3, 0, 0) },
-	"a thread":                func(hello) error { return raw(unix.SYS_CLONE, uintptr(newThread[0]), 0, 0) },
-	"a namespace":             func(hello) error { return raw(unix.SYS_CLONE, unix.CLONE_NEWUSER|uintptr(syscall.SIGCHLD), 0, 0) },
-	"fork by clone":           func(hello) error { return raw(unix.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0) },
-	"fork by clone3":          func(hello) error { return raw(unix.SYS_CLONE3, 0, 0, 0) },
-	"a timer for the parent":  func(hello) error { return raw(unix.SYS_TGKILL, uintptr(os.Getppid()), uintptr(os.Getppid()), 0) },
-	"a set of descriptors":    func(hello) error { return raw(unix.SYS_EPOLL_CREATE1, 0, 0, 0) },
-	"a descriptor's flags":    func(hello) error { return raw(unix.SYS_FCNTL, 3, unix.F_SETFL, 0) },
-	"control of a device":     func(hello) error { return raw(unix.SYS_IOCTL, 2, unix.TCGETS, 0) },
+	"broken memory": func(hello) error { // the kernel does not know this advice
+		if err := raw(unix.SYS_MADVISE, 0, 0, 1000); err == unix.EPERM {
+			return err
+		}
+		return nil
+	},
+	"much memory":            func(hello) error { return much(4 << 30) },
+	"more open files":        func(hello) error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1000, Max: 1000}) },
+	"core dumps":             func(hello) error { return unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) },
+	"no filter":              func(hello) error { return raw(unix.SYS_SECCOMP, 0, 0, 0) },
+	"another user":           func(hello) error { return raw(unix.SYS_SETUID, 65534, 0, 0) },
+	"a name of the machine":  func(hello) error { return unix.Sethostname([]byte("mine")) },
+	"another root":           func(hello) error { return unix.Chroot("/tmp") },
+	"the kernel's log":       func(hello) error { return raw(unix.SYS_SYSLOG, 3, 0, 0) },
+	"a thread":               func(hello) error { return raw(unix.SYS_CLONE, uintptr(newThread[0]), 0, 0) },
+	"a namespace":            func(hello) error { return raw(unix.SYS_CLONE, unix.CLONE_NEWUSER|uintptr(syscall.SIGCHLD), 0, 0) },
+	"fork by clone":          func(hello) error { return raw(unix.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0) },
+	"fork by clone3":         func(hello) error { return raw(unix.SYS_CLONE3, 0, 0, 0) },
+	"a timer for the parent": func(hello) error { return raw(unix.SYS_TGKILL, uintptr(parent), uintptr(parent), 0) },
+	"a set of descriptors":   func(hello) error { return raw(unix.SYS_EPOLL_CREATE1, 0, 0, 0) },
+	"a descriptor's flags":   func(hello) error { return raw(unix.SYS_FCNTL, 3, unix.F_SETFL, 0) },
+	"control of a device":    func(hello) error { return raw(unix.SYS_IOCTL, 2, unix.TCGETS, 0) },
 }
 
 // ends are attempts that end the process.
@@ -67,11 +76,11 @@ var ends = map[string]func(h hello) error{
 	"a datagram":              func(hello) error { return raw(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_DGRAM, 0) },
 	"a local socket":          func(hello) error { _, err := net.Dial("unix", "/run/x"); return err },
 	"exec":                    func(hello) error { return unix.Exec("/bin/true", []string{"true"}, nil) },
-	"a signal":                func(hello) error { return unix.Kill(os.Getppid(), 0) },
-	"trace the parent":        func(hello) error { return unix.PtraceAttach(os.Getppid()) },
+	"a signal":                func(hello) error { return unix.Kill(parent, 0) },
+	"trace the parent":        func(hello) error { return unix.PtraceAttach(parent) },
 	"a ring":                  func(hello) error { return raw(unix.SYS_IO_URING_SETUP, 1, 0, 0) },
-	"a handle":                func(hello) error { return raw(unix.SYS_PIDFD_OPEN, uintptr(os.Getppid()), 0, 0) },
-	"the parent's words":      func(hello) error { return raw(unix.SYS_PROCESS_VM_READV, uintptr(os.Getppid()), 0, 0) },
+	"a handle":                func(hello) error { return raw(unix.SYS_PIDFD_OPEN, uintptr(parent), 0, 0) },
+	"the parent's words":      func(hello) error { return raw(unix.SYS_PROCESS_VM_READV, uintptr(parent), 0, 0) },
 	"new namespaces":          func(hello) error { return unix.Unshare(unix.CLONE_NEWNS) },
 	"a mount":                 func(hello) error { return unix.Mount("none", "/tmp", "tmpfs", 0, "") },
 	"a program of the kernel": func(hello) error { return raw(unix.SYS_BPF, 0, 0, 0) },
@@ -126,7 +135,10 @@ func drill(s *server, h hello) {
 	if err == nil {
 		_ = s.sendJSON(kindReady, missing)
 		_, _ = s.receive(s.next)
-		err = drop(threadsToRun)
+		if unix.Prlimit(parent, unix.RLIMIT_CORE, nil, &unix.Rlimit{}) == nil {
+			err = errors.New("it can use the limits of its parent")
+		}
+		err = errors.Join(err, drop(threadsToRun))
 	}
 	if err != nil {
 		_ = s.sendJSON(kindLoaded, loaded{Error: err.Error()})

@@ -28,14 +28,13 @@ func inherited() (in, out *os.File) {
 // The system calls of a guest process. They are those that Go 1.26 and wazero 1.12 make, beside those that filter looks at closely.
 var (
 	whileRunning = []string{
-		"read", "write", "pwrite64", "epoll_pwait", "futex", "nanosleep", "sched_yield", "madvise", "munmap", "close",
+		"read", "write", "pwrite64", "epoll_pwait", "futex", "nanosleep", "sched_yield", "munmap", "close",
 		"rt_sigreturn", "rt_sigprocmask", "rt_sigaction", "sigaltstack", "gettid", "getpid", "exit", "exit_group",
 		"sched_getaffinity", "clock_gettime", "getrandom", "restart_syscall", "set_robust_list", "rseq",
 	}
 	whileLoading = []string{
 		"openat", "newfstatat", "fstat", "epoll_ctl", "seccomp", "prctl", "memfd_create", "ftruncate", "lseek",
 	}
-	whileMetering = []string{"prlimit64"} // see allow
 	// newThread are the flags of clone when Go's runtime and a C library make a thread; not a process.
 	newThread = []uint64{0xd0f00, 0x3d0f00}
 	// never are those that only a stranger's machine code makes. The process is killed.
@@ -95,11 +94,11 @@ func confine(h hello) (missing []string, err error) {
 	if !seccomp.Supported() {
 		return append(missing, "seccomp"), nil
 	}
-	calls := slices.Concat(whileRunning, whileLoading)
-	if h.Compile {
-		calls = slices.Concat(calls, whileMetering)
+	var limits []seccomp.NameWithConditions
+	if h.Compile { // see allow. Other processes have limits too, such as the server
+		limits = append(limits, seccomp.NameWithConditions{Name: "prlimit64", Conditions: seccomp.ArgumentConditions{is(0, seccomp.Equal, 0)}})
 	}
-	return missing, filter(calls, nil, newThread, unix.SYS_UNAME)
+	return missing, filter(slices.Concat(whileRunning, whileLoading), nil, newThread, unix.SYS_UNAME, limits...)
 }
 
 // drop builds the last wall: what only loading needs is over. threads is how many threads the runtime keeps for it.
@@ -158,11 +157,8 @@ func limitTo(what int, soft, hard uint64) error {
 }
 
 // filter allows these system calls and no other, on all threads. Those in killed end the process. denied is a call that was allowed
-// before, to see that the filter holds. clones are the flags that clone may have.
-func filter(allowed, killed []string, clones []uint64, denied uintptr) error {
-	is := func(i uint32, op seccomp.Operation, v uint64) seccomp.Condition {
-		return seccomp.Condition{Argument: i, Operation: op, Value: v}
-	}
+// before, to see that the filter holds. clones are the flags that clone may have. more are allowed on conditions.
+func filter(allowed, killed []string, clones []uint64, denied uintptr, more ...seccomp.NameWithConditions) error {
 	all := func(c ...seccomp.Condition) seccomp.ArgumentConditions { return c }
 	policy := seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: []seccomp.SyscallGroup{
 		{Action: seccomp.ActionAllow, Names: known(allowed), NamesWithCondtions: []seccomp.NameWithConditions{
@@ -173,6 +169,9 @@ func filter(allowed, killed []string, clones []uint64, denied uintptr) error {
 			{Name: "fcntl", Conditions: all(is(1, seccomp.Equal, unix.F_DUPFD_CLOEXEC))},
 			// Signals to its own threads: preemption, and the end by a crash.
 			{Name: "tgkill", Conditions: all(is(0, seccomp.Equal, uint64(os.Getpid())))},
+			// What a process wants of its own memory. Advice from 100 on is for administrators, who a server that runs as root is: it
+			// takes memory from the whole machine, as if that were broken.
+			{Name: "madvise", Conditions: all(is(2, seccomp.LessThan, unix.MADV_HWPOISON))},
 			// Memory that is shared with no one, and never writable and executable at once: wazero maps, writes, then protects.
 			{Name: "mmap", Conditions: all(is(2, seccomp.BitsNotSet, unix.PROT_EXEC), is(3, seccomp.BitsNotSet, unix.MAP_SHARED|unix.MAP_GROWSDOWN|unix.MAP_HUGETLB|unix.MAP_LOCKED))},
 			{Name: "mprotect", Conditions: all(is(2, seccomp.BitsNotSet, unix.PROT_EXEC))},
@@ -181,6 +180,7 @@ func filter(allowed, killed []string, clones []uint64, denied uintptr) error {
 		// A C library falls back to clone.
 		{Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS), Names: []string{"clone3"}},
 	}}
+	policy.Syscalls[0].NamesWithCondtions = append(policy.Syscalls[0].NamesWithCondtions, more...)
 	for _, flags := range clones {
 		policy.Syscalls[0].NamesWithCondtions = append(policy.Syscalls[0].NamesWithCondtions,
 			seccomp.NameWithConditions{Name: "clone", Conditions: all(is(0, seccomp.Equal, flags))})
@@ -198,6 +198,11 @@ func filter(allowed, killed []string, clones []uint64, denied uintptr) error {
 		return errors.New("seccomp: the filter does not hold")
 	}
 	return nil
+}
+
+// is is a condition on an argument of a system call.
+func is(argument uint32, op seccomp.Operation, v uint64) seccomp.Condition {
+	return seccomp.Condition{Argument: argument, Operation: op, Value: v}
 }
 
 // known returns the names of system calls that this architecture has.
