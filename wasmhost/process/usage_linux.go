@@ -14,11 +14,18 @@ func (p *Process) Usage() (Usage, error) {
 	dir := fmt.Sprintf("/proc/%d/", p.Pid())
 	statm, err1 := os.ReadFile(dir + "statm")
 	stat, err2 := os.ReadFile(dir + "stat")
+	select {
+	case <-p.child.dead: // another process may have its number by now
+		return Usage{}, errGone
+	default:
+	}
 	if err := errors.Join(err1, err2); err != nil {
 		return Usage{}, err
 	}
 	return parseUsage(statm, stat, int64(os.Getpagesize()))
 }
+
+var errGone = errors.New("the process has ended")
 
 // tick is the unit of processor time in /proc.
 const tick = time.Second / 100
