@@ -73,13 +73,16 @@ func (m *module) enter(ctx context.Context, p *place) error {
 	return p.enter(ctx)
 }
 
-// relieve waits while the memory of all guests is tight. Processes without a call end meanwhile.
+// relieve waits while the memory of all guests is tight, unless others are the reason. Processes without a call end meanwhile.
 func (m *module) relieve(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	for m.host.watch.tight() {
 		if m.host.room.letGo() {
 			continue
+		}
+		if m.host.watch.modest(m) {
+			return nil
 		}
 		select {
 		case <-time.After(watchBusy):

@@ -76,11 +76,25 @@ func (w *watch) begun() {
 	}
 }
 
-// tight reports whether little of the memory is left, so that no call should begin.
+// tight reports whether little of the memory is left, so that calls should not begin. See modest.
 func (w *watch) tight() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.total+w.here.Used() > w.memory/8*7
+}
+
+// modest reports whether the process of a module uses less than a quarter of what the largest process uses. Its calls go on while memory
+// is tight: else a connector that fills the memory and waits would stop all others. If too much is used then, the largest process ends.
+func (w *watch) modest(m *module) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var own, largest int64
+	for p, u := range w.of {
+		if largest = max(largest, u.Memory); p.m == m {
+			own += u.Memory
+		}
+	}
+	return own < largest/4
 }
 
 // run looks until there are no processes.

@@ -56,7 +56,8 @@ func TestMemoryOfProcesses(t *testing.T) {
 	}
 }
 
-// While little memory is left, processes without a call end, and calls wait.
+// While little memory is left, processes without a call end, and calls wait: those of a connector whose process uses much of it, or all if
+// connectors have no processes.
 func TestTightMemory(t *testing.T) {
 	t.Parallel()
 	for _, processes := range []int{0, 2} {
@@ -77,8 +78,17 @@ func TestTightMemory(t *testing.T) {
 			f.Tighten()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			if _, err := modest.UserInfo(ctx, bearer("")); !errors.Is(err, limit.ErrBusy) {
+			if _, err := hungry.OAuthInfo(ctx, connector.OAuthInfoRequest{}); !errors.Is(err, limit.ErrBusy) {
 				t.Errorf("while memory is tight: %v", err)
+			}
+			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			var want error = limit.ErrBusy
+			if processes > 0 {
+				want = errors.ErrUnsupported // it has run
+			}
+			if _, err := modest.UserInfo(ctx, bearer("")); !errors.Is(err, want) {
+				t.Errorf("a modest connector while memory is tight: %v, want %v", err, want)
 			}
 			close(leave)
 			if err := <-done; !errors.Is(err, errors.ErrUnsupported) {
