@@ -59,19 +59,57 @@ func (k keeper) Add(key [32]byte, machine io.Reader) error {
 	return k(hex.EncodeToString(key[:]), machine)
 }
 
+// files is a cache of wazero.
+type files interface {
+	Get(key [32]byte) (io.ReadCloser, bool, error)
+	Add(key [32]byte, machine io.Reader) error
+	Delete(key [32]byte) error
+}
+
+// complete is a cache that has all that is needed: what it has not is an error, and is not compiled.
+type complete struct{ files }
+
+func (c complete) Get(key [32]byte) (io.ReadCloser, bool, error) {
+	machine, ok, err := c.files.Get(key)
+	if !ok && err == nil {
+		err = errors.New("its machine code is not in the cache")
+	}
+	return machine, ok, err
+}
+
+func (complete) Delete([32]byte) error {
+	return errors.New("its machine code in the cache is of another version")
+}
+
+// compiledIn returns a cache that is complete, of machine code in dir.
+func compiledIn(dir string) (wazero.CompilationCache, error) {
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return cache, replaceFiles(cache, func(old files) files { return complete{old} })
+}
+
 // keptBy returns a cache that gives machine code to keep.
+func keptBy(keep keeper) (wazero.CompilationCache, error) {
+	cache := wazero.NewCompilationCache()
+	return cache, replaceFiles(cache, func(files) files { return keep })
+}
+
+// replaceFiles replaces where a cache has its files.
 //
 // wazero gives machine code to a folder, or to a cache of its own: the interface is internal. So the field is set by reflection. If a
 // new version has no such field, the tests fail.
-func keptBy(keep keeper) (wazero.CompilationCache, error) {
-	cache := wazero.NewCompilationCache()
+func replaceFiles(cache wazero.CompilationCache, by func(old files) files) error {
 	v := reflect.Indirect(reflect.ValueOf(cache))
 	if v.Kind() == reflect.Struct {
 		v = v.FieldByName("fileCache")
 	}
-	if !v.IsValid() || !v.CanAddr() || v.Kind() != reflect.Interface || !reflect.TypeOf(keep).Implements(v.Type()) {
-		return nil, errors.New("this version of wazero keeps machine code in another way")
+	if !v.IsValid() || !v.CanAddr() || v.Kind() != reflect.Interface || !reflect.TypeFor[files]().Implements(v.Type()) {
+		return errors.New("this version of wazero keeps machine code in another way")
 	}
-	reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Elem().Set(reflect.ValueOf(keep))
-	return cache, nil
+	v = reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Elem()
+	old, _ := v.Interface().(files) // nil for a cache in memory
+	v.Set(reflect.ValueOf(by(old)))
+	return nil
 }

@@ -42,6 +42,16 @@ const spareTime = 30 * time.Second
 // trusts what it finds there. The caller closes the module.
 func Load(ctx context.Context, code []byte, dir string, l Limits) (*Module, error) {
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	return loadFrom(ctx, cache, err, code, l)
+}
+
+// LoadCompiled is Load without compiling: the error says so if the machine code is not in the folder.
+func LoadCompiled(ctx context.Context, code []byte, dir string, l Limits) (*Module, error) {
+	cache, err := compiledIn(dir)
+	return loadFrom(ctx, cache, err, code, l)
+}
+
+func loadFrom(ctx context.Context, cache wazero.CompilationCache, err error, code []byte, l Limits) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
@@ -66,6 +67,23 @@ func TestLyingCompilers(t *testing.T) {
 				t.Errorf("it sent %d bytes", written.Len())
 			}
 		})
+	}
+}
+
+// A process that runs a module does not compile it, which no limit is for: a process that compiles could leave the machine code out.
+func TestNoMachineCode(t *testing.T) {
+	t.Parallel()
+	c := practice(t)
+	c.Dir = t.TempDir()
+	if _, err := guest.CodeFolder(t.Context(), c.Dir); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Start(t.Context(), c)
+	if err == nil {
+		p.Close()
+	}
+	if err == nil || errors.As(err, new(*Died)) || !strings.Contains(err.Error(), "not in the cache") {
+		t.Errorf("got %v", err)
 	}
 }
 
