@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -22,20 +23,25 @@ type image struct {
 	written  atomic.Pointer[[]span] // what calls write to, as far as it is known; in order
 }
 
-// newImage returns an image for a memory of at most a size. It makes the file, which a process may no longer do once a guest runs in
-// it. The caller closes it.
-func newImage(most int64) (*image, error) {
+// TemplateFile makes a file in memory, without a name, for the template of a module. The caller closes it. The error matches
+// errors.ErrUnsupported on systems without such files.
+func TemplateFile(l Limits) (*os.File, error) {
 	fd, err := unix.MemfdCreate("crmgate-template", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	i := &image{file: os.NewFile(uintptr(fd), "template"), fd: uintptr(fd), zero: make([]byte, os.Getpagesize())}
-	i.written.Store(&[]span{})
-	if err := i.file.Truncate(most); err != nil { // what is not written takes no space
-		i.close()
-		return nil, err
+	f := os.NewFile(uintptr(fd), "template")
+	if err := f.Truncate(int64(l.MemoryPages) * pageSize); err != nil { // what is not written takes no space
+		return nil, errors.Join(err, f.Close())
 	}
-	return i, nil
+	return f, nil
+}
+
+// newImage returns an image in an empty file, which it closes.
+func newImage(f *os.File) *image {
+	i := &image{file: f, fd: f.Fd(), zero: make([]byte, os.Getpagesize())}
+	i.written.Store(&[]span{})
+	return i
 }
 
 // take makes this the image of a memory. It writes the pages that are not zero.

@@ -14,10 +14,11 @@ func TestRestoreUndoesEveryWrite(t *testing.T) {
 	t.Parallel()
 	page, random := os.Getpagesize(), rand.New(rand.NewPCG(1, 2))
 	size, grown := 300*page, 320*page
-	i, err := newImage(int64(grown))
+	f, err := TemplateFile(Limits{MemoryPages: uint32(grown / pageSize)})
 	if err != nil {
 		t.Fatal(err)
 	}
+	i := newImage(f)
 	defer i.close()
 	content := make([]byte, size)
 	for at := 0; at < size/2; at++ { // the rest is zero, and so is a part between

@@ -2,12 +2,18 @@
 
 package guest
 
-import "errors"
+import (
+	"errors"
+	"os"
+)
 
 // image does not exist on this system.
 type image struct{ size int }
 
-func newImage(int64) (*image, error) { return nil, errors.ErrUnsupported }
+// TemplateFile returns an error that matches errors.ErrUnsupported.
+func TemplateFile(Limits) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func newImage(*os.File) *image { return nil }
 
 func (*image) take([]byte) error          { return errors.ErrUnsupported }
 func (*image) copyTo(*memory) error       { return errors.ErrUnsupported }

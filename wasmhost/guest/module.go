@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -42,21 +43,32 @@ const spareTime = 30 * time.Second
 // trusts what it finds there. The caller closes the module.
 func Load(ctx context.Context, code []byte, dir string, l Limits) (*Module, error) {
 	cache, err := wazero.NewCompilationCacheWithDir(dir)
-	return loadFrom(ctx, cache, err, code, l)
-}
-
-// LoadCompiled is Load without compiling: the error says so if the machine code is not in the folder.
-func LoadCompiled(ctx context.Context, code []byte, dir string, l Limits) (*Module, error) {
-	cache, err := compiledIn(dir)
-	return loadFrom(ctx, cache, err, code, l)
-}
-
-func loadFrom(ctx context.Context, cache wazero.CompilationCache, err error, code []byte, l Limits) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}
+	template, err := TemplateFile(l)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, errors.Join(err, cache.Close(ctx))
+	}
+	return loadFrom(ctx, cache, template, code, l)
+}
+
+// LoadCompiled is Load without compiling: the error says so if the machine code is not in the folder. template is what TemplateFile
+// returned, maybe in another process, and nil where that is not supported. The module closes it.
+func LoadCompiled(ctx context.Context, code []byte, dir string, template *os.File, l Limits) (*Module, error) {
+	cache, err := compiledIn(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
+	}
+	return loadFrom(ctx, cache, template, code, l)
+}
+
+func loadFrom(ctx context.Context, cache wazero.CompilationCache, template *os.File, code []byte, l Limits) (*Module, error) {
 	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(cache).WithMemoryLimitPages(l.MemoryPages))
 	m := &Module{limits: l, cache: cache, runtime: rt, loaded: time.Now(), spare: spareTime}
+	if template != nil {
+		m.image = newImage(template)
+	}
 	if err := m.load(ctx, code); err != nil {
 		m.Close()
 		return nil, err
@@ -67,9 +79,6 @@ func loadFrom(ctx context.Context, cache wazero.CompilationCache, err error, cod
 func (m *Module) load(ctx context.Context, code []byte) (err error) {
 	if m.compiled, err = m.runtime.CompileModule(ctx, code); err != nil {
 		return fmt.Errorf("it does not compile: %w", err)
-	}
-	if m.image, err = newImage(int64(m.limits.MemoryPages) * pageSize); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
 	}
 	if err := instantiatePause(ctx, m.runtime); err != nil {
 		return err

@@ -15,8 +15,11 @@ import (
 // child is a started program, and the pipes to it.
 type child struct {
 	cmd     *exec.Cmd
-	in, out *os.File      // what it reads, and what it writes
-	dead    chan struct{} // closed when it has ended
+	in, out *os.File // what it reads, and what it writes
+	// template is where the child keeps the template of its module: here the server sees how large that is. It is nil in a child that
+	// compiles, and where TemplateFile is not supported.
+	template *os.File
+	dead     chan struct{} // closed when it has ended
 
 	mu     sync.Mutex
 	reason error  // guarded by mu; the first reason for its end
@@ -27,24 +30,30 @@ type child struct {
 const maxWords = 64 << 10
 
 // startChild starts this program as a guest process.
-func startChild() (*child, error) {
+//
+// It passes the template file on, if there is one.
+func startChild(template *os.File) (*child, error) {
 	theirIn, in, err1 := os.Pipe()
 	out, theirOut, err2 := os.Pipe()
 	words, theirWords, err3 := os.Pipe()
 	if err := errors.Join(err1, err2, err3); err != nil {
-		closeAll(theirIn, in, out, theirOut, words, theirWords)
+		closeAll(theirIn, in, out, theirOut, words, theirWords, template)
 		return nil, err
 	}
-	c := &child{in: in, out: out, dead: make(chan struct{}), cmd: &exec.Cmd{
+	theirs := []*os.File{theirIn, theirOut}
+	if template != nil {
+		theirs = append(theirs, template)
+	}
+	c := &child{in: in, out: out, template: template, dead: make(chan struct{}), cmd: &exec.Cmd{
 		Path: program(), Args: []string{"crmgate", argument}, Env: []string{}, Dir: "/", // a nil Env would be this process's
-		Stderr: theirWords, ExtraFiles: []*os.File{theirIn, theirOut}, SysProcAttr: attributes(),
+		Stderr: theirWords, ExtraFiles: theirs, SysProcAttr: attributes(),
 	}}
 	started := make(chan error)
 	go c.run(started, words)
 	err := <-started
 	closeAll(theirIn, theirOut, theirWords) // an end that stays open here would hide the child's end
 	if err != nil {
-		closeAll(in, out, words)
+		closeAll(in, out, words, template)
 		return nil, err
 	}
 	return c, nil
@@ -68,7 +77,7 @@ func (c *child) run(started chan<- error, words *os.File) {
 	c.words = string(said)
 	c.mu.Unlock()
 	close(c.dead)
-	closeAll(c.in, c.out)
+	closeAll(c.in, c.out, c.template)
 }
 
 // exit returns why a process has ended by itself.

@@ -101,8 +101,15 @@ func errLate(ctx context.Context) error { return fmt.Errorf("it was not ready in
 // begin starts a process, which builds its walls. With admits, it is one that compiles.
 func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
 	p := &Process{limits: c.Limits, admits: admits, calls: map[uint32]*call{}}
+	var template *os.File
 	var err error
-	if p.child, err = startChild(); err != nil {
+	if !admits {
+		template, err = guest.TemplateFile(c.Limits)
+	}
+	if err == nil || errors.Is(err, errors.ErrUnsupported) {
+		p.child, err = startChild(template)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotStarted, err)
 	}
 	p.wire = newWire(p.child.out, p.child.in)

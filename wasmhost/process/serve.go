@@ -147,7 +147,7 @@ func (s *server) load(h hello) error {
 		return err
 	}
 	var said loaded
-	if s.module, err = guest.LoadCompiled(context.Background(), f.body, h.Dir, h.Limits); err != nil {
+	if s.module, err = guest.LoadCompiled(context.Background(), f.body, h.Dir, inheritedTemplate(), h.Limits); err != nil {
 		said.Error = short(err)
 	} else {
 		said.Shape = s.module.Shape()

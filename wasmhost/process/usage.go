@@ -7,7 +7,7 @@ import (
 
 // Usage is what a guest process uses of the machine.
 type Usage struct {
-	Memory int64         // bytes that it has written to, and shares with no other process
+	Memory int64         // bytes that it has written to and shares with no other process, and its template
 	CPU    time.Duration // of all its threads, since its start
 }
 

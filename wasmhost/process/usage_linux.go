@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
@@ -22,7 +23,13 @@ func (p *Process) Usage() (Usage, error) {
 	if err := errors.Join(err1, err2); err != nil {
 		return Usage{}, err
 	}
-	return parseUsage(statm, stat, int64(os.Getpagesize()))
+	u, err := parseUsage(statm, stat, int64(os.Getpagesize()))
+	if p.child.template != nil {
+		if info, err := p.child.template.Stat(); err == nil {
+			u.Memory += info.Sys().(*syscall.Stat_t).Blocks * 512
+		}
+	}
+	return u, err
 }
 
 var errGone = errors.New("the process has ended")

@@ -1,8 +1,12 @@
 package process
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // What a process uses is what the system says, whatever the name of the program.
@@ -41,5 +45,29 @@ func TestUsage(t *testing.T) {
 	p.Close()
 	if u, err := p.Usage(); err == nil {
 		t.Errorf("after its end: %+v", u)
+	}
+}
+
+// A template counts, although no memory maps it between calls.
+func TestUsageOfATemplate(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "large.wasm")
+	const size = 48 << 20
+	m := wasmtest.Module{Pages: size >> 16, Start: wasmtest.Seq(wasmtest.Num(0), wasmtest.Num(1), wasmtest.Num(size), []byte{0xfc, 0x0b, 0}), // memory.fill
+		Funcs: []wasmtest.Func{wasmtest.Export("rest", wasmtest.Num(0))}}
+	if err := os.WriteFile(path, m.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := mustStart(t, Config{Code: compile(t, path, dir), Dir: dir, Limits: limits})
+	before, err := p.Usage()
+	if err == nil {
+		_, err = p.Start(t.Context(), &crm{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err := p.Usage(); err != nil || u.Memory-before.Memory < size {
+		t.Errorf("a template of %d MB adds %d MB, %v", size>>20, (u.Memory-before.Memory)>>20, err)
 	}
 }

@@ -25,6 +25,9 @@ func inherited() (in, out *os.File) {
 	return os.NewFile(3, "in"), os.NewFile(4, "out")
 }
 
+// inheritedTemplate returns the file for the template, from the server.
+func inheritedTemplate() *os.File { return os.NewFile(5, "template") }
+
 // The system calls of a guest process. They are those that Go 1.26 and wazero 1.12 make, beside those that filter looks at closely.
 var (
 	whileRunning = []string{
@@ -33,7 +36,7 @@ var (
 		"sched_getaffinity", "clock_gettime", "getrandom", "restart_syscall", "set_robust_list", "rseq",
 	}
 	whileLoading = []string{
-		"openat", "newfstatat", "fstat", "epoll_ctl", "seccomp", "prctl", "memfd_create", "ftruncate", "lseek",
+		"openat", "newfstatat", "fstat", "epoll_ctl", "seccomp", "prctl", "lseek",
 	}
 	// newThread are the flags of clone when Go's runtime and a C library make a thread; not a process.
 	newThread = []uint64{0xd0f00, 0x3d0f00}
