@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -202,6 +203,9 @@ func (m *Manifest) hostDecides() bool {
 func several(all []crmgate.HostPattern) bool {
 	return slices.ContainsFunc(all, func(p crmgate.HostPattern) bool { return p != all[0] })
 }
+
+// Equal reports whether two manifests of a platform say the same.
+func (m *Manifest) Equal(other *Manifest) bool { return reflect.DeepEqual(m, other) }
 
 // RequireOAuth returns a Refusal if people sign in to the platform with an API key.
 func (m *Manifest) RequireOAuth() error {

@@ -231,6 +231,22 @@ func (ms *Set) Platform(p crmgate.Platform) (*Manifest, bool) {
 // Platforms returns the manifests of all platforms. The caller may modify the map.
 func (ms *Set) Platforms() map[crmgate.Platform]*Manifest { return maps.Clone(ms.platforms) }
 
+// With returns a set in which one platform, and the document of its name, are those of another set.
+func (ms *Set) With(p crmgate.Platform, from *Set) *Set {
+	c := *ms
+	c.docs, c.platforms, c.leftOut = maps.Clone(ms.docs), maps.Clone(ms.platforms), maps.Clone(ms.leftOut)
+	delete(c.leftOut, p)
+	delete(c.docs, string(p))
+	delete(c.platforms, p)
+	if doc, ok := from.docs[string(p)]; ok {
+		c.docs[string(p)] = doc
+	}
+	if m, ok := from.platforms[p]; ok {
+		c.platforms[p] = m
+	}
+	return &c
+}
+
 // LeftOut returns the platforms whose manifests have a mistake, and the first mistake of each, an *Error. Their documents are
 // published as they were written, if they are JSON. The caller may modify the map.
 func (ms *Set) LeftOut() map[crmgate.Platform]error { return maps.Clone(ms.leftOut) }

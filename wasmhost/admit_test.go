@@ -18,7 +18,7 @@ func TestAdmittedFiles(t *testing.T) {
 	t.Parallel()
 	cache := filepath.Join(t.TempDir(), "cache")
 	load(t, newHost(t, wasmhost.Config{CacheDir: cache, Processes: 2}), map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
-	want := regexp.MustCompile(`^[^/]+/(facts|instrumented|isolated/wazero-[^/]+/[0-9a-f]{64})$`)
+	want := regexp.MustCompile(`^[^/]+/(isolated-facts|isolated\.wasm|module\.wasm|isolated/wazero-[^/]+/[0-9a-f]{64})$`)
 	files := 0
 	err := filepath.WalkDir(cache, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -37,8 +37,8 @@ func TestAdmittedFiles(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || files != 3 {
-		t.Errorf("got %d files, %v, want 3", files, err)
+	if err != nil || files != 4 {
+		t.Errorf("got %d files, %v, want 4", files, err)
 	}
 }
 

@@ -85,6 +85,9 @@ func (m *module) getFacts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.facts, err = m.host.factsOf(ctx, m, content)
-	return err
+	if m.facts, err = m.host.factsOf(ctx, m, content); err != nil {
+		return err
+	}
+	m.keepContent(content)
+	return nil
 }

@@ -95,7 +95,7 @@ func (f *Folder) Free(p crmgate.Platform) int {
 	if m.loaded == nil {
 		return -1
 	}
-	g, ok := m.loaded.runner.(*guest.Module)
+	g, ok := m.loaded.runner.(*roomed).runner.(*guest.Module)
 	if !ok {
 		return 1
 	}
@@ -110,7 +110,7 @@ func (f *Folder) Pid(p crmgate.Platform) int {
 	if m.loaded == nil {
 		return 0
 	}
-	return m.loaded.runner.(*roomed).Pid()
+	return m.loaded.runner.(*roomed).runner.(*watched).Pid()
 }
 
 // CheckCache checks the cache on behalf of a user, as New does.

@@ -24,11 +24,14 @@ import (
 const maxModule = 16 << 20
 
 // Folder is a loaded folder of connectors. It contains NAME.wasm with its manifest NAME.json, manifest.json (the manifest
-// "default"), and releaseNotes.json. It is safe for concurrent use.
+// "default"), and releaseNotes.json. It is safe for concurrent use, except Keep, LeaveOut and Replace, which are for a folder that is
+// not used yet.
 type Folder struct {
+	host       *Host
 	manifests  *manifest.Set
 	connectors map[crmgate.Platform]connector.Connector
 	leftOut    map[crmgate.Platform]error
+	kept       map[crmgate.Platform]error
 	modules    []*module
 }
 
@@ -38,11 +41,23 @@ type Folder struct {
 // A platform whose manifest or module is wrong is left out, and the others are loaded: see [Folder.LeftOut]. The error is about
 // the folder itself, or about manifest.json.
 func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error) {
+	return h.load(ctx, dir, publicURL, nil)
+}
+
+// Reload loads the folder beside an earlier one, which it does not change. A module with the same content and manifest is the same in
+// both, with its process. The caller has it
+// replace the earlier one, or forgets it: it has no processes yet.
+func (h *Host) Reload(ctx context.Context, dir, publicURL string, earlier *Folder) (*Folder, error) {
+	return h.load(ctx, dir, publicURL, earlier)
+}
+
+// load loads a folder. earlier may be nil.
+func (h *Host) load(ctx context.Context, dir, publicURL string, earlier *Folder) (*Folder, error) {
 	files, unreadable, err := jsonFiles(dir)
 	if err != nil {
 		return nil, err
 	}
-	f := &Folder{connectors: map[crmgate.Platform]connector.Connector{}}
+	f := &Folder{host: h, connectors: map[crmgate.Platform]connector.Connector{}, kept: map[crmgate.Platform]error{}}
 	if f.manifests, err = manifest.Parse(files, publicURL); err != nil {
 		return nil, err
 	}
@@ -56,48 +71,113 @@ func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error)
 		}
 		f.connectors[p] = manifestOnly{&hosted{&module{manifest: m}}}
 	}
-	modules, err := h.readModules(f, dir, platforms)
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
+	if err := h.readModules(f, dir, platforms, earlier); err != nil {
+		return nil, err
 	}
-	errs := h.inspectAll(ctx, modules)
+	fresh := slices.DeleteFunc(slices.Clone(f.modules), func(m *module) bool { return earlier.has(m) })
+	errs := h.inspectAll(ctx, fresh)
 	if ctx.Err() != nil { // the modules are not at fault
-		return nil, errors.Join(ctx.Err(), f.Close())
+		return nil, ctx.Err()
 	}
-	for i, m := range modules {
+	for i, m := range fresh {
 		f.add(m, errs[i])
 	}
 	return f, nil
 }
 
-// readModules reads the modules of a folder. One that cannot be read is left out.
-func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform]*manifest.Manifest) ([]*module, error) {
+// has reports whether a folder has a module. f may be nil.
+func (f *Folder) has(m *module) bool { return f != nil && slices.Contains(f.modules, m) }
+
+// readModules reads the modules of a folder. One that cannot be read is left out, and one that has not changed is the earlier one.
+func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform]*manifest.Manifest, earlier *Folder) error {
 	names, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, entry := range names {
 		name, ok := strings.CutSuffix(entry.Name(), ".wasm")
 		p := crmgate.Platform(name)
-		if !ok || f.leftOut[p] != nil {
+		if !ok || hidden(name) || f.leftOut[p] != nil {
 			continue
 		}
 		m := platforms[p]
 		if m == nil {
-			f.leaveOut(p, fmt.Errorf("%s has no manifest: expected a file %s.json beside it, or the platform %s in manifest.json", entry.Name(), p, p))
+			f.LeaveOut(p, fmt.Errorf("%s %w: expected a file %s.json beside it, or the platform %s in manifest.json", entry.Name(), ErrNoManifest, p, p))
 			continue
 		}
 		path := filepath.Join(dir, entry.Name())
 		sum, err := hashModule(path)
 		if err != nil {
-			f.leaveOut(p, err)
+			f.LeaveOut(p, err)
 			continue
 		}
-		mod := &module{host: h, manifest: m, path: path, sum: sum, places: h.newPlaces()}
-		mod.closing, mod.cancel = context.WithCancel(context.Background())
-		f.modules = append(f.modules, mod)
+		was := earlier.module(p)
+		if was != nil && was.sum == sum && was.path == path && was.manifest.Equal(m) {
+			f.use(was)
+			continue
+		}
+		f.modules = append(f.modules, h.newModule(m, path, sum, was))
 	}
-	return f.modules, nil
+	return nil
+}
+
+// newModule returns a module that is not loaded. It shares the places of the module that it replaces, because both are one connector.
+func (h *Host) newModule(m *manifest.Manifest, path string, sum [sha256.Size]byte, was *module) *module {
+	mod := &module{host: h, manifest: m, path: path, sum: sum}
+	if was != nil {
+		mod.places = was.places
+	} else {
+		mod.places = h.newPlaces()
+	}
+	mod.closing, mod.cancel = context.WithCancel(context.Background())
+	return mod
+}
+
+// Version names the module of a platform: the beginning of its hash, "manifest" if it has only a manifest, and "" if there is no such
+// platform.
+func (f *Folder) Version(p crmgate.Platform) string {
+	switch m := f.module(p); {
+	case m != nil:
+		return fmt.Sprintf("%x", m.sum[:6])
+	case f.connectors[p] != nil:
+		return "manifest"
+	}
+	return ""
+}
+
+// Sum returns the hash of a platform's module, in hexadecimal; ok is false if it has none.
+func (f *Folder) Sum(p crmgate.Platform) (sum string, ok bool) {
+	if m := f.module(p); m != nil {
+		return fmt.Sprintf("%x", m.sum), true
+	}
+	return "", false
+}
+
+// Same reports whether a platform has the same module and manifest in both folders. f may be nil: then it has nothing.
+func (f *Folder) Same(p crmgate.Platform, other *Folder) bool {
+	if m := f.module(p); m != nil || f == nil {
+		return m != nil && m == other.module(p)
+	}
+	a, ok := f.manifests.Platform(p)
+	b, ok2 := other.manifests.Platform(p)
+	return ok && ok2 && f.connectors[p] != nil && other.connectors[p] != nil && other.module(p) == nil && a.Equal(b)
+}
+
+// module returns the module of a platform, or nil if it has none. f may be nil.
+func (f *Folder) module(p crmgate.Platform) *module {
+	if f == nil {
+		return nil
+	}
+	if c, ok := f.connectors[p].(*hosted); ok {
+		return c.m
+	}
+	return nil
+}
+
+// use adds a module that is known to be right.
+func (f *Folder) use(m *module) {
+	f.modules = append(f.modules, m)
+	f.connectors[m.manifest.Platform] = &hosted{m}
 }
 
 // add adds a module that was inspected, or leaves it out because of an error.
@@ -108,15 +188,56 @@ func (f *Folder) add(m *module, err error) {
 		}
 	}
 	if err != nil {
-		f.leaveOut(m.manifest.Platform, fmt.Errorf("%s: %w", filepath.Base(m.path), err))
+		f.LeaveOut(m.manifest.Platform, fmt.Errorf("%s: %w", filepath.Base(m.path), err))
 		return
 	}
 	f.connectors[m.manifest.Platform] = &hosted{m}
 }
 
-func (f *Folder) leaveOut(p crmgate.Platform, err error) {
+// ErrNoManifest is the cause if a platform is left out because it has a module and no manifest.
+var ErrNoManifest = errors.New("has no manifest")
+
+// LeaveOut leaves a platform out.
+func (f *Folder) LeaveOut(p crmgate.Platform, err error) {
+	f.drop(p)
 	f.leftOut[p] = err
+}
+
+// drop removes a platform.
+func (f *Folder) drop(p crmgate.Platform) {
+	f.modules = slices.DeleteFunc(f.modules, func(m *module) bool { return m.manifest.Platform == p })
 	delete(f.connectors, p)
+	delete(f.leftOut, p)
+	delete(f.kept, p)
+}
+
+// Keep keeps the connector and the manifest that a platform has in an earlier folder, because of an error in this one. It returns
+// false, and does nothing, if the platform has no connector there.
+func (f *Folder) Keep(p crmgate.Platform, earlier *Folder, err error) bool {
+	conn, ok := earlier.connectors[p]
+	if !ok {
+		return false
+	}
+	f.drop(p)
+	f.connectors[p] = conn
+	if m := earlier.module(p); m != nil {
+		f.modules = append(f.modules, m)
+	}
+	f.manifests = f.manifests.With(p, earlier.manifests)
+	f.kept[p] = err
+	return true
+}
+
+// Kept returns the platforms whose connector is that of an earlier folder, because of an error. The caller may modify the map.
+func (f *Folder) Kept() map[crmgate.Platform]error { return maps.Clone(f.kept) }
+
+// Replace ends the modules of an earlier folder that this one does not have, each when its last call has returned.
+func (f *Folder) Replace(earlier *Folder) {
+	for _, m := range earlier.modules {
+		if !f.has(m) {
+			m.retire()
+		}
+	}
 }
 
 // jsonFiles reads the manifests and release notes of a folder. unreadable has the files of single platforms that cannot be read.
@@ -128,7 +249,7 @@ func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Plat
 	files, unreadable = map[string][]byte{}, map[crmgate.Platform]error{}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok || e.IsDir() || strings.HasSuffix(name, ".vectors") { // vectors are for crmgate check
+		if !ok || e.IsDir() || hidden(name) || strings.HasSuffix(name, ".vectors") { // vectors are for crmgate check
 			continue
 		}
 		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
@@ -143,6 +264,9 @@ func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Plat
 	}
 	return files, unreadable, nil
 }
+
+// hidden reports whether a file is not a connector's: editors and systems keep such files beside those that people edit.
+func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 // hashModule returns the hash of a module's file, without having it in memory.
 func hashModule(path string) (sum [sha256.Size]byte, err error) {
@@ -227,9 +351,9 @@ func (f *Folder) Err() error {
 // Platforms returns the platforms, including those without a module.
 func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys(f.connectors)) }
 
-// Close frees all modules. It cancels running calls, and waits until they have returned.
+// Close frees all modules, also those that the folder has replaced. It cancels running calls, and waits until they have returned.
 func (f *Folder) Close() error {
-	for _, m := range f.modules {
+	for _, m := range append(f.host.room.retired(), f.modules...) {
 		m.close()
 	}
 	return nil

@@ -104,8 +104,12 @@ func New(ctx context.Context, c Config) (*Host, error) {
 		}
 	}
 	running := limit.NewShares(limit.Limits{Total: c.MaxRunners})
-	return &Host{Config: c, room: room{free: c.Processes, taken: map[*module]int{}}, running: running, watch: &watch{
-		memory: c.Memory, here: guest.NewBudget(c.Memory), running: running, log: c.Logger, wake: make(chan struct{}, 1), of: map[*roomed]*used{},
+	rooms := c.Processes
+	if rooms == 0 {
+		rooms = math.MaxInt
+	}
+	return &Host{Config: c, room: room{free: rooms, taken: map[*module]int{}}, running: running, watch: &watch{
+		memory: c.Memory, here: guest.NewBudget(c.Memory), running: running, log: c.Logger, wake: make(chan struct{}, 1), of: map[*watched]*used{},
 	}}, nil
 }
 

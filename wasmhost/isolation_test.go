@@ -156,6 +156,9 @@ func TestWhatProcessesCompileIsApart(t *testing.T) {
 		t.Error(err)
 	}
 	for _, path := range before {
+		if filepath.Base(path) == "module.wasm" { // is read only if it has the hash of the file
+			continue
+		}
 		if b, err := os.ReadFile(path); err != nil || string(b) != "evil" {
 			t.Errorf("%s is used in the server's process", filepath.Base(path))
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
@@ -31,6 +32,7 @@ type module struct {
 	loading chan struct{} // guarded by mu; closed at the end of the current load; nil if there is none
 	loadErr error         // guarded by mu; the error of the last load
 	idle    *time.Timer   // guarded by mu
+	retired bool          // guarded by mu; it was replaced or removed: see retire
 	closed  bool          // guarded by mu
 	calls   sync.WaitGroup
 }
@@ -151,16 +153,33 @@ func (m *module) loadInBackground(done chan struct{}) {
 	m.host.room.idle()
 }
 
-// content returns the content of the module's file, which must not have changed.
+// contentFile is the copy of a module in the cache.
+const contentFile = "module.wasm"
+
+// content returns the content of the module. If its file has changed since it was loaded, that is the copy in the cache.
 func (m *module) content() ([]byte, error) {
 	b, err := readModule(m.path)
-	if err == nil && sha256.Sum256(b) != m.sum {
-		err = fmt.Errorf("%s was changed since it was loaded: restart to use it", filepath.Base(m.path))
+	if err == nil && sha256.Sum256(b) == m.sum {
+		return b, nil
 	}
-	return b, err
+	if b, ok := readCached(filepath.Join(m.host.folder(m.sum), contentFile)); ok && sha256.Sum256(b) == m.sum {
+		return b, nil
+	}
+	if err == nil {
+		err = fmt.Errorf("%s was changed while it was loaded: reload it", filepath.Base(m.path))
+	}
+	return nil, err
 }
 
-// readAndLoad loads the module from its file, which must not have changed.
+// keepContent keeps a copy of the module in the cache, for when its file has changed and the new one is wrong or not loaded yet.
+func (m *module) keepContent(content []byte) {
+	info, err := os.Stat(filepath.Join(m.host.folder(m.sum), contentFile))
+	if err != nil || info.Size() != int64(len(content)+sha256.Size) {
+		_, _ = m.host.cached(contentFile, m.sum, func() ([]byte, error) { return content, nil }) // it logs what fails
+	}
+}
+
+// readAndLoad loads the module into memory.
 func (m *module) readAndLoad() (*loadedModule, error) {
 	b, err := m.content()
 	if err != nil {
@@ -208,11 +227,36 @@ func (m *module) endUse(l *loadedModule, lost bool) {
 
 // startIdle starts the idle timer anew. m.mu is locked.
 func (m *module) startIdle() {
-	if m.idle == nil {
-		m.idle = time.AfterFunc(m.host.Idle, m.unload)
-	} else {
-		m.idle.Reset(m.host.Idle)
+	wait := m.host.Idle
+	if m.retired {
+		wait = min(wait, retiredIdle)
 	}
+	if m.idle == nil {
+		m.idle = time.AfterFunc(wait, m.unload)
+	} else {
+		m.idle.Reset(wait)
+	}
+}
+
+// retiredIdle is after how much time without a call a retired module is unloaded. A request makes several calls, and keeps to the
+// module that it began with.
+const retiredIdle = time.Second
+
+// retire says that the module was replaced or removed. Its calls go on. Calls of requests that began before still come, and have it
+// loaded again if necessary.
+func (m *module) retire() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.retired = true
+	if m.loaded != nil && m.loaded.uses == 0 && !m.closed {
+		m.startIdle()
+	}
+}
+
+func (m *module) isRetired() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.retired
 }
 
 // idleSince returns when the last call of a loaded module ended; ok is false if one runs, or the module is not loaded.

@@ -428,11 +428,12 @@ func TestIdleConnectorsAreUnloaded(t *testing.T) {
 	})
 }
 
-// A module file that changed since it was checked is not loaded.
+// A module whose file changed since it was checked runs as it was checked, from the copy in the cache. A damaged copy does not run.
 func TestChangedFileIsNotRun(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string]string{"x.wasm": oauth(num(2)).String(), "x.json": manifestOf("x", "")})
-	f, err := loadAll(t, newHost(t, wasmhost.Config{}), dir, "")
+	cache := t.TempDir()
+	f, err := loadAll(t, newHost(t, wasmhost.Config{CacheDir: cache, Idle: time.Millisecond}), dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,8 +441,21 @@ func TestChangedFileIsNotRun(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(unreachable).Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("from the copy: %v", err)
+	}
+	copies, err := filepath.Glob(filepath.Join(cache, "*", "module.wasm"))
+	if err != nil || len(copies) != 1 {
+		t.Fatal(copies, err)
+	}
+	if err := os.WriteFile(copies[0], oauth(unreachable).Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mustFree := time.Now().Add(time.Minute); f.Free("x") >= 0 && time.Now().Before(mustFree); { // until it is unloaded
+		time.Sleep(time.Millisecond)
+	}
 	_, err = mustConnector(t, f, "x").OAuthInfo(t.Context(), connector.OAuthInfoRequest{})
-	wantError(t, err, "x.wasm was changed since it was loaded")
+	wantError(t, err, "x.wasm was changed while it was loaded")
 	if err := os.WriteFile(filepath.Join(dir, "x.wasm"), oauth(num(2)).Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}

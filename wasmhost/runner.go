@@ -34,46 +34,59 @@ const (
 
 // open returns a runner of the module, which it compiles if necessary. b is the module's file. The caller closes it.
 func (m *module) open(ctx context.Context, b []byte) (runner, error) {
+	if err := m.host.room.take(ctx, m); err != nil {
+		return nil, err
+	}
+	r, err := m.openRunner(ctx, b)
+	if err != nil {
+		m.host.room.give(m)
+		return nil, err
+	}
+	return &roomed{runner: r, m: m}, nil
+}
+
+func (m *module) openRunner(ctx context.Context, b []byte) (runner, error) {
 	if m.host.Processes == 0 {
 		code, err := m.host.cached(ownFile, m.sum, func() ([]byte, error) { return instrument(b) })
 		if err != nil {
 			return nil, err
 		}
-		r, err := guest.Load(ctx, code, filepath.Join(m.host.folder(m.sum), ownFolder), m.host.limits())
-		if err != nil {
-			return nil, err
-		}
-		return r, nil
-	}
-	if err := m.host.room.take(ctx, m); err != nil {
-		return nil, err
+		return guest.Load(ctx, code, filepath.Join(m.host.folder(m.sum), ownFolder), m.host.limits())
 	}
 	p, err := m.start(ctx, b)
 	if err != nil {
-		m.host.room.give(m)
 		return nil, err
 	}
-	r := &roomed{Process: p, m: m}
+	r := &watched{p, m}
 	m.host.watch.add(r)
 	return r, nil
 }
 
-// roomed is a process that gives its room back.
-type roomed struct {
+// watched is a process that the watch looks at until it is closed.
+type watched struct {
 	*process.Process
+	m *module
+}
+
+func (w *watched) Close() {
+	w.Process.Close()
+	w.m.host.watch.remove(w)
+}
+
+// roomed is a runner that gives its room back.
+type roomed struct {
+	runner
 	m    *module
 	once sync.Once
 }
 
 func (r *roomed) Close() {
-	r.Process.Close()
-	r.once.Do(func() {
-		r.m.host.watch.remove(r)
-		r.m.host.room.give(r.m)
-	})
+	r.runner.Close()
+	r.once.Do(func() { r.m.host.room.give(r.m) })
 }
 
-// room bounds how many modules have a process. The process of the module that was used least recently ends for another one.
+// room bounds how many modules have a process. The process of the module that was used least recently ends for another one. Modules
+// that run in this process have a room too, without a bound, so that room knows all modules in memory.
 type room struct {
 	mu      sync.Mutex
 	free    int             // guarded by mu
@@ -137,6 +150,18 @@ func (r *room) give(m *module) {
 	}
 	r.mu.Unlock()
 	r.idle()
+}
+
+// retired returns the modules in memory that were replaced or removed.
+func (r *room) retired() (all []*module) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for m := range r.taken {
+		if m.isRetired() {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // idle wakes those who wait: there may be room.

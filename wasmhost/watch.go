@@ -24,9 +24,9 @@ type watch struct {
 	wake    chan struct{} // capacity 1; see begun
 
 	mu      sync.Mutex
-	of      map[*roomed]*used // guarded by mu
-	total   int64             // guarded by mu; bytes
-	looking bool              // guarded by mu; a goroutine looks
+	of      map[*watched]*used // guarded by mu
+	total   int64              // guarded by mu; bytes
+	looking bool               // guarded by mu; a goroutine looks
 }
 
 // used is what a process uses.
@@ -45,7 +45,7 @@ const (
 const maxIdleCPU = 5 * time.Second
 
 // add begins to watch a process.
-func (w *watch) add(p *roomed) {
+func (w *watch) add(p *watched) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.of[p] = &used{}
@@ -56,7 +56,7 @@ func (w *watch) add(p *roomed) {
 }
 
 // remove ends that.
-func (w *watch) remove(p *roomed) {
+func (w *watch) remove(p *watched) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if u := w.of[p]; u != nil {
@@ -115,7 +115,7 @@ func (w *watch) look() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.total = 0
-	var largest *roomed
+	var largest *watched
 	for p, u := range w.of {
 		w.note(p, u)
 		if w.total += u.Memory; largest == nil || u.Memory > w.of[largest].Memory {
@@ -130,7 +130,7 @@ func (w *watch) look() bool {
 }
 
 // note looks up what a process uses.
-func (w *watch) note(p *roomed, u *used) {
+func (w *watch) note(p *watched, u *used) {
 	now, err := p.Usage()
 	u.Usage = now
 	if _, idle := p.m.idleSince(); err != nil || !idle { // it has just ended, or the system does not tell
@@ -141,7 +141,7 @@ func (w *watch) note(p *roomed, u *used) {
 }
 
 // end ends a process.
-func (w *watch) end(p *roomed, why error) {
+func (w *watch) end(p *watched, why error) {
 	w.log.Warn("ended the process of a connector", "platform", p.m.manifest.Platform, "reason", why, "memory", w.of[p].Memory)
 	p.Kill(why)
 	go p.m.unload() // if it has no call
