@@ -45,6 +45,8 @@ const (
 	accountFields   sealed.Kind = 'f'
 	extensionFields sealed.Kind = 'w'
 	failedFields    sealed.Kind = 'v'
+
+	accepted sealed.Kind = 'K' // what a platform's connector may do
 )
 
 // formats are the formats of the kinds that have had more than one.
@@ -150,6 +152,8 @@ func (k keys) atHost(kind sealed.Kind, key []byte, f FieldsKey) []byte {
 	}
 	return k.Append(key, kind, f.Platform, string(f.Account)+"\x00"+string(f.Extension)+"\x00"+f.Hostname)
 }
+
+func (k keys) accepted(p crmgate.Platform) []byte { return k.On(accepted, p, "") }
 
 // platformOf is the platform in the key of a kind's record.
 func platformOf(k sealed.Kind, key []byte) crmgate.Platform {

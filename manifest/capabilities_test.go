@@ -1,0 +1,28 @@
+package manifest_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/crmgate/crmgate/manifest"
+)
+
+// TestCapabilities: all that a connector may do is listed, also what an override adds.
+func TestCapabilities(t *testing.T) {
+	t.Parallel()
+	ms, err := manifest.Parse(map[string][]byte{"x": []byte(`{"platforms": {"x": {
+		"auth": {"type": "oauth", "oauth": {"authUrl": "https://{hostname}/auth"}},
+		"environment": {"type": "selectable", "selections": [{"const": "https://eu.x.example"}]},
+		"crmgate": {"hosts": ["*.x.example", "{hostname}", "api.x.example:8443"], "config": ["X_SECRET", "X_ID"], "reveal": ["refreshToken"]},
+		"override": [{"triggerType": "hostname", "triggerValue": "eu.x.example", "overrideObjects": [{"path": "crmgate.hosts", "value": ["other.example"]}]}]
+	}}}`)}, "")
+	if err != nil || len(ms.LeftOut()) > 0 {
+		t.Fatal(err, ms.LeftOut())
+	}
+	m, _ := ms.Platform("x")
+	want := []string{"config X_ID", "config X_SECRET", "host *.x.example", "host api.x.example:8443", "host eu.x.example of a person", "host other.example",
+		"host {hostname}", "reveal refreshToken", "secrets in clear"}
+	if got := m.Capabilities(); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
