@@ -75,6 +75,7 @@ var owners = map[string]string{
 	"github.com/landlock-lsm/go-landlock":   "./wasmhost/process",
 	"github.com/KimMachineGun/automemlimit": "./wasmhost",
 	"github.com/dustin/go-humanize":         "./cmd/crmgate",
+	"github.com/fsnotify/fsnotify":          "./edge",
 	"code.dny.dev/ssrf":                     "./proxy/egress",
 	"github.com/alecthomas/kong":            "./cmd/crmgate",
 	"github.com/dgraph-io/badger":           "./storage/badger",

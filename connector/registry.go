@@ -2,6 +2,7 @@ package connector
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -10,19 +11,30 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// Registry finds connectors. Its functions are safe for concurrent use.
+// Registry finds connectors, which may be replaced while the server runs. Its functions are safe for concurrent use.
 type Registry struct {
-	// Find returns the connector of a platform. Its error is a Refusal for the client. A platform that has only a manifest
-	// has a connector too, and all its operations return an error.
-	Find func(crmgate.Platform) (Connector, error)
-	// Platforms returns the platforms that have a connector.
-	Platforms func() []crmgate.Platform
+	// Find returns the connector of a platform: the latest one, or that of the set that Hold has put into the context. Its error
+	// is a Refusal for the client. A platform that has only a manifest has a connector too, and all its operations return an error.
+	Find func(context.Context, crmgate.Platform) (Connector, error)
+	// Platforms returns the platforms that have a connector, of the same set as Find.
+	Platforms func(context.Context) []crmgate.Platform
+	// Hold returns a context with the set of connectors as it is now. It is nil if the set never changes.
+	Hold func(context.Context) context.Context
+}
+
+// Held returns a context in which all connectors come from the set as it is now, so that a request does not meet two versions of
+// one. A replaced connector still answers.
+func (r Registry) Held(ctx context.Context) context.Context {
+	if r.Hold == nil {
+		return ctx
+	}
+	return r.Hold(ctx)
 }
 
 // Connectable returns the manifest of a platform that people can sign in to. The error is a Refusal if there is no such
 // platform, or if it has only a manifest.
-func (r Registry) Connectable(p crmgate.Platform) (*manifest.Manifest, error) {
-	conn, err := r.Find(p)
+func (r Registry) Connectable(ctx context.Context, p crmgate.Platform) (*manifest.Manifest, error) {
+	conn, err := r.Find(ctx, p)
 	if err == nil {
 		_, err = conn.AuthType() // an error if the platform has only a manifest
 	}
@@ -36,10 +48,10 @@ func (r Registry) Connectable(p crmgate.Platform) (*manifest.Manifest, error) {
 }
 
 // AllConnectable returns the manifests of the platforms that people can sign in to, in the order of their titles.
-func (r Registry) AllConnectable() []*manifest.Manifest {
+func (r Registry) AllConnectable(ctx context.Context) []*manifest.Manifest {
 	var all []*manifest.Manifest
-	for _, p := range r.Platforms() {
-		if m, err := r.Connectable(p); err == nil { // the others have a manifest without a connector
+	for _, p := range r.Platforms(ctx) {
+		if m, err := r.Connectable(ctx, p); err == nil { // the others have a manifest without a connector
 			all = append(all, m)
 		}
 	}
@@ -51,16 +63,16 @@ func (r Registry) AllConnectable() []*manifest.Manifest {
 
 // Known returns p if there is such a platform, and "" otherwise. Metrics and the audit log use it, because clients can send
 // any number of made-up names.
-func (r Registry) Known(p crmgate.Platform) crmgate.Platform {
-	if _, err := r.Find(p); err != nil {
+func (r Registry) Known(ctx context.Context, p crmgate.Platform) crmgate.Platform {
+	if _, err := r.Find(ctx, p); err != nil {
 		return ""
 	}
 	return p
 }
 
 // Manifest returns the manifest of a platform, or an empty one if there is no such platform.
-func (r Registry) Manifest(p crmgate.Platform) *manifest.Manifest {
-	conn, err := r.Find(p)
+func (r Registry) Manifest(ctx context.Context, p crmgate.Platform) *manifest.Manifest {
+	conn, err := r.Find(ctx, p)
 	if err != nil {
 		return &manifest.Manifest{Platform: p}
 	}
@@ -75,8 +87,8 @@ type Interface struct {
 
 // Interfaces lists which interfaces a platform's connector implements, in the order of App Connect's server. The list
 // includes those that crmgate never calls.
-func (r Registry) Interfaces(p crmgate.Platform) ([]Interface, error) {
-	conn, err := r.Find(p)
+func (r Registry) Interfaces(ctx context.Context, p crmgate.Platform) ([]Interface, error) {
+	conn, err := r.Find(ctx, p)
 	if err != nil {
 		return nil, err
 	}

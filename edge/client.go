@@ -68,6 +68,15 @@ func (c *Client) Revocations(ctx context.Context) (all []operator.Revocation, er
 	return all, c.ask(ctx, http.MethodGet, "/revocations", &all)
 }
 
+// Reload has the running node reload its connectors, as Node.Reload does. It is an error if no node runs.
+func (c *Client) Reload(ctx context.Context, accepted ...crmgate.Platform) (r operator.Reloaded, err error) {
+	q := url.Values{}
+	for _, p := range accepted {
+		q.Add("accept", string(p))
+	}
+	return r, c.ask(ctx, http.MethodPost, "/reload?"+q.Encode(), &r)
+}
+
 // Applications lists the OAuth applications, and whether their CRM rejects them.
 func (c *Client) Applications(ctx context.Context) (all []operator.Application, err error) {
 	return all, c.ask(ctx, http.MethodGet, "/apps", &all)
@@ -180,6 +189,9 @@ func readLines(line func(proxy.AuditLine) error) func(status int, body io.Reader
 	}
 }
 
+// answerTime bounds how long a node takes to answer: a reload compiles connectors.
+const answerTime = 10 * time.Minute
+
 // request sends a request to the node or, without a node, answers it from the store. read gets the answer as it comes.
 func (c *Client) request(ctx context.Context, method, path string, read func(status int, body io.Reader) error) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://crmgate"+path, nil)
@@ -187,7 +199,7 @@ func (c *Client) request(ctx context.Context, method, path string, read func(sta
 		return err
 	}
 	var dialer net.Dialer
-	client := &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: time.Minute, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: answerTime, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return dialer.DialContext(ctx, "unix", c.config.socket())
 	}}}
 	defer client.CloseIdleConnections()
@@ -229,13 +241,16 @@ func (c *core) answer(req *http.Request, read func(status int, body io.Reader) e
 			if opening = c.openRest(ctx); opening != nil {
 				return "", opening
 			}
-			return c.sessions.Forget(ctx, key)
+			return c.forget(ctx, key)
 		},
 		Replay: func(ctx context.Context, id string, dry bool) (authflow.Replayed, error) {
 			if opening = c.openRest(ctx); opening != nil {
 				return authflow.Replayed{}, opening
 			}
-			return c.flows.Replay(ctx, id, dry)
+			return c.replay(ctx, id, dry)
+		},
+		Reload: func(context.Context, []crmgate.Platform) (operator.Reloaded, error) {
+			return operator.Reloaded{}, crmgate.Refuse("No server runs on %s: it loads the connectors when it starts.", c.Data)
 		},
 	})
 	err := answered(control, req, read)

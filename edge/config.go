@@ -2,6 +2,7 @@ package edge
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,6 +25,11 @@ type Config struct {
 	Keyset string
 	// Connectors is the folder of NAME.wasm, NAME.json and manifest.json. Required.
 	Connectors string
+	// Watch reloads the connectors when their folder has changed, and was then unchanged for a second. Default false.
+	Watch bool
+	// Accept is asked at the start if a connector may do more than when it was accepted: more lists what. Without a yes the platform
+	// is left out. Default: no.
+	Accept func(ctx context.Context, p crmgate.Platform, more []string) bool
 	// Strict ends the start if a platform's manifest or module is wrong, or its settings cannot be read. Default false: the platform
 	// is left out.
 	Strict bool

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -38,8 +40,10 @@ type core struct {
 	writable    func() error // whether the disk has space
 	client      *egress.Client
 	fetch       crmgate.Fetch // how connectors send requests; nil for client.Fetch
-	folder      *wasmhost.Folder
-	unusable    map[crmgate.Platform]error // platforms with a setting that cannot be read
+	host        *wasmhost.Host
+	served      atomic.Pointer[served]
+	reloading   sync.Mutex             // one reload at a time
+	loaded      atomic.Pointer[string] // the print of the folder before it was last loaded
 	tokens      *token.Engine
 	revocations *revoke.Worker
 	sessions    *session.Sessions
@@ -106,9 +110,10 @@ func (c *core) openRest(ctx context.Context) error {
 	if err := c.openConnectors(ctx); err != nil {
 		return err
 	}
-	if err := c.checkSettings(c.folder.Platforms()...); err != nil {
-		return err
-	}
+	folder := c.served.Load().folder
+	unusable := c.checkSettings(folder, nil, folder.Platforms()...)
+	c.accept(ctx, folder, nil, c.Accept)
+	c.served.Store(&served{folder, unusable})
 	if err := c.reportLeftOut(); err != nil {
 		return err
 	}
@@ -174,36 +179,41 @@ func (c *core) openConnectors(ctx context.Context) error {
 	if c.fetch == nil {
 		c.fetch = c.client.Fetch
 	}
-	host, err := wasmhost.New(ctx, wasmhost.Config{
+	var err error
+	c.host, err = wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
 		Deadline: c.Timeout, Processes: c.GuestProcesses, Memory: c.GuestMemory,
 	})
 	if err != nil {
 		return advice(err)
 	}
-	if c.folder, err = host.Load(ctx, c.Connectors, c.PublicURL); err != nil {
+	c.notePrint()
+	folder, err := c.host.Load(ctx, c.Connectors, c.PublicURL)
+	if err != nil {
 		return fmt.Errorf("connectors: %w", err)
 	}
-	c.closers = append(c.closers, c.folder.Close)
+	c.served.Store(&served{folder: folder})
+	c.closers = append(c.closers, func() error { return c.served.Load().folder.Close() })
 	return nil
 }
 
 // reportLeftOut reports the platforms that are not served: they were not loaded, or their settings cannot be read. It returns
 // their errors if the configuration is strict.
 func (c *core) reportLeftOut() error {
-	unusable := slices.Collect(maps.Values(c.unusable))
-	if err := errors.Join(append(unusable, c.folder.Err())...); c.Strict && err != nil {
+	s := c.served.Load()
+	unusable := slices.Collect(maps.Values(s.unusable))
+	if err := errors.Join(append(unusable, s.folder.Err())...); c.Strict && err != nil {
 		return fmt.Errorf("connectors: %w", err)
 	}
-	for p, err := range c.unusable { // logged by checkSettings
-		c.metrics.LeftOut(p, err)
+	for p, err := range s.folder.LeftOut() {
+		c.Logger.Error(leftOutLine, "platform", p, "err", err)
 	}
-	for p, err := range c.folder.LeftOut() {
-		c.metrics.LeftOut(p, err)
-		c.Logger.Error("left out a platform: its manifest or module is wrong", "platform", p, "err", err)
-	}
+	c.metrics.Platforms(s.leftOut(), nil)
 	return nil
 }
+
+// leftOutLine is the log line about a platform that is left out.
+const leftOutLine = "left out a platform: its manifest or module is wrong, or not accepted"
 
 // egressProxy is the setting with the URL of the proxy for outbound requests.
 const egressProxy = "CRMGATE_EGRESS_PROXY"
@@ -251,7 +261,7 @@ func (c *core) openFlows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all := connector.Registry{Find: c.connector, Platforms: c.folder.Platforms}
+	all := connector.Registry{Find: c.connector, Platforms: c.platforms, Hold: c.hold}
 	c.revocations = revoke.New(revoke.Config{
 		DB: c.db, Tokens: c.tokens, Connectors: all, Now: c.Now, Logger: c.Logger, Count: c.metrics.Flow, Waiting: c.metrics.Waiting,
 	})

@@ -61,17 +61,13 @@ func Examine(ctx context.Context, config Config, s Subject) (_ *Examination, err
 	if err := c.openConnectors(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.folder.LeftOut()[s.Platform]; err != nil {
+	folder := c.served.Load().folder
+	c.served.Store(&served{folder, c.checkSettings(folder, nil, s.Platform)})
+	if err := c.served.Load().leftOut()[s.Platform]; err != nil {
 		return nil, err
 	}
-	conn, err := c.connector(s.Platform)
+	conn, err := c.connector(ctx, s.Platform)
 	if err != nil {
-		return nil, err
-	}
-	if err := c.checkSettings(s.Platform); err != nil {
-		return nil, err
-	}
-	if err := c.unusable[s.Platform]; err != nil {
 		return nil, err
 	}
 	hostname, err := conn.Manifest().CheckHostname(s.Hostname)

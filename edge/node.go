@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/crmgate/crmgate/proxy"
@@ -21,6 +22,7 @@ type Node struct {
 	server                *proxy.Server
 	internal              []*http.Server // of admin and control
 	failed                chan error     // has room for the end of every listener
+	stopWatch             func()         // ends the watch of the folder, and waits for it; does nothing if there is none
 }
 
 // Start opens everything and answers requests. ctx is for opening only. An error that is about one field of the
@@ -28,7 +30,7 @@ type Node struct {
 func Start(ctx context.Context, config Config) (*Node, error) {
 	began := time.Now()
 	c := newCore(config.withDefaults())
-	n := &Node{core: c, failed: make(chan error, 3)}
+	n := &Node{core: c, failed: make(chan error, 3), stopWatch: func() {}}
 	if err := n.open(ctx); err != nil {
 		if closing := n.abandon(); closing != nil {
 			err = errors.Join(err, closing)
@@ -36,7 +38,7 @@ func Start(ctx context.Context, config Config) (*Node, error) {
 		return nil, err
 	}
 	n.serve()
-	c.Logger.Info("ready", "listen", n.Addr(), "admin", n.AdminAddr(), "public_url", c.PublicURL, "platforms", len(c.folder.Platforms()),
+	c.Logger.Info("ready", "listen", n.Addr(), "admin", n.AdminAddr(), "public_url", c.PublicURL, "platforms", len(c.served.Load().folder.Platforms()),
 		"after", time.Since(began).Round(time.Millisecond).String(), "version", c.Version)
 	return n, nil
 }
@@ -62,7 +64,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.server, err = proxy.New(proxy.Config{
-		Flows: c.flows, Sessions: c.sessions, Orgs: c.orgs, Settings: c.settings, Manifests: c.folder.Manifests(), Debug: c.Debug, Metrics: c.metrics, Logger: c.Logger, MaxConns: maxConns(),
+		Flows: c.flows, Sessions: c.sessions, Orgs: c.orgs, Settings: c.settings, Manifests: c.manifests, Debug: c.Debug, Metrics: c.metrics, Logger: c.Logger, MaxConns: maxConns(),
 		TrustedProxies: c.TrustedProxies, HideIndex: c.HideIndex,
 	})
 	if err == nil {
@@ -83,13 +85,24 @@ func (n *Node) abandon() error {
 
 func (n *Node) serve() {
 	n.serveInternal(n.control, proxy.Control(n.Directory(), proxy.Acts{
-		Forget: n.core.sessions.Forget, Replay: n.core.flows.Replay, Retried: n.core.revocations.Changed,
+		Forget: n.core.forget, Replay: n.core.replay, Retried: n.core.revocations.Changed, Reload: n.core.reload,
 	}))
 	if n.admin != nil {
 		n.serveInternal(n.admin, n.Operator())
 	}
 	n.core.revocations.Start()
+	if n.core.Watch {
+		n.watch()
+	}
 	go func() { n.failed <- n.server.Serve(n.front) }() // ends with Close
+}
+
+// watch watches the folder of connectors, until stopWatch.
+func (n *Node) watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { n.core.watchFolder(ctx) })
+	n.stopWatch = func() { cancel(); running.Wait() }
 }
 
 func (n *Node) serveInternal(l net.Listener, h http.Handler) {
@@ -114,6 +127,7 @@ func (n *Node) Wait(ctx context.Context) error {
 func (n *Node) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	n.stopWatch()
 	errs := []error{n.server.Shutdown(ctx)}
 	for _, hs := range n.internal {
 		errs = append(errs, hs.Shutdown(ctx))

@@ -6,54 +6,38 @@ import (
 	"strings"
 
 	"github.com/crmgate/crmgate"
-	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/wasmhost"
 )
 
-// checkSettings logs a line for each setting of some platforms that does not count: it is not set, cannot be read, or the
-// connector does not declare it. A platform whose setting cannot be read is not used: it would sign people in with another
-// application than the operator wants, or fail at the CRM.
-func (c *core) checkSettings(platforms ...crmgate.Platform) error {
-	c.unusable = map[crmgate.Platform]error{}
-	var declared []string
+// checkSettings logs a line for each setting of some platforms of a folder that does not count: it is not set, cannot be read, or the
+// connector does not declare it. It returns the platforms with a setting that cannot be read, and the reason. Such a platform is not
+// used: it would sign people in with another application than the operator wants, or fail at the CRM.
+//
+// Of a platform that earlier has too, only the settings that cannot be read are logged. earlier may be nil.
+func (c *core) checkSettings(folder, earlier *wasmhost.Folder, platforms ...crmgate.Platform) (unusable map[crmgate.Platform]error) {
+	unusable = map[crmgate.Platform]error{}
 	for _, p := range platforms {
-		conn, err := c.folder.Connector(p)
+		conn, err := folder.Connector(p)
 		if err != nil {
-			return err
+			continue // there is no such platform
 		}
-		for _, name := range conn.Manifest().Config {
-			declared = append(declared, name)
+		known := earlier.Same(p, folder)
+		declared := conn.Manifest().Config
+		for _, name := range declared {
 			switch _, ok, err := c.Setting(name); {
 			case err != nil:
 				c.Logger.Error("a setting cannot be read: the platform is not available", "platform", p, "setting", name, "err", err)
-				c.unusable[p] = errors.Join(c.unusable[p], err)
-			case !ok:
+				unusable[p] = errors.Join(unusable[p], err)
+			case !ok && !known:
 				c.Logger.Info("a setting is not set", "platform", p, "setting", name)
 			}
 		}
-	}
-	for _, name := range c.SettingNames {
-		if p := c.platformOf(name); slices.Contains(platforms, p) && !slices.Contains(declared, name) {
-			c.Logger.Warn("a setting is ignored: the connector does not declare it", "platform", p, "setting", name)
+		prefix := strings.ToUpper(string(p)) + "_"
+		for _, name := range c.SettingNames {
+			if !known && strings.HasPrefix(name, prefix) && !slices.Contains(declared, name) {
+				c.Logger.Warn("a setting is ignored: the connector does not declare it", "platform", p, "setting", name)
+			}
 		}
 	}
-	return nil
-}
-
-// platformOf returns the platform whose settings begin as a name does; empty if there is none.
-func (c *core) platformOf(setting string) crmgate.Platform {
-	for _, p := range c.folder.Platforms() {
-		if strings.HasPrefix(setting, strings.ToUpper(string(p))+"_") {
-			return p
-		}
-	}
-	return ""
-}
-
-// connector returns the connector of a platform. The error is a Refusal if there is none, or if its settings cannot be read.
-func (c *core) connector(p crmgate.Platform) (connector.Connector, error) {
-	conn, err := c.folder.Connector(p)
-	if unusable := c.unusable[p]; err == nil && unusable != nil {
-		return nil, &crmgate.Refusal{Kind: crmgate.Unavailable, Message: conn.Manifest().Title + " is not available here. Ask your administrator.", Err: unusable}
-	}
-	return conn, err
+	return unusable
 }

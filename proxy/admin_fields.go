@@ -22,7 +22,7 @@ func (p adminPages) fields(ctx context.Context, r *request, a *org.Admin) (any, 
 	if err := r.params(map[string]*string{"extension": &extension, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
-	m, err := a.FieldsPlatform(crmgate.Platform(r.last))
+	m, err := a.FieldsPlatform(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (p adminPages) setFields(ctx context.Context, r *request, a *org.Admin) (an
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	m, err := a.FieldsPlatform(crmgate.Platform(r.last))
+	m, err := a.FieldsPlatform(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}

@@ -24,10 +24,10 @@ func (p adminPages) home(ctx context.Context, _ *request, a *org.Admin) (any, er
 		}
 		h.Apps = append(h.Apps, p.appRow(app, trouble))
 	}
-	for _, m := range a.FieldPlatforms() {
+	for _, m := range a.FieldPlatforms(ctx) {
 		h.Fields = append(h.Fields, web.Row{Title: m.Title, Href: p.fieldsPath(credentials{m: m})})
 	}
-	for _, m := range a.Platforms() {
+	for _, m := range a.Platforms(ctx) {
 		h.People = append(h.People, web.Row{Title: m.Title, Href: p.site.adminPath("/people/" + string(m.Platform))})
 	}
 	return renderForm(200, func(w io.Writer) error { return p.site.pages.AdminHome(w, h) })

@@ -19,7 +19,7 @@ func (p adminPages) people(ctx context.Context, r *request, a *org.Admin) (any, 
 	if err := r.params(map[string]*string{"after": &after, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
-	m, err := a.Platform(crmgate.Platform(r.last))
+	m, err := a.Platform(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func (p adminPages) confirmEnd(ctx context.Context, r *request, a *org.Admin) (a
 	if err := r.params(map[string]*string{"user": &user, "hostname": &hostname}); err != nil {
 		return nil, err
 	}
-	m, err := a.Platform(crmgate.Platform(r.last))
+	m, err := a.Platform(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (p adminPages) end(ctx context.Context, r *request, a *org.Admin) (any, err
 	if err := r.body(&b); err != nil {
 		return nil, err
 	}
-	m, err := a.Platform(crmgate.Platform(r.last))
+	m, err := a.Platform(ctx, crmgate.Platform(r.last))
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // publicAPI has the routes that need no session: the manifest, the versions and the interfaces.
 type publicAPI struct {
-	manifests  *manifest.Set
+	manifests  func() *manifest.Set
 	settings   *settings.Settings
 	connectors connector.Registry
 }
@@ -21,7 +21,7 @@ type publicAPI struct {
 func (a publicAPI) isAlive(context.Context, *request) (any, error) { return plain("OK"), nil }
 
 func (a publicAPI) serverVersionInfo(context.Context, *request) (any, error) {
-	version, ok := a.manifests.Version()
+	version, ok := a.manifests().Version()
 	if !ok || version == "" {
 		version = "unknown"
 	}
@@ -30,7 +30,7 @@ func (a publicAPI) serverVersionInfo(context.Context, *request) (any, error) {
 }
 
 func (a publicAPI) releaseNotes(context.Context, *request) (any, error) {
-	return rawJSON(a.manifests.ReleaseNotes()), nil
+	return rawJSON(a.manifests().ReleaseNotes()), nil
 }
 
 func (a publicAPI) crmManifest(_ context.Context, r *request) (any, error) {
@@ -38,14 +38,14 @@ func (a publicAPI) crmManifest(_ context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, ok := a.manifests.Published(name)
+	doc, ok := a.manifests().Published(name)
 	if !ok {
 		return nil, crmgate.RefusePlain("Platform not found")
 	}
 	return rawJSON(doc), nil
 }
 
-func (a publicAPI) implementedInterfaces(_ context.Context, r *request) (any, error) {
+func (a publicAPI) implementedInterfaces(ctx context.Context, r *request) (any, error) {
 	name, err := r.param("platform")
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (a publicAPI) implementedInterfaces(_ context.Context, r *request) (any, er
 	if name == "" {
 		return nil, crmgate.RefusePlain("Please provide platform.")
 	}
-	list, err := a.connectors.Interfaces(crmgate.Platform(name))
+	list, err := a.connectors.Interfaces(ctx, crmgate.Platform(name))
 	if err != nil {
 		return nil, err
 	}

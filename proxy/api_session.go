@@ -95,7 +95,7 @@ func (a sessionAPI) unAuthorize(ctx context.Context, _ *request, ses session.Ses
 func (a sessionAPI) refreshInfo(ctx context.Context, r *request) (any, error) {
 	notFound := connector.Outcome{Message: &crmgate.ReturnMessage{Message: "User not found", MessageType: "warning", TTL: 5000}}
 	withoutUser := func(p crmgate.Platform) any {
-		if out, ok := a.sessions.RefreshWithoutUser(p); ok {
+		if out, ok := a.sessions.RefreshWithoutUser(ctx, p); ok {
 			return answerOf(out)
 		}
 		return nil

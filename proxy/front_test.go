@@ -66,7 +66,7 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	if wrong := ms.LeftOut(); len(wrong) > 0 {
 		t.Fatal(wrong)
 	}
-	find := func(p crmgate.Platform) (connector.Connector, error) {
+	find := func(_ context.Context, p crmgate.Platform) (connector.Connector, error) {
 		if m, ok := ms.Platform(p); ok {
 			return testConnector{manifest: m}, nil
 		}
@@ -78,7 +78,7 @@ func newServer(t testing.TB, log slog.Handler, change ...func(*proxy.Config)) *p
 	services := proxytest.New(t, proxytest.Config{DB: db, Connectors: connector.Registry{Find: find}, Fetch: away, PublicURL: "https://gate.example", Logger: logger})
 	config := proxy.Config{
 		Flows: services.Flows, Sessions: services.Sessions, Orgs: services.Orgs, Settings: services.Settings,
-		Manifests: ms, Metrics: proxy.NewMetrics(), Debug: true, Logger: logger,
+		Manifests: func() *manifest.Set { return ms }, Metrics: proxy.NewMetrics(), Debug: true, Logger: logger,
 	}
 	for _, c := range change {
 		c(&config)

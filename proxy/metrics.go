@@ -33,6 +33,8 @@ type Metrics struct {
 	guests   *prometheus.HistogramVec
 	waiting  *prometheus.GaugeVec
 	leftOut  *prometheus.GaugeVec
+	kept     *prometheus.GaugeVec
+	reloads  *prometheus.CounterVec
 
 	mu    sync.Mutex
 	notes []string // lines of /readyz, sorted; guarded by mu
@@ -54,7 +56,9 @@ func NewMetrics() *Metrics {
 		waiting:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_revocations_waiting", Help: "Deleted grants that are still to be revoked at the CRM."}, []string{"platform"}),
 		leftOut:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_platforms_left_out", Help: "1 for a platform that is not served, because its manifest or module is wrong, or its settings cannot be read."}, []string{"platform"}),
 	}
-	m.registry.MustRegister(m.waiting, m.leftOut, m.requests, m.duration, m.flows, m.held, m.tokens, m.audit, m.egress, m.guests,
+	m.kept = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "crmgate_platforms_kept", Help: "1 for a platform whose connector is the one before: the new one was not accepted."}, []string{"platform"})
+	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "crmgate_reloads_total", Help: "Reloads of the connectors: ok, incomplete (a platform was left out or kept) or failed (nothing changed)."}, []string{"outcome"})
+	m.registry.MustRegister(m.waiting, m.leftOut, m.kept, m.reloads, m.requests, m.duration, m.flows, m.held, m.tokens, m.audit, m.egress, m.guests,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -78,15 +82,28 @@ func (m *Metrics) Waiting(platform crmgate.Platform, n int) {
 	m.waiting.WithLabelValues(string(platform)).Set(float64(n))
 }
 
-// LeftOut shows that a platform is not served, and why.
-func (m *Metrics) LeftOut(platform crmgate.Platform, why error) {
-	name := strings.ToValidUTF8(string(platform), "\uFFFD") // of a file
-	m.leftOut.WithLabelValues(name).Set(1)
+// Platforms shows which platforms are not served, and which are served by the connector before, and why. It replaces what was shown.
+func (m *Metrics) Platforms(leftOut, kept map[crmgate.Platform]error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.notes = append(m.notes, name+" is left out: "+strings.ReplaceAll(why.Error(), "\n", " "))
+	m.notes = nil
+	m.show(m.leftOut, leftOut, " is left out: ")
+	m.show(m.kept, kept, " has a new connector that is not used, and the one before runs: ")
 	slices.Sort(m.notes)
 }
+
+// show sets a gauge, and adds notes. m.mu is locked.
+func (m *Metrics) show(gauge *prometheus.GaugeVec, platforms map[crmgate.Platform]error, what string) {
+	gauge.Reset()
+	for p, why := range platforms {
+		name := strings.ToValidUTF8(string(p), "\uFFFD") // of a file
+		gauge.WithLabelValues(name).Set(1)
+		m.notes = append(m.notes, name+what+strings.ReplaceAll(why.Error(), "\n", " "))
+	}
+}
+
+// Reload counts a reload of the connectors.
+func (m *Metrics) Reload(outcome string) { m.reloads.WithLabelValues(outcome).Inc() }
 
 // Token counts a token request.
 func (m *Metrics) Token(kind string, platform crmgate.Platform, outcome string) {
@@ -195,7 +212,7 @@ func (m *Metrics) Guest(platform crmgate.Platform, operation, outcome string, d 
 }
 
 // Operator returns the handler of the admin listener: /metrics; /healthz, which always answers 200; and /readyz, which calls
-// ready and lists the platforms that are left out.
+// ready and lists the platforms that are left out or kept.
 func (m *Metrics) Operator(ready func(context.Context) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))

@@ -22,13 +22,13 @@ type homePage struct {
 // nothingHere is the sentence for an address without a route.
 const nothingHere = "There is nothing at this address."
 
-func (p homePage) show(_ context.Context, r *request) (any, error) {
+func (p homePage) show(ctx context.Context, r *request) (any, error) {
 	if !byBrowser(r.fc) {
 		return nil, &crmgate.Refusal{Kind: crmgate.Missing, Message: nothingHere}
 	}
 	var connect []web.Link
 	if !p.bare {
-		for _, m := range p.flows.ConnectPages() {
+		for _, m := range p.flows.ConnectPages(ctx) {
 			connect = append(connect, web.Link{Title: m.Title, Href: p.site.connectPath(m.Platform)})
 		}
 	}

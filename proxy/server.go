@@ -17,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
@@ -34,8 +35,8 @@ type Config struct {
 	Sessions *session.Sessions
 	Orgs     *org.Orgs
 	Settings *settings.Settings
-	// Manifests answers /crmManifest and /serverVersionInfo.
-	Manifests *manifest.Set
+	// Manifests returns the manifests as they are now, for /crmManifest, /serverVersionInfo and /releaseNotes.
+	Manifests func() *manifest.Set
 	// TrustedProxies are the networks of reverse proxies, whose X-Forwarded-For names the client. Default none.
 	TrustedProxies []netip.Prefix
 	// MaxConns is the largest number of connections. Connections beyond it get a 503. Default 16384. One client can have a
@@ -53,22 +54,24 @@ type Config struct {
 
 // Server is the HTTP server. Make one with New, run it with Serve, end it with Shutdown.
 type Server struct {
-	http     fasthttp.Server
-	trusted  trustedProxies
-	conns    *limit.Shares // connections that are open
-	large    *limit.Shares // large bodies in memory
-	running  *limit.Shares // requests that run, but for quick routes: many clients may share the connections of a proxy
-	linger   time.Duration
-	routes   routes
-	site     *site
-	respond  responder
-	metrics  *Metrics
-	logger   *slog.Logger
-	boot     string        // the prefix of every request id, so ids of two runs differ
-	requests atomic.Uint64 // the number of request ids
-	base     context.Context
-	stop     context.CancelFunc
-	stopPoll context.CancelFunc // ends waiting polls, so that Shutdown does not wait for them
+	http    fasthttp.Server
+	trusted trustedProxies
+	conns   *limit.Shares // connections that are open
+	large   *limit.Shares // large bodies in memory
+	running *limit.Shares // requests that run, but for quick routes: many clients may share the connections of a proxy
+	linger  time.Duration
+	routes  routes
+	site    *site
+	respond responder
+	metrics *Metrics
+	logger  *slog.Logger
+	// connectors are held by each request but those of quick routes, which look at one thing only.
+	connectors connector.Registry
+	boot       string        // the prefix of every request id, so ids of two runs differ
+	requests   atomic.Uint64 // the number of request ids
+	base       context.Context
+	stop       context.CancelFunc
+	stopPoll   context.CancelFunc // ends waiting polls, so that Shutdown does not wait for them
 }
 
 // New returns a server that does not listen yet.
@@ -98,7 +101,7 @@ func New(c Config) (*Server, error) {
 	s.base, s.stop = context.WithCancel(context.Background())
 	polling, stopPoll := context.WithCancel(s.base)
 	s.stopPoll = stopPoll
-	s.site = pages
+	s.site, s.connectors = pages, c.Flows.Connectors
 	s.routes = newRoutes(c, pages, polling)
 	s.http = fasthttp.Server{
 		Handler:                      s.handle,
@@ -208,6 +211,7 @@ func (s *Server) route(fc *fasthttp.RequestCtx) (name string, rt *route, r *requ
 func (s *Server) answer(rt *route, r *request) {
 	ctx := crmgate.WithTrace(s.base, &r.trace)
 	if !rt.quick {
+		ctx = s.connectors.Held(ctx)
 		r.client = s.trusted.client(r.fc)
 		r.trace.Source = sourceAt(r.client)
 		place, ok := s.running.TryAcquire(limit.Claim{Client: limit.Client{Source: r.trace.Source}})

@@ -22,7 +22,7 @@ func TestWirePanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer // read after the server has ended
-	s, err := proxy.New(proxy.Config{Flows: &authflow.Flows{}, Manifests: ms, Metrics: proxy.NewMetrics(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s, err := proxy.New(proxy.Config{Flows: &authflow.Flows{}, Manifests: func() *manifest.Set { return ms }, Metrics: proxy.NewMetrics(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,6 +83,7 @@ func (c *demoCommand) config(folder, practiceURL string, log *slog.Logger) edge.
 			}
 			return setting(name)
 		},
+		Accept: func(context.Context, crmgate.Platform, []string) bool { return true }, // the connectors are the project's own
 		Logger: log, Version: version,
 	}
 }

@@ -16,7 +16,7 @@ type journalCommand struct {
 // Help is what `crmgate journal --help` adds.
 func (journalCommand) Help() string {
 	return `Every answer of a token endpoint is kept, sealed, until its tokens are stored. An answer stays if it could not be read, or if the
-program ended in between. To replay an answer that could not be read, correct crmgate.token in the manifest, restart the
+program ended in between. To replay an answer that could not be read, correct crmgate.token in the manifest, reload the
 server, and replay. Answers are dropped after a week.`
 }
 

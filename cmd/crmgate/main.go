@@ -16,6 +16,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate journal drop ID                delete one answer
 	crmgate audit [show]                   show sign-ins, sign-outs and what else happened
 	crmgate audit verify                   check that the audit log was not changed
+	crmgate reload                         have the running server load its connectors again
 	crmgate admin-token NAME ACCOUNT...    make a token for an admin without RingCentral
 	crmgate version
 
@@ -59,6 +60,7 @@ type commands struct {
 	Apps       appsCommand       `cmd:"" help:"List the OAuth applications, or retry those that their CRM rejects."`
 	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
+	Reload     reloadCommand     `cmd:"" help:"Have the running server load its connectors again."`
 	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's admin who has no RingCentral account."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }
@@ -78,8 +80,6 @@ func main() {
 
 // run is main without the process. It returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
-	defer stop()
 	log := logger(stderr)
 	var c commands
 	exited, status := false, 0
@@ -91,7 +91,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(n int) { exited, status = true, n }),
-		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 		kong.Bind(log),
 	)
@@ -108,6 +107,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	warnOfUnknown(log, parser.Model.Node)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals(k.Command() == "serve" && !onTerminal(os.Stderr))...)
+	defer stop()
+	k.BindTo(ctx, (*context.Context)(nil))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(stderr, "crmgate:", byFlag(err))
 		return 1
@@ -126,8 +128,14 @@ func called(err error) string {
 
 // logger writes text for people on a terminal, JSON for machines otherwise.
 func logger(w io.Writer) *slog.Logger {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if onTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, nil))
 	}
 	return slog.New(slog.NewJSONHandler(w, nil))
+}
+
+// onTerminal reports whether a file of this process is a terminal.
+func onTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/crmgate/crmgate/edge"
@@ -12,6 +13,7 @@ import (
 type serveCommand struct {
 	storeFlags
 	guestFlags
+	acceptFlag
 	Listen         string         `help:"Address for clients (default ${default})." default:"127.0.0.1:8080" placeholder:"ADDR"`
 	PublicURL      string         `help:"URL by which browsers reach this server (default http://LISTEN)." placeholder:"URL"`
 	RingCentralURL string         `name:"ringcentral-url" help:"Where RingCentral access tokens are verified; empty to refuse them (default ${default})." default:"https://platform.ringcentral.com" placeholder:"URL"`
@@ -23,6 +25,7 @@ type serveCommand struct {
 	CompatState    string         `help:"Whether callbacks with the plain state of today's clients are accepted: on or off." enum:"on,off" default:"on"`
 	Index          string         `help:"Whether the page at / lists the CRMs that people can connect: on or off." enum:"on,off" default:"on"`
 	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
+	Watch          string         `help:"Whether connectors are reloaded when their folder has changed: on or off." enum:"on,off" default:"on"`
 	Strict         bool           `help:"Do not start if a platform's manifest or module is wrong, or its settings cannot be read, instead of leaving that platform out."`
 	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`
 }
@@ -41,6 +44,8 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err := checkHashKey(); err != nil {
 		return err
 	}
+	hup, stop := hangups()
+	defer stop()
 	n, err := edge.Start(ctx, c.config(log))
 	if err != nil && ctx.Err() != nil { // a stop is not a failure
 		log.Info("stopped before the server was ready", "err", err)
@@ -49,7 +54,7 @@ func (c *serveCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return n.Wait(ctx)
+	return serveUntil(ctx, n, hup)
 }
 
 func (c *serveCommand) config(log *slog.Logger) edge.Config {
@@ -59,8 +64,9 @@ func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config.RingCentralURL, config.AdminTokenFile, config.TrustedProxies = c.RingCentralURL, c.AdminTokenFile, c.TrustedProxies
 	config.AllowedOrigins = c.AllowedOrigin
 	config.RequireAccountProof, config.RefusePlainState = c.AccountProof == "required", c.CompatState == "off"
+	config.Accept = c.acceptor(os.Stdin, os.Stderr)
 	config.HideIndex = c.Index == "off"
 	config.AuditRetention = time.Duration(c.AuditRetention)
-	config.Debug, config.Strict = c.DebugHeader, c.Strict
+	config.Debug, config.Strict, config.Watch = c.DebugHeader, c.Strict, c.Watch == "on"
 	return config
 }

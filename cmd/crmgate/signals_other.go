@@ -4,4 +4,6 @@ package main
 
 import "os"
 
-func stopSignals() []os.Signal { return []os.Signal{os.Interrupt} }
+func stopSignals(bool) []os.Signal { return []os.Signal{os.Interrupt} }
+
+func notifyReload(chan<- os.Signal) {}

@@ -72,7 +72,8 @@ func NewOptions(t testing.TB, crmURL string) *Options {
 		Config: edge.Config{
 			Data: filepath.Join(t.TempDir(), "data"), Cache: Cache(), Connectors: Folder(t, strings.TrimPrefix(crmURL, "http://"), nil),
 			GuestProcesses: 16, Strict: true, AllowEgress: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, RingCentralURL: crmURL,
-			Timeout:    time.Minute,    // on a slow machine
+			Timeout:    time.Minute, // on a slow machine
+			Accept:     func(context.Context, crmgate.Platform, []string) bool { return true },
 			AuditEvery: 24 * time.Hour, // at the end: a slow test must find the same entries
 		},
 		Settings: map[string]string{"PRACTICE_URL": crmURL, "PRACTICEKEY_URL": crmURL, "PRACTICE_CLIENT_SECRET": practicecrm.ClientSecret},

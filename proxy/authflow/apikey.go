@@ -49,7 +49,7 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 			return SignedIn{}, err
 		}
 	}
-	conn, err := f.Connectors.Find(r.Platform)
+	conn, err := f.Connectors.Find(ctx, r.Platform)
 	if err != nil {
 		return SignedIn{}, err
 	}

@@ -48,7 +48,7 @@ type Composed struct {
 // Compose makes an authorization URL. A platform that is unknown, has no authorization URL or does not allow the host name is
 // a Refusal, and so is an origin to which the landing page would not hand the callback.
 func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error) {
-	conn, err := f.Connectors.Find(r.Platform)
+	conn, err := f.Connectors.Find(ctx, r.Platform)
 	if err != nil {
 		return Composed{}, err
 	}

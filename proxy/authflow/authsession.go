@@ -79,7 +79,7 @@ type authSessionRecord struct {
 // OpenPending begins a sign-in that a browser completes on /connect while a client waits. A platform without sign-ins, or a
 // host name that it does not allow, is a Refusal.
 func (f *Flows) OpenPending(ctx context.Context, r PendingRequest) (PendingSignIn, error) {
-	m, err := f.Connectors.Connectable(r.Platform)
+	m, err := f.Connectors.Connectable(ctx, r.Platform)
 	if err != nil {
 		return PendingSignIn{}, err
 	}

@@ -30,10 +30,10 @@ func TestOpenSignInsAreNotStored(t *testing.T) {
 	m, _ := all.Platform("one")
 	s := storetest.New(t, "")
 	flows := proxytest.New(t, proxytest.Config{DB: s.DB, Now: s.Clock.Now, Connectors: connector.Registry{
-		Find: func(crmgate.Platform) (connector.Connector, error) {
+		Find: func(context.Context, crmgate.Platform) (connector.Connector, error) {
 			return onPages{bring{manifest: m, model: &model{}}}, nil
 		},
-		Platforms: func() []crmgate.Platform { return []crmgate.Platform{"one"} },
+		Platforms: func(context.Context) []crmgate.Platform { return []crmgate.Platform{"one"} },
 	}}).Flows
 	from := func(address string) context.Context {
 		return crmgate.WithTrace(t.Context(), &crmgate.Trace{Source: crmgate.SourceAt(netip.MustParseAddr(address))})

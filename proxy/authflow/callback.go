@@ -103,7 +103,7 @@ func (f *Flows) check(ctx context.Context, r CallbackRequest, resp *response) (*
 	}
 	a := &attempt{state: resp.state}
 	var err error
-	if a.conn, err = f.Connectors.Find(resp.platform); err != nil {
+	if a.conn, err = f.Connectors.Find(ctx, resp.platform); err != nil {
 		return nil, err
 	}
 	if a.bound, err = f.openBound(ctx, r, resp); err != nil {

@@ -26,7 +26,7 @@ type ConnectRequest struct {
 // If the organisation needs an application of its own and has none, its admin enters one (EnterOwnApp). Other people get a
 // Refusal that matches crmgate.ErrNoApp. If the organisation is unknown, that Refusal comes from ConnectOAuth.
 func (f *Flows) Connect(ctx context.Context, r ConnectRequest) (c Connecting, err error) {
-	if c.Manifest, err = f.Connectors.Connectable(r.Platform); err != nil {
+	if c.Manifest, err = f.Connectors.Connectable(ctx, r.Platform); err != nil {
 		return c, err
 	}
 	m := c.Manifest
@@ -65,7 +65,7 @@ func (f *Flows) landsHere(ctx context.Context, m *manifest.Manifest, s authSessi
 	if elsewhere == nil {
 		return nil
 	}
-	conn, err := f.Connectors.Find(m.Platform)
+	conn, err := f.Connectors.Find(ctx, m.Platform)
 	if err != nil {
 		return err
 	}
@@ -77,8 +77,8 @@ func (f *Flows) landsHere(ctx context.Context, m *manifest.Manifest, s authSessi
 }
 
 // ConnectPages returns the platforms whose connect pages can finish a sign-in, in the order of their titles.
-func (f *Flows) ConnectPages() []*manifest.Manifest {
-	return slices.DeleteFunc(f.Connectors.AllConnectable(), func(m *manifest.Manifest) bool { return !f.endsHere(m) })
+func (f *Flows) ConnectPages(ctx context.Context) []*manifest.Manifest {
+	return slices.DeleteFunc(f.Connectors.AllConnectable(ctx), func(m *manifest.Manifest) bool { return !f.endsHere(m) })
 }
 
 // endsHere reports whether a sign-in on a platform's connect page ends on this server, as far as the manifest says.
@@ -101,7 +101,7 @@ type Connecting struct {
 // is not an admin gets the Refusal of Connect. revision is that of the form: if the organisation's applications have changed
 // since, EnterOwnApp returns a Refusal and does nothing.
 func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[string]string, revision string) (*org.Entered, error) {
-	m, err := f.Connectors.Connectable(r.Platform)
+	m, err := f.Connectors.Connectable(ctx, r.Platform)
 	if err != nil {
 		return nil, err
 	}

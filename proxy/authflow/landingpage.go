@@ -48,13 +48,13 @@ func (f *Flows) Landing(ctx context.Context, stateParam string) Landing {
 		}
 		return Landing{Origins: f.AllowedOrigins, Bound: true}
 	}
-	return Landing{Origins: f.AllowedOrigins, Connect: f.connectPage(stateParam)}
+	return Landing{Origins: f.AllowedOrigins, Connect: f.connectPage(ctx, stateParam)}
 }
 
 // connectPage returns the platform that a plain state names, if its connect page can finish a sign-in; otherwise "".
-func (f *Flows) connectPage(plain string) crmgate.Platform {
+func (f *Flows) connectPage(ctx context.Context, plain string) crmgate.Platform {
 	name := crmgate.Platform(cmp.Or(parseQuery(plain).Get("platform"), afterPlatform(plain)))
-	if m, err := f.Connectors.Connectable(name); err == nil && f.endsHere(m) {
+	if m, err := f.Connectors.Connectable(ctx, name); err == nil && f.endsHere(m) {
 		return name
 	}
 	return ""

@@ -168,7 +168,7 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 		manifest, _ := all.Platform(p)
 		conns[p] = bring{manifest: manifest, model: m}
 	}
-	find := func(p crmgate.Platform) (connector.Connector, error) {
+	find := func(_ context.Context, p crmgate.Platform) (connector.Connector, error) {
 		if c := conns[p]; c != nil {
 			return c, nil
 		}
@@ -181,7 +181,7 @@ func newModel(t *testing.T, rt *rapid.T, tally map[string]int) *model {
 	must(err)
 	m.Services, m.close = proxytest.Open(rt, proxytest.Config{
 		DB: m.db, Fetch: m.watched(inProcess.Fetch), RingCentral: m.url, Now: m.clock.Now, Timeout: time.Minute,
-		Connectors: connector.Registry{Find: find, Platforms: func() []crmgate.Platform { return platforms }},
+		Connectors: connector.Registry{Find: find, Platforms: func(context.Context) []crmgate.Platform { return platforms }},
 	})
 	return m
 }

@@ -160,7 +160,7 @@ const auditTimeout = 2 * time.Second
 //
 // Platforms that do not exist have no audit entry: clients could make up any number of names.
 func (f *Flows) report(ctx context.Context, by audit.Actor, named crmgate.Platform, o Outcome) {
-	known := f.Connectors.Known(named)
+	known := f.Connectors.Known(ctx, named)
 	f.Count(by.String(), known, o.Result.String())
 	f.Logger.InfoContext(ctx, "sign-in", "by", by.String(), "platform", known, "outcome", o.Result.String())
 	if known == "" || o.Result == audit.OutcomeOK {

@@ -33,7 +33,7 @@ func (f *Flows) Replay(ctx context.Context, id string, dry bool) (Replayed, erro
 	if e.Damaged {
 		return out, crmgate.Refuse("The record of this answer is damaged and cannot be read. Drop it.")
 	}
-	conn, err := f.Connectors.Find(e.User.Platform)
+	conn, err := f.Connectors.Find(ctx, e.User.Platform)
 	if err != nil {
 		return out, err
 	}

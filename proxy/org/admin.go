@@ -96,12 +96,14 @@ func (o *Orgs) Admin(statement crmgate.Secret) (*Admin, error) {
 }
 
 // Platform returns the manifest of a platform that people can sign in to. Another platform is a Refusal.
-func (a *Admin) Platform(p crmgate.Platform) (*manifest.Manifest, error) {
-	return a.o.Connectors.Connectable(p)
+func (a *Admin) Platform(ctx context.Context, p crmgate.Platform) (*manifest.Manifest, error) {
+	return a.o.Connectors.Connectable(ctx, p)
 }
 
 // Platforms returns the platforms that people can sign in to, in the order of their titles.
-func (a *Admin) Platforms() []*manifest.Manifest { return a.o.Connectors.AllConnectable() }
+func (a *Admin) Platforms(ctx context.Context) []*manifest.Manifest {
+	return a.o.Connectors.AllConnectable(ctx)
+}
 
 // auditPage is the number of audit log entries on a page.
 const auditPage = 50

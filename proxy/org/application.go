@@ -32,7 +32,7 @@ func (o *Orgs) ApplicationView(ctx context.Context, rcToken crmgate.Secret, p cr
 		return ApplicationView{}, err
 	}
 	v := ApplicationView{Admin: who.Admin}
-	conn, err := o.Connectors.Find(p)
+	conn, err := o.Connectors.Find(ctx, p)
 	if err != nil {
 		return v, nil // App Connect's server does not look for the platform
 	}

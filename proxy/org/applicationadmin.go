@@ -42,7 +42,7 @@ type AppTrouble struct {
 // Apps returns the applications of every platform to which organisations bring their own, in the order of the titles.
 func (a *Admin) Apps(ctx context.Context) ([]PlatformApp, error) {
 	var all []PlatformApp
-	for _, m := range a.Platforms() {
+	for _, m := range a.Platforms(ctx) {
 		if !bringsApp(m) {
 			continue
 		}
@@ -61,7 +61,7 @@ func bringsApp(m *manifest.Manifest) bool {
 
 // App returns the applications of one platform. It is a Refusal if organisations do not bring their own to it.
 func (a *Admin) App(ctx context.Context, p crmgate.Platform) (PlatformApp, error) {
-	m, err := a.o.Connectors.Connectable(p)
+	m, err := a.o.Connectors.Connectable(ctx, p)
 	if err == nil && !bringsApp(m) {
 		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: "Organisations do not bring their own application to " + m.Title + "."}
 	}
@@ -88,7 +88,7 @@ func (a *Admin) Trouble(ctx context.Context, p PlatformApp) (*AppTrouble, error)
 	if app == nil {
 		return nil, nil
 	}
-	conn, err := a.o.Connectors.Find(app.Platform)
+	conn, err := a.o.Connectors.Find(ctx, app.Platform)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (a *Admin) Pending(ctx context.Context, app PlatformApp, revision string) (
 	if app.Applications.Pending == nil {
 		return nil, nothingToTry(app.Manifest)
 	}
-	conn, err := a.o.Connectors.Find(app.Manifest.Platform)
+	conn, err := a.o.Connectors.Find(ctx, app.Manifest.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +115,8 @@ func (a *Admin) logChange() storage.With { return storage.LogEvent(a.event(audit
 // named last.
 func (a *Admin) platformOf(ctx context.Context, app crmgate.Application) (crmgate.Platform, error) {
 	var managed, fit, both []crmgate.Platform
-	for _, p := range a.o.Connectors.Platforms() {
-		conn, err := a.o.Connectors.Find(p)
+	for _, p := range a.o.Connectors.Platforms(ctx) {
+		conn, err := a.o.Connectors.Find(ctx, p)
 		if err != nil || conn.Manifest().AuthType != manifest.OAuth {
 			continue
 		}
@@ -151,7 +151,7 @@ func (a *Admin) platformOf(ctx context.Context, app crmgate.Application) (crmgat
 // check replaces the Placeholder by the stored secret, and checks an application against the manifest and at the CRM. untested is
 // as in Entered.
 func (o *Orgs) check(ctx context.Context, app *crmgate.OrgApplication, stored *storage.Applications) (client token.Client, untested bool, err error) {
-	conn, err := o.Connectors.Find(app.Platform)
+	conn, err := o.Connectors.Find(ctx, app.Platform)
 	if err != nil {
 		return client, false, err
 	}
@@ -229,7 +229,7 @@ func (o *Orgs) try(ctx context.Context, conn connector.Connector, client token.C
 func (a *Admin) DropPending(ctx context.Context, p crmgate.Platform, with ...storage.With) error {
 	platforms := []crmgate.Platform{p}
 	if p == "" {
-		platforms = a.o.Connectors.Platforms()
+		platforms = a.o.Connectors.Platforms(ctx)
 	}
 	err := a.o.DB.DropPendingApps(ctx, a.who.Account, platforms, append(with, a.logChange())...)
 	a.o.Revocations.Changed() // sign-ins may have used it

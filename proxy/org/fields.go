@@ -40,7 +40,7 @@ func (o *Orgs) FieldsState(ctx context.Context, p crmgate.Platform, hostname str
 	if err != nil {
 		return FieldsState{}, err
 	}
-	m := o.Connectors.Manifest(p)
+	m := o.Connectors.Manifest(ctx, p)
 	s := FieldsState{Managed: hasManaged(m.Fields), Missing: []string{}}
 	var stored storage.Fields
 	if s.Managed {

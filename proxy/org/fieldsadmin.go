@@ -69,7 +69,7 @@ func (o *Orgs) ManagedFields(ctx context.Context, a FieldsAdmin) (ManagedFields,
 	if err != nil {
 		return ManagedFields{}, err
 	}
-	m := o.Connectors.Manifest(a.Session.Platform)
+	m := o.Connectors.Manifest(ctx, a.Session.Platform)
 	return managedFields(m.Fields, withUnplaced(all, m.ValuesHost(a.Session.Hostname))), nil
 }
 
@@ -128,7 +128,7 @@ func (o *Orgs) UpdateManagedFields(ctx context.Context, a FieldsAdmin, u FieldsU
 		return err
 	}
 	key := storage.FieldsKey{Platform: a.Session.Platform, Account: account}
-	key.Hostname = o.Connectors.Manifest(key.Platform).ValuesHost(a.Session.Hostname)
+	key.Hostname = o.Connectors.Manifest(ctx, key.Platform).ValuesHost(a.Session.Hostname)
 	return o.updateFields(ctx, key, u, audit.Event{By: audit.ByPerson, User: a.Session.ID}, storage.PlaceFields(key))
 }
 
@@ -179,7 +179,7 @@ func (o *Orgs) FieldOptions(ctx context.Context, r FieldOptionsRequest) ([]conne
 		return nil, err
 	}
 	who.Extension = "" // options depend on the organisation's values only
-	m := o.Connectors.Manifest(r.Platform)
+	m := o.Connectors.Manifest(ctx, r.Platform)
 	stored, err := o.expected(ctx, m, who, r.Hostname)
 	if err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func (o *Orgs) fieldOptions(ctx context.Context, m *manifest.Manifest, r FieldOp
 	if err != nil {
 		return nil, err
 	}
-	conn, err := o.Connectors.Find(r.Platform)
+	conn, err := o.Connectors.Find(ctx, r.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -235,9 +235,9 @@ func accountValues(fields []manifest.FormField, stored, submitted storage.FieldV
 }
 
 // FieldPlatforms returns the platforms with managed fields, in the order of their titles.
-func (a *Admin) FieldPlatforms() []*manifest.Manifest {
+func (a *Admin) FieldPlatforms(ctx context.Context) []*manifest.Manifest {
 	var all []*manifest.Manifest
-	for _, m := range a.Platforms() {
+	for _, m := range a.Platforms(ctx) {
 		if m.AuthType == manifest.APIKey && hasManaged(m.Fields) {
 			all = append(all, m)
 		}
@@ -246,8 +246,8 @@ func (a *Admin) FieldPlatforms() []*manifest.Manifest {
 }
 
 // FieldsPlatform returns the manifest of a platform with managed fields. A platform without any is a Refusal.
-func (a *Admin) FieldsPlatform(p crmgate.Platform) (*manifest.Manifest, error) {
-	m, err := a.o.Connectors.Connectable(p)
+func (a *Admin) FieldsPlatform(ctx context.Context, p crmgate.Platform) (*manifest.Manifest, error) {
+	m, err := a.o.Connectors.Connectable(ctx, p)
 	if err == nil && (m.AuthType != manifest.APIKey || !hasManaged(m.Fields)) {
 		err = &crmgate.Refusal{Kind: crmgate.Missing, Message: m.Title + " has no fields that an administrator fills in."}
 	}

@@ -30,7 +30,7 @@ type PeoplePage struct {
 // need not exist. A sign-in of the last seconds may be missing.
 func (a *Admin) People(ctx context.Context, after crmgate.UserKey) (PeoplePage, error) {
 	p := after.Platform
-	if _, err := a.o.Connectors.Connectable(p); err != nil {
+	if _, err := a.o.Connectors.Connectable(ctx, p); err != nil {
 		return PeoplePage{}, err
 	}
 	all, err := a.members(ctx, p)

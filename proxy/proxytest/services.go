@@ -1,6 +1,7 @@
 package proxytest
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -71,7 +72,9 @@ func Open(t Fataler, c Config) (s *Services, closed func()) {
 		}
 	}
 	if c.Connectors.Find == nil {
-		c.Connectors.Find = func(crmgate.Platform) (connector.Connector, error) { return nil, crmgate.Refuse("Connector not found") }
+		c.Connectors.Find = func(context.Context, crmgate.Platform) (connector.Connector, error) {
+			return nil, crmgate.Refuse("Connector not found")
+		}
 	}
 	count := func(flow string, _ crmgate.Platform, outcome string) {
 		if c.Count != nil {

@@ -206,8 +206,8 @@ func (w *World) Process(db *storage.DB) *Services {
 	return New(w.TB, Config{
 		DB: db, Fetch: w.Fetch, RingCentral: w.URL, Now: w.Clock.Now, Logger: w.logger, Timeout: time.Minute,
 		Connectors: connector.Registry{
-			Find:      func(crmgate.Platform) (connector.Connector, error) { return w.Conn, nil },
-			Platforms: func() []crmgate.Platform { return nil },
+			Find:      func(context.Context, crmgate.Platform) (connector.Connector, error) { return w.Conn, nil },
+			Platforms: func(context.Context) []crmgate.Platform { return nil },
 		},
 		Count: func(flow, outcome string) {
 			w.mu.Lock()

@@ -92,10 +92,10 @@ func (leftAlone) Error() string { return "the CRM is in trouble, and is left alo
 
 // try tells the CRM of a revocation, unless the CRM is left alone. The results are those of revoke.
 func (w *Worker) try(ctx context.Context, v storage.Revocation) (m *crmgate.ReturnMessage, told bool, err error) {
-	wait := w.pause(v)
+	wait := w.pause(ctx, v)
 	done := func(bool, time.Duration) {}
 	if wait == 0 {
-		done, wait = w.Tokens.Breaker().Admit(revocationsAt(w.crm(v)))
+		done, wait = w.Tokens.Breaker().Admit(revocationsAt(w.crm(ctx, v)))
 	}
 	if wait > 0 {
 		return nil, false, leftAlone(wait)
@@ -111,8 +111,8 @@ func (w *Worker) try(ctx context.Context, v storage.Revocation) (m *crmgate.Retu
 
 // pause returns how long the CRM of a revocation is left alone: it does not answer refreshes, or not revocations. A CRM whose
 // revocations fail still gets refreshes, because only its revocation endpoint may be wrong.
-func (w *Worker) pause(v storage.Revocation) time.Duration {
-	crm := w.crm(v)
+func (w *Worker) pause(ctx context.Context, v storage.Revocation) time.Duration {
+	crm := w.crm(ctx, v)
 	return max(w.Tokens.Breaker().Wait(crm), w.Tokens.Breaker().Wait(revocationsAt(crm)))
 }
 
@@ -120,10 +120,10 @@ func (w *Worker) pause(v storage.Revocation) time.Duration {
 func revocationsAt(crm string) string { return "revocations at " + crm }
 
 // crm names the CRM of a revocation for the circuit breaker.
-func (w *Worker) crm(v storage.Revocation) string {
+func (w *Worker) crm(ctx context.Context, v storage.Revocation) string {
 	key := v.User.Key
 	endpoint := v.Grant.App.TokenURL
-	if conn, err := w.Connectors.Find(key.Platform); err == nil && !conn.Implements("unAuthorize") {
+	if conn, err := w.Connectors.Find(ctx, key.Platform); err == nil && !conn.Implements("unAuthorize") {
 		endpoint = cmp.Or(conn.Manifest().ForHost(key.Hostname).RevokeURL, endpoint)
 	}
 	return token.CRM(endpoint, key)
@@ -134,7 +134,7 @@ func (w *Worker) crm(v storage.Revocation) string {
 // for this.
 func (w *Worker) revoke(ctx context.Context, v storage.Revocation) (m *crmgate.ReturnMessage, told bool, err error) {
 	p := v.Person
-	conn, err := w.Connectors.Find(p.User.Key.Platform)
+	conn, err := w.Connectors.Find(ctx, p.User.Key.Platform)
 	if err != nil {
 		return nil, false, err
 	}
@@ -160,11 +160,11 @@ func (w *Worker) revoke(ctx context.Context, v storage.Revocation) (m *crmgate.R
 var errUnread = errors.New("the grant is in a token answer that cannot be read")
 
 // readAnswer puts the tokens of a queued token answer into the grant, if the manifest as it is now can read it.
-func (w *Worker) readAnswer(v storage.Revocation) storage.Revocation {
+func (w *Worker) readAnswer(ctx context.Context, v storage.Revocation) storage.Revocation {
 	if !v.Unread() {
 		return v
 	}
-	conn, err := w.Connectors.Find(v.User.Key.Platform)
+	conn, err := w.Connectors.Find(ctx, v.User.Key.Platform)
 	if err != nil {
 		return v
 	}

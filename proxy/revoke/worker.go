@@ -158,10 +158,10 @@ func (w *Worker) round() (next time.Time, started int) {
 	}
 	for _, p := range platforms {
 		waiting, err := w.DB.Revocations(ctx, p, 1, func(v storage.Revocation) bool {
-			if pause := w.pause(v); pause > 0 {
+			if pause := w.pause(ctx, v); pause > 0 {
 				sooner(now.Add(pause))
 			}
-			return w.ready(v)
+			return w.ready(ctx, v)
 		})
 		if err != nil {
 			w.Logger.WarnContext(ctx, "the queue of revocations cannot be read", "platform", p, "err", err)
@@ -198,13 +198,15 @@ func (w *Worker) RunDue() {
 }
 
 // ready reports whether a revocation can be tried now, or given up.
-func (w *Worker) ready(v storage.Revocation) bool { return w.pause(v) == 0 || w.old(v) }
+func (w *Worker) ready(ctx context.Context, v storage.Revocation) bool {
+	return w.pause(ctx, v) == 0 || w.old(v)
+}
 
 // workOff revokes everything of a platform that is due, until nothing is left but at CRMs that are left alone. It returns false
 // if the store fails or an attempt panics: the next look at the queue is not at once.
 func (w *Worker) workOff(ctx context.Context, p crmgate.Platform) bool {
 	for !w.stopped() {
-		waiting, err := w.DB.Revocations(ctx, p, batch, w.ready)
+		waiting, err := w.DB.Revocations(ctx, p, batch, func(v storage.Revocation) bool { return w.ready(ctx, v) })
 		if err != nil {
 			w.Logger.WarnContext(ctx, "the queue of revocations cannot be read", "platform", p, "err", err)
 			return false
@@ -225,7 +227,7 @@ func (w *Worker) handOut(ctx context.Context, due []storage.Revocation) bool {
 	for some := range slices.Chunk(due, atOnce) {
 		var group sync.WaitGroup
 		for _, v := range some {
-			if w.ready(v) && !w.stopped() {
+			if w.ready(ctx, v) && !w.stopped() {
 				group.Go(func() {
 					if !w.claim(ctx, v) {
 						failed.Store(true)
@@ -244,13 +246,13 @@ func (w *Worker) handOut(ctx context.Context, due []storage.Revocation) bool {
 // claim takes a revocation from the queue and attempts it, unless another process has it or it is no longer needed.
 func (w *Worker) claim(ctx context.Context, v storage.Revocation) (ok bool) {
 	p := v.User.Key.Platform
-	ctx = crmgate.WithPerson(ctx, v.User.Key)
+	ctx = w.Connectors.Held(crmgate.WithPerson(ctx, v.User.Key))
 	defer func() {
 		if panicked := recover(); panicked != nil { // no request around this goroutine would catch it
 			w.Logger.ErrorContext(ctx, "panic during a revocation", "platform", p, "panic", panicked, "stack", string(debug.Stack()))
 		}
 	}()
-	v, err := w.DB.ClaimRevocation(ctx, w.readAnswer(v))
+	v, err := w.DB.ClaimRevocation(ctx, w.readAnswer(ctx, v))
 	switch {
 	case errors.Is(err, crmgate.ErrConflict): // another process has it
 	case err != nil:

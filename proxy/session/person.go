@@ -22,7 +22,7 @@ var Expired = crmgate.ReturnMessage{MessageType: "warning", Message: "User sessi
 // authValidation (upstream answers 400), else an unsuccessful Outcome too. The error is crmgate.ErrNotFound if the person was
 // deleted.
 func (ss *Sessions) Validate(ctx context.Context, key crmgate.UserKey) (connector.Outcome, error) {
-	conn, err := ss.Connectors.Find(key.Platform)
+	conn, err := ss.Connectors.Find(ctx, key.Platform)
 	if err != nil {
 		return connector.Outcome{}, err
 	}
@@ -64,7 +64,7 @@ func (ss *Sessions) excuse(ctx context.Context, err error) *crmgate.ReturnMessag
 
 // License returns the connector's license object.
 func (ss *Sessions) License(ctx context.Context, key crmgate.UserKey) (json.RawMessage, error) {
-	conn, err := ss.Connectors.Find(key.Platform)
+	conn, err := ss.Connectors.Find(ctx, key.Platform)
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +80,8 @@ func (ss *Sessions) License(ctx context.Context, key crmgate.UserKey) (json.RawM
 
 // RefreshWithoutUser is RefreshInfo's result if that does not depend on the user: the platform has no connector, or the
 // connector does not implement refreshUserInfo. Otherwise ok is false.
-func (ss *Sessions) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcome, ok bool) {
-	conn, err := ss.Connectors.Find(p)
+func (ss *Sessions) RefreshWithoutUser(ctx context.Context, p crmgate.Platform) (out connector.Outcome, ok bool) {
+	conn, err := ss.Connectors.Find(ctx, p)
 	if err == nil {
 		_, err = conn.AuthType()
 	}
@@ -96,11 +96,11 @@ func (ss *Sessions) RefreshWithoutUser(p crmgate.Platform) (out connector.Outcom
 
 // RefreshInfo has the connector read the person's data again. Like upstream, it reports a failure in the Outcome.
 func (ss *Sessions) RefreshInfo(ctx context.Context, key crmgate.UserKey) connector.Outcome {
-	out, ok := ss.RefreshWithoutUser(key.Platform)
+	out, ok := ss.RefreshWithoutUser(ctx, key.Platform)
 	if ok {
 		return out
 	}
-	conn, err := ss.Connectors.Find(key.Platform)
+	conn, err := ss.Connectors.Find(ctx, key.Platform)
 	var p crmgate.Person
 	if err == nil {
 		p, err = ss.Tokens.Live(ctx, key)
@@ -160,7 +160,7 @@ func (ss *Sessions) Logout(ctx context.Context, key crmgate.UserKey) (*crmgate.R
 		return m, nil
 	}
 	name := string(key.Platform)
-	if conn, err := ss.Connectors.Find(key.Platform); err == nil {
+	if conn, err := ss.Connectors.Find(ctx, key.Platform); err == nil {
 		name = conn.Manifest().Title
 	}
 	return &crmgate.ReturnMessage{MessageType: "success", Message: "Logged out of " + name, TTL: 3000}, nil

@@ -20,7 +20,7 @@ func (e *Engine) Live(ctx context.Context, key crmgate.UserKey) (crmgate.Person,
 	if err != nil {
 		return p, err
 	}
-	due, err := e.due(p)
+	due, err := e.due(ctx, p)
 	if err != nil || !due {
 		return p, err
 	}
@@ -51,7 +51,7 @@ func (e *Engine) Rejected(ctx context.Context, was crmgate.Person) (crmgate.Pers
 		switch {
 		case !g.AccessToken.Equal(was.Grant.AccessToken):
 			return errSuperseded
-		case !g.APIKey.IsZero(), g.RefreshToken.IsZero() && !e.ownRefresh(key.Platform), isNew(*g, e.Now()):
+		case !g.APIKey.IsZero(), g.RefreshToken.IsZero() && !e.ownRefresh(ctx, key.Platform), isNew(*g, e.Now()):
 			return crmgate.ErrConflict
 		}
 		g.Expiry = e.Now()
@@ -70,7 +70,7 @@ func isNew(g crmgate.Grant, now time.Time) bool {
 }
 
 // due reports whether the access token must be refreshed before use. The error says that the person must sign in again.
-func (e *Engine) due(p crmgate.Person) (bool, error) {
+func (e *Engine) due(ctx context.Context, p crmgate.Person) (bool, error) {
 	g := p.Grant
 	switch {
 	case !g.APIKey.IsZero():
@@ -85,7 +85,7 @@ func (e *Engine) due(p crmgate.Person) (bool, error) {
 		return false, nil
 	}
 	left := g.Expiry.Sub(e.Now())
-	if g.RefreshToken.IsZero() && !e.ownRefresh(p.User.Key.Platform) {
+	if g.RefreshToken.IsZero() && !e.ownRefresh(ctx, p.User.Key.Platform) {
 		if left <= 0 {
 			return false, signInAgain("the access token has expired, and the CRM gave no refresh token")
 		}
@@ -106,8 +106,8 @@ func margin(g crmgate.Grant) time.Duration {
 }
 
 // ownRefresh reports whether the platform's connector refreshes by itself. It may need no refresh token.
-func (e *Engine) ownRefresh(p crmgate.Platform) bool {
-	conn, err := e.Connector(p)
+func (e *Engine) ownRefresh(ctx context.Context, p crmgate.Platform) bool {
+	conn, err := e.Connector(ctx, p)
 	return err == nil && conn.Implements("checkAndRefreshAccessToken")
 }
 

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
@@ -15,7 +16,7 @@ import (
 // Config is what New needs. Fields without a default are required.
 type Config struct {
 	DB        *storage.DB
-	Connector func(crmgate.Platform) (connector.Connector, error)
+	Connector func(context.Context, crmgate.Platform) (connector.Connector, error)
 	Fetch     crmgate.Fetch
 	// Now tells the time; default time.Now.
 	Now func() time.Time

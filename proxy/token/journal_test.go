@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -209,7 +210,7 @@ func TestDownAndBack(t *testing.T) {
 		var down, running, peak int
 		perSecond := map[int]int{}
 		e, err := token.New(token.Config{
-			DB: db, Logger: slog.New(slog.DiscardHandler), Connector: func(crmgate.Platform) (connector.Connector, error) { return conn, nil },
+			DB: db, Logger: slog.New(slog.DiscardHandler), Connector: func(context.Context, crmgate.Platform) (connector.Connector, error) { return conn, nil },
 			Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
 				mu.Lock()
 				running++

@@ -20,7 +20,7 @@ func (e *Engine) acquireLease(ctx context.Context, key crmgate.UserKey) (lease s
 			return lease, p, false, err
 		}
 		if p, err = e.DB.Person(ctx, key); err == nil {
-			due, err = e.due(p)
+			due, err = e.due(ctx, p)
 		}
 		if taken && (err != nil || !due) {
 			err = errors.Join(err, e.DB.ReleaseLease(context.WithoutCancel(ctx), key, lease))

@@ -37,7 +37,7 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 	if err != nil {
 		return p, err
 	}
-	if due, err := e.due(p); err != nil || !due {
+	if due, err := e.due(ctx, p); err != nil || !due {
 		return p, err
 	}
 	lease, err := e.DB.Lease(ctx, key)
@@ -47,7 +47,7 @@ func (e *Engine) refresh(ctx context.Context, key crmgate.UserKey) (crmgate.Pers
 	if err != nil {
 		return p, err
 	}
-	conn, err := e.Connector(key.Platform)
+	conn, err := e.Connector(ctx, key.Platform)
 	if err != nil {
 		return p, err
 	}
@@ -305,7 +305,7 @@ func (e *Engine) reread(ctx context.Context, key crmgate.UserKey) (crmgate.Perso
 	if err != nil {
 		return p, err
 	}
-	if _, err = e.due(p); err != nil {
+	if _, err = e.due(ctx, p); err != nil {
 		return p, err
 	}
 	if p.Grant.APIKey.IsZero() && !alive(p.Grant, e.Now()) {

@@ -12,7 +12,7 @@ import (
 // token, although the sign-in asked for one or the access token expires. People are then signed out after each lifetime.
 func (e *Engine) CheckRenewal(ctx context.Context, c Client, t Tokens, stored crmgate.Grant) {
 	asked := asksForRefreshToken(c.Scopes)
-	if !stored.RefreshToken.IsZero() || stored.Expiry.IsZero() && !asked || e.ownRefresh(c.Platform) {
+	if !stored.RefreshToken.IsZero() || stored.Expiry.IsZero() && !asked || e.ownRefresh(ctx, c.Platform) {
 		return
 	}
 	if _, warned := e.unrenewable.LoadOrStore(c.Platform, true); warned {

@@ -152,7 +152,7 @@ func (s *simulation) start() *node {
 func (s *simulation) engine(fetch crmgate.Fetch, alone bool) *token.Engine {
 	e, err := token.New(token.Config{
 		DB: s.db, Fetch: fetch, Logger: slog.New(slog.DiscardHandler), Timeout: 2 * time.Second, Wait: 4 * time.Second, Alone: alone,
-		Connector: func(crmgate.Platform) (connector.Connector, error) { return s.conn, nil },
+		Connector: func(context.Context, crmgate.Platform) (connector.Connector, error) { return s.conn, nil },
 	})
 	must(s.t, err)
 	return e

@@ -133,7 +133,7 @@ func (w *world) open(engine storage.Engine, fetch crmgate.Fetch, extra string, c
 	must(w.t, err)
 	c := token.Config{
 		DB: w.db, Fetch: fetch, Now: w.clock.Now, Logger: slog.New(slog.DiscardHandler), Timeout: time.Minute, Wait: 5 * time.Minute,
-		Connector: func(crmgate.Platform) (connector.Connector, error) { return w.conn, nil },
+		Connector: func(context.Context, crmgate.Platform) (connector.Connector, error) { return w.conn, nil },
 	}
 	for _, f := range change {
 		f(&c)
