@@ -2,12 +2,14 @@ package e2e_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -247,4 +249,54 @@ func TestCapabilities(t *testing.T) {
 			t.Errorf("the log does not say %q", want)
 		}
 	}
+}
+
+// TestConnectorsCommand: crmgate connectors shows what the connectors of a running server are, do and may, and what has changed; without
+// a server, what the folder and the database say.
+func TestConnectorsCommand(t *testing.T) {
+	t.Parallel()
+	p := newVictim(t, practicecrm.New(practicecrm.Config{}))
+	p.env = []string{"CRMGATE_WATCH=off"}
+	addSwap(t, p.connectors, "one", `,"b.example"`)
+	list := func(args ...string) string {
+		t.Helper()
+		args = append([]string{"connectors", "--data", p.data, "--connectors", p.connectors}, args...)
+		out, err := exec.Command(edgetest.Program(), args...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%q: %v", args, err)
+		}
+		return string(out)
+	}
+	says := func(what, got string, want ...string) {
+		t.Helper()
+		for _, w := range want {
+			if ok, err := regexp.MatchString(w, got); err != nil || !ok {
+				t.Errorf("%s: got\n%s\nwant %s", what, got, w)
+			}
+		}
+	}
+	says("before the first start", list(), `(?m)^practice +not running +Go go1\.\S+ +[0-9.]+ MiB +[0-9a-f]{12} +$`)
+	if _, err := os.Stat(p.data); err == nil {
+		t.Error("the list has made a database")
+	}
+	p.start(t)
+	_, err := p.OAuth(t.Context(), "ada")
+	edgetest.Must(t, err)
+	says("a running server", list(), `(?m)^practice +served +Go go1\.\S+ +[0-9.]+ MiB +[0-9a-f]{12} +[0-9]+ +[0-9.]+ MiB +[1-9][0-9]* +0 +[0-9.]+m?s`, `(?m)^swap +served +unknown .* idle `)
+	addSwap(t, p.connectors, "two", "")
+	_, err = exec.Command(edgetest.Program(), "reload", "--data", p.data).Output()
+	edgetest.Must(t, err)
+	says("a change", list(), `(?m)^swap .* module, may -1, 20`)
+	says("all of one", list("swap"), `(?m)^may +host a\.example$`, `(?m)^ +secrets in clear$`, `(?m)^no more +host b\.example$`, `(?m)^isolation +process$`)
+	says("wide", list("--wide"), `config PRACTICE_URL`)
+	var all []operator.Connector
+	edgetest.Must(t, json.Unmarshal([]byte(list("--json")), &all))
+	if len(all) != 3 || all[2].Platform != "swap" || all[2].Running == nil || all[2].Previous == nil || len(all[2].Previous.Removed) != 1 {
+		t.Errorf("JSON: %+v", all)
+	}
+	putFile(t, p.connectors, "swap.wasm", "nonsense")
+	_ = exec.Command(edgetest.Program(), "reload", "--data", p.data).Run()
+	says("a kept one", list("swap"), `(?m)^state +kept$`, `(?m)^reason +swap\.wasm: `)
+	p.kill()
+	says("after the end", list("swap"), `(?m)^state +not running$`, `(?m)^before +[0-9a-f]{64}$`)
 }

@@ -249,6 +249,7 @@ func (c *core) answer(req *http.Request, read func(status int, body io.Reader) e
 			}
 			return c.replay(ctx, id, dry)
 		},
+		Connectors: c.survey,
 		Reload: func(context.Context, []crmgate.Platform) (operator.Reloaded, error) {
 			return operator.Reloaded{}, crmgate.Refuse("No server runs on %s: it loads the connectors when it starts.", c.Data)
 		},

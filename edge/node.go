@@ -85,7 +85,7 @@ func (n *Node) abandon() error {
 
 func (n *Node) serve() {
 	n.serveInternal(n.control, proxy.Control(n.Directory(), proxy.Acts{
-		Forget: n.core.forget, Replay: n.core.replay, Retried: n.core.revocations.Changed, Reload: n.core.reload,
+		Forget: n.core.forget, Replay: n.core.replay, Retried: n.core.revocations.Changed, Reload: n.core.reload, Connectors: n.core.connectors,
 	}))
 	if n.admin != nil {
 		n.serveInternal(n.admin, n.Operator())

@@ -20,11 +20,13 @@ type Acts struct {
 	Replay func(ctx context.Context, id string, dry bool) (authflow.Replayed, error)
 	// Retried is called after rejected applications became due: their waiting revocations are, too. It may be nil.
 	Retried func()
+	// Connectors lists the connectors.
+	Connectors func(context.Context) ([]operator.Connector, error)
 	// Reload reloads the connectors. Those of the accepted platforms may do more than before.
 	Reload func(ctx context.Context, accepted []crmgate.Platform) (operator.Reloaded, error)
 }
 
-// Control returns the handler for "crmgate users", "apps", "journal", "reload" and "audit". It is served on a unix socket that only the
+// Control returns the handler for "crmgate users", "apps", "journal", "connectors", "reload" and "audit". It is served on a unix socket that only the
 // server's owner can open, and asks for no other proof.
 //
 //	GET    /users                  all people
@@ -36,6 +38,7 @@ type Acts struct {
 //	GET    /journal                the token answers in the journal
 //	POST   /journal/{id}           replays an answer; ?dry only reads it
 //	DELETE /journal/{id}           drops an answer
+//	GET    /connectors             the connectors
 //	POST   /reload                 reloads the connectors; accept, repeated, names platforms that may do more than before
 //	GET    /audit                  streams the audit log; since, platform and user select entries
 //	GET    /audit/verify           streams the problems of the audit log
@@ -86,6 +89,10 @@ func Control(d operator.Directory, acts Acts) http.Handler {
 	})
 	mux.HandleFunc("DELETE /journal/{id}", func(w http.ResponseWriter, r *http.Request) {
 		control(w, struct{}{}, d.DropAnswer(r.Context(), r.PathValue("id")))
+	})
+	mux.HandleFunc("GET /connectors", func(w http.ResponseWriter, r *http.Request) {
+		all, err := acts.Connectors(r.Context())
+		control(w, all, err)
 	})
 	mux.HandleFunc("POST /reload", reload(acts))
 	mux.HandleFunc("GET /audit", auditLog(d))

@@ -57,7 +57,9 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	}
 	began := time.Now()
 	defer func() {
-		m.host.Observe(m.manifest.Platform, c.operation, outcome(err), time.Since(began))
+		took := time.Since(began)
+		m.stats.add(outcome(err), took)
+		m.host.Observe(m.manifest.Platform, c.operation, outcome(err), took)
 	}()
 	if !m.facts.exports(c.operation) {
 		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)

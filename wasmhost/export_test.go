@@ -137,3 +137,15 @@ func (f *Folder) Ran(p crmgate.Platform, d time.Duration) {
 		}
 	}
 }
+
+// LanguageOf returns what a module says about its language.
+func LanguageOf(module []byte) string { return languageOf(module) }
+
+// P95 returns what is shown for calls that took these times.
+func P95(all ...time.Duration) time.Duration {
+	var s stats
+	for _, d := range all {
+		s.add("ok", d)
+	}
+	return s.p95()
+}

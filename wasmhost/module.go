@@ -24,6 +24,7 @@ type module struct {
 	sum      [sha256.Size]byte
 	facts    facts
 	places   places
+	stats    stats
 	closing  context.Context
 	cancel   context.CancelFunc // cancels closing, and with it the running calls
 

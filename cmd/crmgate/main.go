@@ -16,6 +16,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate journal drop ID                delete one answer
 	crmgate audit [show]                   show sign-ins, sign-outs and what else happened
 	crmgate audit verify                   check that the audit log was not changed
+	crmgate connectors [PLATFORM]          list the connectors, what they may reach and see, and what they do
 	crmgate reload                         have the running server load its connectors again
 	crmgate admin-token NAME ACCOUNT...    make a token for an admin without RingCentral
 	crmgate version
@@ -60,6 +61,7 @@ type commands struct {
 	Apps       appsCommand       `cmd:"" help:"List the OAuth applications, or retry those that their CRM rejects."`
 	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
 	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
+	Connectors connectorsCommand `cmd:"" help:"List the connectors: what they are, may reach and see, and do."`
 	Reload     reloadCommand     `cmd:"" help:"Have the running server load its connectors again."`
 	AdminToken adminTokenCommand `cmd:"" help:"Make a token for an organisation's admin who has no RingCentral account."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"slices"
+	"time"
 
 	"github.com/crmgate/crmgate"
 )
@@ -35,3 +36,42 @@ const (
 func (r Reloaded) Incomplete() bool {
 	return slices.ContainsFunc(r.Platforms, func(p PlatformChange) bool { return p.Change == LeftOut || p.Change == Kept })
 }
+
+// Connector is a connector as the operator sees it.
+type Connector struct {
+	Platform     crmgate.Platform `json:"platform"`
+	State        string           `json:"state"` // Served, LeftOut, Kept or NotRunning
+	Reason       string           `json:"reason,omitempty"`
+	Language     string           `json:"language"` // what the module says about itself
+	Size         int              `json:"size"`     // bytes
+	Module       string           `json:"module"`   // the hash of the module
+	Capabilities []string         `json:"capabilities"`
+	Previous     *PreviousVersion `json:"previous,omitempty"` // nil if there was none
+	Since        *time.Time       `json:"since,omitempty"`    // when this version was accepted
+	Running      *RunningModule   `json:"running,omitempty"`  // nil without a server
+}
+
+// PreviousVersion is what a connector was before, and what has changed since.
+type PreviousVersion struct {
+	Module  string    `json:"module"`
+	Since   time.Time `json:"since"`
+	Added   []string  `json:"added"`   // capabilities that it did not have
+	Removed []string  `json:"removed"` // capabilities that only it had
+}
+
+// RunningModule is what the module of a running server does.
+type RunningModule struct {
+	Isolation string  `json:"isolation"` // "process" or "none"
+	PID       int     `json:"pid,omitempty"`
+	Memory    int64   `json:"memory,omitempty"` // bytes of the process
+	Loaded    bool    `json:"loaded"`
+	Calls     uint64  `json:"calls"` // since the version was loaded
+	Errors    uint64  `json:"errors"`
+	P95       float64 `json:"p95Seconds"` // 95 of 100 calls were shorter
+}
+
+// States of a connector, besides LeftOut and Kept.
+const (
+	Served     = "served"
+	NotRunning = "not running"
+)
