@@ -90,6 +90,11 @@ func TestReload(t *testing.T) {
 	if before.Pid("x") != old || after.Pid("y") != other || !before.Same("y", after) || before.Same("x", after) {
 		t.Error("a process was replaced that should not be")
 	}
+	put(t, dir, "y.json", manifestOf("y", `"hosts": ["a.example"]`))
+	last := mustReload(t, h, dir, after)
+	if last.Same("y", after) || !last.Same("x", after) {
+		t.Error("a new manifest does not change the connector")
+	}
 	close(goOn)
 	if err := <-ended; err != nil {
 		t.Errorf("the call in flight: %v", err)
@@ -99,6 +104,40 @@ func TestReload(t *testing.T) {
 	}
 	if got := clientID(t, before, "x"); got != "one" { // late, and from the copy of the module
 		t.Errorf("after its process has ended: got %s", got)
+	}
+}
+
+// TestCloseAfterReload: closing the latest folder ends the calls of replaced modules, too, and frees them.
+func TestCloseAfterReload(t *testing.T) {
+	t.Parallel()
+	fetching := make(chan struct{})
+	h := newHost(t, wasmhost.Config{Processes: 2, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		close(fetching)
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}})
+	dir := folder(t, map[string]string{"x.wasm": version("one"), "x.json": manifestOf("x", `"hosts": ["ok.example"]`)})
+	before, err := loadAll(t, h, dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := mustConnector(t, before, "x").UserInfo(t.Context(), bearer(""))
+		ended <- err
+	}()
+	<-fetching
+	put(t, dir, "x.wasm", version("two"))
+	after := mustReload(t, h, dir, before)
+	after.Replace(before)
+	if err := after.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if before.Pid("x") != 0 {
+		t.Error("the process of the replaced module runs on")
+	}
+	if err := <-ended; err == nil {
+		t.Error("a call has not noticed")
 	}
 }
 
