@@ -308,7 +308,7 @@ func TestInstrumentedModulesAreKept(t *testing.T) {
 		files["x.wasm"] = oauth(answer(`{"successful":true,"platformUserInfo":{"id":"`+id+`"}}`, 0)).String()
 		load(t, newHost(t, config), files)
 	}
-	paths, err := filepath.Glob(filepath.Join(config.CacheDir, "*-"+meter.Version()+"-*", "*.wasm"))
+	paths, err := filepath.Glob(filepath.Join(config.CacheDir, "*-"+meter.Version()+"-*", "code.wasm"))
 	if err != nil || len(paths) != 2 {
 		t.Fatalf("got %v, %v, want two files", paths, err)
 	}
@@ -370,7 +370,7 @@ func TestUnsafeCaches(t *testing.T) {
 		"machine code that is a link":      {"cache/*/code/wazero-*/*", link, "is a symbolic link (mode L"},
 		"facts that a group can write":     {"cache/*/facts", chmod(0o660), "can be written by others (mode 0660)"},
 		"facts that are a link":            {"cache/*/facts", link, "is a symbolic link (mode L"},
-		"a module that all can write":      {"cache/*/instrumented", chmod(0o666), "can be written by others (mode 0666)"},
+		"a module that all can write":      {"cache/*/code.wasm", chmod(0o666), "can be written by others (mode 0666)"},
 		"a parent that all can write":      {".", chmod(0o777), "can be written by others (mode 0777), so they could replace the cache"},
 		"a sticky parent":                  {".", chmod(0o777 | fs.ModeSticky), ""},
 		"a parent that a group can write":  {".", chmod(0o775), ""},
