@@ -7,6 +7,7 @@ Package e2e has the tests of the whole program, by subject: a node, a practice C
 	signin_…     OAuth, API keys, clients that wait for a sign-in
 	session_…    session tokens, also forged ones
 	pages_…      the pages, in a browser if there is one
+	reload_…     connectors that change while the program runs
 	connector_…  the connectors of Clio and Insightly, against stand-ins for the CRM
 	crash_…      the program as a process that is killed
 	attack_…     hostile connectors and hostile clients, on the program as a process

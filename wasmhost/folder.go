@@ -41,18 +41,13 @@ type Folder struct {
 // A platform whose manifest or module is wrong is left out, and the others are loaded: see [Folder.LeftOut]. The error is about
 // the folder itself, or about manifest.json.
 func (h *Host) Load(ctx context.Context, dir, publicURL string) (*Folder, error) {
-	return h.load(ctx, dir, publicURL, nil)
+	return h.Reload(ctx, dir, publicURL, nil)
 }
 
-// Reload loads the folder beside an earlier one, which it does not change. A module with the same content and manifest is the same in
-// both, with its process. The caller has it
-// replace the earlier one, or forgets it: it has no processes yet.
+// Reload loads a folder as Load does, beside an earlier one, which it does not change. A module with the same content and manifest is
+// the same in both, with its process. The caller has the result replace the earlier folder, or forgets it: it has no processes of its
+// own yet. earlier may be nil.
 func (h *Host) Reload(ctx context.Context, dir, publicURL string, earlier *Folder) (*Folder, error) {
-	return h.load(ctx, dir, publicURL, earlier)
-}
-
-// load loads a folder. earlier may be nil.
-func (h *Host) load(ctx context.Context, dir, publicURL string, earlier *Folder) (*Folder, error) {
 	files, unreadable, err := jsonFiles(dir)
 	if err != nil {
 		return nil, err
