@@ -22,6 +22,7 @@ import (
 const (
 	wantedToken  = `at/+%41"\end=token-1`
 	wantedSecret = `us secret/+é"\%42`
+	wantedCode   = "code-of-the-person"
 )
 
 // hostileSends is the manifest's declaration: the token may go to app.clio.com, and the secret to its token endpoint.
@@ -30,7 +31,8 @@ const hostileSends = `"secrets": "handles", "sends": {"accessToken": {"in": ["he
 // signInAttempts and callAttempts name what connectors-wasm/testdata/hostile tries. "" is the connector as it should be.
 var (
 	signInAttempts = []string{
-		"", "token endpoint at another host", "token endpoint at another host, secret in the header", "secret in the header of the token request",
+		"", "token endpoint at another host", "token endpoint at another host, secret in the header",
+		"token endpoint at another host, without the secret", "secret in the header of the token request",
 		"secret in the query of the token endpoint", "secret as client id", "secret as scope", "secret as failMessage", "secret in an error of getOauthInfo",
 		"derived secret as client secret, token endpoint elsewhere", "token and secret as id and name", "token and secret as additional info and API key",
 	}
@@ -102,7 +104,7 @@ func (c *hostileCRM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/oauth/authorize":
 		q := r.URL.Query()
-		http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {"code-1"}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
+		http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {wantedCode}, "state": {q.Get("state")}}.Encode(), http.StatusFound)
 	case "/oauth/token":
 		b, _ := json.Marshal(map[string]any{"token_type": "bearer", "access_token": wantedToken, "refresh_token": "rt-1", "expires_in": 2592000, "echo": wantedToken})
 		clioSays(w, 200, string(b))
@@ -138,7 +140,7 @@ func leaksOf(text string) (all []string) {
 	texts = append(texts, strings.NewReplacer(`\"`, `"`, `\\`, `\`, `\/`, "/").Replace(text), strings.NewReplacer(`\\\"`, `"`, `\\\\`, `\`).Replace(text))
 	for name, v := range map[string]string{"token": wantedToken, "secret": wantedSecret} {
 		twice := base64.StdEncoding.EncodeToString([]byte(v))
-		for _, v := range []string{v, twice} {
+		for _, v := range []string{v, twice, url.QueryEscape(v)} {
 			for _, as := range []string{"raw", "json", "ascii", "percent", "form", "hex", "HEX", "base64 0", "base64 1", "base64 2", "base64url 0", "base64url 1", "base64url 2"} {
 				e := strings.Trim(encoded(as, v), `"=`)
 				if strings.HasPrefix(as, "base64") { // without the characters that depend on what is around
@@ -273,7 +275,9 @@ func sorted(requests []string) (clio, others int, found []string) {
 				}
 			}
 		} else {
-			others++
+			if others++; strings.Contains(r, wantedCode) {
+				found = append(found, "code in "+where)
+			}
 		}
 		for _, leak := range leaksOf(text) {
 			found = append(found, leak+" in "+where)

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -93,6 +94,24 @@ func (m *Manifest) readSends(r *reader, n node) {
 		}
 		m.Sends[name] = send
 	}
+}
+
+// CheckTokenURL is CheckURL for a token endpoint. If the connector has handles, it must not learn by its answer to getOauthInfo what
+// they hide from it: the endpoint gets codes and refresh tokens, so it must be on a host that may get the refresh token, or the
+// access token if sends does not name the former.
+func (m *Manifest) CheckTokenURL(raw, hostname string) error {
+	const member = "accessTokenUri"
+	if err := m.CheckURL(member, raw, hostname); err != nil || !m.Handles {
+		return err
+	}
+	name := AccessToken
+	if _, ok := m.Sends[RefreshToken]; ok {
+		name = RefreshToken
+	}
+	if m.Sends[name].Hosts.AllowURL(raw, hostname) == nil {
+		return nil
+	}
+	return m.notAnAddress(crmgate.HostOf(raw), fmt.Errorf("%s: tokens may not be sent to %s: add the host to crmgate.sends.%s.hosts", member, crmgate.Clip(crmgate.HostOf(raw)), name))
 }
 
 // Sees says in a sentence which secrets the connector sees.

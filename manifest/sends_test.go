@@ -75,3 +75,24 @@ func TestSees(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckTokenURL(t *testing.T) {
+	t.Parallel()
+	access := mustSends(t, `, "sends": {"accessToken": {"hosts": ["a.example"]}}`)
+	refresh := mustSends(t, `, "sends": {"accessToken": {"hosts": ["a.example"]}, "refreshToken": {"in": ["body"], "hosts": ["x.b.example"]}}`)
+	open := mustParse(t, map[string]string{"a": key + `, "crmgate": {"hosts": ["a.example", "*.b.example"]}}}}`}, "a")
+	for _, c := range []struct {
+		m    *manifest.Manifest
+		to   string
+		want bool
+	}{
+		{access, "https://a.example/token", true}, {access, "https://x.b.example/token", false}, {access, "https://c.example/token", false},
+		{refresh, "https://a.example/token", false}, {refresh, "https://x.b.example/token", true},
+		{open, "https://x.b.example/token", true}, {open, "https://c.example/token", false},
+		{mustSends(t, ""), "https://a.example/token", false},
+	} {
+		if err := c.m.CheckTokenURL(c.to, ""); (err == nil) != c.want {
+			t.Errorf("%v, %s: got %v", c.m.Sends, c.to, err)
+		}
+	}
+}

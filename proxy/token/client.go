@@ -55,7 +55,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	case !info.TokenAuth.Valid():
 		return Client{}, crmgate.Refuse("tokenAuth: %q is not supported: use basic, basicRaw, body or none", info.TokenAuth)
 	}
-	if err := m.CheckURL("accessTokenUri", info.AccessTokenURI, info.Hostname); err != nil {
+	if err := m.CheckTokenURL(info.AccessTokenURI, info.Hostname); err != nil {
 		return Client{}, err
 	}
 	if info.ClientSecret.IsZero() {

@@ -59,6 +59,8 @@ func oauthInfo(sdk.OAuthInfoRequest) (sdk.OAuthInfo, error) {
 		info.AccessTokenURI = elsewhere + "/oauth/token"
 	case "token endpoint at another host, secret in the header":
 		info.AccessTokenURI, info.TokenAuth = elsewhere+"/oauth/token", "basic"
+	case "token endpoint at another host, without the secret":
+		info.AccessTokenURI, info.ClientSecret = elsewhere+"/oauth/token", ""
 	case "secret in the header of the token request":
 		info.TokenAuth = "basicRaw"
 	case "secret in the query of the token endpoint":
