@@ -185,6 +185,15 @@ func (c *core) openConnectors(ctx context.Context) error {
 		return fmt.Errorf("connectors: %w", err)
 	}
 	c.closers = append(c.closers, c.folder.Close)
+	for _, p := range c.folder.Platforms() {
+		conn, err := c.folder.Connector(p)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.AuthType(); err == nil { // it has a module
+			c.Logger.Info("loaded a connector", "platform", p, "secrets", conn.Manifest().Sees())
+		}
+	}
 	return nil
 }
 
