@@ -31,6 +31,8 @@ type Secrets struct {
 	derived int       // the number of derived values
 	finds   []pattern // the encodings of the first secrets in hidden
 	known   int       // the number of those secrets
+	all     []pattern // the encodings of hidden and visible secrets, for logs
+	redacts int       // the number of those secrets
 }
 
 // secret is a value that the guest does not see.

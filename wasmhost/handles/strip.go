@@ -32,18 +32,27 @@ func (s *Secrets) Strip(text string) string {
 
 // Redact replaces all secrets in a text for people, in every encoding. The text may have been cut within a secret.
 func (s *Secrets) Redact(text string) string {
-	all := slices.Clone(s.patterns())
-	for i := range all {
-		all[i].instead = masked
-	}
-	for _, v := range s.visible {
-		all = append(all, encodings(v, masked)...)
-	}
+	all := s.forPeople()
 	if n := begun(text, all); n > 0 {
 		text = text[:len(text)-n] + masked
 	}
 	text = strings.ToValidUTF8(text, "\uFFFD") // secrets are valid UTF-8 too: they crossed the boundary as JSON
 	return stripped(text, all)
+}
+
+// forPeople returns the encodings of all secrets.
+func (s *Secrets) forPeople() []pattern {
+	if n := len(s.hidden) + len(s.visible); n != s.redacts {
+		s.all = nil
+		for _, h := range s.hidden {
+			s.all = append(s.all, encodings(h.value, masked)...)
+		}
+		for _, v := range s.visible {
+			s.all = append(s.all, encodings(v, masked)...)
+		}
+		s.redacts = n
+	}
+	return s.all
 }
 
 // begun returns how many bytes at the end of a text begin a pattern.
