@@ -229,7 +229,7 @@ func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {
-		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.secrets.Redact(string(name[:min(len(name), maxLine)])), 64)+", which its manifest does not declare")
+		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.secrets.Redact(string(name[:min(len(name), 1<<10)])), 64)+", which its manifest does not declare")
 		return "", false
 	}
 	secret, ok := c.module.host.Setting(declared[i])
