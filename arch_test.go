@@ -47,7 +47,9 @@ var arrows = map[string][]string{
 	"./wasmhost/meter":   {},
 	"./wasmhost/guest":   {"./wasmhost/meter"},
 	"./wasmhost/process": {"./wasmhost/guest", "./wasmhost/meter"},
-	"./wasmhost":         {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/meter", "./wasmhost/process"},
+	"./wasmhost/handles": {".", "./manifest"},
+	"./wasmhost": {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/handles", "./wasmhost/meter",
+		"./wasmhost/process"},
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",

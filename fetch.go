@@ -13,6 +13,8 @@ type Egress struct {
 	Operator bool
 	// Redirects is the number of redirects of a GET or HEAD to follow. Each is checked like the first request.
 	Redirects int
+	// SameHost says that the request has a secret: a redirect to another host is not followed, and is the answer.
+	SameHost bool
 	// UserAgent is the User-Agent of a request that has none; empty for the client's. It is the manifest's (crmgate.userAgent).
 	UserAgent string
 	// MaxBody is the maximum size of the response body after decompression, in bytes; 0 means the client's default.

@@ -61,6 +61,8 @@ type OAuthInfoRequest struct {
 type OAuthInfo struct {
 	crmgate.Application
 	TokenAuth crmgate.TokenAuth // empty: the manifest's
+	// SecretSends says where ClientSecret may be sent; nil if the connector knows it, or if it is an admin's. All must allow it.
+	SecretSends []manifest.Send
 	// FailMessage, if not empty, ends the sign-in with this text for the person.
 	FailMessage string
 }

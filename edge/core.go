@@ -194,7 +194,18 @@ func (c *core) openConnectors(ctx context.Context) error {
 	}
 	c.served.Store(&served{folder: folder})
 	c.closers = append(c.closers, func() error { return c.served.Load().folder.Close() })
+	for _, p := range folder.Platforms() {
+		if _, ok := folder.Sum(p); ok { // it has a module
+			c.Logger.Info("loaded a connector", "platform", p, "secrets", sees(folder, p))
+		}
+	}
 	return nil
+}
+
+// sees says in a sentence which secrets the connector of a platform sees.
+func sees(folder *wasmhost.Folder, p crmgate.Platform) string {
+	m, _ := folder.Manifests().Platform(p)
+	return m.Sees()
 }
 
 // reportLeftOut reports the platforms that are not served: they were not loaded, or their settings cannot be read. It returns

@@ -107,7 +107,11 @@ func (c *core) report(r operator.Reloaded, is *served) {
 		case operator.Kept:
 			c.Logger.Error("kept the connector of before: the new one is not accepted, or its manifest, module or setting is wrong", "platform", p.Platform, "err", p.Reason)
 		default:
-			c.Logger.Info("reloaded a connector", "platform", p.Platform, "change", p.Change, "before", p.Before, "after", p.After)
+			seen := ""
+			if p.After != "" {
+				seen = sees(is.folder, p.Platform)
+			}
+			c.Logger.Info("reloaded a connector", "platform", p.Platform, "change", p.Change, "before", p.Before, "after", p.After, "secrets", seen)
 		}
 	}
 	outcome := "ok"

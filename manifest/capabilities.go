@@ -6,8 +6,8 @@ import (
 )
 
 // Capabilities lists what the connector may reach and see, as sorted texts such as "host *.clio.com", "config CLIO_CLIENT_SECRET",
-// "reveal refreshToken" and "secrets in clear". It includes what overrides add for some hosts. A connector of which the list has a new text may do more than
-// before.
+// "reveal refreshToken", "secrets to *.clio.com" and "secrets in clear". It includes what overrides add for some hosts. A connector of
+// which the list has a new text may do more than before: one that sees its secrets can send them to each of its hosts.
 func (m *Manifest) Capabilities() []string {
 	all := map[string]bool{}
 	m.addCapabilities(all)
@@ -31,7 +31,18 @@ func (m *Manifest) addCapabilities(all map[string]bool) {
 	for _, name := range m.Config {
 		all["config "+name] = true
 	}
-	all["secrets in clear"] = true // it sees the values of its configuration and of the person's credentials
+	sends := m.Hosts
+	if m.Handles {
+		sends = nil
+		for _, s := range m.Sends {
+			sends = append(sends, s.Hosts...)
+		}
+	} else {
+		all["secrets in clear"] = true // it sees the values of its configuration and of the person's credentials
+	}
+	for _, h := range sends {
+		all["secrets to "+h.String()] = true
+	}
 	for _, name := range m.Reveal {
 		all["reveal "+name] = true
 	}

@@ -21,8 +21,33 @@ func TestCapabilities(t *testing.T) {
 	}
 	m, _ := ms.Platform("x")
 	want := []string{"config X_ID", "config X_SECRET", "host *.x.example", "host api.x.example:8443", "host eu.x.example of a person", "host other.example",
-		"host {hostname}", "reveal refreshToken", "secrets in clear"}
+		"host {hostname}", "reveal refreshToken", "secrets in clear", "secrets to *.x.example", "secrets to api.x.example:8443", "secrets to other.example",
+		"secrets to {hostname}"}
 	if got := m.Capabilities(); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestCapabilitiesOfHandles: a connector with handles may do less than the same one without.
+func TestCapabilitiesOfHandles(t *testing.T) {
+	t.Parallel()
+	const hosts = `"hosts": ["a.example", "b.example"], "config": ["X_SECRET"]`
+	may := func(crmgate string) []string {
+		ms, err := manifest.Parse(map[string][]byte{"x": []byte(`{"platforms": {"x": {"auth": {"type": "apiKey", "apiKey": {"page": {}}}, "crmgate": {` + crmgate + `}}}}`)}, "")
+		if err != nil || len(ms.LeftOut()) > 0 {
+			t.Fatal(err, ms.LeftOut())
+		}
+		m, _ := ms.Platform("x")
+		return m.Capabilities()
+	}
+	got := may(hosts + `, "secrets": "handles", "sends": {"X_SECRET": {"hosts": ["a.example"]}}`)
+	if want := []string{"config X_SECRET", "host a.example", "host b.example", "secrets to a.example"}; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	clear := may(hosts)
+	for _, c := range got {
+		if !slices.Contains(clear, c) {
+			t.Errorf("without handles, it may not do %q", c)
+		}
 	}
 }

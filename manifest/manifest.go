@@ -30,12 +30,16 @@ type Manifest struct {
 
 	// From the crmgate object:
 
-	Hosts      crmgate.Hosts // hosts that the connector and token requests may reach
-	Config     []string      // names of configuration values that the connector may read
-	Reveal     []string      // secrets that the connector may see: "clientSecret", "refreshToken"
-	UserAgent  string        // the User-Agent of requests to the CRM; empty for the server's
-	ShortState bool          // the CRM does not accept a long state
-	Issuer     string        // the iss parameter of every callback (RFC 9207), with {hostname}; empty if unknown
+	Hosts   crmgate.Hosts // hosts that the connector and token requests may reach
+	Config  []string      // names of configuration values that the connector may read
+	Reveal  []string      // secrets that the connector may see: "clientSecret", "refreshToken"
+	Handles bool          // the connector gets handles instead of secrets ("secrets": "handles")
+	// Sends says where each secret may be sent, by its name. A configuration value that is named here is a secret. It is empty
+	// without Handles.
+	Sends      map[string]Send
+	UserAgent  string // the User-Agent of requests to the CRM; empty for the server's
+	ShortState bool   // the CRM does not accept a long state
+	Issuer     string // the iss parameter of every callback (RFC 9207), with {hostname}; empty if unknown
 	Token      TokenRules
 	Refresh    TokenRules // the rules for refreshes: Token, with the members of crmgate.refresh replaced
 	// RevokeURL is the revocation endpoint (RFC 7009, "revoke": {"url"}), with {hostname} for the person's host; empty if
@@ -318,6 +322,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	for _, v := range r.list(n.at("reveal")) {
 		m.Reveal = append(m.Reveal, r.oneOf(v, "clientSecret", "refreshToken"))
 	}
+	m.readSends(r, n)
 	for name, link := range r.texts(n.at("buttons")) { // readPage finds them
 		r.check(n.at("buttons").at(name), absolute(HostnameURL(link, "person")), "an absolute URL, with {hostname} for the person's host")
 	}

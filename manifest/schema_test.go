@@ -33,15 +33,18 @@ func fits(s *jsonschema.Schema, text string) bool {
 
 // onlyParser are parts of errors that a schema of one file cannot find.
 var onlyParser = []string{
-	"platforms.a: expected an object", // the name of the file
-	"CLIO_CLIENT_SECRET",              // the platform's name in capitals
-	`got "auth.type.x"`,               // a value on the way of a path
-	`hosts, got "https://b.example`,   // the hosts
-	`hosts, got "https://{hostname}`,  // the hosts
-	`hosts, got "http://a.example`,    // http needs a port in hosts
-	"(overridden for b)",              // the manifest with its override
-	"on one of crmgate.hosts",         // the hosts
-	"token.parameters.k:",             // the same name in rename
+	"platforms.a: expected an object",    // the name of the file
+	"CLIO_CLIENT_SECRET",                 // the platform's name in capitals
+	`got "auth.type.x"`,                  // a value on the way of a path
+	`hosts, got "https://b.example`,      // the hosts
+	`hosts, got "https://{hostname}`,     // the hosts
+	`hosts, got "http://a.example`,       // http needs a port in hosts
+	"(overridden for b)",                 // the manifest with its override
+	"on one of crmgate.hosts",            // the hosts
+	"or a host that its wildcards cover", // the hosts
+	"expected one of crmgate.hosts",
+	"sends.A_SECRET",      // the configuration
+	"token.parameters.k:", // the same name in rename
 	"refresh.rename: a parameter",
 	"a name that no other parameter has",
 }

@@ -13,24 +13,28 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/handles"
 	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
 // call is the state of one call of a guest, and serves its imports. The goroutine that runs the guest owns it.
 type call struct {
-	module    *module
-	operation string
-	hostname  string // the user's host, for {hostname} in the manifest's hosts
-	input     []byte
-	secrets   []string             // secrets of the input, which logs and messages must not contain
-	rejected  func()               // called when the CRM answers 401 to the first secret; may be nil
-	answered  func(crmgate.Secret) // called with the answer before it is decoded; may be nil
-	kept      connector.Fetches    // keeps what is fetched; may be nil
-	place     *place               // nil for code that runs when the module is loaded
+	module     *module
+	operation  string
+	hostname   string // the user's host, for {hostname} in the manifest's hosts
+	input      []byte
+	secrets    *handles.Secrets     // those of the input and of the configuration
+	credential string               // the user's, as it is sent
+	rejected   func()               // called when the CRM answers 401 to the credential; may be nil
+	answered   func(crmgate.Secret) // called with the answer before it is decoded; may be nil
+	resolves   map[string]string    // members of the answer that may have handles, and the secret that each of them is
+	kept       connector.Fetches    // keeps what is fetched; may be nil
+	place      *place               // nil for code that runs when the module is loaded
 
 	output        []byte
-	answeredError bool // the guest returned a valid error
-	lastStatus    int  // of the answer to the last fetch; 0 if it failed
+	resolved      []string // the secrets whose handles were in those members
+	answeredError bool     // the guest returned a valid error
+	lastStatus    int      // of the answer to the last fetch; 0 if it failed
 	fetches       int
 	spent         bool // it has sent a request that must not be sent again, and whose answer is not kept
 	logLines      int
@@ -40,7 +44,7 @@ var _ guest.Host = (*call)(nil)
 
 // newCall returns a call whose input has no secrets.
 func (m *module) newCall(operation string, input []byte) *call {
-	return &call{module: m, operation: operation, input: input}
+	return &call{module: m, operation: operation, input: input, secrets: handles.New(handles.Config{})}
 }
 
 // Results of an operation.
@@ -79,7 +83,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	if errors.As(err, &died) && (!died.Fetched || c.kept != nil && !c.spent) && ctx.Err() == nil {
 		again := *c // nothing was sent, or the answers were kept: the call can be run again in another process
 		again.fetches = 0
-		again.secrets = slices.Clone(c.secrets)
+		again.secrets = c.secrets.Clone()
 		out, err = m.attempt(ctx, &again)
 		c.output, c.answeredError, c.lastStatus = again.output, again.answeredError, again.lastStatus
 	}
@@ -146,7 +150,7 @@ func (c *call) guestError() error {
 	}
 	return &crmgate.ConnectorError{
 		Platform: c.module.manifest.Platform, Operation: c.operation,
-		Message: truncate(c.redact(e.Message), 1000), Status: status, Code: truncate(c.redact(e.Code), 100),
+		Message: truncate(c.secrets.Redact(e.Message), 1000), Status: status, Code: truncate(c.secrets.Redact(e.Code), 100),
 	}
 }
 
@@ -184,7 +188,7 @@ func (c *call) stopReason(err error) error {
 	return c.stopError("could not be started", err)
 }
 
-func (c *call) clean(s string) string { return truncate(c.redact(s), 200) }
+func (c *call) clean(s string) string { return truncate(c.secrets.Redact(s), 200) }
 
 // outcome returns the outcome of a call, for Config.Observe.
 func outcome(err error) string {
@@ -198,38 +202,6 @@ func outcome(err error) string {
 		return "stopped"
 	}
 	return "error"
-}
-
-// redact replaces the secrets of the call in a guest's text.
-//
-// It begins with the longest one: a secret can begin with another, such as an API key with the user's name, and its rest would
-// remain. The text may have been cut within a secret.
-func (c *call) redact(s string) string {
-	if n := c.cutSecret(s); n > 0 {
-		s = s[:len(s)-n] + "[secret]"
-	}
-	s = strings.ToValidUTF8(s, "\uFFFD") // secrets are valid UTF-8 too: they crossed the boundary as JSON
-	for _, secret := range slices.SortedFunc(slices.Values(c.secrets), func(a, b string) int { return len(b) - len(a) }) {
-		if len(secret) >= shortestSecret {
-			s = strings.ReplaceAll(s, secret, "[secret]")
-		}
-	}
-	return s
-}
-
-// shortestSecret is the length of the shortest secret that is replaced, in bytes. Shorter ones occur in ordinary text.
-const shortestSecret = 6
-
-// cutSecret returns how many bytes at the end of a text begin a secret.
-func (c *call) cutSecret(s string) (longest int) {
-	for _, secret := range c.secrets {
-		for n := min(len(secret), len(s)); n >= shortestSecret && n > longest; n-- {
-			if strings.HasSuffix(s, secret[:n]) {
-				longest = n
-			}
-		}
-	}
-	return longest
 }
 
 // maxLine is the maximum length of a line in a guest's log, in bytes. It is half of guest.MaxLine: a secret must be complete to be
@@ -251,7 +223,7 @@ func (c *call) log(ctx context.Context, level slog.Level, text string) {
 		text = "the connector logs too much: the rest of this call is not logged"
 	}
 	c.module.host.Logger.Log(ctx, level, "connector", "platform", c.module.manifest.Platform, "operation", c.operation,
-		"text", truncate(c.redact(text), maxLine))
+		"text", truncate(c.secrets.Redact(text), maxLine))
 }
 
 // Config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
@@ -259,15 +231,24 @@ func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {
-		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.redact(string(name[:min(len(name), maxLine)])), 64)+", which its manifest does not declare")
+		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.secrets.Redact(string(name[:min(len(name), 1<<10)])), 64)+", which its manifest does not declare")
 		return "", false
 	}
 	secret, ok := c.module.host.Setting(declared[i])
-	v := secret.Reveal()
-	if ok && !slices.Contains(c.secrets, v) {
-		c.secrets = append(c.secrets, v)
+	return c.secrets.AddConfig(declared[i], secret.Reveal()), ok
+}
+
+// Derive computes a value from handles, and returns its handle.
+func (c *call) Derive(ctx context.Context, request []byte) (string, bool) {
+	if len(request) > guest.MaxDerive {
+		c.log(ctx, slog.LevelWarn, fmt.Sprintf("the connector derives a value from more than %d bytes", guest.MaxDerive))
+		return "", false
 	}
-	return v, ok
+	handle, err := c.secrets.Derive(request)
+	if err != nil {
+		c.log(ctx, slog.LevelWarn, "the connector could not derive a value: "+err.Error())
+	}
+	return handle, err == nil
 }
 
 // truncate returns at most n bytes of s, as valid UTF-8.

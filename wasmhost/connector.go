@@ -2,13 +2,13 @@ package wasmhost
 
 import (
 	"context"
-	"encoding/base64"
+	"crypto/rand"
 	"encoding/json"
-	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/wasmhost/handles"
 )
 
 // hosted is the connector of a platform with a module.
@@ -16,28 +16,45 @@ type hosted struct{ m *module }
 
 var _ connector.Connector = (*hosted)(nil)
 
-// callOperation runs an operation with an input document.
-func callOperation[D document](ctx context.Context, m *module, operation, hostname string, in any, secrets ...string) (D, error) {
-	return runCall[D](ctx, &call{module: m, operation: operation, hostname: hostname, input: encode(in), secrets: secrets})
+// newCall returns a call of an operation for a user's host. The caller sets its input.
+func (c *hosted) newCall(operation, hostname string) *call {
+	nonce := ""
+	if c.m.manifest.Handles {
+		nonce = rand.Text()
+	}
+	return c.newCallWith(nonce, operation, hostname)
+}
+
+// newCallWith is newCall with a nonce.
+func (c *hosted) newCallWith(nonce, operation, hostname string) *call {
+	s := handles.New(handles.Config{Nonce: nonce, Sends: c.m.manifest.Sends, Hostname: hostname})
+	return &call{module: c.m, operation: operation, hostname: hostname, secrets: s, resolves: resolves[operation]}
 }
 
 // callForUser runs an operation for a signed-in user.
-func callForUser[D document](ctx context.Context, m *module, operation string, r connector.UserRequest) (D, error) {
-	return runCall[D](ctx, userCall(m, operation, r))
+func callForUser[D document](ctx context.Context, c *hosted, operation string, r connector.UserRequest) (D, error) {
+	call, in := c.userCall(operation, r)
+	return runCall[D](ctx, call, in)
 }
 
-func userCall(m *module, operation string, r connector.UserRequest) *call {
-	in := userIn{userOf(r), r.AuthHeader.Reveal()}
-	return &call{
-		module: m, operation: operation, hostname: r.User.Key.Hostname, input: encode(in), secrets: headerSecrets(r.AuthHeader), rejected: r.Rejected,
-	}
+// userCall returns a call for a signed-in user, and its input.
+func (c *hosted) userCall(operation string, r connector.UserRequest) (*call, userIn) {
+	call := c.newCall(operation, r.User.Key.Hostname)
+	call.rejected = r.Rejected
+	in := userIn{userOf(r), call.addHeader(r.AuthHeader, false)}
+	in.User.AdditionalInfo = call.strippedJSON(in.User.AdditionalInfo)
+	return call, in
 }
 
 // runCall calls the guest and decodes its answer.
-func runCall[D document](ctx context.Context, c *call) (D, error) {
+func runCall[D document](ctx context.Context, c *call, in any) (D, error) {
+	var none D
+	c.input = encode(in)
 	out, err := c.module.invoke(ctx, c)
 	if err != nil {
-		var none D
+		return none, err
+	}
+	if out, err = c.readable(ctx, out); err != nil {
 		return none, err
 	}
 	if c.answered != nil {
@@ -55,73 +72,80 @@ func (c *hosted) Implements(name string) bool          { return c.m.facts.export
 func (c *hosted) AuthType() (manifest.AuthType, error) { return c.m.facts.AuthType, nil }
 
 func (c *hosted) OAuthInfo(ctx context.Context, r connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
-	d, err := callOperation[oauthInfoOut](ctx, c.m, "getOauthInfo", r.Hostname, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
-	return d.info(), err
+	call := c.newCall("getOauthInfo", r.Hostname)
+	d, err := runCall[oauthInfoOut](ctx, call, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
+	info := d.info()
+	for _, name := range call.resolved {
+		info.SecretSends = append(info.SecretSends, c.m.manifest.Sends[name])
+	}
+	return info, err
 }
 
 func (c *hosted) OverridingOAuthOption(ctx context.Context, r connector.OAuthOptionRequest) (connector.OAuthOption, error) {
-	code := r.Code.Reveal()
-	d, err := callOperation[oauthOptionOut](ctx, c.m, "getOverridingOAuthOption", r.OAuth.Hostname,
-		oauthOptionIn{code, r.State, visibleOAuthInfo(r.OAuth, c.m.manifest)}, code, r.OAuth.ClientSecret.Reveal())
+	call := c.newCall("getOverridingOAuthOption", r.OAuth.Hostname)
+	call.secrets.Show(r.Code.Reveal())
+	d, err := runCall[oauthOptionOut](ctx, call, oauthOptionIn{r.Code.Reveal(), r.State, call.addApplication(r.OAuth)})
 	return connector.OAuthOption(d), err
 }
 
 func (c *hosted) BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error) {
-	d, err := callOperation[basicAuthOut](ctx, c.m, "getBasicAuth", "", basicAuthIn{apiKey.Reveal()}, apiKey.Reveal())
+	call := c.newCall("getBasicAuth", "")
+	d, err := runCall[basicAuthOut](ctx, call, basicAuthIn{call.addKey(apiKey)})
 	return crmgate.NewSecret(d.Basic), err
 }
 
 func (c *hosted) UserInfo(ctx context.Context, r connector.UserInfoRequest) (connector.UserInfo, error) {
+	call := c.newCall("getUserInfo", r.Hostname)
+	call.secrets.Show(formSecrets(r.AdditionalInfo)...)
+	key := call.addKey(r.APIKey)
 	in := userInfoIn{
-		AuthHeader: r.AuthHeader.Reveal(), Hostname: r.Hostname, Platform: c.m.manifest.Platform, Query: r.Query,
-		CallbackURI: r.CallbackURI, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username, Data: r.Data,
-		APIKey: r.APIKey.Reveal(), AdditionalInfo: json.RawMessage(r.AdditionalInfo.Reveal()),
+		AuthHeader: call.addHeader(r.AuthHeader, key != ""), Hostname: r.Hostname, Platform: c.m.manifest.Platform, Query: r.Query,
+		CallbackURI: r.CallbackURI, TokenURL: r.TokenURL, APIURL: r.APIURL, Username: r.Username, Data: call.strippedJSON(r.Data),
+		APIKey: key, AdditionalInfo: call.strippedJSON(json.RawMessage(r.AdditionalInfo.Reveal())),
 	}
-	d, err := callOperation[userInfoOut](ctx, c.m, "getUserInfo", r.Hostname, in,
-		append(append(formSecrets(r.AdditionalInfo), headerSecrets(r.AuthHeader)...), r.APIKey.Reveal())...)
+	d, err := runCall[userInfoOut](ctx, call, in)
 	if err != nil {
+		return connector.UserInfo{}, err
+	}
+	if d.User.OverridingAPIKey, _, err = call.resolve(ctx, d.User.OverridingAPIKey, manifest.APIKeySecret); err != nil {
 		return connector.UserInfo{}, err
 	}
 	return d.info(), nil
 }
 
 func (c *hosted) AuthValidation(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := callForUser[validationOut](ctx, c.m, "authValidation", r)
+	d, err := callForUser[validationOut](ctx, c, "authValidation", r)
 	return d.outcome(), err
 }
 
 func (c *hosted) RefreshUserInfo(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := callForUser[validationOut](ctx, c.m, "refreshUserInfo", r)
+	d, err := callForUser[validationOut](ctx, c, "refreshUserInfo", r)
 	return d.outcome(), err
 }
 
 func (c *hosted) UnAuthorize(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	call := userCall(c.m, "unAuthorize", r)
-	d, err := runCall[outcomeOut](ctx, call)
+	call, in := c.userCall("unAuthorize", r)
+	d, err := runCall[outcomeOut](ctx, call, in)
 	out := d.outcome()
 	out.Told = call.lastStatus != 0
 	return out, err
 }
 
 func (c *hosted) PostSaveUserInfo(ctx context.Context, r connector.UserRequest) (connector.Outcome, error) {
-	d, err := callForUser[outcomeOut](ctx, c.m, "postSaveUserInfo", r)
+	d, err := callForUser[outcomeOut](ctx, c, "postSaveUserInfo", r)
 	return d.outcome(), err
 }
 
 func (c *hosted) LicenseStatus(ctx context.Context, r connector.UserRequest) (json.RawMessage, error) {
-	d, err := callForUser[licenseOut](ctx, c.m, "getLicenseStatus", r)
+	d, err := callForUser[licenseOut](ctx, c, "getLicenseStatus", r)
 	return d.RawMessage, err
 }
 
 func (c *hosted) RefreshAccessToken(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
-	in := refreshIn{userIn{userOf(r.UserRequest), r.AuthHeader.Reveal()}, visibleOAuthInfo(r.OAuth, c.m.manifest), ""}
-	if c.m.manifest.Reveals("refreshToken") {
-		in.RefreshToken = r.RefreshToken.Reveal()
-	}
-	d, err := runCall[refreshOut](ctx, &call{
-		module: c.m, operation: "checkAndRefreshAccessToken", hostname: r.User.Key.Hostname, input: encode(in), answered: r.Answered, kept: r.Fetches,
-		secrets: append(headerSecrets(r.AuthHeader), r.RefreshToken.Reveal(), r.OAuth.ClientSecret.Reveal()),
-	})
+	call, user := c.userCall("checkAndRefreshAccessToken", r.UserRequest)
+	call.rejected, call.answered, call.kept = nil, r.Answered, r.Fetches
+	in := refreshIn{user, call.addApplication(r.OAuth), call.addRevealed(manifest.RefreshToken, r.RefreshToken)}
+	d, err := runCall[refreshOut](ctx, call, in)
 	return connector.RefreshAnswer{
 		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),
 		ExpiresIn: int64(min(max(float64(d.ExpiresIn), 0), 1e12)), AdditionalInfo: nullToNil(d.User.AdditionalInfo),
@@ -129,41 +153,18 @@ func (c *hosted) RefreshAccessToken(ctx context.Context, r connector.RefreshRequ
 }
 
 func (c *hosted) ManagedAuthOptions(ctx context.Context, r connector.ManagedAuthOptionsRequest) ([]connector.ManagedAuthOption, error) {
+	call := c.newCall("getManagedAuthOptions", "")
 	in := managedOptionsIn{r.FieldConst, map[string]string{}}
-	var secrets []string
 	for name, v := range r.AccountValues {
-		in.AccountValues[name] = v.Reveal()
-		secrets = append(secrets, v.Reveal())
-	}
-	d, err := callOperation[managedOptionsOut](ctx, c.m, "getManagedAuthOptions", "", in, secrets...)
-	return d.options(), err
-}
-
-// headerSecrets returns the secrets in an Authorization header: the credential as it is sent first, then the user name and
-// password that a Basic credential encodes.
-func headerSecrets(h crmgate.Secret) []string {
-	scheme, credential, _ := strings.Cut(h.Reveal(), " ")
-	if scheme != "Basic" {
-		return []string{credential}
-	}
-	decoded, _ := base64.StdEncoding.DecodeString(credential) // a credential that is not base64 encodes nothing
-	user, password, _ := strings.Cut(string(decoded), ":")
-	return []string{credential, user, password}
-}
-
-// formSecrets returns the strings of a form: any of them may be a credential.
-func formSecrets(form crmgate.Secret) []string {
-	var fields map[string]any
-	if json.Unmarshal([]byte(form.Reveal()), &fields) != nil {
-		return nil
-	}
-	var all []string
-	for _, v := range fields {
-		if s, ok := v.(string); ok {
-			all = append(all, s)
+		if name == manifest.APIKeySecret {
+			in.AccountValues[name] = call.addKey(v)
+			continue
 		}
+		in.AccountValues[name] = v.Reveal()
+		call.secrets.Show(v.Reveal())
 	}
-	return all
+	d, err := runCall[managedOptionsOut](ctx, call, in)
+	return d.options(), err
 }
 
 // manifestOnly is the connector of a platform without a module. Its module has no path, so every operation returns notFound.

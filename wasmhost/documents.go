@@ -16,7 +16,7 @@ import (
 )
 
 // The JSON documents that the host passes to guests and gets from them, by operation. connectors-wasm/ABI.md specifies them.
-// Secrets are revealed to a connector here, in connector.go, and by the import config.
+// Secrets are revealed to a connector in secrets.go and connector.go, and by the import config.
 
 type authTypeOut struct {
 	Type manifest.AuthType `json:"type"`
@@ -43,15 +43,6 @@ type oauthInfoDoc struct {
 	ClientSecret string `json:"clientSecret,omitempty"`
 	crmgate.Application
 	TokenAuth crmgate.TokenAuth `json:"tokenAuth,omitempty"`
-}
-
-// visibleOAuthInfo returns an application without what the manifest does not reveal to the connector.
-func visibleOAuthInfo(i connector.OAuthInfo, m *manifest.Manifest) oauthInfoDoc {
-	d := oauthInfoDoc{ClientID: i.ClientID, Application: i.Application, TokenAuth: i.TokenAuth}
-	if m.Reveals("clientSecret") {
-		d.ClientSecret = i.ClientSecret.Reveal()
-	}
-	return d
 }
 
 // oauthInfoOut is the answer of getOauthInfo.

@@ -58,14 +58,18 @@ func DecodeAnswer(b []byte) (errs []error, info []json.RawMessage) {
 // newTestCall returns a call with the minimum that the documents need.
 func newTestCall(fetch crmgate.Fetch, log io.Writer, secrets []string) *call {
 	h := &Host{Config: Config{Fetch: fetch, Logger: slog.New(slog.NewTextHandler(log, nil)), Deadline: time.Second, MaxOutput: 1 << 20, MaxResponse: 1 << 20, MaxLogLines: 100}}
-	return &call{module: &module{host: h, manifest: &manifest.Manifest{Platform: "acme"}}, operation: "getUserInfo", secrets: secrets}
+	c := (&hosted{&module{host: h, manifest: &manifest.Manifest{Platform: "acme"}}}).newCall("getUserInfo", "")
+	c.secrets.Show(secrets...)
+	return c
 }
 
 // Redacted returns the log and the error for a guest's text, which it logs and returns as an error. The input of the call has a
 // header, a form and an API key.
 func Redacted(header, form, key, text string) (log, told string) {
 	var b strings.Builder
-	c := newTestCall(nil, &b, append(append(formSecrets(crmgate.NewSecret(form)), headerSecrets(crmgate.NewSecret(header))...), key))
+	c := newTestCall(nil, &b, formSecrets(crmgate.NewSecret(form)))
+	c.addHeader(crmgate.NewSecret(header), true)
+	c.addKey(crmgate.NewSecret(key))
 	c.Log(context.Background(), slog.LevelInfo, []byte(text))
 	c.output = encode(map[string]string{"message": text})
 	return b.String(), c.guestError().Error()

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost/handles"
 )
 
 // fetchRequest is the document that a guest passes to fetch. fetchAnswer and fetchFailure are the documents that it gets.
@@ -46,6 +47,9 @@ type fetchError struct {
 // MalformedPrefix begins the text of the log line about a malformed request of a connector.
 const MalformedPrefix = "the connector sends a malformed request: "
 
+// RefusedPrefix begins the text of the log line about a secret that the manifest does not allow in a request.
+const RefusedPrefix = "the connector sends a secret where its manifest does not allow it: "
+
 // maxRedirects is how many redirects a GET or HEAD follows.
 const maxRedirects = 5
 
@@ -63,13 +67,32 @@ func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
 			switch fe.Kind { // the connector may not say why
 			case crmgate.FetchRequest:
 				c.log(ctx, slog.LevelWarn, MalformedPrefix+fe.Message)
+			case crmgate.FetchRefused:
+				if refused := new(handles.Refused); errors.As(err, &refused) {
+					c.log(ctx, slog.LevelWarn, RefusedPrefix+fe.Message)
+				}
 			case crmgate.FetchConnect:
-				c.module.host.Logger.WarnContext(ctx, "a connector could not reach its CRM", "platform", c.module.manifest.Platform, "operation", c.operation, "reason", c.redact(fe.Message))
+				c.module.host.Logger.WarnContext(ctx, "a connector could not reach its CRM", "platform", c.module.manifest.Platform, "operation", c.operation, "reason", c.secrets.Redact(fe.Message))
 			}
 		}
+		e.Message = c.secrets.Strip(e.Message)
 		return encode(fetchFailure{e})
 	}
-	return encode(a)
+	return encode(c.stripped(a))
+}
+
+// stripped returns an answer without the secrets that the guest must not see.
+func (c *call) stripped(a fetchAnswer) fetchAnswer {
+	for name, v := range a.Headers {
+		a.Headers[name] = c.secrets.Strip(v)
+	}
+	if a.Body != nil {
+		body := c.secrets.Strip(*a.Body)
+		a.Body = &body
+	} else if a.BodyBase64 != nil {
+		a.BodyBase64 = []byte(c.secrets.Strip(string(a.BodyBase64)))
+	}
+	return a
 }
 
 // performOnce is perform, unless the answer to the request was kept by an earlier run of the call. It keeps answers.
@@ -109,13 +132,17 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		ctx, cancel = context.WithTimeout(ctx, min(time.Duration(min(r.TimeoutMs, 1<<31)*float64(time.Millisecond)), c.module.host.Deadline))
 		defer cancel()
 	}
+	used, err := c.substitute(&r)
+	if err != nil {
+		return fetchAnswer{}, err
+	}
 	req, err := r.httpRequest(ctx)
 	if err != nil {
 		return fetchAnswer{}, err
 	}
 	m := c.module.manifest
 	resp, err := c.module.host.Fetch(req, crmgate.Egress{
-		Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, UserAgent: m.UserAgent, Redirects: maxRedirects, MaxBody: c.module.host.MaxResponse,
+		Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, UserAgent: m.UserAgent, Redirects: maxRedirects, SameHost: used, MaxBody: c.module.host.MaxResponse,
 	})
 	if err != nil {
 		return fetchAnswer{}, err
@@ -147,7 +174,7 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 
 // carriesCredential reports whether a request contains the user's credential, in a header or in the query.
 func (c *call) carriesCredential(req *http.Request) bool {
-	credential := c.secrets[0]
+	credential := c.credential
 	if credential == "" {
 		return false
 	}
@@ -159,6 +186,31 @@ func (c *call) carriesCredential(req *http.Request) bool {
 		}
 	}
 	return strings.Contains(req.URL.RawQuery, url.QueryEscape(credential))
+}
+
+// substitute puts the secrets into a request, and reports whether there were any.
+func (c *call) substitute(r *fetchRequest) (used bool, err error) {
+	text := handles.Request{Method: r.Method, URL: r.URL, Headers: r.Headers, Body: string(r.BodyBase64)}
+	if r.Body != nil {
+		text.Body = *r.Body
+	}
+	used, err = c.secrets.Substitute(&text)
+	var refused *handles.Refused
+	switch {
+	case errors.As(err, &refused):
+		return used, &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: err.Error(), Err: refused}
+	case err != nil:
+		return used, badRequest("%v", err)
+	case !used:
+		return false, nil
+	}
+	r.URL, r.Headers = text.URL, text.Headers
+	if r.Body != nil {
+		r.Body = &text.Body
+	} else if r.BodyBase64 != nil {
+		r.BodyBase64 = []byte(text.Body)
+	}
+	return true, nil
 }
 
 func parseFetch(doc []byte) (fetchRequest, error) {

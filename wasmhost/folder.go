@@ -360,18 +360,30 @@ type Answer struct {
 	Output []byte
 }
 
+// VectorNonce is the nonce of the handles in vectors, and of those that Call makes.
+const VectorNonce = "NONCE"
+
 // Call runs an operation with its request and answer as documents of the ABI. It is for checking connectors: the server uses
 // Connector. hostname is the user's host.
 //
 // The error is a *crmgate.ConnectorError if the guest broke the ABI. A guest that returns an error did not break it: that is
-// an Answer with the result 1. Only configuration values are redacted in the guest's log and messages.
+// an Answer with the result 1. Only configuration values are redacted in the guest's log and messages. A guest with handles gets
+// them for the secrets in the input, and they stay in the output.
 func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostname string, input []byte) (Answer, error) {
 	conn, ok := f.connectors[p].(*hosted)
 	if !ok {
 		return Answer{}, notFound(p)
 	}
-	c := &call{module: conn.m, operation: operation, hostname: hostname, input: input}
+	nonce := ""
+	if conn.m.manifest.Handles {
+		nonce = VectorNonce
+	}
+	c := conn.newCallWith(nonce, operation, hostname)
+	c.input = c.hide(input)
 	out, err := conn.m.invoke(ctx, c)
+	if err == nil {
+		_, err = c.readable(ctx, out)
+	}
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return Answer{Result: resultUnsupported}, nil

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,10 +30,10 @@ func unAuthorize() int32 { return sdk.Answer(logout) }
 
 func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "apiKey"}, nil }
 
-// basicAuth returns the key as the user name, with an empty password.
+// basicAuth returns the key as the user name, with an empty password. The server has removed the blanks that pasted keys often
+// have around them: a handle stands for the key without them.
 func basicAuth(in sdk.BasicAuthRequest) (sdk.BasicAuth, error) {
-	key := strings.TrimSpace(in.APIKey) // pasted keys often have blanks around them
-	return sdk.BasicAuth{Basic: base64.StdEncoding.EncodeToString([]byte(key + ":"))}, nil
+	return sdk.BasicAuth{Basic: sdk.Basic(in.APIKey, "")}, nil
 }
 
 func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,12 +19,15 @@ type Host struct {
 	Config map[string]string
 	// Fetch answers the connector's requests. An error that is not a *FetchError becomes one of kind "connect".
 	Fetch func(Request) (Response, error)
+	// Derive, if set, is called with what the connector derives from handles. The connector gets {{derived:1:NONCE}}, and so on.
+	Derive func(Derivation)
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// Log gets the connector's log lines. nil drops them.
 	Log func(Level, string)
 
 	in, out []byte
+	derived int
 }
 
 // Result is the result and the output of an export.
@@ -91,6 +95,23 @@ func config(name string) (string, bool) {
 	v, ok := running().Config[name]
 	return v, ok
 }
+
+// derive returns the next handle with the nonce of vectors, if the request has a handle.
+func derive(request []byte) (string, bool) {
+	var d Derivation
+	h := running()
+	if json.Unmarshal(request, &d) != nil || !strings.Contains(string(request), ":"+VectorNonce+"}}") {
+		return "", false
+	}
+	if h.Derive != nil {
+		h.Derive(d)
+	}
+	h.derived++
+	return fmt.Sprintf("{{derived:%d:%s}}", h.derived, VectorNonce), true
+}
+
+// VectorNonce is the nonce of handles in vectors.
+const VectorNonce = "NONCE"
 
 func log(level Level, text string) {
 	if h := running(); h.Log != nil {

@@ -18,6 +18,9 @@ func hostFetch(ptr unsafe.Pointer, length uint32) uint32
 //go:wasmimport crmgate_v1 config
 func hostConfig(ptr unsafe.Pointer, length uint32) int32
 
+//go:wasmimport crmgate_v1 derive
+func hostDerive(ptr unsafe.Pointer, length uint32) int32
+
 //go:wasmimport crmgate_v1 take
 func hostTake(ptr unsafe.Pointer, capacity uint32) uint32
 
@@ -49,6 +52,14 @@ func fetch(request []byte) []byte {
 
 func config(name string) (string, bool) {
 	n := hostConfig(unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)))
+	if n < 0 {
+		return "", false
+	}
+	return string(taken(uint32(n))), true
+}
+
+func derive(request []byte) (string, bool) {
+	n := hostDerive(unsafe.Pointer(unsafe.SliceData(request)), uint32(len(request)))
 	if n < 0 {
 		return "", false
 	}

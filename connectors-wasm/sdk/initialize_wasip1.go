@@ -11,7 +11,7 @@ func init() {
 	for _, document := range []any{
 		None{}, AuthType{}, OAuthInfoRequest{}, OAuthInfo{}, OAuthOptionRequest{}, OAuthOption{}, BasicAuthRequest{}, BasicAuth{},
 		UserInfoRequest{}, UserInfo{}, UserRequest{}, Outcome{}, LicenseStatus{}, RefreshRequest{}, Refreshed{},
-		ManagedAuthRequest{}, ManagedAuthOptions{}, Request{}, Response{}, failure{}, Error{},
+		ManagedAuthRequest{}, ManagedAuthOptions{}, Request{}, Response{}, failure{}, Error{}, Derivation{},
 	} {
 		_ = json.Unmarshal(encode(document), reflect.New(reflect.TypeOf(document)).Interface())
 	}

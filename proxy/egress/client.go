@@ -174,7 +174,7 @@ func (c *Client) follow(req *http.Request, e crmgate.Egress) (*http.Response, er
 			return nil, err
 		}
 		next, err := redirected(req, resp)
-		if next == nil && err == nil || e.Redirects == 0 {
+		if next == nil && err == nil || e.Redirects == 0 || e.SameHost && err == nil && !sameHost(req.URL, next.URL) {
 			return resp, nil
 		}
 		resp.Body.Close()

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -27,7 +28,7 @@ func redirected(req *http.Request, resp *http.Response) (*http.Request, error) {
 	next := req.Clone(req.Context())
 	next.URL, next.Host = to, ""
 	next.Header.Del("Referer")
-	if !strings.EqualFold(to.Host, req.URL.Host) {
+	if !sameHost(to, req.URL) {
 		for _, h := range []string{"Authorization", "Cookie", "Proxy-Authorization", "Www-Authenticate"} {
 			next.Header.Del(h)
 		}
@@ -39,3 +40,5 @@ func redirected(req *http.Request, resp *http.Response) (*http.Request, error) {
 	}
 	return next, nil
 }
+
+func sameHost(a, b *url.URL) bool { return strings.EqualFold(a.Host, b.Host) }

@@ -38,7 +38,10 @@ func (e *Engine) Application(ctx context.Context, conn connector.Connector, req 
 		info = connector.OAuthInfo{}
 	}
 	if managed != nil {
-		info.Application = managed.Over(info.Application)
+		own := info.ClientSecret
+		if info.Application = managed.Over(info.Application); !info.ClientSecret.Equal(own) {
+			info.SecretSends = nil // it is the admin's
+		}
 		if managed.ClientID != "" { // the connector need not have an application of its own
 			info.FailMessage = ""
 		}

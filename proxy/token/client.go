@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/crmgate/crmgate"
@@ -53,7 +55,7 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	case !info.TokenAuth.Valid():
 		return Client{}, crmgate.Refuse("tokenAuth: %q is not supported: use basic, basicRaw, body or none", info.TokenAuth)
 	}
-	if err := m.CheckURL("accessTokenUri", info.AccessTokenURI, info.Hostname); err != nil {
+	if err := m.CheckTokenURL(info.AccessTokenURI, info.Hostname); err != nil {
 		return Client{}, err
 	}
 	if info.ClientSecret.IsZero() {
@@ -79,6 +81,28 @@ func (c Client) forRefresh() (Client, error) {
 	}
 	c.TokenURL = manifest.HostnameURL(raw, c.Hostname) // checked against the manifest's hosts when it is sent
 	return c, nil
+}
+
+// checkSecret checks that the manifest lets the client's secret be sent in a request to the CRM's token or revocation endpoint.
+// The connector chooses the endpoint, but it only knows a handle of the secret. body is the place of the parameters.
+func (c Client) checkSecret(to *url.URL, body string) error {
+	at := manifest.InHeader
+	switch {
+	case c.Auth == crmgate.TokenAuthNone || c.Secret.IsZero():
+		return nil
+	case c.Auth == crmgate.TokenAuthBody && body == "query":
+		at = manifest.InQuery
+	case c.Auth == crmgate.TokenAuthBody:
+		at = manifest.InBody
+	}
+	for _, s := range c.Info.SecretSends {
+		if !s.Allows(at, to, c.Hostname) {
+			r := crmgate.Decline("%s cannot be reached with this configuration. Please ask your administrator.", c.manifest.Title)
+			r.Err = fmt.Errorf("the client secret may not be sent in the %s to %s: declare both in crmgate.sends of the manifest of %s", at, crmgate.Clip(to.Host), c.Platform)
+			return r
+		}
+	}
+	return nil
 }
 
 // FailMessage is the text with which a connector ends a sign-in instead of naming an application (failMessage).

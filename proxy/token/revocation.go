@@ -96,6 +96,9 @@ func (e *Engine) revocationRequest(ctx context.Context, c Client, where string, 
 	if err != nil {
 		return crmgate.Refuse("The revocation endpoint is not a valid URL for this person.") // without the cause, which quotes the URL
 	}
+	if err := c.checkSecret(req.URL, ""); err != nil {
+		return err
+	}
 	resp, err := e.Fetch(req, crmgate.Egress{
 		Name: string(c.Platform), Hosts: c.manifest.Hosts, Hostname: c.Hostname, UserAgent: c.manifest.UserAgent, MaxBody: maxRevokeAnswer,
 	})

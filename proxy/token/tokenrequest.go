@@ -83,6 +83,9 @@ func (tr *tokenRequest) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := tr.client.checkSecret(req.URL, string(tr.rules.Body)); err != nil {
+		return nil, err
+	}
 	resp, err := tr.engine.Fetch(req, crmgate.Egress{
 		Name: string(tr.client.Platform), Hosts: tr.client.manifest.Hosts, Hostname: tr.client.Hostname,
 		UserAgent: tr.client.manifest.UserAgent, MaxBody: maxAnswer,

@@ -122,7 +122,8 @@ func (k *check) causesOf(operation string) []cause {
 	k.crm.mu.Lock()
 	strange, insecure := k.crm.undeclared, k.crm.insecure
 	k.crm.mu.Unlock()
-	undeclared, malformed := k.scanner.requested()
+	undeclared, malformed, misplaced := k.scanner.requested()
+	add(misplaced, "handles", "%s", "a secret goes only where crmgate.sends says (ABI.md, Handles)")
 	add(malformed, "requests", "%s", "build the URL from the hostname of the input, or from the configuration, and answer in words if it is empty")
 	add(strange, "hosts", "%s, which the manifest does not declare", "add the host to crmgate.hosts if the connector needs it: until then, the server refuses these requests")
 	add(insecure, "https", "%s", "use https: the server refuses http, except to a host that crmgate.hosts lists with a port")

@@ -247,7 +247,7 @@ func (k *check) checkManifest(dir string) (ok bool, err error) {
 		return false, nil
 	}
 	k.manifest = m
-	k.add("manifest", OK, fmt.Sprintf("fits the schema; reaches %s", hostsText(m)), "")
+	k.add("manifest", OK, fmt.Sprintf("fits the schema; reaches %s; %s", hostsText(m), m.Sees()), "")
 	k.addDoubts(m)
 	return true, k.addMisspelt(own)
 }

@@ -397,3 +397,21 @@ func TestABIVectors(t *testing.T) {
 		}
 	}
 }
+
+// A connector with handles passes if its manifest says where they go. Otherwise the check says what to declare.
+func TestHandlesInTheCheck(t *testing.T) {
+	t.Parallel()
+	with := func(sends string) string {
+		return strings.Replace(fmt.Sprintf(oauthManifest, "good"), `"hosts"`, `"secrets": "handles", `+sends+`"hosts"`, 1)
+	}
+	all := check(t, "good", with(`"sends": {"accessToken": {}}, `), inC)
+	wantAllOK(t, all, "getUserInfo: the CRM is well", "secrets")
+	if got := lines(all, connectortest.OK); !strings.Contains(got, "manifest: fits the schema; reaches 127.0.0.1:8081; gets handles for access tokens") {
+		t.Errorf("got\n%s", got)
+	}
+	got := lines(check(t, "good", with(""), inC), connectortest.Failed)
+	const want = `failed  handles: getUserInfo: accessToken may not be sent in the header to 127.0.0.1:8081: add "accessToken": {"in": ["header"], "hosts": ["127.0.0.1:8081"]} to crmgate.sends`
+	if !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -148,6 +148,9 @@ func (k *check) checkSuccess(operation string, input doc, a callResult) (Outcome
 		if err := k.manifest.Hosts.AllowURL(endpoint, input.text("hostname")); err != nil && endpoint != "" {
 			return Failed, "accessTokenUri: " + err.Error(), "add the host to crmgate.hosts"
 		}
+		if err := k.manifest.CheckTokenURL(endpoint, input.text("hostname")); err != nil && endpoint != "" {
+			return Failed, errors.Unwrap(err).Error(), "a token endpoint gets codes and refresh tokens (ABI.md, Application)"
+		}
 		return OK, endpoint, ""
 	case "getBasicAuth":
 		if scheme, _, ok := strings.Cut(d.text("basic"), " "); ok && strings.EqualFold(scheme, "Basic") {

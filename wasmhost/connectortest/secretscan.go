@@ -25,6 +25,7 @@ type scanner struct {
 	leaks       []leak              // guarded by mu
 	undeclared  []finding           // guarded by mu; configuration values
 	malformed   []finding           // guarded by mu; requests
+	misplaced   []finding           // guarded by mu; handles
 	values      map[string]string   // guarded by mu; the configuration
 }
 
@@ -125,11 +126,11 @@ func (s *scanner) leaked() (leaks []string) {
 	return leaks
 }
 
-// requested returns the undeclared configuration values, and what was wrong with requests.
-func (s *scanner) requested() (undeclared, malformed []finding) {
+// requested returns the undeclared configuration values, what was wrong with requests, and the handles that were misplaced.
+func (s *scanner) requested() (undeclared, malformed, misplaced []finding) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.undeclared, s.malformed
+	return s.undeclared, s.malformed, s.misplaced
 }
 
 // undeclaredPrefix begins the text of the host's log line about a configuration value that the manifest does not declare.
@@ -153,6 +154,12 @@ func (s *scanner) Handle(_ context.Context, r slog.Record) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.malformed = append(s.malformed, finding{operation, operation + how, operation + " sends a malformed request: " + how})
+			return true
+		}
+		if how, ok := strings.CutPrefix(text, wasmhost.RefusedPrefix); ok {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.misplaced = append(s.misplaced, finding{operation, operation + how, operation + ": " + how})
 			return true
 		}
 		s.scan("a line of its log", text)

@@ -55,6 +55,7 @@ var limits = Limits{MemoryPages: 1024, MaxOutput: 1 << 20, MaxFetches: 32, MaxLo
 // silent is a host that has nothing.
 type silent struct{}
 
+func (silent) Derive(context.Context, []byte) (string, bool) { return "", false }
 func (silent) Fetch(context.Context, []byte) []byte          { return nil }
 func (silent) Config(context.Context, []byte) (string, bool) { return "", false }
 func (silent) Log(context.Context, slog.Level, []byte)       {}

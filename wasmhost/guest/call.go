@@ -17,12 +17,21 @@ type Host interface {
 	Fetch(ctx context.Context, request []byte) []byte
 	// Config returns a configuration value; ok is false if there is none.
 	Config(ctx context.Context, name []byte) (value string, ok bool)
+	// Derive computes a value from handles, and returns its handle; ok is false if it cannot. A request that is longer than MaxDerive
+	// is cut behind the limit.
+	Derive(ctx context.Context, request []byte) (handle string, ok bool)
 	// Log writes a line to the log. It is called for Limits.MaxLogLines lines of a call at most, of MaxLine bytes at most.
 	Log(ctx context.Context, level slog.Level, line []byte)
 }
 
 // MaxLine is the maximum length of a line for the log, in bytes.
 const MaxLine = 16 << 10
+
+// The limits of derivations: the size of a request, in bytes, and their number in a call.
+const (
+	MaxDerive  = 64 << 10
+	MaxDerives = 100
+)
 
 // call is the state of one call of a guest. The goroutine that runs the guest owns it.
 type call struct {
@@ -34,8 +43,9 @@ type call struct {
 	function   api.Function // what runs
 	output     []byte
 	hasOutput  bool
-	pending    []byte // the answer of the last fetch or config
+	pending    []byte // the answer of the last fetch, config or derive
 	fetches    int
+	derives    int
 	logLines   int
 	lineBuffer []byte    // the printed part of the current line
 	monitored  time.Time // when the runtime's monitor was woken last, or when the guest paused first

@@ -56,6 +56,18 @@ func hostFunctions() []hostFunction {
 				s[0] = api.EncodeI32(-1)
 			}
 		}},
+		{"derive", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
+			if c.derives++; c.derives > MaxDerives {
+				panic(limitError("derived more values than the limit"))
+			}
+			request := readMemory(mem, s)
+			handle, ok := c.host.Derive(ctx, request[:min(len(request), MaxDerive+1)])
+			c.pending = append(c.pending[:0], handle...)
+			s[0] = uint64(len(handle))
+			if !ok {
+				s[0] = api.EncodeI32(-1)
+			}
+		}},
 		{"take", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
 			s[0] = copyOut(mem, s, c.pending)
 		}},

@@ -21,7 +21,7 @@ const (
 	kindStart                  // initialize an instance
 	kindCall                   // flag is the length of the operation's name, which the input follows
 	kindAnswer                 // what the call fetched
-	kindValue                  // the configuration value that the call asked for; flag is 1 if there is one
+	kindValue                  // the configuration value or the handle that the call asked for; flag is 1 if there is one
 	kindCancel                 // the call is over: stop it
 
 	kindReady   // the walls that are missing, as a JSON list of names; the first frame
@@ -35,6 +35,8 @@ const (
 
 	kindInstrumented // a part of the instrumented module, if the process compiles; flag is 1 for the last
 	kindMachine      // a part of the machine code; flag is 1 for the last
+
+	kindDerive // a derivation as the guest wrote it
 )
 
 // frame is a message between the server and a guest process.

@@ -24,6 +24,7 @@ func FuzzFromGuestProcess(f *testing.F) {
 	f.Add(frames(frame{kind: kindFetch, call: 1, body: []byte(`{}`)}, frame{kind: kindDone, call: 1, flag: 1, body: []byte("\x00\x00\x00\x00{}")}))
 	f.Add(frames(frame{kind: kindLog, call: 1, flag: 3, body: []byte("x")}, frame{kind: kindConfig, call: 1, body: []byte("NAME")}, frame{kind: kindStopped, call: 1, body: []byte(`{"How":"trapped"}`)}))
 	f.Add(frames(frame{kind: kindReady, body: []byte(`[]`)}, frame{kind: kindInstrumented, body: []byte("admits")}, frame{kind: kindMachine, flag: 1, body: []byte("x")}))
+	f.Add(frames(frame{kind: kindDerive, call: 1, body: []byte(`{"base64":"x"}`)}, frame{kind: kindDerive, call: 0}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, byte(kindDone), 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := &Process{admits: bytes.Contains(b, []byte("admits")), limits: guest.Limits{MaxOutput: 100, MaxFetches: 2, MaxLogLines: 2}, calls: map[uint32]*call{}}
@@ -49,7 +50,7 @@ func FuzzFromGuestProcess(f *testing.F) {
 				}
 				counts[c][f.kind]++
 				n := counts[c]
-				if (c.id == 0) != (f.kind == kindReady || f.kind == kindLoaded || f.kind == kindInstrumented || f.kind == kindMachine) || n[kindFetch] > 2 || n[kindLog] > 2 || n[kindDone]+n[kindStopped]+n[kindStarted] > 1 || !p.admits && n[kindMachine] > 0 {
+				if (c.id == 0) != (f.kind == kindReady || f.kind == kindLoaded || f.kind == kindInstrumented || f.kind == kindMachine) || n[kindFetch] > 2 || n[kindLog] > 2 || n[kindDerive] > guest.MaxDerives || n[kindDone]+n[kindStopped]+n[kindStarted] > 1 || !p.admits && n[kindMachine] > 0 {
 					t.Fatalf("call %d could say %v", c.id, n)
 				}
 				c.busy = false // as if it was answered

@@ -124,6 +124,8 @@ func (c *crm) Fetch(ctx context.Context, _ []byte) []byte {
 	return []byte(`{"status":200,"headers":{},"body":"{\"id\":42,\"name\":\"Ada\",\"timezone\":{\"name\":\"Europe/London\",\"offset\":0}}"}`)
 }
 
+func (c *crm) Derive(context.Context, []byte) (string, bool) { return "", false }
+
 func (c *crm) Config(_ context.Context, name []byte) (string, bool) {
 	return "http://crm.example", string(name) == "PRACTICE_URL"
 }

@@ -250,6 +250,9 @@ func (p *Process) serve(ctx context.Context, h guest.Host, c *call, f frame) err
 	case kindConfig:
 		value, ok := h.Config(ctx, f.body)
 		return p.answer(c, kindValue, flagOf(ok), []byte(value))
+	case kindDerive:
+		handle, ok := h.Derive(ctx, f.body)
+		return p.answer(c, kindValue, flagOf(ok), []byte(handle))
 	case kindLog:
 		h.Log(ctx, levels[min(int(f.flag), len(levels)-1)], f.body)
 	}
@@ -323,6 +326,8 @@ func (p *Process) longest(k kind) int {
 		return 256 << 10
 	case kindLog:
 		return guest.MaxLine
+	case kindDerive:
+		return guest.MaxDerive + 1
 	case kindFetch, kindDone:
 		return p.limits.MaxOutput + 4
 	case kindStarted:
@@ -350,7 +355,7 @@ func (p *Process) accept(f frame) (*mailbox, error) {
 	switch f.kind {
 	case kindFetch:
 		c.busy, c.fetched = true, true
-	case kindConfig:
+	case kindConfig, kindDerive:
 		c.busy = true
 	case kindLoaded, kindStarted, kindDone, kindStopped:
 		delete(p.calls, f.call)
@@ -372,6 +377,8 @@ func (p *Process) often(f frame) int {
 		return p.limits.MaxLogLines
 	case f.kind == kindConfig:
 		return maxConfigs
+	case f.kind == kindDerive:
+		return guest.MaxDerives
 	}
 	return 1
 }

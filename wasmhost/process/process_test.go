@@ -161,6 +161,17 @@ var lies = map[string]struct {
 			_ = s.send(kindLog, 0, f.call, []byte("line"))
 		}
 	}},
+	"a long derivation": {"kind 18 with 65538 bytes", func(s *server) {
+		f := s.ready()
+		_ = s.send(kindDerive, 0, f.call, make([]byte, guest.MaxDerive+2))
+	}},
+	"a derivation of the process": {"kind 18 out of turn", func(s *server) { s.ready(); _ = s.send(kindDerive, 0, 0, []byte("{}")) }},
+	"many derivations at once": {"a frame that is not allowed: kind 18", func(s *server) {
+		f := s.ready()
+		for range guest.MaxDerives + 1 {
+			_ = s.send(kindDerive, 0, f.call, []byte("{}"))
+		}
+	}},
 	"a part of a file":  {"kind 17, number 1", func(s *server) { _ = s.sendJSON(kindReady, []string{}); _ = s.send(kindMachine, 1, 0, []byte("{}")) }},
 	"not JSON":          {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindStopped, 0, f.call, []byte("{")) }},
 	"an end":            {"exit status 3", func(s *server) { s.ready(); exitWith(3) }},

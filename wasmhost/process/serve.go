@@ -297,6 +297,11 @@ func (r *remote) Config(_ context.Context, name []byte) (string, bool) {
 	return string(f.body), f.flag == 1
 }
 
+func (r *remote) Derive(_ context.Context, request []byte) (string, bool) {
+	f := r.ask(kindDerive, request)
+	return string(f.body), f.flag == 1
+}
+
 func (r *remote) Log(_ context.Context, level slog.Level, line []byte) {
 	flag := max(0, min((int(level)-int(slog.LevelDebug))/4, len(levels)-1))
 	r.server.must(r.server.send(kindLog, byte(flag), r.call, line))

@@ -25,8 +25,10 @@ type Case struct {
 	Name    string          `json:"name"`
 	Input   json.RawMessage `json:"input"`
 	Fetches []Exchange      `json:"fetches,omitempty"` // in order
-	Result  int32           `json:"result"`
-	Output  json.RawMessage `json:"output,omitempty"` // none if Result is 2
+	// Derives lists what the connector derives from handles, in order. It gets {{derived:1:NONCE}}, and so on.
+	Derives []json.RawMessage `json:"derives,omitempty"`
+	Result  int32             `json:"result"`
+	Output  json.RawMessage   `json:"output,omitempty"` // none if Result is 2
 }
 
 // Exchange is a request of the connector with the host's answer.
@@ -106,7 +108,9 @@ func Replay(t *testing.T, file string, exports map[string]func() int32) {
 
 func (c Case) replay(t *testing.T, export func() int32) {
 	next := 0
-	got, err := sdk.Run(sdk.Host{Fetch: func(r sdk.Request) (sdk.Response, error) {
+	var derived []sdk.Derivation
+	derive := func(d sdk.Derivation) { derived = append(derived, d) }
+	got, err := sdk.Run(sdk.Host{Derive: derive, Fetch: func(r sdk.Request) (sdk.Response, error) {
 		if next == len(c.Fetches) {
 			t.Errorf("fetch %d, %s %s: expected no more", next+1, r.Method, r.URL)
 			return sdk.Response{}, &sdk.FetchError{Kind: "refused", Message: "not in the vector"}
@@ -124,8 +128,21 @@ func (c Case) replay(t *testing.T, export func() int32) {
 	if next != len(c.Fetches) {
 		t.Errorf("got %d fetches, want %d", next, len(c.Fetches))
 	}
+	c.compareDerived(t, derived)
 	if got.Code != c.Result || !Equal(got.Output, c.Output) {
 		t.Errorf("got %d %s, want %d %s", got.Code, got.Output, c.Result, c.Output)
+	}
+}
+
+func (c Case) compareDerived(t *testing.T, derived []sdk.Derivation) {
+	if len(derived) != len(c.Derives) {
+		t.Errorf("got %d derivations, want %d", len(derived), len(c.Derives))
+		return
+	}
+	for i, d := range derived {
+		if b, err := json.Marshal(d); err != nil || !Equal(b, c.Derives[i]) {
+			t.Errorf("derivation %d: got %s (%v), want %s", i+1, b, err, c.Derives[i])
+		}
 	}
 }
 

@@ -1,0 +1,203 @@
+package wasmhost_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
+
+// withHandles is the relay guest's manifest with handles: it sends its input in the body of a request.
+const withHandles = `"hosts": ["relay.example"], "reveal": ["clientSecret", "refreshToken"], "secrets": "handles",
+	"sends": {"accessToken": {"in": ["body"]}, "refreshToken": {"in": ["body"]}, "apiKey": {"in": ["body"]}, "clientSecret": {"in": ["body"]}}`
+
+// The guest gets handles, and their secrets arrive at the CRM. A handle stands for an API key without the blanks around it, in the
+// form too.
+func TestHandles(t *testing.T) {
+	t.Parallel()
+	var sent, doc string
+	h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, e crmgate.Egress) (*http.Response, error) {
+		b, _ := io.ReadAll(r.Body)
+		if sent = string(b); !e.SameHost {
+			t.Error("the request may leave its host")
+		}
+		return answering(200, `{"successful":false,"echo":"`+doc+`"}`), nil
+	}})
+	files := relayFiles(t, "shy", withHandles)
+	files["echo.wasm"], files["echo.json"] = string(guest(t, "echo")), manifestOf("echo", `"secrets": "handles"`)
+	f := load(t, h, files)
+	_, err := mustConnector(t, f, "shy").UserInfo(t.Context(), connector.UserInfoRequest{
+		AuthHeader: crmgate.NewSecret(`Basic a"2V5LTEyMzQ1Njo=`), APIKey: crmgate.NewSecret(" key-123456\n"),
+		AdditionalInfo: crmgate.NewSecret(`{"apiKey":" key-123456\n","apiUrl":"na1"}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := read([]byte(sent))
+	if got.str("authHeader") != `Basic a"2V5LTEyMzQ1Njo=` || got.str("apiKey") != "key-123456" || got.sub("additionalInfo").str("apiKey") != " key-123456\n" || got.sub("additionalInfo").str("apiUrl") != "na1" {
+		t.Errorf("the CRM got %s", sent)
+	}
+	seen, err := mustConnector(t, f, "echo").LicenseStatus(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), User: crmgate.User{AdditionalInfo: []byte(`{"a":"top-secret-token"}`)}})
+	if text := string(seen); err != nil || strings.Contains(text, "top-secret") || !strings.Contains(text, `"authHeader":"Bearer {{accessToken:`) || !strings.Contains(text, `{"a":"{{accessToken:`) {
+		t.Errorf("the guest got %s (%v)", seen, err)
+	}
+	again, _ := mustConnector(t, f, "echo").LicenseStatus(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token")})
+	if string(read(again).raw("authHeader")) == string(read(seen).raw("authHeader")) {
+		t.Error("two calls have the same nonce")
+	}
+}
+
+// A CRM that repeats the old refresh token keeps the grant: the handle that the connector passes on is resolved, in the journal too.
+// Kept answers have the tokens themselves, since handles end with their call.
+func TestHandlesOfRefreshTokens(t *testing.T) {
+	t.Parallel()
+	var sent string
+	h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		b, _ := io.ReadAll(r.Body)
+		sent = string(b)
+		return answering(200, `{"accessToken":"new-token","refreshToken":"refresh-token"}`), nil
+	}})
+	c := mustConnector(t, load(t, h, relayFiles(t, "kept", withHandles)), "kept")
+	kept := &keptFetches{}
+	for range 2 { // the second time with the kept answer
+		var told crmgate.Secret
+		a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{
+			UserRequest: connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer old-token")}, RefreshToken: crmgate.NewSecret("refresh-token"), Fetches: kept,
+			OAuth:    connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret("client-secret")}},
+			Answered: func(d crmgate.Secret) { told = d },
+		})
+		if err != nil || a.RefreshToken.Reveal() != "refresh-token" || a.AccessToken.Reveal() != "new-token" {
+			t.Errorf("got %q and %q (%v)", a.AccessToken.Reveal(), a.RefreshToken.Reveal(), err)
+		}
+		if d := read([]byte(told.Reveal())); d.str("refreshToken") != "refresh-token" {
+			t.Errorf("the journal got %s", told.Reveal())
+		}
+	}
+	if d := read([]byte(sent)); d.str("refreshToken") != "refresh-token" || d.sub("oauthInfo").str("clientSecret") != "client-secret" || d.str("authHeader") != "Bearer old-token" {
+		t.Errorf("the CRM got %s", sent)
+	}
+	if !strings.Contains(kept.answer, `\"refreshToken\":\"refresh-token\"`) || kept.sent != 1 {
+		t.Errorf("kept %s, after %d requests", kept.answer, kept.sent)
+	}
+}
+
+// keptFetches keeps one answer.
+type keptFetches struct {
+	answer string
+	sent   int
+}
+
+func (k *keptFetches) Earlier(int, string) (crmgate.Secret, bool) {
+	return crmgate.NewSecret(k.answer), k.answer != ""
+}
+
+func (k *keptFetches) Keep(_ context.Context, _ int, _ string, answer crmgate.Secret) bool {
+	k.answer, k.sent = answer.Reveal(), k.sent+1
+	return true
+}
+
+// A refused handle is an error of the fetch, and a line for the author.
+func TestRefusedHandlesAreLogged(t *testing.T) {
+	t.Parallel()
+	var log wasmtest.LogBuffer
+	h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	c := mustConnector(t, load(t, h, relayFiles(t, "told", `"hosts": ["relay.example"], "reveal": ["refreshToken"], "secrets": "handles"`)), "told")
+	_, err := c.AuthValidation(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token")})
+	wantError(t, err, "returned 99") // the relay expects an answer
+	want := `accessToken may not be sent in the body to relay.example: add \"accessToken\": {\"in\": [\"body\"], \"hosts\": [\"relay.example\"]} to crmgate.sends`
+	if text := strings.ReplaceAll(log.String(), `\\\"`, `\"`); !strings.Contains(text, want) || strings.Contains(text, "top-secret") {
+		t.Errorf("the log is %s, want %s", text, want)
+	}
+}
+
+// practiceWith returns the practice connector for a CRM with a status; more is added to the crmgate object of its manifest.
+func practiceWith(t testing.TB, more string, status func() int) connector.Connector {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "practice", "practice.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		if r.Header.Get("Authorization") != "Bearer top-secret-token" {
+			return nil, errors.New("the token did not arrive")
+		}
+		return &http.Response{StatusCode: status(), Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(
+			`{"id":1,"name":"Ada Lovelace","email":"ada@example.com","timezone":{"name":"Europe/London","offset":0}}`))}, nil
+	}})
+	manifest := strings.Replace(string(b), `"crmgate": {`, `"crmgate": {`+more, 1)
+	return mustConnector(t, load(t, h, map[string]string{"practice.wasm": string(guest(t, "practice")), "practice.json": manifest}), "practice")
+}
+
+const practiceHandles = `"secrets": "handles", "sends": {"accessToken": {}, "PRACTICE_CLIENT_SECRET": {"in": ["body"]}},`
+
+// A rejected credential is reported although the guest only has its handle.
+func TestRejectedHandles(t *testing.T) {
+	t.Parallel()
+	status := 401
+	c := practiceWith(t, practiceHandles, func() int { return status })
+	for _, want := range []int{1, 0} {
+		told := 0
+		if _, err := c.AuthValidation(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), Rejected: func() { told++ }}); err != nil || told != want {
+			t.Errorf("status %d: reported %d times (%v), want %d", status, told, err, want)
+		}
+		status = 200
+	}
+}
+
+// maxHandles is what handles may cost in a call.
+const maxHandles = 20 * time.Microsecond
+
+// Handles cost little. Not parallel: it measures. The shortest of many rounds counts, since other programs run too.
+func TestHandlesCost(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector takes longer")
+	}
+	ok := func() int { return 200 }
+	with, without := practiceWith(t, practiceHandles, ok), practiceWith(t, "", ok)
+	a, b := time.Hour, time.Hour
+	for round := 0; round < 300 && (round < 20 || a-b > maxHandles); round++ {
+		a, b = min(a, timed(t, with)), min(b, timed(t, without))
+	}
+	t.Logf("a call takes %v with handles, %v without: %v more", a, b, a-b)
+	if a-b > maxHandles {
+		t.Errorf("handles cost %v, want at most %v", a-b, maxHandles)
+	}
+}
+
+// timed returns the time of a call.
+func timed(t testing.TB, c connector.Connector) time.Duration {
+	const calls = 20
+	began := time.Now()
+	for range calls {
+		if u, err := c.UserInfo(t.Context(), bearer("")); err != nil || !u.Successful {
+			t.Fatal(u, err)
+		}
+	}
+	return time.Since(began) / calls
+}
+
+// BenchmarkHandles measures a getUserInfo with and without handles.
+func BenchmarkHandles(b *testing.B) {
+	for name, more := range map[string]string{"with": practiceHandles, "without": ""} {
+		b.Run(name, func(b *testing.B) {
+			c := practiceWith(b, more, func() int { return 200 })
+			b.ReportAllocs()
+			for b.Loop() {
+				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+					b.Fatal(u, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,155 @@
+package wasmhost
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"strings"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/manifest"
+)
+
+// addHeader adds the credential of an Authorization header, and returns the header for the guest. A Basic credential encodes a user
+// name and a password, and the API key may be either. keyKnown says that the key has been added.
+func (c *call) addHeader(h crmgate.Secret, keyKnown bool) string {
+	scheme, credential, found := strings.Cut(h.Reveal(), " ")
+	c.credential = credential
+	shown := c.secrets.Add(manifest.AccessToken, credential)
+	if scheme == "Basic" {
+		decoded, _ := base64.StdEncoding.DecodeString(credential) // a credential that is not base64 encodes nothing
+		user, password, _ := strings.Cut(string(decoded), ":")
+		c.secrets.Hide(password)
+		// In answers about a person, an email address is data that the connector needs.
+		if c.module.manifest.Handles && (keyKnown || strings.Contains(user, "@")) {
+			c.secrets.Show(user)
+		} else {
+			c.secrets.Hide(user)
+		}
+	}
+	if !found {
+		return c.secrets.Add(manifest.AccessToken, scheme)
+	}
+	return scheme + " " + shown
+}
+
+// addKey adds an API key, and returns what the guest gets. A handle stands for the key without blanks around it, which pasted keys
+// often have: the guest cannot remove them.
+func (c *call) addKey(key crmgate.Secret) string {
+	v := key.Reveal()
+	if c.module.manifest.Handles {
+		v = strings.TrimSpace(v)
+	}
+	return c.secrets.Add(manifest.APIKeySecret, v)
+}
+
+// hide returns the input of a call as the guest gets it: with handles for the secrets in a document.
+func (c *call) hide(input []byte) []byte {
+	d := json.NewDecoder(bytes.NewReader(input))
+	d.UseNumber()
+	var doc map[string]any
+	if !c.module.manifest.Handles || d.Decode(&doc) != nil {
+		return input
+	}
+	replace := func(object any, member string, with func(crmgate.Secret) string) {
+		if o, ok := object.(map[string]any); ok {
+			if text, ok := o[member].(string); ok && text != "" {
+				o[member] = with(crmgate.NewSecret(text))
+			}
+		}
+	}
+	add := func(name string) func(crmgate.Secret) string {
+		return func(v crmgate.Secret) string { return c.secrets.Add(name, v.Reveal()) }
+	}
+	replace(doc, "apiKey", c.addKey)
+	replace(doc["accountValues"], "apiKey", c.addKey)
+	replace(doc, "authHeader", func(v crmgate.Secret) string { return c.addHeader(v, doc["apiKey"] != nil) })
+	replace(doc, "refreshToken", add(manifest.RefreshToken))
+	replace(doc["oauthInfo"], "clientSecret", add(manifest.ClientSecret))
+	return []byte(c.secrets.Strip(string(encode(doc))))
+}
+
+// addRevealed adds a secret that the guest gets only if its manifest reveals it, and returns what the guest gets.
+func (c *call) addRevealed(name string, v crmgate.Secret) string {
+	if c.module.manifest.Reveals(name) {
+		return c.secrets.Add(name, v.Reveal())
+	}
+	c.secrets.Hide(v.Reveal())
+	return ""
+}
+
+// addApplication adds the secret of an application, and returns the application for the guest.
+func (c *call) addApplication(i connector.OAuthInfo) oauthInfoDoc {
+	return oauthInfoDoc{
+		ClientID: i.ClientID, ClientSecret: c.addRevealed(manifest.ClientSecret, i.ClientSecret), Application: i.Application, TokenAuth: i.TokenAuth,
+	}
+}
+
+// strippedJSON returns a part of the input without secrets that have handles: a form has the API key, too.
+func (c *call) strippedJSON(part json.RawMessage) json.RawMessage {
+	if !c.module.manifest.Handles || len(part) == 0 {
+		return part
+	}
+	return json.RawMessage(c.secrets.Strip(string(part)))
+}
+
+// resolves lists the members of answers that may have handles, by operation, and the secret that the server keeps each of them as.
+var resolves = map[string]map[string]string{
+	"getOauthInfo":               {"clientSecret": manifest.ClientSecret},
+	"getBasicAuth":               {"basic": manifest.AccessToken},
+	"checkAndRefreshAccessToken": {"accessToken": manifest.AccessToken, "refreshToken": manifest.RefreshToken},
+}
+
+// readable returns a guest's answer without secrets that the guest must not know, and with those that it may return by their
+// handles. The names of the latter are added to c.resolved.
+func (c *call) readable(ctx context.Context, out []byte) ([]byte, error) {
+	if !c.module.manifest.Handles {
+		return out, nil
+	}
+	out = []byte(c.secrets.Strip(string(out)))
+	var members map[string]json.RawMessage
+	if len(c.resolves) == 0 || json.Unmarshal(out, &members) != nil { // decode reports what is wrong
+		return out, nil
+	}
+	for member, name := range c.resolves {
+		var text string
+		if json.Unmarshal(members[member], &text) != nil {
+			continue
+		}
+		value, parts, err := c.resolve(ctx, text, name)
+		if err != nil {
+			return nil, err
+		}
+		members[member] = encode(value)
+		c.resolved = append(c.resolved, parts...)
+	}
+	return encode(members), nil
+}
+
+// resolve replaces the handles in a member of an answer, which the server then keeps as the secret called name.
+func (c *call) resolve(ctx context.Context, text, name string) (value string, parts []string, err error) {
+	value, parts, err = c.secrets.Resolve(text, name)
+	if err != nil {
+		c.log(ctx, slog.LevelWarn, RefusedPrefix+err.Error())
+		err = c.abiError("answered with a secret that its manifest does not allow there")
+	}
+	return value, parts, err
+}
+
+// formSecrets returns the strings of a form: any of them may be a credential.
+func formSecrets(form crmgate.Secret) []string {
+	var fields map[string]any
+	if json.Unmarshal([]byte(form.Reveal()), &fields) != nil {
+		return nil
+	}
+	var all []string
+	for _, v := range fields {
+		if s, ok := v.(string); ok {
+			all = append(all, s)
+		}
+	}
+	return all
+}
