@@ -229,7 +229,7 @@ func (c *core) answer(req *http.Request, read func(status int, body io.Reader) e
 			if opening = c.openRest(ctx); opening != nil {
 				return "", opening
 			}
-			return c.sessions.Forget(ctx, key)
+			return c.forget(ctx, key)
 		},
 		Replay: func(ctx context.Context, id string, dry bool) (authflow.Replayed, error) {
 			if opening = c.openRest(ctx); opening != nil {

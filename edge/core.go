@@ -28,6 +28,7 @@ import (
 	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/recording"
 )
 
 // core is a node without its listeners. Each open method opens one part, and needs those above it.
@@ -35,9 +36,11 @@ type core struct {
 	Config      // with defaults
 	metrics     *proxy.Metrics
 	db          *storage.DB
+	ring        *sealed.KeyRing
 	writable    func() error // whether the disk has space
 	client      *egress.Client
-	fetch       crmgate.Fetch // how connectors send requests; nil for client.Fetch
+	fetch       crmgate.Fetch     // how connectors send requests; nil for client.Fetch
+	recordings  *recording.Folder // nil if failed calls are not recorded
 	folder      *wasmhost.Folder
 	unusable    map[crmgate.Platform]error // platforms with a setting that cannot be read
 	tokens      *token.Engine
@@ -103,6 +106,9 @@ func (c *core) openRest(ctx context.Context) error {
 		c.Logger.Warn("the disk is full: the next start seals the audit log", "err", err)
 		return nil
 	})
+	if err := c.openRecordings(); err != nil {
+		return err
+	}
 	if err := c.openConnectors(ctx); err != nil {
 		return err
 	}
@@ -145,6 +151,7 @@ func (c *core) openStore(ctx context.Context) error {
 	if created {
 		c.Logger.Warn("made a key ring: anyone who has it and the database can read all tokens; move it elsewhere (--keyset) and keep a copy", "file", c.Keyset)
 	}
+	c.ring = ring
 	c.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: c.Now, CountAudit: c.metrics.Audit})
 	return err
 }
@@ -176,7 +183,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 	}
 	host, err := wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
-		Deadline: c.Timeout, Processes: c.GuestProcesses, Memory: c.GuestMemory,
+		Deadline: c.Timeout, Processes: c.GuestProcesses, Memory: c.GuestMemory, Recordings: c.recordings,
 	})
 	if err != nil {
 		return advice(err)

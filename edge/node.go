@@ -83,7 +83,7 @@ func (n *Node) abandon() error {
 
 func (n *Node) serve() {
 	n.serveInternal(n.control, proxy.Control(n.Directory(), proxy.Acts{
-		Forget: n.core.sessions.Forget, Replay: n.core.flows.Replay, Retried: n.core.revocations.Changed,
+		Forget: n.core.forget, Replay: n.core.flows.Replay, Retried: n.core.revocations.Changed,
 	}))
 	if n.admin != nil {
 		n.serveInternal(n.admin, n.Operator())

@@ -24,7 +24,8 @@ type serveCommand struct {
 	Index          string         `help:"Whether the page at / lists the CRMs that people can connect: on or off." enum:"on,off" default:"on"`
 	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
 	Strict         bool           `help:"Do not start if a platform's manifest or module is wrong, or its settings cannot be read, instead of leaving that platform out."`
-	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`
+	recordFlag
+	DebugHeader bool `help:"Answer requests with the header is-debug: true with a trace as well."`
 }
 
 // Help is what `crmgate serve --help` adds.
@@ -61,6 +62,7 @@ func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config.RequireAccountProof, config.RefusePlainState = c.AccountProof == "required", c.CompatState == "off"
 	config.HideIndex = c.Index == "off"
 	config.AuditRetention = time.Duration(c.AuditRetention)
+	config.RecordFailures = c.RecordFailures
 	config.Debug, config.Strict = c.DebugHeader, c.Strict
 	return config
 }
