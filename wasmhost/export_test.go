@@ -137,3 +137,12 @@ func (f *Folder) Ran(p crmgate.Platform, d time.Duration) {
 		}
 	}
 }
+
+// Recorded returns the operations of which it is decided whether failed calls are recorded, with the reason.
+func Recorded() map[string]string {
+	all := map[string]string{}
+	for name, r := range recorded {
+		all[name] = r.why
+	}
+	return all
+}

@@ -224,3 +224,149 @@ func replayTwice(t *testing.T, module []byte, r *recording.Recording) {
 		}
 	}
 }
+
+// Operations that obtain credentials leave no recording, nor does a sign-in by a form. A sign-in by OAuth does.
+func TestTokenOperationsLeaveNoFile(t *testing.T) {
+	t.Parallel()
+	kept := newRecordings(t)
+	var traps []fn
+	for _, name := range wasmhost.Operations() {
+		if name != "getAuthType" && name != "getOauthInfo" && name != "getUserInfo" {
+			traps = append(traps, export(name, unreachable))
+		}
+	}
+	m := oauth(unreachable, traps...)
+	m.Funcs[1] = export("getOauthInfo", unreachable)
+	f := load(t, newHost(t, wasmhost.Config{Recordings: kept.Folder}), map[string]string{
+		"x.wasm": m.String(), "x.json": manifestOf("x", `"reveal": ["clientSecret", "refreshToken"]`),
+	})
+	c, secret, who := mustConnector(t, f, "x"), crmgate.NewSecret("secret-key"), person("1-x")
+	form := connector.UserInfoRequest{AuthHeader: secret, APIKey: secret, AdditionalInfo: crmgate.NewSecret(`{"password":"x"}`)}
+	for name, call := range map[string]func() error{
+		"getOauthInfo": func() error { _, err := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{}); return err },
+		"getOverridingOAuthOption": func() error {
+			_, err := c.OverridingOAuthOption(t.Context(), connector.OAuthOptionRequest{Code: secret})
+			return err
+		},
+		"getBasicAuth": func() error { _, err := c.BasicAuth(t.Context(), secret); return err },
+		"getUserInfo":  func() error { _, err := c.UserInfo(t.Context(), form); return err },
+		"unAuthorize":  func() error { _, err := c.UnAuthorize(t.Context(), who); return err },
+		"checkAndRefreshAccessToken": func() error {
+			_, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{UserRequest: who})
+			return err
+		},
+		"getManagedAuthOptions": func() error {
+			_, err := c.ManagedAuthOptions(t.Context(), connector.ManagedAuthOptionsRequest{FieldConst: "x"})
+			return err
+		},
+	} {
+		if err := call(); err == nil {
+			t.Errorf("%s did not fail", name)
+		}
+	}
+	for _, call := range []func() error{
+		func() error { _, err := c.UserInfo(t.Context(), bearer("")); return err },
+		func() error { _, err := c.PostSaveUserInfo(t.Context(), who); return err },
+	} {
+		if call() == nil {
+			t.Error("a call did not fail")
+		}
+	}
+	all := kept.all()
+	if len(all) != 2 || all[0].Operation != "getUserInfo" || all[1].Operation != "postSaveUserInfo" {
+		t.Errorf("recorded are %+v", all)
+	}
+}
+
+// An answer is not recorded, nor is a call that the client gave up; without a folder nothing is. An invalid answer is recorded.
+func TestWhatIsAFailure(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		body []byte
+		want string
+	}{
+		"an answer":              {answer(`{"successful":false}`, 0), ""},
+		"unsupported":            {num(2), ""},
+		"an error":               {answer(`{"message":"no"}`, 1), `answered an error: {"message":"no"}`},
+		"no output":              {num(0), "returned 0 without an output"},
+		"another result":         {num(7), "returned 7: expected 0, 1 or 2"},
+		"an invalid answer":      {answer(`{"successful":true}`, 0), "gave an invalid answer (platformUserInfo.id is missing)"},
+		"an error without words": {answer(`{}`, 1), `answered an error without a "message"`},
+		"a limit":                {seq(invoke(fRandom, 0, 1<<20), num(0)), "requested more than 64 KB of random bytes at once"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kept := newRecordings(t)
+			module := oauth(tt.body)
+			f := load(t, newHost(t, wasmhost.Config{Recordings: kept.Folder}), map[string]string{"x.wasm": module.String(), "x.json": manifestOf("x", "")})
+			_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+			all := kept.all()
+			if tt.want == "" {
+				if len(all) > 0 {
+					t.Errorf("recorded %+v", all[0])
+				}
+				return
+			}
+			if len(all) != 1 || all[0].End.String() != tt.want {
+				t.Fatalf("recorded %+v, want %s", all, tt.want)
+			}
+			for range 2 {
+				out, err := wasmhost.Replay(t.Context(), all[0], module.Bytes(), wasmhost.ReplayConfig{CacheDir: shared.cache})
+				if err != nil || !out.Same {
+					t.Errorf("the replay %+v, %v", out, err)
+				}
+			}
+			mended, err := wasmhost.Replay(t.Context(), all[0], oauth(answer(`{"successful":false}`, 0)).Bytes(), wasmhost.ReplayConfig{CacheDir: shared.cache})
+			if err != nil || mended.Same || !mended.Mended || !mended.OtherModule {
+				t.Errorf("another build: %+v, %v", mended, err)
+			}
+		})
+	}
+}
+
+// A replay reports what a build requests otherwise. It answers a request with the recorded method and URL, and no other.
+func TestDifferencesOfReplays(t *testing.T) {
+	t.Parallel()
+	fetches := func(request string) mod { return oauth(seq(fetching(request), drop, unreachable)) }
+	kept := newRecordings(t)
+	h := newHost(t, wasmhost.Config{Recordings: kept.Folder, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return answering(200, "recorded"), nil }})
+	f := load(t, h, map[string]string{
+		"x.wasm": fetches(`{"method":"POST","url":"https://ok.example/a","headers":{"A":"1"},"body":"b"}`).String(), "x.json": manifestOf("x", `"hosts": ["ok.example"]`),
+	})
+	_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+	all := kept.all()
+	if len(all) != 1 {
+		t.Fatalf("recorded %+v", all)
+	}
+	for request, want := range map[string]string{
+		`{"method":"post","url":"https://ok.example/a","headers":{"A":"1"},"body":"b"}`:         "",
+		`{"method":"POST","url":"https://ok.example/a","headers":{"A":"2"},"body":"b"}`:         "fetch 1 has another header A than recorded",
+		`{"method":"POST","url":"https://ok.example/a","headers":{"A":"1","B":"1"},"body":"b"}`: "fetch 1 has another set of headers than recorded",
+		`{"method":"POST","url":"https://ok.example/a","headers":{"A":"1"},"body":"c"}`:         "fetch 1 has another body than recorded",
+		`{"url":"https://ok.example/a"}`: "fetch 1, GET https://ok.example/a, was not recorded: it gets no answer; it does not make the recorded fetch 1",
+		`x`:                              "fetch 1, a malformed request, was not recorded: it gets no answer; it does not make the recorded fetch 1",
+	} {
+		out, err := wasmhost.Replay(t.Context(), all[0], fetches(request).Bytes(), wasmhost.ReplayConfig{CacheDir: shared.cache})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(out.Differences, "; "); got != want {
+			t.Errorf("%s: got %s, want %s", request, got, want)
+		}
+		answered := len(out.Log) > 1 && strings.Contains(out.Log[1].Text, `"body":"recorded"`)
+		if answered == strings.Contains(want, "no answer") {
+			t.Errorf("%s: the guest logged %+v", request, out.Log)
+		}
+	}
+}
+
+// It is decided of every operation whether its failed calls are recorded.
+func TestEveryOperationIsDecided(t *testing.T) {
+	t.Parallel()
+	all := wasmhost.Recorded()
+	for _, name := range wasmhost.Operations() {
+		if all[name] == "" {
+			t.Errorf("recorder.go does not say whether %s is recorded, and why", name)
+		}
+	}
+}
