@@ -370,3 +370,41 @@ func TestEveryOperationIsDecided(t *testing.T) {
 		}
 	}
 }
+
+// A call that ended while it waited for an answer ends so in the replay too, whatever it would do with an answer.
+func TestReplayOfLateFetch(t *testing.T) {
+	t.Parallel()
+	kept := newRecordings(t)
+	module := oauth(seq(fetching(`{"url":"https://ok.example/"}`), drop, answer(`{"successful":false}`, 0)))
+	h := newHost(t, wasmhost.Config{Recordings: kept.Folder, Deadline: short, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, &crmgate.FetchError{Kind: crmgate.FetchTimeout, Message: "too late"}
+	}})
+	f := load(t, h, map[string]string{"x.wasm": module.String(), "x.json": manifestOf("x", `"hosts": ["ok.example"]`)})
+	_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+	wantError(t, err, "ran past its deadline")
+	all := kept.all()
+	if len(all) != 1 || len(all[0].Fetches) != 1 || !all[0].Fetches[0].Late {
+		t.Fatalf("recorded %+v", all)
+	}
+	replayTwice(t, module.Bytes(), all[0])
+}
+
+// A module whose instances cannot be restored is initialized in each call: a replay repeats what the initialization saw as well.
+func TestReplayOfUnrestorableModule(t *testing.T) {
+	t.Parallel()
+	kept := newRecordings(t)
+	look := seq(invoke(fRandom, 60000, 32), invoke(fLog, 1, 60000, 32))
+	module := with(oauth(seq(num(0), []byte{0xd0, 0x70, 0x26, 0}, look, unreachable), fn{Name: "_initialize", Type: tNothing, Body: look}),
+		func(m *mod) { m.Table, m.Elements = []byte{1, 0x70, 0, 1}, []uint64{fFirst} })
+	f := load(t, newHost(t, wasmhost.Config{Recordings: kept.Folder}), map[string]string{"x.wasm": module.String(), "x.json": manifestOf("x", "")})
+	if f.Restorable("x") {
+		t.Fatal("the module can be restored")
+	}
+	_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+	all := kept.all()
+	if len(all) != 1 || len(all[0].Log) != 2 || all[0].Log[0] == all[0].Log[1] {
+		t.Fatalf("recorded %+v", all)
+	}
+	replayTwice(t, module.Bytes(), all[0])
+}

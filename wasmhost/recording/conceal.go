@@ -89,17 +89,25 @@ func (c *concealer) add(s Secret) {
 // units decode the first character of a text: they append its bytes, and return how many bytes of the text it took.
 type unit func(to, text []byte) ([]byte, int)
 
-// views are the ways to read a text: as it is, and after one or several encodings. A body is JSON in the JSON of its document.
-var views = [][]unit{
-	nil, {jsonUnit}, {jsonUnit, jsonUnit}, {jsonUnit, jsonUnit, jsonUnit},
-	{percentUnit}, {percentUnit, percentUnit}, {jsonUnit, percentUnit}, {jsonUnit, jsonUnit, percentUnit}, {percentUnit, jsonUnit},
+// viewsOf returns the ways to read a text: as it is, and after one or several encodings. A body is JSON in the JSON of its document.
+func viewsOf(text string) [][]unit {
+	all := [][]unit{nil}
+	escaped := strings.Contains(text, `\`)
+	if escaped {
+		all = append(all, []unit{jsonUnit}, []unit{jsonUnit, jsonUnit}, []unit{jsonUnit, jsonUnit, jsonUnit})
+	}
+	if escaped || strings.Contains(text, "%") {
+		all = append(all, []unit{percentUnit}, []unit{percentUnit, percentUnit}, []unit{jsonUnit, percentUnit}, []unit{jsonUnit, jsonUnit, percentUnit},
+			[]unit{percentUnit, jsonUnit})
+	}
+	return all
 }
 
 // replace returns a text without the secrets. All views are looked at before anything is replaced: a secret in one of them can have
 // another one in it, and its rest would remain.
 func (c *concealer) replace(text string) string {
 	var found []match
-	for _, v := range views {
+	for _, v := range viewsOf(text) {
 		found = append(found, c.look(text, v)...)
 	}
 	var b strings.Builder
@@ -115,7 +123,7 @@ func (c *concealer) replace(text string) string {
 
 // finds reports whether a text has a secret, also in a part that is base64 as a whole.
 func (c *concealer) finds(text string) bool {
-	for _, v := range views {
+	for _, v := range viewsOf(text) {
 		if len(c.look(text, v)) > 0 {
 			return true
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,8 +32,22 @@ func failed(operation string) *recording.Recording {
 type world struct {
 	*recording.Folder
 	ring *sealed.KeyRing
-	now  time.Time
 	log  bytes.Buffer
+
+	mu  sync.Mutex
+	now time.Time // guarded by mu
+}
+
+func (w *world) time() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(d)
 }
 
 func hash(k crmgate.UserKey) string { return fmt.Sprintf("%x", fmt.Sprintf("%-40.40s", k.ID)) }
@@ -45,7 +60,7 @@ func newWorld(t *testing.T, dir string) *world {
 	}
 	w := &world{ring: ring, now: time.Now()}
 	w.Folder, err = recording.Open(recording.FolderConfig{
-		Dir: dir, Seal: ring.Seal, Person: hash, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Now: func() time.Time { return w.now },
+		Dir: dir, Seal: ring.Seal, Person: hash, Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Now: w.time,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +172,7 @@ func TestForget(t *testing.T) {
 	w.Keep(failed("authValidation"), grace, nil)
 	w.Keep(elsewhere, crmgate.UserKey{}, nil)
 	during := failed("getLicenseStatus") // it began before the person was forgotten, and fails afterwards
-	w.now = w.now.Add(time.Second)
+	w.pass(time.Second)
 	if err := w.Forget(ada); err != nil {
 		t.Fatal(err)
 	}
