@@ -209,7 +209,7 @@ func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok
 			all = append(all, recording.Secret{Handle: "{{secret:" + v.Name + "}}", Value: v.Value})
 		}
 	}
-	for _, s := range r.call.secrets {
+	for _, s := range r.call.knownSecrets() {
 		if !plain[s] {
 			all = append(all, recording.Secret{Handle: "{{secret}}", Value: s})
 		}
@@ -217,20 +217,25 @@ func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok
 	return all, person, true
 }
 
+// knownSecrets returns the secrets of a call that the server knows.
+func (c *call) knownSecrets() []string { return c.secrets }
+
 // credentialSecrets returns the secrets of an Authorization header. A Basic credential is replaced by one that decodes to handles, so
 // that a connector that decodes it runs in the same way.
 func credentialSecrets(header string) []recording.Secret {
-	all := headerSecrets(crmgate.NewSecret(header))
-	if len(all) == 1 {
-		return []recording.Secret{{Handle: "{{accessToken}}", Value: all[0]}}
+	scheme, credential, _ := strings.Cut(header, " ")
+	decoded, err := base64.StdEncoding.DecodeString(credential)
+	if scheme != "Basic" || err != nil {
+		return []recording.Secret{{Handle: "{{accessToken}}", Value: credential}}
 	}
-	const user, password = "{{basicUser}}", "{{basicPassword}}"
-	instead := user
-	if all[2] != "" {
-		instead += ":" + password
+	const userHandle, passwordHandle = "{{basicUser}}", "{{basicPassword}}"
+	user, password, _ := strings.Cut(string(decoded), ":")
+	instead := userHandle
+	if password != "" {
+		instead += ":" + passwordHandle
 	}
 	return []recording.Secret{
-		{Handle: base64.StdEncoding.EncodeToString([]byte(instead)), Value: all[0]}, {Handle: user, Value: all[1]}, {Handle: password, Value: all[2]},
+		{Handle: base64.StdEncoding.EncodeToString([]byte(instead)), Value: credential}, {Handle: userHandle, Value: user}, {Handle: passwordHandle, Value: password},
 	}
 }
 

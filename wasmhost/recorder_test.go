@@ -408,3 +408,29 @@ func TestReplayOfUnrestorableModule(t *testing.T) {
 	}
 	replayTwice(t, module.Bytes(), all[0])
 }
+
+// A Basic credential is replaced by one that decodes to handles: a connector that decodes it goes on.
+func TestRecordedBasicCredential(t *testing.T) {
+	t.Parallel()
+	kept := newRecordings(t)
+	f := load(t, newHost(t, wasmhost.Config{Recordings: kept.Folder}), map[string]string{
+		"x.wasm": oauth(num(2), export("authValidation", unreachable)).String(), "x.json": manifestOf("x", ""),
+	})
+	who := person("1-x")
+	who.AuthHeader = crmgate.NewSecret("Basic " + base64.StdEncoding.EncodeToString([]byte("the-api-key:the-password")))
+	_, _ = mustConnector(t, f, "x").AuthValidation(t.Context(), who)
+	who.AuthHeader = crmgate.NewSecret("Bearer short")
+	_, _ = mustConnector(t, f, "x").AuthValidation(t.Context(), who) // it could not be found in a text
+	all := kept.all()
+	if len(all) != 1 {
+		t.Fatalf("recorded %+v", all)
+	}
+	var in struct{ AuthHeader string }
+	if err := json.Unmarshal([]byte(all[0].Input), &in); err != nil {
+		t.Fatal(err)
+	}
+	decoded, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(in.AuthHeader, "Basic "))
+	if err != nil || string(decoded) != "{{basicUser}}:{{basicPassword}}" {
+		t.Errorf("the header is %q: %q, %v", in.AuthHeader, decoded, err)
+	}
+}

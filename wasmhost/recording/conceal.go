@@ -110,6 +110,9 @@ func (c *concealer) replace(text string) string {
 	for _, v := range viewsOf(text) {
 		found = append(found, c.look(text, v)...)
 	}
+	if n := c.cut(text); n > 0 {
+		found = append(found, match{len(text) - n, len(text), Masked})
+	}
 	var b strings.Builder
 	done := 0
 	for _, m := range merged(found) {
@@ -119,6 +122,18 @@ func (c *concealer) replace(text string) string {
 	}
 	b.WriteString(text[done:])
 	return b.String()
+}
+
+// cut returns how many bytes at the end of a text begin a secret: a long line of a log was cut.
+func (c *concealer) cut(text string) (longest int) {
+	for _, p := range c.patterns {
+		for n := min(len(p.text), len(text)); n >= Shortest && n > longest; n-- {
+			if strings.HasSuffix(text, p.text[:n]) {
+				longest = n
+			}
+		}
+	}
+	return longest
 }
 
 // finds reports whether a text has a secret, also in a part that is base64 as a whole.

@@ -258,6 +258,7 @@ func TestConcealedSecrets(t *testing.T) {
 		"one in another":    {key + "-and-more " + key, `{{apiKey}} {{secret:A}}`},
 		"the JSON of it":    {`"prefix\u002dof\u002dkey-and-more"`, `"{{apiKey}}"`},
 		"too short":         {`abc`, `abc`},
+		"cut":               {`x prefix-of-key-and-mo`, `x [secret]`},
 		"a session token":   {`{"body":"{\"sessionToken\":\"zzz-999\"}","other":"zzz-999"}`, `{"body":"{\"sessionToken\":\"{{sessionToken}}\"}","other":"{{sessionToken}}"}`},
 		"a header":          {`{"headers":{"Authorization":"Custom yyy-888"}}`, `{"headers":{"Authorization":"Custom {{Authorization}}"}}`},
 		"a parameter":       {`{"url":"https://x.example/?access_token=www-777"}`, `{"url":"https://x.example/?access_token={{access_token}}"}`},
