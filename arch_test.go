@@ -48,14 +48,16 @@ var arrows = map[string][]string{
 	"./wasmhost/guest":   {"./wasmhost/meter"},
 	"./wasmhost/process": {"./wasmhost/guest", "./wasmhost/meter"},
 	"./wasmhost/handles": {".", "./manifest"},
+	// A recording has what package guest shows to a guest.
+	"./wasmhost/recording": {".", "./wasmhost/guest"},
 	"./wasmhost": {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/handles", "./wasmhost/meter",
-		"./wasmhost/process"},
+		"./wasmhost/process", "./wasmhost/recording"},
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
-		"./storage/audit", "./storage/badger", "./storage/sealed", "./wasmhost"},
+		"./storage/audit", "./storage/badger", "./storage/sealed", "./wasmhost", "./wasmhost/recording"},
 	"./cmd/crmgate": {".", "./edge", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
-		"./wasmhost/connectortest", "./wasmhost/process"},
+		"./wasmhost", "./wasmhost/connectortest", "./wasmhost/process", "./wasmhost/recording"}, // wasmhost for what a replay has shown
 
 	// A check of connectors runs the host, and uses the server's HTTP client and the practice CRM.
 	"./wasmhost/connectortest": {".", "./manifest", "./proxy/egress", "./proxy/practicecrm", "./wasmhost"},

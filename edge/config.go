@@ -77,6 +77,9 @@ type Config struct {
 	AuditRetention time.Duration
 	// AuditEvery is how often the audit log is sealed, and counts of repeats are written. Default a minute.
 	AuditEvery time.Duration
+	// RecordFailures is a folder for recordings of the calls of connectors that failed. It is made with mode 0700. Default none: no call
+	// is recorded.
+	RecordFailures string
 	// Debug answers requests with the header "is-debug: true" with their trace as well. Default false.
 	Debug bool
 

@@ -30,6 +30,7 @@ import (
 	"github.com/crmgate/crmgate/storage/badger"
 	"github.com/crmgate/crmgate/storage/sealed"
 	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/recording"
 )
 
 // core is a node without its listeners. Each open method opens one part, and needs those above it.
@@ -37,9 +38,11 @@ type core struct {
 	Config      // with defaults
 	metrics     *proxy.Metrics
 	db          *storage.DB
+	ring        *sealed.KeyRing
 	writable    func() error // whether the disk has space
 	client      *egress.Client
-	fetch       crmgate.Fetch // how connectors send requests; nil for client.Fetch
+	fetch       crmgate.Fetch     // how connectors send requests; nil for client.Fetch
+	recordings  *recording.Folder // nil if failed calls are not recorded
 	host        *wasmhost.Host
 	served      atomic.Pointer[served]
 	reloading   sync.Mutex             // one reload at a time
@@ -107,6 +110,9 @@ func (c *core) openRest(ctx context.Context) error {
 		c.Logger.Warn("the disk is full: the next start seals the audit log", "err", err)
 		return nil
 	})
+	if err := c.openRecordings(); err != nil {
+		return err
+	}
 	if err := c.openConnectors(ctx); err != nil {
 		return err
 	}
@@ -150,6 +156,7 @@ func (c *core) openStore(ctx context.Context) error {
 	if created {
 		c.Logger.Warn("made a key ring: anyone who has it and the database can read all tokens; move it elsewhere (--keyset) and keep a copy", "file", c.Keyset)
 	}
+	c.ring = ring
 	c.db, err = storage.Open(ctx, engine, ring, storage.Config{Now: c.Now, CountAudit: c.metrics.Audit})
 	return err
 }
@@ -182,7 +189,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 	var err error
 	c.host, err = wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
-		Deadline: c.Timeout, Processes: c.GuestProcesses, Memory: c.GuestMemory,
+		Deadline: c.Timeout, Processes: c.GuestProcesses, Memory: c.GuestMemory, Recordings: c.recordings,
 	})
 	if err != nil {
 		return advice(err)

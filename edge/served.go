@@ -8,7 +8,6 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/authflow"
-	"github.com/crmgate/crmgate/proxy/revoke"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -59,11 +58,7 @@ func (c *core) platforms(ctx context.Context) []crmgate.Platform { return c.of(c
 // manifests returns the manifests that are served now.
 func (c *core) manifests() *manifest.Set { return c.served.Load().folder.Manifests() }
 
-// forget and replay are acts of the operator, each with the connectors that are served when it begins.
-func (c *core) forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, error) {
-	return c.sessions.Forget(c.hold(ctx), key)
-}
-
+// replay is an act of the operator, with the connectors that are served when it begins.
 func (c *core) replay(ctx context.Context, id string, dry bool) (authflow.Replayed, error) {
 	return c.flows.Replay(c.hold(ctx), id, dry)
 }

@@ -115,7 +115,9 @@ func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 
 // run calls an export.
 func (m *module) run(ctx context.Context, r runner, c *call) ([]byte, error) {
-	result, err := r.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Host: c})
+	ctx, rec := m.record(ctx, r, c)
+	result, err := r.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Host: rec.host(c)})
+	rec.end(ctx, result, err)
 	if err != nil {
 		return nil, c.stopReason(err)
 	}

@@ -153,3 +153,12 @@ func P95(all ...time.Duration) time.Duration {
 	}
 	return s.p95()
 }
+
+// Recorded returns the operations of which it is decided whether failed calls are recorded, with the reason.
+func Recorded() map[string]string {
+	all := map[string]string{}
+	for name, r := range recorded {
+		all[name] = r.why
+	}
+	return all
+}

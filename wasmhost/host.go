@@ -15,6 +15,7 @@ import (
 	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/process"
+	"github.com/crmgate/crmgate/wasmhost/recording"
 )
 
 // Config configures a Host. Fields without a default are required.
@@ -33,6 +34,9 @@ type Config struct {
 	Progress *slog.Logger
 	// Observe, if set, is called after every call with its outcome ("ok", "unsupported", "error" or "stopped") and duration.
 	Observe func(p crmgate.Platform, operation, outcome string, d time.Duration)
+
+	// Recordings keeps the calls that failed; default nil, which keeps none.
+	Recordings *recording.Folder
 
 	Deadline    time.Duration // of a call, once it has an instance; default 10 s
 	MemoryPages uint32        // of an instance, 64 KiB each; default 1024, which is 64 MiB

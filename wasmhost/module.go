@@ -13,6 +13,7 @@ import (
 
 	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
@@ -44,6 +45,8 @@ type loadedModule struct {
 	uses int       // guarded by module.mu; the number of calls that run or are about to
 	lost bool      // guarded by module.mu; its process has ended
 	last time.Time // guarded by module.mu; when the last call ended
+
+	start *guest.World // in which it was initialized; nil if failed calls are not recorded
 }
 
 // instrument returns a module as it is compiled: validated, re-encoded and with fuel checks.
@@ -192,11 +195,12 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	}
 	ctx, cancel := context.WithTimeout(m.closing, loadTime)
 	defer cancel()
+	ctx, start := m.host.newWorld(ctx)
 	if _, err := r.Start(ctx, m.newCall("_initialize", nil)); err != nil {
 		r.Close()
 		return nil, err
 	}
-	return &loadedModule{runner: r}, nil
+	return &loadedModule{runner: r, start: start}, nil
 }
 
 // endUse ends a use of l. After the last use, the idle timer starts, which unloads the module. A module whose process was lost is

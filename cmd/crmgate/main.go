@@ -14,6 +14,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate journal list                   list token answers that could not be read or stored
 	crmgate journal replay ID              store the tokens of one answer; --dry-run only reads them
 	crmgate journal drop ID                delete one answer
+	crmgate replay FILE                    run a failed call of a connector again, as serve --record-failures recorded it
 	crmgate audit [show]                   show sign-ins, sign-outs and what else happened
 	crmgate audit verify                   check that the audit log was not changed
 	crmgate connectors [PLATFORM]          list the connectors, what they may reach and see, and what they do
@@ -60,6 +61,7 @@ type commands struct {
 	Waiting    waitingCommand    `cmd:"" name:"revocations" help:"List the removed grants that are still to be revoked at the CRM."`
 	Apps       appsCommand       `cmd:"" help:"List the OAuth applications, or retry those that their CRM rejects."`
 	Journal    journalCommand    `cmd:"" help:"List, replay or drop the token answers that could not be read or stored."`
+	Replay     replayCommand     `cmd:"" help:"Run a recorded call of a connector again, to see why it failed or whether it is mended."`
 	Audit      auditCommand      `cmd:"" help:"Show or verify the audit log."`
 	Connectors connectorsCommand `cmd:"" help:"List the connectors: what they are, may reach and see, and do."`
 	Reload     reloadCommand     `cmd:"" help:"Have the running server load its connectors again."`

@@ -27,7 +27,8 @@ type serveCommand struct {
 	AuditRetention age            `help:"How long the audit log is kept, such as 400d or 720h; 0 keeps it for ever (default ${default})." default:"400d" placeholder:"AGE"`
 	Watch          string         `help:"Whether connectors are reloaded when their folder has changed: on or off." enum:"on,off" default:"on"`
 	Strict         bool           `help:"Do not start if a platform's manifest or module is wrong, or its settings cannot be read, instead of leaving that platform out."`
-	DebugHeader    bool           `help:"Answer requests with the header is-debug: true with a trace as well."`
+	recordFlag
+	DebugHeader bool `help:"Answer requests with the header is-debug: true with a trace as well."`
 }
 
 // Help is what `crmgate serve --help` adds.
@@ -67,6 +68,7 @@ func (c *serveCommand) config(log *slog.Logger) edge.Config {
 	config.Accept = c.acceptor(os.Stdin, os.Stderr)
 	config.HideIndex = c.Index == "off"
 	config.AuditRetention = time.Duration(c.AuditRetention)
+	config.RecordFailures = c.RecordFailures
 	config.Debug, config.Strict, config.Watch = c.DebugHeader, c.Strict, c.Watch == "on"
 	return config
 }

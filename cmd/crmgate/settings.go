@@ -98,7 +98,7 @@ func checkHashKey() error {
 var flagOf = map[string]string{
 	"Data": "--data", "Keyset": "--keyset", "Connectors": "--connectors", "Listen": "--listen", "AdminListen": "--admin-listen",
 	"PublicURL": "--public-url", "AdminTokenFile": "--admin-token-file", "Hostname": "--hostname",
-	"EgressProxyNames": "--egress-proxy-names",
+	"EgressProxyNames": "--egress-proxy-names", "RecordFailures": "--record-failures",
 }
 
 // byFlag turns an error about a field of the configuration into one about its flag.

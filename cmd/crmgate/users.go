@@ -48,7 +48,10 @@ func (o *oneUser) name() edge.PersonName {
 
 type (
 	usersShowCommand   struct{ oneUser }
-	usersDeleteCommand struct{ oneUser }
+	usersDeleteCommand struct {
+		oneUser
+		recordFlag
+	}
 )
 
 func (c *usersListCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
@@ -96,7 +99,9 @@ func (c *usersShowCommand) Run(ctx context.Context, out io.Writer, log *slog.Log
 }
 
 func (c *usersDeleteCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	told, err := c.client(log).Forget(ctx, c.name())
+	config := c.config(log)
+	config.RecordFailures = c.RecordFailures // needed without a running server only, which has its own
+	told, err := edge.NewClient(config).Forget(ctx, c.name())
 	if err != nil {
 		return err
 	}

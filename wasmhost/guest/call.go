@@ -39,6 +39,7 @@ type call struct {
 	operation string
 	input     []byte
 	host      Host
+	view      *view // what it sees of the world; nil for the clock and the random numbers of the system
 
 	function   api.Function // what runs
 	output     []byte

@@ -2,7 +2,6 @@ package guest
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"time"
 
@@ -76,14 +75,15 @@ func hostFunctions() []hostFunction {
 			level := levels[min(uint32(s[0]), 3)]
 			c.log(ctx, level, readMemory(mem, s[1:]))
 		}},
-		{"now", nil, []api.ValueType{i64}, func(_ context.Context, _ *call, _ api.Memory, s []uint64) {
-			s[0] = uint64(time.Now().UnixMilli())
+		{"now", nil, []api.ValueType{i64}, func(_ context.Context, c *call, _ api.Memory, s []uint64) {
+			now, _ := c.clock(wallClock)
+			s[0] = now / uint64(time.Millisecond)
 		}},
-		{"random", []api.ValueType{i32, i32}, nil, func(_ context.Context, _ *call, mem api.Memory, s []uint64) {
+		{"random", []api.ValueType{i32, i32}, nil, func(_ context.Context, c *call, mem api.Memory, s []uint64) {
 			if uint32(s[1]) > maxRandom {
 				panic(limitError("requested more than 64 KB of random bytes at once"))
 			}
-			_, _ = rand.Read(readMemory(mem, s)) // never fails; fills the guest's memory
+			c.random(readMemory(mem, s))
 		}},
 	}
 }

@@ -61,6 +61,9 @@ func (inst *instance) run(ctx context.Context, c *call, f api.Function, stack []
 	c.function = f
 	err := f.CallWithStack(withCall(ctx, c), stack)
 	c.function = nil
+	if c.view != nil {
+		c.view.stopped(err)
+	}
 	size := stackSize(f)
 	if size > maxReusedStack {
 		clear(inst.exports)

@@ -125,7 +125,7 @@ func (m *Module) Run(ctx context.Context, c Call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	running := &call{module: m, operation: c.Operation, input: c.Input, host: c.Host}
+	running := &call{module: m, operation: c.Operation, input: c.Input, host: c.Host, view: viewOf(ctx)}
 	code, err := inst.operation(ctx, running)
 	m.release(inst, err == nil)
 	if err != nil {
@@ -257,7 +257,7 @@ func (m *Module) instantiate(ctx context.Context, h Host) (*instance, error) {
 func (m *Module) initialize(ctx context.Context, inst *instance, h Host) error {
 	ctx, cancel := context.WithTimeout(ctx, m.limits.Start)
 	defer cancel()
-	c := &call{module: m, operation: "_initialize", host: h}
+	c := &call{module: m, operation: "_initialize", host: h, view: viewOf(ctx)}
 	for _, name := range []string{meter.StartExport, "_initialize"} {
 		f, err := inst.export(name)
 		if f != nil && err == nil {

@@ -103,19 +103,33 @@ func writeResult(written bool) errno {
 	return errnoSuccess
 }
 
-// clock returns the time of a WASI clock in nanoseconds: 0 is the wall clock, and 1 is monotonic.
-func (m *Module) clock(id uint32) (uint64, bool) {
+// clock returns the time of a WASI clock in nanoseconds; ok is false if there is no such clock.
+func (c *call) clock(id uint32) (now uint64, ok bool) {
 	switch id {
-	case 0:
-		return uint64(time.Now().UnixNano()), true
-	case 1:
-		return uint64(time.Since(m.loaded)) + 1, true // Go's runtime rejects 0 as a broken clock
+	case wallClock:
+		now = uint64(time.Now().UnixNano())
+	case monotonicClock:
+		now = uint64(time.Since(c.module.loaded)) + 1 // Go's runtime rejects 0 as a broken clock
+	default:
+		return 0, false
 	}
-	return 0, false
+	if c.view != nil {
+		now = c.view.clock(id, now)
+	}
+	return now, true
+}
+
+// random fills a range of the guest's memory with random bytes.
+func (c *call) random(b []byte) {
+	if c.view != nil {
+		c.view.fill(b)
+		return
+	}
+	_, _ = rand.Read(b) // never fails
 }
 
 func clockTimeGet(_ context.Context, c *call, mem api.Memory, s []uint64) errno {
-	now, ok := c.module.clock(uint32(s[0]))
+	now, ok := c.clock(uint32(s[0]))
 	if !ok {
 		return errnoInval
 	}
@@ -176,11 +190,11 @@ func fdWrite(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
 }
 
 // randomGet fills a range of any length, because runtimes pass on the length that a program requests. It ends with the call.
-func randomGet(ctx context.Context, _ *call, mem api.Memory, s []uint64) errno {
+func randomGet(ctx context.Context, c *call, mem api.Memory, s []uint64) errno {
 	b, ok := mem.Read(uint32(s[0]), uint32(s[1]))
 	for part := range slices.Chunk(b, maxRandom) {
 		checkContext(ctx)
-		_, _ = rand.Read(part) // never fails; the view is the guest's memory
+		c.random(part)
 	}
 	return writeResult(ok)
 }
@@ -211,10 +225,10 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 	var wrong [maxSubscriptions]errno
 	first := time.Duration(math.MaxInt64)
 	for i := range count {
-		waits[i], wrong[i] = c.module.timeUntil(in[i*subscriptionSize:])
+		waits[i], wrong[i] = c.timeUntil(in[i*subscriptionSize:])
 		first = min(first, waits[i])
 	}
-	if first > 0 {
+	if first > 0 && (c.view == nil || c.view.waits()) {
 		sleep(ctx, first)
 	}
 	events := uint32(0)
@@ -236,11 +250,11 @@ func pollOneoff(ctx context.Context, c *call, mem api.Memory, s []uint64) errno 
 
 // timeUntil returns the time until a subscription is due. A subscription to a stream is due at once: reading and writing never
 // wait.
-func (m *Module) timeUntil(subscription []byte) (time.Duration, errno) {
+func (c *call) timeUntil(subscription []byte) (time.Duration, errno) {
 	const clock, read, write, absolute = 0, 1, 2, 1
 	switch kind, id := subscription[8], le.Uint32(subscription[16:]); {
 	case kind == clock:
-		now, ok := m.clock(id)
+		now, ok := c.clock(id)
 		wait, flags := le.Uint64(subscription[24:]), le.Uint16(subscription[40:])
 		if !ok || flags > absolute {
 			return 0, errnoInval

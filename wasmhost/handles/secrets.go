@@ -110,6 +110,15 @@ func (s *Secrets) Show(values ...string) {
 	}
 }
 
+// Values returns all secrets of the call, those that the guest sees and those that it does not see.
+func (s *Secrets) Values() []string {
+	all := slices.Clone(s.visible)
+	for _, h := range s.hidden {
+		all = append(all, h.value)
+	}
+	return all
+}
+
 // Clone returns a copy, for a second run of the same call.
 func (s *Secrets) Clone() *Secrets {
 	c := *s

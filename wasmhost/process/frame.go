@@ -18,8 +18,8 @@ type kind byte
 const (
 	kindHello  kind = 1 + iota // a hello as JSON; the first frame
 	kindModule                 // the instrumented module; the second frame
-	kindStart                  // initialize an instance
-	kindCall                   // flag is the length of the operation's name, which the input follows
+	kindStart                  // initialize an instance; see hasWorld
+	kindCall                   // flag is the length of the operation's name, which the input follows; see hasWorld
 	kindAnswer                 // what the call fetched
 	kindValue                  // the configuration value or the handle that the call asked for; flag is 1 if there is one
 	kindCancel                 // the call is over: stop it
@@ -37,6 +37,7 @@ const (
 	kindMachine      // a part of the machine code; flag is 1 for the last
 
 	kindDerive // a derivation as the guest wrote it
+	kindSeen   // a guest.Seen as JSON, before the end of a call that began with a guest.World
 )
 
 // frame is a message between the server and a guest process.

@@ -25,12 +25,14 @@ func FuzzFromGuestProcess(f *testing.F) {
 	f.Add(frames(frame{kind: kindLog, call: 1, flag: 3, body: []byte("x")}, frame{kind: kindConfig, call: 1, body: []byte("NAME")}, frame{kind: kindStopped, call: 1, body: []byte(`{"How":"trapped"}`)}))
 	f.Add(frames(frame{kind: kindReady, body: []byte(`[]`)}, frame{kind: kindInstrumented, body: []byte("admits")}, frame{kind: kindMachine, flag: 1, body: []byte("x")}))
 	f.Add(frames(frame{kind: kindDerive, call: 1, body: []byte(`{"base64":"x"}`)}, frame{kind: kindDerive, call: 0}))
+	f.Add(frames(frame{kind: kindSeen, call: 1, body: []byte(`{"Wall":[1],"Stack":".$1()"}`)}, frame{kind: kindSeen, call: 2}))
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, byte(kindDone), 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := &Process{admits: bytes.Contains(b, []byte("admits")), limits: guest.Limits{MaxOutput: 100, MaxFetches: 2, MaxLogLines: 2}, calls: map[uint32]*call{}}
 		p.wire = &wire{in: bufio.NewReader(bytes.NewReader(b)), limit: p.longest, route: p.accept}
 		calls := []*call{p.open(0), p.open(1), p.open(1)}
 		calls[1].ends, calls[2].ends = kindDone, kindStarted
+		calls[1].world = &guest.World{}
 		counts := map[*call]map[kind]int{}
 		for _, c := range calls {
 			counts[c] = map[kind]int{}
@@ -50,7 +52,7 @@ func FuzzFromGuestProcess(f *testing.F) {
 				}
 				counts[c][f.kind]++
 				n := counts[c]
-				if (c.id == 0) != (f.kind == kindReady || f.kind == kindLoaded || f.kind == kindInstrumented || f.kind == kindMachine) || n[kindFetch] > 2 || n[kindLog] > 2 || n[kindDerive] > guest.MaxDerives || n[kindDone]+n[kindStopped]+n[kindStarted] > 1 || !p.admits && n[kindMachine] > 0 {
+				if (c.id == 0) != (f.kind == kindReady || f.kind == kindLoaded || f.kind == kindInstrumented || f.kind == kindMachine) || n[kindFetch] > 2 || n[kindLog] > 2 || n[kindDerive] > guest.MaxDerives || n[kindDone]+n[kindStopped]+n[kindStarted] > 1 || n[kindSeen] > 1 || c.world == nil && n[kindSeen] > 0 || !p.admits && n[kindMachine] > 0 {
 					t.Fatalf("call %d could say %v", c.id, n)
 				}
 				c.busy = false // as if it was answered

@@ -48,6 +48,7 @@ type call struct {
 	asked   map[kind]int // guarded by Process.mu; how many frames it has sent
 	ended   bool         // guarded by Process.mu
 	fetched bool         // guarded by Process.mu
+	world   *guest.World // guarded by Process.mu; what the guest sees of the world, may be nil. Its content belongs to who runs the call
 }
 
 // Died is the error of a call whose process has ended.
@@ -214,9 +215,15 @@ var errClosed = errors.New("it was closed")
 
 // exchange sends the frame that begins a call, serves the call, and returns its last frame: kindStarted or kindDone.
 func (p *Process) exchange(ctx context.Context, h guest.Host, k kind, flag byte, parts ...[]byte) (frame, error) {
+	world := guest.WorldOf(ctx)
+	flag, parts, err := withWorld(world, flag, parts)
+	if err != nil {
+		return frame{}, err
+	}
 	c := p.open(1)
 	defer p.finish(c)
 	p.mu.Lock()
+	c.world = world
 	p.knows = p.knows || k == kindCall
 	if c.ends = kindDone; k == kindStart {
 		c.ends = kindStarted
@@ -255,6 +262,8 @@ func (p *Process) serve(ctx context.Context, h guest.Host, c *call, f frame) err
 		return p.answer(c, kindValue, flagOf(ok), []byte(handle))
 	case kindLog:
 		h.Log(ctx, levels[min(int(f.flag), len(levels)-1)], f.body)
+	case kindSeen:
+		return p.learn(c, f)
 	}
 	return nil
 }
@@ -332,6 +341,8 @@ func (p *Process) longest(k kind) int {
 		return p.limits.MaxOutput + 4
 	case kindStarted:
 		return 0
+	case kindSeen:
+		return maxSeen
 	case kindInstrumented, kindMachine:
 		return maxPart
 	}
@@ -343,7 +354,7 @@ func (p *Process) accept(f frame) (*mailbox, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.calls[f.call]
-	if c == nil || c.busy {
+	if c == nil || c.busy || f.kind == kindSeen && c.world == nil {
 		return nil, fmt.Errorf("%w: kind %d out of turn", errFrame, f.kind)
 	}
 	if wrong := (f.kind == kindStarted || f.kind == kindDone) && f.kind != c.ends; wrong {

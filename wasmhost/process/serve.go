@@ -222,8 +222,8 @@ func (s *server) run(f frame) {
 	s.mu.Lock()
 	c := s.calls[f.call]
 	s.mu.Unlock()
-	ctx := c.ctx
 	defer c.cancel()
+	ctx, f := s.enter(c.ctx, f)
 	host := &remote{server: s, call: f.call, box: c.box}
 	var err error
 	send := func() error { return nil }
@@ -242,6 +242,7 @@ func (s *server) run(f frame) {
 	s.mu.Lock()
 	delete(s.calls, f.call)
 	s.mu.Unlock()
+	s.saw(ctx, f.call)
 	if err != nil {
 		b, _ := json.Marshal(stoppedOf(err)) // texts and booleans always encode
 		send = func() error { return s.send(kindStopped, 0, f.call, b) }
