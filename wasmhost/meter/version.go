@@ -8,7 +8,7 @@ import (
 )
 
 //go:embed body.go data.go decode.go doc.go effort.go encode.go error.go flow.go frame.go helper.go instrument.go limits.go
-//go:embed module.go opcode.go reader.go validate.go version.go writer.go
+//go:embed module.go names.go opcode.go reader.go validate.go version.go writer.go
 var source embed.FS
 
 // Version identifies the code of this package: it is a hash of the source, in hexadecimal. A host that keeps instrumented

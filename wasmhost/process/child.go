@@ -77,7 +77,14 @@ func (c *child) run(started chan<- error, words *os.File) {
 	c.words = string(said)
 	c.mu.Unlock()
 	close(c.dead)
-	closeAll(c.in, c.out, c.template)
+	closeAll(c.in, c.template) // what it sent last may not be read yet: see close
+}
+
+// close kills the child, waits for its end, and drops what it has sent.
+func (c *child) close(why error) {
+	c.end(why)
+	<-c.dead
+	closeAll(c.out)
 }
 
 // exit returns why a process has ended by itself.

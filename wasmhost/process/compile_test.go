@@ -100,3 +100,24 @@ func TestFailedWrite(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// slow is a writer that takes its time.
+type slow struct{ bytes.Buffer }
+
+func (s *slow) Write(b []byte) (int, error) {
+	time.Sleep(300 * time.Millisecond)
+	return s.Buffer.Write(b)
+}
+
+// What a process sends last is read, also if the process has exited by then.
+func TestProcessExitsBeforeItIsHeard(t *testing.T) {
+	t.Parallel()
+	m := wasmtest.Module{Funcs: []wasmtest.Func{wasmtest.Export("rest", wasmtest.Num(0))}}
+	var instrumented, machine slow
+	if _, err := Compile(t.Context(), Config{Code: m.Bytes(), Limits: limits}, &instrumented, &machine); err != nil {
+		t.Error(err)
+	}
+	if instrumented.Len() == 0 || machine.Len() == 0 {
+		t.Errorf("got %d and %d bytes", instrumented.Len(), machine.Len())
+	}
+}

@@ -207,8 +207,7 @@ func (p *Process) Run(ctx context.Context, c guest.Call) (guest.Result, error) {
 
 // Close ends the process, and waits until it is gone.
 func (p *Process) Close() {
-	p.child.end(errClosed)
-	<-p.child.dead
+	p.child.close(errClosed)
 }
 
 var errClosed = errors.New("it was closed")
