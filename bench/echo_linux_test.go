@@ -108,4 +108,5 @@ type noHost struct{}
 
 func (noHost) Fetch(context.Context, []byte) []byte          { return nil }
 func (noHost) Config(context.Context, []byte) (string, bool) { return "", false }
+func (noHost) Derive(context.Context, []byte) (string, bool) { return "", false }
 func (noHost) Log(context.Context, slog.Level, []byte)       {}
