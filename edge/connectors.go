@@ -83,7 +83,7 @@ func withLeftOut(all []operator.Connector, leftOut map[crmgate.Platform]error) [
 
 // connectorOf returns what a description and the store say about a connector.
 func (c *core) connectorOf(ctx context.Context, d wasmhost.Description) (operator.Connector, error) {
-	o := operator.Connector{Platform: d.Platform, Language: d.Language, Size: d.Size, Module: d.Module, Capabilities: d.Capabilities}
+	o := operator.Connector{Platform: d.Platform, Language: d.Language, Size: d.Size, Module: d.Module, Capabilities: d.Capabilities, Secrets: d.Secrets}
 	if c.db == nil {
 		return o, nil
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Capabilities lists what the connector may reach and see, as sorted texts such as "host *.clio.com", "config CLIO_CLIENT_SECRET",
-// "reveal refreshToken", "secrets to *.clio.com" and "secrets in clear". It includes what overrides add for some hosts. A connector of
+// "handle CLIO_CLIENT_SECRET", "reveal refreshToken", "secrets to *.clio.com" and "secrets in clear". It includes what overrides add for some hosts. A connector of
 // which the list has a new text may do more than before: one that sees its secrets can send them to each of its hosts.
 func (m *Manifest) Capabilities() []string {
 	all := map[string]bool{}
@@ -29,7 +29,11 @@ func (m *Manifest) addCapabilities(all map[string]bool) {
 		}
 	}
 	for _, name := range m.Config {
-		all["config "+name] = true
+		if _, ok := m.Sends[name]; ok { // it does not see the value
+			all["handle "+name] = true
+		} else {
+			all["config "+name] = true
+		}
 	}
 	sends := m.Hosts
 	if m.Handles {

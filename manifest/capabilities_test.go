@@ -28,26 +28,21 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-// TestCapabilitiesOfHandles: a connector with handles may do less than the same one without.
+// TestCapabilitiesOfHandles: a connector with handles lists which secrets may go where. One that begins to see a secret may do more.
 func TestCapabilitiesOfHandles(t *testing.T) {
 	t.Parallel()
-	const hosts = `"hosts": ["a.example", "b.example"], "config": ["X_SECRET"]`
-	may := func(crmgate string) []string {
-		ms, err := manifest.Parse(map[string][]byte{"x": []byte(`{"platforms": {"x": {"auth": {"type": "apiKey", "apiKey": {"page": {}}}, "crmgate": {` + crmgate + `}}}}`)}, "")
+	for sends, want := range map[string][]string{
+		`{"X_SECRET": {"hosts": ["a.example"]}}`: {"handle X_SECRET", "host a.example", "host b.example", "secrets to a.example"},
+		`{"accessToken": {}}`:                    {"config X_SECRET", "host a.example", "host b.example", "secrets to a.example", "secrets to b.example"},
+	} {
+		ms, err := manifest.Parse(map[string][]byte{"x": []byte(`{"platforms": {"x": {"auth": {"type": "apiKey", "apiKey": {"page": {}}},
+			"crmgate": {"hosts": ["a.example", "b.example"], "config": ["X_SECRET"], "secrets": "handles", "sends": ` + sends + `}}}}`)}, "")
 		if err != nil || len(ms.LeftOut()) > 0 {
 			t.Fatal(err, ms.LeftOut())
 		}
 		m, _ := ms.Platform("x")
-		return m.Capabilities()
-	}
-	got := may(hosts + `, "secrets": "handles", "sends": {"X_SECRET": {"hosts": ["a.example"]}}`)
-	if want := []string{"config X_SECRET", "host a.example", "host b.example", "secrets to a.example"}; !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
-	}
-	clear := may(hosts)
-	for _, c := range got {
-		if !slices.Contains(clear, c) {
-			t.Errorf("without handles, it may not do %q", c)
+		if got := m.Capabilities(); !slices.Equal(got, want) {
+			t.Errorf("%s:\ngot  %q\nwant %q", sends, got, want)
 		}
 	}
 }

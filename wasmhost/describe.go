@@ -20,6 +20,7 @@ type Description struct {
 	Size         int      // of the module, in bytes
 	Language     string   // what the module says about itself
 	Capabilities []string // see manifest.Capabilities
+	Secrets      string   // see manifest.Sees
 
 	// Only of a loaded folder:
 
@@ -49,7 +50,7 @@ func (f *Folder) Describe() (all []Description) {
 
 func describe(m *manifest.Manifest, sum [sha256.Size]byte, content []byte) Description {
 	return Description{
-		Platform: m.Platform, Module: fmt.Sprintf("%x", sum), Size: len(content), Language: languageOf(content), Capabilities: m.Capabilities(),
+		Platform: m.Platform, Module: fmt.Sprintf("%x", sum), Size: len(content), Language: languageOf(content), Capabilities: m.Capabilities(), Secrets: m.Sees(),
 	}
 }
 

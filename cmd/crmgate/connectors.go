@@ -121,6 +121,7 @@ func printConnector(out io.Writer, o operator.Connector) error {
 			[]string{"calls", fmt.Sprint(r.Calls)}, []string{"errors", fmt.Sprint(r.Errors)}, []string{"p95", duration(r.P95)})
 	}
 	rows = append(rows, list("may", o.Capabilities)...)
+	rows = append(rows, []string{"secrets", o.Secrets})
 	if p := o.Previous; p != nil {
 		rows = append(rows, []string{"before", p.Module}, []string{"accepted", when(p.Since)})
 		rows = append(rows, list("new", p.Added)...)

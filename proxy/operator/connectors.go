@@ -46,6 +46,7 @@ type Connector struct {
 	Size         int              `json:"size"`     // bytes
 	Module       string           `json:"module"`   // the hash of the module
 	Capabilities []string         `json:"capabilities"`
+	Secrets      string           `json:"secrets,omitempty"`  // which secrets it sees, such as "sees access tokens"
 	Previous     *PreviousVersion `json:"previous,omitempty"` // nil if there was none
 	Since        *time.Time       `json:"since,omitempty"`    // when this version was accepted
 	Running      *RunningModule   `json:"running,omitempty"`  // nil without a server

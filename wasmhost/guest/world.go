@@ -11,7 +11,7 @@ import (
 //
 // A recording is small: random bytes are a ChaCha8 stream of the seed. That is fit for keys, as random bytes of the system are. ChaCha8
 // is the generator of Go's own runtime, each block replaces the key of the one before, and the seed has 32 bytes of the system's. It is
-// new for each call. Whoever can open a recording can compute the random bytes of that one call.
+// new for each call. A person who can open a recording can compute the random bytes of that one call.
 type World struct {
 	Seed  []byte // 32 bytes
 	Began uint64 // Unix time in nanoseconds

@@ -36,8 +36,8 @@ const begins = "crmgate recording 1\n"
 // suffix ends the names of files. Files with other names are left alone.
 const suffix = ".recording"
 
-// nobody takes the place of the person's hash in a file's name, for a call before the person is known.
-const nobody = "unknown"
+// unknownPerson takes the place of the person's hash in a file's name, for a call before the person is known.
+const unknownPerson = "unknown"
 
 // FolderConfig configures a Folder. All fields are required.
 type FolderConfig struct {
@@ -157,7 +157,7 @@ const nameTime = "20060102T150405.000000Z"
 // nameOf returns the part of a file's name that finds a person's recordings.
 func (f *Folder) nameOf(person crmgate.UserKey) string {
 	if person.ID == "" {
-		return nobody
+		return unknownPerson
 	}
 	return shortHash(f.Person(person))
 }
@@ -187,7 +187,7 @@ func (f *Folder) Forget(person crmgate.UserKey) error {
 	result := make(chan error, 1)
 	f.jobs <- func() {
 		hash := f.nameOf(person)
-		f.gone[hash], f.gone[nobody] = f.Now(), f.Now()
+		f.gone[hash], f.gone[unknownPerson] = f.Now(), f.Now()
 		result <- Forget(f.Dir, person.Platform, f.Person(person))
 	}
 	return <-result
@@ -201,7 +201,7 @@ func Forget(dir string, p crmgate.Platform, hash string) error {
 	}
 	errs := []error{err}
 	for _, k := range all {
-		if k.platform == p && (k.person == shortHash(hash) || k.person == nobody) {
+		if k.platform == p && (k.person == shortHash(hash) || k.person == unknownPerson) {
 			errs = append(errs, os.Remove(filepath.Join(dir, k.name)))
 		}
 	}
