@@ -120,6 +120,7 @@ func (c *core) openRest(ctx context.Context) error {
 	unusable := c.checkSettings(folder, nil, folder.Platforms()...)
 	c.accept(ctx, folder, nil, c.Accept)
 	c.served.Store(&served{folder, unusable})
+	c.reportLoaded(folder)
 	if err := c.reportLeftOut(); err != nil {
 		return err
 	}
@@ -201,12 +202,16 @@ func (c *core) openConnectors(ctx context.Context) error {
 	}
 	c.served.Store(&served{folder: folder})
 	c.closers = append(c.closers, func() error { return c.served.Load().folder.Close() })
+	return nil
+}
+
+// reportLoaded logs the connectors that are served.
+func (c *core) reportLoaded(folder *wasmhost.Folder) {
 	for _, p := range folder.Platforms() {
 		if _, ok := folder.Sum(p); ok { // it has a module
 			c.Logger.Info("loaded a connector", "platform", p, "secrets", sees(folder, p))
 		}
 	}
-	return nil
 }
 
 // sees says in a sentence which secrets the connector of a platform sees.
