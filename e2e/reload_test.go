@@ -217,7 +217,7 @@ func TestCapabilities(t *testing.T) {
 	const more = `,"b.example"],"config":["SWAP_X"],"reveal":["clientSecret"`
 	addSwap(t, g.Connectors, "two", more)
 	reason := reload("more", operator.Kept)
-	if want := "the connector asks for more than was accepted: config SWAP_X, host b.example, reveal clientSecret: to accept that, run crmgate reload --accept-capabilities swap, or start the server with it"; reason != want {
+	if want := "the connector asks for more than was accepted: config SWAP_X, host b.example, reveal clientSecret, secrets to b.example: to accept that, run crmgate reload --accept-capabilities swap, or start the server with it"; reason != want {
 		t.Errorf("got %q", reason)
 	}
 	serves("more", "one")
@@ -286,12 +286,12 @@ func TestConnectorsCommand(t *testing.T) {
 	addSwap(t, p.connectors, "two", "")
 	_, err = exec.Command(edgetest.Program(), "reload", "--data", p.data).Output()
 	edgetest.Must(t, err)
-	says("a change", list(), `(?m)^swap .* module, may -1, 20`)
+	says("a change", list(), `(?m)^swap .* module, may -2, 20`)
 	says("all of one", list("swap"), `(?m)^may +host a\.example$`, `(?m)^ +secrets in clear$`, `(?m)^no more +host b\.example$`, `(?m)^isolation +process$`)
 	says("wide", list("--wide"), `config PRACTICE_URL`)
 	var all []operator.Connector
 	edgetest.Must(t, json.Unmarshal([]byte(list("--json")), &all))
-	if len(all) != 3 || all[2].Platform != "swap" || all[2].Running == nil || all[2].Previous == nil || len(all[2].Previous.Removed) != 1 {
+	if len(all) != 3 || all[2].Platform != "swap" || all[2].Running == nil || all[2].Previous == nil || len(all[2].Previous.Removed) != 2 {
 		t.Errorf("JSON: %+v", all)
 	}
 	putFile(t, p.connectors, "swap.wasm", "nonsense")
