@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -152,52 +151,5 @@ func TestRejectedHandles(t *testing.T) {
 			t.Errorf("status %d: reported %d times (%v), want %d", status, told, err, want)
 		}
 		status = 200
-	}
-}
-
-// maxHandles is what handles may cost in a call.
-const maxHandles = 20 * time.Microsecond
-
-// Handles cost little. Not parallel: it measures. The shortest of many rounds counts, since other programs run too.
-func TestHandlesCost(t *testing.T) {
-	if underRace {
-		t.Skip("the race detector takes longer")
-	}
-	ok := func() int { return 200 }
-	with, without := practiceWith(t, practiceHandles, ok), practiceWith(t, "", ok)
-	a, b := time.Hour, time.Hour
-	for round := 0; round < 300 && (round < 20 || a-b > maxHandles); round++ {
-		a, b = min(a, timed(t, with)), min(b, timed(t, without))
-	}
-	t.Logf("a call takes %v with handles, %v without: %v more", a, b, a-b)
-	if a-b > maxHandles {
-		t.Errorf("handles cost %v, want at most %v", a-b, maxHandles)
-	}
-}
-
-// timed returns the time of a call.
-func timed(t testing.TB, c connector.Connector) time.Duration {
-	const calls = 20
-	began := time.Now()
-	for range calls {
-		if u, err := c.UserInfo(t.Context(), bearer("")); err != nil || !u.Successful {
-			t.Fatal(u, err)
-		}
-	}
-	return time.Since(began) / calls
-}
-
-// BenchmarkHandles measures a getUserInfo with and without handles.
-func BenchmarkHandles(b *testing.B) {
-	for name, more := range map[string]string{"with": practiceHandles, "without": ""} {
-		b.Run(name, func(b *testing.B) {
-			c := practiceWith(b, more, func() int { return 200 })
-			b.ReportAllocs()
-			for b.Loop() {
-				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
-					b.Fatal(u, err)
-				}
-			}
-		})
 	}
 }
