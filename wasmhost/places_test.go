@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -87,5 +88,51 @@ func TestRunningCallsAreBounded(t *testing.T) {
 				t.Errorf("afterwards: %v", err)
 			}
 		})
+	}
+}
+
+// A call that comes back from its fetch runs before calls that have not begun.
+func TestReturningCallsGoFirst(t *testing.T) {
+	t.Parallel()
+	const moment = time.Second // for a call to begin to wait
+	waits, fetched := make(chan struct{}), make(chan struct{})
+	running, leave := make(chan struct{}, 2), make(chan struct{})
+	var mu sync.Mutex
+	var ended []crmgate.Platform
+	h := newHost(t, wasmhost.Config{MaxRunners: 1, Deadline: time.Minute, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		close(waits)
+		<-fetched
+		return answering(200, ""), nil
+	}, Setting: func(string) (crmgate.Secret, bool) {
+		running <- struct{}{}
+		<-leave
+		return crmgate.Secret{}, false
+	}, Observe: func(p crmgate.Platform, _, _ string, _ time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = append(ended, p)
+	}})
+	f := load(t, h, map[string]string{
+		"slow.wasm": oauth(seq(fetching(`{"url":"https://ok.example/"}`))).String(), "slow.json": manifestOf("slow", `"hosts": ["ok.example"]`),
+		"x.wasm": oauth(seq(announce, num(2))).String(), "x.json": manifestOf("x", announced),
+		"fresh.wasm": oauth(num(2)).String(), "fresh.json": manifestOf("fresh", ""),
+	})
+	var all sync.WaitGroup
+	call := func(p crmgate.Platform) {
+		c := mustConnector(t, f, p)
+		all.Go(func() { _, _ = c.UserInfo(t.Context(), bearer("")) })
+	}
+	call("slow")
+	<-waits
+	call("x")
+	<-running
+	call("fresh")
+	time.Sleep(moment)
+	close(fetched)
+	time.Sleep(moment)
+	close(leave)
+	all.Wait()
+	if want := []crmgate.Platform{"x", "slow", "fresh"}; !slices.Equal(ended, want) {
+		t.Errorf("the calls ended as %v, want %v", ended, want)
 	}
 }
