@@ -2,6 +2,7 @@ package wasmhost
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,7 +45,20 @@ var _ guest.Host = (*call)(nil)
 
 // newCall returns a call whose input has no secrets.
 func (m *module) newCall(operation string, input []byte) *call {
-	return &call{module: m, operation: operation, input: input, secrets: handles.New(handles.Config{})}
+	return &call{module: m, operation: operation, input: input, secrets: m.newSecrets(m.newNonce(), "")}
+}
+
+// newNonce returns the nonce of a call's handles; empty if the guest sees the secrets.
+func (m *module) newNonce() string {
+	if !m.manifest.Handles {
+		return ""
+	}
+	return rand.Text()
+}
+
+// newSecrets returns the secrets of a call for a user's host, of which there are none yet.
+func (m *module) newSecrets(nonce, hostname string) *handles.Secrets {
+	return handles.New(handles.Config{Nonce: nonce, Sends: m.manifest.Sends, Hostname: hostname})
 }
 
 // Results of an operation.
@@ -106,6 +120,7 @@ func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 		return nil, c.stopError("could not be started", err)
 	}
 	defer c.place.leave()
+	c.secrets.Show(l.seen...)
 	ctx, ended := context.WithTimeout(ctx, m.host.Deadline)
 	defer ended()
 	out, err := m.run(ctx, l, c)

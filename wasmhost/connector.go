@@ -2,13 +2,11 @@ package wasmhost
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
-	"github.com/crmgate/crmgate/wasmhost/handles"
 )
 
 // hosted is the connector of a platform with a module.
@@ -18,17 +16,12 @@ var _ connector.Connector = (*hosted)(nil)
 
 // newCall returns a call of an operation for a user's host. The caller sets its input.
 func (c *hosted) newCall(operation, hostname string) *call {
-	nonce := ""
-	if c.m.manifest.Handles {
-		nonce = rand.Text()
-	}
-	return c.newCallWith(nonce, operation, hostname)
+	return c.newCallWith(c.m.newNonce(), operation, hostname)
 }
 
 // newCallWith is newCall with a nonce.
 func (c *hosted) newCallWith(nonce, operation, hostname string) *call {
-	s := handles.New(handles.Config{Nonce: nonce, Sends: c.m.manifest.Sends, Hostname: hostname})
-	return &call{module: c.m, operation: operation, hostname: hostname, secrets: s, resolves: resolves[operation]}
+	return &call{module: c.m, operation: operation, hostname: hostname, secrets: c.m.newSecrets(nonce, hostname), resolves: resolves[operation]}
 }
 
 // callForUser runs an operation for a signed-in user.

@@ -106,6 +106,36 @@ func (k *keptFetches) Keep(_ context.Context, _ int, _ string, answer crmgate.Se
 	return true
 }
 
+// Code that runs when the module is loaded gets handles too, and no call knows them. Without handles it gets the values, and the log of
+// a later call does not have them.
+func TestSecretsAtStart(t *testing.T) {
+	t.Parallel()
+	const value, handle = "top-secret-value", "{{secret:Y_SECRET:ABCDEFGHIJKLMNOPQRSTUVWXYZ}}"
+	says := func(name string, size int) string { // getLicenseStatus answers and logs what _initialize got
+		answer := int64(len(`{"a":""}`) + size)
+		get := seq(text(4096, name), invoke(fConfig, 4096, int64(len(name))), drop, text(5000, `{"a":"`), num(5006), num(int64(size)), invoke(fTake), drop, text(int64(5006+size), `"}`))
+		return oauth(num(2), fn{Name: "_initialize", Type: tNothing, Body: get},
+			export("getLicenseStatus", seq(invoke(fLog, 1, 5000, answer), invoke(fOutput, 5000, answer), num(0)))).String()
+	}
+	var log wasmtest.LogBuffer
+	f := load(t, newHost(t, wasmhost.Config{
+		Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+		Setting: func(string) (crmgate.Secret, bool) { return crmgate.NewSecret(value), true },
+	}), map[string]string{
+		"x.wasm": says("X_SECRET", len(value)), "x.json": manifestOf("x", `"config": ["X_SECRET"]`),
+		"y.wasm": says("Y_SECRET", len(handle)), "y.json": manifestOf("y", `"config": ["Y_SECRET"], "secrets": "handles", "sends": {"Y_SECRET": {}}`),
+	})
+	for platform, want := range map[crmgate.Platform]string{"x": `{"a":"` + value + `"}`, "y": `{"a":"{{secret:Y_SECRET:`} {
+		seen, err := mustConnector(t, f, platform).LicenseStatus(t.Context(), connector.UserRequest{})
+		if err != nil || !strings.HasPrefix(string(seen), want) {
+			t.Errorf("%s has %s (%v), want %s", platform, seen, err, want)
+		}
+	}
+	if text := log.String(); strings.Contains(text, value) || !strings.Contains(text, `[secret]`) {
+		t.Errorf("the log is %s", text)
+	}
+}
+
 // A refused handle is an error of the fetch, and a line for the author.
 func TestRefusedHandlesAreLogged(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,7 @@ type loadedModule struct {
 	last time.Time // guarded by module.mu; when the last call ended
 
 	start *guest.World // in which it was initialized; nil if failed calls are not recorded
+	seen  []string     // the secrets that it has seen since then
 }
 
 // instrument returns a module as it is compiled: validated, re-encoded and with fuel checks.
@@ -196,11 +197,12 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	ctx, cancel := context.WithTimeout(m.closing, loadTime)
 	defer cancel()
 	ctx, start := m.host.newWorld(ctx)
-	if _, err := r.Start(ctx, m.newCall("_initialize", nil)); err != nil {
+	starting := m.newCall("_initialize", nil)
+	if _, err := r.Start(ctx, starting); err != nil {
 		r.Close()
 		return nil, err
 	}
-	return &loadedModule{runner: r, start: start}, nil
+	return &loadedModule{runner: r, start: start, seen: starting.secrets.Seen()}, nil
 }
 
 // endUse ends a use of l. After the last use, the idle timer starts, which unloads the module. A module whose process was lost is

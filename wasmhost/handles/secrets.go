@@ -110,6 +110,9 @@ func (s *Secrets) Show(values ...string) {
 	}
 }
 
+// Seen returns the secrets that the guest sees.
+func (s *Secrets) Seen() []string { return slices.Clone(s.visible) }
+
 // Values returns all secrets of the call, those that the guest sees and those that it does not see.
 func (s *Secrets) Values() []string {
 	all := slices.Clone(s.visible)
