@@ -150,8 +150,12 @@ func TestRefusedHandlesAreLogged(t *testing.T) {
 	}
 }
 
-// practiceWith returns the practice connector for a CRM with a status; more is added to the crmgate object of its manifest.
-func practiceWith(t testing.TB, more string, status func() int) connector.Connector {
+// links is 1 KB of an answer with escapes.
+var links = strings.Repeat(`https:\/\/crm.example\/a `, 40)
+
+// practiceWith returns a connector like the practice connector for a CRM with a status; more is added to the crmgate object of its
+// manifest.
+func practiceWith(t testing.TB, wasm []byte, more string, status func() int) connector.Connector {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "practice", "practice.json"))
 	if err != nil {
@@ -162,10 +166,10 @@ func practiceWith(t testing.TB, more string, status func() int) connector.Connec
 			return nil, errors.New("the token did not arrive")
 		}
 		return &http.Response{StatusCode: status(), Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(
-			`{"id":1,"name":"Ada Lovelace","email":"ada@example.com","timezone":{"name":"Europe/London","offset":0}}`))}, nil
+			`{"id":1,"name":"Ada Lovelace","email":"ada@example.com","timezone":{"name":"Europe/London","offset":0},"links":"` + links + `"}`))}, nil
 	}})
 	manifest := strings.Replace(string(b), `"crmgate": {`, `"crmgate": {`+more, 1)
-	return mustConnector(t, load(t, h, map[string]string{"practice.wasm": string(guest(t, "practice")), "practice.json": manifest}), "practice")
+	return mustConnector(t, load(t, h, map[string]string{"practice.wasm": string(wasm), "practice.json": manifest}), "practice")
 }
 
 const practiceHandles = `"secrets": "handles", "sends": {"accessToken": {}, "PRACTICE_CLIENT_SECRET": {"in": ["body"]}},`
@@ -174,7 +178,7 @@ const practiceHandles = `"secrets": "handles", "sends": {"accessToken": {}, "PRA
 func TestRejectedHandles(t *testing.T) {
 	t.Parallel()
 	status := 401
-	c := practiceWith(t, practiceHandles, func() int { return status })
+	c := practiceWith(t, guest(t, "practice"), practiceHandles, func() int { return status })
 	for _, want := range []int{1, 0} {
 		told := 0
 		if _, err := c.AuthValidation(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), Rejected: func() { told++ }}); err != nil || told != want {
