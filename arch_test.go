@@ -47,10 +47,11 @@ var arrows = map[string][]string{
 	"./wasmhost/meter":   {},
 	"./wasmhost/guest":   {"./wasmhost/meter"},
 	"./wasmhost/process": {"./wasmhost/guest", "./wasmhost/meter"},
-	"./wasmhost/handles": {".", "./manifest"},
+	"./wasmhost/mask":    {},
+	"./wasmhost/handles": {".", "./manifest", "./wasmhost/mask"},
 	// A recording has what package guest shows to a guest.
-	"./wasmhost/recording": {".", "./wasmhost/guest"},
-	"./wasmhost": {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/handles", "./wasmhost/meter",
+	"./wasmhost/recording": {".", "./wasmhost/guest", "./wasmhost/mask"},
+	"./wasmhost": {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/handles", "./wasmhost/mask", "./wasmhost/meter",
 		"./wasmhost/process", "./wasmhost/recording"},
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",

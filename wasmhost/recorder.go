@@ -15,6 +15,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/mask"
 	"github.com/crmgate/crmgate/wasmhost/process"
 	"github.com/crmgate/crmgate/wasmhost/recording"
 )
@@ -210,7 +211,7 @@ func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok
 	}
 	person = crmgate.UserKey{Platform: in.User.Platform, Hostname: in.User.Hostname, ID: in.User.ID}
 	all = credentialSecrets(in.AuthHeader)
-	if n := len(all[0].Value); n > 0 && n < recording.Shortest {
+	if n := len(all[0].Value); n > 0 && n < mask.Shortest {
 		return nil, person, false
 	}
 	plain := map[string]bool{}

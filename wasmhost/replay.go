@@ -19,6 +19,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/mask"
 	"github.com/crmgate/crmgate/wasmhost/meter"
 	"github.com/crmgate/crmgate/wasmhost/recording"
 )
@@ -200,7 +201,7 @@ func differs(recorded, request string) string {
 		return ""
 	}
 	for name, v := range x.Headers {
-		if other, ok := y.Headers[name]; !ok || other != v && !strings.Contains(v, recording.Masked) && !recording.SecretName(name) {
+		if other, ok := y.Headers[name]; !ok || other != v && !strings.Contains(v, mask.Masked) && !recording.SecretName(name) {
 			return "header " + crmgate.Clip(name)
 		}
 	}
@@ -213,7 +214,7 @@ func differs(recorded, request string) string {
 	switch {
 	case len(x.Headers) != len(y.Headers):
 		return "set of headers"
-	case body(x) != body(y) && !strings.Contains(body(x), recording.Masked) && !sameDocument(body(x), body(y)) && plainURL(body(x)) != plainURL(body(y)):
+	case body(x) != body(y) && !strings.Contains(body(x), mask.Masked) && !sameDocument(body(x), body(y)) && plainURL(body(x)) != plainURL(body(y)):
 		return "body"
 	case x.TimeoutMs != y.TimeoutMs:
 		return "timeoutMs"

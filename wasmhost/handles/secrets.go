@@ -8,6 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/wasmhost/mask"
 )
 
 // Config says what the handles of a call may do. The zero value is for a guest that sees the secrets.
@@ -26,13 +27,13 @@ const maxAdded = 1 << 20
 // Secrets are the secrets of one call. It is not safe for concurrent use.
 type Secrets struct {
 	Config
-	hidden  []secret  // those that the guest does not see
-	visible []string  // those that the guest sees, and that logs must not contain
-	derived int       // the number of derived values
-	finds   []pattern // the encodings of the first secrets in hidden
-	known   int       // the number of those secrets
-	all     []pattern // the encodings of hidden and visible secrets, for logs
-	redacts int       // the number of those secrets
+	hidden  []secret   // those that the guest does not see; none if it sees all
+	visible []string   // those that the guest sees, and that logs must not contain
+	derived int        // the number of derived values
+	finds   mask.Masks // of the first secrets in hidden
+	known   int        // the number of those secrets
+	all     mask.Masks // of hidden and visible secrets, for logs
+	redacts int        // the number of those secrets
 }
 
 // secret is a value that the guest does not see.
@@ -104,7 +105,7 @@ func (s *Secrets) Hide(values ...string) {
 // Show adds values that the guest sees, and that logs must not contain.
 func (s *Secrets) Show(values ...string) {
 	for _, v := range values {
-		if len(v) >= shortest && !slices.Contains(s.visible, v) {
+		if len(v) >= mask.Shortest && !slices.Contains(s.visible, v) {
 			s.visible = append(s.visible, v)
 		}
 	}
@@ -125,7 +126,7 @@ func (s *Secrets) Values() []string {
 // Clone returns a copy, for a second run of the same call.
 func (s *Secrets) Clone() *Secrets {
 	c := *s
-	c.hidden, c.visible, c.finds = slices.Clone(s.hidden), slices.Clone(s.visible), slices.Clone(s.finds)
+	c.hidden, c.visible, c.finds, c.all = slices.Clone(s.hidden), slices.Clone(s.visible), s.finds.Clone(), s.all.Clone()
 	return &c
 }
 

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/crmgate/crmgate/wasmhost/mask"
 )
 
 // A CRM can answer with a credential that the server does not know, such as a session token. looksSecret finds those by their names.
@@ -99,7 +101,7 @@ func (w *walker) add(name, v string) {
 		v = rest
 	}
 	word := len(v) < 12 && strings.Trim(v, "abcdefghijklmnopqrstuvwxyz") == "" // such as "active"
-	if len(v) >= Shortest && !word && !strings.Contains(v, "{{") {
+	if len(v) >= mask.Shortest && !word && !strings.Contains(v, "{{") {
 		w.found = append(w.found, Secret{"{{" + plain(name) + "}}", v})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage/sealed"
 	"github.com/crmgate/crmgate/wasmhost/guest"
+	"github.com/crmgate/crmgate/wasmhost/mask"
 	"github.com/crmgate/crmgate/wasmhost/recording"
 )
 
@@ -273,7 +274,7 @@ func TestConcealedSecrets(t *testing.T) {
 	for before := range 3 {
 		r := failed("authValidation")
 		r.Input = base64.StdEncoding.EncodeToString([]byte("xyz"[:before] + token + "more"))
-		if err := recording.Conceal(r, all); err != nil || !strings.Contains(r.Input, recording.Masked) {
+		if err := recording.Conceal(r, all); err != nil || !strings.Contains(r.Input, mask.Masked) {
 			t.Errorf("base64 after %d bytes: got %s, %v", before, r.Input, err)
 		}
 	}
@@ -327,7 +328,7 @@ func FuzzConceal(f *testing.F) {
 		if recording.Conceal(r, []recording.Secret{{Handle: "{{h}}", Value: secret}}) != nil {
 			return
 		}
-		if len(secret) >= recording.Shortest && strings.Contains(r.Input, secret) {
+		if len(secret) >= mask.Shortest && strings.Contains(r.Input, secret) {
 			t.Errorf("%q has %q", r.Input, secret)
 		}
 		if json.Valid([]byte(text)) && !json.Valid([]byte(r.Input)) {
