@@ -45,6 +45,7 @@ func hostFunctions() []hostFunction {
 			}
 			request := readMemory(mem, s)
 			c.pending = c.host.Fetch(ctx, request[:min(len(request), c.module.limits.MaxOutput+1)])
+			checkContext(ctx) // it may have waited until the end of the call
 			s[0] = uint64(len(c.pending))
 		}},
 		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {

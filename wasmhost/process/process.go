@@ -252,7 +252,13 @@ func (p *Process) exchange(ctx context.Context, h guest.Host, k kind, flag byte,
 func (p *Process) serve(ctx context.Context, h guest.Host, c *call, f frame) error {
 	switch f.kind {
 	case kindFetch:
-		return p.answer(c, kindAnswer, 0, h.Fetch(ctx, f.body))
+		answer := h.Fetch(ctx, f.body)
+		if ctx.Err() != nil { // the guest must not go on with the answer before it is cancelled
+			if err := p.send(kindCancel, 0, c.id); err != nil {
+				return err
+			}
+		}
+		return p.answer(c, kindAnswer, 0, answer)
 	case kindConfig:
 		value, ok := h.Config(ctx, f.body)
 		return p.answer(c, kindValue, flagOf(ok), []byte(value))
