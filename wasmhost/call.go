@@ -99,7 +99,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 		again.fetches = 0
 		again.secrets = c.secrets.Clone()
 		out, err = m.attempt(ctx, &again)
-		c.output, c.answeredError, c.lastStatus = again.output, again.answeredError, again.lastStatus
+		c.output, c.answeredError, c.lastStatus, c.secrets = again.output, again.answeredError, again.lastStatus, again.secrets
 	}
 	return out, err
 }

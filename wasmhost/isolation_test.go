@@ -134,6 +134,24 @@ func TestInterruptedRefresh(t *testing.T) {
 	}
 }
 
+// A call that is run again in another process has the handles of its second run: a handle in its answer is resolved.
+func TestHandlesAfterALostProcess(t *testing.T) {
+	t.Parallel()
+	manifest, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "insightly", "insightly.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := load(t, newHost(t, wasmhost.Config{Processes: 1}), map[string]string{"insightly.wasm": string(guest(t, "insightly")), "insightly.json": string(manifest)})
+	c := mustConnector(t, f, "insightly")
+	for range 2 {
+		basic, err := c.BasicAuth(t.Context(), crmgate.NewSecret("key-1"))
+		if want := "a2V5LTE6"; err != nil || basic.Reveal() != want {
+			t.Errorf("got %s, %v; want %s", basic.Reveal(), err, want)
+		}
+		kill(t, f.Pid("insightly"))
+	}
+}
+
 // Guests in the server's process are not made from what another process has compiled, and are not trusted because of what it has found
 // out: a guest that has escaped there may have made it. What it says of the exports and imports is not looked at again.
 func TestWhatProcessesCompileIsApart(t *testing.T) {

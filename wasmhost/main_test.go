@@ -64,6 +64,7 @@ var guests = map[string]*struct {
 	"relay":       {dir: ".", pkg: "./testdata/relay"},
 	"practice":    {dir: filepath.Join("..", "connectors-wasm"), pkg: "./practice"},
 	"practicekey": {dir: filepath.Join("..", "connectors-wasm"), pkg: "./practicekey"},
+	"insightly":   {dir: filepath.Join("..", "connectors-wasm"), pkg: "./insightly"},
 }
 
 // guest returns a guest in Go.
