@@ -12,8 +12,14 @@ import (
 	"strconv"
 )
 
-// MaxDerived is the maximum number of derived values of a call.
-const MaxDerived = 32
+// Limits of the derived values of a call. Each is searched for in a dozen encodings, in all that comes back.
+const (
+	MaxDerived      = 32
+	MaxDerivedBytes = 64 << 10 // of all values
+)
+
+// derivedKind is the kind of a derived value's handle.
+const derivedKind = "derived"
 
 // derivation is the document that a guest passes to derive: {"base64"}, or {"hmac", "key", "message", "encoding"}.
 type derivation struct {
@@ -61,10 +67,23 @@ func (s *Secrets) Derive(document []byte) (handle string, err error) {
 	if err == nil && len(parts) == 0 {
 		err = errors.New("the request has no handle: compute the value in the connector")
 	}
+	if err == nil && s.derivedBytes()+len(value) > MaxDerivedBytes {
+		err = fmt.Errorf("the values that it derives in a call have more than %d bytes", MaxDerivedBytes)
+	}
 	if err != nil {
 		return "", err
 	}
 	return s.addDerived(value, parts), nil
+}
+
+// derivedBytes returns the size of the derived values.
+func (s *Secrets) derivedBytes() (n int) {
+	for _, h := range s.hidden {
+		if h.kind == derivedKind {
+			n += len(h.value)
+		}
+	}
+	return n
 }
 
 func keyed(key, message, encoding string) string {
@@ -79,5 +98,5 @@ func keyed(key, message, encoding string) string {
 func (s *Secrets) addDerived(value string, parts []string) string {
 	s.derived++
 	slices.Sort(parts)
-	return s.put(secret{kind: "derived", label: strconv.Itoa(s.derived), name: "a value derived from " + parts[0], value: value, parts: slices.Compact(parts)})
+	return s.put(secret{kind: derivedKind, label: strconv.Itoa(s.derived), name: "a value derived from " + parts[0], value: value, parts: slices.Compact(parts)})
 }

@@ -359,6 +359,28 @@ func TestDerivedValuesGoWhereTheirPartsGo(t *testing.T) {
 	}
 }
 
+// Derived values are small: a value can have the values before it many times.
+func TestDerivedBytesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSecrets(t)
+	text, last := handle, ""
+	var err error
+	for range handles.MaxDerived {
+		var next string
+		if next, err = s.Derive(mustEncode(t, map[string]string{"base64": text})); err != nil {
+			break
+		}
+		last, text = next, next+next
+	}
+	if want := "more than 65536 bytes"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("got %v, want %s", err, want)
+	}
+	r := handles.Request{URL: "https://crm.example", Body: last}
+	if _, err := s.Substitute(&r); err != nil || len(r.Body) < 10<<10 || len(r.Body) > handles.MaxDerivedBytes {
+		t.Errorf("the last value has %d bytes (%v)", len(r.Body), err)
+	}
+}
+
 // An answer must not turn a secret into one that may go to more places.
 func TestResolve(t *testing.T) {
 	t.Parallel()
