@@ -81,6 +81,20 @@ func FetchAnswer(t *testing.T, resp *http.Response, err error) []byte {
 		Fetch(t.Context(), []byte(`{"url":"https://a.example/"}`))
 }
 
+// FetchWithHandles performs the fetch of a guest with handles. doc is the document of its request, in which HANDLE is that of a secret.
+func FetchWithHandles(t *testing.T, fetch crmgate.Fetch, secret, doc string) []byte {
+	c := newTestCall(fetch, io.Discard, nil)
+	at, err := crmgate.ParseHostPattern("crm.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.module.manifest.Handles, c.module.manifest.Sends = true, map[string]manifest.Send{
+		manifest.AccessToken: {In: []manifest.Position{manifest.InHeader, manifest.InQuery, manifest.InBody}, Hosts: crmgate.Hosts{at}},
+	}
+	c.secrets = (&hosted{c.module}).newCall("getUserInfo", "").secrets
+	return c.Fetch(t.Context(), []byte(strings.ReplaceAll(doc, "HANDLE", c.secrets.Add(manifest.AccessToken, secret))))
+}
+
 // ParseFetchRequest returns the HTTP request for a guest's document.
 func ParseFetchRequest(t *testing.T, b []byte) (*http.Request, error) {
 	r, err := parseFetch(b)

@@ -132,6 +132,9 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 		ctx, cancel = context.WithTimeout(ctx, min(time.Duration(min(r.TimeoutMs, 1<<31)*float64(time.Millisecond)), c.module.host.Deadline))
 		defer cancel()
 	}
+	if err := c.checkWhole(r.Headers); err != nil {
+		return fetchAnswer{}, err
+	}
 	used, err := c.substitute(&r)
 	if err != nil {
 		return fetchAnswer{}, err
@@ -158,6 +161,9 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 	}
 	if int64(len(body)) > limit {
 		return fetchAnswer{}, &crmgate.FetchError{Kind: crmgate.FetchSize, Message: fmt.Sprintf("the answer is larger than %d bytes", limit)}
+	}
+	if err := c.checkSearchable(resp.Header, len(body)); err != nil {
+		return fetchAnswer{}, err
 	}
 	a := fetchAnswer{Status: resp.StatusCode, Headers: map[string]string{}}
 	for name, values := range resp.Header {

@@ -150,6 +150,36 @@ func TestRefusedHandlesAreLogged(t *testing.T) {
 	}
 }
 
+// An answer in which secrets cannot be found does not reach a guest with handles, and the guest cannot ask for a part of one.
+func TestAnswersThatCannotBeSearched(t *testing.T) {
+	t.Parallel()
+	const secret = "top-secret-token"
+	for _, c := range []struct{ headers, encoding, kind, body, want string }{
+		{"", "", "application/json; charset=UTF-8", secret, `"status":200`},
+		{"", "identity", `text/html; charset="ISO-8859-1"; x=y`, secret, `"status":200`},
+		{"", "", "", secret, `"status":200`},
+		{"", "br", "", "", `"status":200`},
+		{"", "br", "", "t", `the answer has the content encoding \"br\"`},
+		{"", "", "text/plain;charset=UTF-16BE", "\x00t", `the answer has the charset \"utf-16be\"`},
+		{"", "", `text/plain; x="charset=utf-8"; charset="IBM037"`, "\xa3", `the answer has the charset \"ibm037\"`},
+		{"", "", "text/plain;charset=utf-7", "t", "refused"},
+		{`, "range": "bytes=0-3"`, "", "", secret[:4], "must not set the header Range"},
+		{`, "RANGE": "bytes=0-3"`, "", "", secret[:4], "must not set the header Range"},
+	} {
+		got := string(wasmhost.FetchWithHandles(t, func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+			if r.Header.Get("Authorization") != "Bearer "+secret {
+				t.Errorf("the CRM got %v", r.Header)
+			}
+			a := answering(200, c.body)
+			a.Header = http.Header{"Content-Encoding": {c.encoding}, "Content-Type": {c.kind}}
+			return a, nil
+		}, secret, `{"url":"https://crm.example/","headers":{"Authorization":"Bearer HANDLE"`+c.headers+`}}`))
+		if !strings.Contains(got, c.want) || strings.Contains(got, secret) || strings.Contains(got, `"status"`) != strings.Contains(c.want, "status") {
+			t.Errorf("%+v: got %s", c, got)
+		}
+	}
+}
+
 // links is 1 KB of an answer with escapes.
 var links = strings.Repeat(`https:\/\/crm.example\/a `, 40)
 

@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -95,6 +98,47 @@ func (c *call) strippedJSON(part json.RawMessage) json.RawMessage {
 	}
 	return json.RawMessage(c.secrets.Strip(string(part)))
 }
+
+// checkWhole refuses a request for a part of an answer: only whole secrets are found in it. A Range also keeps the transport from
+// asking for gzip and from undoing it.
+func (c *call) checkWhole(headers map[string]string) error {
+	for name := range headers {
+		if c.module.manifest.Handles && strings.EqualFold(name, "Range") {
+			return badRequest("a connector with handles must not set the header Range: fetch the whole answer")
+		}
+	}
+	return nil
+}
+
+// checkSearchable refuses an answer in which secrets cannot be found: one that is compressed, or in a character encoding that
+// writes ASCII in another way. A connector can have asked for it: Accept: text/plain;charset=utf-16.
+func (c *call) checkSearchable(h http.Header, size int) error {
+	if !c.module.manifest.Handles || size == 0 {
+		return nil
+	}
+	for _, e := range h.Values("Content-Encoding") {
+		if !strings.EqualFold(e, "identity") && e != "" {
+			return notSearchable("content encoding", e)
+		}
+	}
+	for _, kind := range h.Values("Content-Type") {
+		for _, after := range strings.Split(strings.ToLower(kind), "charset=")[1:] {
+			charset, _, _ := strings.Cut(after, ";")
+			charset = strings.Trim(charset, `"' `)
+			if !slices.ContainsFunc(likeASCII, func(prefix string) bool { return strings.HasPrefix(charset, prefix) }) {
+				return notSearchable("charset", charset)
+			}
+		}
+	}
+	return nil
+}
+
+func notSearchable(what, name string) error {
+	return &crmgate.FetchError{Kind: crmgate.FetchRefused, Message: fmt.Sprintf("the answer has the %s %q: a connector with handles gets only what can be searched for secrets", what, crmgate.Clip(name))}
+}
+
+// likeASCII begins the names of the character encodings in which ASCII text is the same bytes.
+var likeASCII = []string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "latin1", "windows-125", "gb2312", "gbk", "gb18030", "big5", "euc-", "shift_jis"}
 
 // resolves lists the members of answers that may have handles, by operation, and the secret that the server keeps each of them as.
 var resolves = map[string]map[string]string{
