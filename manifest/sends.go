@@ -104,14 +104,29 @@ func (m *Manifest) CheckTokenURL(raw, hostname string) error {
 	if err := m.CheckURL(member, raw, hostname); err != nil || !m.Handles {
 		return err
 	}
-	name := AccessToken
-	if _, ok := m.Sends[RefreshToken]; ok {
-		name = RefreshToken
-	}
+	name := m.tokenSecret()
 	if m.Sends[name].Hosts.AllowURL(raw, hostname) == nil {
 		return nil
 	}
 	return m.notAnAddress(crmgate.HostOf(raw), fmt.Errorf("%s: tokens may not be sent to %s: add the host to crmgate.sends.%s.hosts", member, crmgate.Clip(crmgate.HostOf(raw)), name))
+}
+
+// tokenSecret is the secret whose hosts may be token endpoints.
+func (m *Manifest) tokenSecret() string {
+	if _, ok := m.Sends[RefreshToken]; ok {
+		return RefreshToken
+	}
+	return AccessToken
+}
+
+// SendsRefreshToken says where the server itself sends refresh tokens: to any host that CheckTokenURL allows. A connector that
+// makes another secret a refresh token has it sent there.
+func (m *Manifest) SendsRefreshToken() Send {
+	at := InBody
+	if m.Refresh.Body == TokenBodyQuery {
+		at = InQuery
+	}
+	return Send{In: []Position{at}, Hosts: m.Sends[m.tokenSecret()].Hosts}
 }
 
 // Sees says in a sentence which secrets the connector sees.

@@ -91,6 +91,33 @@ func TestHandlesOfRefreshTokens(t *testing.T) {
 	}
 }
 
+// The server sends refresh tokens in the body, to every host that may be a token endpoint: a secret becomes one only if it may be
+// sent there.
+func TestSecretsAsRefreshTokens(t *testing.T) {
+	t.Parallel()
+	for sends, allowed := range map[string]bool{
+		`"accessToken": {"in": ["body"]}, "clientSecret": {"in": ["body"]}`:                                                                                     true,
+		`"accessToken": {"in": ["body"]}, "clientSecret": {"in": ["body"], "hosts": ["relay.example"]}`:                                                         false,
+		`"accessToken": {"in": ["body"], "hosts": ["relay.example"]}, "clientSecret": {"in": ["body"], "hosts": ["relay.example"]}`:                             true,
+		`"accessToken": {"in": ["body"]}, "refreshToken": {"hosts": ["relay.example"]}, "clientSecret": {"in": ["body", "header"], "hosts": ["relay.example"]}`: true,
+	} {
+		h := newHost(t, wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+			return answering(200, `{"accessToken":"new-token","refreshToken":"client-secret"}`), nil
+		}})
+		files := relayFiles(t, "made", `"hosts": ["relay.example", "other.example"], "reveal": ["clientSecret", "refreshToken"], "secrets": "handles", "sends": {`+sends+`}`)
+		a, err := mustConnector(t, load(t, h, files), "made").RefreshAccessToken(t.Context(), connector.RefreshRequest{
+			UserRequest: connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer old-token")},
+			OAuth:       connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret("client-secret")}},
+		})
+		switch {
+		case allowed && (err != nil || a.RefreshToken.Reveal() != "client-secret"):
+			t.Errorf("%s: got %q, %v", sends, a.RefreshToken.Reveal(), err)
+		case !allowed:
+			wantError(t, err, "answered with a secret that its manifest does not allow there")
+		}
+	}
+}
+
 // keptFetches keeps one answer.
 type keptFetches struct {
 	answer string

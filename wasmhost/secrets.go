@@ -14,6 +14,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/wasmhost/handles"
 )
 
 // addHeader adds the credential of an Authorization header, and returns the header for the guest. A Basic credential encodes a user
@@ -176,6 +177,12 @@ func (c *call) readable(ctx context.Context, out []byte) ([]byte, error) {
 // resolve replaces the handles in a member of an answer, which the server then keeps as the secret called name.
 func (c *call) resolve(ctx context.Context, text, name string) (value string, parts []string, err error) {
 	value, parts, err = c.secrets.Resolve(text, name)
+	for _, p := range parts {
+		m := c.module.manifest
+		if name == manifest.RefreshToken && p != name && err == nil && !m.Sends[p].Covers(m.SendsRefreshToken()) {
+			err = &handles.Refused{Name: p, Where: "answer as " + name, Do: fmt.Sprintf("crmgate.sends.%s must allow what the server sends to the token endpoint", p)}
+		}
+	}
 	if err != nil {
 		c.log(ctx, slog.LevelWarn, RefusedPrefix+err.Error())
 		err = c.abiError("answered with a secret that its manifest does not allow there")
