@@ -21,9 +21,15 @@ func CheckHeaders(headers map[string]string) error {
 		return fmt.Errorf("the request has %d headers: expected at most %d", n, maxHeaders)
 	}
 	size := 0
+	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		value := headers[name]
 		size += len(name) + len(value)
+		canonical := http.CanonicalHeaderKey(name)
+		if seen[canonical] { // which one is sent would be chance
+			return fmt.Errorf("the request has the header %s twice, in different case: leave one out", Clip(canonical))
+		}
+		seen[canonical] = true
 		if !validName(name) || strings.ContainsFunc(value, control) {
 			return fmt.Errorf("a header contains a line break, or another character that RFC 9110, section 5, does not allow: remove it")
 		}

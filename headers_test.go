@@ -36,6 +36,7 @@ func TestCheckHeaders(t *testing.T) {
 		"a name beyond ASCII": {map[string]string{"X-Ü": "x"}, "does not allow"},
 		"a line break":        {map[string]string{"A": "hush\nHost: x"}, "line break"},
 		"a carriage return":   {map[string]string{"A": "hush\rHost: x"}, "line break"},
+		"one name twice":      {map[string]string{"Content-Type": "text/plain", "content-type": "application/json"}, "the request has the header Content-Type twice"},
 		"a null":              {map[string]string{"A": "hush\x00"}, "does not allow"},
 		"one of several":      {map[string]string{"A": "b", "C": "d", "te": "hush", "X": "y"}, "a connector must not set the header Te: leave it out"},
 	} {
