@@ -245,6 +245,61 @@ func TestRedirectsCarryNoCredentialsToAnotherHost(t *testing.T) {
 	}
 }
 
+// A request with a secret follows redirects on its own host only. Any other redirect is the answer, and nothing is sent to its target.
+func TestSameHost(t *testing.T) {
+	var to, got string
+	second := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got += " second" + r.URL.Path }))
+	defer second.Close()
+	first := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got += " first" + r.URL.Path
+		switch r.URL.Path {
+		case "/start", "/307":
+			w.Header().Set("Location", to)
+			w.WriteHeader(map[string]int{"/start": 302, "/307": 307}[r.URL.Path])
+		case "/home":
+			_, _ = io.WriteString(w, "home with "+r.Header.Get("Authorization"))
+		}
+	}))
+	defer first.Close()
+	_, port, _ := net.SplitHostPort(first.Listener.Addr().String())
+	address := func(s *httptest.Server) string { return strings.TrimPrefix(s.URL, "http://") }
+	e := policy(t, address(first), address(second), "localhost:"+port)
+	e.SameHost = true
+	c := newClient(t, egress.Config{Allow: loopback})
+	for _, test := range []struct{ to, want, reached string }{
+		{"/home", "home with canary", " first/start first/home"},
+		{first.URL + "/home", "home with canary", " first/start first/home"},
+		{first.URL + "/307", "", " first/start first/307 first/307 first/307 first/307 first/307"}, // a loop, refused below
+		{second.URL + "/stolen", "302", " first/start"},
+		{"//" + address(second) + "/stolen", "302", " first/start"},
+		{"http://localhost:" + port + "/stolen", "302", " first/start"}, // the same server by another name
+		{"https://" + address(first) + "/home", "", " first/start"},     // the same host and port; the server speaks no TLS
+		{"http://u@" + address(first) + "/home", "", " first/start"},
+		{"http://evil.example/stolen", "302", " first/start"}, // not declared, and not even refused: it is not followed
+	} {
+		to, got = test.to, ""
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, first.URL+"/start", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "canary")
+		answer := ""
+		if resp, err := c.Fetch(req, e); err == nil {
+			b, _ := io.ReadAll(resp.Body)
+			if answer = string(b); resp.StatusCode != 200 {
+				answer = fmt.Sprint(resp.StatusCode)
+			}
+			if resp.StatusCode != 200 && resp.Header.Get("Location") != to {
+				t.Errorf("%s: the answer has the location %q", to, resp.Header.Get("Location"))
+			}
+			_ = resp.Body.Close()
+		}
+		if answer != test.want || got != test.reached {
+			t.Errorf("%s: got %q after%s, want %q after%s", test.to, answer, got, test.want, test.reached)
+		}
+	}
+}
+
 // misbehaving is a server. Each of its paths is named after a fault.
 func misbehaving(t *testing.T) *httptest.Server {
 	t.Helper()
