@@ -2,6 +2,7 @@ package wasmhost_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -116,6 +117,18 @@ func TestSecretsAsRefreshTokens(t *testing.T) {
 			wantError(t, err, "answered with a secret that its manifest does not allow there")
 		}
 	}
+}
+
+// A token that contains another secret of the call in base64 is not stored with "[secret]" in its place.
+func TestMaskedTokens(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		return answering(200, `{"accessToken":"new.`+base64.StdEncoding.EncodeToString([]byte(`{"rt":"refresh-token"}`))+`"}`), nil
+	}})
+	_, err := mustConnector(t, load(t, h, relayFiles(t, "masked", withHandles)), "masked").RefreshAccessToken(t.Context(), connector.RefreshRequest{
+		UserRequest: connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer old-token")}, RefreshToken: crmgate.NewSecret("refresh-token"),
+	})
+	wantError(t, err, "answered with accessToken, which contains an encoded secret that was replaced")
 }
 
 // keptFetches keeps one answer.

@@ -15,6 +15,7 @@ import (
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/wasmhost/handles"
+	"github.com/crmgate/crmgate/wasmhost/mask"
 )
 
 // addHeader adds the credential of an Authorization header, and returns the header for the guest. A Basic credential encodes a user
@@ -176,6 +177,9 @@ func (c *call) readable(ctx context.Context, out []byte) ([]byte, error) {
 
 // resolve replaces the handles in a member of an answer, which the server then keeps as the secret called name.
 func (c *call) resolve(ctx context.Context, text, name string) (value string, parts []string, err error) {
+	if c.module.manifest.Handles && strings.Contains(text, mask.Masked) { // the CRM's own answer had a secret in base64 or hex there
+		return "", nil, c.abiError("answered with " + name + ", which contains an encoded secret that was replaced,")
+	}
 	value, parts, err = c.secrets.Resolve(text, name)
 	for _, p := range parts {
 		m := c.module.manifest
