@@ -1,6 +1,7 @@
 package wasmhost
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -20,8 +22,11 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// maxModule is the maximum size of a module's file, in bytes.
-const maxModule = 16 << 20
+// The maximum sizes of files, in bytes.
+const (
+	maxModule = 16 << 20
+	maxJSON   = 4 << 20 // App Connect's own manifest has 0.2 MB
+)
 
 // Folder is a loaded folder of connectors. It contains NAME.wasm with its manifest NAME.json, manifest.json (the manifest
 // "default"), and releaseNotes.json. It is safe for concurrent use, except Keep, LeaveOut and Replace, which are for a folder that is
@@ -247,7 +252,7 @@ func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Plat
 		if !ok || e.IsDir() || hidden(name) || strings.HasSuffix(name, ".vectors") { // vectors are for crmgate check
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		b, err := readFile(filepath.Join(dir, e.Name()), maxJSON)
 		switch {
 		case err == nil:
 			files[name] = b
@@ -265,31 +270,38 @@ func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 // hashModule returns the hash of a module's file, without having it in memory.
 func hashModule(path string) (sum [sha256.Size]byte, err error) {
-	if err := checkSize(path); err != nil {
-		return sum, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return sum, err
-	}
-	defer f.Close()
 	h := sha256.New()
-	_, err = io.Copy(h, f)
+	err = copyFile(h, path, maxModule)
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
-func readModule(path string) ([]byte, error) {
-	if err := checkSize(path); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(path)
+func readModule(path string) ([]byte, error) { return readFile(path, maxModule) }
+
+// readFile returns the content of a file that has at most limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	var b bytes.Buffer
+	err := copyFile(&b, path, limit)
+	return b.Bytes(), err
 }
 
-// checkSize returns an error if the file of a module is too large.
-func checkSize(path string) error {
-	info, err := os.Stat(path)
-	if err == nil && info.Size() > maxModule {
-		err = fmt.Errorf("%s: expected a module of at most %d MB, got %d", filepath.Base(path), maxModule>>20, info.Size()>>20)
+// copyFile copies the content of a file that has at most limit bytes. Only a regular file is read: opening a named pipe would wait
+// for a writer, and a device such as /dev/zero has no end.
+func copyFile(to io.Writer, path string, limit int64) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: expected a file, got %v", filepath.Base(path), info.Mode())
+	}
+	n, err := io.Copy(to, io.LimitReader(f, limit+1))
+	if err == nil && n > limit {
+		err = fmt.Errorf("%s: expected at most %d MB", filepath.Base(path), limit>>20)
 	}
 	return err
 }
