@@ -1,13 +1,15 @@
 package manifest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 )
 
-// Capabilities lists what the connector may reach and see, as sorted texts such as "host *.clio.com", "config CLIO_CLIENT_SECRET",
-// "handle CLIO_CLIENT_SECRET", "reveal refreshToken", "secrets to *.clio.com" and "secrets in clear". It includes what overrides add for some hosts. A connector of
-// which the list has a new text may do more than before: one that sees its secrets can send them to each of its hosts.
+// Capabilities lists what the connector may reach and see, as sorted texts such as "host *.clio.com", "config CLIO_CLIENT_ID",
+// "handle CLIO_CLIENT_SECRET", "CLIO_CLIENT_SECRET to app.clio.com in body", "reveal refreshToken", "secrets to *.clio.com" and
+// "secrets in clear". It includes what overrides add for some hosts. A connector whose list has a new text may do more than before. One
+// that sees its secrets can send them to each of its hosts.
 func (m *Manifest) Capabilities() []string {
 	all := map[string]bool{}
 	m.addCapabilities(all)
@@ -35,17 +37,18 @@ func (m *Manifest) addCapabilities(all map[string]bool) {
 			all["config "+name] = true
 		}
 	}
-	sends := m.Hosts
-	if m.Handles {
-		sends = nil
-		for _, s := range m.Sends {
-			sends = append(sends, s.Hosts...)
-		}
-	} else {
+	if !m.Handles {
 		all["secrets in clear"] = true // it sees the values of its configuration and of the person's credentials
+		for _, h := range m.Hosts {
+			all["secrets to "+h.String()] = true
+		}
 	}
-	for _, h := range sends {
-		all["secrets to "+h.String()] = true
+	for name, s := range m.Sends { // each by its name: else two secrets could change places
+		for _, at := range s.In {
+			for _, h := range s.Hosts {
+				all[fmt.Sprintf("%s to %s in %s", name, h, at)] = true
+			}
+		}
 	}
 	for _, name := range m.Reveal {
 		all["reveal "+name] = true

@@ -32,8 +32,12 @@ func TestCapabilities(t *testing.T) {
 func TestCapabilitiesOfHandles(t *testing.T) {
 	t.Parallel()
 	for sends, want := range map[string][]string{
-		`{"X_SECRET": {"hosts": ["a.example"]}}`: {"handle X_SECRET", "host a.example", "host b.example", "secrets to a.example"},
-		`{"accessToken": {}}`:                    {"config X_SECRET", "host a.example", "host b.example", "secrets to a.example", "secrets to b.example"},
+		`{"X_SECRET": {"hosts": ["a.example"]}}`: {"X_SECRET to a.example in header", "handle X_SECRET", "host a.example", "host b.example"},
+		`{"accessToken": {}}`:                    {"accessToken to a.example in header", "accessToken to b.example in header", "config X_SECRET", "host a.example", "host b.example"},
+		`{"X_SECRET": {"hosts": ["a.example"]}, "accessToken": {"hosts": ["b.example"]}}`: {
+			"X_SECRET to a.example in header", "accessToken to b.example in header", "handle X_SECRET", "host a.example", "host b.example"},
+		`{"X_SECRET": {"hosts": ["b.example"]}, "accessToken": {"hosts": ["a.example"], "in": ["query"]}}`: { // they have changed places
+			"X_SECRET to b.example in header", "accessToken to a.example in query", "handle X_SECRET", "host a.example", "host b.example"},
 	} {
 		ms, err := manifest.Parse(map[string][]byte{"x": []byte(`{"platforms": {"x": {"auth": {"type": "apiKey", "apiKey": {"page": {}}},
 			"crmgate": {"hosts": ["a.example", "b.example"], "config": ["X_SECRET"], "secrets": "handles", "sends": ` + sends + `}}}}`)}, "")
