@@ -8,6 +8,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/sealed"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -37,8 +38,14 @@ func versionOf(folder *wasmhost.Folder, p crmgate.Platform) (v storage.Connector
 
 func (c *core) acceptVersion(ctx context.Context, p crmgate.Platform, v storage.ConnectorVersion, yes func(context.Context, crmgate.Platform, []string) bool) error {
 	a, err := c.db.AcceptConnector(ctx, p, v, false)
-	accepted := len(a.More) == 0
-	if yes != nil && (err != nil || !accepted) && yes(ctx, p, a.More) {
+	asked := a.More
+	if sealed.Lost(err) { // what was accepted is not known
+		asked = v.Capabilities
+	} else if err != nil {
+		return err
+	}
+	accepted := err == nil && len(asked) == 0
+	if !accepted && yes != nil && yes(ctx, p, asked) {
 		a, err = c.db.AcceptConnector(ctx, p, v, true)
 		accepted = true
 	}

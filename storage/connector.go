@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/sealed"
 )
 
@@ -34,30 +35,42 @@ type Acceptance struct {
 // AcceptConnector records a version of a platform's connector. A version that may do more than the recorded one is recorded only if
 // more is set; others may do less, and that is recorded too. Several nodes may call it at once.
 //
-// If the record cannot be read, the error is sealed.Lost, unless more is set: then the version takes its place.
+// If the record cannot be read, the error is sealed.Lost, unless more is set: then the version takes its place. more leaves an entry in
+// the audit log.
+//
+// Platforms whose names differ only in case share a record, because they share their configuration: CLIO_CLIENT_SECRET is also that of a
+// new platform "CLIO".
 func (db *DB) AcceptConnector(ctx context.Context, p crmgate.Platform, v ConnectorVersion, more bool) (a Acceptance, err error) {
-	err = db.update(ctx, func(r records) error {
-		a = Acceptance{}
-		was, err := r.acceptedConnector(p)
-		switch {
-		case errors.Is(err, crmgate.ErrNotFound), more && sealed.Lost(err):
-			a.First = true
-			return r.setAcceptedConnector(p, AcceptedConnector{ConnectorVersion: v})
-		case err != nil:
-			return err
-		case was.Module == v.Module && slices.Equal(was.Capabilities, v.Capabilities):
-			return nil
-		}
-		a.More = slices.DeleteFunc(slices.Clone(v.Capabilities), func(c string) bool { return slices.Contains(was.Capabilities, c) })
-		if len(a.More) > 0 && !more {
-			return nil
-		}
-		return r.setAcceptedConnector(p, AcceptedConnector{v, &was.ConnectorVersion})
+	var events []audit.Event
+	if more {
+		events = []audit.Event{{Kind: audit.EventCapabilities, By: audit.ByOperator, Outcome: audit.OutcomeOK, Platform: p}}
+	}
+	err = db.change(ctx, []With{LogEvent(events...)}, func(r records) (about audit.Subject, err error) {
+		a, err = r.acceptConnector(p, v, more)
+		return about, err
 	})
 	if err != nil {
 		return Acceptance{}, fmt.Errorf("record what the connector of %s may do: %w", p, err)
 	}
 	return a, nil
+}
+
+func (r records) acceptConnector(p crmgate.Platform, v ConnectorVersion, more bool) (a Acceptance, err error) {
+	was, err := r.acceptedConnector(p)
+	switch {
+	case errors.Is(err, crmgate.ErrNotFound), more && sealed.Lost(err):
+		a.First = true
+		return a, r.setAcceptedConnector(p, AcceptedConnector{ConnectorVersion: v})
+	case err != nil:
+		return a, err
+	case was.Module == v.Module && slices.Equal(was.Capabilities, v.Capabilities):
+		return a, nil
+	}
+	a.More = slices.DeleteFunc(slices.Clone(v.Capabilities), func(c string) bool { return slices.Contains(was.Capabilities, c) })
+	if len(a.More) > 0 && !more {
+		return a, nil
+	}
+	return a, r.setAcceptedConnector(p, AcceptedConnector{v, &was.ConnectorVersion})
 }
 
 // AcceptedConnector returns the recorded version of a platform's connector; crmgate.ErrNotFound if there is none.

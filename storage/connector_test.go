@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage"
+	"github.com/crmgate/crmgate/storage/audit"
 	"github.com/crmgate/crmgate/storage/storetest"
 )
 
@@ -51,4 +53,39 @@ func testAcceptConnector(t *testing.T, s storetest.Store) {
 			t.Errorf("%+v: before: %+v", step, a.Before)
 		}
 	}
+}
+
+// TestAcceptConnectorOfAnotherSpelling: a platform whose name differs from an accepted one only in case has the same configuration. It
+// is not accepted as a new one.
+func TestAcceptConnectorOfAnotherSpelling(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
+		accept := func(p crmgate.Platform, may ...string) storage.Acceptance {
+			a, err := s.DB.AcceptConnector(t.Context(), p, storage.ConnectorVersion{Module: "1", Capabilities: may}, false)
+			storetest.Must(t, err)
+			return a
+		}
+		accept("clio", "host a", "config CLIO_SECRET")
+		if got := accept("CLIO", "host evil", "config CLIO_SECRET"); got.First || !slices.Equal(got.More, []string{"host evil"}) {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+// TestAcceptConnectorIsAudited: only what an operator accepts leaves an entry in the audit log.
+func TestAcceptConnectorIsAudited(t *testing.T) {
+	storetest.Both(t, func(t *testing.T, s storetest.Store) {
+		for i, more := range []bool{false, false, true} {
+			v := storage.ConnectorVersion{Module: "1", Capabilities: []string{"host a", "host b"}[:min(i+1, 2)]}
+			_, err := s.DB.AcceptConnector(t.Context(), "clio", v, more)
+			storetest.Must(t, err)
+		}
+		var got []string
+		storetest.Must(t, s.Audit().Read(t.Context(), audit.Query{}, func(e audit.Entry) error {
+			got = append(got, fmt.Sprint(e.Kind, " ", e.By, " ", e.Outcome, " ", e.Platform, " ", e.UserHash))
+			return nil
+		}))
+		if want := []string{"capabilities operator ok clio "}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 }

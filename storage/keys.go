@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/storage/sealed"
@@ -153,7 +154,10 @@ func (k keys) atHost(kind sealed.Kind, key []byte, f FieldsKey) []byte {
 	return k.Append(key, kind, f.Platform, string(f.Account)+"\x00"+string(f.Extension)+"\x00"+f.Hostname)
 }
 
-func (k keys) accepted(p crmgate.Platform) []byte { return k.On(accepted, p, "") }
+// accepted is one key for all spellings of a platform: see AcceptConnector.
+func (k keys) accepted(p crmgate.Platform) []byte {
+	return k.On(accepted, crmgate.Platform(strings.ToLower(string(p))), "")
+}
 
 // platformOf is the platform in the key of a kind's record.
 func platformOf(k sealed.Kind, key []byte) crmgate.Platform {

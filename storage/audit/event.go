@@ -41,6 +41,7 @@ const (
 	EventAdministration      // an organisation's settings or managed values were changed
 	EventRevocation          // that the CRM was never told of, after a logout
 	EventProof               // of the account of a session
+	EventCapabilities        // a connector may do more than before
 )
 
 // Actor is who or what caused an event.
@@ -90,7 +91,7 @@ const (
 
 // The words that are printed. A later version may have written a number that this version does not know.
 var (
-	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation", "proof"}
+	kindWords    = [...]string{"", "sign-in", "logout", "deletion", "refresh", "promotion", "managed app", "administration", "revocation", "proof", "capabilities"}
 	byWords      = [...]string{"", "oauth", "apiKey", "person", "operator", "server", "admin"}
 	outcomeWords = [...]string{"", "ok", "refused", "error", "left out", "unfinished"}
 	reasonWords  = [...]string{"", "unproven account", "not accepted", "request", "forbidden", "user dead", "app dead", "no app", "unavailable", "connector", "internal",
