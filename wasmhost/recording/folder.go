@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -201,8 +202,8 @@ func Forget(dir string, p crmgate.Platform, hash string) error {
 	}
 	errs := []error{err}
 	for _, k := range all {
-		if k.platform == p && (k.person == shortHash(hash) || k.person == unknownPerson) {
-			errs = append(errs, os.Remove(filepath.Join(dir, k.name)))
+		if k.unfinished() || k.platform == p && (k.person == shortHash(hash) || k.person == unknownPerson) {
+			errs = append(errs, k.remove(dir))
 		}
 	}
 	return errors.Join(errs...)
@@ -215,6 +216,19 @@ type kept struct {
 	platform crmgate.Platform
 	person   string
 	size     int64
+}
+
+// unfinished reports whether a crash has left the file. Its person is not known. No file is being written when this is asked: one
+// goroutine writes and removes.
+func (k kept) unfinished() bool { return k.platform == "" }
+
+// remove removes the file. It may be gone: an operator can remove recordings, too.
+func (k kept) remove(dir string) error {
+	err := os.Remove(filepath.Join(dir, k.name))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // list returns the recordings of a folder, the oldest first.
@@ -232,8 +246,7 @@ func list(dir string) (all []kept, err error) {
 		}
 		k := kept{name: e.Name(), size: info.Size()}
 		switch at, err := time.Parse(nameTime, parts[0]); {
-		case strings.HasPrefix(name, ".new"): // a crash has left it
-			k.time = info.ModTime()
+		case strings.HasPrefix(name, ".new"): // see unfinished
 		case err == nil && len(parts) == 5:
 			k.time, k.platform, k.person = at, crmgate.Platform(parts[1]), parts[3]
 		default:
@@ -245,23 +258,40 @@ func list(dir string) (all []kept, err error) {
 	return all, nil
 }
 
+// share is what a platform has of a folder.
+type share struct {
+	files []kept // the oldest first
+	size  int64  // of them all, in bytes
+}
+
 // sweep removes recordings that are too old or too many.
 func (f *Folder) sweep() error {
 	all, err := list(f.Dir)
 	if err != nil {
 		return err
 	}
-	total, number := int64(0), len(all)
-	for _, k := range all {
-		total += k.size
-	}
 	var errs []error
+	shares := map[crmgate.Platform]*share{}
+	number, total := 0, int64(0)
 	for _, k := range all {
-		if number <= MaxFiles && total <= MaxTotal && f.Now().Sub(k.time) <= MaxAge {
-			break
+		if f.expired(k) {
+			errs = append(errs, k.remove(f.Dir))
+			continue
 		}
+		s := shares[k.platform]
+		if s == nil {
+			s = &share{}
+			shares[k.platform] = s
+		}
+		s.files, s.size = append(s.files, k), s.size+k.size
+		number, total = number+1, total+k.size
+	}
+	for number > MaxFiles || total > MaxTotal {
+		s := largest(shares, number > MaxFiles)
+		k := s.files[0]
+		s.files, s.size = s.files[1:], s.size-k.size
 		number, total = number-1, total-k.size
-		errs = append(errs, os.Remove(filepath.Join(f.Dir, k.name)))
+		errs = append(errs, k.remove(f.Dir))
 	}
 	for hash, at := range f.gone {
 		if f.Now().Sub(at) > sweepEvery { // no call runs that long
@@ -269,6 +299,35 @@ func (f *Folder) sweep() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// expired reports whether a file is to be removed whatever else the folder has. A file of the future is: the clock was wrong when it was
+// written, so its age is not known, and it would stay while newer ones go.
+func (f *Folder) expired(k kept) bool {
+	age := f.Now().Sub(k.time)
+	return k.unfinished() || age > MaxAge || age < -sweepEvery
+}
+
+// largest returns the share with the most files, or with the most bytes. A connector that fails all the time therefore removes its own
+// recordings, and not those of others. Of equal shares it is the one with the oldest file.
+func largest(shares map[crmgate.Platform]*share, byNumber bool) (found *share) {
+	for _, s := range shares {
+		if len(s.files) == 0 {
+			continue
+		}
+		if found == nil || s.compare(found, byNumber) > 0 {
+			found = s
+		}
+	}
+	return found
+}
+
+func (s *share) compare(other *share, byNumber bool) int {
+	size := cmp.Compare(s.size, other.size)
+	if byNumber {
+		size = cmp.Compare(len(s.files), len(other.files))
+	}
+	return cmp.Or(size, other.files[0].time.Compare(s.files[0].time))
 }
 
 // Read reads the file of a recording. The error says what is wrong with the file.

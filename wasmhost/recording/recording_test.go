@@ -161,6 +161,81 @@ func TestLimitsOfFolder(t *testing.T) {
 	}
 }
 
+// write writes empty recordings of a platform, one for each second from a time on.
+func write(t *testing.T, dir, platform string, from time.Time, n int) {
+	t.Helper()
+	for i := range n {
+		at := from.Add(time.Duration(i) * time.Second).UTC().Format("20060102T150405.000000Z")
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-authValidation-unknown-%08d.recording", at, platform, i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A connector that fails all the time removes its own recordings, although others have older ones.
+func TestShareOfFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "failures")
+	w := newWorld(t, dir)
+	write(t, dir, "other", w.now.Add(-2*time.Hour), 20)
+	write(t, dir, "acme", w.now.Add(-time.Hour), recording.MaxFiles)
+	for _, name := range files(t, dir)[:10] { // of other
+		if err := os.Truncate(filepath.Join(dir, name), 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func() (other, acme int) {
+		for _, name := range files(t, dir) {
+			if strings.Contains(name, "-other-") {
+				other++
+			} else {
+				acme++
+			}
+		}
+		return other, acme
+	}
+	w.Keep(failed("authValidation"), ada, nil)
+	w.Close()
+	if other, acme := count(); other != 20 || acme != recording.MaxFiles-20 {
+		t.Errorf("%d and %d files are left", other, acme)
+	}
+	for _, name := range files(t, dir)[20:90] { // of acme: now it has most of the bytes
+		if err := os.Truncate(filepath.Join(dir, name), 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w = newWorld(t, dir)
+	w.Close()
+	if other, acme := count(); other != 20 || acme != recording.MaxFiles-20-(10+70-63) { // one of acme is not empty
+		t.Errorf("%d and %d files are left of too many bytes", other, acme)
+	}
+}
+
+// A file that a crash has left is removed, and so is one that was written while the clock was ahead: it would stay, and newer ones go.
+func TestFilesOfACrashAndOfTheFuture(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "failures")
+	w := newWorld(t, dir)
+	defer w.Close()
+	crash := func() {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, ".new-123.recording"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crash()
+	write(t, dir, "acme", w.now.Add(10*24*time.Hour), 3)
+	write(t, dir, "acme", w.now, 1)
+	newWorld(t, dir).Close()
+	if all := files(t, dir); len(all) != 1 {
+		t.Errorf("left are %q", all)
+	}
+	crash()
+	if err := recording.Forget(dir, "other", hash(ada)); err != nil || len(files(t, dir)) != 1 {
+		t.Errorf("after a person was forgotten: %q, %v", files(t, dir), err)
+	}
+}
+
 // Forgetting a person removes their recordings, and those whose person is not known; not those of others or of other platforms.
 func TestForget(t *testing.T) {
 	t.Parallel()
