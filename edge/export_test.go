@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"log/slog"
 	"time"
 )
@@ -16,3 +17,6 @@ func Sampled(h slog.Handler, now func() time.Time) (log *slog.Logger, flush func
 	l := newLines(now)
 	return slog.New(sampled{h, l}), func() { l.flush(slog.New(h)) }
 }
+
+// Poll watches the folder of connectors as on a system that does not report changes.
+func (n *Node) Poll(ctx context.Context) { n.core.watchFolder(ctx, &folderEvents{c: n.core}) }

@@ -20,8 +20,7 @@ const (
 )
 
 // watchFolder reloads the connectors when their folder has changed, until ctx ends.
-func (c *core) watchFolder(ctx context.Context) {
-	events := newFolderEvents(c)
+func (c *core) watchFolder(ctx context.Context, events *folderEvents) {
 	defer events.close()
 	for events.wait(ctx) {
 		for print := printOf(c.Connectors); print != c.loadedPrint() && ctx.Err() == nil; print = printOf(c.Connectors) {
