@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -88,10 +89,34 @@ func (w *walker) value(name string, v any, depth int) {
 			w.value(name, v, depth)
 		}
 	case string:
-		if SecretName(name) {
+		switch {
+		case strings.EqualFold(name, "Cookie") || strings.EqualFold(name, "Set-Cookie"):
+			w.cookies(v)
+		case SecretName(name):
 			w.add(name, v)
 		}
+		if name == "bodyBase64" { // of an answer that is not valid UTF-8
+			b, _ := base64.StdEncoding.DecodeString(v)
+			v = string(b)
+		}
 		w.text(v, depth+1)
+	}
+}
+
+// cookieAttributes are what a Set-Cookie header has beside the cookie.
+var cookieAttributes = []string{"expires", "max-age", "domain", "path", "samesite", "secure", "httponly", "partitioned", "priority"}
+
+// cookies adds the value of each cookie in a header. A guest reads, sends and logs it without the rest of the header.
+func (w *walker) cookies(header string) {
+	for part := range strings.SplitSeq(header, ";") {
+		name, v, named := strings.Cut(strings.TrimSpace(part), "=")
+		if slices.Contains(cookieAttributes, strings.ToLower(name)) {
+			continue
+		}
+		if !named {
+			name, v = "cookie", name
+		}
+		w.add(name, strings.Trim(v, `"`))
 	}
 }
 

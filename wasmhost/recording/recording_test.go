@@ -338,6 +338,9 @@ func TestConcealedSecrets(t *testing.T) {
 		"a session token":   {`{"body":"{\"sessionToken\":\"zzz-999\"}","other":"zzz-999"}`, `{"body":"{\"sessionToken\":\"{{sessionToken}}\"}","other":"{{sessionToken}}"}`},
 		"a header":          {`{"headers":{"Authorization":"Custom yyy-888"}}`, `{"headers":{"Authorization":"Custom {{Authorization}}"}}`},
 		"a parameter":       {`{"url":"https://x.example/?access_token=www-777"}`, `{"url":"https://x.example/?access_token={{access_token}}"}`},
+		"a cookie":          {`{"headers":{"set-cookie":"SID=uuu-666; Path=/login; HttpOnly"},"log":"got uuu-666"}`, `{"headers":{"set-cookie":"SID={{SID}}; Path=/login; HttpOnly"},"log":"got {{SID}}"}`},
+		"cookies":           {`{"headers":{"Cookie":"a=uuu-666; b=vvv-555"}}`, `{"headers":{"Cookie":"a={{a}}; b={{b}}"}}`},
+		"a binary body":     {`{"bodyBase64":"` + base64.StdEncoding.EncodeToString([]byte(`{"sessionToken":"ttt-444"}`)) + `","other":"ttt-444"}`, `{"bodyBase64":"eyJzZXNzaW9uVG9rZW4iOiJ[secret]In0=","other":"{{sessionToken}}"}`},
 		"names that are no": {`{"tokenUrl":"https://x.example/","token_type":"bearer","session":"active"}`, `{"tokenUrl":"https://x.example/","token_type":"bearer","session":"active"}`},
 	} {
 		r := failed("authValidation")
