@@ -54,7 +54,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// printOf describes the files of a folder that Load reads: their names, sizes and times. Links are followed.
+// printOf describes the files of a folder that Load reads: their names, sizes, times, and where they are. Links are followed: with one, a
+// deployment can put another file of the same size in place, and some build tools give all files the same time.
 func printOf(dir string) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -66,8 +67,10 @@ func printOf(dir string) string {
 		if strings.HasPrefix(name, ".") || filepath.Ext(name) != ".wasm" && filepath.Ext(name) != ".json" {
 			continue
 		}
-		fmt.Fprintf(&b, "%q ", name)
-		if info, err := os.Stat(filepath.Join(dir, name)); err != nil {
+		path := filepath.Join(dir, name)
+		real, _ := filepath.EvalSymlinks(path) // os.Stat has the error
+		fmt.Fprintf(&b, "%q %q ", name, real)
+		if info, err := os.Stat(path); err != nil {
 			fmt.Fprintln(&b, err)
 		} else {
 			fmt.Fprintln(&b, info.Size(), info.ModTime().UnixNano(), info.Mode())

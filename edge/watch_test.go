@@ -16,7 +16,7 @@ import (
 )
 
 // TestPolledFolder: where the system does not report changes, the folder is looked at: a new file is loaded, a folder that is gone
-// changes nothing, and one that is back is loaded.
+// changes nothing, one that is back is loaded, and so is a link that leads to another file.
 func TestPolledFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -52,6 +52,13 @@ func TestPolledFolder(t *testing.T) {
 	logs("nothing has changed: read the folder of connectors")
 	edgetest.Must(t, errors.Join(add(away, "second"), os.Rename(away, connectors)))
 	logs(`"platform":"second","change":"added"`)
+	link, old := filepath.Join(connectors, "third.json"), time.Unix(1, 0)
+	for _, version := range []string{"1", "2"} { // of the same size and time
+		file := filepath.Join(dir, version)
+		content := `{"version": "` + version + `", "platforms": {"third": {"name": "` + version + `", "auth": {"type": "oauth", "oauth": {"authUrl": "https://a.example/"}}}}}`
+		edgetest.Must(t, errors.Join(os.WriteFile(file, []byte(content), 0o600), os.Chtimes(file, old, old), os.Symlink(file, link+"~"), os.Rename(link+"~", link)))
+		logs(`"platform":"third","change":"` + map[string]string{"1": "added", "2": "changed"}[version] + `"`)
+	}
 	if strings.Contains(log.String(), `"change":"removed"`) {
 		t.Error("a platform was removed while the folder was gone")
 	}
