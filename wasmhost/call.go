@@ -1,6 +1,7 @@
 package wasmhost
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -28,6 +29,7 @@ type call struct {
 	credential string               // the user's, as it is sent
 	rejected   func()               // called when the CRM answers 401 to the credential; may be nil
 	answered   func(crmgate.Secret) // called with the answer before it is decoded; may be nil
+	derived    func(request []byte) // called with each request for derive that gets a handle; may be nil
 	resolves   map[string]string    // members of the answer that may have handles, and the secret that each of them is
 	kept       connector.Fetches    // keeps what is fetched; may be nil
 	place      *place               // nil for code that runs when the module is loaded
@@ -264,8 +266,12 @@ func (c *call) Derive(ctx context.Context, request []byte) (string, bool) {
 	handle, err := c.secrets.Derive(request)
 	if err != nil {
 		c.log(ctx, slog.LevelWarn, "the connector could not derive a value: "+err.Error())
+		return "", false
 	}
-	return handle, err == nil
+	if c.derived != nil {
+		c.derived(bytes.Clone(request))
+	}
+	return handle, true
 }
 
 // truncate returns at most n bytes of s, as valid UTF-8.

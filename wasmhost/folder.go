@@ -20,6 +20,7 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/wasmhost/handles"
 )
 
 // The maximum sizes of files, in bytes.
@@ -370,6 +371,18 @@ func (f *Folder) Close() error {
 type Answer struct {
 	Result int32
 	Output []byte
+	// Derives lists the requests for derive that were answered with a handle.
+	Derives [][]byte
+
+	secrets *handles.Secrets
+}
+
+// Hide returns a text with handles for the secrets of the call, and for the values that the guest derived from them.
+func (a Answer) Hide(text string) string {
+	if a.secrets == nil {
+		return text
+	}
+	return a.secrets.Strip(text)
 }
 
 // VectorNonce is the nonce of the handles in vectors, and of those that Call makes.
@@ -392,22 +405,28 @@ func (f *Folder) Call(ctx context.Context, p crmgate.Platform, operation, hostna
 	}
 	c := conn.newCallWith(nonce, operation, hostname)
 	c.input = c.hide(input)
+	var a Answer
+	c.derived = func(request []byte) { a.Derives = append(a.Derives, request) }
 	out, err := conn.m.invoke(ctx, c)
+	a.secrets = c.secrets
 	if err == nil {
 		_, err = c.readable(ctx, out)
 	}
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return Answer{Result: resultUnsupported}, nil
+		a.Result = resultUnsupported
+		return a, nil
 	case c.answeredError:
-		return Answer{resultError, c.output}, nil
+		a.Result, a.Output = resultError, c.output
+		return a, nil
 	case err != nil:
 		return Answer{}, err
 	}
 	if err := checkAnswer(operation, out); err != nil {
 		return Answer{}, c.abiError("gave an invalid answer (" + err.Error() + ")")
 	}
-	return Answer{resultAnswer, out}, nil
+	a.Result, a.Output = resultAnswer, out
+	return a, nil
 }
 
 // Restorable reports whether one instance of a connector can serve many calls. Otherwise each call needs a new instance.

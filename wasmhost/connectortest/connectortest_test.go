@@ -415,3 +415,45 @@ func TestHandlesInTheCheck(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// A case has the handles that the connector sends, and what it derives. The CRM gets the values.
+func TestDerivedValuesInVectors(t *testing.T) {
+	t.Parallel()
+	const derives = `"derives": [{"base64": "{{accessToken:NONCE}}:x"}], `
+	const vector = `[{"operation": "getUserInfo", "cases": [{"name": "x", "input": {"authHeader": "Bearer {{accessToken:NONCE}}"}, ` + derives + `"fetches": [{
+		"request": {"method": "POST", "url": "http://127.0.0.1:8081/api/me?key={{accessToken:NONCE}}", "headers": {"Content-Type": "application/x-www-form-urlencoded",
+			"Authorization": "Basic {{derived:1:NONCE}}"}, "body": "signed={{derived:1:NONCE}}"},
+		"answer": {"status": 200, "headers": {}, "body": "{\"name\":\"Ada\"}"}}], "result": 0, "output": {"successful": true, "platformUserInfo": {"id": "1-derives", "name": "Ada"}}}]}]`
+	for _, c := range []struct{ name, vector, want string }{
+		{"as recorded", vector, "ok  recorded: getUserInfo, x: "},
+		{"with a token", strings.ReplaceAll(strings.ReplaceAll(vector, "Bearer {{accessToken:NONCE}}", "Bearer token-123456"), "key={{accessToken:NONCE}}", "key=token-123456"), "ok  recorded: getUserInfo, x: "},
+		{"without derives", strings.Replace(vector, derives, "", 1), `failed  recorded: getUserInfo, x: it derives {"base64":"{{accessToken:NONCE}}:x"}, which is not recorded in derives`},
+		{"other derivation", strings.Replace(vector, `NONCE}}:x"`, `NONCE}}:y"`, 1), `failed  recorded: getUserInfo, x: derivation 1: it derives {"base64":"{{accessToken:NONCE}}:x"}, recorded is {"base64":"{{accessToken:NONCE}}:y"}`},
+		{"more derivations", strings.Replace(vector, `"derives": [`, `"derives": [{"base64": "{{accessToken:NONCE}}:x"}, `, 1), `failed  recorded: getUserInfo, x: it derives 1 values, recorded are 2`},
+		{"other header", strings.Replace(vector, "Basic {{derived", "{{derived", 1), "failed  recorded: getUserInfo, x: request 1: its headers are map[Authorization:Basic {{derived:1:NONCE}} "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			inC(t, "derives", filepath.Join(dir, "derives.wasm"))
+			manifest := strings.Replace(fmt.Sprintf(oauthManifest, "derives"), `"hosts"`, `"secrets": "handles", "sends": {"accessToken": {"in": ["header", "query", "body"]}}, "hosts"`, 1)
+			for name, content := range map[string]string{"derives.json": manifest, "derives.vectors.json": c.vector} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			var got string
+			_ = connectortest.Check(ctx, filepath.Join(dir, "derives.wasm"), connectortest.Config{CacheDir: shared}, func(r connectortest.Result) {
+				if strings.HasPrefix(r.Case, "recorded") {
+					got = lines([]connectortest.Result{r})
+					cancel() // the other cases take long
+				}
+			})
+			cancel()
+			if !strings.HasPrefix(got, c.want) {
+				t.Errorf("got\n%s\nwant a line that begins with\n%s", got, c.want)
+			}
+		})
+	}
+}

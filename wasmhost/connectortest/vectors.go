@@ -30,6 +30,7 @@ type vectorCase struct {
 	Name    string          `json:"name"`
 	Input   json.RawMessage `json:"input"`
 	Fetches []exchange      `json:"fetches"`
+	Derives []doc           `json:"derives"`
 	Result  int32           `json:"result"`
 	Output  json.RawMessage `json:"output"`
 }
@@ -178,20 +179,34 @@ func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	k.crm.mu.Lock()
 	k.crm.replay = nil
 	k.crm.mu.Unlock()
-	if p.n < len(p.want) && a.err == nil {
-		p.wrong = append(p.wrong, fmt.Sprintf("it makes %d requests, recorded are %d", p.n, len(p.want)))
-	}
+	wrong := append(c.otherDerivations(a.Derives), p.differences(a.Hide)...)
 	const advice = "fix the connector, or record the case again if the CRM has changed"
 	switch {
 	case a.err != nil:
 		k.add(name, Failed, a.summary(), advice)
-	case len(p.wrong) > 0:
-		k.add(name, Failed, p.wrong[0], advice)
+	case len(wrong) > 0:
+		k.add(name, Failed, wrong[0], advice)
 	case a.Result != c.Result || !equal(a.Output, c.Output):
 		k.add(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, crmgate.Clip(string(a.Output)), c.Result, crmgate.Clip(compact(c.Output))), advice)
 	default:
 		k.add(name, OK, a.summary(), "")
 	}
+}
+
+// otherDerivations says what the connector derives otherwise than recorded.
+func (c vectorCase) otherDerivations(got [][]byte) (wrong []string) {
+	for i, d := range got {
+		switch {
+		case i == len(c.Derives):
+			return append(wrong, fmt.Sprintf("it derives %s, which is not recorded in derives", crmgate.Clip(string(d))))
+		case !equal(d, c.Derives[i].bytes()):
+			wrong = append(wrong, fmt.Sprintf("derivation %d: it derives %s, recorded is %s", i+1, crmgate.Clip(string(d)), crmgate.Clip(string(c.Derives[i].bytes()))))
+		}
+	}
+	if len(got) < len(c.Derives) {
+		wrong = append(wrong, fmt.Sprintf("it derives %d values, recorded are %d", len(got), len(c.Derives)))
+	}
+	return wrong
 }
 
 func equal(a, b []byte) bool {
