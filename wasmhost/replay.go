@@ -26,15 +26,16 @@ import (
 
 // Replayed is what a replay of a recording has shown.
 type Replayed struct {
-	End         recording.End     // how the call ended this time
-	Same        bool              // it ended as recorded
-	Mended      bool              // it did not fail
-	OtherModule bool              // the module is not the one that was recorded
-	Log         []recording.Line  // what the guest logged
-	Fetches     []recording.Fetch // what it requested this time, with the recorded answers
-	Differences []string          // what it requested otherwise than recorded
-	Stack       []string          // the functions that ran when it was stopped, the innermost first
-	Nameless    bool              // the module was stripped, so that Stack has only the names of exports
+	End         recording.End          // how the call ended this time
+	Same        bool                   // it ended as recorded
+	Mended      bool                   // it did not fail
+	OtherModule bool                   // the module is not the one that was recorded
+	Log         []recording.Line       // what the guest logged
+	Fetches     []recording.Fetch      // what it requested this time, with the recorded answers
+	Derived     []recording.Derivation // what it derived this time, as recorded
+	Differences []string               // what it requested otherwise than recorded
+	Stack       []string               // the functions that ran when it was stopped, the innermost first
+	Nameless    bool                   // the module was stripped, so that Stack has only the names of exports
 }
 
 // ReplayConfig configures Replay.
@@ -135,6 +136,9 @@ func (p *player) Derive(_ context.Context, request []byte) (string, bool) {
 	for i, d := range p.r.Derived {
 		if !p.derived[i] && d.Request == validText(request) {
 			p.derived[i] = true
+			if d.OK {
+				p.out.Derived = append(p.out.Derived, d)
+			}
 			return d.Handle, d.OK
 		}
 	}

@@ -119,7 +119,7 @@ func replayJSON(r *recording.Recording, got *wasmhost.Replayed) any {
 
 // writeVectors writes a new file, which only its owner may read.
 func writeVectors(path string, r *recording.Recording, got *wasmhost.Replayed) error {
-	b, err := r.Vectors(got.Fetches, got.End)
+	b, err := r.Vectors(got.Derived, got.Fetches, got.End, wasmhost.VectorNonce)
 	if err != nil {
 		return err
 	}

@@ -392,7 +392,7 @@ func FuzzDecode(f *testing.F) {
 		if _, err := recording.Decode(again); err != nil && len(again) <= recording.MaxSize {
 			t.Errorf("%s does not decode: %v", again, err)
 		}
-		_, _ = r.Vectors(r.Fetches, r.End)
+		_, _ = r.Vectors(r.Derived, r.Fetches, r.End, "NONCE")
 	})
 }
 
@@ -413,4 +413,21 @@ func FuzzConceal(f *testing.F) {
 			t.Errorf("%q became %q", text, r.Input)
 		}
 	})
+}
+
+// A case has what was derived, and the handles of vectors instead of those of the call.
+func TestVectorsOfDerivedValues(t *testing.T) {
+	t.Parallel()
+	r := recording.Recording{Operation: "authValidation", Input: `{"authHeader":"Basic {{accessToken}}"}`}
+	derived := []recording.Derivation{{Request: `{"base64":"{{accessToken}}:"}`, Handle: "{{derived:1:Q7ZX}}", OK: true}}
+	fetches := []recording.Fetch{{Request: `{"url":"https://ok.example/?key=%7B%7Bderived%3A1%3AQ7ZX%7D%7D"}`, Answer: `{"body":"{{derived:1:Q7ZX}}"}`}}
+	b, err := r.Vectors(derived, fetches, recording.End{How: recording.Returned, Output: `{"successful":true}`}, "NONCE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"authHeader": "Basic {{accessToken:NONCE}}"`, `"base64": "{{accessToken:NONCE}}:"`, `key=%7B%7Bderived%3A1%3ANONCE%7D%7D`, `"body": "{{derived:1:NONCE}}"`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("got %s, want %s in it", b, want)
+		}
+	}
 }
