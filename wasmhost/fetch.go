@@ -70,15 +70,22 @@ func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
 			case crmgate.FetchRefused:
 				if refused := new(handles.Refused); errors.As(err, &refused) {
 					c.log(ctx, slog.LevelWarn, RefusedPrefix+fe.Message)
+				} else {
+					c.warn(ctx, "a request of a connector was refused", fe.Message)
 				}
 			case crmgate.FetchConnect:
-				c.module.host.Logger.WarnContext(ctx, "a connector could not reach its CRM", "platform", c.module.manifest.Platform, "operation", c.operation, "reason", c.secrets.Redact(fe.Message))
+				c.warn(ctx, "a connector could not reach its CRM", fe.Message)
 			}
 		}
 		e.Message = c.secrets.Strip(e.Message)
 		return encode(fetchFailure{e})
 	}
 	return encode(c.stripped(a))
+}
+
+// warn logs why a request of the guest got no answer.
+func (c *call) warn(ctx context.Context, message, reason string) {
+	c.module.host.Logger.WarnContext(ctx, message, "platform", c.module.manifest.Platform, "operation", c.operation, "reason", c.secrets.Redact(reason))
 }
 
 // stripped returns an answer without the secrets that the guest must not see.

@@ -345,18 +345,22 @@ func TestAnswersOfTheCRM(t *testing.T) {
 // contain an address.
 func TestFailedConnectionsAreLogged(t *testing.T) {
 	t.Parallel()
-	var log wasmtest.LogBuffer
-	h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
-		return nil, &crmgate.FetchError{Kind: crmgate.FetchConnect, Message: "could not connect to ok.example: x509: it has expired", Err: errors.New("10.1.2.3")}
-	}})
-	const request = `{"url":"https://ok.example/"}`
-	silent := seq(text(1024, request), invoke(fFetch, 1024, int64(len(request))), drop, answer(`{"message":"No."}`, 1))
-	f := load(t, h, map[string]string{"x.wasm": oauth(silent).String(), "x.json": manifestOf("x", "")})
-	_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
-	wantError(t, err, "No.")
-	const want = `level=WARN msg="a connector could not reach its CRM" platform=x operation=getUserInfo reason="could not connect to ok.example: x509: it has expired"`
-	if !strings.Contains(log.String(), want) || strings.Contains(log.String(), "10.1.2.3") {
-		t.Errorf("got %s, want %s", log.String(), want)
+	for _, c := range []struct{ kind, message, want string }{
+		{crmgate.FetchConnect, "could not connect to ok.example: x509: it has expired", `msg="a connector could not reach its CRM" platform=x operation=getUserInfo reason="could not connect to ok.example: x509: it has expired"`},
+		{crmgate.FetchRefused, "ok.example has an address that is not allowed", `msg="a request of a connector was refused" platform=x operation=getUserInfo reason="ok.example has an address that is not allowed"`},
+	} {
+		var log wasmtest.LogBuffer
+		h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&log, nil)), Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+			return nil, &crmgate.FetchError{Kind: c.kind, Message: c.message, Err: errors.New("10.1.2.3")}
+		}})
+		const request = `{"url":"https://ok.example/"}`
+		silent := seq(text(1024, request), invoke(fFetch, 1024, int64(len(request))), drop, answer(`{"message":"No."}`, 1))
+		f := load(t, h, map[string]string{"x.wasm": oauth(silent).String(), "x.json": manifestOf("x", "")})
+		_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		wantError(t, err, "No.")
+		if want := "level=WARN " + c.want; !strings.Contains(log.String(), want) || strings.Contains(log.String(), "10.1.2.3") {
+			t.Errorf("got %s, want %s", log.String(), want)
+		}
 	}
 }
 
