@@ -114,7 +114,9 @@ func (k *check) add(name string, o Outcome, message, advice string) {
 
 func (k *check) run(ctx context.Context) (err error) {
 	dir := filepath.Dir(k.file)
-	if _, err := os.Stat(k.file); err != nil {
+	if _, err := os.Stat(k.file); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s not found: build it first", k.file)
+	} else if err != nil {
 		return err
 	}
 	ok, err := k.checkManifest(dir)
@@ -269,6 +271,10 @@ func (k *check) addDoubts(m *manifest.Manifest) {
 	if to := m.OAuth.RedirectURI; m.AuthType == manifest.OAuth && to != publicURL+"/redirect.html" && to != manifest.DefaultRedirectURI {
 		k.add("manifest", Warning, fmt.Sprintf("redirectUri %q of %s is not a page of the server: people can sign in only from an application that waits there", to, m.Platform),
 			"write {publicUrl}/redirect.html, so that the pages of the server can finish a sign-in")
+	}
+	if f := m.Page.Form; m.AuthType == manifest.APIKey && !slices.ContainsFunc(slices.Concat(f.Content, f.Managed), manifest.FormEntry.Field) {
+		k.add("manifest", Warning, fmt.Sprintf("the form of %s has no fields: people cannot enter an API key", m.Platform),
+			`add auth.apiKey.page.content, such as [{"const": "apiKey", "title": "API key", "type": "string", "required": true}]`)
 	}
 	for _, name := range m.Page.Form.Unlinked {
 		k.add("manifest", Warning, fmt.Sprintf("the button %s of %s has no address: the pages of the server leave it out", name, m.Platform),

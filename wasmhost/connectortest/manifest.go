@@ -298,29 +298,36 @@ func (r *faultReader) description(url string) string {
 	}
 }
 
-// member returns the description of a member of the schema that a URL points to.
+// member returns the description of a member of the schema that a URL points to: that of the definition around it, because the conditions
+// in a definition do not repeat descriptions.
 func (r *faultReader) member(url, name string) string {
-	if s := findMember(r.schema, name); s != "" {
+	path := schemaPath(url)
+	around := lookup(r.schema, path[:min(len(path), 2)]) // $defs and a name
+	if s := r.findMember(around, name, false); s != "" {
+		return s
+	}
+	if s := r.findMember(around, name, true); s != "" {
 		return s
 	}
 	return r.description(url)
 }
 
-// findMember looks for a member's description in the whole schema. A name has the same meaning everywhere in manifests.
-func findMember(v any, name string) string {
+// findMember looks for a member's description in a schema, and with refs also in the definitions to which its members refer.
+func (r *faultReader) findMember(v any, name string, refs bool) string {
 	m, ok := v.(map[string]any)
 	if !ok {
 		return ""
 	}
-	if props, ok := m["properties"].(map[string]any); ok {
-		if p, ok := props[name].(map[string]any); ok {
-			if s, ok := p["description"].(string); ok {
-				return s
-			}
-		}
+	props, _ := m["properties"].(map[string]any)
+	p, _ := props[name].(map[string]any)
+	if ref, ok := p["$ref"].(string); ok && refs {
+		p, _ = lookup(r.schema, schemaPath(ref)).(map[string]any)
+	}
+	if s, ok := p["description"].(string); ok {
+		return s
 	}
 	for _, k := range sortedKeys(m) {
-		if s := findMember(m[k], name); s != "" {
+		if s := r.findMember(m[k], name, refs); s != "" {
 			return s
 		}
 	}
