@@ -37,7 +37,7 @@ func (c *connectorsCommand) Run(ctx context.Context, out io.Writer, log *slog.Lo
 	if c.Platform != "" {
 		i := slices.IndexFunc(all, func(o operator.Connector) bool { return o.Platform == c.Platform })
 		if i < 0 {
-			return fmt.Errorf("there is no connector %q", c.Platform)
+			return fmt.Errorf("there is no connector %q: crmgate connectors lists them", c.Platform)
 		}
 		if c.JSON {
 			return printJSON(out, all[i])

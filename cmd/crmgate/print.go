@@ -23,9 +23,12 @@ func when(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// printable replaces characters by which a text from a CRM could control the terminal.
+// printable replaces characters by which a text from a CRM could control the terminal. A tab becomes a blank.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return ' '
+		}
 		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control) {
 			return '\uFFFD'
 		}

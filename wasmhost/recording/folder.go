@@ -333,6 +333,9 @@ func (s *share) compare(other *share, byNumber bool) int {
 // Read reads the file of a recording. The error says what is wrong with the file.
 func Read(path string, unseal func(label string, sealed []byte) ([]byte, error)) (*Recording, error) {
 	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s not found: name a file of the folder of serve --record-failures", path)
+	}
 	if err != nil {
 		return nil, err
 	}
