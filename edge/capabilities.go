@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/crmgate/crmgate"
@@ -77,6 +76,5 @@ func names(folder *wasmhost.Folder) (all []string) {
 	for _, p := range folder.Platforms() {
 		all = append(all, string(p))
 	}
-	slices.Sort(all)
 	return all
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/crmgate/crmgate/storage/badger"
 )
 
-// Client asks about the people, token answers and audit log of a data folder: over the control socket of the node that has
-// it open or, without a node, from the store itself. It makes no store.
+// Client asks about the people, token answers, connectors and audit log of a data folder: over the control socket of the node that
+// has it open or, without a node, from the store itself. It makes no store.
 //
 // Safe for concurrent use while a node runs. Without a node, a call opens the store, which admits one call at a time.
 type Client struct{ config Config }
@@ -261,7 +261,7 @@ func (c *core) answer(req *http.Request, read func(status int, body io.Reader) e
 	return err
 }
 
-// answered has read read what a handler writes, as it is written, and returns when both have ended.
+// answered passes what a handler writes to read, while it is written. It returns when both have ended.
 func answered(h http.Handler, req *http.Request, read func(status int, body io.Reader) error) error {
 	body, in := io.Pipe()
 	w := &piped{PipeWriter: in, header: http.Header{}, status: make(chan int, 1)}

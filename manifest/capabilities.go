@@ -8,8 +8,8 @@ import (
 
 // Capabilities lists what the connector may reach and see, as sorted texts such as "host *.clio.com", "config CLIO_CLIENT_ID",
 // "handle CLIO_CLIENT_SECRET", "CLIO_CLIENT_SECRET to app.clio.com in body", "reveal refreshToken", "secrets to *.clio.com" and
-// "secrets in clear". It includes what overrides add for some hosts. A connector whose list has a new text may do more than before. One
-// that sees its secrets can send them to each of its hosts.
+// "secrets in clear". It includes what overrides add for some hosts. If the list has a new text, the connector may do more than before. A
+// connector that sees its secrets can send them to each of its hosts.
 func (m *Manifest) Capabilities() []string {
 	all := map[string]bool{}
 	m.addCapabilities(all)
