@@ -142,14 +142,25 @@ func (m *module) run(ctx context.Context, r runner, c *call) ([]byte, error) {
 	switch {
 	case result.Code == resultUnsupported:
 		return nil, fmt.Errorf("%s: %w", c.operation, errors.ErrUnsupported)
-	case result.Code != resultAnswer && result.Code != resultError:
-		return nil, c.abiError(fmt.Sprintf("returned %d: expected 0, 1 or 2", result.Code))
-	case !result.HasOutput:
-		return nil, c.abiError(fmt.Sprintf("returned %d without an output", result.Code))
+	case problemOf(result) != "":
+		return nil, c.abiError(problemOf(result))
 	case result.Code == resultError:
 		return nil, c.guestError()
 	}
 	return c.output, nil
+}
+
+// problemOf says how a result breaks the ABI, apart from the content of its output; empty if it does not.
+func problemOf(result guest.Result) string {
+	switch {
+	case result.Code == resultUnsupported:
+		return ""
+	case result.Code != resultAnswer && result.Code != resultError:
+		return fmt.Sprintf("returned %d: expected 0, 1 or 2", result.Code)
+	case !result.HasOutput:
+		return fmt.Sprintf("returned %d without an output", result.Code)
+	}
+	return ""
 }
 
 // guestError returns the error in the guest's answer.

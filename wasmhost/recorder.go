@@ -88,7 +88,7 @@ func (r *recorder) host(c *call) guest.Host {
 	return r
 }
 
-// add reports whether there is room for texts.
+// add counts texts, and reports whether the recording has room for them. If it has not, end does not keep the recording.
 func (r *recorder) add(texts ...string) bool {
 	for _, t := range texts {
 		r.size += len(t)
@@ -186,10 +186,8 @@ func (c *call) returned(result guest.Result) recording.End {
 	switch {
 	case result.Code == resultUnsupported:
 		end.Output = ""
-	case result.Code != resultAnswer && result.Code != resultError:
-		end.Problem = fmt.Sprintf("returned %d: expected 0, 1 or 2", result.Code)
-	case !result.HasOutput:
-		end.Problem = fmt.Sprintf("returned %d without an output", result.Code)
+	case problemOf(result) != "":
+		end.Problem = problemOf(result)
 	case result.Code == resultError && (json.Unmarshal(result.Output, &failure) != nil || failure.Message == ""):
 		end.Problem = `answered an error without a "message"`
 	case result.Code == resultAnswer:
@@ -220,16 +218,13 @@ func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok
 			all = append(all, recording.Secret{Handle: "{{secret:" + v.Name + "}}", Value: v.Value})
 		}
 	}
-	for _, s := range r.call.knownSecrets() {
+	for _, s := range r.call.secrets.Values() {
 		if !plain[s] {
 			all = append(all, recording.Secret{Handle: "{{secret}}", Value: s})
 		}
 	}
 	return all, person, true
 }
-
-// knownSecrets returns the secrets of a call that the server knows.
-func (c *call) knownSecrets() []string { return c.secrets.Values() }
 
 // credentialSecrets returns the secrets of an Authorization header. A Basic credential is replaced by one that decodes to handles, so
 // that a connector that decodes it runs in the same way.

@@ -46,7 +46,7 @@ type ReplayConfig struct {
 }
 
 // Replay runs a recorded call again, on a module that may be another build than the recorded one. The guest gets the recorded answers,
-// configuration, clock and random bytes, and reaches no network. Twice the same recording and module give the same. The error is about
+// configuration, clock and random bytes, and reaches no network. The same recording and module always give the same result. The error is about
 // the module or this system; a guest that fails is not an error.
 func Replay(ctx context.Context, r *recording.Recording, code []byte, c ReplayConfig) (*Replayed, error) {
 	names, err := meter.ReadNames(code)
