@@ -180,7 +180,7 @@ func (c *call) guestError() error {
 	}
 	return &crmgate.ConnectorError{
 		Platform: c.module.manifest.Platform, Operation: c.operation,
-		Message: truncate(c.secrets.Redact(e.Message), 1000), Status: status, Code: truncate(c.secrets.Redact(e.Code), 100),
+		Message: truncate(c.secrets.Redact(e.Message, false), 1000), Status: status, Code: truncate(c.secrets.Redact(e.Code, false), 100),
 	}
 }
 
@@ -218,7 +218,9 @@ func (c *call) stopReason(err error) error {
 	return c.stopError("could not be started", err)
 }
 
-func (c *call) clean(s string) string { return truncate(c.secrets.Redact(s), 200) }
+func (c *call) clean(s string) string {
+	return truncate(c.secrets.Redact(s, len(s) >= guest.MaxTrap), 200)
+}
 
 // outcome returns the outcome of a call, for Config.Observe.
 func outcome(err error) string {
@@ -234,8 +236,7 @@ func outcome(err error) string {
 	return "error"
 }
 
-// maxLine is the maximum length of a line in a guest's log, in bytes. It is half of guest.MaxLine: a secret must be complete to be
-// redacted, and the line is truncated afterwards.
+// maxLine is the maximum length of a guest's line in the log, in bytes.
 const maxLine = guest.MaxLine / 2
 
 // Log writes a guest's line to the log, up to the limit of lines.
@@ -253,7 +254,7 @@ func (c *call) log(ctx context.Context, level slog.Level, text string) {
 		text = "the connector logs too much: the rest of this call is not logged"
 	}
 	c.module.host.Logger.Log(ctx, level, "connector", "platform", c.module.manifest.Platform, "operation", c.operation,
-		"text", truncate(c.secrets.Redact(text), maxLine))
+		"text", truncate(c.secrets.Redact(text, len(text) >= guest.MaxLine), maxLine))
 }
 
 // Config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
@@ -261,7 +262,7 @@ func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {
-		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.secrets.Redact(string(name[:min(len(name), 1<<10)])), 64)+", which its manifest does not declare")
+		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.secrets.Redact(string(name[:min(len(name), 1<<10)]), len(name) > 1<<10), 64)+", which its manifest does not declare")
 		return "", false
 	}
 	secret, ok := c.module.host.Setting(declared[i])

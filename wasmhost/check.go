@@ -107,7 +107,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	}
 	answer, err := decode[authTypeOut](out)
 	if err != nil {
-		return f, Problems{{"getAuthType", fmt.Sprintf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, truncate(asking.secrets.Redact(string(out)), 80)), authTypeAdvice}}
+		return f, Problems{{"getAuthType", fmt.Sprintf(`getAuthType: expected {"type": "oauth"} or {"type": "apiKey"}, got %q`, truncate(asking.secrets.Redact(string(out), false), 80)), authTypeAdvice}}
 	}
 	f.AuthType = answer.Type
 	return f, nil

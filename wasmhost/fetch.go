@@ -85,7 +85,7 @@ func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
 
 // warn logs why a request of the guest got no answer.
 func (c *call) warn(ctx context.Context, message, reason string) {
-	c.module.host.Logger.WarnContext(ctx, message, "platform", c.module.manifest.Platform, "operation", c.operation, "reason", c.secrets.Redact(reason))
+	c.module.host.Logger.WarnContext(ctx, message, "platform", c.module.manifest.Platform, "operation", c.operation, "reason", c.secrets.Redact(reason, false))
 }
 
 // stripped returns an answer without the secrets that the guest must not see.

@@ -48,11 +48,11 @@ func stopOf(ctx context.Context, err error) error {
 	}
 	// The first line names the trap. The rest is the guest's stack trace.
 	first, _, _ := strings.Cut(err.Error(), "\n")
-	return &Stop{How: "trapped", Trap: first[:min(len(first), maxTrap)]}
+	return &Stop{How: "trapped", Trap: first[:min(len(first), MaxTrap)]}
 }
 
-// maxTrap is the maximum length of a Stop's Trap, in bytes.
-const maxTrap = 4 << 10
+// MaxTrap is the maximum length of the texts of a Stop, in bytes. A longer one is cut.
+const MaxTrap = 4 << 10
 
 // starting marks a Stop as one of an instance that was being made.
 func starting(err error) error {

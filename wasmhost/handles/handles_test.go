@@ -170,7 +170,7 @@ func TestStrip(t *testing.T) {
 			if !strings.HasPrefix(got, "before ") || !strings.HasSuffix(got, " after") || !strings.Contains(got, echo.instead) || leaks(got, value) {
 				t.Errorf("%q, %s: %q became %q, want %s", value, name, text, got, echo.instead)
 			}
-			if red := s.Redact(text); leaks(red, value) || !strings.Contains(red, "[secret]") || strings.Contains(red, nonce) {
+			if red := s.Redact(text, false); leaks(red, value) || !strings.Contains(red, "[secret]") || strings.Contains(red, nonce) {
 				t.Errorf("%q, %s: redacted to %q", value, name, red)
 			}
 		}
@@ -259,8 +259,40 @@ func TestStripLeaves(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
-	if got := s.Redact("short visible version-3 abcdefgh"); got != "short [secret] [secret] [secret]" {
+	if got := s.Redact("short visible version-3 abcdefgh", false); got != "short [secret] [secret] [secret]" {
 		t.Errorf("redacted to %s", got)
+	}
+}
+
+// A CRM whose tokens are equal repeats one of them: its handle stands for both.
+func TestEqualTokens(t *testing.T) {
+	t.Parallel()
+	all := sends(t)
+	all["refreshToken"], all["accessToken"] = all["A_SECRET"], all["apiKey"]
+	s := handles.New(handles.Config{Nonce: nonce, Sends: all})
+	s.Add("accessToken", "same-token")
+	s.Add("refreshToken", "same-token")
+	if got, _, err := s.Resolve(s.Strip("same-token"), "refreshToken"); err != nil || got != "same-token" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	s.Add("apiKey", "other-key")
+	if got, _, err := s.Resolve("{{apiKey:NONCE}}", "refreshToken"); err == nil {
+		t.Errorf("another secret became %q", got)
+	}
+}
+
+// A connector cannot guess a secret from its beginning: no text tells a part of one from other text.
+func TestPartsAreText(t *testing.T) {
+	t.Parallel()
+	s := newSecrets(t)
+	if _, err := s.Derive([]byte(`{"base64":"AAAAAA` + handle + `"}`)); err != nil {
+		t.Fatal(err)
+	}
+	known := base64.StdEncoding.EncodeToString([]byte("AAAAAA" + token))
+	for n := range len(known) - 2 {
+		if part := known[:n]; s.Redact(part, false) != part || s.Strip(part) != part || s.Redact(part, true) != "" {
+			t.Errorf("%q became %q, %q and %q", part, s.Redact(part, false), s.Strip(part), s.Redact(part, true))
+		}
 	}
 }
 
@@ -276,8 +308,8 @@ func TestWithoutHandles(t *testing.T) {
 	if used, err := s.Substitute(&r); used || err != nil || r.Body != token+handle {
 		t.Errorf("the request became %v", r)
 	}
-	if text := token + " hidden-value"; s.Strip(text) != text || s.Redact(text) != "[secret] [secret]" {
-		t.Errorf("%q, %q", s.Strip(text), s.Redact(text))
+	if text := token + " hidden-value"; s.Strip(text) != text || s.Redact(text, false) != "[secret] [secret]" {
+		t.Errorf("%q, %q", s.Strip(text), s.Redact(text, false))
 	}
 	if _, err := s.Derive([]byte(`{"base64":"{{accessToken:NONCE}}"}`)); err == nil {
 		t.Error("it derives")

@@ -240,7 +240,7 @@ func (s *Secrets) allow(h *secret, at manifest.Position, to *url.URL) error {
 func (s *Secrets) Resolve(text, name string) (value string, parts []string, err error) {
 	value, err = s.replaced(text, new(int), func(f found) (string, error) {
 		for _, p := range f.secret.parts {
-			if p != name && !s.Sends[p].Covers(s.Sends[name]) {
+			if p != name && f.secret.value != s.value(name) && !s.Sends[p].Covers(s.Sends[name]) {
 				return "", &Refused{Name: p, Where: "answer as " + name, Do: fmt.Sprintf("crmgate.sends.%s must allow all that crmgate.sends.%s allows", p, name)}
 			}
 			parts = append(parts, p)
@@ -248,6 +248,15 @@ func (s *Secrets) Resolve(text, name string) (value string, parts []string, err 
 		return f.secret.value, nil
 	})
 	return value, parts, err
+}
+
+// value returns the value of a secret; empty if there is none. A CRM can give one token as access token and as refresh token: what it
+// repeats is stripped as one of them, and stands for both.
+func (s *Secrets) value(name string) string {
+	if i := slices.IndexFunc(s.hidden, func(h secret) bool { return h.name == name }); i >= 0 {
+		return s.hidden[i].value
+	}
+	return ""
 }
 
 // replaced returns a text with with(f) in place of each handle. size counts the bytes that were added.

@@ -20,13 +20,15 @@ func (s *Secrets) Strip(text string) string {
 	return s.finds.Replace(text)
 }
 
-// Redact replaces all secrets in a text for people, in every encoding. The text may have been cut within a secret.
-func (s *Secrets) Redact(text string) string {
+// Redact replaces all secrets in a text for people, in every encoding. cut says that the text may have been cut within a secret: then its
+// end is left out.
+func (s *Secrets) Redact(text string, cut bool) string {
 	all := s.forPeople()
-	if n := all.Begun(text); n > 0 {
-		text = text[:len(text)-n] + mask.Masked
+	text = strings.ToValidUTF8(text, "\uFFFD") // secrets are valid UTF-8 too: they crossed the boundary as JSON
+	if cut {
+		return all.ReplaceCut(text)
 	}
-	return all.Replace(strings.ToValidUTF8(text, "\uFFFD")) // secrets are valid UTF-8 too: they crossed the boundary as JSON
+	return all.ReplacePlain(text)
 }
 
 // forPeople returns the masks of all secrets.

@@ -1,7 +1,9 @@
 // Package mask finds secrets in texts, in the encodings that CRMs use, and replaces them. It has no I/O.
 //
-// It finds a secret as it is, in hex and in base64, and all of these in a text that is JSON-escaped or percent-encoded. It does not find
-// a part of a secret, one of less than [Shortest] bytes, or one in another encoding.
+// It finds a secret as it is, in hex and in base64, and all of these in a text that is JSON-escaped, percent-encoded, of HTML or UTF-16,
+// also in several of these encodings. It does not find a part of a secret, one of less than [Shortest] bytes, or one in another encoding.
+//
+// A text says nothing about a secret that it does not have as a whole: otherwise a guest could guess a secret character by character.
 package mask
 
 import (
@@ -31,6 +33,9 @@ func (m *Masks) Add(secret, instead string) {
 		return
 	}
 	m.add(secret, instead)
+	if bare := strings.TrimRight(secret, "="); bare != secret && len(bare) >= Shortest { // base64 without padding
+		m.add(bare, instead)
+	}
 	if strings.Contains(secret, " ") { // of a form
 		m.add(strings.ReplaceAll(secret, " ", "+"), instead)
 	}
@@ -56,39 +61,24 @@ func (m *Masks) add(text, instead string) {
 // Clone returns a copy.
 func (m *Masks) Clone() Masks { return Masks{slices.Clone(m.patterns)} }
 
-// Replace replaces the secrets in a text, which may be encoded once. A text that takes the place of a percent-encoded secret is
-// percent-encoded too.
-func (m *Masks) Replace(text string) string {
-	if len(m.patterns) == 0 {
-		return text
-	}
-	return replaced(text, m.find(text, once(text)))
-}
+// Replace replaces the secrets in a text. What takes the place of a percent-encoded secret is percent-encoded too.
+func (m *Masks) Replace(text string) string { return replaced(text, m.find(text, true)) }
 
-// ReplaceNested replaces the secrets in a document, which may have other documents in it, and the beginning of a secret at its end.
-// What takes their places is not encoded.
-func (m *Masks) ReplaceNested(text string) string {
-	found := m.find(text, nested(text))
-	if n := m.Begun(text); n > 0 {
-		found = append(found, match{len(text) - n, len(text), Masked})
-	}
-	return replaced(text, found)
-}
+// ReplacePlain is Replace, but what takes the place of a secret is never encoded.
+func (m *Masks) ReplacePlain(text string) string { return replaced(text, m.find(text, false)) }
 
-// Finds reports whether a document has a secret. It looks where ReplaceNested does, except at the end.
-func (m *Masks) Finds(text string) bool { return len(m.find(text, nested(text))) > 0 }
-
-// Begun returns how many bytes at the end of a text begin a secret: the text may have been cut there.
-func (m *Masks) Begun(text string) (longest int) {
+// ReplaceCut is ReplacePlain for a text that may have been cut within a secret. As many bytes as the longest secret has are left out at
+// the end, whatever they are.
+func (m *Masks) ReplaceCut(text string) string {
+	longest := 0
 	for _, p := range m.patterns {
-		for n := min(len(p.text), len(text)); n >= Shortest && n > longest; n-- {
-			if strings.HasSuffix(text, p.text[:n]) {
-				longest = n
-			}
-		}
+		longest = max(longest, len(p.text))
 	}
-	return longest
+	return replaced(text, append(m.find(text, false), match{max(0, len(text)-longest), len(text), ""}))
 }
+
+// Finds reports whether a text has a secret.
+func (m *Masks) Finds(text string) bool { return len(m.find(text, false)) > 0 }
 
 // match is a range of a text that is replaced.
 type match struct {
@@ -96,41 +86,45 @@ type match struct {
 	instead  string
 }
 
-// find returns the places of secrets in a text, as each view shows it. A secret that is seen in one view can have another one in it that
-// is seen in another view, so all of them are found before anything is replaced.
-func (m *Masks) find(text string, views []view) (all []match) {
-	for _, v := range views {
-		layers := v.layers(text)
-		found := m.matches(layers[len(layers)-1])
-		if v.encode != nil {
-			for i, f := range found {
-				if f.instead != Masked {
-					found[i].instead = v.encode(f.instead)
-				}
+// find returns the places of secrets in a text, in all of its views. A secret that is seen in one view can have another one in it that is
+// seen in another view, so all of them are found before anything is replaced. encode says that what takes the place of a secret is
+// percent-encoded as the secret was.
+func (m *Masks) find(text string, encode bool) (all []match) {
+	if len(m.patterns) == 0 {
+		return nil
+	}
+	for _, v := range viewsOf(text) {
+		found := m.matches(v.layers[len(v.layers)-1])
+		for i, f := range found {
+			if encode && f.instead != Masked {
+				found[i].instead = v.encoded(f.instead)
 			}
 		}
-		all = append(all, v.origins(layers, found)...)
+		all = append(all, v.origins(found)...)
 	}
 	return all
 }
 
-// matches returns the places of all patterns in a text.
+// matches returns the places of all patterns in a text. Places of one pattern that overlap are one: "aaaaaa" is everywhere in a long row
+// of "a", which a stranger can choose.
 func (m *Masks) matches(text string) (found []match) {
 	for _, p := range m.patterns {
-		last := -1 // the index of the pattern's last match
 		for from := 0; ; {
 			i := strings.Index(text[from:], p.text)
 			if i < 0 {
 				break
 			}
-			begin := from + i
-			if last >= 0 && begin < found[last].to { // "aaaaaa" is in a long row of "a" everywhere
-				found[last].to, found[last].instead = begin+len(p.text), Masked
-			} else {
-				last = len(found)
-				found = append(found, match{begin, begin + len(p.text), p.instead})
+			f := match{from + i, from + i + len(p.text), p.instead}
+			for last := f.from; ; f.instead = Masked {
+				i := strings.LastIndex(text[last+1:min(len(text), f.to+len(p.text)-1)], p.text)
+				if i < 0 {
+					break
+				}
+				last += 1 + i
+				f.to = last + len(p.text)
 			}
-			from = begin + 1
+			found = append(found, f)
+			from = f.to
 		}
 	}
 	return found

@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"html"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,67 +13,69 @@ import (
 // view is a way to read a text: as it is, or after one or several encodings are undone.
 type view struct {
 	encodings []encoding // in the order in which they are undone
-	// encode encodes what takes the place of a secret; nil if that needs no encoding.
-	encode func(string) string
+	layers    []string   // the text, and what it is after each of them
 }
 
 // encoding is a way to write characters. They have many spellings, so they are undone in the text.
 type encoding struct {
-	mark byte // begins each encoded character
+	mark byte // is in each encoded character
 	// decode decodes the first character of a text: it appends its bytes, and returns how many bytes of the text it took.
 	decode func(to []byte, text string) ([]byte, int)
+	most   int // how often it is undone in one view
 }
 
-var (
-	asItIs  = view{}
-	json    = encoding{'\\', decodeJSON}
-	percent = encoding{'%', decodePercent}
-)
-
-// once returns the views of a text that may be encoded once.
-func once(text string) []view {
-	views := []view{asItIs}
-	if strings.Contains(text, "%") {
-		views = append(views, view{[]encoding{percent}, url.QueryEscape})
-	}
-	if strings.Contains(text, `\`) {
-		views = append(views, view{encodings: []encoding{json}})
-	}
-	return views
+// A body is JSON in the JSON of its document, and a URL may be in it.
+var encodings = []encoding{
+	{'\\', decodeJSON, 3},
+	{'%', decodePercent, 2},
+	{'&', decodeHTML, 1},
+	{0, decodeUTF16, 1},
 }
 
-// nested returns the views of a text that may have documents in it: a body is JSON in the JSON of its document.
-func nested(text string) []view {
-	views := []view{asItIs}
-	add := func(e ...encoding) { views = append(views, view{encodings: e}) }
-	escaped := strings.Contains(text, `\`)
-	if escaped {
-		add(json)
-		add(json, json)
-		add(json, json, json)
+// maxEncodings is how many encodings are undone in one view.
+const maxEncodings = 3
+
+// viewsOf returns the views of a text, those with few encodings first. A view that would change nothing is left out. All views together
+// have eight times as many bytes as the text, or 2 MB, at most: a stranger can choose a text that has every encoding in every other one.
+func viewsOf(text string) []view {
+	all := []view{{layers: []string{text}}}
+	left := max(2<<20, 8*len(text))
+	for i := 0; i < len(all); i++ {
+		v := all[i]
+		last := v.layers[len(v.layers)-1]
+		for _, e := range encodings {
+			if len(v.encodings) == maxEncodings || v.undoes(e.mark) == e.most || len(last) > left || strings.IndexByte(last, e.mark) < 0 {
+				continue
+			}
+			left -= len(last)
+			if text := e.decoded(last); text != last {
+				all = append(all, view{append(slices.Clip(v.encodings), e), append(slices.Clip(v.layers), text)})
+			}
+		}
 	}
-	if escaped || strings.Contains(text, "%") {
-		add(percent)
-		add(percent, percent)
-		add(json, percent)
-		add(json, json, percent)
-		add(percent, json)
-	}
-	return views
+	return all
 }
 
-// layers returns a text, and what it is after each encoding is undone.
-func (v view) layers(text string) []string {
-	layers := append(make([]string, 0, 4), text)
+// undoes returns how often an encoding is undone.
+func (v view) undoes(mark byte) (n int) {
 	for _, e := range v.encodings {
-		text = e.decoded(text)
-		layers = append(layers, text)
+		if e.mark == mark {
+			n++
+		}
 	}
-	return layers
+	return n
+}
+
+// encoded returns a text as the view reads it. JSON and HTML need not escape what takes the place of a secret.
+func (v view) encoded(text string) string {
+	for range v.undoes('%') {
+		text = url.QueryEscape(text)
+	}
+	return text
 }
 
 // origins returns where matches in the last layer are in the first one.
-func (v view) origins(layers []string, found []match) []match {
+func (v view) origins(found []match) []match {
 	if len(found) == 0 || len(v.encodings) == 0 {
 		return found
 	}
@@ -81,8 +84,8 @@ func (v view) origins(layers []string, found []match) []match {
 		begins[f.from], ends[f.to] = f.from, f.to
 	}
 	for n := len(v.encodings) - 1; n >= 0; n-- {
-		v.encodings[n].origins(layers[n], begins, false)
-		v.encodings[n].origins(layers[n], ends, true)
+		v.encodings[n].origins(v.layers[n], begins, false)
+		v.encodings[n].origins(v.layers[n], ends, true)
 	}
 	for i, f := range found {
 		found[i].from, found[i].to = begins[f.from], ends[f.to]
@@ -144,13 +147,37 @@ func decodePercent(to []byte, text string) ([]byte, int) {
 	return append(to, text[0]), 1
 }
 
-// decodeJSON decodes one character of a JSON string.
+// decodeHTML decodes one character of HTML.
+func decodeHTML(to []byte, text string) ([]byte, int) {
+	const longest = 10
+	if n := strings.IndexByte(text[:min(len(text), longest)], ';') + 1; n > 0 {
+		if c := html.UnescapeString(text[:n]); c != text[:n] {
+			return append(to, c...), n
+		}
+	}
+	return append(to, text[0]), 1
+}
+
+// decodeUTF16 decodes one half of a character of ASCII in UTF-16: zeros are left out, in either byte order.
+func decodeUTF16(to []byte, text string) ([]byte, int) {
+	if text[0] == 0 {
+		return to, 1
+	}
+	return append(to, text[0]), 1
+}
+
+// decodeJSON decodes one character of a string in JSON or JavaScript.
 func decodeJSON(to []byte, text string) ([]byte, int) {
 	if len(text) < 2 || text[0] != '\\' {
 		return append(to, text[0]), 1
 	}
 	if i := strings.IndexByte(`"\/bfnrt`, text[1]); i >= 0 {
 		return append(to, "\"\\/\b\f\n\r\t"[i]), 2
+	}
+	if len(text) >= 4 && text[1] == 'x' {
+		if b, err := strconv.ParseUint(text[2:4], 16, 8); err == nil {
+			return utf8.AppendRune(to, rune(b)), 4
+		}
 	}
 	r, ok := codeUnit(text)
 	if !ok {

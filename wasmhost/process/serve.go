@@ -258,18 +258,17 @@ func (s *server) must(err error) {
 }
 
 func stoppedOf(err error) stopped {
-	const longest = 1000
 	var stop *guest.Stop
 	switch {
 	case errors.As(err, &stop):
-		trap := strings.ToValidUTF8(stop.Trap[:min(len(stop.Trap), longest)], "")
-		return stopped{How: stop.How[:min(len(stop.How), longest)], Trap: trap, Starting: stop.Starting}
+		trap := strings.ToValidUTF8(stop.Trap[:min(len(stop.Trap), guest.MaxTrap)], "")
+		return stopped{How: stop.How[:min(len(stop.How), guest.MaxTrap)], Trap: trap, Starting: stop.Starting}
 	case errors.Is(err, context.DeadlineExceeded):
 		return stopped{Late: true}
 	case errors.Is(err, context.Canceled):
 		return stopped{How: "was cancelled"}
 	}
-	return stopped{How: "could not be run", Trap: err.Error()[:min(len(err.Error()), longest)]}
+	return stopped{How: "could not be run", Trap: err.Error()[:min(len(err.Error()), guest.MaxTrap)]}
 }
 
 // remote is the guest.Host of a call here: it asks the server.

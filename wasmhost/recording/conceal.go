@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/mask"
 )
 
@@ -19,8 +20,13 @@ func (r *Recording) conceal(secrets []Secret) error {
 	for _, s := range append(secrets[:len(secrets):len(secrets)], r.looksSecret()...) {
 		masks.Add(s.Value, s.Handle)
 	}
+	for i, line := range r.Log {
+		if len(line.Text) >= guest.MaxLine {
+			r.Log[i].Text = masks.ReplaceCut(line.Text)
+		}
+	}
 	for _, text := range r.texts() {
-		changed := masks.ReplaceNested(*text)
+		changed := masks.ReplacePlain(*text)
 		if json.Valid([]byte(*text)) && !json.Valid([]byte(changed)) || masks.Finds(changed) || findsInBytes(&masks, changed) {
 			return errConceal
 		}

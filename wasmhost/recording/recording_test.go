@@ -323,31 +323,36 @@ func TestConcealedSecrets(t *testing.T) {
 	inside := func(v any) string { b, _ := json.Marshal(v); return string(b) }
 	all := []recording.Secret{{"{{accessToken}}", token}, {"{{apiKey}}", key + "-and-more"}, {"{{secret:A}}", key}, {"{{short}}", "abc"}}
 	for name, tt := range map[string]struct{ text, want string }{
-		"raw":               {`x ` + token, `x {{accessToken}}`},
-		"JSON":              {inside(token), `"{{accessToken}}"`},
-		"JSON in JSON":      {inside(map[string]string{"body": inside(token)}), `{"body":"\"{{accessToken}}\""}`},
-		"three deep":        {inside(inside(inside(token))), `"\"\\\"{{accessToken}}\\\"\""`},
-		"escaped slash":     {`"to\"k\/e n+9"`, `"{{accessToken}}"`},
-		"code units":        {`"\u0074o\u0022k/e n+9"`, `"{{accessToken}}"`},
-		"percent":           {`https://x.example/?a=to%22k%2Fe+n%2B9&b=to%22k%2fe%20n%2B9`, `https://x.example/?a={{accessToken}}&b={{accessToken}}`},
-		"percent in JSON":   {`{"url":"https://x.example/?a=to%22k%2Fe%20n%2B9"}`, `{"url":"https://x.example/?a={{accessToken}}"}`},
-		"one in another":    {key + "-and-more " + key, `{{apiKey}} {{secret:A}}`},
-		"the JSON of it":    {`"prefix\u002dof\u002dkey-and-more"`, `"{{apiKey}}"`},
-		"too short":         {`abc`, `abc`},
-		"cut":               {`x prefix-of-key-and-mo`, `x [secret]`},
-		"a session token":   {`{"body":"{\"sessionToken\":\"zzz-999\"}","other":"zzz-999"}`, `{"body":"{\"sessionToken\":\"{{sessionToken}}\"}","other":"{{sessionToken}}"}`},
-		"a header":          {`{"headers":{"Authorization":"Custom yyy-888"}}`, `{"headers":{"Authorization":"Custom {{Authorization}}"}}`},
-		"a parameter":       {`{"url":"https://x.example/?access_token=www-777"}`, `{"url":"https://x.example/?access_token={{access_token}}"}`},
-		"a cookie":          {`{"headers":{"set-cookie":"SID=uuu-666; Path=/login; HttpOnly"},"log":"got uuu-666"}`, `{"headers":{"set-cookie":"SID={{SID}}; Path=/login; HttpOnly"},"log":"got {{SID}}"}`},
-		"cookies":           {`{"headers":{"Cookie":"a=uuu-666; b=vvv-555"}}`, `{"headers":{"Cookie":"a={{a}}; b={{b}}"}}`},
-		"a binary body":     {`{"bodyBase64":"` + base64.StdEncoding.EncodeToString([]byte(`{"sessionToken":"ttt-444"}`)) + `","other":"ttt-444"}`, `{"bodyBase64":"eyJzZXNzaW9uVG9rZW4iOiJ[secret]In0=","other":"{{sessionToken}}"}`},
-		"names that are no": {`{"tokenUrl":"https://x.example/","token_type":"bearer","session":"active"}`, `{"tokenUrl":"https://x.example/","token_type":"bearer","session":"active"}`},
+		"raw":                {`x ` + token, `x {{accessToken}}`},
+		"JSON":               {inside(token), `"{{accessToken}}"`},
+		"JSON in JSON":       {inside(map[string]string{"body": inside(token)}), `{"body":"\"{{accessToken}}\""}`},
+		"three deep":         {inside(inside(inside(token))), `"\"\\\"{{accessToken}}\\\"\""`},
+		"escaped slash":      {`"to\"k\/e n+9"`, `"{{accessToken}}"`},
+		"code units":         {`"\u0074o\u0022k/e n+9"`, `"{{accessToken}}"`},
+		"percent":            {`https://x.example/?a=to%22k%2Fe+n%2B9&b=to%22k%2fe%20n%2B9`, `https://x.example/?a={{accessToken}}&b={{accessToken}}`},
+		"percent in JSON":    {`{"url":"https://x.example/?a=to%22k%2Fe%20n%2B9"}`, `{"url":"https://x.example/?a={{accessToken}}"}`},
+		"one in another":     {key + "-and-more " + key, `{{apiKey}} {{secret:A}}`},
+		"the JSON of it":     {`"prefix\u002dof\u002dkey-and-more"`, `"{{apiKey}}"`},
+		"too short":          {`abc`, `abc`},
+		"only the short one": {`x prefix-of-key-and-mo`, `x {{secret:A}}-and-mo`},
+		"a session token":    {`{"body":"{\"sessionToken\":\"zzz-999\"}","other":"zzz-999"}`, `{"body":"{\"sessionToken\":\"{{sessionToken}}\"}","other":"{{sessionToken}}"}`},
+		"a header":           {`{"headers":{"Authorization":"Custom yyy-888"}}`, `{"headers":{"Authorization":"Custom {{Authorization}}"}}`},
+		"a parameter":        {`{"url":"https://x.example/?access_token=www-777"}`, `{"url":"https://x.example/?access_token={{access_token}}"}`},
+		"a cookie":           {`{"headers":{"set-cookie":"SID=uuu-666; Path=/login; HttpOnly"},"log":"got uuu-666"}`, `{"headers":{"set-cookie":"SID={{SID}}; Path=/login; HttpOnly"},"log":"got {{SID}}"}`},
+		"cookies":            {`{"headers":{"Cookie":"a=uuu-666; b=vvv-555"}}`, `{"headers":{"Cookie":"a={{a}}; b={{b}}"}}`},
+		"a binary body":      {`{"bodyBase64":"` + base64.StdEncoding.EncodeToString([]byte(`{"sessionToken":"ttt-444"}`)) + `","other":"ttt-444"}`, `{"bodyBase64":"eyJzZXNzaW9uVG9rZW4iOiJ[secret]In0=","other":"{{sessionToken}}"}`},
+		"names that are no":  {`{"tokenUrl":"https://x.example/","token_type":"bearer","session":"active"}`, `{"tokenUrl":"https://x.example/","token_type":"bearer","session":"active"}`},
 	} {
 		r := failed("authValidation")
 		r.Input = tt.text
 		if err := recording.Conceal(r, all); err != nil || r.Input != tt.want {
 			t.Errorf("%s: got %s, %v, want %s", name, r.Input, err, tt.want)
 		}
+	}
+	r := failed("authValidation")
+	r.Log = []recording.Line{{Text: strings.Repeat("x", guest.MaxLine-20) + token[:8]}, {Text: strings.Repeat("x", guest.MaxLine-8) + token[:8]}}
+	if err := recording.Conceal(r, all); err != nil || !strings.HasSuffix(r.Log[0].Text, token[:8]) || strings.Trim(r.Log[1].Text, "x") != "" {
+		t.Errorf("the cut line ends with %q, the other one with %q (%v)", r.Log[1].Text[len(r.Log[1].Text)-10:], r.Log[0].Text[len(r.Log[0].Text)-10:], err)
 	}
 	for before := range 3 {
 		r := failed("authValidation")
