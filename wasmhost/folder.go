@@ -271,8 +271,13 @@ func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 // hashModule returns the hash of a module's file, without having it in memory.
 func hashModule(path string) (sum [sha256.Size]byte, err error) {
+	f, _, err := openFile(path, maxModule)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
 	h := sha256.New()
-	err = copyFile(h, path, maxModule)
+	err = copyFile(h, f, maxModule)
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
@@ -280,31 +285,48 @@ func readModule(path string) ([]byte, error) { return readFile(path, maxModule) 
 
 // readFile returns the content of a file that has at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {
+	f, size, err := openFile(path, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	var b bytes.Buffer
-	err := copyFile(&b, path, limit)
+	b.Grow(int(size) + bytes.MinRead) // the buffer would become twice as large
+	err = copyFile(&b, f, limit)
 	return b.Bytes(), err
 }
 
-// copyFile copies the content of a file that has at most limit bytes. Only a regular file is read: opening a named pipe would wait
-// for a writer, and a device such as /dev/zero has no end.
-func copyFile(to io.Writer, path string, limit int64) error {
+// openFile opens a file that has at most limit bytes, and returns its size. Only a regular file is opened: opening a named pipe would
+// wait for a writer, and a device such as /dev/zero has no end.
+func openFile(path string, limit int64) (*os.File, int64, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	defer f.Close()
 	info, err := f.Stat()
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s: expected a file, got %v", filepath.Base(path), info.Mode())
+	case info.Size() > limit:
+		err = tooLarge(f, limit)
+	default:
+		return f, info.Size(), nil
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: expected a file, got %v", filepath.Base(path), info.Mode())
-	}
+	return nil, 0, errors.Join(err, f.Close())
+}
+
+// copyFile copies the content of a file. The error says if it has more than limit bytes now.
+func copyFile(to io.Writer, f *os.File, limit int64) error {
 	n, err := io.Copy(to, io.LimitReader(f, limit+1))
 	if err == nil && n > limit {
-		err = fmt.Errorf("%s: expected at most %d MB", filepath.Base(path), limit>>20)
+		err = tooLarge(f, limit)
 	}
 	return err
+}
+
+func tooLarge(f *os.File, limit int64) error {
+	return fmt.Errorf("%s: expected at most %d MB", filepath.Base(f.Name()), limit>>20)
 }
 
 // CheckHosts returns an error if a wildcard covers hosts of different owners, such as *.com or *.co.uk.
