@@ -1,0 +1,99 @@
+// The functions that the host's driver calls. What waits for the host is handed out one by one, so that a timer or an answer can
+// withdraw what follows.
+
+const operationNames = [
+  'getAuthType', 'getOauthInfo', 'getOverridingOAuthOption', 'getBasicAuth', 'getUserInfo', 'authValidation', 'refreshUserInfo',
+  'unAuthorize', 'postSaveUserInfo', 'getLicenseStatus', 'checkAndRefreshAccessToken', 'getManagedAuthOptions',
+];
+
+let waiting = []; // requests that have not been handed out
+let asked;        // the request that has been handed out
+let lastRequest = 0;
+let outcome;      // how the operation has ended
+let running = '';
+
+// ask queues a request. document makes its text when it is handed out.
+function ask(kind, document, answered) {
+  if (!running) throw new Error(`${kind} is not possible while the connector is loaded: call it in an operation`);
+  const request = { id: ++lastRequest, kind, document, answered };
+  waiting[waiting.length] = request;
+  return request;
+}
+
+// withdraw removes a request that has not been handed out.
+function withdraw(request) {
+  const rest = waiting.filter((other) => other !== request);
+  const found = rest.length < waiting.length;
+  waiting = rest;
+  return found;
+}
+
+function finish(result, output) {
+  if (outcome) return;
+  outcome = toJSON({ result, output });
+  if (waiting.length > 0) log('warn', [`${running} has ended without waiting for a fetch, which was not sent: await it`]);
+}
+
+function begin(operation, input, envText, seed) {
+  running = operation;
+  outcome = asked = undefined;
+  waiting = [];
+  setSeed(seed);
+  setEnvironment(parseJSON(envText));
+  then(runOperation(operation, input), (output) => finish(0, output), (error) => {
+    if (error === unsupported) return finish(2, undefined);
+    log('error', [`${operation}:`, error]);
+    finish(1, toJSON(errorDocument(error)));
+  });
+}
+
+async function runOperation(operation, input) {
+  const [f, self] = exported(operation);
+  if (!f) throw unsupported;
+  const answer = await adapt(operation, f, self, parseJSON(input), input);
+  const output = toJSON(answer);
+  if (output === undefined) throw new TypeError(`${operation} returned ${typeof answer}: return an object`);
+  return output;
+}
+
+// errorDocument is what the ABI says of an error.
+function errorDocument(error) {
+  const document = { message: 'The connector failed without a message' };
+  try {
+    const message = error?.message ?? error;
+    if (message !== undefined && message !== null && String(message) !== '') document.message = String(message);
+    const status = error?.response?.status ?? error?.status ?? error?.statusCode;
+    if (Number.isInteger(status) && status >= 100 && status <= 599) document.status = status;
+    const code = error?.response ? oauthError(error.response.data) : error?.code;
+    if (typeof code === 'string' && code !== '') document.code = code;
+  } catch { // a getter of the connector
+  }
+  return document;
+}
+
+// oauthError returns the error code of the body of an answer, if there is one (RFC 6749, section 5.2).
+function oauthError(data) {
+  return typeof data?.error === 'string' ? data.error : undefined;
+}
+
+function turn() {
+  if (outcome) return outcome;
+  if (asked) return '{"requests":[]}';
+  if (timers.length > 0 && runTimers()) return '{"sleep":0}';
+  if (waiting.length > 0) {
+    asked = waiting[0];
+    waiting = waiting.slice(1);
+    return toJSON({ requests: [{ id: asked.id, import: asked.kind, document: asked.document() }] });
+  }
+  if (timers.length > 0) return toJSON({ sleep: timeToSleep() });
+  return '{"stuck":true}';
+}
+
+function settle(id, text) {
+  if (asked?.id !== id) throw new Error(`request ${id} does not wait for an answer`);
+  const { answered } = asked;
+  asked = undefined;
+  answered(text);
+}
+
+const driver = { load, operations, begin, turn, settle };

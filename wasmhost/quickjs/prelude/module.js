@@ -1,0 +1,54 @@
+// Loading a connector: what it may require, and what it exports.
+
+const builtinModules = create(null); // functions that return a module, by name: its file adds it
+
+function require(name) {
+  const found = builtinModules[String(name).replace(/^node:/, '')];
+  if (found) return found();
+  throw new Error(`require(${toJSON(String(name))}): this module is not here. Bundle it into the connector's file, for example with `
+    + `esbuild --bundle --format=cjs --platform=node --external:axios. Here without bundling: ${keys(builtinModules).join(', ')}`);
+}
+
+let connector; // the objects that may have operations, first the exports, then the default export
+
+function load(kind, value) {
+  let exports = value;
+  if (kind === 'commonjs') {
+    const module = { exports: {}, id: '.', filename: '/connector.js', loaded: false, children: [], paths: [] };
+    value.call(module.exports, module.exports, require, module, module.filename, '/');
+    module.loaded = true;
+    exports = module.exports;
+  }
+  connector = [exports];
+  for (const inner of [exports?.default, exports?.default?.default]) { // bundlers nest a default export in another
+    if (inner && (typeof inner === 'object' || typeof inner === 'function')) connector.push(inner);
+  }
+  const names = operationNames.filter((name) => exported(name)[0]);
+  if (names.length === 0) {
+    throw new Error('The connector exports none of the operations. Export functions with their names, such as getAuthType and getUserInfo: '
+      + 'export function getAuthType() {…}, exports.getAuthType = …, or module.exports = {getAuthType, …}');
+  }
+}
+
+// exported returns the function of an operation and the object to call it on, or nothing.
+function exported(name) {
+  for (const object of connector) {
+    const f = object?.[name];
+    if (typeof f === 'function') return [f, object];
+    if (f !== undefined && f !== null) throw new TypeError(`The connector exports ${name}, which must be a function but is ${isArray(f) ? 'an array' : typeof f}`);
+  }
+  return [];
+}
+
+// operations lists the operations, and the other functions: interfaces of App Connect that the host only reports.
+function operations() {
+  const names = new Set(operationNames.filter((name) => exported(name)[0]));
+  for (const object of connector) {
+    for (const name of keys(object ?? {})) {
+      if (typeof object[name] === 'function') names.add(name);
+    }
+  }
+  return toJSON([...names].slice(0, 200));
+}
+
+define({ require });

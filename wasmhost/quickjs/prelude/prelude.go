@@ -1,0 +1,37 @@
+// Package prelude is the JavaScript that runs in front of a connector that is a script.
+//
+// It supplies what such connectors expect to find (fetch, URL, Buffer, axios, process.env, timers, crypto, console), adapts the
+// interfaces of App Connect to the operations of the ABI, and talks to the driver of the engine. Its files share one scope, in the
+// order of their list. connectors-wasm/javascript/README.md says what a connector finds.
+package prelude
+
+import (
+	"embed"
+	"strings"
+)
+
+//go:embed *.js
+var files embed.FS
+
+// order lists the files. A file uses names of those before it when it is evaluated, and of all in its functions.
+var order = []string{
+	"builtins.js", "console.js", "process.js", "timers.js", "abort.js", "encoding.js", "url.js", "headers.js", "fetch.js", "random.js",
+	"oauth.js", "user.js", "adapt.js", "module.js", "driver.js",
+}
+
+// Source is a script. Its value is an object with the functions load, operations, begin, turn and settle.
+var Source = join()
+
+func join() string {
+	var b strings.Builder
+	b.WriteString("(function (global) {\n'use strict';\n")
+	for _, name := range order {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		b.Write(text)
+	}
+	b.WriteString("return driver;\n})(globalThis)\n")
+	return b.String()
+}
