@@ -3,11 +3,13 @@
 const builtinModules = create(null); // functions that return a module, by name: its file adds it
 
 function require(name) {
-  const found = builtinModules[String(name).replace(/^node:/, '')];
-  if (found) return found();
+  const short = String(name).replace(/^node:/, '');
+  if (short in builtinModules) return required[short] ??= builtinModules[short]();
   throw new Error(`require(${toJSON(String(name))}): this module is not here. Bundle it into the connector's file, for example with `
     + `esbuild --bundle --format=cjs --platform=node --external:axios. Here without bundling: ${keys(builtinModules).join(', ')}`);
 }
+
+const required = create(null); // the modules that were required
 
 let connector; // the objects that may have operations, first the exports, then the default export
 

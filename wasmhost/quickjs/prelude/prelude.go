@@ -15,8 +15,9 @@ var files embed.FS
 
 // order lists the files. A file uses names of those before it when it is evaluated, and of all in its functions.
 var order = []string{
-	"builtins.js", "console.js", "process.js", "timers.js", "abort.js", "encoding.js", "url.js", "headers.js", "fetch.js", "random.js",
-	"oauth.js", "user.js", "adapt.js", "module.js", "driver.js",
+	"builtins.js", "console.js", "process.js", "timers.js", "abort.js", "module.js",
+	"encoding.js", "url.js", "headers.js", "fetch.js", "random.js", "buffer.js", "digest.js", "crypto.js", "util.js", "handles.js", "axios.js",
+	"oauth.js", "user.js", "adapt.js", "driver.js",
 }
 
 // Source is a script. Its value is an object with the functions load, operations, begin, turn and settle.
