@@ -38,6 +38,7 @@ function base64URLEncode(bytes) {
 class Buffer extends Uint8Array {
   static from(value, encoding, length) {
     if (typeof value === 'string') return asBuffer(encodingOf(encoding).read(value));
+    if (value instanceof String) return Buffer.from(String(value), encoding);
     if (value instanceof ArrayBuffer) return new Buffer(value, encoding, length);
     if (value?.type === 'Buffer' && isArray(value.data)) return Buffer.from(value.data);
     if (ArrayBuffer.isView(value) || isArray(value) || typeof value?.length === 'number') {
@@ -56,7 +57,7 @@ class Buffer extends Uint8Array {
   static byteLength(value, encoding) { return typeof value === 'string' ? encodingOf(encoding).read(value).length : value.byteLength; }
 
   static concat(list, total = list.reduce((sum, b) => sum + b.length, 0)) {
-    const all = new Buffer(total);
+    const all = new Buffer(list.length > 0 ? total : 0);
     let at = 0;
     for (const b of list) {
       all.set(b.subarray(0, max(0, total - at)), at);

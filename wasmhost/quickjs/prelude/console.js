@@ -17,11 +17,12 @@ function connectorFrames(error) {
 
 function formatKey(key) {
   if (typeof key === 'symbol') return `[${String(key)}]`;
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : toJSON(key);
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : formatText(key);
 }
 
 function formatText(text) {
-  return `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'").replace(/\n/g, '\\n')}'`;
+  const quote = !text.includes("'") ? "'" : !text.includes('"') ? '"' : '`';
+  return quote + text.replace(/\\/g, '\\\\').replace(/\n/g, '\\n').replaceAll(quote, `\\${quote}`) + quote;
 }
 
 // format renders a value about as Node's console does, on one line.

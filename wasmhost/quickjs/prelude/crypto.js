@@ -4,7 +4,7 @@
 const dataBytes = (data, encoding) => (typeof data === 'string' ? encodingOf(encoding).read(data) : bytesOf(data));
 
 function getRandomValues(array) {
-  if (!ArrayBuffer.isView(array)) throw new TypeError('crypto.getRandomValues: expected a typed array');
+  if (!ArrayBuffer.isView(array)) throw new DOMException('crypto.getRandomValues: expected a typed array', 'TypeMismatchError');
   if (array.byteLength > 65536) throw new DOMException('crypto.getRandomValues gives at most 65,536 bytes at once', 'QuotaExceededError');
   randomFill(bytesOf(array));
   return array;

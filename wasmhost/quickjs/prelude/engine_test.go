@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	if err := errors.Join(cache.Close(context.Background()), wasmtest.KeepCache(dir), os.RemoveAll(dir)); err != nil {
 		panic(err)
 	}
-	wasmtest.Clean()
+	_ = os.RemoveAll(installed)
 	os.Exit(code)
 }
 

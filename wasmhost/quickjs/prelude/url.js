@@ -30,7 +30,8 @@ function percentDecode(text) {
   }
 }
 
-const encodeForm = (text) => encodeURIComponent(text.toWellFormed())
+const wellFormed = (value) => String(value).toWellFormed();
+const encodeForm = (text) => encodeURIComponent(wellFormed(text))
   .replace(/%20/g, '+').replace(/[!'()~]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 const decodeForm = (text) => percentDecode(text.includes('+') ? text.replace(/\+/g, ' ') : text);
 
@@ -45,12 +46,12 @@ class URLSearchParams {
       for (const pair of init) {
         const [name, value, ...rest] = pair;
         if (value === undefined || rest.length > 0) throw new TypeError('Each query pair must be an iterable [name, value] tuple');
-        this.#list.push([String(name), String(value)]);
+        this.#list.push([wellFormed(name), wellFormed(value)]);
       }
     } else if (typeof init === 'object') {
-      for (const name of keys(init)) this.#list.push([name, String(init[name])]);
+      for (const name of keys(init)) this.#list.push([wellFormed(name), wellFormed(init[name])]);
     } else {
-      this.read(String(init));
+      this.read(wellFormed(init));
     }
   }
 
@@ -67,7 +68,7 @@ class URLSearchParams {
   get size() { return this.#list.length; }
 
   append(name, value) {
-    this.#list.push([String(name), String(value)]);
+    this.#list.push([wellFormed(name), wellFormed(value)]);
     this.#changed();
   }
 
@@ -83,10 +84,10 @@ class URLSearchParams {
   set(name, value) {
     const first = this.#list.find(([n]) => n === String(name));
     if (first) {
-      first[1] = String(value);
+      first[1] = wellFormed(value);
       this.#list = this.#list.filter((pair) => pair === first || pair[0] !== String(name));
     } else {
-      this.#list.push([String(name), String(value)]);
+      this.#list.push([wellFormed(name), wellFormed(value)]);
     }
     this.#changed();
   }
@@ -126,7 +127,7 @@ function parseURL(text, base) {
   const special = isSpecial(protocol);
   const parts = {
     protocol, username: '', password: '', hostname: '', port: '', pathname: '', opaque: false,
-    search: query === undefined ? '' : normalQuery(query.slice(1), special), hash: hash === undefined ? '' : normalHash(hash.slice(1)),
+    search: query === undefined ? '' : normalQuery(query, special), hash: hash === undefined ? '' : normalHash(hash),
   };
   let rest = special ? start.replace(/\\/g, '/') : start;
   // A special scheme without slashes is relative to a base of the same scheme.
@@ -194,8 +195,10 @@ function normalPort(port, protocol, text) {
   return port === defaultPorts[protocol] ? '' : port;
 }
 
-const normalQuery = (query, special) => (query === '' ? '' : `?${special ? encodeQuery(query) : encodeOtherQuery(query)}`);
-const normalHash = (hash) => (hash === '' ? '' : `#${encodeHash(hash)}`);
+// A query and a hash are kept with their first character, which alone is an empty one.
+const normalQuery = (query, special) => `?${(special ? encodeQuery : encodeOtherQuery)(query.replace(/^\?/, ''))}`;
+const normalHash = (hash) => `#${encodeHash(hash.replace(/^#/, ''))}`;
+const unlessEmpty = (part) => (part.length > 1 ? part : '');
 
 function normalPath(path, special) {
   if (path === '' && !special) return '';
@@ -250,8 +253,8 @@ class URL {
   get port() { return this.#parts.port; }
   get host() { return this.port === '' ? this.hostname : `${this.hostname}:${this.port}`; }
   get pathname() { return this.#parts.pathname; }
-  get search() { return this.#parts.search; }
-  get hash() { return this.#parts.hash; }
+  get search() { return unlessEmpty(this.#parts.search); }
+  get hash() { return unlessEmpty(this.#parts.hash); }
 
   get searchParams() {
     return this.#params ??= new URLSearchParams(this.search, () => {
@@ -269,14 +272,15 @@ class URL {
   }
   set username(value) { this.#parts.username = encodeUser(String(value)); }
   set password(value) { this.#parts.password = encodeUser(String(value)); }
-  set host(value) { this.#change((p) => readHost(p, /^[^/?#\\]*/.exec(String(value))[0])); }
-  set hostname(value) {
+  set host(value) {
+    const host = /^[^/?#\\]*/.exec(String(value))[0];
+    const { port } = this;
     this.#change((p) => {
-      const { port } = p;
-      readHost(p, /^[^/?#\\]*/.exec(String(value))[0]);
-      p.port = port;
+      readHost(p, host);
+      if (!/:\d+$/.test(host)) p.port = port;
     });
   }
+  set hostname(value) { if (!/:\d*$/.test(String(value))) this.host = value; }
   set port(value) {
     const digits = /^\d*/.exec(String(value))[0];
     if (digits === '' && String(value) !== '') return;
@@ -284,10 +288,10 @@ class URL {
   }
   set pathname(value) { if (!this.#parts.opaque) this.#parts.pathname = normalPath(String(value), isSpecial(this.protocol)); }
   set search(value) {
-    this.#parts.search = normalQuery(String(value).replace(/^\?/, ''), isSpecial(this.protocol));
+    this.#parts.search = String(value) === '' ? '' : normalQuery(String(value), isSpecial(this.protocol));
     this.#params?.read(this.search);
   }
-  set hash(value) { this.#parts.hash = normalHash(String(value).replace(/^#/, '')); }
+  set hash(value) { this.#parts.hash = String(value) === '' ? '' : normalHash(String(value)); }
 
   // #change leaves the URL as it is if the new value is not valid, as the standard says.
   #change(f) {
