@@ -2,73 +2,85 @@
 
 const unsupported = Symbol('unsupported'); // is thrown by an operation to which the host does the standard thing
 
-const needObject = (operation, answer) => {
-  if (typeof answer !== 'object' || answer === null) throw new TypeError(`${operation} returned ${answer === null ? 'null' : typeof answer}: return an object`);
-  return answer;
-};
+function needObject(operation, answer) {
+  if (typeof answer === 'object' && answer !== null) return answer;
+  throw new TypeError(`${operation} returned ${answer === null ? 'null' : typeof answer}: return an object`);
+}
 
-// adapters call an operation. Each gets the function as a call, the input, and its text.
+// asItIs makes the adapter of an operation whose input and answer are objects in both worlds.
+const asItIs = (operation) => ({
+  before: (input) => [input],
+  after: (answer) => needObject(operation, answer),
+});
+
+// wrapping makes an adapter that accepts a bare value in place of an object with one member.
+const wrapping = (operation, isBare, member) => ({
+  before: (input) => [input],
+  after: (answer) => (isBare(answer) ? { [member]: answer } : needObject(operation, answer)),
+});
+
+const isText = (value) => typeof value === 'string';
+
+// aboutUser makes the adapter of an operation on a stored user. If it is optional, no answer at all means that all went well.
+const aboutUser = (operation, optional) => ({
+  before(input, text) {
+    input.user = new User(operation, input, text);
+    if (operation === 'postSaveUserInfo') oauthApp(input).userInfo = input.user;
+    return [input];
+  },
+  after(answer, { user }) {
+    if (optional && (answer === undefined || answer === null || answer === user)) answer = {};
+    return withChanges(needObject(operation, answer), User.changes(user));
+  },
+});
+
+// adapters has for each operation the function before, which makes the arguments of the input (and its text), and the function after,
+// which makes the output of the answer and the first argument.
 const adapters = {
-  async getAuthType(call, input) {
-    const answer = await call(input);
-    return typeof answer === 'string' ? { type: answer } : needObject('getAuthType', answer);
+  getAuthType: wrapping('getAuthType', isText, 'type'),
+  getOauthInfo: asItIs('getOauthInfo'),
+  getBasicAuth: wrapping('getBasicAuth', isText, 'basic'),
+  getManagedAuthOptions: wrapping('getManagedAuthOptions', isArray, 'options'),
+  authValidation: aboutUser('authValidation', false),
+  refreshUserInfo: aboutUser('refreshUserInfo', false),
+  unAuthorize: aboutUser('unAuthorize', true),
+  postSaveUserInfo: aboutUser('postSaveUserInfo', true),
+
+  getOverridingOAuthOption: {
+    before: (input) => [input],
+    after(answer) {
+      const option = needObject('getOverridingOAuthOption', answer ?? {});
+      // In App Connect, an undefined header is a header that is not sent.
+      for (const name of keys(option.headers ?? {})) option.headers[name] ??= '';
+      return option;
+    },
   },
 
-  async getOauthInfo(call, input) { return needObject('getOauthInfo', await call(input)); },
-
-  async getOverridingOAuthOption(call, input) {
-    const answer = await call(input) ?? {};
-    // In App Connect, an undefined header is a header that is not sent.
-    for (const name of keys(answer.headers ?? {})) answer.headers[name] ??= '';
-    return needObject('getOverridingOAuthOption', answer);
+  getUserInfo: {
+    before(input) {
+      input.query ??= {};
+      return [input];
+    },
+    after: (answer) => needObject('getUserInfo', answer),
   },
 
-  async getBasicAuth(call, input) {
-    const answer = await call(input);
-    return typeof answer === 'string' ? { basic: answer } : needObject('getBasicAuth', answer);
-  },
-
-  async getUserInfo(call, input) {
-    input.query ??= {};
-    return needObject('getUserInfo', await call(input));
-  },
-
-  async getManagedAuthOptions(call, input) {
-    const answer = await call(input);
-    return isArray(answer) ? { options: answer } : needObject('getManagedAuthOptions', answer);
-  },
-
-  authValidation: (call, input, text) => person('authValidation', call, input, text),
-  refreshUserInfo: (call, input, text) => person('refreshUserInfo', call, input, text),
-  unAuthorize: (call, input, text) => person('unAuthorize', call, input, text),
-  postSaveUserInfo: (call, input, text) => person('postSaveUserInfo', call, input, text),
-
-  async getLicenseStatus(call, input, text) {
-    const user = new User('getLicenseStatus', input, text);
-    return needObject('getLicenseStatus', await call({ ...input, user, userId: user.id, platform: user.platform }));
+  getLicenseStatus: {
+    before(input, text) {
+      const user = new User('getLicenseStatus', input, text);
+      return [{ ...input, user, userId: user.id, platform: user.platform }];
+    },
+    after: (answer) => needObject('getLicenseStatus', answer),
   },
 
   // The first argument is App Connect's application and the ABI's input in one. So the same call serves both.
-  async checkAndRefreshAccessToken(call, input, text) {
-    const user = new User('checkAndRefreshAccessToken', input, text);
-    const app = oauthApp({ ...input, user });
-    return refreshed(user, input, await call(app, user, 20));
+  checkAndRefreshAccessToken: {
+    before(input, text) {
+      input.user = new User('checkAndRefreshAccessToken', input, text);
+      return [oauthApp(input), input.user, 20];
+    },
+    after: (answer, input) => refreshed(input.user, input, needObject('checkAndRefreshAccessToken', answer)),
   },
 };
-
-// person calls an operation on a stored user. No answer at all means that all went well where the ABI allows that.
-async function person(operation, call, input, text) {
-  const user = new User(operation, input, text);
-  const argument = { ...input, user };
-  if (operation === 'postSaveUserInfo') Object.assign(argument, { userInfo: user, oauthApp: oauthApp(argument) });
-  let answer = await call(argument);
-  const optional = operation === 'unAuthorize' || operation === 'postSaveUserInfo';
-  if (answer === undefined || answer === null || answer === user) {
-    if (!optional) throw new TypeError(`${operation} returned no outcome: return {successful: true} or {successful: false, returnMessage}`);
-    answer = {};
-  }
-  return withChanges(needObject(operation, answer), User.changes(user));
-}
 
 // withChanges adds what save() kept to an answer. What the answer says itself takes precedence.
 function withChanges(answer, changes) {
@@ -80,7 +92,6 @@ function withChanges(answer, changes) {
 
 // refreshed makes the ABI's answer of a user whose tokens the connector has changed.
 function refreshed(user, input, answer) {
-  needObject('checkAndRefreshAccessToken', answer);
   if (!(answer instanceof User) && !('tokenExpiry' in answer)) return withChanges(answer, User.changes(user));
   const { accessToken, refreshToken } = answer;
   if (accessToken === input.authHeader.replace(/^Bearer /, '')) failWithLastAnswer();
@@ -92,8 +103,4 @@ function refreshed(user, input, answer) {
     expiresIn: seconds > 0 ? seconds : undefined,
     user: answer instanceof User && User.current(answer) ? { platformAdditionalInfo: User.current(answer) } : undefined,
   };
-}
-
-function adapt(operation, f, self, input, text) {
-  return adapters[operation]((...args) => apply(f, self, args), input, text);
 }

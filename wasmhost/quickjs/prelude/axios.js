@@ -38,10 +38,8 @@ function flatten(values, add, indexes = false, path = '') {
   for (const name of keys(values)) {
     const value = values[name];
     const full = path === '' ? name : `${path}[${name}]`;
-    if (value === undefined || (value === null && path === '')) continue;
-    if (value === null) {
-      add(full, '');
-    } else if (value instanceof Date) {
+    if (value === undefined || value === null) continue;
+    if (value instanceof Date) {
       add(full, value.toISOString());
     } else if (isArray(value) && value.every((v) => typeof v !== 'object' || v === null || v instanceof Date)) {
       value.forEach((v, i) => {
@@ -77,54 +75,66 @@ function fullURL(config) {
   return url + (url.includes('?') ? '&' : '?') + query;
 }
 
-// mergeHeaders lays headers over others, in which case does not matter. An undefined header changes nothing, null and false remove one.
-function mergeHeaders(target, headers) {
-  if (!headers) return target;
-  if (headers instanceof Headers) headers = headers.toJSON();
-  for (const name of keys(headers)) {
-    if (headers[name] === undefined) continue;
+// AxiosHeaders are the headers of a request or an answer, as members, with methods that do not mind the case.
+class AxiosHeaders {
+  #name(name) {
     const lower = name.toLowerCase();
-    for (const other of keys(target)) {
-      if (other.toLowerCase() === lower) delete target[other];
+    for (const own of keys(this)) {
+      if (own === name || own.toLowerCase() === lower) return own;
     }
-    target[name] = headers[name];
+    return undefined;
   }
-  return target;
+  get(name) { return this[this.#name(name)]; }
+  has(name) { return this.#name(name) !== undefined; }
+  delete(name) { return delete this[this.#name(name)]; }
+
+  // set lays headers over those here. An undefined one changes nothing; null and false keep a header from being sent.
+  set(name, value) {
+    if (typeof name === 'object') {
+      if (name instanceof Headers) name = name.toJSON();
+      for (const each of keys(name ?? {})) this.set(each, name[each]);
+    } else if (value !== undefined) {
+      const old = this.#name(name);
+      if (old !== undefined && old !== name) delete this[old];
+      this[name] = value;
+    }
+    return this;
+  }
+  setContentType(value) { return this.set('Content-Type', value); }
+  setAuthorization(value) { return this.set('Authorization', value); }
+  getContentType() { return this.get('Content-Type'); }
+  toJSON() { return { ...this }; }
 }
 
-const methodsOfDefaults = ['common', 'delete', 'get', 'head', 'post', 'put', 'patch', 'options'];
+const headerGroups = ['common', 'delete', 'get', 'head', 'post', 'put', 'patch', 'options'];
+const isPlain = (value) => typeof value === 'object' && value !== null && getPrototypeOf(value) === Object.prototype;
 
+// mergeConfig lays the configuration of a request or an instance over defaults, except headers.
 function mergeConfig(base, config) {
   const merged = { ...base };
   for (const name of keys(config)) {
-    if (config[name] !== undefined) merged[name] = config[name];
+    const value = config[name];
+    if (value === undefined) continue;
+    merged[name] = (name === 'params' || name === 'auth') && isPlain(value) && isPlain(base[name]) ? { ...base[name], ...value } : value;
   }
-  for (const name of ['params', 'auth']) {
-    const isPlain = (v) => v && getPrototypeOf(v) === Object.prototype;
-    if (isPlain(base[name]) && isPlain(config[name])) merged[name] = { ...base[name], ...config[name] };
-  }
-  merged.headers = { ...base.headers };
-  for (const name of methodsOfDefaults) {
-    if (typeof merged.headers[name] === 'object') merged.headers[name] = { ...merged.headers[name] };
-  }
-  mergeHeaders(merged.headers, config.headers);
   return merged;
 }
 
-// requestHeaders returns the headers of a request: those of all methods, of its method, and its own.
-function requestHeaders(config, method) {
-  const own = {};
-  for (const name of keys(config.headers)) {
-    if (!methodsOfDefaults.includes(name) || typeof config.headers[name] !== 'object') own[name] = config.headers[name];
+// mergeDefaults returns the defaults of a new instance. It shares nothing that can be changed.
+function mergeDefaults(base, config) {
+  const headers = new AxiosHeaders().set(base.headers).set(config.headers);
+  for (const group of headerGroups) headers[group] = { ...base.headers[group], ...config.headers?.[group] };
+  return { ...mergeConfig(base, config), headers: { ...headers } };
+}
+
+// requestHeaders returns the headers of a request: the defaults of all methods, of its method, and of the instance, and its own.
+function requestHeaders(defaults, own, method) {
+  const headers = new AxiosHeaders().set(defaults.common).set(defaults[method]);
+  for (const list of [defaults, own]) {
+    if (!list) continue;
+    if (list instanceof Headers) headers.set(list);
+    else for (const name of keys(list)) if (typeof list[name] !== 'object' || list[name] === null) headers.set(name, list[name]);
   }
-  const headers = mergeHeaders(mergeHeaders(mergeHeaders({}, config.headers.common), config.headers[method]), own);
-  define({
-    get: (name) => headers[keys(headers).find((n) => n.toLowerCase() === name.toLowerCase())],
-    set: (name, value) => mergeHeaders(headers, typeof name === 'object' ? name : { [name]: value }),
-    has: (name) => hasHeader(headers, name.toLowerCase()),
-    delete: (name) => { for (const n of keys(headers)) if (n.toLowerCase() === name.toLowerCase()) delete headers[n]; },
-    setContentType: (value) => mergeHeaders(headers, { 'Content-Type': value }),
-  }, headers);
   return headers;
 }
 
@@ -141,14 +151,14 @@ function defaultRequestData(data, headers) {
   if (typeof data === 'object' && data !== null) {
     if (type.includes('application/x-www-form-urlencoded')) {
       const form = new URLSearchParams();
-      flatten(data, (name, value) => form.append(name, value), null);
+      flatten(data, (name, value) => form.append(name, value));
       return form.toString();
     }
     setType('application/json');
     return toJSON(data);
   }
   if (type.includes('application/json') && typeof data !== 'string') return toJSON(data);
-  return data === null ? undefined : data;
+  return data;
 }
 
 function defaultResponseData(data) {
@@ -176,33 +186,35 @@ async function dispatch(config) {
   let data = config.data;
   for (const transform of transforms(config.transformRequest)) data = transform.call(config, data, headers);
   if (data === undefined || data === null) headers.delete('content-type');
-  else if (typeof data === 'string' && !headers.has('content-type') && /^(post|put|patch)$/.test(method)) headers.setContentType('application/x-www-form-urlencoded');
+  else if (!headers.has('content-type') && /^(post|put|patch)$/.test(method)) headers.setContentType('application/x-www-form-urlencoded');
   config.data = data;
   if (config.auth) {
     const { username = '', password = '' } = config.auth;
     headers.set('Authorization', `Basic ${base64Encode(utf8Encode(`${username}:${password}`))}`);
   }
   const content = data === undefined || data === null ? {} : isBytes(data) ? bodyContent(data) : { body: String(data) };
-  const sent = {};
-  for (const name of keys(headers)) {
-    if (headers[name] !== null && headers[name] !== false) sent[name] = String(headers[name]);
-  }
   const request = {
-    method: method.toUpperCase(), url: '', headers: plainHeaders(sent), body: content.body, bodyBase64: content.bodyBase64,
+    method: method.toUpperCase(), url: '', headers: {}, body: content.body, bodyBase64: content.bodyBase64,
     timeoutMs: config.timeout > 0 ? floor(config.timeout) : undefined, redirect: config.maxRedirects === 0 ? 'manual' : undefined,
   };
+  for (const name of keys(headers)) {
+    if (headers[name] !== null && headers[name] !== false) request.headers[name] = String(headers[name]);
+  }
   let answer;
   try {
     request.url = normalURL(fullURL(config));
-    answer = await send(request, config.signal);
+    answer = await send(request, config.signal, (a) => a);
   } catch (e) {
     throw noAnswer(e, config, request);
   }
-  const response = { data: responseData(answer, config.responseType), status: answer.status, statusText: statusTexts[answer.status] ?? '', headers: answer.headers ?? {}, config, request };
-  define({ get: (name) => response.headers[name.toLowerCase()], has: (name) => name.toLowerCase() in response.headers }, response.headers);
+  const response = {
+    data: responseData(answer, config.responseType), status: answer.status, statusText: statusTexts[answer.status] ?? '',
+    headers: setPrototypeOf(answer.headers ?? {}, AxiosHeaders.prototype), config, request,
+  };
   for (const transform of transforms(config.transformResponse)) response.data = transform.call(config, response.data, response.headers, response.status);
   if (!config.validateStatus || config.validateStatus(answer.status)) return response;
-  throw new AxiosError(`Request failed with status code ${answer.status}`, answer.status < 500 ? 'ERR_BAD_REQUEST' : 'ERR_BAD_RESPONSE', config, request, response);
+  const code = { 4: 'ERR_BAD_REQUEST', 5: 'ERR_BAD_RESPONSE' }[floor(answer.status / 100)];
+  throw new AxiosError(`Request failed with status code ${answer.status}`, code, config, request, response);
 }
 
 // noAnswer makes axios' error of a request without an answer.
@@ -214,13 +226,6 @@ function noAnswer(error, config, request) {
   }
   return AxiosError.from(error, error.kind === 'timeout' ? 'ETIMEDOUT' : 'ERR_NETWORK', config, request);
 }
-
-const statusTexts = {
-  200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'No Content', 301: 'Moved Permanently', 302: 'Found', 303: 'See Other', 304: 'Not Modified',
-  307: 'Temporary Redirect', 308: 'Permanent Redirect', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found',
-  405: 'Method Not Allowed', 409: 'Conflict', 410: 'Gone', 415: 'Unsupported Media Type', 422: 'Unprocessable Entity', 429: 'Too Many Requests',
-  500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 504: 'Gateway Timeout',
-};
 
 // Interceptors is interceptors.request or interceptors.response.
 class Interceptors {
@@ -237,7 +242,8 @@ function createAxios(defaults) {
     const given = typeof first === 'string' || first instanceof URL ? { ...second, url: String(first) } : first ?? {};
     const config = mergeConfig(instance.defaults, given);
     config.method = String(config.method ?? 'get').toLowerCase();
-    config.headers = requestHeaders(config, config.method);
+    config.headers = requestHeaders(instance.defaults.headers, given.headers, config.method);
+    if (interceptors.request.handlers.length === 0 && interceptors.response.handlers.length === 0) return dispatch(config);
     const live = (list) => list.handlers.filter(Boolean);
     let promise = NativePromise.resolve(config);
     for (const { fulfilled, rejected } of live(interceptors.request).reverse()) promise = promise.then(fulfilled, rejected);
@@ -248,7 +254,7 @@ function createAxios(defaults) {
 
   const instance = (first, second) => request(first, second);
   Object.assign(instance, { defaults, interceptors, request, getUri: (config) => fullURL(mergeConfig(instance.defaults, config ?? {})) });
-  instance.create = (config) => createAxios(mergeConfig(instance.defaults, config ?? {}));
+  instance.create = (config) => createAxios(mergeDefaults(instance.defaults, config ?? {}));
   for (const method of ['get', 'delete', 'head', 'options']) {
     instance[method] = (url, config) => request({ ...config, method, url });
   }
@@ -267,7 +273,7 @@ function newAxios() {
   });
   return Object.assign(axios, {
     AxiosError, CanceledError, Cancel: CanceledError, isAxiosError: (e) => e?.isAxiosError === true, isCancel: (e) => e?.__CANCEL__ === true,
-    all: (promises) => NativePromise.all(promises), spread: (f) => (list) => f(...list), default: axios, axios, mergeConfig,
+    all: (promises) => NativePromise.all(promises), spread: (f) => (list) => f(...list), default: axios, axios, mergeConfig, AxiosHeaders,
     HttpStatusCode: {}, VERSION: '1.0.0',
   });
 }

@@ -30,7 +30,7 @@ function withdraw(request) {
 
 function finish(result, output) {
   if (outcome) return;
-  outcome = toJSON({ result, output });
+  outcome = output === undefined ? `{"result":${result}}` : `{"result":${result},"output":${toJSON(output)}}`;
   if (waiting.length > 0) log('warn', [`${running} has ended without waiting for a fetch, which was not sent: await it`]);
 }
 
@@ -39,7 +39,7 @@ function begin(operation, input, envText, seed) {
   outcome = asked = undefined;
   waiting = [];
   setSeed(seed);
-  setEnvironment(parseJSON(envText));
+  setEnvironment(envText);
   then(runOperation(operation, input), (output) => finish(0, output), (error) => {
     if (error === unsupported) return finish(2, undefined);
     log('error', [`${operation}:`, error]);
@@ -50,10 +50,9 @@ function begin(operation, input, envText, seed) {
 async function runOperation(operation, input) {
   const [f, self] = exported(operation);
   if (!f) throw unsupported;
-  const answer = await adapt(operation, f, self, parseJSON(input), input);
-  const output = toJSON(answer);
-  if (output === undefined) throw new TypeError(`${operation} returned ${typeof answer}: return an object`);
-  return output;
+  const { before, after } = adapters[operation];
+  const args = before(parseJSON(input), input);
+  return toJSON(after(await apply(f, self, args), args[0]));
 }
 
 // errorDocument is what the ABI says of an error.
@@ -64,7 +63,7 @@ function errorDocument(error) {
     if (message !== undefined && message !== null && String(message) !== '') document.message = String(message);
     const status = error?.response?.status ?? error?.status ?? error?.statusCode;
     if (Number.isInteger(status) && status >= 100 && status <= 599) document.status = status;
-    const code = error?.response ? oauthError(error.response.data) : error?.code;
+    const code = error?.isAxiosError ? oauthError(error.response?.data) : error?.code;
     if (typeof code === 'string' && code !== '') document.code = code;
   } catch { // a getter of the connector
   }
@@ -83,7 +82,7 @@ function turn() {
   if (waiting.length > 0) {
     asked = waiting[0];
     waiting = waiting.slice(1);
-    return toJSON({ requests: [{ id: asked.id, import: asked.kind, document: asked.document() }] });
+    return `{"requests":[{"id":${asked.id},"import":"${asked.kind}","document":${toJSON(asked.document())}}]}`;
   }
   if (timers.length > 0) return toJSON({ sleep: timeToSleep() });
   return '{"stuck":true}';

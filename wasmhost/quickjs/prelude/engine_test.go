@@ -89,6 +89,14 @@ type script struct {
 // newScript starts an instance and evaluates the prelude.
 func newScript(t testing.TB) *script {
 	t.Helper()
+	s := newEngine(t)
+	s.evaluatePrelude()
+	return s
+}
+
+// newEngine starts an instance.
+func newEngine(t testing.TB) *script {
+	t.Helper()
 	rt, compiled := engine()
 	s := &script{t: t, functions: map[string]api.Function{}, driver: map[string]uint64{}}
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithSysWalltime().WithSysNanotime().WithStdout(&s.output).WithStderr(&s.output)
@@ -106,11 +114,15 @@ func newScript(t testing.TB) *script {
 	s.call("JS_SetMaxStackSize", s.runtime, 512<<10)
 	s.context = s.call("JS_NewContext", s.runtime)
 	s.call("js_std_add_helpers", s.context, ^uint64(0)&0xffffffff, 0)
+	return s
+}
+
+func (s *script) evaluatePrelude() {
+	s.t.Helper()
 	driver := s.must(s.eval("crmgate:prelude", prelude.Source, 0))
 	for _, name := range []string{"load", "operations", "begin", "turn", "settle"} {
 		s.driver[name] = s.property(driver, name)
 	}
-	return s
 }
 
 func (s *script) call(name string, args ...uint64) uint64 {

@@ -13,19 +13,25 @@ function bodyContent(body) {
 }
 
 class Body {
-  bodyUsed = false;
   #content;
+  #used = false;
   constructor(content) { this.#content = content; }
+  get bodyUsed() { return this.#used; }
   #take() {
-    if (this.bodyUsed) throw new TypeError('The body has already been read: read it once, or clone first');
-    this.bodyUsed = true;
+    if (this.#used) throw new TypeError('The body has already been read: read it once, or clone first');
+    this.#used = true;
     return this.#content;
   }
-  peek() { return this.#content; }
   async text() { return contentText(this.#take()); }
   async json() { return parseBody(contentText(this.#take())); }
   async bytes() { return contentBytes(this.#take()); }
   async arrayBuffer() { return contentBytes(this.#take()).buffer; }
+
+  // contentOf returns what a body has, which stays readable.
+  static contentOf(body) {
+    if (body.#used) throw new TypeError('The body has already been read: clone before reading it');
+    return body.#content;
+  }
 }
 
 const contentText = ({ body, bodyBase64 }) => (bodyBase64 === undefined ? body ?? '' : utf8Decode(base64Decode(bodyBase64)));
@@ -43,7 +49,7 @@ function parseBody(text) {
 class Request extends Body {
   constructor(input, init = {}) {
     const from = input instanceof Request ? input : undefined;
-    const content = 'body' in init ? bodyContent(init.body) : from?.peek() ?? {};
+    const content = 'body' in init ? bodyContent(init.body) : from ? Body.contentOf(from) : {};
     super(content);
     this.url = from ? from.url : new URL(String(input)).href;
     this.method = upperMethod(init.method ?? from?.method ?? 'GET');
@@ -57,23 +63,35 @@ class Request extends Body {
 
 const upperMethod = (method) => (/^(delete|get|head|options|post|put)$/i.test(method) ? method.toUpperCase() : String(method));
 
+const hostAnswer = Symbol('answer'); // in the init of a Response: an answer of the host
+
 class Response extends Body {
+  #headers; // made when they are wanted
   constructor(body, init = {}) {
-    const content = bodyContent(body);
-    super(content);
+    const answer = init[hostAnswer];
+    super(answer ?? bodyContent(body));
+    if (answer) {
+      this.status = answer.status;
+      this.#headers = answer.headers;
+      this.url = init.url;
+      return;
+    }
     this.status = init.status ?? 200;
-    this.statusText = init.statusText ?? '';
-    this.headers = init.headers instanceof Headers ? init.headers : new Headers(init.headers);
-    if (content.type && !this.headers.has('content-type')) this.headers.set('content-type', content.type);
-    this.url = init.url ?? '';
-    this.redirected = false;
-    this.type = 'default';
+    this.url = '';
+    const headers = this.#headers = new Headers(init.headers);
+    const { type } = Body.contentOf(this);
+    if (type && !headers.has('content-type')) headers.set('content-type', type);
+    if (init.statusText) defineProperty(this, 'statusText', { value: init.statusText });
   }
   get ok() { return this.status >= 200 && this.status < 300; }
-  clone() {
-    if (this.bodyUsed) throw new TypeError('The body has already been read: clone before reading it');
-    return answerResponse({ ...this.peek(), status: this.status, headers: this.headers.toJSON() }, this.url);
+  get statusText() { return statusTexts[this.status] ?? ''; }
+  get redirected() { return false; }
+  get type() { return 'default'; }
+  get headers() {
+    if (!(this.#headers instanceof Headers)) this.#headers = Headers.fromAnswer(this.#headers ?? {});
+    return this.#headers;
   }
+  clone() { return new Response(null, { url: this.url, [hostAnswer]: { ...Body.contentOf(this), status: this.status, headers: this.headers.toJSON() } }); }
   static json(data, init = {}) {
     const headers = new Headers(init.headers);
     if (!headers.has('content-type')) headers.set('content-type', 'application/json');
@@ -82,12 +100,12 @@ class Response extends Body {
   static error() { return new Response(null, { status: 0 }); }
 }
 
-// answerResponse makes a Response of an answer of the host.
-function answerResponse(answer, url) {
-  const response = new Response(null, { status: answer.status, headers: Headers.fromAnswer(answer.headers ?? {}), url });
-  Object.assign(response.peek(), { body: answer.body, bodyBase64: answer.bodyBase64 });
-  return response;
-}
+const statusTexts = {
+  200: 'OK', 201: 'Created', 202: 'Accepted', 204: 'No Content', 301: 'Moved Permanently', 302: 'Found', 303: 'See Other', 304: 'Not Modified',
+  307: 'Temporary Redirect', 308: 'Permanent Redirect', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found',
+  405: 'Method Not Allowed', 409: 'Conflict', 410: 'Gone', 415: 'Unsupported Media Type', 422: 'Unprocessable Entity', 429: 'Too Many Requests',
+  500: 'Internal Server Error', 502: 'Bad Gateway', 503: 'Service Unavailable', 504: 'Gateway Timeout',
+};
 
 // A FetchError is a request without an answer. Its kind is that of the host: request, refused, timeout, connect or size.
 class FetchError extends TypeError {
@@ -98,28 +116,29 @@ class FetchError extends TypeError {
   }
 }
 
-// send hands a request to the host. It resolves to the answer, or rejects with a FetchError or the reason of the signal.
-function send(request, signal) {
+// send hands a request to the host. It resolves to what use makes of the answer, or rejects with a FetchError or the reason of the
+// signal.
+function send(request, signal, use) {
   return new NativePromise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
     const wait = ask('fetch', () => {
-      const deadline = min(signal ? signal.deadline : Infinity, signal ? lastDue() : Infinity);
-      if (deadline < Infinity) request.timeoutMs = max(1, min(request.timeoutMs ?? Infinity, deadline - now()));
+      if (signal) limitTime(request, signal);
       return toJSON(request);
     }, (text) => {
       const answer = parseJSON(text);
-      if (answer.error && answer.error.kind === 'timeout' && signal) {
-        awake = max(awake, signal.deadline < Infinity ? signal.deadline : lastDue());
-        runTimers();
+      if (answer.error) {
+        if (answer.error.kind === 'timeout' && signal) passTime(signal);
+        reject(signal?.aborted ? signal.reason : new FetchError(answer.error.kind, answer.error.message));
+        return;
       }
-      if (signal?.aborted) reject(signal.reason);
-      else if (answer.error) reject(new FetchError(answer.error.kind, answer.error.message));
-      else {
-        noteAnswer(answer);
-        resolve(answer);
+      noteAnswer(answer);
+      try {
+        resolve(use(answer));
+      } catch (e) {
+        reject(e);
       }
     });
     signal?.addEventListener('abort', () => {
@@ -128,36 +147,64 @@ function send(request, signal) {
   });
 }
 
-async function fetch(input, init) {
-  let url, method, headers, content, signal, redirect;
-  if (input instanceof Request || init?.headers instanceof Headers) {
-    const request = new Request(input, init);
-    ({ url, method, signal, redirect } = request);
-    headers = request.headers.toJSON();
-    content = request.peek();
-  } else {
-    init ??= {};
-    url = normalURL(input);
-    method = upperMethod(init.method ?? 'GET');
-    headers = plainHeaders(init.headers);
-    content = bodyContent(init.body);
-    ({ signal, redirect } = init);
-    if (content.type && !hasHeader(headers, 'content-type')) headers['content-type'] = content.type;
-  }
-  if (content.body !== undefined && (method === 'GET' || method === 'HEAD')) throw new TypeError(`A ${method} request cannot have a body`);
-  const request = { method, url, headers, body: content.body, bodyBase64: content.bodyBase64, redirect: redirect === 'follow' ? undefined : redirect };
-  return answerResponse(await send(request, signal), url);
+// A connector bounds the time of a request by a timer that aborts its signal. No timer runs while the host waits for an answer. So
+// the host gets the time until the signal can be aborted at the latest, and the timers run after that.
+function limitTime(request, signal) {
+  const deadline = min(signal.deadline, lastDue());
+  if (deadline < Infinity) request.timeoutMs = max(1, min(request.timeoutMs ?? Infinity, deadline - now()));
 }
 
-// plainHeaders returns an object of strings.
-function plainHeaders(init) {
-  if (!init) return {};
-  if (typeof init[Symbol.iterator] === 'function') return new Headers(init).toJSON();
-  const headers = {};
-  for (const name of keys(init)) {
-    lowerName(name);
-    headers[name] = headerValue(name, init[name]);
+function passTime(signal) {
+  const deadline = min(signal.deadline, lastDue());
+  if (deadline < Infinity) awake = max(awake, deadline);
+  runTimers();
+}
+
+// fetch is not async itself: each async function costs a step of the queue of jobs.
+function fetch(input, init) {
+  try {
+    const request = hostRequest(input, init);
+    const { url } = request;
+    return send(request, init?.signal ?? input?.signal, (answer) => {
+      if (init?.redirect === 'error' && answer.status >= 300 && answer.status < 400) throw new FetchError('refused', `The CRM answered with a redirect (${answer.status})`);
+      return new Response(null, { url, [hostAnswer]: answer });
+    });
+  } catch (e) {
+    return NativePromise.reject(e);
   }
+}
+
+// hostRequest returns the request of the ABI.
+function hostRequest(input, init) {
+  if (input instanceof Request || init?.headers instanceof Headers) {
+    const request = new Request(input, init);
+    return requestDocument(request.method, request.url, request.headers.toJSON(), Body.contentOf(request), request.redirect);
+  }
+  const url = normalURL(input);
+  if (!init) return { method: 'GET', url };
+  let headers = plainHeaders(init.headers);
+  const content = bodyContent(init.body);
+  if (content.type && !(headers && hasHeader(headers, 'content-type'))) headers = { ...headers, 'content-type': content.type };
+  return requestDocument(init.method ? upperMethod(init.method) : 'GET', url, headers, content, init.redirect);
+}
+
+function requestDocument(method, url, headers, { body, bodyBase64 }, redirect) {
+  const request = { method, url, headers };
+  if (body !== undefined || bodyBase64 !== undefined) {
+    if (method === 'GET' || method === 'HEAD') throw new TypeError(`A ${method} request cannot have a body`);
+    request.body = body;
+    request.bodyBase64 = bodyBase64;
+  }
+  if (redirect === 'manual' || redirect === 'error') request.redirect = 'manual';
+  return request;
+}
+
+// plainHeaders returns an object of strings. The host checks it.
+function plainHeaders(init) {
+  if (!init) return undefined;
+  if (init[Symbol.iterator]) return new Headers(init).toJSON();
+  const headers = {};
+  for (const name of keys(init)) headers[name] = String(init[name]);
   return headers;
 }
 

@@ -79,7 +79,7 @@ class Token {
       const encode = tokenAuth === 'basicRaw' ? String : encodeForm;
       headers.Authorization = `Basic ${base64Encode(utf8Encode(`${encode(clientId)}:${encode(clientSecret)}`))}`;
     }
-    const answer = await send({ method: 'POST', url: normalURL(accessTokenUri), headers: { ...headers, ...overrides.headers }, body: body.toString() });
+    const answer = await send({ method: 'POST', url: normalURL(accessTokenUri), headers: { ...headers, ...overrides.headers }, body: body.toString() }, undefined, (a) => a);
     if (answer.status >= 400) throw tokenError(answer);
     let data;
     try {

@@ -5,12 +5,13 @@ const isSpecial = (protocol) => hasOwn(defaultPorts, protocol);
 
 // percentEncoder returns a function that encodes the characters of a class and all that is not ASCII.
 function percentEncoder(characters) {
-  const wanted = new RegExp(`[\\u0000-\\u0020"<>\\u007f-\\uffff${characters}]+`, 'g');
-  return (text) => text.replace(wanted, (part) => {
+  const wanted = `[\\u0000-\\u0020"<>\\u007f-\\uffff${characters}]+`;
+  const any = new RegExp(wanted), each = new RegExp(wanted, 'g');
+  return (text) => (!any.test(text) ? text : text.replace(each, (part) => {
     let encoded = '';
     for (const b of utf8Encode(part)) encoded += `%${(b < 16 ? '0' : '') + b.toString(16).toUpperCase()}`;
     return encoded;
-  });
+  }));
 }
 
 const encodePath = percentEncoder('?^`{}#');
@@ -109,7 +110,7 @@ class URLSearchParams {
 const splitURL = /^(?:([A-Za-z][A-Za-z0-9+.-]*):)?([^?#]*)(\?[^#]*)?(#[\s\S]*)?$/;
 
 // isPlainURL matches URLs that are their own normal form, so that most are not taken apart.
-const isPlainURL = /^https:\/\/[a-z0-9][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+\/[A-Za-z0-9_~$&()*+,;=:@%/-]*(?:\.[A-Za-z0-9_~$&()*+,;=:@%-]+)*(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?[\]{}|^-]*)?$/;
+const isPlainURL = /^https:\/\/[a-z0-9][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+(?:\/(?![.%])[A-Za-z0-9_~$&()*+,;=:@%.-]*)+(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?[\]{}|^-]*)?$/;
 const normalURL = (input) => (typeof input === 'string' && isPlainURL.test(input) ? input : new URL(input).href);
 
 function invalidURL(text) {
@@ -202,19 +203,17 @@ const unlessEmpty = (part) => (part.length > 1 ? part : '');
 
 function normalPath(path, special) {
   if (path === '' && !special) return '';
+  let encoded = encodePath(special ? path.replace(/\\/g, '/') : path);
+  if (!encoded.startsWith('/')) encoded = `/${encoded}`;
+  if (!/\/(?:\.|%2e)/i.test(encoded)) return encoded;
   const done = [];
-  const segments = (special ? path.replace(/\\/g, '/') : path).replace(/^\//, '').split('/');
+  const segments = encoded.slice(1).split('/');
   segments.forEach((segment, i) => {
     const plain = segment.replace(/%2e/gi, '.');
     const last = i === segments.length - 1;
-    if (plain === '..') {
-      done.pop();
-      if (last) done.push('');
-    } else if (plain === '.') {
-      if (last) done.push('');
-    } else {
-      done.push(encodePath(segment));
-    }
+    if (plain === '..') done.pop();
+    if (plain !== '.' && plain !== '..') done.push(segment);
+    else if (last) done.push('');
   });
   return `/${done.join('/')}`;
 }

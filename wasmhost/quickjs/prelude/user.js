@@ -63,4 +63,3 @@ class User {
     return keys(changes).length > 0 ? changes : undefined;
   }
 }
-for (const name of ['save', 'update', 'destroy', 'reload', 'changed', 'get', 'set']) defineProperty(User.prototype, name, { enumerable: false });
