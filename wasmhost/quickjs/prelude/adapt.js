@@ -25,7 +25,7 @@ const isText = (value) => typeof value === 'string';
 const aboutUser = (operation, optional) => ({
   before(input, text) {
     input.user = new User(operation, input, text);
-    if (operation === 'postSaveUserInfo') oauthApp(input).userInfo = input.user;
+    if (operation === 'postSaveUserInfo') define({ userInfo: input.user, oauthApp: oauthApp(input) }, input);
     return [input];
   },
   after(answer, { user }) {

@@ -6,38 +6,44 @@ const operationNames = [
   'unAuthorize', 'postSaveUserInfo', 'getLicenseStatus', 'checkAndRefreshAccessToken', 'getManagedAuthOptions',
 ];
 
-let waiting = []; // requests that have not been handed out
+const queue = create(null); // requests by id, from nextRequest to lastRequest
+let lastRequest = 0, nextRequest = 1;
 let asked;        // the request that has been handed out
-let lastRequest = 0;
 let outcome;      // how the operation has ended
 let running = '';
 
 // ask queues a request. document makes its text when it is handed out.
 function ask(kind, document, answered) {
   if (!running) throw new Error(`${kind} is not possible while the connector is loaded: call it in an operation`);
-  const request = { id: ++lastRequest, kind, document, answered };
-  waiting[waiting.length] = request;
-  return request;
+  return queue[++lastRequest] = { id: lastRequest, kind, document, answered };
 }
 
-// withdraw removes a request that has not been handed out.
-function withdraw(request) {
-  const rest = waiting.filter((other) => other !== request);
-  const found = rest.length < waiting.length;
-  waiting = rest;
+// withdraw removes a request, and reports whether it had not been handed out.
+function withdraw({ id }) {
+  const found = id in queue;
+  delete queue[id];
   return found;
+}
+
+// takeRequest removes and returns the first request, or undefined.
+function takeRequest() {
+  while (nextRequest <= lastRequest) {
+    const request = queue[nextRequest];
+    delete queue[nextRequest++];
+    if (request) return request;
+  }
+  return undefined;
 }
 
 function finish(result, output) {
   if (outcome) return;
   outcome = output === undefined ? `{"result":${result}}` : `{"result":${result},"output":${toJSON(output)}}`;
-  if (waiting.length > 0) log('warn', [`${running} has ended without waiting for a fetch, which was not sent: await it`]);
+  if (takeRequest()) log('warn', [`${running} has ended without waiting for a fetch, which was not sent: await it`]);
 }
 
 function begin(operation, input, envText, seed) {
   running = operation;
   outcome = asked = undefined;
-  waiting = [];
   setSeed(seed);
   setEnvironment(envText);
   then(runOperation(operation, input), (output) => finish(0, output), (error) => {
@@ -79,9 +85,8 @@ function turn() {
   if (outcome) return outcome;
   if (asked) return '{"requests":[]}';
   if (timers.length > 0 && runTimers()) return '{"sleep":0}';
-  if (waiting.length > 0) {
-    asked = waiting[0];
-    waiting = waiting.slice(1);
+  asked = takeRequest();
+  if (asked) {
     return `{"requests":[{"id":${asked.id},"import":"${asked.kind}","document":${toJSON(asked.document())}}]}`;
   }
   if (timers.length > 0) return toJSON({ sleep: timeToSleep() });

@@ -252,6 +252,12 @@ func (s *script) load(source string) error {
 		_, err = s.drive("load", "commonjs", f)
 		return err
 	}
+	for _, m := range prelude.Imports(source) {
+		if _, err := s.try(s.eval(m.Name, m.Source, 1)); err != nil {
+			return err
+		}
+		s.jobs()
+	}
 	compiled, err := s.try(s.eval("acme.js", source, 1|1<<5))
 	if err != nil {
 		return err

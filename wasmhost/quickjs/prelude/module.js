@@ -23,18 +23,19 @@ function load(kind, value) {
   }
   connector = [exports];
   for (const inner of [exports?.default, exports?.default?.default]) { // bundlers nest a default export in another
-    if (inner && (typeof inner === 'object' || typeof inner === 'function')) connector.push(inner);
+    if (inner && (typeof inner === 'object' || typeof inner === 'function')) connector[connector.length] = inner;
   }
-  const names = operationNames.filter((name) => exported(name)[0]);
-  if (names.length === 0) {
-    throw new Error('The connector exports none of the operations. Export functions with their names, such as getAuthType and getUserInfo: '
-      + 'export function getAuthType() {…}, exports.getAuthType = …, or module.exports = {getAuthType, …}');
+  for (let i = 0; i < operationNames.length; i++) {
+    if (exported(operationNames[i])[0]) return;
   }
+  throw new Error('The connector exports none of the operations. Export functions with their names, such as getAuthType and getUserInfo: '
+    + 'export function getAuthType() {…}, exports.getAuthType = …, or module.exports = {getAuthType, …}');
 }
 
 // exported returns the function of an operation and the object to call it on, or nothing.
 function exported(name) {
-  for (const object of connector) {
+  for (let i = 0; i < connector.length; i++) {
+    const object = connector[i];
     const f = object?.[name];
     if (typeof f === 'function') return [f, object];
     if (f !== undefined && f !== null) throw new TypeError(`The connector exports ${name}, which must be a function but is ${isArray(f) ? 'an array' : typeof f}`);
@@ -47,7 +48,7 @@ function operations() {
   const names = new Set(operationNames.filter((name) => exported(name)[0]));
   for (const object of connector) {
     for (const name of keys(object ?? {})) {
-      if (typeof object[name] === 'function') names.add(name);
+      if (typeof object[name] === 'function' && name !== 'default') names.add(name);
     }
   }
   return toJSON([...names].slice(0, 200));

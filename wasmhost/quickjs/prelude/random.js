@@ -1,6 +1,6 @@
 // Random numbers of an operation: the stream of ChaCha20 (RFC 8439) under a key that the host draws for each call.
 
-let seedText = '';
+let seedText = ''; // hexadecimal, until random numbers are wanted
 let seed, counter, pool, used;
 
 function setSeed(hex) {
@@ -13,8 +13,7 @@ function setSeed(hex) {
 function refill() {
   if (!seedText) throw new Error('Random bytes are not available while the connector is loaded: they would be the same in every call');
   if (!seed) {
-    seed = new Uint32Array(8);
-    for (let i = 0; i < 8; i++) seed[i] = parseInt(seedText.slice(8 * i, 8 * i + 8), 16);
+    seed = new Uint32Array(hexDecode(seedText).buffer);
     counter = 0;
   }
   const start = new Uint32Array(16);

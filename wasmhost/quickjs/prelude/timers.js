@@ -35,6 +35,7 @@ const setTimeout = (callback, delay, ...args) => addTimer(callback, delay, args,
 // runTimers calls the timers that are due, in order, and reports whether there were any.
 function runTimers() {
   const t = max(now(), awake);
+  awake = 0;
   const due = timers.filter((timer) => timer.due <= t).sort((a, b) => a.due - b.due || a.handle.id - b.handle.id);
   for (const timer of due) {
     if (!timers.includes(timer)) continue; // an earlier one has cleared it

@@ -18,7 +18,16 @@ class User {
 
   async save() {
     this.#changes = this.#changed();
+    this.#warn();
     return this;
+  }
+
+  // #warn names what a connector changes in vain. At a logout the host forgets all, and a refresh answers with the tokens.
+  #warn() {
+    if (this.#operation === 'unAuthorize' || this.#operation === 'checkAndRefreshAccessToken') return;
+    const before = new User(this.#operation, parseJSON(this.#original), this.#original);
+    const vain = keys(this).filter((name) => name !== 'platformAdditionalInfo' && toJSON(this[name]) !== toJSON(before[name]));
+    if (vain.length > 0) log('warn', [`${this.#operation}: user.save() keeps changes of platformAdditionalInfo only, not of ${vain.join(', ')}`]);
   }
 
   async update(values) {
