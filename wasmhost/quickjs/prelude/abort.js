@@ -35,7 +35,7 @@ class AbortSignal {
 
   static timeout(delay) {
     const signal = new AbortSignal();
-    signal.deadline = now() + delay;
+    signal.deadline = time() + delay;
     setTimeout(() => abort(signal, new DOMException('The operation was aborted due to timeout', 'TimeoutError')), delay);
     return signal;
   }

@@ -96,7 +96,7 @@ function refreshed(user, input, answer) {
   const { accessToken, refreshToken } = answer;
   if (accessToken === input.authHeader.replace(/^Bearer /, '')) failWithLastAnswer();
   const expires = answer.tokenExpiry === undefined || answer.tokenExpiry === null ? NaN : Number(new Date(Number(answer.tokenExpiry) || answer.tokenExpiry));
-  const seconds = floor((expires - now()) / 1000);
+  const seconds = Math.round((expires - now()) / 1000);
   return {
     accessToken,
     refreshToken: refreshToken === input.refreshToken ? undefined : refreshToken,

@@ -82,8 +82,8 @@ type script struct {
 	context   uint64
 	driver    map[string]uint64
 	output    bytes.Buffer // what it has printed
-	ended     error        // of the context, if that has ended a call
 	slept     time.Duration
+	frozen    bool // its clock does not show that it has slept, as in a replay
 }
 
 // newScript starts an instance and evaluates the prelude.
@@ -99,7 +99,7 @@ func newEngine(t testing.TB) *script {
 	t.Helper()
 	rt, compiled := engine()
 	s := &script{t: t, functions: map[string]api.Function{}, driver: map[string]uint64{}}
-	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithSysWalltime().WithSysNanotime().WithStdout(&s.output).WithStderr(&s.output)
+	config := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithWalltime(s.walltime, 1).WithSysNanotime().WithStdout(&s.output).WithStderr(&s.output)
 	var err error
 	if s.module, err = rt.InstantiateModule(t.Context(), compiled, config); err != nil {
 		t.Fatal(err)
@@ -117,9 +117,21 @@ func newEngine(t testing.TB) *script {
 	return s
 }
 
+// walltime returns a time that only sleeping moves.
+func (s *script) walltime() (seconds int64, nanoseconds int32) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	if !s.frozen {
+		now = now.Add(s.slept)
+	}
+	return now.Unix(), int32(now.Nanosecond())
+}
+
 func (s *script) evaluatePrelude() {
 	s.t.Helper()
-	driver := s.must(s.eval("crmgate:prelude", prelude.Source, 0))
+	p := s.bytes(string(prelude.Bytecode))
+	code := s.must(s.call("JS_ReadObject", s.context, p, uint64(len(prelude.Bytecode)), 1))
+	s.call("free", p)
+	driver := s.must(s.call("JS_EvalFunction", s.context, code))
 	for _, name := range []string{"load", "operations", "begin", "turn", "settle"} {
 		s.driver[name] = s.property(driver, name)
 	}
@@ -319,7 +331,7 @@ func (s *script) run(operation, input, env string, answer func(request) any) (re
 			return result{Stuck: true}, nil
 		case turn.Sleep != nil:
 			s.slept += time.Duration(*turn.Sleep * float64(time.Millisecond))
-			continue // it need not wait: turn does not depend on the clock
+			continue
 		}
 		for _, r := range turn.Requests {
 			given := answer(r.request)

@@ -151,12 +151,12 @@ function send(request, signal, use) {
 // the host gets the time until the signal can be aborted at the latest, and the timers run after that.
 function limitTime(request, signal) {
   const deadline = min(signal.deadline, lastDue());
-  if (deadline < Infinity) request.timeoutMs = max(1, min(request.timeoutMs ?? Infinity, deadline - now()));
+  if (deadline < Infinity) request.timeoutMs = max(1, min(request.timeoutMs ?? Infinity, deadline - time()));
 }
 
 function passTime(signal) {
   const deadline = min(signal.deadline, lastDue());
-  if (deadline < Infinity) awake = max(awake, deadline);
+  if (deadline < Infinity) passUntil(deadline);
   runTimers();
 }
 

@@ -4,7 +4,14 @@ const maxTimers = 1000, maxDelay = 2 ** 31 - 1;
 
 let timers = [];
 let lastTimer = 0;
-let awake = 0; // the time until which the driver has slept, which counts even if the clock shows less
+let wake = 0; // the time until which the driver sleeps
+let skew = 0; // what the clock lags behind the sleeps of the driver: in a replay, it does not sleep
+
+// time is the clock of timers.
+const time = () => now() + skew;
+
+// passUntil lets the clock of timers show at least t.
+function passUntil(t) { skew += max(0, t - time()); }
 
 // Timer is what setTimeout returns. Node's has methods, and browsers' is a number: it converts to one.
 class Timer {
@@ -20,7 +27,7 @@ function addTimer(callback, delay, args, repeat) {
   if (timers.length >= maxTimers) throw new RangeError(`There are more than ${maxTimers} timers`);
   delay = Number(delay);
   if (!(delay >= 1 && delay <= maxDelay)) delay = 1;
-  const timer = { handle: new Timer(++lastTimer), callback, args, due: now() + delay, repeat: repeat ? delay : 0 };
+  const timer = { handle: new Timer(++lastTimer), callback, args, due: time() + delay, repeat: repeat ? delay : 0 };
   timers.push(timer);
   return timer.handle;
 }
@@ -34,8 +41,8 @@ const setTimeout = (callback, delay, ...args) => addTimer(callback, delay, args,
 
 // runTimers calls the timers that are due, in order, and reports whether there were any.
 function runTimers() {
-  const t = max(now(), awake);
-  awake = 0;
+  passUntil(wake);
+  const t = time();
   const due = timers.filter((timer) => timer.due <= t).sort((a, b) => a.due - b.due || a.handle.id - b.handle.id);
   for (const timer of due) {
     if (!timers.includes(timer)) continue; // an earlier one has cleared it
@@ -55,9 +62,8 @@ function runTimers() {
 
 // timeToSleep returns the time until the next timer in milliseconds. The driver sleeps that long before it calls turn again.
 function timeToSleep() {
-  const next = timers.reduce((first, t) => min(first, t.due), Infinity);
-  awake = next;
-  return max(0, next - now());
+  wake = timers.reduce((first, t) => min(first, t.due), Infinity);
+  return max(0, wake - time());
 }
 
 // lastDue returns when the last timer is due, or Infinity if a timer repeats or there is none.
