@@ -94,8 +94,18 @@ func BenchmarkPrelude(b *testing.B) {
 // bareOperation returns an operation of the connector without the prelude.
 func bareOperation(b *testing.B, answer string) func() {
 	s := newEngine(b)
+	driver := s.must(s.eval("bare", bareSource(), 0))
+	for _, f := range []string{"begin", "settle", "turn"} {
+		s.driver[f] = s.property(driver, f)
+	}
+	return func() {
+		s.steps([]any{"begin", userInfoInput}, []any{"turn"}, []any{"settle", answer}, []any{"turn"})
+	}
+}
+
+func bareSource() string {
 	source := strings.NewReplacer("exports.getUserInfo", "const getUserInfo", "exports.getAuthType", "const getAuthType").Replace(userInfoConnector)
-	driver := s.must(s.eval("bare", fmt.Sprintf(`(() => {
+	return fmt.Sprintf(`(() => {
 let settled, output;
 const fetch = () => new Promise((resolve) => { settled = resolve; });
 %s
@@ -104,13 +114,7 @@ return {
   settle(text) { const a = JSON.parse(text); settled({json: async () => JSON.parse(a.body)}); },
   turn: () => output,
 };
-})()`, source), 0))
-	for _, f := range []string{"begin", "settle", "turn"} {
-		s.driver[f] = s.property(driver, f)
-	}
-	return func() {
-		s.steps([]any{"begin", userInfoInput}, []any{"turn"}, []any{"settle", answer}, []any{"turn"})
-	}
+})()`, source)
 }
 
 // steps calls functions of the driver, each with its arguments, and returns what the last one returns.

@@ -6,8 +6,8 @@ const operationNames = [
   'unAuthorize', 'postSaveUserInfo', 'getLicenseStatus', 'checkAndRefreshAccessToken', 'getManagedAuthOptions',
 ];
 
-const queue = create(null); // requests by id, from nextRequest to lastRequest
-let lastRequest = 0, nextRequest = 1;
+let first, last; // the queue of requests: each has the next one
+let lastRequest = 0;
 let asked;        // the request that has been handed out
 let outcome;      // how the operation has ended
 let running = '';
@@ -15,22 +15,25 @@ let running = '';
 // ask queues a request. document makes its text when it is handed out.
 function ask(kind, document, answered) {
   if (!running) throw new Error(`${kind} is not possible while the connector is loaded: call it in an operation`);
-  return queue[++lastRequest] = { id: lastRequest, kind, document, answered };
+  const request = { id: ++lastRequest, kind, document, answered, next: undefined, withdrawn: false, taken: false };
+  if (first) last.next = request;
+  else first = request;
+  return last = request;
 }
 
-// withdraw removes a request, and reports whether it had not been handed out.
-function withdraw({ id }) {
-  const found = id in queue;
-  delete queue[id];
-  return found;
+// withdraw keeps a request from being handed out, and reports whether that was possible.
+function withdraw(request) {
+  request.withdrawn = true;
+  return !request.taken;
 }
 
 // takeRequest removes and returns the first request, or undefined.
 function takeRequest() {
-  while (nextRequest <= lastRequest) {
-    const request = queue[nextRequest];
-    delete queue[nextRequest++];
-    if (request) return request;
+  while (first) {
+    const request = first;
+    first = request.next;
+    request.taken = true;
+    if (!request.withdrawn) return request;
   }
   return undefined;
 }

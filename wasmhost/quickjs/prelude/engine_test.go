@@ -146,7 +146,9 @@ func (s *script) call(name string, args ...uint64) uint64 {
 		}
 		s.functions[name] = f
 	}
-	results, err := f.Call(s.t.Context(), args...)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	results, err := f.Call(ctx, args...)
 	if err != nil {
 		s.t.Fatalf("%s: %v\n%s", name, err, &s.output)
 	}
