@@ -15,6 +15,7 @@ export interface Application {
   redirectUri?: string;
   scopes?: string | string[];
   hostname?: string;
+  revocationUri?: string;
   tokenAuth?: 'basic' | 'basicRaw' | 'body' | 'none';
   tokenEndpointAuthMethod?: 'client_secret_basic' | 'client_secret_post' | 'none';
   failMessage?: string;
@@ -25,6 +26,7 @@ export interface OauthInfoRequest {
   tokenUrl?: string;
   rcAccountId?: string;
   userEmail?: string;
+  username?: string;
 }
 
 export interface OverridingOptionRequest {
@@ -149,7 +151,7 @@ type Answer<T> = T | Promise<T>;
 export type GetAuthType = () => Answer<AuthType | AuthType['type']>;
 export type GetOauthInfo = (request: OauthInfoRequest) => Answer<Application>;
 export type GetOverridingOAuthOption = (request: OverridingOptionRequest) => Answer<OverridingOption | null | undefined>;
-export type GetBasicAuth = (request: { apiKey: string }) => Answer<string | { basic: string }>;
+export type GetBasicAuth = (request: { apiKey: string }) => Answer<string | { basic: string } | { header: string }>;
 export type GetUserInfo = (request: UserInfoRequest) => Answer<UserInfoAnswer>;
 export type AuthValidation = (request: Person) => Answer<Outcome & { successful: boolean }>;
 export type RefreshUserInfo = (request: Person) => Answer<Outcome & { successful: boolean }>;
