@@ -11,19 +11,18 @@ class AbortSignal {
     if (this.aborted) throw this.reason;
   }
 
-  addEventListener(type, listener, options) {
-    if (type === 'abort') this.#listeners.push({ listener, once: options?.once });
+  addEventListener(type, listener) {
+    if (type === 'abort') this.#listeners.push(listener);
   }
 
   removeEventListener(type, listener) {
-    if (type === 'abort') this.#listeners = this.#listeners.filter((l) => l.listener !== listener);
+    if (type === 'abort') this.#listeners = this.#listeners.filter((other) => other !== listener);
   }
 
+  // dispatchEvent is called once at most: a signal is aborted once.
   dispatchEvent(event) {
     this.onabort?.(event);
-    const listeners = this.#listeners;
-    this.#listeners = listeners.filter((l) => !l.once);
-    for (const { listener } of listeners) typeof listener === 'function' ? listener.call(this, event) : listener.handleEvent(event);
+    for (const listener of this.#listeners) typeof listener === 'function' ? listener.call(this, event) : listener.handleEvent(event);
     return true;
   }
 

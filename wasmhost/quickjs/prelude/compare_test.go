@@ -169,8 +169,9 @@ func TestConsoleFormats(t *testing.T) {
 	t.Parallel()
 	values := []string{
 		`'text'`, `5`, `-0`, `10n`, `true`, `null`, `undefined`, `Symbol('s')`, `[]`, `[1, 'a', [2]]`, `{}`, `{a: 1, 'b-c': "it's", d: {e: {f: 1}}}`, `new Date(0)`, `/x/g`, `new Map([['a', {b: 1}]])`, `new Set([1])`, `() => 1`, `function named() {}`,
-		`new (class Point { x = 1 })()`, `Object.create(null)`, `new Uint8Array([1, 2])`, `(o => { o.self = [1]; return o })({})`, `new Date(NaN)`, `'%s', 'x'`, `'%d%%', 5`, `'%s', {a: 1}`, `'%j', {a: 1}`, `'%i', '5.9'`, `'%f', '5.9'`, `'a', 'b', 5`,
+		`new (class Point { x = 1 })()`, `Object.create(null)`, `new Uint8Array([1, 2])`, `(o => { o.self = [1]; return o })({})`, `new Date(NaN)`, `'%s', 'x'`, `'%d%%', 5`, `'%s', {a: 1}`, `'%s', {a: {b: 1}}`, `'%O', 'q'`, `'%j', {a: 1}`, `'%i', '5.9'`, `'%f', '5.9'`, `'a', 'b', 5`,
 		`'%s'`, `'%x', 1`, `'%o'.length`, `'100%', 5`, `[undefined, null]`, `[['nested', {a: 'q'}]]`, `{u: undefined, s: Symbol('x')}`,
+		`{a: {b: {c: {d: 1}}}}`, `[[[[1]]]]`, `{a: {b: {c: new Map([[1, 2]])}}}`,
 	}
 	compare(t, "const util = require('util');", wrap(`util.format(%s)`, values...))
 }
@@ -184,7 +185,8 @@ func TestOtherGlobals(t *testing.T) {
 		`new Promise(r => { const l = []; setTimeout(() => l.push('b'), 20); setTimeout(() => l.push('a'), 10); setTimeout(() => r(l), 30) })`,
 		`new Promise(r => { let n = 0; const i = setInterval(() => { if (++n === 3) { clearInterval(i); r(n) } }, 2) })`, `new Promise(r => { const t = setTimeout(() => r('no'), 1); clearTimeout(t); setTimeout(() => r('yes'), 5) })`,
 		`setTimeout('text')`, `clearTimeout(undefined)`, `typeof globalThis.global`, `typeof performance.now()`,
-		`(c => { const l = []; c.signal.addEventListener('abort', () => l.push(c.signal.aborted)); c.abort(); return [l, c.signal.reason.name] })(new AbortController())`, `AbortSignal.abort().aborted`, `AbortSignal.abort('r').reason`,
+		`(c => { const l = []; c.signal.addEventListener('abort', () => l.push(c.signal.aborted)); c.abort(); return [l, c.signal.reason.name] })(new AbortController())`, `AbortSignal.abort().aborted`, `(c => { const l = []; const f = () => l.push('f'); c.signal.onabort = () => l.push('on'); c.signal.addEventListener('abort', f); c.signal.addEventListener('abort', () => l.push('g'), {once: true}); c.signal.removeEventListener('abort', f); c.abort(); c.abort(); return l })(new AbortController())`,
+		`AbortSignal.abort('r').reason`,
 		`AbortSignal.abort().throwIfAborted()`, `AbortSignal.any([new AbortController().signal, AbortSignal.abort('q')]).reason`, `fetch('https://a.example', {signal: AbortSignal.abort()})`,
 		`new Promise(r => AbortSignal.timeout(3).addEventListener('abort', e => r(e.target.reason.name)))`,
 	})

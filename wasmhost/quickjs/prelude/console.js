@@ -1,11 +1,11 @@
 // console writes lines to the log. A level other than info is named at the start of the line.
 
-const maxDepth = 4, maxEntries = 100, maxText = 8000;
+const maxDepth = 2, maxEntries = 100, maxText = 8000;
 
 function formatError(error) {
   const title = `${error.name ?? 'Error'}: ${error.message ?? ''}`;
   const stack = connectorFrames(error);
-  const cause = error.cause === undefined ? '' : `\n  cause: ${format(error.cause, 1, [])}`;
+  const cause = error.cause === undefined ? '' : `\n  cause: ${inspect(error.cause)}`;
   return (stack ? `${title}\n${stack}` : title) + cause;
 }
 
@@ -58,6 +58,9 @@ function format(value, depth, parents) {
   return braces(name === 'Object' ? '' : name, list(keys(value), (k) => `${formatKey(k)}: ${item(value[k])}`));
 }
 
+// inspect renders a value with texts in quotation marks.
+const inspect = (value) => (typeof value === 'string' ? formatText(value) : format(value, 0, []));
+
 // formatAll renders the arguments of a call of the console, with the format %s, %d, %i, %f, %j, %o, %O, %c and %%.
 function formatAll(args) {
   let rest = args;
@@ -69,13 +72,13 @@ function formatAll(args) {
       if (next >= args.length) return directive;
       const value = args[next++];
       switch (directive) {
-        case '%s': return typeof value === 'object' && value !== null ? format(value, 1, []) : String(value);
+        case '%s': return typeof value === 'object' && value !== null ? format(value, maxDepth, []) : String(value);
         case '%d': return typeof value === 'object' ? 'NaN' : String(Number(value));
         case '%i': return typeof value === 'object' ? 'NaN' : String(parseInt(value, 10));
         case '%f': return String(parseFloat(value));
         case '%j': return toJSON(value);
         case '%c': return '';
-        default: return format(value, 1, []);
+        default: return inspect(value);
       }
     });
     rest = args.slice(next);

@@ -185,6 +185,7 @@ func TestListOfOperations(t *testing.T) {
 	for connector, want := range map[string]string{
 		`exports.getUserInfo = exports.createCallLog = exports.getAuthType = () => 1; exports.x = 1`:                      `["getAuthType","getUserInfo","createCallLog"]`,
 		`export function getAuthType() {} export const findContact = () => 1`:                                             `["getAuthType","findContact"]`,
+		`export default {__esModule: true, default: {getAuthType() {}}}`:                                                  `["getAuthType"]`,
 		`export default class { static getAuthType() {} }`:                                                                `["getAuthType"]`,
 		`class C { getAuthType() {} unAuthorize() {} } module.exports = new C()`:                                          `["getAuthType","unAuthorize"]`,
 		`Object.defineProperty(exports, '__esModule', {value: true}); exports.default = {getAuthType() {}, getList() {}}`: `["getAuthType","getList"]`,

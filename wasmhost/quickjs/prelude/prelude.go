@@ -3,6 +3,9 @@
 // It supplies what such connectors expect to find (fetch, URL, Buffer, axios, process.env, timers, crypto, console), adapts the
 // interfaces of App Connect to the operations of the ABI, and talks to the driver of the engine. Its files share one scope, in the
 // order of their list. connectors-wasm/javascript/README.md says what a connector finds.
+//
+// The engine must have its helpers (js_std_add_helpers) before the prelude is evaluated: the console prints with them. A connector that
+// is an ES module needs the modules of [Imports] before it is evaluated itself.
 package prelude
 
 import (

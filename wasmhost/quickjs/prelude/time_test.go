@@ -31,6 +31,8 @@ var times = []struct {
 		nil, `{"all":[200,200,200]}`, []string{"/1", "/2", "/3"}, 0},
 	{"an abort after the first answer", `exports.getUserInfo = async () => { const c = new AbortController(); const one = fetch('https://a.example/1').then(() => c.abort()); const two = fetch('https://a.example/2', {signal: c.signal}).catch(e => e.name); await one; return {two: await two} }`,
 		nil, `{"two":"AbortError"}`, []string{"/1"}, 0},
+	{"an aborted request is not sent", `exports.getUserInfo = async () => { const c = new AbortController(); const one = fetch('https://a.example/1').then(() => c.abort()); fetch('https://a.example/2', {signal: c.signal}).catch(() => {}); await one; await fetch('https://a.example/3'); return {} }`,
+		nil, `{}`, []string{"/1", "/3"}, 0},
 	{"an abort before", `exports.getUserInfo = async () => { const c = new AbortController(); const f = fetch('https://a.example/1', {signal: c.signal}); c.abort('why'); try { await f } catch (e) { return {e} } }`,
 		nil, `{"e":"why"}`, nil, 0},
 	{"an axios that is aborted", `exports.getUserInfo = async () => { const c = new AbortController(); const f = require('axios').get('https://a.example/1', {signal: c.signal}); setTimeout(() => c.abort(), 10); try { await f } catch (e) { return {e: e.code} } }`,
@@ -78,6 +80,32 @@ func TestTime(t *testing.T) {
 		if c.slept >= 0 && s.slept != c.slept {
 			t.Errorf("%s: slept %v, want %v", c.name, s.slept, c.slept)
 		}
+	}
+}
+
+// Timers that became due during a fetch run in their order, and none that another one has cleared.
+func TestTimersAfterAFetch(t *testing.T) {
+	t.Parallel()
+	s := newScript(t)
+	err := s.load(`exports.getUserInfo = async () => {
+  const order = [];
+  setTimeout(() => order.push('c'), 30);
+  setTimeout(() => { order.push('b'); clearTimeout(late); }, 20);
+  setTimeout(() => order.push('a'), 10);
+  const late = setTimeout(() => order.push('late'), 40);
+  await fetch('https://a.example/');
+  await new Promise(r => setTimeout(r, 0));
+  return {order};
+}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.run("getUserInfo", `{}`, `{}`, func(request) any {
+		s.slept += time.Second
+		return `{"status":200,"headers":{},"body":""}`
+	})
+	if want := `{"order":["a","b","c"]}`; err != nil || got.Output != want {
+		t.Errorf("got %+v, %v, want %s", got, err, want)
 	}
 }
 

@@ -73,7 +73,7 @@ builtinModules.querystring = () => ({
 builtinModules.util = () => ({
   TextEncoder, TextDecoder,
   format: (...args) => formatAll(args),
-  inspect: (value) => format(value, 1, []),
+  inspect: (value) => inspect(value),
   promisify: (f) => (...args) => new NativePromise((resolve, reject) => f(...args, (error, value) => (error ? reject(error) : resolve(value)))),
   inherits(child, parent) { setPrototypeOf(child.prototype, parent.prototype); },
   types: { isPromise: (v) => v instanceof Promise, isDate: (v) => v instanceof Date, isRegExp: (v) => v instanceof RegExp },
