@@ -26,6 +26,7 @@ type fetchRequest struct {
 	Body       *string           `json:"body"`
 	BodyBase64 []byte            `json:"bodyBase64"`
 	TimeoutMs  float64           `json:"timeoutMs"`
+	Redirect   string            `json:"redirect"`
 }
 
 type fetchAnswer struct {
@@ -52,6 +53,17 @@ const RefusedPrefix = "the connector sends a secret where its manifest does not 
 
 // maxRedirects is how many redirects a GET or HEAD follows.
 const maxRedirects = 5
+
+// redirects returns how many redirects the request follows.
+func (r fetchRequest) redirects() (int, error) {
+	switch r.Redirect {
+	case "", "follow":
+		return maxRedirects, nil
+	case "manual":
+		return 0, nil
+	}
+	return 0, badRequest("redirect is %q: use follow or manual", crmgate.Clip(r.Redirect))
+}
 
 // Fetch performs a guest's request and returns the answer's document. It never traps: errors are documents too.
 func (c *call) Fetch(ctx context.Context, doc []byte) []byte {
@@ -134,6 +146,10 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 	if err != nil {
 		return fetchAnswer{}, err
 	}
+	redirects, err := r.redirects()
+	if err != nil {
+		return fetchAnswer{}, err
+	}
 	if r.TimeoutMs > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, min(time.Duration(min(r.TimeoutMs, 1<<31)*float64(time.Millisecond)), c.module.host.Deadline))
@@ -152,7 +168,7 @@ func (c *call) perform(ctx context.Context, doc []byte) (fetchAnswer, error) {
 	}
 	m := c.module.manifest
 	resp, err := c.module.host.Fetch(req, crmgate.Egress{
-		Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, UserAgent: m.UserAgent, Redirects: maxRedirects, SameHost: used, MaxBody: c.module.host.MaxResponse,
+		Name: string(m.Platform), Hosts: m.Hosts, Hostname: c.hostname, UserAgent: m.UserAgent, Redirects: redirects, SameHost: used, MaxBody: c.module.host.MaxResponse,
 	})
 	if err != nil {
 		return fetchAnswer{}, err

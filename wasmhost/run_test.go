@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -578,5 +579,38 @@ func TestSecretInAHost(t *testing.T) {
 	_, _ = mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
 	if said := log.String(); strings.Contains(said, "top-secret-token") || !strings.Contains(said, "could not connect to [secret].ok.example") {
 		t.Errorf("the log is %s", said)
+	}
+}
+
+// A connector says whether its redirects are followed. Other words are an error, and nothing is sent.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string]string{
+		`{"url":"https://ok.example/"}`:                         `5`,
+		`{"url":"https://ok.example/","redirect":null}`:         `5`,
+		`{"url":"https://ok.example/","redirect":"follow"}`:     `5`,
+		`{"url":"https://ok.example/","redirect":"manual"}`:     `0`,
+		`{"url":"https://ok.example/","redirect":"error"}`:      `{"error":{"kind":"request","message":"redirect is \"error\": use follow or manual"}}`,
+		`{"url":"https://ok.example/","redirect":{"max":"20"}}`: `{"error":{"kind":"request","message":"the request is not the JSON object that fetch takes"}}`,
+	} {
+		t.Run(document, func(t *testing.T) {
+			t.Parallel()
+			var log wasmtest.LogBuffer
+			h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewJSONHandler(&log, nil)), Fetch: func(_ *http.Request, e crmgate.Egress) (*http.Response, error) {
+				return answering(200, strconv.Itoa(e.Redirects)), nil
+			}})
+			f := load(t, h, map[string]string{"x.wasm": oauth(fetching(document)).String(), "x.json": manifestOf("x", `"hosts": ["ok.example"]`)})
+			if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
+				t.Fatal(err)
+			}
+			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+			got := read([]byte(lines[len(lines)-1])).str("text")
+			if a := read([]byte(got)); a.str("body") != "" {
+				got = a.str("body")
+			}
+			if got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	}
 }

@@ -18,6 +18,8 @@ type Request struct {
 	Body    []byte
 	// Timeout can only shorten the server's timeout. 0 leaves it unchanged.
 	Timeout time.Duration
+	// Redirect is what happens to a redirect of a GET or HEAD: "follow", also if it is empty, or "manual", which makes it the answer.
+	Redirect string
 }
 
 // Response is the answer to a Request, whatever its status.
@@ -48,7 +50,7 @@ type FetchError struct {
 func (e *FetchError) Error() string { return e.Message }
 
 // Fetch sends an HTTP request. An answer with any status is not an error. The error is a *FetchError. GET and HEAD follow up
-// to five redirects, other methods none.
+// to five redirects, unless Redirect is "manual"; other methods follow none.
 func Fetch(r Request) (Response, error) {
 	answer := fetch(encode(r))
 	var f failure
@@ -105,12 +107,13 @@ type requestDoc struct {
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers,omitempty"`
 	payload
-	TimeoutMs int64 `json:"timeoutMs,omitempty"`
+	TimeoutMs int64  `json:"timeoutMs,omitempty"`
+	Redirect  string `json:"redirect,omitempty"`
 }
 
 // MarshalJSON writes the request as ABI.md defines it.
 func (r Request) MarshalJSON() ([]byte, error) {
-	d := requestDoc{Method: r.Method, URL: r.URL, Headers: r.Headers, TimeoutMs: r.Timeout.Milliseconds()}
+	d := requestDoc{Method: r.Method, URL: r.URL, Headers: r.Headers, TimeoutMs: r.Timeout.Milliseconds(), Redirect: r.Redirect}
 	if d.Method == "" {
 		d.Method = "GET"
 	}
@@ -124,7 +127,7 @@ func (r Request) MarshalJSON() ([]byte, error) {
 func (r *Request) UnmarshalJSON(b []byte) error {
 	var d requestDoc
 	err := json.Unmarshal(b, &d)
-	*r = Request{Method: d.Method, URL: d.URL, Headers: d.Headers, Body: d.bytes(), Timeout: time.Duration(d.TimeoutMs) * time.Millisecond}
+	*r = Request{Method: d.Method, URL: d.URL, Headers: d.Headers, Body: d.bytes(), Timeout: time.Duration(d.TimeoutMs) * time.Millisecond, Redirect: d.Redirect}
 	return err
 }
 

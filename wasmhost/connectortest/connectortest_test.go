@@ -286,6 +286,7 @@ func TestWrongVectors(t *testing.T) {
 		{"other answer", vector(`{`+request+`, `+said+`}`, `{"successful": false}`), `failed  recorded: getUserInfo, x: it answers 0 {"successful":true,`},
 		{"other request", vector(`{`+strings.Replace(request, "/me", "/you", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: it requests GET http://127.0.0.1:8081/api/me, recorded is GET http://127.0.0.1:8081/api/you"},
 		{"other header", vector(`{`+strings.Replace(request, "Bearer t", "Bearer u", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: its headers are map[Authorization:Bearer t]"},
+		{"other redirects", vector(`{`+strings.Replace(request, `{"method"`, `{"redirect": "manual", "method"`, 1)+`, `+said+`}`, right), `failed  recorded: getUserInfo, x: request 1: it follows redirects: true, recorded is the redirect "manual"`},
 		{"no request", vector("", right), "failed  recorded: getUserInfo, x: it makes a request that is not recorded"},
 		{"a request more", vector(`{`+request+`, `+said+`}, {`+request+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: it makes 1 requests, recorded are 2"},
 		{"no such operation", strings.Replace(vector("", right), "getUserInfo", "unAuthorize", 1), "failed  recorded: unAuthorize, x: the module does not export unAuthorize"},

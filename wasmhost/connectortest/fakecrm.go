@@ -182,7 +182,7 @@ func (c *fakeCRM) Fetch(r *http.Request, e crmgate.Egress) (*http.Response, erro
 	replay, silent := c.replay, c.behaviour == silent
 	c.mu.Unlock()
 	if replay != nil {
-		return replay.next(r)
+		return replay.next(r, e.Redirects > 0)
 	}
 	if silent { // shorter than the server's timeout
 		ctx, cancel := context.WithTimeout(r.Context(), silentTimeout)
@@ -348,11 +348,12 @@ type replay struct {
 type sent struct {
 	method, url, body string
 	headers           map[string]string
+	follows           bool // redirects
 }
 
-func (p *replay) next(r *http.Request) (*http.Response, error) {
+func (p *replay) next(r *http.Request, follows bool) (*http.Response, error) {
 	body, _ := io.ReadAll(r.Body) // it is in memory
-	s := sent{r.Method, r.URL.String(), string(body), map[string]string{}}
+	s := sent{r.Method, r.URL.String(), string(body), map[string]string{}, follows}
 	for name := range r.Header {
 		s.headers[name] = r.Header.Get(name)
 	}
@@ -403,6 +404,8 @@ func (s sent) differs(x exchange, hide func(string) string) string {
 	switch {
 	case !sameText(requestKey(s.method, s.url), requestKey(x.Request.Method, x.Request.URL), hide):
 		return fmt.Sprintf("it requests %s %s, recorded is %s %s", s.method, hide(s.url), x.Request.Method, x.Request.URL)
+	case s.follows != (x.Request.Redirect != "manual"):
+		return fmt.Sprintf("it follows redirects: %v, recorded is the redirect %q", s.follows, x.Request.Redirect)
 	case !maps.Equal(headers, recorded):
 		return fmt.Sprintf("its headers are %v, recorded are %v", headers, recorded)
 	case !sameText(s.body, body, hide):

@@ -43,6 +43,7 @@ type exchange struct {
 		Headers    map[string]string `json:"headers"`
 		Body       string            `json:"body"`
 		BodyBase64 []byte            `json:"bodyBase64"`
+		Redirect   string            `json:"redirect"`
 	} `json:"request"`
 	Answer struct {
 		Status     int               `json:"status"`
