@@ -55,12 +55,15 @@ type OAuthInfoRequest struct {
 	TokenURL  string
 	Account   crmgate.AccountID
 	UserEmail string
+	Username  string // that the person entered, or the client named; empty for a stored grant
 }
 
 // OAuthInfo is the answer of getOauthInfo. Empty fields of its Application mean those of the manifest.
 type OAuthInfo struct {
 	crmgate.Application
 	TokenAuth crmgate.TokenAuth // empty: the manifest's
+	// RevocationURI is the revocation endpoint; empty for the manifest's.
+	RevocationURI string
 	// SecretSends says where ClientSecret may be sent; nil if the connector knows it, or if it is an admin's. All must allow it.
 	SecretSends []manifest.Send
 	// FailMessage, if not empty, ends the sign-in with this text for the person.

@@ -96,11 +96,10 @@ func (m *Manifest) readSends(r *reader, n node) {
 	}
 }
 
-// CheckTokenURL is CheckURL for a token endpoint. If the connector has handles, it must not learn by its answer to getOauthInfo what
-// they hide from it: the endpoint gets codes and refresh tokens, so it must be on a host that may get the refresh token, or the
-// access token if sends does not name the former.
-func (m *Manifest) CheckTokenURL(raw, hostname string) error {
-	const member = "accessTokenUri"
+// CheckTokenURL is CheckURL for a token or revocation endpoint. If the connector has handles, it must not learn by its answer to
+// getOauthInfo what they hide from it: the endpoint gets codes and refresh tokens, so it must be on a host that may get the refresh
+// token, or the access token if sends does not name the former.
+func (m *Manifest) CheckTokenURL(member, raw, hostname string) error {
 	if err := m.CheckURL(member, raw, hostname); err != nil || !m.Handles {
 		return err
 	}

@@ -1,7 +1,9 @@
 package manifest_test
 
 import (
+	"errors"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/crmgate/crmgate/manifest"
@@ -91,7 +93,8 @@ func TestCheckTokenURL(t *testing.T) {
 		{open, "https://x.b.example/token", true}, {open, "https://c.example/token", false},
 		{mustSends(t, ""), "https://a.example/token", false},
 	} {
-		if err := c.m.CheckTokenURL(c.to, ""); (err == nil) != c.want {
+		err := c.m.CheckTokenURL("revocationUri", c.to, "")
+		if (err == nil) != c.want || err != nil && !strings.HasPrefix(errors.Unwrap(err).Error(), "revocationUri: ") {
 			t.Errorf("%v, %s: got %v", c.m.Sends, c.to, err)
 		}
 	}

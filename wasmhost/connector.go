@@ -66,7 +66,7 @@ func (c *hosted) AuthType() (manifest.AuthType, error) { return c.m.facts.AuthTy
 
 func (c *hosted) OAuthInfo(ctx context.Context, r connector.OAuthInfoRequest) (connector.OAuthInfo, error) {
 	call := c.newCall("getOauthInfo", r.Hostname)
-	d, err := runCall[oauthInfoOut](ctx, call, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail})
+	d, err := runCall[oauthInfoOut](ctx, call, oauthInfoIn{r.Hostname, r.TokenURL, r.Account, r.UserEmail, r.Username})
 	info := d.info()
 	for _, name := range call.resolved {
 		info.SecretSends = append(info.SecretSends, c.m.manifest.Sends[name])

@@ -34,6 +34,7 @@ type oauthInfoIn struct {
 	TokenURL string            `json:"tokenUrl,omitempty"`
 	Account  crmgate.AccountID `json:"rcAccountId,omitempty"`
 	Email    string            `json:"userEmail,omitempty"`
+	Username string            `json:"username,omitempty"`
 }
 
 // oauthInfoDoc is an application in the input of operations. ClientSecret replaces the Application's, which does not reveal
@@ -42,16 +43,18 @@ type oauthInfoDoc struct {
 	ClientID     string `json:"clientId,omitempty"`
 	ClientSecret string `json:"clientSecret,omitempty"`
 	crmgate.Application
-	TokenAuth crmgate.TokenAuth `json:"tokenAuth,omitempty"`
+	RevocationURI string            `json:"revocationUri,omitempty"`
+	TokenAuth     crmgate.TokenAuth `json:"tokenAuth,omitempty"`
 }
 
 // oauthInfoOut is the answer of getOauthInfo.
 type oauthInfoOut struct {
 	crmgate.Application
-	Scopes      crmgate.Words     `json:"scopes"`
-	TokenAuth   crmgate.TokenAuth `json:"tokenAuth"`
-	AuthMethod  string            `json:"tokenEndpointAuthMethod"`
-	FailMessage string            `json:"failMessage"`
+	Scopes        crmgate.Words     `json:"scopes"`
+	RevocationURI string            `json:"revocationUri"`
+	TokenAuth     crmgate.TokenAuth `json:"tokenAuth"`
+	AuthMethod    string            `json:"tokenEndpointAuthMethod"`
+	FailMessage   string            `json:"failMessage"`
 }
 
 // authMethods are the token endpoint authentication methods of RFC 7591, section 2, and our names for them.
@@ -73,7 +76,9 @@ func (d oauthInfoOut) check() error {
 }
 
 func (d oauthInfoOut) info() connector.OAuthInfo {
-	i := connector.OAuthInfo{Application: d.Application, TokenAuth: cmp.Or(d.TokenAuth, authMethods[d.AuthMethod]), FailMessage: d.FailMessage}
+	i := connector.OAuthInfo{
+		Application: d.Application, RevocationURI: d.RevocationURI, TokenAuth: cmp.Or(d.TokenAuth, authMethods[d.AuthMethod]), FailMessage: d.FailMessage,
+	}
 	i.Scopes = string(d.Scopes)
 	return i
 }

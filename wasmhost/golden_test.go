@@ -246,11 +246,11 @@ func ask(ctx context.Context, c connector.Connector, operation string, input []b
 		return doc{"type": a}, err
 	case "getOauthInfo":
 		i, err := c.OAuthInfo(ctx, connector.OAuthInfoRequest{
-			Hostname: in.str("hostname"), TokenURL: in.str("tokenUrl"), Account: crmgate.AccountID(in.str("rcAccountId")), UserEmail: in.str("userEmail"),
+			Hostname: in.str("hostname"), TokenURL: in.str("tokenUrl"), Account: crmgate.AccountID(in.str("rcAccountId")), UserEmail: in.str("userEmail"), Username: in.str("username"),
 		})
 		return doc{}.with("clientId", i.ClientID).with("clientSecret", i.ClientSecret.Reveal()).with("accessTokenUri", i.AccessTokenURI).
 			with("authorizationUri", i.AuthorizationURI).with("redirectUri", i.RedirectURI).with("scopes", i.Scopes).
-			with("hostname", i.Hostname).with("tokenAuth", i.TokenAuth).with("failMessage", i.FailMessage), err
+			with("hostname", i.Hostname).with("revocationUri", i.RevocationURI).with("tokenAuth", i.TokenAuth).with("failMessage", i.FailMessage), err
 	case "getOverridingOAuthOption":
 		o, err := c.OverridingOAuthOption(ctx, connector.OAuthOptionRequest{Code: in.secret("code"), State: in.str("state"), OAuth: in.sub("oauthInfo").oauth()})
 		return doc{}.with("headers", o.Headers).with("query", o.Query).with("body", o.Body), err
@@ -295,7 +295,7 @@ func ask(ctx context.Context, c connector.Connector, operation string, input []b
 }
 
 func (d doc) oauth() connector.OAuthInfo {
-	return connector.OAuthInfo{Application: crmgate.Application{
+	return connector.OAuthInfo{RevocationURI: d.str("revocationUri"), Application: crmgate.Application{
 		ClientID: d.str("clientId"), ClientSecret: d.secret("clientSecret"), AccessTokenURI: d.str("accessTokenUri"),
 		AuthorizationURI: d.str("authorizationUri"), RedirectURI: d.str("redirectUri"), Scopes: d.str("scopes"), Hostname: d.str("hostname"),
 	}}

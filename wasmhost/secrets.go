@@ -89,7 +89,8 @@ func (c *call) addRevealed(name string, v crmgate.Secret) string {
 // addApplication adds the secret of an application, and returns the application for the guest.
 func (c *call) addApplication(i connector.OAuthInfo) oauthInfoDoc {
 	return oauthInfoDoc{
-		ClientID: i.ClientID, ClientSecret: c.addRevealed(manifest.ClientSecret, i.ClientSecret), Application: i.Application, TokenAuth: i.TokenAuth,
+		ClientID: i.ClientID, ClientSecret: c.addRevealed(manifest.ClientSecret, i.ClientSecret), Application: i.Application,
+		RevocationURI: i.RevocationURI, TokenAuth: i.TokenAuth,
 	}
 }
 

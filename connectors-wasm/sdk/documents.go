@@ -21,6 +21,7 @@ type OAuthInfoRequest struct {
 	TokenURL    string `json:"tokenUrl,omitempty"`
 	RCAccountID string `json:"rcAccountId,omitempty"`
 	UserEmail   string `json:"userEmail,omitempty"`
+	Username    string `json:"username,omitempty"`
 }
 
 // OAuthInfo is getOauthInfo's answer, and the oauthInfo in the input of other operations. In the answer, the manifest supplies
@@ -33,6 +34,8 @@ type OAuthInfo struct {
 	RedirectURI      string `json:"redirectUri,omitempty"`
 	Scopes           Words  `json:"scopes,omitempty"`
 	Hostname         string `json:"hostname,omitempty"`
+	// RevocationURI is the revocation endpoint, if it is not the manifest's.
+	RevocationURI string `json:"revocationUri,omitempty"`
 	// TokenAuth is how the client authenticates at the token endpoint: "basic", "basicRaw", "body" or "none".
 	TokenAuth string `json:"tokenAuth,omitempty"`
 	// TokenEndpointAuthMethod says the same in the words of RFC 7591: "client_secret_basic", "client_secret_post" or "none".

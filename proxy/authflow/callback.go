@@ -141,7 +141,7 @@ func (f *Flows) findClient(ctx context.Context, a *attempt, r CallbackRequest, r
 	}
 	a.account = account
 	a.client, err = f.Tokens.Client(ctx, a.conn, connector.OAuthInfoRequest{
-		Hostname: resp.hostname, TokenURL: r.TokenURL, Account: account, UserEmail: r.UserEmail,
+		Hostname: resp.hostname, TokenURL: r.TokenURL, Account: account, UserEmail: r.UserEmail, Username: r.Username,
 	}, app)
 	if err != nil {
 		return err

@@ -55,8 +55,13 @@ func (e *Engine) Client(ctx context.Context, conn connector.Connector, req conne
 	case !info.TokenAuth.Valid():
 		return Client{}, crmgate.Refuse("tokenAuth: %q is not supported: use basic, basicRaw, body or none", info.TokenAuth)
 	}
-	if err := m.CheckTokenURL(info.AccessTokenURI, info.Hostname); err != nil {
+	if err := m.CheckTokenURL("accessTokenUri", info.AccessTokenURI, info.Hostname); err != nil {
 		return Client{}, err
+	}
+	if info.RevocationURI != "" {
+		if err := m.CheckTokenURL("revocationUri", info.RevocationURI, info.Hostname); err != nil {
+			return Client{}, err
+		}
 	}
 	if info.ClientSecret.IsZero() {
 		info.TokenAuth, refreshAuth = crmgate.TokenAuthNone, crmgate.TokenAuthNone // a public client has no secret (RFC 6749, 3.2.1)

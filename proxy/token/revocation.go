@@ -21,18 +21,22 @@ const maxRevokeAnswer = 64 << 10
 // Revoke revokes a grant's tokens at the CRM (RFC 7009), as the client that issued the grant. The refresh token goes first: it
 // lives longer, and most CRMs end the access token with it (2.1).
 //
-// The error matches errors.ErrUnsupported if the manifest names no revocation endpoint. Other errors are those of Exchange.
-// Revoke may then be called again: revoking a token twice does no harm.
+// The endpoint is the one that the connector names (revocationUri), else the manifest's. Without one, the error matches
+// errors.ErrUnsupported. Other errors are those of Exchange. Revoke may then be called again: revoking a token twice does no harm.
 //
 // If the CRM rejects the application, its revocations are paused, and one an hour tries it. The error is then an *Error with a
 // Code that matches crmgate.ErrAppDead. Its RetryAfter says when the next attempt may be made.
 func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate.Person) error {
 	g := p.Grant
-	where := conn.Manifest().ForHost(p.User.Key.Hostname).RevokeURL
-	if where == "" || g.AccessToken.IsZero() && g.RefreshToken.IsZero() {
-		return fmt.Errorf("revoke: %w", errors.ErrUnsupported)
+	unsupported := fmt.Errorf("revoke: %w", errors.ErrUnsupported)
+	if g.AccessToken.IsZero() && g.RefreshToken.IsZero() {
+		return unsupported
 	}
 	c, err := e.issuingClient(ctx, conn, p)
+	where := cmp.Or(c.Info.RevocationURI, conn.Manifest().ForHost(p.User.Key.Hostname).RevokeURL)
+	if where == "" && (err == nil || settled(err)) {
+		return unsupported
+	}
 	if err == nil {
 		if err := e.pauses.check(ctx, c.revokes(where), true); err != nil {
 			return err
@@ -41,6 +45,12 @@ func (e *Engine) Revoke(ctx context.Context, conn connector.Connector, p crmgate
 	}
 	e.Observe("revoke", p.User.Key.Platform, outcome(err))
 	return err
+}
+
+// settled reports whether the application of a grant is not to be had, and will not be later. Then nothing says that the CRM
+// has a revocation endpoint, and trying again for a week would not help.
+func settled(err error) bool {
+	return errors.Is(err, crmgate.ErrAppDead) || errors.As(err, new(*crmgate.Refusal))
 }
 
 // revokeGrant revokes the tokens of a grant. It ends the pause of the client's revocations, or starts it.

@@ -66,6 +66,14 @@ func TestNothingToRevoke(t *testing.T) {
 		}
 	}
 	wantUnsupported(p) // no endpoint
+	changed := p
+	changed.Grant.App.ClientID = "another"
+	wantUnsupported(changed) // nothing says that there is an endpoint
+	w.conn.failing = &crmgate.ConnectorError{Message: "not now", Err: errors.New("it was stopped")}
+	if err := w.engine.Revoke(t.Context(), w.conn, p); !errors.Is(err, w.conn.failing) {
+		t.Errorf("the connector may name an endpoint the next time: got %v", err)
+	}
+	w.conn.failing = nil
 	w.revokesAt(w.url+"/oauth/revoke", "basic")
 	p.Grant = crmgate.Grant{APIKey: crmgate.NewSecret("key")}
 	wantUnsupported(p)

@@ -145,11 +145,17 @@ func (k *check) checkSuccess(operation string, input doc, a callResult) (Outcome
 		if endpoint == "" && d.text("failMessage") == "" {
 			return Warning, "accessTokenUri is missing", "answer the CRM's token endpoint, unless each organisation has its own"
 		}
-		if err := k.manifest.Hosts.AllowURL(endpoint, input.text("hostname")); err != nil && endpoint != "" {
-			return Failed, "accessTokenUri: " + err.Error(), "add the host to crmgate.hosts"
-		}
-		if err := k.manifest.CheckTokenURL(endpoint, input.text("hostname")); err != nil && endpoint != "" {
-			return Failed, errors.Unwrap(err).Error(), "a token endpoint gets codes and refresh tokens (ABI.md, Application)"
+		for _, member := range []string{"accessTokenUri", "revocationUri"} {
+			to := d.text(member)
+			if to == "" {
+				continue
+			}
+			if err := k.manifest.Hosts.AllowURL(to, input.text("hostname")); err != nil {
+				return Failed, member + ": " + err.Error(), "add the host to crmgate.hosts"
+			}
+			if err := k.manifest.CheckTokenURL(member, to, input.text("hostname")); err != nil {
+				return Failed, errors.Unwrap(err).Error(), "this endpoint gets tokens (ABI.md, Application)"
+			}
 		}
 		return OK, endpoint, ""
 	case "getBasicAuth":
