@@ -29,7 +29,7 @@ type Connector interface {
 	OAuthInfo(context.Context, OAuthInfoRequest) (OAuthInfo, error)
 	// OverridingOAuthOption returns additions to the code exchange.
 	OverridingOAuthOption(context.Context, OAuthOptionRequest) (OAuthOption, error)
-	// BasicAuth turns an API key into the credentials of an Authorization header, after "Basic ".
+	// BasicAuth turns an API key into an Authorization header: "Basic …", or the connector's own.
 	BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error)
 	// UserInfo asks the CRM who the person is.
 	UserInfo(context.Context, UserInfoRequest) (UserInfo, error)
@@ -88,7 +88,7 @@ type OAuthOption struct {
 // UserInfoRequest is the request of getUserInfo. APIKey and AdditionalInfo are empty after a code exchange; Data and Query are
 // empty for a form.
 type UserInfoRequest struct {
-	AuthHeader  crmgate.Secret // "Bearer …" or "Basic …"
+	AuthHeader  crmgate.Secret // "Bearer …", or the result of BasicAuth
 	Hostname    string
 	Query       map[string]string // the callback's parameters without code and state
 	CallbackURI string            // without the code
@@ -121,6 +121,9 @@ type UserRequest struct {
 	User        crmgate.User
 	TokenExpiry json.RawMessage // RFC 3339 string, or nil
 	AuthHeader  crmgate.Secret
+	APIKey      crmgate.Secret // hidden in logs and answers, and not passed to the guest; empty for OAuth
+	// RefreshToken is for UnAuthorize: the guest sees it if its manifest reveals it.
+	RefreshToken crmgate.Secret
 	// Rejected, if not nil, is called each time that the CRM answers 401 to a request with the credentials of AuthHeader,
 	// before the operation returns. It is not passed to the guest.
 	Rejected func()
@@ -143,8 +146,7 @@ type Outcome struct {
 // RefreshRequest is the request of checkAndRefreshAccessToken.
 type RefreshRequest struct {
 	UserRequest
-	OAuth        OAuthInfo
-	RefreshToken crmgate.Secret // the guest sees it only if its manifest reveals it
+	OAuth OAuthInfo // the guest sees the RefreshToken only if its manifest reveals it
 	// Answered, if not nil, is called with the guest's JSON document before it is decoded. It contains the tokens.
 	Answered func(document crmgate.Secret)
 	// Fetches, if not nil, keeps what the CRM answers to the guest: the connector may be interrupted before it has passed on the

@@ -45,3 +45,34 @@ func TestRevocationURI(t *testing.T) {
 		t.Errorf("a code was sent: %s", asked[0].RequestURI)
 	}
 }
+
+// TestHeaderOfAnotherScheme: getBasicAuth answers the whole header. It reaches the CRM's operations, and logs do not contain it.
+func TestHeaderOfAnotherScheme(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, map[string]guest{
+		"whole":   {"getBasicAuth": `{"header":"Token token=\"key-123456\", user=\"ada-lovelace\""}`, "authValidation": `{"successful":true}`, "fields": `{"const":"apiKey","required":true}`},
+		"neither": {"getBasicAuth": `{}`, "fields": `{"const":"apiKey","required":true}`},
+		"both":    {"getBasicAuth": `{"basic":"a","header":"Token b"}`, "fields": `{"const":"apiKey","required":true}`},
+	})
+	in := w.postJSON("/apiKeyLogin", `{"platform":"whole","apiKey":"key-123456"}`)
+	w.get("/authValidation", bearer(w.token(in))...).want(t, 200, `{"successful":true}`)
+	for _, operation := range []string{"getUserInfo", "authValidation"} {
+		w.wantGot("whole", operation, `"authHeader":"Token token=\"[secret]\", user=\"[secret]\""`)
+	}
+	for platform, want := range map[string]string{"neither": "basic is missing", "both": "basic and header are both given"} {
+		w.postJSON("/apiKeyLogin", `{"platform":"`+platform+`","apiKey":"key-123456"}`).wantError(t, 400, want)
+	}
+}
+
+// TestUnAuthorizeGetsTheRefreshToken: the manifest of wired connectors reveals it. No other operation on a person gets it.
+func TestUnAuthorizeGetsTheRefreshToken(t *testing.T) {
+	t.Parallel()
+	w := newWired(t, map[string]guest{"wire": {"unAuthorize": `{"successful":true}`, "authValidation": `{"successful":true}`}})
+	token := w.token(w.in("wire", ""))
+	w.get("/authValidation", bearer(token)...)
+	w.do("POST", "/unAuthorize", "", bearer(token)...)
+	w.wantGot("wire", "unAuthorize", `"refreshToken":"[secret]"`)
+	if in := w.got("wire", "authValidation"); in == "" || strings.Contains(in, "refreshToken") {
+		t.Errorf("authValidation got %s", in)
+	}
+}

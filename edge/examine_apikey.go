@@ -44,7 +44,7 @@ func (x *examiner) apiKey(ctx context.Context, form map[string]string) {
 	}
 	key := "crmgate-doctor-" + rand.Text()
 	values["apiKey"] = key
-	basic, err := x.conn.BasicAuth(ctx, crmgate.NewSecret(key))
+	header, err := x.conn.BasicAuth(ctx, crmgate.NewSecret(key))
 	if err != nil {
 		x.say("API key", "failed", "The connector cannot use it: %v", err)
 		return
@@ -52,7 +52,7 @@ func (x *examiner) apiKey(ctx context.Context, form map[string]string) {
 	additional, _ := json.Marshal(values) // strings always encode
 	x.requests = nil
 	info, err := x.conn.UserInfo(ctx, connector.UserInfoRequest{
-		AuthHeader: crmgate.NewSecret("Basic " + basic.Reveal()), Hostname: x.hostname,
+		AuthHeader: header, Hostname: x.hostname,
 		APIKey: crmgate.NewSecret(key), AdditionalInfo: crmgate.NewSecret(string(additional)),
 	})
 	x.sayAnswer(info, err)

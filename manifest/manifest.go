@@ -177,6 +177,13 @@ func (m *Manifest) notAnAddress(address string, cause error) error {
 	return r
 }
 
+// Unavailable is the Refusal of a request that the manifest or the operator's configuration does not allow. Only the log has the cause.
+func (m *Manifest) Unavailable(cause error) error {
+	r := crmgate.Decline("%s cannot be reached with this configuration. Please ask your administrator.", m.Title)
+	r.Err = cause
+	return r
+}
+
 // ValuesHost returns the host to which the managed values of a sign-in at hostname belong. hostname is a result of
 // CheckHostname. A value must not reach another host than the one that it was entered for. The result is empty for the host
 // that the manifest names for all people, and for a host name that cannot decide where requests go.

@@ -3,6 +3,7 @@ package wasmhost
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -34,7 +35,13 @@ func callForUser[D document](ctx context.Context, c *hosted, operation string, r
 func (c *hosted) userCall(operation string, r connector.UserRequest) (*call, userIn) {
 	call := c.newCall(operation, r.User.Key.Hostname)
 	call.rejected = r.Rejected
-	in := userIn{userOf(r), call.addHeader(r.AuthHeader, false)}
+	in := userIn{User: userOf(r), AuthHeader: call.addHeader(r.AuthHeader, false)}
+	if operation == "unAuthorize" || operation == "checkAndRefreshAccessToken" {
+		in.RefreshToken = call.addRevealed(manifest.RefreshToken, r.RefreshToken)
+	}
+	if key := strings.TrimSpace(r.APIKey.Reveal()); strings.Contains(call.credential, key) { // else the header has it in another form
+		call.secrets.Hide(key)
+	}
 	in.User.AdditionalInfo = call.strippedJSON(in.User.AdditionalInfo)
 	return call, in
 }
@@ -84,7 +91,7 @@ func (c *hosted) OverridingOAuthOption(ctx context.Context, r connector.OAuthOpt
 func (c *hosted) BasicAuth(ctx context.Context, apiKey crmgate.Secret) (crmgate.Secret, error) {
 	call := c.newCall("getBasicAuth", "")
 	d, err := runCall[basicAuthOut](ctx, call, basicAuthIn{call.addKey(apiKey)})
-	return crmgate.NewSecret(d.Basic), err
+	return crmgate.NewSecret(d.authorization()), err
 }
 
 func (c *hosted) UserInfo(ctx context.Context, r connector.UserInfoRequest) (connector.UserInfo, error) {
@@ -137,7 +144,7 @@ func (c *hosted) LicenseStatus(ctx context.Context, r connector.UserRequest) (js
 func (c *hosted) RefreshAccessToken(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {
 	call, user := c.userCall("checkAndRefreshAccessToken", r.UserRequest)
 	call.rejected, call.answered, call.kept = nil, r.Answered, r.Fetches
-	in := refreshIn{user, call.addApplication(r.OAuth), call.addRevealed(manifest.RefreshToken, r.RefreshToken)}
+	in := refreshIn{user, call.addApplication(r.OAuth)}
 	d, err := runCall[refreshOut](ctx, call, in)
 	return connector.RefreshAnswer{
 		AccessToken: crmgate.NewSecret(d.AccessToken), RefreshToken: crmgate.NewSecret(d.RefreshToken),

@@ -102,10 +102,24 @@ type basicAuthIn struct {
 }
 
 type basicAuthOut struct {
-	Basic string `json:"basic"`
+	Basic  string `json:"basic"`
+	Header string `json:"header"`
 }
 
-func (d basicAuthOut) check() error { return require("basic", d.Basic) }
+func (d basicAuthOut) check() error {
+	if d.Basic != "" && d.Header != "" {
+		return errors.New("basic and header are both given")
+	}
+	return require("basic", d.Basic+d.Header)
+}
+
+// authorization returns the whole Authorization header.
+func (d basicAuthOut) authorization() string {
+	if d.Header != "" {
+		return d.Header
+	}
+	return "Basic " + d.Basic
+}
 
 type userInfoIn struct {
 	AuthHeader     string            `json:"authHeader"`
@@ -163,6 +177,8 @@ func (d userInfoOut) info() connector.UserInfo {
 type userIn struct {
 	User       userDoc `json:"user"`
 	AuthHeader string  `json:"authHeader"`
+	// RefreshToken is in the inputs of unAuthorize and checkAndRefreshAccessToken.
+	RefreshToken string `json:"refreshToken,omitempty"`
 }
 
 type userDoc struct {
@@ -225,8 +241,7 @@ func (d licenseOut) check() error { return nil } // decode checks that it is an 
 
 type refreshIn struct {
 	userIn
-	OAuthInfo    oauthInfoDoc `json:"oauthInfo"`
-	RefreshToken string       `json:"refreshToken,omitempty"`
+	OAuthInfo oauthInfoDoc `json:"oauthInfo"`
 }
 
 type refreshOut struct {

@@ -256,7 +256,10 @@ func ask(ctx context.Context, c connector.Connector, operation string, input []b
 		return doc{}.with("headers", o.Headers).with("query", o.Query).with("body", o.Body), err
 	case "getBasicAuth":
 		b, err := c.BasicAuth(ctx, in.secret("apiKey"))
-		return doc{"basic": b.Reveal()}, err
+		if basic, ok := strings.CutPrefix(b.Reveal(), "Basic "); ok {
+			return doc{"basic": basic}, err
+		}
+		return doc{"header": b.Reveal()}, err
 	case "getUserInfo":
 		u, err := c.UserInfo(ctx, connector.UserInfoRequest{
 			AuthHeader: in.secret("authHeader"), Hostname: in.str("hostname"), Query: in.texts("query"), CallbackURI: in.str("callbackUri"),
@@ -280,7 +283,7 @@ func ask(ctx context.Context, c connector.Connector, operation string, input []b
 	case "getLicenseStatus":
 		return c.LicenseStatus(ctx, in.person())
 	case "checkAndRefreshAccessToken":
-		a, err := c.RefreshAccessToken(ctx, connector.RefreshRequest{UserRequest: in.person(), OAuth: in.sub("oauthInfo").oauth(), RefreshToken: in.secret("refreshToken")})
+		a, err := c.RefreshAccessToken(ctx, connector.RefreshRequest{UserRequest: in.person(), OAuth: in.sub("oauthInfo").oauth()})
 		d := doc{"accessToken": a.AccessToken.Reveal()}.with("refreshToken", a.RefreshToken.Reveal()).with("expiresIn", a.ExpiresIn)
 		return d.change(a.AdditionalInfo), err
 	case "getManagedAuthOptions":
@@ -303,7 +306,7 @@ func (d doc) oauth() connector.OAuthInfo {
 
 func (d doc) person() connector.UserRequest {
 	u := d.sub("user")
-	return connector.UserRequest{AuthHeader: d.secret("authHeader"), TokenExpiry: u.raw("tokenExpiry"), User: crmgate.User{
+	return connector.UserRequest{AuthHeader: d.secret("authHeader"), RefreshToken: d.secret("refreshToken"), TokenExpiry: u.raw("tokenExpiry"), User: crmgate.User{
 		Key:     crmgate.UserKey{Platform: crmgate.Platform(u.str("platform")), Hostname: u.str("hostname"), ID: crmgate.UserID(u.str("id"))},
 		Account: crmgate.AccountID(u.str("rcAccountId")), TimezoneName: u.str("timezoneName"),
 		TimezoneOffset: u.raw("timezoneOffset"), AdditionalInfo: u.raw("platformAdditionalInfo"),

@@ -73,7 +73,7 @@ func TestHandlesOfRefreshTokens(t *testing.T) {
 	for range 2 { // the second time with the kept answer
 		var told crmgate.Secret
 		a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{
-			UserRequest: connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer old-token")}, RefreshToken: crmgate.NewSecret("refresh-token"), Fetches: kept,
+			UserRequest: connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer old-token"), RefreshToken: crmgate.NewSecret("refresh-token")}, Fetches: kept,
 			OAuth:    connector.OAuthInfo{Application: crmgate.Application{ClientSecret: crmgate.NewSecret("client-secret")}},
 			Answered: func(d crmgate.Secret) { told = d },
 		})
@@ -255,5 +255,30 @@ func TestRejectedHandles(t *testing.T) {
 			t.Errorf("status %d: reported %d times (%v), want %d", status, told, err, want)
 		}
 		status = 200
+	}
+}
+
+// A connector makes a header of another scheme from a handle. A header of one word is a credential too. The key in it is hidden from
+// later calls, which do not get the key.
+func TestHandlesInAHeader(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"Token key-123456", "key-123456"} {
+		answers := map[string]string{"/getBasicAuth": `{"header":"` + header + `"}`, "/authValidation": `{"successful":true,"returnMessage":{"message":"key-123456"}}`}
+		h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+			b, _ := io.ReadAll(r.Body)
+			if got := read(b).str("authHeader"); r.URL.Path == "/authValidation" && got != header {
+				t.Errorf("the CRM got the header %q, want %q", got, header)
+			}
+			return answering(200, answers[r.URL.Path]), nil
+		}})
+		f := load(t, h, relayFiles(t, "shy", withHandles))
+		made, err := mustConnector(t, f, "shy").BasicAuth(t.Context(), crmgate.NewSecret("key-123456"))
+		if err != nil || made.Reveal() != header {
+			t.Errorf("got the header %q (%v), want %q", made.Reveal(), err, header)
+		}
+		out, err := mustConnector(t, f, "shy").AuthValidation(t.Context(), connector.UserRequest{AuthHeader: made, APIKey: crmgate.NewSecret("key-123456")})
+		if err != nil || out.Message == nil || strings.Contains(out.Message.Message, "key-123456") {
+			t.Errorf("%q: the answer has the key: %+v (%v)", header, out.Message, err)
+		}
 	}
 }

@@ -229,7 +229,7 @@ func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok
 // credentialSecrets returns the secrets of an Authorization header. A Basic credential is replaced by one that decodes to handles, so
 // that a connector that decodes it runs in the same way.
 func credentialSecrets(header string) []recording.Secret {
-	scheme, credential, _ := strings.Cut(header, " ")
+	scheme, credential := splitHeader(header)
 	decoded, err := base64.StdEncoding.DecodeString(credential)
 	if scheme != "Basic" || err != nil {
 		return []recording.Secret{{Handle: "{{accessToken}}", Value: credential}}

@@ -49,7 +49,7 @@ func TestUnrevealedSecrets(t *testing.T) {
 	}})
 	c := mustConnector(t, load(t, h, relayFiles(t, "shy", relayManifest)), "shy")
 	app := connector.OAuthInfo{Application: crmgate.Application{ClientID: "id", ClientSecret: crmgate.NewSecret("client-secret")}, FailMessage: "not for others"}
-	a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{OAuth: app, RefreshToken: crmgate.NewSecret("refresh-token")})
+	a, err := c.RefreshAccessToken(t.Context(), connector.RefreshRequest{OAuth: app, UserRequest: connector.UserRequest{RefreshToken: crmgate.NewSecret("refresh-token")}})
 	if err != nil || a.AccessToken.Reveal() != "new" {
 		t.Fatalf("%+v, %v", a, err)
 	}
@@ -132,7 +132,7 @@ func TestRejectedCredentials(t *testing.T) {
 		status int
 		header string
 		want   int
-	}{{401, "Bearer top-secret-token", 1}, {200, "Bearer top-secret-token", 0}, {403, "Bearer top-secret-token", 0}, {401, "", 0}} {
+	}{{401, "Bearer top-secret-token", 1}, {401, "top-secret-token", 1}, {200, "Bearer top-secret-token", 0}, {403, "Bearer top-secret-token", 0}, {401, "", 0}} {
 		status = step.status
 		told := 0
 		_, err := c.AuthValidation(t.Context(), connector.UserRequest{AuthHeader: crmgate.NewSecret(step.header), Rejected: func() { told++ }})

@@ -21,10 +21,14 @@ import (
 // addHeader adds the credential of an Authorization header, and returns the header for the guest. A Basic credential encodes a user
 // name and a password, and the API key may be either. keyKnown says that the key has been added.
 func (c *call) addHeader(h crmgate.Secret, keyKnown bool) string {
-	scheme, credential, found := strings.Cut(h.Reveal(), " ")
+	scheme, credential := splitHeader(h.Reveal())
 	c.credential = credential
 	shown := c.secrets.Add(manifest.AccessToken, credential)
-	if scheme == "Basic" {
+	switch scheme {
+	case "":
+		return shown
+	case "Bearer":
+	case "Basic":
 		decoded, _ := base64.StdEncoding.DecodeString(credential) // a credential that is not base64 encodes nothing
 		user, password, _ := strings.Cut(string(decoded), ":")
 		c.secrets.Hide(password)
@@ -34,11 +38,19 @@ func (c *call) addHeader(h crmgate.Secret, keyKnown bool) string {
 		} else {
 			c.secrets.Hide(user)
 		}
-	}
-	if !found {
-		return c.secrets.Add(manifest.AccessToken, scheme)
+	default: // a credential can have parameters: Token token="…", email="…"
+		c.secrets.Show(strings.FieldsFunc(credential, func(r rune) bool { return strings.ContainsRune(` ,;:="'`, r) })...)
 	}
 	return scheme + " " + shown
+}
+
+// splitHeader returns the scheme and the credential of an Authorization header. A header of one word is a credential.
+func splitHeader(header string) (scheme, credential string) {
+	scheme, credential, found := strings.Cut(header, " ")
+	if !found {
+		return "", header
+	}
+	return scheme, credential
 }
 
 // addKey adds an API key, and returns what the guest gets. A handle stands for the key without blanks around it, which pasted keys
@@ -146,7 +158,7 @@ var likeASCII = []string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "lat
 // resolves lists the members of answers that may have handles, by operation, and the secret that the server keeps each of them as.
 var resolves = map[string]map[string]string{
 	"getOauthInfo":               {"clientSecret": manifest.ClientSecret},
-	"getBasicAuth":               {"basic": manifest.AccessToken},
+	"getBasicAuth":               {"basic": manifest.AccessToken, "header": manifest.AccessToken},
 	"checkAndRefreshAccessToken": {"accessToken": manifest.AccessToken, "refreshToken": manifest.RefreshToken},
 }
 

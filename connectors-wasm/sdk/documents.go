@@ -79,9 +79,11 @@ type BasicAuthRequest struct {
 	APIKey string `json:"apiKey"`
 }
 
-// BasicAuth is getBasicAuth's answer: the credentials after "Basic ".
+// BasicAuth is getBasicAuth's answer: the credentials after "Basic ", or the whole header.
 type BasicAuth struct {
-	Basic string `json:"basic"`
+	Basic string `json:"basic,omitempty"`
+	// Header is the value of the Authorization header, if that is not Basic: "Token abc".
+	Header string `json:"header,omitempty"`
 }
 
 // UserInfoRequest is getUserInfo's input.
@@ -163,6 +165,8 @@ type DetailItem struct {
 type UserRequest struct {
 	User       User   `json:"user"`
 	AuthHeader string `json:"authHeader"`
+	// RefreshToken is only in unAuthorize's input. It needs "refreshToken" in the manifest's reveal.
+	RefreshToken string `json:"refreshToken,omitempty"`
 }
 
 // User is a signed-in person.

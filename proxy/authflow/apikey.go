@@ -104,12 +104,11 @@ func (f *Flows) apiKey(ctx context.Context, r APIKeyRequest) (SignedIn, error) {
 
 // userByKey asks the connector for the person behind an API key.
 func userByKey(ctx context.Context, conn connector.Connector, hostname string, key crmgate.Secret, form org.Form) (connector.UserInfo, error) {
-	basic, err := conn.BasicAuth(ctx, key)
+	header, err := conn.BasicAuth(ctx, key)
 	if err != nil {
 		return connector.UserInfo{}, err
 	}
 	return conn.UserInfo(ctx, connector.UserInfoRequest{
-		AuthHeader: crmgate.NewSecret("Basic " + basic.Reveal()),
-		Hostname:   hostname, AdditionalInfo: form.Secret(), APIKey: key,
+		AuthHeader: header, Hostname: hostname, AdditionalInfo: form.Secret(), APIKey: key,
 	})
 }

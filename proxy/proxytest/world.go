@@ -85,7 +85,7 @@ func (c *Connector) UserInfo(ctx context.Context, r connector.UserInfoRequest) (
 
 // BasicAuth accepts every key.
 func (c *Connector) BasicAuth(context.Context, crmgate.Secret) (crmgate.Secret, error) {
-	return crmgate.NewSecret("basic"), nil
+	return crmgate.NewSecret("Basic basic"), nil
 }
 
 // World is a store, the practice CRM, and the services of one process.

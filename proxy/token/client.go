@@ -102,9 +102,7 @@ func (c Client) checkSecret(to *url.URL, body string) error {
 	}
 	for _, s := range c.Info.SecretSends {
 		if !s.Allows(at, to, c.Hostname) {
-			r := crmgate.Decline("%s cannot be reached with this configuration. Please ask your administrator.", c.manifest.Title)
-			r.Err = fmt.Errorf("the client secret may not be sent in the %s to %s: declare both in crmgate.sends of the manifest of %s", at, crmgate.Clip(to.Host), c.Platform)
-			return r
+			return c.manifest.Unavailable(fmt.Errorf("the client secret may not be sent in the %s to %s: declare both in crmgate.sends of the manifest of %s", at, crmgate.Clip(to.Host), c.Platform))
 		}
 	}
 	return nil
@@ -115,21 +113,17 @@ type FailMessage struct{ Message string }
 
 func (f *FailMessage) Error() string { return f.Message }
 
-// AuthHeader is a person's Authorization header for the CRM's API: "Bearer …", or a new "Basic …" from the connector.
+// AuthHeader is a person's Authorization header for the CRM's API: "Bearer …", or a new one from the connector for an API key.
 func AuthHeader(ctx context.Context, conn connector.Connector, p crmgate.Person) (crmgate.Secret, error) {
 	if p.Grant.APIKey.IsZero() {
 		return crmgate.NewSecret("Bearer " + p.Grant.AccessToken.Reveal()), nil
 	}
-	basic, err := conn.BasicAuth(ctx, p.Grant.APIKey)
-	if err != nil {
-		return crmgate.Secret{}, err
-	}
-	return crmgate.NewSecret("Basic " + basic.Reveal()), nil
+	return conn.BasicAuth(ctx, p.Grant.APIKey)
 }
 
 // UserRequest is the input of a connector's operations on a signed-in person.
 func UserRequest(ctx context.Context, conn connector.Connector, p crmgate.Person) (connector.UserRequest, error) {
-	r := connector.UserRequest{User: p.User}
+	r := connector.UserRequest{User: p.User, APIKey: p.Grant.APIKey, RefreshToken: p.Grant.RefreshToken}
 	if end := p.Grant.Expiry; !end.IsZero() {
 		r.TokenExpiry, _ = json.Marshal(end.UTC().Format(time.RFC3339)) // a string always encodes
 	}

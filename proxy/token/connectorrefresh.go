@@ -24,7 +24,7 @@ func (a attempt) connectorRefresh(ctx context.Context) (Tokens, error) {
 	entry := a.entry()
 	entry.Status, entry.Own = 200, true
 	answer, err := a.conn.RefreshAccessToken(ctx, connector.RefreshRequest{
-		UserRequest: user, OAuth: a.client.Info, RefreshToken: a.was.Grant.RefreshToken, Fetches: fetches,
+		UserRequest: user, OAuth: a.client.Info, Fetches: fetches,
 		Answered: func(document crmgate.Secret) {
 			entry.At, entry.Body = a.engine.Now(), document
 			entry.ID = a.engine.journal.put(ctx, entry)

@@ -68,7 +68,7 @@ func (c *testConnector) BasicAuth(_ context.Context, key crmgate.Secret) (crmgat
 	if key.Reveal() == "bad" {
 		return crmgate.Secret{}, errors.New("bad key")
 	}
-	return crmgate.NewSecret("<" + key.Reveal() + ">"), nil
+	return crmgate.NewSecret("Basic <" + key.Reveal() + ">"), nil
 }
 
 func (c *testConnector) RefreshAccessToken(ctx context.Context, r connector.RefreshRequest) (connector.RefreshAnswer, error) {

@@ -76,8 +76,8 @@ func (k *check) maskCredentials(ctx context.Context, input []byte) doc {
 	if scheme == "Bearer" {
 		mask("the access token", credential)
 	}
-	if scheme == "Basic" {
-		d["authHeader"] = k.basicHeader(ctx, d, key, credential)
+	if scheme != "Bearer" && d["authHeader"] != nil && k.manifest.AuthType == manifest.APIKey {
+		d["authHeader"] = k.keyHeader(ctx, d, key, d.text("authHeader"))
 	}
 	return d
 }
@@ -124,19 +124,29 @@ func mapTexts(v any, change func(string) string) any {
 	return v
 }
 
-// basicHeader returns the header for an API key, by calling getBasicAuth. If the input has no key, it makes one up.
-func (k *check) basicHeader(ctx context.Context, d doc, recorded, header string) string {
+// keyHeader returns the header for an API key, by calling getBasicAuth. If the input has no key, it makes one up.
+func (k *check) keyHeader(ctx context.Context, d doc, recorded, header string) string {
+	_, credential, _ := strings.Cut(header, " ")
 	key := d.text("apiKey")
 	if key == "" || recorded == "" {
-		decoded, _ := base64.StdEncoding.DecodeString(header)
+		decoded, _ := base64.StdEncoding.DecodeString(credential)
 		recorded, _, _ = strings.Cut(string(decoded), ":")
 		key = k.mask("the API key", recorded)
 	}
-	a := k.call(ctx, "getBasicAuth", doc{"apiKey": key}, "")
-	basic := parseDoc(a.Output).text("basic")
-	k.scanner.addSecret("the API key", basic)
-	k.crm.mapCredential(basic, header)
-	return "Basic " + basic
+	made := k.headerFor(ctx, key)
+	_, ours, _ := strings.Cut(made, " ")
+	k.scanner.addSecret("the API key", ours)
+	k.crm.mapCredential(ours, credential)
+	return made
+}
+
+// headerFor returns the Authorization header that the connector makes of an API key.
+func (k *check) headerFor(ctx context.Context, key string) string {
+	d := parseDoc(k.call(ctx, "getBasicAuth", doc{"apiKey": key}, "").Output)
+	if header := d.text("header"); header != "" {
+		return header
+	}
+	return "Basic " + d.text("basic")
 }
 
 // goldenInput returns the first input in the ABI's vectors, with credentials of the check.
@@ -224,9 +234,8 @@ func (k *check) practiceInputs(ctx context.Context, inputs map[string]doc) {
 	in := doc{"hostname": "", "platform": k.name}
 	if k.manifest.AuthType == manifest.APIKey {
 		k.scanner.addSecret("the API key", practicecrm.APIKey)
-		a := k.call(ctx, "getBasicAuth", doc{"apiKey": practicecrm.APIKey}, "")
 		inputs["getBasicAuth"] = doc{"apiKey": practicecrm.APIKey}
-		in["authHeader"] = "Basic " + parseDoc(a.Output).text("basic")
+		in["authHeader"] = k.headerFor(ctx, practicecrm.APIKey)
 		in["apiKey"], in["additionalInfo"] = practicecrm.APIKey, doc{"apiKey": practicecrm.APIKey}
 	} else {
 		access, err := k.practiceToken(ctx, "ada")
