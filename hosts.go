@@ -17,6 +17,17 @@ type HostPattern struct {
 	Wildcard bool   // one or more whole labels stand before Host
 	Person   bool   // {hostname}: the person's own host
 	Port     uint16 // 0 if none was written, which means 443
+	// Config is the configuration value that Host and Port are from ({config:NAME}). Without Host it is not resolved, and covers
+	// no host.
+	Config string
+}
+
+// Declared returns the entry as the manifest has it.
+func (p HostPattern) Declared() string {
+	if p.Config != "" {
+		return "{config:" + p.Config + "}"
+	}
+	return p.String()
 }
 
 // ParseHostPattern reads one entry. It accepts a wildcard over a public suffix, such as *.com: package wasmhost rejects that,

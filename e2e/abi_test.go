@@ -1,13 +1,37 @@
 package e2e_test
 
 import (
+	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
 // wireApp is the application of wired connectors; more is added to it.
 func wireApp(more string) string {
 	return `{"clientId":"` + wireID + `","clientSecret":"` + wireSecret + `","accessTokenUri":"$CRM/token"` + more + `}`
+}
+
+// newEdited is newWired with other manifests.
+func newEdited(t *testing.T, guests map[string]guest, settings func(crm string) map[string]string, edit func(name, manifest string) string) *wired {
+	t.Helper()
+	e := newEndpoint(t)
+	g := newGate(t, func(o *edgetest.Options) {
+		for name, answers := range guests {
+			e.connector(t, o.Connectors, name, answers)
+			file := filepath.Join(o.Connectors, name+".json")
+			b, err := os.ReadFile(file)
+			edgetest.Must(t, err)
+			edgetest.Must(t, os.WriteFile(file, []byte(edit(name, string(b))), 0o600))
+		}
+		o.Strict = false // a platform may be left out
+		maps.Copy(o.Settings, settings(e.URL))
+	})
+	return &wired{gate: g, endpoint: e}
 }
 
 // TestRevocationURI: a connector names the revocation endpoint. It must be on a host of the manifest, before a code is sent.
@@ -74,5 +98,62 @@ func TestUnAuthorizeGetsTheRefreshToken(t *testing.T) {
 	w.wantGot("wire", "unAuthorize", `"refreshToken":"[secret]"`)
 	if in := w.got("wire", "authValidation"); in == "" || strings.Contains(in, "refreshToken") {
 		t.Errorf("authValidation got %s", in)
+	}
+}
+
+// TestSecretHeaders: the operator's values are sent with exchanges and refreshes, of a client that sends no code. Without a value
+// nothing is sent.
+func TestSecretHeaders(t *testing.T) {
+	t.Parallel()
+	const rules = `"config": ["$UPPER_KEY"], "token": {"parameters": {"grant_type": "client_credentials"}, "omit": ["code", "redirect_uri"], "secretHeaders": {"X-Api-Key": "$UPPER_KEY", "Authorization": "$UPPER_KEY"}},
+		"refresh": {"parameters": {}, "omit": []}, "x":`
+	w := newEdited(t, map[string]guest{"keyed": {"authValidation": `{"successful":true}`}, "unset": {}}, func(string) map[string]string { return map[string]string{"KEYED_KEY": "subscription-key-1"} },
+		func(name, manifest string) string {
+			return strings.Replace(manifest, `"token":`, strings.ReplaceAll(rules, "$UPPER", strings.ToUpper(name)), 1)
+		})
+	w.endpoint.says(200, `{"access_token":"access-token-1","refresh_token":"refresh-token-1","expires_in":60}`)
+	token := w.token(w.in("keyed", ""))
+	if a := w.in("unset", ""); !strings.Contains(a.body, "Wire CRM cannot be reached with this configuration") {
+		t.Errorf("without the value: got %d %s", a.status, a.body)
+	}
+	if !strings.Contains(w.Log.String(), "UNSET_KEY is not set: the manifest of unset sends it as the header") {
+		t.Error("the log does not say what is not set")
+	}
+	w.Clock.Pass(45 * time.Second)
+	w.get("/authValidation", bearer(token)...).want(t, 200, `{"successful":true}`)
+	asked := w.endpoint.asked()
+	if len(asked) != 2 {
+		t.Fatalf("%d token requests, want an exchange and a refresh", len(asked))
+	}
+	for i, r := range asked {
+		if r.Header.Get("X-Api-Key") != "subscription-key-1" || r.Header.Get("Authorization") != "subscription-key-1" {
+			t.Errorf("request %d has the headers %v", i, r.Header)
+		}
+	}
+	if f := asked[0].PostForm; f.Has("code") || f.Has("redirect_uri") || f.Get("grant_type") != "client_credentials" {
+		t.Errorf("the exchange has the parameters %v", f)
+	}
+	if f := asked[1].PostForm; f.Get("grant_type") != "refresh_token" || f.Get("refresh_token") != "refresh-token-1" {
+		t.Errorf("the refresh has the parameters %v", f)
+	}
+}
+
+// TestConfiguredHost: the operator's configuration names the host of the CRM. Without it, the platform is left out and the log says why.
+func TestConfiguredHost(t *testing.T) {
+	t.Parallel()
+	w := newEdited(t, map[string]guest{"hosted": {}, "nowhere": {}}, func(crm string) map[string]string { return map[string]string{"HOSTED_SERVER": crm + "/api"} },
+		func(name, manifest string) string {
+			before, after, _ := strings.Cut(manifest, `"hosts":["`)
+			_, after, _ = strings.Cut(after, `"]`)
+			setting := strings.ToUpper(name) + "_SERVER"
+			return before + `"config":["` + setting + `"],"hosts":["{config:` + setting + `}"]` + after
+		})
+	w.token(w.in("hosted", ""))
+	if asked := w.endpoint.asked(); len(asked) != 1 {
+		t.Errorf("%d token requests", len(asked))
+	}
+	w.in("nowhere", "").wantError(t, 400, "Connector not found for platform: nowhere")
+	if !strings.Contains(w.Log.String(), "NOWHERE_SERVER is not set: set it to the host of the CRM") {
+		t.Error("the log does not say what is not set")
 	}
 }

@@ -125,7 +125,7 @@ func (c *core) openRest(ctx context.Context) error {
 		return err
 	}
 	c.tokens, err = token.New(token.Config{
-		DB: c.db, Connector: c.connector, Fetch: c.client.Fetch, Now: c.Now, Logger: c.Logger, Alone: alone,
+		DB: c.db, Connector: c.connector, Fetch: c.client.Fetch, Setting: c.connectorSetting, Now: c.Now, Logger: c.Logger, Alone: alone,
 		Observe: c.metrics.Token,
 	})
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 // "handle CLIO_CLIENT_SECRET", "CLIO_CLIENT_SECRET to app.clio.com in body", "reveal refreshToken", "secrets to *.clio.com" and
 // "secrets in clear". It includes what overrides add for some hosts. If the list has a new text, the connector may do more than before. A
 // connector that sees its secrets can send them to each of its hosts.
+//
+// A host that the operator configures is in the list by the name of its value: to set that is to accept it.
 func (m *Manifest) Capabilities() []string {
 	all := map[string]bool{}
 	m.addCapabilities(all)
@@ -22,7 +24,7 @@ func (m *Manifest) Capabilities() []string {
 func (m *Manifest) addCapabilities(all map[string]bool) {
 	person := false
 	for _, h := range m.Hosts {
-		all["host "+h.String()] = true
+		all["host "+h.Declared()] = true
 		person = person || h.Person
 	}
 	if person { // {hostname} is one of these
@@ -40,13 +42,13 @@ func (m *Manifest) addCapabilities(all map[string]bool) {
 	if !m.Handles {
 		all["secrets in clear"] = true // it sees the values of its configuration and of the person's credentials
 		for _, h := range m.Hosts {
-			all["secrets to "+h.String()] = true
+			all["secrets to "+h.Declared()] = true
 		}
 	}
 	for name, s := range m.Sends { // each by its name: else two secrets could change places
 		for _, at := range s.In {
 			for _, h := range s.Hosts {
-				all[fmt.Sprintf("%s to %s in %s", name, h, at)] = true
+				all[fmt.Sprintf("%s to %s in %s", name, h.Declared(), at)] = true
 			}
 		}
 	}

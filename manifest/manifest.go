@@ -314,17 +314,17 @@ func (m *Manifest) readEnvironment(r *reader, n node) {
 
 func (m *Manifest) readCrmgate(r *reader, n node) {
 	r.object(n)
-	for _, h := range r.list(n.at("hosts")) {
-		p, err := crmgate.ParseHostPattern(r.text(h))
-		r.check(h, err == nil, `"host", "*.suffix" or "{hostname}", each with an optional port`)
-		m.Hosts = append(m.Hosts, p)
-	}
 	prefix := strings.ToUpper(string(m.Platform)) + "_"
 	for _, c := range r.list(n.at("config")) {
 		s := r.text(c)
 		r.check(c, strings.HasPrefix(s, prefix) && len(s) > len(prefix) &&
 			strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == "", "a name in capital letters that begins with "+prefix)
 		m.Config = append(m.Config, s)
+	}
+	for _, h := range r.list(n.at("hosts")) {
+		p, err := hostPattern(r.text(h), m.Config)
+		r.check(h, err == nil, `"host", "*.suffix" or "{hostname}", each with an optional port, or "{config:NAME}" with a name of crmgate.config`)
+		m.Hosts = append(m.Hosts, p)
 	}
 	for _, v := range r.list(n.at("reveal")) {
 		m.Reveal = append(m.Reveal, r.oneOf(v, "clientSecret", "refreshToken"))

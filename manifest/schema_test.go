@@ -43,6 +43,9 @@ var onlyParser = []string{
 	"on one of crmgate.hosts",            // the hosts
 	"or a host that its wildcards cover", // the hosts
 	"expected one of crmgate.hosts",
+	"expected a name of crmgate.config",
+	`a name of crmgate.config, got "{config:A_SECRET}"`,
+	"so it cannot be a secret",
 	"sends.A_SECRET",      // the configuration
 	"token.parameters.k:", // the same name in rename
 	"refresh.rename: a parameter",

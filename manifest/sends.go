@@ -77,6 +77,7 @@ func (m *Manifest) readSends(r *reader, n node) {
 		r.object(s)
 		known := slices.Contains([]string{AccessToken, RefreshToken, APIKeySecret, ClientSecret}, name) || slices.Contains(m.Config, name)
 		r.check(s, known, "accessToken, refreshToken, apiKey, clientSecret, or a name of crmgate.config")
+		r.forbid(s, slices.ContainsFunc(m.Hosts, func(p crmgate.HostPattern) bool { return p.Config == name }), "this value is a host of crmgate.hosts, so it cannot be a secret")
 		send := Send{In: []Position{InHeader}, Hosts: m.Hosts}
 		if in := r.list(s.at("in")); len(in) > 0 {
 			send.In = nil
@@ -87,7 +88,7 @@ func (m *Manifest) readSends(r *reader, n node) {
 		if hosts := r.list(s.at("hosts")); len(hosts) > 0 {
 			send.Hosts = nil
 			for _, h := range hosts {
-				p, err := crmgate.ParseHostPattern(r.text(h))
+				p, err := hostPattern(r.text(h), m.Config)
 				r.check(h, err == nil && covers(m.Hosts, crmgate.Hosts{p}), "one of crmgate.hosts, or a host that its wildcards cover")
 				send.Hosts = append(send.Hosts, p)
 			}

@@ -37,6 +37,8 @@ type TokenRules struct {
 	Omit []string
 	// Headers are sent with the request ("headers").
 	Headers map[string]string
+	// SecretHeaders are sent with the request ("secretHeaders"): their values are the configuration values of these names.
+	SecretHeaders map[string]string
 	// OwnScope means that the application's scopes are sent ("scope": true).
 	OwnScope bool
 	// Scope is sent unchanged ("scope": "a b"). If it is empty and OwnScope is false, no scope is sent. crmgate.refresh does
@@ -85,18 +87,18 @@ func (m *Manifest) readTokens(r *reader, token, refresh node) {
 	r.object(token)
 	r.object(refresh)
 	m.Token = TokenRules{Auth: crmgate.TokenAuthBasic, PKCE: r.flag(token.at("pkce"), true), Body: TokenBodyForm}
-	m.Token.read(r, token)
+	m.Token.read(r, token, m.Config)
 	m.Refresh = m.Token
 	m.Refresh.OwnScope, m.Refresh.Scope = false, "" // a refresh keeps the granted scope (RFC 6749, 6)
-	m.Refresh.read(r, refresh)
+	m.Refresh.read(r, refresh, m.Config)
 	if u := refresh.at("url"); u.present() {
 		m.Refresh.URL = r.text(u)
 		r.check(u, allowsForSome(m.Hosts, m.Refresh.URL), "an absolute URL on one of crmgate.hosts, with {hostname} for the person's host")
 	}
 }
 
-// read sets the fields of the members that n has. A member replaces its field as a whole.
-func (t *TokenRules) read(r *reader, n node) {
+// read sets the fields of the members that n has. A member replaces its field as a whole. config is the declared configuration.
+func (t *TokenRules) read(r *reader, n node, config []string) {
 	if a := n.at("auth"); a.present() {
 		t.Auth = crmgate.TokenAuth(r.oneOf(a, "basic", "basicRaw", "body", "none"))
 	}
@@ -109,6 +111,13 @@ func (t *TokenRules) read(r *reader, n node) {
 		for name, v := range h.members() {
 			r.forbid(v, !freeHeader(name), "this header must not be set here: the server sets Authorization, Content-*, Host and those of the connection, and secrets belong in the connector's configuration")
 			r.check(v, printable(t.Headers[name], ' '), "printable ASCII text")
+		}
+	}
+	if h := n.at("secretHeaders"); h.present() {
+		t.SecretHeaders = r.texts(h)
+		for name, v := range h.members() {
+			r.forbid(v, !ownHeader(name), "this header must not be set here: the server sets Content-*, Host and those of the connection")
+			r.check(v, slices.Contains(config, t.SecretHeaders[name]), "a name of crmgate.config")
 		}
 	}
 	if s := n.at("scopeSeparator"); s.present() {
@@ -170,7 +179,7 @@ func (t *TokenRules) readParameters(r *reader, n node) {
 	if o := n.at("omit"); o.present() {
 		t.Omit = nil
 		for _, v := range r.list(o) {
-			t.Omit = append(t.Omit, r.oneOf(v, "client_id", "client_secret", "code_verifier", "grant_type", "redirect_uri", "scope"))
+			t.Omit = append(t.Omit, r.oneOf(v, "client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "scope"))
 		}
 	}
 	if o := n.at("rename"); o.present() {
@@ -228,10 +237,13 @@ func secretive(name string) bool {
 }
 
 // freeHeader reports whether a manifest may set a header of this name.
-func freeHeader(name string) bool {
+func freeHeader(name string) bool { return ownHeader(name) && !secretive(strings.ToLower(name)) }
+
+// ownHeader reports whether the server does not set the header of this name itself.
+func ownHeader(name string) bool {
 	lower := strings.ToLower(name)
 	return lower != "" && strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789-_") == "" &&
-		crmgate.CheckHeaders(map[string]string{lower: ""}) == nil && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding" && !secretive(lower)
+		crmgate.CheckHeaders(map[string]string{lower: ""}) == nil && !strings.HasPrefix(lower, "content-") && lower != "accept-encoding"
 }
 
 // printable reports whether s contains only ASCII characters from first to the tilde.

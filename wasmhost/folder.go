@@ -62,6 +62,7 @@ func (h *Host) Reload(ctx context.Context, dir, publicURL string, earlier *Folde
 	if f.manifests, err = manifest.Parse(files, publicURL); err != nil {
 		return nil, err
 	}
+	f.manifests = f.manifests.Configured(h.Setting)
 	f.leftOut = f.manifests.LeftOut()
 	maps.Copy(f.leftOut, unreadable)
 	platforms := f.manifests.Platforms()

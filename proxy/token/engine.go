@@ -18,6 +18,8 @@ type Config struct {
 	DB        *storage.DB
 	Connector func(context.Context, crmgate.Platform) (connector.Connector, error)
 	Fetch     crmgate.Fetch
+	// Setting returns a configuration value that a manifest declares, for crmgate.token.secretHeaders; default none is set.
+	Setting func(name string) (crmgate.Secret, bool)
 	// Now tells the time; default time.Now.
 	Now func() time.Time
 	// Logger gets what callers are not told; default slog.Default().
@@ -57,6 +59,9 @@ func New(c Config) (*Engine, error) {
 func newEngine(c Config) *Engine {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Setting == nil {
+		c.Setting = func(string) (crmgate.Secret, bool) { return crmgate.Secret{}, false }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

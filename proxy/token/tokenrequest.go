@@ -138,9 +138,35 @@ func (tr *tokenRequest) rewritten(req *http.Request) (*http.Request, error) {
 		out.SetBasicAuth(tr.client.ID, tr.client.Secret.Reveal())
 	}
 	setHeaders(out.Header, tr.rules.Headers)
+	if err := tr.setSecretHeaders(out); err != nil {
+		return nil, err
+	}
 	setHeaders(out.Header, tr.option.Headers)
 	tr.addSecretsOf(out)
 	return out, nil
+}
+
+// setSecretHeaders sets the headers whose values the operator configures. A value that the connector has only a handle of must be
+// allowed at the endpoint, which the connector chooses.
+func (tr *tokenRequest) setSecretHeaders(req *http.Request) error {
+	m := tr.client.manifest
+	for header, name := range tr.rules.SecretHeaders {
+		value, ok := tr.engine.Setting(name)
+		send, secret := m.Sends[name]
+		var wrong error
+		switch {
+		case !ok || value.IsZero():
+			wrong = fmt.Errorf("%s is not set: the manifest of %s sends it as the header %s of token requests", name, m.Platform, header)
+		case secret && !send.Allows(manifest.InHeader, req.URL, tr.client.Hostname):
+			wrong = fmt.Errorf("%s may not be sent in the header to %s: declare both in crmgate.sends of the manifest of %s", name, crmgate.Clip(req.URL.Host), m.Platform)
+		}
+		if wrong != nil {
+			return m.Unavailable(wrong)
+		}
+		tr.secrets = append(tr.secrets, value)
+		req.Header.Set(header, value.Reveal())
+	}
+	return nil
 }
 
 // setHeaders sets headers. An empty value removes the header: ServiceNow, for one, refuses an empty Authorization.

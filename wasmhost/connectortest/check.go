@@ -221,6 +221,7 @@ func (k *check) checkManifest(dir string) (ok bool, err error) {
 		k.add("manifest", Failed, f.what, f.advice)
 		return false, nil
 	}
+	ms = ms.Configured(k.scanner.hostSetting)
 	wrong := ms.LeftOut() // of any platform in manifest.json
 	for _, p := range slices.Sorted(maps.Keys(wrong)) {
 		f := parserFault(wrong[p])
@@ -288,7 +289,7 @@ func hostsText(m *manifest.Manifest) string {
 	}
 	var all []string
 	for _, h := range m.Hosts {
-		all = append(all, h.String())
+		all = append(all, h.Declared())
 	}
 	return strings.Join(all, ", ")
 }

@@ -27,10 +27,11 @@ type scanner struct {
 	malformed   []finding           // guarded by mu; requests
 	misplaced   []finding           // guarded by mu; handles
 	values      map[string]string   // guarded by mu; the configuration
+	hosts       map[string]bool     // guarded by mu; the configuration values that are hosts
 }
 
 func newScanner() *scanner {
-	return &scanner{encodings: map[string][]string{}, values: map[string]string{}}
+	return &scanner{encodings: map[string][]string{}, values: map[string]string{}, hosts: map[string]bool{}}
 }
 
 // minSecret is the minimum length of a value to look for. A shorter one occurs in other texts by chance.
@@ -216,11 +217,27 @@ func (s *scanner) setConfigured(set bool) {
 // configuredClientID is the value of every configured client id.
 const configuredClientID = "check-client-id"
 
+// hostSetting is setting for a value that is a host. From now on, setting returns it too.
+func (s *scanner) hostSetting(name string) (crmgate.Secret, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hosts[name] = true
+	return crmgate.NewSecret(configuredURL(name)), true
+}
+
+// configuredURL is the value of a setting that is a host: https://acme-api-server.example for ACME_API_SERVER.
+func configuredURL(name string) string {
+	return "https://" + strings.ToLower(strings.ReplaceAll(name, "_", "-")) + ".example"
+}
+
 // setting returns a made-up configuration value: a secret to look for, or a client id. Other values are not set, because a
 // made-up address would break the connector.
 func (s *scanner) setting(name string) (crmgate.Secret, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.hosts[name] {
+		return crmgate.NewSecret(configuredURL(name)), true
+	}
 	if !s.configured {
 		return crmgate.Secret{}, false
 	}
