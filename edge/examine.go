@@ -74,7 +74,7 @@ func Examine(ctx context.Context, config Config, s Subject) (_ *Examination, err
 	if err != nil {
 		return nil, badField("Hostname", "%w", errors.Unwrap(err)) // the operator needs the cause, not the sentence for people
 	}
-	x.fetch, x.probe = c.client.Fetch, token.NewProbe(c.client.Fetch)
+	x.fetch, x.probe = c.client.Fetch, token.NewProbe(c.client.Fetch, c.connectorSetting)
 	x.conn, x.manifest, x.hostname = conn, conn.Manifest().ForHost(hostname), hostname
 	x.run(ctx, s)
 	return &x.found, nil

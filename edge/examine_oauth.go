@@ -169,6 +169,8 @@ func (x *examiner) token(ctx context.Context, c token.Client, allStyles bool) {
 		switch {
 		case err == nil:
 			x.say(check, "failed", "%s answered a made-up code with a token.", bare(c.TokenURL))
+		case errors.Is(err, errors.ErrUnsupported):
+			x.say(check, "warning", "Token requests have no code (crmgate.token.omit). Only a sign-in shows whether %s accepts the client.", bare(c.TokenURL))
 		case !errors.As(err, &te):
 			x.say(check, "failed", "No request was sent to %s: %s", bare(c.TokenURL), unasked(err))
 		case te.Status == 0:

@@ -423,3 +423,12 @@ func TestNewRequires(t *testing.T) {
 		t.Error("an engine without anything")
 	}
 }
+
+// An endpoint that needs no code would grant a made-up one a token, so it is not tried.
+func TestTryWithoutCode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, `"omit":["code"],"parameters":{"grant_type":"client_credentials"}`)
+	if err := w.engine.Try(t.Context(), w.conn, w.client()); !errors.Is(err, errors.ErrUnsupported) || w.crm.Counts().Token != 0 {
+		t.Errorf("got %v, and %d requests", err, w.crm.Counts().Token)
+	}
+}

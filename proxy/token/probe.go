@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -12,9 +14,9 @@ import (
 // Probe tests a token endpoint without a sign-in. It needs no store.
 type Probe struct{ engine *Engine }
 
-// NewProbe returns a Probe that makes its requests by fetch.
-func NewProbe(fetch crmgate.Fetch) *Probe {
-	return &Probe{newEngine(Config{Fetch: fetch})}
+// NewProbe returns a Probe that makes its requests by fetch, with the configuration values of setting.
+func NewProbe(fetch crmgate.Fetch, setting func(name string) (crmgate.Secret, bool)) *Probe {
+	return &Probe{newEngine(Config{Fetch: fetch, Setting: setting})}
 }
 
 // Client is Engine.Client.
@@ -34,7 +36,13 @@ func (p *Probe) Control(ctx context.Context, conn connector.Connector, c Client)
 
 // Try exchanges a made-up code with one request, and returns the error: an *Error with the CRM's words, or another one of
 // Exchange. A healthy endpoint that knows the client answers that the code is invalid.
+//
+// If the platform's token requests have no code, the error matches errors.ErrUnsupported, and nothing is sent: the endpoint would
+// grant a token.
 func (e *Engine) Try(ctx context.Context, conn connector.Connector, c Client) error {
+	if slices.Contains(c.manifest.Token.Omit, "code") {
+		return fmt.Errorf("token requests to %s have no code: %w", c.manifest.Title, errors.ErrUnsupported)
+	}
 	x := Exchange{Code: crmgate.NewSecret("crmgate-doctor-" + rand.Text()), RedirectURI: c.RedirectURI}
 	if c.manifest.Token.PKCE {
 		x.Verifier = NewVerifier()
