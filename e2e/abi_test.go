@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // wireApp is the application of wired connectors; more is added to it.
@@ -155,5 +157,36 @@ func TestConfiguredHost(t *testing.T) {
 	w.in("nowhere", "").wantError(t, 400, "Connector not found for platform: nowhere")
 	if !strings.Contains(w.Log.String(), "NOWHERE_SERVER is not set: set it to the host of the CRM") {
 		t.Error("the log does not say what is not set")
+	}
+}
+
+// TestConnectPageAsksForTheUserName: it reaches the connector before and after the exchange, and a page without the field ignores it.
+func TestConnectPageAsksForTheUserName(t *testing.T) {
+	t.Parallel()
+	g := newPages(t, func(o *edgetest.Options) {
+		crm := o.Settings["PRACTICE_URL"]
+		connector := guest{"getAuthType": `{"type":"oauth"}`, "getUserInfo": `{"successful":true,"platformUserInfo":{"id":"7-named","name":"Wired"}}`,
+			"getOauthInfo": `{"clientId":"` + practicecrm.ClientID + `","clientSecret":"` + practicecrm.ClientSecret + `","accessTokenUri":"` + crm + `/oauth/token"}`}
+		for name, asks := range map[string]string{"named": `"username": true, `, "unnamed": ""} {
+			manifest := `{"platforms": {"` + name + `": {"name": "Named CRM", "auth": {"type": "oauth", "oauth": {"authUrl": "` + crm + `/oauth/authorize", "clientId": "` + practicecrm.ClientID +
+				`", "redirectUri": "{publicUrl}/redirect.html"}}, "crmgate": {` + asks + `"hosts": ["` + strings.TrimPrefix(crm, "http://") + `"]}}}}`
+			edgetest.Must(t, os.WriteFile(filepath.Join(o.Connectors, name+".json"), []byte(manifest), 0o600))
+			edgetest.Must(t, os.WriteFile(filepath.Join(o.Connectors, name+".wasm"), []byte(connector.wasm()), 0o600))
+		}
+	})
+	w := &wired{gate: g}
+	v := g.visitor()
+	v.get("/connect/named").wantPage(t, 200, "Connect Named CRM", "Your user name at Named CRM")
+	v.send("/connect/named", nil).wantPage(t, 400, "Connect Named CRM", "Please fill this in.")
+	v.send("/connect/named", url.Values{"username": {strings.Repeat("a", 257)}}).wantPage(t, 400, "Connect Named CRM", "This is not a user name.")
+	landed := v.landing("named", "ada", url.Values{"username": {" ada l "}})
+	w.wantGot("named", "getOauthInfo", `"username":"ada l"`)
+	v.get(landed).wantPage(t, 200, "You are connected")
+	for _, operation := range []string{"getOauthInfo", "getUserInfo"} {
+		w.wantGot("named", operation, `"username":"ada l"`)
+	}
+	v.get(v.landing("unnamed", "ada", url.Values{"username": {"ada"}})).wantPage(t, 200, "You are connected")
+	if in := w.got("unnamed", "getUserInfo"); in == "" || strings.Contains(in, "username") {
+		t.Errorf("the connector got %s", in)
 	}
 }

@@ -38,6 +38,7 @@ type Manifest struct {
 	// without Handles.
 	Sends      map[string]Send
 	UserAgent  string // the User-Agent of requests to the CRM; empty for the server's
+	Username   bool   // the connect page asks for the person's user name at the CRM
 	ShortState bool   // the CRM does not accept a long state
 	Issuer     string // the iss parameter of every callback (RFC 9207), with {hostname}; empty if unknown
 	Token      TokenRules
@@ -333,6 +334,7 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	for name, link := range r.texts(n.at("buttons")) { // readPage finds them
 		r.check(n.at("buttons").at(name), absolute(HostnameURL(link, "person")), "an absolute URL, with {hostname} for the person's host")
 	}
+	m.Username = r.flag(n.at("username"), false)
 	m.ShortState = r.flag(n.at("shortState"), false)
 	if u := n.at("userAgent"); u.present() {
 		m.UserAgent = r.text(u)

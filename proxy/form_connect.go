@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
@@ -17,6 +18,7 @@ type connectForm struct {
 	m        *manifest.Manifest
 	session  string
 	hostname string            // as the person gave it; check replaces it by the canonical one
+	username string            // at the CRM, if the manifest has the page ask for it
 	values   map[string]string // of the API-key form, by const
 	asked    map[string]bool   // the managed fields that the form shows, by const
 	errors   map[string]string // by const; "" is the environment
@@ -79,6 +81,7 @@ func (f *connectForm) fill(fields map[string]string) {
 // check sets the errors of the fields, and reports whether there are none.
 func (f *connectForm) check() bool {
 	f.checkEnvironment()
+	f.checkUsername()
 	for _, e := range f.entries() {
 		v := f.values[e.Const]
 		switch {
@@ -92,6 +95,25 @@ func (f *connectForm) check() bool {
 		}
 	}
 	return len(f.errors) == 0
+}
+
+// usernameField is the name of the field for the user name, and its key in errors. No const of an API-key form is in the way.
+const usernameField = "username"
+
+// asksUsername reports whether the form asks for the user name at the CRM.
+func (f *connectForm) asksUsername() bool { return f.m.AuthType == manifest.OAuth && f.m.Username }
+
+// checkUsername checks the user name. What the form does not ask for is dropped.
+func (f *connectForm) checkUsername() {
+	const longest = 256
+	switch {
+	case !f.asksUsername():
+		f.username = ""
+	case f.username == "":
+		f.errors[usernameField] = "Please fill this in."
+	case len(f.username) > longest || strings.ContainsFunc(f.username, unicode.IsControl):
+		f.errors[usernameField] = "This is not a user name. It must be a single line of at most 256 characters."
+	}
 }
 
 // checkEnvironment checks the host name and makes it canonical.
@@ -168,6 +190,12 @@ func (f *connectForm) view(action string) web.Connect {
 	}
 	if b, ok := f.environment(); ok {
 		c.Blocks = append(c.Blocks, b)
+	}
+	if f.asksUsername() {
+		c.Blocks = append(c.Blocks, web.Block{
+			Kind: string(manifest.TextWidget), ID: usernameField, Name: usernameField, Label: "Your user name at " + f.m.Title, Value: f.username,
+			Error: f.errors[usernameField], Required: true,
+		})
 	}
 	for i, e := range f.entries() {
 		c.Blocks = append(c.Blocks, f.block(e, i))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
@@ -48,6 +49,7 @@ func (p connectPages) submit(ctx context.Context, r *request) (any, error) {
 	var b struct {
 		Session  crmgate.Text `json:"session"`
 		Hostname crmgate.Text `json:"hostname"`
+		Username crmgate.Text `json:"username"`
 		Fields   texts        `json:"fields"`
 		Revision crmgate.Text `json:"revision"` // of the organisation's applications, if the form is for one
 	}
@@ -65,6 +67,7 @@ func (p connectPages) submit(ctx context.Context, r *request) (any, error) {
 		return p.submitOwnApp(ctx, r, who, f, string(b.Revision))
 	}
 	f := newConnectForm(c.Manifest, string(b.Session), cmp.Or(string(b.Hostname), c.Hostname))
+	f.username = strings.TrimSpace(string(b.Username))
 	if b.Revision != "" { // an application was confirmed meanwhile
 		f.problem = org.OutdatedText
 		return p.showForm(f, 400)
@@ -90,7 +93,7 @@ func endingOf(who authflow.ConnectRequest) ending {
 
 // goToCRM begins a sign-in by OAuth. entered is the application that this request has entered, if any.
 func (p connectPages) goToCRM(ctx context.Context, r *request, who authflow.ConnectRequest, f *connectForm, entered *org.Entered) (any, error) {
-	c, err := p.flows.ConnectOAuth(ctx, who, f.hostname, entered)
+	c, err := p.flows.ConnectOAuth(ctx, who, f.hostname, f.username, entered)
 	if err != nil {
 		return p.site.failure(ctx, r, err, endingOf(who))
 	}

@@ -31,9 +31,10 @@ type ComposeRequest struct {
 	// Staged asks for the pending application that is to replace the confirmed one. Only an admin can try it.
 	Staged bool
 
-	session *authSession // of a sign-in that one of this server's pages begins, empty if no client waits; else nil
-	admin   bool         // the page is the organisation's
-	entered *org.Entered // the application to try, if this request has entered it
+	username string       // that the person has entered
+	session  *authSession // of a sign-in that one of this server's pages begins, empty if no client waits; else nil
+	admin    bool         // the page is the organisation's
+	entered  *org.Entered // the application to try, if this request has entered it
 }
 
 // Composed is an authorization URL.
@@ -78,7 +79,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	if app != nil && app.Hostname != "" {
 		hostname = app.Hostname
 	}
-	o, m, err := f.section(ctx, conn, connector.OAuthInfoRequest{Hostname: hostname, Account: who.Account}, app, r.entered)
+	o, m, err := f.section(ctx, conn, connector.OAuthInfoRequest{Hostname: hostname, Account: who.Account, Username: r.username}, app, r.entered)
 	if err != nil {
 		return Composed{}, err
 	}
@@ -93,7 +94,7 @@ func (f *Flows) Compose(ctx context.Context, r ComposeRequest) (Composed, error)
 	case "bound":
 		s := state{
 			Platform: m.Platform, Account: who.Account, Extension: who.Extension, Hostname: hostname, ClientID: o.ClientID,
-			RedirectURI: o.RedirectURI, Origin: allowedOrigin(f.AllowedOrigins, r.Origin),
+			RedirectURI: o.RedirectURI, Origin: allowedOrigin(f.AllowedOrigins, r.Origin), Username: r.username,
 		}
 		if app != nil {
 			s.Entry = app.Entry

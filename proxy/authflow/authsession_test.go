@@ -54,7 +54,7 @@ func TestOpenSignInsAreNotStored(t *testing.T) {
 		before := stored()
 		opened, err := flows.OpenPending(ctx, authflow.PendingRequest{Platform: "one"})
 		storetest.Must(t, err)
-		composed, err := flows.ConnectOAuth(ctx, authflow.ConnectRequest{Platform: "one", Session: opened.ID, Browser: opened.BrowserSecret}, "", nil)
+		composed, err := flows.ConnectOAuth(ctx, authflow.ConnectRequest{Platform: "one", Session: opened.ID, Browser: opened.BrowserSecret}, "", "", nil)
 		storetest.Must(t, err)
 		p, err := flows.PollPending(ctx, opened.ID, opened.LoginSecret, at)
 		if err != nil || p.Status != authflow.SignInPending || stored() != before {
@@ -74,7 +74,7 @@ func TestOpenSignInsAreNotStored(t *testing.T) {
 		opened, err := flows.OpenPending(t.Context(), authflow.PendingRequest{Platform: "one"})
 		storetest.Must(t, err)
 		s.Clock.Add(9 * time.Minute)
-		composed, err := flows.ConnectOAuth(t.Context(), authflow.ConnectRequest{Platform: "one", Session: opened.ID, Browser: opened.BrowserSecret}, "", nil)
+		composed, err := flows.ConnectOAuth(t.Context(), authflow.ConnectRequest{Platform: "one", Session: opened.ID, Browser: opened.BrowserSecret}, "", "", nil)
 		storetest.Must(t, err)
 		s.Clock.Add(2 * time.Minute)
 		u, err := url.Parse(composed.AuthURL)

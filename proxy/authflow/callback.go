@@ -1,6 +1,7 @@
 package authflow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -135,6 +136,7 @@ func (f *Flows) findClient(ctx context.Context, a *attempt, r CallbackRequest, r
 	if err != nil {
 		return err
 	}
+	r.Username = cmp.Or(a.bound.Username, r.Username)
 	app, pending, err := f.Orgs.AppOf(ctx, a.conn.Manifest(), account, a.bound.ID != "", a.bound.Entry)
 	if err != nil {
 		return err

@@ -120,14 +120,15 @@ func (f *Flows) EnterOwnApp(ctx context.Context, r ConnectRequest, values map[st
 	return admin.EnterApp(ctx, app, values, revision)
 }
 
-// ConnectOAuth begins a sign-in by OAuth that ends on this server's landing page. entered is the result of EnterOwnApp in the
+// ConnectOAuth begins a sign-in by OAuth that ends on this server's landing page. hostname and username are what the person has
+// entered. entered is the result of EnterOwnApp in the
 // same request; nil reads the organisation's application from the store.
-func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname string, entered *org.Entered) (Composed, error) {
+func (f *Flows) ConnectOAuth(ctx context.Context, r ConnectRequest, hostname, username string, entered *org.Entered) (Composed, error) {
 	s, err := f.sessions.forBrowser(ctx, r)
 	if err != nil {
 		return Composed{}, err
 	}
-	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", session: &s, entered: entered})
+	return f.Compose(ctx, ComposeRequest{Platform: r.Platform, Hostname: hostname, Mode: "bound", username: username, session: &s, entered: entered})
 }
 
 // ConnectAPIKey signs a person in with the values of the connect page's form. An auth session stays pending until that

@@ -39,6 +39,7 @@ type state struct {
 	// Extension is the RingCentral user who proved Account.
 	Extension   crmgate.ExtensionID `json:"x,omitempty"`
 	Hostname    string              `json:"h,omitempty"`
+	Username    string              `json:"u,omitempty"` // that the person entered on the connect page
 	ClientID    string              `json:"c"`
 	Entry       string              `json:"n,omitempty"` // of the organisation's application
 	RedirectURI string              `json:"r"`
