@@ -126,7 +126,7 @@ func TestMaskedTokens(t *testing.T) {
 		return answering(200, `{"accessToken":"new.`+base64.StdEncoding.EncodeToString([]byte(`{"rt":"refresh-token"}`))+`"}`), nil
 	}})
 	_, err := mustConnector(t, load(t, h, relayFiles(t, "masked", withHandles)), "masked").RefreshAccessToken(t.Context(), connector.RefreshRequest{
-		UserRequest: connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer old-token")}, RefreshToken: crmgate.NewSecret("refresh-token"),
+		UserRequest: connector.UserRequest{AuthHeader: crmgate.NewSecret("Bearer old-token"), RefreshToken: crmgate.NewSecret("refresh-token")},
 	})
 	wantError(t, err, "answered with accessToken, which contains an encoded secret that was replaced")
 }
