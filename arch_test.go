@@ -47,14 +47,15 @@ var arrows = map[string][]string{
 	"./wasmhost/meter": {},
 	// The JavaScript is text to Go.
 	"./wasmhost/quickjs/prelude": {},
-	"./wasmhost/guest":           {"./wasmhost/meter"},
+	"./wasmhost/quickjs":         {"./wasmhost/quickjs/prelude"},
+	"./wasmhost/guest":           {"./wasmhost/meter", "./wasmhost/quickjs"},
 	"./wasmhost/process":         {"./wasmhost/guest", "./wasmhost/meter"},
 	"./wasmhost/mask":            {},
 	"./wasmhost/handles":         {".", "./manifest", "./wasmhost/mask"},
 	// A recording has what package guest shows to a guest.
 	"./wasmhost/recording": {".", "./wasmhost/guest", "./wasmhost/mask"},
 	"./wasmhost": {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/handles", "./wasmhost/mask", "./wasmhost/meter",
-		"./wasmhost/process", "./wasmhost/recording"},
+		"./wasmhost/process", "./wasmhost/quickjs", "./wasmhost/recording"}, // quickjs for the engine, which is compiled as a module is
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
@@ -78,23 +79,24 @@ var arrows = map[string][]string{
 
 // owners lists the only package that may import each of these modules, so that a module can be replaced in one folder.
 var owners = map[string]string{
-	"github.com/elastic/go-seccomp-bpf":     "./wasmhost/process",
-	"github.com/landlock-lsm/go-landlock":   "./wasmhost/process",
-	"github.com/KimMachineGun/automemlimit": "./wasmhost",
-	"github.com/dustin/go-humanize":         "./cmd/crmgate",
-	"github.com/fsnotify/fsnotify":          "./edge",
-	"code.dny.dev/ssrf":                     "./proxy/egress",
-	"github.com/alecthomas/kong":            "./cmd/crmgate",
-	"github.com/dgraph-io/badger":           "./storage/badger",
-	"github.com/golang-jwt/jwt":             "./proxy/session",
-	"github.com/prometheus/client_golang":   "./proxy",
-	"github.com/santhosh-tekuri/jsonschema": "./wasmhost/connectortest",
-	"github.com/tetratelabs/wazero":         "./wasmhost/guest",
-	"github.com/tink-crypto/tink-go":        "./storage/sealed",
-	"github.com/valyala/fasthttp":           "./proxy",
-	"github.com/yuin/goldmark":              "./proxy/web",
-	"golang.org/x/time":                     "./limit",
-	"golang.org/x/oauth2":                   "./proxy/token",
+	"github.com/elastic/go-seccomp-bpf":                   "./wasmhost/process",
+	"github.com/landlock-lsm/go-landlock":                 "./wasmhost/process",
+	"github.com/KimMachineGun/automemlimit":               "./wasmhost",
+	"github.com/dustin/go-humanize":                       "./cmd/crmgate",
+	"github.com/fsnotify/fsnotify":                        "./edge",
+	"code.dny.dev/ssrf":                                   "./proxy/egress",
+	"github.com/aperturerobotics/go-quickjs-wasi-reactor": "./wasmhost/quickjs",
+	"github.com/alecthomas/kong":                          "./cmd/crmgate",
+	"github.com/dgraph-io/badger":                         "./storage/badger",
+	"github.com/golang-jwt/jwt":                           "./proxy/session",
+	"github.com/prometheus/client_golang":                 "./proxy",
+	"github.com/santhosh-tekuri/jsonschema":               "./wasmhost/connectortest",
+	"github.com/tetratelabs/wazero":                       "./wasmhost/guest",
+	"github.com/tink-crypto/tink-go":                      "./storage/sealed",
+	"github.com/valyala/fasthttp":                         "./proxy",
+	"github.com/yuin/goldmark":                            "./proxy/web",
+	"golang.org/x/time":                                   "./limit",
+	"golang.org/x/oauth2":                                 "./proxy/token",
 }
 
 // doIO are the packages of the standard library that the root package must not import, because it does no I/O. It may

@@ -64,7 +64,7 @@ func ownEcho(b *testing.B) func([]byte) ([]byte, error) {
 		b.Fatal(err)
 	}
 	b.Cleanup(module.Close)
-	if _, err := module.Start(b.Context(), noHost{}); err != nil {
+	if _, err := module.Start(b.Context(), noHost{}, nil); err != nil {
 		b.Fatal(err)
 	}
 	return func(input []byte) ([]byte, error) {

@@ -156,8 +156,16 @@ func TestReloadTriggers(t *testing.T) {
 	becomes("two")
 	addSwap(t, other, "three", "")
 	becomes("three")
+	putFile(t, other, "swap.js", `
+exports.getAuthType = () => 'oauth';
+exports.getOauthInfo = () => ({ clientId: 'script', clientSecret: 's', accessTokenUri: 'https://a.example/token', redirectUri: '', scopes: [] });
+exports.getUserInfo = () => ({ successful: false });`)
+	edgetest.Must(t, os.Remove(filepath.Join(other, "swap.wasm")))
+	becomes("script")
 
 	p.kill()
+	edgetest.Must(t, os.Remove(filepath.Join(other, "swap.js")))
+	addSwap(t, other, "three", "")
 	p.env = []string{"CRMGATE_WATCH=off"}
 	p.start(t)
 	addSwap(t, other, "four", "")

@@ -46,7 +46,7 @@ func (c *core) forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, 
 type ReplaySubject struct {
 	// File is a file of the folder Config.RecordFailures.
 	File string
-	// Module is the file of the module. Default PLATFORM.wasm in Config.Connectors.
+	// Module is the file of the connector. Default PLATFORM.wasm or PLATFORM.js in Config.Connectors.
 	Module string
 }
 
@@ -67,7 +67,7 @@ func Replay(ctx context.Context, config Config, s ReplaySubject) (*recording.Rec
 	if err != nil {
 		return nil, nil, err
 	}
-	code, err := wasmhost.ReadModule(cmp.Or(s.Module, filepath.Join(config.Connectors, string(r.Platform)+".wasm")))
+	code, err := wasmhost.ReadCode(cmp.Or(s.Module, filepath.Join(config.Connectors, string(r.Platform))))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,7 +65,7 @@ func printOf(dir string) string {
 	var b strings.Builder
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, ".") || filepath.Ext(name) != ".wasm" && filepath.Ext(name) != ".json" {
+		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".wasm", ".js", ".json"}, filepath.Ext(name)) {
 			continue
 		}
 		path := filepath.Join(dir, name)

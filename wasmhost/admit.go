@@ -17,18 +17,17 @@ const (
 	isolatedFacts  = "isolated-facts" // what a process says of it
 )
 
-// start starts a process of the module. If what it runs is not in the cache, or is damaged, the module is compiled. b is the module's
-// file.
-func (m *module) start(ctx context.Context, b []byte) (*process.Process, error) {
+// start starts a process that runs code. If that is not in the cache, or is damaged, it is compiled.
+func (m *module) start(ctx context.Context, code []byte) (*process.Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
-	folder := m.host.folder(m.sum)
+	folder := m.host.folder(m.codeSum())
 	// An instance of a Go connector asks for 4 MB and more, of which it touches a tenth.
 	data := m.host.Memory + int64(m.host.MaxCalls)<<23
 	c := process.Config{Dir: filepath.Join(folder, isolatedFolder), Limits: m.host.limits(), Data: data}
 	if m.compiled() {
-		if code, ok := readCached(filepath.Join(folder, isolatedFile)); ok {
-			c.Code = code
+		if instrumented, ok := readCached(filepath.Join(folder, isolatedFile)); ok {
+			c.Code = instrumented
 			p, err := process.Start(ctx, c)
 			if err == nil || innocent(err) {
 				return p, err
@@ -38,15 +37,15 @@ func (m *module) start(ctx context.Context, b []byte) (*process.Process, error) 
 			return nil, m.host.cacheError(err)
 		}
 	}
-	c.Code = b
+	c.Code = code
 	if err := m.admit(ctx, folder, c); err != nil {
 		return nil, err
 	}
-	code, ok := readCached(filepath.Join(folder, isolatedFile))
+	instrumented, ok := readCached(filepath.Join(folder, isolatedFile))
 	if !ok {
 		return nil, m.host.cacheError(errors.New("what was written cannot be read"))
 	}
-	c.Code = code
+	c.Code = instrumented
 	return process.Start(ctx, c)
 }
 
@@ -61,7 +60,7 @@ func (m *module) compiled() bool {
 	if m.host.Processes == 0 {
 		dir = ownFolder
 	}
-	_, err := os.Stat(filepath.Join(m.host.folder(m.sum), dir))
+	_, err := os.Stat(filepath.Join(m.host.folder(m.codeSum()), dir))
 	return err == nil
 }
 

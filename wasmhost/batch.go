@@ -20,6 +20,7 @@ type batch struct {
 // inspectAll gets the facts of modules, several at once, and returns the error of each. When the context ends, it returns as soon as
 // the processes are gone.
 func (h *Host) inspectAll(ctx context.Context, modules []*module) []error {
+	h.compileEngine(ctx, modules)
 	b := &batch{host: h}
 	errs := make([]error, len(modules))
 	same := map[[sha256.Size]byte][]int{} // modules with the same content are inspected one after the other: the cache has it then

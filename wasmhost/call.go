@@ -133,7 +133,8 @@ func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 // run calls an export.
 func (m *module) run(ctx context.Context, r runner, c *call) ([]byte, error) {
 	ctx, rec := m.record(ctx, r, c)
-	result, err := r.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Host: rec.host(c)})
+	host := rec.host(c)
+	result, err := r.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Env: m.env(ctx, host, c.operation), Host: host})
 	rec.end(ctx, result, err)
 	if err != nil {
 		return nil, c.stopReason(err)
@@ -196,6 +197,9 @@ func (c *call) stopError(how string, err error) error {
 
 // message returns a sentence about the connector and the operation.
 func (c *call) message(how string) string {
+	if c.operation == loading && c.module.isScript() {
+		return fmt.Sprintf("The connector of %s %s while it was loaded.", c.module.manifest.Platform, how)
+	}
 	return fmt.Sprintf("The connector of %s %s in %s.", c.module.manifest.Platform, how, c.operation)
 }
 

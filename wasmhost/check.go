@@ -35,15 +35,19 @@ func (f facts) exports(name string) bool {
 }
 
 // checkManifest compares a module with its manifest.
-func (f facts) checkManifest(m *manifest.Manifest) Problems {
+func (f facts) checkManifest(m *manifest.Manifest, script bool) Problems {
 	var all Problems
 	if f.AuthType != m.AuthType {
 		all.add(Problem{"getAuthType", fmt.Sprintf("getAuthType answers %q, but the manifest's auth.type is %q", f.AuthType, m.AuthType), ""})
 	}
+	advice := scriptExportAdvice
+	if !script {
+		advice = func(name string) string { return exportAdvice(name, f.Exports) }
+	}
 	needed := map[manifest.AuthType]string{manifest.OAuth: "getOauthInfo", manifest.APIKey: "getBasicAuth"}[f.AuthType]
 	for _, name := range []string{needed, "getUserInfo"} {
 		if !f.exports(name) {
-			all.add(Problem{"exports", fmt.Sprintf("the export %s is missing: a connector of type %s needs it", name, f.AuthType), exportAdvice(name, f.Exports)})
+			all.add(Problem{"exports", fmt.Sprintf("the export %s is missing: a connector of type %s needs it", name, f.AuthType), advice(name)})
 		}
 	}
 	if f.exports("checkAndRefreshAccessToken") && !m.Reveals("refreshToken") {
@@ -56,11 +60,7 @@ func (f facts) checkManifest(m *manifest.Manifest) Problems {
 // factsOf returns a module's facts, from the cache or by inspecting the module.
 func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	kind := factsFile
-	if h.Processes > 0 {
-		kind = isolatedFacts
-	}
-	known, err := h.cached(kind, m.sum, func() ([]byte, error) {
+	known, err := h.cached(m.factsKind(), m.sum, func() ([]byte, error) {
 		defer debug.FreeOSMemory() // instrumenting leaves garbage of several times the module's size
 		f, err := h.inspect(ctx, m, b)
 		if err != nil {
@@ -78,7 +78,8 @@ func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) 
 // type Problems if the module is at fault.
 func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	code, err := m.open(ctx, b)
+	wasm, script := m.code(b)
+	code, err := m.open(ctx, wasm)
 	if errors.Is(err, errCache) || errors.Is(err, process.ErrNotStarted) {
 		return f, err
 	}
@@ -86,19 +87,15 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 		return f, Problems{{"module", err.Error(), moduleAdvice(b)}}
 	}
 	defer code.Close()
-	shape := code.Shape()
-	for _, e := range shape.Exports {
-		f.Exports = append(f.Exports, e.Name)
-	}
-	if wrong := checkShape(shape, f.Exports); len(wrong) > 0 {
-		return f, wrong
-	}
 	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
 	defer cancel()
-	starting := m.newCall("_initialize", nil)
-	if f.Restorable, err = code.Start(ctx, starting); err != nil {
-		err = starting.stopReason(err)
-		return f, Problems{{"start", failureText(err), adviceUnlessCommand("code that runs at start, before any operation is called, must end soon and must not trap", f.Exports)}}
+	if script != nil {
+		err = m.inspectScript(ctx, code, script, &f)
+	} else {
+		err = m.inspectModule(ctx, code, &f)
+	}
+	if err != nil {
+		return f, err
 	}
 	asking := m.newCall("getAuthType", []byte("{}"))
 	out, err := m.run(ctx, code, asking)
@@ -111,6 +108,25 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	}
 	f.AuthType = answer.Type
 	return f, nil
+}
+
+// inspectModule checks the exports and imports of a WebAssembly module, and starts it.
+func (m *module) inspectModule(ctx context.Context, code runner, f *facts) error {
+	shape := code.Shape()
+	for _, e := range shape.Exports {
+		f.Exports = append(f.Exports, e.Name)
+	}
+	if wrong := checkShape(shape, f.Exports); len(wrong) > 0 {
+		return wrong
+	}
+	starting := m.newCall(loading, nil)
+	started, err := code.Start(ctx, starting, nil)
+	if err != nil {
+		err = starting.stopReason(err)
+		return Problems{{"start", failureText(err), adviceUnlessCommand("code that runs at start, before any operation is called, must end soon and must not trap", f.Exports)}}
+	}
+	f.Restorable = started.Restorable
+	return nil
 }
 
 // checkShape checks the names and signatures of exports and imports. exports are the sorted names of exported functions.

@@ -40,7 +40,7 @@ func (f *Folder) Describe() (all []Description) {
 			continue
 		}
 		b, _ := m.content() // without it, size and language are not known
-		d := describe(m.manifest, m.sum, b)
+		d := describe(m.manifest, m.path, m.sum, b)
 		d.Calls, d.Failed, d.P95 = m.stats.calls.Load(), m.stats.failed.Load(), m.stats.p95()
 		d.Pid, d.Memory, d.InMemory = m.usage()
 		all = append(all, d)
@@ -48,9 +48,9 @@ func (f *Folder) Describe() (all []Description) {
 	return all
 }
 
-func describe(m *manifest.Manifest, sum [sha256.Size]byte, content []byte) Description {
+func describe(m *manifest.Manifest, file string, sum [sha256.Size]byte, content []byte) Description {
 	return Description{
-		Platform: m.Platform, Module: fmt.Sprintf("%x", sum), Size: len(content), Language: languageOf(content), Capabilities: m.Capabilities(), Secrets: m.Sees(),
+		Platform: m.Platform, Module: fmt.Sprintf("%x", sum), Size: len(content), Language: languageOf(file, content), Capabilities: m.Capabilities(), Secrets: m.Sees(),
 	}
 }
 
@@ -87,9 +87,9 @@ func Survey(dir, publicURL string) (all []Description, wrong map[crmgate.Platfor
 	}
 	entries, err := os.ReadDir(dir) // sorted by name
 	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".wasm")
+		name, ok := connectorName(e.Name())
 		m, known := set.Platform(crmgate.Platform(name))
-		if !ok || hidden(name) || !known {
+		if !ok || !known {
 			continue
 		}
 		b, err := readModule(filepath.Join(dir, e.Name()))
@@ -97,7 +97,7 @@ func Survey(dir, publicURL string) (all []Description, wrong map[crmgate.Platfor
 			wrong[m.Platform] = err
 			continue
 		}
-		all = append(all, describe(m, sha256.Sum256(b), b))
+		all = append(all, describe(m, e.Name(), sha256.Sum256(b), b))
 	}
 	slices.SortFunc(all, func(a, b Description) int { return strings.Compare(string(a.Platform), string(b.Platform)) })
 	return all, wrong, err

@@ -29,7 +29,7 @@ const (
 	maxJSON   = 4 << 20 // App Connect's own manifest has 0.2 MB
 )
 
-// Folder is a loaded folder of connectors. It contains NAME.wasm with its manifest NAME.json, manifest.json (the manifest
+// Folder is a loaded folder of connectors. It contains NAME.wasm or NAME.js with its manifest NAME.json, manifest.json (the manifest
 // "default"), and releaseNotes.json. It is safe for concurrent use, except Keep, LeaveOut and Replace, which are for a folder that is
 // not used yet.
 type Folder struct {
@@ -97,12 +97,16 @@ func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform
 		return err
 	}
 	for _, entry := range names {
-		name, ok := strings.CutSuffix(entry.Name(), ".wasm")
+		name, ok := connectorName(entry.Name())
 		p := crmgate.Platform(name)
-		if !ok || hidden(name) || f.leftOut[p] != nil {
+		if !ok || f.leftOut[p] != nil {
 			continue
 		}
 		m := platforms[p]
+		if other := f.read(p); other != nil {
+			f.LeaveOut(p, fmt.Errorf("%s and %s are both there: remove one of them", filepath.Base(other.path), entry.Name()))
+			continue
+		}
 		if m == nil {
 			f.LeaveOut(p, fmt.Errorf("%s %w: expected a file %s.json beside it, or the platform %s in manifest.json", entry.Name(), ErrNoManifest, p, p))
 			continue
@@ -121,6 +125,15 @@ func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform
 		f.modules = append(f.modules, h.newModule(m, path, sum, was))
 	}
 	return nil
+}
+
+// read returns the module of a platform that readModules has read; nil if there is none.
+func (f *Folder) read(p crmgate.Platform) *module {
+	i := slices.IndexFunc(f.modules, func(m *module) bool { return m.manifest.Platform == p })
+	if i < 0 {
+		return nil
+	}
+	return f.modules[i]
 }
 
 // newModule returns a module that is not loaded. It shares the places of the module that it replaces, because both are one connector.
@@ -185,7 +198,7 @@ func (f *Folder) use(m *module) {
 // add adds a module that was inspected, or leaves it out because of an error.
 func (f *Folder) add(m *module, err error) {
 	if err == nil {
-		if wrong := m.facts.checkManifest(m.manifest); len(wrong) > 0 {
+		if wrong := m.facts.checkManifest(m.manifest, m.isScript()); len(wrong) > 0 {
 			err = wrong
 		}
 	}
@@ -272,17 +285,25 @@ func hidden(name string) bool { return strings.HasPrefix(name, ".") }
 
 // hashModule returns the hash of a module's file, without having it in memory.
 func hashModule(path string) (sum [sha256.Size]byte, err error) {
-	f, _, err := openFile(path, maxModule)
+	f, _, err := openFile(path, maxSize(path))
 	if err != nil {
 		return sum, err
 	}
 	defer f.Close()
 	h := sha256.New()
-	err = copyFile(h, f, maxModule)
+	err = copyFile(h, f, maxSize(path))
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
-func readModule(path string) ([]byte, error) { return readFile(path, maxModule) }
+func readModule(path string) ([]byte, error) { return readFile(path, maxSize(path)) }
+
+// maxSize is the maximum size of a connector's file, in bytes.
+func maxSize(path string) int64 {
+	if isScript(path) {
+		return maxScript
+	}
+	return maxModule
+}
 
 // readFile returns the content of a file that has at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {

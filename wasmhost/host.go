@@ -2,11 +2,13 @@ package wasmhost
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -15,6 +17,7 @@ import (
 	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/process"
+	"github.com/crmgate/crmgate/wasmhost/quickjs"
 	"github.com/crmgate/crmgate/wasmhost/recording"
 )
 
@@ -55,9 +58,11 @@ type Config struct {
 // Host compiles and runs connectors. It is safe for concurrent use.
 type Host struct {
 	Config
-	room    room
-	running *limit.Shares // see places
-	watch   *watch
+	room      room
+	engine    [sha256.Size]byte // the hash of the JavaScript engine
+	compiling sync.Mutex        // held while the JavaScript engine is compiled
+	running   *limit.Shares     // see places
+	watch     *watch
 }
 
 // New opens the compilation cache. The caller must close the host, after closing the folders that it loaded. The error matches
@@ -112,7 +117,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if rooms == 0 {
 		rooms = math.MaxInt
 	}
-	return &Host{Config: c, room: room{free: rooms, taken: map[*module]int{}}, running: running, watch: &watch{
+	return &Host{Config: c, engine: sha256.Sum256(quickjs.Engine()), room: room{free: rooms, taken: map[*module]int{}}, running: running, watch: &watch{
 		memory: c.Memory, here: guest.NewBudget(c.Memory), running: running, log: c.Logger, wake: make(chan struct{}, 1), of: map[*watched]*used{},
 	}}, nil
 }

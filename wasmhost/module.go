@@ -59,6 +59,9 @@ func instrument(b []byte) ([]byte, error) {
 	return m.Instrument()
 }
 
+// loading is what a call is named whose code runs when the module is loaded.
+const loading = "_initialize"
+
 var errClosed = errors.New("the connectors are being closed")
 
 // acquire returns the place of a call, which the caller releases. Waiting for it is limited by the host's deadline.
@@ -190,15 +193,16 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := m.open(m.closing, b)
+	code, script := m.code(b)
+	r, err := m.open(m.closing, code)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(m.closing, loadTime)
 	defer cancel()
 	ctx, start := m.host.newWorld(ctx)
-	starting := m.newCall("_initialize", nil)
-	if _, err := r.Start(ctx, starting); err != nil {
+	starting := m.newCall(loading, nil)
+	if _, err := r.Start(ctx, starting, script); err != nil {
 		r.Close()
 		return nil, err
 	}

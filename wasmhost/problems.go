@@ -63,6 +63,11 @@ func exportAdvice(name string, exports []string) string {
 	return fmt.Sprintf(`export it (Go: //go:wasmexport %[1]s; C: __attribute__((export_name("%[1]s"))); Rust: #[unsafe(export_name = "%[1]s")]; AssemblyScript: export function %[1]s(): i32)`, name)
 }
 
+// scriptExportAdvice says how a script exports an operation.
+func scriptExportAdvice(name string) string {
+	return fmt.Sprintf("export a function of this name: exports.%[1]s = async (input) => { … }, or export async function %[1]s(input) { … }", name)
+}
+
 const reactorAdvice = `the module is a command, which runs once: build a reactor (Go: -buildmode=c-shared; C: -mexec-model=reactor; Rust: crate-type = ["cdylib"])`
 
 // isCommand reports whether a module was built to run once. Its runtime is not initialised when an operation is called.

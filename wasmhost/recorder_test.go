@@ -133,7 +133,7 @@ func TestRecordedFailures(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "fails.wasm")
 			lang.build(t, path)
-			module, err := wasmhost.ReadModule(path)
+			module, err := wasmhost.ReadCode(path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestRecordedFailures(t *testing.T) {
 }
 
 // recordFailures has each operation of the failing connector fail, and returns the recordings. It checks that they have no secret.
-func recordFailures(t *testing.T, module []byte, processes int, more ...string) []*recording.Recording {
+func recordFailures(t *testing.T, module wasmhost.Code, processes int, more ...string) []*recording.Recording {
 	t.Helper()
 	kept := newRecordings(t)
 	h := newHost(t, wasmhost.Config{
@@ -172,7 +172,7 @@ func recordFailures(t *testing.T, module []byte, processes int, more ...string) 
 		},
 		Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) { return answering(200, leaky()), nil },
 	})
-	f := load(t, h, map[string]string{"fails.wasm": string(module), "fails.json": manifestOf("fails", `"hosts": ["fails.example"], "config": ["FAILS_SECRET"]`+strings.Join(more, ""))})
+	f := load(t, h, map[string]string{filepath.Base(module.File): string(module.Content), "fails.json": manifestOf("fails", `"hosts": ["fails.example"], "config": ["FAILS_SECRET"]`+strings.Join(more, ""))})
 	c := mustConnector(t, f, "fails")
 	_, err1 := c.AuthValidation(t.Context(), person("1-fails"))
 	_, err2 := c.LicenseStatus(t.Context(), person("1-fails"))
@@ -198,7 +198,7 @@ func recordFailures(t *testing.T, module []byte, processes int, more ...string) 
 }
 
 // replayTwice replays a recording in both isolations, and checks that the call ends as recorded, and that it does the same each time.
-func replayTwice(t *testing.T, module []byte, r *recording.Recording) {
+func replayTwice(t *testing.T, module wasmhost.Code, r *recording.Recording) {
 	t.Helper()
 	var first *wasmhost.Replayed
 	for _, processes := range []int{0, 1} {
@@ -312,12 +312,12 @@ func TestWhatIsAFailure(t *testing.T) {
 				t.Fatalf("recorded %+v, want %s", all, tt.want)
 			}
 			for range 2 {
-				out, err := wasmhost.Replay(t.Context(), all[0], module.Bytes(), wasmhost.ReplayConfig{CacheDir: shared.cache})
+				out, err := wasmhost.Replay(t.Context(), all[0], wasmhost.Code{File: "x.wasm", Content: module.Bytes()}, wasmhost.ReplayConfig{CacheDir: shared.cache})
 				if err != nil || !out.Same {
 					t.Errorf("the replay %+v, %v", out, err)
 				}
 			}
-			mended, err := wasmhost.Replay(t.Context(), all[0], oauth(answer(`{"successful":false}`, 0)).Bytes(), wasmhost.ReplayConfig{CacheDir: shared.cache})
+			mended, err := wasmhost.Replay(t.Context(), all[0], wasmhost.Code{File: "x.wasm", Content: oauth(answer(`{"successful":false}`, 0)).Bytes()}, wasmhost.ReplayConfig{CacheDir: shared.cache})
 			if err != nil || mended.Same || !mended.Mended || !mended.OtherModule {
 				t.Errorf("another build: %+v, %v", mended, err)
 			}
@@ -347,7 +347,7 @@ func TestDifferencesOfReplays(t *testing.T) {
 		`{"url":"https://ok.example/a"}`: "fetch 1, GET https://ok.example/a, was not recorded: it gets no answer; it does not make the recorded fetch 1",
 		`x`:                              "fetch 1, a malformed request, was not recorded: it gets no answer; it does not make the recorded fetch 1",
 	} {
-		out, err := wasmhost.Replay(t.Context(), all[0], fetches(request).Bytes(), wasmhost.ReplayConfig{CacheDir: shared.cache})
+		out, err := wasmhost.Replay(t.Context(), all[0], wasmhost.Code{File: "x.wasm", Content: fetches(request).Bytes()}, wasmhost.ReplayConfig{CacheDir: shared.cache})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -388,7 +388,7 @@ func TestReplayOfLateFetch(t *testing.T) {
 	if len(all) != 1 || len(all[0].Fetches) != 1 || !all[0].Fetches[0].Late {
 		t.Fatalf("recorded %+v", all)
 	}
-	replayTwice(t, module.Bytes(), all[0])
+	replayTwice(t, wasmhost.Code{File: "x.wasm", Content: module.Bytes()}, all[0])
 }
 
 // A module whose instances cannot be restored is initialized in each call: a replay repeats what the initialization saw as well.
@@ -407,7 +407,7 @@ func TestReplayOfUnrestorableModule(t *testing.T) {
 	if len(all) != 1 || len(all[0].Log) != 2 || all[0].Log[0] == all[0].Log[1] {
 		t.Fatalf("recorded %+v", all)
 	}
-	replayTwice(t, module.Bytes(), all[0])
+	replayTwice(t, wasmhost.Code{File: "x.wasm", Content: module.Bytes()}, all[0])
 }
 
 // A Basic credential is replaced by one that decodes to handles: a connector that decodes it goes on.
@@ -445,7 +445,7 @@ func TestRecordedFailuresWithHandles(t *testing.T) {
 		}
 		path := filepath.Join(t.TempDir(), "fails.wasm")
 		lang.build(t, path)
-		module, err := wasmhost.ReadModule(path)
+		module, err := wasmhost.ReadCode(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -472,5 +472,5 @@ func TestReplayOfDerivation(t *testing.T) {
 	if len(all) != 1 || len(all[0].Derived) != 1 || all[0].Derived[0].Request != request || all[0].Derived[0].OK {
 		t.Fatalf("recorded %+v", all)
 	}
-	replayTwice(t, module.Bytes(), all[0])
+	replayTwice(t, wasmhost.Code{File: "x.wasm", Content: module.Bytes()}, all[0])
 }

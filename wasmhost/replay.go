@@ -48,8 +48,13 @@ type ReplayConfig struct {
 // Replay runs a recorded call again, on a module that may be another build than the recorded one. The guest gets the recorded answers,
 // configuration, clock and random bytes, and reaches no network. The same recording and module always give the same result. The error is about
 // the module or this system; a guest that fails is not an error.
-func Replay(ctx context.Context, r *recording.Recording, code []byte, c ReplayConfig) (*Replayed, error) {
-	names, err := meter.ReadNames(code)
+func Replay(ctx context.Context, r *recording.Recording, code Code, c ReplayConfig) (*Replayed, error) {
+	m := &module{path: code.File, sum: sha256.Sum256(code.Content), manifest: &manifest.Manifest{Platform: r.Platform}}
+	for _, v := range r.Config {
+		m.manifest.Config = append(m.manifest.Config, v.Name)
+	}
+	wasm, script := m.code(code.Content)
+	names, err := meter.ReadNames(wasm)
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +68,14 @@ func Replay(ctx context.Context, r *recording.Recording, code []byte, c ReplayCo
 	if err != nil {
 		return nil, err
 	}
-	m := &module{host: host, manifest: &manifest.Manifest{Platform: r.Platform}, sum: sha256.Sum256(code)}
-	on, err := m.open(ctx, code)
+	m.host = host
+	on, err := m.open(ctx, wasm)
 	if err != nil {
 		return nil, err
 	}
 	defer on.Close()
 	out := &Replayed{OtherModule: hex.EncodeToString(m.sum[:]) != r.Module, Nameless: !names.Section}
-	p := &player{r: r, out: out, used: make([]bool, len(r.Fetches)), derived: make([]bool, len(r.Derived))}
+	p := &player{r: r, script: script, out: out, used: make([]bool, len(r.Fetches)), derived: make([]bool, len(r.Derived))}
 	world := p.run(ctx, on, &call{module: m, operation: r.Operation})
 	out.Stack = namedStack(world.Stack, names)
 	out.Same, out.Mended = out.End.Same(r.End), !out.End.Failed()
@@ -80,6 +85,7 @@ func Replay(ctx context.Context, r *recording.Recording, code []byte, c ReplayCo
 // player is the guest.Host of a replay.
 type player struct {
 	r       *recording.Recording
+	script  *guest.Script // nil for a WebAssembly module
 	out     *Replayed
 	used    []bool // the recorded fetches that were answered
 	derived []bool // the recorded derivations that were used
@@ -90,7 +96,7 @@ type player struct {
 func (p *player) run(ctx context.Context, on runner, c *call) *guest.World {
 	start, world := p.r.Start, p.r.Call
 	start.Replay, world.Replay = true, true
-	if _, err := on.Start(guest.WithWorld(ctx, &start), p); err != nil {
+	if _, err := on.Start(guest.WithWorld(ctx, &start), p, p.script); err != nil {
 		p.out.End, _ = c.endOf(guest.Result{}, err)
 		p.out.End.Reason = cmp.Or(p.out.End.Reason, "could not be started: "+err.Error())
 		return &start
@@ -99,7 +105,9 @@ func (p *player) run(ctx context.Context, on runner, c *call) *guest.World {
 	ctx, ended := context.WithTimeout(ctx, c.module.host.Deadline)
 	defer ended()
 	world.Stack = ""
-	result, err := on.Run(guest.WithWorld(ctx, &world), guest.Call{Operation: c.operation, Input: []byte(p.r.Input), Host: p})
+	result, err := on.Run(guest.WithWorld(ctx, &world), guest.Call{
+		Operation: c.operation, Input: []byte(p.r.Input), Env: c.module.env(ctx, p, c.operation), Host: p,
+	})
 	p.out.End, _ = c.endOf(result, err)
 	for i, used := range p.used {
 		if !used {
@@ -250,11 +258,23 @@ func namedStack(stack string, names *meter.Names) (lines []string) {
 	return lines
 }
 
-// ReadModule reads the file of a module.
-func ReadModule(path string) ([]byte, error) {
+// Code is a connector's file.
+type Code struct {
+	File    string // its path, which ends in .wasm or .js
+	Content []byte
+}
+
+// ReadCode reads a connector's file. Its ending may be left out.
+func ReadCode(path string) (Code, error) {
+	for _, ext := range []string{moduleExt, scriptExt} {
+		if _, err := os.Stat(path + ext); err == nil {
+			path += ext
+			break
+		}
+	}
 	b, err := readModule(path)
 	if os.IsNotExist(err) {
-		return nil, fmt.Errorf("%s not found", path)
+		err = fmt.Errorf("%s not found", path)
 	}
-	return b, err
+	return Code{path, b}, err
 }

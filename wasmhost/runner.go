@@ -15,7 +15,7 @@ import (
 // runner runs the calls of a module: a guest.Module in this process, or a process.Process.
 type runner interface {
 	Shape() guest.Shape
-	Start(context.Context, guest.Host) (restorable bool, err error)
+	Start(context.Context, guest.Host, *guest.Script) (guest.Started, error)
 	Run(context.Context, guest.Call) (guest.Result, error)
 	Close()
 }
@@ -32,12 +32,12 @@ const (
 	factsFile = "facts"
 )
 
-// open returns a runner of the module, which it compiles if necessary. b is the module's file. The caller closes it.
-func (m *module) open(ctx context.Context, b []byte) (runner, error) {
+// open returns a runner of WebAssembly code, which it compiles if necessary. The caller closes it.
+func (m *module) open(ctx context.Context, code []byte) (runner, error) {
 	if err := m.host.room.take(ctx, m); err != nil {
 		return nil, err
 	}
-	r, err := m.openRunner(ctx, b)
+	r, err := m.openRunner(ctx, code)
 	if err != nil {
 		m.host.room.give(m)
 		return nil, err
@@ -45,21 +45,27 @@ func (m *module) open(ctx context.Context, b []byte) (runner, error) {
 	return &roomed{runner: r, m: m}, nil
 }
 
-func (m *module) openRunner(ctx context.Context, b []byte) (runner, error) {
+func (m *module) openRunner(ctx context.Context, code []byte) (runner, error) {
 	if m.host.Processes == 0 {
-		code, err := m.host.cached(ownFile, m.sum, func() ([]byte, error) { return instrument(b) })
-		if err != nil {
-			return nil, err
-		}
-		return guest.Load(ctx, code, filepath.Join(m.host.folder(m.sum), ownFolder), m.host.limits())
+		return m.loadHere(ctx, code)
 	}
-	p, err := m.start(ctx, b)
+	p, err := m.start(ctx, code)
 	if err != nil {
 		return nil, err
 	}
 	r := &watched{p, m}
 	m.host.watch.add(r)
 	return r, nil
+}
+
+// loadHere loads code into this process.
+func (m *module) loadHere(ctx context.Context, code []byte) (*guest.Module, error) {
+	sum := m.codeSum()
+	instrumented, err := m.host.cached(ownFile, sum, func() ([]byte, error) { return instrument(code) })
+	if err != nil {
+		return nil, err
+	}
+	return guest.Load(ctx, instrumented, filepath.Join(m.host.folder(sum), ownFolder), m.host.limits())
 }
 
 // watched is a process that the watch looks at until it is closed.

@@ -34,7 +34,7 @@ const (
 
 // Result is the result of one case.
 type Result struct {
-	Connector string  `json:"connector"` // the file name without .wasm or .json
+	Connector string  `json:"connector"` // the file name without .wasm, .js or .json
 	Case      string  `json:"case"`
 	Outcome   Outcome `json:"outcome"`
 	// Message says what happened.
@@ -59,7 +59,7 @@ type Config struct {
 	Progress *slog.Logger
 }
 
-// Check checks a connector (NAME.wasm, with NAME.json in the same folder) or only a manifest (NAME.json). It calls report at
+// Check checks a connector (NAME.wasm or NAME.js, with NAME.json in the same folder) or only a manifest (NAME.json). It calls report at
 // the end of each case. The error is about the check itself, such as an unreadable file or an ended context.
 func Check(ctx context.Context, file string, c Config, report func(Result)) error {
 	if c.Repeats == 0 {
@@ -72,13 +72,13 @@ func Check(ctx context.Context, file string, c Config, report func(Result)) erro
 		c.Progress = slog.New(slog.DiscardHandler)
 	}
 	base := filepath.Base(file)
-	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(strings.TrimSuffix(base, ".wasm"), ".json")), report: report, scanner: newScanner(), reported: map[string]bool{}, misnamed: map[string]string{}}
+	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(base, filepath.Ext(base))), report: report, scanner: newScanner(), reported: map[string]bool{}, misnamed: map[string]string{}}
 	if strings.HasSuffix(base, ".json") {
 		_, err := k.checkManifest(filepath.Dir(file))
 		return err
 	}
-	if !strings.HasSuffix(base, ".wasm") {
-		return fmt.Errorf("%s: expected NAME.wasm, or NAME.json for a manifest alone", file)
+	if ext := filepath.Ext(base); ext != ".wasm" && ext != ".js" {
+		return fmt.Errorf("%s: expected NAME.wasm, NAME.js, or NAME.json for a manifest alone", file)
 	}
 	return k.run(ctx)
 }
@@ -305,7 +305,7 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 	if err != nil {
 		return false, err
 	}
-	err = os.WriteFile(filepath.Join(to, string(k.name)+".wasm"), module, 0o600)
+	err = os.WriteFile(filepath.Join(to, filepath.Base(k.file)), module, 0o600)
 	for name, b := range files {
 		err = errors.Join(err, os.WriteFile(filepath.Join(to, name+".json"), b, 0o600))
 	}
@@ -332,7 +332,11 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 
 // addLoaded reports a module that was loaded.
 func (k *check) addLoaded(size int) {
-	k.add("module", OK, fmt.Sprintf("a core module of %s, which starts", bytesText(int64(size))), "")
+	what := "core module"
+	if filepath.Ext(k.file) == ".js" {
+		what = "script"
+	}
+	k.add("module", OK, fmt.Sprintf("a %s of %s, which starts", what, bytesText(int64(size))), "")
 	if !k.folder.Restorable(k.name) {
 		k.add("instances", Warning, "the module writes tables, drops segments or has a global of a reference type: the server makes a new instance for every call, which takes longer",
 			"build without threads and dynamic linking, which need such code")

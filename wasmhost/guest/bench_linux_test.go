@@ -65,6 +65,7 @@ func BenchmarkReset(b *testing.B) {
 			return inC(b, filepath.Join("..", "connectortest", "testdata", "c", "good.c"), flags...)
 		},
 			call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}, 2000},
+		{"JavaScript", func() *Module { return scripted(b, userInfo) }, call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}, 100},
 		{"echo", func() *Module { return inC(b, filepath.Join("testdata", "echo.c"), flags...) },
 			call{operation: "echo", input: bytes.Repeat([]byte("x"), 1<<10)}, 10_000},
 	} {
@@ -108,6 +109,15 @@ func BenchmarkReset(b *testing.B) {
 		})
 	}
 }
+
+// userInfo is a connector in JavaScript.
+const userInfo = `
+exports.getAuthType = () => ({ type: 'oauth' });
+exports.getUserInfo = async (input) => {
+  const answer = await fetch('http://crm.example/me', { headers: { Authorization: input.authHeader } });
+  const me = await answer.json();
+  return { successful: true, platformUserInfo: { id: me.id, name: me.name, timezoneName: me.timezone.name } };
+};`
 
 // inC returns a guest in C, started.
 func inC(b *testing.B, source string, flags ...string) *Module {

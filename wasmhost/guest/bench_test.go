@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate/wasmhost/meter"
+	"github.com/crmgate/crmgate/wasmhost/quickjs"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
@@ -24,9 +25,21 @@ func practice(b testing.TB) *Module {
 func started(b testing.TB, path string) *Module {
 	b.Helper()
 	code, err := os.ReadFile(path)
-	if err == nil {
-		code, err = instrumented(code)
+	if err != nil {
+		b.Fatal(err)
 	}
+	return startedCode(b, code, nil)
+}
+
+// scripted returns a script, started.
+func scripted(b testing.TB, source string) *Module {
+	b.Helper()
+	return startedCode(b, quickjs.Engine(), &Script{Name: "x.js", Source: source})
+}
+
+func startedCode(b testing.TB, code []byte, script *Script) *Module {
+	b.Helper()
+	code, err := instrumented(code)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -35,7 +48,7 @@ func started(b testing.TB, path string) *Module {
 		b.Fatal(err)
 	}
 	b.Cleanup(m.Close)
-	if _, err := m.Start(b.Context(), silent{}); err != nil {
+	if _, err := m.Start(b.Context(), silent{}, script); err != nil {
 		b.Fatal(err)
 	}
 	return m

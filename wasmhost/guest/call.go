@@ -38,6 +38,7 @@ type call struct {
 	module    *Module
 	operation string
 	input     []byte
+	env       []byte
 	host      Host
 	view      *view // what it sees of the world; nil for the clock and the random numbers of the system
 
@@ -69,6 +70,23 @@ func (c *call) log(ctx context.Context, level slog.Level, line []byte) {
 
 // logLimitReached reports whether further lines are dropped, and need not be copied.
 func (c *call) logLimitReached() bool { return c.logLines >= c.module.limits.MaxLogLines }
+
+// fetch has the host perform a request, up to the limit of requests.
+func (c *call) fetch(ctx context.Context, request []byte) ([]byte, error) {
+	if c.fetches++; c.fetches > c.module.limits.MaxFetches {
+		return nil, limitError("made more fetches than the limit")
+	}
+	return c.host.Fetch(ctx, request[:min(len(request), c.module.limits.MaxOutput+1)]), nil
+}
+
+// derive has the host compute a value from handles, up to the limit of derivations.
+func (c *call) derive(ctx context.Context, request []byte) (handle string, ok bool, err error) {
+	if c.derives++; c.derives > MaxDerives {
+		return "", false, limitError("derived more values than the limit")
+	}
+	handle, ok = c.host.Derive(ctx, request[:min(len(request), MaxDerive+1)])
+	return handle, ok, nil
+}
 
 // writeOutput takes what a language's runtime prints, and logs each line at its end.
 func (c *call) writeOutput(ctx context.Context, b []byte) {

@@ -40,12 +40,12 @@ func hostFunctions() []hostFunction {
 			c.output, c.hasOutput = append(c.output[:0], readMemory(mem, s)...), true
 		}},
 		{"fetch", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
-			if c.fetches++; c.fetches > c.module.limits.MaxFetches {
-				panic(limitError("made more fetches than the limit"))
+			answer, err := c.fetch(ctx, readMemory(mem, s))
+			if err != nil {
+				panic(err)
 			}
-			request := readMemory(mem, s)
-			c.pending = c.host.Fetch(ctx, request[:min(len(request), c.module.limits.MaxOutput+1)])
 			checkContext(ctx) // it may have waited until the end of the call
+			c.pending = answer
 			s[0] = uint64(len(c.pending))
 		}},
 		{"config", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
@@ -57,11 +57,10 @@ func hostFunctions() []hostFunction {
 			}
 		}},
 		{"derive", []api.ValueType{i32, i32}, []api.ValueType{i32}, func(ctx context.Context, c *call, mem api.Memory, s []uint64) {
-			if c.derives++; c.derives > MaxDerives {
-				panic(limitError("derived more values than the limit"))
+			handle, ok, err := c.derive(ctx, readMemory(mem, s))
+			if err != nil {
+				panic(err)
 			}
-			request := readMemory(mem, s)
-			handle, ok := c.host.Derive(ctx, request[:min(len(request), MaxDerive+1)])
 			c.pending = append(c.pending[:0], handle...)
 			s[0] = uint64(len(handle))
 			if !ok {

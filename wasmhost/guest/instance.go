@@ -7,6 +7,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/crmgate/crmgate/wasmhost/meter"
+	"github.com/crmgate/crmgate/wasmhost/quickjs"
 )
 
 // instance runs one call at a time.
@@ -18,6 +19,7 @@ type instance struct {
 	exports map[string]api.Function
 	// overflowed is set by a call that recursed too deeply.
 	overflowed bool
+	program    *quickjs.Program // what it runs if its module is the JavaScript engine; nil otherwise
 }
 
 func newInstance(guest api.Module, m *memory) *instance {
@@ -43,6 +45,9 @@ func (inst *instance) export(name string) (api.Function, error) {
 
 // operation runs a call's operation. After an error the instance must not be used again.
 func (inst *instance) operation(ctx context.Context, c *call) (int32, error) {
+	if inst.program != nil {
+		return inst.runScript(ctx, c)
+	}
 	f, err := inst.export(c.operation)
 	if f == nil && err == nil {
 		err = fmt.Errorf("there is no export %s", c.operation)
@@ -58,17 +63,24 @@ func (inst *instance) operation(ctx context.Context, c *call) (int32, error) {
 // again.
 func (inst *instance) run(ctx context.Context, c *call, f api.Function, stack []uint64) error {
 	defer c.flushLine(ctx)
-	c.function = f
-	err := f.CallWithStack(withCall(ctx, c), stack)
-	c.function = nil
+	err := inst.step(withCall(ctx, c), c, f, stack)
 	if c.view != nil {
 		c.view.stopped(err)
 	}
+	return err
+}
+
+// step runs a function of the guest, in the context of its call, and sees to the stack that it has left. After an error the instance must
+// not be used again.
+func (inst *instance) step(ctx context.Context, c *call, f api.Function, stack []uint64) error {
+	c.function = f
+	err := f.CallWithStack(ctx, stack)
+	c.function = nil
 	size := stackSize(f)
-	if size > maxReusedStack {
+	if size > maxReusedStack && (inst.program == nil || size > maxScriptStack) {
 		clear(inst.exports)
 	}
-	inst.overflowed = size > maxStack
+	inst.overflowed = inst.overflowed || size > maxStack
 	return err
 }
 

@@ -24,6 +24,7 @@ type Module struct {
 	compiled wazero.CompiledModule
 	image    *image    // nil if this system has none
 	template *template // set by Start; nil if every call needs a new instance
+	script   *Script   // set by Start; nil unless the module is the JavaScript engine
 	loaded   time.Time // the zero of the guest's monotonic clock
 
 	reclaiming atomic.Bool
@@ -86,29 +87,40 @@ func (m *Module) load(ctx context.Context, code []byte) (err error) {
 	return instantiateHost(ctx, m.runtime)
 }
 
-// Start initializes an instance, which h serves, and keeps what it contains for all calls. It is called once, before Run.
-// restorable is false if the module changes more than its memory and globals: then every call initializes an instance of its own.
-// The error is a *Stop, or the error of the context.
-func (m *Module) Start(ctx context.Context, h Host) (restorable bool, err error) {
+// Started is what a module is like after its initialization.
+type Started struct {
+	// Restorable is false if the module changes more than its memory and globals: then every call initializes an instance of its own.
+	Restorable bool
+	Operations []string // that a script exports, as it says
+}
+
+// Start initializes an instance, which h serves, and keeps what it contains for all calls. It is called once, before Run. script is
+// for the JavaScript engine, and nil for other modules. The error is a *Stop, or the error of the context.
+func (m *Module) Start(ctx context.Context, h Host, script *Script) (s Started, err error) {
+	m.script = script
 	inst, err := m.instantiate(ctx, h)
 	if err != nil {
-		return false, err
+		return s, err
 	}
 	defer inst.close()
-	restorable = len(inst.globals) > 0
+	s.Restorable = len(inst.globals) > 0
+	if inst.program != nil {
+		s.Operations = inst.program.Operations()
+	}
 	if m.image != nil {
 		if m.template, err = newTemplate(inst, m.image); errors.Is(err, errKeepsState) {
 			err = nil
 		}
 	}
-	return restorable, err
+	return s, err
 }
 
 // Call is a call of an operation.
 type Call struct {
 	Operation string // an export without parameters that returns an i32
 	Input     []byte
-	Host      Host // serves the call, and the initialization of its instance if there is no template
+	Env       []byte // the configuration for a script, an object of texts as JSON; nil for other modules
+	Host      Host   // serves the call, and the initialization of its instance if there is no template
 }
 
 // Result is what a guest has returned.
@@ -125,7 +137,7 @@ func (m *Module) Run(ctx context.Context, c Call) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	running := &call{module: m, operation: c.Operation, input: c.Input, host: c.Host, view: viewOf(ctx)}
+	running := &call{module: m, operation: c.Operation, input: c.Input, env: c.Env, host: c.Host, view: viewOf(ctx)}
 	code, err := inst.operation(ctx, running)
 	m.release(inst, err == nil)
 	if err != nil {
@@ -264,6 +276,11 @@ func (m *Module) initialize(ctx context.Context, inst *instance, h Host) error {
 			err = inst.run(ctx, c, f, nil)
 		}
 		if err != nil {
+			return stopOf(ctx, err)
+		}
+	}
+	if m.script != nil {
+		if err := inst.loadScript(ctx, c, *m.script); err != nil {
 			return stopOf(ctx, err)
 		}
 	}

@@ -21,6 +21,9 @@ const maxStack = 6 << 20
 // maxReusedStack is the largest stack that is kept for the next call, in bytes. Stacks do not shrink.
 const maxReusedStack = 64 << 10
 
+// maxScriptStack is maxReusedStack of the JavaScript engine: a function of a script takes 6 KB.
+const maxScriptStack = 256 << 10
+
 // instantiatePause provides the import in which instrumented modules pause, a thousand times a second or more.
 func instantiatePause(ctx context.Context, rt wazero.Runtime) error {
 	_, err := rt.NewHostModuleBuilder(meter.PauseModule).NewFunctionBuilder().

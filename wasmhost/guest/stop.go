@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/crmgate/crmgate/wasmhost/quickjs"
 )
 
 // Stop is the error of a guest that did not return. Its instance is gone.
@@ -35,6 +37,7 @@ func (e limitError) Error() string { return string(e) }
 func stopOf(ctx context.Context, err error) error {
 	var stop *Stop
 	var limit limitError
+	var thrown *quickjs.Exception
 	var exit *sys.ExitError
 	switch {
 	case errors.As(err, &stop):
@@ -43,6 +46,12 @@ func stopOf(ctx context.Context, err error) error {
 		return &Stop{How: string(limit)}
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.As(err, &thrown):
+		return &Stop{How: "threw an error", Trap: thrown.Error()}
+	case errors.Is(err, quickjs.ErrStuck):
+		return &Stop{How: "waits for a promise that never settles"}
+	case errors.Is(err, quickjs.ErrOutput):
+		return &Stop{How: "wrote more output than the limit"}
 	case errors.As(err, &exit):
 		return &Stop{How: fmt.Sprintf("exited with status %d", exit.ExitCode())}
 	}

@@ -3,6 +3,8 @@ package guest
 import (
 	"errors"
 	"fmt"
+
+	"github.com/crmgate/crmgate/wasmhost/quickjs"
 )
 
 // template is what an instance contains once its module has been initialized. New instances start from it, and used instances
@@ -12,6 +14,7 @@ import (
 type template struct {
 	memory  *image
 	globals []uint64
+	program *quickjs.Program // nil unless the module is the JavaScript engine
 }
 
 // errKeepsState means that there can be no template. Each call then needs an instance of its own.
@@ -27,7 +30,7 @@ func newTemplate(inst *instance, memory *image) (*template, error) {
 	if err := memory.take(bytes); err != nil {
 		return nil, fmt.Errorf("keep the memory of an initialized instance: %w", err)
 	}
-	t := &template{memory: memory}
+	t := &template{memory: memory, program: inst.program}
 	for _, g := range inst.globals {
 		t.globals = append(t.globals, g.Get())
 	}
@@ -46,6 +49,7 @@ func (t *template) fill(inst *instance) error {
 		return fmt.Errorf("copy the template of an instance: %w", err)
 	}
 	t.setGlobals(inst)
+	inst.program = t.program
 	return nil
 }
 

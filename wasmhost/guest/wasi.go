@@ -271,11 +271,19 @@ func (c *call) timeUntil(subscription []byte) (time.Duration, errno) {
 
 // sleep waits for d. It stops the guest if its call ends first.
 func sleep(ctx context.Context, d time.Duration) {
+	if err := wait(ctx, d); err != nil {
+		panic(err)
+	}
+}
+
+// wait waits for d. The error is that of the context, if it ends first.
+func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
 	case <-ctx.Done():
-		checkContext(ctx)
+		return ctx.Err()
 	}
 }

@@ -34,10 +34,10 @@ func BenchmarkCall(b *testing.B) {
 		}
 		defer here.Close()
 		there := mustStart(b, c)
-		if _, err := here.Start(b.Context(), h); err != nil {
+		if _, err := here.Start(b.Context(), h, nil); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := there.Start(b.Context(), h); err != nil {
+		if _, err := there.Start(b.Context(), h, nil); err != nil {
 			b.Fatal(err)
 		}
 		for _, callers := range []int{1, 8, 32} {
@@ -91,7 +91,7 @@ func BenchmarkStart(b *testing.B) {
 		began := time.Now()
 		p, err := Start(b.Context(), c)
 		if err == nil {
-			_, err = p.Start(b.Context(), h)
+			_, err = p.Start(b.Context(), h, nil)
 		}
 		if err == nil {
 			_, err = p.Run(b.Context(), userInfo(h))
@@ -125,7 +125,7 @@ func BenchmarkWaiting(b *testing.B) {
 			c := language.start(b)
 			c.Data = calls * int64(limits.MemoryPages) << 16 // as much as the calls could ask for
 			p := mustStart(b, c)
-			if _, err := p.Start(b.Context(), &crm{}); err != nil {
+			if _, err := p.Start(b.Context(), &crm{}, nil); err != nil {
 				b.Fatal(err)
 			}
 			debug.FreeOSMemory() // what building has left
@@ -174,7 +174,7 @@ func BenchmarkDeadline(b *testing.B) {
 			var processes []*Process
 			for range spinners {
 				p := mustStart(b, c)
-				if _, err := p.Start(b.Context(), &crm{}); err != nil {
+				if _, err := p.Start(b.Context(), &crm{}, nil); err != nil {
 					b.Fatal(err)
 				}
 				processes = append(processes, p)

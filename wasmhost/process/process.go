@@ -67,6 +67,9 @@ const grace = 500 * time.Millisecond
 // maxConfigs is how often a call may ask for a configuration value.
 const maxConfigs = 10_000
 
+// maxOperations is the longest list of the operations of a script, in bytes.
+const maxOperations = 4 << 10
+
 // Probe starts a process that has nothing to run, and ends it. It returns the walls that this system does not have; none if all can
 // be built.
 func Probe(ctx context.Context) (missing []string, err error) {
@@ -191,14 +194,26 @@ func (p *Process) Pid() int { return p.child.cmd.Process.Pid }
 func (p *Process) Missing() []string { return p.missing }
 
 // Start is guest.Module.Start.
-func (p *Process) Start(ctx context.Context, h guest.Host) (restorable bool, err error) {
-	f, err := p.exchange(ctx, h, kindStart, 0)
-	return f.flag == 1, err
+func (p *Process) Start(ctx context.Context, h guest.Host, script *guest.Script) (s guest.Started, err error) {
+	flag, parts := byte(0), [][]byte(nil)
+	if script != nil {
+		flag, parts = byte(len(script.Name)), [][]byte{[]byte(script.Name), []byte(script.Source)}
+	}
+	f, err := p.exchange(ctx, h, kindStart, flag, parts...)
+	if err != nil {
+		return s, err
+	}
+	if err := p.decode(f, &s.Operations); err != nil {
+		return s, p.died(ctx, p.self, err)
+	}
+	s.Restorable = f.flag == 1
+	return s, nil
 }
 
 // Run is guest.Module.Run. The error may be a *Died too.
 func (p *Process) Run(ctx context.Context, c guest.Call) (guest.Result, error) {
-	f, err := p.exchange(ctx, c.Host, kindCall, byte(len(c.Operation)), []byte(c.Operation), c.Input)
+	env := binary.LittleEndian.AppendUint32(nil, uint32(len(c.Env)))
+	f, err := p.exchange(ctx, c.Host, kindCall, byte(len(c.Operation)), []byte(c.Operation), env, c.Env, c.Input)
 	if err != nil {
 		return guest.Result{}, err
 	}
@@ -345,7 +360,7 @@ func (p *Process) longest(k kind) int {
 	case kindFetch, kindDone:
 		return p.limits.MaxOutput + 4
 	case kindStarted:
-		return 0
+		return maxOperations
 	case kindSeen:
 		return maxSeen
 	case kindInstrumented, kindMachine:

@@ -15,8 +15,8 @@ func TestManyCalls(t *testing.T) {
 	t.Parallel()
 	p := mustStart(t, practice(t))
 	h := &crm{}
-	if restorable, err := p.Start(t.Context(), h); err != nil || !restorable {
-		t.Fatalf("restorable is %v, %v", restorable, err)
+	if s, err := p.Start(t.Context(), h, nil); err != nil || !s.Restorable {
+		t.Fatalf("it is %+v, %v", s, err)
 	}
 	if s := p.Shape(); !s.Memory || len(s.Exports) < 5 || len(s.Imports) < 5 {
 		t.Errorf("the shape is %+v", s)
@@ -64,7 +64,7 @@ func TestCancelledCall(t *testing.T) {
 func TestEndlessLoopInUsedInstance(t *testing.T) {
 	t.Parallel()
 	p := mustStart(t, spinning(t))
-	if _, err := p.Start(t.Context(), &crm{}); err != nil {
+	if _, err := p.Start(t.Context(), &crm{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

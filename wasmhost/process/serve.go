@@ -228,13 +228,14 @@ func (s *server) run(f frame) {
 	var err error
 	send := func() error { return nil }
 	if f.kind == kindStart {
-		var restorable bool
-		if restorable, err = s.module.Start(ctx, host); err == nil {
-			send = func() error { return s.send(kindStarted, flagOf(restorable), f.call) }
+		var started guest.Started
+		if started, err = s.module.Start(ctx, host, scriptOf(f)); err == nil {
+			operations, _ := json.Marshal(started.Operations) // texts always encode
+			send = func() error { return s.send(kindStarted, flagOf(started.Restorable), f.call, operations) }
 		}
 	} else {
 		var r guest.Result
-		if r, err = s.module.Run(ctx, guest.Call{Operation: string(f.body[:f.flag]), Input: f.body[f.flag:], Host: host}); err == nil {
+		if r, err = s.module.Run(ctx, callOf(f, host)); err == nil {
 			code := binary.LittleEndian.AppendUint32(nil, uint32(r.Code))
 			send = func() error { return s.send(kindDone, flagOf(r.HasOutput), f.call, code, r.Output) }
 		}
@@ -248,6 +249,22 @@ func (s *server) run(f frame) {
 		send = func() error { return s.send(kindStopped, 0, f.call, b) }
 	}
 	s.must(send())
+}
+
+// scriptOf returns the script of kindStart; nil if there is none.
+func scriptOf(f frame) *guest.Script {
+	if f.flag == 0 {
+		return nil
+	}
+	return &guest.Script{Name: string(f.body[:f.flag]), Source: string(f.body[f.flag:])}
+}
+
+// callOf returns the call of kindCall.
+func callOf(f frame, h guest.Host) guest.Call {
+	rest := f.body[f.flag:]
+	env := binary.LittleEndian.Uint32(rest)
+	rest = rest[4:]
+	return guest.Call{Operation: string(f.body[:f.flag]), Env: rest[:env], Input: rest[env:], Host: h}
 }
 
 // must ends the process if its server is gone.

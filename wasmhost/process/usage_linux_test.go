@@ -35,7 +35,7 @@ func TestParseUsage(t *testing.T) {
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	p, h := mustStart(t, practice(t)), &crm{}
-	if _, err := p.Start(t.Context(), h); err != nil {
+	if _, err := p.Start(t.Context(), h, nil); err != nil {
 		t.Fatal(err)
 	}
 	u, err := p.Usage()
@@ -62,7 +62,7 @@ func TestUsageOfATemplate(t *testing.T) {
 	p := mustStart(t, Config{Code: compile(t, path, dir), Dir: dir, Limits: limits})
 	before, err := p.Usage()
 	if err == nil {
-		_, err = p.Start(t.Context(), &crm{})
+		_, err = p.Start(t.Context(), &crm{}, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

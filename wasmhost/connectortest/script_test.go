@@ -1,0 +1,43 @@
+package connectortest_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate/wasmhost/connectortest"
+)
+
+// A connector in JavaScript is checked as one in WebAssembly. What is wrong with it is said with its line.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile(filepath.Join("testdata", "js", "good.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(source)
+	for name, c := range map[string]struct{ source, want string }{
+		"good":       {good, ""},
+		"syntax":     {good + "\nconst 7;", "failed  script: The connector of good threw an error while it was loaded (SyntaxError: variable name expected at good.js:"},
+		"no export":  {strings.Replace(good, "exports.getUserInfo", "exports.getUserinfo", 1), "failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> export a function of this name: exports.getUserInfo = "},
+		"logs token": {strings.Replace(good, "const me", "console.log(authHeader);\n  const me", 1), "failed  secrets: the access token is in a line of its log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := filepath.Join(dir, "good.js")
+			for path, content := range map[string]string{file: c.source, filepath.Join(dir, "good.json"): fmt.Sprintf(oauthManifest, "good")} {
+				if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all := checkFile(t, file)
+			got := lines(all, connectortest.Failed, connectortest.Warning)
+			if c.want == "" && (got != "" || !strings.Contains(lines(all), "ok  module: a script of 1.1 KB, which starts")) || !strings.Contains(got, c.want) {
+				t.Errorf("got\n%s", lines(all))
+			}
+		})
+	}
+}

@@ -1,0 +1,77 @@
+package guest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate/wasmhost/quickjs"
+)
+
+// diary is a host that keeps the log.
+type diary struct {
+	silent
+	lines []string
+}
+
+func (d *diary) Log(_ context.Context, level slog.Level, line []byte) {
+	d.lines = append(d.lines, fmt.Sprint(level, " ", string(line)))
+}
+
+// What a script prints is in the log, also that of a call that fails, with the stack of an exception that nothing catches.
+func TestLogOfScript(t *testing.T) {
+	t.Parallel()
+	code, err := instrumented(quickjs.Engine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := Load(t.Context(), code, t.TempDir(), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	d := &diary{}
+	_, err = m.Start(t.Context(), d, &Script{Name: "x.js", Source: "console.log('first');\nfunction f() { throw new RangeError('no'); }\nf();"})
+	var stop *Stop
+	if !errors.As(err, &stop) || stop.How != "threw an error" || !strings.HasPrefix(stop.Trap, "RangeError: no at x.js:2:") || !stop.Starting {
+		t.Errorf("got %#v", err)
+	}
+	if len(d.lines) < 4 || !strings.HasSuffix(d.lines[0], "first") || d.lines[1] != "ERROR RangeError: no" || !strings.Contains(d.lines[3], "x.js:3:") {
+		t.Errorf("the log is %q", d.lines)
+	}
+}
+
+// A guest that has written over the engine's memory gets errors, whatever is there: no address is trusted.
+func TestDamagedEngine(t *testing.T) {
+	t.Parallel()
+	m := scripted(t, "exports.getAuthType = () => 'oauth';")
+	for _, value := range []uint32{0, 1, 0x7fffffff, 0xfffffff0, 0xffffffff} {
+		inst, err := m.instantiate(t.Context(), silent{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := inst.engine(t.Context(), &call{module: m, host: silent{}})
+		step := g.Call
+		g.Call = func(name string, stack []uint64) error { // the engine returns other addresses
+			length := uint32(stack[min(1, len(stack)-1)]) // where JS_ToCStringLen2 writes the length of a text
+			err := step(name, stack)
+			if slices.Contains([]string{"malloc", "JS_ToCStringLen2"}, name) && value != 1 {
+				stack[0] = uint64(value)
+			}
+			if b, ok := g.Memory(length, 4); ok && name == "JS_ToCStringLen2" {
+				binary.LittleEndian.PutUint32(b, value)
+			}
+			return err
+		}
+		_, _, err = inst.program.Run(g, quickjs.Host{}, quickjs.Call{Operation: "getAuthType", Input: "{}", Env: "{}", Seed: strings.Repeat("0", 64), MaxOutput: 1 << 20})
+		if err == nil {
+			t.Errorf("%x: no error", value)
+		}
+		inst.close()
+	}
+}

@@ -1,0 +1,122 @@
+package wasmhost_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
+
+// sameConnector is the connector of the practice CRM in C, Go and JavaScript: OAuth, and a getUserInfo that fetches JSON of 2 KB.
+func sameConnector(b *testing.B) map[string]string {
+	c := filepath.Join(b.TempDir(), "good.wasm")
+	wasmtest.C(b, c, "wasm32", filepath.Join("connectortest", "testdata", "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
+		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
+	inC, err := os.ReadFile(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return map[string]string{"c.wasm": string(inC), "go.wasm": string(guest(b, "practice")), "js.js": userInfo(`
+  const answer = await fetch('http://127.0.0.1:8081/me', { headers: { Authorization: input.authHeader } });
+  if (!answer.ok) return { successful: false };
+  const me = await answer.json();
+  return {
+    successful: true,
+    platformUserInfo: { id: me.id + '-practice', name: me.name, timezoneName: me.timezone.name, timezoneOffset: me.timezone.offset, platformAdditionalInfo: { email: me.email } },
+    returnMessage: { messageType: 'success', message: 'Connected.', ttl: 1000 },
+  };`)}
+}
+
+// BenchmarkLanguages compares the same connector in C, Go and JavaScript, each in a process of its own.
+//
+//	cold-ms      the time to load it with an empty cache, and to answer: everything is compiled
+//	warm-ms      the same with a full cache, the least of several
+//	cpu-µs       processor time of getUserInfo in its process, the least of several runs
+//	instance-KB  what each further call at once takes, measured with 32 calls that wait for the CRM
+//	process-MB   the memory of the process after calls (PSS)
+func BenchmarkLanguages(b *testing.B) {
+	for file, code := range sameConnector(b) {
+		name, _, _ := strings.Cut(file, ".")
+		b.Run(name, func(b *testing.B) {
+			body, _ := json.Marshal(map[string]any{
+				"id": 1, "name": "Ada Lovelace", "email": "ada@example.com", "timezone": map[string]any{"name": "Europe/London", "offset": 0},
+				"notes": strings.Repeat("Analytical \"Engine\", ", 90),
+			})
+			var waiting sync.WaitGroup
+			var hold sync.RWMutex
+			dir := folder(b, map[string]string{file: code, name + ".json": manifestOf(name, `"hosts": ["127.0.0.1:8081"]`)})
+			cache := b.TempDir()
+			open := func() (*wasmhost.Folder, connector.Connector, time.Duration) {
+				h := newHost(b, wasmhost.Config{Processes: 1, CacheDir: cache, Deadline: time.Minute, MaxCalls: 256, MaxRunning: 64, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+					waiting.Done()
+					hold.RLock()
+					defer hold.RUnlock()
+					return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(string(body)))}, nil
+				}})
+				began := time.Now()
+				f, err := loadAll(b, h, dir, "http://127.0.0.1:8080")
+				if err != nil {
+					b.Fatal(err)
+				}
+				c := mustConnector(b, f, crmgate.Platform(name))
+				waiting.Add(1)
+				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+					b.Fatal(u, err)
+				}
+				return f, c, time.Since(began)
+			}
+			f, _, cold := open()
+			_ = f.Close()
+			var warm []time.Duration
+			for range 10 {
+				f, _, took := open()
+				warm = append(warm, took)
+				_ = f.Close()
+			}
+			f, c, _ := open()
+			defer f.Close()
+			call := func() {
+				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+					b.Error(u, err)
+				}
+			}
+			const calls = 50
+			pids := []int{f.Describe()[0].Pid}
+			each := wasmtest.Cheapest(b, 20, pids, func() {
+				waiting.Add(calls)
+				for range calls {
+					call()
+				}
+			})[0] / calls
+			alone := wasmtest.PSS(b, pids...)
+			const more = 32
+			var all sync.WaitGroup
+			waiting.Add(more)
+			hold.Lock()
+			for range more {
+				all.Go(call)
+			}
+			waiting.Wait()
+			crowd := wasmtest.PSS(b, pids...)
+			hold.Unlock()
+			all.Wait()
+			b.ReportMetric(float64(cold.Microseconds())/1e3, "cold-ms")
+			b.ReportMetric(float64(slices.Min(warm).Microseconds())/1e3, "warm-ms")
+			b.ReportMetric(float64(each.Nanoseconds())/1e3, "cpu-µs")
+			b.ReportMetric((crowd-alone)*1e3/more, "instance-KB")
+			b.ReportMetric(alone, "process-MB")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

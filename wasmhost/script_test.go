@@ -1,0 +1,299 @@
+package wasmhost_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
+	"github.com/crmgate/crmgate/wasmhost"
+	"github.com/crmgate/crmgate/wasmhost/recording"
+	"github.com/crmgate/crmgate/wasmhost/wasmtest"
+)
+
+// script is a connector in JavaScript of type oauth, with more operations.
+func script(more string) string {
+	return "exports.getAuthType = () => ({ type: 'oauth' });\nexports.getOauthInfo = () => ({ clientId: 'id' });\n" + more
+}
+
+// userInfo is an operation getUserInfo with this body.
+func userInfo(body string) string {
+	return script("exports.getUserInfo = async (input) => {\n" + body + "\n};")
+}
+
+// eachIsolation runs a test with scripts in this process, and in processes of their own.
+func eachIsolation(t *testing.T, test func(t *testing.T, processes int)) {
+	for _, processes := range []int{0, 2} {
+		t.Run(fmt.Sprintf("%d processes", processes), func(t *testing.T) {
+			t.Parallel()
+			test(t, processes)
+		})
+	}
+}
+
+// A script of each kind signs a person in: what it fetches and what is configured come from the host, in both isolations.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	const fetches = `
+  const answer = await fetch('https://crm.example/me', { headers: { Authorization: input.authHeader } });
+  const me = await answer.json();
+  return { successful: true, platformUserInfo: { id: me.id + '-' + process.env.X_SUFFIX, name: me.name } };`
+	for name, source := range map[string]string{
+		"commonjs": userInfo(fetches),
+		"module": `const auth = await Promise.resolve('oauth');
+export function getAuthType() { return { type: auth }; }
+export const getOauthInfo = () => ({ clientId: 'id' });
+export async function getUserInfo(input) {` + fetches + "}",
+		"default": `export default { getAuthType: () => 'oauth', getOauthInfo: () => ({ clientId: 'id' }), async getUserInfo(input) {` + fetches + "} };",
+		"mark":    "\uFEFF" + userInfo(fetches),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachIsolation(t, func(t *testing.T, processes int) {
+				h := newHost(t, wasmhost.Config{
+					Processes: processes,
+					Setting:   func(name string) (crmgate.Secret, bool) { return crmgate.NewSecret("suffix"), name == "X_SUFFIX" },
+					Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+						if got := r.Header.Get("Authorization"); got != "Bearer top-secret-token" {
+							t.Errorf("the credential is %q", got)
+						}
+						return answering(200, `{"id":42,"name":"Ada"}`), nil
+					},
+				})
+				f := load(t, h, map[string]string{"x.js": source, "x.json": manifestOf("x", `"hosts": ["crm.example"], "config": ["X_SUFFIX", "X_UNSET"]`)})
+				c := mustConnector(t, f, "x")
+				for range 3 {
+					got, err := c.UserInfo(t.Context(), bearer(""))
+					if err != nil || got.ID != "42-suffix" || got.Name != "Ada" {
+						t.Fatalf("got %+v, %v", got, err)
+					}
+				}
+				if c.Implements("getBasicAuth") || !c.Implements("getUserInfo") {
+					t.Error("the operations are not those that it exports")
+				}
+				if d := f.Describe(); len(d) != 1 || d[0].Language != "JavaScript" || d[0].Size != len(source) {
+					t.Errorf("it is described as %+v", d)
+				}
+			})
+		})
+	}
+}
+
+// What is wrong with a script is said with its file and line.
+func TestWrongScripts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ source, want string }{
+		"syntax":           {"exports.getAuthType = () => {\n  const 7;\n};", "SyntaxError: variable name expected at x.js:2:"},
+		"syntax of module": {"export const a = 1;\nexport function getAuthType() {\n  const 7;\n};", "SyntaxError: variable name expected at x.js:3:"},
+		"throws":           {"exports.a = 1;\nfunction f() {\n  null.b;\n}\nf();", "TypeError: cannot read property 'b' of null at x.js:3:"},
+		"module throws":    {"export const a = 1;\nnull.b;", "TypeError: cannot read property 'b' of null at x.js:2:"},
+		"nothing":          {"const a = 1;", "export"},
+		"never":            {"await new Promise(() => {});\nexport const a = 1;", "top level"},
+		"other module":     {"import axios from './other.js';\nexport const a = 1;", "other.js"},
+		"not text":         {"exports.a = '\xff';", "not UTF-8"},
+		"loops":            {"for (;;);", "ran past its deadline"},
+		"hoards":           {"const a = []; for (;;) a.push(new Array(1000).fill(1));", "out of memory"},
+		"throws nothing":   {"throw undefined;", "undefined"},
+		"throws a trap": {`const o = {}; Object.defineProperty(o, 'stack', { get() { throw o; } }); o.toString = () => { throw o; }; throw o;`,
+			"threw an error"},
+		"no type":   {"exports.getUserInfo = () => 1;", "getAuthType"},
+		"one more":  {script(""), "getUserInfo is missing"},
+		"too large": {"//" + strings.Repeat("x", 2<<20), "at most 2 MB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachIsolation(t, func(t *testing.T, processes int) {
+				h := newHost(t, wasmhost.Config{Processes: processes, Deadline: deadlineFor(name == "loops")})
+				f, err := h.Load(t.Context(), folder(t, map[string]string{"x.js": c.source, "x.json": manifestOf("x", "")}), "http://127.0.0.1:8080")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				if err := f.Err(); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "x.js") {
+					t.Errorf("got %v, want %q", err, c.want)
+				}
+			})
+		})
+	}
+}
+
+// deadlineFor is a deadline for a guest that must reach it, or that must finish first.
+func deadlineFor(reached bool) time.Duration {
+	if reached {
+		return 3 * time.Second // loading a script is within it too
+	}
+	return time.Minute
+}
+
+// A module and a script of one name are an error.
+func TestModuleBesideScript(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, wasmhost.Config{})
+	f, err := h.Load(t.Context(), folder(t, map[string]string{"x.js": userInfo(""), "x.wasm": "x", "x.json": manifestOf("x", "")}), "http://127.0.0.1:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Err(); err == nil || !strings.Contains(err.Error(), "x.js and x.wasm are both there: remove one of them") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Hostile scripts are stopped within their limits, in both isolations, and the next call works and finds nothing of them.
+func TestHostileScripts(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body, want string
+		late       bool
+	}{
+		"endless loop":            {"for (;;);", "ran past its deadline", true},
+		"endless await":           {"for (;;) await null;", "ran past its deadline", true},
+		"regular expression":      {"/^(a+)+$/.test('a'.repeat(40) + 'b');", "ran past its deadline", true},
+		"memory hog":              {"const a = []; for (;;) a.push(new Array(1000).fill(1));", "out of memory", false},
+		"memory hog of text":      {"let s = 'x'; for (;;) s += s;", "", false},
+		"memory of buffers":       {"const a = []; for (;;) a.push(new ArrayBuffer(1 << 20));", "out of memory", false},
+		"deep recursion":          {"const f = () => 1 + f(); f();", "Maximum call stack size exceeded", false},
+		"recursion of callbacks":  {"const f = () => [1].map(f); f();", "Maximum call stack size exceeded", false},
+		"recursion of getters":    {"const o = { get a() { return this.a; } }; o.a;", "Maximum call stack size exceeded", false},
+		"recursion of proxies":    {"let p = {}; for (let i = 0; i < 1e5; i++) p = new Proxy(p, {}); p.x;", "Maximum call stack size exceeded", false},
+		"recursion of JSON":       {"JSON.parse('['.repeat(1e6));", "Maximum call stack size exceeded", false},
+		"recursion of the parser": {"eval('['.repeat(1e5));", "Maximum call stack size exceeded", false},
+		"recursion of a pattern":  {"new RegExp('(?:'.repeat(1e5));", "stack overflow", false},
+		"recursion of promises":   {"const f = async () => { await f(); }; await f();", "Maximum call stack size exceeded", false},
+		"promise storm":           {"const f = () => Promise.resolve().then(f); for (let i = 0; i < 100; i++) f(); await new Promise(() => {});", "ran past its deadline", true},
+		"timer storm":             {"const f = () => setTimeout(f, 0); f(); await new Promise(() => {});", "ran past its deadline", true},
+		"no end":                  {"await new Promise(() => {});", "never settles", false},
+		"fetch storm":             {"for (;;) { try { await fetch('https://crm.example/'); } catch (e) {} }", "made more fetches than the limit", false},
+		"fetch storm at once":     {"await Promise.allSettled(Array.from({ length: 1000 }, () => fetch('https://crm.example/')));", "made more fetches than the limit", false},
+		"long answer":             {"return { successful: true, platformUserInfo: { id: '1', name: 'x'.repeat(4 << 20) } };", "more output than the limit", false},
+		"log storm":               {"for (let i = 0; i < 1e4; i++) console.log('x'.repeat(1000)); throw new Error('done');", "done", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachIsolation(t, func(t *testing.T, processes int) {
+				h := newHost(t, wasmhost.Config{Processes: processes, Deadline: deadlineFor(c.late)})
+				f := load(t, h, map[string]string{"x.js": userInfo(`
+if (!input.authHeader.includes('hostile')) return { successful: true, platformUserInfo: { id: '1', name: String(globalThis.left) } };
+globalThis.left = 'left';
+` + c.body), "x.json": manifestOf("x", `"hosts": ["crm.example"]`)})
+				conn := mustConnector(t, f, "x")
+				_, err := conn.UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer hostile")})
+				wantError(t, err, c.want)
+				h.Deadline = time.Minute
+				if got, err := conn.UserInfo(t.Context(), bearer("")); err != nil || got.Name != "undefined" {
+					t.Errorf("the next call got %+v, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
+// What a call changes is gone in the next one: globals, prototypes that the prelude uses, and the prelude's own objects.
+func TestScriptsLeaveNothing(t *testing.T) {
+	t.Parallel()
+	pollution := userInfo(`
+const before = [globalThis.hoard?.length, Array.prototype.evil, Object.prototype.evil, typeof fetch, JSON.stringify([1]), module.seen].join();
+globalThis.hoard = new Array(1e5).fill('x');
+module.seen = true;
+Array.prototype.evil = Object.prototype.evil = 'evil';
+Array.prototype.push = Array.prototype.shift = Array.prototype[Symbol.iterator] = () => { throw new Error('evil'); };
+Promise.prototype.then = () => { throw new Error('evil'); };
+globalThis.fetch = globalThis.Promise = globalThis.Map = undefined;
+JSON.stringify = JSON.parse = () => '{"requests":[{"id":1,"import":"fetch","document":"{}"}]}';
+return { successful: true, platformUserInfo: { id: '1', name: before } };`)
+	eachIsolation(t, func(t *testing.T, processes int) {
+		h := newHost(t, wasmhost.Config{Processes: processes})
+		c := mustConnector(t, load(t, h, map[string]string{"x.js": pollution, "x.json": manifestOf("x", "")}), "x")
+		for range 3 {
+			if got, err := c.UserInfo(t.Context(), bearer("")); err != nil || got.Name != ",,,function,[1]," {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		}
+	})
+}
+
+// The engine is compiled once for all scripts, and not at all if the cache has it.
+func TestEngineIsCompiledOnce(t *testing.T) {
+	t.Parallel()
+	eachIsolation(t, func(t *testing.T, processes int) {
+		cache := t.TempDir()
+		files := map[string]string{}
+		for _, p := range []string{"a", "b", "c"} {
+			files[p+".js"], files[p+".json"] = userInfo("return {};// "+p), manifestOf(p, "")
+		}
+		for turn, want := range []string{"compiled the JavaScript engine", "", ""} {
+			var said wasmtest.LogBuffer
+			if turn == 2 {
+				files["d.js"], files["d.json"] = userInfo("return {};// d"), manifestOf("d", "")
+			}
+			h := newHost(t, wasmhost.Config{Processes: processes, CacheDir: cache, Progress: slog.New(slog.NewTextHandler(&said, nil))})
+			f, err := loadAll(t, h, folder(t, files), "http://127.0.0.1:8080")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(said.String(), "compiled the JavaScript engine"); n != len(strings.Fields(want))/4 || want == "" && said.String() != "" {
+				t.Errorf("turn %d: it says %s", turn, said.String())
+			}
+			_ = f.Close()
+		}
+	})
+}
+
+// A failed call of a script is recorded, in both isolations, and a replay fails in the same way, with the same clock and chance.
+func TestRecordedScripts(t *testing.T) {
+	t.Parallel()
+	code, err := wasmhost.ReadCode(filepath.Join("testdata", "script", "fails"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, processes := range []int{0, 1} {
+		all := recordFailures(t, code, processes)
+		if len(all) != 3 {
+			t.Fatalf("with %d processes: %d recordings, want 3", processes, len(all))
+		}
+		for _, r := range all {
+			replayTwice(t, code, r)
+		}
+		if end := all[0].End; end.How != recording.Returned || !strings.Contains(end.Output, "no name") || all[0].Config[0].Value != "{{secret:FAILS_SECRET}}" || len(all[0].Fetches) != 1 {
+			t.Errorf("recorded %+v", all[0])
+		}
+		if all[2].End.How != recording.Late {
+			t.Errorf("the endless loop ended so: %+v", all[2].End)
+		}
+		mended := wasmhost.Code{File: code.File, Content: []byte(strings.Replace(string(code.Content), "parseName({ user: {} })", "return { successful: true }", 1))}
+		out, err := wasmhost.Replay(t.Context(), all[0], mended, wasmhost.ReplayConfig{CacheDir: shared.cache, Processes: processes})
+		if err != nil || !out.Mended || !out.OtherModule {
+			t.Errorf("the mended script: %+v, %v", out, err)
+		}
+	}
+}
+
+// A script with handles gets them for its configuration and its credential.
+func TestScriptWithHandles(t *testing.T) {
+	t.Parallel()
+	eachIsolation(t, func(t *testing.T, processes int) {
+		h := newHost(t, wasmhost.Config{
+			Processes: processes,
+			Setting:   func(string) (crmgate.Secret, bool) { return crmgate.NewSecret("the-config-secret"), true },
+			Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+				if r.Header.Get("X-Key") != "the-config-secret" || r.Header.Get("Authorization") != "Bearer top-secret-token" {
+					t.Errorf("the headers are %v", r.Header)
+				}
+				return answering(200, `{"id":42}`), nil
+			},
+		})
+		f := load(t, h, map[string]string{"x.js": userInfo(`
+if ((process.env.X_KEY + input.authHeader).includes('secret-')) throw new Error('it sees a secret');
+await fetch('https://crm.example/me', { headers: { 'X-Key': process.env.X_KEY, Authorization: input.authHeader } });
+return { successful: true, platformUserInfo: { id: '1', name: 'n' } };`), "x.json": manifestOf("x",
+			`"hosts": ["crm.example"], "config": ["X_KEY"], "secrets": "handles", "sends": {"accessToken": {"in": ["header"]}, "X_KEY": {"in": ["header"]}}`)})
+		if got, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || !got.Successful {
+			t.Errorf("got %+v, %v", got, err)
+		}
+	})
+}
