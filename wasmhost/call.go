@@ -261,12 +261,19 @@ func (c *call) log(ctx context.Context, level slog.Level, text string) {
 		"text", truncate(c.secrets.Redact(text, len(text) >= guest.MaxLine), maxLine))
 }
 
+// maxName is how long the name of a configuration value may be to be logged, in bytes.
+const maxName = 64
+
 // Config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
 func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {
-		c.log(ctx, slog.LevelWarn, "the connector requests the configuration value "+truncate(c.secrets.Redact(string(name[:min(len(name), 1<<10)]), len(name) > 1<<10), 64)+", which its manifest does not declare")
+		what := "the configuration value " + c.secrets.Redact(string(name[:min(len(name), maxName)]), false)
+		if len(name) > maxName {
+			what = fmt.Sprintf("a configuration value with a name of %d bytes", len(name))
+		}
+		c.log(ctx, slog.LevelWarn, "the connector requests "+what+", which its manifest does not declare")
 		return "", false
 	}
 	secret, ok := c.module.host.Setting(declared[i])

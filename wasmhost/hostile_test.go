@@ -293,7 +293,7 @@ func TestLargeHeadersAreRejected(t *testing.T) {
 	} {
 		_, err := wasmhost.ParseFetchRequest(t, []byte(`{"url":"https://ok.example/","headers":{`+headers+`}}`))
 		var fe *crmgate.FetchError
-		if !errors.As(err, &fe) || fe.Kind != crmgate.FetchRequest || !strings.Contains(fe.Message, "expected at most 65536") {
+		if !errors.As(err, &fe) || fe.Kind != crmgate.FetchRequest || !strings.Contains(fe.Message, "the headers have more than 65536 bytes") {
 			t.Errorf("%s: %.300v", name, err)
 		}
 	}

@@ -145,7 +145,7 @@ func TestHandlesAfterALostProcess(t *testing.T) {
 	c := mustConnector(t, f, "insightly")
 	for range 2 {
 		basic, err := c.BasicAuth(t.Context(), crmgate.NewSecret("key-1"))
-		if want := "a2V5LTE6"; err != nil || basic.Reveal() != want {
+		if want := "Basic a2V5LTE6"; err != nil || basic.Reveal() != want {
 			t.Errorf("got %s, %v; want %s", basic.Reveal(), err, want)
 		}
 		kill(t, f.Pid("insightly"))

