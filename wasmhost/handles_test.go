@@ -282,3 +282,36 @@ func TestHandlesInAHeader(t *testing.T) {
 		}
 	}
 }
+
+// A connector does not get a secret as the scheme of the header that it made: the scheme is in the input of later calls.
+func TestSecretsAsScheme(t *testing.T) {
+	t.Parallel()
+	const source = `exports.getAuthType = () => 'apiKey';
+exports.getBasicAuth = ({ apiKey }) => ({ header: HEADER });
+exports.getUserInfo = ({ authHeader }) => ({ successful: true, platformUserInfo: { id: '1', name: [...authHeader].reverse().join('') } });`
+	for _, c := range []struct{ header, key, want string }{
+		{"'Token ' + apiKey", "key-123456", "Token key-123456"},
+		{"'Token ' + apiKey", "key 123456", "Token key 123456"},
+		{"apiKey", "key-123456", "key-123456"},
+		{"apiKey", "key 123456", ""},
+		{"apiKey + ' x'", "key-123456", ""},
+		{"'x' + apiKey + ' x'", "key-123456", ""},
+	} {
+		h := newHost(t, wasmhost.Config{})
+		f := load(t, h, map[string]string{"x.js": strings.Replace(source, "HEADER", c.header, 1), "x.json": strings.Replace(
+			manifestOf("x", `"hosts": ["crm.example"], "secrets": "handles", "sends": {"accessToken": {}, "apiKey": {}}`), `"oauth"`, `"apiKey"`, 1)})
+		conn := mustConnector(t, f, "x")
+		key := crmgate.NewSecret(c.key)
+		header, err := conn.BasicAuth(t.Context(), key)
+		if header.Reveal() != c.want && err == nil || (err == nil) != (c.want != "") {
+			t.Errorf("%s: got %q (%v), want %q", c.header, header.Reveal(), err, c.want)
+		}
+		if err != nil {
+			continue
+		}
+		info, err := conn.UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: header, APIKey: key})
+		if err != nil || strings.Contains(info.Name, "654321") {
+			t.Errorf("%s: the connector sees %q (%v)", c.header, info.Name, err)
+		}
+	}
+}

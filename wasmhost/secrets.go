@@ -179,6 +179,9 @@ func (c *call) readable(ctx context.Context, out []byte) ([]byte, error) {
 			continue
 		}
 		value, parts, err := c.resolve(ctx, text, name)
+		if err == nil && member == "header" {
+			err = c.checkScheme(ctx, text, value)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -186,6 +189,17 @@ func (c *call) readable(ctx context.Context, out []byte) ([]byte, error) {
 		c.resolved = append(c.resolved, parts...)
 	}
 	return encode(members), nil
+}
+
+// checkScheme refuses a header whose scheme is from a secret. The guest gets the scheme in the input of later calls. text is the header
+// with handles, and value is the header with the secrets.
+func (c *call) checkScheme(ctx context.Context, text, value string) error {
+	before, _ := splitHeader(text)
+	if after, _ := splitHeader(value); after == before {
+		return nil
+	}
+	c.log(ctx, slog.LevelWarn, RefusedPrefix+"the Authorization header of getBasicAuth has a secret before its first blank: begin the header with a scheme, such as Token")
+	return c.abiError("answered with a header that begins with a secret")
 }
 
 // resolve replaces the handles in a member of an answer, which the server then keeps as the secret called name.
