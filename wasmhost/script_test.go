@@ -99,6 +99,7 @@ func TestWrongScripts(t *testing.T) {
 		"loops":            {"for (;;);", "ran past its deadline"},
 		"hoards":           {"const a = []; for (;;) a.push(new Array(1000).fill(1));", "out of memory"},
 		"throws nothing":   {"throw undefined;", "undefined"},
+		"many exports":     {"for (let i = 0; i < 150; i++) exports['aFunctionThatTheHostDoesNotCall' + i] = () => {};\nexports.getAuthType = () => 'oauth';", "getUserInfo is missing"},
 		"throws a trap": {`const o = {}; Object.defineProperty(o, 'stack', { get() { throw o; } }); o.toString = () => { throw o; }; throw o;`,
 			"threw an error"},
 		"no type":   {"exports.getUserInfo = () => 1;", "getAuthType"},

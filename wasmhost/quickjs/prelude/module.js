@@ -43,15 +43,7 @@ function exported(name) {
   return [];
 }
 
-// operations lists the operations, and the other functions: interfaces of App Connect that the host only reports.
-function operations() {
-  const names = new Set(operationNames.filter((name) => exported(name)[0]));
-  for (const object of connector) {
-    for (const name of keys(object ?? {})) {
-      if (typeof object[name] === 'function' && name !== 'default') names.add(name);
-    }
-  }
-  return toJSON([...names].slice(0, 200));
-}
+// operations lists the operations that the connector exports.
+const operations = () => toJSON(operationNames.filter((name) => exported(name)[0]));
 
 define({ require });
