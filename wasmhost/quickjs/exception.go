@@ -36,8 +36,15 @@ func (m *machine) exception() (err error) {
 	if e.Message, err = m.text(v, maxException); err != nil {
 		return err
 	}
-	if e.Message == "" || v == null { // too little memory was left for the error, or for its text
+	isError, err := m.call("JS_IsError", v)
+	if err != nil {
+		return err
+	}
+	switch {
+	case v == null, e.Message == "" && uint32(isError) != 0: // too little memory was left for the error, or for its text
 		e.Message = errNoMemory.Message
+	case e.Message == "": // a text without characters, a symbol, or an object that cannot be converted
+		e.Message = "a value without a message was thrown: throw an Error"
 	}
 	if tagOf(v) == tagObject {
 		if e.Stack, err = m.stackOf(v); err != nil {
