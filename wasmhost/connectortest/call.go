@@ -15,6 +15,7 @@ type callResult struct {
 	wasmhost.Answer
 	err     error // the guest broke the ABI
 	fetched int
+	place   string   // where a script threw the error, such as acme.js:5:18; empty if unknown
 	missing []string // requests without a recorded answer, if the CRM behaves normally
 }
 
@@ -28,8 +29,9 @@ func (k *check) call(ctx context.Context, operation string, input doc, b behavio
 			hostname = input.object(member).text("hostname")
 		}
 	}
+	k.scanner.takePlace()
 	out, err := k.folder.Call(ctx, k.name, operation, hostname, input.bytes())
-	a := callResult{Answer: out, err: err}
+	a := callResult{Answer: out, err: err, place: k.scanner.takePlace()}
 	a.fetched, a.missing = k.crm.counts()
 	if err == nil {
 		k.scanner.scanAnswer(operation, out.Result, out.Output)
@@ -56,6 +58,14 @@ func (a callResult) summary() string {
 	default:
 		return crmgate.Clip(string(a.Output))
 	}
+}
+
+// problem is summary for an error that should not be there: with its place.
+func (a callResult) problem() string {
+	if a.place == "" || a.err != nil {
+		return a.summary()
+	}
+	return a.summary() + " at " + a.place
 }
 
 // failure describes how the guest broke the ABI: the host's message, without the names of platform and operation.

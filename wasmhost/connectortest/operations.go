@@ -100,7 +100,7 @@ func (k *check) checkNormal(ctx context.Context, operation string, input doc) ca
 	case a.Result == 2:
 		k.add(name, Warning, "it is exported, but answers that it is unsupported", "remove the export: /implementedInterfaces lists it for clients")
 	case !a.succeeded():
-		k.add(name, Failed, a.summary(), "with a valid credential and a working CRM, the operation should succeed")
+		k.add(name, Failed, a.problem(), "with a valid credential and a working CRM, the operation should succeed")
 	default:
 		o, message, advice := k.checkSuccess(operation, input, a)
 		k.add(name, o, message, advice)

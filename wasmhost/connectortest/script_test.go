@@ -19,9 +19,12 @@ func TestScript(t *testing.T) {
 	}
 	good := string(source)
 	for name, c := range map[string]struct{ source, want string }{
-		"good":       {good, ""},
-		"syntax":     {good + "\nconst 7;", "failed  script: The connector of good threw an error while it was loaded (SyntaxError: variable name expected at good.js:"},
-		"no export":  {strings.Replace(good, "exports.getUserInfo", "exports.getUserinfo", 1), "failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> export a function of this name: exports.getUserInfo = "},
+		"good":      {good, ""},
+		"syntax":    {good + "\nconst 7;", "failed  script: The connector of good threw an error while it was loaded (SyntaxError: variable name expected at good.js:"},
+		"no export": {strings.Replace(good, "exports.getUserInfo", "exports.getUserinfo", 1), "failed  exports: the export getUserInfo is missing: a connector of type oauth needs it -> export a function of this name: exports.getUserInfo = "},
+		"throws":    {strings.Replace(good, "const me", "fetch('/x').json();\n  const me", 1), `failed  getUserInfo: the CRM is well: an error: "not a function" at good.js:16:`},
+		"throws later": {strings.Replace(good, "const me", "try { null.x } catch (e) { console.error(e) }\n\n  null.y;\n  const me", 1),
+			`failed  getUserInfo: the CRM is well: an error: "cannot read property 'y' of null" at good.js:18:`},
 		"logs token": {strings.Replace(good, "const me", "console.log(authHeader);\n  const me", 1), "failed  secrets: the access token is in a line of its log"},
 	} {
 		t.Run(name, func(t *testing.T) {

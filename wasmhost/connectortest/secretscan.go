@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -28,6 +29,7 @@ type scanner struct {
 	misplaced   []finding           // guarded by mu; handles
 	values      map[string]string   // guarded by mu; the configuration
 	hosts       map[string]bool     // guarded by mu; the configuration values that are hosts
+	thrown      thrown              // guarded by mu; of the current call
 }
 
 func newScanner() *scanner {
@@ -70,6 +72,33 @@ func (s *scanner) setCase(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.currentCase = name
+}
+
+// thrown finds in the log of a script where it threw the error that ended its operation.
+type thrown struct {
+	seen  bool   // the line with the error, which the lines of its stack follow
+	place string // such as acme.js:5:18; empty if unknown
+}
+
+// frame is a line of a stack in the log.
+var frame = regexp.MustCompile(`^    at .*?([^\s()]+\.js:\d+:\d+)\)?$`)
+
+// read takes a line of the log.
+func (t *thrown) read(operation, line string) {
+	if strings.HasPrefix(line, "error: "+operation+": ") {
+		*t = thrown{seen: true}
+	} else if at := frame.FindStringSubmatch(line); at != nil && t.seen && t.place == "" {
+		t.place = at[1]
+	}
+}
+
+// takePlace returns where the script threw the error that ended its operation, and forgets it; empty if unknown.
+func (s *scanner) takePlace() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	place := s.thrown.place
+	s.thrown = thrown{}
+	return place
 }
 
 // scan looks for secrets in a text, and records them as leaks.
@@ -164,6 +193,9 @@ func (s *scanner) Handle(_ context.Context, r slog.Record) error {
 			return true
 		}
 		s.scan("a line of its log", text)
+		s.mu.Lock()
+		s.thrown.read(operation, text)
+		s.mu.Unlock()
 		if rest, ok := strings.CutPrefix(text, undeclaredPrefix); ok {
 			name, _, _ := strings.Cut(rest, ",")
 			s.mu.Lock()

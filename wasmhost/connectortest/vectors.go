@@ -187,6 +187,10 @@ func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 		k.add(name, Failed, a.summary(), advice)
 	case len(wrong) > 0:
 		k.add(name, Failed, wrong[0], advice)
+	case a.Result == 1 && c.Result != 1: // missing requests follow from that
+		k.add(name, Failed, fmt.Sprintf("it answers %s, recorded is %d %s", a.problem(), c.Result, crmgate.Clip(compact(c.Output))), advice)
+	case p.missing() != "":
+		k.add(name, Failed, p.missing(), advice)
 	case a.Result != c.Result || !equal(a.Output, c.Output):
 		k.add(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, crmgate.Clip(string(a.Output)), c.Result, crmgate.Clip(compact(c.Output))), advice)
 	default:
