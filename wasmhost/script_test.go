@@ -301,3 +301,20 @@ return { successful: true, platformUserInfo: { id: '1', name: 'n' } };`), "x.jso
 		}
 	})
 }
+
+// A line of the log is cut behind the secrets in it: no part of a secret is left at its end.
+func TestLongLinesOfScripts(t *testing.T) {
+	t.Parallel()
+	var said wasmtest.LogBuffer
+	h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+	f := load(t, h, map[string]string{"x.js": userInfo(`
+for (let n = 7900; n < 8300; n += 5) console.log('a'.repeat(n) + input.authHeader);
+console.log('b'.repeat(8 << 20) + '\n' + input.authHeader);
+return { successful: true, platformUserInfo: { id: '1', name: 'n' } };`), "x.json": manifestOf("x", "")})
+	if _, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil {
+		t.Fatal(err)
+	}
+	if log := said.String(); strings.Contains(log, "top") || strings.Count(log, "aaaa") == 0 || !strings.Contains(log, "Bearer [secret]") {
+		t.Errorf("the log is\n%s", log)
+	}
+}

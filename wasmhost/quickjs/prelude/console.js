@@ -1,6 +1,6 @@
 // console writes lines to the log. A level other than info is named at the start of the line.
 
-const maxDepth = 2, maxEntries = 100, maxText = 8000;
+const maxDepth = 2, maxEntries = 100;
 
 function formatError(error) {
   const title = `${error.name ?? 'Error'}: ${error.message ?? ''}`;
@@ -94,7 +94,8 @@ function log(level, args) {
   } catch (e) { // a getter or a toString of the connector
     text = `(a value that cannot be shown: ${e})`;
   }
-  printLine((level === 'info' ? text : `${level}: ${text}`).slice(0, maxText));
+  // The host cuts long lines. If they were cut here, it would not know that a line can end with a part of a secret.
+  printLine(level === 'info' ? text : `${level}: ${text}`);
 }
 
 const writer = (level) => (...args) => log(level, args);
