@@ -318,3 +318,19 @@ return { successful: true, platformUserInfo: { id: '1', name: 'n' } };`), "x.jso
 		t.Errorf("the log is\n%s", log)
 	}
 }
+
+// The same holds for an exception in a call of the driver's own.
+func TestLongExceptionsOfScripts(t *testing.T) {
+	t.Parallel()
+	for n := 4068; n < 4094; n += 2 {
+		var said wasmtest.LogBuffer
+		h := newHost(t, wasmhost.Config{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		f := load(t, h, map[string]string{"x.js": userInfo(fmt.Sprintf(`
+Object.prototype.toJSON = () => { throw 'aaaa ' + 'a'.repeat(%d) + '\n' + input.authHeader; };
+await fetch('https://crm.example/');`, n)), "x.json": manifestOf("x", `"hosts": ["crm.example"]`)})
+		_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		if log := said.String(); err == nil || strings.Contains(err.Error()+log, "top") || !strings.Contains(log, "aaaa") {
+			t.Errorf("%d: got %v, and the log\n%s", n, err, log)
+		}
+	}
+}

@@ -137,11 +137,12 @@ func (m *machine) newString(s string) (v value, err error) {
 // errTooLong means that a text is longer than its limit.
 var errTooLong = errors.New("a text is too long")
 
-// text returns a value as a text. A longer one than limit is cut. It is empty if the value cannot be converted.
+// text returns a value as a text. A longer one than limit is cut in front of a word: a part of a secret could not be recognized. It is
+// empty if the value cannot be converted.
 func (m *machine) text(v value, limit int) (string, error) {
 	s, err := m.wholeText(v, limit)
 	if errors.Is(err, errTooLong) {
-		err = nil
+		s, err = s[:strings.LastIndexAny(s, " \n")+1]+"…", nil
 	}
 	return s, err
 }
