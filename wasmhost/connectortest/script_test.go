@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,5 +43,25 @@ func TestScript(t *testing.T) {
 				t.Errorf("got\n%s", lines(all))
 			}
 		})
+	}
+}
+
+// The three files in the README for authors are in order.
+func TestExampleOfREADME(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(filepath.Join("..", "..", "connectors-wasm", "javascript", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	blocks := regexp.MustCompile("(?s)```(?:js|json)\n(.*?)```").FindAllSubmatch(readme, -1)
+	for i, name := range []string{"acme.js", "acme.json", "acme.vectors.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), blocks[i][1], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := checkFile(t, filepath.Join(dir, "acme.js"))
+	if wrong := lines(all, connectortest.Failed, connectortest.Warning, connectortest.Skipped); wrong != "" || !strings.Contains(lines(all), "ok  recorded: getUserInfo, Ada signs in") {
+		t.Errorf("got\n%s", lines(all))
 	}
 }
