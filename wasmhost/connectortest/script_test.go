@@ -46,6 +46,25 @@ func TestScript(t *testing.T) {
 	}
 }
 
+// An error explains the requests that are missing.
+func TestRecordedCaseOfScriptThatThrows(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"good.js":   "exports.getAuthType = () => 'oauth';\nexports.getOauthInfo = () => ({});\nexports.getUserInfo = () => {\n  fetch('http://127.0.0.1:8081/api/me').json();\n};",
+		"good.json": fmt.Sprintf(oauthManifest, "good"),
+		"good.vectors.json": `[{"operation": "getUserInfo", "cases": [{"name": "x", "input": {"authHeader": "Bearer t", "hostname": "", "platform": "good"}, "fetches": [
+			{"request": {"method": "GET", "url": "http://127.0.0.1:8081/api/me"}, "answer": {"status": 200}}], "result": 0, "output": {"successful": true, "platformUserInfo": {"id": "1"}}}]}]`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := lines(checkFile(t, filepath.Join(dir, "good.js")), connectortest.Failed); !strings.HasPrefix(got, `failed  recorded: getUserInfo, x: it answers an error: "not a function" at good.js:4:`) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // The three files in the README for authors are in order.
 func TestExampleOfREADME(t *testing.T) {
 	t.Parallel()
