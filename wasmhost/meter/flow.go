@@ -6,7 +6,7 @@ import "slices"
 //
 // A check is a place that charges fuel, and pauses the guest if its fuel is spent. There are checks at the entry of some
 // functions, at the head of each loop, at each back edge of a Go dispatch loop, and within a path that costs more than
-// fuelSlice. Between checks control only moves forward. Therefore one backward pass finds the most expensive path from every
+// maxPath. Between checks control only moves forward. Therefore one backward pass finds the most expensive path from every
 // instruction to its next check.
 //
 // Go compiles a function to a dispatch loop: one loop around a table of all its basic blocks.
@@ -32,9 +32,9 @@ type flow struct {
 	// dispatches holds the dispatch loops. Only branches with a constant go to them.
 	dispatches map[int]*dispatch
 	// remaining is the cost of the most expensive path from each instruction to the next check or the function's end: at most
-	// fuelSlice.
+	// maxPath.
 	remaining []int
-	// checks is the charge before each instruction where a path would cost more than fuelSlice, and zero elsewhere.
+	// checks is the charge before each instruction where a path would cost more than maxPath, and zero elsewhere.
 	checks []int
 
 	stack []int
@@ -188,7 +188,7 @@ func (f *flow) computeCosts(cost func(in *instruction) int) {
 			next = 0
 		}
 		f.checks[i], f.remaining[i] = 0, next+cost(in)
-		if f.remaining[i] > fuelSlice {
+		if f.remaining[i] > maxPath {
 			f.checks[i], f.remaining[i] = f.remaining[i], 0
 		}
 	}

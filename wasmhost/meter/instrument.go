@@ -43,6 +43,11 @@ func GlobalExport(i int) string { return fmt.Sprint(reserved, "global ", i) }
 // waits for memory.
 const fuelSlice = 1 << 18
 
+// maxPath is the highest cost that one check charges for the code that follows. A check charges for the most expensive path, and few
+// calls take it. An interpreter is one loop around the code of all its instructions: without this bound, each instruction of a script
+// was charged 5,000 units, and a script paused every two microseconds.
+const maxPath = 500
+
 // frameBytes is how many bytes of a frame cost one unit of fuel. frameGrowth is how far the stack can grow between two pauses.
 const (
 	frameBytes  = 16
@@ -305,7 +310,7 @@ func (b *instrumenter) charge(out []byte, cost int) []byte {
 }
 
 // check charges a cost, and pauses if the fuel is then negative. With restart, the loop starts again after a pause. That is
-// possible at the head of a loop without parameters, and charges the cost, at most fuelSlice, twice.
+// possible at the head of a loop without parameters, and charges the cost twice.
 //
 // Restarting makes loops a few percent faster: the engine does not have to merge its state after a pause with its state
 // without one.

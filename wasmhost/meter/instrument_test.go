@@ -188,6 +188,20 @@ func TestEndlessGuests(t *testing.T) {
 	}
 }
 
+// A long path that a loop does not take costs little: so it is in an interpreter, where each instruction takes one of many paths.
+func TestPathsThatAreNotTakenCostLittle(t *testing.T) {
+	t.Parallel()
+	notTaken := "41 00 04 40 " + strings.Repeat("41 01 1a ", 700) + "0b "
+	b, err := decode(t, module(unhex(t, "03 40 "+notTaken+"20 00 41 01 6a 22 00 41 90 ce 00 48 0d 00 0b")).Bytes()).InstrumentCounted() // 10,000 times
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &pauseRecorder{t: t, limit: 1 << 30}
+	if _, err := w.call(open(t, b, wazero.NewRuntimeConfig(), w), "f"); err != nil || w.pauses > 20 {
+		t.Errorf("%d pauses, %v: want 20 at most", w.pauses, err)
+	}
+}
+
 // A loop continues after a pause, even if the path to its end costs more than fuelSlice.
 func TestLoopsContinueAfterPauses(t *testing.T) {
 	t.Parallel()
