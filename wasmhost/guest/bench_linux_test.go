@@ -114,7 +114,7 @@ func BenchmarkReset(b *testing.B) {
 const userInfo = `
 exports.getAuthType = () => ({ type: 'oauth' });
 exports.getUserInfo = async (input) => {
-  const answer = await fetch('http://crm.example/me', { headers: { Authorization: input.authHeader } });
+  const answer = await fetch('https://crm.example/me', { headers: { Authorization: input.authHeader } });
   const me = await answer.json();
   return { successful: true, platformUserInfo: { id: me.id, name: me.name, timezoneName: me.timezone.name } };
 };`

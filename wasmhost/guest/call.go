@@ -5,8 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/tetratelabs/wazero/api"
 )
 
 // Host serves the imports of one call that reach beyond the guest. Its methods are called one at a time, and the arguments are
@@ -42,7 +40,7 @@ type call struct {
 	host      Host
 	view      *view // what it sees of the world; nil for the clock and the random numbers of the system
 
-	function   api.Function // what runs
+	function   *function // what runs
 	output     []byte
 	hasOutput  bool
 	pending    []byte // the answer of the last fetch, config or derive

@@ -16,31 +16,32 @@ type instance struct {
 	memory  *memory
 	globals []api.MutableGlobal // see mutableGlobals
 	// exports are the functions called so far. Each has its own stack, which would be most of what a call allocates.
-	exports map[string]api.Function
+	exports map[string]*function
 	// overflowed is set by a call that recursed too deeply.
 	overflowed bool
 	program    *quickjs.Program // what it runs if its module is the JavaScript engine; nil otherwise
 }
 
 func newInstance(guest api.Module, m *memory) *instance {
-	return &instance{guest: guest, memory: m, globals: mutableGlobals(guest), exports: map[string]api.Function{}}
+	return &instance{guest: guest, memory: m, globals: mutableGlobals(guest), exports: map[string]*function{}}
 }
 
 func (inst *instance) close() { _ = inst.guest.Close(context.Background()) }
 
 // export returns an exported function, or nil if there is none.
-func (inst *instance) export(name string) (api.Function, error) {
-	f := inst.exports[name]
-	if f == nil {
-		if f = inst.guest.ExportedFunction(name); f == nil {
-			return nil, nil
-		}
-		if err := checkStack(f); err != nil {
-			return nil, err
-		}
+func (inst *instance) export(name string) (*function, error) {
+	if f := inst.exports[name]; f != nil {
+		return f, nil
+	}
+	exported := inst.guest.ExportedFunction(name)
+	if exported == nil {
+		return nil, nil
+	}
+	f, err := newFunction(exported)
+	if err == nil {
 		inst.exports[name] = f
 	}
-	return f, nil
+	return f, err
 }
 
 // operation runs a call's operation. After an error the instance must not be used again.
@@ -61,7 +62,7 @@ func (inst *instance) operation(ctx context.Context, c *call) (int32, error) {
 
 // run runs a function of the guest until it returns, traps, or the context ends. After an error the instance must not be used
 // again.
-func (inst *instance) run(ctx context.Context, c *call, f api.Function, stack []uint64) error {
+func (inst *instance) run(ctx context.Context, c *call, f *function, stack []uint64) error {
 	defer c.flushLine(ctx)
 	err := inst.step(withCall(ctx, c), c, f, stack)
 	if c.view != nil {
@@ -72,11 +73,11 @@ func (inst *instance) run(ctx context.Context, c *call, f api.Function, stack []
 
 // step runs a function of the guest, in the context of its call, and sees to the stack that it has left. After an error the instance must
 // not be used again.
-func (inst *instance) step(ctx context.Context, c *call, f api.Function, stack []uint64) error {
+func (inst *instance) step(ctx context.Context, c *call, f *function, stack []uint64) error {
 	c.function = f
 	err := f.CallWithStack(ctx, stack)
 	c.function = nil
-	size := stackSize(f)
+	size := f.stackSize()
 	if size > maxReusedStack && (inst.program == nil || size > maxScriptStack) {
 		clear(inst.exports)
 	}

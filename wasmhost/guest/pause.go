@@ -38,7 +38,7 @@ func pause(ctx context.Context, _ []uint64) {
 		panic(err)
 	}
 	if c, _ := ctx.Value(callKey{}).(*call); c != nil {
-		if c.function != nil && stackSize(c.function) > maxStack {
+		if c.function != nil && c.function.stackSize() > maxStack {
 			panic(limitError("recursed too deeply"))
 		}
 		c.keepMonitorAwake()
@@ -63,17 +63,24 @@ func (c *call) keepMonitorAwake() {
 	}
 }
 
-// stackSize returns the size of the stack that the engine has allocated for a function, in bytes.
-//
-// wazero has no accessor for it, so this reads an unexported field of the version that go.mod pins. checkStack checks that the
-// field exists. In wazero's interpreter the unit is words, but the interpreter allows only 2,000 frames anyway.
-func stackSize(f api.Function) int { return reflect.ValueOf(f).Elem().FieldByName("stack").Len() }
-
-// checkStack returns an error if stackSize cannot read the stack of a function. Recursion would then have no limit.
-func checkStack(f api.Function) error {
-	v := reflect.ValueOf(f)
-	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct || v.Elem().FieldByName("stack").Kind() != reflect.Slice {
-		return fmt.Errorf("cannot limit recursion: in this version of wazero, %T has no field stack", f)
-	}
-	return nil
+// function is an exported function of an instance.
+type function struct {
+	api.Function
+	stack reflect.Value // the field of its stack
 }
+
+// newFunction returns an error if the stack cannot be read. Recursion would then have no limit.
+//
+// wazero has no accessor for it, so this finds an unexported field of the version that go.mod pins.
+func newFunction(f api.Function) (*function, error) {
+	if v := reflect.ValueOf(f); v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
+		if stack := v.Elem().FieldByName("stack"); stack.Kind() == reflect.Slice {
+			return &function{f, stack}, nil
+		}
+	}
+	return nil, fmt.Errorf("cannot limit recursion: in this version of wazero, %T has no field stack", f)
+}
+
+// stackSize returns the size of the stack that the engine has allocated for the function, in bytes. In wazero's interpreter the unit is
+// words, but the interpreter allows only 2,000 frames anyway.
+func (f *function) stackSize() int { return f.stack.Len() }

@@ -110,7 +110,7 @@ class URLSearchParams {
 const splitURL = /^(?:([A-Za-z][A-Za-z0-9+.-]*):)?([^?#]*)(\?[^#]*)?(#[\s\S]*)?$/;
 
 // isPlainURL matches URLs that are their own normal form, so that most are not taken apart.
-const isPlainURL = /^https:\/\/[a-z0-9][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+(?:\/(?![.%])[A-Za-z0-9_~$&()*+,;=:@%.-]*)+(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?[\]{}|^-]*)?$/;
+const isPlainURL = /^https?:\/\/[a-z0-9][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)+(?:\/(?![.%])[A-Za-z0-9_~$&()*+,;=:@%.-]*)+(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?[\]{}|^-]*)?$/;
 const normalURL = (input) => (typeof input === 'string' && isPlainURL.test(input) ? input : new URL(input).href);
 
 function invalidURL(text) {
