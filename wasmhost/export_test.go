@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -175,4 +176,15 @@ func Recorded() map[string]string {
 		all[name] = r.why
 	}
 	return all
+}
+
+// Engines returns how many scripts are in this process, and how many engines they have.
+func (h *Host) Engines() (scripts, engines int) {
+	h.engines.mu.Lock()
+	defer h.engines.mu.Unlock()
+	all := map[uintptr]bool{}
+	for e := range h.engines.all {
+		all[reflect.ValueOf(e.Module).Elem().FieldByName("code").Pointer()] = true
+	}
+	return len(h.engines.all), len(all)
 }

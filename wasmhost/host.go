@@ -60,8 +60,9 @@ type Host struct {
 	Config
 	room      room
 	engine    [sha256.Size]byte // the hash of the JavaScript engine
-	compiling sync.Mutex        // held while the JavaScript engine is compiled
-	running   *limit.Shares     // see places
+	engines   engines
+	compiling sync.Mutex    // held while the JavaScript engine is compiled
+	running   *limit.Shares // see places
 	watch     *watch
 }
 
@@ -117,7 +118,7 @@ func New(ctx context.Context, c Config) (*Host, error) {
 	if rooms == 0 {
 		rooms = math.MaxInt
 	}
-	return &Host{Config: c, engine: sha256.Sum256(quickjs.Engine()), room: room{free: rooms, taken: map[*module]int{}}, running: running, watch: &watch{
+	return &Host{Config: c, engine: sha256.Sum256(quickjs.Engine()), room: room{free: rooms, taken: map[*module]int{}}, running: running, engines: engines{all: map[*engine]bool{}}, watch: &watch{
 		memory: c.Memory, here: guest.NewBudget(c.Memory), running: running, log: c.Logger, wake: make(chan struct{}, 1), of: map[*watched]*used{},
 	}}, nil
 }

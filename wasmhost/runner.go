@@ -58,8 +58,17 @@ func (m *module) openRunner(ctx context.Context, code []byte) (runner, error) {
 	return r, nil
 }
 
-// loadHere loads code into this process.
-func (m *module) loadHere(ctx context.Context, code []byte) (*guest.Module, error) {
+// loadHere loads code into this process. Scripts share the JavaScript engine.
+func (m *module) loadHere(ctx context.Context, code []byte) (runner, error) {
+	load := func() (*guest.Module, error) { return m.compileHere(ctx, code) }
+	if m.isScript() {
+		return m.host.engines.open(load)
+	}
+	return load()
+}
+
+// compileHere loads code into this process, and compiles it if necessary.
+func (m *module) compileHere(ctx context.Context, code []byte) (*guest.Module, error) {
 	sum := m.codeSum()
 	instrumented, err := m.host.cached(ownFile, sum, func() ([]byte, error) { return instrument(code) })
 	if err != nil {

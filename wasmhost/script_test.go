@@ -334,3 +334,35 @@ await fetch('https://crm.example/');`, n)), "x.json": manifestOf("x", `"hosts": 
 		}
 	}
 }
+
+// Scripts in this process have one engine in memory: the last that is closed frees it, and the next one loads it again.
+func TestScriptsInThisProcessShareTheEngine(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, wasmhost.Config{})
+	files := map[string]string{}
+	for _, name := range []string{"x", "y"} {
+		files[name+".js"] = userInfo("return { successful: true, platformUserInfo: { id: '" + name + "', name: 'Ada' } };")
+		files[name+".json"] = manifestOf(name, "")
+	}
+	dir := folder(t, files)
+	for range 2 {
+		f, err := loadAll(t, h, dir, "http://127.0.0.1:8080")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"x", "y"} {
+			if got, err := mustConnector(t, f, crmgate.Platform(name)).UserInfo(t.Context(), bearer("")); err != nil || string(got.ID) != name {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		}
+		if scripts, engines := h.Engines(); scripts != 2 || engines != 1 {
+			t.Errorf("%d scripts with %d engines", scripts, engines)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if scripts, _ := h.Engines(); scripts != 0 {
+			t.Errorf("%d scripts are left", scripts)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 func BenchmarkInstance(b *testing.B) {
 	const instances = 20
 	m := practice(b)
-	plain := &Module{limits: m.limits, runtime: m.runtime, compiled: m.compiled}
+	plain := &Module{limits: m.limits, code: m.code}
 	repeat := func(m *Module) func() {
 		return func() {
 			for range instances {
@@ -136,4 +137,44 @@ func (ada) Fetch(context.Context, []byte) []byte {
 
 func (ada) Config(_ context.Context, name []byte) (string, bool) {
 	return "http://crm.example", string(name) == "PRACTICE_URL"
+}
+
+// BenchmarkScript measures what a further script takes in a process that has the JavaScript engine: the same connector as in
+// BenchmarkReset.
+//
+//	load-ms     processor time of loading it, until it can be called: the least of several
+//	further-MB  the memory of a further script that has run calls (PSS)
+func BenchmarkScript(b *testing.B) {
+	first := scripted(b, userInfo)
+	var all []*Module
+	another := func() *Module {
+		m, err := first.Another()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := m.Start(b.Context(), silent{}, &Script{Name: "x.js", Source: userInfo}); err != nil {
+			b.Fatal(err)
+		}
+		return m
+	}
+	least := wasmtest.Cheapest(b, 30, []int{os.Getpid()}, func() { another().Close() })[0]
+	const more = 16
+	debug.FreeOSMemory()
+	before := wasmtest.PSS(b, os.Getpid())
+	for range more {
+		m := another()
+		all = append(all, m)
+		for range 5 {
+			if _, err := m.Run(b.Context(), Call{Operation: "getUserInfo", Input: []byte(`{"authHeader":"Bearer x"}`), Host: ada{}}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	debug.FreeOSMemory()
+	b.ReportMetric((wasmtest.PSS(b, os.Getpid())-before)/more, "further-MB")
+	b.ReportMetric(float64(least.Microseconds())/1e3, "load-ms")
+	b.ReportMetric(0, "ns/op")
+	for _, m := range all {
+		m.Close()
+	}
 }

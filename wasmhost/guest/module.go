@@ -15,13 +15,10 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/meter"
 )
 
-// Module is a module in memory. It has a cache and a runtime of its own, so that closing it frees everything. It is safe for
-// concurrent use.
+// Module is a module in memory. It is safe for concurrent use.
 type Module struct {
+	*code
 	limits   Limits
-	cache    wazero.CompilationCache
-	runtime  wazero.Runtime
-	compiled wazero.CompiledModule
 	image    *image    // nil if this system has none
 	template *template // set by Start; nil if every call needs a new instance
 	script   *Script   // set by Start; nil unless the module is the JavaScript engine
@@ -65,11 +62,7 @@ func LoadCompiled(ctx context.Context, code []byte, dir string, template *os.Fil
 }
 
 func loadFrom(ctx context.Context, cache wazero.CompilationCache, template *os.File, code []byte, l Limits) (*Module, error) {
-	rt := wazero.NewRuntimeWithConfig(ctx, engineConfig().WithCompilationCache(cache).WithMemoryLimitPages(l.MemoryPages))
-	m := &Module{limits: l, cache: cache, runtime: rt, loaded: time.Now(), spare: spareTime}
-	if template != nil {
-		m.image = newImage(template)
-	}
+	m := newModule(newCode(ctx, cache, l), template, l)
 	if err := m.load(ctx, code); err != nil {
 		m.Close()
 		return nil, err
@@ -77,14 +70,24 @@ func loadFrom(ctx context.Context, cache wazero.CompilationCache, template *os.F
 	return m, nil
 }
 
-func (m *Module) load(ctx context.Context, code []byte) (err error) {
-	if m.compiled, err = m.runtime.CompileModule(ctx, code); err != nil {
-		return fmt.Errorf("it does not compile: %w", err)
+// newModule returns a module that runs code in memory.
+func newModule(c *code, template *os.File, l Limits) *Module {
+	c.users.Add(1)
+	m := &Module{code: c, limits: l, loaded: time.Now(), spare: spareTime}
+	if template != nil {
+		m.image = newImage(template)
 	}
-	if err := instantiatePause(ctx, m.runtime); err != nil {
-		return err
+	return m
+}
+
+// Another returns a module with the same code, which is in memory once, and with a template of its own. The caller starts it and closes
+// it. m is not closed yet.
+func (m *Module) Another() (*Module, error) {
+	template, err := TemplateFile(m.limits)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
 	}
-	return instantiateHost(ctx, m.runtime)
+	return newModule(m.code, template, m.limits), nil
 }
 
 // Started is what a module is like after its initialization.
@@ -224,20 +227,20 @@ func (m *Module) Free() int {
 	return len(m.free)
 }
 
-// Close frees the memory. No call may be running. Closing the runtime leaves the machine code in the cache's memory; closing the
-// compiled module frees it.
+// Close frees the memory, and that of the code if no other module has it. No call may be running.
 func (m *Module) Close() {
 	m.mu.Lock()
 	m.closed = true
+	free := m.free
+	m.free = nil
 	if m.idle != nil {
 		m.idle.Stop()
 	}
 	m.mu.Unlock()
-	_ = m.runtime.Close(context.Background())
-	defer m.cache.Close(context.Background())
-	if m.compiled != nil {
-		_ = m.compiled.Close(context.Background())
+	for _, inst := range free {
+		inst.close()
 	}
+	m.code.close()
 	if m.image != nil {
 		m.image.close()
 	}

@@ -75,3 +75,57 @@ func TestDamagedEngine(t *testing.T) {
 		inst.close()
 	}
 }
+
+// Scripts that share the engine do not see each other, and closing one leaves the others alone.
+func TestScriptsShareTheEngine(t *testing.T) {
+	t.Parallel()
+	code, err := instrumented(quickjs.Engine())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := Load(t.Context(), code, t.TempDir(), limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(m *Module, name string) {
+		t.Helper()
+		source := "const name = '" + name + "'; globalThis.all = (globalThis.all ?? '') + name; exports.getAuthType = () => ({ type: all += '!' })"
+		if _, err := m.Start(t.Context(), silent{}, &Script{Name: name + ".js", Source: source}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(m *Module, want string) {
+		t.Helper()
+		for range 2 {
+			got, err := m.Run(t.Context(), Call{Operation: "getAuthType", Input: []byte("{}"), Host: silent{}})
+			if err != nil || string(got.Output) != want {
+				t.Errorf("got %s, %v: want %s", got.Output, err, want)
+			}
+		}
+	}
+	start(first, "a")
+	second, err := first.Another()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(second, "b")
+	run(first, `{"type":"a!"}`)
+	run(second, `{"type":"b!"}`)
+	first.Close()
+	run(second, `{"type":"b!"}`)
+	third, err := second.Another()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(third, "c")
+	run(third, `{"type":"c!"}`)
+	for _, m := range []*Module{second, third} {
+		if m.runtime.Module("wasi_snapshot_preview1") == nil {
+			t.Error("the engine is gone while a module has it")
+		}
+		m.Close()
+	}
+	if first.runtime.Module("wasi_snapshot_preview1") != nil {
+		t.Error("the engine is still there after its last module")
+	}
+}
