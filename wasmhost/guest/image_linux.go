@@ -47,13 +47,19 @@ func newImage(f *os.File) *image {
 // take makes this the image of a memory. It writes the pages that are not zero.
 func (i *image) take(memory []byte) (err error) {
 	i.size = len(memory)
-	for at := 0; at < len(memory); at += len(i.zero) {
-		if p := memory[at : at+len(i.zero)]; !bytes.Equal(p, i.zero) {
-			if _, err := i.file.WriteAt(p, int64(at)); err != nil {
-				return err
-			}
-			i.runs = appendPage(i.runs, at, len(i.zero), maxZeros)
+	page := len(i.zero)
+	for at := 0; at < len(memory); at += page {
+		from := at
+		for at < len(memory) && !bytes.Equal(memory[at:at+page], i.zero) {
+			at += page
 		}
+		if from == at {
+			continue
+		}
+		if _, err := i.file.WriteAt(memory[from:at], int64(from)); err != nil {
+			return err
+		}
+		i.runs = appendPages(i.runs, span{from, at}, maxZeros)
 	}
 	if i.size == 0 {
 		return nil
@@ -70,13 +76,13 @@ func (i *image) take(memory []byte) (err error) {
 // span is a range of a memory, of whole pages.
 type span struct{ from, to int }
 
-// appendPage adds a page behind all spans. It extends the last one, if there is at most a gap between.
-func appendPage(spans []span, at, page, gap int) []span {
-	if n := len(spans); n > 0 && at-spans[n-1].to <= gap {
-		spans[n-1].to = at + page
+// appendPages adds pages behind all spans. It extends the last one, if there is at most a gap between.
+func appendPages(spans []span, s span, gap int) []span {
+	if n := len(spans); n > 0 && s.from-spans[n-1].to <= gap {
+		spans[n-1].to = s.to
 		return spans
 	}
-	return append(spans, span{at, at + page})
+	return append(spans, s)
 }
 
 // maxZeros is how many bytes of zeros the file may have in one run. Reading a page of the file that was not written takes memory, and
@@ -111,20 +117,14 @@ func (i *image) copyTo(m *memory) error {
 // All calls of a module write to much the same pages. Those are copied back. All others are dropped: the next access maps the image's
 // page again. A page that every call writes to costs 3 µs if it is dropped, and 0.2 µs if it is copied.
 //
-// A small image is compared as a whole, without a system call. Dropping pages takes some microseconds for each range, and then a fault for
-// each page that the next call reads: for a script, whose writes are all over its memory, that was more than the call itself.
+// A small image is compared as a whole, but for long ranges of zeros. Dropping pages takes some microseconds for each range, and then a
+// fault for each page that the next call reads: for a script, whose writes are all over its memory, that was more than the call itself.
 func (i *image) restore(m *memory, size int) error {
-	if i.size <= maxCompared {
-		for at := 0; at < i.size; at += len(i.zero) {
-			i.restorePage(m, at)
-		}
-		return dropPages(m.bytes[i.size:size]) // what it has grown by
-	}
-	if n := i.restored.Add(1); n&(n-1) == 0 { // the first time, the second, the fourth, the eighth …
+	if n := i.restored.Add(1); n&(n-1) == 0 && i.size > maxCompared { // the first time, the second, the fourth, the eighth …
 		i.learn(m)
 	}
 	at := 0
-	for _, s := range *i.written.Load() {
+	for _, s := range i.compared() {
 		if err := dropPages(m.bytes[at:s.from]); err != nil {
 			return err
 		}
@@ -145,15 +145,20 @@ func (i *image) restorePage(m *memory, at int) {
 // maxCompared is the size of the largest image that is compared as a whole, in bytes.
 const maxCompared = 2 << 20
 
+// compared returns what restore compares, and does not drop.
+func (i *image) compared() []span {
+	if i.size <= maxCompared {
+		return i.runs
+	}
+	return *i.written.Load()
+}
+
 // maxGap is how many bytes may lie between two written pages of one span. Comparing them is cheaper than a system call.
 const maxGap = 32 << 10
 
 // kept returns how many bytes a restored memory keeps for itself at most.
 func (i *image) kept() (n int64) {
-	if i.size <= maxCompared {
-		return int64(i.size)
-	}
-	for _, s := range *i.written.Load() {
+	for _, s := range i.compared() {
 		n += int64(s.to - s.from)
 	}
 	return n
@@ -179,7 +184,7 @@ func (i *image) learn(m *memory) {
 		if kept += len(i.zero); kept > maxKept {
 			break
 		}
-		spans = appendPage(spans, at, len(i.zero), maxGap)
+		spans = appendPages(spans, span{at, end}, maxGap)
 	}
 	i.written.Store(&spans)
 }
