@@ -3,6 +3,7 @@ package quickjs
 import (
 	"crypto/sha256"
 	"fmt"
+	"sync"
 
 	quickjswasi "github.com/aperturerobotics/go-quickjs-wasi-reactor"
 
@@ -13,9 +14,9 @@ import (
 func Engine() []byte { return quickjswasi.QuickJSWASM }
 
 // Version identifies what a script runs in: the engine and the prelude.
-func Version() string {
+var Version = sync.OnceValue(func() string {
 	h := sha256.New()
 	h.Write(Engine())
 	h.Write(prelude.Bytecode)
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])
-}
+})
