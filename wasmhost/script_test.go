@@ -50,7 +50,16 @@ export function getAuthType() { return { type: auth }; }
 export const getOauthInfo = () => ({ clientId: 'id' });
 export async function getUserInfo(input) {` + fetches + "}",
 		"default": `export default { getAuthType: () => 'oauth', getOauthInfo: () => ({ clientId: 'id' }), async getUserInfo(input) {` + fetches + "} };",
-		"mark":    "\uFEFF" + userInfo(fetches),
+		"imports": `import axios, { isAxiosError } from 'axios';
+import { createHash } from "node:crypto";
+export const getAuthType = () => createHash('sha256') && 'oauth';
+export const getOauthInfo = () => ({ clientId: 'id' });
+export async function getUserInfo(input) {
+  if (isAxiosError(null)) throw new Error('no error is one');
+  const { data } = await axios.get('https://crm.example/me', { headers: { Authorization: input.authHeader } });
+  return { successful: true, platformUserInfo: { id: data.id + '-' + process.env.X_SUFFIX, name: data.name } };
+}`,
+		"mark": "\uFEFF" + userInfo(fetches),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -214,6 +214,9 @@ func (m *machine) evaluateScript(s Script) (kind string, exports value, err erro
 	if !errors.As(err, &wrong) {
 		return "commonjs", exports, err
 	}
+	if err := m.evaluateImports(s.Source); err != nil {
+		return "", 0, err
+	}
 	code, err := m.evaluate(s.Name, asModule|compileOnly, s.Source)
 	switch {
 	case err != nil && !moduleWord.MatchString(s.Source):
@@ -232,6 +235,23 @@ const (
 	pending  = 0
 	rejected = 2
 )
+
+// evaluateImports evaluates the modules that the prelude supplies and a script may import: the engine then knows them by their names.
+func (m *machine) evaluateImports(source string) error {
+	for _, module := range prelude.Imports(source) {
+		v, err := m.evaluate(module.Name, asModule, module.Source)
+		if err == nil {
+			m.release(&err, v)
+		}
+		if err == nil {
+			err = m.jobs()
+		}
+		if err != nil {
+			return fmt.Errorf("the prelude's module %s: %w", module.Name, err)
+		}
+	}
+	return nil
+}
 
 // evaluateModule evaluates a compiled module, and returns its namespace.
 func (m *machine) evaluateModule(code value) (namespace value, err error) {
