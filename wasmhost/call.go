@@ -108,6 +108,7 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 
 // attempt runs a call once.
 func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
+	m.renew(ctx)
 	l, err := m.ensureLoaded(ctx)
 	if err != nil && innocent(err) {
 		err = fmt.Errorf("%w: %w", connector.ErrInterrupted, err)

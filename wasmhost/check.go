@@ -27,6 +27,7 @@ type facts struct {
 	AuthType   manifest.AuthType `json:"authType"`
 	Exports    []string          `json:"exports"`    // sorted
 	Restorable bool              `json:"restorable"` // see meter.GlobalExport
+	Configured bool              `json:"-"`          // it has looked at its configuration while it was loaded
 }
 
 func (f facts) exports(name string) bool {
@@ -57,17 +58,26 @@ func (f facts) checkManifest(m *manifest.Manifest, script bool) Problems {
 	return all
 }
 
+// errConfigured means that facts are not kept: with another configuration, they may be others.
+var errConfigured = errors.New("a script that looks at its configuration while it is loaded")
+
 // factsOf returns a module's facts, from the cache or by inspecting the module.
 func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) {
-	var f facts
+	var f, found facts
 	known, err := h.cached(m.factsKind(), m.sum, func() ([]byte, error) {
 		defer debug.FreeOSMemory() // instrumenting leaves garbage of several times the module's size
-		f, err := h.inspect(ctx, m, b)
-		if err != nil {
+		var err error
+		if found, err = h.inspect(ctx, m, b); err != nil {
 			return nil, err
 		}
-		return json.Marshal(f)
+		if found.Configured {
+			return nil, errConfigured
+		}
+		return json.Marshal(found)
 	})
+	if errors.Is(err, errConfigured) {
+		return found, nil
+	}
 	if err != nil {
 		return f, err
 	}
@@ -89,15 +99,17 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	defer code.Close()
 	ctx, cancel := context.WithTimeout(ctx, h.Deadline)
 	defer cancel()
+	starting := m.newCall(loading, nil)
 	if script != nil {
-		err = m.inspectScript(ctx, code, script, &f)
+		err = m.inspectScript(ctx, code, starting, script, &f)
 	} else {
-		err = m.inspectModule(ctx, code, &f)
+		err = m.inspectModule(ctx, code, starting, &f)
 	}
 	if err != nil {
 		return f, err
 	}
 	asking := m.newCall("getAuthType", []byte("{}"))
+	asking.secrets.Show(starting.secrets.Seen()...)
 	out, err := m.run(ctx, code, asking)
 	if err != nil {
 		return f, Problems{{"getAuthType", failureText(err), adviceUnlessCommand(authTypeAdvice, f.Exports)}}
@@ -111,7 +123,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 }
 
 // inspectModule checks the exports and imports of a WebAssembly module, and starts it.
-func (m *module) inspectModule(ctx context.Context, code runner, f *facts) error {
+func (m *module) inspectModule(ctx context.Context, code runner, starting *call, f *facts) error {
 	shape := code.Shape()
 	for _, e := range shape.Exports {
 		f.Exports = append(f.Exports, e.Name)
@@ -119,7 +131,6 @@ func (m *module) inspectModule(ctx context.Context, code runner, f *facts) error
 	if wrong := checkShape(shape, f.Exports); len(wrong) > 0 {
 		return wrong
 	}
-	starting := m.newCall(loading, nil)
 	started, err := code.Start(ctx, starting, nil)
 	if err != nil {
 		err = starting.stopReason(err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,8 +44,10 @@ type module struct {
 type loadedModule struct {
 	runner
 	uses int       // guarded by module.mu; the number of calls that run or are about to
-	lost bool      // guarded by module.mu; its process has ended
+	lost bool      // guarded by module.mu; its process has ended, or it was replaced: see renew
 	last time.Time // guarded by module.mu; when the last call ended
+
+	configured [sha256.Size]byte // the hash of the configuration that a script has looked at while it was loaded; zero if it has not
 
 	start *guest.World // in which it was initialized; nil if failed calls are not recorded
 	seen  []string     // the secrets that it has seen since then
@@ -202,11 +205,44 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	defer cancel()
 	ctx, start := m.host.newWorld(ctx)
 	starting := m.newCall(loading, nil)
-	if _, err := r.Start(ctx, starting, script); err != nil {
+	if script != nil {
+		script.Env = m.envAtLoad(ctx, starting)
+	}
+	started, err := r.Start(ctx, starting, script)
+	if err == nil && script != nil && !slices.Equal(exportsOf(started), m.facts.Exports) {
+		err = errors.New("with its changed configuration it exports other operations: reload the connectors")
+	}
+	if err != nil {
 		r.Close()
 		return nil, err
 	}
-	return &loadedModule{runner: r, start: start, seen: starting.secrets.Seen()}, nil
+	l := &loadedModule{runner: r, start: start, seen: starting.secrets.Seen()}
+	if started.Configured {
+		l.configured = sha256.Sum256([]byte(script.Env))
+	}
+	return l, nil
+}
+
+// renew has the module loaded anew if it is a script that has looked at its configuration while it was loaded, and the configuration has
+// changed: the file of a secret can be written at any time.
+func (m *module) renew(ctx context.Context) {
+	m.mu.Lock()
+	l := m.loaded
+	m.mu.Unlock()
+	if l == nil || l.configured == [sha256.Size]byte{} || l.configured == sha256.Sum256([]byte(m.envAtLoad(ctx, m.newCall(loading, nil)))) {
+		return
+	}
+	m.mu.Lock()
+	if m.loaded != l {
+		m.mu.Unlock()
+		return
+	}
+	m.loaded, l.lost = nil, true
+	unused := l.uses == 0
+	m.mu.Unlock()
+	if unused {
+		l.Close()
+	}
 }
 
 // endUse ends a use of l. After the last use, the idle timer starts, which unloads the module. A module whose process was lost is

@@ -110,7 +110,7 @@ func (r *recorder) Fetch(ctx context.Context, doc []byte) []byte {
 // Config implements guest.Host.
 func (r *recorder) Config(ctx context.Context, name []byte) (string, bool) {
 	value, ok := r.Host.Config(ctx, name)
-	v := recording.Value{Name: validText(name), Value: value, Set: ok}
+	v := recording.Value{Name: validText(name), Value: value, Set: ok, Later: r.call.module.withheld(string(name))}
 	if r.add(v.Name, v.Value) {
 		r.r.Config = append(r.r.Config, v)
 	}

@@ -49,9 +49,12 @@ type ReplayConfig struct {
 // configuration, clock and random bytes, and reaches no network. The same recording and module always give the same result. The error is about
 // the module or this system; a guest that fails is not an error.
 func Replay(ctx context.Context, r *recording.Recording, code Code, c ReplayConfig) (*Replayed, error) {
-	m := &module{path: code.File, sum: sha256.Sum256(code.Content), manifest: &manifest.Manifest{Platform: r.Platform}}
+	m := &module{path: code.File, sum: sha256.Sum256(code.Content), manifest: &manifest.Manifest{Platform: r.Platform, Sends: map[string]manifest.Send{}}}
 	for _, v := range r.Config {
 		m.manifest.Config = append(m.manifest.Config, v.Name)
+		if v.Later {
+			m.manifest.Handles, m.manifest.Sends[v.Name] = true, manifest.Send{}
+		}
 	}
 	wasm, script := m.code(code.Content)
 	names, err := meter.ReadNames(wasm)
@@ -96,6 +99,9 @@ type player struct {
 func (p *player) run(ctx context.Context, on runner, c *call) *guest.World {
 	start, world := p.r.Start, p.r.Call
 	start.Replay, world.Replay = true, true
+	if p.script != nil {
+		p.script.Env = c.module.envAtLoad(ctx, p)
+	}
 	if _, err := on.Start(guest.WithWorld(ctx, &start), p, p.script); err != nil {
 		p.out.End, _ = c.endOf(guest.Result{}, err)
 		p.out.End.Reason = cmp.Or(p.out.End.Reason, "could not be started: "+err.Error())

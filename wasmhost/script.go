@@ -83,22 +83,51 @@ func (m *module) env(ctx context.Context, h guest.Host, operation string) []byte
 	return encode(set)
 }
 
+// withheld reports whether a script does not get a configuration value while it is loaded: it has a handle, which changes with each call.
+func (m *module) withheld(name string) bool {
+	_, isSecret := m.manifest.Sends[name]
+	return m.manifest.Handles && isSecret
+}
+
+// envAtLoad returns the configuration that a script gets while it is loaded: null for a name that is not set. It is empty for a module.
+func (m *module) envAtLoad(ctx context.Context, h guest.Host) string {
+	if !m.isScript() || len(m.manifest.Config) == 0 {
+		return ""
+	}
+	all := map[string]*string{}
+	for _, name := range m.manifest.Config {
+		if m.withheld(name) {
+			continue
+		}
+		all[name] = nil
+		if value, ok := h.Config(ctx, []byte(name)); ok {
+			all[name] = &value
+		}
+	}
+	return string(encode(all))
+}
+
+// exportsOf returns the operations among what a script exports, sorted.
+func exportsOf(s guest.Started) (all []string) {
+	for _, name := range slices.Sorted(slices.Values(operations)) {
+		if slices.Contains(s.Operations, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 // inspectScript loads a script, and finds out which operations it exports.
-func (m *module) inspectScript(ctx context.Context, code runner, script *guest.Script, f *facts) error {
+func (m *module) inspectScript(ctx context.Context, code runner, starting *call, script *guest.Script, f *facts) error {
 	if !utf8.ValidString(script.Source) {
 		return Problems{{"script", "the file is not UTF-8 text", "save the file as UTF-8"}}
 	}
-	starting := m.newCall(loading, nil)
+	script.Env = m.envAtLoad(ctx, starting)
 	started, err := code.Start(ctx, starting, script)
 	if err != nil {
 		return Problems{{"script", failureText(starting.stopReason(err)), ""}}
 	}
-	f.Restorable = started.Restorable
-	for _, name := range slices.Sorted(slices.Values(operations)) {
-		if slices.Contains(started.Operations, name) {
-			f.Exports = append(f.Exports, name)
-		}
-	}
+	f.Restorable, f.Configured, f.Exports = started.Restorable, started.Configured, exportsOf(started)
 	if !slices.Contains(f.Exports, "getAuthType") {
 		return Problems{{"exports", "the export getAuthType is missing", scriptExportAdvice("getAuthType")}}
 	}

@@ -1,11 +1,13 @@
 package wasmhost_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,6 +274,14 @@ func TestRecordedScripts(t *testing.T) {
 		for _, r := range all {
 			replayTwice(t, code, r)
 		}
+		if got := all[0].Log[0].Text; got != "{{secret:FAILS_SECRET}} {{secret:FAILS_SECRET}}" {
+			t.Errorf("its configuration, and that of the top level: %s", got)
+		}
+		opaque := recordFailures(t, code, processes, `, "secrets": "handles", "sends": {"accessToken": {"in": ["header"]}, "FAILS_SECRET": {"in": ["header"]}}`)[0]
+		replayTwice(t, code, opaque)
+		if got := opaque.Log[1].Text; !opaque.Config[0].Later || !strings.HasSuffix(got, "}} undefined") {
+			t.Errorf("with handles: %+v, %s", opaque.Config, got)
+		}
 		if end := all[0].End; end.How != recording.Returned || !strings.Contains(end.Output, "no name") || all[0].Config[0].Value != "{{secret:FAILS_SECRET}}" || len(all[0].Fetches) != 1 {
 			t.Errorf("recorded %+v", all[0])
 		}
@@ -374,4 +384,74 @@ func TestScriptsInThisProcessShareTheEngine(t *testing.T) {
 			t.Errorf("%d scripts are left", scripts)
 		}
 	}
+}
+
+// A script reads its configuration at the top level. It is loaded anew when a value has changed, what is known of it is found out anew
+// with each start, and lines of its log do not have a value.
+func TestScriptReadsConfigurationEarly(t *testing.T) {
+	t.Parallel()
+	eachIsolation(t, func(t *testing.T, processes int) {
+		var value atomic.Pointer[string]
+		set := func(s string) { value.Store(&s) }
+		set("https://one.example")
+		cache := t.TempDir()
+		var said wasmtest.LogBuffer
+		open := func(files map[string]string) *wasmhost.Folder {
+			return load(t, newHost(t, wasmhost.Config{Processes: processes, CacheDir: cache, Logger: slog.New(slog.NewTextHandler(&said, nil)), Setting: func(name string) (s crmgate.Secret, ok bool) {
+				if v := *value.Load(); name == "X_URL" && v != "" {
+					return crmgate.NewSecret(v), true
+				}
+				return s, false
+			}}), files)
+		}
+		files := map[string]string{"x.json": manifestOf("x", `"config": ["X_URL"]`), "x.js": `
+const base = process.env.X_URL || 'none';
+console.log('base', base);
+if (base !== 'none') exports.authValidation = () => { console.log('base is', base); return { successful: true }; };
+` + userInfo(`return { successful: true, platformUserInfo: { id: '1', name: base } };`)}
+		f := open(files)
+		c := mustConnector(t, f, "x")
+		for _, want := range []string{"https://one.example", "https://two.example", "https://two.example"} {
+			set(want)
+			if got, err := c.UserInfo(t.Context(), bearer("")); err != nil || got.Name != want || !c.Implements("authValidation") {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		}
+		if _, err := c.AuthValidation(t.Context(), connector.UserRequest{}); err != nil {
+			t.Error(err)
+		}
+		if s := said.String(); !strings.Contains(s, "base is [secret]") || strings.Contains(s, ".example") {
+			t.Errorf("the log is\n%s", s)
+		}
+		set("")
+		if _, err := c.UserInfo(t.Context(), bearer("")); err == nil || !strings.Contains(fmt.Sprint(errors.Unwrap(err)), "exports other operations") {
+			t.Errorf("without the value: %v", err)
+		}
+		_ = f.Close()
+		c = mustConnector(t, open(files), "x")
+		if got, err := c.UserInfo(t.Context(), bearer("")); err != nil || got.Name != "none" || c.Implements("authValidation") {
+			t.Errorf("after a start without the value: %+v, %v", got, err)
+		}
+	})
+}
+
+// A secret with a handle is not known while a script is loaded.
+func TestScriptDoesNotGetHandlesEarly(t *testing.T) {
+	t.Parallel()
+	eachIsolation(t, func(t *testing.T, processes int) {
+		var said wasmtest.LogBuffer
+		h := newHost(t, wasmhost.Config{
+			Processes: processes, Logger: slog.New(slog.NewTextHandler(&said, nil)),
+			Setting: func(name string) (crmgate.Secret, bool) { return crmgate.NewSecret("the-value-of-" + name), true },
+		})
+		f := load(t, h, map[string]string{"x.js": "const early = [process.env.X_KEY, process.env.X_URL].join();\n" +
+			userInfo("return { successful: true, platformUserInfo: { id: '1', name: early } };"), "x.json": manifestOf("x",
+			`"hosts": ["crm.example"], "config": ["X_KEY", "X_URL"], "secrets": "handles", "sends": {"accessToken": {"in": ["header"]}, "X_KEY": {"in": ["header"]}}`)})
+		if got, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer("")); err != nil || got.Name != ",the-value-of-X_URL" {
+			t.Errorf("got %+v, %v", got, err)
+		}
+		if s := said.String(); !strings.Contains(s, "process.env.X_KEY was read while the connector was loaded, when it is not known yet: read it inside a function") {
+			t.Errorf("the log is\n%s", s)
+		}
+	})
 }

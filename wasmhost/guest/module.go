@@ -95,6 +95,7 @@ type Started struct {
 	// Restorable is false if the module changes more than its memory and globals: then every call initializes an instance of its own.
 	Restorable bool
 	Operations []string // that a script exports, as it says
+	Configured bool     // a script has looked at its configuration: what it exports may depend on it
 }
 
 // Start initializes an instance, which h serves, and keeps what it contains for all calls. It is called once, before Run. script is
@@ -108,7 +109,7 @@ func (m *Module) Start(ctx context.Context, h Host, script *Script) (s Started, 
 	defer inst.close()
 	s.Restorable = len(inst.globals) > 0
 	if inst.program != nil {
-		s.Operations = inst.program.Operations()
+		s.Operations, s.Configured = inst.program.Operations(), inst.program.Configured()
 	}
 	if m.image != nil {
 		if m.template, err = newTemplate(inst, m.image); errors.Is(err, errKeepsState) {

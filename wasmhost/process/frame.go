@@ -18,7 +18,7 @@ type kind byte
 const (
 	kindHello  kind = 1 + iota // a hello as JSON; the first frame
 	kindModule                 // the instrumented module; the second frame
-	kindStart                  // initialize an instance; flag is the length of a script's name, which its source follows; see hasWorld
+	kindStart                  // initialize an instance; flag is the length of a script's name, which four bytes, its environment and its source follow; see hasWorld
 	kindCall                   // flag is the length of the operation's name, which four bytes, the environment and the input follow; see hasWorld
 	kindAnswer                 // what the call fetched
 	kindValue                  // the configuration value or the handle that the call asked for; flag is 1 if there is one
@@ -26,7 +26,7 @@ const (
 
 	kindReady   // the walls that are missing, as a JSON list of names; the first frame
 	kindLoaded  // a loaded as JSON; the second frame
-	kindStarted // flag is 1 if the module is restorable; the operations of a script, as a JSON list
+	kindStarted // flag has isRestorable and isConfigured; the operations of a script, as a JSON list
 	kindDone    // four bytes of the result, and the output; flag is 1 if there is one
 	kindStopped // a stopped as JSON
 	kindFetch   // a request as the guest wrote it
@@ -38,6 +38,12 @@ const (
 
 	kindDerive // a derivation as the guest wrote it
 	kindSeen   // a guest.Seen as JSON, before the end of a call that began with a guest.World
+)
+
+// The bits of the flag of kindStarted.
+const (
+	isRestorable = 1 << iota
+	isConfigured
 )
 
 // frame is a message between the server and a guest process.

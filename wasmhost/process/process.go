@@ -36,7 +36,7 @@ type Process struct {
 	mu    sync.Mutex
 	calls map[uint32]*call // guarded by mu
 	last  uint32           // guarded by mu
-	knows bool             // guarded by mu; it has had the input of a call, with its secrets
+	knows bool             // guarded by mu; it has had the input of a call or the configuration, with their secrets
 }
 
 // call is a call that a guest process runs. The process itself is the call 0 until it is ready.
@@ -197,7 +197,11 @@ func (p *Process) Missing() []string { return p.missing }
 func (p *Process) Start(ctx context.Context, h guest.Host, script *guest.Script) (s guest.Started, err error) {
 	flag, parts := byte(0), [][]byte(nil)
 	if script != nil {
-		flag, parts = byte(len(script.Name)), [][]byte{[]byte(script.Name), []byte(script.Source)}
+		flag, parts = byte(len(script.Name)), [][]byte{[]byte(script.Name), sizeOf(script.Env), []byte(script.Env), []byte(script.Source)}
+		p.mu.Lock()
+		p.knows = p.knows || script.Env != ""
+		p.mu.Unlock()
+
 	}
 	f, err := p.exchange(ctx, h, kindStart, flag, parts...)
 	if err != nil {
@@ -206,18 +210,22 @@ func (p *Process) Start(ctx context.Context, h guest.Host, script *guest.Script)
 	if err := p.decode(f, &s.Operations); err != nil {
 		return s, p.died(ctx, p.self, err)
 	}
-	s.Restorable = f.flag == 1
+	s.Restorable, s.Configured = f.flag&isRestorable != 0, f.flag&isConfigured != 0
 	return s, nil
 }
 
 // Run is guest.Module.Run. The error may be a *Died too.
 func (p *Process) Run(ctx context.Context, c guest.Call) (guest.Result, error) {
-	env := binary.LittleEndian.AppendUint32(nil, uint32(len(c.Env)))
-	f, err := p.exchange(ctx, c.Host, kindCall, byte(len(c.Operation)), []byte(c.Operation), env, c.Env, c.Input)
+	f, err := p.exchange(ctx, c.Host, kindCall, byte(len(c.Operation)), []byte(c.Operation), sizeOf(c.Env), c.Env, c.Input)
 	if err != nil {
 		return guest.Result{}, err
 	}
 	return guest.Result{Code: int32(binary.LittleEndian.Uint32(f.body)), Output: f.body[4:], HasOutput: f.flag == 1}, nil
+}
+
+// sizeOf returns the length of a part of a frame, as four bytes.
+func sizeOf[T string | []byte](part T) []byte {
+	return binary.LittleEndian.AppendUint32(nil, uint32(len(part)))
 }
 
 // Close ends the process, and waits until it is gone.

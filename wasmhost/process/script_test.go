@@ -29,16 +29,17 @@ func TestScript(t *testing.T) {
 	t.Parallel()
 	c := engine(t)
 	p := mustStart(t, c)
-	s, err := p.Start(t.Context(), &crm{}, &guest.Script{Name: "x.js", Source: `
+	s, err := p.Start(t.Context(), &crm{}, &guest.Script{Name: "x.js", Env: `{"X_TOP":"€","X_NONE":null}`, Source: `
+const top = ['X_NONE' in process.env, process.env.X_TOP].join();
 exports.getAuthType = () => ({ type: 'oauth' });
-exports.getUserInfo = async (input) => ({ got: input.text, name: process.env.X_NAME, left: globalThis.left, set: globalThis.left = 1 });
+exports.getUserInfo = async (input) => ({ top, got: input.text, name: process.env.X_NAME, left: globalThis.left, set: globalThis.left = 1 });
 exports.getLicenseStatus = async () => { await new Promise(() => {}); };`})
-	if want := []string{"getAuthType", "getUserInfo", "getLicenseStatus"}; err != nil || !s.Restorable || !slices.Equal(s.Operations, want) {
+	if want := []string{"getAuthType", "getUserInfo", "getLicenseStatus"}; err != nil || !s.Restorable || !s.Configured || !slices.Equal(s.Operations, want) {
 		t.Fatalf("got %+v, %v", s, err)
 	}
 	for _, name := range []string{"Ada", "Grace"} {
 		r, err := p.Run(t.Context(), guest.Call{Operation: "getUserInfo", Input: []byte(`{"text":"€"}`), Env: []byte(`{"X_NAME":"` + name + `"}`), Host: &crm{}})
-		if err != nil || r.Code != 0 || string(r.Output) != `{"got":"€","name":"`+name+`","set":1}` {
+		if err != nil || r.Code != 0 || string(r.Output) != `{"top":"false,€","got":"€","name":"`+name+`","set":1}` {
 			t.Errorf("got %d, %q, %v", r.Code, r.Output, err)
 		}
 	}

@@ -231,7 +231,8 @@ func (s *server) run(f frame) {
 		var started guest.Started
 		if started, err = s.module.Start(ctx, host, scriptOf(f)); err == nil {
 			operations, _ := json.Marshal(started.Operations) // texts always encode
-			send = func() error { return s.send(kindStarted, flagOf(started.Restorable), f.call, operations) }
+			flag := flagOf(started.Restorable)*isRestorable | flagOf(started.Configured)*isConfigured
+			send = func() error { return s.send(kindStarted, flag, f.call, operations) }
 		}
 	} else {
 		var r guest.Result
@@ -256,15 +257,20 @@ func scriptOf(f frame) *guest.Script {
 	if f.flag == 0 {
 		return nil
 	}
-	return &guest.Script{Name: string(f.body[:f.flag]), Source: string(f.body[f.flag:])}
+	env, source := cutSized(f.body[f.flag:])
+	return &guest.Script{Name: string(f.body[:f.flag]), Env: string(env), Source: string(source)}
 }
 
 // callOf returns the call of kindCall.
 func callOf(f frame, h guest.Host) guest.Call {
-	rest := f.body[f.flag:]
-	env := binary.LittleEndian.Uint32(rest)
-	rest = rest[4:]
-	return guest.Call{Operation: string(f.body[:f.flag]), Env: rest[:env], Input: rest[env:], Host: h}
+	env, input := cutSized(f.body[f.flag:])
+	return guest.Call{Operation: string(f.body[:f.flag]), Env: env, Input: input, Host: h}
+}
+
+// cutSized cuts off a part that follows its length.
+func cutSized(b []byte) (part, rest []byte) {
+	size := binary.LittleEndian.Uint32(b)
+	return b[4 : 4+size], b[4+size:]
 }
 
 // must ends the process if its server is gone.

@@ -23,12 +23,14 @@ const (
 	tagRope      = -6 // a string in parts
 	tagModule    = -3
 	tagObject    = -1
+	tagBool      = 1
 	tagNull      = 2
 	tagUndefined = 3
 	tagException = 6
 )
 
 const (
+	isTrue    value = tagBool<<32 | 1
 	null      value = tagNull << 32
 	undefined value = tagUndefined << 32
 	exception value = tagException << 32

@@ -14,6 +14,9 @@ import (
 type Script struct {
 	Name   string // of its file, such as clio.js: it is in messages and stacks
 	Source string
+	// Env is the configuration at the top level, an object as JSON: a text for a name that has a value, and null for one that has none.
+	// It may be empty.
+	Env string
 }
 
 // Program is a script that Load has loaded. It is safe for concurrent use: calls run in copies of the instance.
@@ -23,10 +26,14 @@ type Program struct {
 	file                string
 	begin, turn, settle value
 	operations          []string
+	configured          bool
 }
 
 // Operations returns the operations that the script exports, as it says. The caller does not modify the slice.
 func (p *Program) Operations() []string { return p.operations }
+
+// Configured reports whether the script has looked at its configuration while it was loaded: what it is may depend on it.
+func (p *Program) Configured() bool { return p.configured }
 
 // Config says how to load a script.
 type Config struct {
@@ -59,11 +66,11 @@ func Load(g Guest, s Script, c Config) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{runtime: m.runtime, ctx: m.ctx, scratch: m.scratch, file: s.Name}
-	load, operations, err := m.evaluatePrelude(p)
+	l, err := m.evaluatePrelude(p)
 	if err != nil {
 		return nil, fmt.Errorf("the prelude: %w", err)
 	}
-	if err := m.load(p, load, operations, s); err != nil {
+	if err := m.load(p, l, s); err != nil {
 		return nil, err
 	}
 	_, err = m.call("JS_RunGC", uint64(m.runtime))
@@ -143,19 +150,25 @@ func (m *machine) evaluate(file string, how uint64, source ...string) (v value, 
 	return m.thrown(m.call("JS_Eval", uint64(m.ctx), uint64(at), uint64(size), uint64(name), how))
 }
 
-// evaluatePrelude evaluates the prelude, and returns those of its functions that only loading needs.
-func (m *machine) evaluatePrelude(p *Program) (load, operations value, err error) {
+// loader has the functions of the prelude that only loading needs.
+type loader struct{ configure, load, isConfigured, operations value }
+
+// evaluatePrelude evaluates the prelude.
+func (m *machine) evaluatePrelude(p *Program) (l loader, err error) {
 	functions, err := m.evaluateBytecode(prelude.Bytecode)
 	if err != nil {
-		return 0, 0, err
+		return l, err
 	}
 	defer m.release(&err, functions)
-	for name, to := range map[string]*value{"load": &load, "operations": &operations, "begin": &p.begin, "turn": &p.turn, "settle": &p.settle} {
+	for name, to := range map[string]*value{
+		"configure": &l.configure, "load": &l.load, "isConfigured": &l.isConfigured, "operations": &l.operations,
+		"begin": &p.begin, "turn": &p.turn, "settle": &p.settle,
+	} {
 		if *to, err = m.thrown(m.property(functions, name)); err != nil {
-			return 0, 0, err
+			return l, err
 		}
 	}
-	return load, operations, err
+	return l, err
 }
 
 // isBytecode has JS_ReadObject read what JS_WriteObject wrote of code.
@@ -176,7 +189,16 @@ func (m *machine) evaluateBytecode(code []byte) (v value, err error) {
 }
 
 // load evaluates the script, gives what it exports to the prelude, and asks which operations there are.
-func (m *machine) load(p *Program, load, list value, s Script) (err error) {
+func (m *machine) load(p *Program, l loader, s Script) (err error) {
+	if s.Env != "" {
+		env, err := m.strings(s.Env)
+		if err == nil {
+			err = m.do(l.configure, env)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	kind, exports, err := m.evaluateScript(s)
 	if err != nil {
 		return err
@@ -185,10 +207,15 @@ func (m *machine) load(p *Program, load, list value, s Script) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := m.do(load, append(arguments, exports)); err != nil {
+	if err := m.do(l.load, append(arguments, exports)); err != nil {
 		return err
 	}
-	operations, err := m.apply(list)
+	configured, err := m.apply(l.isConfigured)
+	if err != nil {
+		return err
+	}
+	p.configured = configured == isTrue
+	operations, err := m.apply(l.operations)
 	if err != nil {
 		return err
 	}

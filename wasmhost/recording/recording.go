@@ -50,6 +50,7 @@ type Value struct {
 	Name  string `json:"name"`
 	Value string `json:"value,omitempty"`
 	Set   bool   `json:"set"`
+	Later bool   `json:"later,omitempty"` // it was not known while the connector was loaded
 }
 
 // Derivation is a value that the guest had computed from handles, as a document of the ABI.

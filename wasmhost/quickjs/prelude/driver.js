@@ -103,4 +103,4 @@ function settle(id, text) {
   answered(text);
 }
 
-const driver = { load, operations, begin, turn, settle };
+const driver = { configure, load, isConfigured, operations, begin, turn, settle };

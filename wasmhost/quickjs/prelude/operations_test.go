@@ -114,6 +114,7 @@ var operations = []struct {
 	{"configuration", `exports.getUserInfo = () => ({env: {...process.env}, has: 'ACME_ID' in process.env, none: process.env.NODE_ENV ?? null, keys: Object.keys(process.env)})`, "getUserInfo", `{}`, "", 0,
 		`{"env":{"ACME_ID":"id"},"has":true,"none":null,"keys":["ACME_ID"]}`, "-"},
 	{"configuration is read-only", `exports.getUserInfo = () => { process.env.ACME_ID = 'x'; return {} }`, "getUserInfo", `{}`, "", 1, `{"message":"process.env is read-only: ACME_ID was not set"}`, ""},
+	{"configuration at the top level", `const id = process.env.ACME_ID ?? 'x', has = 'ACME_ID' in process.env, all = Object.keys(process.env); exports.getUserInfo = () => ({id, has, all})`, "getUserInfo", `{}`, "", 0, `{"id":"x","has":false,"all":[]}`, "warn: process.env.ACME_ID was read while the connector was loaded"},
 	{"configuration read too early", `const id = process.env.ACME_ID, mode = process.env.NODE_ENV; exports.getUserInfo = () => ({id: id ?? null})`, "getUserInfo", `{}`, "", 0, `{"id":null}`, "warn: process.env.ACME_ID was read while the connector was loaded"},
 	{"configuration kept", `const {env} = process; exports.getUserInfo = () => ({id: env.ACME_ID})`, "getUserInfo", `{}`, "", 0, `{"id":"id"}`, "-"},
 

@@ -23,7 +23,8 @@ var order = []string{
 	"oauth.js", "user.js", "adapt.js", "driver.js",
 }
 
-// Source is a script. Its value is an object with the functions load, operations, begin, turn and settle.
+// Source is a script. Its value is an object with the functions configure, load, isConfigured, operations, begin, turn and
+// settle.
 var Source = join()
 
 // Bytecode is Source as the engine compiles it (JS_WriteObject), without the text. The engine reads it (JS_ReadObject) and evaluates it

@@ -1,6 +1,8 @@
 // Fails is what fails.c is, in JavaScript.
 'use strict';
 
+const early = process.env.FAILS_SECRET;
+
 // see reads what a recording keeps of the world.
 async function see() {
   const dice = Buffer.from(crypto.getRandomValues(new Uint8Array(8))).toString('hex');
@@ -18,7 +20,7 @@ exports.getOauthInfo = async () => ({});
 exports.getUserInfo = async () => ({ successful: false });
 
 exports.authValidation = async (user, authHeader) => {
-  console.log(process.env.FAILS_SECRET);
+  console.log(process.env.FAILS_SECRET, early);
   const input = JSON.stringify([user, authHeader]);
   console.log(input);
   const response = await fetch('https://fails.example/me', { headers: { Authorization: user.authHeader ?? authHeader } });
