@@ -48,14 +48,15 @@ var arrows = map[string][]string{
 	// The JavaScript is text to Go.
 	"./wasmhost/quickjs/prelude": {},
 	"./wasmhost/quickjs":         {"./wasmhost/quickjs/prelude"},
-	"./wasmhost/guest":           {"./wasmhost/meter", "./wasmhost/quickjs"},
-	"./wasmhost/process":         {"./wasmhost/guest", "./wasmhost/meter"},
+	"./wasmhost/typescript":      {},
+	"./wasmhost/guest":           {"./wasmhost/meter", "./wasmhost/quickjs", "./wasmhost/typescript"}, // typescript for places in the log
+	"./wasmhost/process":         {"./wasmhost/guest", "./wasmhost/meter", "./wasmhost/typescript"},
 	"./wasmhost/mask":            {},
 	"./wasmhost/handles":         {".", "./manifest", "./wasmhost/mask"},
 	// A recording has what package guest shows to a guest.
 	"./wasmhost/recording": {".", "./wasmhost/guest", "./wasmhost/mask"},
 	"./wasmhost": {".", "./connector", "./limit", "./manifest", "./wasmhost/guest", "./wasmhost/handles", "./wasmhost/mask", "./wasmhost/meter",
-		"./wasmhost/process", "./wasmhost/quickjs", "./wasmhost/recording"}, // quickjs for the engine, which is compiled as a module is
+		"./wasmhost/process", "./wasmhost/quickjs", "./wasmhost/recording", "./wasmhost/typescript"}, // quickjs for the engine, which is compiled as a module is
 
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
@@ -79,6 +80,7 @@ var arrows = map[string][]string{
 
 // owners lists the only package that may import each of these modules, so that a module can be replaced in one folder.
 var owners = map[string]string{
+	"github.com/evanw/esbuild":                            "./wasmhost/typescript",
 	"github.com/elastic/go-seccomp-bpf":                   "./wasmhost/process",
 	"github.com/landlock-lsm/go-landlock":                 "./wasmhost/process",
 	"github.com/KimMachineGun/automemlimit":               "./wasmhost",

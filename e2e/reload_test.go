@@ -162,9 +162,15 @@ exports.getOauthInfo = () => ({ clientId: 'script', clientSecret: 's', accessTok
 exports.getUserInfo = () => ({ successful: false });`)
 	edgetest.Must(t, os.Remove(filepath.Join(other, "swap.wasm")))
 	becomes("script")
+	putFile(t, other, "swap.ts", `
+export const getAuthType = (): string => 'oauth';
+export const getOauthInfo = () => ({ clientId: 'typed' as const, clientSecret: 's', accessTokenUri: 'https://a.example/token', redirectUri: '', scopes: [] });
+export const getUserInfo = () => ({ successful: false });`)
+	edgetest.Must(t, os.Remove(filepath.Join(other, "swap.js")))
+	becomes("typed")
 
 	p.kill()
-	edgetest.Must(t, os.Remove(filepath.Join(other, "swap.js")))
+	edgetest.Must(t, os.Remove(filepath.Join(other, "swap.ts")))
 	addSwap(t, other, "three", "")
 	p.env = []string{"CRMGATE_WATCH=off"}
 	p.start(t)

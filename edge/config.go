@@ -23,7 +23,7 @@ type Config struct {
 	Data string
 	// Keyset is the file of the key ring that seals the database. Default Data/keyset.json; made with the database.
 	Keyset string
-	// Connectors is the folder of NAME.wasm or NAME.js, NAME.json, and manifest.json. Required.
+	// Connectors is the folder of NAME.wasm, NAME.js or NAME.ts, NAME.json, and manifest.json. Required.
 	Connectors string
 	// Watch reloads the connectors when their folder has changed, and was then unchanged for a second. Default false.
 	Watch bool
@@ -162,7 +162,7 @@ func (c *Config) checkPublicURL() error {
 func (c *Config) checkConnectors() error {
 	fi, err := os.Stat(c.Connectors)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.IsDir() {
-		return badField("Connectors", "there is no folder %s: name the one with NAME.wasm or NAME.js, and NAME.json", c.Connectors)
+		return badField("Connectors", "there is no folder %s: name the one with NAME.wasm, NAME.js or NAME.ts, and NAME.json", c.Connectors)
 	}
 	return inField("Connectors", advice(err))
 }

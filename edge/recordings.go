@@ -46,7 +46,7 @@ func (c *core) forget(ctx context.Context, key crmgate.UserKey) (revoke.Result, 
 type ReplaySubject struct {
 	// File is a file of the folder Config.RecordFailures.
 	File string
-	// Module is the file of the connector. Default PLATFORM.wasm or PLATFORM.js in Config.Connectors.
+	// Module is the file of the connector. Default PLATFORM.wasm, PLATFORM.js or PLATFORM.ts in Config.Connectors.
 	Module string
 }
 

@@ -65,7 +65,7 @@ func printOf(dir string) string {
 	var b strings.Builder
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".wasm", ".js", ".json"}, filepath.Ext(name)) {
+		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".wasm", ".js", ".ts", ".json"}, filepath.Ext(name)) {
 			continue
 		}
 		path := filepath.Join(dir, name)

@@ -88,7 +88,10 @@ func (h *Host) factsOf(ctx context.Context, m *module, b []byte) (facts, error) 
 // type Problems if the module is at fault.
 func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) {
 	var f facts
-	wasm, script := m.code(b)
+	wasm, script, err := m.code(ctx, b)
+	if err != nil {
+		return f, err
+	}
 	code, err := m.open(ctx, wasm)
 	if errors.Is(err, errCache) || errors.Is(err, process.ErrNotStarted) {
 		return f, err

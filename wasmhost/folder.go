@@ -103,8 +103,8 @@ func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform
 			continue
 		}
 		m := platforms[p]
-		if other := f.read(p); other != nil {
-			f.LeaveOut(p, fmt.Errorf("%s and %s are both there: remove one of them", filepath.Base(other.path), entry.Name()))
+		if f.read(p) != nil {
+			f.LeaveOut(p, fmt.Errorf("%s are files of one connector: keep one of them, and remove the others", strings.Join(filesOf(name, names), ", ")))
 			continue
 		}
 		if m == nil {
@@ -125,6 +125,16 @@ func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform
 		f.modules = append(f.modules, h.newModule(m, path, sum, was))
 	}
 	return nil
+}
+
+// filesOf returns the names of the files of a connector.
+func filesOf(connector string, entries []os.DirEntry) (all []string) {
+	for _, e := range entries {
+		if name, ok := connectorName(e.Name()); ok && name == connector {
+			all = append(all, e.Name())
+		}
+	}
+	return all
 }
 
 // read returns the module of a platform that readModules has read; nil if there is none.

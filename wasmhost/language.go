@@ -9,7 +9,10 @@ import (
 // languageOf returns what a module's section "producers" says about its language, such as "Go go1.26.1", or about the tool that made it
 // ("clang 19.1.7"). It is "unknown" without such a section. Nothing is decided by it: an author can write anything there.
 func languageOf(file string, module []byte) string {
-	if isScript(file) {
+	switch {
+	case isTyped(file):
+		return "TypeScript"
+	case isScript(file):
 		return "JavaScript"
 	}
 	r := sectionReader{module}

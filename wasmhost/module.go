@@ -196,7 +196,10 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 	if err != nil {
 		return nil, err
 	}
-	code, script := m.code(b)
+	code, script, err := m.code(m.closing, b)
+	if err != nil {
+		return nil, err
+	}
 	r, err := m.open(m.closing, code)
 	if err != nil {
 		return nil, err

@@ -56,11 +56,6 @@ func Replay(ctx context.Context, r *recording.Recording, code Code, c ReplayConf
 			m.manifest.Handles, m.manifest.Sends[v.Name] = true, manifest.Send{}
 		}
 	}
-	wasm, script := m.code(code.Content)
-	names, err := meter.ReadNames(wasm)
-	if err != nil {
-		return nil, err
-	}
 	host, err := New(ctx, Config{
 		CacheDir: c.CacheDir, Processes: c.Processes, Memory: c.Memory, Deadline: r.Deadline, Logger: slog.New(slog.DiscardHandler),
 		Setting: func(string) (s crmgate.Secret, ok bool) { return s, false },
@@ -72,6 +67,14 @@ func Replay(ctx context.Context, r *recording.Recording, code Code, c ReplayConf
 		return nil, err
 	}
 	m.host = host
+	wasm, script, err := m.code(ctx, code.Content)
+	if err != nil {
+		return nil, err
+	}
+	names, err := meter.ReadNames(wasm)
+	if err != nil {
+		return nil, err
+	}
 	on, err := m.open(ctx, wasm)
 	if err != nil {
 		return nil, err
@@ -266,13 +269,13 @@ func namedStack(stack string, names *meter.Names) (lines []string) {
 
 // Code is a connector's file.
 type Code struct {
-	File    string // its path, which ends in .wasm or .js
+	File    string // its path, which ends in .wasm, .js or .ts
 	Content []byte
 }
 
 // ReadCode reads a connector's file. Its ending may be left out.
 func ReadCode(path string) (Code, error) {
-	for _, ext := range []string{moduleExt, scriptExt} {
+	for _, ext := range extensions {
 		if _, err := os.Stat(path + ext); err == nil {
 			path += ext
 			break

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,27 +15,33 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/guest"
 	"github.com/crmgate/crmgate/wasmhost/process"
 	"github.com/crmgate/crmgate/wasmhost/quickjs"
+	"github.com/crmgate/crmgate/wasmhost/typescript"
 )
 
-// A connector is a WebAssembly module, or a script that the JavaScript engine runs, which is a module that all scripts share.
+// A connector is a WebAssembly module, or a script in JavaScript or TypeScript that the JavaScript engine runs, which is a module that all scripts share.
 const (
 	moduleExt = ".wasm"
 	scriptExt = ".js"
+	typedExt  = ".ts"
 )
+
+// extensions lists the endings of a connector's file.
+var extensions = []string{moduleExt, scriptExt, typedExt}
 
 // maxScript is the maximum size of a script's file, in bytes.
 const maxScript = 2 << 20
 
 // isScript reports whether a connector's file is a script.
-func isScript(path string) bool { return filepath.Ext(path) == scriptExt }
+func isScript(path string) bool { return filepath.Ext(path) == scriptExt || isTyped(path) }
 
-// connectorName returns the name of the connector in a file; ok is false if the file is not a connector's.
+// isTyped reports whether a connector's file is a script in TypeScript.
+func isTyped(path string) bool { return filepath.Ext(path) == typedExt }
+
+// connectorName returns the name of the connector in a file; ok is false if the file is not a connector's, as one that has only types.
 func connectorName(file string) (name string, ok bool) {
-	name, ok = strings.CutSuffix(file, moduleExt)
-	if !ok {
-		name, ok = strings.CutSuffix(file, scriptExt)
-	}
-	return name, ok && !hidden(name)
+	ext := filepath.Ext(file)
+	name = strings.TrimSuffix(file, ext)
+	return name, slices.Contains(extensions, ext) && !hidden(name) && !strings.HasSuffix(file, ".d"+typedExt)
 }
 
 func (m *module) isScript() bool { return isScript(m.path) }
@@ -47,13 +55,45 @@ func (m *module) codeSum() [sha256.Size]byte {
 }
 
 // code returns the WebAssembly module that runs, and the script that it loads; nil if there is none. content is that of the connector's
-// file.
-func (m *module) code(content []byte) ([]byte, *guest.Script) {
+// file. The error is of type Problems if the file is at fault.
+func (m *module) code(ctx context.Context, content []byte) ([]byte, *guest.Script, error) {
 	if !m.isScript() {
-		return content, nil
+		return content, nil, nil
 	}
-	source := bytes.TrimPrefix(content, []byte("\uFEFF"))
-	return quickjs.Engine(), &guest.Script{Name: filepath.Base(m.path), Source: string(source)}
+	if !utf8.Valid(content) {
+		return nil, nil, Problems{{"script", filepath.Base(m.path) + " is not UTF-8 text", "save the file as UTF-8"}}
+	}
+	s := &guest.Script{Name: filepath.Base(m.path), Source: string(bytes.TrimPrefix(content, []byte("\uFEFF")))}
+	if isTyped(m.path) {
+		stripped, err := m.strip(ctx, s.Source)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.Source, s.Mappings = stripped.Source, stripped.Mappings
+	}
+	return quickjs.Engine(), s, nil
+}
+
+// strip returns a script in TypeScript without its types, from the cache or from a process of its own. That is this process if guests run
+// here.
+func (m *module) strip(ctx context.Context, source string) (s typescript.Script, err error) {
+	stripped, err := m.host.cached("script-"+typescript.Version, m.sum, func() ([]byte, error) {
+		strip := typescript.Strip
+		if m.host.Processes > 0 {
+			ctx, cancel := context.WithTimeout(ctx, loadTime)
+			defer cancel()
+			strip = func(file, source string) (typescript.Script, error) { return process.Strip(ctx, file, source) }
+		}
+		s, err := strip(filepath.Base(m.path), source)
+		if err != nil && !errors.Is(err, process.ErrNotStarted) && ctx.Err() == nil {
+			err = Problems{{"script", err.Error(), ""}}
+		}
+		return encode(s), err
+	})
+	if err == nil {
+		err = json.Unmarshal(stripped, &s)
+	}
+	return s, err
 }
 
 // factsKind names a module's facts in the cache. Those of a script depend on what it runs in.
@@ -64,6 +104,9 @@ func (m *module) factsKind() string {
 	}
 	if m.isScript() {
 		kind += "-" + quickjs.Version()
+	}
+	if isTyped(m.path) {
+		kind += "-" + typescript.Version
 	}
 	return kind
 }
@@ -119,9 +162,6 @@ func exportsOf(s guest.Started) (all []string) {
 
 // inspectScript loads a script, and finds out which operations it exports.
 func (m *module) inspectScript(ctx context.Context, code runner, starting *call, script *guest.Script, f *facts) error {
-	if !utf8.ValidString(script.Source) {
-		return Problems{{"script", "the file is not UTF-8 text", "save the file as UTF-8"}}
-	}
 	script.Env = m.envAtLoad(ctx, starting)
 	started, err := code.Start(ctx, starting, script)
 	if err != nil {
@@ -159,7 +199,7 @@ func (m *module) compileCode(ctx context.Context) error {
 	if m.compiled() {
 		return nil
 	}
-	code, _ := m.code(nil)
+	code := quickjs.Engine()
 	if m.host.Processes > 0 {
 		ctx, cancel := context.WithTimeout(ctx, loadTime)
 		defer cancel()

@@ -149,12 +149,12 @@ func deadlineFor(reached bool) time.Duration {
 func TestModuleBesideScript(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, wasmhost.Config{})
-	f, err := h.Load(t.Context(), folder(t, map[string]string{"x.js": userInfo(""), "x.wasm": "x", "x.json": manifestOf("x", "")}), "http://127.0.0.1:8080")
+	f, err := h.Load(t.Context(), folder(t, map[string]string{"x.js": userInfo(""), "x.wasm": "x", "x.ts": "", "x.d.ts": "", "x.json": manifestOf("x", "")}), "http://127.0.0.1:8080")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if err := f.Err(); err == nil || !strings.Contains(err.Error(), "x.js and x.wasm are both there: remove one of them") {
+	if err := f.Err(); err == nil || !strings.Contains(err.Error(), "x.js, x.ts, x.wasm are files of one connector: keep one of them, and remove the others") {
 		t.Errorf("got %v", err)
 	}
 }

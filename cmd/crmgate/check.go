@@ -15,7 +15,7 @@ import (
 )
 
 type checkCommand struct {
-	Files []string `arg:"" name:"file" help:"A connector, NAME.wasm or NAME.js with NAME.json beside it, or a manifest alone, NAME.json."`
+	Files []string `arg:"" name:"file" help:"A connector, NAME.wasm, NAME.js or NAME.ts with NAME.json beside it, or a manifest alone, NAME.json."`
 	guestFlags
 	jsonFlag
 	Quiet   bool   `short:"q" env:"-" help:"Print only problems and the summary."`

@@ -20,7 +20,7 @@ type recordFlag struct {
 
 type replayCommand struct {
 	File       string `arg:"" help:"A recording, from the folder of serve --record-failures."`
-	Module     string `env:"-" help:"Another build of the connector, to see whether it is mended (default PLATFORM.wasm or PLATFORM.js of --connectors)." placeholder:"FILE"`
+	Module     string `env:"-" help:"Another build of the connector, to see whether it is mended (default PLATFORM.wasm, PLATFORM.js or PLATFORM.ts of --connectors)." placeholder:"FILE"`
 	Vectors    string `env:"-" help:"Write the call as a case of NAME.vectors.json, to a new file." placeholder:"FILE"`
 	Data       string `help:"Folder of the database, for its key ring (default ${default})." default:"./data" placeholder:"DIR"`
 	Keyset     string `help:"File of the key ring that seals recordings (default DATA/keyset.json)." placeholder:"FILE"`

@@ -19,7 +19,7 @@ import (
 type storeFlags struct {
 	Data       string            `help:"Folder for the database, which only its owner may enter (default ${default})." default:"./data" placeholder:"DIR"`
 	Keyset     string            `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
-	Connectors string            `help:"Folder of connectors: NAME.wasm or NAME.js, NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
+	Connectors string            `help:"Folder of connectors: NAME.wasm, NAME.js or NAME.ts, NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
 	Cache      string            `help:"Folder for compiled connectors, which only its owner may write (default DATA/cache)." placeholder:"DIR"`
 	Egress     []netip.Prefix    `name:"allow-egress" help:"Private addresses that connectors may reach, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
 	ProxyNames string            `name:"egress-proxy-names" help:"Whether the proxy of CRMGATE_EGRESS_PROXY resolves the names of CRMs, whose addresses are then not checked: on or off." enum:"on,off" default:"off"`

@@ -77,8 +77,8 @@ func Check(ctx context.Context, file string, c Config, report func(Result)) erro
 		_, err := k.checkManifest(filepath.Dir(file))
 		return err
 	}
-	if ext := filepath.Ext(base); ext != ".wasm" && ext != ".js" {
-		return fmt.Errorf("%s: expected NAME.wasm, NAME.js, or NAME.json for a manifest alone", file)
+	if !slices.Contains([]string{".wasm", ".js", ".ts"}, filepath.Ext(base)) {
+		return fmt.Errorf("%s: expected NAME.wasm, NAME.js, NAME.ts, or NAME.json for a manifest alone", file)
 	}
 	return k.run(ctx)
 }
@@ -333,7 +333,7 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 // addLoaded reports a module that was loaded.
 func (k *check) addLoaded(size int) {
 	what := "core module"
-	if filepath.Ext(k.file) == ".js" {
+	if filepath.Ext(k.file) != ".wasm" {
 		what = "script"
 	}
 	k.add("module", OK, fmt.Sprintf("a %s of %s, which starts", what, bytesText(int64(size))), "")

@@ -84,3 +84,24 @@ func TestExampleOfREADME(t *testing.T) {
 		t.Errorf("got\n%s", lines(all))
 	}
 }
+
+// A connector in TypeScript is checked as one in JavaScript.
+func TestTypeScript(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile(filepath.Join("testdata", "js", "good.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for more, want := range map[string]string{"type A = { a: string };": "", "type A = { a: string;": "failed  script: SyntaxError: Unexpected end of file at good.ts:24:22"} {
+		file := filepath.Join(t.TempDir(), "good.ts")
+		for path, content := range map[string]string{file: string(source) + more, strings.TrimSuffix(file, ".ts") + ".json": fmt.Sprintf(oauthManifest, "good")} {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all := checkFile(t, file)
+		if got := lines(all, connectortest.Failed, connectortest.Warning); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("got\n%s", lines(all))
+		}
+	}
+}

@@ -63,6 +63,7 @@ func (c *call) log(ctx context.Context, level slog.Level, line []byte) {
 		return
 	}
 	c.logLines++
+	line = []byte(c.module.inTypeScript(string(line)))
 	c.host.Log(ctx, level, line[:min(len(line), MaxLine)])
 }
 

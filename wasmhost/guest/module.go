@@ -13,16 +13,18 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/crmgate/crmgate/wasmhost/meter"
+	"github.com/crmgate/crmgate/wasmhost/typescript"
 )
 
 // Module is a module in memory. It is safe for concurrent use.
 type Module struct {
 	*code
 	limits   Limits
-	image    *image    // nil if this system has none
-	template *template // set by Start; nil if every call needs a new instance
-	script   *Script   // set by Start; nil unless the module is the JavaScript engine
-	loaded   time.Time // the zero of the guest's monotonic clock
+	image    *image                    // nil if this system has none
+	template *template                 // set by Start; nil if every call needs a new instance
+	script   *Script                   // set by Start; nil unless the module is the JavaScript engine
+	places   func() *typescript.Places // set by Start; nil unless the script was in TypeScript
+	loaded   time.Time                 // the zero of the guest's monotonic clock
 
 	reclaiming atomic.Bool
 
@@ -102,6 +104,9 @@ type Started struct {
 // for the JavaScript engine, and nil for other modules. The error is a *Stop, or the error of the context.
 func (m *Module) Start(ctx context.Context, h Host, script *Script) (s Started, err error) {
 	m.script = script
+	if script != nil && script.Mappings != "" {
+		m.places = sync.OnceValue(func() *typescript.Places { return typescript.NewPlaces(script.Name, script.Mappings) })
+	}
 	inst, err := m.instantiate(ctx, h)
 	if err != nil {
 		return s, err

@@ -70,10 +70,19 @@ func (c *call) endScript(ctx context.Context, err *error) {
 		for line := range strings.Lines(thrown.Message + "\n" + thrown.Stack) {
 			c.log(ctx, slog.LevelError, []byte(strings.TrimRight(line, "\n")))
 		}
+		thrown.Stack = c.module.inTypeScript(thrown.Stack)
 	}
 	if c.view != nil {
 		c.view.stopped(*err)
 	}
+}
+
+// inTypeScript returns a text with places in the file that its author wrote, if that was in TypeScript.
+func (m *Module) inTypeScript(text string) string {
+	if m.places == nil || !strings.Contains(text, m.script.Name) {
+		return text
+	}
+	return m.places().Replace(text)
 }
 
 // engine returns an instance of the JavaScript engine, for a call.

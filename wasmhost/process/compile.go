@@ -26,35 +26,43 @@ const dataToCompile = 384 << 20
 // machine code, and returns the name of the file in guest.CodeFolder for the machine code. The context bounds it. The error is a *Died
 // if the process has ended, matches ErrNotStarted if there was none, and is the error of a writer, or else the module's.
 func Compile(ctx context.Context, c Config, instrumented, machine io.Writer) (name string, err error) {
+	done, err := produce(ctx, c, []product{{kindInstrumented, instrumented}, {kindMachine, machine}})
+	if raw, wrong := hex.DecodeString(done.Name); err == nil && (wrong != nil || len(raw) != 32) {
+		err = &Died{Why: fmt.Errorf("%w: the name %q", errFrame, done.Name)}
+	}
+	return done.Name, err
+}
+
+// product is a file that a process makes.
+type product struct {
+	kind kind
+	to   io.Writer
+}
+
+// produce has a process make files of c.Code, and returns what it says last.
+func produce(ctx context.Context, c Config, files []product) (done loaded, err error) {
 	p, err := begin(ctx, c, true)
 	if err != nil {
-		return "", err
+		return done, err
 	}
 	defer p.Close()
 	defer context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })()
 	if err := p.send(kindModule, 0, 0, c.Code); err != nil {
-		return "", p.gaveUp(ctx, err)
+		return done, p.gaveUp(ctx, err)
 	}
-	for _, file := range []struct {
-		kind kind
-		to   io.Writer
-	}{{kindInstrumented, instrumented}, {kindMachine, machine}} {
+	for _, file := range files {
 		if err := p.take(ctx, file.kind, file.to); err != nil {
-			return "", err
+			return done, err
 		}
 	}
-	var done loaded
 	f, err := p.receive(p.self.box)
 	if err == nil {
 		done, err = p.loaded(f)
 	}
-	if raw, wrong := hex.DecodeString(done.Name); err == nil && (wrong != nil || len(raw) != 32) {
-		err = fmt.Errorf("%w: the name %q", errFrame, done.Name)
-	}
 	if err != nil {
-		return "", p.gaveUp(ctx, err)
+		return done, p.gaveUp(ctx, err)
 	}
-	return done.Name, nil
+	return done, nil
 }
 
 // take writes the parts of a file as they arrive.
@@ -82,6 +90,9 @@ func (p *Process) take(ctx context.Context, k kind, to io.Writer) error {
 // gaveUp is died for a process that compiles. It says how much memory there was if the Go runtime ended the process.
 func (p *Process) gaveUp(ctx context.Context, err error) error {
 	err = p.died(ctx, p.self, err)
+	if ctx.Err() == nil && p.child.cmd.ProcessState.ExitCode() == 2 && p.strips {
+		return fmt.Errorf("%w: stripping its types may take %d MB of memory: split the file, and nest less", err, dataToCompile>>20)
+	}
 	if ctx.Err() == nil && p.child.cmd.ProcessState.ExitCode() == 2 {
 		return fmt.Errorf("%w: compiling may take %d MB of memory: split large functions, and leave out code that is not needed", err, dataToCompile>>20)
 	}
@@ -94,7 +105,7 @@ func (s *server) compile(h hello) error {
 	if err != nil {
 		return err
 	}
-	s.watchTime()
+	s.watchTime("compiling it takes too long on this machine: split large functions, and leave out code that is not needed")
 	var said loaded
 	m, err := meter.Decode(f.body)
 	var code []byte
@@ -117,13 +128,13 @@ func (s *server) compile(h hello) error {
 	return s.sendJSON(kindLoaded, said)
 }
 
-// watchTime says that compiling took too long, and ends this process, when its processor time is over.
-func (s *server) watchTime() {
-	late := make(chan os.Signal, 1)
-	notifyLate(late)
+// watchTime says that something took too long, and ends this process, when its processor time is over.
+func (s *server) watchTime(late string) {
+	over := make(chan os.Signal, 1)
+	notifyLate(over)
 	go func() {
-		<-late
-		s.must(s.sendJSON(kindLoaded, loaded{Error: "compiling it takes too long on this machine: split large functions, and leave out code that is not needed"}))
+		<-over
+		s.must(s.sendJSON(kindLoaded, loaded{Error: late}))
 		os.Exit(0)
 	}()
 }

@@ -18,7 +18,7 @@ type kind byte
 const (
 	kindHello  kind = 1 + iota // a hello as JSON; the first frame
 	kindModule                 // the instrumented module; the second frame
-	kindStart                  // initialize an instance; flag is the length of a script's name, which four bytes, its environment and its source follow; see hasWorld
+	kindStart                  // initialize an instance; flag is the length of a script's name, which its environment and its mappings, each after its length of four bytes, and its source follow; see hasWorld
 	kindCall                   // flag is the length of the operation's name, which four bytes, the environment and the input follow; see hasWorld
 	kindAnswer                 // what the call fetched
 	kindValue                  // the configuration value or the handle that the call asked for; flag is 1 if there is one
@@ -33,8 +33,8 @@ const (
 	kindConfig  // the name of a configuration value
 	kindLog     // a line; flag is its level, from 0
 
-	kindInstrumented // a part of the instrumented module, if the process compiles; flag is 1 for the last
-	kindMachine      // a part of the machine code; flag is 1 for the last
+	kindInstrumented // a part of the instrumented module, if the process compiles, or of a script without types; flag is 1 for the last
+	kindMachine      // a part of the machine code, or of a script's mappings; flag is 1 for the last
 
 	kindDerive // a derivation as the guest wrote it
 	kindSeen   // a guest.Seen as JSON, before the end of a call that began with a guest.World

@@ -21,6 +21,8 @@ type Config struct {
 	Dir    string // the folder of the module's machine code. The process sees no other, and none while it compiles
 	Limits guest.Limits
 	Data   int64 // bytes of memory that the process may ask for; default 2 GiB. It touches a small part of what its instances ask for
+
+	typeScript string // the name of the file whose types are to be stripped; empty if Code is a module
 }
 
 // Process is a guest process with a loaded module. It does what a guest.Module does, and is safe for concurrent use.
@@ -28,7 +30,8 @@ type Process struct {
 	*wire
 	child   *child
 	limits  guest.Limits
-	admits  bool // it compiles, and runs nothing
+	admits  bool // it compiles or strips types, and runs nothing
+	strips  bool // it strips types
 	shape   guest.Shape
 	missing []string
 	self    *call // until it is ready
@@ -104,7 +107,7 @@ func errLate(ctx context.Context) error { return fmt.Errorf("it was not ready in
 
 // begin starts a process, which builds its walls. With admits, it is one that compiles.
 func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
-	p := &Process{limits: c.Limits, admits: admits, calls: map[uint32]*call{}}
+	p := &Process{limits: c.Limits, admits: admits, strips: c.typeScript != "", calls: map[uint32]*call{}}
 	var template *os.File
 	var err error
 	if !admits {
@@ -131,7 +134,7 @@ func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
 // greet says what is to be run, and reads which walls are missing.
 func (p *Process) greet(ctx context.Context, c Config) error {
 	me := p.self
-	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Data: cmp.Or(c.Data, 2<<30), Compile: p.admits})
+	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Data: cmp.Or(c.Data, 2<<30), Compile: p.admits, TypeScript: c.typeScript})
 	if err != nil {
 		return err
 	}
@@ -197,7 +200,7 @@ func (p *Process) Missing() []string { return p.missing }
 func (p *Process) Start(ctx context.Context, h guest.Host, script *guest.Script) (s guest.Started, err error) {
 	flag, parts := byte(0), [][]byte(nil)
 	if script != nil {
-		flag, parts = byte(len(script.Name)), [][]byte{[]byte(script.Name), sizeOf(script.Env), []byte(script.Env), []byte(script.Source)}
+		flag, parts = byte(len(script.Name)), [][]byte{[]byte(script.Name), sizeOf(script.Env), []byte(script.Env), sizeOf(script.Mappings), []byte(script.Mappings), []byte(script.Source)}
 		p.mu.Lock()
 		p.knows = p.knows || script.Env != ""
 		p.mu.Unlock()

@@ -26,7 +26,9 @@ type hello struct {
 	Dir     string
 	Limits  guest.Limits
 	Data    int64
-	Compile bool
+	Compile bool // or strip types, if TypeScript is not empty
+	// TypeScript is the name of the file whose types are to be stripped.
+	TypeScript string
 }
 
 // loaded is what a guest process says of its module.
@@ -120,6 +122,9 @@ func (s *server) serve(h hello) error {
 	}
 	if err := s.sendJSON(kindReady, missing); err != nil {
 		return err
+	}
+	if h.TypeScript != "" {
+		return s.strip(h.TypeScript)
 	}
 	if h.Compile {
 		return s.compile(h)
@@ -257,8 +262,9 @@ func scriptOf(f frame) *guest.Script {
 	if f.flag == 0 {
 		return nil
 	}
-	env, source := cutSized(f.body[f.flag:])
-	return &guest.Script{Name: string(f.body[:f.flag]), Env: string(env), Source: string(source)}
+	env, rest := cutSized(f.body[f.flag:])
+	mappings, source := cutSized(rest)
+	return &guest.Script{Name: string(f.body[:f.flag]), Env: string(env), Mappings: string(mappings), Source: string(source)}
 }
 
 // callOf returns the call of kindCall.

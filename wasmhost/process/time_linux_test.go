@@ -15,7 +15,7 @@ func init() {
 		_ = s.sendJSON(kindReady, missing)
 		_, _ = s.receive(s.next)
 		if filepath.Base(h.Dir) == "slow-compiler" {
-			s.watchTime()
+			s.watchTime("it takes too long on this machine")
 		}
 		if err := errors.Join(err, allow(0), drop(threadsToCompile)); err != nil {
 			_ = s.sendJSON(kindLoaded, loaded{Error: err.Error()})

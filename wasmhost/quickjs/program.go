@@ -6,17 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/crmgate/crmgate/wasmhost/quickjs/prelude"
 )
 
-// Script is a connector in JavaScript.
+// Script is a connector in JavaScript, or in TypeScript without its types.
 type Script struct {
 	Name   string // of its file, such as clio.js: it is in messages and stacks
 	Source string
 	// Env is the configuration at the top level, an object as JSON: a text for a name that has a value, and null for one that has none.
 	// It may be empty.
 	Env string
+	// Mappings are those of a script that was in TypeScript, whose places messages and stacks have. This package does not use them.
+	Mappings string
 }
 
 // Program is a script that Load has loaded. It is safe for concurrent use: calls run in copies of the instance.
@@ -233,6 +236,9 @@ const maxOperations = 4 << 10
 // moduleWord begins a line that only a module can have.
 var moduleWord = regexp.MustCompile(`(?m)^\s*(export\s*[{*]|export\s+(default|const|let|var|function|async|class)\b|import\s*[{*"']|import\s+\w)`)
 
+// noModule begins the engine's message about an import that it does not find.
+const noModule = "ReferenceError: could not load module"
+
 // evaluateScript evaluates the script, and returns its kind, and what the prelude takes of such a script: a function, or the namespace
 // of a module. As in Node.js, a script is a module if it has no sense otherwise.
 func (m *machine) evaluateScript(s Script) (kind string, exports value, err error) {
@@ -247,6 +253,9 @@ func (m *machine) evaluateScript(s Script) (kind string, exports value, err erro
 	code, err := m.evaluate(s.Name, asModule|compileOnly, s.Source)
 	switch {
 	case err != nil && !moduleWord.MatchString(s.Source):
+		return "", 0, wrong
+	case errors.As(err, &wrong) && strings.HasPrefix(wrong.Message, noModule):
+		wrong.Message += ": bundle it into the connector's file, for example with esbuild --bundle"
 		return "", 0, wrong
 	case err != nil:
 		return "", 0, err
