@@ -39,9 +39,7 @@ func (c *hosted) userCall(operation string, r connector.UserRequest) (*call, use
 	if operation == "unAuthorize" || operation == "checkAndRefreshAccessToken" {
 		in.RefreshToken = call.addRevealed(manifest.RefreshToken, r.RefreshToken)
 	}
-	if key := strings.TrimSpace(r.APIKey.Reveal()); strings.Contains(call.credential, key) { // else the header has it in another form
-		call.secrets.Hide(key)
-	}
+	call.secrets.Hide(strings.TrimSpace(r.APIKey.Reveal())) // the header can have it in another form
 	in.User.AdditionalInfo = call.strippedJSON(in.User.AdditionalInfo)
 	return call, in
 }

@@ -315,3 +315,28 @@ exports.getUserInfo = ({ authHeader }) => ({ successful: true, platformUserInfo:
 		}
 	}
 }
+
+// What the credential of a header encodes is hidden, whatever the scheme is.
+func TestEncodedKeyInAHeader(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"Basic", "basic", "Custom"} {
+		h := newHost(t, wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+			return answering(200, "the key is key-123456"), nil
+		}})
+		f := load(t, h, map[string]string{"x.js": strings.Replace(`exports.getAuthType = () => 'apiKey';
+exports.getBasicAuth = async ({ apiKey }) => ({ header: 'SCHEME ' + await crmgate.derive({ base64: apiKey + ':' }) });
+exports.getUserInfo = () => ({});
+exports.authValidation = async () => ({ successful: true, returnMessage: { message: [...await (await fetch('https://crm.example/')).text()].join('.') } });`,
+			"SCHEME", scheme, 1), "x.json": strings.Replace(
+			manifestOf("x", `"hosts": ["crm.example"], "secrets": "handles", "sends": {"accessToken": {}, "apiKey": {}}`), `"oauth"`, `"apiKey"`, 1)})
+		conn, key := mustConnector(t, f, "x"), crmgate.NewSecret("key-123456")
+		header, err := conn.BasicAuth(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := conn.AuthValidation(t.Context(), connector.UserRequest{AuthHeader: header, APIKey: key})
+		if err != nil || out.Message == nil || strings.Contains(out.Message.Message, "1.2.3.4.5.6") {
+			t.Errorf("%s: the connector sees %+v (%v)", scheme, out.Message, err)
+		}
+	}
+}

@@ -231,7 +231,7 @@ func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok
 func credentialSecrets(header string) []recording.Secret {
 	scheme, credential := splitHeader(header)
 	decoded, err := base64.StdEncoding.DecodeString(credential)
-	if scheme != "Basic" || err != nil {
+	if !strings.EqualFold(scheme, "Basic") || err != nil {
 		return []recording.Secret{{Handle: "{{accessToken}}", Value: credential}}
 	}
 	const userHandle, passwordHandle = "{{basicUser}}", "{{basicPassword}}"

@@ -24,11 +24,11 @@ func (c *call) addHeader(h crmgate.Secret, keyKnown bool) string {
 	scheme, credential := splitHeader(h.Reveal())
 	c.credential = credential
 	shown := c.secrets.Add(manifest.AccessToken, credential)
-	switch scheme {
+	switch strings.ToLower(scheme) { // RFC 9110, section 11.1
 	case "":
 		return shown
-	case "Bearer":
-	case "Basic":
+	case "bearer":
+	case "basic":
 		decoded, _ := base64.StdEncoding.DecodeString(credential) // a credential that is not base64 encodes nothing
 		user, password, _ := strings.Cut(string(decoded), ":")
 		c.secrets.Hide(password)
