@@ -83,7 +83,7 @@ func TestHeaderOfAnotherScheme(t *testing.T) {
 	in := w.postJSON("/apiKeyLogin", `{"platform":"whole","apiKey":"key-123456"}`)
 	w.get("/authValidation", bearer(w.token(in))...).want(t, 200, `{"successful":true}`)
 	for _, operation := range []string{"getUserInfo", "authValidation"} {
-		w.wantGot("whole", operation, `"authHeader":"Token token=\"[secret]\", user=\"[secret]\""`)
+		w.wantGot("whole", operation, `"authHeader":"Token [secret]"`)
 	}
 	for platform, want := range map[string]string{"neither": "basic is missing", "both": "basic and header are both given"} {
 		w.postJSON("/apiKeyLogin", `{"platform":"`+platform+`","apiKey":"key-123456"}`).wantError(t, 400, want)
