@@ -1,6 +1,7 @@
 package wasmhost_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -129,5 +130,13 @@ func TestRecordedTypeScript(t *testing.T) {
 	out, err := wasmhost.Replay(t.Context(), r, code, wasmhost.ReplayConfig{CacheDir: shared.cache, Processes: 1})
 	if err != nil || out.Log[len(out.Log)-2].Text != r.Log[len(r.Log)-2].Text {
 		t.Errorf("the replay: %+v, %v", out, err)
+	}
+	code.Content = append(code.Content, "\ntype B = { b: string };\nfunction throwing(a: B) {\n  throw new RangeError(String(a!.b ?? a));\n}\nthrowing({ b: 'x' });\n"...)
+	lines := strings.Count(string(code.Content), "\n")
+	for _, processes := range []int{0, 1} {
+		out, err := wasmhost.Replay(t.Context(), r, code, wasmhost.ReplayConfig{CacheDir: shared.cache, Processes: processes})
+		if want := fmt.Sprintf("at throwing (fails.ts:%d:", lines-2); err != nil || len(out.Stack) < 2 || !strings.HasPrefix(out.Stack[0], want) || strings.Contains(strings.Join(out.Stack, ""), ".wasm") {
+			t.Errorf("the replay of a script that throws when it is loaded: %+v, %v, want %s", out, err, want)
+		}
 	}
 }

@@ -62,7 +62,7 @@ func (inst *instance) runScript(ctx context.Context, c *call) (result int32, err
 // resultUnsupported is the result of an operation without an output.
 const resultUnsupported = 2
 
-// endScript logs what a script has left to say: the end of a line, and the stack of an exception.
+// endScript logs what a script has left to say: the end of a line, and the stack of an exception, which a replay shows too.
 func (c *call) endScript(ctx context.Context, err *error) {
 	c.flushLine(ctx)
 	var thrown *quickjs.Exception
@@ -72,8 +72,11 @@ func (c *call) endScript(ctx context.Context, err *error) {
 		}
 		thrown.Stack = c.module.inTypeScript(thrown.Stack)
 	}
-	if c.view != nil {
-		c.view.stopped(*err)
+	if c.view != nil { // the engine's own functions say nothing about the script
+		c.view.Stack = ""
+		if thrown != nil {
+			c.view.Stack = thrown.Stack
+		}
 	}
 }
 
