@@ -37,12 +37,13 @@ class Body {
 const contentText = ({ body, bodyBase64 }) => (bodyBase64 === undefined ? body ?? '' : utf8Decode(base64Decode(bodyBase64)));
 const contentBytes = ({ body, bodyBase64 }) => (bodyBase64 === undefined ? utf8Encode(body ?? '') : base64Decode(bodyBase64));
 
-// parseBody says what came instead of JSON: the engine's message alone does not help.
+// parseBody says what came instead of JSON. It does not quote the answer, as the engine does: it can be a token.
 function parseBody(text) {
   try {
     return parseJSON(text);
-  } catch (e) {
-    throw new SyntaxError(`The answer is not JSON (${text.length} characters, it begins with ${toJSON(text.slice(0, 20))}): ${e.message}`);
+  } catch {
+    const kind = /^\s*</.test(text) ? 'it looks like HTML' : text === '' ? 'it is empty' : `it has ${text.length} characters`;
+    throw new SyntaxError(`The answer is not JSON: ${kind}`);
   }
 }
 
