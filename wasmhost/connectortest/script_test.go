@@ -26,6 +26,8 @@ func TestScript(t *testing.T) {
 		"throws":    {strings.Replace(good, "const me", "fetch('/x').json();\n  const me", 1), `failed  getUserInfo: the CRM is well: an error: "not a function" at good.js:16:`},
 		"throws later": {strings.Replace(good, "const me", "try { null.x } catch (e) { console.error(e) }\n\n  null.y;\n  const me", 1),
 			`failed  getUserInfo: the CRM is well: an error: "cannot read property 'y' of null" at good.js:18:`},
+		"no hostname": {good + "\nexports.getOauthInfo = ({ hostname }) => ({ accessTokenUri: `https://${hostname}/token` });",
+			`warning  getOauthInfo: its answer: accessTokenUri is "https://undefined/token": the input of this case has no hostname -> record a case`},
 		"logs token": {strings.Replace(good, "const me", "console.log(authHeader);\n  const me", 1), "failed  secrets: the access token is in a line of its log"},
 	} {
 		t.Run(name, func(t *testing.T) {
