@@ -63,8 +63,14 @@ func (c *call) log(ctx context.Context, level slog.Level, line []byte) {
 		return
 	}
 	c.logLines++
-	line = []byte(c.module.inTypeScript(string(line)))
-	c.host.Log(ctx, level, line[:min(len(line), MaxLine)])
+	switch {
+	case len(line) >= MaxLine: // the host sees by its length that it was cut
+		line = line[:MaxLine]
+	case c.module.places != nil:
+		line = []byte(c.module.inTypeScript(string(line)))
+		line = line[:min(len(line), MaxLine)]
+	}
+	c.host.Log(ctx, level, line)
 }
 
 // logLimitReached reports whether further lines are dropped, and need not be copied.
