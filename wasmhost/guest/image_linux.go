@@ -64,6 +64,9 @@ func (i *image) take(memory []byte) (err error) {
 	if i.size == 0 {
 		return nil
 	}
+	if i.size <= maxCompared {
+		i.written.Store(&i.runs)
+	}
 	if i.content, err = reservePages(uint64(i.size)); err == nil {
 		err = allowPages(i.content)
 	}
@@ -117,14 +120,14 @@ func (i *image) copyTo(m *memory) error {
 // All calls of a module write to much the same pages. Those are copied back. All others are dropped: the next access maps the image's
 // page again. A page that every call writes to costs 3 µs if it is dropped, and 0.2 µs if it is copied.
 //
-// A small image is compared as a whole, but for long ranges of zeros. Dropping pages takes some microseconds for each range, and then a
+// Of a small image, all but long ranges of zeros counts as written from the beginning. Dropping pages takes some microseconds for each range, and then a
 // fault for each page that the next call reads: for a script, whose writes are all over its memory, that was more than the call itself.
 func (i *image) restore(m *memory, size int) error {
-	if n := i.restored.Add(1); n&(n-1) == 0 && i.size > maxCompared { // the first time, the second, the fourth, the eighth …
+	if n := i.restored.Add(1); n&(n-1) == 0 { // the first time, the second, the fourth, the eighth …
 		i.learn(m)
 	}
 	at := 0
-	for _, s := range i.compared() {
+	for _, s := range *i.written.Load() {
 		if err := dropPages(m.bytes[at:s.from]); err != nil {
 			return err
 		}
@@ -142,15 +145,15 @@ func (i *image) restorePage(m *memory, at int) {
 	}
 }
 
-// maxCompared is the size of the largest image that is compared as a whole, in bytes.
+// maxCompared is the size of the largest image of which all but long ranges of zeros count as written from the beginning, in bytes.
 const maxCompared = 2 << 20
 
-// compared returns what restore compares, and does not drop.
-func (i *image) compared() []span {
+// most returns how many bytes are copied back at most, without the gaps between them.
+func (i *image) most() int {
 	if i.size <= maxCompared {
-		return i.runs
+		return i.size
 	}
-	return *i.written.Load()
+	return maxKept
 }
 
 // maxGap is how many bytes may lie between two written pages of one span. Comparing them is cheaper than a system call.
@@ -158,13 +161,13 @@ const maxGap = 32 << 10
 
 // kept returns how many bytes a restored memory keeps for itself at most.
 func (i *image) kept() (n int64) {
-	for _, s := range i.compared() {
+	for _, s := range *i.written.Load() {
 		n += int64(s.to - s.from)
 	}
 	return n
 }
 
-// maxKept is how many bytes are copied back at most, without the gaps between them.
+// maxKept is what is copied back of a large image at most, in bytes.
 const maxKept = 1 << 20
 
 // learn adds the pages of a used memory that differ from the image to those that calls write to. If two goroutines do it at once, what
@@ -181,7 +184,7 @@ func (i *image) learn(m *memory) {
 		if isKnown := len(known) > 0 && known[0].from <= at; !isKnown && bytes.Equal(m.bytes[at:end], i.content[at:end]) {
 			continue
 		}
-		if kept += len(i.zero); kept > maxKept {
+		if kept += len(i.zero); kept > i.most() {
 			break
 		}
 		spans = appendPages(spans, span{at, end}, maxGap)
