@@ -120,8 +120,9 @@ func (i *image) copyTo(m *memory) error {
 // All calls of a module write to much the same pages. Those are copied back. All others are dropped: the next access maps the image's
 // page again. A page that every call writes to costs 3 µs if it is dropped, and 0.2 µs if it is copied.
 //
-// Of a small image, all but long ranges of zeros counts as written from the beginning. Dropping pages takes some microseconds for each range, and then a
-// fault for each page that the next call reads: for a script, whose writes are all over its memory, that was more than the call itself.
+// Of a small image, all but long ranges of zeros counts as written from the beginning. Dropping pages takes some microseconds for each
+// range, and then a fault for each page that the next call reads: for a script, whose writes are all over its memory, that was more than
+// the call itself.
 func (i *image) restore(m *memory, size int) error {
 	if n := i.restored.Add(1); n&(n-1) == 0 { // the first time, the second, the fourth, the eighth …
 		i.learn(m)
