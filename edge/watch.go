@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/crmgate/crmgate/wasmhost"
 )
 
 // How the folder of connectors is watched.
@@ -65,7 +66,7 @@ func printOf(dir string) string {
 	var b strings.Builder
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, ".") || !slices.Contains([]string{".wasm", ".js", ".ts", ".json"}, filepath.Ext(name)) {
+		if !wasmhost.ReadsFile(name) {
 			continue
 		}
 		path := filepath.Join(dir, name)

@@ -265,6 +265,12 @@ func (f *Folder) Replace(earlier *Folder) {
 	}
 }
 
+// jsonName returns the name in a JSON file's; ok is false if Load does not read the file.
+func jsonName(file string) (name string, ok bool) {
+	name, ok = strings.CutSuffix(file, ".json")
+	return name, ok && !hidden(name) && !strings.HasSuffix(name, ".vectors")
+}
+
 // jsonFiles reads the manifests and release notes of a folder. unreadable has the files of single platforms that cannot be read.
 func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Platform]error, err error) {
 	entries, err := os.ReadDir(dir)
@@ -273,8 +279,8 @@ func jsonFiles(dir string) (files map[string][]byte, unreadable map[crmgate.Plat
 	}
 	files, unreadable = map[string][]byte{}, map[crmgate.Platform]error{}
 	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok || e.IsDir() || hidden(name) || strings.HasSuffix(name, ".vectors") { // vectors are for crmgate check
+		name, ok := jsonName(e.Name())
+		if !ok || e.IsDir() {
 			continue
 		}
 		b, err := readFile(filepath.Join(dir, e.Name()), maxJSON)

@@ -18,7 +18,8 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/typescript"
 )
 
-// A connector is a WebAssembly module, or a script in JavaScript or TypeScript that the JavaScript engine runs, which is a module that all scripts share.
+// A connector is a WebAssembly module, or a script in JavaScript or TypeScript. The JavaScript engine, a module that all scripts share, runs
+// those.
 const (
 	moduleExt = ".wasm"
 	scriptExt = ".js"
@@ -42,6 +43,13 @@ func connectorName(file string) (name string, ok bool) {
 	ext := filepath.Ext(file)
 	name = strings.TrimSuffix(file, ext)
 	return name, slices.Contains(extensions, ext) && !hidden(name) && !strings.HasSuffix(file, ".d"+typedExt)
+}
+
+// ReadsFile reports whether Load reads files of a name: those of connectors, and JSON. Vectors are for crmgate check.
+func ReadsFile(name string) bool {
+	_, code := connectorName(name)
+	_, json := jsonName(name)
+	return code || json
 }
 
 func (m *module) isScript() bool { return isScript(m.path) }
