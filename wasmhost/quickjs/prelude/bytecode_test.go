@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "write prelude.bin")
 func TestBytecode(t *testing.T) {
 	const compileOnly, bytecode, stripSource = 1 << 5, 1 << 0, 1 << 4
 	s := newEngine(t)
-	compiled := s.must(s.eval("crmgate:prelude", prelude.Source, compileOnly))
+	compiled := s.must(s.eval("crmgate:prelude", prelude.Source(), compileOnly))
 	size := s.call("malloc", 4)
 	p := s.call("JS_WriteObject", s.context, size, compiled, bytecode|stripSource)
 	n, _ := s.module.Memory().ReadUint32Le(uint32(size))
