@@ -38,6 +38,8 @@ type Config struct {
 	// GuestProcesses is how many connectors can have a process of their own at once. The program must call process.Main first.
 	// Default 0: connectors run in this process.
 	GuestProcesses int
+	// ShareJavaScript lets connectors in JavaScript and TypeScript share a process. Default false: each has its own.
+	ShareJavaScript bool
 	// GuestMemory is how many bytes of memory all connectors may use together. Default a quarter of what this system, or its control
 	// group, has.
 	GuestMemory int64

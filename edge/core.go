@@ -190,7 +190,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 	var err error
 	c.host, err = wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
-		Deadline: c.Timeout, Processes: c.GuestProcesses, Memory: c.GuestMemory, Recordings: c.recordings,
+		Deadline: c.Timeout, Processes: c.GuestProcesses, ShareJavaScript: c.ShareJavaScript, Memory: c.GuestMemory, Recordings: c.recordings,
 	})
 	if err != nil {
 		return advice(err)

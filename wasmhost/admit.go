@@ -17,14 +17,14 @@ const (
 	isolatedFacts  = "isolated-facts" // what a process says of it
 )
 
-// start starts a process that runs code. If that is not in the cache, or is damaged, it is compiled.
-func (m *module) start(ctx context.Context, code []byte) (*process.Process, error) {
+// start starts a process that runs code, for some modules at most. Code that is not in the cache, or is damaged, is compiled.
+func (m *module) start(ctx context.Context, code []byte, most int) (*process.Module, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()
 	folder := m.host.folder(m.codeSum())
 	// An instance of a Go connector asks for 4 MB and more, of which it touches a tenth.
 	data := m.host.Memory + int64(m.host.MaxCalls)<<23
-	c := process.Config{Dir: filepath.Join(folder, isolatedFolder), Limits: m.host.limits(), Data: data}
+	c := process.Config{Dir: filepath.Join(folder, isolatedFolder), Limits: m.host.limits(), Most: most, Data: data}
 	if m.compiled() {
 		if instrumented, ok := readCached(filepath.Join(folder, isolatedFile)); ok {
 			c.Code = instrumented

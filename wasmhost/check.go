@@ -92,7 +92,7 @@ func (h *Host) inspect(ctx context.Context, m *module, b []byte) (facts, error) 
 	if err != nil {
 		return f, err
 	}
-	code, err := m.open(ctx, wasm)
+	code, err := m.openApart(ctx, wasm)
 	if errors.Is(err, errCache) || errors.Is(err, process.ErrNotStarted) {
 		return f, err
 	}

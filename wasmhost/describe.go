@@ -62,13 +62,12 @@ func (m *module) usage() (pid int, memory int64, loaded bool) {
 	if l == nil {
 		return 0, 0, false
 	}
-	if r, ok := l.runner.(*roomed); ok {
-		if w, ok := r.runner.(*watched); ok {
-			u, _ := w.Usage() // it may just have ended
-			return w.Pid(), u.Memory, true
-		}
+	p := l.room.process
+	if p == nil {
+		return 0, 0, true
 	}
-	return 0, 0, true
+	u, _ := p.Usage() // it may just have ended
+	return p.Pid(), u.Memory, true
 }
 
 // Survey describes the connectors of a folder that is not loaded, in the order of their names. It runs and compiles nothing. wrong has

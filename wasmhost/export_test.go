@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func (f *Folder) Free(p crmgate.Platform) int {
 	if m.loaded == nil {
 		return -1
 	}
-	g, ok := m.loaded.runner.(*roomed).runner.(*guest.Module)
+	g, ok := m.loaded.runner.(*guest.Module)
 	if !ok {
 		return 1
 	}
@@ -129,7 +130,7 @@ func (f *Folder) Pid(p crmgate.Platform) int {
 	if m.loaded == nil {
 		return 0
 	}
-	return m.loaded.runner.(*roomed).runner.(*watched).Pid()
+	return m.loaded.room.process.Pid()
 }
 
 // CheckCache checks the cache on behalf of a user, as New does.
@@ -151,7 +152,7 @@ func (f *Folder) Ran(p crmgate.Platform, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for r, u := range w.of {
-		if r.m == m {
+		if slices.Contains(r.modules(), m) {
 			u.idle -= d
 		}
 	}
@@ -180,11 +181,10 @@ func Recorded() map[string]string {
 
 // Engines returns how many scripts are in this process, and how many engines they have.
 func (h *Host) Engines() (scripts, engines int) {
-	h.engines.mu.Lock()
-	defer h.engines.mu.Unlock()
 	all := map[uintptr]bool{}
-	for e := range h.engines.all {
-		all[reflect.ValueOf(e.Module).Elem().FieldByName("code").Pointer()] = true
+	tenants := h.rooms.tenants()
+	for _, t := range tenants {
+		all[reflect.ValueOf(t.runner).Elem().FieldByName("code").Pointer()] = true
 	}
-	return len(h.engines.all), len(all)
+	return len(tenants), len(all)
 }

@@ -421,7 +421,7 @@ func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys
 
 // Close frees all modules, also those that the folder has replaced. It cancels running calls, and waits until they have returned.
 func (f *Folder) Close() error {
-	for _, m := range append(f.host.room.retired(), f.modules...) {
+	for _, m := range append(f.host.rooms.retired(), f.modules...) {
 		m.close()
 	}
 	return nil

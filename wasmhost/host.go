@@ -47,22 +47,25 @@ type Config struct {
 	MaxFetches  int           // of a call; default 32
 	MaxResponse int64         // bytes of a fetched body; default 4 MiB
 	MaxLogLines int           // of a call; default 100
-	Processes   int           // how many connectors can have a process of their own at once; 0 to run connectors in this process
-	MaxCalls    int           // of a connector at once; default 256. One client can have a quarter, and one host that a person chose a half
-	MaxRunning  int           // of the calls of a connector, those that do not wait for a fetch; default 16, and the same shares
-	MaxRunners  int           // such calls of all connectors; default 64
-	Memory      int64         // bytes that all guests may use; default a quarter of what this system, or its control group, has
-	Idle        time.Duration // after which an unused connector is unloaded from memory; default 5 min
+	// ShareJavaScript lets scripts share processes, 32 in each: only the sandbox keeps a script from the secrets of the others then.
+	ShareJavaScript bool
+
+	Processes  int           // how many connectors can have a process of their own at once; 0 to run connectors in this process
+	MaxCalls   int           // of a connector at once; default 256. One client can have a quarter, and one host that a person chose a half
+	MaxRunning int           // of the calls of a connector, those that do not wait for a fetch; default 16, and the same shares
+	MaxRunners int           // such calls of all connectors; default 64
+	Memory     int64         // bytes that all guests may use; default a quarter of what this system, or its control group, has
+	Idle       time.Duration // after which an unused connector is unloaded from memory; default 5 min
 }
 
 // Host compiles and runs connectors. It is safe for concurrent use.
 type Host struct {
 	Config
-	room      room
+	rooms     rooms
 	engine    [sha256.Size]byte // the hash of the JavaScript engine
-	engines   engines
-	compiling sync.Mutex    // held while the JavaScript engine is compiled
-	running   *limit.Shares // see places
+	compiling sync.Mutex        // held while the JavaScript engine is compiled
+	sharing   sync.Mutex        // held while a script is opened that may share it
+	running   *limit.Shares     // see places
 	watch     *watch
 }
 
@@ -114,12 +117,12 @@ func New(ctx context.Context, c Config) (*Host, error) {
 		}
 	}
 	running := limit.NewShares(limit.Limits{Total: c.MaxRunners})
-	rooms := c.Processes
-	if rooms == 0 {
-		rooms = math.MaxInt
+	processes := c.Processes
+	if processes == 0 {
+		processes = math.MaxInt
 	}
-	return &Host{Config: c, engine: sha256.Sum256(quickjs.Engine()), room: room{free: rooms, taken: map[*module]int{}}, running: running, engines: engines{all: map[*engine]bool{}}, watch: &watch{
-		memory: c.Memory, here: guest.NewBudget(c.Memory), running: running, log: c.Logger, wake: make(chan struct{}, 1), of: map[*watched]*used{},
+	return &Host{Config: c, engine: sha256.Sum256(quickjs.Engine()), rooms: rooms{free: processes, taken: map[*room]bool{}}, running: running, watch: &watch{
+		memory: c.Memory, here: guest.NewBudget(c.Memory), running: running, log: c.Logger, wake: make(chan struct{}, 1), of: map[*room]*used{},
 	}}, nil
 }
 

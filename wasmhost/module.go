@@ -42,7 +42,7 @@ type module struct {
 
 // loadedModule is a module in memory.
 type loadedModule struct {
-	runner
+	*tenant
 	uses int       // guarded by module.mu; the number of calls that run or are about to
 	lost bool      // guarded by module.mu; its process has ended, or it was replaced: see renew
 	last time.Time // guarded by module.mu; when the last call ended
@@ -91,7 +91,7 @@ func (m *module) relieve(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.host.Deadline)
 	defer cancel()
 	for m.host.watch.tight() {
-		if m.host.room.letGo() {
+		if m.host.rooms.letGo() {
 			continue
 		}
 		if m.host.watch.modest(m) {
@@ -161,7 +161,7 @@ func (m *module) loadInBackground(done chan struct{}) {
 		late.Close()
 	}
 	close(done)
-	m.host.room.idle()
+	m.host.rooms.idle()
 }
 
 // contentFile is the copy of a module in the cache.
@@ -219,7 +219,7 @@ func (m *module) readAndLoad() (*loadedModule, error) {
 		r.Close()
 		return nil, err
 	}
-	l := &loadedModule{runner: r, start: start, seen: starting.secrets.Seen()}
+	l := &loadedModule{tenant: r, start: start, seen: starting.secrets.Seen()}
 	if started.Configured {
 		l.configured = sha256.Sum256([]byte(script.Env))
 	}
@@ -271,7 +271,7 @@ func (m *module) endUse(l *loadedModule, lost bool) {
 	}
 	m.calls.Done()
 	if unused {
-		m.host.room.idle()
+		m.host.rooms.idle()
 	}
 }
 

@@ -75,7 +75,7 @@ func Replay(ctx context.Context, r *recording.Recording, code Code, c ReplayConf
 	if err != nil {
 		return nil, err
 	}
-	on, err := m.open(ctx, wasm)
+	on, err := m.openApart(ctx, wasm)
 	if err != nil {
 		return nil, err
 	}

@@ -2,17 +2,13 @@ package wasmhost
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
-	"sync"
 	"time"
 
-	"github.com/crmgate/crmgate/limit"
 	"github.com/crmgate/crmgate/wasmhost/guest"
-	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
-// runner runs the calls of a module: a guest.Module in this process, or a process.Process.
+// runner runs the calls of a module: a guest.Module in this process, or a process.Module.
 type runner interface {
 	Shape() guest.Shape
 	Start(context.Context, guest.Host, *guest.Script) (guest.Started, error)
@@ -32,39 +28,59 @@ const (
 	factsFile = "facts"
 )
 
-// open returns a runner of WebAssembly code, which it compiles if necessary. The caller closes it.
-func (m *module) open(ctx context.Context, code []byte) (runner, error) {
-	if err := m.host.room.take(ctx, m); err != nil {
-		return nil, err
+// open returns a module in memory, for its calls. It compiles the code if necessary. Scripts share the JavaScript engine in this process,
+// and processes if the operator lets them. The caller closes what it gets.
+func (m *module) open(ctx context.Context, code []byte) (*tenant, error) {
+	if !m.isScript() || m.host.Processes > 0 && !m.host.ShareJavaScript {
+		return m.openAlone(ctx, code, 1)
 	}
-	r, err := m.openRunner(ctx, code)
-	if err != nil {
-		m.host.room.give(m)
-		return nil, err
+	m.host.sharing.Lock()
+	defer m.host.sharing.Unlock()
+	if t := m.host.rooms.beside(m); t != nil {
+		return t, nil
 	}
-	return &roomed{runner: r, m: m}, nil
+	return m.openAlone(ctx, code, maxShared)
 }
 
-func (m *module) openRunner(ctx context.Context, code []byte) (runner, error) {
+// openApart is open for code that was not admitted yet, or is only tried: it shares no process with a connector that serves.
+func (m *module) openApart(ctx context.Context, code []byte) (*tenant, error) {
 	if m.host.Processes == 0 {
-		return m.loadHere(ctx, code)
+		return m.open(ctx, code)
 	}
-	p, err := m.start(ctx, code)
+	return m.openAlone(ctx, code, 1)
+}
+
+// maxShared is how many scripts can share a process.
+const maxShared = 32
+
+// openAlone returns a module in memory that shares nothing yet. Its process, if there are processes, can have so many modules.
+func (m *module) openAlone(ctx context.Context, code []byte, most int) (*tenant, error) {
+	room, err := m.host.rooms.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &watched{p, m}
-	m.host.watch.add(r)
-	return r, nil
+	r, err := m.openRunner(ctx, code, room, most)
+	if err != nil {
+		room.of.give(room)
+		return nil, err
+	}
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	return room.enter(m, r), nil
 }
 
-// loadHere loads code into this process. Scripts share the JavaScript engine.
-func (m *module) loadHere(ctx context.Context, code []byte) (runner, error) {
-	load := func() (*guest.Module, error) { return m.compileHere(ctx, code) }
-	if m.isScript() {
-		return m.host.engines.open(load)
+// openRunner loads code in a room.
+func (m *module) openRunner(ctx context.Context, code []byte, in *room, most int) (runner, error) {
+	if m.host.Processes == 0 {
+		return m.compileHere(ctx, code)
 	}
-	return load()
+	p, err := m.start(ctx, code, most)
+	if err != nil {
+		return nil, err
+	}
+	in.process = p.Process
+	m.host.watch.add(in)
+	return p, nil
 }
 
 // compileHere loads code into this process, and compiles it if necessary.
@@ -75,116 +91,4 @@ func (m *module) compileHere(ctx context.Context, code []byte) (*guest.Module, e
 		return nil, err
 	}
 	return guest.Load(ctx, instrumented, filepath.Join(m.host.folder(sum), ownFolder), m.host.limits())
-}
-
-// watched is a process that the watch looks at until it is closed.
-type watched struct {
-	*process.Process
-	m *module
-}
-
-func (w *watched) Close() {
-	w.Process.Close()
-	w.m.host.watch.remove(w)
-}
-
-// roomed is a runner that gives its room back.
-type roomed struct {
-	runner
-	m    *module
-	once sync.Once
-}
-
-func (r *roomed) Close() {
-	r.runner.Close()
-	r.once.Do(func() { r.m.host.room.give(r.m) })
-}
-
-// room bounds how many modules have a process. The process of the module that was used least recently ends for another one. Modules
-// that run in this process have a room too, without a bound, so that room knows all modules in memory.
-type room struct {
-	mu      sync.Mutex
-	free    int             // guarded by mu
-	taken   map[*module]int // guarded by mu; how many processes they have: two while one ends
-	waiting []chan struct{} // guarded by mu; callers of take
-}
-
-// take waits until the module can have a process.
-func (r *room) take(ctx context.Context, m *module) error {
-	for {
-		r.mu.Lock()
-		if r.free > 0 {
-			r.free--
-			r.taken[m]++
-			r.mu.Unlock()
-			return nil
-		}
-		wake := make(chan struct{})
-		r.waiting = append(r.waiting, wake)
-		oldest := r.oldest()
-		r.mu.Unlock()
-		if oldest != nil {
-			oldest.unload()
-		}
-		select {
-		case <-wake:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: all guest processes are in use", limit.ErrBusy)
-		}
-	}
-}
-
-// letGo ends the process that was used least recently, if one has no call.
-func (r *room) letGo() (ok bool) {
-	r.mu.Lock()
-	oldest := r.oldest()
-	r.mu.Unlock()
-	if oldest != nil {
-		oldest.unload()
-	}
-	return oldest != nil
-}
-
-// oldest returns the module that has had no call for the longest time, or nil if all have one. r.mu is locked.
-func (r *room) oldest() (oldest *module) {
-	var since time.Time
-	for m := range r.taken {
-		if t, ok := m.idleSince(); ok && (oldest == nil || t.Before(since)) {
-			oldest, since = m, t
-		}
-	}
-	return oldest
-}
-
-// give gives back what take took.
-func (r *room) give(m *module) {
-	r.mu.Lock()
-	r.free++
-	if r.taken[m]--; r.taken[m] == 0 {
-		delete(r.taken, m)
-	}
-	r.mu.Unlock()
-	r.idle()
-}
-
-// retired returns the modules in memory that were replaced or removed.
-func (r *room) retired() (all []*module) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for m := range r.taken {
-		if m.isRetired() {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-// idle wakes those who wait: there may be room.
-func (r *room) idle() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, wake := range r.waiting {
-		close(wake)
-	}
-	r.waiting = nil
 }

@@ -214,7 +214,7 @@ func (m *module) compileCode(ctx context.Context) error {
 		folder := m.host.folder(m.codeSum())
 		return m.admit(ctx, folder, process.Config{Code: code, Dir: filepath.Join(folder, isolatedFolder), Limits: m.host.limits()})
 	}
-	loaded, err := m.loadHere(ctx, code)
+	loaded, err := m.compileHere(ctx, code)
 	if err != nil {
 		return err
 	}

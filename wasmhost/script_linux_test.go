@@ -132,3 +132,27 @@ func BenchmarkLanguages(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkShare measures what scripts in one process take, after calls (PSS).
+//
+//	first-MB    the process with one script
+//	further-MB  each further script in it
+func BenchmarkShare(b *testing.B) {
+	const more = 15
+	_, _, f := sharing(b, wasmhost.Config{}, 1+more)
+	defer f.Close()
+	use := func(scripts ...int) float64 {
+		for range 20 {
+			greet(b, f, scripts...)
+		}
+		return wasmtest.PSS(b, f.Pid("x0"))
+	}
+	first := use(0)
+	var all []int
+	for i := range 1 + more {
+		all = append(all, i)
+	}
+	b.ReportMetric(first, "first-MB")
+	b.ReportMetric((use(all...)-first)/more, "further-MB")
+	b.ReportMetric(0, "ns/op")
+}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,9 +26,9 @@ type watch struct {
 	wake    chan struct{} // capacity 1; see begun
 
 	mu      sync.Mutex
-	of      map[*watched]*used // guarded by mu
-	total   int64              // guarded by mu; bytes
-	looking bool               // guarded by mu; a goroutine looks
+	of      map[*room]*used // guarded by mu
+	total   int64           // guarded by mu; bytes
+	looking bool            // guarded by mu; a goroutine looks
 }
 
 // used is what a process uses.
@@ -45,10 +47,10 @@ const (
 const maxIdleCPU = 5 * time.Second
 
 // add begins to watch a process.
-func (w *watch) add(p *watched) {
+func (w *watch) add(r *room) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.of[p] = &used{}
+	w.of[r] = &used{}
 	if !w.looking {
 		w.looking = true
 		go w.run()
@@ -56,12 +58,12 @@ func (w *watch) add(p *watched) {
 }
 
 // remove ends that.
-func (w *watch) remove(p *watched) {
+func (w *watch) remove(r *room) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if u := w.of[p]; u != nil {
+	if u := w.of[r]; u != nil {
 		w.total -= u.Memory
-		delete(w.of, p)
+		delete(w.of, r)
 	}
 	if len(w.of) == 0 {
 		w.begun() // there is nothing to wait for
@@ -89,8 +91,8 @@ func (w *watch) modest(m *module) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var own, largest int64
-	for p, u := range w.of {
-		if largest = max(largest, u.Memory); p.m == m {
+	for r, u := range w.of {
+		if largest = max(largest, u.Memory); slices.Contains(r.modules(), m) {
 			own += u.Memory
 		}
 	}
@@ -115,11 +117,11 @@ func (w *watch) look() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.total = 0
-	var largest *watched
-	for p, u := range w.of {
-		w.note(p, u)
+	var largest *room
+	for r, u := range w.of {
+		w.note(r, u)
 		if w.total += u.Memory; largest == nil || u.Memory > w.of[largest].Memory {
-			largest = p
+			largest = r
 		}
 	}
 	if w.total > w.memory {
@@ -130,19 +132,23 @@ func (w *watch) look() bool {
 }
 
 // note looks up what a process uses.
-func (w *watch) note(p *watched, u *used) {
-	now, err := p.Usage()
+func (w *watch) note(r *room, u *used) {
+	now, err := r.process.Usage()
 	u.Usage = now
-	if _, idle := p.m.idleSince(); err != nil || !idle { // it has just ended, or the system does not tell
+	if _, idle := r.idleSince(); err != nil || !idle { // it has just ended, or the system does not tell
 		u.idle = now.CPU
 	} else if now.CPU-u.idle > maxIdleCPU {
-		w.end(p, errors.New("it runs although it has no call"))
+		w.end(r, errors.New("it runs although it has no call"))
 	}
 }
 
 // end ends a process.
-func (w *watch) end(p *watched, why error) {
-	w.log.Warn("ended the process of a connector", "platform", p.m.manifest.Platform, "reason", why, "memory", w.of[p].Memory)
-	p.Kill(why)
-	go p.m.unload() // if it has no call
+func (w *watch) end(r *room, why error) {
+	var platforms []string
+	for _, m := range r.modules() {
+		platforms = append(platforms, string(m.manifest.Platform))
+	}
+	w.log.Warn("ended the process of a connector", "platform", strings.Join(platforms, ", "), "reason", why, "memory", w.of[r].Memory)
+	r.process.Kill(why)
+	go r.unload() // if it has no call
 }

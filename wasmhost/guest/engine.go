@@ -21,6 +21,9 @@ type Limits struct {
 	Budget      *Budget       `json:"-"` // of the memory of all instances; nil for no bound. Processes do not share one
 }
 
+// Memory is the size of the memory of an instance, in bytes.
+func (l Limits) Memory() int64 { return int64(l.MemoryPages) * pageSize }
+
 // EngineVersion is the version of wazero. A test compares it with go.mod.
 const EngineVersion = "v1.12.0"
 

@@ -10,10 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// image is the content of a memory, in a file without a name. Instances map it: they share its pages until they write to them.
+// image is the content of a memory, in a place of a file without a name. Instances map it: they share its pages until they write to them.
 type image struct {
 	file    *os.File
 	fd      uintptr
+	base    int    // where the place begins
 	size    int    // of the memory that it was taken of
 	runs    []span // of it, in the file: all but long ranges of zeros
 	content []byte // the same memory, to read
@@ -23,23 +24,36 @@ type image struct {
 	written  atomic.Pointer[[]span] // what calls write to, as far as it is known; in order
 }
 
-// TemplateFile makes a file in memory, without a name, for the template of a module. The caller closes it. The error matches
-// errors.ErrUnsupported on systems without such files.
-func TemplateFile(l Limits) (*os.File, error) {
+// TemplateFile makes a file in memory, without a name, with places for the templates of some modules. The caller closes it. The error
+// matches errors.ErrUnsupported on systems without such files.
+func TemplateFile(l Limits, places int) (*os.File, error) {
 	fd, err := unix.MemfdCreate("crmgate-template", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
 	f := os.NewFile(uintptr(fd), "template")
-	if err := f.Truncate(int64(l.MemoryPages) * pageSize); err != nil { // what is not written takes no space
+	if err := f.Truncate(int64(places) * l.Memory()); err != nil { // what is not written takes no space
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
 
-// newImage returns an image in an empty file, which it closes.
-func newImage(f *os.File) *image {
-	i := &image{file: f, fd: f.Fd(), zero: make([]byte, os.Getpagesize())}
+// ClearTemplate empties a place of a file that TemplateFile made. No module uses the place.
+func ClearTemplate(f *os.File, l Limits, place int) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	const punch = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+	closed := conn.Control(func(fd uintptr) { // unlike Fd, it keeps another goroutine from closing the file meanwhile
+		err = os.NewSyscallError("fallocate", unix.Fallocate(int(fd), punch, int64(place)*l.Memory(), l.Memory()))
+	})
+	return errors.Join(closed, err)
+}
+
+// newImage returns an image in an empty place of a file, which stays open for as long as the image is used.
+func newImage(f *os.File, base int64) *image {
+	i := &image{file: f, fd: f.Fd(), base: int(base), zero: make([]byte, os.Getpagesize())}
 	i.written.Store(&[]span{})
 	return i
 }
@@ -56,7 +70,7 @@ func (i *image) take(memory []byte) (err error) {
 		if from == at {
 			continue
 		}
-		if _, err := i.file.WriteAt(memory[from:at], int64(from)); err != nil {
+		if _, err := i.file.WriteAt(memory[from:at], int64(i.base+from)); err != nil {
 			return err
 		}
 		i.runs = appendPages(i.runs, span{from, at}, maxZeros)
@@ -99,7 +113,7 @@ func (i *image) mapTo(b []byte) error {
 		if err := dropPages(b[at:r.from]); err != nil { // zeros
 			return err
 		}
-		if err := mapFile(b[r.from:r.to], i.fd, r.from); err != nil {
+		if err := mapFile(b[r.from:r.to], i.fd, i.base+r.from); err != nil {
 			return err
 		}
 		at = r.to
@@ -196,9 +210,8 @@ func (i *image) learn(m *memory) {
 // rest unmaps what was read of the content. The next restore maps it again.
 func (i *image) rest() { _ = dropPages(i.content) }
 
-// close closes the file. The system keeps the pages until the last memory that maps them is unmapped.
+// close unmaps the content.
 func (i *image) close() {
-	_ = i.file.Close()
 	if i.content != nil {
 		freePages(i.content)
 	}

@@ -22,15 +22,23 @@ func TestRestoreUndoesEveryWrite(t *testing.T) {
 func restoreUndoesEveryWrite(t *testing.T, size int) {
 	page, random := os.Getpagesize(), rand.New(rand.NewPCG(1, 2))
 	grown := size + 32*page
-	f, err := TemplateFile(Limits{MemoryPages: uint32(grown / pageSize)})
+	l := Limits{MemoryPages: uint32(grown / pageSize)}
+	f, err := TemplateFile(l, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := newImage(f)
+	defer f.Close()
+	if _, err := f.WriteAt(bytes.Repeat([]byte{1}, 2*int(l.Memory())), 0); err != nil { // another module had the place, and one has the first
+		t.Fatal(err)
+	}
+	if err := ClearTemplate(f, l, 1); err != nil {
+		t.Fatal(err)
+	}
+	i := newImage(f, l.Memory())
 	defer i.close()
 	content := make([]byte, size)
-	for at := 0; at < size/2; at++ { // the rest is zero, and so is a part between
-		if p := at / page; p < 50 || p >= 90 {
+	for at := 0; at < size/2; at++ { // the rest is zero
+		if p := at / page; p < 20 || p >= 24 && p < 50 || p >= 90 { // a short range of zeros, and a long one
 			content[at] = byte(random.Uint32())
 		}
 	}

@@ -11,9 +11,12 @@ import (
 type image struct{ size int }
 
 // TemplateFile returns an error that matches errors.ErrUnsupported.
-func TemplateFile(Limits) (*os.File, error) { return nil, errors.ErrUnsupported }
+func TemplateFile(Limits, int) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-func newImage(*os.File) *image { return nil }
+// ClearTemplate is not called: there are no such files.
+func ClearTemplate(*os.File, Limits, int) error { return nil }
+
+func newImage(*os.File, int64) *image { return nil }
 
 func (*image) take([]byte) error          { return errors.ErrUnsupported }
 func (*image) copyTo(*memory) error       { return errors.ErrUnsupported }

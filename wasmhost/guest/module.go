@@ -20,6 +20,7 @@ import (
 type Module struct {
 	*code
 	limits   Limits
+	file     *os.File                  // the module's own template file; nil if the image is in a place of another one
 	image    *image                    // nil if this system has none
 	template *template                 // set by Start; nil if every call needs a new instance
 	script   *Script                   // set by Start; nil unless the module is the JavaScript engine
@@ -46,50 +47,66 @@ func Load(ctx context.Context, code []byte, dir string, l Limits) (*Module, erro
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}
-	template, err := TemplateFile(l)
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return nil, errors.Join(err, cache.Close(ctx))
+	m := newModule(newCode(ctx, cache, l), l)
+	if err = m.makeFile(); err == nil {
+		err = m.load(ctx, code)
 	}
-	return loadFrom(ctx, cache, template, code, l)
+	return m.unless(err)
 }
 
-// LoadCompiled is Load without compiling: the error says so if the machine code is not in the folder. template is what TemplateFile
-// returned, maybe in another process, and nil where that is not supported. The module closes it.
-func LoadCompiled(ctx context.Context, code []byte, dir string, template *os.File, l Limits) (*Module, error) {
+// LoadCompiled is Load without compiling: the error says so if the machine code is not in the folder. The module has no template yet:
+// AnotherIn gives it one.
+func LoadCompiled(ctx context.Context, code []byte, dir string, l Limits) (*Module, error) {
 	cache, err := compiledIn(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open the cache of compiled connectors: %w", err)
 	}
-	return loadFrom(ctx, cache, template, code, l)
-}
-
-func loadFrom(ctx context.Context, cache wazero.CompilationCache, template *os.File, code []byte, l Limits) (*Module, error) {
-	m := newModule(newCode(ctx, cache, l), template, l)
-	if err := m.load(ctx, code); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
-}
-
-// newModule returns a module that runs code in memory.
-func newModule(c *code, template *os.File, l Limits) *Module {
-	c.users.Add(1)
-	m := &Module{code: c, limits: l, loaded: time.Now(), spare: spareTime}
-	if template != nil {
-		m.image = newImage(template)
-	}
-	return m
+	m := newModule(newCode(ctx, cache, l), l)
+	return m.unless(m.load(ctx, code))
 }
 
 // Another returns a module with the same code, which is in memory once, and with a template of its own. The caller starts it and closes
 // it. m is not closed yet.
 func (m *Module) Another() (*Module, error) {
-	template, err := TemplateFile(m.limits)
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	another := newModule(m.code, m.limits)
+	return another.unless(another.makeFile())
+}
+
+// AnotherIn is Another with the template in a place of a file that TemplateFile returned, maybe in another process. The file stays open.
+// It is nil where templates are not supported.
+func (m *Module) AnotherIn(file *os.File, place int) *Module {
+	another := newModule(m.code, m.limits)
+	if file != nil {
+		another.image = newImage(file, int64(place)*m.limits.Memory())
+	}
+	return another
+}
+
+// newModule returns a module that runs code in memory, without a template.
+func newModule(c *code, l Limits) *Module {
+	c.users.Add(1)
+	return &Module{code: c, limits: l, loaded: time.Now(), spare: spareTime}
+}
+
+// makeFile makes a file for the template, if this system has such files.
+func (m *Module) makeFile() (err error) {
+	m.file, err = TemplateFile(m.limits, 1)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	if err == nil {
+		m.image = newImage(m.file, 0)
+	}
+	return err
+}
+
+// unless returns the module, and closes it if there is an error.
+func (m *Module) unless(err error) (*Module, error) {
+	if err != nil {
+		m.Close()
 		return nil, err
 	}
-	return newModule(m.code, template, m.limits), nil
+	return m, nil
 }
 
 // Started is what a module is like after its initialization.
@@ -249,6 +266,9 @@ func (m *Module) Close() {
 	m.code.close()
 	if m.image != nil {
 		m.image.close()
+	}
+	if m.file != nil { // the system keeps the pages until the last memory that maps them is unmapped
+		_ = m.file.Close()
 	}
 }
 

@@ -171,7 +171,7 @@ func BenchmarkDeadline(b *testing.B) {
 	c := spinning(b)
 	for _, spinners := range []int{1, 4} {
 		b.Run(strconv.Itoa(spinners), func(b *testing.B) {
-			var processes []*Process
+			var processes []*Module
 			for range spinners {
 				p := mustStart(b, c)
 				if _, err := p.Start(b.Context(), &crm{}, nil); err != nil {

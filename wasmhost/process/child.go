@@ -105,6 +105,13 @@ func (c *child) end(why error) {
 	_ = c.cmd.Process.Kill()
 }
 
+// over reports whether the child has ended, or is about to.
+func (c *child) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reason != nil
+}
+
 // why returns why the child has ended. words adds the first line of what it printed. It has ended.
 func (c *child) why(words bool) error {
 	c.mu.Lock()

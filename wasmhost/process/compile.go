@@ -45,7 +45,7 @@ func produce(ctx context.Context, c Config, files []product) (done loaded, err e
 	if err != nil {
 		return done, err
 	}
-	defer p.Close()
+	defer p.end()
 	defer context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })()
 	if err := p.send(kindModule, 0, 0, c.Code); err != nil {
 		return done, p.gaveUp(ctx, err)

@@ -37,15 +37,15 @@ var compilers = map[string]struct {
 	want string // of the error
 	tell func(*server)
 }{
-	"long-part":   {"kind 16 with 65537 bytes", func(s *server) { _ = s.send(kindInstrumented, 0, 0, make([]byte, maxPart+1)) }},
-	"no-module":   {"kind 17 out of turn", func(s *server) { _ = s.send(kindMachine, 1, 0, []byte("x")) }},
-	"more-module": {"kind 16 out of turn", func(s *server) { _ = errors.Join(s.send(kindInstrumented, 1, 0), s.send(kindInstrumented, 1, 0)) }},
-	"no-code":     {"kind 9 out of turn", func(s *server) { _ = errors.Join(s.send(kindInstrumented, 1, 0), s.sendJSON(kindLoaded, loaded{})) }},
-	"much-code":   {"kind 17, number 1025", func(s *server) { _ = errors.Join(s.send(kindInstrumented, 1, 0), s.sendFile(kindMachine, zeros{})) }},
+	"long-part":   {"kind 17 with 65537 bytes", func(s *server) { _ = s.send(kindInstrumented, 0, 0, make([]byte, maxPart+1)) }},
+	"no-module":   {"kind 18 out of turn", func(s *server) { _ = s.send(kindMachine, 1, 0, []byte("x")) }},
+	"more-module": {"kind 17 out of turn", func(s *server) { _ = errors.Join(s.send(kindInstrumented, 1, 0), s.send(kindInstrumented, 1, 0)) }},
+	"no-code":     {"kind 10 out of turn", func(s *server) { _ = errors.Join(s.send(kindInstrumented, 1, 0), s.sendJSON(kindLoaded, loaded{})) }},
+	"much-code":   {"kind 18, number 1025", func(s *server) { _ = errors.Join(s.send(kindInstrumented, 1, 0), s.sendFile(kindMachine, zeros{})) }},
 	"another-name": {`the name "../../x"`, func(s *server) {
 		_ = errors.Join(s.send(kindInstrumented, 1, 0), s.send(kindMachine, 1, 0), s.sendJSON(kindLoaded, loaded{Name: "../../x"}))
 	}},
-	"call": {"kind 13, number 1", func(s *server) { _ = s.send(kindFetch, 0, 0, []byte("{}")) }},
+	"call": {"kind 14, number 1", func(s *server) { _ = s.send(kindFetch, 0, 0, []byte("{}")) }},
 }
 
 type zeros struct{}

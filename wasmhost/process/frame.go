@@ -18,8 +18,9 @@ type kind byte
 const (
 	kindHello  kind = 1 + iota // a hello as JSON; the first frame
 	kindModule                 // the instrumented module; the second frame
-	kindStart                  // initialize an instance; flag is the length of a script's name, which its environment and its mappings, each after its length of four bytes, and its source follow; see hasWorld
-	kindCall                   // flag is the length of the operation's name, which four bytes, the environment and the input follow; see hasWorld
+	kindStart                  // initialize an instance; the place of the module, and the script: its name, whose length is the flag, its environment and its mappings, each after its length of four bytes, and its source; see hasWorld
+	kindCall                   // the place of the module, the operation's name, whose length is the flag, the environment after its length of four bytes, and the input; see hasWorld
+	kindUnload                 // the place of a module, which is not needed any more
 	kindAnswer                 // what the call fetched
 	kindValue                  // the configuration value or the handle that the call asked for; flag is 1 if there is one
 	kindCancel                 // the call is over: stop it

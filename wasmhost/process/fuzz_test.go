@@ -30,7 +30,7 @@ func FuzzFromGuestProcess(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p := &Process{admits: bytes.Contains(b, []byte("admits")), limits: guest.Limits{MaxOutput: 100, MaxFetches: 2, MaxLogLines: 2}, calls: map[uint32]*call{}}
 		p.wire = &wire{in: bufio.NewReader(bytes.NewReader(b)), limit: p.longest, route: p.accept}
-		calls := []*call{p.open(0), p.open(1), p.open(1)}
+		calls := []*call{p.newCall(0), p.newCall(1), p.newCall(1)}
 		calls[1].ends, calls[2].ends = kindDone, kindStarted
 		calls[1].world = &guest.World{}
 		counts := map[*call]map[kind]int{}

@@ -100,7 +100,7 @@ func spinning(t testing.TB) Config {
 	return Config{Code: compile(t, path, dir), Dir: dir, Limits: limits}
 }
 
-func mustStart(t testing.TB, c Config) *Process {
+func mustStart(t testing.TB, c Config) *Module {
 	t.Helper()
 	p, err := Start(t.Context(), c)
 	if err != nil {

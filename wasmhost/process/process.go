@@ -3,7 +3,6 @@ package process
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,12 +19,13 @@ type Config struct {
 	Code   []byte // as meter.Module.Instrument returns it; for Compile, the module itself
 	Dir    string // the folder of the module's machine code. The process sees no other, and none while it compiles
 	Limits guest.Limits
+	Most   int   // how many modules with this code the process can have at once; default 1
 	Data   int64 // bytes of memory that the process may ask for; default 2 GiB. It touches a small part of what its instances ask for
 
 	typeScript string // the name of the file whose types are to be stripped; empty if Code is a module
 }
 
-// Process is a guest process with a loaded module. It does what a guest.Module does, and is safe for concurrent use.
+// Process is a guest process that has loaded code. It is safe for concurrent use.
 type Process struct {
 	*wire
 	child   *child
@@ -39,7 +39,10 @@ type Process struct {
 	mu    sync.Mutex
 	calls map[uint32]*call // guarded by mu
 	last  uint32           // guarded by mu
-	knows bool             // guarded by mu; it has had the input of a call or the configuration, with their secrets
+
+	taken   []bool // guarded by mu; the places of modules. A place is taken until its module is unloaded
+	modules int    // guarded by mu; how many are open
+	knows   bool   // guarded by mu; it has had the input of a call or the configuration, with their secrets
 }
 
 // call is a call that a guest process runs. The process itself is the call 0 until it is ready.
@@ -80,16 +83,16 @@ func Probe(ctx context.Context) (missing []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Close()
+	p.end()
 	return p.missing, nil
 }
 
 // ErrNotStarted means that the system did not start a process, for example because too many files are open.
 var ErrNotStarted = errors.New("a guest process could not be started")
 
-// Start starts a process, which loads the module. The context bounds that. The caller closes the process. The error is a *Died if the
-// process has ended, matches ErrNotStarted if there was none, and is otherwise the module's: it does not compile.
-func Start(ctx context.Context, c Config) (*Process, error) {
+// Start starts a process, which loads the code, and returns its first module. The context bounds that. The caller closes the module. The
+// error is a *Died if the process has ended, matches ErrNotStarted if there was none, and is otherwise the module's: it does not compile.
+func Start(ctx context.Context, c Config) (*Module, error) {
 	p, err := begin(ctx, c, false)
 	if err != nil {
 		return nil, err
@@ -97,21 +100,22 @@ func Start(ctx context.Context, c Config) (*Process, error) {
 	stop := context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })
 	defer stop()
 	if err := p.load(ctx, c); err != nil {
-		p.Close()
+		p.end()
 		return nil, err
 	}
-	return p, nil
+	return p.open()
 }
 
 func errLate(ctx context.Context) error { return fmt.Errorf("it was not ready in time: %w", ctx.Err()) }
 
 // begin starts a process, which builds its walls. With admits, it is one that compiles.
 func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
-	p := &Process{limits: c.Limits, admits: admits, strips: c.typeScript != "", calls: map[uint32]*call{}}
+	c.Most = max(c.Most, 1)
+	p := &Process{limits: c.Limits, admits: admits, strips: c.typeScript != "", calls: map[uint32]*call{}, taken: make([]bool, c.Most)}
 	var template *os.File
 	var err error
 	if !admits {
-		template, err = guest.TemplateFile(c.Limits)
+		template, err = guest.TemplateFile(c.Limits, c.Most)
 	}
 	if err == nil || errors.Is(err, errors.ErrUnsupported) {
 		p.child, err = startChild(template)
@@ -121,11 +125,11 @@ func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
 	}
 	p.wire = newWire(p.child.out, p.child.in)
 	p.wire.limit, p.wire.route = p.longest, p.accept
-	p.self = p.open(0)
+	p.self = p.newCall(0)
 	stop := context.AfterFunc(ctx, func() { p.child.end(errLate(ctx)) })
 	defer stop()
 	if err := p.greet(ctx, c); err != nil {
-		p.Close()
+		p.end()
 		return nil, err
 	}
 	return p, nil
@@ -134,7 +138,7 @@ func begin(ctx context.Context, c Config, admits bool) (*Process, error) {
 // greet says what is to be run, and reads which walls are missing.
 func (p *Process) greet(ctx context.Context, c Config) error {
 	me := p.self
-	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Data: cmp.Or(c.Data, 2<<30), Compile: p.admits, TypeScript: c.typeScript})
+	greeting, err := json.Marshal(hello{Version: version(), Dir: c.Dir, Limits: c.Limits, Most: c.Most, Data: cmp.Or(c.Data, 2<<30), Compile: p.admits, TypeScript: c.typeScript})
 	if err != nil {
 		return err
 	}
@@ -196,45 +200,8 @@ func (p *Process) Pid() int { return p.child.cmd.Process.Pid }
 // Missing names the walls that this system does not have; none if all are built.
 func (p *Process) Missing() []string { return p.missing }
 
-// Start is guest.Module.Start.
-func (p *Process) Start(ctx context.Context, h guest.Host, script *guest.Script) (s guest.Started, err error) {
-	flag, parts := byte(0), [][]byte(nil)
-	if script != nil {
-		flag, parts = byte(len(script.Name)), [][]byte{[]byte(script.Name), sizeOf(script.Env), []byte(script.Env), sizeOf(script.Mappings), []byte(script.Mappings), []byte(script.Source)}
-		p.mu.Lock()
-		p.knows = p.knows || script.Env != ""
-		p.mu.Unlock()
-
-	}
-	f, err := p.exchange(ctx, h, kindStart, flag, parts...)
-	if err != nil {
-		return s, err
-	}
-	if err := p.decode(f, &s.Operations); err != nil {
-		return s, p.died(ctx, p.self, err)
-	}
-	s.Restorable, s.Configured = f.flag&isRestorable != 0, f.flag&isConfigured != 0
-	return s, nil
-}
-
-// Run is guest.Module.Run. The error may be a *Died too.
-func (p *Process) Run(ctx context.Context, c guest.Call) (guest.Result, error) {
-	f, err := p.exchange(ctx, c.Host, kindCall, byte(len(c.Operation)), []byte(c.Operation), sizeOf(c.Env), c.Env, c.Input)
-	if err != nil {
-		return guest.Result{}, err
-	}
-	return guest.Result{Code: int32(binary.LittleEndian.Uint32(f.body)), Output: f.body[4:], HasOutput: f.flag == 1}, nil
-}
-
-// sizeOf returns the length of a part of a frame, as four bytes.
-func sizeOf[T string | []byte](part T) []byte {
-	return binary.LittleEndian.AppendUint32(nil, uint32(len(part)))
-}
-
-// Close ends the process, and waits until it is gone.
-func (p *Process) Close() {
-	p.child.close(errClosed)
-}
+// end ends the process, and waits until it is gone.
+func (p *Process) end() { p.child.close(errClosed) }
 
 var errClosed = errors.New("it was closed")
 
@@ -245,7 +212,7 @@ func (p *Process) exchange(ctx context.Context, h guest.Host, k kind, flag byte,
 	if err != nil {
 		return frame{}, err
 	}
-	c := p.open(1)
+	c := p.newCall(1)
 	defer p.finish(c)
 	p.mu.Lock()
 	c.world = world
@@ -343,8 +310,8 @@ func (p *Process) cancel(c *call) {
 	}
 }
 
-// open returns a new call: that of the process itself if first is 0.
-func (p *Process) open(first uint32) *call {
+// newCall returns a new call: that of the process itself if first is 0.
+func (p *Process) newCall(first uint32) *call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id := uint32(0)

@@ -135,45 +135,45 @@ var lies = map[string]struct {
 	want string // of the error
 	tell func(*server)
 }{
-	"nothing to say":     {"kind 8", func(s *server) { _ = s.send(kindReady, 0, 0, []byte("{")) }},
+	"nothing to say":     {"kind 9", func(s *server) { _ = s.send(kindReady, 0, 0, []byte("{")) }},
 	"an unknown kind":    {"kind 99", func(s *server) { _ = s.send(99, 0, 0) }},
 	"a kind of ours":     {"kind 4", func(s *server) { _ = s.send(kindCall, 0, 0) }},
-	"a long line":        {"kind 15 with 16385 bytes", func(s *server) { f := s.ready(); _ = s.send(kindLog, 0, f.call, make([]byte, guest.MaxLine+1)) }},
-	"a long answer":      {"kind 11", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call, make([]byte, limits.MaxOutput+5)) }},
-	"a short answer":     {"kind 11", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call, []byte("ab")) }},
-	"another call":       {"kind 11 out of turn", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call+1, make([]byte, 4)) }},
-	"the process's call": {"kind 13 out of turn", func(s *server) { s.ready(); _ = s.send(kindFetch, 0, 0, []byte("{}")) }},
-	"many requests at once": {"a frame that is not allowed: kind 13", func(s *server) {
+	"a long line":        {"kind 16 with 16385 bytes", func(s *server) { f := s.ready(); _ = s.send(kindLog, 0, f.call, make([]byte, guest.MaxLine+1)) }},
+	"a long answer":      {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call, make([]byte, limits.MaxOutput+5)) }},
+	"a short answer":     {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call, []byte("ab")) }},
+	"another call":       {"kind 12 out of turn", func(s *server) { f := s.ready(); _ = s.send(kindDone, 1, f.call+1, make([]byte, 4)) }},
+	"the process's call": {"kind 14 out of turn", func(s *server) { s.ready(); _ = s.send(kindFetch, 0, 0, []byte("{}")) }},
+	"many requests at once": {"a frame that is not allowed: kind 14", func(s *server) {
 		f := s.ready()
 		for range 50 {
 			_ = s.send(kindFetch, 0, f.call, []byte("{}"))
 		}
 	}},
-	"words out of turn": {"kind 15 out of turn", func(s *server) {
+	"words out of turn": {"kind 16 out of turn", func(s *server) {
 		f := s.ready()
 		_ = s.send(kindFetch, 0, f.call, []byte("{}"))
 		_ = s.send(kindLog, 0, f.call, []byte("line"))
 	}},
-	"a start for an answer": {"kind 10 out of turn", func(s *server) { f := s.ready(); _ = s.send(kindStarted, 1, f.call) }},
-	"many lines": {"kind 15, number 101", func(s *server) {
+	"a start for an answer": {"kind 11 out of turn", func(s *server) { f := s.ready(); _ = s.send(kindStarted, 1, f.call) }},
+	"many lines": {"kind 16, number 101", func(s *server) {
 		f := s.ready()
 		for range limits.MaxLogLines + 1 {
 			_ = s.send(kindLog, 0, f.call, []byte("line"))
 		}
 	}},
-	"a long derivation": {"kind 18 with 65538 bytes", func(s *server) {
+	"a long derivation": {"kind 19 with 65538 bytes", func(s *server) {
 		f := s.ready()
 		_ = s.send(kindDerive, 0, f.call, make([]byte, guest.MaxDerive+2))
 	}},
-	"a derivation of the process": {"kind 18 out of turn", func(s *server) { s.ready(); _ = s.send(kindDerive, 0, 0, []byte("{}")) }},
-	"many derivations at once": {"a frame that is not allowed: kind 18", func(s *server) {
+	"a derivation of the process": {"kind 19 out of turn", func(s *server) { s.ready(); _ = s.send(kindDerive, 0, 0, []byte("{}")) }},
+	"many derivations at once": {"a frame that is not allowed: kind 19", func(s *server) {
 		f := s.ready()
 		for range guest.MaxDerives + 1 {
 			_ = s.send(kindDerive, 0, f.call, []byte("{}"))
 		}
 	}},
-	"a part of a file":  {"kind 17, number 1", func(s *server) { _ = s.sendJSON(kindReady, []string{}); _ = s.send(kindMachine, 1, 0, []byte("{}")) }},
-	"not JSON":          {"kind 12", func(s *server) { f := s.ready(); _ = s.send(kindStopped, 0, f.call, []byte("{")) }},
+	"a part of a file":  {"kind 18, number 1", func(s *server) { _ = s.sendJSON(kindReady, []string{}); _ = s.send(kindMachine, 1, 0, []byte("{}")) }},
+	"not JSON":          {"kind 13", func(s *server) { f := s.ready(); _ = s.send(kindStopped, 0, f.call, []byte("{")) }},
 	"an end":            {"exit status 3", func(s *server) { s.ready(); exitWith(3) }},
 	"many last words":   {"signal: broken pipe: it printed", func(s *server) { _ = s.sendJSON(kindReady, []string{}); printMuch() }},
 	"secret last words": {"exit status 5", func(s *server) { f := s.ready(); println(string(f.body)); exitWith(5) }},

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -57,6 +58,72 @@ exports.getLicenseStatus = async () => { await new Promise(() => {}); };`})
 	}
 }
 
+// Scripts in one process share the engine's code and nothing else. A place is used again, and the process ends with its last module.
+func TestSharedProcess(t *testing.T) {
+	t.Parallel()
+	c := engine(t)
+	c.Most = 3
+	first, err := Start(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(m *Module, name string) {
+		t.Helper()
+		source := "globalThis.all = (globalThis.all ?? '') + '" + name + "'; const kept = '" + name + "'.repeat(" + strconv.Itoa(len(name)*100_000) + ");" +
+			"exports.getAuthType = () => ({ type: all += '!', kept: kept.replaceAll('" + name + "', '').length })"
+		if _, err := m.Start(t.Context(), &crm{}, &guest.Script{Name: "x.js", Source: source}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	another := func(name string) *Module {
+		t.Helper()
+		m, err := first.Another()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(m, name)
+		return m
+	}
+	start(first, "a")
+	second, third := another("b"), another("c")
+	if m, err := first.Another(); err == nil {
+		t.Errorf("a fourth module has the place %d of three", m.place)
+	}
+	run := func(all map[*Module]string) {
+		t.Helper()
+		for m, name := range all {
+			for range 2 {
+				r, err := m.Run(t.Context(), guest.Call{Operation: "getAuthType", Input: []byte("{}"), Host: &crm{}})
+				if want := `{"type":"` + name + `!","kept":0}`; err != nil || string(r.Output) != want {
+					t.Errorf("got %s, %v: want %s", r.Output, err, want)
+				}
+			}
+		}
+	}
+	run(map[*Module]string{first: "a", second: "b", third: "c"})
+	first.Close()
+	run(map[*Module]string{second: "b", third: "c"})
+	for range 3 {
+		third.Close()
+		third = another("dd")
+		run(map[*Module]string{second: "b", third: "dd"})
+	}
+	other := another("e")
+	run(map[*Module]string{second: "b", third: "dd", other: "e"})
+	for _, m := range []*Module{second, third, other} {
+		select {
+		case <-m.child.dead:
+			t.Fatal("the process has ended before its last module")
+		default:
+			m.Close()
+		}
+	}
+	<-first.child.dead
+	if _, err := first.Another(); err == nil {
+		t.Error("the process has ended, and has another module")
+	}
+}
+
 func init() {
 	for name, list := range map[string]string{"an operation that is a number": `["getUserInfo",7]`, "a long list": `["` + strings.Repeat("x", maxOperations) + `"]`} {
 		instead[strings.ReplaceAll(name, " ", "-")] = func(s *server, _ hello) {
@@ -74,7 +141,7 @@ func TestLiesAboutScripts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Start(context.Background(), &crm{}, &guest.Script{Name: "x.js"}); !errors.As(err, new(*Died)) || !strings.Contains(err.Error(), "kind 10") {
+		if _, err := p.Start(context.Background(), &crm{}, &guest.Script{Name: "x.js"}); !errors.As(err, new(*Died)) || !strings.Contains(err.Error(), "kind 11") {
 			t.Errorf("%s: got %v", name, err)
 		}
 		p.Close()

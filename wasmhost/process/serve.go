@@ -25,6 +25,7 @@ type hello struct {
 	Version string // of the program
 	Dir     string
 	Limits  guest.Limits
+	Most    int // modules
 	Data    int64
 	Compile bool // or strip types, if TypeScript is not empty
 	// TypeScript is the name of the file whose types are to be stripped.
@@ -80,12 +81,14 @@ func started() bool { return len(os.Args) == 2 && os.Args[1] == argument }
 // server is the guest process's side of the wire.
 type server struct {
 	*wire
-	module *guest.Module
-	listen chan struct{} // a goroutine that is ready to wait for a call takes from it
+	code     *guest.Module // loaded, and not started; see Module.AnotherIn
+	template *os.File
+	listen   chan struct{} // a goroutine that is ready to wait for a call takes from it
 
-	mu    sync.Mutex
-	calls map[uint32]*running // guarded by mu
-	next  *mailbox            // gets what begins a call
+	mu      sync.Mutex
+	modules map[byte]*guest.Module // guarded by mu; by their places
+	calls   map[uint32]*running    // guarded by mu
+	next    *mailbox               // gets what begins a call
 }
 
 // running is a call that runs here, or is about to.
@@ -99,7 +102,7 @@ type running struct {
 func greet() (s *server, h hello, err error) {
 	runtime.GOMAXPROCS(1) // a guest that spins takes one core
 	in, out := inherited()
-	s = &server{wire: newWire(in, out), listen: make(chan struct{}), calls: map[uint32]*running{}, next: newMailbox()}
+	s = &server{wire: newWire(in, out), listen: make(chan struct{}), modules: map[byte]*guest.Module{}, calls: map[uint32]*running{}, next: newMailbox()}
 	s.wire.limit, s.wire.route = longestHere, s.accept
 	f, err := s.receive(s.next)
 	if err != nil {
@@ -152,10 +155,10 @@ func (s *server) load(h hello) error {
 		return err
 	}
 	var said loaded
-	if s.module, err = guest.LoadCompiled(context.Background(), f.body, h.Dir, inheritedTemplate(), h.Limits); err != nil {
+	if s.code, err = guest.LoadCompiled(context.Background(), f.body, h.Dir, h.Limits); err != nil {
 		said.Error = short(err)
 	} else {
-		said.Shape = s.module.Shape()
+		said.Shape, s.template = s.code.Shape(), inheritedTemplate()
 	}
 	if err := drop(threadsToRun); err != nil {
 		return fmt.Errorf("build the last wall: %w", err)
@@ -190,6 +193,10 @@ func (s *server) accept(f frame) (*mailbox, error) {
 		ctx, cancel := context.WithCancel(context.Background())
 		s.calls[f.call] = &running{ctx, cancel, newMailbox()}
 	}
+	if f.kind == kindUnload {
+		s.unload(f)
+		return nil, nil
+	}
 	if f.kind != kindAnswer && f.kind != kindValue && f.kind != kindCancel {
 		return s.next, nil
 	}
@@ -202,6 +209,26 @@ func (s *server) accept(f frame) (*mailbox, error) {
 		return nil, nil
 	}
 	return c.box, nil
+}
+
+// unload closes a module. s.mu is locked.
+func (s *server) unload(f frame) {
+	if m := s.modules[f.body[0]]; m != nil {
+		delete(s.modules, f.body[0])
+		m.Close()
+	}
+}
+
+// module returns the module whose place a frame begins with, and the frame without it. It makes the module if that is not there yet.
+func (s *server) module(f frame) (*guest.Module, frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	place := f.body[0]
+	if s.modules[place] == nil {
+		s.modules[place] = s.code.AnotherIn(s.template, int(place))
+	}
+	f.body = f.body[1:]
+	return s.modules[place], f
 }
 
 // answer waits for calls and runs them. While it runs one, another goroutine waits for the next. Goroutines are kept: a new one would
@@ -229,19 +256,20 @@ func (s *server) run(f frame) {
 	s.mu.Unlock()
 	defer c.cancel()
 	ctx, f := s.enter(c.ctx, f)
+	module, f := s.module(f)
 	host := &remote{server: s, call: f.call, box: c.box}
 	var err error
 	send := func() error { return nil }
 	if f.kind == kindStart {
 		var started guest.Started
-		if started, err = s.module.Start(ctx, host, scriptOf(f)); err == nil {
+		if started, err = module.Start(ctx, host, scriptOf(f)); err == nil {
 			operations, _ := json.Marshal(started.Operations) // texts always encode
 			flag := flagOf(started.Restorable)*isRestorable | flagOf(started.Configured)*isConfigured
 			send = func() error { return s.send(kindStarted, flag, f.call, operations) }
 		}
 	} else {
 		var r guest.Result
-		if r, err = s.module.Run(ctx, callOf(f, host)); err == nil {
+		if r, err = module.Run(ctx, callOf(f, host)); err == nil {
 			code := binary.LittleEndian.AppendUint32(nil, uint32(r.Code))
 			send = func() error { return s.send(kindDone, flagOf(r.HasOutput), f.call, code, r.Output) }
 		}

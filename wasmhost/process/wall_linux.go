@@ -133,7 +133,7 @@ func makeThreads(threads int) {
 
 // limit bounds what the process can use.
 func limit(h hello) error {
-	limits := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 32, unix.RLIMIT_FSIZE: maxFile, unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0}
+	limits := map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 32, unix.RLIMIT_FSIZE: uint64(int64(h.Most) * h.Limits.Memory()), unix.RLIMIT_MEMLOCK: 0, unix.RLIMIT_MSGQUEUE: 0}
 	if !raceDetector {
 		limits[unix.RLIMIT_DATA] = uint64(h.Data)
 	}

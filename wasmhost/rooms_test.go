@@ -1,0 +1,127 @@
+package wasmhost_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost"
+)
+
+// sharing is a host whose scripts share processes, and a folder with the scripts x0, x1 …, which keep what they get, and answer with it.
+func sharing(t testing.TB, c wasmhost.Config, scripts int) (h *wasmhost.Host, dir string, f *wasmhost.Folder) {
+	t.Helper()
+	files := map[string]string{"y.wasm": oauth(num(2)).String(), "y.json": manifestOf("y", "")}
+	for i := range scripts {
+		name := fmt.Sprint("x", i)
+		files[name+".js"] = userInfo("globalThis.all = (globalThis.all ?? '') + input.authHeader;\nreturn { successful: true, platformUserInfo: { id: 'u', name: all } };")
+		files[name+".json"] = manifestOf(name, "")
+	}
+	if c.Processes == 0 {
+		c.Processes = 4
+	}
+	c.ShareJavaScript = true
+	h, dir = newHost(t, c), folder(t, files)
+	f, err := loadAll(t, h, dir, "http://127.0.0.1:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, dir, f
+}
+
+// greet calls the scripts with these numbers, all at once.
+func greet(t testing.TB, f *wasmhost.Folder, scripts ...int) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, i := range scripts {
+		all.Go(func() {
+			name := fmt.Sprint("x", i)
+			got, err := mustConnector(t, f, crmgate.Platform(name)).UserInfo(t.Context(), bearer(name))
+			if err != nil || got.Name != bearer(name).AuthHeader.Reveal() {
+				t.Errorf("%s: got %+v, %v", name, got, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Scripts share a process if the operator allows it, and no more than 32 do. Modules do not. A changed script takes the place of the
+// earlier one.
+func TestShareJavaScript(t *testing.T) {
+	t.Parallel()
+	h, dir, f := sharing(t, wasmhost.Config{}, 33)
+	var all []int
+	for i := range 33 {
+		all = append(all, i)
+	}
+	greet(t, f, all...)
+	greet(t, f, all...)
+	_, _ = mustConnector(t, f, "y").UserInfo(t.Context(), bearer(""))
+	in := map[int]int{}
+	for i := range 33 {
+		in[f.Pid(crmgate.Platform(fmt.Sprint("x", i)))]++
+	}
+	if full := slices.Sorted(maps.Values(in)); !slices.Equal(full, []int{1, 32}) || in[f.Pid("y")] != 0 {
+		t.Errorf("processes have so many scripts: %v; y is in %d", in, f.Pid("y"))
+	}
+	pid := f.Pid("x0")
+	put(t, dir, "x1.js", userInfo("return { successful: true, platformUserInfo: { id: 'v', name: 'changed' } };"))
+	before := f
+	f = mustReload(t, h, dir, before)
+	defer f.Close()
+	f.Replace(before)
+	if got, err := mustConnector(t, f, "x1").UserInfo(t.Context(), bearer("")); err != nil || got.Name != "changed" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	greet(t, f, 0, 2)
+	if now := f.Pid("x0"); now != pid {
+		t.Errorf("x0 was in process %d, and is in %d", pid, now)
+	}
+}
+
+// If a shared process ends, all its scripts start in another one.
+func TestSharedProcessEnds(t *testing.T) {
+	t.Parallel()
+	_, _, f := sharing(t, wasmhost.Config{}, 3)
+	defer f.Close()
+	for range 3 {
+		greet(t, f, 0, 1, 2)
+		if a, b := f.Pid("x1"), f.Pid("x2"); a != b {
+			t.Errorf("x1 is in process %d, and x2 in %d", a, b)
+		}
+		p, err := os.FindProcess(f.Pid("x0"))
+		if err == nil {
+			err = p.Kill()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A shared process ends when none of its scripts was called for a while, or when another connector needs a process.
+func TestSharedProcessIsLetGo(t *testing.T) {
+	t.Parallel()
+	_, _, f := sharing(t, wasmhost.Config{Processes: 1, Idle: time.Hour}, 2)
+	defer f.Close()
+	greet(t, f, 0, 1)
+	_, _ = mustConnector(t, f, "y").UserInfo(t.Context(), bearer(""))
+	if f.Pid("x0") != 0 || f.Pid("x1") != 0 || f.Pid("y") == 0 {
+		t.Errorf("y is in process %d, x0 in %d, x1 in %d", f.Pid("y"), f.Pid("x0"), f.Pid("x1"))
+	}
+	greet(t, f, 1)
+
+	_, _, f = sharing(t, wasmhost.Config{Idle: 100 * time.Millisecond}, 2)
+	defer f.Close()
+	greet(t, f, 0, 1)
+	for end := time.Now().Add(20 * time.Second); f.Pid("x0") != 0 || f.Pid("x1") != 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the process did not end")
+		}
+	}
+}
