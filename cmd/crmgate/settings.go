@@ -17,59 +17,28 @@ import (
 
 // storeFlags are the flags of every command that needs the store or the connectors.
 type storeFlags struct {
-	Data       string            `help:"Folder for the database, which only its owner may enter (default ${default})." default:"./data" placeholder:"DIR"`
-	Keyset     string            `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
-	Connectors string            `help:"Folder of connectors: NAME.wasm, NAME.js or NAME.ts, NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
-	Cache      string            `help:"Folder for compiled connectors, which only its owner may write (default DATA/cache)." placeholder:"DIR"`
-	Egress     []netip.Prefix    `name:"allow-egress" help:"Private addresses that connectors may reach, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
-	ProxyNames string            `name:"egress-proxy-names" help:"Whether the proxy of CRMGATE_EGRESS_PROXY resolves the names of CRMs, whose addresses are then not checked: on or off." enum:"on,off" default:"off"`
-	Aliases    map[string]string `name:"config-alias" help:"Read the setting NEW of a connector from the variable OLD, if NEW is not set. Repeatable." placeholder:"NEW=OLD"`
-	Resolve    []string          `help:"Dial ADDR:PORT for HOST:PORT. Repeatable." placeholder:"HOST:PORT:ADDR:PORT"`
+	Data       string         `help:"Folder for the database, which only its owner may enter (default ${default})." default:"./data" placeholder:"DIR"`
+	Keyset     string         `help:"File of the key ring that seals the database (default DATA/keyset.json; made on first start)." placeholder:"FILE"`
+	Connectors string         `help:"Folder of connectors: NAME.wasm, NAME.js or NAME.ts, NAME.json, and manifest.json (default ${default})." default:"./connectors" placeholder:"DIR"`
+	Cache      string         `help:"Folder for compiled connectors, which only its owner may write (default DATA/cache)." placeholder:"DIR"`
+	Egress     []netip.Prefix `name:"allow-egress" help:"Private addresses that connectors may reach, such as 10.1.2.0/24. Repeatable." placeholder:"CIDR"`
+	ProxyNames string         `name:"egress-proxy-names" help:"Whether the proxy of CRMGATE_EGRESS_PROXY resolves the names of CRMs, whose addresses are then not checked: on or off." enum:"on,off" default:"off"`
+	Aliases    aliases        `name:"config-alias" sep:";" help:"Read the setting NEW of a connector from the variable OLD, if NEW is not set. Repeatable." placeholder:"NEW=OLD"`
+	Resolve    []string       `help:"Dial ADDR:PORT for HOST:PORT. Repeatable." placeholder:"HOST:PORT:ADDR:PORT"`
 }
 
 func (s *storeFlags) config(log *slog.Logger) edge.Config {
 	return edge.Config{
 		Data: s.Data, Keyset: s.Keyset, Connectors: s.Connectors, Cache: s.Cache, AllowEgress: s.Egress, EgressProxyNames: s.ProxyNames == "on",
 		Resolve: s.Resolve,
-		Setting: s.setting, SettingNames: s.settingNames(), Logger: log, Version: version,
+		Setting: s.Aliases.setting, SettingNames: s.Aliases.names(), Logger: log, Version: version,
 	}
 }
 
 func (s *storeFlags) client(log *slog.Logger) *edge.Client { return edge.NewClient(s.config(log)) }
 
-// setting is setting with the aliases. Only the operator can name one: a manifest could name another connector's secret.
-func (s *storeFlags) setting(name string) (value crmgate.Secret, ok bool, err error) {
-	value, ok, err = setting(name)
-	if old := s.Aliases[name]; old != "" && !ok && err == nil {
-		return setting(old)
-	}
-	return value, ok, err
-}
-
-// settingNames lists the names that setting finds.
-func (s *storeFlags) settingNames() []string {
-	names := settingNames()
-	for name, old := range s.Aliases {
-		if slices.Contains(names, old) && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// AfterApply refuses aliases that would not work.
-func (s *storeFlags) AfterApply() error {
-	for name, old := range s.Aliases {
-		switch {
-		case strings.HasPrefix(name, "CRMGATE_") || strings.HasPrefix(old, "CRMGATE_"):
-			return fmt.Errorf("--config-alias %s=%s: only settings of connectors can have another name", name, old)
-		case name == old || old == "" || s.Aliases[old] != "":
-			return fmt.Errorf("--config-alias %s=%s: write NEW=OLD, with the variable that is set as OLD", name, old)
-		}
-	}
-	return nil
-}
+// AfterApply checks what the flags say together. Kong calls it.
+func (s *storeFlags) AfterApply() error { return s.Aliases.check() }
 
 // setting reads NAME from the environment, or from the file that NAME_FILE names, without one line end. ok is false if neither is set.
 func setting(name string) (value crmgate.Secret, ok bool, err error) {
