@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,7 +151,7 @@ func (f *Folder) Ran(p crmgate.Platform, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for r, u := range w.of {
-		if slices.Contains(r.modules(), m) {
+		if r.has(m) {
 			u.idle -= d
 		}
 	}

@@ -309,11 +309,11 @@ func (m *module) isRetired() bool {
 	return m.retired
 }
 
-// idleSince returns when the last call of a loaded module ended; ok is false if one runs, or the module is not loaded.
-func (m *module) idleSince() (t time.Time, ok bool) {
+// idleSince returns when the last call of a tenant ended; ok is false if one runs, or the tenant is being loaded or closed.
+func (m *module) idleSince(tenant *tenant) (t time.Time, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.loaded == nil || m.loaded.uses > 0 || m.closed {
+	if m.loaded == nil || m.loaded.tenant != tenant || m.loaded.uses > 0 || m.closed {
 		return t, false
 	}
 	return m.loaded.last, true

@@ -3,6 +3,7 @@ package wasmhost
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -74,27 +75,27 @@ func (t *tenant) another(m *module) *tenant {
 	return nil
 }
 
-// modules returns the modules in the room.
-func (r *room) modules() (all []*module) {
+// all returns the tenants. A module may have two, while it is loaded anew.
+func (r *room) all() []*tenant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for t := range r.tenants {
-		if !slices.Contains(all, t.m) { // a module that is replaced may have two tenants
-			all = append(all, t.m)
-		}
-	}
-	return all
+	return slices.Collect(maps.Keys(r.tenants))
+}
+
+// has reports whether a module is in the room.
+func (r *room) has(m *module) bool {
+	return slices.ContainsFunc(r.all(), func(t *tenant) bool { return t.m == m })
 }
 
 // idleSince returns when the last call in the room ended; ok is false if one runs, or a module is being loaded.
 func (r *room) idleSince() (last time.Time, ok bool) {
-	for _, m := range r.modules() {
-		t, idle := m.idleSince()
+	for _, t := range r.all() {
+		since, idle := t.m.idleSince(t)
 		if !idle {
 			return last, false
 		}
-		if ok = true; t.After(last) {
-			last = t
+		if ok = true; since.After(last) {
+			last = since
 		}
 	}
 	return last, ok
@@ -102,15 +103,17 @@ func (r *room) idleSince() (last time.Time, ok bool) {
 
 // unload unloads the modules that have no call.
 func (r *room) unload() {
-	for _, m := range r.modules() {
-		m.unload()
+	for _, t := range r.all() {
+		if _, idle := t.m.idleSince(t); idle {
+			t.m.unload()
+		}
 	}
 }
 
 // rooms bound how many guest processes there are. The process that was used least recently ends for another one. Modules that run in
 // this process have rooms too, without a bound, so that rooms know all modules in memory.
 type rooms struct {
-	mu      sync.Mutex
+	mu      sync.Mutex      // while it is locked, no other lock is taken
 	free    int             // guarded by mu
 	taken   map[*room]bool  // guarded by mu
 	waiting []chan struct{} // guarded by mu; callers of take
@@ -126,11 +129,8 @@ func (r *rooms) take(ctx context.Context) (*room, error) {
 		}
 		wake := make(chan struct{})
 		r.waiting = append(r.waiting, wake)
-		oldest := r.oldest()
 		r.mu.Unlock()
-		if oldest != nil {
-			oldest.unload()
-		}
+		r.letGo()
 		select {
 		case <-wake:
 		case <-ctx.Done():
@@ -175,19 +175,17 @@ func (r *rooms) idle() {
 
 // letGo ends the process that was used least recently, if one has no call.
 func (r *rooms) letGo() (ok bool) {
-	r.mu.Lock()
 	oldest := r.oldest()
-	r.mu.Unlock()
 	if oldest != nil {
 		oldest.unload()
 	}
 	return oldest != nil
 }
 
-// oldest returns the room that has had no call for the longest time, or nil if all have one. r.mu is locked.
+// oldest returns the room that has had no call for the longest time, or nil if all have one.
 func (r *rooms) oldest() (oldest *room) {
 	var since time.Time
-	for room := range r.taken {
+	for _, room := range r.all() {
 		if t, ok := room.idleSince(); ok && (oldest == nil || t.Before(since)) {
 			oldest, since = room, t
 		}
@@ -207,16 +205,17 @@ func (r *rooms) beside(m *module) *tenant {
 	return nil
 }
 
-// tenants returns all modules in memory.
-func (r *rooms) tenants() (all []*tenant) {
+// all returns the rooms that are taken.
+func (r *rooms) all() []*room {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for room := range r.taken {
-		room.mu.Lock()
-		for t := range room.tenants {
-			all = append(all, t)
-		}
-		room.mu.Unlock()
+	return slices.Collect(maps.Keys(r.taken))
+}
+
+// tenants returns all modules in memory.
+func (r *rooms) tenants() (all []*tenant) {
+	for _, room := range r.all() {
+		all = append(all, room.all()...)
 	}
 	return all
 }

@@ -125,3 +125,31 @@ func TestSharedProcessIsLetGo(t *testing.T) {
 		}
 	}
 }
+
+// Scripts that share the engine of this process are loaded and unloaded while others ask what is in memory, as Close does.
+func TestEngineIsSharedWhileModulesAreListed(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for i := range 6 {
+		name := fmt.Sprint("x", i)
+		files[name+".js"] = userInfo("return { successful: true, platformUserInfo: { id: 'u', name: input.authHeader } };")
+		files[name+".json"] = manifestOf(name, "")
+	}
+	h := newHost(t, wasmhost.Config{Idle: time.Millisecond})
+	f := load(t, h, files)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 10 {
+			greet(t, f, 0, 1, 2, 3, 4, 5)
+		}
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		default:
+			h.Engines()
+		}
+	}
+}

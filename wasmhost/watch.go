@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -92,7 +91,7 @@ func (w *watch) modest(m *module) bool {
 	defer w.mu.Unlock()
 	var own, largest int64
 	for r, u := range w.of {
-		if largest = max(largest, u.Memory); slices.Contains(r.modules(), m) {
+		if largest = max(largest, u.Memory); r.has(m) {
 			own += u.Memory
 		}
 	}
@@ -145,8 +144,8 @@ func (w *watch) note(r *room, u *used) {
 // end ends a process.
 func (w *watch) end(r *room, why error) {
 	var platforms []string
-	for _, m := range r.modules() {
-		platforms = append(platforms, string(m.manifest.Platform))
+	for _, t := range r.all() {
+		platforms = append(platforms, string(t.m.manifest.Platform))
 	}
 	w.log.Warn("ended the process of a connector", "platform", strings.Join(platforms, ", "), "reason", why, "memory", w.of[r].Memory)
 	r.process.Kill(why)
