@@ -178,6 +178,21 @@ func Recorded() map[string]string {
 	return all
 }
 
+// Loading reports whether a connector is being loaded.
+func (f *Folder) Loading(p crmgate.Platform) bool {
+	m := f.module(p)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.loading != nil
+}
+
+// Waiting returns how many modules wait for a process.
+func (h *Host) Waiting() int {
+	h.rooms.mu.Lock()
+	defer h.rooms.mu.Unlock()
+	return len(h.rooms.waiting)
+}
+
 // Engines returns how many scripts are in this process, and how many engines they have.
 func (h *Host) Engines() (scripts, engines int) {
 	all := map[uintptr]bool{}

@@ -421,7 +421,11 @@ func (f *Folder) Platforms() []crmgate.Platform { return slices.Sorted(maps.Keys
 
 // Close frees all modules, also those that the folder has replaced. It cancels running calls, and waits until they have returned.
 func (f *Folder) Close() error {
-	for _, m := range append(f.host.rooms.retired(), f.modules...) {
+	all := append(f.host.rooms.retired(), f.modules...)
+	for _, m := range all { // first: a module may wait for what another one has
+		m.cancel()
+	}
+	for _, m := range all {
 		m.close()
 	}
 	return nil

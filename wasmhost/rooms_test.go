@@ -153,3 +153,44 @@ func TestEngineIsSharedWhileModulesAreListed(t *testing.T) {
 		}
 	}
 }
+
+// Close ends scripts that wait for a process, and the call that has the process, in whatever order they come.
+func TestCloseWhileScriptsWaitForAProcess(t *testing.T) {
+	t.Parallel()
+	started := make(chan struct{})
+	h := newHost(t, wasmhost.Config{ShareJavaScript: true, Processes: 1, Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+		close(started)
+		return crmgate.Secret{}, false
+	}})
+	f := load(t, h, map[string]string{
+		"a0.js": userInfo(""), "a0.json": manifestOf("a0", ""), "a1.js": userInfo(""), "a1.json": manifestOf("a1", ""),
+		"x.wasm": oauth(seq(announce, endless())).String(), "x.json": manifestOf("x", announced),
+	})
+	var all sync.WaitGroup
+	call := func(p crmgate.Platform) {
+		all.Go(func() {
+			if _, err := mustConnector(t, f, p).UserInfo(t.Context(), bearer("")); err == nil {
+				t.Errorf("%s has answered", p)
+			}
+		})
+	}
+	until := func(ok func() bool) {
+		for !ok() {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	call("x")
+	<-started
+	call("a1")
+	until(func() bool { return h.Waiting() == 1 })
+	call("a0")
+	until(func() bool { return f.Loading("a0") })
+	began := time.Now()
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it took %v: the call was not cancelled", took)
+	}
+}
