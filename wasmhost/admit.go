@@ -23,7 +23,7 @@ func (m *module) start(ctx context.Context, code []byte, most int) (*process.Mod
 	defer cancel()
 	folder := m.host.folder(m.codeSum())
 	// An instance of a Go connector asks for 4 MB and more, of which it touches a tenth.
-	data := m.host.Memory + int64(m.host.MaxCalls)<<23
+	data := m.host.Memory + int64(most)*int64(m.host.MaxCalls)<<23
 	c := process.Config{Dir: filepath.Join(folder, isolatedFolder), Limits: m.host.limits(), Most: most, Data: data}
 	if m.compiled() {
 		if instrumented, ok := readCached(filepath.Join(folder, isolatedFile)); ok {

@@ -3,9 +3,12 @@ package wasmhost_test
 import (
 	"fmt"
 	"maps"
+	"net/http"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,4 +196,43 @@ func TestCloseWhileScriptsWaitForAProcess(t *testing.T) {
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %v: the call was not cancelled", took)
 	}
+}
+
+// Scripts that share a process can have as many calls at once as those with a process of their own.
+func TestManyCallsOfScriptsThatShare(t *testing.T) {
+	t.Parallel()
+	if underRace {
+		return // the process is larger, and has no such limit
+	}
+	const scripts, calls = 16, 16
+	var waiting atomic.Int32
+	together := make(chan struct{})
+	h := newHost(t, wasmhost.Config{ShareJavaScript: true, Processes: 1, MaxCalls: calls, Memory: 200 << 20, Fetch: func(r *http.Request, _ crmgate.Egress) (*http.Response, error) {
+		if waiting.Add(1) == scripts*calls {
+			close(together)
+		}
+		select {
+		case <-together:
+		case <-r.Context().Done():
+		}
+		return answering(200, "{}"), nil
+	}})
+	files := map[string]string{}
+	for i := range scripts {
+		name := fmt.Sprint("x", i)
+		files[name+".js"] = userInfo("await fetch('https://crm.example/');\nreturn { successful: true, platformUserInfo: { id: 'u', name: input.authHeader } };")
+		files[name+".json"] = manifestOf(name, `"hosts": ["crm.example"]`)
+	}
+	f := load(t, h, files)
+	var all sync.WaitGroup
+	for i := range scripts * calls {
+		all.Go(func() {
+			from := netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
+			ctx := crmgate.WithTrace(t.Context(), &crmgate.Trace{Source: crmgate.SourceAt(from)})
+			if _, err := mustConnector(t, f, crmgate.Platform(fmt.Sprint("x", i%scripts))).UserInfo(ctx, bearer("")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
