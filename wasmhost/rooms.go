@@ -26,6 +26,8 @@ type room struct {
 	of      *rooms
 	process *process.Process // nil if the module runs in this process
 
+	closing sync.Mutex // held while a tenant is closed, so that the last one is closed last
+
 	mu      sync.Mutex
 	tenants map[*tenant]bool // guarded by mu; empty until the process has started
 }
@@ -47,11 +49,15 @@ func (r *room) leave(t *tenant) (last bool) {
 
 // Close unloads the module; it is called once. The room is given back with its last tenant.
 func (t *tenant) Close() {
+	t.room.closing.Lock()
+	defer t.room.closing.Unlock()
 	last := t.room.leave(t)
 	t.runner.Close()
 	if last {
 		t.m.host.watch.remove(t.room)
 		t.room.of.give(t.room)
+	} else {
+		t.room.of.idle()
 	}
 }
 
