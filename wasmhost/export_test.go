@@ -193,6 +193,9 @@ func (h *Host) Waiting() int {
 	return len(h.rooms.waiting)
 }
 
+// Rooms returns how many guest processes are in use, or modules if they run in this process.
+func (h *Host) Rooms() int { return len(h.rooms.all()) }
+
 // Engines returns how many scripts are in this process, and how many engines they have.
 func (h *Host) Engines() (scripts, engines int) {
 	all := map[uintptr]bool{}

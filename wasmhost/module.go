@@ -31,13 +31,13 @@ type module struct {
 	cancel   context.CancelFunc // cancels closing, and with it the running calls
 
 	mu      sync.Mutex
-	loaded  *loadedModule // guarded by mu; nil while the module is not in memory
-	loading chan struct{} // guarded by mu; closed at the end of the current load; nil if there is none
-	loadErr error         // guarded by mu; the error of the last load
-	idle    *time.Timer   // guarded by mu
-	retired bool          // guarded by mu; it was replaced or removed: see retire
-	closed  bool          // guarded by mu
-	calls   sync.WaitGroup
+	loaded  *loadedModule  // guarded by mu; nil while the module is not in memory
+	loading chan struct{}  // guarded by mu; closed at the end of the current load; nil if there is none
+	loadErr error          // guarded by mu; the error of the last load
+	idle    *time.Timer    // guarded by mu
+	retired bool           // guarded by mu; it was replaced or removed: see retire
+	closed  bool           // guarded by mu
+	calls   sync.WaitGroup // close waits for it: the calls, and who unloads the module
 }
 
 // loadedModule is a module in memory.
@@ -242,6 +242,8 @@ func (m *module) renew(ctx context.Context) {
 	}
 	m.loaded, l.lost = nil, true
 	unused := l.uses == 0
+	m.calls.Add(1)
+	defer m.calls.Done()
 	m.mu.Unlock()
 	if unused {
 		l.Close()
@@ -328,6 +330,8 @@ func (m *module) unload() {
 		return
 	}
 	m.loaded = nil
+	m.calls.Add(1)
+	defer m.calls.Done()
 	m.mu.Unlock()
 	l.Close()
 }

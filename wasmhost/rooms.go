@@ -26,14 +26,16 @@ type room struct {
 	of      *rooms
 	process *process.Process // nil if the module runs in this process
 
-	closing sync.Mutex // held while a tenant is closed, so that the last one is closed last
+	moving sync.Mutex // held while a tenant enters, and until a closed one is gone
 
 	mu      sync.Mutex
 	tenants map[*tenant]bool // guarded by mu; empty until the process has started
 }
 
-// enter adds a tenant. r.mu is locked, or no other goroutine knows r.
+// enter adds a tenant. r.moving is locked, or no other goroutine knows r.
 func (r *room) enter(m *module, runner runner) *tenant {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	t := &tenant{runner, m, r}
 	r.tenants[t] = true
 	return t
@@ -49,11 +51,10 @@ func (r *room) leave(t *tenant) (last bool) {
 
 // Close unloads the module; it is called once. The room is given back with its last tenant.
 func (t *tenant) Close() {
-	t.room.closing.Lock()
-	defer t.room.closing.Unlock()
-	last := t.room.leave(t)
+	t.room.moving.Lock()
+	defer t.room.moving.Unlock()
 	t.runner.Close()
-	if last {
+	if t.room.leave(t) {
 		t.m.host.watch.remove(t.room)
 		t.room.of.give(t.room)
 	} else {
@@ -63,9 +64,9 @@ func (t *tenant) Close() {
 
 // another returns a tenant for a module that runs the same code: in the same process, or in this one. It returns nil if there is no place.
 func (t *tenant) another(m *module) *tenant {
-	t.room.mu.Lock()
-	defer t.room.mu.Unlock()
-	if !t.room.tenants[t] {
+	t.room.moving.Lock()
+	defer t.room.moving.Unlock()
+	if !slices.Contains(t.room.all(), t) { // it is closed
 		return nil
 	}
 	switch r := t.runner.(type) {

@@ -1,11 +1,14 @@
 package wasmhost_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
@@ -235,4 +239,71 @@ func TestManyCallsOfScriptsThatShare(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Scripts come and go in two processes, which are killed, while connectors are reloaded. Each call gets its own answer, or is
+// interrupted, and nothing is left at the end.
+func TestSharedProcessesUnderStress(t *testing.T) {
+	t.Parallel()
+	const processes, scripts = 2, 6
+	h, dir, first := sharing(t, wasmhost.Config{Processes: processes, Idle: 5 * time.Millisecond, Deadline: time.Minute}, scripts)
+	var now atomic.Pointer[wasmhost.Folder]
+	now.Store(first)
+	end := time.Now().Add(2 * time.Second)
+	var all sync.WaitGroup
+	often := func(every time.Duration, do func(script string)) {
+		all.Go(func() {
+			for time.Now().Before(end) {
+				do(fmt.Sprint("x", rand.IntN(scripts)))
+				time.Sleep(rand.N(every))
+			}
+		})
+	}
+	var answers atomic.Int32
+	for range 8 {
+		often(10*time.Millisecond, func(script string) {
+			key := fmt.Sprint("Bearer ", rand.Int())
+			got, err := mustConnector(t, now.Load(), crmgate.Platform(script)).UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: crmgate.NewSecret(key)})
+			switch {
+			case err == nil && got.Name == key:
+				answers.Add(1)
+			case !errors.Is(err, connector.ErrInterrupted):
+				t.Errorf("%s: got %+v, %v", script, got, err)
+			}
+		})
+	}
+	often(10*time.Millisecond, func(string) { // it needs a process of its own
+		_, _ = mustConnector(t, now.Load(), "y").UserInfo(t.Context(), bearer(""))
+	})
+	often(200*time.Millisecond, func(script string) {
+		if p, err := os.FindProcess(now.Load().Pid(crmgate.Platform(script))); err == nil && p.Pid > 0 {
+			_ = p.Kill()
+		}
+	})
+	often(200*time.Millisecond, func(script string) {
+		before := now.Load()
+		source, err := os.ReadFile(filepath.Join(dir, script+".js"))
+		if err != nil {
+			t.Error(err)
+		}
+		put(t, dir, script+".js", string(source)+"\n// changed")
+		f := mustReload(t, h, dir, before)
+		for p, err := range f.LeftOut() { // the process that tried it was killed
+			f.Keep(p, before, err)
+		}
+		f.Replace(before)
+		now.Store(f)
+	})
+	often(10*time.Millisecond, func(string) {
+		if n := h.Rooms(); n > processes {
+			t.Errorf("%d processes", n)
+		}
+	})
+	all.Wait()
+	if err := now.Load().Close(); err != nil {
+		t.Error(err)
+	}
+	if n := h.Rooms(); n != 0 || answers.Load() == 0 {
+		t.Errorf("%d processes are left, after %d answers", n, answers.Load())
+	}
 }

@@ -64,8 +64,6 @@ func (m *module) openAlone(ctx context.Context, code []byte, most int) (*tenant,
 		room.of.give(room)
 		return nil, err
 	}
-	room.mu.Lock()
-	defer room.mu.Unlock()
 	return room.enter(m, r), nil
 }
 
