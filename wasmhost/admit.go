@@ -17,7 +17,7 @@ const (
 	isolatedFacts  = "isolated-facts" // what a process says of it
 )
 
-// start starts a process that runs code, for some modules at most. Code that is not in the cache, or is damaged, is compiled.
+// start starts a process that runs code. most is how many modules it can have. Code that is not in the cache, or is damaged, is compiled.
 func (m *module) start(ctx context.Context, code []byte, most int) (*process.Module, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTime)
 	defer cancel()

@@ -161,7 +161,7 @@ func (m *module) loadInBackground(done chan struct{}) {
 		late.Close()
 	}
 	close(done)
-	m.host.rooms.idle()
+	m.host.rooms.wake()
 }
 
 // contentFile is the copy of a module in the cache.
@@ -273,7 +273,7 @@ func (m *module) endUse(l *loadedModule, lost bool) {
 	}
 	m.calls.Done()
 	if unused {
-		m.host.rooms.idle()
+		m.host.rooms.wake()
 	}
 }
 

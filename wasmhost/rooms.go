@@ -58,7 +58,7 @@ func (t *tenant) Close() {
 		t.m.host.watch.remove(t.room)
 		t.room.of.give(t.room)
 	} else {
-		t.room.of.idle()
+		t.room.of.wake()
 	}
 }
 
@@ -134,12 +134,12 @@ func (r *rooms) take(ctx context.Context) (*room, error) {
 			defer r.mu.Unlock()
 			return r.add(), nil
 		}
-		wake := make(chan struct{})
-		r.waiting = append(r.waiting, wake)
+		woken := make(chan struct{})
+		r.waiting = append(r.waiting, woken)
 		r.mu.Unlock()
 		r.letGo()
 		select {
-		case <-wake:
+		case <-woken:
 		case <-ctx.Done():
 			return nil, fmt.Errorf("%w: all guest processes are in use", limit.ErrBusy)
 		}
@@ -167,15 +167,15 @@ func (r *rooms) give(old *room) {
 	r.free++
 	delete(r.taken, old)
 	r.mu.Unlock()
-	r.idle()
+	r.wake()
 }
 
-// idle wakes those who wait: there may be room.
-func (r *rooms) idle() {
+// wake wakes the callers of take: there may be room now.
+func (r *rooms) wake() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, wake := range r.waiting {
-		close(wake)
+	for _, woken := range r.waiting {
+		close(woken)
 	}
 	r.waiting = nil
 }

@@ -53,7 +53,7 @@ func (m *module) openApart(ctx context.Context, code []byte) (*tenant, error) {
 // maxShared is how many scripts can share a process.
 const maxShared = 32
 
-// openAlone returns a module in memory that shares nothing yet. Its process, if there are processes, can have so many modules.
+// openAlone returns a module in memory that shares nothing yet. most is how many modules its process can have, if there are processes.
 func (m *module) openAlone(ctx context.Context, code []byte, most int) (*tenant, error) {
 	room, err := m.host.rooms.take(ctx)
 	if err != nil {

@@ -56,7 +56,7 @@ func (w *watch) add(r *room) {
 	}
 }
 
-// remove ends that.
+// remove stops watching a process.
 func (w *watch) remove(r *room) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
