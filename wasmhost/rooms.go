@@ -32,7 +32,7 @@ type room struct {
 	tenants map[*tenant]bool // guarded by mu; empty until the process has started
 }
 
-// enter adds a tenant. r.moving is locked, or no other goroutine knows r.
+// enter adds a tenant. If it is not the first one, r.moving is locked.
 func (r *room) enter(m *module, runner runner) *tenant {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,5 +138,47 @@ func TestProcessThatRunsWithoutACall(t *testing.T) {
 	}
 	if _, err := modest.UserInfo(t.Context(), bearer("")); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("the next call: %v", err)
+	}
+}
+
+// A script that was loaded anew for its configuration has two processes while a call runs on the earlier one. Only the one without a call
+// ends.
+func TestOnlyTheProcessWithoutACallEnds(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		return
+	}
+	var setting atomic.Value
+	setting.Store("old")
+	entered, leave := make(chan struct{}), make(chan struct{})
+	f := load(t, newHost(t, wasmhost.Config{Processes: 2, Deadline: time.Minute, Setting: func(string) (crmgate.Secret, bool) {
+		return crmgate.NewSecret(setting.Load().(string)), true
+	}, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		close(entered)
+		<-leave
+		return answering(200, "{}"), nil
+	}}), map[string]string{
+		"x.js": script("const is = process.env.X_A;\nexports.getUserInfo = async (input) => {\n" +
+			"if (is === 'old') await fetch('https://crm.example/');\nreturn { successful: true, platformUserInfo: { id: is } };\n};"),
+		"x.json": manifestOf("x", announced+`, "hosts": ["crm.example"]`),
+	})
+	call := func() error {
+		_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		return err
+	}
+	done := make(chan error)
+	go func() { done <- call() }()
+	<-entered
+	setting.Store("new")
+	if err := call(); err != nil {
+		t.Error(err)
+	}
+	f.Ran("x", 10*time.Second)
+	for f.Pid("x") != 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	close(leave)
+	if err := <-done; err != nil {
+		t.Errorf("the call that ran: %v", err)
 	}
 }
