@@ -11,20 +11,20 @@ import (
 // TestShippedConnectorsPass: the shipped connectors pass the check, in processes of their own and without, and no case is left out.
 func TestShippedConnectorsPass(t *testing.T) {
 	t.Parallel()
-	for _, name := range edgetest.Shipped() {
+	for _, file := range edgetest.Shipped() {
 		for isolation, processes := range map[string]int{"process": 1, "none": 0} {
-			t.Run(name+"/"+isolation, func(t *testing.T) {
+			t.Run(file+"/"+isolation, func(t *testing.T) {
 				t.Parallel()
-				passes(t, name, processes)
+				passes(t, file, processes)
 			})
 		}
 	}
 }
 
-func passes(t *testing.T, name string, processes int) {
+func passes(t *testing.T, file string, processes int) {
 	seen := map[string]bool{}
 	config := connectortest.Config{CacheDir: edgetest.Cache(), Processes: processes}
-	err := connectortest.Check(t.Context(), filepath.Join(edgetest.Connectors(), name+".wasm"), config, func(r connectortest.Result) {
+	err := connectortest.Check(t.Context(), filepath.Join(edgetest.Connectors(), file), config, func(r connectortest.Result) {
 		seen[r.Case] = true
 		if r.Outcome != connectortest.OK {
 			t.Errorf("%s  %s: %s -> %s", r.Outcome, r.Case, r.Message, r.Advice)

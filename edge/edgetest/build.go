@@ -15,8 +15,10 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// Shipped are the project's connectors.
-func Shipped() []string { return []string{"clio", "insightly", "practice", "practicekey"} }
+// Shipped are the files of the project's connectors.
+func Shipped() []string {
+	return []string{"clio.wasm", "insightly.wasm", "pipedrive.js", "practice.wasm", "practicekey.wasm"}
+}
 
 // PracticeAddr is the address in the manifests of the practice connectors.
 const PracticeAddr = "127.0.0.1:8081"
@@ -67,12 +69,18 @@ func build(dir string) error {
 		return err
 	}
 	source := filepath.Join(root, "connectors-wasm")
-	for _, name := range Shipped() {
-		err := goBuild(source, filepath.Join(built.connectors, name+".wasm"), "./"+name, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="}, "-buildmode=c-shared")
-		if err != nil {
-			return err
+	for _, shipped := range Shipped() {
+		name, ending, _ := strings.Cut(shipped, ".")
+		files := []string{name + ".json", name + ".vectors.json"}
+		if ending == "wasm" {
+			err := goBuild(source, filepath.Join(built.connectors, shipped), "./"+name, []string{"GOOS=wasip1", "GOARCH=wasm", "GOFLAGS="}, "-buildmode=c-shared")
+			if err != nil {
+				return err
+			}
+		} else {
+			files = append(files, shipped)
 		}
-		for _, file := range []string{name + ".json", name + ".vectors.json"} {
+		for _, file := range files {
 			b, err := os.ReadFile(filepath.Join(source, name, file))
 			if err == nil {
 				err = os.WriteFile(filepath.Join(built.connectors, file), b, 0o600)
@@ -141,11 +149,15 @@ func compileFor(isolation, dir string) error {
 	return nil
 }
 
-// Ship puts one of the project's connectors into a folder. It replaces texts in the manifest: old and new in turn. The module is the
-// same file in all folders: remove it before you write another.
+// Ship puts one of the project's connectors into a folder. It replaces texts in the manifest: old and new in turn. The module or script
+// is the same file in all folders: remove it before you write another.
 func Ship(t testing.TB, dir, name string, replace ...string) {
 	t.Helper()
-	Must(t, os.Link(filepath.Join(built.connectors, name+".wasm"), filepath.Join(dir, name+".wasm")))
+	for _, shipped := range Shipped() {
+		if strings.HasPrefix(shipped, name+".") {
+			Must(t, os.Link(filepath.Join(built.connectors, shipped), filepath.Join(dir, shipped)))
+		}
+	}
 	b, err := os.ReadFile(filepath.Join(built.connectors, name+".json"))
 	Must(t, err)
 	Must(t, os.WriteFile(filepath.Join(dir, name+".json"), []byte(strings.NewReplacer(replace...).Replace(string(b))), 0o600))
