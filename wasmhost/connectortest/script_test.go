@@ -67,6 +67,32 @@ func TestRecordedCaseOfScriptThatThrows(t *testing.T) {
 	}
 }
 
+// A recorded case has the configuration that it names, and no other. A secret in it is a handle.
+func TestRecordedConfiguration(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"good.js": "exports.getAuthType = () => 'oauth';\nexports.getUserInfo = () => ({ successful: false });\n" +
+			"exports.getOauthInfo = () => ({ clientId: process.env.GOOD_ID, clientSecret: process.env.GOOD_SECRET, accessTokenUri: 'https://good.example/token' });",
+		"good.json": `{"platforms": {"good": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://good.example/"}}, "crmgate": {"hosts": ["good.example"],
+			"config": ["GOOD_ID", "GOOD_SECRET"], "secrets": "handles", "sends": {"GOOD_SECRET": {}, "refreshToken": {"in": ["body"]}}}}}}`,
+		"good.vectors.json": `[{"operation": "getOauthInfo", "cases": [
+			{"name": "configured", "input": {}, "config": {"GOOD_ID": "a", "GOOD_SECRET": "of the operator"}, "result": 0,
+				"output": {"clientId": "a", "clientSecret": "{{secret:GOOD_SECRET:NONCE}}", "accessTokenUri": "https://good.example/token"}},
+			{"name": "not configured", "input": {}, "result": 0, "output": {"accessTokenUri": "https://good.example/token"}}]}]`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := lines(checkFile(t, filepath.Join(dir, "good.js")))
+	for _, want := range []string{"ok  recorded: getOauthInfo, configured", "ok  recorded: getOauthInfo, not configured"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is not in\n%s", want, got)
+		}
+	}
+}
+
 // The three files in the README for authors are in order.
 func TestExampleOfREADME(t *testing.T) {
 	t.Parallel()

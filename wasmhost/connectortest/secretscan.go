@@ -29,6 +29,7 @@ type scanner struct {
 	misplaced   []finding           // guarded by mu; handles
 	values      map[string]string   // guarded by mu; the configuration
 	hosts       map[string]bool     // guarded by mu; the configuration values that are hosts
+	recorded    map[string]string   // guarded by mu; the configuration of the recorded case that runs
 	thrown      thrown              // guarded by mu; of the current call
 }
 
@@ -246,6 +247,13 @@ func (s *scanner) setConfigured(set bool) {
 	s.configured = set
 }
 
+// setRecorded sets the configuration of a recorded case.
+func (s *scanner) setRecorded(config map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorded = config
+}
+
 // configuredClientID is the value of every configured client id.
 const configuredClientID = "check-client-id"
 
@@ -267,6 +275,9 @@ func configuredURL(name string) string {
 func (s *scanner) setting(name string) (crmgate.Secret, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if value, ok := s.recorded[name]; ok {
+		return crmgate.NewSecret(value), true
+	}
 	if s.hosts[name] {
 		return crmgate.NewSecret(configuredURL(name)), true
 	}

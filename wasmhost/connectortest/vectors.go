@@ -27,12 +27,14 @@ type vectors struct {
 }
 
 type vectorCase struct {
-	Name    string          `json:"name"`
-	Input   json.RawMessage `json:"input"`
-	Fetches []exchange      `json:"fetches"`
-	Derives []doc           `json:"derives"`
-	Result  int32           `json:"result"`
-	Output  json.RawMessage `json:"output"`
+	Name  string          `json:"name"`
+	Input json.RawMessage `json:"input"`
+	// Config has the configuration values that are set, by name.
+	Config  map[string]string `json:"config"`
+	Fetches []exchange        `json:"fetches"`
+	Derives []doc             `json:"derives"`
+	Result  int32             `json:"result"`
+	Output  json.RawMessage   `json:"output"`
 }
 
 // exchange is one fetch: a request document and an answer document.
@@ -176,7 +178,9 @@ func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	k.crm.mu.Lock()
 	k.crm.replay = p
 	k.crm.mu.Unlock()
+	k.scanner.setRecorded(c.Config)
 	a := k.call(ctx, operation, parseDoc(c.Input), "")
+	k.scanner.setRecorded(nil)
 	k.crm.mu.Lock()
 	k.crm.replay = nil
 	k.crm.mu.Unlock()

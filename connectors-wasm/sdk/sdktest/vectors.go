@@ -22,9 +22,11 @@ type Vectors struct {
 
 // Case is one call: documents exactly as they cross the boundary.
 type Case struct {
-	Name    string          `json:"name"`
-	Input   json.RawMessage `json:"input"`
-	Fetches []Exchange      `json:"fetches,omitempty"` // in order
+	Name  string          `json:"name"`
+	Input json.RawMessage `json:"input"`
+	// Config has the configuration values that are set, by name.
+	Config  map[string]string `json:"config,omitempty"`
+	Fetches []Exchange        `json:"fetches,omitempty"` // in order
 	// Derives lists what the connector derives from handles, in order. It gets {{derived:1:NONCE}}, and so on.
 	Derives []json.RawMessage `json:"derives,omitempty"`
 	Result  int32             `json:"result"`
@@ -80,8 +82,8 @@ func mustDecode(t *testing.T, path string, into any) {
 	}
 }
 
-// Replay calls a connector's exports with the cases of its vectors, and compares requests, result and output. The connector
-// has no configuration. An export without a case fails the test, and so does a case without an export.
+// Replay calls a connector's exports with the cases of its vectors, and compares requests, result and output. An export
+// without a case fails the test, and so does a case without an export.
 func Replay(t *testing.T, file string, exports map[string]func() int32) {
 	t.Helper()
 	replayed := map[string]bool{}
@@ -110,7 +112,7 @@ func (c Case) replay(t *testing.T, export func() int32) {
 	next := 0
 	var derived []sdk.Derivation
 	derive := func(d sdk.Derivation) { derived = append(derived, d) }
-	got, err := sdk.Run(sdk.Host{Derive: derive, Fetch: func(r sdk.Request) (sdk.Response, error) {
+	got, err := sdk.Run(sdk.Host{Config: c.Config, Derive: derive, Fetch: func(r sdk.Request) (sdk.Response, error) {
 		if next == len(c.Fetches) {
 			t.Errorf("fetch %d, %s %s: expected no more", next+1, r.Method, r.URL)
 			return sdk.Response{}, &sdk.FetchError{Kind: "refused", Message: "not in the vector"}
