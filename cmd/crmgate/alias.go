@@ -9,7 +9,7 @@ import (
 )
 
 // alias is another name for a setting of a connector: it is read from the variable old if that of the name is not set. Only the operator
-// can give one: a manifest could name the secret of another connector.
+// and this program can give one: a manifest could name the secret of another connector.
 type alias struct{ name, old string }
 
 // UnmarshalText reads NEW=OLD. Kong calls it.
@@ -32,6 +32,17 @@ func isSettingName(name string) bool {
 
 // aliases are the aliases of a command.
 type aliases []alias
+
+// appConnectNames are the variables of App Connect's own server that do not begin with the name of the platform, as a setting does.
+func appConnectNames() aliases {
+	return aliases{
+		{name: "GOOGLESHEETS_CLIENT_ID", old: "GOOGLESHEET_CLIENT_ID"},
+		{name: "GOOGLESHEETS_CLIENT_SECRET", old: "GOOGLESHEET_CLIENT_SECRET"},
+	}
+}
+
+// effective returns the aliases with those of App Connect. The operator's take precedence.
+func (all aliases) effective() aliases { return append(slices.Clip(all), appConnectNames()...) }
 
 // of returns the other name of a setting, or "".
 func (all aliases) of(name string) string {
@@ -58,7 +69,7 @@ func (all aliases) check() error {
 // setting is setting with the aliases.
 func (all aliases) setting(name string) (value crmgate.Secret, ok bool, err error) {
 	value, ok, err = setting(name)
-	if old := all.of(name); old != "" && !ok && err == nil {
+	if old := all.effective().of(name); old != "" && !ok && err == nil {
 		return setting(old)
 	}
 	return value, ok, err
@@ -67,7 +78,7 @@ func (all aliases) setting(name string) (value crmgate.Secret, ok bool, err erro
 // names lists the names that setting finds.
 func (all aliases) names() []string {
 	names := settingNames()
-	for _, a := range all {
+	for _, a := range all.effective() {
 		if slices.Contains(names, a.old) && !slices.Contains(names, a.name) {
 			names = append(names, a.name)
 		}

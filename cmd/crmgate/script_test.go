@@ -29,6 +29,7 @@ func TestScripts(t *testing.T) {
 	connectors := edgetest.Folder(t, edgetest.PracticeAddr, nil)
 	runScripts(t, "testdata", func(e *testscript.Env) error {
 		e.Setenv("CONNECTORS", connectors)
+		e.Setenv("SHIPPED", edgetest.Connectors())
 		e.Setenv("CACHE", edgetest.Cache())
 		if filepath.Base(e.WorkDir) != "script-demo" {
 			return nil
