@@ -93,6 +93,30 @@ func TestRecordedConfiguration(t *testing.T) {
 	}
 }
 
+// A connector may read the claims of an access token that is a JWT. If it logs the token, that is found.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	const source = "exports.getAuthType = () => 'oauth';\nexports.getOauthInfo = () => ({ accessTokenUri: 'https://good.example/token' });\n" +
+		"exports.getUserInfo = async ({ authHeader }) => {\n  const { sub } = JSON.parse(Buffer.from(authHeader.split('.')[1], 'base64url').toString());\n" +
+		"  return { successful: true, platformUserInfo: { id: sub, name: 'Ada' } };\n};"
+	const vectors = `[{"operation": "getUserInfo", "cases": [{"name": "a person", "input": {"authHeader": "Bearer e30.eyJzdWIiOiI3LWdvb2QifQ.c2ln", "hostname": "good.example", "platform": "good"},
+		"result": 0, "output": {"successful": true, "platformUserInfo": {"id": "7-good", "name": "Ada"}}}]}]`
+	const manifest = `{"platforms": {"good": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://good.example/"}}, "crmgate": {"hosts": ["good.example"]}}}}`
+	for source, want := range map[string]string{
+		source: "ok  getUserInfo: its answer", strings.Replace(source, "  return", "  console.log(authHeader);\n  return", 1): "failed  secrets: the access token is in a line of its log",
+	} {
+		dir := t.TempDir()
+		for name, content := range map[string]string{"good.js": source, "good.json": manifest, "good.vectors.json": vectors} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := lines(checkFile(t, filepath.Join(dir, "good.js"))); !strings.Contains(got, want) {
+			t.Errorf("%s is not in\n%s", want, got)
+		}
+	}
+}
+
 // The three files in the README for authors are in order.
 func TestExampleOfREADME(t *testing.T) {
 	t.Parallel()
