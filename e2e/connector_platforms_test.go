@@ -42,7 +42,7 @@ type counterpart struct {
 // counterpart of the CRM refuses what the CRM's documentation does not allow.
 func TestPlatforms(t *testing.T) {
 	t.Parallel()
-	for _, p := range []counterpart{pipedrivePlatform, freshdeskPlatform, redtailPlatform, googleSheetsPlatform, highLevelPlatform, netsuitePlatform} {
+	for _, p := range []counterpart{pipedrivePlatform, freshdeskPlatform, redtailPlatform, googleSheetsPlatform, highLevelPlatform, netsuitePlatform, serviceTitanPlatform} {
 		t.Run(string(p.name), func(t *testing.T) {
 			t.Parallel()
 			crm := newGrants()

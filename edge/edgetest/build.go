@@ -17,7 +17,7 @@ import (
 
 // Shipped are the files of the project's connectors.
 func Shipped() []string {
-	return []string{"clio.wasm", "freshdesk.ts", "gohighlevel.js", "googleSheets.js", "insightly.wasm", "netsuite.ts", "pipedrive.js", "practice.wasm", "practicekey.wasm", "redtail.js"}
+	return []string{"clio.wasm", "freshdesk.ts", "gohighlevel.js", "googleSheets.js", "insightly.wasm", "netsuite.ts", "pipedrive.js", "practice.wasm", "practicekey.wasm", "redtail.js", "servicetitan.js"}
 }
 
 // PracticeAddr is the address in the manifests of the practice connectors.
