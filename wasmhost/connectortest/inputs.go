@@ -14,6 +14,7 @@ import (
 
 	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
+	"github.com/crmgate/crmgate/wasmhost"
 )
 
 // inputs returns inputs that succeed, by operation. They come from the connector's vectors, with credentials of the check, or
@@ -27,6 +28,7 @@ func (k *check) inputs(ctx context.Context) map[string]doc {
 			}
 			if c.succeeds() && inputs[v.Operation] == nil {
 				inputs[v.Operation] = k.maskCredentials(ctx, c.Input)
+				k.maskConfiguration(c.Config)
 			}
 		}
 	}
@@ -80,6 +82,18 @@ func (k *check) maskCredentials(ctx context.Context, input []byte) doc {
 		d["authHeader"] = k.keyHeader(ctx, d, key, d.text("authHeader"))
 	}
 	return d
+}
+
+// maskConfiguration makes the CRM treat the check's configuration as a recorded one. Where a connector has handles, those are recorded.
+func (k *check) maskConfiguration(recorded map[string]string) {
+	for name, value := range recorded {
+		if _, handle := k.manifest.Sends[name]; handle {
+			value = "{{secret:" + name + ":" + wasmhost.VectorNonce + "}}"
+		}
+		if ours, ok := k.scanner.setting(name); ok {
+			k.crm.mapCredential(ours.Reveal(), value)
+		}
+	}
 }
 
 // mask returns a new credential that the CRM treats as a recorded one. A JWT keeps its claims, which the connector may read, and gets

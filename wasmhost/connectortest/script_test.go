@@ -67,26 +67,33 @@ func TestRecordedCaseOfScriptThatThrows(t *testing.T) {
 	}
 }
 
-// A recorded case has the configuration that it names, and no other. A secret in it is a handle.
+// A recorded case has the configuration that it names, and no other. A secret in it is a handle. In the other calls, the CRM knows the
+// configuration of the check as the recorded one.
 func TestRecordedConfiguration(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, content := range map[string]string{
-		"good.js": "exports.getAuthType = () => 'oauth';\nexports.getUserInfo = () => ({ successful: false });\n" +
-			"exports.getOauthInfo = () => ({ clientId: process.env.GOOD_ID, clientSecret: process.env.GOOD_SECRET, accessTokenUri: 'https://good.example/token' });",
+		"good.js": "exports.getAuthType = () => 'oauth';\nconst id = () => process.env.GOOD_CLIENT_ID;\nconst secret = () => process.env.GOOD_SECRET;\n" +
+			"exports.getOauthInfo = () => ({ clientId: id(), clientSecret: secret(), accessTokenUri: 'https://good.example/token' });\n" +
+			"exports.getUserInfo = async () => {\n  const me = await (await fetch(`https://good.example/me?id=${id()}&key=${secret()}`)).json();\n" +
+			"  return { successful: true, platformUserInfo: { id: `${me.id}-good`, name: 'Ada' } };\n};",
 		"good.json": `{"platforms": {"good": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://good.example/"}}, "crmgate": {"hosts": ["good.example"],
-			"config": ["GOOD_ID", "GOOD_SECRET"], "secrets": "handles", "sends": {"GOOD_SECRET": {}, "refreshToken": {"in": ["body"]}}}}}}`,
+			"config": ["GOOD_CLIENT_ID", "GOOD_SECRET"], "secrets": "handles", "sends": {"GOOD_SECRET": {"in": ["header", "query"]}, "refreshToken": {"in": ["body"]}}}}}}`,
 		"good.vectors.json": `[{"operation": "getOauthInfo", "cases": [
-			{"name": "configured", "input": {}, "config": {"GOOD_ID": "a", "GOOD_SECRET": "of the operator"}, "result": 0,
+			{"name": "configured", "input": {}, "config": {"GOOD_CLIENT_ID": "a", "GOOD_SECRET": "of the operator"}, "result": 0,
 				"output": {"clientId": "a", "clientSecret": "{{secret:GOOD_SECRET:NONCE}}", "accessTokenUri": "https://good.example/token"}},
-			{"name": "not configured", "input": {}, "result": 0, "output": {"accessTokenUri": "https://good.example/token"}}]}]`,
+			{"name": "not configured", "input": {}, "result": 0, "output": {"accessTokenUri": "https://good.example/token"}}]},
+			{"operation": "getUserInfo", "cases": [{"name": "a person", "input": {"authHeader": "Bearer {{accessToken:NONCE}}", "hostname": "good.example", "platform": "good"},
+				"config": {"GOOD_CLIENT_ID": "a", "GOOD_SECRET": "of the operator"},
+				"fetches": [{"request": {"method": "GET", "url": "https://good.example/me?id=a&key={{secret:GOOD_SECRET:NONCE}}"}, "answer": {"status": 200, "body": "{\"id\":7}"}}],
+				"result": 0, "output": {"successful": true, "platformUserInfo": {"id": "7-good", "name": "Ada"}}}]}]`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := lines(checkFile(t, filepath.Join(dir, "good.js")))
-	for _, want := range []string{"ok  recorded: getOauthInfo, configured", "ok  recorded: getOauthInfo, not configured"} {
+	for _, want := range []string{"ok  recorded: getOauthInfo, configured", "ok  recorded: getOauthInfo, not configured", "ok  getUserInfo: the CRM is well"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not in\n%s", want, got)
 		}
