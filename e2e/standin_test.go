@@ -35,7 +35,8 @@ var standInHosts = []string{"app.clio.com", "eu.app.clio.com", "au.app.clio.com"
 	"oauth.pipedrive.com", "api.pipedrive.com", "acme.pipedrive.com", "acme.freshdesk.com", "smf.crm3.redtailtechnology.com",
 	"accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com", "marketplace.leadconnectorhq.com", "services.leadconnectorhq.com",
 	"system.netsuite.com", "1234567-sb1.suitetalk.api.netsuite.com", "1234567-sb1.restlets.api.netsuite.com",
-	"auth.servicetitan.io", "api.servicetitan.io"}
+	"auth.servicetitan.io", "api.servicetitan.io",
+	"rest.bullhornstaffing.com", "auth.bullhornstaffing.com", "auth-east.bullhornstaffing.com", "rest32.bullhornstaffing.com"}
 
 // trustStandIns makes a certificate for the stand-ins. This process trusts it by SSL_CERT_FILE, like an operator's. TestMain
 // calls it, since Go reads that file once, at the first handshake.

@@ -17,7 +17,7 @@ import (
 
 // Shipped are the files of the project's connectors.
 func Shipped() []string {
-	return []string{"clio.wasm", "freshdesk.ts", "gohighlevel.js", "googleSheets.js", "insightly.wasm", "netsuite.ts", "pipedrive.js", "practice.wasm", "practicekey.wasm", "redtail.js", "servicetitan.js"}
+	return []string{"bullhorn.js", "clio.wasm", "freshdesk.ts", "gohighlevel.js", "googleSheets.js", "insightly.wasm", "netsuite.ts", "pipedrive.js", "practice.wasm", "practicekey.wasm", "redtail.js", "servicetitan.js"}
 }
 
 // PracticeAddr is the address in the manifests of the practice connectors.
@@ -66,6 +66,9 @@ func build(dir string) error {
 		return err
 	}
 	if err := goBuild(root, built.program, "./cmd/crmgate", nil, "-ldflags=-s -w -X github.com/tetratelabs/wazero/internal/version.version="+wazeroVersion()); err != nil {
+		return err
+	}
+	if err := os.Mkdir(built.connectors, 0o700); err != nil {
 		return err
 	}
 	source := filepath.Join(root, "connectors-wasm")
