@@ -48,8 +48,7 @@ export const getUserInfo: GetUserInfo = async ({ authHeader, hostname }) => {
 };
 
 // The endpoint takes the refresh token, and revokes its access tokens too. A status of 400 says that the token has ended before.
-export const unAuthorize: UnAuthorize = async (request) => {
-  const { user, refreshToken } = request as typeof request & { refreshToken?: string };
+export const unAuthorize: UnAuthorize = async ({ user, refreshToken }) => {
   const returnMessage: ReturnMessage = { messageType: 'success', message: 'Logged out of NetSuite', ttl: 3000 };
   if (!refreshToken) return { successful: true, returnMessage };
   const client = `${process.env.NETSUITE_CRM_CLIENT_ID}:${process.env.NETSUITE_CRM_CLIENT_SECRET}`;

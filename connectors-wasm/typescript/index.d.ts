@@ -155,7 +155,8 @@ export type GetBasicAuth = (request: { apiKey: string }) => Answer<string | { ba
 export type GetUserInfo = (request: UserInfoRequest) => Answer<UserInfoAnswer>;
 export type AuthValidation = (request: Person) => Answer<Outcome & { successful: boolean }>;
 export type RefreshUserInfo = (request: Person) => Answer<Outcome & { successful: boolean }>;
-export type UnAuthorize = (request: Person) => Answer<Outcome | void>;
+/** refreshToken is there if the manifest reveals it and the grant has one. */
+export type UnAuthorize = (request: Person & { refreshToken?: string }) => Answer<Outcome | void>;
 export type PostSaveUserInfo = (request: Person & { userInfo: User }) => Answer<Outcome | void>;
 export type GetLicenseStatus = (request: Person & { userId: string; platform: string }) => Answer<LicenseStatus>;
 export type CheckAndRefreshAccessToken = (oauthApp: OauthApp, user: User, tokenLockTimeout: number) => Answer<Refreshed | User>;
