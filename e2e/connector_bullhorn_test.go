@@ -98,7 +98,7 @@ func TestBullhornUserName(t *testing.T) {
 	g.only(bullhornPlatform.name, bullhornPlatform.id)
 }
 
-// TestBullhornSession: a session that has ended is no reason to refresh the token, which opens another.
+// TestBullhornSession: after a session has ended, the access token opens another. The token is not refreshed.
 func TestBullhornSession(t *testing.T) {
 	t.Parallel()
 	p := bullhornPlatform

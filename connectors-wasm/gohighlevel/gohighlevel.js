@@ -1,6 +1,6 @@
 // The connector for HighLevel, by OAuth. The person chooses a location of their company, and the tokens are for that location only.
 //
-// There is no revocation: HighLevel can only remove the app from a location, for everyone who uses it there.
+// HighLevel documents no revocation for one person. Removing the app from a location would end it for everyone there.
 const axios = require('axios');
 
 const api = 'https://services.leadconnectorhq.com';

@@ -25,7 +25,7 @@ exports.getUserInfo = async ({ authHeader }) => {
     successful: true,
     platformUserInfo: {
       id: `${me.sub}-googleSheets`,
-      name: me.name,
+      name: me.name || me.email || '', // people may withhold the scope of either
       platformAdditionalInfo: { email: me.email, name: me.name },
     },
     returnMessage: { messageType: 'success', message: 'Connected to Google Sheets.', ttl: 1000 },

@@ -1,4 +1,4 @@
-// The connector for ServiceTitan, which gives access to an organisation (a tenant), and knows no sign-in of a person.
+// The connector for ServiceTitan, which gives access to an organisation (a tenant), and has no sign-in for people.
 //
 // An admin enters the tenant, its client id and its client secret, and chooses the employee that each person is. The client credentials
 // are exchanged for a token of 15 minutes in each call. All requests carry the key of the operator's application, ST-App-Key.
