@@ -2,7 +2,12 @@ package e2e_test
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
 )
 
 var redtailPlatform = counterpart{
@@ -38,4 +43,21 @@ func redtail(*grants) http.Handler {
 			w.WriteHeader(http.StatusNotFound)
 		}
 	})
+}
+
+// TestRedtailPage: the page asks for the user name and the password, and masks the password. There is no API key to enter.
+func TestRedtailPage(t *testing.T) {
+	t.Parallel()
+	p := redtailPlatform
+	s := newStandIn(t, redtail(nil))
+	g := newGate(t, s.reached, func(o *edgetest.Options) {
+		edgetest.Ship(t, o.Connectors, "redtail")
+		maps.Copy(o.Settings, p.settings)
+	})
+	v := g.visitor()
+	v.get("/connect/redtail").wantPage(t, 200, "Connect Redtail", `name="fields[username]"`, `<input type="password"`, "The password is used once and not stored.")
+	v.send("/connect/redtail", url.Values{"fields[username]": {"ada"}, "fields[password]": {"wrong"}}).
+		wantPage(t, 400, "Connect Redtail", "Redtail did not accept the user name and password. Check them and try again.")
+	v.send("/connect/redtail", url.Values{"fields[username]": {"ada"}, "fields[password]": {"lovelace-1843"}}).wantPage(t, 200, "You are connected")
+	g.only(p.name, p.id)
 }
