@@ -1,6 +1,12 @@
 package e2e_test
 
-import "net/http"
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
+)
 
 var freshdeskPlatform = counterpart{
 	name: "freshdesk",
@@ -27,4 +33,20 @@ func freshdesk(*grants) http.Handler {
 				"contact": map[string]any{"active": true, "name": "Ada Lovelace", "email": "ada@acme.example", "time_zone": "London"}})
 		}
 	})
+}
+
+// TestFreshdeskPage: the page asks for the address, and the domain can stay empty. A key is sent to hosts of Freshdesk only.
+func TestFreshdeskPage(t *testing.T) {
+	t.Parallel()
+	p := freshdeskPlatform
+	s := newStandIn(t, freshdesk(nil))
+	g := newGate(t, s.reached, func(o *edgetest.Options) { edgetest.Ship(t, o.Connectors, "freshdesk") })
+	v := g.visitor()
+	form := url.Values{"hostname": {"https://acme.freshdesk.com/a/dashboard"}, "fields[apiKey]": {"wrong"}}
+	v.send("/connect/freshdesk", form).wantPage(t, 400, "Connect Freshdesk", "Freshdesk did not accept the API key. Copy it again from your Freshdesk profile settings.")
+	form.Set("fields[apiKey]", "freshdesk-key-1843")
+	v.send("/connect/freshdesk", form).wantPage(t, 200, "You are connected")
+	g.only(p.name, p.id)
+	form.Set("fields[fdDomain]", "acme.freshdesk.com.evil.example")
+	v.send("/connect/freshdesk", form).wantPage(t, 400, "Connect Freshdesk", "This is not a Freshdesk domain.")
 }

@@ -1,4 +1,5 @@
-// The connector for Freshdesk, with API keys. Each company has its own host, COMPANY.freshdesk.com. The person enters it beside the key.
+// The connector for Freshdesk, with API keys. Each company has its own host, COMPANY.freshdesk.com. The person enters it beside the key,
+// or comes from there.
 import type { AuthValidation, GetAuthType, GetBasicAuth, GetUserInfo, ReturnMessage } from '@crmgate/connector';
 
 interface Agent {
@@ -17,8 +18,8 @@ export const getAuthType: GetAuthType = () => 'apiKey';
 // Freshdesk takes the key as the user name, and ignores the password.
 export const getBasicAuth: GetBasicAuth = async ({ apiKey }) => ({ basic: await crmgate.derive({ base64: `${apiKey}:X` }) });
 
-export const getUserInfo: GetUserInfo = async ({ authHeader, additionalInfo }) => {
-  const domain = freshdeskDomain(additionalInfo?.fdDomain);
+export const getUserInfo: GetUserInfo = async ({ authHeader, hostname, additionalInfo }) => {
+  const domain = freshdeskDomain(additionalInfo?.fdDomain || hostname);
   if (!domain) {
     const message = 'This is not a Freshdesk domain. Enter the address of your Freshdesk, such as mycompany.freshdesk.com.';
     return { successful: false, returnMessage: { messageType: 'warning', message, ttl: 5000 } };
@@ -31,7 +32,7 @@ export const getUserInfo: GetUserInfo = async ({ authHeader, additionalInfo }) =
       id: `${agent.id}-freshdesk`,
       name: agent.contact.name,
       timezoneName: agent.contact.time_zone ?? '',
-      overridingHostname: domain, // where the key is valid, whatever page the person came from
+      overridingHostname: domain, // where the key is valid
       platformAdditionalInfo: { fdDomain: domain },
     },
     returnMessage: { messageType: 'success', message: 'Connected to Freshdesk.', ttl: 1000 },
