@@ -8,10 +8,10 @@
 // [Program.Run] starts an operation, runs the jobs of its promises, asks the prelude what the operation waits for, has the [Host] do that,
 // and settles the promises, until there is an answer:
 //
-//	begin ─► jobs ─► turn ─┬─ result ────────────────────────────► the answer
-//	          ▲            ├─ requests ─► Host.Fetch or Host.Derive ─► settle ─┐
-//	          │            └─ sleep ────► Host.Sleep ──────────────────────────┤
-//	          └────────────────────────────────────────────────────────────────┘
+//	begin ─► jobs ─► turn ─┬─ result ───────────────────────────────────────► the answer
+//	          ▲            ├─ fetch, derive ─► Host.Fetch, Host.Derive ─► settle ─┐
+//	          │            └─ sleep ─────────► Host.Sleep ────────────────────────┤
+//	          └───────────────────────────────────────────────────────────────────┘
 //
 // What the guest's memory has is hostile: every address and length is checked, and a text is copied before it is used.
 package quickjs

@@ -40,20 +40,20 @@ func (p *Program) Run(g Guest, h Host, c Call) (result int32, output string, err
 		if t, err = m.turn(p, c.MaxOutput); err != nil {
 			break
 		}
-		switch {
-		case t.Result != nil:
-			if len(t.Output) > c.MaxOutput {
+		switch t.kind {
+		case "result":
+			if len(t.text) > c.MaxOutput {
 				return 0, "", ErrOutput
 			}
-			return *t.Result, t.Output, nil
-		case t.Stuck:
+			return t.number, t.text, nil
+		case "stuck":
 			return 0, "", ErrStuck
-		case t.Sleep != nil:
-			if err = h.Sleep(t.sleep()); err == nil {
+		case "sleep":
+			if err = h.Sleep(time.Duration(t.number) * time.Millisecond); err == nil {
 				err = m.jobs() // those of the timers that turn has run
 			}
 		default:
-			err = m.perform(p, h, t.Requests, c.MaxOutput)
+			err = m.perform(p, h, t)
 		}
 	}
 	return 0, "", err
@@ -79,40 +79,35 @@ func (m *machine) turn(p *Program, maxOutput int) (t turn, err error) {
 		return t, err
 	}
 	defer m.release(&err, v)
-	// Text in JSON in JSON: a quotation mark becomes two characters, and a control character six.
-	s, err := m.wholeText(v, 2*maxOutput+64<<10)
-	if errors.Is(err, errTooLong) {
-		err = ErrOutput
-	}
-	if err != nil {
+	s, err := m.wholeText(v, maxOutput+maxHead)
+	if err != nil && !errors.Is(err, errTooLong) { // the host refuses a long request, and Run a long output
 		return t, err
 	}
 	return parseTurn(s)
 }
 
-// perform does what the operation waits for, in order, and settles the promises.
-func (m *machine) perform(p *Program, h Host, all []request, maxOutput int) error {
-	for _, r := range all {
-		text, ok := "", true
-		var err error
-		switch r.Import {
-		case "fetch":
-			text, err = h.Fetch(r.Document)
-		case "derive":
-			text, ok, err = h.Derive(r.Document)
-		}
+// perform does what the operation waits for, and settles its promise.
+func (m *machine) perform(p *Program, h Host, t turn) error {
+	var answer []string // empty if a value could not be derived
+	switch t.kind {
+	case "fetch":
+		document, err := h.Fetch(t.text)
 		if err != nil {
 			return err
 		}
-		answer := null
-		if ok {
-			if answer, err = m.newString(text); err != nil {
-				return err
-			}
-		}
-		if err := m.do(p.settle, []value{value(uint32(r.ID)), answer}); err != nil {
+		answer = []string{document}
+	case "derive":
+		handle, ok, err := h.Derive(t.text)
+		if err != nil {
 			return err
 		}
+		if ok {
+			answer = []string{handle}
+		}
 	}
-	return nil
+	arguments, err := m.strings(answer...)
+	if err != nil {
+		return err
+	}
+	return m.do(p.settle, arguments)
 }

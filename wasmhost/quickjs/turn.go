@@ -1,58 +1,34 @@
 package quickjs
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"math"
-	"time"
+	"strconv"
+	"strings"
 )
 
-// turn is what the prelude says of an operation after the jobs have run: exactly one of its parts is set.
+// turn is what the prelude says of an operation after the jobs have run.
 type turn struct {
-	Result   *int32    `json:"result"`
-	Output   string    `json:"output"` // of a result
-	Requests []request `json:"requests"`
-	Sleep    *float64  `json:"sleep"` // milliseconds
-	Stuck    bool      `json:"stuck"`
+	kind   string // result, fetch, derive, sleep or stuck
+	number int32  // the result of the ABI, or how long to sleep in milliseconds
+	text   string // the output of a result, or the document of a request
 }
 
-// request is what an operation waits for.
-type request struct {
-	ID       int32  `json:"id"`
-	Import   string `json:"import"`
-	Document string `json:"document"`
-}
+// maxHead is the length that the first line of what the prelude says never reaches, in bytes.
+const maxHead = 64
 
 var errTurn = errors.New("the prelude was changed by the connector: what it says of the operation has no sense")
 
 // parseTurn parses what the prelude says. A connector that has changed what the prelude uses decides its content.
-func parseTurn(s string) (t turn, err error) {
-	if err := json.Unmarshal([]byte(s), &t); err != nil {
-		return t, fmt.Errorf("%w: %w", errTurn, err)
+func parseTurn(s string) (turn, error) {
+	head, text, _ := strings.Cut(s, "\n")
+	switch head {
+	case "fetch", "derive", "stuck":
+		return turn{kind: head, text: text}, nil
 	}
-	parts := 0
-	for _, is := range []bool{t.Result != nil, len(t.Requests) > 0, t.Sleep != nil, t.Stuck} {
-		if is {
-			parts++
-		}
+	kind, number, _ := strings.Cut(head, " ")
+	n, err := strconv.ParseInt(number, 10, 32)
+	if err != nil || kind != "result" && kind != "sleep" {
+		return turn{}, errTurn
 	}
-	if parts != 1 || t.Result == nil && t.Output != "" {
-		return t, errTurn
-	}
-	for _, r := range t.Requests {
-		if r.Import != "fetch" && r.Import != "derive" {
-			return t, errTurn
-		}
-	}
-	return t, nil
-}
-
-// sleep returns how long to wait.
-func (t turn) sleep() time.Duration {
-	ms := *t.Sleep
-	if !(ms > 0) {
-		return 0
-	}
-	return time.Duration(math.Min(ms, float64(24*time.Hour/time.Millisecond)) * float64(time.Millisecond))
+	return turn{kind, int32(n), text}, nil
 }

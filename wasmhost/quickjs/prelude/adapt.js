@@ -1,7 +1,5 @@
 // Adapts the operations of the ABI to the interfaces of App Connect. Both shapes of an argument or an answer are accepted.
 
-const unsupported = Symbol('unsupported'); // is thrown by an operation to which the host does the standard thing
-
 function needObject(operation, answer) {
   if (typeof answer === 'object' && answer !== null) return answer;
   throw new TypeError(`${operation} returned ${answer === null ? 'null' : typeof answer}: return an object`);

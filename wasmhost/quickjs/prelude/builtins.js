@@ -4,14 +4,11 @@ const { apply, ownKeys } = Reflect;
 const { create, defineProperty, freeze, getPrototypeOf, hasOwn, keys, setPrototypeOf } = Object;
 const { fromCharCode } = String;
 const { isArray } = Array;
-const { floor, max, min } = Math;
+const { ceil, floor, max, min } = Math;
 const now = Date.now;
 const nativeRandom = Math.random;
-const nativeThen = Promise.prototype.then;
 const NativePromise = Promise;
 const printLine = global.print ?? (() => {});
-
-const then = (promise, resolved, rejected) => apply(nativeThen, promise, [resolved, rejected]);
 
 // define adds globals the way built-ins are: they can be replaced, and do not show up in a list of the global object.
 function define(values, target = global) {

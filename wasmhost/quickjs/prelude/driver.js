@@ -7,15 +7,14 @@ const operationNames = [
 ];
 
 let first, last; // the queue of requests: each has the next one
-let lastRequest = 0;
 let asked;        // the request that has been handed out
-let outcome;      // how the operation has ended
+let outcome;      // how the operation has ended, as turn says it
 let running = '';
 
 // ask queues a request. document makes its text when it is handed out.
 function ask(kind, document, answered) {
   if (!running) throw new Error(`${kind} is not possible while the connector is loaded: call it in an operation`);
-  const request = { id: ++lastRequest, kind, document, answered, next: undefined, withdrawn: false, taken: false };
+  const request = { kind, document, answered, next: undefined, withdrawn: false, taken: false };
   if (first) last.next = request;
   else first = request;
   return last = request;
@@ -39,29 +38,26 @@ function takeRequest() {
 }
 
 function finish(result, output) {
-  if (outcome) return;
-  outcome = output === undefined ? `{"result":${result}}` : `{"result":${result},"output":${toJSON(output)}}`;
+  outcome = output === undefined ? `result ${result}` : `result ${result}\n${output}`;
   if (takeRequest()) log('warn', [`${running} has ended without waiting for a fetch, which was not sent: await it`]);
 }
 
-function begin(operation, input, envText, seed) {
+// begin starts an operation. It is the only async function that every operation runs in: each costs several microseconds.
+async function begin(operation, input, envText, seed) {
   running = operation;
   outcome = asked = undefined;
   setSeed(seed);
   setEnvironment(envText);
-  then(runOperation(operation, input), (output) => finish(0, output), (error) => {
-    if (error === unsupported) return finish(2, undefined);
+  try {
+    const [f, self] = exported(operation);
+    if (!f) return finish(2); // unsupported: the host does the standard thing
+    const { before, after } = adapters[operation];
+    const args = before(parseJSON(input), input);
+    finish(0, toJSON(after(await apply(f, self, args), args[0])));
+  } catch (error) {
     log('error', [`${operation}:`, error]);
     finish(1, toJSON(errorDocument(error)));
-  });
-}
-
-async function runOperation(operation, input) {
-  const [f, self] = exported(operation);
-  if (!f) throw unsupported;
-  const { before, after } = adapters[operation];
-  const args = before(parseJSON(input), input);
-  return toJSON(after(await apply(f, self, args), args[0]));
+  }
 }
 
 // errorDocument is what the ABI says of an error.
@@ -84,23 +80,21 @@ function oauthError(data) {
   return typeof data?.error === 'string' ? data.error : undefined;
 }
 
+// turn says what the operation waits for, or how it has ended: a word, with a number behind "result" and "sleep" (milliseconds). The
+// document of a request, or the output, begins on the next line.
 function turn() {
   if (outcome) return outcome;
-  if (asked) return '{"requests":[]}';
-  if (timers.length > 0 && runTimers()) return '{"sleep":0}';
+  if (timers.length > 0 && runTimers()) return 'sleep 0';
   asked = takeRequest();
-  if (asked) {
-    return `{"requests":[{"id":${asked.id},"import":"${asked.kind}","document":${toJSON(asked.document())}}]}`;
-  }
-  if (timers.length > 0) return toJSON({ sleep: timeToSleep() });
-  return '{"stuck":true}';
+  if (asked) return `${asked.kind}\n${asked.document()}`;
+  return timers.length > 0 ? `sleep ${ceil(timeToSleep())}` : 'stuck';
 }
 
-function settle(id, text) {
-  if (asked?.id !== id) throw new Error(`request ${id} does not wait for an answer`);
+// settle answers the request that turn has handed out.
+function settle(answer) {
   const { answered } = asked;
   asked = undefined;
-  answered(text);
+  answered(answer);
 }
 
 const driver = { configure, load, isConfigured, operations, begin, turn, settle };

@@ -3,10 +3,10 @@ package prelude_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -314,39 +314,24 @@ func (s *script) run(operation, input, env string, answer func(request) any) (re
 		if err != nil {
 			return result{}, err
 		}
-		var turn struct {
-			result
-			Result   *int
-			Sleep    *float64
-			Requests []struct {
-				ID float64
-				request
-			}
-		}
-		if err := json.Unmarshal([]byte(text), &turn); err != nil {
-			return result{}, fmt.Errorf("turn returned %s: %w", text, err)
-		}
-		switch {
-		case turn.Result != nil:
-			return result{Result: *turn.Result, Output: turn.Output}, nil
-		case turn.Stuck:
+		head, text, _ := strings.Cut(text, "\n")
+		kind, number, _ := strings.Cut(head, " ")
+		n, _ := strconv.Atoi(number)
+		switch kind {
+		case "result":
+			return result{Result: n, Output: text}, nil
+		case "stuck":
 			return result{Stuck: true}, nil
-		case turn.Sleep != nil:
-			s.slept += time.Duration(*turn.Sleep * float64(time.Millisecond))
+		case "sleep":
+			s.slept += time.Duration(n) * time.Millisecond
 			continue
 		}
-		for _, r := range turn.Requests {
-			given := answer(r.request)
-			settle := uint64(2 << 32) // null
-			if text, ok := given.(string); ok {
-				p := s.bytes(text)
-				settle = s.call("JS_NewStringLen", s.context, p, uint64(len(text)))
-				s.call("free", p)
-			}
-			if _, err := s.drive("settle", s.call("JS_NewNumber", s.context, api.EncodeF64(r.ID)), settle); err != nil {
-				return result{}, err
-			}
-			s.jobs()
+		var given []any
+		if a := answer(request{kind, text}); a != nil {
+			given = append(given, a)
+		}
+		if _, err := s.drive("settle", given...); err != nil {
+			return result{}, err
 		}
 	}
 	return result{}, errors.New("the operation does not end")

@@ -5,7 +5,7 @@ function derive(document) {
   return new NativePromise((resolve, reject) => {
     const text = toJSON(document);
     ask('derive', () => text, (handle) => {
-      if (handle === null || handle === undefined) reject(new Error('crmgate.derive: the host could not compute the value; the log says why'));
+      if (handle === undefined) reject(new Error('crmgate.derive: the host could not compute the value; the log says why'));
       else resolve(handle);
     });
   });
