@@ -129,3 +129,33 @@ func TestScriptsShareTheEngine(t *testing.T) {
 		t.Error("the engine is still there after its last module")
 	}
 }
+
+// crm is a host that answers every fetch with a document.
+type crm struct {
+	silent
+	answer string
+}
+
+func (c crm) Fetch(context.Context, []byte) []byte { return []byte(c.answer) }
+
+// A script gets the same body whether it is taken out of the answer's document or parsed as a part of it.
+func TestBodiesOfScript(t *testing.T) {
+	t.Parallel()
+	m := scripted(t, `exports.getUserInfo = async () => {
+  const answer = await fetch('https://crm.example/');
+  return { status: answer.status, type: answer.headers.get('content-type'), body: await answer.text() };
+};`)
+	for _, body := range []string{`""`, `"{\"a\":\"\\\"\"}"`, `"\u0000 \u001f\u007f\b\f\n\r\t"`, `"é\u00e9 😀\u2028` + "\u2028" + `"`, `"\/ \ud83d\ude00 \ud800"`} {
+		var outputs [2]string
+		for i, document := range []string{`{"status":200,"headers":{"content-type":"x/y"},"body":` + body + `}`, `{"body": ` + body + `, "status": 200, "headers": {"content-type": "x/y"}}`} {
+			got, err := m.Run(t.Context(), Call{Operation: "getUserInfo", Input: []byte("{}"), Host: crm{answer: document}})
+			if err != nil || got.Code != 0 {
+				t.Fatal(string(got.Output), err)
+			}
+			outputs[i] = string(got.Output)
+		}
+		if outputs[0] != outputs[1] || !strings.Contains(outputs[0], `"status":200,"type":"x/y"`) {
+			t.Errorf("got %s, want %s", outputs[0], outputs[1])
+		}
+	}
+}

@@ -95,7 +95,7 @@ func (m *machine) perform(p *Program, h Host, t turn) error {
 		if err != nil {
 			return err
 		}
-		answer = []string{document}
+		answer = splitAnswer(document)
 	case "derive":
 		handle, ok, err := h.Derive(t.text)
 		if err != nil {

@@ -90,11 +90,11 @@ function turn() {
   return timers.length > 0 ? `sleep ${ceil(timeToSleep())}` : 'stuck';
 }
 
-// settle answers the request that turn has handed out.
-function settle(answer) {
+// settle answers the request that turn has handed out. See send for what the answer of a fetch is.
+function settle(answer, body) {
   const { answered } = asked;
   asked = undefined;
-  answered(answer);
+  answered(answer, body);
 }
 
 const driver = { configure, load, isConfigured, operations, begin, turn, settle };

@@ -118,7 +118,7 @@ class FetchError extends TypeError {
 }
 
 // send hands a request to the host. It resolves to what use makes of the answer, or rejects with a FetchError or the reason of the
-// signal.
+// signal. The host can take the body out of the answer's document, so that it need not be parsed as a part of it.
 function send(request, signal, use) {
   return new NativePromise((resolve, reject) => {
     if (signal?.aborted) {
@@ -128,8 +128,9 @@ function send(request, signal, use) {
     const wait = ask('fetch', () => {
       if (signal) limitTime(request, signal);
       return toJSON(request);
-    }, (text) => {
+    }, (text, body) => {
       const answer = parseJSON(text);
+      if (body !== undefined) answer.body = body;
       if (answer.error) {
         if (answer.error.kind === 'timeout' && signal) passTime(signal);
         reject(signal?.aborted ? signal.reason : new FetchError(answer.error.kind, answer.error.message));
