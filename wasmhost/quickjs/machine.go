@@ -74,11 +74,11 @@ func (m *machine) bytes(at, size uint32) ([]byte, error) {
 	return b, nil
 }
 
-// put copies a text to new memory, with a zero behind it. The caller frees it.
-func (m *machine) put(parts ...string) (at, size uint32, err error) {
+// put copies texts to new memory, one behind the other, with a zero behind the last. The caller frees it.
+func (m *machine) put(texts ...string) (at, size uint32, err error) {
 	n := 0
-	for _, p := range parts {
-		n += len(p)
+	for _, s := range texts {
+		n += len(s)
 	}
 	v, err := m.call("malloc", uint64(n+1))
 	if err != nil {
@@ -92,8 +92,8 @@ func (m *machine) put(parts ...string) (at, size uint32, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	for _, p := range parts {
-		b = b[copy(b, p):]
+	for _, s := range texts {
+		b = b[copy(b, s):]
 	}
 	b[0] = 0
 	return at, uint32(n), nil
@@ -124,16 +124,6 @@ func (m *machine) thrown(v value, err error) (value, error) {
 		err = m.exception()
 	}
 	return v, err
-}
-
-// newString returns a string.
-func (m *machine) newString(s string) (v value, err error) {
-	at, size, err := m.put(s)
-	if err != nil {
-		return 0, err
-	}
-	defer m.free(&err, at)
-	return m.thrown(m.call("JS_NewStringLen", uint64(m.ctx), uint64(at), uint64(size)))
 }
 
 // errTooLong means that a text is longer than its limit.
@@ -208,12 +198,18 @@ func (m *machine) apply(function value, arguments ...value) (v value, err error)
 
 // strings returns values of texts.
 func (m *machine) strings(texts ...string) (all []value, err error) {
+	at, _, err := m.put(texts...)
+	if err != nil {
+		return nil, err
+	}
+	defer m.free(&err, at)
 	for _, s := range texts {
-		v, err := m.newString(s)
+		v, err := m.thrown(m.call("JS_NewStringLen", uint64(m.ctx), uint64(at), uint64(len(s))))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, v)
+		at += uint32(len(s))
 	}
 	return all, nil
 }

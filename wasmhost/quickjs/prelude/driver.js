@@ -49,11 +49,11 @@ async function begin(operation, input, envText, seed) {
   setSeed(seed);
   setEnvironment(envText);
   try {
-    const [f, self] = exported(operation);
-    if (!f) return finish(2); // unsupported: the host does the standard thing
+    const found = exported(operation);
+    if (!found) return finish(2); // unsupported: the host does the standard thing
     const { before, after } = adapters[operation];
     const args = before(parseJSON(input), input);
-    finish(0, toJSON(after(await apply(f, self, args), args[0])));
+    finish(0, toJSON(after(await apply(found.f, found.self, args), args[0])));
   } catch (error) {
     log('error', [`${operation}:`, error]);
     finish(1, toJSON(errorDocument(error)));

@@ -13,14 +13,14 @@ function bodyContent(body) {
 }
 
 class Body {
-  #content;
-  #used = false;
+  #content; // until it is read
   constructor(content) { this.#content = content; }
-  get bodyUsed() { return this.#used; }
+  get bodyUsed() { return this.#content === undefined; }
   #take() {
-    if (this.#used) throw new TypeError('The body has already been read: read it once, or clone first');
-    this.#used = true;
-    return this.#content;
+    const content = this.#content;
+    if (content === undefined) throw new TypeError('The body has already been read: read it once, or clone first');
+    this.#content = undefined;
+    return content;
   }
   async text() { return contentText(this.#take()); }
   async json() { return parseBody(contentText(this.#take())); }
@@ -29,7 +29,7 @@ class Body {
 
   // contentOf returns what a body has, which stays readable.
   static contentOf(body) {
-    if (body.#used) throw new TypeError('The body has already been read: clone before reading it');
+    if (body.bodyUsed) throw new TypeError('The body has already been read: clone before reading it');
     return body.#content;
   }
 }

@@ -26,24 +26,24 @@ function load(kind, value) {
     if (inner && (typeof inner === 'object' || typeof inner === 'function')) connector[connector.length] = inner;
   }
   for (let i = 0; i < operationNames.length; i++) {
-    if (exported(operationNames[i])[0]) return;
+    if (exported(operationNames[i])) return;
   }
   throw new Error('The connector exports none of the operations. Export functions with their names, such as getAuthType and getUserInfo: '
     + 'export function getAuthType() {…}, exports.getAuthType = …, or module.exports = {getAuthType, …}');
 }
 
-// exported returns the function of an operation and the object to call it on, or nothing.
+// exported returns the function of an operation and the object to call it on, or undefined.
 function exported(name) {
   for (let i = 0; i < connector.length; i++) {
     const object = connector[i];
     const f = object?.[name];
-    if (typeof f === 'function') return [f, object];
+    if (typeof f === 'function') return { f, self: object };
     if (f !== undefined && f !== null) throw new TypeError(`The connector exports ${name}, which must be a function but is ${isArray(f) ? 'an array' : typeof f}`);
   }
-  return [];
+  return undefined;
 }
 
 // operations lists the operations that the connector exports.
-const operations = () => toJSON(operationNames.filter((name) => exported(name)[0]));
+const operations = () => toJSON(operationNames.filter((name) => exported(name)));
 
 define({ require });
