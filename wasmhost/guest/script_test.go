@@ -159,3 +159,35 @@ func TestBodiesOfScript(t *testing.T) {
 		}
 	}
 }
+
+// measure is a host that notes how long the last request was.
+type measure struct {
+	silent
+	longest int
+}
+
+func (m *measure) Fetch(_ context.Context, request []byte) []byte {
+	m.longest = len(request)
+	return []byte(`{"status":200,"headers":{},"body":""}`)
+}
+
+// A request of a script is cut behind the limit, however long it is, and a longer output ends the call.
+func TestLimitsOfScript(t *testing.T) {
+	t.Parallel()
+	m := scripted(t, `exports.getUserInfo = async ({ request, output }) => {
+  await fetch('https://crm.example/', { method: 'POST', body: 'x'.repeat(request) });
+  return { text: 'x'.repeat(output) };
+};`)
+	const limit = 1 << 20
+	for _, tt := range []struct{ request, output, sent int }{{100, limit - 11, 0}, {limit, 0, limit + 1}, {5 * limit, 0, limit + 1}, {100, limit - 10, 0}, {100, 5 * limit, 0}} {
+		h := &measure{}
+		got, err := m.Run(t.Context(), Call{Operation: "getUserInfo", Input: fmt.Appendf(nil, `{"request":%d,"output":%d}`, tt.request, tt.output), Host: h})
+		var stop *Stop
+		if long := tt.output > limit-11; long != (errors.As(err, &stop) && stop.How == "wrote more output than the limit") || !long && (err != nil || len(got.Output) != tt.output+11) {
+			t.Errorf("%+v: got %d bytes, %v", tt, len(got.Output), err)
+		}
+		if tt.sent > 0 && h.longest != tt.sent {
+			t.Errorf("%+v: the host got %d bytes", tt, h.longest)
+		}
+	}
+}

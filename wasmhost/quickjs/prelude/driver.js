@@ -42,7 +42,7 @@ function finish(result, output) {
   if (takeRequest()) log('warn', [`${running} has ended without waiting for a fetch, which was not sent: await it`]);
 }
 
-// begin starts an operation. It is the only async function that every operation runs in: each costs several microseconds.
+// begin starts an operation. No other async function runs in every operation: each costs several microseconds.
 async function begin(operation, input, envText, seed) {
   running = operation;
   outcome = asked = undefined;
