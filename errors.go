@@ -89,6 +89,8 @@ type ConnectorError struct {
 	Operation string // as the ABI names it: getUserInfo
 	// Message is for the person: the connector's own text, or ours about the connector's mistake.
 	Message string
+	// Detail is what the connector says of a mistake of its own, for the log; empty if it says that to the person.
+	Detail string
 	// Status is the CRM's HTTP status that caused the failure. If the connector named none, it is the status of the last answer
 	// that it fetched, if that was a failure; otherwise 0.
 	Status int
@@ -100,6 +102,9 @@ type ConnectorError struct {
 
 func (e *ConnectorError) Error() string {
 	s := fmt.Sprintf("connector %s: %s: %s", e.Platform, e.Operation, e.Message)
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}

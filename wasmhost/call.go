@@ -168,9 +168,10 @@ func problemOf(result guest.Result) string {
 // guestError returns the error in the guest's answer.
 func (c *call) guestError() error {
 	var e struct {
-		Message string  `json:"message"`
-		Status  float64 `json:"status"`
-		Code    string  `json:"code"`
+		Message  string  `json:"message"`
+		Status   float64 `json:"status"`
+		Code     string  `json:"code"`
+		Internal bool    `json:"internal"`
 	}
 	if json.Unmarshal(c.output, &e) != nil || e.Message == "" {
 		return c.abiError(`answered an error without a "message"`)
@@ -180,10 +181,14 @@ func (c *call) guestError() error {
 	if status == 0 && c.lastStatus >= 400 {
 		status = c.lastStatus
 	}
-	return &crmgate.ConnectorError{
+	failed := &crmgate.ConnectorError{
 		Platform: c.module.manifest.Platform, Operation: c.operation,
 		Message: truncate(c.secrets.Redact(e.Message, false), 1000), Status: status, Code: truncate(c.secrets.Redact(e.Code, false), 100),
 	}
+	if e.Internal {
+		failed.Message, failed.Detail = c.message("failed"), failed.Message
+	}
+	return failed
 }
 
 // abiError is the error of a guest that broke the ABI. Its instance can be reused.

@@ -354,6 +354,25 @@ await fetch('https://crm.example/');`, n)), "x.json": manifestOf("x", `"hosts": 
 	}
 }
 
+// What JavaScript itself says of a mistake is in the log, and people are told that the connector failed.
+func TestScriptMistakes(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][2]string{
+		"input.nothing();":                     {"The connector of x failed in getUserInfo.", "not a function"},
+		"return input.user.id;":                {"The connector of x failed in getUserInfo.", "cannot read property 'id' of undefined"},
+		"return JSON.parse('<html>');":         {"The connector of x failed in getUserInfo.", "unexpected token: '<'"},
+		"new URL('x');":                        {"The connector of x failed in getUserInfo.", "Invalid URL"},
+		"throw new Error('Choose a project.')": {"Choose a project.", ""},
+	} {
+		f := load(t, newHost(t, wasmhost.Config{}), map[string]string{"x.js": userInfo(body), "x.json": manifestOf("x", "")})
+		_, err := mustConnector(t, f, "x").UserInfo(t.Context(), bearer(""))
+		var failed *crmgate.ConnectorError
+		if !errors.As(err, &failed) || failed.Message != want[0] || failed.Detail != want[1] || !strings.Contains(err.Error(), want[1]) {
+			t.Errorf("%s: got %#v, want %q", body, failed, want)
+		}
+	}
+}
+
 // Scripts in this process have one engine in memory: the last that is closed frees it, and the next one loads it again.
 func TestScriptsInThisProcessShareTheEngine(t *testing.T) {
 	t.Parallel()

@@ -70,10 +70,15 @@ function errorDocument(error) {
     if (Number.isInteger(status) && status >= 100 && status <= 599) document.status = status;
     const code = error?.isAxiosError ? oauthError(error.response?.data) : error?.code;
     if (typeof code === 'string' && code !== '') document.code = code;
+    if (isNative(error)) document.internal = true;
   } catch { // a getter of the connector
   }
   return document;
 }
+
+// The errors of JavaScript itself, such as "not a function", and those of the prelude about its use. They say nothing to people.
+const nativeErrors = [EvalError, InternalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map((type) => type.prototype);
+const isNative = (error) => nativeErrors.includes(getPrototypeOf(error));
 
 // oauthError returns the error code of the body of an answer, if there is one (RFC 6749, section 5.2).
 function oauthError(data) {
