@@ -33,7 +33,35 @@ func C(t testing.TB, to, target, source string, flags ...string) {
 		tools = append(tools, fileState(needFile(t, "libclang-rt-dev-wasm32", "clang", "--target="+target, "-print-libgcc-file-name")))
 	}
 	args := append([]string{"--target=" + target, "-Wall", "-Werror", source}, flags...)
-	cached(t, to, source, append(tools, args...), func() { run(t, "", nil, "clang", append(args, "-o", to)...) })
+	cached(t, to, source, includes(flags), append(tools, args...), func() { run(t, "", nil, "clang", append(args, "-o", to)...) })
+}
+
+// Connector builds a connector on the SDK of its language: a source file in C (.c), AssemblyScript (.ts) or Rust (.rs). Extra flags follow
+// those that the README of the SDK names.
+func Connector(t testing.TB, to, source string, flags ...string) {
+	t.Helper()
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sdks := filepath.Join(root, "connectors-wasm")
+	switch filepath.Ext(source) {
+	case ".c":
+		sdk := filepath.Join(sdks, "c")
+		C(t, to, "wasm32", source, append([]string{"-O2", "-nostdlib", "-ffreestanding", "-mbulk-memory", "-Wl,--no-entry", "-I" + sdk, filepath.Join(sdk, "crmgate.c")}, flags...)...)
+	default:
+		t.Fatalf("%s: there is no SDK for this language", source)
+	}
+}
+
+// includes returns the folders of the flags -I.
+func includes(flags []string) (dirs []string) {
+	for _, f := range flags {
+		if dir, ok := strings.CutPrefix(f, "-I"); ok {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
 }
 
 // The targets of Rust. The WASI target has two names.
@@ -54,7 +82,7 @@ func Rust(t testing.TB, to string, targets []string, source string, flags ...str
 			}
 			args := append([]string{"--edition", "2021", "--target", target, "--crate-type", "cdylib", "-D", "warnings", source}, flags...)
 			tools := []string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}
-			cached(t, to, source, append(tools, args...), func() { run(t, "", nil, rustc, append(args, "-o", to)...) })
+			cached(t, to, source, nil, append(tools, args...), func() { run(t, "", nil, rustc, append(args, "-o", to)...) })
 			return
 		}
 	}
@@ -70,7 +98,7 @@ func AssemblyScript(t testing.TB, to, source string, flags ...string) {
 		t.Fatal(err)
 	}
 	name := filepath.Base(source)
-	cached(t, to, source, append([]string{string(lock), name}, flags...), func() {
+	cached(t, to, source, nil, append([]string{string(lock), name}, flags...), func() {
 		dir, err := assemblyScript()
 		if err != nil {
 			missing(t, err.Error())
@@ -122,7 +150,7 @@ func Clean() { _ = os.RemoveAll(installed) }
 //
 // The cache lies in the user's cache folder and is shared by all packages and runs. Its key covers the versions of the tools,
 // the command line, and every file in the folder of the source.
-func cached(t testing.TB, to, source string, key []string, build func()) {
+func cached(t testing.TB, to, source string, folders, key []string, build func()) {
 	t.Helper()
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -133,7 +161,7 @@ func cached(t testing.TB, to, source string, key []string, build func()) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, inputHash(t, filepath.Dir(source), key)+".wasm")
+	path := filepath.Join(dir, inputHash(t, append(folders, filepath.Dir(source)), key)+".wasm")
 	if b, err := os.ReadFile(path); err == nil {
 		if err := os.WriteFile(to, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -156,25 +184,27 @@ func cached(t testing.TB, to, source string, key []string, build func()) {
 	}
 }
 
-// inputHash hashes a key and the files in a folder.
-func inputHash(t testing.TB, dir string, key []string) string {
+// inputHash hashes a key and the files in folders.
+func inputHash(t testing.TB, folders, key []string) string {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%q", key)
-	for _, e := range entries {
-		if !e.Type().IsRegular() {
-			continue
-		}
-		b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+	for _, dir := range folders {
+		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(h, "%q %d\n", e.Name(), len(b))
-		h.Write(b)
+		for _, e := range entries {
+			if !e.Type().IsRegular() {
+				continue
+			}
+			b, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(h, "%q %d\n", e.Name(), len(b))
+			h.Write(b)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

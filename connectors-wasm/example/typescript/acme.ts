@@ -1,0 +1,35 @@
+import axios from 'axios';
+import type { GetAuthType, GetOauthInfo, GetUserInfo } from '@crmgate/connector';
+
+interface Me {
+  id?: number;
+  name: string;
+  email: string;
+  timezone: { name: string; offset: number };
+}
+
+export const getAuthType: GetAuthType = () => 'oauth';
+
+export const getOauthInfo: GetOauthInfo = () => ({
+  clientId: process.env.ACME_CLIENT_ID,
+  clientSecret: process.env.ACME_CLIENT_SECRET,
+  accessTokenUri: 'https://api.acme.example/oauth/token',
+});
+
+export const getUserInfo: GetUserInfo = async ({ authHeader }) => {
+  try {
+    const { data: me } = await axios.get<Me>('https://api.acme.example/me', { headers: { Authorization: authHeader, Accept: 'application/json' } });
+    if (!me.id) throw new Error('Acme does not say who this is');
+    return {
+      successful: true,
+      platformUserInfo: {
+        id: `${me.id}-acme`, name: me.name, timezoneName: me.timezone.name, timezoneOffset: me.timezone.offset,
+        platformAdditionalInfo: { email: me.email },
+      },
+      returnMessage: { messageType: 'success', message: 'Connected to Acme.', ttl: 3000 },
+    };
+  } catch (error) {
+    if ((error as { response?: { status: number } }).response?.status !== 401) throw error;
+    return { successful: false, returnMessage: { messageType: 'warning', message: 'Acme did not accept the sign-in. Connect again.', ttl: 5000 } };
+  }
+};
