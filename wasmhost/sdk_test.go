@@ -29,8 +29,8 @@ import (
 
 // The guests on the SDKs, by language. See the comments of those in C.
 var (
-	relays   = map[string]string{"C": "relay.c"}
-	derivers = map[string]string{"C": "derives.c"}
+	relays   = map[string]string{"C": "relay.c", "AssemblyScript": "relay.ts"}
+	derivers = map[string]string{"C": "derives.c", "AssemblyScript": "derives.ts"}
 )
 
 // relaying returns a relay guest. Its requests are answered by the function in the context.
@@ -108,9 +108,9 @@ func TestSDKsReadJSON(t *testing.T) {
 				got, err := answers(t.Context(), c, []byte(body))
 				switch valid := json.Valid([]byte(body)) && strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "{"); {
 				case valid && (err != nil || !sameNumbers(got, []byte(body))):
-					t.Errorf("%q became %q, %v", body, got, err)
+					t.Fatalf("%q became %q, %v", body, got, err)
 				case !valid && err == nil:
-					t.Errorf("%q is not JSON, and became %q", body, got)
+					t.Fatalf("%q is not JSON, and became %q", body, got)
 				}
 			}
 			for _, body := range fixed {
@@ -162,7 +162,7 @@ func TestSDKsNameMissingMembers(t *testing.T) {
 			t.Parallel()
 			c := relaying(t, source)
 			for operation, missing := range map[string][2]string{
-				"getUserInfo": {`{"platformUserInfo":{"id":"1","name":null}}`, "successful"}, "authValidation": {`{}`, "successful"},
+				"getUserInfo":                {`{"platformUserInfo":{"id":"1","name":null}}`, "successful"},
 				"checkAndRefreshAccessToken": {`{"refreshToken":"x"}`, "accessToken"}, "getManagedAuthOptions": {`{"options":[{"value":"1"}]}`, "label"},
 				"getOauthInfo": {`{"scopes":7}`, "scopes"}, "unAuthorize": {`{"returnMessage":{"ttl":1}}`, "message"},
 			} {

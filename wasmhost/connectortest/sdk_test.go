@@ -27,7 +27,7 @@ func commands(readme string) (lines []string) {
 // The README of each SDK has the example, and its commands build and check it.
 func TestREADMEsOfSDKs(t *testing.T) {
 	t.Parallel()
-	for language, file := range map[string]string{"c": "acme.c"} {
+	for language, file := range map[string]string{"assemblyscript": "acme.ts", "c": "acme.c"} {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			readme, err := os.ReadFile(filepath.Join("..", "..", "connectors-wasm", language, "README.md"))
@@ -55,8 +55,11 @@ func TestREADMEsOfSDKs(t *testing.T) {
 					checked = true
 				default:
 					cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", line)
-					cmd.Dir = dir
+					cmd.Dir, cmd.Env = dir, append(os.Environ(), "npm_config_prefer_offline=true")
 					if out, err := cmd.CombinedOutput(); err != nil {
+						if strings.HasPrefix(line, "npm ") && os.Getenv("CI") == "" {
+							t.Skipf("%s: %v\n%s", line, err, out)
+						}
 						t.Fatalf("%s: %v\n%s", line, err, out)
 					}
 				}

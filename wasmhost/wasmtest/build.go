@@ -40,15 +40,13 @@ func C(t testing.TB, to, target, source string, flags ...string) {
 // those that the README of the SDK names.
 func Connector(t testing.TB, to, source string, flags ...string) {
 	t.Helper()
-	root, err := Root()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sdks := filepath.Join(root, "connectors-wasm")
 	switch filepath.Ext(source) {
 	case ".c":
-		sdk := filepath.Join(sdks, "c")
+		sdk := sdkFolder(t, "c")
 		C(t, to, "wasm32", source, append([]string{"-O2", "-nostdlib", "-ffreestanding", "-mbulk-memory", "-Wl,--no-entry", "-I" + sdk, filepath.Join(sdk, "crmgate.c")}, flags...)...)
+	case ".ts":
+		config := filepath.Join("node_modules", "@crmgate", "assemblyscript", "asconfig.json")
+		AssemblyScript(t, to, source, append([]string{"--config", config}, flags...)...)
 	default:
 		t.Fatalf("%s: there is no SDK for this language", source)
 	}
@@ -89,7 +87,7 @@ func Rust(t testing.TB, to string, targets []string, source string, flags ...str
 	missing(t, "rustc and libstd-rust-dev-wasm32")
 }
 
-// AssemblyScript builds a source file.
+// AssemblyScript builds a source file, which may import the SDK.
 func AssemblyScript(t testing.TB, to, source string, flags ...string) {
 	t.Helper()
 	need(t, "npm", "nodejs and npm")
@@ -97,8 +95,9 @@ func AssemblyScript(t testing.TB, to, source string, flags ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sdk := sdkFolder(t, "assemblyscript")
 	name := filepath.Base(source)
-	cached(t, to, source, nil, append([]string{string(lock), name}, flags...), func() {
+	cached(t, to, source, []string{sdk, filepath.Join(sdk, "assembly")}, append([]string{string(lock), name}, flags...), func() {
 		dir, err := assemblyScript()
 		if err != nil {
 			missing(t, err.Error())
@@ -107,11 +106,26 @@ func AssemblyScript(t testing.TB, to, source string, flags ...string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+		dir, err = os.MkdirTemp(dir, "build-")
+		if err != nil {
 			t.Fatal(err)
 		}
-		run(t, dir, nil, filepath.Join("node_modules", ".bin", "asc"), append([]string{name, "-o", to}, flags...)...)
+		imported := filepath.Join(dir, "node_modules", "@crmgate", "assemblyscript")
+		if err := errors.Join(os.CopyFS(imported, os.DirFS(sdk)), os.WriteFile(filepath.Join(dir, name), content, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		run(t, dir, nil, filepath.Join("..", "node_modules", ".bin", "asc"), append([]string{name, "-o", to}, flags...)...)
 	})
+}
+
+// sdkFolder returns the folder of an SDK.
+func sdkFolder(t testing.TB, language string) string {
+	t.Helper()
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(root, "connectors-wasm", language)
 }
 
 //go:embed assemblyscript
