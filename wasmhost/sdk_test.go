@@ -29,8 +29,8 @@ import (
 
 // The guests on the SDKs, by language. See the comments of those in C.
 var (
-	relays   = map[string]string{"C": "relay.c", "AssemblyScript": "relay.ts"}
-	derivers = map[string]string{"C": "derives.c", "AssemblyScript": "derives.ts"}
+	relays   = map[string]string{"C": "relay.c", "AssemblyScript": "relay.ts", "Rust": "relay.rs"}
+	derivers = map[string]string{"C": "derives.c", "AssemblyScript": "derives.ts", "Rust": "derives.rs"}
 )
 
 // relaying returns a relay guest. Its requests are answered by the function in the context.

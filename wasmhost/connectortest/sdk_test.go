@@ -27,7 +27,7 @@ func commands(readme string) (lines []string) {
 // The README of each SDK has the example, and its commands build and check it.
 func TestREADMEsOfSDKs(t *testing.T) {
 	t.Parallel()
-	for language, file := range map[string]string{"assemblyscript": "acme.ts", "c": "acme.c"} {
+	for language, file := range map[string]string{"assemblyscript": "acme.ts", "c": "acme.c", "rust": "acme.rs"} {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			readme, err := os.ReadFile(filepath.Join("..", "..", "connectors-wasm", language, "README.md"))
@@ -42,6 +42,11 @@ func TestREADMEsOfSDKs(t *testing.T) {
 				t.Errorf("the README does not have %s as it is", file)
 			}
 			wasmtest.Connector(t, filepath.Join(t.TempDir(), "acme.wasm"), filepath.Join(examples, language, file)) // skips if a tool is missing
+			path := os.Getenv("PATH")
+			if language == "rust" {
+				rustc, _ := wasmtest.Rustc(t, wasmtest.RustPlain)
+				path = filepath.Dir(rustc) + ":" + path
+			}
 			dir := exampleFolder(t)
 			if err := os.WriteFile(filepath.Join(dir, file), source, 0o600); err != nil {
 				t.Fatal(err)
@@ -55,7 +60,7 @@ func TestREADMEsOfSDKs(t *testing.T) {
 					checked = true
 				default:
 					cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", line)
-					cmd.Dir, cmd.Env = dir, append(os.Environ(), "npm_config_prefer_offline=true")
+					cmd.Dir, cmd.Env = dir, append(os.Environ(), "npm_config_prefer_offline=true", "PATH="+path)
 					if out, err := cmd.CombinedOutput(); err != nil {
 						if strings.HasPrefix(line, "npm ") && os.Getenv("CI") == "" {
 							t.Skipf("%s: %v\n%s", line, err, out)

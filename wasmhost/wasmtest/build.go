@@ -47,6 +47,8 @@ func Connector(t testing.TB, to, source string, flags ...string) {
 	case ".ts":
 		config := filepath.Join("node_modules", "@crmgate", "assemblyscript", "asconfig.json")
 		AssemblyScript(t, to, source, append([]string{"--config", config}, flags...)...)
+	case ".rs":
+		rustConnector(t, to, source, flags)
 	default:
 		t.Fatalf("%s: there is no SDK for this language", source)
 	}
@@ -68,23 +70,42 @@ var (
 	RustWASI  = []string{"wasm32-wasip1", "wasm32-wasi"}
 )
 
-// Rust builds a source file as a library, for the first target that a compiler supports. The rustc in the path may support
-// none of them if it is not Debian's.
+// Rust builds a source file as a library, for the first target that a compiler supports.
 func Rust(t testing.TB, to string, targets []string, source string, flags ...string) {
+	t.Helper()
+	rustc, target := Rustc(t, targets)
+	args := append([]string{"--edition", "2021", "--target", target, "--crate-type", "cdylib", "-D", "warnings", source}, flags...)
+	tools := []string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}
+	cached(t, to, source, nil, append(tools, args...), func() { run(t, "", nil, rustc, append(args, "-o", to)...) })
+}
+
+// Rustc returns a compiler, and the first target that it supports. The rustc in the path may support none of them if it is not Debian's.
+func Rustc(t testing.TB, targets []string) (rustc, target string) {
 	t.Helper()
 	need(t, "wasm-ld", "lld")
 	for _, rustc := range []string{"rustc", "/usr/bin/rustc"} {
 		for _, target := range targets {
-			if printedFile(rustc, "--print", "target-libdir", "--target", target) == "" {
-				continue
+			if printedFile(rustc, "--print", "target-libdir", "--target", target) != "" {
+				return rustc, target
 			}
-			args := append([]string{"--edition", "2021", "--target", target, "--crate-type", "cdylib", "-D", "warnings", source}, flags...)
-			tools := []string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}
-			cached(t, to, source, nil, append(tools, args...), func() { run(t, "", nil, rustc, append(args, "-o", to)...) })
-			return
 		}
 	}
 	missing(t, "rustc and libstd-rust-dev-wasm32")
+	return "", ""
+}
+
+// rustConnector builds a connector on the SDK, which is built first.
+func rustConnector(t testing.TB, to, source string, flags []string) {
+	t.Helper()
+	rustc, target := Rustc(t, RustPlain)
+	sdk := filepath.Join(sdkFolder(t, "rust"), "src")
+	common := []string{"--edition", "2021", "--target", target, "-D", "warnings", "-O"}
+	args := append(append(common, "-C", "lto", "-C", "strip=debuginfo", "--crate-type", "cdylib", source), flags...)
+	cached(t, to, source, []string{sdk}, append([]string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}, args...), func() {
+		library := filepath.Join(t.TempDir(), "libcrmgate.rlib")
+		run(t, "", nil, rustc, append(common, "--crate-name", "crmgate", "--crate-type", "rlib", "-o", library, filepath.Join(sdk, "lib.rs"))...)
+		run(t, "", nil, rustc, append(args, "--extern", "crmgate="+library, "-o", to)...)
+	})
 }
 
 // AssemblyScript builds a source file, which may import the SDK.
@@ -176,6 +197,9 @@ func cached(t testing.TB, to, source string, folders, key []string, build func()
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, inputHash(t, append(folders, filepath.Dir(source)), key)+".wasm")
+	building, _ := builds.LoadOrStore(path, new(sync.Mutex))
+	building.(*sync.Mutex).Lock()
+	defer building.(*sync.Mutex).Unlock()
 	if b, err := os.ReadFile(path); err == nil {
 		if err := os.WriteFile(to, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -197,6 +221,9 @@ func cached(t testing.TB, to, source string, folders, key []string, build func()
 		t.Fatal(err)
 	}
 }
+
+// builds has a lock for each file of the cache, so that tests which need the same guest build it once.
+var builds sync.Map
 
 // inputHash hashes a key and the files in folders.
 func inputHash(t testing.TB, folders, key []string) string {
