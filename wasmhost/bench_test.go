@@ -4,8 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +12,6 @@ import (
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
 	"github.com/crmgate/crmgate/wasmhost"
-	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
 // BenchmarkCall measures calls of guests.
@@ -22,7 +19,6 @@ import (
 //	raw       an empty call in wazero, the minimum
 //	stopping  the same with wazero's own checks, which package meter replaces
 //	echo      a Go guest that returns its input of 1 KB
-//	userInfo  getUserInfo of a connector in Go, C and AssemblyScript; its fetch is answered at once
 //	wait      64 concurrent callers on two instances
 func BenchmarkCall(b *testing.B) {
 	b.Run("raw", func(b *testing.B) { empty(b, wazero.NewRuntimeConfig(), b.Context()) })
@@ -42,38 +38,6 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
-	sources := filepath.Join("connectortest", "testdata")
-	for name, make := range map[string]func(to string){
-		"Go": func(to string) {
-			if err := os.WriteFile(to, guest(b, "practice"), 0o600); err != nil {
-				b.Fatal(err)
-			}
-		},
-		"C": func(to string) {
-			if err := os.WriteFile(to, goodC(b), 0o600); err != nil {
-				b.Fatal(err)
-			}
-		},
-		"AssemblyScript": func(to string) {
-			wasmtest.AssemblyScript(b, to, filepath.Join(sources, "as", "retries.ts"), "-O", "--runtime", "incremental", "--use", "abort=")
-		},
-	} {
-		b.Run("userInfo/"+name, func(b *testing.B) {
-			path := filepath.Join(b.TempDir(), "guest.wasm")
-			make(path)
-			wasm, err := os.ReadFile(path)
-			if err != nil {
-				b.Fatal(err)
-			}
-			c := answered(b, 16, string(wasm))
-			b.ReportAllocs()
-			for b.Loop() {
-				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
-					b.Fatal(u, err)
-				}
-			}
-		})
-	}
 	few := answered(b, 2, string(guest(b, "practice")))
 	b.Run("wait", func(b *testing.B) {
 		b.SetParallelism(64)
@@ -85,19 +49,6 @@ func BenchmarkCall(b *testing.B) {
 			}
 		})
 	})
-}
-
-// goodC returns a valid connector in C.
-func goodC(b *testing.B) []byte {
-	b.Helper()
-	path := filepath.Join(b.TempDir(), "good.wasm")
-	wasmtest.C(b, path, "wasm32", filepath.Join("connectortest", "testdata", "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
-		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
-	wasm, err := os.ReadFile(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return wasm
 }
 
 // answered returns a connector for a CRM that answers at once, like the practice CRM.

@@ -2,6 +2,7 @@ package wasmhost_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/crmgate/crmgate/connector"
@@ -14,7 +15,13 @@ import (
 func BenchmarkHandles(b *testing.B) {
 	const calls, rounds = 2000, 40 // the clock of a process can be late by the time that another processor has run since its last tick
 	ok := func() int { return 200 }
-	wasm := goodC(b)
+	path := filepath.Join(b.TempDir(), "good.wasm")
+	wasmtest.C(b, path, "wasm32", filepath.Join("connectortest", "testdata", "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
+		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
+	wasm, err := os.ReadFile(path)
+	if err != nil {
+		b.Fatal(err)
+	}
 	round := func(c connector.Connector) func() {
 		return func() {
 			for range calls {

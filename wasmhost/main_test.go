@@ -60,6 +60,7 @@ var guests = map[string]*struct {
 	dir, pkg string
 	once     sync.Once
 }{
+	"acme":        {dir: filepath.Join("..", "connectors-wasm"), pkg: "./example/go"},
 	"echo":        {dir: ".", pkg: "./testdata/echo"},
 	"relay":       {dir: ".", pkg: "./testdata/relay"},
 	"practice":    {dir: filepath.Join("..", "connectors-wasm"), pkg: "./practice"},

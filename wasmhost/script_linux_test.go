@@ -18,45 +18,78 @@ import (
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
 
-// sameConnector is the connector of the practice CRM in C, Go and JavaScript: OAuth, and a getUserInfo that fetches JSON of 2 KB.
-func sameConnector(b *testing.B) map[string]string {
-	c := filepath.Join(b.TempDir(), "good.wasm")
-	wasmtest.C(b, c, "wasm32", filepath.Join("connectortest", "testdata", "c", "good.c"), "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin",
-		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
-	inC, err := os.ReadFile(c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return map[string]string{"c.wasm": string(inC), "go.wasm": string(guest(b, "practice")), "js.js": userInfo(`
-  const answer = await fetch('https://crm.example/me', { headers: { Authorization: input.authHeader } });
-  if (!answer.ok) return { successful: false };
-  const me = await answer.json();
-  return {
-    successful: true,
-    platformUserInfo: { id: me.id + '-practice', name: me.name, timezoneName: me.timezone.name, timezoneOffset: me.timezone.offset, platformAdditionalInfo: { email: me.email } },
-    returnMessage: { messageType: 'success', message: 'Connected.', ttl: 1000 },
-  };`)}
+// inLanguage is the example connector in one language.
+type inLanguage struct {
+	name, file string // the language and the file in the folder of connectors
+	code       string
+	lines      int // of source
 }
 
-// BenchmarkLanguages compares the same connector in C, Go and JavaScript, each in a process of its own.
+// languages returns the example connector in all languages.
+func languages(b *testing.B) (all []inLanguage) {
+	for _, l := range []struct{ name, source string }{
+		{"JavaScript", "javascript/acme.js"}, {"TypeScript", "typescript/acme.ts"}, {"Go", "go/main.go"},
+		{"AssemblyScript", "assemblyscript/acme.ts"}, {"C", "c/acme.c"}, {"Rust", "rust/acme.rs"},
+	} {
+		path := filepath.Join("..", "connectors-wasm", "example", l.source)
+		code, err := os.ReadFile(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		of := inLanguage{name: l.name, file: "acme.wasm", lines: strings.Count(string(code), "\n")}
+		switch l.name {
+		case "JavaScript", "TypeScript":
+			of.file = filepath.Base(path)
+		case "Go":
+			code = guest(b, "acme")
+		default:
+			code = onSDK(b, path)
+		}
+		of.code = string(code)
+		all = append(all, of)
+	}
+	return all
+}
+
+// onSDK returns a connector on the SDK of its language.
+func onSDK(t testing.TB, source string) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "guest.wasm")
+	wasmtest.Connector(t, path, source)
+	code, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// BenchmarkLanguages compares the example connector in all languages, each in a process of its own.
 //
 //	cold-ms      the time to load it with an empty cache, and to answer: everything is compiled
 //	start-ms     the same with a full cache: a process starts. The least of several
-//	warm-ms      the same in this process, without a new one. The script finds the JavaScript engine in memory, which another has loaded
+//	warm-ms      the same in this process, without a new one. A script finds the JavaScript engine in memory, which another has loaded
 //	cpu-µs       processor time of getUserInfo in its process, the least of several runs
+//	guest-µs     processor time of getUserInfo in this process, without what it takes for a guest that sends and answers constants: the
+//	             connector's own. Both run in turn, and the least of several runs counts
 //	instance-KB  what each further call at once takes, measured with 32 calls that wait for the CRM
 //	process-MB   the memory of the process after calls (PSS)
+//	module-KB    the size of the module or the script
+//	lines        of source
 func BenchmarkLanguages(b *testing.B) {
-	for file, code := range sameConnector(b) {
-		name, _, _ := strings.Cut(file, ".")
-		b.Run(name, func(b *testing.B) {
-			body, _ := json.Marshal(map[string]any{
-				"id": 1, "name": "Ada Lovelace", "email": "ada@example.com", "timezone": map[string]any{"name": "Europe/London", "offset": 0},
-				"notes": strings.Repeat("Analytical \"Engine\", ", 90),
-			})
+	manifest, err := os.ReadFile(filepath.Join("..", "connectors-wasm", "example", "acme.json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	constant := onSDK(b, filepath.Join("testdata", "constant", "constant.c"))
+	body, _ := json.Marshal(map[string]any{
+		"id": 1, "name": "Ada Lovelace", "email": "ada@example.com", "timezone": map[string]any{"name": "Europe/London", "offset": 0},
+		"notes": strings.Repeat("Analytical \"Engine\", ", 90),
+	})
+	for _, l := range languages(b) {
+		b.Run(l.name, func(b *testing.B) {
 			var waiting sync.WaitGroup
 			var hold sync.RWMutex
-			dir := folder(b, map[string]string{file: code, name + ".json": manifestOf(name, `"hosts": ["127.0.0.1:8081", "crm.example"]`)})
+			dir := folder(b, map[string]string{l.file: l.code, "acme.json": string(manifest)})
 			cache := b.TempDir()
 			host := func(processes int) *wasmhost.Host {
 				return newHost(b, wasmhost.Config{Processes: processes, CacheDir: cache, Deadline: time.Minute, MaxCalls: 256, MaxRunning: 64, Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
@@ -72,7 +105,7 @@ func BenchmarkLanguages(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				c := mustConnector(b, f, crmgate.Platform(name))
+				c := mustConnector(b, f, "acme")
 				waiting.Add(1)
 				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
 					b.Fatal(u, err)
@@ -97,35 +130,46 @@ func BenchmarkLanguages(b *testing.B) {
 			_ = other.Close()
 			f, c, _ := open(isolated)
 			defer f.Close()
-			call := func() {
-				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
-					b.Error(u, err)
+			const calls = 50
+			repeat := func(c connector.Connector) func() {
+				return func() {
+					waiting.Add(calls)
+					for range calls {
+						if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+							b.Error(u, err)
+						}
+					}
 				}
 			}
-			const calls = 50
 			pids := []int{f.Describe()[0].Pid}
-			each := wasmtest.Cheapest(b, 20, pids, func() {
-				waiting.Add(calls)
-				for range calls {
-					call()
-				}
-			})[0] / calls
+			each := wasmtest.Cheapest(b, 20, pids, repeat(c))[0] / calls
 			alone := wasmtest.PSS(b, pids...)
 			const more = 32
 			var all sync.WaitGroup
 			waiting.Add(more)
 			hold.Lock()
 			for range more {
-				all.Go(call)
+				all.Go(func() {
+					if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+						b.Error(u, err)
+					}
+				})
 			}
 			waiting.Wait()
 			crowd := wasmtest.PSS(b, pids...)
 			hold.Unlock()
 			all.Wait()
+			mine, _, _ := open(here)
+			defer mine.Close()
+			bare := load(b, here, map[string]string{"acme.wasm": string(constant), "acme.json": string(manifest)})
+			both := wasmtest.Cheapest(b, 20, []int{os.Getpid()}, repeat(mustConnector(b, mine, "acme")), repeat(mustConnector(b, bare, "acme")))
 			b.ReportMetric(float64(cold.Microseconds())/1e3, "cold-ms")
 			b.ReportMetric(float64(start.Microseconds())/1e3, "start-ms")
 			b.ReportMetric(float64(warm.Microseconds())/1e3, "warm-ms")
 			b.ReportMetric(float64(each.Nanoseconds())/1e3, "cpu-µs")
+			b.ReportMetric(float64((both[0]-both[1]).Nanoseconds())/1e3/calls, "guest-µs")
+			b.ReportMetric(float64(len(l.code))/1e3, "module-KB")
+			b.ReportMetric(float64(l.lines), "lines")
 			b.ReportMetric((crowd-alone)*1e3/more, "instance-KB")
 			b.ReportMetric(alone, "process-MB")
 			b.ReportMetric(0, "ns/op")

@@ -31,17 +31,28 @@ LIBC("memset") void *memset(void *to, int byte, __SIZE_TYPE__ size) {
 // ---- Texts and memory ----
 
 extern char __heap_base;
-static unsigned top;  // where free memory begins; 0 before the first allocation
+extern void *malloc(__SIZE_TYPE__ size) __attribute__((weak));
 
-// raw returns memory that may have been used: what the last allocation gave back.
+static unsigned top, limit;  // between them memory is free; both are 0 before the first allocation
+
+// raw returns memory that may have been used: what the last allocation gave back. The C library's malloc, if there is one, takes the
+// memory that the module has when it is loaded, and may add some at any time.
 static char *raw(unsigned size) {
-  const unsigned page = 1 << 16;
-  if (!top) top = (unsigned)&__heap_base + 7 & ~7u;
-  unsigned at = top, end = at + size;
-  unsigned have = __builtin_wasm_memory_size(0) * page;
-  if (size > (64u << 20) || (end > have && __builtin_wasm_memory_grow(0, (end - have + page - 1) / page) == -1)) __builtin_trap();
-  top = end + 7 & ~7u;
-  return (char *)at;
+  const unsigned page = 1 << 16, have = __builtin_wasm_memory_size(0) * page;
+  if (size > (64u << 20)) __builtin_trap();
+  size = size + 7 & ~7u;
+  if (!limit) {
+    limit = have;
+    top = malloc ? have : (unsigned)&__heap_base + 7 & ~7u;
+  }
+  if (size > limit - top) {
+    if (limit != have) top = limit = have;
+    unsigned pages = (size - (limit - top) + page - 1) / page;
+    if (__builtin_wasm_memory_grow(0, pages) == (__SIZE_TYPE__)-1) __builtin_trap();
+    limit += pages * page;
+  }
+  top += size;
+  return (char *)top - size;
 }
 
 void *crm_alloc(unsigned size) { return __builtin_memset(raw(size), 0, size); }
@@ -81,7 +92,7 @@ typedef struct {
 static void need(buffer *b, unsigned more) {
   if (b->size + more <= b->capacity) return;
   unsigned capacity = 2 * (b->size + more) + 64;
-  if (b->at && (unsigned)b->at + b->capacity == top) {  // nothing was allocated since: it grows where it is
+  if (b->at && (unsigned)b->at + b->capacity == top && capacity - b->capacity <= limit - top) {  // it grows where it is
     raw(capacity - b->capacity);
   } else {
     char *at = raw(capacity);
@@ -168,63 +179,78 @@ static int hex4(const char *p, const char *end) {
   return n;
 }
 
-// unescaped decodes the text of a string, which has been checked. Half of a surrogate pair becomes U+FFFD.
-static crm_text unescaped(const char *p, const char *end) {
-  char *at = raw(end - p), *to = at;
-  while (p < end) {
-    const char *run = p;
-    while (p < end && *p != '\\') p++;
-    to = copy(to, (crm_text){run, p - run});
-    if (p == end) break;
-    char c = p[1];
-    p += 2;
-    if (c == 'u') {
-      int first = hex4(p, end), second = -1;
-      p += 4;
-      if (first >> 10 == 0x36) {  // the first half of a pair
-        if (end - p >= 6 && p[0] == '\\' && p[1] == 'u') second = hex4(p + 2, end);
-        if (second >> 10 == 0x37) {
-          first = 0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff);
-          p += 6;
-        }
-      }
-      to = put_rune(to, first >> 11 == 0x1b ? 0xfffd : first);
-    } else {
-      *to++ = c == 'b' ? '\b' : c == 'f' ? '\f' : c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c;
-    }
+// plain returns where the first character after p is that a string cannot have as it is, or that is not ASCII. It looks at eight bytes at
+// once: the lowest bit that is set in odd is in the first such byte.
+static const char *plain(const char *p, const char *end) {
+  typedef unsigned long long eight;
+  const eight ones = 0x0101010101010101, high = ones << 7;
+  for (; end - p >= 8; p += 8) {
+    eight x, quote, backslash;
+    __builtin_memcpy(&x, p, 8);
+    quote = x ^ ones * '"';
+    backslash = x ^ ones * '\\';
+    eight odd = (((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | x) & high;
+    if (odd) return p + __builtin_ctzll(odd) / 8;
   }
-  return (crm_text){at, to - at};
+  while (p < end && *p >= 0x20 && *p != '"' && *p != '\\') p++;  // char is signed
+  return p;
 }
 
-// string reads a string after its first quotation mark.
+// unescaped decodes the escape sequence at *p. It returns where the text goes on, 0 if there is none. Half of a surrogate pair becomes U+FFFD.
+static char *unescaped(const char **p, const char *end, char *to) {
+  if (end - *p < 2) return 0;
+  char c = (*p)[1];
+  *p += 2;
+  switch (c) {
+    case 'b': *to = '\b'; return to + 1;
+    case 'f': *to = '\f'; return to + 1;
+    case 'n': *to = '\n'; return to + 1;
+    case 'r': *to = '\r'; return to + 1;
+    case 't': *to = '\t'; return to + 1;
+    case '"': case '\\': case '/': *to = c; return to + 1;
+    case 'u': break;
+    default: return 0;
+  }
+  int first = hex4(*p, end);
+  if (first < 0) return 0;
+  *p += 4;
+  if (first >> 10 == 0x36 && end - *p >= 2 && (*p)[0] == '\\' && (*p)[1] == 'u') {  // the first half of a pair
+    int second = hex4(*p + 2, end);
+    if (second >> 10 == 0x37) {
+      first = 0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff);
+      *p += 6;
+    }
+  }
+  return put_rune(to, first >> 11 == 0x1b ? 0xfffd : first);
+}
+
+// string reads a string after its first quotation mark. Without an escape sequence, its text stays where it is.
 static _Bool string(reader *r, crm_text *into) {
-  const char *p = r->at, *end = r->end;
-  _Bool escapes = 0;
+  const char *p = r->at, *run = p, *end = r->end;
+  char *at = 0, *to = 0;
   for (;;) {
-    while (p < end && *p >= 0x20 && *p != '"' && *p != '\\') p++;  // char is signed: not a control character, and ASCII
+    p = plain(p, end);
     if (p == end) return 0;
-    if (*p == '"') break;
-    if (*p == '\\') {
-      escapes = 1;
-      if (end - p < 2) return 0;
-      switch (p[1]) {
-        case 'u':
-          if (hex4(p + 2, end) < 0) return 0;
-          p += 6;
-          break;
-        case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
-          p += 2;
-          break;
-        default:
-          return 0;
-      }
+    if (*p < 0) {
+      unsigned n = rune(p, end);
+      if (!n) return 0;
+      p += n;
       continue;
     }
-    unsigned n = *p < 0 ? rune(p, end) : 0;
-    if (!n) return 0;
-    p += n;
+    if (*p == '"') break;
+    if (*p != '\\') return 0;
+    if (!at) at = to = raw(end - run);
+    to = copy(to, (crm_text){run, p - run});
+    if (!(to = unescaped(&p, end, to))) return 0;
+    run = p;
   }
-  *into = escapes ? unescaped(r->at, p) : (crm_text){r->at, p - r->at};
+  if (at) {
+    to = copy(to, (crm_text){run, p - run});
+    top = (unsigned)to + 7 & ~7u;  // the rest is free again
+    *into = (crm_text){at, to - at};
+  } else {
+    *into = (crm_text){run, p - run};
+  }
   r->at = p + 1;
   return 1;
 }
@@ -385,11 +411,12 @@ crm_json *crm_add(crm_json *array, crm_json *v) {
 
 static void put_string(buffer *b, crm_text t) {
   const char *p = t.at, *end = t.at + t.size;
+  need(b, t.size + 2);
   put_byte(b, '"');
   while (p < end) {
     const char *run = p;
-    unsigned n = 0;
-    while (p < end && *p != '"' && *p != '\\' && (*p >= 0x20 || (*p < 0 && (n = rune(p, end))))) p += *p < 0 ? n : 1;
+    unsigned n;
+    while ((p = plain(p, end)) < end && *p < 0 && (n = rune(p, end))) p += n;
     put(b, (crm_text){run, p - run});
     if (p == end) break;
     char c = *p++;

@@ -163,10 +163,34 @@ function hex4(p: usize): u32 {
   return n;
 }
 
+/**
+ * plain returns where the first character after p is that a string cannot have as it is, or that is not ASCII. It looks at eight bytes at
+ * once: the lowest bit that is set in odd is in the first such byte.
+ */
+function plain(p: usize, end: usize): usize {
+  const ones: u64 = 0x0101010101010101, high: u64 = ones << 7;
+  for (; p + 8 <= end; p += 8) {
+    const x = load<u64>(p), quote = x ^ (ones * QUOTE), backslash = x ^ (ones * BACKSLASH);
+    const odd = (((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | x) & high;
+    if (odd) return p + <usize>(ctz(odd) >> 3);
+  }
+  while (p < end) {
+    const c: u32 = load<u8>(p);
+    if (c < 0x20 || c >= 0x80 || c == QUOTE || c == BACKSLASH) break;
+    p++;
+  }
+  return p;
+}
+
 /** unescape decodes a string, which has been checked, and returns its size. Half of a surrogate pair becomes U+FFFD. */
 function unescape(p: usize, end: usize, into: usize): usize {
   let to = into;
   while (p < end) {
+    const run = plain(p, end) - p;
+    memory.copy(to, p, run);
+    p += run;
+    to += run;
+    if (p == end) break;
     let c: u32 = load<u8>(p++);
     if (c != BACKSLASH) {
       store<u8>(to++, c);
@@ -302,13 +326,10 @@ class Reader {
     let p = this.at + 1, escaped = false;
     const start = p, end = this.end;
     for (;;) {
-      let c: u32 = 0;
-      while (p < end) {
-        c = load<u8>(p);
-        if (c < 0x20 || c >= 0x80 || c == QUOTE || c == BACKSLASH) break;
-        p++;
-      }
-      if (p == end || c < 0x20) return null;
+      p = plain(p, end);
+      if (p == end) return null;
+      const c: u32 = load<u8>(p);
+      if (c < 0x20) return null;
       if (c == QUOTE) break;
       if (c == BACKSLASH) {
         escaped = true;

@@ -143,13 +143,16 @@ pub(crate) fn write_name(to: &mut String, name: &str) {
 pub(crate) fn write_string(to: &mut String, text: &str) {
     to.reserve(text.len() + 2);
     to.push('"');
+    let bytes = text.as_bytes();
     let mut from = 0;
-    for (i, c) in text.bytes().enumerate() {
-        if c >= 0x20 && c != b'"' && c != b'\\' {
-            continue;
-        }
-        to.push_str(&text[from..i]);
-        from = i + 1;
+    loop {
+        let at = plain(bytes, from);
+        to.push_str(&text[from..at]);
+        from = at + 1;
+        let c = match bytes.get(at) {
+            Some(c) => *c,
+            None => break,
+        };
         to.push('\\');
         if c >= 0x20 {
             to.push(c as char);
@@ -160,8 +163,28 @@ pub(crate) fn write_string(to: &mut String, text: &str) {
             to.push(DIGITS[(c & 15) as usize] as char);
         }
     }
-    to.push_str(&text[from..]);
     to.push('"');
+}
+
+/// Returns where the first byte from `at` on is that a string cannot have as it is. It looks at eight bytes at once: the lowest bit that is
+/// set in `odd` is in the first such byte.
+fn plain(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101010101010101;
+    while let Some(eight) = bytes.get(at..at + 8) {
+        let mut copy = [0; 8];
+        copy.copy_from_slice(eight);
+        let x = u64::from_le_bytes(copy);
+        let quote = x ^ (ONES * b'"' as u64);
+        let backslash = x ^ (ONES * b'\\' as u64);
+        let below = |v: u64, n: u64| v.wrapping_sub(ONES * n) & !v;
+        let odd = (below(x, 0x20) | below(quote, 1) | below(backslash, 1)) & (ONES << 7);
+        if odd != 0 {
+            return at + odd.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = &bytes[at.min(bytes.len())..];
+    at + rest.iter().position(|&c| c < 0x20 || c == b'"' || c == b'\\').unwrap_or(rest.len())
 }
 
 struct Reader<'a> {
@@ -260,29 +283,22 @@ impl Reader<'_> {
         let mut from = self.at;
         let mut decoded = String::new();
         loop {
-            let c = self.peek()?;
-            match c {
-                b'"' | b'\\' => {}
-                0..=0x1f => return None,
-                _ => {
+            self.at = plain(bytes, self.at);
+            let run = &self.text[from..self.at];
+            match self.peek()? {
+                b'"' if decoded.is_empty() => {
                     self.at += 1;
-                    continue;
+                    return Some(run.to_string());
                 }
-            }
-            if c == b'"' {
-                let rest = &self.text[from..self.at];
-                self.at += 1;
-                if decoded.is_empty() {
-                    return Some(rest.to_string());
+                b'"' => {
+                    self.at += 1;
+                    decoded.push_str(run);
+                    return Some(decoded);
                 }
-                decoded.push_str(rest);
-                return Some(decoded);
+                b'\\' => {}
+                _ => return None,
             }
-            if decoded.is_empty() {
-                let end = bytes[self.at..].iter().position(|&c| c == b'"')?;
-                decoded.reserve(self.at - from + end);
-            }
-            decoded.push_str(&self.text[from..self.at]);
+            decoded.push_str(run);
             self.at += 2;
             decoded.push(match bytes.get(self.at - 1)? {
                 b'"' => '"',

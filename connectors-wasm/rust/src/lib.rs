@@ -14,6 +14,7 @@
 mod documents;
 mod host;
 mod json;
+#[cfg(target_arch = "wasm32")]
 mod memory;
 
 pub use documents::*;

@@ -1,51 +1,70 @@
 //! An allocator that never frees: a call begins with the memory of the loaded module.
 
+use core::arch::wasm32::{memory_grow, memory_size};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 
+/// Between top and limit memory is free; both are 0 before the first allocation.
 struct Bump {
-    top: Cell<usize>, // where free memory begins; 0 before the first allocation
+    top: Cell<usize>,
+    limit: Cell<usize>,
 }
 
 // A module has one thread.
 unsafe impl Sync for Bump {}
 
-#[cfg(target_arch = "wasm32")]
 #[global_allocator]
-static ALLOCATOR: Bump = Bump { top: Cell::new(0) };
+static ALLOCATOR: Bump = Bump { top: Cell::new(0), limit: Cell::new(0) };
 
-#[cfg(target_arch = "wasm32")]
 unsafe impl GlobalAlloc for Bump {
+    /// With WASI there is a C library. Its allocator takes the memory that the module has when it is loaded, and may add some at any time.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        use core::arch::wasm32::{memory_grow, memory_size};
         const PAGE: usize = 1 << 16;
+        const MOST: usize = 64 << 20; // what the server gives a connector
         extern "C" {
             static __heap_base: u8;
         }
-        let top = if self.top.get() == 0 { &__heap_base as *const u8 as usize } else { self.top.get() };
-        let at = (top + layout.align() - 1) & !(layout.align() - 1);
-        let end = match at.checked_add(layout.size()) {
-            Some(end) => end,
-            Option::None => return std::ptr::null_mut(),
-        };
         let have = memory_size(0) * PAGE;
-        if end > have && memory_grow(0, (end - have + PAGE - 1) / PAGE) == usize::MAX {
+        if self.limit.get() == 0 {
+            self.limit.set(have);
+            self.top.set(if cfg!(target_os = "wasi") { have } else { &__heap_base as *const u8 as usize });
+        }
+        if layout.size() > MOST {
             return std::ptr::null_mut();
         }
-        self.top.set(end);
+        let aligned = |at: usize| (at + layout.align() - 1) & !(layout.align() - 1);
+        let mut at = aligned(self.top.get());
+        if at + layout.size() > self.limit.get() {
+            if self.limit.get() != have {
+                at = aligned(have);
+                self.limit.set(have);
+            }
+            let pages = (at + layout.size() - self.limit.get() + PAGE - 1) / PAGE;
+            if memory_grow(0, pages) == usize::MAX {
+                return std::ptr::null_mut();
+            }
+            self.limit.set(self.limit.get() + pages * PAGE);
+        }
+        self.top.set(at + layout.size());
         at as *mut u8
+    }
+
+    /// Memory is zero, because none is used twice.
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        self.alloc(layout)
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
 
-    /// The last allocation grows where it is.
+    /// The last allocation grows where it is, if there is room.
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if size <= layout.size() {
             return at;
         }
-        if at as usize + layout.size() == self.top.get() {
-            let more = Layout::from_size_align_unchecked(size - layout.size(), 1);
-            return if self.alloc(more).is_null() { std::ptr::null_mut() } else { at };
+        let more = size - layout.size();
+        if at as usize + layout.size() == self.top.get() && more <= self.limit.get() - self.top.get() {
+            self.top.set(self.top.get() + more);
+            return at;
         }
         let to = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
         if !to.is_null() {
