@@ -115,10 +115,10 @@ var failing = []struct {
 		wasmtest.Go(t, to, ".", "./testdata/fails", "-ldflags=-w")
 	}},
 	{"c", "trapped: wasm error: unreachable", "parse_name", func(t testing.TB, to string) {
-		wasmtest.C(t, to, "wasm32", "testdata/fails/fails.c", "-O0", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wno-unused-function", "-Wl,--no-entry")
+		wasmtest.Connector(t, to, "testdata/fails/fails.c", "-O0")
 	}},
 	{"assemblyscript", "trapped: wasm error: unreachable", "parse_name", func(t testing.TB, to string) {
-		wasmtest.AssemblyScript(t, to, "testdata/fails/fails.ts", "--debug", "--runtime", "incremental", "--use", "abort=")
+		wasmtest.Connector(t, to, "testdata/fails/fails.ts", "--debug", "--optimizeLevel", "0")
 	}},
 	{"rust", "trapped: wasm error: unreachable", "parse_name", func(t testing.TB, to string) {
 		wasmtest.Rust(t, to, wasmtest.RustWASI, "testdata/fails/fails.rs", "-O")

@@ -18,10 +18,11 @@ func TestCallsShareNothing(t *testing.T) {
 	for name, build := range map[string]func(to string){
 		"Go": func(to string) { wasmtest.Go(t, to, ".", "./"+sources) },
 		"C": func(to string) {
-			wasmtest.C(t, to, "wasm32-wasi", filepath.Join(sources, "hoard.c"), "-O2", "-mexec-model=reactor", "-Wno-unused-function")
+			sdk := filepath.Join("..", "connectors-wasm", "c")
+			wasmtest.C(t, to, "wasm32-wasi", filepath.Join(sources, "hoard.c"), filepath.Join(sdk, "crmgate.c"), "-I"+sdk, "-O2", "-mbulk-memory", "-mexec-model=reactor")
 		},
 		"AssemblyScript": func(to string) {
-			wasmtest.AssemblyScript(t, to, filepath.Join(sources, "hoard.ts"), "-O", "--runtime", "incremental", "--use", "abort=")
+			wasmtest.Connector(t, to, filepath.Join(sources, "hoard.ts"), "--runtime", "incremental")
 		},
 	} {
 		path := filepath.Join(t.TempDir(), name)

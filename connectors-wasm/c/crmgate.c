@@ -35,21 +35,26 @@ extern void *malloc(__SIZE_TYPE__ size) __attribute__((weak));
 
 static unsigned top, limit;  // between them memory is free; both are 0 before the first allocation
 
-// raw returns memory that may have been used: what the last allocation gave back. The C library's malloc, if there is one, takes the
-// memory that the module has when it is loaded, and may add some at any time.
+// raw returns memory that may have been used: what the last allocation gave back. It comes from the C library's malloc if there is one.
 static char *raw(unsigned size) {
-  const unsigned page = 1 << 16, have = __builtin_wasm_memory_size(0) * page;
+  const unsigned page = 1 << 16;
   if (size > (64u << 20)) __builtin_trap();
   size = size + 7 & ~7u;
-  if (!limit) {
-    limit = have;
-    top = malloc ? have : (unsigned)&__heap_base + 7 & ~7u;
+  if (!limit && !malloc) {
+    top = (unsigned)&__heap_base + 7 & ~7u;
+    limit = __builtin_wasm_memory_size(0) * page;
   }
   if (size > limit - top) {
-    if (limit != have) top = limit = have;
-    unsigned pages = (size - (limit - top) + page - 1) / page;
-    if (__builtin_wasm_memory_grow(0, pages) == (__SIZE_TYPE__)-1) __builtin_trap();
-    limit += pages * page;
+    if (malloc) {
+      unsigned most = size > page ? size : page;
+      top = (unsigned)malloc(most);
+      limit = top + most;
+      if (!top) __builtin_trap();
+    } else {
+      unsigned pages = (size - (limit - top) + page - 1) / page;
+      if (__builtin_wasm_memory_grow(0, pages) == (__SIZE_TYPE__)-1) __builtin_trap();
+      limit += pages * page;
+    }
   }
   top += size;
   return (char *)top - size;

@@ -48,7 +48,7 @@ func Connector(t testing.TB, to, source string, flags ...string) {
 		config := filepath.Join("node_modules", "@crmgate", "assemblyscript", "asconfig.json")
 		AssemblyScript(t, to, source, append([]string{"--config", config}, flags...)...)
 	case ".rs":
-		rustConnector(t, to, source, flags)
+		Rust(t, to, RustPlain, source, append([]string{"-O", "-C", "lto", "-C", "strip=debuginfo"}, flags...)...)
 	default:
 		t.Fatalf("%s: there is no SDK for this language", source)
 	}
@@ -70,13 +70,18 @@ var (
 	RustWASI  = []string{"wasm32-wasip1", "wasm32-wasi"}
 )
 
-// Rust builds a source file as a library, for the first target that a compiler supports.
+// Rust builds a source file as a library, for the first target that a compiler supports. It may use the SDK.
 func Rust(t testing.TB, to string, targets []string, source string, flags ...string) {
 	t.Helper()
 	rustc, target := Rustc(t, targets)
-	args := append([]string{"--edition", "2021", "--target", target, "--crate-type", "cdylib", "-D", "warnings", source}, flags...)
-	tools := []string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}
-	cached(t, to, source, nil, append(tools, args...), func() { run(t, "", nil, rustc, append(args, "-o", to)...) })
+	sdk := filepath.Join(sdkFolder(t, "rust"), "src")
+	common := []string{"--edition", "2021", "--target", target, "-D", "warnings"}
+	args := append(append(common, "--crate-type", "cdylib", source), flags...)
+	cached(t, to, source, []string{sdk}, append([]string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}, args...), func() {
+		library := filepath.Join(t.TempDir(), "libcrmgate.rlib")
+		run(t, "", nil, rustc, append(common, "-O", "--crate-name", "crmgate", "--crate-type", "rlib", "-o", library, filepath.Join(sdk, "lib.rs"))...)
+		run(t, "", nil, rustc, append(args, "--extern", "crmgate="+library, "-o", to)...)
+	})
 }
 
 // Rustc returns a compiler, and the first target that it supports. The rustc in the path may support none of them if it is not Debian's.
@@ -92,20 +97,6 @@ func Rustc(t testing.TB, targets []string) (rustc, target string) {
 	}
 	missing(t, "rustc and libstd-rust-dev-wasm32")
 	return "", ""
-}
-
-// rustConnector builds a connector on the SDK, which is built first.
-func rustConnector(t testing.TB, to, source string, flags []string) {
-	t.Helper()
-	rustc, target := Rustc(t, RustPlain)
-	sdk := filepath.Join(sdkFolder(t, "rust"), "src")
-	common := []string{"--edition", "2021", "--target", target, "-D", "warnings", "-O"}
-	args := append(append(common, "-C", "lto", "-C", "strip=debuginfo", "--crate-type", "cdylib", source), flags...)
-	cached(t, to, source, []string{sdk}, append([]string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}, args...), func() {
-		library := filepath.Join(t.TempDir(), "libcrmgate.rlib")
-		run(t, "", nil, rustc, append(common, "--crate-name", "crmgate", "--crate-type", "rlib", "-o", library, filepath.Join(sdk, "lib.rs"))...)
-		run(t, "", nil, rustc, append(args, "--extern", "crmgate="+library, "-o", to)...)
-	})
 }
 
 // AssemblyScript builds a source file, which may import the SDK.

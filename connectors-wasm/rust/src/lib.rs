@@ -14,7 +14,7 @@
 mod documents;
 mod host;
 mod json;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", not(target_os = "wasi")))] // WASI has the allocator of its C library
 mod memory;
 
 pub use documents::*;

@@ -17,35 +17,29 @@ unsafe impl Sync for Bump {}
 static ALLOCATOR: Bump = Bump { top: Cell::new(0), limit: Cell::new(0) };
 
 unsafe impl GlobalAlloc for Bump {
-    /// With WASI there is a C library. Its allocator takes the memory that the module has when it is loaded, and may add some at any time.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         const PAGE: usize = 1 << 16;
         const MOST: usize = 64 << 20; // what the server gives a connector
         extern "C" {
             static __heap_base: u8;
         }
-        let have = memory_size(0) * PAGE;
         if self.limit.get() == 0 {
-            self.limit.set(have);
-            self.top.set(if cfg!(target_os = "wasi") { have } else { &__heap_base as *const u8 as usize });
+            self.top.set(&__heap_base as *const u8 as usize);
+            self.limit.set(memory_size(0) * PAGE);
         }
         if layout.size() > MOST {
             return std::ptr::null_mut();
         }
-        let aligned = |at: usize| (at + layout.align() - 1) & !(layout.align() - 1);
-        let mut at = aligned(self.top.get());
-        if at + layout.size() > self.limit.get() {
-            if self.limit.get() != have {
-                at = aligned(have);
-                self.limit.set(have);
-            }
-            let pages = (at + layout.size() - self.limit.get() + PAGE - 1) / PAGE;
+        let at = (self.top.get() + layout.align() - 1) & !(layout.align() - 1);
+        let end = at + layout.size();
+        if end > self.limit.get() {
+            let pages = (end - self.limit.get() + PAGE - 1) / PAGE;
             if memory_grow(0, pages) == usize::MAX {
                 return std::ptr::null_mut();
             }
             self.limit.set(self.limit.get() + pages * PAGE);
         }
-        self.top.set(at + layout.size());
+        self.top.set(end);
         at as *mut u8
     }
 

@@ -1,54 +1,40 @@
 // A connector that fails. Its authValidation requests a page with the credential, logs what it sees of the world, and traps in parse_name.
 // Its getLicenseStatus answers an error with what it sees. Its refreshUserInfo does not end.
-#include "../../connectortest/testdata/c/connector.h"
+#include "crmgate.h"
 
-OAUTH
-
-EXPORT("getUserInfo") get_user_info(void) { return 2; }
-
-static unsigned char dice[8];
-
-// see describes the world in doc.
-static void see(void) {
-  host_random(dice, sizeof dice);
-  begin();
-  put("at ");
-  put_number(host_now());
-  for (len i = 0; i < sizeof dice; i++) {
-    put(" ");
-    put_number(dice[i]);
-  }
+// see describes the world.
+static crm_text see(void) {
+  unsigned char dice[8];
+  crm_random(dice, sizeof dice);
+  crm_text seen = CRM_CAT(CRM("at "), crm_of_int(crm_now())->text);
+  for (unsigned i = 0; i < sizeof dice; i++) seen = CRM_CAT(seen, CRM(" "), crm_of_int(dice[i])->text);
+  return seen;
 }
 
-__attribute__((noinline)) static int parse_name(const char *s) {
-  if (!after(s, "\\\"name\\\":")) __builtin_trap();
-  return 0;
+__attribute__((noinline)) static int parse_name(const crm_json *answer) {
+  if (!answer || !crm_string(crm_get(answer, "name")).size) __builtin_trap();
+  return CRM_OK;
 }
 
-EXPORT("authValidation") auth_validation(void) {
-  static const char name[] = "FAILS_SECRET";
-  char value[100];
-  host_config(name, sizeof name - 1);
-  len n = host_take(value, sizeof value);
-  host_log(1, value, n);
-  ask("https://fails.example/me");
-  see();
-  host_log(1, doc, at);
+CRM_OPERATION(getAuthType) {
+  out->type = CRM("oauth");
+  return CRM_OK;
+}
+
+CRM_OPERATION(getOauthInfo) { return CRM_UNSUPPORTED; }
+
+CRM_OPERATION(getUserInfo) { return CRM_UNSUPPORTED; }
+
+CRM_OPERATION(authValidation) {
+  crm_log(CRM_INFO, crm_config(CRM("FAILS_SECRET")));
+  crm_json *answer;
+  crm_fetch_json(CRM("https://fails.example/me"), in->auth_header, &answer);
+  crm_log(CRM_INFO, see());
   return parse_name(answer);
 }
 
-EXPORT("getLicenseStatus") get_license_status(void) {
-  see();
-  char seen[400];
-  len i = 0;
-  for (; i <= at; i++) seen[i] = doc[i];
-  begin();
-  put("{\"message\":\"");
-  put(seen);
-  put("\"}");
-  return reply(1);
-}
+CRM_OPERATION(getLicenseStatus) { return crm_fail(see()); }
 
-EXPORT("refreshUserInfo") refresh_user_info(void) {
+CRM_OPERATION(refreshUserInfo) {
   for (volatile int i = 0;; i++) {}
 }

@@ -1,25 +1,32 @@
-// See main.go. This one keeps the header in a static variable and in memory from the allocator.
+// See main.go. This one keeps the header in a static variable and in memory from the C library.
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../connectortest/testdata/c/connector.h"
+#include "crmgate.h"
 
 static char previous[256] = "none";
 static char *kept;
 
-EXPORT("getAuthType") get_auth_type(void) { return say(0, "{\"type\":\"oauth\"}"); }
-EXPORT("getOauthInfo") get_oauth_info(void) { return 2; }
+CRM_OPERATION(getAuthType) {
+  out->type = CRM("oauth");
+  return CRM_OK;
+}
 
-EXPORT("getUserInfo") get_user_info(void) {
-  static char header[256];
-  read_input();
-  text(input, "\"authHeader\":\"", header, sizeof header);
-  begin();
-  put("{\"successful\":true,\"platformUserInfo\":{\"id\":\"");
-  put(kept ? kept : previous);
-  put("\"}}");
-  strcpy(previous, header);
-  kept = malloc(1 << 20);
-  strcpy(kept, header);
-  return reply(0);
+CRM_OPERATION(getOauthInfo) { return CRM_UNSUPPORTED; }
+
+CRM_OPERATION(getUserInfo) {
+  const char *id = kept ? kept : previous;
+  crm_platform_user_info *person = crm_alloc(sizeof *person);
+  person->id = CRM_CAT((crm_text){id, strlen(id)});
+  out->platform_user_info = person;
+  out->successful = CRM_YES;
+  for (int i = 0; i < 8; i++) {  // the memory of both allocators must stay apart
+    kept = malloc(1 << 17);
+    memset(kept, 'x', 1 << 17);
+    memset(crm_alloc(1 << 17), 'y', 1 << 17);
+    if (kept[0] != 'x' || kept[(1 << 17) - 1] != 'x') return crm_fail(CRM("memory is used twice"));
+  }
+  memcpy(previous, in->auth_header.at, in->auth_header.size);
+  strcpy(kept, previous);
+  return CRM_OK;
 }
