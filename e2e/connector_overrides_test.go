@@ -23,8 +23,7 @@ func overriding(t *testing.T) *wired {
 				{"path": "crmgate.issuer", "value": "https://eu.crm.example"}]}],
 			"crmgate": {"hosts": ["$HOST"], "config": ["OVERRIDES_URL", "OVERRIDES_METHOD"]}}}}`)
 		edgetest.Must(t, os.WriteFile(filepath.Join(f.Connectors, "overrides.json"), []byte(text), 0o600))
-		wasmtest.C(t, filepath.Join(f.Connectors, "overrides.wasm"), "wasm32", filepath.Join("..", "wasmhost", "connectortest", "testdata", "c", "overrides.c"),
-			"-O2", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
+		wasmtest.Connector(t, filepath.Join(f.Connectors, "overrides.wasm"), filepath.Join("..", "wasmhost", "connectortest", "testdata", "c", "overrides.c"))
 		f.Settings["OVERRIDES_URL"] = e.URL
 	})
 	return &wired{gate: g, endpoint: e}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,14 @@ func TestSDKsReachTheServer(t *testing.T) {
 				}
 				if want := `level=WARN msg=connector platform=derives operation=getUserInfo text="level  two unset"`; !strings.Contains(log.String(), want) {
 					t.Errorf("the log is %s, want %s", log.String(), want)
+				}
+				if language == "C" {
+					return // it has no exceptions
+				}
+				_, err = c.AuthValidation(t.Context(), connector.UserRequest{})
+				wantError(t, err, "trapped")
+				if place := regexp.MustCompile(`text=".*on purpose.*derives\.\w+:\d+:\d+"|text="panicked at .*derives\.\w+:\d+:\d+.*on purpose"`); !place.MatchString(log.String()) {
+					t.Errorf("the log does not say where it has failed: %s", log.String())
 				}
 			})
 		}

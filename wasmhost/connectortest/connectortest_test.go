@@ -44,6 +44,11 @@ func inC(t *testing.T, name, to string) {
 		"-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined")
 }
 
+// onSDK builds testdata/c/NAME.c on the SDK.
+func onSDK(t *testing.T, name, to string) {
+	wasmtest.Connector(t, to, filepath.Join("testdata", "c", name+".c"))
+}
+
 // inGo builds a connector in the module connectors-wasm.
 func inGo(folder string, flags ...string) func(*testing.T, string, string) {
 	return func(t *testing.T, _, to string) {
@@ -213,7 +218,7 @@ func TestClientIDs(t *testing.T) {
 	} {
 		text := strings.Replace(fmt.Sprintf(oauthManifest, "overrides"), `"clientId": "x"`, `"clientId": "`+id+`"`, 1)
 		text = strings.Replace(text, `"hosts"`, `"config": ["OVERRIDES_URL", "OVERRIDES_METHOD"], "hosts"`, 1)
-		all := check(t, "overrides", text, inC)
+		all := check(t, "overrides", text, onSDK)
 		if got := lines(all, connectortest.Warning); got != want {
 			t.Errorf("with the client id %q in the manifest: got\n%s\nwant\n%s", id, got, want)
 		}
@@ -421,7 +426,7 @@ func TestHandlesInTheCheck(t *testing.T) {
 func TestDerivedValuesInVectors(t *testing.T) {
 	t.Parallel()
 	const derives = `"derives": [{"base64": "{{accessToken:NONCE}}:x"}], `
-	const vector = `[{"operation": "getUserInfo", "cases": [{"name": "x", "input": {"authHeader": "Bearer {{accessToken:NONCE}}"}, ` + derives + `"fetches": [{
+	const vector = `[{"operation": "getUserInfo", "cases": [{"name": "x", "input": {"authHeader": "Bearer {{accessToken:NONCE}}", "hostname": "", "platform": "derives"}, ` + derives + `"fetches": [{
 		"request": {"method": "POST", "url": "http://127.0.0.1:8081/api/me?key={{accessToken:NONCE}}", "headers": {"Content-Type": "application/x-www-form-urlencoded",
 			"Authorization": "Basic {{derived:1:NONCE}}"}, "body": "signed={{derived:1:NONCE}}"},
 		"answer": {"status": 200, "headers": {}, "body": "{\"name\":\"Ada\"}"}}], "result": 0, "output": {"successful": true, "platformUserInfo": {"id": "1-derives", "name": "Ada"}}}]}]`
@@ -436,7 +441,7 @@ func TestDerivedValuesInVectors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			inC(t, "derives", filepath.Join(dir, "derives.wasm"))
+			onSDK(t, "derives", filepath.Join(dir, "derives.wasm"))
 			manifest := strings.Replace(fmt.Sprintf(oauthManifest, "derives"), `"hosts"`, `"secrets": "handles", "sends": {"accessToken": {"in": ["header", "query", "body"]}}, "hosts"`, 1)
 			for name, content := range map[string]string{"derives.json": manifest, "derives.vectors.json": c.vector} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {

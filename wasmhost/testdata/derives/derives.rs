@@ -1,11 +1,12 @@
 // See derives.c.
 use crmgate::{basic, config, encode_base64, fetch, hmac, log, now, percent_encode, random};
-use crmgate::{AuthType, BasicAuth, BasicAuthRequest, Level, None, PlatformUserInfo, Request, Result, UserInfo, UserInfoRequest};
+use crmgate::{AuthType, BasicAuth, BasicAuthRequest, Level, None, Outcome, Person, PlatformUserInfo, Request, Result, UserInfo, UserInfoRequest};
 
 crmgate::operations! {
     getAuthType: auth_type,
     getBasicAuth: basic_auth,
     getUserInfo: user_info,
+    authValidation: validate,
 }
 
 fn auth_type(_: None) -> Result<AuthType> {
@@ -32,4 +33,8 @@ fn user_info(input: UserInfoRequest) -> Result<UserInfo> {
     }
     let person = PlatformUserInfo { id: encode_base64(&r.body), name: r.header("x-name").to_string(), ..Default::default() };
     Ok(UserInfo { successful: true, platform_user_info: Some(person), ..Default::default() })
+}
+
+fn validate(_: Person) -> Result<Outcome> {
+    panic!("on purpose")
 }

@@ -1,7 +1,7 @@
 // See derives.c.
 import {
-  answer, basic, config, encodeBase64, fail, failFor, fetch, hmac, log, now, random, AuthType, BasicAuth, BasicAuthRequest, Level, None, PlatformUserInfo,
-  Request, UserInfo, UserInfoRequest,
+  answer, basic, config, encodeBase64, fail, failFor, fetch, hmac, log, now, random, AuthType, BasicAuth, BasicAuthRequest, Level, None, Outcome, Person,
+  PlatformUserInfo, Request, UserInfo, UserInfoRequest,
 } from "@crmgate/assemblyscript";
 
 export function getAuthType(): i32 { return answer<None, AuthType>(() => new AuthType("apiKey")); }
@@ -28,4 +28,8 @@ export function getUserInfo(): i32 {
     if (r.status != 200) return failFor<UserInfo>(r);
     return UserInfo.of(new PlatformUserInfo(encodeBase64(r.body), r.header("x-name")));
   });
+}
+
+export function authValidation(): i32 {
+  return answer<Person, Outcome>(() => { throw new Error("on purpose"); });
 }

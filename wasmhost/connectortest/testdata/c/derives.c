@@ -1,32 +1,28 @@
 // A connector that sends its credential and a value that is derived from it, in a query, in a header and in a form.
-#include "connector.h"
+#include "crmgate.h"
 
-IMPORT("derive") int host_derive(const void *p, len n);
+CRM_OPERATION(getAuthType) {
+  out->type = CRM("oauth");
+  return CRM_OK;
+}
 
-OAUTH
+CRM_OPERATION(getOauthInfo) {
+  out->access_token_uri = CRM("http://127.0.0.1:8081/oauth/token");
+  return CRM_OK;
+}
 
-static char token[1 << 10], derived[1 << 10];
-
-EXPORT("getUserInfo") get_user_info(void) {
-  read_input();
-  text(input, "\"authHeader\":\"Bearer ", token, sizeof token);
-  begin();
-  put("{\"base64\":\"");
-  put(token);
-  put(":x\"}");
-  if (host_derive(doc, at) < 0) return trouble(0);
-  derived[host_take(derived, sizeof derived - 1)] = 0;
-  begin();
-  put("{\"method\":\"POST\",\"url\":\"" ME "?key=");
-  put(token);
-  put("\",\"headers\":{\"Content-Type\":\"application/x-www-form-urlencoded\",\"Authorization\":\"Basic ");
-  put(derived);
-  put("\"},\"body\":\"signed=");
-  put(derived);
-  put("\"}");
-  len n = host_fetch(doc, at);
-  n = host_take(answer, sizeof answer - 1);
-  answer[n < sizeof answer ? n : 0] = 0;
-  if (number_after(answer, "\"status\":") != 200) return trouble(0);
-  return person("derives", 1);
+CRM_OPERATION(getUserInfo) {
+  const unsigned scheme = sizeof "Bearer " - 1;
+  crm_text token = {in->auth_header.at + scheme, in->auth_header.size - scheme};
+  crm_text derived = crm_derive((crm_derivation){.base64 = CRM_CAT(token, CRM(":x"))});
+  crm_response r = crm_fetch((crm_request){
+    .method = CRM("POST"), .url = CRM_CAT(CRM("http://127.0.0.1:8081/api/me?key="), token), .body = CRM_CAT(CRM("signed="), derived),
+    .headers = CRM_PAIRS({CRM("Content-Type"), CRM("application/x-www-form-urlencoded")}, {CRM("Authorization"), CRM_CAT(CRM("Basic "), derived)}),
+  });
+  if (r.status != 200) return crm_fail_for(r);
+  static crm_platform_user_info person = {.id = CRM("1-derives")};
+  person.name = crm_string(crm_get(crm_parse(r.body), "name"));
+  out->platform_user_info = &person;
+  out->successful = CRM_YES;
+  return CRM_OK;
 }
