@@ -30,7 +30,7 @@ fn object(from: &Json) -> std::result::Result<(), String> {
 }
 
 /// A type that a member of a document can have.
-trait Member: Default {
+pub(crate) trait Member: Default {
     fn read(name: &str, from: &Json) -> std::result::Result<Self, String>;
     fn write(&self, to: &mut String);
     fn is_empty(&self) -> bool;

@@ -1,7 +1,7 @@
 //! The imports of ABI.md, and what an export needs. The server copies bytes at once and keeps no pointer.
 
-use crate::documents::{Document, Texts};
-use crate::json::Json;
+use crate::documents::{Document, Member, Texts};
+use crate::json::{write_name, write_string, Json};
 
 mod imports {
     #[link(wasm_import_module = "crmgate_v1")]
@@ -143,25 +143,29 @@ impl Request {
     }
 
     fn write(&self) -> String {
-        let mut members: Vec<(String, Json)> = Vec::new();
-        let mut add = |name: &str, value: Json| members.push((name.to_string(), value));
-        add("method", self.method.as_str().into());
-        add("url", self.url.as_str().into());
-        add("headers", Json::Object(self.headers.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect()));
+        let mut to = String::with_capacity(512 + self.body.len());
+        to.push('{');
+        let mut text = |name: &str, value: &str| {
+            if !value.is_empty() {
+                write_name(&mut to, name);
+                write_string(&mut to, value);
+            }
+        };
+        text("method", &self.method);
+        text("url", &self.url);
+        text("redirect", &self.redirect);
         match std::str::from_utf8(&self.body) {
-            Ok("") => {}
-            Ok(text) => add("body", text.into()),
-            Err(_) => add("bodyBase64", encode_base64(&self.body).into()),
+            Ok(body) => text("body", body),
+            Err(_) => text("bodyBase64", &encode_base64(&self.body)),
         }
         if self.timeout_ms != 0 {
-            add("timeoutMs", (self.timeout_ms as i64).into());
+            write_name(&mut to, "timeoutMs");
+            to.push_str(&self.timeout_ms.to_string());
         }
-        if !self.redirect.is_empty() {
-            add("redirect", self.redirect.as_str().into());
-        }
-        let mut text = String::with_capacity(512 + self.body.len());
-        Json::Object(members).write(&mut text);
-        text
+        write_name(&mut to, "headers");
+        self.headers.write(&mut to);
+        to.push('}');
+        to
     }
 }
 

@@ -129,7 +129,7 @@ impl From<i64> for Json {
 
 /// Writes a comma, unless an object or an array has just begun.
 pub(crate) fn between(to: &mut String) {
-    if !to.ends_with(|c| c == '{' || c == '[') {
+    if !matches!(to.as_bytes().last(), Some(b'{' | b'[')) {
         to.push(',');
     }
 }

@@ -16,10 +16,23 @@ unsafe impl Sync for Bump {}
 #[global_allocator]
 static ALLOCATOR: Bump = Bump { top: Cell::new(0), limit: Cell::new(0) };
 
+const PAGE: usize = 1 << 16;
+
+impl Bump {
+    #[cold]
+    #[inline(never)]
+    fn grow(&self, end: usize) -> bool {
+        let pages = (end - self.limit.get() + PAGE - 1) / PAGE;
+        let grown = memory_grow(0, pages) != usize::MAX;
+        if grown {
+            self.limit.set(self.limit.get() + pages * PAGE);
+        }
+        grown
+    }
+}
+
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        const PAGE: usize = 1 << 16;
-        const MOST: usize = 64 << 20; // what the server gives a connector
         extern "C" {
             static __heap_base: u8;
         }
@@ -27,17 +40,10 @@ unsafe impl GlobalAlloc for Bump {
             self.top.set(&__heap_base as *const u8 as usize);
             self.limit.set(memory_size(0) * PAGE);
         }
-        if layout.size() > MOST {
-            return std::ptr::null_mut();
-        }
         let at = (self.top.get() + layout.align() - 1) & !(layout.align() - 1);
         let end = at + layout.size();
-        if end > self.limit.get() {
-            let pages = (end - self.limit.get() + PAGE - 1) / PAGE;
-            if memory_grow(0, pages) == usize::MAX {
-                return std::ptr::null_mut();
-            }
-            self.limit.set(self.limit.get() + pages * PAGE);
+        if end > self.limit.get() && !self.grow(end) {
+            return std::ptr::null_mut();
         }
         self.top.set(end);
         at as *mut u8
