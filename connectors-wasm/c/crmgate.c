@@ -96,7 +96,7 @@ typedef struct {
 
 static void need(buffer *b, unsigned more) {
   if (b->size + more <= b->capacity) return;
-  unsigned capacity = 2 * (b->size + more) + 64;
+  unsigned capacity = 2 * (b->size + more) + 64 & ~7u;
   if (b->at && (unsigned)b->at + b->capacity == top && capacity - b->capacity <= limit - top) {  // it grows where it is
     raw(capacity - b->capacity);
   } else {

@@ -23,7 +23,7 @@ export function getUserInfo(): i32 {
     const me = r.ok ? r.json : null;
     if (!me) return failFor<UserInfo>(r);
     const id = me.get("id").scalar;
-    if (id == "") return fail<UserInfo>("Acme does not say who this is");
+    if (id == "") return fail<UserInfo>("the CRM did not say who the person is");
     const person = new PlatformUserInfo(id + "-acme", me.get("name").text);
     person.timezoneName = me.get("timezone").get("name").text;
     person.timezoneOffset = me.get("timezone").get("offset");

@@ -22,7 +22,7 @@ CRM_OPERATION(getUserInfo) {
   }
   if (!me) return crm_fail_for(r);
   crm_text id = crm_scalar(crm_get(me, "id"));
-  if (!id.size) return crm_fail(CRM("Acme does not say who this is"));
+  if (!id.size) return crm_fail(CRM("the CRM did not say who the person is"));
   const crm_json *timezone = crm_get(me, "timezone");
   crm_platform_user_info *person = crm_alloc(sizeof *person);
   person->id = CRM_CAT(id, CRM("-acme"));

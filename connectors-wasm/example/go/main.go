@@ -50,7 +50,7 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 		return sdk.UserInfo{}, err
 	}
 	if me.ID == "" {
-		return sdk.UserInfo{}, errors.New("Acme does not say who this is") //nolint:staticcheck // a name
+		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
 	}
 	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Acme.", 3*time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
 		ID: me.ID.String() + "-acme", Name: me.Name, TimezoneName: me.Timezone.Name, TimezoneOffset: me.Timezone.Offset,

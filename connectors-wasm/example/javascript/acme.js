@@ -11,7 +11,7 @@ exports.getOauthInfo = () => ({
 exports.getUserInfo = async ({ authHeader }) => {
   try {
     const { data: me } = await axios.get('https://api.acme.example/me', { headers: { Authorization: authHeader, Accept: 'application/json' } });
-    if (!me.id) throw new Error('Acme does not say who this is');
+    if (!me.id) throw new Error('the CRM did not say who the person is');
     return {
       successful: true,
       platformUserInfo: {

@@ -27,7 +27,7 @@ fn user_info(request: UserInfoRequest) -> Result<UserInfo> {
     let me = r.json()?;
     let id = me["id"].scalar();
     if id.is_empty() {
-        return Err("Acme does not say who this is".into());
+        return Err("the CRM did not say who the person is".into());
     }
     Ok(UserInfo {
         successful: true,

@@ -19,7 +19,7 @@ export const getOauthInfo: GetOauthInfo = () => ({
 export const getUserInfo: GetUserInfo = async ({ authHeader }) => {
   try {
     const { data: me } = await axios.get<Me>('https://api.acme.example/me', { headers: { Authorization: authHeader, Accept: 'application/json' } });
-    if (!me.id) throw new Error('Acme does not say who this is');
+    if (!me.id) throw new Error('the CRM did not say who the person is');
     return {
       successful: true,
       platformUserInfo: {
