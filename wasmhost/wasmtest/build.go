@@ -75,7 +75,7 @@ func Rust(t testing.TB, to string, targets []string, source string, flags ...str
 	t.Helper()
 	rustc, target := Rustc(t, targets)
 	sdk := filepath.Join(sdkFolder(t, "rust"), "src")
-	common := []string{"--edition", "2021", "--target", target, "-D", "warnings"}
+	common := []string{"--edition", "2021", "--target", target, "-C", "target-feature=+bulk-memory", "-D", "warnings"}
 	args := append(append(common, "--crate-type", "cdylib", source), flags...)
 	cached(t, to, source, []string{sdk}, append([]string{output(t, rustc, "-vV"), output(t, "wasm-ld", "--version")}, args...), func() {
 		library := filepath.Join(t.TempDir(), "libcrmgate.rlib")

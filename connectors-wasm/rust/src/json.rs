@@ -187,6 +187,48 @@ fn plain(bytes: &[u8], mut at: usize) -> usize {
     at + rest.iter().position(|&c| c < 0x20 || c == b'"' || c == b'\\').unwrap_or(rest.len())
 }
 
+/// Decodes the text of a string.
+fn unescape(text: &str) -> Option<String> {
+    let mut decoded = String::with_capacity(text.len());
+    let mut at = 0;
+    loop {
+        let end = plain(text.as_bytes(), at);
+        decoded.push_str(&text[at..end]);
+        at = end + 2;
+        decoded.push(match text.as_bytes().get(end + 1) {
+            None if end == text.len() => return Some(decoded),
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let first = hex4(text, &mut at)?;
+                let mut after = at + 2;
+                if first >> 10 == 0x36 && text[at..].starts_with("\\u") {
+                    let second = hex4(text, &mut after)?;
+                    if second >> 10 == 0x37 {
+                        at = after;
+                        decoded.push(char::from_u32(0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff))?);
+                        continue;
+                    }
+                }
+                char::from_u32(first).unwrap_or('\u{fffd}') // half of a surrogate pair
+            }
+            _ => return None,
+        });
+    }
+}
+
+fn hex4(text: &str, at: &mut usize) -> Option<u32> {
+    let digits = text.as_bytes().get(*at..*at + 4)?;
+    *at += 4;
+    digits.iter().try_fold(0, |n, &c| Some(n << 4 | (c as char).to_digit(16)?))
+}
+
 struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -278,66 +320,26 @@ impl Reader<'_> {
     }
 
     fn string(&mut self) -> Option<String> {
-        self.at += 1;
         let bytes = self.text.as_bytes();
-        let mut from = self.at;
-        let mut decoded = String::new();
+        let from = self.at + 1;
+        let mut at = from;
+        let mut escaped = false;
         loop {
-            self.at = plain(bytes, self.at);
-            let run = &self.text[from..self.at];
-            match self.peek()? {
-                b'"' if decoded.is_empty() => {
-                    self.at += 1;
-                    return Some(run.to_string());
-                }
-                b'"' => {
-                    self.at += 1;
-                    decoded.push_str(run);
-                    return Some(decoded);
-                }
-                b'\\' => {}
+            at = plain(bytes, at);
+            match bytes.get(at)? {
+                b'"' => break,
+                b'\\' => at += 2,
                 _ => return None,
             }
-            decoded.push_str(run);
-            self.at += 2;
-            decoded.push(match bytes.get(self.at - 1)? {
-                b'"' => '"',
-                b'\\' => '\\',
-                b'/' => '/',
-                b'b' => '\u{8}',
-                b'f' => '\u{c}',
-                b'n' => '\n',
-                b'r' => '\r',
-                b't' => '\t',
-                b'u' => self.unicode()?,
-                _ => return None,
-            });
-            from = self.at;
+            escaped = true;
         }
-    }
-
-    /// Reads what follows `\u`. Half of a surrogate pair becomes U+FFFD.
-    fn unicode(&mut self) -> Option<char> {
-        let first = self.hex4()?;
-        if first >> 10 == 0x36 && self.text[self.at..].starts_with("\\u") {
-            let here = self.at;
-            self.at += 2;
-            let second = self.hex4()?;
-            if second >> 10 == 0x37 {
-                return char::from_u32(0x10000 + ((first & 0x3ff) << 10) + (second & 0x3ff));
-            }
-            self.at = here;
+        self.at = at + 1;
+        let text = &self.text[from..at];
+        if escaped {
+            unescape(text)
+        } else {
+            Some(text.to_string())
         }
-        Some(char::from_u32(first).unwrap_or('\u{fffd}'))
-    }
-
-    fn hex4(&mut self) -> Option<u32> {
-        let mut n = 0;
-        for _ in 0..4 {
-            n = n << 4 | (self.peek()? as char).to_digit(16)?;
-            self.at += 1;
-        }
-        Some(n)
     }
 
     fn number(&mut self) -> Option<Json> {
