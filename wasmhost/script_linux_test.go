@@ -51,18 +51,6 @@ func languages(b *testing.B) (all []inLanguage) {
 	return all
 }
 
-// onSDK returns a connector on the SDK of its language.
-func onSDK(t testing.TB, source string) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "guest.wasm")
-	wasmtest.Connector(t, path, source)
-	code, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return code
-}
-
 // BenchmarkLanguages compares the example connector in all languages, each in a process of its own.
 //
 //	cold-ms      the time to load it with an empty cache, and to answer: everything is compiled
@@ -131,13 +119,16 @@ func BenchmarkLanguages(b *testing.B) {
 			f, c, _ := open(isolated)
 			defer f.Close()
 			const calls = 500 // the clock of a process can be late by a tick
+			call := func(c connector.Connector) {
+				if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+					b.Error(u, err)
+				}
+			}
 			repeat := func(c connector.Connector) func() {
 				return func() {
 					waiting.Add(calls)
 					for range calls {
-						if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
-							b.Error(u, err)
-						}
+						call(c)
 					}
 				}
 			}
@@ -149,11 +140,7 @@ func BenchmarkLanguages(b *testing.B) {
 			waiting.Add(more)
 			hold.Lock()
 			for range more {
-				all.Go(func() {
-					if u, err := c.UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
-						b.Error(u, err)
-					}
-				})
+				all.Go(func() { call(c) })
 			}
 			waiting.Wait()
 			crowd := wasmtest.PSS(b, pids...)

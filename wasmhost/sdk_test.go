@@ -34,15 +34,22 @@ var (
 	derivers = map[string]string{"C": "derives.c", "AssemblyScript": "derives.ts", "Rust": "derives.rs"}
 )
 
-// relaying returns a relay guest. Its requests are answered by the function in the context.
-func relaying(t *testing.T, source string) connector.Connector {
+// onSDK returns a connector on the SDK of its language.
+func onSDK(t testing.TB, source string) []byte {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "relay.wasm")
-	wasmtest.Connector(t, path, filepath.Join("testdata", "relay", source))
-	wasm, err := os.ReadFile(path)
+	path := filepath.Join(t.TempDir(), "guest.wasm")
+	wasmtest.Connector(t, path, source)
+	code, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return code
+}
+
+// relaying returns a relay guest. Its requests are answered by the function in the context.
+func relaying(t *testing.T, source string) connector.Connector {
+	t.Helper()
+	wasm := onSDK(t, filepath.Join("testdata", "relay", source))
 	h := newHost(t, wasmhost.Config{Fetch: func(r *http.Request, e crmgate.Egress) (*http.Response, error) {
 		if deadline, ok := r.Context().Deadline(); !ok || time.Until(deadline) > 5*time.Second || e.Redirects != 0 || r.Header.Get("X-Sdk") == "" {
 			t.Errorf("the request has the deadline %v, %d redirects and the headers %v", deadline, e.Redirects, r.Header)
@@ -190,12 +197,7 @@ func TestSDKsReachTheServer(t *testing.T) {
 		} {
 			t.Run(language, func(t *testing.T) {
 				t.Parallel()
-				path := filepath.Join(t.TempDir(), "derives.wasm")
-				wasmtest.Connector(t, path, filepath.Join("testdata", "derives", source))
-				wasm, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
+				wasm := onSDK(t, filepath.Join("testdata", "derives", source))
 				var log wasmtest.LogBuffer
 				h := newHost(t, wasmhost.Config{
 					Logger:  slog.New(slog.NewTextHandler(&log, nil)),
