@@ -6,7 +6,8 @@
 //	}
 //
 // In the block, in is the request and out the answer, which begins with all members unset. It returns CRM_OK, CRM_UNSUPPORTED (the server
-// does the standard thing), or a call of crm_fail. A required member that is missing in either document is an error that names it.
+// does the standard thing), or a call of crm_fail. If a required member is missing in the request, or is a flag, a value or a document that
+// is unset in the answer, the operation fails with an error that names it.
 //
 // The types are the documents of ABI.md, member by member. An unset member is one that is missing.
 //
