@@ -885,6 +885,12 @@ int crm_fail_with(crm_text message, int status, crm_text code) {
 
 int crm_fail(crm_text message) { return crm_fail_with(message, 0, (crm_text){0}); }
 
+crm_pairs crm_pairs_of(const crm_pair *pairs, unsigned count) {
+  crm_pairs made = {(crm_pair *)raw(count * sizeof *pairs), count};
+  __builtin_memcpy(made.at, pairs, count * sizeof *pairs);
+  return made;
+}
+
 crm_text crm_pair_of(crm_pairs pairs, crm_text name) {
   for (unsigned i = 0; i < pairs.count; i++)
     if (crm_equal(pairs.at[i].name, name)) return pairs.at[i].value;

@@ -85,8 +85,9 @@ typedef struct {
   unsigned count;
 } crm_pairs;
 
-// CRM_PAIRS lists pairs: CRM_PAIRS({CRM("X-Api-Version"), CRM("2")}). They last as long as the block around it.
-#define CRM_PAIRS(...) ((crm_pairs){(crm_pair[]){__VA_ARGS__}, sizeof((crm_pair[]){__VA_ARGS__}) / sizeof(crm_pair)})
+// CRM_PAIRS lists pairs: CRM_PAIRS({CRM("X-Api-Version"), CRM("2")}).
+#define CRM_PAIRS(...) crm_pairs_of((const crm_pair[]){__VA_ARGS__}, sizeof((const crm_pair[]){__VA_ARGS__}) / sizeof(crm_pair))
+crm_pairs crm_pairs_of(const crm_pair *pairs, unsigned count);
 
 // crm_pair_of returns the value of a name, unset if there is none.
 crm_text crm_pair_of(crm_pairs pairs, crm_text name);

@@ -17,9 +17,7 @@ CRM_OPERATION(getOauthInfo) {
 }
 
 CRM_OPERATION(getOverridingOAuthOption) {
-  static crm_pair headers[] = {{CRM("Authorization")}, {CRM("X-State")}};
-  headers[1].value = in->state;
-  out->headers = (crm_pairs){headers, 2};
+  out->headers = CRM_PAIRS({CRM("Authorization"), CRM("")}, {CRM("X-State"), in->state});
   return CRM_OK;
 }
 
