@@ -12,9 +12,7 @@ IMPORT("log") void host_log(int level, const void *at, unsigned size);
 IMPORT("now") long long host_now(void);
 IMPORT("random") void host_random(void *at, unsigned size);
 
-// ---- The C library's functions that clang calls ----
-
-// They are weak, so that the C library's own take precedence where a connector has one. no_builtin keeps clang from making each of
+// clang calls these functions of the C library. They are weak, so that the C library's own take precedence where a connector has one. no_builtin keeps clang from making each of
 // them a call of itself.
 #define LIBC(name) __attribute__((weak, no_builtin(name)))
 
@@ -27,8 +25,6 @@ LIBC("memset") void *memset(void *to, int byte, __SIZE_TYPE__ size) {
   for (__SIZE_TYPE__ i = 0; i < size; i++) ((char *)to)[i] = (char)byte;
   return to;
 }
-
-// ---- Texts and memory ----
 
 extern char __heap_base;
 extern void *malloc(__SIZE_TYPE__ size) __attribute__((weak));
@@ -129,8 +125,6 @@ static void put_int(buffer *b, long long n) {
 }
 
 static crm_text done(buffer *b) { return (crm_text){b->at, b->size}; }
-
-// ---- Reading JSON ----
 
 typedef struct {
   const char *at, *end;
@@ -387,8 +381,6 @@ crm_text crm_string(const crm_json *v) { return v->kind == CRM_STRING ? v->text 
 
 crm_text crm_scalar(const crm_json *v) { return v->kind == CRM_NUMBER ? v->text : crm_string(v); }
 
-// ---- Writing JSON ----
-
 crm_json *crm_object(void) { return made(CRM_OBJECT, (crm_text){0}); }
 
 crm_json *crm_array(void) { return made(CRM_ARRAY, (crm_text){0}); }
@@ -474,8 +466,6 @@ crm_text crm_write(const crm_json *v) {
   put_value(&b, v);
   return done(&b);
 }
-
-// ---- Documents ----
 
 // A member of a document lies at an offset of its struct.
 typedef struct {
@@ -663,8 +653,6 @@ OPERATION(getLicenseStatus, user_request, license_status)
 OPERATION(checkAndRefreshAccessToken, refresh_request, refreshed)
 OPERATION(getManagedAuthOptions, managed_auth_request, managed_auth_options)
 
-// ---- Reading documents ----
-
 static _Bool read_pairs(const crm_json *from, crm_pairs *into) {
   if (from->kind != CRM_OBJECT) return 0;
   for (const crm_json *m = from->first; m; m = m->next) into->count++;
@@ -766,8 +754,6 @@ _Bool crm_read(const crm_document *document, const crm_json *from, void *into) {
   return 1;
 }
 
-// ---- Writing documents ----
-
 // unset reports whether a member is not set.
 static _Bool unset(const field *f, const void *v) {
   switch (f->type) {
@@ -843,8 +829,6 @@ static const field *lacking(const crm_document *document, const void *from) {
   return 0;
 }
 
-// ---- Operations ----
-
 static crm_text received(unsigned size) {
   char *at = raw(size);
   host_take(at, size);
@@ -910,8 +894,6 @@ crm_json *crm_license(_Bool valid, crm_text status, crm_text description) {
   return crm_set(crm_set(object, "licenseStatus", crm_of_text(status)), "licenseStatusDescription", crm_of_text(description));
 }
 
-// ---- Base64 ----
-
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 static crm_text encoded(crm_text t) {
@@ -966,8 +948,6 @@ crm_text crm_percent(crm_text text) {
   }
   return done(&b);
 }
-
-// ---- The server ----
 
 static _Bool utf8(crm_text t) {
   for (unsigned i = 0; i < t.size;) {

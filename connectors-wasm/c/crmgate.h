@@ -16,8 +16,6 @@
 #ifndef CRMGATE_H
 #define CRMGATE_H
 
-// ---- Texts and memory ----
-
 // crm_text is a text in UTF-8, or bytes. It is not terminated. A text without bytes is unset.
 typedef struct {
   const char *at;
@@ -34,8 +32,6 @@ typedef struct {
 void *crm_alloc(unsigned size);
 crm_text crm_join(const crm_text *texts, unsigned count);
 _Bool crm_equal(crm_text a, crm_text b);
-
-// ---- JSON ----
 
 // crm_json is a JSON value. A number stays the text that was written.
 typedef struct crm_json {
@@ -69,8 +65,6 @@ crm_json *crm_add(crm_json *array, crm_json *value);
 
 // crm_write writes a value. Bytes that are not UTF-8 become U+FFFD.
 crm_text crm_write(const crm_json *value);
-
-// ---- Documents ----
 
 // crm_flag is a boolean that can be unset.
 typedef enum { CRM_UNSET, CRM_NO, CRM_YES } crm_flag;
@@ -242,8 +236,6 @@ typedef struct {
   } options;
 } crm_managed_auth_options;
 
-// ---- Operations ----
-
 // CRM_OPERATION begins an operation.
 #define CRM_OPERATION(name)                                                                                     \
   static int crm_do_##name(const crm_##name##_in *in, crm_##name##_out *out);                                   \
@@ -265,8 +257,6 @@ int crm_fail(crm_text message);
 // decides: after invalid_grant the person must sign in again, invalid_client and unauthorized_client pause the application, and after any
 // other the server tries again later.
 int crm_fail_with(crm_text message, int status, crm_text code);
-
-// ---- The server ----
 
 typedef struct {
   crm_text method;  // GET if unset
@@ -325,7 +315,7 @@ long long crm_now(void);
 // crm_random writes random bytes that are fit for keys.
 void crm_random(void *at, unsigned size);
 
-// ---- What CRM_OPERATION needs ----
+// The rest is for CRM_OPERATION.
 
 typedef struct crm_document crm_document;
 
