@@ -12,8 +12,8 @@ IMPORT("log") void host_log(int level, const void *at, unsigned size);
 IMPORT("now") long long host_now(void);
 IMPORT("random") void host_random(void *at, unsigned size);
 
-// clang calls these functions of the C library. They are weak, so that the C library's own take precedence where a connector has one. no_builtin keeps clang from making each of
-// them a call of itself.
+// clang calls these functions of the C library. They are weak, so that the library's own take precedence where a connector has one.
+// no_builtin keeps clang from making each of them a call of itself.
 #define LIBC(name) __attribute__((weak, no_builtin(name)))
 
 LIBC("memcpy") void *memcpy(void *to, const void *from, __SIZE_TYPE__ size) {

@@ -133,7 +133,7 @@ export class Json {
     return String.UTF8.decode(w.done());
   }
 
-  /** Used by the reader. */
+  /** within makes a value whose text lies in a document, for the reader. */
   static within(kind: Kind, document: ArrayBuffer, start: usize, end: usize, escaped: bool): Json {
     const v = new Json(kind);
     v.document = document;
@@ -143,15 +143,11 @@ export class Json {
     return v;
   }
 
-  /** Used by the reader. */
+  /** append adds a value, and its name in an object, for the reader. */
   append(name: Json | null, value: Json): void {
     value.name = name;
     this.add(value);
   }
-
-  /** Used by the writer. */
-  get list(): Json | null { return this.first; }
-  get after(): Json | null { return this.next; }
 }
 
 function hex4(p: usize): u32 {
@@ -435,12 +431,11 @@ export class Writer {
     }
     const object = v.kind == Kind.Object;
     this.byte(object ? 0x7b : 0x5b);
-    let m = v.list;
-    while (m) {
-      if (object) this.name(m.key);
+    const members = v.values;
+    for (let i = 0; i < members.length; i++) {
+      if (object) this.name(members[i].key);
       else this.between();
-      this.value(m);
-      m = m.after;
+      this.value(members[i]);
     }
     this.byte(object ? 0x7d : 0x5d);
   }
