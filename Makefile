@@ -21,7 +21,7 @@ SCRIPTS := $(foreach n,$(CONNECTORS),$(wildcard connectors-wasm/$n/$n.js connect
 GUESTS := $(filter-out $(basename $(notdir $(SCRIPTS))),$(CONNECTORS))
 
 # What a binary is made of: all but tests, what was built, and what make run left. Embedded files count too.
-SERVER_FILES := $(shell find cmd connector edge manifest proxy storage wasmhost *.go -type f -not -name '*_test.go' -not -path '*/testdata/*')
+SERVER_FILES := $(shell find cmd connector edge manifest project proxy storage wasmhost *.go -type f -not -name '*_test.go' -not -path '*/testdata/*')
 GUEST_FILES := $(shell find connectors-wasm -type f '(' -name '*.go' -o -name '*.json' -o -name go.mod ')' -not -name '*_test.go')
 
 .PHONY: help build connectors run test lint bench soak fuzz clean

@@ -61,7 +61,8 @@ var arrows = map[string][]string{
 	"./edge": {".", "./connector", "./limit", "./manifest", "./proxy", "./proxy/authflow", "./proxy/egress", "./proxy/identity", "./proxy/operator",
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
 		"./storage/audit", "./storage/badger", "./storage/sealed", "./wasmhost", "./wasmhost/recording"},
-	"./cmd/crmgate": {".", "./edge", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
+	"./project": {".", "./manifest"},
+	"./cmd/crmgate": {".", "./edge", "./project", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
 		"./wasmhost", "./wasmhost/connectortest", "./wasmhost/process", "./wasmhost/recording"}, // wasmhost for what a replay has shown
 
 	// A check of connectors runs the host, and uses the server's HTTP client and the practice CRM.

@@ -4,6 +4,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate serve                          run the server
 	crmgate demo                           run it with a practice CRM, and sign two people in
 	crmgate check FILE...                  check connectors, and tell their authors what to fix
+	crmgate connector new NAME             write a small connector to start from, in a language of your choice
 	crmgate doctor PLATFORM                try a platform's endpoints, and suggest additions to its manifest
 	crmgate users list                     list the people who have signed in
 	crmgate users show PLATFORM ID         show one person
@@ -42,10 +43,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/crmgate/crmgate/project"
 	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
@@ -56,6 +59,7 @@ type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Run the server."`
 	Demo       demoCommand       `cmd:"" help:"Run the server with a practice CRM, and sign two people in to show how it works."`
 	Check      checkCommand      `cmd:"" help:"Check connectors, and tell their authors what to fix."`
+	Connector  connectorCommand  `cmd:"" help:"Start, check, call and run a connector that you write."`
 	Doctor     doctorCommand     `cmd:"" help:"Try a platform's endpoints, and suggest additions to its manifest."`
 	Users      usersCommand      `cmd:"" help:"List, show or delete the people who have signed in."`
 	Waiting    waitingCommand    `cmd:"" name:"revocations" help:"List the removed grants that are still to be revoked at the CRM."`
@@ -94,6 +98,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"languages": strings.Join(project.Languages(), ",")},
 		kong.Exit(func(n int) { exited, status = true, n }),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 		kong.Bind(log),

@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,6 +19,7 @@ func runScripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
 		Dir: dir,
 		Setup: func(e *testscript.Env) error {
+			e.Setenv("PROGRAM", filepath.Dir(edgetest.Program()))
 			e.Setenv("PATH", filepath.Dir(edgetest.Program())+string(filepath.ListSeparator)+e.Getenv("PATH"))
 			e.Setenv("CRMGATE_CACHE", edgetest.Cache())
 			return setup(e)
@@ -31,9 +34,24 @@ func TestScripts(t *testing.T) {
 		e.Setenv("CONNECTORS", connectors)
 		e.Setenv("SHIPPED", edgetest.Connectors())
 		e.Setenv("CACHE", edgetest.Cache())
+		if filepath.Base(e.WorkDir) == "script-connector" {
+			return goEnv(e)
+		}
 		if filepath.Base(e.WorkDir) != "script-demo" {
 			return nil
 		}
 		return os.CopyFS(filepath.Join(e.WorkDir, "demo-data", "cache"), os.DirFS(edgetest.Cache())) // the demo has no --cache
 	})
+}
+
+// goEnv has go find its caches: a script has another home.
+func goEnv(e *testscript.Env) error {
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			return err
+		}
+		e.Setenv(name, strings.TrimSpace(string(out)))
+	}
+	return nil
 }

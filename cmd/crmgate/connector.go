@@ -1,0 +1,16 @@
+package main
+
+// connectorCommand has the commands for authors of connectors.
+type connectorCommand struct {
+	New   newCommand   `cmd:"" help:"Start a connector: write a small one that works with the practice CRM."`
+	Check checkCommand `cmd:"" help:"Check connectors, and tell their authors what to fix; the same as crmgate check."`
+}
+
+// Help is what "crmgate connector --help" adds.
+func (connectorCommand) Help() string {
+	return `From nothing to a connector that runs:
+
+  crmgate connector new acme --lang js    write acme/acme.js, its manifest acme.json, and its tests acme.vectors.json
+  cd acme
+  crmgate connector check acme.js         run the tests, and play a CRM in trouble`
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/crmgate/crmgate/project"
+)
+
+type newCommand struct {
+	Name string `arg:"" help:"The name of the connector, in letters and digits, such as acme. It is part of file names, and of each person's id."`
+	Lang string `required:"" env:"-" help:"The language: ${enum}." enum:"${languages}" placeholder:"LANG"`
+	Dir  string `env:"-" help:"Folder for the files (default ./NAME)." placeholder:"DIR"`
+}
+
+// Help is what "crmgate connector new --help" adds.
+func (newCommand) Help() string {
+	return `The new connector is complete. It signs people in to the practice CRM by OAuth, and its README.md says how to run it and how to
+make it yours. No file is overwritten. What the language needs and this machine lacks is listed.`
+}
+
+func (c *newCommand) Run(out io.Writer) error {
+	l, _ := project.LanguageOf(c.Lang) // one of the flag's
+	dir := cmp.Or(c.Dir, c.Name)
+	files, err := project.New(dir, c.Name, l)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Wrote a connector in %s:\n", l.Title)
+	for _, f := range files {
+		fmt.Fprintf(out, "  %s\n", f)
+	}
+	for _, t := range l.Missing() {
+		fmt.Fprintf(out, "This machine lacks %s, for %s. On Debian: %s\n", t.Command, t.For, t.Install)
+	}
+	_, err = fmt.Fprintf(out, "Next: cd %s, and read README.md.\n", quoted(dir))
+	return err
+}
+
+// quoted is a name as the shell needs it.
+func quoted(name string) string {
+	if strings.ContainsAny(name, " \t'\"\\$&;()<>|*?[]#~`!") {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
+}

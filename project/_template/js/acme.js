@@ -1,0 +1,40 @@
+// The connector of Acme. Each exported function is an operation that crmgate calls. ABI.md of crmgate says what each of them gets and
+// answers. Replace the addresses and the members of the answers with those of your CRM.
+
+const base = process.env.ACME_URL || 'http://127.0.0.1:8081';
+
+exports.getAuthType = () => 'oauth';
+
+// The application at the CRM. What is missing here comes from the manifest.
+exports.getOauthInfo = () => ({
+  clientId: process.env.ACME_CLIENT_ID,
+  clientSecret: process.env.ACME_CLIENT_SECRET,
+  accessTokenUri: `${base}/oauth/token`,
+});
+
+// An error with the status of the CRM's answer: the server decides by it what to do.
+const failure = (response) =>
+  Object.assign(new Error(`Request failed with status code ${response.status}`), { status: response.status });
+
+// Who has signed in?
+exports.getUserInfo = async ({ authHeader }) => {
+  const response = await fetch(`${base}/api/me`, { headers: { Authorization: authHeader, Accept: 'application/json' } });
+  if (response.status === 401) {
+    return { successful: false, returnMessage: { messageType: 'warning', message: 'Acme did not accept the sign-in. Connect again.' } };
+  }
+  if (!response.ok) throw failure(response);
+  const me = await response.json();
+  if (!me.id) throw new Error('Acme did not say who has signed in');
+  return { successful: true, platformUserInfo: { id: `${me.id}-acme`, name: me.name } };
+};
+
+// The person has signed out: revoke the access.
+exports.unAuthorize = async ({ authHeader }) => {
+  const response = await fetch(`${base}/oauth/revoke`, {
+    method: 'POST',
+    headers: { Authorization: authHeader, 'Content-Type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ token: authHeader.replace('Bearer ', '') }).toString(),
+  });
+  if (!response.ok && response.status !== 401) throw failure(response);
+  return { successful: true };
+};
