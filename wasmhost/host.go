@@ -40,6 +40,9 @@ type Config struct {
 
 	// Recordings keeps the calls that failed; default nil, which keeps none.
 	Recordings *recording.Folder
+	// Witness, if set, gets every call at its end, whether it failed or not. It is for the tools of authors, who see calls of their own
+	// account only. The nonce of handles is then VectorNonce, as in vectors.
+	Witness func(Witnessed)
 
 	Deadline    time.Duration // of a call, once it has an instance; default 10 s
 	MemoryPages uint32        // of an instance, 64 KiB each; default 1024, which is 64 MiB

@@ -47,9 +47,9 @@ func hasForm(input []byte) bool {
 	return json.Unmarshal(input, &in) != nil || in.APIKey != "" || len(in.AdditionalInfo) > 0
 }
 
-// newWorld returns a context in which a guest runs in a world that is recorded; the world is nil if failed calls are not recorded.
+// newWorld returns a context in which a guest runs in a world that is recorded; the world is nil if no calls are recorded.
 func (h *Host) newWorld(ctx context.Context) (context.Context, *guest.World) {
-	if h.Recordings == nil {
+	if h.Recordings == nil && h.Witness == nil {
 		return ctx, nil
 	}
 	w := &guest.World{Seed: make([]byte, 32), Began: uint64(time.Now().UnixNano())}
@@ -70,7 +70,7 @@ type recorder struct {
 // not to be recorded.
 func (m *module) record(ctx context.Context, on runner, c *call) (context.Context, *recorder) {
 	l, ok := on.(*loadedModule)
-	if m.host.Recordings == nil || !ok || l.start == nil || !recorded[c.operation].keep || c.operation == "getUserInfo" && hasForm(c.input) {
+	if !ok || l.start == nil || m.host.Witness == nil && (!recorded[c.operation].keep || c.operation == "getUserInfo" && hasForm(c.input)) {
 		return ctx, nil
 	}
 	ctx, w := m.host.newWorld(ctx)
@@ -136,16 +136,22 @@ func (r *recorder) Log(ctx context.Context, level slog.Level, line []byte) {
 	}
 }
 
-// end keeps the recording if the call failed. It does not wait.
+// end keeps the recording if the call failed, and shows it to the witness. It does not wait.
 func (r *recorder) end(ctx context.Context, result guest.Result, err error) {
 	if r == nil || errors.Is(err, context.Canceled) { // the client is gone
 		return
 	}
 	end, ok := r.call.endOf(result, err)
-	if !ok || !end.Failed() {
+	if !ok {
 		return
 	}
+	if witness := r.call.module.host.Witness; witness != nil {
+		witness(r.witnessed(end))
+	}
 	folder := r.call.module.host.Recordings
+	if folder == nil || !end.Failed() {
+		return
+	}
 	if !r.add(end.Output, end.Reason) {
 		folder.TooLarge(r.r.Platform, r.r.Operation)
 		return

@@ -4,6 +4,7 @@ package main
 type connectorCommand struct {
 	New   newCommand   `cmd:"" help:"Start a connector: write a small one that works with the practice CRM."`
 	Check checkCommand `cmd:"" help:"Check connectors, and tell their authors what to fix; the same as crmgate check."`
+	Call  callCommand  `cmd:"" help:"Run one operation of a connector, and show what it does."`
 }
 
 // Help is what "crmgate connector --help" adds.
@@ -12,5 +13,6 @@ func (connectorCommand) Help() string {
 
   crmgate connector new acme --lang js    write acme/acme.js, its manifest acme.json, and its tests acme.vectors.json
   cd acme
-  crmgate connector check acme.js         run the tests, and play a CRM in trouble`
+  crmgate connector check acme.js         run the tests, and play a CRM in trouble
+  crmgate connector call acme.js getOauthInfo`
 }

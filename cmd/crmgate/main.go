@@ -88,7 +88,8 @@ func main() {
 
 // run is main without the process. It returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
-	log := logger(stderr)
+	var level slog.LevelVar
+	log := logger(stderr, &level)
 	var c commands
 	exited, status := false, 0
 	parser, err := kong.New(&c,
@@ -101,7 +102,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.Vars{"languages": strings.Join(project.Languages(), ",")},
 		kong.Exit(func(n int) { exited, status = true, n }),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
-		kong.Bind(log),
+		kong.Bind(log, &level),
 	)
 	if err != nil {
 		fmt.Fprintln(stderr, "crmgate:", err)
@@ -136,11 +137,12 @@ func called(err error) string {
 }
 
 // logger writes text for people on a terminal, JSON for machines otherwise.
-func logger(w io.Writer) *slog.Logger {
+func logger(w io.Writer, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
 	if onTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, nil))
+		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+	return slog.New(slog.NewJSONHandler(w, options))
 }
 
 // onTerminal reports whether a file of this process is a terminal.

@@ -140,11 +140,11 @@ func (k *check) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer os.RemoveAll(work)
-	return k.runIn(ctx, dir, work)
+	return k.runIn(ctx, work)
 }
 
 // runIn checks the module. work is a folder for temporary files.
-func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
+func (k *check) runIn(ctx context.Context, work string) (err error) {
 	if k.crm, err = newFakeCRM(); err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (k *check) runIn(ctx context.Context, dir, work string) (err error) {
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		return err
 	}
-	if ok, err := k.load(ctx, host, dir, folder); !ok || err != nil {
+	if ok, err := k.load(ctx, host, folder); !ok || err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, k.folder.Close()) }()
@@ -296,22 +296,11 @@ func hostsText(m *manifest.Manifest) string {
 
 // load loads the module as the server does, from a folder with only this connector. It returns false if the server would
 // reject the module. The host reads the folder again when it loads the module for a call, so the folder stays until the end.
-func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) (bool, error) {
-	files, err := k.manifests(from)
-	if err != nil {
+func (k *check) load(ctx context.Context, host *wasmhost.Host, to string) (bool, error) {
+	if err := wasmhost.Stage(k.file, to, nil); err != nil {
 		return false, err
 	}
-	module, err := readFile(k.file, 16<<20)
-	if err != nil {
-		return false, err
-	}
-	err = os.WriteFile(filepath.Join(to, filepath.Base(k.file)), module, 0o600)
-	for name, b := range files {
-		err = errors.Join(err, os.WriteFile(filepath.Join(to, name+".json"), b, 0o600))
-	}
-	if err != nil {
-		return false, err
-	}
+	var err error
 	if k.folder, err = host.Load(ctx, to, publicURL); err == nil {
 		err = k.folder.Err()
 	}
@@ -326,17 +315,21 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, from, to string) 
 		k.add("manifest", Failed, err.Error(), "")
 		return false, nil
 	}
-	k.addLoaded(len(module))
+	info, err := os.Stat(filepath.Join(to, filepath.Base(k.file)))
+	if err != nil {
+		return false, err
+	}
+	k.addLoaded(info.Size())
 	return true, nil
 }
 
 // addLoaded reports a module that was loaded.
-func (k *check) addLoaded(size int) {
+func (k *check) addLoaded(size int64) {
 	what := "core module"
 	if filepath.Ext(k.file) != ".wasm" {
 		what = "script"
 	}
-	k.add("module", OK, fmt.Sprintf("a %s of %s, which starts", what, bytesText(int64(size))), "")
+	k.add("module", OK, fmt.Sprintf("a %s of %s, which starts", what, bytesText(size)), "")
 	if !k.folder.Restorable(k.name) {
 		k.add("instances", Warning, "the module writes tables, drops segments or has a global of a reference type: the server makes a new instance for every call, which takes longer",
 			"build without threads and dynamic linking, which need such code")

@@ -14,8 +14,9 @@ type Secret struct{ Handle, Value string }
 // errConceal means that a secret could not be taken out.
 var errConceal = errors.New("a secret in it could not be replaced")
 
-// conceal replaces the secrets in all texts of the recording: the ones it is given, and those that look like secrets by their names.
-func (r *Recording) conceal(secrets []Secret) error {
+// Conceal replaces the secrets in all texts of the recording: the ones it is given, and those that look like secrets by their names. After
+// an error, some are still there.
+func (r *Recording) Conceal(secrets []Secret) error {
 	var masks mask.Masks
 	for _, s := range append(secrets[:len(secrets):len(secrets)], r.looksSecret()...) {
 		masks.Add(s.Value, s.Handle)

@@ -131,7 +131,7 @@ func (f *Folder) write(r *Recording, person crmgate.UserKey, secrets []Secret) e
 	if at, ok := f.gone[hash]; ok && !r.Time.After(at) {
 		return nil // the person was deleted while the call ran
 	}
-	if err := r.conceal(secrets); err != nil {
+	if err := r.Conceal(secrets); err != nil {
 		return err
 	}
 	plain, err := r.encode()

@@ -345,19 +345,19 @@ func TestConcealedSecrets(t *testing.T) {
 	} {
 		r := failed("authValidation")
 		r.Input = tt.text
-		if err := recording.Conceal(r, all); err != nil || r.Input != tt.want {
+		if err := r.Conceal(all); err != nil || r.Input != tt.want {
 			t.Errorf("%s: got %s, %v, want %s", name, r.Input, err, tt.want)
 		}
 	}
 	r := failed("authValidation")
 	r.Log = []recording.Line{{Text: strings.Repeat("x", guest.MaxLine-20) + token[:8]}, {Text: strings.Repeat("x", guest.MaxLine-8) + token[:8]}}
-	if err := recording.Conceal(r, all); err != nil || !strings.HasSuffix(r.Log[0].Text, token[:8]) || strings.Trim(r.Log[1].Text, "x") != "" {
+	if err := r.Conceal(all); err != nil || !strings.HasSuffix(r.Log[0].Text, token[:8]) || strings.Trim(r.Log[1].Text, "x") != "" {
 		t.Errorf("the cut line ends with %q, the other one with %q (%v)", r.Log[1].Text[len(r.Log[1].Text)-10:], r.Log[0].Text[len(r.Log[0].Text)-10:], err)
 	}
 	for before := range 3 {
 		r := failed("authValidation")
 		r.Input = base64.StdEncoding.EncodeToString([]byte("xyz"[:before] + token + "more"))
-		if err := recording.Conceal(r, all); err != nil || !strings.Contains(r.Input, mask.Masked) {
+		if err := r.Conceal(all); err != nil || !strings.Contains(r.Input, mask.Masked) {
 			t.Errorf("base64 after %d bytes: got %s, %v", before, r.Input, err)
 		}
 	}
@@ -366,7 +366,7 @@ func TestConcealedSecrets(t *testing.T) {
 	} {
 		r := failed("authValidation")
 		r.Input = text
-		if err := recording.Conceal(r, append(all, recording.Secret{Handle: "{{pin}}", Value: "123456789"})); err == nil {
+		if err := r.Conceal(append(all, recording.Secret{Handle: "{{pin}}", Value: "123456789"})); err == nil {
 			t.Errorf("%s: a secret that cannot be replaced is kept: %s", name, r.Input)
 		}
 	}
@@ -408,7 +408,7 @@ func FuzzConceal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, secret string) {
 		r := failed("authValidation")
 		r.Input = text
-		if recording.Conceal(r, []recording.Secret{{Handle: "{{h}}", Value: secret}}) != nil {
+		if r.Conceal([]recording.Secret{{Handle: "{{h}}", Value: secret}}) != nil {
 			return
 		}
 		if len(secret) >= mask.Shortest && strings.Contains(r.Input, secret) {

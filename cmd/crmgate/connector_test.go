@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
+
+// newProject makes a new connector called acme, and returns its folder.
+func newProject(t *testing.T, lang string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "acme")
+	runs(t, "connector", "new", "acme", "--lang", lang, "--dir", dir)
+	return dir
+}
+
+// edit replaces a text in a file.
+func edit(t *testing.T, file, before, after string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	edgetest.Must(t, err)
+	if !bytes.Contains(b, []byte(before)) {
+		t.Fatalf("%s does not contain %q", file, before)
+	}
+	edgetest.Must(t, os.WriteFile(file, bytes.ReplaceAll(b, []byte(before), []byte(after)), 0o600))
+}
+
+// An operation is called at a CRM over HTTP. What is printed says what it did, without secrets.
+func TestConnectorCall(t *testing.T) {
+	t.Parallel()
+	practice := practicecrm.New(practicecrm.Config{})
+	crm := httptest.NewServer(practice)
+	t.Cleanup(crm.Close)
+	dir := newProject(t, "js")
+	edit(t, filepath.Join(dir, "acme.json"), edgetest.PracticeAddr, strings.TrimPrefix(crm.URL, "http://"))
+	edit(t, filepath.Join(dir, "acme.js"), "const me =", "console.log(`as ${authHeader}`);\n  const me =")
+	credential := base64.StdEncoding.EncodeToString([]byte(practicecrm.APIKey + ":"))
+	input := filepath.Join(dir, "input.json")
+	edgetest.Must(t, os.WriteFile(input, []byte(`{"authHeader": "Basic `+credential+`", "hostname": "", "platform": "acme"}`), 0o600))
+	call := func(want int, operation string, args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		args = append([]string{"connector", "call", filepath.Join(dir, "acme.js"), operation, "--set", "ACME_URL=" + crm.URL, "--cache", edgetest.Cache()}, args...)
+		if status := run(args, &out, &errs); status != want {
+			t.Errorf("%q: status %d, want %d: %s%s", args, status, want, &out, &errs)
+		}
+		if all := out.String() + errs.String(); strings.Contains(all, practicecrm.APIKey) || strings.Contains(all, credential) {
+			t.Errorf("%q shows a secret: %s", args, all)
+		}
+		return out.String() + errs.String()
+	}
+	out := call(0, "getUserInfo", "--input", input)
+	for _, want := range []string{"fetch    GET " + crm.URL + "/api/me\n  200    {", "log      INFO   as Basic ", `"id": "2-acme"`, `"name": "Grace Hopper"`, "\nresult   0\n", "\ntook     "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("there is no %q in:\n%s", want, out)
+		}
+	}
+	var got struct {
+		Answer  struct{ PlatformUserInfo struct{ ID string } }
+		Fetches []struct {
+			Request struct{ URL string }
+			Answer  struct{ Status int }
+		}
+		TookMs, Memory float64
+	}
+	edgetest.Must(t, json.Unmarshal([]byte(call(0, "getUserInfo", "--input", input, "--json")), &got))
+	if got.Answer.PlatformUserInfo.ID != "2-acme" || len(got.Fetches) != 1 || got.Fetches[0].Answer.Status != 200 || got.TookMs <= 0 || got.Memory <= 0 {
+		t.Errorf("--json: %+v", got)
+	}
+	if out := call(0, "getUserInfo"); !strings.Contains(out, "  401    ") || !strings.Contains(out, `"successful": false`) {
+		t.Errorf("without a credential: %s", out)
+	}
+	practice.SetMood(practicecrm.Mood{Me: "500"})
+	if out := call(1, "getUserInfo", "--input", input); !strings.Contains(out, "the connector answered an error: ") || !strings.Contains(out, "\nresult   1\n") {
+		t.Errorf("a CRM in trouble: %s", out)
+	}
+	if out := call(1, "getLicenseStatus"); !strings.Contains(out, `acme.js has no operation "getLicenseStatus": it has getAuthType, getOauthInfo, getUserInfo, unAuthorize`) {
+		t.Errorf("an operation that is not there: %s", out)
+	}
+}
