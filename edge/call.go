@@ -48,14 +48,10 @@ func Call(ctx context.Context, config Config, s CallSubject) (_ *wasmhost.Witnes
 	if err := wasmhost.Stage(s.File, config.Connectors, nil); err != nil {
 		return nil, err
 	}
+	var got *wasmhost.Witnessed
+	config.Witness = func(w wasmhost.Witnessed) { got = &w }
 	c := newCore(config.withDefaults())
 	defer func() { err = errors.Join(err, c.Close()) }()
-	var got *wasmhost.Witnessed
-	c.witness = func(w wasmhost.Witnessed) {
-		if w.Recording.Operation == s.Operation { // and not of the load
-			got = &w
-		}
-	}
 	if err := c.openConnectors(ctx); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/crmgate/crmgate"
+	"github.com/crmgate/crmgate/wasmhost"
 )
 
 // Config describes a node. The zero value of a field is its default.
@@ -82,6 +83,8 @@ type Config struct {
 	// RecordFailures is a folder for recordings of the calls of connectors that failed. It is made with mode 0700. Default none: no call
 	// is recorded.
 	RecordFailures string
+	// Witness gets every call of a connector, for the tools of authors: the calls are those of an author's own account. Default none.
+	Witness func(wasmhost.Witnessed)
 	// Debug answers requests with the header "is-debug: true" with their trace as well. Default false.
 	Debug bool
 

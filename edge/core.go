@@ -41,9 +41,8 @@ type core struct {
 	ring        *sealed.KeyRing
 	writable    func() error // whether the disk has space
 	client      *egress.Client
-	fetch       crmgate.Fetch            // how connectors send requests; nil for client.Fetch
-	recordings  *recording.Folder        // nil if failed calls are not recorded
-	witness     func(wasmhost.Witnessed) // gets every call of a connector; nil if no one wants them
+	fetch       crmgate.Fetch     // how connectors send requests; nil for client.Fetch
+	recordings  *recording.Folder // nil if failed calls are not recorded
 	host        *wasmhost.Host
 	served      atomic.Pointer[served]
 	reloading   sync.Mutex             // one reload at a time
@@ -191,7 +190,7 @@ func (c *core) openConnectors(ctx context.Context) error {
 	var err error
 	c.host, err = wasmhost.New(ctx, wasmhost.Config{
 		CacheDir: c.Cache, Fetch: c.fetch, Setting: c.connectorSetting, Logger: c.Logger, Observe: c.metrics.Guest,
-		Deadline: c.Timeout, Processes: c.GuestProcesses, ShareJavaScript: c.ShareJavaScript, Memory: c.GuestMemory, Recordings: c.recordings, Witness: c.witness,
+		Deadline: c.Timeout, Processes: c.GuestProcesses, ShareJavaScript: c.ShareJavaScript, Memory: c.GuestMemory, Recordings: c.recordings, Witness: c.Witness,
 	})
 	if err != nil {
 		return advice(err)

@@ -19,4 +19,8 @@ func Sampled(h slog.Handler, now func() time.Time) (log *slog.Logger, flush func
 }
 
 // Poll watches the folder of connectors as on a system that does not report changes.
-func (n *Node) Poll(ctx context.Context) { n.core.watchFolder(ctx, &folderEvents{c: n.core}) }
+func (n *Node) Poll(ctx context.Context) {
+	w := n.core.folderWatch()
+	w.polled = true
+	n.core.watchFolder(ctx, w)
+}

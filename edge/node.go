@@ -101,7 +101,7 @@ func (n *Node) serve() {
 func (n *Node) watch() {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { n.core.watchFolder(ctx, newFolderEvents(n.core)) })
+	running.Go(func() { n.core.watchFolder(ctx, n.core.folderWatch()) })
 	n.stopWatch = func() { cancel(); running.Wait() }
 }
 

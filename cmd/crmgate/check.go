@@ -82,9 +82,12 @@ func (c *checkCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger)
 
 // print writes a line for the case, and one with advice.
 func (c *checkCommand) print(out io.Writer, r connectortest.Result) {
-	if c.Quiet && r.Outcome == connectortest.OK {
-		return
+	if !c.Quiet || r.Outcome != connectortest.OK {
+		printResult(out, r)
 	}
+}
+
+func printResult(out io.Writer, r connectortest.Result) {
 	fmt.Fprintf(out, "%-7s  %s  %s: %s\n", r.Outcome, printable(r.Connector), printable(r.Case), printable(r.Message))
 	if r.Advice != "" {
 		fmt.Fprintf(out, "         -> %s\n", printable(r.Advice))

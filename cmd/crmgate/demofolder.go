@@ -5,10 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-)
 
-// practiceAddr is the address in the manifests of the practice connectors.
-const practiceAddr = "127.0.0.1:8081"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
+)
 
 // demoFolder makes a copy of a connectors folder, with manifests for a practice CRM at an address. The caller removes it.
 func demoFolder(connectors, crm string) (dir string, err error) {
@@ -30,7 +29,7 @@ func demoFolder(connectors, crm string) (dir string, err error) {
 			continue
 		}
 		b, readErr := os.ReadFile(source)
-		b = bytes.ReplaceAll(b, []byte(practiceAddr), []byte(crm))
+		b = bytes.ReplaceAll(b, []byte(practicecrm.Addr), []byte(crm))
 		err = errors.Join(err, readErr, os.WriteFile(target, b, 0o600))
 	}
 	return dir, err

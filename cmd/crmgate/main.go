@@ -5,6 +5,8 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate demo                           run it with a practice CRM, and sign two people in
 	crmgate check FILE...                  check connectors, and tell their authors what to fix
 	crmgate connector new NAME             write a small connector to start from, in a language of your choice
+	crmgate connector dev [DIR]            run it on this machine, and build, reload and check it when a file is saved
+	crmgate connector call FILE OPERATION  run one operation, and show what it does
 	crmgate doctor PLATFORM                try a platform's endpoints, and suggest additions to its manifest
 	crmgate users list                     list the people who have signed in
 	crmgate users show PLATFORM ID         show one person

@@ -36,6 +36,13 @@ func printable(s string) string {
 	}, s)
 }
 
+// printOutput writes the lines of a program's output.
+func printOutput(out io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(out, "  %s\n", printable(strings.TrimRight(line, "\r\n")))
+	}
+}
+
 // printTable writes rows with aligned columns.
 func printTable(out io.Writer, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

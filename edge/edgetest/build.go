@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/wasmhost/process"
 	"github.com/crmgate/crmgate/wasmhost/wasmtest"
 )
@@ -21,7 +22,7 @@ func Shipped() []string {
 }
 
 // PracticeAddr is the address in the manifests of the practice connectors.
-const PracticeAddr = "127.0.0.1:8081"
+const PracticeAddr = practicecrm.Addr
 
 // built has the results of Run. The tests only read it.
 var built struct{ program, connectors, cache string }

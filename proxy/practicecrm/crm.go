@@ -10,6 +10,8 @@ import (
 
 // The credentials of every practice CRM. None of them is a secret.
 const (
+	// Addr is the address of the practice CRM in the manifests of its connectors.
+	Addr = "127.0.0.1:8081"
 	// ClientID and ClientSecret are the OAuth client that is always registered. The secret has characters that Basic
 	// authentication must encode (RFC 6749, 2.3.1). Some clients do not encode them, so both forms are accepted.
 	ClientID     = "practice-client"

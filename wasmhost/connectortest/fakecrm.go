@@ -22,9 +22,6 @@ import (
 	"github.com/crmgate/crmgate/wasmhost"
 )
 
-// practiceHost is the address of the practice CRM in its connectors.
-const practiceHost = "127.0.0.1:8081"
-
 // silentTimeout is how long a request to a silent CRM takes. It is short because there are many such requests.
 const silentTimeout = 700 * time.Millisecond
 
@@ -252,7 +249,7 @@ func (c *fakeCRM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b = "" // it was slow enough
 	}
 	answer, ok := c.recorded(r.Method, "https://"+r.Host+r.RequestURI, string(body))
-	if b == "" && !ok && r.Host != practiceHost && r.Host != c.address {
+	if b == "" && !ok && r.Host != practicecrm.Addr && r.Host != c.address {
 		c.missing = append(c.missing, r.Method+" "+r.Host+r.URL.Path)
 	}
 	c.mu.Unlock()
@@ -260,7 +257,7 @@ func (c *fakeCRM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case r.Host == practiceHost || r.Host == c.address:
+	case r.Host == practicecrm.Addr || r.Host == c.address:
 		c.practice.ServeHTTP(w, r)
 	case ok && answer.Answer.Error != nil:
 		panic(http.ErrAbortHandler)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/manifest"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
 // stableIDAdvice is the advice for an id that changes.
@@ -63,5 +64,5 @@ func recordedID(own []vectors) string {
 
 // usesPracticeCRM reports whether the manifest allows requests to the practice CRM.
 func usesPracticeCRM(m *manifest.Manifest) bool {
-	return m.Hosts.AllowURL("http://"+practiceHost, "") == nil
+	return m.Hosts.AllowURL("http://"+practicecrm.Addr, "") == nil
 }

@@ -1,0 +1,145 @@
+package project
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/crmgate/crmgate"
+)
+
+// Project is the folder of a connector.
+type Project struct {
+	Dir  string
+	Name crmgate.Platform
+}
+
+// endings are those of the files that a server loads. A build may make the first of those that are there from another.
+var endings = []string{".wasm", ".js", ".ts"}
+
+// Open finds the connector of a folder: NAME.json with NAME.wasm, NAME.js, NAME.ts or NAME.vectors.json.
+func Open(dir string) (Project, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return Project{}, err
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })
+	}
+	var names []string
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if ok && crmgate.Platform(name).Valid() && slices.ContainsFunc(append(endings, ".vectors.json"), func(ending string) bool { return has(name + ending) }) {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return Project{}, fmt.Errorf("there is no connector in %s: expected NAME.json with NAME.js, NAME.ts, NAME.wasm or NAME.vectors.json; crmgate connector new writes them", dir)
+	case 1:
+		return Project{dir, crmgate.Platform(names[0])}, nil
+	}
+	return Project{}, fmt.Errorf("there are several connectors in %s: %s; give each a folder of its own", dir, strings.Join(names, ", "))
+}
+
+// File returns the file that a server loads. It may not be there yet.
+func (p Project) File() string {
+	for _, ending := range endings {
+		if file := p.path(ending); exists(file) {
+			return file
+		}
+	}
+	return p.path(endings[0])
+}
+
+// Manifest returns the file of the manifest.
+func (p Project) Manifest() string { return p.path(".json") }
+
+// Vectors returns the file of the vectors.
+func (p Project) Vectors() string { return p.path(".vectors.json") }
+
+func (p Project) path(ending string) string { return filepath.Join(p.Dir, string(p.Name)+ending) }
+
+func (p Project) script() string { return filepath.Join(p.Dir, "build.sh") }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Build runs build.sh in the folder, if it is there. After an error, output is what it printed.
+func (p Project) Build(ctx context.Context) (output string, err error) {
+	if !exists(p.script()) {
+		return "", nil
+	}
+	c := exec.CommandContext(ctx, "sh", "build.sh")
+	c.Dir, c.WaitDelay = p.Dir, time.Second
+	b, err := c.CombinedOutput()
+	if err != nil {
+		return string(b), fmt.Errorf("build.sh: %w", err)
+	}
+	if !exists(p.File()) {
+		return string(b), fmt.Errorf("build.sh did not write %s", filepath.Base(p.File()))
+	}
+	return "", nil
+}
+
+// notSources are folders whose content is not the author's.
+var notSources = []string{"node_modules", "target"}
+
+// walk calls f for each file and each folder of sources. What the build writes is not one: a build would follow each build.
+func (p Project) walk(f func(path string, e fs.DirEntry)) {
+	built := ""
+	if exists(p.script()) {
+		built = p.File()
+	}
+	_ = filepath.WalkDir(p.Dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil && e == nil, path != p.Dir && strings.HasPrefix(e.Name(), "."), path == built, strings.HasSuffix(path, ".o"):
+			return skip(e)
+		case e.IsDir() && slices.Contains(notSources, e.Name()), e.IsDir() && exists(filepath.Join(path, "keyset.json")): // a database
+			return fs.SkipDir
+		}
+		f(path, e)
+		return nil
+	})
+}
+
+func skip(e fs.DirEntry) error {
+	if e != nil && e.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+// folders returns the folders of sources.
+func (p Project) folders() (all []string) {
+	p.walk(func(path string, e fs.DirEntry) {
+		if e.IsDir() {
+			all = append(all, path)
+		}
+	})
+	return all
+}
+
+// print describes the sources: their names, sizes and times.
+func (p Project) print() string {
+	var b strings.Builder
+	p.walk(func(path string, e fs.DirEntry) {
+		info, err := e.Info()
+		if err == nil && !e.IsDir() {
+			fmt.Fprintln(&b, path, info.Size(), info.ModTime().UnixNano())
+		}
+	})
+	return b.String()
+}
+
+// errNoFile means that a connector was not built.
+var errNoFile = errors.New("the file of the connector is missing: build it, or write build.sh, which crmgate connector dev runs")
