@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy"
 	"github.com/crmgate/crmgate/proxy/operator"
 	"github.com/crmgate/crmgate/storage"
@@ -151,6 +152,9 @@ func (n *Node) Operator() http.Handler { return n.core.metrics.Operator(n.core.r
 
 // Directory shows who has signed in, the kept token answers, and the audit log.
 func (n *Node) Directory() operator.Directory { return operator.Directory{DB: n.core.db} }
+
+// Manifests returns the manifests that are served now.
+func (n *Node) Manifests() *manifest.Set { return n.core.manifests() }
 
 // DB is the node's store, open until Close.
 func (n *Node) DB() *storage.DB { return n.core.db }

@@ -185,20 +185,24 @@ func (d *development) round(ctx context.Context) (r Round) {
 	if r.Output, r.Err = d.Build(ctx); r.Err != nil {
 		return r
 	}
-	if !exists(d.File()) {
-		r.Err = errNoFile
+	if r.Err = d.load(ctx); errors.Is(r.Err, errNoFile) {
 		return r
 	}
-	r.Err = d.load(ctx)
-	err := connectortest.Check(ctx, d.File(), connectortest.Config{
-		Processes: d.Node.GuestProcesses, Memory: d.Node.GuestMemory, CacheDir: d.Node.Cache, Repeats: 2, Progress: slog.New(slog.DiscardHandler),
-	}, func(c connectortest.Result) { r.Results = append(r.Results, c) })
+	err := connectortest.Check(ctx, d.File(), d.checkConfig(), func(c connectortest.Result) { r.Results = append(r.Results, c) })
 	r.Err = errors.Join(r.Err, err)
 	return r
 }
 
+// checkConfig is that of a check that need not be thorough: an author waits for it.
+func (d *development) checkConfig() connectortest.Config {
+	return connectortest.Config{Processes: d.Node.GuestProcesses, Memory: d.Node.GuestMemory, CacheDir: d.Node.Cache, Repeats: 2}
+}
+
 // load has the node load the connector. What the connector may do is accepted: it is the author's own.
 func (d *development) load(ctx context.Context) error {
+	if !exists(d.File()) {
+		return errNoFile
+	}
 	atPractice := func(b []byte) []byte { return bytes.ReplaceAll(b, []byte(practicecrm.Addr), []byte(d.address)) }
 	if d.practice == nil {
 		atPractice = nil

@@ -65,6 +65,9 @@ func (p Project) Manifest() string { return p.path(".json") }
 // Vectors returns the file of the vectors.
 func (p Project) Vectors() string { return p.path(".vectors.json") }
 
+// Recorded returns the file for vectors that Record writes, unless its caller names another.
+func (p Project) Recorded() string { return p.path(".recorded.vectors.json") }
+
 func (p Project) path(ending string) string { return filepath.Join(p.Dir, string(p.Name)+ending) }
 
 func (p Project) script() string { return filepath.Join(p.Dir, "build.sh") }

@@ -2,10 +2,11 @@ package main
 
 // connectorCommand has the commands for authors of connectors.
 type connectorCommand struct {
-	New   newCommand   `cmd:"" help:"Start a connector: write a small one that works with the practice CRM."`
-	Check checkCommand `cmd:"" help:"Check connectors, and tell their authors what to fix; the same as crmgate check."`
-	Call  callCommand  `cmd:"" help:"Run one operation of a connector, and show what it does."`
-	Dev   devCommand   `cmd:"" help:"Run a connector on this machine, and build, reload and check it when a file is saved."`
+	New    newCommand    `cmd:"" help:"Start a connector: write a small one that works with the practice CRM."`
+	Check  checkCommand  `cmd:"" help:"Check connectors, and tell their authors what to fix; the same as crmgate check."`
+	Call   callCommand   `cmd:"" help:"Run one operation of a connector, and show what it does."`
+	Dev    devCommand    `cmd:"" help:"Run a connector on this machine, and build, reload and check it when a file is saved."`
+	Record recordCommand `cmd:"" help:"Sign in with an account of yours, and write what the CRM answers as vectors."`
 }
 
 // Help is what "crmgate connector --help" adds.
@@ -16,5 +17,6 @@ func (connectorCommand) Help() string {
   cd acme
   crmgate connector dev                   run it, and open the page where you sign in; save a file, and it is reloaded
   crmgate connector check acme.js         run the tests, and play a CRM in trouble
-  crmgate connector call acme.js getOauthInfo`
+  crmgate connector call acme.js getOauthInfo
+  crmgate connector record                sign in with an account of yours, and write its vectors`
 }

@@ -52,14 +52,12 @@ func (c *devCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger, l
 	lines := &steps{out: out}
 	config := c.config(log)
 	config.Witness = lines.called
+	lines.say("Starting the connector %s. The first time takes some seconds.\n", p.Name)
 	return project.Develop(ctx, p, project.DevelopConfig{
 		Node: config, Practice: c.Practice, Round: lines.round,
 		Ready: func(a project.Addresses) {
-			lines.ready(a)
+			c.ready(lines, a)
 			lines.say("Save a file to build, reload and check. Ctrl-C ends this.\n")
-			if c.Browser == "on" && onTerminal(out) {
-				browse(a.Connect)
-			}
 		},
 	})
 }
@@ -77,7 +75,7 @@ func browse(url string) {
 // steps prints what happens on a local node. It is safe for concurrent use.
 type steps struct {
 	mu  sync.Mutex
-	out io.Writer // guarded by mu
+	out io.Writer // mu is held while it is written to
 }
 
 func (s *steps) say(format string, a ...any) {
@@ -86,11 +84,15 @@ func (s *steps) say(format string, a ...any) {
 	fmt.Fprintf(s.out, format, a...)
 }
 
-func (s *steps) ready(a project.Addresses) {
+// ready says where to sign in, and opens the page.
+func (f *nodeFlags) ready(s *steps, a project.Addresses) {
 	s.say("\nOpen %s and sign in.\n", a.Connect)
 	s.say("The redirect URI of the application at the CRM is %s\n", a.Redirect)
 	if a.Practice != "" {
 		s.say("The practice CRM runs at %s: continue as Ada or Grace.\n", a.Practice)
+	}
+	if f.Browser == "on" && onTerminal(s.out) {
+		browse(a.Connect)
 	}
 }
 

@@ -135,3 +135,51 @@ func TestConnectorDevRefuses(t *testing.T) {
 		}
 	}
 }
+
+// An author signs in with an account at the CRM, and gets vectors that the connector passes. They have no secrets.
+func TestConnectorRecord(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ crmgate, token string }{
+		"secrets": {`"config"`, "recorded-accessToken"},
+		"handles": {`"secrets": "handles", "sends": {"accessToken": {"in": ["header", "body"]}, "refreshToken": {"in": ["body"]}, "ACME_CLIENT_SECRET": {}}, "config"`, "{{accessToken:NONCE}}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := newProject(t, "js")
+			edit(t, filepath.Join(dir, "acme.json"), `"config"`, tt.crmgate)
+			edit(t, filepath.Join(dir, "acme.js"), "exports.unAuthorize", "exports.authValidation = async ({ authHeader }) => {\n  const { successful } = await exports.getUserInfo({ authHeader });\n  return { successful };\n};\n\nexports.unAuthorize")
+			p := start(t, dir, "connector", "record", "--listen", "127.0.0.1:0", "--practice", "127.0.0.1:0", "--then", "authValidation,refresh,unAuthorize")
+			base := p.until(`Open (http://127.0.0.1:\d+)/connect/acme and sign in\.`)
+			p.until(`(The practice CRM runs at )`)
+			signsIn(t, base, "acme")
+			if said := p.until(`(?s)Wrote acme.recorded.vectors.json: getUserInfo, authValidation, unAuthorize\.\n(.*)It has data of a person\.`); said != "" {
+				t.Errorf("it is not in order: %s", said)
+			}
+			if err := p.Wait(); err != nil {
+				t.Error(err)
+			}
+			passesRecorded(t, dir, tt.token)
+		})
+	}
+}
+
+// passesRecorded checks a connector with what was recorded, which has a text in place of the access token.
+func passesRecorded(t *testing.T, dir, token string) {
+	t.Helper()
+	recorded := filepath.Join(dir, "acme.recorded.vectors.json")
+	b, err := os.ReadFile(recorded)
+	edgetest.Must(t, err)
+	for _, want := range []string{`"authHeader": "Bearer ` + token + `"`, `"url": "http://127.0.0.1:8081/api/me"`, `"body": "token=` + token + `"`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("there is no %s in:\n%s", want, b)
+		}
+	}
+	if info, err := os.Stat(recorded); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s: %v, %v", recorded, info.Mode(), err)
+	}
+	edgetest.Must(t, os.Rename(recorded, filepath.Join(dir, "acme.vectors.json")))
+	var out bytes.Buffer
+	if status := run([]string{"connector", "check", filepath.Join(dir, "acme.js"), "--cache", edgetest.Cache()}, &out, &out); status != 0 || !strings.Contains(out.String(), "recorded: unAuthorize, recorded at ") {
+		t.Errorf("the check has status %d: %s", status, &out)
+	}
+}

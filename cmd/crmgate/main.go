@@ -7,6 +7,7 @@ Crmgate signs people in to their CRM and keeps them signed in.
 	crmgate connector new NAME             write a small connector to start from, in a language of your choice
 	crmgate connector dev [DIR]            run it on this machine, and build, reload and check it when a file is saved
 	crmgate connector call FILE OPERATION  run one operation, and show what it does
+	crmgate connector record [DIR]         sign in with an account of yours, and write what the CRM answers as vectors
 	crmgate doctor PLATFORM                try a platform's endpoints, and suggest additions to its manifest
 	crmgate users list                     list the people who have signed in
 	crmgate users show PLATFORM ID         show one person
@@ -50,6 +51,7 @@ import (
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/project"
 	"github.com/crmgate/crmgate/wasmhost/process"
 )
@@ -101,7 +103,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(stdout, stderr),
-		kong.Vars{"languages": strings.Join(project.Languages(), ",")},
+		kong.Vars{"languages": strings.Join(project.Languages(), ","), "exercises": strings.Join(edge.Exercises, ",")},
 		kong.Exit(func(n int) { exited, status = true, n }),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 		kong.Bind(log, &level),

@@ -119,7 +119,11 @@ func replayJSON(r *recording.Recording, got *wasmhost.Replayed) any {
 
 // writeVectors writes a new file, which only its owner may read.
 func writeVectors(path string, r *recording.Recording, got *wasmhost.Replayed) error {
-	b, err := r.Vectors(got.Derived, got.Fetches, got.End, wasmhost.VectorNonce)
+	recorded, err := r.Case(got.Derived, got.Fetches, got.End)
+	if err != nil {
+		return err
+	}
+	b, err := recording.Vectors([]recording.Case{recorded}, wasmhost.VectorNonce)
 	if err != nil {
 		return err
 	}

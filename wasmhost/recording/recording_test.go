@@ -397,7 +397,9 @@ func FuzzDecode(f *testing.F) {
 		if _, err := recording.Decode(again); err != nil && len(again) <= recording.MaxSize {
 			t.Errorf("%s does not decode: %v", again, err)
 		}
-		_, _ = r.Vectors(r.Derived, r.Fetches, r.End, "NONCE")
+		if c, err := r.Case(r.Derived, r.Fetches, r.End); err == nil {
+			_, _ = recording.Vectors([]recording.Case{c}, "NONCE")
+		}
 	})
 }
 
@@ -426,9 +428,16 @@ func TestVectorsOfDerivedValues(t *testing.T) {
 	r := recording.Recording{Operation: "authValidation", Input: `{"authHeader":"Basic {{accessToken}}"}`}
 	derived := []recording.Derivation{{Request: `{"base64":"{{accessToken}}:"}`, Handle: "{{derived:1:Q7ZX}}", OK: true}}
 	fetches := []recording.Fetch{{Request: `{"url":"https://ok.example/?key=%7B%7Bderived%3A1%3AQ7ZX%7D%7D"}`, Answer: `{"body":"{{derived:1:Q7ZX}}"}`}}
-	b, err := r.Vectors(derived, fetches, recording.End{How: recording.Returned, Output: `{"successful":true}`}, "NONCE")
+	c, err := r.Case(derived, fetches, recording.End{How: recording.Returned, Output: `{"successful":true}`})
 	if err != nil {
 		t.Fatal(err)
+	}
+	b, err := recording.Vectors([]recording.Case{c, c}, "NONCE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(b), `"operation"`); n != 1 || strings.Count(string(b), `"name"`) != 2 {
+		t.Errorf("two cases of an operation are %d items: %s", n, b)
 	}
 	for _, want := range []string{`"authHeader": "Basic {{accessToken:NONCE}}"`, `"base64": "{{accessToken:NONCE}}:"`, `key=%7B%7Bderived%3A1%3ANONCE%7D%7D`, `"body": "{{derived:1:NONCE}}"`} {
 		if !strings.Contains(string(b), want) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,20 +28,28 @@ type exchange struct {
 	Answer  json.RawMessage `json:"answer"`
 }
 
-// Vectors returns the recording as the vectors of a connector. derived, fetches and end are those of a replay: a build that is mended
+// Case is a call as a case of vectors.
+type Case struct {
+	operation string
+	vectorCase
+	derived []Derivation
+}
+
+// Case returns the recording as a case. derived, fetches and end are those of the recording, or of a replay: a build that is mended
 // says what the case is to be. If the call did not return, the case has the result 0 and no output, which fails until its author
-// completes it. nonce is the nonce of handles in vectors. The error says why the recording cannot be a case.
-func (r *Recording) Vectors(derived []Derivation, fetches []Fetch, end End, nonce string) ([]byte, error) {
-	c := vectorCase{Name: "recorded at " + r.Time.UTC().Format("2006-01-02 15:04:05"), Input: json.RawMessage(r.Input)}
+// completes it. The error says why the recording cannot be a case.
+func (r *Recording) Case(derived []Derivation, fetches []Fetch, end End) (Case, error) {
+	c := Case{operation: r.Operation, derived: derived}
+	c.Name, c.Input = "recorded at "+r.Time.UTC().Format("2006-01-02 15:04:05"), json.RawMessage(r.Input)
 	for i, d := range derived {
 		if !json.Valid([]byte(d.Request)) {
-			return nil, fmt.Errorf("derivation %d is not JSON: a vector cannot have it", i+1)
+			return c, fmt.Errorf("derivation %d is not JSON: a vector cannot have it", i+1)
 		}
 		c.Derives = append(c.Derives, json.RawMessage(d.Request))
 	}
 	for i, f := range fetches {
 		if !json.Valid([]byte(f.Request)) || !json.Valid([]byte(f.Answer)) {
-			return nil, fmt.Errorf("fetch %d is not JSON: a vector cannot have it", i+1)
+			return c, fmt.Errorf("fetch %d is not JSON: a vector cannot have it", i+1)
 		}
 		c.Fetches = append(c.Fetches, exchange{json.RawMessage(f.Request), json.RawMessage(f.Answer)})
 	}
@@ -50,12 +59,29 @@ func (r *Recording) Vectors(derived []Derivation, fetches []Fetch, end End, nonc
 			c.Output = json.RawMessage(end.Output)
 		}
 	}
+	return c, nil
+}
+
+// Vectors returns cases in the format of NAME.vectors.json. nonce is the nonce of handles in vectors.
+func Vectors(cases []Case, nonce string) ([]byte, error) {
+	all := []vectors{}
+	for _, c := range cases {
+		i := slices.IndexFunc(all, func(v vectors) bool { return v.Operation == c.operation })
+		if i < 0 {
+			i, all = len(all), append(all, vectors{Operation: c.operation})
+		}
+		all[i].Cases = append(all[i].Cases, c.vectorCase)
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err := e.Encode([]vectors{{r.Operation, []vectorCase{c}}})
-	return []byte(withNonce(b.String(), derived, nonce)), err
+	err := e.Encode(all)
+	text := b.String()
+	for _, c := range cases {
+		text = withNonce(text, c.derived, nonce)
+	}
+	return []byte(text), err
 }
 
 // withNonce returns a text with the handles of vectors: in a recording, those of derived values have the nonce of the call, and that of
