@@ -1,0 +1,4 @@
+package project
+
+// Print describes the sources of a project.
+func Print(p Project) string { return p.print() }
