@@ -136,6 +136,23 @@ func TestConnectorDevRefuses(t *testing.T) {
 	}
 }
 
+// more has two operations more than a new connector.
+const more = `exports.authValidation = async ({ authHeader }) => {
+  const { successful } = await exports.getUserInfo({ authHeader });
+  return { successful };
+};
+
+exports.unAuthorize = async ({ authHeader }) => {
+  const response = await fetch(base + '/oauth/revoke', {
+    method: 'POST',
+    headers: { Authorization: authHeader, 'Content-Type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ token: authHeader.replace('Bearer ', '') }).toString(),
+  });
+  if (!response.ok) throw failure(response);
+};
+
+`
+
 // An author signs in with an account at the CRM, and gets vectors that the connector passes. They have no secrets.
 func TestConnectorRecord(t *testing.T) {
 	t.Parallel()
@@ -147,7 +164,7 @@ func TestConnectorRecord(t *testing.T) {
 			t.Parallel()
 			dir := newProject(t, "js")
 			edit(t, filepath.Join(dir, "acme.json"), `"config"`, tt.crmgate)
-			edit(t, filepath.Join(dir, "acme.js"), "exports.unAuthorize", "exports.authValidation = async ({ authHeader }) => {\n  const { successful } = await exports.getUserInfo({ authHeader });\n  return { successful };\n};\n\nexports.unAuthorize")
+			edit(t, filepath.Join(dir, "acme.js"), "exports.getAuthType", more+"exports.getAuthType")
 			p := start(t, dir, "connector", "record", "--listen", "127.0.0.1:0", "--practice", "127.0.0.1:0", "--then", "authValidation,refresh,unAuthorize")
 			base := p.until(`Open (http://127.0.0.1:\d+)/connect/acme and sign in\.`)
 			p.until(`(The practice CRM runs at )`)

@@ -5,8 +5,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"net/url"
-	"strings"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 )
@@ -21,9 +19,6 @@ func getOauthInfo() int32 { return sdk.Answer(oauthInfo) }
 
 //go:wasmexport getUserInfo
 func getUserInfo() int32 { return sdk.Answer(userInfo) }
-
-//go:wasmexport unAuthorize
-func unAuthorize() int32 { return sdk.Answer(signOut) }
 
 func base() string { return sdk.ConfigOr("ACME_URL", "http://127.0.0.1:8081") }
 
@@ -58,14 +53,4 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 		return sdk.UserInfo{}, errors.New("Acme did not say who has signed in")
 	}
 	return sdk.UserInfo{Successful: true, PlatformUserInfo: &sdk.PlatformUserInfo{ID: me.ID.String() + "-acme", Name: me.Name}}, nil
-}
-
-// signOut revokes the access at the CRM.
-func signOut(in sdk.UserRequest) (sdk.Outcome, error) {
-	token := strings.TrimPrefix(in.AuthHeader, "Bearer ")
-	r, err := sdk.PostForm(base()+"/oauth/revoke", map[string]string{"Authorization": in.AuthHeader}, url.Values{"token": {token}})
-	if err == nil && !r.OK() && r.Status != 401 {
-		err = sdk.StatusError(r)
-	}
-	return sdk.Outcome{Successful: err == nil}, err
 }

@@ -27,14 +27,3 @@ exports.getUserInfo = async ({ authHeader }) => {
   if (!me.id) throw new Error('Acme did not say who has signed in');
   return { successful: true, platformUserInfo: { id: `${me.id}-acme`, name: me.name } };
 };
-
-// The person has signed out: revoke the access.
-exports.unAuthorize = async ({ authHeader }) => {
-  const response = await fetch(`${base}/oauth/revoke`, {
-    method: 'POST',
-    headers: { Authorization: authHeader, 'Content-Type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ token: authHeader.replace('Bearer ', '') }).toString(),
-  });
-  if (!response.ok && response.status !== 401) throw failure(response);
-  return { successful: true };
-};

@@ -1,7 +1,7 @@
 // The connector of Acme. Each exported function is an operation that crmgate calls. ABI.md of crmgate says what each of them gets and
 // answers. Replace the addresses and the members of the answers with those of your CRM.
 
-import type { GetAuthType, GetOauthInfo, GetUserInfo, UnAuthorize } from './sdk/index.js';
+import type { GetAuthType, GetOauthInfo, GetUserInfo } from './sdk/index.js';
 
 const base = process.env.ACME_URL || 'http://127.0.0.1:8081';
 
@@ -33,15 +33,4 @@ export const getUserInfo: GetUserInfo = async ({ authHeader }) => {
   const me = (await response.json()) as Me;
   if (!me.id) throw new Error('Acme did not say who has signed in');
   return { successful: true, platformUserInfo: { id: `${me.id}-acme`, name: me.name } };
-};
-
-// The person has signed out: revoke the access.
-export const unAuthorize: UnAuthorize = async ({ authHeader }) => {
-  const response = await fetch(`${base}/oauth/revoke`, {
-    method: 'POST',
-    headers: { Authorization: authHeader, 'Content-Type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ token: authHeader.replace('Bearer ', '') }).toString(),
-  });
-  if (!response.ok && response.status !== 401) throw failure(response);
-  return { successful: true };
 };
