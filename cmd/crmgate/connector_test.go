@@ -7,10 +7,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/project"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 )
 
@@ -31,6 +33,28 @@ func edit(t *testing.T, file, before, after string) {
 		t.Fatalf("%s does not contain %q", file, before)
 	}
 	edgetest.Must(t, os.WriteFile(file, bytes.ReplaceAll(b, []byte(before), []byte(after)), 0o600))
+}
+
+// A new connector is built, and passes the check without a warning, in every language. All have the same vectors.
+func TestConnectorLanguages(t *testing.T) {
+	t.Parallel()
+	for _, lang := range project.Languages() {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			if l, _ := project.LanguageOf(lang); len(l.Missing()) > 0 {
+				t.Skipf("this machine lacks %v", l.Missing())
+			}
+			p, err := project.Open(newProject(t, lang))
+			edgetest.Must(t, err)
+			if output, err := p.Build(t.Context()); err != nil {
+				t.Fatalf("%v\n%s", err, output)
+			}
+			out := runs(t, "connector", "check", p.File(), "--cache", edgetest.Cache())
+			if !regexp.MustCompile(`(?m)^ok +acme +recorded: getUserInfo, Ada signs in: .*\n(.*\n)*\d+ cases: \d+ ok, 0 failed, 0 warnings, 0 skipped$`).MatchString(out) {
+				t.Errorf("the check says\n%s", out)
+			}
+		})
+	}
 }
 
 // An operation is called at a CRM over HTTP. What is printed says what it did, without secrets.

@@ -2,9 +2,7 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,24 +32,9 @@ func TestScripts(t *testing.T) {
 		e.Setenv("CONNECTORS", connectors)
 		e.Setenv("SHIPPED", edgetest.Connectors())
 		e.Setenv("CACHE", edgetest.Cache())
-		if filepath.Base(e.WorkDir) == "script-connector" {
-			return goEnv(e)
-		}
 		if filepath.Base(e.WorkDir) != "script-demo" {
 			return nil
 		}
 		return os.CopyFS(filepath.Join(e.WorkDir, "demo-data", "cache"), os.DirFS(edgetest.Cache())) // the demo has no --cache
 	})
-}
-
-// goEnv has go find its caches: a script has another home.
-func goEnv(e *testscript.Env) error {
-	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
-		out, err := exec.Command("go", "env", name).Output()
-		if err != nil {
-			return err
-		}
-		e.Setenv(name, strings.TrimSpace(string(out)))
-	}
-	return nil
 }
