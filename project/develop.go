@@ -25,8 +25,8 @@ import (
 
 // DevelopConfig configures Develop.
 type DevelopConfig struct {
-	// Node configures the node that serves the connector. Develop sets Connectors; Setting and Logger are required. Without Data, everything that people leave on the node
-	// is removed at the end.
+	// Node configures the node that serves the connector. Develop sets Connectors; Setting and Logger are required. Without Data, what
+	// people leave on the node is removed at the end.
 	Node edge.Config
 	// Practice is the address for the practice CRM. It runs if the manifest names practicecrm.Addr. Required.
 	Practice string
@@ -56,71 +56,87 @@ const settle = 100 * time.Millisecond
 
 // Develop serves a project's connector on a local node until ctx ends. It begins with a round, and runs one each time that a source has
 // changed. If a round fails, the node goes on with the connector of before.
-func Develop(ctx context.Context, p Project, c DevelopConfig) (err error) {
-	work, err := os.MkdirTemp("", "crmgate-dev-")
+func Develop(ctx context.Context, p Project, c DevelopConfig) error {
+	d, err := begin(ctx, p, c.Node, c.Practice)
+	if err != nil && ctx.Err() != nil { // a stop is not a failure
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
-	d := &development{Project: p, DevelopConfig: c}
-	if err := d.startPractice(); err != nil {
-		return err
-	}
-	defer d.stopPractice()
-	if err := d.startNode(ctx, work); err != nil {
-		return err
-	}
+	defer d.end()
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
-	watch.Go(func() { d.watch(watching) })
+	watch.Go(func() { d.watch(watching, c) })
 	err = d.node.Wait(ctx) // it closes the node
 	stop()
 	watch.Wait()
 	return err
 }
 
-// development is a project that is served.
+// development is a project on a local node.
 type development struct {
 	Project
-	DevelopConfig
+	config   edge.Config // of the node
 	node     *edge.Node
+	work     string       // a temporary folder
 	practice *http.Server // nil if it does not run
 	address  string       // of the practice CRM
 	loading  atomic.Bool  // see nodeLog
 }
 
+// begin starts a node, which has no connector yet, and the practice CRM if the project needs it. The caller closes the node, and then
+// calls end.
+func begin(ctx context.Context, p Project, node edge.Config, practice string) (*development, error) {
+	d := &development{Project: p, config: node}
+	err := d.startPractice(practice)
+	if err == nil {
+		err = d.startNode(ctx)
+	}
+	if err != nil {
+		d.end()
+		return nil, err
+	}
+	return d, nil
+}
+
+// end removes what begin has made, apart from the node.
+func (d *development) end() {
+	if d.practice != nil {
+		_ = d.practice.Close() // nothing is left to do
+	}
+	_ = os.RemoveAll(d.work) // empty if it was not made
+}
+
 // startPractice starts the practice CRM, if the manifest names its address.
-func (d *development) startPractice() error {
+func (d *development) startPractice(listen string) error {
 	manifest, err := os.ReadFile(d.Manifest())
 	if err != nil || !bytes.Contains(manifest, []byte(practicecrm.Addr)) {
 		return err
 	}
-	l, err := net.Listen("tcp", d.Practice)
+	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return fmt.Errorf("start the practice CRM, which %s names: %w", filepath.Base(d.Manifest()), err)
 	}
 	d.address = l.Addr().String()
 	d.practice = &http.Server{Handler: practicecrm.New(practicecrm.Config{}), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = d.practice.Serve(l) }() // ends with stopPractice
+	go func() { _ = d.practice.Serve(l) }() // ends with end
 	return nil
 }
 
-func (d *development) stopPractice() {
-	if d.practice != nil {
-		_ = d.practice.Close() // nothing is left to do
-	}
-}
-
 // startNode starts the node, which has no connector yet.
-func (d *development) startNode(ctx context.Context, work string) (err error) {
-	c := &d.Node
-	c.Connectors, c.Setting = filepath.Join(work, "connectors"), d.setting(c.Setting)
+func (d *development) startNode(ctx context.Context) (err error) {
+	if d.work, err = os.MkdirTemp("", "crmgate-dev-"); err != nil {
+		return err
+	}
+	c := &d.config
+	c.Connectors, c.Setting = filepath.Join(d.work, "connectors"), d.setting(c.Setting)
 	c.Logger = slog.New(nodeLog{c.Logger.Handler(), &d.loading})
 	if err := os.Mkdir(c.Connectors, 0o700); err != nil {
 		return err
 	}
 	if c.Data == "" {
-		c.Data = filepath.Join(work, "data")
+		c.Data = filepath.Join(d.work, "data")
 		if err := os.Mkdir(c.Data, 0o700); err != nil {
 			return err
 		}
@@ -149,7 +165,7 @@ func (d *development) setting(own func(string) (crmgate.Secret, bool, error)) fu
 }
 
 // watch runs a round now, and after each change of the sources.
-func (d *development) watch(ctx context.Context) {
+func (d *development) watch(ctx context.Context, c DevelopConfig) {
 	seen := ""
 	round := func(print string) {
 		first := seen == ""
@@ -158,16 +174,16 @@ func (d *development) watch(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		d.Round(r)
+		c.Round(r)
 		if first {
-			d.Ready(d.addresses())
+			c.Ready(d.addresses())
 		}
 	}
-	edge.FolderWatch{Folders: d.folders, Print: d.print, Settle: settle, Logger: d.Node.Logger}.Run(ctx, func() string { return seen }, round)
+	edge.FolderWatch{Folders: d.folders, Print: d.print, Settle: settle, Logger: d.config.Logger}.Run(ctx, func() string { return seen }, round)
 }
 
 func (d *development) addresses() Addresses {
-	url := d.Node.PublicURL
+	url := d.config.PublicURL
 	if url == "" {
 		url = "http://" + d.node.Addr()
 	}
@@ -195,7 +211,7 @@ func (d *development) round(ctx context.Context) (r Round) {
 
 // checkConfig is that of a check that need not be thorough: an author waits for it.
 func (d *development) checkConfig() connectortest.Config {
-	return connectortest.Config{Processes: d.Node.GuestProcesses, Memory: d.Node.GuestMemory, CacheDir: d.Node.Cache, Repeats: 2}
+	return connectortest.Config{Processes: d.config.GuestProcesses, Memory: d.config.GuestMemory, CacheDir: d.config.Cache, Repeats: 2}
 }
 
 // load has the node load the connector. What the connector may do is accepted: it is the author's own.
@@ -208,11 +224,11 @@ func (d *development) load(ctx context.Context) error {
 		atPractice = nil
 	}
 	for _, ending := range append([]string{".json"}, endings...) { // those of the round before
-		if err := os.RemoveAll(filepath.Join(d.Node.Connectors, string(d.Name)+ending)); err != nil {
+		if err := os.RemoveAll(filepath.Join(d.config.Connectors, string(d.Name)+ending)); err != nil {
 			return err
 		}
 	}
-	if err := wasmhost.Stage(d.File(), d.Node.Connectors, atPractice); err != nil {
+	if err := wasmhost.Stage(d.File(), d.config.Connectors, atPractice); err != nil {
 		return err
 	}
 	d.loading.Store(true)

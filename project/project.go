@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -94,32 +95,30 @@ func (p Project) Build(ctx context.Context) (output string, err error) {
 	return "", nil
 }
 
-// notSources are folders whose content is not the author's.
-var notSources = []string{"node_modules", "target"}
-
-// walk calls f for each file and each folder of sources. What the build writes is not one: a build would follow each build.
+// walk calls f for each file and each folder that a build may read.
 func (p Project) walk(f func(path string, e fs.DirEntry)) {
-	built := ""
+	built := "" // by build.sh, which would be run for it again
 	if exists(p.script()) {
-		built = p.File()
+		built = p.path(".wasm")
 	}
 	_ = filepath.WalkDir(p.Dir, func(path string, e fs.DirEntry, err error) error {
 		switch {
-		case err != nil && e == nil, path != p.Dir && strings.HasPrefix(e.Name(), "."), path == built, strings.HasSuffix(path, ".o"):
-			return skip(e)
-		case e.IsDir() && slices.Contains(notSources, e.Name()), e.IsDir() && exists(filepath.Join(path, "keyset.json")): // a database
-			return fs.SkipDir
+		case e == nil: // the project is gone
+		case path != p.Dir && (path == built || ignored(path, e)):
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+		case err == nil:
+			f(path, e)
 		}
-		f(path, e)
 		return nil
 	})
 }
 
-func skip(e fs.DirEntry) error {
-	if e != nil && e.IsDir() {
-		return fs.SkipDir
-	}
-	return nil
+// ignored reports whether a file or a folder is not the author's: hidden, made by a tool, or a database.
+func ignored(path string, e fs.DirEntry) bool {
+	name := e.Name()
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".o") || name == "node_modules" || name == "target" || exists(filepath.Join(path, "keyset.json"))
 }
 
 // folders returns the folders of sources.
@@ -132,12 +131,19 @@ func (p Project) folders() (all []string) {
 	return all
 }
 
-// print describes the sources: their names, sizes and times.
+// print describes the sources: their names, sizes and times. A build may have written the file that the server loads, with the same content
+// as before: so of that it has the content.
 func (p Project) print() string {
 	var b strings.Builder
+	loaded := p.File()
 	p.walk(func(path string, e fs.DirEntry) {
 		info, err := e.Info()
-		if err == nil && !e.IsDir() {
+		switch {
+		case err != nil || e.IsDir():
+		case path == loaded:
+			content, _ := os.ReadFile(path) // the build or the server reports what is wrong
+			fmt.Fprintf(&b, "%s %x\n", path, sha256.Sum256(content))
+		default:
 			fmt.Fprintln(&b, path, info.Size(), info.ModTime().UnixNano())
 		}
 	})

@@ -93,27 +93,32 @@ func TestOpen(t *testing.T) {
 // What a build writes does not look like a change of the sources, which would be built again.
 func TestSources(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	write(t, dir, "acme.json", "acme.wasm", "build.sh", "src/lib.rs")
-	p, err := project.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := project.Print(p)
-	write(t, dir, "acme.wasm", "lib.o", "target/debug/acme", "node_modules/x/index.js", ".git/index", "data/keyset.json", "data/000001.vlog")
-	if after := project.Print(p); after != before {
-		t.Errorf("a build changes the sources from\n%s\nto\n%s", before, after)
-	}
-	for _, name := range []string{"src/lib.rs", "src/deep/new.rs", "acme.json"} {
-		write(t, dir, name)
-		if err := os.Truncate(filepath.Join(dir, name), 1); err != nil { // the clock of files may be coarse
+	for built, sources := range map[string][]string{
+		"acme.wasm": {"acme.json", "src/lib.rs", "src/deep/new.rs"},
+		"acme.js":   {"acme.json", "acme.ts", "acme.js"},
+	} {
+		dir := t.TempDir()
+		write(t, dir, "acme.json", "build.sh", built)
+		p, err := project.Open(dir)
+		if err != nil {
 			t.Fatal(err)
 		}
-		after := project.Print(p)
-		if after == before {
-			t.Errorf("a change of %s is not seen", name)
+		before := project.Print(p)
+		write(t, dir, built, "lib.o", "target/debug/acme", "node_modules/x/index.js", ".git/index", "data/keyset.json", "data/000001.vlog")
+		if after := project.Print(p); after != before {
+			t.Errorf("a build changes the sources from\n%s\nto\n%s", before, after)
 		}
-		before = after
+		for _, name := range sources {
+			write(t, dir, name)
+			if err := os.Truncate(filepath.Join(dir, name), 1); err != nil { // the clock of files may be coarse
+				t.Fatal(err)
+			}
+			after := project.Print(p)
+			if after == before {
+				t.Errorf("a change of %s is not seen", name)
+			}
+			before = after
+		}
 	}
 }
 

@@ -52,20 +52,12 @@ func Record(ctx context.Context, p Project, c RecordConfig) (out *Recorded, err 
 	if exists(c.Out) {
 		return nil, fmt.Errorf("%s exists: name a new file", c.Out)
 	}
-	work, err := os.MkdirTemp("", "crmgate-record-")
-	if err != nil {
+	r := &record{also: c.Node.Witness}
+	c.Node.Witness = r.witness
+	if r.development, err = begin(ctx, p, c.Node, c.Practice); err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
-	r := &record{development: &development{Project: p, DevelopConfig: DevelopConfig{Node: c.Node, Practice: c.Practice}}, also: c.Node.Witness}
-	r.Node.Witness = r.witness
-	if err := r.startPractice(); err != nil {
-		return nil, err
-	}
-	defer r.stopPractice()
-	if err := r.startNode(ctx, work); err != nil {
-		return nil, err
-	}
+	defer r.end()
 	defer func() { err = errors.Join(err, r.node.Close()) }()
 	if output, err := r.Build(ctx); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, output)
@@ -83,7 +75,7 @@ func Record(ctx context.Context, p Project, c RecordConfig) (out *Recorded, err 
 			r.failed = append(r.failed, fmt.Sprintf("%s: %v", what, err))
 		}
 	}
-	return r.write(ctx, c.Out, work)
+	return r.write(ctx, c.Out)
 }
 
 // record is a recording of a project.
@@ -111,7 +103,9 @@ func (r *record) witness(w wasmhost.Witnessed) {
 func (r *record) signedIn(ctx context.Context) (crmgate.UserKey, error) {
 	const look = 200 * time.Millisecond
 	began := time.Now().Truncate(time.Second)
-	for tick := time.NewTicker(look); ; {
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
 		all, err := r.node.Directory().Entries(ctx)
 		if err != nil {
 			return crmgate.UserKey{}, err
@@ -123,7 +117,6 @@ func (r *record) signedIn(ctx context.Context) (crmgate.UserKey, error) {
 		}
 		select {
 		case <-ctx.Done():
-			tick.Stop()
 			return crmgate.UserKey{}, errors.New("stopped before a sign-in: nothing was recorded")
 		case <-tick.C:
 		}
@@ -131,7 +124,7 @@ func (r *record) signedIn(ctx context.Context) (crmgate.UserKey, error) {
 }
 
 // write writes the vectors, and checks the connector with them.
-func (r *record) write(ctx context.Context, file, work string) (*Recorded, error) {
+func (r *record) write(ctx context.Context, file string) (*Recorded, error) {
 	r.mu.Lock()
 	calls := slices.Clone(r.calls)
 	r.mu.Unlock()
@@ -160,7 +153,7 @@ func (r *record) write(ctx context.Context, file, work string) (*Recorded, error
 	if err := writePrivate(file, b); err != nil {
 		return nil, err
 	}
-	out.Results, err = r.checkCases(ctx, b, filepath.Join(work, "check"))
+	out.Results, err = r.checkCases(ctx, b, filepath.Join(r.work, "check"))
 	return out, err
 }
 

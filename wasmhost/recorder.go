@@ -47,6 +47,11 @@ func hasForm(input []byte) bool {
 	return json.Unmarshal(input, &in) != nil || in.APIKey != "" || len(in.AdditionalInfo) > 0
 }
 
+// recordable reports whether the call may be kept if it fails.
+func (c *call) recordable() bool {
+	return recorded[c.operation].keep && (c.operation != "getUserInfo" || !hasForm(c.input))
+}
+
 // newWorld returns a context in which a guest runs in a world that is recorded; the world is nil if no calls are recorded.
 func (h *Host) newWorld(ctx context.Context) (context.Context, *guest.World) {
 	if h.Recordings == nil && h.Witness == nil {
@@ -70,7 +75,7 @@ type recorder struct {
 // not to be recorded.
 func (m *module) record(ctx context.Context, on runner, c *call) (context.Context, *recorder) {
 	l, ok := on.(*loadedModule)
-	if !ok || l.start == nil || m.host.Witness == nil && (!recorded[c.operation].keep || c.operation == "getUserInfo" && hasForm(c.input)) {
+	if !ok || l.start == nil || m.host.Witness == nil && !c.recordable() {
 		return ctx, nil
 	}
 	ctx, w := m.host.newWorld(ctx)
@@ -149,7 +154,7 @@ func (r *recorder) end(ctx context.Context, result guest.Result, err error) {
 		witness(r.witnessed(end))
 	}
 	folder := r.call.module.host.Recordings
-	if folder == nil || !end.Failed() {
+	if folder == nil || !end.Failed() || !r.call.recordable() {
 		return
 	}
 	if !r.add(end.Output, end.Reason) {
@@ -204,19 +209,17 @@ func (c *call) returned(result guest.Result) recording.End {
 	return end
 }
 
-// secrets returns the secrets of a call, and whose call it is. ok is false if the credential is too short to be replaced.
+// secrets returns the secrets of a call, and whose call it is. ok is false if the credential is not known, or too short to be replaced.
 func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok bool) {
 	var in struct {
 		AuthHeader string  `json:"authHeader"`
 		User       userDoc `json:"user"`
 	}
-	if json.Unmarshal(r.call.input, &in) != nil {
-		return nil, person, false
-	}
+	ok = json.Unmarshal(r.call.input, &in) == nil
 	person = crmgate.UserKey{Platform: in.User.Platform, Hostname: in.User.Hostname, ID: in.User.ID}
 	all = credentialSecrets(in.AuthHeader)
 	if n := len(all[0].Value); n > 0 && n < mask.Shortest {
-		return nil, person, false
+		ok = false
 	}
 	plain := map[string]bool{}
 	for _, v := range r.r.Config {
@@ -229,7 +232,7 @@ func (r *recorder) secrets() (all []recording.Secret, person crmgate.UserKey, ok
 			all = append(all, recording.Secret{Handle: "{{secret}}", Value: s})
 		}
 	}
-	return all, person, true
+	return all, person, ok
 }
 
 // credentialSecrets returns the secrets of an Authorization header. A Basic credential is replaced by one that decodes to handles, so

@@ -34,7 +34,7 @@ func (r *recorder) witnessed(end recording.End) Witnessed {
 		w.Err = errTooLarge
 		return w
 	}
-	secrets, _, _ := r.secrets()
+	secrets, _, _ := r.secrets() // a short credential stays
 	w.Err = shown.Conceal(secrets)
 	return w
 }

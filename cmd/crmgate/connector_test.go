@@ -65,9 +65,9 @@ func TestConnectorCall(t *testing.T) {
 	t.Cleanup(crm.Close)
 	dir := newProject(t, "js")
 	edit(t, filepath.Join(dir, "acme.json"), edgetest.PracticeAddr, strings.TrimPrefix(crm.URL, "http://"))
-	edit(t, filepath.Join(dir, "acme.js"), "const me =", "console.log(`as ${authHeader}`);\n  const me =")
+	edit(t, filepath.Join(dir, "acme.js"), "const response =", "console.log(`as ${authHeader} with ${process.env.ACME_CLIENT_SECRET}`);\n  const response =")
 	credential := base64.StdEncoding.EncodeToString([]byte(practicecrm.APIKey + ":"))
-	input := filepath.Join(dir, "input.json")
+	input, short := filepath.Join(dir, "input.json"), filepath.Join(dir, "short.json")
 	edgetest.Must(t, os.WriteFile(input, []byte(`{"authHeader": "Basic `+credential+`", "hostname": "", "platform": "acme"}`), 0o600))
 	call := func(want int, operation string, args ...string) string {
 		t.Helper()
@@ -80,6 +80,10 @@ func TestConnectorCall(t *testing.T) {
 			t.Errorf("%q shows a secret: %s", args, all)
 		}
 		return out.String() + errs.String()
+	}
+	edgetest.Must(t, os.WriteFile(short, []byte(`{"authHeader": "Bearer t", "hostname": "", "platform": "acme"}`), 0o600))
+	if out := call(0, "getUserInfo", "--input", short, "--set", "ACME_CLIENT_SECRET="+practicecrm.APIKey); !strings.Contains(out, "as Bearer t with {{secret:ACME_CLIENT_SECRET}}") {
+		t.Errorf("a secret beside a short token: %s", out)
 	}
 	out := call(0, "getUserInfo", "--input", input)
 	for _, want := range []string{"fetch    GET " + crm.URL + "/api/me\n  200    {", "log      INFO   as Basic ", `"id": "2-acme"`, `"name": "Grace Hopper"`, "\nresult   0\n", "\ntook     "} {
