@@ -17,6 +17,7 @@ import (
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/edge"
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/storage/sealed"
 	"github.com/crmgate/crmgate/wasmhost"
@@ -39,7 +40,7 @@ type DevelopConfig struct {
 // Addresses are where to reach what Develop has started, as URLs.
 type Addresses struct {
 	Connect  string // the page where people sign in
-	Redirect string // where the CRM has to send people back to
+	Redirect string // where the CRM has to send people back to; empty without OAuth
 	Practice string // the practice CRM; empty if it does not run
 }
 
@@ -110,8 +111,8 @@ func (d *development) end() {
 
 // startPractice starts the practice CRM, if the manifest names its address.
 func (d *development) startPractice(listen string) error {
-	manifest, err := os.ReadFile(d.Manifest())
-	if err != nil || !bytes.Contains(manifest, []byte(practicecrm.Addr)) {
+	b, err := os.ReadFile(d.Manifest())
+	if err != nil || !bytes.Contains(b, []byte(practicecrm.Addr)) {
 		return err
 	}
 	l, err := net.Listen("tcp", listen)
@@ -187,7 +188,10 @@ func (d *development) addresses() Addresses {
 	if url == "" {
 		url = "http://" + d.node.Addr()
 	}
-	a := Addresses{Connect: url + "/connect/" + string(d.Name), Redirect: url + "/redirect.html"}
+	a := Addresses{Connect: url + "/connect/" + string(d.Name)}
+	if m, ok := d.node.Manifests().Platform(d.Name); ok && m.AuthType == manifest.OAuth {
+		a.Redirect = url + "/redirect.html"
+	}
 	if d.practice != nil {
 		a.Practice = "http://" + d.address
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/crmgate/crmgate/edge"
 	"github.com/crmgate/crmgate/project"
+	"github.com/crmgate/crmgate/proxy/practicecrm"
 	"github.com/crmgate/crmgate/wasmhost"
 	"github.com/crmgate/crmgate/wasmhost/connectortest"
 )
@@ -30,6 +31,30 @@ func (f *nodeFlags) config(log *slog.Logger) edge.Config {
 	c := f.authorFlags.config(log)
 	c.Listen, c.PublicURL, c.Data, c.Debug = f.Listen, f.PublicURL, f.Data, true
 	return c
+}
+
+// ready says where to sign in, and opens the page.
+func (f *nodeFlags) ready(s *steps, a project.Addresses) {
+	s.say("\nOpen %s and sign in.\n", a.Connect)
+	if a.Redirect != "" {
+		s.say("The redirect URI of the application at the CRM is %s\n", a.Redirect)
+	}
+	if a.Practice != "" {
+		s.say("The practice CRM runs at %s: continue as Ada or Grace, or with the API key %s.\n", a.Practice, practicecrm.APIKey)
+	}
+	if f.Browser == "on" && onTerminal(s.out) {
+		browse(a.Connect)
+	}
+}
+
+// browse opens a page in a browser, if there is one.
+func browse(url string) {
+	for _, command := range []string{"xdg-open", "open"} {
+		if path, err := exec.LookPath(command); err == nil {
+			_ = exec.Command(path, url).Start() // the address was printed
+			return
+		}
+	}
 }
 
 type devCommand struct{ nodeFlags }
@@ -62,16 +87,6 @@ func (c *devCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger, l
 	})
 }
 
-// browse opens a page in a browser, if there is one.
-func browse(url string) {
-	for _, command := range []string{"xdg-open", "open"} {
-		if path, err := exec.LookPath(command); err == nil {
-			_ = exec.Command(path, url).Start() // the address was printed
-			return
-		}
-	}
-}
-
 // steps prints what happens on a local node. It is safe for concurrent use.
 type steps struct {
 	mu  sync.Mutex
@@ -82,18 +97,6 @@ func (s *steps) say(format string, a ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fmt.Fprintf(s.out, format, a...)
-}
-
-// ready says where to sign in, and opens the page.
-func (f *nodeFlags) ready(s *steps, a project.Addresses) {
-	s.say("\nOpen %s and sign in.\n", a.Connect)
-	s.say("The redirect URI of the application at the CRM is %s\n", a.Redirect)
-	if a.Practice != "" {
-		s.say("The practice CRM runs at %s: continue as Ada or Grace.\n", a.Practice)
-	}
-	if f.Browser == "on" && onTerminal(s.out) {
-		browse(a.Connect)
-	}
 }
 
 // called prints a call of the connector.
