@@ -180,6 +180,24 @@ func TestConnectorRecord(t *testing.T) {
 	}
 }
 
+// An author who gives up gets no file.
+func TestConnectorRecordStopped(t *testing.T) {
+	t.Parallel()
+	dir := newProject(t, "js")
+	p := start(t, dir, "connector", "record", "--listen", "127.0.0.1:0", "--practice", "127.0.0.1:0")
+	p.until(`(The practice CRM runs at )`)
+	edgetest.Must(t, p.Process.Signal(os.Interrupt))
+	if err := p.Wait(); err == nil || p.ProcessState.ExitCode() != 1 {
+		t.Errorf("after an interrupt: %v", err)
+	}
+	p.until(`(stopped before a sign-in: nothing was recorded)`)
+	left, _ := filepath.Glob(filepath.Join(p.work, "*"))
+	written, _ := filepath.Glob(filepath.Join(dir, "*.recorded.vectors.json"))
+	if left = append(left, written...); len(left) > 0 {
+		t.Errorf("it leaves %q", left)
+	}
+}
+
 // passesRecorded checks a connector with what was recorded, which has a text in place of the access token.
 func passesRecorded(t *testing.T, dir, token string) {
 	t.Helper()
