@@ -62,7 +62,7 @@ var arrows = map[string][]string{
 		"./proxy/org", "./proxy/revoke", "./proxy/session", "./proxy/settings", "./proxy/token", "./storage",
 		"./storage/audit", "./storage/badger", "./storage/sealed", "./wasmhost", "./wasmhost/recording"},
 	"./project": {".", "./edge", "./manifest", "./proxy/practicecrm", "./storage/sealed", "./wasmhost", "./wasmhost/connectortest", "./wasmhost/recording"}, // sealed for a key ring that is thrown away
-	"./cmd/crmgate": {".", "./edge", "./project", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
+	"./cmd/crmgate": {".", "./edge", "./manifest", "./project", "./proxy/identity", "./proxy/operator", "./proxy/practicecrm", "./proxy/revoke",
 		"./wasmhost", "./wasmhost/connectortest", "./wasmhost/process", "./wasmhost/recording"}, // wasmhost for what a replay has shown
 
 	// A check of connectors runs the host, and uses the server's HTTP client and the practice CRM.

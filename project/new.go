@@ -18,8 +18,9 @@ import (
 	"github.com/crmgate/crmgate/manifest"
 )
 
-// templates has a folder for each language, and one with what all projects have. In names and contents, acme stands for the name of the
-// connector. The ending .txt is removed from names: Go does not embed a folder with a go.mod.
+// templates has folders with what projects have in common: all, those of a type such as oauth, those of a language such as go, and those
+// of both, go-oauth. In names and contents, acme stands for the name of the connector. The ending .txt is removed from names: Go does
+// not embed a folder with a go.mod.
 //
 //go:embed all:_template
 var templates embed.FS
@@ -30,13 +31,13 @@ var templates embed.FS
 //go:embed sdks.txtar
 var sdks []byte
 
-// New writes the project of a connector into a folder, which it makes if necessary. It returns the paths of the files. It writes nothing
-// if one of them exists. An SDK is written into the folder sdk, and its files are not returned.
-func New(dir, name string, l Language) ([]string, error) {
+// New writes the project of a connector into a folder, which it makes if necessary. auth is how people sign in to the CRM. It returns the
+// paths of the files. It writes nothing if one of them exists. An SDK is written into the folder sdk, and its files are not returned.
+func New(dir, name string, l Language, auth manifest.AuthType) ([]string, error) {
 	if p := crmgate.Platform(name); !p.Valid() || manifest.OfFolder(name) || strings.EqualFold(name, "crmgate") {
 		return nil, fmt.Errorf("%q cannot be the name of a connector: use letters and digits, beginning with a letter, such as acme; manifest, releaseNotes and crmgate are taken", name)
 	}
-	own, err := files(name, l)
+	own, err := files(name, l, auth)
 	if err != nil {
 		return nil, err
 	}
@@ -77,22 +78,20 @@ func write(path string, content []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// files returns the files of a new project, apart from its SDK. The README is that of all projects, and what the language adds to it.
-func files(name string, l Language) ([]txtar.File, error) {
-	own, err := templateOf(l.Name)
-	if err != nil {
-		return nil, err
-	}
-	common, err := templateOf("common")
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range common {
-		if i := slices.IndexFunc(own, func(o txtar.File) bool { return o.Name == f.Name }); i >= 0 {
-			f.Data = slices.Concat(f.Data, []byte("\n"), own[i].Data)
-			own = slices.Delete(own, i, i+1)
+// files returns the files of a new project, apart from its SDK. The README has a part from each folder of templates.
+func files(name string, l Language, auth manifest.AuthType) (own []txtar.File, err error) {
+	for _, folder := range []string{"all", string(auth), l.Name, l.Name + "-" + string(auth)} {
+		more, err := templateOf(folder)
+		if err != nil {
+			return nil, err
 		}
-		own = append(own, f)
+		for _, f := range more {
+			if i := slices.IndexFunc(own, func(o txtar.File) bool { return o.Name == f.Name }); i >= 0 {
+				own[i].Data = slices.Concat(own[i].Data, []byte("\n"), f.Data)
+			} else {
+				own = append(own, f)
+			}
+		}
 	}
 	named := strings.NewReplacer("acme.ext", name+l.Ending, "acme", name, "ACME", strings.ToUpper(name), "Acme", strings.ToUpper(name[:1])+name[1:])
 	for i, f := range own {

@@ -120,6 +120,19 @@ func TestConnectorDev(t *testing.T) {
 	}
 }
 
+// A new connector for API keys takes the key that is printed.
+func TestConnectorDevAPIKey(t *testing.T) {
+	t.Parallel()
+	p := start(t, newProject(t, "js", "--auth", "apiKey"), "connector", "dev", "--listen", "127.0.0.1:0", "--practice", "127.0.0.1:0")
+	person := edgetest.Person{URL: p.until(`Open (http://127.0.0.1:\d+)/connect/acme and sign in\.`), Client: edgetest.NewClient(t)}
+	var in struct{ Name string }
+	edgetest.Must(t, person.Ask(t.Context(), "POST", "/apiKeyLogin", `{"platform": "acme", "apiKey": "`+p.until(`with the API key (\S+)\.\n`)+`"}`, &in))
+	if in.Name != "Grace Hopper" {
+		t.Errorf("signed in as %q", in.Name)
+	}
+	p.stops()
+}
+
 // What an author has to know before anything runs.
 func TestConnectorDevRefuses(t *testing.T) {
 	t.Parallel()

@@ -6,25 +6,26 @@ import (
 	"io"
 	"strings"
 
+	"github.com/crmgate/crmgate/manifest"
 	"github.com/crmgate/crmgate/project"
 )
 
 type newCommand struct {
 	Name string `arg:"" help:"The name of the connector, in letters and digits, such as acme. It is part of file names, and of each person's id."`
 	Lang string `required:"" env:"-" help:"The language: ${enum}." enum:"${languages}" placeholder:"LANG"`
+	Auth string `env:"-" help:"How people sign in to the CRM: oauth or apiKey (default ${default})." enum:"oauth,apiKey" default:"oauth" placeholder:"TYPE"`
 	Dir  string `env:"-" help:"Folder for the files (default ./NAME)." placeholder:"DIR"`
 }
 
 // Help is what "crmgate connector new --help" adds.
 func (newCommand) Help() string {
-	return `The new connector is complete. It signs people in to the practice CRM by OAuth, and its README.md says how to run it and how to
-make it yours. No file is overwritten. What the language needs and this machine lacks is listed.`
+	return `The new connector is complete. It signs people in to the practice CRM, and its README.md says how to run it and how to make it yours. No file is overwritten. What the language needs and this machine lacks is listed.`
 }
 
 func (c *newCommand) Run(out io.Writer) error {
 	l, _ := project.LanguageOf(c.Lang) // one of the flag's
 	dir := cmp.Or(c.Dir, c.Name)
-	files, err := project.New(dir, c.Name, l)
+	files, err := project.New(dir, c.Name, l, manifest.AuthType(c.Auth))
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ import (
 )
 
 // newProject makes a new connector called acme, and returns its folder.
-func newProject(t *testing.T, lang string) string {
+func newProject(t *testing.T, lang string, flags ...string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "acme")
-	runs(t, "connector", "new", "acme", "--lang", lang, "--dir", dir)
+	runs(t, append([]string{"connector", "new", "acme", "--lang", lang, "--dir", dir}, flags...)...)
 	return dir
 }
 
@@ -39,21 +39,28 @@ func edit(t *testing.T, file, before, after string) {
 func TestConnectorLanguages(t *testing.T) {
 	t.Parallel()
 	for _, lang := range project.Languages() {
-		t.Run(lang, func(t *testing.T) {
-			t.Parallel()
-			if l, _ := project.LanguageOf(lang); len(l.Missing()) > 0 {
-				t.Skipf("this machine lacks %v", l.Missing())
-			}
-			p, err := project.Open(newProject(t, lang))
-			edgetest.Must(t, err)
-			if output, err := p.Build(t.Context()); err != nil {
-				t.Fatalf("%v\n%s", err, output)
-			}
-			out := runs(t, "connector", "check", p.File(), "--cache", edgetest.Cache())
-			if !regexp.MustCompile(`(?m)^ok +acme +recorded: getUserInfo, Ada signs in: .*\n(.*\n)*\d+ cases: \d+ ok, 0 failed, 0 warnings, 0 skipped$`).MatchString(out) {
-				t.Errorf("the check says\n%s", out)
-			}
-		})
+		for _, auth := range []string{"oauth", "apiKey"} {
+			t.Run(lang+"/"+auth, func(t *testing.T) {
+				t.Parallel()
+				if l, _ := project.LanguageOf(lang); len(l.Missing()) > 0 {
+					t.Skipf("this machine lacks %v", l.Missing())
+				}
+				buildsAndPasses(t, newProject(t, lang, "--auth", auth))
+			})
+		}
+	}
+}
+
+func buildsAndPasses(t *testing.T, dir string) {
+	t.Helper()
+	p, err := project.Open(dir)
+	edgetest.Must(t, err)
+	if output, err := p.Build(t.Context()); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	out := runs(t, "connector", "check", p.File(), "--cache", edgetest.Cache())
+	if !regexp.MustCompile(`(?m)^ok +acme +recorded: getUserInfo, Ada signs in: .*\n(.*\n)*\d+ cases: \d+ ok, 0 failed, 0 warnings, 0 skipped$`).MatchString(out) {
+		t.Errorf("the check says\n%s", out)
 	}
 }
 
