@@ -22,7 +22,7 @@ import (
 func recordings(t *testing.T, dir string, n int) (paths []string) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // they are written beside the request
-		paths, _ = filepath.Glob(filepath.Join(dir, "*.recording"))
+		paths, _ = filepath.Glob(filepath.Join(dir, "[^.]*.recording")) // without one that is being written
 		if len(paths) >= n || time.Now().After(end) {
 			break
 		}
