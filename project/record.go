@@ -36,15 +36,14 @@ type RecordConfig struct {
 
 // Recorded is what Record has written.
 type Recorded struct {
-	Operations []string // of the cases, in their order
+	Operations []string // of the cases, in the order of their first
 	Failed     []string // which exercises failed, and calls that could not be written, with the reason
 	// Results are those of a check of the written cases with the connector.
 	Results []connectortest.Result
 }
 
-// unrecorded are operations without a case. They depend on configuration, and a case has none; or they have a code or a key, which is the
-// secret itself.
-var unrecorded = []string{"getAuthType", "getOauthInfo", "getOverridingOAuthOption", "getBasicAuth"}
+// unrecorded are operations without a case: the input has a code or a key, which is the secret itself.
+var unrecorded = []string{"getOverridingOAuthOption", "getBasicAuth"}
 
 // Record serves a project's connector on a local node until a person has signed in with their account at the CRM. Then it does some
 // exercises with it, and writes what the connector and the CRM have said as vectors, without secrets.
@@ -130,15 +129,23 @@ func (r *record) write(ctx context.Context, file string) (*Recorded, error) {
 	r.mu.Unlock()
 	out := &Recorded{Failed: r.failed}
 	var cases []recording.Case
+	seen := map[string]bool{}
 	for _, w := range calls {
 		call := w.Recording
+		same := fmt.Sprint(call.Operation, call.Input, call.Fetches, call.End)
+		if seen[same] { // such as getOauthInfo, which is called often
+			continue
+		}
+		seen[same] = true
 		one, err := call.Case(call.Derived, call.Fetches, call.End)
 		if err = errors.Join(w.Err, err); err != nil {
 			out.Failed = append(out.Failed, fmt.Sprintf("%s was not written: %v", call.Operation, err))
 			continue
 		}
 		cases = append(cases, one)
-		out.Operations = append(out.Operations, call.Operation)
+		if !slices.Contains(out.Operations, call.Operation) {
+			out.Operations = append(out.Operations, call.Operation)
+		}
 	}
 	b, err := recording.Vectors(cases, wasmhost.VectorNonce)
 	if err != nil {
@@ -170,8 +177,8 @@ var handle = regexp.MustCompile(`\{\{([A-Za-z][A-Za-z0-9_:-]*)\}\}`)
 // in a request as it has sent them.
 func plainSecrets(b []byte) []byte {
 	return handle.ReplaceAllFunc(b, func(h []byte) []byte {
-		name, _, _ := strings.Cut(string(handle.FindSubmatch(h)[1]), ":")
-		return []byte("recorded-" + name)
+		name := strings.TrimSuffix(string(handle.FindSubmatch(h)[1]), ":"+wasmhost.VectorNonce)
+		return []byte("recorded-" + strings.TrimPrefix(name, "secret:"))
 	})
 }
 

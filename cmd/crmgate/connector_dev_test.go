@@ -182,7 +182,7 @@ func TestConnectorRecord(t *testing.T) {
 			base := p.until(`Open (http://127.0.0.1:\d+)/connect/acme and sign in\.`)
 			p.until(`(The practice CRM runs at )`)
 			signsIn(t, base, "acme")
-			if said := p.until(`(?s)Wrote acme.recorded.vectors.json: getUserInfo, authValidation, unAuthorize\.\n(.*)It has data of a person\.`); said != "" {
+			if said := p.until(`(?s)Wrote acme.recorded.vectors.json: getOauthInfo, getUserInfo, authValidation, unAuthorize\.\n(.*)It has data of a person\.`); said != "" {
 				t.Errorf("it is not in order: %s", said)
 			}
 			if err := p.Wait(); err != nil {
@@ -217,7 +217,7 @@ func passesRecorded(t *testing.T, dir, token string) {
 	recorded := filepath.Join(dir, "acme.recorded.vectors.json")
 	b, err := os.ReadFile(recorded)
 	edgetest.Must(t, err)
-	for _, want := range []string{`"authHeader": "Bearer ` + token + `"`, `"url": "http://127.0.0.1:8081/api/me"`, `"body": "token=` + token + `"`} {
+	for _, want := range []string{`"ACME_URL": "http://127.0.0.1:8081"`, `"authHeader": "Bearer ` + token + `"`, `"url": "http://127.0.0.1:8081/api/me"`, `"body": "token=` + token + `"`} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("there is no %s in:\n%s", want, b)
 		}

@@ -22,7 +22,7 @@ func (recordCommand) Help() string {
 	return `Serves the connector on this machine, and waits until you have signed in with an account of yours. Then it does what a client can ask
 for: the session check, reading the person again, the licence, a refresh of the access token, and a logout, which revokes the access. It
 writes what the connector got and answered. Secrets are replaced, and other data of the account are not: replace them before you share the
-file. Cases of getOauthInfo and getBasicAuth, which have no data of the CRM, are yours to write.`
+file. Cases of getBasicAuth and getOverridingOAuthOption are yours to write: their input is a key or a code.`
 }
 
 func (c *recordCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger, level *slog.LevelVar) error {

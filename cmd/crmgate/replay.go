@@ -97,9 +97,6 @@ func (c *replayCommand) print(out io.Writer, r *recording.Recording, got *wasmho
 		if got.End.How != recording.Returned || got.End.Problem != "" {
 			fmt.Fprintln(out, "The case has no output yet: write what the connector should answer.")
 		}
-		if len(r.Config) > 0 {
-			fmt.Fprintln(out, "The call had configuration, and a case has none: the connector may answer otherwise.")
-		}
 	}
 	if !got.Same {
 		return nil // the error says how it ended

@@ -105,7 +105,7 @@ func checkVector(t *testing.T, n *edgetest.Node, replay func(int, ...string) str
 	}
 	b, err := os.ReadFile(vector)
 	edgetest.Must(t, err)
-	// The case has no configuration: without it, the connector asks the address in its manifest.
+	// The check plays the CRM at the address in the manifest.
 	edgetest.Must(t, os.WriteFile(vector, bytes.ReplaceAll(b, []byte(n.CRMURL), []byte("http://"+edgetest.PracticeAddr)), 0o600))
 	found := false
 	err = connectortest.Check(context.Background(), filepath.Join(dir, "practice.wasm"), connectortest.Config{CacheDir: n.Cache, Repeats: 2}, func(r connectortest.Result) {

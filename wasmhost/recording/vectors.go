@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,7 @@ type vectors struct {
 type vectorCase struct {
 	Name    string            `json:"name"`
 	Input   json.RawMessage   `json:"input"`
+	Config  map[string]string `json:"config,omitempty"`
 	Derives []json.RawMessage `json:"derives,omitempty"`
 	Fetches []exchange        `json:"fetches,omitempty"`
 	Result  int32             `json:"result"`
@@ -41,6 +43,14 @@ type Case struct {
 func (r *Recording) Case(derived []Derivation, fetches []Fetch, end End) (Case, error) {
 	c := Case{operation: r.Operation, derived: derived}
 	c.Name, c.Input = "recorded at "+r.Time.UTC().Format("2006-01-02 15:04:05"), json.RawMessage(r.Input)
+	for _, v := range r.Config {
+		if v.Set {
+			if c.Config == nil {
+				c.Config = map[string]string{}
+			}
+			c.Config[v.Name] = v.Value
+		}
+	}
 	for i, d := range derived {
 		if !json.Valid([]byte(d.Request)) {
 			return c, fmt.Errorf("derivation %d is not JSON: a vector cannot have it", i+1)
@@ -84,13 +94,17 @@ func Vectors(cases []Case, nonce string) ([]byte, error) {
 	return []byte(text), err
 }
 
-// withNonce returns a text with the handles of vectors: in a recording, those of derived values have the nonce of the call, and that of
-// the credential has none.
+// setting is the handle of a configuration value in a recording.
+var setting = regexp.MustCompile(`\{\{secret:([A-Za-z0-9_]+)\}\}`)
+
+// withNonce returns a text with the handles of vectors: in a recording, those of derived values have the nonce of the call, and those of
+// the credential and of configuration have none.
 func withNonce(text string, derived []Derivation, nonce string) string {
 	for _, d := range derived {
 		if parts := strings.Split(strings.TrimSuffix(d.Handle, "}}"), ":"); len(parts) == 3 && parts[2] != "" { // {{derived:1:NONCE}}
 			text = strings.ReplaceAll(text, parts[2], nonce)
 		}
 	}
+	text = setting.ReplaceAllString(text, "{{secret:${1}:"+nonce+"}}")
 	return strings.ReplaceAll(text, "{{accessToken}}", "{{accessToken:"+nonce+"}}")
 }
