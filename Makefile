@@ -76,10 +76,13 @@ soak: ## Run the long form of the tests (hours): more seeds, callers and kills; 
 	CGO_ENABLED=1 CRMGATE_SOAK=1 CRMGATE_SEEDS=$(SEEDS) go test -race -timeout 4h -run '$(RUN)' $(SOAK)
 
 fuzz: ## Fuzz every target for FUZZTIME each (default 30s)
-	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n > 0) print $$2, f[--n] }' | \
-	while read -r package target; do \
-		printf '%-10s %s %s\n' fuzz "$$package" "$$target"; \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "$$package" </dev/null; \
+	@for module in . connectors-wasm; do \
+		cd $(CURDIR)/$$module; \
+		go test -list '^Fuzz' ./... | awk '/^Fuzz/ { f[n++] = $$1 } /^ok/ { while (n > 0) print $$2, f[--n] }' | \
+		while read -r package target; do \
+			printf '%-10s %s %s\n' fuzz "$$package" "$$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "$$package" </dev/null; \
+		done; \
 	done
 
 clean: ## Remove what was built; what make run stored stays, in demo-data
