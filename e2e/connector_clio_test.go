@@ -406,7 +406,7 @@ func TestClioInEveryMood(t *testing.T) {
 		{"a permission is missing", me, says(403, ours, `{"error":{"type":"ForbiddenError"}}`), clioRefused},
 		{"too many requests", me, says(429, ours, `{"error":{"type":"RateLimited"}}`), "Request failed with status code 429"},
 		{"a server error", me, says(500, "text/html", page), "Request failed with status code 500"},
-		{"a page", me, says(200, "text/html", page), "the CRM's answer is not the JSON that was expected"},
+		{"a page", me, says(200, "text/html", page), "the CRM's answer is not the JSON that was expected: byte 0 is not a value"},
 		{"an answer without a person", me, says(200, ours, `{"data":{}}`), "the CRM did not say who the person is"},
 		{"cut", me, cut, ""},
 		{"a redirect away", me, func(w http.ResponseWriter, r *http.Request) {

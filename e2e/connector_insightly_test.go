@@ -144,7 +144,7 @@ func TestInsightlyTurnsAway(t *testing.T) {
 		{"too many requests", says(429, "application/json", `"Request rate limit exceeded"`), "Request failed with status code 429"},
 		{"a server error", says(500, "text/html", page), "Request failed with status code 500"},
 		{"a version that does not exist", says(404, "text/html", page), "Request failed with status code 404"},
-		{"a page", says(200, "text/html", page), "the CRM's answer is not the JSON that was expected"},
+		{"a page", says(200, "text/html", page), "the CRM's answer is not the JSON that was expected: byte 0 is not a value"},
 		{"an answer without a person", says(200, "application/json", "{}"), "the CRM did not say who the person is"},
 		{"cut", cut, ""},
 	} {

@@ -5,12 +5,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/url"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 	"github.com/crmgate/crmgate/connectors-wasm/sdk/zone"
@@ -50,7 +47,7 @@ func regionOf(hostname string) (region, error) {
 			return r, nil
 		}
 	}
-	return region{}, fmt.Errorf("%q is not a host of Clio", hostname)
+	return region{}, errors.New(strconv.Quote(hostname) + " is not a host of Clio")
 }
 
 func (r region) url(path string) string { return "https://" + r.host + path }
@@ -82,28 +79,22 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	case err != nil:
 		return sdk.UserInfo{}, err
 	case a.Status == 401 || a.Status == 403:
-		return sdk.UserInfo{ReturnMessage: sdk.Warning("Could not load user information", 3*time.Second,
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("Could not load user information", 3*sdk.Second,
 			"Clio was unable to fetch information for the currently logged in user. Please check your permissions in Clio "+
 				"and make sure you have permission to access and read user information.")}, nil
 	case !a.OK():
 		return sdk.UserInfo{}, sdk.StatusError(a)
 	}
-	var body struct {
-		Data struct {
-			ID       json.Number `json:"id"`
-			Name     string      `json:"name"`
-			TimeZone string      `json:"time_zone"`
-		} `json:"data"`
-	}
-	if err := a.JSON(&body); err != nil {
+	me := a.JSON()
+	id, name, timeZone := me.Text("data", "id"), me.String("data", "name"), me.String("data", "time_zone")
+	if err := me.Err(); err != nil {
 		return sdk.UserInfo{}, err
 	}
-	p := body.Data
-	if p.ID == "" {
+	if id == "" {
 		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
 	}
-	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Clio.", time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
-		ID: p.ID.String() + "-clio", Name: p.Name, TimezoneName: p.TimeZone, TimezoneOffset: zone.Offset(p.TimeZone, sdk.Now()),
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Clio.", sdk.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
+		ID: id + "-clio", Name: name, TimezoneName: timeZone, TimezoneOffset: zone.Offset(timeZone, sdk.Now()),
 		OverridingHostname: r.host,
 	}}, nil
 }
@@ -115,12 +106,12 @@ func deauthorize(in sdk.UserRequest) (sdk.Outcome, error) {
 		return sdk.Outcome{}, err
 	}
 	token := strings.TrimPrefix(in.AuthHeader, "Bearer ")
-	a, err := sdk.PostForm(r.url("/oauth/deauthorize"), map[string]string{"Authorization": in.AuthHeader}, url.Values{"token": {token}})
+	a, err := sdk.PostForm(r.url("/oauth/deauthorize"), map[string]string{"Authorization": in.AuthHeader}, sdk.Parameters{{"token", token}})
 	switch {
 	case err != nil:
 		return sdk.Outcome{}, err
 	case !a.OK() && a.Status != 401:
 		return sdk.Outcome{}, sdk.StatusError(a)
 	}
-	return sdk.Outcome{Successful: true, ReturnMessage: sdk.Success("Logged out of Clio", time.Second)}, nil
+	return sdk.Outcome{Successful: true, ReturnMessage: sdk.Success("Logged out of Clio", sdk.Second)}, nil
 }

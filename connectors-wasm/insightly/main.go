@@ -3,12 +3,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 	"github.com/crmgate/crmgate/connectors-wasm/sdk/zone"
@@ -37,45 +33,40 @@ func basicAuth(in sdk.BasicAuthRequest) (sdk.BasicAuth, error) {
 }
 
 func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
-	pasted, _ := in.AdditionalInfo["apiUrl"].(string)
-	base, err := apiURL(pasted)
+	base, err := apiURL(in.AdditionalInfo.String("apiUrl"))
 	if err != nil {
-		return sdk.UserInfo{ReturnMessage: sdk.Warning(fmt.Sprintf("The API URL %v. Please copy it from the API section of your "+
-			"Insightly User Settings: it looks like https://api.na1.insightly.com/v3.1/", err), 5*time.Second)}, nil
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("The API URL "+err.Error()+". Please copy it from the API section of your "+
+			"Insightly User Settings: it looks like https://api.na1.insightly.com/v3.1/", 5*sdk.Second)}, nil
 	}
-	a, err := sdk.Get(base+"/"+sdk.ConfigOr("INSIGHTLY_API_VERSION", "v3.1")+"/users/me", in.AuthHeader)
+	a, err := sdk.Get(sdk.URL(base, sdk.ConfigOr("INSIGHTLY_API_VERSION", "v3.1"), "users", "me"), in.AuthHeader)
 	switch {
 	case err != nil:
 		return sdk.UserInfo{}, err
 	case a.Status == 401 || a.Status == 403:
-		return sdk.UserInfo{ReturnMessage: sdk.Warning("Could not load user information. Please check your API key and try again.", 3*time.Second,
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("Could not load user information. Please check your API key and try again.", 3*sdk.Second,
 			"Insightly was unable to fetch information for the currently logged in user. Please check your permissions in Insightly "+
 				"and make sure you have permission to access and read user information.")}, nil
 	case !a.OK():
 		return sdk.UserInfo{}, sdk.StatusError(a)
 	}
-	var p struct {
-		ID        json.Number `json:"USER_ID"`
-		FirstName string      `json:"FIRST_NAME"`
-		LastName  string      `json:"LAST_NAME"`
-		Timezone  string      `json:"TIMEZONE_ID"` // Windows' name of the zone
-	}
-	if err := a.JSON(&p); err != nil {
+	me := a.JSON()
+	id, name := me.Text("USER_ID"), strings.TrimSpace(me.String("FIRST_NAME")+" "+me.String("LAST_NAME"))
+	timeZone := me.String("TIMEZONE_ID") // Windows' name of the zone
+	if err := me.Err(); err != nil {
 		return sdk.UserInfo{}, err
 	}
-	if p.ID == "" {
+	if id == "" {
 		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
 	}
-	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Insightly.", time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
-		ID: p.ID.String() + "-insightly", Name: strings.TrimSpace(p.FirstName + " " + p.LastName),
-		TimezoneName: p.Timezone, TimezoneOffset: zone.Offset(p.Timezone, sdk.Now()),
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Insightly.", sdk.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
+		ID: id + "-insightly", Name: name, TimezoneName: timeZone, TimezoneOffset: zone.Offset(timeZone, sdk.Now()),
 		PlatformAdditionalInfo: map[string]any{"apiUrl": base},
 	}}, nil
 }
 
 // logout succeeds without a request: a key is valid until its owner makes another.
 func logout(sdk.UserRequest) (sdk.Outcome, error) {
-	return sdk.Outcome{Successful: true, ReturnMessage: sdk.Success("Logged out of Insightly", time.Second)}, nil
+	return sdk.Outcome{Successful: true, ReturnMessage: sdk.Success("Logged out of Insightly", sdk.Second)}, nil
 }
 
 // apiURL returns the address of a pod's API, without a version. It accepts the URL that Insightly shows, a URL of its
@@ -88,14 +79,17 @@ func apiURL(pasted string) (string, error) {
 	if s == "" {
 		return "", errors.New("is missing")
 	}
-	if !strings.Contains(s, "://") {
-		s = "https://" + s
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		scheme, rest = "https", s
 	}
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.Port() != "" && u.Port() != "443" {
+	if scheme != "https" && scheme != "http" {
 		return "", errors.New("is not one of Insightly's")
 	}
-	host := u.Hostname()
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	host := strings.TrimSuffix(rest, ":443")
 	if label(host) && host != "api" { // the pod: na1, eu1, …
 		host = "api." + host + domain
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/json"
 	"github.com/crmgate/crmgate/connectors-wasm/sdk/sdktest"
 )
 
@@ -78,9 +79,9 @@ func TestTheVersionCanBeChosen(t *testing.T) {
 	var asked string
 	host := sdk.Host{Config: map[string]string{"INSIGHTLY_API_VERSION": "v3.2"}, Fetch: func(r sdk.Request) (sdk.Response, error) {
 		asked = r.URL
-		return sdk.Response{Status: 200, Body: []byte(`{"USER_ID":1}`)}, nil
+		return sdk.Response{Status: 200, Body: `{"USER_ID":1}`}, nil
 	}}
-	r, err := sdk.Run(host, sdk.UserInfoRequest{AdditionalInfo: map[string]any{"apiUrl": "na1"}}, getUserInfo)
+	r, err := sdk.Run(host, sdk.UserInfoRequest{AdditionalInfo: json.Parse(`{"apiUrl":"na1"}`)}, getUserInfo)
 	if want := "https://api.na1.insightly.com/v3.2/users/me"; err != nil || r.Code != 0 || asked != want {
 		t.Errorf("asked %s (%d %s, %v), want %s", asked, r.Code, r.Output, err, want)
 	}

@@ -2,13 +2,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/json"
 )
 
 func main() {}
@@ -49,8 +47,8 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	if err != nil || problem != nil {
 		return sdk.UserInfo{ReturnMessage: problem}, err
 	}
-	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Practice CRM.", 3*time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
-		ID: p.ID.String() + "-practice", Name: p.Name, TimezoneName: p.Timezone.Name, TimezoneOffset: p.Timezone.Offset,
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Practice CRM.", 3*sdk.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
+		ID: p.id + "-practice", Name: p.name, TimezoneName: p.zone, TimezoneOffset: p.offset,
 		PlatformAdditionalInfo: p.additional(),
 	}}, nil
 }
@@ -66,7 +64,7 @@ func refresh(in sdk.UserRequest) (sdk.Outcome, error) {
 		return sdk.Outcome{ReturnMessage: problem}, err
 	}
 	return sdk.Outcome{
-		Successful: true, ReturnMessage: sdk.Success("User information refreshed.", 3*time.Second), User: &sdk.UserChange{PlatformAdditionalInfo: p.additional()},
+		Successful: true, ReturnMessage: sdk.Success("User information refreshed.", 3*sdk.Second), User: &sdk.UserChange{PlatformAdditionalInfo: p.additional()},
 	}, nil
 }
 
@@ -76,43 +74,39 @@ func license(sdk.UserRequest) (sdk.LicenseStatus, error) {
 
 func revoke(in sdk.UserRequest) (sdk.Outcome, error) {
 	token := strings.TrimPrefix(in.AuthHeader, "Bearer ")
-	r, err := sdk.PostForm(base()+"/oauth/revoke", map[string]string{"Authorization": in.AuthHeader}, url.Values{"token": {token}})
+	r, err := sdk.PostForm(base()+"/oauth/revoke", map[string]string{"Authorization": in.AuthHeader}, sdk.Parameters{{"token", token}})
 	if err == nil && !r.OK() {
 		err = sdk.StatusError(r)
 	}
-	return sdk.Outcome{Successful: err == nil, ReturnMessage: sdk.Success("Logged out of Practice CRM", 3*time.Second)}, err
+	return sdk.Outcome{Successful: err == nil, ReturnMessage: sdk.Success("Logged out of Practice CRM", 3*sdk.Second)}, err
 }
 
 // person is the CRM's data about the signed-in person.
 type person struct {
-	ID       json.Number `json:"id"`
-	Name     string      `json:"name"`
-	Email    string      `json:"email"`
-	Timezone struct {
-		Name   string          `json:"name"`
-		Offset json.RawMessage `json:"offset"`
-	} `json:"timezone"`
+	id, name, email, zone string
+	offset                json.Value
 }
 
 // additional returns the data that the server stores with the user.
-func (p person) additional() map[string]any { return map[string]any{"email": p.Email} }
+func (p person) additional() map[string]any { return map[string]any{"email": p.email} }
 
 // me reads the signed-in person from the CRM. It returns a message for the person if the CRM rejects the token.
 func me(authHeader string) (person, *sdk.ReturnMessage, error) {
-	var p person
 	r, err := sdk.Get(base()+"/api/me", authHeader)
 	switch {
 	case err != nil:
-		return p, nil, err
+		return person{}, nil, err
 	case r.Status == 401:
-		return p, sdk.Warning("Practice CRM did not accept the sign-in. Please connect again.", 5*time.Second), nil
+		return person{}, sdk.Warning("Practice CRM did not accept the sign-in. Please connect again.", 5*sdk.Second), nil
 	case !r.OK():
-		return p, nil, sdk.StatusError(r)
+		return person{}, nil, sdk.StatusError(r)
 	}
-	if err := r.JSON(&p); err != nil {
+	v := r.JSON()
+	p := person{v.Text("id"), v.String("name"), v.String("email"), v.String("timezone", "name"), v.Get("timezone", "offset")}
+	if err := v.Err(); err != nil {
 		return p, nil, err
 	}
-	if p.ID == "" {
+	if p.id == "" {
 		return p, nil, errors.New("the CRM did not say who the person is")
 	}
 	return p, nil, nil

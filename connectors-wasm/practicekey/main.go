@@ -4,10 +4,8 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 )
@@ -37,29 +35,21 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	case err != nil:
 		return sdk.UserInfo{}, err
 	case r.Status == 401:
-		return sdk.UserInfo{ReturnMessage: sdk.Warning("Practice CRM did not accept the API key. Please check it and try again.", 5*time.Second)}, nil
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("Practice CRM did not accept the API key. Please check it and try again.", 5*sdk.Second)}, nil
 	case !r.OK():
 		return sdk.UserInfo{}, sdk.StatusError(r)
 	}
-	var p struct {
-		ID       json.Number `json:"id"`
-		Name     string      `json:"name"`
-		Timezone struct {
-			Name   string          `json:"name"`
-			Offset json.RawMessage `json:"offset"`
-		} `json:"timezone"`
+	me := r.JSON()
+	id := me.Text("id")
+	user := sdk.PlatformUserInfo{
+		ID: id + "-practicekey", Name: me.String("name"),
+		TimezoneName: me.String("timezone", "name"), TimezoneOffset: me.Get("timezone", "offset"),
 	}
-	if err := r.JSON(&p); err != nil {
+	switch err := me.Err(); {
+	case err != nil:
 		return sdk.UserInfo{}, err
-	}
-	if p.ID == "" {
+	case id == "":
 		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
 	}
-	return sdk.UserInfo{
-		Successful:    true,
-		ReturnMessage: sdk.Success("Connected to Practice CRM.", 3*time.Second),
-		PlatformUserInfo: &sdk.PlatformUserInfo{
-			ID: p.ID.String() + "-practicekey", Name: p.Name, TimezoneName: p.Timezone.Name, TimezoneOffset: p.Timezone.Offset,
-		},
-	}, nil
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Practice CRM.", 3*sdk.Second), PlatformUserInfo: &user}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/hmac"
 	"github.com/crmgate/crmgate/connectors-wasm/sdk/sdktest"
 )
 
@@ -22,11 +23,12 @@ func TestDerive(t *testing.T) {
 		for _, c := range []struct{ name, got, want string }{
 			{"base64 of a handle", sdk.Base64(key), "{{derived:1:NONCE}}"},
 			{"Basic of a handle", sdk.Basic("ada", key), "{{derived:2:NONCE}}"},
-			{"an HMAC with a handle", sdk.HMAC(key, "m", "hex"), "{{derived:3:NONCE}}"},
+			{"an HMAC with a handle", hmac.SHA256(key, "m", "hex"), "{{derived:3:NONCE}}"},
 			{"base64", sdk.Base64("ada"), "YWRh"},
 			{"Basic", sdk.Basic("ada", "key"), "YWRhOmtleQ=="},
 			{"a handle without a nonce", sdk.Base64("{{apiKey}}"), "e3thcGlLZXl9fQ=="},
-			{"an HMAC in hex", sdk.HMAC("key", "m", "hex"), "782906cfdc87462bf9242b96f17057c3389530ff937920823bf7a583f5d983a5"},
+			{"an HMAC in hex", hmac.SHA256("key", "m", "hex"), "782906cfdc87462bf9242b96f17057c3389530ff937920823bf7a583f5d983a5"},
+			{"an HMAC in base64", hmac.SHA256("key", "m", "base64"), "eCkGz9yHRiv5JCuW8XBXwziVMP+TeSCCO/elg/XZg6U="},
 		} {
 			if c.got != c.want {
 				t.Errorf("%s: got %s, want %s", c.name, c.got, c.want)

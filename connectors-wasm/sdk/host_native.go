@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Host plays the server for a connector that runs natively, in a test. The zero value has no configuration and refuses every
@@ -66,29 +67,42 @@ func running() *Host {
 	return current
 }
 
-func input() []byte { return running().in }
+func input() string { return string(running().in) }
 
 func output(b []byte) { running().out = append([]byte{}, b...) }
 
 // fetch encodes and decodes the documents, as between a guest and the server.
-func fetch(request []byte) []byte {
+func fetch(request []byte) string {
+	answer, err := answerTo(request)
+	if err != nil {
+		fe, ok := errors.AsType[*FetchError](err)
+		if !ok {
+			fe = &FetchError{Kind: "connect", Message: err.Error()}
+		}
+		return encoded(map[string]*FetchError{"error": fe})
+	}
+	return encoded(answer)
+}
+
+func answerTo(request []byte) (Response, error) {
 	var r Request
 	if err := json.Unmarshal(request, &r); err != nil {
-		return encode(failure{&FetchError{Kind: "request", Message: err.Error()}})
+		return Response{}, &FetchError{Kind: "request", Message: err.Error()}
 	}
 	h := running()
 	if h.Fetch == nil {
-		return encode(failure{&FetchError{Kind: "refused", Message: "this host has no Fetch"}})
+		return Response{}, &FetchError{Kind: "refused", Message: "this host has no Fetch"}
 	}
-	a, err := h.Fetch(r)
+	return h.Fetch(r)
+}
+
+// encoded returns the JSON of a document of the host. It always has one.
+func encoded(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
-		var fe *FetchError
-		if !errors.As(err, &fe) {
-			fe = &FetchError{Kind: "connect", Message: err.Error()}
-		}
-		return encode(failure{fe})
+		panic(err)
 	}
-	return encode(a)
+	return string(b)
 }
 
 func config(name string) (string, bool) {
@@ -127,3 +141,66 @@ func now() int64 {
 }
 
 func random(b []byte) { _, _ = rand.Read(b) } // never fails
+
+// The documents of fetch, for encoding/json: in a Host, and in the comparison with vectors.
+
+// payload is a body in a document: text if it is UTF-8, else base64.
+type payload struct {
+	Body       *string `json:"body,omitempty"`
+	BodyBase64 []byte  `json:"bodyBase64,omitempty"`
+}
+
+func payloadOf(body string) payload {
+	if !utf8.ValidString(body) {
+		return payload{BodyBase64: []byte(body)}
+	}
+	return payload{Body: &body}
+}
+
+func (p payload) text() string {
+	if p.Body != nil {
+		return *p.Body
+	}
+	return string(p.BodyBase64)
+}
+
+// MarshalJSON writes the request as ABI.md defines it.
+func (r Request) MarshalJSON() ([]byte, error) { return encode(r) }
+
+// UnmarshalJSON reads the request as ABI.md defines it.
+func (r *Request) UnmarshalJSON(b []byte) error {
+	var d struct {
+		Method  string
+		URL     string
+		Headers map[string]string
+		payload
+		TimeoutMs Milliseconds
+		Redirect  string
+	}
+	err := json.Unmarshal(b, &d)
+	*r = Request{Method: d.Method, URL: d.URL, Headers: d.Headers, Body: d.text(), Timeout: d.TimeoutMs, Redirect: d.Redirect}
+	return err
+}
+
+type responseDoc struct {
+	Status  int               `json:"status"`
+	Headers map[string]string `json:"headers"`
+	payload
+}
+
+// MarshalJSON writes the answer as ABI.md defines it.
+func (r Response) MarshalJSON() ([]byte, error) {
+	headers := r.Headers
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	return json.Marshal(responseDoc{r.Status, headers, payloadOf(r.Body)})
+}
+
+// UnmarshalJSON reads the answer as ABI.md defines it.
+func (r *Response) UnmarshalJSON(b []byte) error {
+	var d responseDoc
+	err := json.Unmarshal(b, &d)
+	*r = Response{Status: d.Status, Headers: d.Headers, Body: d.text()}
+	return err
+}

@@ -33,48 +33,51 @@ func hostNow() int64
 //go:wasmimport crmgate_v1 random
 func hostRandom(ptr unsafe.Pointer, length uint32)
 
-func input() []byte {
+func input() string {
 	// Most inputs fit the first buffer. The host returns the length of those that do not.
-	b := make([]byte, 4<<10)
+	b := make([]byte, 1<<10)
 	n := hostInput(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b)))
 	if int(n) > len(b) {
 		b = make([]byte, n)
 		hostInput(unsafe.Pointer(unsafe.SliceData(b)), n)
 	}
-	return b[:n]
+	return text(b[:n])
 }
 
 func output(b []byte) { hostOutput(unsafe.Pointer(unsafe.SliceData(b)), uint32(len(b))) }
 
-func fetch(request []byte) []byte {
+func fetch(request []byte) string {
 	return taken(hostFetch(unsafe.Pointer(unsafe.SliceData(request)), uint32(len(request))))
 }
 
 func config(name string) (string, bool) {
-	n := hostConfig(unsafe.Pointer(unsafe.StringData(name)), uint32(len(name)))
-	if n < 0 {
-		return "", false
-	}
-	return string(taken(uint32(n))), true
+	return found(hostConfig(unsafe.Pointer(unsafe.StringData(name)), uint32(len(name))))
 }
 
 func derive(request []byte) (string, bool) {
-	n := hostDerive(unsafe.Pointer(unsafe.SliceData(request)), uint32(len(request)))
+	return found(hostDerive(unsafe.Pointer(unsafe.SliceData(request)), uint32(len(request))))
+}
+
+// found returns the pending answer of n bytes, or false if there is none.
+func found(n int32) (string, bool) {
 	if n < 0 {
 		return "", false
 	}
-	return string(taken(uint32(n))), true
+	return taken(uint32(n)), true
 }
 
 // taken returns the pending answer, of n bytes.
-func taken(n uint32) []byte {
+func taken(n uint32) string {
 	b := make([]byte, n)
 	hostTake(unsafe.Pointer(unsafe.SliceData(b)), n)
-	return b
+	return text(b)
 }
 
-func log(level Level, text string) {
-	hostLog(uint32(level), unsafe.Pointer(unsafe.StringData(text)), uint32(len(text)))
+// text returns bytes that do not change any more as a string, without a copy.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+func log(level Level, line string) {
+	hostLog(uint32(level), unsafe.Pointer(unsafe.StringData(line)), uint32(len(line)))
 }
 
 func now() int64 { return hostNow() }

@@ -17,17 +17,15 @@
 // Package math/rand gives the same numbers in every call, so use Random or crypto/rand.
 //
 // The types are the documents of ABI.md, field by field. A connector can use Fetch, Config, Log, Now and Random. It has no
-// files, sockets or environment.
+// files, sockets or environment. The README has a complete connector, and says what keeps a module small.
 //
 // In tests, connectors run natively: Run calls an export against a Host that the test describes.
 package sdk
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"time"
+
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/json"
 )
 
 // The results of an export.
@@ -47,16 +45,24 @@ type Error struct {
 
 func (e Error) Error() string { return e.Message }
 
+func (e Error) write(w *writer) {
+	w.text("message", e.Message)
+	w.optionalInt("status", int64(e.Status))
+	w.optional("code", e.Code)
+}
+
 // Answer runs an operation: it decodes the input, calls fn and passes the answer to the server. It returns the result of
 // the export:
 //
 //   - 0: fn succeeded
 //   - 1: fn failed. The server gets the error's text, and the status and code of an Error
 //   - 2: the error matches errors.ErrUnsupported. The server does the standard thing
-func Answer[In, Out any](fn func(In) (Out, error)) int32 {
+func Answer[In any, Out Output, P Input[In]](fn func(In) (Out, error)) int32 {
 	var in In
-	if err := json.Unmarshal(input(), &in); err != nil {
-		return fail(fmt.Errorf("the input is not the expected document: %w", err))
+	v := json.Parse(input()).Named("the input")
+	read(v, P(&in))
+	if err := v.Err(); err != nil {
+		return fail(err)
 	}
 	out, err := fn(in)
 	switch {
@@ -65,24 +71,24 @@ func Answer[In, Out any](fn func(In) (Out, error)) int32 {
 	case err != nil:
 		return fail(err)
 	}
-	var b bytes.Buffer
-	if err := encoder(&b).Encode(out); err != nil {
-		return fail(fmt.Errorf("encode the answer: %w", err))
+	b, err := encode(out)
+	if err != nil {
+		return fail(err)
 	}
-	output(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+	output(b)
 	return answered
 }
 
 func fail(err error) int32 {
 	told := Error{Message: err.Error()}
-	var e Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[Error](err); ok {
 		told.Status, told.Code = e.Status, e.Code
 	}
 	if told.Message == "" {
 		told.Message = "the connector gave no reason"
 	}
-	output(encode(told))
+	b, _ := encode(told) // an Error has nothing that cannot be written
+	output(b)
 	return erred
 }
 
@@ -110,10 +116,10 @@ const (
 )
 
 // Log writes a line to the server's log, cut at 8 KB. The line must not contain a secret.
-func Log(level Level, format string, args ...any) { log(level, fmt.Sprintf(format, args...)) }
+func Log(level Level, text string) { log(level, text) }
 
-// Now returns the server's time, in milliseconds.
-func Now() time.Time { return time.UnixMilli(now()) }
+// Now returns the server's time in Unix milliseconds: time.UnixMilli(sdk.Now()) is a time.Time.
+func Now() int64 { return now() }
 
 // Random fills b with random bytes that are fit for keys.
 func Random(b []byte) {
@@ -123,17 +129,4 @@ func Random(b []byte) {
 		random(b[:n])
 		b = b[n:]
 	}
-}
-
-func encoder(b *bytes.Buffer) *json.Encoder {
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	return e
-}
-
-// encode returns the JSON of a document of this package.
-func encode(v any) []byte {
-	var b bytes.Buffer
-	_ = encoder(&b).Encode(v) // strings and numbers: never fails
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

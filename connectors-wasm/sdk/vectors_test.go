@@ -56,9 +56,9 @@ func TestTypesHoldTheVectors(t *testing.T) {
 }
 
 // crosses runs an operation that answers as the vector says, and compares its input and output with the vector.
-func crosses[In, Out any](t *testing.T, c sdktest.Case) {
+func crosses[In any, Out sdk.Output, P sdk.Input[In]](t *testing.T, c sdktest.Case) {
 	r, err := sdk.Run(sdk.Host{}, c.Input, func() int32 {
-		return sdk.Answer(func(in In) (Out, error) {
+		return sdk.Answer[In, Out, P](func(in In) (Out, error) {
 			var out Out
 			mustStrictly(t, c.Input, new(In))
 			if back := mustMarshal(t, in); !sdktest.Equal(back, c.Input) {

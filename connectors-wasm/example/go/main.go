@@ -2,9 +2,7 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"time"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
 )
@@ -34,26 +32,21 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	case err != nil:
 		return sdk.UserInfo{}, err
 	case r.Status == 401:
-		return sdk.UserInfo{ReturnMessage: sdk.Warning("Acme did not accept the sign-in. Connect again.", 5*time.Second)}, nil
+		return sdk.UserInfo{ReturnMessage: sdk.Warning("Acme did not accept the sign-in. Connect again.", 5*sdk.Second)}, nil
 	case !r.OK():
 		return sdk.UserInfo{}, sdk.StatusError(r)
 	}
-	var me struct {
-		ID          json.Number
-		Name, Email string
-		Timezone    struct {
-			Name   string
-			Offset json.RawMessage
-		}
+	me := r.JSON()
+	id := me.Text("id")
+	user := sdk.PlatformUserInfo{
+		ID: id + "-acme", Name: me.String("name"), TimezoneName: me.String("timezone", "name"), TimezoneOffset: me.Get("timezone", "offset"),
+		PlatformAdditionalInfo: map[string]any{"email": me.String("email")},
 	}
-	if err := r.JSON(&me); err != nil {
+	if err := me.Err(); err != nil {
 		return sdk.UserInfo{}, err
 	}
-	if me.ID == "" {
+	if id == "" {
 		return sdk.UserInfo{}, errors.New("the CRM did not say who the person is")
 	}
-	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Acme.", 3*time.Second), PlatformUserInfo: &sdk.PlatformUserInfo{
-		ID: me.ID.String() + "-acme", Name: me.Name, TimezoneName: me.Timezone.Name, TimezoneOffset: me.Timezone.Offset,
-		PlatformAdditionalInfo: map[string]any{"email": me.Email},
-	}}, nil
+	return sdk.UserInfo{Successful: true, ReturnMessage: sdk.Success("Connected to Acme.", 3*sdk.Second), PlatformUserInfo: &user}, nil
 }

@@ -3,28 +3,29 @@
 package zone
 
 import (
-	"encoding/json"
+	"strconv"
 	"time"
 	_ "time/tzdata"
+
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/json"
 )
 
-// Offset returns a zone's offset from UTC in hours at a given time, daylight saving time included: -5, 5.5. The name is
+// Offset returns a zone's offset from UTC in hours at a time in Unix milliseconds, daylight saving time included: -5, 5.5. The name is
 // IANA's ("America/New_York"), Rails' ("Eastern Time (US & Canada)") or Windows' ("Eastern Standard Time"). For an unknown
-// name it returns nil, which leaves timezoneOffset out.
-func Offset(name string, at time.Time) json.RawMessage {
+// name the value is missing, which leaves timezoneOffset out.
+func Offset(name string, at int64) json.Value {
 	for _, names := range []map[string]string{rails, windows} {
 		if iana, ok := names[name]; ok {
 			name = iana
 		}
 	}
 	if name == "" || name == "Local" { // Go takes these for UTC and the machine's zone
-		return nil
+		return json.Value{}
 	}
 	l, err := time.LoadLocation(name)
 	if err != nil {
-		return nil
+		return json.Value{}
 	}
-	_, seconds := at.In(l).Zone()
-	b, _ := json.Marshal(float64(seconds) / 3600) // a finite number always encodes
-	return b
+	_, seconds := time.UnixMilli(at).In(l).Zone()
+	return json.Parse(strconv.FormatFloat(float64(seconds)/3600, 'f', -1, 64))
 }

@@ -31,7 +31,7 @@ func TestOffset(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if w, s := string(zone.Offset(c.zone, winter)), string(zone.Offset(c.zone, summer)); w != c.winter || s != c.summer {
+			if w, s := zone.Offset(c.zone, winter.UnixMilli()).Raw(), zone.Offset(c.zone, summer.UnixMilli()).Raw(); w != c.winter || s != c.summer {
 				t.Errorf("got %q and %q, want %q and %q", w, s, c.winter, c.summer)
 			}
 		})

