@@ -38,6 +38,8 @@ const (
 	fFdRead
 	fFdFdstatGet
 	fFdPrestatGet
+	fEnvironGet
+	fEnvironSizesGet
 	fFirst // the module's own first function
 )
 
@@ -45,7 +47,8 @@ const (
 var abiImports = append(wasmtest.ABI(),
 	wasi("random_get", wasmtest.TwoToI32), wasi("fd_write", wasmtest.FourToI32), wasi("poll_oneoff", wasmtest.FourToI32),
 	wasi("sched_yield", tI32), wasi("clock_time_get", tIlI_I), wasi("fd_read", wasmtest.FourToI32),
-	wasi("fd_fdstat_get", wasmtest.TwoToI32), wasi("fd_prestat_get", wasmtest.TwoToI32))
+	wasi("fd_fdstat_get", wasmtest.TwoToI32), wasi("fd_prestat_get", wasmtest.TwoToI32),
+	wasi("environ_get", wasmtest.TwoToI32), wasi("environ_sizes_get", wasmtest.TwoToI32))
 
 // wasi returns an import from WASI.
 func wasi(name string, kind uint64) imported {

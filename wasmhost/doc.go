@@ -11,8 +11,8 @@
 //
 // A guest can import only input, output, fetch, config and a few helpers (connectors-wasm/ABI.md), and functions of WASI that
 // its language's runtime needs. The host performs its fetches under the egress policy of its manifest. A guest sees only the
-// configuration values that its manifest declares. It has no files, no environment and no sockets. What it logs and answers is
-// redacted.
+// configuration values that its manifest declares. It has no files, no sockets and nothing of the server's environment. What it logs
+// and answers is redacted.
 //
 // Every call has a deadline, and limits for memory, stack, output, fetches and log lines. No lock is held while a guest runs.
 package wasmhost

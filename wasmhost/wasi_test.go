@@ -2,6 +2,7 @@ package wasmhost_test
 
 import (
 	"context"
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -95,6 +96,14 @@ func TestWASIAnswers(t *testing.T) {
 		"stream out of memory":               {invoke(fFdFdstatGet, 2, memory-23), 21},
 		"no stream":                          {invoke(fFdFdstatGet, 3, 0), 8},
 		"folder":                             {invoke(fFdPrestatGet, 3, 0), 8},
+		"variables":                          {seq(invoke(fEnvironSizesGet, result, result+4), drop, load32(result)), 1},
+		"bytes of variables":                 {seq(invoke(fEnvironSizesGet, result, result+4), drop, load32(result+4)), len("GOGC=25") + 1},
+		"where the variable is":              {seq(invoke(fEnvironGet, result, in), drop, load32(result)), 8192},
+		"the variable":                       {seq(invoke(fEnvironGet, result, in), drop, load32(in+4), num(-int64(binary.LittleEndian.Uint32([]byte("=25\x00")))), add), 0},
+		"variables to the end":               {invoke(fEnvironGet, memory-12, memory-8), 0},
+		"variables out of memory":            {invoke(fEnvironGet, result, memory-7), 21},
+		"list of variables out of memory":    {invoke(fEnvironGet, memory-3, in), 21},
+		"sizes of variables out of memory":   {invoke(fEnvironSizesGet, result, memory-3), 21},
 		"wall clock":                         {seq(num(0), long(0), invoke(fClockTimeGet, result)), 0},
 		"clock of the process":               {seq(num(2), long(0), invoke(fClockTimeGet, result)), 28},
 		"clock out of memory":                {seq(num(1), long(0), invoke(fClockTimeGet, memory-7)), 21},

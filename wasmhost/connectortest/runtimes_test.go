@@ -88,7 +88,7 @@ func TestRuntimes(t *testing.T) {
 			if len(i.Slept) == 0 || len(i.Random) != 2 || i.Random[0] == i.Random[1] || i.Ready != 1 || i.Wrote != 1 {
 				t.Errorf("the guest did not get what it needs: %s", a.Output)
 			}
-			if i.Variables != 0 || i.Home != 0 || i.File != 0 {
+			if i.Variables != 1 || i.Home != 0 || i.File != 0 {
 				t.Errorf("the guest sees the machine: %s", a.Output)
 			}
 			said := log.String()
