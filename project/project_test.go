@@ -19,7 +19,9 @@ import (
 var update = flag.Bool("update", false, "write sdks.txtar")
 
 // sdkSources are the folders of connectors-wasm that an SDK consists of, and where they are in sdks.txtar.
-var sdkSources = map[string]string{"sdk": "go/sdk", "typescript": "typescript", "go.mod": "go/go.mod"}
+var sdkSources = map[string]string{
+	"sdk": "go/sdk", "go.mod": "go/go.mod", "typescript": "typescript", "assemblyscript": "assemblyscript", "c": "c", "rust": "rust",
+}
 
 // TestSDKs: the SDKs in the program are those of connectors-wasm.
 func TestSDKs(t *testing.T) {

@@ -1,0 +1,36 @@
+// The connector of Acme. Each exported function is an operation that crmgate calls. ABI.md of crmgate says what each of them gets and
+// answers. Replace the addresses and the members of the answers with those of your CRM.
+
+import {
+  answer, config, fail, failFor, get, Application, AuthType, None, OauthInfoRequest, PlatformUserInfo, ReturnMessage, UserInfo, UserInfoRequest,
+} from "@crmgate/assemblyscript";
+
+function base(): string { return config("ACME_URL", "http://127.0.0.1:8081"); }
+
+export function getAuthType(): i32 {
+  return answer<None, AuthType>(() => new AuthType("oauth"));
+}
+
+// The application at the CRM. What is missing here comes from the manifest.
+export function getOauthInfo(): i32 {
+  return answer<OauthInfoRequest, Application>(() => {
+    const application = new Application();
+    application.clientId = config("ACME_CLIENT_ID");
+    application.clientSecret = config("ACME_CLIENT_SECRET");
+    application.accessTokenUri = base() + "/oauth/token";
+    return application;
+  });
+}
+
+// Who has signed in?
+export function getUserInfo(): i32 {
+  return answer<UserInfoRequest, UserInfo>(request => {
+    const r = get(base() + "/api/me", request.authHeader);
+    if (r.status == 401) return UserInfo.refused(new ReturnMessage("warning", "Acme did not accept the sign-in. Connect again."));
+    const me = r.ok ? r.json : null;
+    if (!me) return failFor<UserInfo>(r);
+    const id = me.get("id").scalar;
+    if (id == "") return fail<UserInfo>("Acme did not say who has signed in");
+    return UserInfo.of(new PlatformUserInfo(id + "-acme", me.get("name").text));
+  });
+}

@@ -1,0 +1,41 @@
+// The connector of Acme. Each operation is one that crmgate calls. ABI.md of crmgate says what each of them gets and answers. Replace the
+// addresses and the members of the answers with those of your CRM.
+
+#include "sdk/crmgate.h"
+
+static crm_text address(crm_text path) {
+  return CRM_CAT(crm_config_or(CRM("ACME_URL"), CRM("http://127.0.0.1:8081")), path);
+}
+
+CRM_OPERATION(getAuthType) {
+  out->type = CRM("oauth");
+  return CRM_OK;
+}
+
+// The application at the CRM. What is missing here comes from the manifest.
+CRM_OPERATION(getOauthInfo) {
+  out->client_id = crm_config(CRM("ACME_CLIENT_ID"));
+  out->client_secret = crm_config(CRM("ACME_CLIENT_SECRET"));
+  out->access_token_uri = address(CRM("/oauth/token"));
+  return CRM_OK;
+}
+
+// Who has signed in?
+CRM_OPERATION(getUserInfo) {
+  crm_json *me;
+  crm_response r = crm_fetch_json(address(CRM("/api/me")), in->auth_header, &me);
+  if (r.status == 401) {
+    out->successful = CRM_NO;
+    out->return_message = crm_message(CRM("warning"), CRM("Acme did not accept the sign-in. Connect again."), 0);
+    return CRM_OK;
+  }
+  if (!me) return crm_fail_for(r);
+  crm_text id = crm_scalar(crm_get(me, "id"));
+  if (!id.size) return crm_fail(CRM("Acme did not say who has signed in"));
+  crm_platform_user_info *person = crm_alloc(sizeof *person);
+  person->id = CRM_CAT(id, CRM("-acme"));
+  person->name = crm_string(crm_get(me, "name"));
+  out->successful = CRM_YES;
+  out->platform_user_info = person;
+  return CRM_OK;
+}

@@ -1,0 +1,41 @@
+// The connector of Acme. Each operation is one that crmgate calls. ABI.md of crmgate says what each of them gets and answers. Replace the
+// addresses and the members of the answers with those of your CRM.
+
+use crmgate::{basic, config, get, AuthType, BasicAuth, BasicAuthRequest, None, PlatformUserInfo, Result, ReturnMessage, UserInfo, UserInfoRequest};
+
+crmgate::operations! {
+    getAuthType: auth_type,
+    getBasicAuth: basic_auth,
+    getUserInfo: user_info,
+}
+
+fn base() -> String {
+    config("ACME_URL").unwrap_or_else(|| "http://127.0.0.1:8081".to_string())
+}
+
+fn auth_type(_: None) -> Result<AuthType> {
+    Ok(AuthType { kind: "apiKey".to_string() })
+}
+
+// How the key is sent: here as the user name of Basic, without a password. auth_header is what this makes of it.
+fn basic_auth(request: BasicAuthRequest) -> Result<BasicAuth> {
+    Ok(BasicAuth { basic: basic(&request.api_key, ""), ..Default::default() })
+}
+
+// Who has signed in?
+fn user_info(request: UserInfoRequest) -> Result<UserInfo> {
+    let r = get(&format!("{}/api/me", base()), &request.auth_header)?;
+    if r.status == 401 {
+        return Ok(UserInfo::refused(ReturnMessage::new("warning", "Acme did not accept the API key. Check it, and try again.", 0)));
+    }
+    let me = r.json()?;
+    let id = me["id"].scalar();
+    if id.is_empty() {
+        return Err("Acme did not say who has signed in".into());
+    }
+    Ok(UserInfo {
+        successful: true,
+        platform_user_info: Some(PlatformUserInfo { id: format!("{}-acme", id), name: me["name"].text().to_string(), ..Default::default() }),
+        ..Default::default()
+    })
+}
