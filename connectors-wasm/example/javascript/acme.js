@@ -1,5 +1,3 @@
-const axios = require('axios');
-
 exports.getAuthType = () => 'oauth';
 
 exports.getOauthInfo = () => ({
@@ -9,19 +7,19 @@ exports.getOauthInfo = () => ({
 });
 
 exports.getUserInfo = async ({ authHeader }) => {
-  try {
-    const { data: me } = await axios.get('https://api.acme.example/me', { headers: { Authorization: authHeader, Accept: 'application/json' } });
-    if (!me.id) throw new Error('the CRM did not say who the person is');
-    return {
-      successful: true,
-      platformUserInfo: {
-        id: `${me.id}-acme`, name: me.name, timezoneName: me.timezone.name, timezoneOffset: me.timezone.offset,
-        platformAdditionalInfo: { email: me.email },
-      },
-      returnMessage: { messageType: 'success', message: 'Connected to Acme.', ttl: 3000 },
-    };
-  } catch (error) {
-    if (error.response?.status !== 401) throw error;
+  const response = await fetch('https://api.acme.example/me', { headers: { Authorization: authHeader, Accept: 'application/json' } });
+  if (response.status === 401) {
     return { successful: false, returnMessage: { messageType: 'warning', message: 'Acme did not accept the sign-in. Connect again.', ttl: 5000 } };
   }
+  if (!response.ok) throw Object.assign(new Error(`Request failed with status code ${response.status}`), { status: response.status });
+  const me = await response.json();
+  if (!me.id) throw new Error('the CRM did not say who the person is');
+  return {
+    successful: true,
+    platformUserInfo: {
+      id: `${me.id}-acme`, name: me.name, timezoneName: me.timezone.name, timezoneOffset: me.timezone.offset,
+      platformAdditionalInfo: { email: me.email },
+    },
+    returnMessage: { messageType: 'success', message: 'Connected to Acme.', ttl: 3000 },
+  };
 };

@@ -1,4 +1,3 @@
-import axios from 'axios';
 import type { GetAuthType, GetOauthInfo, GetUserInfo } from '@crmgate/connector';
 
 interface Me {
@@ -17,19 +16,19 @@ export const getOauthInfo: GetOauthInfo = () => ({
 });
 
 export const getUserInfo: GetUserInfo = async ({ authHeader }) => {
-  try {
-    const { data: me } = await axios.get<Me>('https://api.acme.example/me', { headers: { Authorization: authHeader, Accept: 'application/json' } });
-    if (!me.id) throw new Error('the CRM did not say who the person is');
-    return {
-      successful: true,
-      platformUserInfo: {
-        id: `${me.id}-acme`, name: me.name, timezoneName: me.timezone.name, timezoneOffset: me.timezone.offset,
-        platformAdditionalInfo: { email: me.email },
-      },
-      returnMessage: { messageType: 'success', message: 'Connected to Acme.', ttl: 3000 },
-    };
-  } catch (error) {
-    if ((error as { response?: { status: number } }).response?.status !== 401) throw error;
+  const response = await fetch('https://api.acme.example/me', { headers: { Authorization: authHeader, Accept: 'application/json' } });
+  if (response.status === 401) {
     return { successful: false, returnMessage: { messageType: 'warning', message: 'Acme did not accept the sign-in. Connect again.', ttl: 5000 } };
   }
+  if (!response.ok) throw Object.assign(new Error(`Request failed with status code ${response.status}`), { status: response.status });
+  const me = (await response.json()) as Me;
+  if (!me.id) throw new Error('the CRM did not say who the person is');
+  return {
+    successful: true,
+    platformUserInfo: {
+      id: `${me.id}-acme`, name: me.name, timezoneName: me.timezone.name, timezoneOffset: me.timezone.offset,
+      platformAdditionalInfo: { email: me.email },
+    },
+    returnMessage: { messageType: 'success', message: 'Connected to Acme.', ttl: 3000 },
+  };
 };
