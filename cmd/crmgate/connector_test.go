@@ -44,9 +44,7 @@ func TestConnectorLanguages(t *testing.T) {
 	for _, lang := range project.Languages() {
 		for _, auth := range []string{"oauth", "apiKey"} {
 			t.Run(lang+"/"+auth, func(t *testing.T) {
-				if l, _ := project.LanguageOf(lang); len(l.Missing()) > 0 {
-					t.Skipf("this machine lacks %v", l.Missing())
-				}
+				needsTools(t, lang)
 				buildsAndPasses(t, newProject(t, lang, "--auth", auth))
 			})
 		}

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/crmgate/crmgate/edge/edgetest"
+	"github.com/crmgate/crmgate/project"
 	"github.com/crmgate/crmgate/wasmhost/process"
 )
 
@@ -21,7 +23,32 @@ func TestMain(m *testing.M) {
 // built builds the program and the connectors before the tests. The programs of the scripts skip this step.
 type built struct{ m *testing.M }
 
-func (b built) Run() int { return edgetest.Run(b.m) }
+func (b built) Run() int {
+	preferDebianRust()
+	return edgetest.Run(b.m)
+}
+
+// preferDebianRust has projects built by Debian's Rust if that of the path cannot compile to WebAssembly.
+func preferDebianRust() {
+	l, _ := project.LanguageOf("rust")
+	if len(l.Missing()) > 0 {
+		_ = os.Setenv("RUSTC", "/usr/bin/rustc")
+	}
+}
+
+// needsTools skips a test if this machine cannot build projects in a language. It fails where all tests must run.
+func needsTools(t *testing.T, lang string) {
+	t.Helper()
+	l, ok := project.LanguageOf(lang)
+	switch missing := l.Missing(); {
+	case !ok:
+		t.Fatalf("there is no language %s", lang)
+	case len(missing) > 0 && os.Getenv("CI") != "":
+		t.Fatalf("this machine lacks %v", missing)
+	case len(missing) > 0:
+		t.Skipf("this machine lacks %v", missing)
+	}
+}
 
 // runs runs the program, and returns what it prints.
 func runs(t *testing.T, args ...string) string {
