@@ -48,6 +48,8 @@ type Manifest struct {
 	RevokeURL string
 	// RevokeReplaced says that a sign-in revokes the tokens of the person's sign-in before it ("revoke": {"replaced"}).
 	RevokeReplaced bool
+	// Data is a connector without code; nil if there is none.
+	Data *Data
 
 	byHost map[string]*Manifest // the manifests of hosts with overrides
 }
@@ -360,4 +362,5 @@ func (m *Manifest) readCrmgate(r *reader, n node) {
 	r.check(v.at("url"), !v.at("url").present() || allowsForAll(m.Hosts, m.RevokeURL), "an absolute URL without a fragment, on one of crmgate.hosts")
 
 	m.readTokens(r, n.at("token"), n.at("refresh"))
+	m.readData(r, n)
 }

@@ -89,12 +89,12 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(m.closing, cancel)()
+	defer context.AfterFunc(m.runs().closing, cancel)()
 	if c.place, err = m.acquire(ctx, c); err != nil {
 		return nil, c.stopError("could not be started", err)
 	}
 	defer c.place.release()
-	if err := m.relieve(ctx); err != nil {
+	if err := m.runs().relieve(ctx); err != nil {
 		return nil, c.stopError("could not be started", err)
 	}
 	out, err = m.attempt(ctx, c)
@@ -112,7 +112,8 @@ func (m *module) invoke(ctx context.Context, c *call) (out []byte, err error) {
 // attempt runs a call once.
 func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 	m.renew(ctx)
-	l, err := m.ensureLoaded(ctx)
+	code := m.runs()
+	l, err := code.ensureLoaded(ctx)
 	if err != nil && innocent(err) {
 		err = fmt.Errorf("%w: %w", connector.ErrInterrupted, err)
 	}
@@ -120,7 +121,7 @@ func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 		return nil, c.stopError("could not be started", err)
 	}
 	lost := true // if it panics
-	defer func() { m.endUse(l, lost) }()
+	defer func() { code.endUse(l, lost) }()
 	if err := m.enter(ctx, c.place); err != nil {
 		lost = false
 		return nil, c.stopError("could not be started", err)
@@ -275,6 +276,9 @@ const maxName = 64
 
 // Config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
 func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
+	if data, ok := c.data(); ok && string(name) == dataName {
+		return data, true
+	}
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {

@@ -56,6 +56,7 @@ func describe(m *manifest.Manifest, file string, sum [sha256.Size]byte, content 
 
 // usage returns the process of a module and its memory.
 func (m *module) usage() (pid int, memory int64, loaded bool) {
+	m = m.runs()
 	m.mu.Lock()
 	l := m.loaded
 	m.mu.Unlock()
@@ -97,6 +98,12 @@ func Survey(dir, publicURL string) (all []Description, wrong map[crmgate.Platfor
 			continue
 		}
 		all = append(all, describe(m, e.Name(), sha256.Sum256(b), b))
+	}
+	for p, m := range set.Platforms() {
+		if m.Data != nil {
+			data := encode(m.Data)
+			all = append(all, describe(m, string(p)+dataExt, dataSum(data), data))
+		}
 	}
 	slices.SortFunc(all, func(a, b Description) int { return strings.Compare(string(a.Platform), string(b.Platform)) })
 	return all, wrong, err

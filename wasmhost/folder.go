@@ -39,6 +39,8 @@ type Folder struct {
 	leftOut    map[crmgate.Platform]error
 	kept       map[crmgate.Platform]error
 	modules    []*module
+	// interpreter runs the platforms that are their manifests alone; nil if there are none. It is one of modules.
+	interpreter *module
 }
 
 // Load reads a folder, checks everything in it, and compiles the modules that are not in the cache, several at once. A line is logged
@@ -76,7 +78,8 @@ func (h *Host) Reload(ctx context.Context, dir, publicURL string, earlier *Folde
 	if err := h.readModules(f, dir, platforms, earlier); err != nil {
 		return nil, err
 	}
-	fresh := slices.DeleteFunc(slices.Clone(f.modules), func(m *module) bool { return earlier.has(m) })
+	f.addData(platforms, earlier)
+	fresh := slices.DeleteFunc(slices.Clone(f.modules), func(m *module) bool { return m.interpreter != nil || earlier.has(m) })
 	errs := h.inspectAll(ctx, fresh)
 	if ctx.Err() != nil { // the modules are not at fault
 		return nil, ctx.Err()
@@ -103,6 +106,10 @@ func (h *Host) readModules(f *Folder, dir string, platforms map[crmgate.Platform
 			continue
 		}
 		m := platforms[p]
+		if m != nil && m.Data != nil {
+			f.LeaveOut(p, fmt.Errorf("%s and crmgate.userInfo of its manifest are two connectors: remove the file, or the member", entry.Name()))
+			continue
+		}
 		if f.read(p) != nil {
 			f.LeaveOut(p, fmt.Errorf("%s are files of one connector: keep one of them, and remove the others", strings.Join(filesOf(name, names), ", ")))
 			continue
@@ -207,6 +214,10 @@ func (f *Folder) use(m *module) {
 
 // add adds a module that was inspected, or leaves it out because of an error.
 func (f *Folder) add(m *module, err error) {
+	if m == f.interpreter {
+		f.interpreted(err)
+		return
+	}
 	if err == nil {
 		if wrong := m.facts.checkManifest(m.manifest, m.isScript()); len(wrong) > 0 {
 			err = wrong
@@ -247,6 +258,9 @@ func (f *Folder) Keep(p crmgate.Platform, earlier *Folder, err error) bool {
 	f.connectors[p] = conn
 	if m := earlier.module(p); m != nil {
 		f.modules = append(f.modules, m)
+		if m.interpreter != nil && !f.has(m.interpreter) {
+			f.interpret(m.interpreter)
+		}
 	}
 	f.manifests = f.manifests.With(p, earlier.manifests)
 	f.kept[p] = err

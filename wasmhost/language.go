@@ -2,6 +2,7 @@ package wasmhost
 
 import (
 	"encoding/binary"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,8 @@ func languageOf(file string, module []byte) string {
 		return "TypeScript"
 	case isScript(file):
 		return "JavaScript"
+	case filepath.Ext(file) == dataExt:
+		return "data"
 	}
 	r := sectionReader{module}
 	if _, ok := r.take(8); !ok {

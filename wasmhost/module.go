@@ -22,13 +22,16 @@ import (
 type module struct {
 	host     *Host
 	manifest *manifest.Manifest
-	path     string // empty if the platform has only a manifest
+	path     string // of its file; empty if the platform has no connector
 	sum      [sha256.Size]byte
 	facts    facts
-	places   places
-	stats    stats
-	closing  context.Context
-	cancel   context.CancelFunc // cancels closing, and with it the running calls
+	embedded []byte // the content of a module that is part of the server; nil for one that is a file
+	// interpreter runs the calls of a platform that is its manifest alone; nil for a connector with code.
+	interpreter *module
+	places      places
+	stats       stats
+	closing     context.Context
+	cancel      context.CancelFunc // cancels closing, and with it the running calls
 
 	mu      sync.Mutex
 	loaded  *loadedModule  // guarded by mu; nil while the module is not in memory
@@ -169,6 +172,9 @@ const contentFile = "module.wasm"
 
 // content returns the content of the module. If its file has changed since it was loaded, that is the copy in the cache.
 func (m *module) content() ([]byte, error) {
+	if m.embedded != nil {
+		return m.embedded, nil
+	}
 	b, err := readModule(m.path)
 	if err == nil && sha256.Sum256(b) == m.sum {
 		return b, nil

@@ -52,7 +52,7 @@ func ReadsFile(name string) bool {
 	return code || json
 }
 
-func (m *module) isScript() bool { return isScript(m.path) }
+func (m *module) isScript() bool { return m.interpreter != nil || isScript(m.path) }
 
 // codeSum is the hash of the WebAssembly module that runs: the connector's own, or the JavaScript engine.
 func (m *module) codeSum() [sha256.Size]byte {
@@ -122,11 +122,15 @@ func (m *module) factsKind() string {
 // env returns the configuration that a script gets with each call: all that its manifest declares, as far as it is set. It is nil for a
 // module, which asks for what it needs, and for getAuthType, whose answer is kept.
 func (m *module) env(ctx context.Context, h guest.Host, operation string) []byte {
-	if !m.isScript() || operation == "getAuthType" {
+	if !m.isScript() || operation == "getAuthType" && m.interpreter == nil {
 		return nil
 	}
 	set := map[string]string{}
-	for _, name := range m.manifest.Config {
+	names := m.manifest.Config
+	if m.interpreter != nil {
+		names = append(slices.Clone(names), dataName)
+	}
+	for _, name := range names {
 		if value, ok := h.Config(ctx, []byte(name)); ok {
 			set[name] = value
 		}

@@ -59,8 +59,8 @@ type Config struct {
 	Progress *slog.Logger
 }
 
-// Check checks a connector (NAME.wasm or NAME.js, with NAME.json in the same folder) or only a manifest (NAME.json). It calls report at
-// the end of each case. The error is about the check itself, such as an unreadable file or an ended context.
+// Check checks a connector (NAME.wasm or NAME.js, with NAME.json in the same folder; NAME.json for one without code) or only a manifest
+// (NAME.json). It calls report at the end of each case. The error is about the check itself, such as an unreadable file or an ended context.
 func Check(ctx context.Context, file string, c Config, report func(Result)) error {
 	if c.Repeats == 0 {
 		c.Repeats = 100
@@ -75,7 +75,10 @@ func Check(ctx context.Context, file string, c Config, report func(Result)) erro
 	k := &check{Config: c, file: file, name: crmgate.Platform(strings.TrimSuffix(base, filepath.Ext(base))), report: report, scanner: newScanner(), reported: map[string]bool{}, misnamed: map[string]string{}}
 	if strings.HasSuffix(base, ".json") {
 		_, err := k.checkManifest(filepath.Dir(file))
-		return err
+		if err != nil || k.manifest == nil || k.manifest.Data == nil {
+			return err
+		}
+		return k.checkConnector(ctx) // its manifest is all of it
 	}
 	if !slices.Contains([]string{".wasm", ".js", ".ts"}, filepath.Ext(base)) {
 		return fmt.Errorf("%s: expected NAME.wasm, NAME.js, NAME.ts, or NAME.json for a manifest alone", file)
@@ -112,7 +115,7 @@ func (k *check) add(name string, o Outcome, message, advice string) {
 	k.report(r)
 }
 
-func (k *check) run(ctx context.Context) (err error) {
+func (k *check) run(ctx context.Context) error {
 	dir := filepath.Dir(k.file)
 	if _, err := os.Stat(k.file); errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%s not found: build it first", k.file)
@@ -127,6 +130,12 @@ func (k *check) run(ctx context.Context) (err error) {
 		k.add("module", Skipped, "not checked", "fix the manifest first: it says what the module may do")
 		return nil
 	}
+	return k.checkConnector(ctx)
+}
+
+// checkConnector checks a connector whose manifest is right.
+func (k *check) checkConnector(ctx context.Context) (err error) {
+	dir := filepath.Dir(k.file)
 	own := filepath.Join(dir, string(k.name)+".vectors.json")
 	if k.own, err = readVectors(own); err != nil {
 		k.add("vectors", Failed, err.Error(), "ABI.md, The vectors, describes the format")
@@ -325,11 +334,14 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, to string) (bool,
 
 // addLoaded reports a module that was loaded.
 func (k *check) addLoaded(size int64) {
-	what := "core module"
-	if filepath.Ext(k.file) != ".wasm" {
-		what = "script"
+	switch filepath.Ext(k.file) {
+	case ".json":
+		k.add("module", OK, "none: its manifest says all", "")
+	case ".wasm":
+		k.add("module", OK, fmt.Sprintf("a core module of %s, which starts", bytesText(size)), "")
+	default:
+		k.add("module", OK, fmt.Sprintf("a script of %s, which starts", bytesText(size)), "")
 	}
-	k.add("module", OK, fmt.Sprintf("a %s of %s, which starts", what, bytesText(size)), "")
 	if !k.folder.Restorable(k.name) {
 		k.add("instances", Warning, "the module writes tables, drops segments or has a global of a reference type: the server makes a new instance for every call, which takes longer",
 			"build without threads and dynamic linking, which need such code")
