@@ -29,10 +29,9 @@ type Operation struct {
 	Rejected []int   `json:"rejected"`          // the statuses that say that the credential is not valid
 	Message  string  `json:"message,omitempty"` // what the person reads then
 
-	// Only of userInfo:
-
-	Person         map[string]Template `json:"person,omitempty"` // by the names of platformUserInfo
-	AdditionalInfo map[string]Template `json:"additionalInfo,omitempty"`
+	// Person is what the answer says about the person, by the names of platformUserInfo; only the id in validate.
+	Person         map[string]Template `json:"person,omitempty"`
+	AdditionalInfo map[string]Template `json:"additionalInfo,omitempty"` // only in userInfo
 }
 
 // Request is an HTTP request.
@@ -70,10 +69,11 @@ func (m *Manifest) readData(r *reader, n node) {
 	}
 	m.Data = m.newData()
 	m.Data.UserInfo = m.operation(r, info, signInRoots, []int{http.StatusUnauthorized, http.StatusForbidden})
-	m.Data.readPerson(r, info)
+	m.Data.UserInfo.readPerson(r, info)
 	m.readCredentials(r, n.at("tokenUrl"), from)
 	if v := n.at("validate"); v.present() {
 		o := m.operation(r, v, personRoots, []int{http.StatusUnauthorized, http.StatusForbidden})
+		o.readID(r, v.at("id"), slices.Concat([]string{"body", "headers"}, personRoots))
 		m.Data.Validate = &o
 	}
 	if revoke.at("request").present() {
@@ -208,19 +208,25 @@ func (m *Manifest) checkURL(r *reader, n node, t Template) {
 	r.check(n, !t.hostKnown() || allowsForSome(m.Hosts, t.filled("x")), want)
 }
 
-// readPerson reads where an answer has what identifies a person.
-func (d *Data) readPerson(r *reader, n node) {
-	d.UserInfo.Person, d.UserInfo.AdditionalInfo = map[string]Template{}, map[string]Template{}
+// readID reads the template of the person's id.
+func (o *Operation) readID(r *reader, n node, roots []string) {
+	id := r.template(n, roots)
+	r.check(n, id.uses("body") || id.uses("data") || id.uses("query"), `a template that identifies the person at the CRM, such as "{body.id}-acme"`)
+	o.Person = map[string]Template{"id": id}
+}
+
+// readPerson reads where an answer has what is stored with a person.
+func (o *Operation) readPerson(r *reader, n node) {
+	o.readID(r, n.at("id"), answerRoots)
 	for _, name := range personMembers {
 		if v := n.at(name); v.present() {
-			d.UserInfo.Person[name] = r.template(v, answerRoots)
+			o.Person[name] = r.template(v, answerRoots)
 		}
 	}
-	id := d.UserInfo.Person["id"]
-	r.check(n.at("id"), id.uses("body") || id.uses("data") || id.uses("query"), `a template that identifies the person at the CRM, such as "{body.id}-acme"`)
+	o.AdditionalInfo = map[string]Template{}
 	r.object(n.at("additionalInfo"))
 	for name, v := range n.at("additionalInfo").members() {
-		d.UserInfo.AdditionalInfo[name] = r.template(v, answerRoots)
+		o.AdditionalInfo[name] = r.template(v, answerRoots)
 	}
 }
 
@@ -249,7 +255,7 @@ func (d *Data) templates() []Template {
 	all = slices.AppendSeq(all, maps.Values(d.UserInfo.AdditionalInfo))
 	for _, o := range []*Operation{d.Validate, d.Revoke} {
 		if o != nil {
-			all = append(all, o.Request.templates()...)
+			all = append(slices.AppendSeq(all, maps.Values(o.Person)), o.Request.templates()...)
 		}
 	}
 	return all

@@ -45,7 +45,8 @@ var dataMistakes = []struct {
 	{"a status that is no rejection", withData("oauth", aTokenURL+`, "userInfo": {`+aRequest+`, "id": "{body.id}", "rejected": [500]}`), `crmgate.userInfo.rejected[0]: expected a status from 400 to 499, got 500`, true},
 	{"a body and a form", withData("oauth", aTokenURL+`, "userInfo": {"request": {"url": "https://api.a.example/me", "body": {}, "form": {}}, "id": "{body.id}"}`), `crmgate.userInfo.request.form: expected either body or form, got an object`, false},
 	{"a header of the connection", withData("oauth", aTokenURL+`, "userInfo": {"request": {"url": "https://api.a.example/me", "headers": {"Host": "x"}}, "id": "{body.id}"}`), `crmgate.userInfo.request.headers.Host: this header must not be set here`, false},
-	{"validate alone", withData("oauth", `"validate": {`+aRequest+`}`), `crmgate.validate: expected crmgate.userInfo beside this member`, false},
+	{"validate without an id", withData("oauth", aTokenURL+`, `+aUserInfo+`, "validate": {`+aRequest+`}`), `crmgate.validate.id: expected a template that identifies the person`, true},
+	{"validate alone", withData("oauth", `"validate": {`+aRequest+`, "id": "{body.id}"}`), `crmgate.validate: expected crmgate.userInfo beside this member`, false},
 	{"an answer in a request", withData("oauth", aTokenURL+`, "userInfo": {"request": {"url": "https://api.a.example/{body.id}"}, "id": "{body.id}"}`), `crmgate.userInfo.request.url: expected in braces a path that begins with authHeader`, false},
 	{"a proxy connector without an id", withData("apiKey", `"proxyConfig": {"requestDefaults": {"baseUrl": "https://api.a.example"}, "operations": {"getUserInfo": {"url": "/me"}}}`), `crmgate.proxyConfig.operations.getUserInfo.responseMapping.idPath: expected the path of the person's id`, false},
 }

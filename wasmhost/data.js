@@ -30,9 +30,8 @@ exports.getUserInfo = async (input) => {
     return { successful: false, returnMessage: warning(userInfo.message ?? `${title} did not accept ${what}. Check it, and connect again.`) };
   }
   Object.assign(values, answer);
-  const person = {};
+  const person = { id: await idOf(title, 'userInfo', userInfo, values) };
   for (const [name, template] of Object.entries(userInfo.person)) person[name] = await textIfThere(template, values);
-  if (!person.id) throw new Error(`${title} did not say who the person is: crmgate.userInfo.id found nothing in its answer`);
   const info = {};
   for (const [name, template] of Object.entries(userInfo.additionalInfo ?? {})) info[name] = await valueIfThere(template, values);
   return {
@@ -44,7 +43,9 @@ exports.getUserInfo = async (input) => {
 
 exports.authValidation = async (input) => {
   const { title, validate } = data();
-  if (await send(title, validate, ofPerson(input))) return { successful: true };
+  const values = ofPerson(input);
+  const answer = await send(title, validate, values);
+  if (answer && await idOf(title, 'validate', validate, { ...values, ...answer }) === values.id) return { successful: true };
   return { successful: false, returnMessage: warning(validate.message ?? `${title} no longer accepts this connection. Connect again.`) };
 };
 
@@ -54,6 +55,12 @@ exports.unAuthorize = async (input) => {
   await send(title, revoke, ofPerson(input));
   return { successful: true };
 };
+
+async function idOf(title, operation, { person }, values) {
+  const id = await textIfThere(person.id, values);
+  if (!id) throw new Error(`${title} did not say who the person is: crmgate.${operation}.id found nothing in its answer`);
+  return id;
+}
 
 const warning = (message) => ({ messageType: 'warning', message, ttl: 5000 });
 

@@ -22,7 +22,7 @@ const acmeData = `"hosts": ["*.acme.example"], "config": ["ACME_CLIENT_ID", "ACM
     "overridingHostname": "{body.site|host}",
     "additionalInfo": {"number": "{body.users.0.number}", "scopes": "{body.scopes|join:,}", "nothing": "{body.nothing}", "code": "{body.site|base64}"}
   },
-  "validate": {"request": {"url": "https://{hostname}/me/{additionalInfo.number}", "headers": {"Authorization": "{authHeader}"}}, "rejected": [401]},
+  "validate": {"request": {"url": "https://{hostname}/me/{additionalInfo.number}", "headers": {"Authorization": "{authHeader}"}}, "rejected": [401], "id": "{body.id}-acme"},
   "revoke": {"request": {"url": "https://{hostname}/logout", "body": {"token": "{refreshToken}", "all": true, "of": ["{id}", {"n": "{additionalInfo.number}"}]}}},
   "reveal": ["refreshToken"]`
 
@@ -56,8 +56,8 @@ func TestData(t *testing.T) {
 	eachIsolation(t, func(t *testing.T, processes int) {
 		var seen []string
 		answers := map[string]string{
-			"/me":        `{"site": "https://App.acme.example/home", "scopes": ["a", "b"], "users": [{"id": 42, "first": "Ada", "email": "ada@x", "number": 7}]}`,
-			"/me/7":      "{}",
+			"/me":   `{"site": "https://App.acme.example/home", "scopes": ["a", "b"], "users": [{"id": 42, "first": "Ada", "email": "ada@x", "number": 7}]}`,
+			"/me/7": `{"id": 42}`, "/me/other": `{"id": 43}`, "/me/page": `{}`,
 			"/me/denied": "401", "/me/down": "503", "/logout": "{}",
 		}
 		h := newHost(t, wasmhost.Config{Processes: processes, Fetch: crm(t, answers, &seen),
@@ -79,13 +79,14 @@ func TestData(t *testing.T) {
 			u := crmgate.User{Key: crmgate.UserKey{ID: "42-acme", Platform: "acme", Hostname: "eu.acme.example"}, AdditionalInfo: json.RawMessage(`{"number":"` + number + `"}`)}
 			return connector.UserRequest{User: u, AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), RefreshToken: crmgate.NewSecret("the-refresh-token")}
 		}
-		for number, want := range map[string]bool{"7": true, "denied": false} {
+		for number, want := range map[string]bool{"7": true, "denied": false, "other": false} {
 			if out, err := c.AuthValidation(t.Context(), person(number)); err != nil || out.Successful != want {
 				t.Errorf("validation with %s: got %+v, %v", number, out, err)
 			}
 		}
-		if _, err := c.AuthValidation(t.Context(), person("down")); err == nil || !strings.Contains(err.Error(), "503") {
-			t.Errorf("got %v, want the status", err)
+		for number, want := range map[string]string{"down": "503", "page": "crmgate.validate.id found nothing"} {
+			_, err := c.AuthValidation(t.Context(), person(number))
+			wantError(t, err, want)
 		}
 		seen = seen[:1]
 		if _, err := c.UnAuthorize(t.Context(), person(`9\"`)); err != nil {
