@@ -15,10 +15,9 @@ RUN ?= .
 SOAK ?= ./e2e ./proxy/token ./storage ./wasmhost/...
 say = @printf '%-10s %s\n' '$(1)' '$(2)'
 
-# A connector is a folder of connectors-wasm that has a manifest of its own name. It is written in Go, or a script that needs no build.
+# A connector is a folder of connectors-wasm that has a manifest of its own name. It is written in Go, or needs no build.
 CONNECTORS := $(foreach n,$(notdir $(wildcard connectors-wasm/*)),$(if $(wildcard connectors-wasm/$n/$n.json),$n))
-SCRIPTS := $(foreach n,$(CONNECTORS),$(wildcard connectors-wasm/$n/$n.js connectors-wasm/$n/$n.ts))
-GUESTS := $(filter-out $(basename $(notdir $(SCRIPTS))),$(CONNECTORS))
+GUESTS := $(foreach n,$(CONNECTORS),$(if $(wildcard connectors-wasm/$n/*.go),$n))
 
 # What a binary is made of: all but tests, what was built, and what make run left. Embedded files count too.
 SERVER_FILES := $(shell find cmd connector edge manifest project proxy storage wasmhost *.go -type f -not -name '*_test.go' -not -path '*/testdata/*')
@@ -37,7 +36,7 @@ bin/crmgate: go.mod go.sum $(SERVER_FILES)
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/crmgate
 
 connectors: $(GUESTS:%=bin/connectors/%.wasm) ## Build the connectors into bin/connectors
-	@cp -p $(foreach s,$(SCRIPTS),$s $(basename $s).json $(basename $s).vectors.json) bin/connectors/
+	@cp -p $(foreach n,$(filter-out $(GUESTS),$(CONNECTORS)),$(wildcard connectors-wasm/$n/$n.*)) bin/connectors/
 
 bin/connectors/%.wasm bin/connectors/%.json: $(GUEST_FILES)
 	$(call say,build,bin/connectors/$*.wasm)

@@ -44,9 +44,9 @@ type counterpart struct {
 // counterpart of the CRM refuses what the CRM's documentation does not allow.
 func TestPlatforms(t *testing.T) {
 	t.Parallel()
-	for _, p := range []counterpart{
+	for _, p := range slices.Concat(dataPlatforms, []counterpart{
 		bullhornPlatform, freshdeskPlatform, googleSheetsPlatform, highLevelPlatform, netsuitePlatform, pipedrivePlatform, redtailPlatform, serviceTitanPlatform,
-	} {
+	}) {
 		t.Run(string(p.name), func(t *testing.T) {
 			t.Parallel()
 			crm := newGrants()

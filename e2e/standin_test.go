@@ -36,6 +36,7 @@ var standInHosts = []string{"app.clio.com", "eu.app.clio.com", "au.app.clio.com"
 	"accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com", "marketplace.leadconnectorhq.com", "services.leadconnectorhq.com",
 	"system.netsuite.com", "1234567-sb1.suitetalk.api.netsuite.com", "1234567-sb1.restlets.api.netsuite.com",
 	"auth.servicetitan.io", "api.servicetitan.io",
+	"api.capsulecrm.com", "login.salesforce.com", "acme.my.salesforce.com", "acme.zendesk.com", "accounts.zoho.eu", "www.zohoapis.eu",
 	"rest.bullhornstaffing.com", "auth.bullhornstaffing.com", "auth-east.bullhornstaffing.com", "rest32.bullhornstaffing.com"}
 
 // trustStandIns makes a certificate for the stand-ins. This process trusts it by SSL_CERT_FILE, like an operator's. TestMain

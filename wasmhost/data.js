@@ -10,10 +10,17 @@ exports.getOauthInfo = async ({ hostname, tokenUrl }) => {
   return {
     clientId: set('CLIENT_ID'),
     clientSecret: set('CLIENT_SECRET'),
-    accessTokenUri: set('ACCESS_TOKEN_URI') ?? (template ? await textIfThere(template, { hostname, config: process.env }) : tokenUrl),
+    accessTokenUri: set('ACCESS_TOKEN_URI') ?? (await endpoint(template, tokenUrl, hostname)),
     redirectUri: set('REDIRECT_URI'),
   };
 };
+
+/** A stored grant keeps its token endpoint, also if the person's host is another one by now. */
+async function endpoint(template, stored, hostname) {
+  if (!template) return stored;
+  const at = (host) => textIfThere(template, { hostname: host, config: process.env });
+  return stored && stored === (await at(functions.host(stored))) ? stored : at(hostname);
+}
 
 exports.getBasicAuth = async ({ apiKey }) => {
   const { basicAuth, authHeader } = data();

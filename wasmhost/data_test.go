@@ -68,6 +68,12 @@ func TestData(t *testing.T) {
 		if err != nil || info.ClientID != "the-client" || info.ClientSecret.Reveal() != "the-secret-of-acme" || info.AccessTokenURI != "https://eu.acme.example/oauth/token" {
 			t.Errorf("the application is %+v, %v", info, err)
 		}
+		for stored, want := range map[string]string{"https://old.acme.example/oauth/token": "https://old.acme.example/oauth/token", "https://old.acme.example/other": "https://eu.acme.example/oauth/token"} {
+			info, err := c.OAuthInfo(t.Context(), connector.OAuthInfoRequest{Hostname: "eu.acme.example", TokenURL: stored})
+			if err != nil || info.AccessTokenURI != want {
+				t.Errorf("with the stored %s, the endpoint is %s, %v", stored, info.AccessTokenURI, err)
+			}
+		}
 		got, err := c.UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), Data: json.RawMessage(`{"api": "https://api.acme.example/v1"}`), Query: map[string]string{"of": "a b&c"}})
 		if err != nil || !got.Successful || got.ID != "42-acme" || got.Name != "Ada ADA@X" || got.TimezoneName != "UTC" || got.OverridingHostname != "app.acme.example" {
 			t.Fatalf("got %+v, %v", got, err)

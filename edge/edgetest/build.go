@@ -18,7 +18,11 @@ import (
 
 // Shipped are the files of the project's connectors.
 func Shipped() []string {
-	return []string{"bullhorn.js", "clio.wasm", "freshdesk.ts", "gohighlevel.js", "googleSheets.js", "insightly.wasm", "netsuite.ts", "pipedrive.js", "practice.wasm", "practicekey.wasm", "redtail.js", "servicetitan.js"}
+	return []string{
+		"attio.json", "bullhorn.js", "capsule.json", "clio.wasm", "close.json", "copper.json", "freshdesk.ts", "gohighlevel.js", "googleSheets.js", "helpscout.json",
+		"insightly.wasm", "intercom.json", "monday.json", "netsuite.ts", "pipedrive.js", "practice.wasm", "practicekey.wasm", "redtail.js", "salesforce.json",
+		"servicetitan.js", "zendesk.json", "zoho.json",
+	}
 }
 
 // PracticeAddr is the address in the manifests of the practice connectors.
@@ -81,7 +85,7 @@ func build(dir string) error {
 			if err != nil {
 				return err
 			}
-		} else {
+		} else if ending != "json" {
 			files = append(files, shipped)
 		}
 		for _, file := range files {
@@ -158,7 +162,7 @@ func compileFor(isolation, dir string) error {
 func Ship(t testing.TB, dir, name string, replace ...string) {
 	t.Helper()
 	for _, shipped := range Shipped() {
-		if strings.HasPrefix(shipped, name+".") {
+		if strings.HasPrefix(shipped, name+".") && shipped != name+".json" {
 			Must(t, os.Link(filepath.Join(built.connectors, shipped), filepath.Join(dir, shipped)))
 		}
 	}
