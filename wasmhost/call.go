@@ -139,7 +139,7 @@ func (m *module) attempt(ctx context.Context, c *call) ([]byte, error) {
 func (m *module) run(ctx context.Context, r runner, c *call) ([]byte, error) {
 	ctx, rec := m.record(ctx, r, c)
 	host := rec.host(c)
-	result, err := r.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Env: m.env(ctx, host, c.operation), Host: host})
+	result, err := r.Run(ctx, guest.Call{Operation: c.operation, Input: c.input, Env: m.env(ctx, host, c), Host: host})
 	rec.end(ctx, result, err)
 	if err != nil {
 		return nil, c.stopReason(err)
@@ -276,9 +276,6 @@ const maxName = 64
 
 // Config returns a configuration value that the manifest declares. name is a slice of the guest's memory, of any length.
 func (c *call) Config(ctx context.Context, name []byte) (string, bool) {
-	if data, ok := c.data(); ok && string(name) == dataName {
-		return data, true
-	}
 	declared := c.module.manifest.Config
 	i := slices.IndexFunc(declared, func(d string) bool { return d == string(name) })
 	if i < 0 {

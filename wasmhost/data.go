@@ -10,24 +10,27 @@ import (
 )
 
 // A platform can be its manifest alone ([manifest.Data]). One script, which is part of the server, is the connector of all such platforms:
-// one module in memory, and one process. It knows no platform. With each call it gets the platform's data as a configuration value, and
+// one module in memory, and one process. It knows no platform. With each call it gets the platform's data beside the configuration, and
 // hosts, configuration and secrets are those of the platform's manifest, as for every connector.
 
 //go:embed data.js
 var interpreterSource []byte
 
-// interpreterName is the name of the interpreter for people. It cannot be a platform's.
-const interpreterName = "crmgate"
+// interpreterName and interpreterFile name the interpreter in logs. They cannot be a platform's.
+const (
+	interpreterName = "crmgate"
+	interpreterFile = "data" + scriptExt
+)
 
 // dataExt is the ending of a file that has a platform's data.
 const dataExt = ".json"
 
-// dataName is the configuration value that has a platform's data. It cannot be a platform's: those have an underscore.
+// dataName names a platform's data in process.env. It cannot be a platform's configuration: that has an underscore.
 const dataName = "crmgate"
 
 // newInterpreter returns the module that interprets manifests.
 func (h *Host) newInterpreter() *module {
-	m := h.newModule(&manifest.Manifest{Platform: interpreterName}, "data"+scriptExt, sha256.Sum256(interpreterSource), nil)
+	m := h.newModule(&manifest.Manifest{Platform: interpreterName}, interpreterFile, sha256.Sum256(interpreterSource), nil)
 	m.embedded = interpreterSource
 	return m
 }
@@ -71,14 +74,6 @@ func (m *module) runs() *module {
 		return m.interpreter
 	}
 	return m
-}
-
-// data returns the data of a call's platform, for the user's host; ok is false for a connector with code.
-func (c *call) data() (value string, ok bool) {
-	if c.module.interpreter == nil {
-		return "", false
-	}
-	return string(encode(c.module.manifest.ForHost(c.hostname).Data)), true
 }
 
 // addData adds the platforms that are their manifests alone. Modules that did not change are the earlier ones.

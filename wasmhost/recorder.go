@@ -47,9 +47,9 @@ func hasForm(input []byte) bool {
 	return json.Unmarshal(input, &in) != nil || in.APIKey != "" || len(in.AdditionalInfo) > 0
 }
 
-// recordable reports whether the call may be kept if it fails.
+// recordable reports whether the call may be kept if it fails. A platform that is its manifest alone has no code that a replay could show.
 func (c *call) recordable() bool {
-	return recorded[c.operation].keep && (c.operation != "getUserInfo" || !hasForm(c.input))
+	return c.module.interpreter == nil && recorded[c.operation].keep && (c.operation != "getUserInfo" || !hasForm(c.input))
 }
 
 // newWorld returns a context in which a guest runs in a world that is recorded; the world is nil if no calls are recorded.

@@ -115,7 +115,7 @@ func (p *player) run(ctx context.Context, on runner, c *call) *guest.World {
 	defer ended()
 	world.Stack = ""
 	result, err := on.Run(guest.WithWorld(ctx, &world), guest.Call{
-		Operation: c.operation, Input: []byte(p.r.Input), Env: c.module.env(ctx, p, c.operation), Host: p,
+		Operation: c.operation, Input: []byte(p.r.Input), Env: c.module.env(ctx, p, c), Host: p,
 	})
 	p.out.End, _ = c.endOf(result, err)
 	for i, used := range p.used {

@@ -120,20 +120,19 @@ func (m *module) factsKind() string {
 }
 
 // env returns the configuration that a script gets with each call: all that its manifest declares, as far as it is set. It is nil for a
-// module, which asks for what it needs, and for getAuthType, whose answer is kept.
-func (m *module) env(ctx context.Context, h guest.Host, operation string) []byte {
-	if !m.isScript() || operation == "getAuthType" && m.interpreter == nil {
+// module, which asks for what it needs, and for getAuthType of a script, whose answer is kept. The interpreter gets the platform's data too.
+func (m *module) env(ctx context.Context, h guest.Host, c *call) []byte {
+	if !m.isScript() || c.operation == "getAuthType" && m.interpreter == nil {
 		return nil
 	}
 	set := map[string]string{}
-	names := m.manifest.Config
-	if m.interpreter != nil {
-		names = append(slices.Clone(names), dataName)
-	}
-	for _, name := range names {
+	for _, name := range m.manifest.Config {
 		if value, ok := h.Config(ctx, []byte(name)); ok {
 			set[name] = value
 		}
+	}
+	if m.interpreter != nil {
+		set[dataName] = string(encode(m.manifest.ForHost(c.hostname).Data))
 	}
 	return encode(set)
 }
