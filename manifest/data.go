@@ -234,9 +234,8 @@ func (o *Operation) readPerson(r *reader, n node) {
 func (m *Manifest) checkData(r *reader, n node) {
 	d := m.Data
 	for _, t := range d.templates() {
-		for _, p := range t {
-			r.check(n.at("config"), len(p.Path) == 0 || p.Path[0] != "config" || len(p.Path) == 2 && slices.Contains(m.Config, p.Path[1]),
-				strings.Join(p.Path, ".")+" of a template in this list")
+		for _, path := range t.paths() {
+			r.check(n.at("config"), path[0] != "config" || len(path) == 2 && slices.Contains(m.Config, path[1]), strings.Join(path, ".")+" of a template in this list")
 		}
 	}
 	if d.Revoke != nil {

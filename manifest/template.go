@@ -145,12 +145,30 @@ func (t Template) inJSON() Template {
 	return append(c, Part{Text: `"`})
 }
 
-// uses reports whether a value has this root.
+// paths returns the paths of a value: its own, and those that are read if there is nothing.
+func (p Part) paths() (all [][]string) {
+	if len(p.Path) > 0 {
+		all = append(all, p.Path)
+	}
+	for _, c := range p.Calls {
+		if c[0] == "or" {
+			all = append(all, strings.Split(c[1], "."))
+		}
+	}
+	return all
+}
+
+// paths returns the paths of all values.
+func (t Template) paths() (all [][]string) {
+	for _, p := range t {
+		all = append(all, p.paths()...)
+	}
+	return all
+}
+
+// uses reports whether a path begins with this name.
 func (t Template) uses(root string) bool {
-	return slices.ContainsFunc(t, func(p Part) bool {
-		return len(p.Path) > 0 && p.Path[0] == root ||
-			slices.ContainsFunc(p.Calls, func(c []string) bool { return c[0] == "or" && (c[1] == root || strings.HasPrefix(c[1], root+".")) })
-	})
+	return slices.ContainsFunc(t.paths(), func(path []string) bool { return path[0] == root })
 }
 
 // filled returns the text with another text for each value; the person's host stays.

@@ -4,28 +4,28 @@ const data = () => JSON.parse(process.env.crmgate);
 
 exports.getAuthType = () => (process.env.crmgate === undefined ? 'oauth' : data().authType);
 
-exports.getOauthInfo = async ({ hostname, tokenUrl }) => {
+exports.getOauthInfo = ({ hostname, tokenUrl }) => {
   const { prefix, tokenUrl: template } = data();
   const set = (name) => process.env[prefix + name];
   return {
     clientId: set('CLIENT_ID'),
     clientSecret: set('CLIENT_SECRET'),
-    accessTokenUri: set('ACCESS_TOKEN_URI') ?? (await endpoint(template, tokenUrl, hostname)),
+    accessTokenUri: set('ACCESS_TOKEN_URI') ?? endpoint(template, tokenUrl, hostname),
     redirectUri: set('REDIRECT_URI'),
   };
 };
 
 /** A stored grant keeps its token endpoint, also if the person's host is another one by now. */
-async function endpoint(template, stored, hostname) {
+function endpoint(template, stored, hostname) {
   if (!template) return stored;
   const at = (host) => textIfThere(template, { hostname: host, config: process.env });
-  return stored && stored === (await at(functions.host(stored))) ? stored : at(hostname);
+  return stored && stored === at(functions.host(stored)) ? stored : at(hostname);
 }
 
 exports.getBasicAuth = async ({ apiKey }) => {
   const { basicAuth, authHeader } = data();
   const values = { apiKey, config: process.env };
-  return authHeader ? { header: await text(authHeader, values) } : { basic: await base64(await text(basicAuth, values)) };
+  return authHeader ? { header: text(authHeader, values) } : { basic: await crmgate.derive({ base64: text(basicAuth, values) }) };
 };
 
 exports.getUserInfo = async (input) => {
@@ -37,10 +37,10 @@ exports.getUserInfo = async (input) => {
     return { successful: false, returnMessage: warning(userInfo.message ?? `${title} did not accept ${what}. Check it, and connect again.`) };
   }
   Object.assign(values, answer);
-  const person = { id: await idOf(title, 'userInfo', userInfo, values) };
-  for (const [name, template] of Object.entries(userInfo.person)) person[name] = await textIfThere(template, values);
+  const person = { id: idOf(title, 'userInfo', userInfo, values) };
+  for (const [name, template] of Object.entries(userInfo.person)) person[name] = textIfThere(template, values);
   const info = {};
-  for (const [name, template] of Object.entries(userInfo.additionalInfo ?? {})) info[name] = await valueIfThere(template, values);
+  for (const [name, template] of Object.entries(userInfo.additionalInfo ?? {})) info[name] = valueIfThere(template, values);
   return {
     successful: true,
     platformUserInfo: { ...person, name: person.name ?? '', platformAdditionalInfo: info },
@@ -52,7 +52,7 @@ exports.authValidation = async (input) => {
   const { title, validate } = data();
   const values = ofPerson(input);
   const answer = await send(title, validate, values);
-  if (answer && await idOf(title, 'validate', validate, { ...values, ...answer }) === values.id) return { successful: true };
+  if (answer && idOf(title, 'validate', validate, { ...values, ...answer }) === values.id) return { successful: true };
   return { successful: false, returnMessage: warning(validate.message ?? `${title} no longer accepts this connection. Connect again.`) };
 };
 
@@ -63,8 +63,8 @@ exports.unAuthorize = async (input) => {
   return { successful: true };
 };
 
-async function idOf(title, operation, { person }, values) {
-  const id = await textIfThere(person.id, values);
+function idOf(title, operation, { person }, values) {
+  const id = textIfThere(person.id, values);
   if (!id) throw new Error(`${title} did not say who the person is: crmgate.${operation}.id found nothing in its answer`);
   return id;
 }
@@ -82,9 +82,9 @@ const ofPerson = ({ user, authHeader, refreshToken }) => ({
 /** Sends the request of an operation. The result is null if the CRM rejects the credential, else what paths find in the answer. */
 async function send(title, { request, rejected }, values) {
   const headers = { accept: 'application/json' };
-  for (const [name, template] of Object.entries(request.headers ?? {})) headers[name] = await text(template, values);
-  const body = request.body ? await text(request.body, values) : undefined;
-  const response = await fetch(await text(request.url, values), { method: request.method, headers, body });
+  for (const [name, template] of Object.entries(request.headers ?? {})) headers[name] = text(template, values);
+  const body = request.body ? text(request.body, values) : undefined;
+  const response = await fetch(text(request.url, values), { method: request.method, headers, body });
   if (rejected.includes(response.status)) return null;
   if (!response.ok) throw Object.assign(new Error(`${title} answered with status ${response.status}`), { status: response.status });
   const answer = { headers: Object.fromEntries(response.headers), body: await response.text() };
@@ -106,20 +106,20 @@ const functions = {
   lower: (value) => String(value).toLowerCase(),
   upper: (value) => String(value).toUpperCase(),
   trim: (value) => String(value).trim(),
-  base64: (value) => base64(String(value)),
+  base64(value) {
+    if (/\{\{\w+(:\w+)+\}\}/.test(value)) throw new Error('a template of the manifest has the base64 of a secret: use basicAuth');
+    return Buffer.from(String(value)).toString('base64');
+  },
   host: (value) => String(value).trim().replace(/^[a-z]+:\/\//i, '').replace(/[/?#].*$/s, '').toLowerCase(),
   join: (value, separator) => (Array.isArray(value) ? value.filter(isThere).join(separator) : value),
 };
 
-// The server encodes what has handles, because only the server knows the secrets.
-const base64 = (value) => (/\{\{\w+(:\w+)+\}\}/.test(value) ? crmgate.derive({ base64: value }) : Buffer.from(value).toString('base64'));
-
-async function valueOf({ path, calls }, values) {
+function valueOf({ path, calls }, values) {
   let value = at(path, values);
   for (const [name, argument] of calls ?? []) {
     if (name === 'default') value = isThere(value) ? value : argument;
     else if (name === 'or') value = isThere(value) ? value : at(argument.split('.'), values);
-    else if (isThere(value)) value = await functions[name](value, argument);
+    else if (isThere(value)) value = functions[name](value, argument);
   }
   if (!isThere(value)) throw new Missing(`${path.join('.')} is missing: a template of the manifest needs it`);
   return value;
@@ -134,14 +134,14 @@ const escapes = {
   json: (value) => JSON.stringify(value).slice(1, -1),
 };
 
-async function text(template, values) {
+function text(template, values) {
   let all = '';
   for (const part of template) {
     if (!part.path) {
       all += part.text;
       continue;
     }
-    const value = await valueOf(part, values);
+    const value = valueOf(part, values);
     if (part.as === 'value') all += JSON.stringify(value);
     else all += (escapes[part.as] ?? String)(typeof value === 'object' ? JSON.stringify(value) : String(value));
   }
@@ -151,9 +151,9 @@ async function text(template, values) {
 /** A value of a template without text around it keeps its type. */
 const value = (template, values) => (template.length === 1 && template[0].path ? valueOf(template[0], values) : text(template, values));
 
-const ifThere = (read) => async (template, values) => {
+const ifThere = (read) => (template, values) => {
   try {
-    return await read(template, values);
+    return read(template, values);
   } catch (error) {
     if (error instanceof Missing) return undefined;
     throw error;

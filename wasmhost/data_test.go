@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -195,4 +196,73 @@ func TestDataBesideCode(t *testing.T) {
 	if want := "acme.js and crmgate.userInfo of its manifest are two connectors: remove the file, or the member"; f.Err() == nil || f.Err().Error() != want {
 		t.Errorf("got %v, want %s", f.Err(), want)
 	}
+}
+
+// BenchmarkData measures connectors without code.
+//
+//	userInfo/*     the same sign-in in each language: one fetch, answered at once, and the reset. All but Go have handles
+//	platforms/N    a start with N platforms, machine code in the cache, and the first sign-in; what the folder adds to the heap
+func BenchmarkData(b *testing.B) {
+	const request = `"userInfo": {"request": {"url": "http://127.0.0.1:8081/api/me", "headers": {"Authorization": "{authHeader}"}}, "id": "{body.id}-x", "name": "{body.name}",
+	  "timezoneName": "{body.timezone.name}", "additionalInfo": {"email": "{body.email}"}}`
+	data := func(name string) string {
+		return manifestOf(name, `"hosts": ["127.0.0.1:8081"], "tokenUrl": "http://127.0.0.1:8081/token", `+strings.ReplaceAll(request, "-x", "-"+name))
+	}
+	const js = `exports.getUserInfo = async ({ authHeader }) => {
+  const me = await (await fetch('http://127.0.0.1:8081/api/me', { headers: { Authorization: authHeader } })).json();
+  return { successful: true, platformUserInfo: { id: me.id + '-x', name: me.name, timezoneName: me.timezone.name, platformAdditionalInfo: { email: me.email } } };
+};`
+	plain := manifestOf("x", `"hosts": ["127.0.0.1:8081"]`)
+	handles := manifestOf("x", `"hosts": ["127.0.0.1:8081"], "secrets": "handles", "sends": {"accessToken": {}}`)
+	signIn := func(b *testing.B, f *wasmhost.Folder, p crmgate.Platform) {
+		if u, err := mustConnector(b, f, p).UserInfo(b.Context(), bearer("")); err != nil || !u.Successful {
+			b.Fatal(u, err)
+		}
+	}
+	me := wasmhost.Config{Fetch: func(*http.Request, crmgate.Egress) (*http.Response, error) {
+		return answering(200, `{"id":1,"name":"Ada Lovelace","email":"ada@example.com","timezone":{"name":"Europe/London","offset":0}}`), nil
+	}}
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+	}{
+		{"data", map[string]string{"x.json": data("x")}},
+		{"JavaScript", map[string]string{"x.js": script(js), "x.json": handles}},
+		{"Go", map[string]string{"x.wasm": string(guest(b, "practice")), "x.json": plain}},
+	} {
+		b.Run("userInfo/"+c.name, func(b *testing.B) {
+			f := load(b, newHost(b, me), c.files)
+			for b.Loop() {
+				signIn(b, f, "x")
+			}
+		})
+	}
+	for _, n := range []int{1, 300} {
+		b.Run(fmt.Sprintf("platforms/%d", n), func(b *testing.B) {
+			files := map[string]string{}
+			for i := range n {
+				name := fmt.Sprintf("p%d", i)
+				files[name+".json"] = data(name)
+			}
+			h, dir := newHost(b, me), folder(b, files)
+			for b.Loop() {
+				before := heap()
+				f, err := loadAll(b, h, dir, "")
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(heap()-before)/1024, "KB")
+				signIn(b, f, "p0")
+				_ = f.Close()
+			}
+		})
+	}
+}
+
+// heap returns the bytes of live objects.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
