@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/crmgate/crmgate"
 	"github.com/crmgate/crmgate/connector"
@@ -232,9 +233,13 @@ func BenchmarkData(b *testing.B) {
 	} {
 		b.Run("userInfo/"+c.name, func(b *testing.B) {
 			f := load(b, newHost(b, me), c.files)
+			least := time.Hour
 			for b.Loop() {
+				began := time.Now()
 				signIn(b, f, "x")
+				least = min(least, time.Since(began))
 			}
+			b.ReportMetric(float64(least.Microseconds()), "least-µs") // other work on the machine adds to the mean
 		})
 	}
 	for _, n := range []int{1, 300} {
