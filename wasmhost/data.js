@@ -119,7 +119,7 @@ function valueOf({ path, calls }, values) {
   for (const [name, argument] of calls ?? []) {
     if (name === 'default') value = isThere(value) ? value : argument;
     else if (name === 'or') value = isThere(value) ? value : at(argument.split('.'), values);
-    else if (isThere(value)) value = functions[name](value, argument);
+    else if (isThere(value)) value = typeof value === 'object' && name !== 'join' ? undefined : functions[name](value, argument);
   }
   if (!isThere(value)) throw new Missing(`${path.join('.')} is missing: a template of the manifest needs it`);
   return value;
@@ -143,7 +143,8 @@ function text(template, values) {
     }
     const value = valueOf(part, values);
     if (part.as === 'value') all += JSON.stringify(value);
-    else all += (escapes[part.as] ?? String)(typeof value === 'object' ? JSON.stringify(value) : String(value));
+    else if (typeof value === 'object') throw new Missing(`${part.path.join('.')} is not a text: a template of the manifest needs one`);
+    else all += (escapes[part.as] ?? String)(String(value));
   }
   return all.trim();
 }

@@ -83,6 +83,17 @@ func TestData(t *testing.T) {
 		if want := `{"code":"aHR0cHM6Ly9BcHAuYWNtZS5leGFtcGxlL2hvbWU=","number":7,"scopes":"a,b"}`; string(got.AdditionalInfo) != want {
 			t.Errorf("the additional info is %s, want %s", got.AdditionalInfo, want)
 		}
+		for data, want := range map[string]string{
+			`{"api":"https://evil.example"}`:                  "may not be sent in the header to evil.example",
+			`{"api":"https://api.acme.example@evil.example"}`: "is not a host",
+			`{"api":"api.acme.example\\evil.example"}`:        "is not a host",
+			`{"api":["api.acme.example"]}`:                    "data.api is missing",
+			`{}`:                                              "data.api is missing",
+			`{"api":{"a":1}}`:                                 "data.api is missing",
+		} {
+			_, err := c.UserInfo(t.Context(), connector.UserInfoRequest{AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), Data: json.RawMessage(data), Query: map[string]string{"of": "x"}})
+			wantError(t, err, want)
+		}
 		person := func(number string) connector.UserRequest {
 			u := crmgate.User{Key: crmgate.UserKey{ID: "42-acme", Platform: "acme", Hostname: "eu.acme.example"}, AdditionalInfo: json.RawMessage(`{"number":"` + number + `"}`)}
 			return connector.UserRequest{User: u, AuthHeader: crmgate.NewSecret("Bearer top-secret-token"), RefreshToken: crmgate.NewSecret("the-refresh-token")}
@@ -178,6 +189,9 @@ func TestDataReload(t *testing.T) {
 		t.Fatalf("left out: %v", third.LeftOut())
 	}
 	third.Replace(second)
+	if !third.Interprets() {
+		t.Error("the interpreter ends with the folder that it is from")
+	}
 	for _, f := range []*wasmhost.Folder{first, third} {
 		if info, err := mustConnector(t, f, "acme").OAuthInfo(t.Context(), connector.OAuthInfoRequest{Hostname: "eu.acme.example"}); err != nil || !strings.HasPrefix(info.AccessTokenURI, "https://eu.acme.example/") {
 			t.Errorf("got %+v, %v", info, err)

@@ -205,3 +205,6 @@ func (h *Host) Engines() (scripts, engines int) {
 	}
 	return len(tenants), len(all)
 }
+
+// Interprets reports whether the folder runs connectors without code, on an interpreter that was not replaced.
+func (f *Folder) Interprets() bool { return f.interpreter != nil && !f.interpreter.isRetired() }
