@@ -10,7 +10,7 @@ import (
 )
 
 // Data is a connector without code: requests, and where their answers have what is wanted (crmgate.userInfo, validate and revoke, with
-// tokenUrl, or with basicAuth or authHeader). It is immutable. The generic connector gets it as JSON, and interprets it.
+// tokenUrl, or with basicAuth or authHeader). It is immutable. The interpreter of package wasmhost gets it as JSON.
 type Data struct {
 	Title      string     `json:"title"`
 	AuthType   AuthType   `json:"authType"`

@@ -11,9 +11,6 @@ import (
 // is, getUserInfo and unAuthorize. The others are for App Connect's server. The format is described in docs/developers/proxy-connector.md
 // of ringcentral/rc-unified-crm-extension.
 
-// proxyNames are the paths of a proxy connector by what they are called here.
-var proxyNames = strings.NewReplacer("user.platformAdditionalInfo", "additionalInfo", "user.", "", "secretKey", "config.SECRET_KEY")
-
 var proxyValue = regexp.MustCompile(`\{\{\s*([\w.]+)\s*\}\}`)
 
 // fromProxy returns a proxy connector in the form of the crmgate object.
@@ -91,13 +88,24 @@ func (p proxy) request(n node) map[string]any {
 	return p.renamed(all).(map[string]any)
 }
 
+// path returns what a path is called here.
+func (p proxy) path(theirs string) string {
+	if theirs == "secretKey" {
+		return "config." + p.prefix + "SECRET_KEY"
+	}
+	ours, ofUser := strings.CutPrefix(theirs, "user.")
+	if rest, ok := strings.CutPrefix(ours, "platformAdditionalInfo"); ok && ofUser {
+		return "additionalInfo" + rest
+	}
+	return ours
+}
+
 // renamed returns a value with the paths in its texts as they are called here.
 func (p proxy) renamed(v any) any {
 	switch v := v.(type) {
 	case string:
 		return proxyValue.ReplaceAllStringFunc(v, func(value string) string {
-			path := proxyNames.Replace(proxyValue.FindStringSubmatch(value)[1])
-			return "{" + strings.Replace(path, "config.", "config."+p.prefix, 1) + "}"
+			return "{" + p.path(proxyValue.FindStringSubmatch(value)[1]) + "}"
 		})
 	case map[string]any:
 		all := map[string]any{}

@@ -145,23 +145,17 @@ func (t Template) inJSON() Template {
 	return append(c, Part{Text: `"`})
 }
 
-// paths returns the paths of a value: its own, and those that are read if there is nothing.
-func (p Part) paths() (all [][]string) {
-	if len(p.Path) > 0 {
-		all = append(all, p.Path)
-	}
-	for _, c := range p.Calls {
-		if c[0] == "or" {
-			all = append(all, strings.Split(c[1], "."))
-		}
-	}
-	return all
-}
-
-// paths returns the paths of all values.
+// paths returns the paths of all values, with those that are read if there is nothing.
 func (t Template) paths() (all [][]string) {
 	for _, p := range t {
-		all = append(all, p.paths()...)
+		if len(p.Path) > 0 {
+			all = append(all, p.Path)
+		}
+		for _, c := range p.Calls {
+			if c[0] == "or" {
+				all = append(all, strings.Split(c[1], "."))
+			}
+		}
 	}
 	return all
 }
