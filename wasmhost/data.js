@@ -1,8 +1,8 @@
 // The connector of every platform that is its manifest alone (ABI.md, Connectors without code). It has no state and knows no CRM: with each
-// call it gets the data of the call's platform, which package manifest has read from the crmgate object.
-const data = () => JSON.parse(process.env.crmgate);
+// call it gets the data of the call's platform, which package manifest has read from the crmgate object, beside the configuration.
+const data = () => process.env.crmgate;
 
-exports.getAuthType = () => (process.env.crmgate === undefined ? 'oauth' : data().authType);
+exports.getAuthType = () => data()?.authType ?? 'oauth';
 
 exports.getOauthInfo = ({ hostname, tokenUrl }) => {
   const { prefix, tokenUrl: template } = data();
@@ -87,10 +87,10 @@ async function send(title, { request, rejected }, values) {
   const response = await fetch(text(request.url, values), { method: request.method, headers, body });
   if (rejected.includes(response.status)) return null;
   if (!response.ok) throw Object.assign(new Error(`${title} answered with status ${response.status}`), { status: response.status });
-  const answer = { headers: Object.fromEntries(response.headers), body: await response.text() };
+  const answer = { headers: Object.fromEntries(response.headers) };
   try {
-    answer.body = JSON.parse(answer.body);
-  } catch { /* it is text */ }
+    answer.body = await response.json();
+  } catch { /* it is something else, in which paths find nothing */ }
   return answer;
 }
 

@@ -125,14 +125,14 @@ func (m *module) env(ctx context.Context, h guest.Host, c *call) []byte {
 	if !m.isScript() || c.operation == "getAuthType" && m.interpreter == nil {
 		return nil
 	}
-	set := map[string]string{}
+	set := map[string]any{}
 	for _, name := range m.manifest.Config {
 		if value, ok := h.Config(ctx, []byte(name)); ok {
 			set[name] = value
 		}
 	}
 	if m.interpreter != nil {
-		set[dataName] = string(encode(m.manifest.ForHost(c.hostname).Data))
+		set[dataName] = m.manifest.ForHost(c.hostname).Data
 	}
 	return encode(set)
 }
