@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,7 +26,7 @@ type Project struct {
 // endings are those of the files that a server loads. A build may make the first of those that are there from another.
 var endings = []string{".wasm", ".js", ".ts"}
 
-// Open finds the connector of a folder: NAME.json with NAME.wasm, NAME.js, NAME.ts or NAME.vectors.json.
+// Open finds the connector of a folder: NAME.json with NAME.wasm, NAME.js, NAME.ts or NAME.vectors.json, or alone if it needs no code.
 func Open(dir string) (Project, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -37,7 +38,7 @@ func Open(dir string) (Project, error) {
 	var names []string
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if ok && crmgate.Platform(name).Valid() && slices.ContainsFunc(append(endings, ".vectors.json"), func(ending string) bool { return has(name + ending) }) {
+		if ok && crmgate.Platform(name).Valid() && (slices.ContainsFunc(append(endings, ".vectors.json"), func(ending string) bool { return has(name + ending) }) || (Project{dir, crmgate.Platform(name)}).withoutCode()) {
 			names = append(names, name)
 		}
 	}
@@ -57,7 +58,27 @@ func (p Project) File() string {
 			return file
 		}
 	}
+	if p.withoutCode() {
+		return p.Manifest()
+	}
 	return p.path(endings[0])
+}
+
+// withoutCode reports whether the manifest says all: ABI.md, Connectors without code. It may have mistakes, which the check reports.
+func (p Project) withoutCode() bool {
+	b, err := os.ReadFile(p.Manifest())
+	var doc struct {
+		Platforms map[crmgate.Platform]struct {
+			Crmgate struct {
+				UserInfo, ProxyConfig any
+			}
+		}
+	}
+	if err != nil || json.Unmarshal(b, &doc) != nil {
+		return false
+	}
+	c := doc.Platforms[p.Name].Crmgate
+	return c.UserInfo != nil || c.ProxyConfig != nil
 }
 
 // Manifest returns the file of the manifest.

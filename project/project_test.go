@@ -92,6 +92,20 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A manifest that needs no code is the connector.
+func TestOpenWithoutCode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "acme.vectors.json")
+	manifest := filepath.Join(dir, "acme.json")
+	if err := os.WriteFile(manifest, []byte(`{"platforms": {"acme": {"crmgate": {"userInfo": {"id": 1}}}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := project.Open(dir); err != nil || p.File() != manifest {
+		t.Errorf("got %s, %v", p.File(), err)
+	}
+}
+
 // What a build writes does not look like a change of the sources, which would be built again.
 func TestSources(t *testing.T) {
 	t.Parallel()
