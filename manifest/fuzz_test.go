@@ -14,6 +14,10 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(law), []byte(`{"platforms": {"law": {"name": "Ours", "crmgate": {}}}}`), "https://x.law.example/")
 	f.Add([]byte(`{"platforms": {"law": {"auth": {"type": "apiKey"}, "environment": {"urlIdentifier": "*.x.example/y*"}}}}`), []byte(`{}`), "undefined")
 	f.Add([]byte(`{"platforms": {"law": null}}`), []byte(`[]`), "")
+	f.Add([]byte(`{"platforms": {}}`), []byte(`{"platforms": {"law": {"auth": {"type": "apiKey"}, "crmgate": {"hosts": ["a.example"], "basicAuth": "{apiKey}:",
+	  "userInfo": {"request": {"url": "https://a.example/{additionalInfo.a|or:hostname}", "body": {"q": ["{ me }", "{username}", 1]}}, "id": "{body.0.id|lower}"}}}}}`), "a.example")
+	f.Add([]byte(`{"platforms": {}}`), []byte(`{"platforms": {"law": {"auth": {"type": "apiKey"}, "crmgate": {"hosts": ["a.example"], "proxyConfig": {"auth": {"encode": "none"},
+	  "requestDefaults": {"baseUrl": "https://a.example"}, "operations": {"getUserInfo": {"url": "/{{additionalInfo.a}}", "query": {"b": "{{apiKey}}"}, "responseMapping": {"idPath": "body.id"}}}}}}}}`), "a.example")
 	f.Fuzz(func(t *testing.T, own, base []byte, hostname string) {
 		ms, err := manifest.Parse(map[string][]byte{"law": own, "manifest": base}, publicURL)
 		if err != nil {

@@ -23,15 +23,16 @@ type Part struct {
 // Escape is how a value is written into the text around it.
 type Escape string
 
-// The ways to write a value.
+// The ways to write a value. Without one, it is written as it is.
 const (
-	asText  Escape = ""       // as it is
-	asHost  Escape = "host"   // a host, with an optional port; nothing else may be there
-	asURL   Escape = "url"    // percent-encoded
-	asJSON  Escape = "json"   // within a JSON string
-	asValue Escape = "value"  // as a JSON value of its own type
-	maxText        = 16 << 10 // of a template, in bytes
+	asHost  Escape = "host"  // a host, with an optional port; nothing else may be there
+	asURL   Escape = "url"   // percent-encoded
+	asJSON  Escape = "json"  // within a JSON string
+	asValue Escape = "value" // as a JSON value of its own type
 )
+
+// maxText is the maximum length of a template, in bytes.
+const maxText = 16 << 10
 
 // functions are what can be applied to a value, and whether they have an argument. All of them are pure.
 var functions = map[string]bool{
