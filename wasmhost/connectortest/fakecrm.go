@@ -23,7 +23,7 @@ import (
 )
 
 // silentTimeout is how long a request to a silent CRM takes. It is short because there are many such requests.
-const silentTimeout = 700 * time.Millisecond
+const silentTimeout = 250 * time.Millisecond
 
 // slowDelay is how long a slow CRM takes to answer.
 const slowDelay = 150 * time.Millisecond
