@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,21 +56,26 @@ func BenchmarkInstance(b *testing.B) {
 //
 // Figures are the least of several runs.
 func BenchmarkReset(b *testing.B) {
+	info := call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}
+	notes := strings.Repeat(`Analytical \\\"Engine\\\", `, 90) // JSON in JSON
 	flags := []string{"-O2", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wno-unused-function", "-Wl,--no-entry", "-Wl,--allow-undefined"}
 	for _, kind := range []struct {
 		name  string
 		start func() *Module
 		call  call
 		calls int
+		host  ada
 	}{
-		{"Go", func() *Module { return practice(b) }, call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}, 100},
+		{"Go", func() *Module { return practice(b) }, info, 100, ada{}},
+		{"Go/2KB", func() *Module { return practice(b) }, info, 100, ada{notes: notes}},
 		{"C", func() *Module {
 			return inC(b, filepath.Join("..", "connectortest", "testdata", "c", "good.c"), flags...)
 		},
-			call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}, 2000},
-		{"JavaScript", func() *Module { return scripted(b, userInfo) }, call{operation: "getUserInfo", input: []byte(`{"authHeader":"Bearer x"}`)}, 100},
+			info, 2000, ada{}},
+		{"JavaScript", func() *Module { return scripted(b, userInfo) }, info, 100, ada{}},
+		{"JavaScript/2KB", func() *Module { return scripted(b, userInfo) }, info, 100, ada{notes: notes}},
 		{"echo", func() *Module { return inC(b, filepath.Join("testdata", "echo.c"), flags...) },
-			call{operation: "echo", input: bytes.Repeat([]byte("x"), 1<<10)}, 10_000},
+			call{operation: "echo", input: bytes.Repeat([]byte("x"), 1<<10)}, 10_000, ada{}},
 	} {
 		b.Run(kind.name, func(b *testing.B) {
 			m := kind.start()
@@ -84,7 +90,7 @@ func BenchmarkReset(b *testing.B) {
 					var took time.Duration
 					for range kind.calls {
 						c := kind.call
-						c.module, c.host = m, ada{}
+						c.module, c.host = m, kind.host
 						if code, err := inst.operation(b.Context(), &c); code != 0 || err != nil || !c.hasOutput {
 							b.Fatal(code, err)
 						}
@@ -131,10 +137,13 @@ func inC(b *testing.B, source string, flags ...string) *Module {
 }
 
 // ada is a host with a CRM that knows Ada.
-type ada struct{ silent }
+type ada struct {
+	silent
+	notes string // of the CRM about Ada, as they are written in a document of an answer
+}
 
-func (ada) Fetch(context.Context, []byte) []byte {
-	return []byte(`{"status":200,"headers":{},"body":"{\"id\":42,\"name\":\"Ada\",\"email\":\"ada@example.com\",\"timezone\":{\"name\":\"Europe/London\",\"offset\":0}}"}`)
+func (a ada) Fetch(context.Context, []byte) []byte {
+	return []byte(`{"status":200,"headers":{},"body":"{\"id\":42,\"name\":\"Ada\",\"email\":\"ada@example.com\",\"timezone\":{\"name\":\"Europe/London\",\"offset\":0},\"notes\":\"` + a.notes + `\"}"}`)
 }
 
 func (ada) Config(_ context.Context, name []byte) (string, bool) {
