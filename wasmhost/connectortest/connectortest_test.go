@@ -288,7 +288,11 @@ func TestWrongVectors(t *testing.T) {
 	}
 	const right = `{"successful": true, "platformUserInfo": {"id": "1-good", "name": "Ada"}}`
 	for _, c := range []struct{ name, vectors, want string }{
-		{"other answer", vector(`{`+request+`, `+said+`}`, `{"successful": false}`), `failed  recorded: getUserInfo, x: it answers 0 {"successful":true,`},
+		{"other answer", vector(`{`+request+`, `+said+`}`, strings.Replace(right, "Ada", "Eve", 1)), `failed  recorded: getUserInfo, x: it answers "Ada", recorded is "Eve", in platformUserInfo.name -> `},
+		{"a member less", vector(`{`+request+`, `+said+`}`, strings.Replace(right, `"name"`, `"name": null, "nick"`, 1)), `failed  recorded: getUserInfo, x: it answers "Ada", recorded is null, in platformUserInfo.name -> `},
+		{"null", vector(`{`+request+`, `+said+`}`, strings.Replace(right, `"Ada"`, `"Ada", "nick": null`, 1)), `failed  recorded: getUserInfo, x: it answers nothing, recorded is null, in platformUserInfo.nick -> `},
+		{"a member more", vector(`{`+request+`, `+said+`}`, `{"successful": true}`), `failed  recorded: getUserInfo, x: it answers {"id":"1-good","name":"Ada"}, recorded is nothing, in platformUserInfo -> `},
+		{"other result", strings.Replace(vector(`{`+request+`, `+said+`}`, right), `"result": 0`, `"result": 2`, 1), `failed  recorded: getUserInfo, x: it answers 0 {"platformUserInfo":`},
 		{"other request", vector(`{`+strings.Replace(request, "/me", "/you", 1)+`, `+said+`}`, right), "failed  recorded: getUserInfo, x: request 1: it requests GET http://127.0.0.1:8081/api/me, recorded is GET http://127.0.0.1:8081/api/you"},
 		{"other header", vector(`{`+strings.Replace(request, "Bearer t", "Bearer u", 1)+`, `+said+`}`, right), `failed  recorded: getUserInfo, x: request 1: its headers are {"Authorization":"Bearer t"}`},
 		{"other redirects", vector(`{`+strings.Replace(request, `{"method"`, `{"redirect": "manual", "method"`, 1)+`, `+said+`}`, right), `failed  recorded: getUserInfo, x: request 1: it follows redirects: true, recorded is the redirect "manual"`},

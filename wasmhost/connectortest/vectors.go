@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -166,6 +167,16 @@ func (d doc) without(name string) doc {
 	return c
 }
 
+// member is the value of a member for a message.
+func (d doc) member(name string) string {
+	v, ok := d[name]
+	if !ok {
+		return "nothing"
+	}
+	b, _ := crmgate.EncodeJSON(v) // never fails: it was decoded from JSON
+	return crmgate.Clip(string(b))
+}
+
 // replay runs a recorded case, and compares the requests and the answer.
 func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	name := "recorded: " + operation + ", " + c.Name
@@ -196,7 +207,7 @@ func (k *check) replay(ctx context.Context, operation string, c vectorCase) {
 	case p.missing() != "":
 		k.add(name, Failed, p.missing(), advice)
 	case a.Result != c.Result || !equal(a.Output, c.Output):
-		k.add(name, Failed, fmt.Sprintf("it answers %d %s, recorded is %d %s", a.Result, crmgate.Clip(string(a.Output)), c.Result, crmgate.Clip(compact(c.Output))), advice)
+		k.add(name, Failed, c.otherAnswer(a.Result, a.Output), advice)
 	default:
 		k.add(name, OK, a.summary(), "")
 	}
@@ -216,6 +227,35 @@ func (c vectorCase) otherDerivations(got [][]byte) (wrong []string) {
 		wrong = append(wrong, fmt.Sprintf("it derives %d values, recorded are %d", len(got), len(c.Derives)))
 	}
 	return wrong
+}
+
+// otherAnswer says what the connector answers otherwise than recorded. Of two documents it names the first member that differs: in whole
+// documents the place would be hard to find, and may be cut.
+func (c vectorCase) otherAnswer(result int32, output []byte) string {
+	if result != c.Result {
+		return fmt.Sprintf("it answers %d %s, recorded is %d %s", result, crmgate.Clip(compact(output)), c.Result, crmgate.Clip(compact(c.Output)))
+	}
+	return otherMember("", parseDoc(output), parseDoc(c.Output))
+}
+
+// otherMember describes the first member, by name, that differs between two documents. path is where they are.
+func otherMember(path string, got, want doc) string {
+	either := maps.Clone(got)
+	maps.Copy(either, want)
+	for _, name := range slices.Sorted(maps.Keys(either)) {
+		g, in := got[name]
+		w, was := want[name]
+		if in == was && reflect.DeepEqual(g, w) {
+			continue
+		}
+		gotObject, isObject := g.(map[string]any)
+		wantObject, wasObject := w.(map[string]any)
+		if isObject && wasObject {
+			return otherMember(path+name+".", gotObject, wantObject)
+		}
+		return fmt.Sprintf("it answers %s, recorded is %s, in %s", got.member(name), want.member(name), path+name)
+	}
+	return "" // they are equal
 }
 
 func equal(a, b []byte) bool {
