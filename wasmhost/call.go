@@ -233,7 +233,7 @@ func (c *call) stopReason(err error) error {
 }
 
 func (c *call) clean(s string) string {
-	return truncate(c.secrets.Redact(s, len(s) >= guest.MaxTrap), 200)
+	return truncate(c.secrets.Redact(s, len(s) >= guest.MaxTrap), 500)
 }
 
 // outcome returns the outcome of a call, for Config.Observe.
