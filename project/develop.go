@@ -31,7 +31,7 @@ type DevelopConfig struct {
 	Node edge.Config
 	// Practice is the address for the practice CRM. It runs if the manifest names practicecrm.Addr. Required.
 	Practice string
-	// Ready is called when the connector was tried for the first time. Required.
+	// Ready is called after the first round that has loaded the connector. Required.
 	Ready func(Addresses)
 	// Round is called after each round. Required.
 	Round func(Round)
@@ -47,7 +47,8 @@ type Addresses struct {
 // Round is what one round has shown: the sources were built, loaded and checked.
 type Round struct {
 	Output  string                 // of the build, if it failed
-	Err     error                  // why the connector was not loaded
+	Loaded  bool                   // the node has loaded the connector
+	Err     error                  // why the connector was not loaded or checked
 	Results []connectortest.Result // of the check
 	Took    time.Duration
 }
@@ -117,7 +118,7 @@ func (d *development) startPractice(listen string) error {
 	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
-		return fmt.Errorf("start the practice CRM, which %s names: %w", filepath.Base(d.Manifest()), err)
+		return fmt.Errorf("start the practice CRM, which %s names: %w: name another address with --practice", filepath.Base(d.Manifest()), err)
 	}
 	d.address = l.Addr().String()
 	d.practice = &http.Server{Handler: practicecrm.New(practicecrm.Config{}), ReadHeaderTimeout: 5 * time.Second}
@@ -167,16 +168,16 @@ func (d *development) setting(own func(string) (crmgate.Secret, bool, error)) fu
 
 // watch runs a round now, and after each change of the sources.
 func (d *development) watch(ctx context.Context, c DevelopConfig) {
-	seen := ""
+	seen, ready := "", false
 	round := func(print string) {
-		first := seen == ""
 		seen = print
 		r := d.round(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		c.Round(r)
-		if first {
+		if r.Loaded && !ready {
+			ready = true
 			c.Ready(d.addresses())
 		}
 	}
@@ -208,6 +209,7 @@ func (d *development) round(ctx context.Context) (r Round) {
 	if r.Err = d.load(ctx); errors.Is(r.Err, errNoFile) {
 		return r
 	}
+	r.Loaded = r.Err == nil
 	err := connectortest.Check(ctx, d.File(), d.checkConfig(), func(c connectortest.Result) { r.Results = append(r.Results, c) })
 	r.Err = errors.Join(r.Err, err)
 	return r

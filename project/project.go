@@ -30,7 +30,7 @@ var endings = []string{".wasm", ".js", ".ts"}
 func Open(dir string) (Project, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return Project{}, err
+		return Project{}, fmt.Errorf("%w: name the folder of the connector", err)
 	}
 	has := func(name string) bool {
 		return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })

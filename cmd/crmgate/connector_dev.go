@@ -39,8 +39,12 @@ func (f *nodeFlags) ready(s *steps, a project.Addresses) {
 	if a.Redirect != "" {
 		s.say("The redirect URI of the application at the CRM is %s\n", a.Redirect)
 	}
-	if a.Practice != "" {
-		s.say("The practice CRM runs at %s: continue as Ada or Grace, or with the API key %s.\n", a.Practice, practicecrm.APIKey)
+	switch {
+	case a.Practice == "":
+	case a.Redirect != "":
+		s.say("The practice CRM runs at %s: continue as Ada or Grace.\n", a.Practice)
+	default:
+		s.say("The practice CRM runs at %s: sign in with the API key %s.\n", a.Practice, practicecrm.APIKey)
 	}
 	if f.Browser == "on" && onTerminal(s.out) {
 		browse(a.Connect)
@@ -128,9 +132,14 @@ func (s *steps) round(r project.Round) {
 	if r.Err != nil && len(r.Results) == 0 {
 		fmt.Fprintf(s.out, "failed: %v\n", r.Err)
 		printOutput(s.out, r.Output)
+		fmt.Fprint(s.out, again)
 		return
 	}
-	fmt.Fprintf(s.out, "loaded and checked in %v: %d cases, %d ok, %d failed\n", r.Took.Round(10*time.Millisecond), len(r.Results), ok, wrong)
+	done := "loaded and checked"
+	if !r.Loaded {
+		done = "not loaded, checked"
+	}
+	fmt.Fprintf(s.out, "%s in %v: %d cases, %d ok, %d failed\n", done, r.Took.Round(10*time.Millisecond), len(r.Results), ok, wrong)
 	for _, c := range r.Results {
 		if c.Outcome != connectortest.OK {
 			printResult(s.out, c)
@@ -139,4 +148,10 @@ func (s *steps) round(r project.Round) {
 	if r.Err != nil && wrong == 0 { // the check says the same
 		fmt.Fprintf(s.out, "%s\n", printable(r.Err.Error()))
 	}
+	if !r.Loaded {
+		fmt.Fprint(s.out, again)
+	}
 }
+
+// again follows what is wrong with a connector that was not loaded.
+const again = "Fix it and save: then it is built and loaded again. Until then the server keeps the last connector that it loaded, if any.\n"

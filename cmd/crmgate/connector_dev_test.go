@@ -110,6 +110,7 @@ func TestConnectorDev(t *testing.T) {
 			}
 			edit(t, filepath.Join(dir, source.file), source.name, source.wrong)
 			p.until("(" + source.says + ")")
+			p.until("(Fix it and save)")
 			signsIn(t, base, "acme") // with the connector of before
 			edit(t, filepath.Join(dir, source.file), source.wrong, source.name)
 			p.until(`(loaded and checked in .*, 0 failed)\n`)
@@ -118,6 +119,21 @@ func TestConnectorDev(t *testing.T) {
 			p.stops()
 		})
 	}
+}
+
+// An author whose first attempt cannot be loaded is told where to sign in after the connector was loaded.
+func TestConnectorDevMended(t *testing.T) {
+	t.Parallel()
+	dir := newProject(t, "js")
+	edit(t, filepath.Join(dir, "acme.js"), "name: me.name", "name: me.name.")
+	p := start(t, dir, "connector", "dev", "--listen", "127.0.0.1:0", "--practice", "127.0.0.1:0")
+	if said := p.until(`(?s)^(.*)Fix it and save`); !strings.Contains(said, "not loaded, checked in") || strings.Contains(said, "Open http") {
+		t.Errorf("before it is mended:\n%s", said)
+	}
+	edit(t, filepath.Join(dir, "acme.js"), "name: me.name.", "name: me.name")
+	p.until(`(loaded and checked in .*, 0 failed)\n\n`)
+	signsIn(t, p.until(`Open (http://127.0.0.1:\d+)/connect/acme and sign in\.`), "acme")
+	p.stops()
 }
 
 // A new connector for API keys takes the key that is printed.
@@ -137,10 +153,10 @@ func TestConnectorDevAPIKey(t *testing.T) {
 func TestConnectorDevRefuses(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"there is no connector in": {t.TempDir()},
-		"no such file":             {filepath.Join(t.TempDir(), "nowhere")},
-		"--listen":                 {newProject(t, "js"), "--listen", "nonsense", "--practice", "127.0.0.1:0"},
-		"start the practice CRM, which acme.json names": {newProject(t, "js"), "--practice", "nonsense"},
+		"there is no connector in":                                    {t.TempDir()},
+		"no such file or directory: name the folder of the connector": {filepath.Join(t.TempDir(), "nowhere")},
+		"--listen": {newProject(t, "js"), "--listen", "nonsense", "--practice", "127.0.0.1:0"},
+		"nonsense: missing port in address: name another address with --practice": {newProject(t, "js"), "--practice", "nonsense"},
 	} {
 		var out bytes.Buffer
 		if status := run(append([]string{"connector", "dev"}, args...), &out, &out); status != 1 || !strings.Contains(out.String(), want) {
