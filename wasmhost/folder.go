@@ -358,6 +358,8 @@ func openFile(path string, limit int64) (*os.File, int64, error) {
 	info, err := f.Stat()
 	switch {
 	case err != nil:
+	case info.IsDir():
+		err = fmt.Errorf("%s: expected a file, got a folder", filepath.Base(path))
 	case !info.Mode().IsRegular():
 		err = fmt.Errorf("%s: expected a file, got %v", filepath.Base(path), info.Mode())
 	case info.Size() > limit:

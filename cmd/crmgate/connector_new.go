@@ -12,7 +12,7 @@ import (
 
 type newCommand struct {
 	Name string `arg:"" help:"The name of the connector, in letters and digits, such as acme. It is part of file names, and of each person's id."`
-	Lang string `required:"" env:"-" help:"The language: ${enum}." enum:"${languages}" placeholder:"LANG"`
+	Lang string `required:"" env:"-" help:"The language." enum:"${languages}" placeholder:"${languages}"`
 	Auth string `env:"-" help:"How people sign in to the CRM: oauth or apiKey (default ${default})." enum:"oauth,apiKey" default:"oauth" placeholder:"TYPE"`
 	Dir  string `env:"-" help:"Folder for the files (default ./NAME)." placeholder:"DIR"`
 }

@@ -103,7 +103,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Writers(stdout, stderr),
-		kong.Vars{"languages": strings.Join(project.Languages(), ", "), "exercises": strings.Join(edge.Exercises, ",")},
+		kong.Vars{"languages": strings.Join(project.Languages(), ","), "exercises": strings.Join(edge.Exercises, ",")},
 		kong.Exit(func(n int) { exited, status = true, n }),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 		kong.Bind(log, &level),

@@ -117,7 +117,7 @@ func (k *check) add(name string, o Outcome, message, advice string) {
 
 func (k *check) run(ctx context.Context) error {
 	dir := filepath.Dir(k.file)
-	if _, err := os.Stat(k.file); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(k.file); errors.Is(err, os.ErrNotExist) && filepath.Ext(k.file) == ".wasm" {
 		return fmt.Errorf("%s not found: build it first", k.file)
 	} else if err != nil {
 		return err
