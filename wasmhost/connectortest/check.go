@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -324,12 +325,29 @@ func (k *check) load(ctx context.Context, host *wasmhost.Host, to string) (bool,
 		k.add("manifest", Failed, err.Error(), "")
 		return false, nil
 	}
-	info, err := os.Stat(filepath.Join(to, filepath.Base(k.file)))
+	module, err := os.ReadFile(filepath.Join(to, filepath.Base(k.file)))
 	if err != nil {
 		return false, err
 	}
-	k.addLoaded(info.Size())
+	k.addLoaded(int64(len(module)))
+	if filepath.Ext(k.file) != ".wasm" {
+		k.findConfig(module)
+	}
 	return true, nil
+}
+
+// readsConfig finds the names that a script reads of its configuration.
+var readsConfig = regexp.MustCompile(`\bprocess\.env(?:\??\.|\[['"` + "`" + `])([A-Z][A-Z0-9_]*)`)
+
+// findConfig looks in a script for configuration that its manifest does not declare. A script does not ask the server for it: its process.env
+// has no such value. A name without the platform's cannot be declared, and may be that of a bundled package.
+func (k *check) findConfig(script []byte) {
+	for _, m := range readsConfig.FindAllSubmatch(script, -1) {
+		name := string(m[1])
+		if strings.HasPrefix(name, strings.ToUpper(string(k.name))+"_") && !slices.Contains(k.manifest.Config, name) {
+			k.scanner.reads(name, filepath.Base(k.file))
+		}
+	}
 }
 
 // addLoaded reports a module that was loaded.

@@ -100,6 +100,29 @@ func TestRecordedConfiguration(t *testing.T) {
 	}
 }
 
+// process.env has no value that the manifest does not declare, however the script reads it. Packages read names of their own.
+func TestUndeclaredConfiguration(t *testing.T) {
+	t.Parallel()
+	const script = "exports.getAuthType = () => 'oauth';\nexports.getOauthInfo = () => ({ clientId: process.env.GOOD_CLIENT_ID, clientSecret: %s, accessTokenUri: 'https://good.example/token' });\n" +
+		"exports.getUserInfo = () => ({ successful: false });"
+	const manifest = `{"platforms": {"good": {"auth": {"type": "oauth", "oauth": {"authUrl": "https://good.example/"}}, "crmgate": {"hosts": ["good.example"], "config": ["GOOD_CLIENT_ID"]}}}}`
+	const wrong = "failed  configuration: good.js reads GOOD_SECRET, which the manifest does not declare -> add the name to crmgate.config"
+	for read, want := range map[string]string{
+		"process.env.GOOD_SECRET": wrong, "process.env['GOOD_SECRET']": wrong, "process.env?.GOOD_SECRET": wrong,
+		"process.env.NODE_ENV": "ok  configuration: ", "process.env.GOOD_CLIENT_ID": "ok  configuration: ",
+	} {
+		dir := t.TempDir()
+		for name, content := range map[string]string{"good.js": fmt.Sprintf(script, read), "good.json": manifest} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := lines(checkFile(t, filepath.Join(dir, "good.js"))); !strings.Contains(got, want) {
+			t.Errorf("%s: %s is not in\n%s", read, want, got)
+		}
+	}
+}
+
 // A connector may read the claims of an access token that is a JWT. If it logs the token, that is found.
 func TestClaims(t *testing.T) {
 	t.Parallel()

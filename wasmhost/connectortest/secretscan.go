@@ -172,6 +172,13 @@ func (s *scanner) Enabled(context.Context, slog.Level) bool { return true }
 func (s *scanner) WithAttrs([]slog.Attr) slog.Handler       { return s }
 func (s *scanner) WithGroup(string) slog.Handler            { return s }
 
+// reads notes that an operation, or a file, reads a configuration value that the manifest does not declare.
+func (s *scanner) reads(name, what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.undeclared = append(s.undeclared, finding{what, name, what + " reads " + name})
+}
+
 // Handle scans a log line.
 func (s *scanner) Handle(_ context.Context, r slog.Record) error {
 	s.scan("a line of its log", r.Message)
@@ -199,9 +206,7 @@ func (s *scanner) Handle(_ context.Context, r slog.Record) error {
 		s.mu.Unlock()
 		if rest, ok := strings.CutPrefix(text, undeclaredPrefix); ok {
 			name, _, _ := strings.Cut(rest, ",")
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.undeclared = append(s.undeclared, finding{operation, name, operation + " reads " + name})
+			s.reads(name, operation)
 		}
 		return true
 	})
