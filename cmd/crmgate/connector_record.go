@@ -60,5 +60,5 @@ func (s *steps) recorded(file string, p project.Project, got *project.Recorded) 
 			printResult(s.out, r)
 		}
 	}
-	s.say("It has data of a person. Replace them, and then take the file as %s.\n", p.Vectors())
+	s.say("It has data of a person. Replace them, and then rename it to %s.\n", p.Vectors())
 }
