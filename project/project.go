@@ -1,6 +1,7 @@
 package project
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -101,8 +102,15 @@ func exists(path string) bool {
 
 // Build runs build.sh in the folder, if it is there. After an error, output is what it printed.
 func (p Project) Build(ctx context.Context) (output string, err error) {
-	if !exists(p.script()) {
+	script, err := os.ReadFile(p.script())
+	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if bytes.Contains(script, []byte("\r\n")) { // the shell's own messages do not say so
+		return "", errors.New("build.sh has line ends of Windows: save it with LF line ends")
 	}
 	c := exec.CommandContext(ctx, "sh", "build.sh")
 	c.Dir, c.WaitDelay = p.Dir, time.Second

@@ -143,6 +143,7 @@ func TestBuild(t *testing.T) {
 	t.Parallel()
 	for script, want := range map[string]string{
 		"echo no such type >&2; exit 3": "build.sh: exit status 3",
+		"set -eu\r\ntrue\r\n":           "build.sh has line ends of Windows: save it with LF line ends",
 		"true":                          "build.sh did not write acme.wasm",
 		"echo x > acme.wasm":            "",
 	} {
