@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// listen opens a TCP listener. Its error says what to do.
-func listen(field, addr string) (net.Listener, error) {
+// Listen opens a TCP listener on the address that a field of a configuration names. Its error says what to do.
+func Listen(field, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

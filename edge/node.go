@@ -50,11 +50,11 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if n.front, err = listen("Listen", c.Listen); err != nil {
+	if n.front, err = Listen("Listen", c.Listen); err != nil {
 		return err
 	}
 	if c.AdminListen != "" {
-		if n.admin, err = listen("AdminListen", c.AdminListen); err != nil {
+		if n.admin, err = Listen("AdminListen", c.AdminListen); err != nil {
 			return err
 		}
 	}

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -116,9 +114,9 @@ func (d *development) startPractice(listen string) error {
 	if err != nil || !bytes.Contains(b, []byte(practicecrm.Addr)) {
 		return err
 	}
-	l, err := net.Listen("tcp", listen)
+	l, err := edge.Listen("Practice", listen)
 	if err != nil {
-		return fmt.Errorf("start the practice CRM, which %s names: %w: name another address with --practice", filepath.Base(d.Manifest()), err)
+		return err
 	}
 	d.address = l.Addr().String()
 	d.practice = &http.Server{Handler: practicecrm.New(practicecrm.Config{}), ReadHeaderTimeout: 5 * time.Second}

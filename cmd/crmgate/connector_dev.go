@@ -154,4 +154,4 @@ func (s *steps) round(r project.Round) {
 }
 
 // again follows what is wrong with a connector that was not loaded.
-const again = "Fix it and save: then it is built and loaded again. Until then the server keeps the last connector that it loaded, if any.\n"
+const again = "Fix it and save. Until then, the server keeps the connector that it loaded last, if any.\n"

@@ -156,7 +156,7 @@ func TestConnectorDevRefuses(t *testing.T) {
 		"there is no connector in":                                    {t.TempDir()},
 		"no such file or directory: name the folder of the connector": {filepath.Join(t.TempDir(), "nowhere")},
 		"--listen": {newProject(t, "js"), "--listen", "nonsense", "--practice", "127.0.0.1:0"},
-		"nonsense: missing port in address: name another address with --practice": {newProject(t, "js"), "--practice", "nonsense"},
+		"--practice: listen tcp: address nonsense: missing port in address": {newProject(t, "js"), "--practice", "nonsense"},
 	} {
 		var out bytes.Buffer
 		if status := run(append([]string{"connector", "dev"}, args...), &out, &out); status != 1 || !strings.Contains(out.String(), want) {

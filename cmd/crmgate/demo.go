@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -34,9 +33,9 @@ type demoCommand struct {
 }
 
 func (c *demoCommand) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
-	crm, err := net.Listen("tcp", c.Practice)
+	crm, err := edge.Listen("Practice", c.Practice)
 	if err != nil {
-		return fmt.Errorf("--practice: %w", err)
+		return err
 	}
 	practiceURL := "http://" + crm.Addr().String()
 	practice := practicecrm.New(practicecrm.Config{})

@@ -103,6 +103,7 @@ var flagOf = map[string]string{
 	"Data": "--data", "Keyset": "--keyset", "Connectors": "--connectors", "Listen": "--listen", "AdminListen": "--admin-listen",
 	"PublicURL": "--public-url", "AdminTokenFile": "--admin-token-file", "Hostname": "--hostname",
 	"EgressProxyNames": "--egress-proxy-names", "RecordFailures": "--record-failures",
+	"Practice": "--practice",
 }
 
 // byFlag turns an error about a field of the configuration into one about its flag.
