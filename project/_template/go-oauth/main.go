@@ -1,4 +1,4 @@
-// Acme is the connector of Acme. Each exported function is an operation that crmgate calls. ABI.md of crmgate says what each of them
+// Command acme is the connector of Acme. Each exported function is an operation that crmgate calls. ABI.md of crmgate says what each of them
 // gets and answers. Replace the addresses and the members of the answers with those of your CRM.
 package main
 
