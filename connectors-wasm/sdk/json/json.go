@@ -103,7 +103,7 @@ func (v Value) Raw() string {
 	return v.doc.text[t.from:t.to]
 }
 
-// Get returns the value to which names of members lead. It is missing if one of them is.
+// Get returns the value at a path of members, such as Get("data", "id"). It is missing if one of them is.
 func (v Value) Get(path ...string) Value {
 	for i, name := range path {
 		if !v.is('{', "an object", path[:i]) {
