@@ -96,7 +96,7 @@ func readInput(file string, stdin io.Reader) ([]byte, error) {
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("--input: %w", err)
+		return nil, fmt.Errorf("--input: expected a file, or - for the standard input: %w", err)
 	}
 	return b, nil
 }

@@ -56,7 +56,7 @@ func TestGuide(t *testing.T) {
 	}
 }
 
-// author is somebody who follows the guide.
+// author follows the guide.
 type author struct {
 	t   *testing.T
 	dir string // where the author is
