@@ -8,11 +8,11 @@ import (
 	"github.com/crmgate/crmgate"
 )
 
-// Exercises are what Exercise can do, in an order in which all can be done.
+// Exercises are what Exercise can do. In this order, all of them can be done: unAuthorize is the last.
 var Exercises = []string{"authValidation", "refreshUserInfo", "getLicenseStatus", "refresh", "unAuthorize"}
 
-// Exercise does for a signed-in person what a client can ask for, named by the operation of the connector that it leads to. With
-// "refresh" the access token is refreshed although it has not expired. The error says that it could not be done, and may be the CRM's.
+// Exercise does what a client can request for a signed-in person. what is one of Exercises, and is named after the operation that it calls.
+// "refresh" refreshes the access token although it has not expired. The error may be the CRM's.
 func (n *Node) Exercise(ctx context.Context, key crmgate.UserKey, what string) error {
 	c := n.core
 	ctx = c.hold(ctx)

@@ -24,8 +24,8 @@ import (
 
 // DevelopConfig configures Develop.
 type DevelopConfig struct {
-	// Node configures the node that serves the connector. Develop sets Connectors; Setting and Logger are required. Without Data, what
-	// people leave on the node is removed at the end.
+	// Node configures the node that serves the connector. Develop sets Connectors; Setting and Logger are required. Without Data,
+	// the node's database is removed at the end.
 	Node edge.Config
 	// Practice is the address for the practice CRM. It runs if the manifest names practicecrm.Addr. Required.
 	Practice string

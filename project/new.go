@@ -41,15 +41,15 @@ func New(dir, name string, l Language, auth manifest.AuthType) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	sdk := sdkFiles(l)
-	var names []string
-	for _, f := range append(slices.Clone(own), sdk...) {
+	all := append(slices.Clone(own), sdkFiles(l)...)
+	for _, f := range all {
 		path := filepath.Join(dir, f.Name)
 		if _, err := os.Lstat(path); err == nil {
 			return nil, fmt.Errorf("%s exists: name an empty folder with --dir", path)
 		}
 	}
-	for i, f := range append(own, sdk...) {
+	var names []string
+	for i, f := range all {
 		path := filepath.Join(dir, f.Name)
 		if err := write(path, f.Data); err != nil {
 			return names, err

@@ -160,8 +160,8 @@ func (p Project) folders() (all []string) {
 	return all
 }
 
-// print describes the sources: their names, sizes and times. A build may have written the file that the server loads, with the same content
-// as before: so of that it has the content.
+// print describes the sources: their names, sizes and times. For the file that the server loads, it has the hash of the content: a build may
+// write the same content again.
 func (p Project) print() string {
 	var b strings.Builder
 	loaded := p.File()

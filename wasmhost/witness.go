@@ -10,8 +10,8 @@ import (
 
 // Witnessed is a call as Config.Witness gets it.
 type Witnessed struct {
-	// Recording has what the guest got and did. Secrets are replaced by handles, and those of them that are shorter than six bytes stay.
-	// It is incomplete if Err is not nil.
+	// Recording has what the guest got and did. Secrets of six bytes or more are replaced by handles; shorter ones stay. It is
+	// incomplete if Err is not nil.
 	Recording *recording.Recording
 	Took      time.Duration // from the first instruction of the call to its end
 	Memory    int64         // of the guest's process, in bytes; 0 if it has none, or the system does not tell
