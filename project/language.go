@@ -12,7 +12,7 @@ import (
 type Language struct {
 	Name   string // as in a flag
 	Title  string
-	Ending string // of the file that the server loads: .js, .ts or .wasm
+	Ending string // of the file that the server loads: .js, .ts, .wasm, or .json if there is no code
 	tools  []Tool
 	sdk    string // the folder of the SDK in the archive of SDKs; empty if there is none
 }
@@ -55,6 +55,9 @@ var languages = []Language{
 		{Command: "rustc with the target " + rustTarget, For: "building", Install: "apt-get install rustc libstd-rust-dev-wasm32, or rustup target add " + rustTarget, has: hasRustTarget}, linker,
 	}},
 }
+
+// Data is in place of a language for a connector that is its manifest alone.
+var Data = Language{Name: "data", Title: "its manifest alone", Ending: ".json"}
 
 // Languages returns the names of the languages.
 func Languages() (names []string) {

@@ -80,7 +80,11 @@ func write(path string, content []byte) error {
 
 // files returns the files of a new project, apart from its SDK. The README has a part from each folder of templates.
 func files(name string, l Language, auth manifest.AuthType) (own []txtar.File, err error) {
-	for _, folder := range []string{"all", string(auth), l.Name, l.Name + "-" + string(auth)} {
+	folders := []string{"all", string(auth), l.Name, l.Name + "-" + string(auth)}
+	if l.Name == Data.Name {
+		folders = folders[2:] // the others are about code
+	}
+	for _, folder := range folders {
 		more, err := templateOf(folder)
 		if err != nil {
 			return nil, err

@@ -465,6 +465,19 @@ func (a Answer) Hide(text string) string {
 	return a.secrets.Strip(text)
 }
 
+// Credential returns what the server keeps as the credential of a text in an answer of getBasicAuth: the secrets in place of their handles.
+// It returns a text without handles, and one whose handles must not be there, as it is.
+func (a Answer) Credential(text string) string {
+	if a.secrets == nil {
+		return text
+	}
+	value, _, err := a.secrets.Resolve(text, manifest.AccessToken)
+	if err != nil {
+		return text
+	}
+	return value
+}
+
 // VectorNonce is the nonce of the handles in vectors, and of those that Call makes.
 const VectorNonce = "NONCE"
 

@@ -12,7 +12,8 @@ import (
 
 type newCommand struct {
 	Name string `arg:"" help:"The name of the connector, in letters and digits, such as acme. It is part of file names, and of each person's id."`
-	Lang string `required:"" env:"-" help:"The language." enum:"${languages}" placeholder:"${languages}"`
+	Lang string `required:"" xor:"code" env:"-" help:"The language." enum:"${languages}" placeholder:"${languages}"`
+	Data bool   `required:"" xor:"code" env:"-" help:"Write a connector without code, in place of one in a language: its manifest says what to request."`
 	Auth string `env:"-" help:"How people sign in to the CRM: oauth or apiKey (default ${default})." enum:"oauth,apiKey" default:"oauth" placeholder:"TYPE"`
 	Dir  string `env:"-" help:"Folder for the files (default ./NAME)." placeholder:"DIR"`
 }
@@ -23,13 +24,16 @@ func (newCommand) Help() string {
 }
 
 func (c *newCommand) Run(out io.Writer) error {
-	l, _ := project.LanguageOf(c.Lang) // one of the flag's
+	l, ok := project.LanguageOf(c.Lang)
+	if !ok {
+		l = project.Data
+	}
 	dir := cmp.Or(c.Dir, c.Name)
 	files, err := project.New(dir, c.Name, l, manifest.AuthType(c.Auth))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Wrote a connector in %s:\n", l.Title)
+	fmt.Fprintf(out, "Wrote a connector (%s):\n", l.Title)
 	for _, f := range files {
 		fmt.Fprintf(out, "  %s\n", f)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -38,9 +37,6 @@ func edit(t *testing.T, file, before, after string) {
 
 // A new connector is built, and passes the check without a warning, in every language. All have the same vectors.
 func TestConnectorLanguages(t *testing.T) {
-	if rustc, _ := exec.LookPath("/usr/bin/rustc"); os.Getenv("RUSTC") == "" && rustc != "" {
-		t.Setenv("RUSTC", rustc) // the one in the path may lack the target
-	}
 	for _, lang := range project.Languages() {
 		for _, auth := range []string{"oauth", "apiKey"} {
 			t.Run(lang+"/"+auth, func(t *testing.T) {
@@ -48,6 +44,30 @@ func TestConnectorLanguages(t *testing.T) {
 				buildsAndPasses(t, newProject(t, lang, "--auth", auth))
 			})
 		}
+	}
+}
+
+// A new connector without code passes the check, and signs people in while its author changes it.
+func TestConnectorWithoutCode(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []string{"oauth", "apiKey"} {
+		t.Run(auth, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "acme")
+			runs(t, "connector", "new", "acme", "--data", "--auth", auth, "--dir", dir)
+			buildsAndPasses(t, dir)
+			if auth == "apiKey" {
+				return
+			}
+			p := start(t, dir, "connector", "dev", "--listen", "127.0.0.1:0", "--practice", "127.0.0.1:0")
+			p.until(`(loaded and checked in .*, 0 failed)\n\n`)
+			base := p.until(`Open (http://127.0.0.1:\d+)/connect/acme and sign in\.`)
+			p.until(`(Ctrl-C)`)
+			signsIn(t, base, "acme")
+			edit(t, filepath.Join(dir, "acme.json"), `"{body.name}"`, `"{body.nick}"`)
+			p.until(`(failed +acme +recorded: getUserInfo, Ada signs in)`)
+			p.stops()
+		})
 	}
 }
 

@@ -160,11 +160,13 @@ func (k *check) keyHeader(ctx context.Context, d doc, recorded, header string) s
 
 // headerFor returns the Authorization header that the connector makes of an API key.
 func (k *check) headerFor(ctx context.Context, key string) string {
-	d := parseDoc(k.call(ctx, "getBasicAuth", doc{"apiKey": key}, "").Output)
-	if header := d.text("header"); header != "" {
-		return header
+	a := k.call(ctx, "getBasicAuth", doc{"apiKey": key}, "")
+	d := parseDoc(a.Output)
+	header := d.text("header")
+	if header == "" {
+		header = "Basic " + d.text("basic")
 	}
-	return "Basic " + d.text("basic")
+	return a.Credential(header)
 }
 
 // goldenInput returns the first input in the ABI's vectors, with credentials of the check.
