@@ -67,6 +67,18 @@ func TestConnectorWithoutCode(t *testing.T) {
 			edit(t, filepath.Join(dir, "acme.json"), `"{body.name}"`, `"{body.nick}"`)
 			p.until(`(failed +acme +recorded: getUserInfo, Ada signs in)`)
 			p.stops()
+
+			edit(t, filepath.Join(dir, "acme.json"), `"{body.nick}"`, `"{body.name}"`)
+			p = start(t, dir, "connector", "record", "--listen", "127.0.0.1:0", "--practice", "127.0.0.1:0", "--then", "authValidation,refresh")
+			base = p.until(`Open (http://127.0.0.1:\d+)/connect/acme and sign in\.`)
+			p.until(`(The practice CRM runs at )`)
+			signsIn(t, base, "acme")
+			p.until(`(Wrote acme.recorded.vectors.json: getOauthInfo, getUserInfo, authValidation)\.\nIt has data of a person\.`)
+			edgetest.Must(t, p.Wait())
+			edgetest.Must(t, os.Rename(filepath.Join(dir, "acme.recorded.vectors.json"), filepath.Join(dir, "acme.vectors.json")))
+			if out := runs(t, "connector", "check", filepath.Join(dir, "acme.json"), "--cache", edgetest.Cache()); !strings.Contains(out, " 0 failed, ") {
+				t.Errorf("with what was recorded, the check says\n%s", out)
+			}
 		})
 	}
 }
