@@ -1,5 +1,6 @@
-// Package process runs one WebAssembly module (package guest) in a process of its own, without privileges: it survives a guest that
-// escapes from the engine, because nothing is there to be had.
+// Package process runs a WebAssembly module (package guest) in a process of its own, without privileges: it survives a guest that
+// escapes from the engine, because nothing is there to be had. Several modules with the same code can share a process ([Module.Another]):
+// scripts, which the JavaScript engine runs, if the operator allows it.
 //
 // Another process compiles the module before ([Compile]): it sends what it makes, and can open no file.
 //
